@@ -1,0 +1,1 @@
+"""The drift job; the only room that imports Evidently."""

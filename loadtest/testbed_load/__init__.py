@@ -1,0 +1,1 @@
+"""Seeded Locust traffic with recorded ground truth."""

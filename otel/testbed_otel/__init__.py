@@ -1,0 +1,1 @@
+"""Telemetry: vocabulary, SDK set-up and Collector configuration."""

@@ -1,0 +1,290 @@
+"""The telemetry vocabulary: every metric, attribute and resource that the parts may use.
+
+Rules, dashboards, documentation and tests use only what stands here; a test holds the vocabulary
+against a live scrape. Names follow the OpenTelemetry semantic conventions where those speak of the
+matter (HTTP), and the same style where they don't (model, drift).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+InstrumentKind = Literal["counter", "updowncounter", "histogram", "gauge"]
+
+SERVICE_API: Final = "ml-api"
+SERVICE_DRIFT: Final = "drift-job"
+
+# Jobs that Prometheus scrapes. The API's scrape keeps only what ``up`` and identity need.
+JOB_API: Final = SERVICE_API
+JOB_COLLECTOR: Final = "otel-collector"
+JOB_PROMETHEUS: Final = "prometheus"
+JOB_ALERTMANAGER: Final = "alertmanager"
+JOB_NODE: Final = "node"
+
+HTTP_METHOD: Final = "http.request.method"
+HTTP_ROUTE: Final = "http.route"
+HTTP_STATUS: Final = "http.response.status_code"
+URL_SCHEME: Final = "url.scheme"
+ERROR_TYPE: Final = "error.type"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+MODEL_NAME: Final = "model.name"
+MODEL_VERSION: Final = "model.version"
+PREDICTION_CLASS: Final = "prediction.class"
+OUTCOME: Final = "outcome"
+COLUMN: Final = "column"
+METHOD: Final = "method"
+DECISION: Final = "decision"
+WINDOW: Final = "window"
+
+# Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
+DURATION_BUCKETS: Final = (
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+# One row through ONNX takes tens of microseconds, so inference has finer buckets at the low end.
+INFERENCE_BUCKETS: Final = (
+    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
+)  # fmt: skip
+CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the vocabulary.
+
+    Attributes:
+        name: OpenTelemetry name, dotted.
+        kind: instrument kind.
+        unit: UCUM unit; annotations in braces leave no suffix in Prometheus. Never ``1``: over
+            OTLP that turns ``x`` into ``x_ratio``.
+        help: one sentence for people.
+        attributes: attribute keys that a point may carry.
+        values: allowed values of those attributes that have a closed set.
+        buckets: histogram boundaries, in ``unit``.
+    """
+
+    name: str
+    kind: InstrumentKind
+    unit: str
+    help: str
+    attributes: tuple[str, ...] = ()
+    values: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def prometheus(self) -> str:
+        """Name in Prometheus (base name, without ``_bucket``, ``_sum`` or ``_count``)."""
+        base = self.name.replace(".", "_")
+        if self.unit == "s" and not base.endswith("_seconds"):
+            base += "_seconds"
+        if self.kind == "counter" and not base.endswith("_total"):
+            base += "_total"
+        return base
+
+    @property
+    def prometheus_series(self) -> tuple[str, ...]:
+        """Names of the series that Prometheus stores for this metric."""
+        base = self.prometheus
+        if self.kind == "histogram":
+            return (f"{base}_bucket", f"{base}_sum", f"{base}_count")
+        return (base,)
+
+
+def label(attribute: str) -> str:
+    """Name of an attribute as a Prometheus label."""
+    return attribute.replace(".", "_")
+
+
+HTTP_DURATION: Final = Metric(
+    "http.server.request.duration",
+    "histogram",
+    "s",
+    "Duration of HTTP requests that the API served.",
+    (HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, URL_SCHEME, ERROR_TYPE, PROTOCOL_VERSION),
+    buckets=DURATION_BUCKETS,
+)
+HTTP_ACTIVE: Final = Metric(
+    "http.server.active_requests",
+    "updowncounter",
+    "{request}",
+    "HTTP requests that are being served.",
+    (HTTP_METHOD, URL_SCHEME),
+)
+MODEL_LOADED: Final = Metric(
+    "ml.model.loaded",
+    "gauge",
+    "{model}",
+    "1 while the model is loaded and warmed up, else 0.",
+    (MODEL_NAME, MODEL_VERSION),
+)
+MODEL_INFERENCE: Final = Metric(
+    "ml.model.inference.duration",
+    "histogram",
+    "s",
+    "Time from a validated request to the model's answer, injected latency included.",
+    (MODEL_NAME, MODEL_VERSION),
+    buckets=INFERENCE_BUCKETS,
+)
+PREDICTIONS: Final = Metric(
+    "ml.predictions",
+    "counter",
+    "{prediction}",
+    "Predictions made, by predicted class.",
+    (MODEL_VERSION, PREDICTION_CLASS),
+)
+PREDICTION_ERRORS: Final = Metric(
+    "ml.prediction.errors",
+    "counter",
+    "{error}",
+    "Prediction requests that failed, by kind.",
+    (ERROR_TYPE,),
+    values=((ERROR_TYPE, ("validation", "injected", "model", "not_ready", "log", "other")),),
+)
+PREDICTION_CONFIDENCE: Final = Metric(
+    "ml.prediction.confidence",
+    "histogram",
+    "{probability}",
+    "Probability of the predicted class.",
+    (MODEL_VERSION, PREDICTION_CLASS),
+    buckets=CONFIDENCE_BUCKETS,
+)
+LOG_ROWS: Final = Metric(
+    "ml.prediction_log.rows",
+    "counter",
+    "{row}",
+    "Rows handed to the prediction log, by outcome.",
+    (OUTCOME,),
+    values=((OUTCOME, ("written", "failed")),),
+)
+LOG_WRITE_DURATION: Final = Metric(
+    "ml.prediction_log.write.duration",
+    "histogram",
+    "s",
+    "Duration of one group commit of the prediction log.",
+    buckets=DURATION_BUCKETS,
+)
+LABELS: Final = Metric(
+    "ml.labels",
+    "counter",
+    "{label}",
+    "Delayed labels received, by outcome.",
+    (OUTCOME,),
+    values=((OUTCOME, ("stored", "duplicate", "unknown")),),
+)
+DRIFT_COLUMN_SCORE: Final = Metric(
+    "ml.data_drift.column_score",
+    "gauge",
+    "{score}",
+    "Drift score of one column; its direction depends on the method.",
+    (MODEL_VERSION, COLUMN, METHOD),
+)
+DRIFT_COLUMN_THRESHOLD: Final = Metric(
+    "ml.data_drift.column_threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the column's score is compared with.",
+    (MODEL_VERSION, COLUMN, METHOD),
+)
+DRIFT_COLUMN_DETECTED: Final = Metric(
+    "ml.data_drift.column_detected",
+    "gauge",
+    "{column}",
+    "1 where the last window of this column drifted, else 0.",
+    (MODEL_VERSION, COLUMN),
+)
+DRIFT_SHARE: Final = Metric(
+    "ml.data_drift.share",
+    "gauge",
+    "{share}",
+    "Share of drifted columns in the last window, 0 to 1.",
+    (MODEL_VERSION,),
+)
+DRIFT_SHARE_THRESHOLD: Final = Metric(
+    "ml.data_drift.share_threshold",
+    "gauge",
+    "{share}",
+    "Share of drifted columns from which the decision is no longer NO_ACTION.",
+    (MODEL_VERSION,),
+)
+TARGET_DRIFT: Final = Metric(
+    "ml.target_drift.score",
+    "gauge",
+    "{score}",
+    "Drift score of the target, where labels have come.",
+    (MODEL_VERSION, METHOD),
+)
+PREDICTION_DRIFT: Final = Metric(
+    "ml.prediction_drift.score",
+    "gauge",
+    "{score}",
+    "Drift score of the predicted class.",
+    (MODEL_VERSION, METHOD),
+)
+DRIFT_DECISION: Final = Metric(
+    "ml.drift.decision",
+    "gauge",
+    "{decision}",
+    "1 for the decision of the last run, 0 for the others.",
+    (MODEL_VERSION, DECISION),
+    values=((DECISION, ("NO_ACTION", "ALERT", "RETRAIN")),),
+)
+DRIFT_WINDOW_ROWS: Final = Metric(
+    "ml.drift.window.rows",
+    "gauge",
+    "{row}",
+    "Rows of the windows that the last run compared.",
+    (MODEL_VERSION, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)
+DRIFT_RUNS: Final = Metric(
+    "ml.drift.job.runs",
+    "counter",
+    "{run}",
+    "Runs of the drift job, by outcome.",
+    (OUTCOME,),
+    values=((OUTCOME, ("success", "insufficient_data", "error")),),
+)
+DRIFT_RUN_DURATION: Final = Metric(
+    "ml.drift.job.run.duration",
+    "gauge",
+    "s",
+    "Duration of the last run of the drift job.",
+)
+DRIFT_LAST_RUN: Final = Metric(
+    "ml.drift.job.last_run.timestamp",
+    "gauge",
+    "s",
+    "Unix time at which the last run of that outcome ended.",
+    (OUTCOME,),
+    values=((OUTCOME, ("success", "insufficient_data", "error")),),
+)
+DRIFT_LAST_COMPLETED: Final = Metric(
+    "ml.drift.job.last_completed.timestamp",
+    "gauge",
+    "s",
+    "Unix time at which the drift job last ended without an error.",
+)
+
+METRICS: Final = tuple(value for value in list(vars().values()) if isinstance(value, Metric))
+
+# Series of other programs that rules, dashboards and checks use.
+FOREIGN_SERIES: Final = (
+    "up",
+    "ALERTS",
+    "ALERTS_FOR_STATE",
+    "target_info",
+    "scrape_samples_scraped",
+    "otelcol_receiver_accepted_metric_points_total",
+    "otelcol_receiver_refused_metric_points_total",
+    "otelcol_exporter_sent_metric_points_total",
+    "otelcol_exporter_send_failed_metric_points_total",
+    "otelcol_exporter_enqueue_failed_metric_points_total",
+    "otelcol_exporter_queue_size",
+    "otelcol_exporter_queue_capacity",
+    "node_cpu_seconds_total",
+    "node_memory_MemAvailable_bytes",
+    "node_memory_MemTotal_bytes",
+    "node_filesystem_avail_bytes",
+    "process_resident_memory_bytes",
+)

@@ -1,0 +1,1 @@
+"""The composition root: stack, scenarios, runner, verdict and command line."""

@@ -1,0 +1,125 @@
+"""Where a run keeps its files: the run-directory layout, version 1.
+
+A file under its final name is always whole: writers use :func:`write_atomic`, or append whole
+lines (JSON Lines), so a killed run leaves nothing half-written that looks finished.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+LAYOUT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """Paths of one run below its directory ``root``."""
+
+    root: Path
+
+    @property
+    def run_file(self) -> Path:
+        """Identity of the run: id, scenario, use case, seed, scale, versions, machine."""
+        return self.root / "run.json"
+
+    @property
+    def scenario_file(self) -> Path:
+        """The scenario as it was played."""
+        return self.root / "scenario.yaml"
+
+    @property
+    def config(self) -> Path:
+        """Rendered configuration of every part."""
+        return self.root / "config"
+
+    @property
+    def data(self) -> Path:
+        """State of the parts: Prometheus's TSDB, Alertmanager's data, the Collector's queue."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """One ``<part>.log`` per part."""
+        return self.root / "logs"
+
+    @property
+    def prediction_log(self) -> Path:
+        """The SQLite prediction log of the embedded default."""
+        return self.data / "prediction-log.db"
+
+    @property
+    def model(self) -> Path:
+        """The model artefact that the API served."""
+        return self.root / "model"
+
+    @property
+    def load_plan(self) -> Path:
+        """What Locust was told to do."""
+        return self.config / "load-plan.json"
+
+    @property
+    def truth(self) -> Path:
+        """Ground truth that Locust wrote: ``requests.jsonl``, ``labels.jsonl``, ``*.json``."""
+        return self.root / "truth"
+
+    @property
+    def drift(self) -> Path:
+        """Reports of the drift job: HTML, JSON and ``runs.jsonl``."""
+        return self.root / "drift"
+
+    @property
+    def notifications(self) -> Path:
+        """Every notification that the receiver got, one JSON line each."""
+        return self.root / "notifications.jsonl"
+
+    @property
+    def timeline(self) -> Path:
+        """What the runner did and saw, one JSON line each: phases, faults, part events."""
+        return self.root / "timeline.jsonl"
+
+    @property
+    def series(self) -> Path:
+        """Series that the runner read from Prometheus for verdict and report."""
+        return self.root / "series.json"
+
+    @property
+    def verdict_file(self) -> Path:
+        """The verdict, ``verdict.json``."""
+        return self.root / "verdict.json"
+
+    @property
+    def junit_file(self) -> Path:
+        """The verdict as JUnit XML."""
+        return self.root / "junit.xml"
+
+    @property
+    def report_file(self) -> Path:
+        """The HTML report."""
+        return self.root / "report.html"
+
+    def create(self) -> RunLayout:
+        """Make the directories and return self."""
+        for path in (self.config, self.data, self.logs, self.truth, self.drift):
+            path.mkdir(parents=True, exist_ok=True)
+        return self
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write ``content`` so that ``path`` holds either the old or the whole new content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,1 @@
+"""The process stack: tools, parts, supervisor and their configuration."""
