@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class DomainError(Exception):
-    """Expected error: bad data, an unknown name, a broken artefact. One line that says what to do."""
+    """Expected error (bad data, unknown name, broken artefact): one line that says what to do."""

@@ -50,3 +50,10 @@ reference_rows: Final = Table(
     Column("probabilities", JSON, nullable=False),
     Column("label", String(64), nullable=False),
 )
+
+log_meta: Final = Table(
+    "prediction_log_meta",
+    metadata,
+    Column("key", String(64), primary_key=True, doc="schema_version is the only one."),
+    Column("value", String(64), nullable=False),
+)

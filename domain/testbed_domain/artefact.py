@@ -1,0 +1,183 @@
+"""The model artefact: a directory that proves what it holds; standard library only.
+
+| file | content |
+|---|---|
+| ``artefact.json`` | identity, schema, metrics, versions, SHA-256 of every other file |
+| ``model.onnx`` | the model, see :mod:`testbed_domain.encoding` |
+| ``reference.jsonl`` | reference rows as the model itself scores them |
+| ``pool.jsonl`` | rows that traffic is drawn from; only where the data is a data set |
+
+Nothing is pickled, and a file whose hash differs is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from testbed_domain.errors import DomainError
+from testbed_domain.features import FeatureSchema, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SCHEMA_VERSION: Final = 1
+MANIFEST: Final = "artefact.json"
+MODEL: Final = "model.onnx"
+REFERENCE: Final = "reference.jsonl"
+POOL: Final = "pool.jsonl"
+
+LabelledRow: TypeAlias = tuple[Row, int | str]
+
+
+class ArtefactError(DomainError):
+    """The artefact is missing, foreign or changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """One reference row, as in the log's ``reference_rows``.
+
+    Attributes:
+        features: feature name to value.
+        prediction: predicted class, as text.
+        probability: probability of the predicted class.
+        probabilities: class, as text, to probability.
+        label: true class, as text.
+    """
+
+    features: Row
+    prediction: str
+    probability: float
+    probabilities: dict[str, float]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One trained model with all that its monitoring needs.
+
+    Attributes:
+        path: the directory.
+        name: model name.
+        version: hash of the content; equal content has an equal version.
+        use_case: name of the use case.
+        created: UTC time of training, ISO 8601.
+        seed: seed of split, generator and model.
+        synthetic: whether the data comes from a generator.
+        source: where the data comes from: ``kind``, ``name``, and ``sha256`` or ``formula``.
+        sampling: how reference and traffic are drawn, in words.
+        schema: inputs, target and classes.
+        metrics: metrics on the test split.
+        splits: number of rows per split.
+        libraries: library to version.
+        files: file name to SHA-256, of every file but the manifest.
+    """
+
+    path: Path
+    name: str
+    version: str
+    use_case: str
+    created: str
+    seed: int
+    synthetic: bool
+    source: Mapping[str, str]
+    sampling: str
+    schema: FeatureSchema
+    metrics: Mapping[str, float]
+    splits: Mapping[str, int]
+    libraries: Mapping[str, str]
+    files: Mapping[str, str]
+
+    @property
+    def model_file(self) -> Path:
+        """The ONNX model."""
+        return self.path / MODEL
+
+    def reference(self) -> Iterator[ReferenceRow]:
+        """The scored reference rows."""
+        for item in _lines(self.path / REFERENCE):
+            yield ReferenceRow(**item)
+
+    def pool(self) -> Iterator[LabelledRow]:
+        """Rows and labels that traffic is drawn from; none where a generator makes it."""
+        if POOL in self.files:
+            for item in _lines(self.path / POOL):
+                yield item["features"], item["label"]
+
+    def manifest(self) -> dict[str, Any]:
+        """Content of ``artefact.json``."""
+        data = asdict(self)
+        del data["path"]
+        return {"schema_version": SCHEMA_VERSION, **data}
+
+
+def load_artefact(path: Path) -> Artefact:
+    """Read an artefact and verify every file of it.
+
+    Raises:
+        ArtefactError: a file is missing or changed, or another version wrote the artefact; names
+            the file.
+    """
+    manifest = _read_manifest(path)
+    try:
+        del manifest["schema_version"]
+        manifest["schema"] = FeatureSchema.from_dict(manifest["schema"])
+        artefact = Artefact(path=path, **manifest)
+        version = content_version(artefact.use_case, artefact.schema, artefact.files)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ArtefactError(f"{path / MANIFEST} is damaged ({error}); train again") from error
+    for name, expected in artefact.files.items():
+        if Path(name).name != name:
+            raise ArtefactError(f"{path / MANIFEST} names a file outside it: {name!r}")
+        if file_hash(path / name) != expected:
+            raise ArtefactError(f"{path / name} differs from its hash in {MANIFEST}; train again")
+    if version != artefact.version or MODEL not in artefact.files:
+        raise ArtefactError(f"{path / MANIFEST} does not fit its version; train again")
+    return artefact
+
+
+def content_version(use_case: str, schema: FeatureSchema, files: Mapping[str, str]) -> str:
+    """Version of a model: a hash over schema and files, so that nothing can change under it."""
+    content = {"use_case": use_case, "schema": schema.to_dict(), "files": dict(files)}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"rf-{digest[:12]}"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        ArtefactError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    file = path / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtefactError(f"no model artefact at {path}: train one, testbed train") from None
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"cannot read {file}: {error}") from error
+    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ArtefactError(
+            f"{file} has schema version {version!r}, this program reads {SCHEMA_VERSION}; "
+            "train again"
+        )
+    return dict(manifest)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

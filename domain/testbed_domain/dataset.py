@@ -1,0 +1,209 @@
+"""Real data: files, scikit-learn's bundled sets and OpenML, checked row by row (needs pandas)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+
+from testbed_domain.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from testbed_domain.features import Feature, Row, Value
+    from testbed_domain.use_cases import Label, UseCase
+
+MINIMUM_PER_CLASS: Final = 10
+"""Rows that each class must have, so that train, test and reference all hold some."""
+
+
+class DataError(DomainError):
+    """The data cannot be used; the message names the file, and the column and row at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Checked rows and where they come from.
+
+    Attributes:
+        rows: one dict per row, with the schema's features only.
+        labels: the class of each row.
+        source: for the artefact; names the file but not its folder.
+    """
+
+    rows: list[Row]
+    labels: list[Label]
+    source: Mapping[str, str]
+
+
+def read_file(use_case: UseCase, path: Path) -> DataSet:
+    """Read a CSV or Parquet file of a use case; columns it does not know are ignored.
+
+    Raises:
+        DataError: the file is missing, empty or unreadable, lacks columns, or holds values that
+            the schema does not allow.
+    """
+    try:
+        content = path.read_bytes()
+        frame = _read_frame(path)
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty; give a file with a header and rows") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except ImportError as error:
+        raise DataError(f"cannot read {path}: Parquet needs pyarrow; give a CSV file") from error
+    except ValueError as error:  # what parsers raise, wrong encodings included
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"cannot read {path}: {reason}") from error
+    rows, labels = parse(use_case, frame, str(path))
+    digest = hashlib.sha256(content).hexdigest()
+    return DataSet(rows, labels, {"kind": "file", "name": path.name, "sha256": digest})
+
+
+def read_bundled(use_case: UseCase) -> DataSet:
+    """The data set of a use case that ships inside scikit-learn.
+
+    Raises:
+        DataError: the use case has none.
+    """
+    if use_case.bundled is None:
+        raise DataError(f"{use_case.name} has no bundled data; give a file with --data")
+    bunch: Any = getattr(datasets, f"load_{use_case.bundled}")(as_frame=True)
+    frame: pd.DataFrame = bunch.data.copy()
+    frame[use_case.schema.target] = bunch.target_names[bunch.target]
+    rows, labels = parse(use_case, frame, f"scikit-learn's {use_case.bundled}")
+    digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+    name = f"sklearn.datasets.load_{use_case.bundled}"
+    return DataSet(rows, labels, {"kind": "bundled", "name": name, "sha256": digest})
+
+
+def fetch(
+    use_case: UseCase, path: Path, download: Callable[..., Any] = datasets.fetch_openml
+) -> Path:
+    """Fetch the real data of a use case from OpenML into the CSV file ``path`` (online only).
+
+    Raises:
+        DataError: OpenML has no such data set, cannot be reached, or sent something unusable.
+    """
+    if use_case.openml is None:
+        raise DataError(f"{use_case.name} is not on OpenML; give a file with --data")
+    try:
+        frame = download(data_id=use_case.openml, as_frame=True, parser="liac-arff").frame
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"cannot fetch data set {use_case.openml} from OpenML ({error}); "
+            "give a file with --data, or use no data option"
+        ) from error
+    rows, labels = parse(use_case, frame, f"OpenML's data set {use_case.openml}")
+    clean = pd.DataFrame(rows)
+    clean[use_case.schema.target] = labels
+    temporary = path.with_name(f".{path.name}.partial")
+    clean.to_csv(temporary, index=False)
+    return temporary.replace(path)
+
+
+def parse(use_case: UseCase, frame: pd.DataFrame, where: str) -> tuple[list[Row], list[Label]]:
+    """Check a table against the use case's schema and turn it into rows and labels.
+
+    Args:
+        use_case: what the table must hold.
+        frame: the table; values may be text.
+        where: what errors call the table.
+
+    Raises:
+        DataError: names the missing columns, or the column and row of the first bad value.
+    """
+    schema = use_case.schema
+    found = [str(name) for name in frame.columns]
+    table = frame.set_axis([_name(use_case, name, found) for name in found], axis="columns")
+    missing = [name for name in (*schema.names, schema.target) if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"{where} lacks the columns {', '.join(missing)}; it has {', '.join(found) or 'none'}"
+        )
+    if not table.columns.is_unique:
+        raise DataError(f"{where} has columns twice: {', '.join(found)}")
+    if table.empty:
+        raise DataError(f"{where} has a header but no rows")
+    columns = [_values(feature, table[feature.name], where) for feature in schema.features]
+    labels = _labels(use_case, table[schema.target], where)
+    rows: list[Row] = [
+        dict(zip(schema.names, values, strict=True)) for values in zip(*columns, strict=True)
+    ]
+    return rows, labels
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".csv":
+        # As text, so that an error can show the value as it stands in the file.
+        return pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+    raise DataError(f"cannot read {path}: give a .csv or .parquet file")
+
+
+def _name(use_case: UseCase, name: str, found: list[str]) -> str:
+    """The schema's name of a column; an alias yields where the real name is there too."""
+    alias = use_case.columns.get(name, name)
+    return name if alias in found else alias
+
+
+def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]:
+    """One feature's values, checked."""
+    if feature.kind == "category":
+        raise DataError(f"{feature.name}: features of text are not supported yet")
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    array = numbers.to_numpy()
+    empty = column.isna().to_numpy()
+    if not feature.nullable:
+        _refuse(empty, feature.name, column, where, "is empty")
+    _refuse(np.isnan(array) & ~empty, feature.name, column, where, "is not a number")
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    outside = np.isinf(array) | (array < low) | (array > high)
+    _refuse(outside, feature.name, column, where, f"lies outside {low:g} to {high:g}")
+    if feature.kind == "integer":
+        _refuse(np.mod(array, 1) > 0, feature.name, column, where, "is not a whole number")
+    number = int if feature.kind == "integer" else float
+    return [
+        None if gone else number(value)
+        for value, gone in zip(array.tolist(), empty.tolist(), strict=True)
+    ]
+
+
+def _labels(use_case: UseCase, column: pd.Series[Any], where: str) -> list[Label]:
+    """The class of each row, checked."""
+    schema = use_case.schema
+    spellings: dict[str, Label] = {str(label): label for label in schema.classes}
+    spellings |= {f"{label}.0": label for label in schema.classes if isinstance(label, int)}
+    spellings |= use_case.labels
+    texts = column.astype(str).str.strip()
+    classes = ", ".join(str(label) for label in schema.classes)
+    unknown = ~texts.isin(list(spellings)).to_numpy()
+    _refuse(unknown, schema.target, column, where, f"is none of the classes {classes}")
+    labels = [spellings[text] for text in texts]
+    counts = Counter(labels)
+    for label in schema.classes:
+        if counts[label] < MINIMUM_PER_CLASS:
+            raise DataError(
+                f"{where}: {schema.target} holds {label} in {counts[label]} rows; "
+                f"each of {classes} needs {MINIMUM_PER_CLASS}"
+            )
+    return labels
+
+
+def _refuse(
+    bad: np.ndarray[Any, Any], name: str, column: pd.Series[Any], where: str, problem: str
+) -> None:
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"{where}: column {name}, data row {row + 1}: {column.iloc[row]!r} {problem}"
+        )

@@ -1,0 +1,107 @@
+"""Database connections of the prediction log: what SQLite and PostgreSQL need each."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from testbed_domain.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# How long a connection waits for another one's write transaction.
+_BUSY_SECONDS: Final = 30
+_WRITE: Final = "testbed_write"
+# Serialises the creation of tables in PostgreSQL; any number that nobody else uses.
+_LOCK: Final = 7_305_121_946
+
+
+class LogError(DomainError):
+    """The prediction log cannot be opened, read or written."""
+
+
+def create_log_engine(url: str, *, create: bool) -> Engine:
+    """An engine for a log URL; nothing is connected yet.
+
+    Raises:
+        LogError: the URL is none, names no file, or its driver is not installed.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LogError(
+            "the prediction log's URL is none; write sqlite:////path/to/log.db "
+            "or postgresql://user:password@host/database"
+        ) from None
+    kind = parsed.get_backend_name()
+    if kind == "sqlite":
+        return _sqlite(parsed, create=create)
+    if kind in {"postgresql", "postgres"}:
+        return _postgresql(parsed)
+    raise LogError(f"the prediction log cannot live in {kind}; use sqlite or postgresql")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A write transaction, committed at the end of the block."""
+    with engine.connect() as plain:
+        connection = plain.execution_options(**{_WRITE: True})
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def one_line(url: URL) -> Iterator[None]:
+    """Turn what the database says into a :class:`LogError` of one line."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        reason = (str(cause).strip() or type(error).__name__).splitlines()[0]
+        raise LogError(f"prediction log {url}: {reason}") from error
+
+
+def _sqlite(url: URL, *, create: bool) -> Engine:
+    if url.database in {None, "", ":memory:"}:
+        raise LogError("a prediction log in memory is lost; name a file: sqlite:////path/to/log.db")
+    file = Path(str(url.database))
+    if not file.parent.is_dir():
+        raise LogError(f"the prediction log's directory {file.parent} does not exist; make it")
+    if not create and not file.exists():
+        raise LogError(f"no prediction log at {file}; is it the API's --log-url?")
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
+        # The driver would begin transactions late and by guessing; here they begin below.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer takes the lock at once: one that first read could not wait for it later.
+        write = connection.get_execution_options().get(_WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ImportError:
+        raise LogError(
+            "PostgreSQL needs its driver: pip install 'testbed-domain[postgresql]'"
+        ) from None
+
+
+def lock_schema(connection: Connection) -> None:
+    """Let only one process at a time create tables; SQLite's write transaction does so itself."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -1,0 +1,362 @@
+"""The prediction log as a store: appending for the API, reading for the drift job and the checks.
+
+Synchronous; a web server calls it from a thread of its own. SQLite by default, in WAL mode, so
+that readers never wait for the writer, and with every commit on disk before it returns;
+PostgreSQL by URL with the same code. The tables are those of :mod:`testbed_domain.predictionlog`.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, insert, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from testbed_domain.logengine import LogError, create_log_engine, lock_schema, one_line, writing
+from testbed_domain.predictionlog import (
+    SCHEMA_VERSION,
+    labels,
+    log_meta,
+    metadata,
+    predictions,
+    reference_rows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from testbed_domain.artefact import Artefact
+    from testbed_domain.features import Row, Value
+
+__all__ = ["Columns", "LogError", "LoggedVersion", "PredictionLog", "PredictionRow", "open_log"]
+
+LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown"]
+
+# Ids asked for in one query: far below every database's limit of parameters.
+_CHUNK: Final = 1_000
+_PREDICTION_COLUMNS: Final = tuple(column.name for column in predictions.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionRow:
+    """One row of ``predictions``; the columns say what each field is."""
+
+    id: str
+    time: float
+    request_id: str | None
+    instance: str
+    model_name: str
+    model_version: str
+    features: Row
+    prediction: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows of the log as columns of equal length, ready for a data frame.
+
+    Attributes:
+        features: feature name to values.
+        prediction: predicted classes, as text.
+        probability: probabilities of the predicted classes.
+        label: true classes, as text; None where the label has not come.
+        id: prediction ids; empty for reference rows.
+        time: UTC Unix seconds; empty for reference rows.
+    """
+
+    features: dict[str, list[Value]]
+    prediction: list[str]
+    probability: list[float]
+    label: list[str | None]
+    id: list[str]
+    time: list[float]
+
+    def __len__(self) -> int:
+        return len(self.prediction)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedVersion:
+    """What the log holds of one model version; times are UTC Unix seconds."""
+
+    model_name: str
+    model_version: str
+    rows: int
+    first: float
+    last: float
+
+
+class PredictionLog:
+    """An open prediction log. Safe to use from several threads; close it or use it in ``with``.
+
+    Every method raises :class:`LogError` where the database refuses.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert: Any = postgresql.insert if engine.name == "postgresql" else sqlite.insert
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """Append predictions in one transaction; on return they are durable, all or none."""
+        if rows:
+            values = [{name: getattr(row, name) for name in _PREDICTION_COLUMNS} for row in rows]
+            with self._write() as connection:
+                connection.execute(insert(predictions), values)
+
+    def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
+        """Store labels that arrived; the first label of a prediction stays.
+
+        Args:
+            items: prediction id, class as text, and time of arrival in UTC Unix seconds.
+
+        Returns:
+            For each item ``stored``, ``duplicate`` (it had a label already) or ``unknown`` (the log
+            has no such prediction).
+        """
+        if not items:
+            return []
+        first: dict[str, dict[str, Any]] = {}
+        for prediction_id, label, time in items:
+            first.setdefault(
+                prediction_id, {"prediction_id": prediction_id, "label": label, "time": time}
+            )
+        with self._write() as connection:
+            known = _known(connection, list(first))
+            # Sorted, so that two replicas with the same labels lock rows in the same order.
+            new = [first[prediction_id] for prediction_id in sorted(known)]
+            stored = self._insert_new_labels(connection, new)
+        outcomes: list[LabelOutcome] = []
+        for prediction_id, _, _ in items:
+            if prediction_id in stored:
+                stored.remove(prediction_id)  # its next label in this batch is a duplicate
+                outcomes.append("stored")
+            else:
+                outcomes.append("duplicate" if prediction_id in known else "unknown")
+        return outcomes
+
+    def register_reference(self, artefact: Artefact) -> None:
+        """Put the artefact's reference rows into the log, unless they are there."""
+        if self._reference_count(artefact.version) == artefact.splits["reference"]:
+            return
+        values = [
+            {"model_version": artefact.version, "row": number, **asdict(row)}
+            for number, row in enumerate(artefact.reference())
+        ]
+        with self._write() as connection:
+            connection.execute(self._insert(reference_rows).on_conflict_do_nothing(), values)
+
+    def count(
+        self,
+        model_version: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> int:
+        """Number of predictions; of one version and from ``start`` to before ``end`` if given."""
+        query = select(func.count()).select_from(predictions)
+        with self._read() as connection:
+            return int(connection.scalar(query.where(*_where(model_version, start, end))) or 0)
+
+    def count_labels(self) -> int:
+        """Number of labels."""
+        with self._read() as connection:
+            return int(connection.scalar(select(func.count()).select_from(labels)) or 0)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Number of predictions by ``(instance, model_version)``."""
+        by = (predictions.c.instance, predictions.c.model_version)
+        with self._read() as connection:
+            found = connection.execute(select(*by, func.count()).group_by(*by))
+            return {(instance, version): number for instance, version, number in found}
+
+    def iter_ids(self) -> Iterator[str]:
+        """Every prediction id, streamed, in no particular order."""
+        with self._read() as connection:
+            yield from connection.execution_options(yield_per=10_000).scalars(
+                select(predictions.c.id)
+            )
+
+    def versions(self) -> list[LoggedVersion]:
+        """The model versions that have predictions, the most lately used last."""
+        by = (predictions.c.model_name, predictions.c.model_version)
+        time = predictions.c.time
+        query = select(*by, func.count(), func.min(time), func.max(time)).group_by(*by)
+        with self._read() as connection:
+            found = connection.execute(query.order_by(func.max(time)))
+            return [LoggedVersion(*values) for values in found]
+
+    def window(
+        self,
+        model_version: str,
+        start: float | None = None,
+        end: float | None = None,
+        limit: int | None = None,
+    ) -> Columns:
+        """Predictions of a version with the labels that have come, oldest first.
+
+        Args:
+            model_version: whose.
+            start: earliest time, included.
+            end: latest time, excluded.
+            limit: keep only so many of the latest rows.
+        """
+        query = (
+            select(*_shared(predictions), labels.c.label, predictions.c.id, predictions.c.time)
+            .join_from(
+                predictions, labels, predictions.c.id == labels.c.prediction_id, isouter=True
+            )
+            .where(*_where(model_version, start, end))
+            .order_by(predictions.c.time.desc(), predictions.c.id)
+            .limit(limit)
+        )
+        rows = self._rows(query)[::-1]
+        return _columns(rows, [row[4] for row in rows], [row[5] for row in rows])
+
+    def reference(self, model_version: str) -> Columns:
+        """The reference rows of a version, in their order; none where none are registered."""
+        table = reference_rows
+        query = select(*_shared(table), table.c.label).where(table.c.model_version == model_version)
+        return _columns(self._rows(query.order_by(table.c.row)), [], [])
+
+    def _rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        with self._read() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def _reference_count(self, model_version: str) -> int:
+        query = select(func.count()).select_from(reference_rows)
+        with self._read() as connection:
+            where = reference_rows.c.model_version == model_version
+            return int(connection.scalar(query.where(where)) or 0)
+
+    def _insert_new_labels(self, connection: Connection, values: list[dict[str, Any]]) -> set[str]:
+        """Insert the labels that no one stored before; the ids of those stored now."""
+        if not values:
+            return set()
+        statement = self._insert(labels).on_conflict_do_nothing()
+        return set(connection.scalars(statement.returning(labels.c.prediction_id), values))
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with one_line(self._engine.url), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with one_line(self._engine.url), writing(self._engine) as connection:
+            yield connection
+
+
+def open_log(url: str, *, create: bool = True) -> PredictionLog:
+    """Open the prediction log at a database URL.
+
+    Args:
+        url: ``sqlite:////absolute/file.db``, ``sqlite:///relative.db`` or
+            ``postgresql://user:password@host/database``.
+        create: make the tables (and the SQLite file) where they are missing; else that is an
+            error.
+
+    Raises:
+        LogError: the URL is none, the database cannot be reached or is no database, has no log
+            and ``create`` is off, or a log of another schema version.
+    """
+    engine = create_log_engine(url, create=create)
+    try:
+        with one_line(engine.url):
+            _prepare(engine, create=create)
+    except BaseException:
+        engine.dispose()
+        raise
+    return PredictionLog(engine)
+
+
+def _prepare(engine: Engine, *, create: bool) -> None:
+    with engine.connect() as connection:
+        if _check_version(connection):
+            return
+    if not create:
+        raise LogError(f"{engine.url} holds no prediction log; is it the API's --log-url?")
+    with writing(engine) as connection:
+        # Another replica may have been faster: look again, now that this one alone may write.
+        lock_schema(connection)
+        if not _check_version(connection):
+            metadata.create_all(connection)
+            connection.execute(
+                insert(log_meta), {"key": "schema_version", "value": str(SCHEMA_VERSION)}
+            )
+
+
+def _check_version(connection: Connection) -> bool:
+    """Whether the tables are there, in this program's schema version."""
+    inspector = inspect(connection)
+    if inspector.has_table(log_meta.name):
+        query = select(log_meta.c.value).where(log_meta.c.key == "schema_version")
+        version = connection.scalar(query)
+    elif inspector.has_table(predictions.name):
+        version = None
+    else:
+        return False
+    if version != str(SCHEMA_VERSION):
+        raise LogError(
+            f"the prediction log {connection.engine.url} has schema version {version}, this "
+            f"program needs {SCHEMA_VERSION}; give another --log-url"
+        )
+    return True
+
+
+def _known(connection: Connection, ids: list[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        found.update(
+            connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(chunk)))
+        )
+    return found
+
+
+def _where(
+    model_version: str | None, start: float | None, end: float | None
+) -> list[ColumnElement[bool]]:
+    columns = predictions.c
+    conditions: list[ColumnElement[bool]] = []
+    if model_version is not None:
+        conditions.append(columns.model_version == model_version)
+    if start is not None:
+        conditions.append(columns.time >= start)
+    if end is not None:
+        conditions.append(columns.time < end)
+    return conditions
+
+
+def _shared(table: Any) -> tuple[Any, ...]:  # noqa: ANN401 - columns are typed by name only
+    return table.c.features, table.c.prediction, table.c.probability
+
+
+def _columns(rows: list[tuple[Any, ...]], ids: list[str], times: list[float]) -> Columns:
+    names = rows[0][0] if rows else ()
+    return Columns(
+        features={name: [row[0].get(name) for row in rows] for name in names},
+        prediction=[row[1] for row in rows],
+        probability=[row[2] for row in rows],
+        label=[row[3] for row in rows],
+        id=ids,
+        time=times,
+    )

@@ -1,0 +1,367 @@
+"""Training: from data to artefact; the only place that fits and exports models.
+
+The model that is kept is the ONNX export, once it has shown that it agrees with scikit-learn on
+the test split; metrics and reference scores come from it too, so they are what the API answers.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import onnxruntime
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn import metrics
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+
+from testbed_domain.artefact import (
+    MANIFEST,
+    MODEL,
+    POOL,
+    REFERENCE,
+    Artefact,
+    ArtefactError,
+    ReferenceRow,
+    content_version,
+    file_hash,
+    load_artefact,
+)
+from testbed_domain.dataset import read_bundled, read_file
+from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode
+from testbed_domain.errors import DomainError
+from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from testbed_domain.features import FeatureSchema
+    from testbed_domain.use_cases import Sample, UseCase
+
+    Scores: TypeAlias = Callable[[Sample], np.ndarray[Any, Any]]
+
+LIBRARIES: Final = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
+SHARES: Final = {"train": 0.50, "test": 0.15, "reference": 0.35}
+# Single precision sums of 100 trees differ by about 1e-6; a row that takes another branch in one
+# tree differs by about 1e-2.
+MAXIMUM_DIFFERENCE: Final = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Size of the forest, and of the splits that a generator is asked for."""
+
+    trees: int = 100
+    depth: int = 10
+    train_rows: int = 5_000
+    test_rows: int = 1_500
+    reference_rows: int = 5_000
+
+    def __post_init__(self) -> None:
+        if min(self.trees, self.depth) < 1:
+            raise DomainError("a forest needs at least one tree, of depth 1 or more")
+
+
+DEFAULTS: Final = TrainingOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Three splits, where they come from, and whether a generator made them."""
+
+    train: Sample
+    test: Sample
+    reference: Sample
+    source: Mapping[str, str]
+    synthetic: bool
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def train(  # noqa: PLR0913 - four facts, and two settings with defaults
+    use_case: UseCase,
+    data: Path | None,
+    seed: int,
+    out: Path,
+    options: TrainingOptions = DEFAULTS,
+    *,
+    clock: Callable[[], datetime] = _utc_now,
+) -> Artefact:
+    """Train a random forest and put its artefact at ``out``; equal input gives an equal version.
+
+    ``out`` holds either the old or the whole new artefact. Where it already holds the same
+    version, it stays untouched.
+
+    Args:
+        use_case: what to learn.
+        data: CSV or Parquet file; None takes the generator, or else the bundled data set.
+        seed: seed of generator, split and forest; 0 or more.
+        out: the artefact's directory; made where it is missing.
+        options: size of forest and splits.
+        clock: the time of training, UTC.
+
+    Raises:
+        DataError: the data cannot be used.
+        DomainError: ``out`` is something else, or the export disagrees with scikit-learn.
+    """
+    if out.exists() and not (out / MANIFEST).exists() and (out.is_file() or any(out.iterdir())):
+        raise DomainError(f"{out} exists and is no model artefact; choose another directory")
+    with _built(out.parent, use_case, data, seed, options, clock()) as artefact:
+        return _install(artefact, out)
+
+
+def train_into(
+    store: Path,
+    use_case: UseCase,
+    data: Path | None,
+    seed: int,
+    options: TrainingOptions = DEFAULTS,
+) -> Artefact:
+    """Train as :func:`train` does, into a directory of ``store`` that the version names.
+
+    No model ever replaces another there, so a running service keeps its own.
+    """
+    with _built(store, use_case, data, seed, options, _utc_now()) as artefact:
+        return _install(artefact, store / f"{use_case.name}-{artefact.version}")
+
+
+@contextmanager
+def _built(  # noqa: PLR0913, PLR0917 - the arguments of train
+    parent: Path,
+    use_case: UseCase,
+    data: Path | None,
+    seed: int,
+    options: TrainingOptions,
+    created: datetime,
+) -> Iterator[Artefact]:
+    """A finished artefact in a temporary directory of ``parent``."""
+    schema = use_case.schema
+    splits = _load(use_case, data, seed, options)
+    forest = _fit(schema, splits.train, seed, options)
+    model = _export(forest, len(schema.features))
+    scores = _scorer(model, schema)
+    quality = _check(forest, schema, splits.test, scores)
+    quality |= _metrics(schema, splits.test, scores(splits.test))
+
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{use_case.name}.", dir=parent))
+    except OSError as error:
+        raise DomainError(f"cannot write to {parent}: {error.strerror}") from error
+    try:
+        temporary.chmod(0o755)  # mkdtemp hides it from others, such as the API's user
+        _write_files(temporary, schema, splits, model, scores)
+        files = {file.name: file_hash(file) for file in sorted(temporary.iterdir())}
+        artefact = Artefact(
+            path=temporary,
+            name=f"{use_case.name}-forest",
+            version=content_version(use_case.name, schema, files),
+            use_case=use_case.name,
+            created=created.isoformat(timespec="seconds"),
+            seed=seed,
+            synthetic=splits.synthetic,
+            source=splits.source,
+            sampling=GENERATOR_RULE if splits.synthetic else POOL_RULE,
+            schema=schema,
+            metrics=quality,
+            splits={name: len(getattr(splits, name)[0]) for name in SHARES},
+            libraries={"python": platform.python_version()}
+            | {name: library_version(name) for name in LIBRARIES},
+            files=files,
+        )
+        text = json.dumps(artefact.manifest(), indent=2)
+        (temporary / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+        yield artefact
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _load(
+    use_case: UseCase, data: Path | None, seed: int, options: TrainingOptions
+) -> TrainingData:
+    generator = use_case.generator
+    if data is None and generator is not None:
+        train_, test, reference = (
+            generator.sample(random_stream(seed, name), rows)
+            for name, rows in (
+                ("train", options.train_rows),
+                ("test", options.test_rows),
+                ("reference", options.reference_rows),
+            )
+        )
+        source = {"kind": "generator", "name": use_case.name, "formula": generator.formula}
+        return TrainingData(train_, test, reference, source, synthetic=True)
+    found = read_bundled(use_case) if data is None else read_file(use_case, data)
+    parts = _split((found.rows, found.labels), seed)
+    return TrainingData(*parts, found.source, synthetic=False)
+
+
+def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
+    """Train, test and reference by :data:`SHARES`, stratified by class, in the data's order."""
+    rows, labels = sample
+    texts = np.array([str(label) for label in labels])
+    state = _state(seed, "split")
+    first, rest = train_test_split(
+        np.arange(len(rows)), train_size=SHARES["train"], stratify=texts, random_state=state
+    )
+    share = SHARES["test"] / (SHARES["test"] + SHARES["reference"])
+    second, third = train_test_split(
+        rest, train_size=share, stratify=texts[rest], random_state=state
+    )
+
+    def pick(indices: np.ndarray[Any, Any]) -> Sample:
+        order = sorted(indices.tolist())
+        return [rows[i] for i in order], [labels[i] for i in order]
+
+    return pick(first), pick(second), pick(third)
+
+
+def _state(seed: int, purpose: str) -> int:
+    """A seed in the range that scikit-learn takes."""
+    return int(random_stream(seed, purpose).integers(2**32))
+
+
+def _indices(schema: FeatureSchema, sample: Sample) -> np.ndarray[Any, Any]:
+    return np.array([schema.classes.index(label) for label in sample[1]])
+
+
+def _fit(
+    schema: FeatureSchema, sample: Sample, seed: int, options: TrainingOptions
+) -> RandomForestClassifier:
+    forest = RandomForestClassifier(
+        n_estimators=options.trees,
+        max_depth=options.depth,
+        min_samples_leaf=3,
+        random_state=_state(seed, "forest"),
+        n_jobs=1,  # threads add probabilities up in any order: the last bits would vary
+    )
+    return forest.fit(encode(schema, sample[0]), _indices(schema, sample))
+
+
+def _export(forest: RandomForestClassifier, features: int) -> bytes:
+    graph = convert_sklearn(
+        forest,
+        name="forest",  # else a random one, and with it another hash at each training
+        initial_types=[(INPUT, FloatTensorType([None, features]))],
+        options={id(forest): {"zipmap": False}},
+    )
+    return bytes(graph.SerializeToString())
+
+
+def _scorer(model: bytes, schema: FeatureSchema) -> Scores:
+    """The exported model as a function from rows to probabilities, ``[n, classes]``."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # as in serving: the order of sums decides the last bits
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def scores(sample: Sample) -> np.ndarray[Any, Any]:
+        return np.asarray(session.run([OUTPUTS[1]], {INPUT: encode(schema, sample[0])})[0])
+
+    return scores
+
+
+def _check(
+    forest: RandomForestClassifier,
+    schema: FeatureSchema,
+    test: Sample,
+    scores: Scores,
+) -> dict[str, float]:
+    """Compare the export with scikit-learn on the test split."""
+    expected = forest.predict_proba(encode(schema, test[0]))
+    answered = scores(test)
+    difference = float(np.abs(expected - answered).max())
+    if difference > MAXIMUM_DIFFERENCE:
+        raise DomainError(
+            f"the ONNX export differs from scikit-learn by {difference:.2g} in a probability; "
+            "the model was not kept: try other --trees or --depth, and please report it"
+        )
+    agreement = float((expected.argmax(axis=1) == answered.argmax(axis=1)).mean())
+    return {"onnx_agreement": agreement, "onnx_max_difference": difference}
+
+
+def _metrics(schema: FeatureSchema, test: Sample, scores: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Metrics on the test split: of the positive class, or macro means over several classes."""
+    truth, predicted = _indices(schema, test), scores.argmax(axis=1)
+    probabilities = scores.astype(float)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    options: dict[str, Any] = {"average": "macro", "zero_division": 0}
+    if schema.positive_class is None:
+        auc = metrics.roc_auc_score(truth, probabilities, multi_class="ovr")
+    else:
+        positive = schema.classes.index(schema.positive_class)
+        options |= {"average": "binary", "pos_label": positive}
+        auc = metrics.roc_auc_score(truth == positive, probabilities[:, positive])
+    values = {
+        "accuracy": metrics.accuracy_score(truth, predicted),
+        "precision": metrics.precision_score(truth, predicted, **options),
+        "recall": metrics.recall_score(truth, predicted, **options),
+        "f1": metrics.f1_score(truth, predicted, **options),
+        "roc_auc": auc,
+        "log_loss": metrics.log_loss(truth, probabilities, labels=range(len(schema.classes))),
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def _write_files(
+    path: Path, schema: FeatureSchema, splits: TrainingData, model: bytes, scores: Scores
+) -> None:
+    """Write all of the artefact but its manifest."""
+    rows, labels = splits.reference
+    (path / MODEL).write_bytes(model)
+    answers = decode(schema, scores(splits.reference))
+    reference = (
+        ReferenceRow(
+            row,
+            str(schema.classes[answer.index]),
+            answer.probability,
+            answer.probabilities,
+            str(label),
+        )
+        for row, label, answer in zip(rows, labels, answers, strict=True)
+    )
+    _write_lines(path / REFERENCE, map(asdict, reference))
+    if not splits.synthetic:
+        pool = zip(rows, labels, strict=True)
+        _write_lines(path / POOL, ({"features": row, "label": label} for row, label in pool))
+
+
+def _write_lines(path: Path, items: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(item)}\n" for item in items)
+
+
+def _install(artefact: Artefact, out: Path) -> Artefact:
+    """Give the finished artefact its final name, unless the same version stands there."""
+    if _holds(out, artefact.version):
+        return load_artefact(out)
+    aside = artefact.path.with_name(f"{artefact.path.name}.old")
+    if out.exists():
+        out.rename(aside)
+    try:
+        artefact.path.rename(out)
+    except OSError:
+        # Another training may have put the same model there in this very moment.
+        if not _holds(out, artefact.version):
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return load_artefact(out)
+
+
+def _holds(path: Path, version: str) -> bool:
+    try:
+        return load_artefact(path).version == version
+    except ArtefactError:
+        return False  # nothing there, or broken, or of another format: it may be replaced

@@ -1,0 +1,63 @@
+"""What a use case is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from testbed_domain.features import FeatureSchema, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+
+Label: TypeAlias = int | str
+"""One of a schema's ``classes``."""
+
+Sample: TypeAlias = tuple[list[Row], list[Label]]
+"""Rows and their labels, of equal length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A seeded source of rows whose truth is known.
+
+    Attributes:
+        sample: draws ``n`` rows and labels, using nothing but the random generator given.
+        probability: P(positive class | row) for each row, shape ``[n]``, 0 to 1: the truth itself.
+        formula: that truth in words, for artefacts and reports.
+    """
+
+    sample: Callable[[np.random.Generator, int], Sample]
+    probability: Callable[[Sequence[Row]], np.ndarray]
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase:
+    """One prediction task and where its data may come from.
+
+    Data comes from a file, else from :attr:`generator`, else from :attr:`bundled`; one of the
+    last two is always there, so that a use case works without a file and without a network.
+
+    Attributes:
+        name: as in ``--use-case``.
+        title: for people.
+        schema: inputs, target and classes.
+        generator: seeded synthetic data, or None.
+        bundled: name of the data set inside scikit-learn, or None.
+        openml: id of the data set on OpenML, or None.
+        columns: other names that files use for a column, mapped to the schema's name.
+        labels: other spellings that files use for a class, mapped to the class.
+    """
+
+    name: str
+    title: str
+    schema: FeatureSchema
+    generator: Generator | None = None
+    bundled: str | None = None
+    openml: int | None = None
+    columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,132 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from testbed_domain.artefact import Artefact
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+# Evidently and others would send usage data.
+os.environ["DO_NOT_TRACK"] = "1"
+
+
+def missing(reason: str) -> None:
+    """Skip on a user's machine; in CI nothing may be missing."""
+    if os.environ.get("CI"):
+        pytest.fail(f"required in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def diabetes_csv() -> Path:
+    """The real Pima data, which stays outside of the repository."""
+    path = REAL_DATA / "diabetes.csv"
+    if not path.is_file():
+        missing(f"the real data set {path.name} is not in {path.parent.name}/")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    """A small forest for the diabetes use case, trained on seeded synthetic rows."""
+    from testbed_domain.training import TrainingOptions, train  # noqa: PLC0415 - scikit-learn: slow
+    from testbed_domain.use_cases import get_use_case  # noqa: PLC0415 - goes with the above
+
+    options = TrainingOptions(20, 6, train_rows=600, test_rows=200, reference_rows=100)
+    out = tmp_path_factory.mktemp("artefact") / "model"
+    return train(get_use_case("diabetes"), None, 1, out, options)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiProcess:
+    """A running ``python -m testbed_api``."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    management_port: int
+    output: Path
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A TCP port that nothing listens on."""
+    return free_port()
+
+
+@pytest.fixture
+def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
+    """Starts the API as a process and waits until it is ready; ends it after the test."""
+    started: list[ApiProcess] = []
+
+    def start(
+        artefact: Path,
+        *,
+        log_url: str = "none",
+        otlp: str = "none",
+        core: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> ApiProcess:
+        port, management_port = free_port(), free_port()
+        output = tmp_path / f"api-{port}.log"
+        settings = {
+            "TESTBED_API_ARTEFACT": str(artefact),
+            "TESTBED_API_PORT": str(port),
+            "TESTBED_API_MANAGEMENT_PORT": str(management_port),
+            "TESTBED_API_LOG_URL": log_url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
+            **(environment or {}),
+        }
+        command = [sys.executable, "-m", "testbed_api"]
+        with output.open("wb") as log:
+            process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
+        api = ApiProcess(process, port, management_port, output)
+        started.append(api)
+        if core is not None:
+            os.sched_setaffinity(process.pid, {core})
+        _wait_until_ready(api)
+        return api
+
+    yield start
+    for api in started:
+        if api.process.poll() is None:
+            api.process.kill()
+        api.process.wait(10)
+
+
+def _wait_until_ready(api: ApiProcess) -> None:
+    deadline = time.monotonic() + 30
+    url = f"http://127.0.0.1:{api.management_port}/health/ready"
+    while time.monotonic() < deadline and api.process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"the API did not get ready:\n{api.output.read_text()}")

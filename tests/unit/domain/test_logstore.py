@@ -1,0 +1,252 @@
+"""The prediction log: durable, idempotent, readable while it is written."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+
+
+def _row(number: int, *, version: str = "v1", instance: str = "one") -> PredictionRow:
+    return PredictionRow(
+        id=f"{version}-{number}",
+        time=float(number),
+        request_id=None,
+        instance=instance,
+        model_name="model",
+        model_version=version,
+        features={"a": number, "b": None, "c": 0.1},
+        prediction="1",
+        probability=0.75,
+        probabilities={"0": 0.25, "1": 0.75},
+    )
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A log that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'log.db'}"
+
+
+@pytest.fixture
+def log(url: str) -> Iterator[PredictionLog]:
+    """An empty log."""
+    with open_log(url) as opened:
+        yield opened
+
+
+def test_rows_survive_as_they_were(log: PredictionLog, url: str) -> None:
+    """Another connection reads exactly what was appended, oldest first."""
+    log.append([_row(2), _row(1)])
+    with open_log(url, create=False) as reader:
+        window = reader.window("v1")
+    assert window.id == ["v1-1", "v1-2"]
+    assert window.time == [1.0, 2.0]
+    assert window.features == {"a": [1, 2], "b": [None, None], "c": [0.1, 0.1]}
+    assert window.prediction == ["1", "1"]
+    assert window.probability == [0.75, 0.75]
+    assert window.label == [None, None]
+
+
+def test_window_bounds_limit_and_version(log: PredictionLog) -> None:
+    """The start is in, the end is out, a limit keeps the latest, and versions stay apart."""
+    log.append([_row(number) for number in range(10)])
+    log.append([_row(5, version="v2")])
+    assert log.window("v1", 3, 6).time == [3.0, 4.0, 5.0]
+    assert log.window("v1", 3, 6, limit=2).time == [4.0, 5.0]
+    assert log.window("v1", start=8).time == [8.0, 9.0]
+    assert len(log.window("v2")) == 1
+    empty = log.window("v1", 100)
+    assert len(empty) == 0
+    assert empty.features == {}
+
+
+def test_counts(log: PredictionLog) -> None:
+    """Rows are counted in all, by version and time, and by instance."""
+    log.append([_row(number) for number in range(4)])
+    log.append([_row(number, version="v2", instance="two") for number in range(10, 13)])
+    assert log.count() == 7
+    assert log.count("v1") == 4
+    assert log.count(start=3, end=11) == 2
+    assert log.counts() == {("one", "v1"): 4, ("two", "v2"): 3}
+    assert sorted(log.iter_ids())[:2] == ["v1-0", "v1-1"]
+    assert [(found.model_version, found.rows, found.last) for found in log.versions()] == [
+        ("v1", 4, 3.0),
+        ("v2", 3, 12.0),
+    ]
+
+
+def test_an_append_is_all_or_nothing(log: PredictionLog) -> None:
+    """A batch with an id that is there already leaves nothing behind."""
+    log.append([_row(1)])
+    with pytest.raises(LogError, match="UNIQUE"):
+        log.append([_row(2), _row(1)])
+    assert log.count() == 1
+    log.append([])
+    assert log.count() == 1
+
+
+def test_labels_are_idempotent(log: PredictionLog) -> None:
+    """A label counts once: repeats are duplicates, the first value stays, strangers are unknown."""
+    log.append([_row(1), _row(2)])
+    first = [("v1-1", "1", 5.0), ("v1-1", "0", 5.0), ("nobody", "1", 5.0)]
+    assert log.append_labels(first) == ["stored", "duplicate", "unknown"]
+    assert log.append_labels([("v1-1", "0", 6.0), ("v1-2", "0", 6.0)]) == ["duplicate", "stored"]
+    assert log.append_labels([]) == []
+    assert log.window("v1").label == ["1", "0"]
+    assert log.count_labels() == 2
+
+
+def test_many_labels_at_once(log: PredictionLog) -> None:
+    """Batches beyond a query's limit of parameters are stored whole."""
+    log.append([_row(number) for number in range(2_500)])
+    items = [(f"v1-{number}", "1", 0.0) for number in range(2_600)]
+    assert log.append_labels(items) == ["stored"] * 2_500 + ["unknown"] * 100
+    assert log.append_labels(items) == ["duplicate"] * 2_500 + ["unknown"] * 100
+
+
+def test_two_label_writers(log: PredictionLog, url: str) -> None:
+    """When two replicas get the same labels at once, each label is stored by exactly one."""
+    log.append([_row(number) for number in range(300)])
+    items = [(f"v1-{number}", "1", 0.0) for number in range(300)]
+    batches = [items[start : start + 10] for start in range(0, 300, 10)]
+    with open_log(url) as other, ThreadPoolExecutor(2) as pool:
+        both = list(
+            pool.map(lambda one: [one.append_labels(batch) for batch in batches], (log, other))
+        )
+    outcomes = [outcome for writer in both for batch in writer for outcome in batch]
+    assert outcomes.count("stored") == outcomes.count("duplicate") == 300
+
+
+def test_reference_is_registered_once(log: PredictionLog, iris: Artefact) -> None:
+    """The log's reference is the artefact's, in order, however often it is registered."""
+    log.register_reference(iris)
+    log.register_reference(iris)
+    reference, rows = log.reference(iris.version), list(iris.reference())
+    assert len(reference) == len(rows)
+    assert reference.label == [row.label for row in rows]
+    assert reference.probability == [row.probability for row in rows]
+    assert reference.features == {
+        name: [row.features[name] for row in rows] for name in iris.schema.names
+    }
+    assert len(log.reference("another")) == 0
+
+
+def test_reading_while_writing(log: PredictionLog, url: str) -> None:
+    """A reader beside a busy writer never fails and sees whole batches that only grow."""
+    batches, size = 60, 20
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for batch in range(batches):
+                log.append([_row(batch * size + number) for number in range(size)])
+        finally:
+            done.set()
+
+    seen: list[int] = []
+    with open_log(url, create=False) as reader, ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        while not done.is_set():
+            seen.append(reader.count())
+        writer.result()
+        seen.append(reader.count())
+    assert seen == sorted(seen)
+    assert {number % size for number in seen} == {0}
+    assert seen[-1] == batches * size
+
+
+def test_a_reader_in_the_middle_does_not_block_the_writer(log: PredictionLog) -> None:
+    """Rows can be appended while someone streams the ids."""
+    log.append([_row(number) for number in range(5)])
+    ids = log.iter_ids()
+    next(ids)
+    log.append([_row(9)])
+    assert len(list(ids)) == 4
+
+
+def test_opening_at_once(url: str) -> None:
+    """Replicas that start together make the tables once, and all can write."""
+    gate = threading.Barrier(4)
+
+    def start(number: int) -> None:
+        gate.wait(10)
+        with open_log(url) as opened:
+            opened.append([_row(number, instance=str(number))])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(start, range(4)))
+    with open_log(url) as opened:
+        assert opened.count() == 4
+
+
+def test_sqlite_is_durable_and_does_not_block(log: PredictionLog) -> None:
+    """Every connection writes ahead and syncs each commit."""
+    with log._read() as connection:
+        settings = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        ]
+    assert settings == ["wal", 2, 30_000]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("log.db", "URL is none; write sqlite:"),
+        ("sqlite://", "in memory is lost"),
+        ("sqlite:////nowhere/at/all/log.db", "directory /nowhere/at/all does not exist"),
+        ("mysql://host/log", "cannot live in mysql"),
+    ],
+)
+def test_unusable_urls(url: str, message: str) -> None:
+    """Each kind of unusable URL is answered with what to write instead."""
+    with pytest.raises(LogError, match=message):
+        open_log(url)
+
+
+def test_passwords_are_not_shown() -> None:
+    """A PostgreSQL server that cannot be reached is named without its password."""
+    with pytest.raises(LogError) as caught:
+        open_log("postgresql://user:secret@127.0.0.1:1/log")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_log(tmp_path: Path, url: str) -> None:
+    """An absent log, a file that is no database, and a foreign schema version are told apart."""
+    with pytest.raises(LogError, match=r"no prediction log at .*log\.db"):
+        open_log(url, create=False)
+    assert not list(tmp_path.iterdir())
+
+    text = tmp_path / "text.db"
+    text.write_text("no database, but long enough to be looked at\n" * 40, encoding="utf-8")
+    with pytest.raises(LogError, match="file is not a database"):
+        open_log(f"sqlite:///{text}")
+
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    with pytest.raises(LogError, match="holds no prediction log"):
+        open_log(f"sqlite:///{empty}", create=False)
+
+    open_log(url).close()
+    with sqlite3.connect(tmp_path / "log.db") as connection:
+        connection.execute("UPDATE prediction_log_meta SET value = '99'")
+    connection.close()
+    with pytest.raises(LogError, match="schema version 99, this program needs 1"):
+        open_log(url)
+    with sqlite3.connect(tmp_path / "log.db") as connection:
+        connection.execute("DROP TABLE prediction_log_meta")
+    connection.close()
+    with pytest.raises(LogError, match="schema version None"):
+        open_log(url)
