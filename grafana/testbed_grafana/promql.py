@@ -1,0 +1,79 @@
+"""PromQL of the dashboards, built from the vocabulary so that a renaming can't be missed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from testbed_otel import names
+
+if TYPE_CHECKING:
+    from testbed_otel.names import Metric
+
+RATE_INTERVAL: Final = "$__rate_interval"
+INSTANCE: Final = "$instance"
+# Labels that Prometheus itself sets; every other label is an attribute of its metric.
+TARGET_LABELS: Final = ("job", "instance")
+
+API_TARGET: Final = (f'job="{names.JOB_API}"', f'instance=~"{INSTANCE}"')
+
+
+def foreign(series: str) -> str:
+    """A series of another program, checked against the vocabulary.
+
+    Raises:
+        ValueError: the vocabulary doesn't hold it.
+    """
+    if series not in names.FOREIGN_SERIES:
+        raise ValueError(f"{series} is not in testbed_otel.names.FOREIGN_SERIES")
+    return series
+
+
+def label(metric: Metric, attribute: str) -> str:
+    """The Prometheus label of an attribute of ``metric``.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute.
+    """
+    if attribute in TARGET_LABELS:
+        return attribute
+    if attribute not in metric.attributes:
+        raise ValueError(f"{metric.name} has no attribute {attribute}")
+    return names.label(attribute)
+
+
+def select(series: str, *matchers: str) -> str:
+    """An instant selector, for example ``up{job="ml-api"}``."""
+    return f"{series}{{{','.join(matchers)}}}" if matchers else series
+
+
+def rate(selector: str) -> str:
+    """Increase per second over the window that fits the panel's resolution."""
+    return f"rate({selector}[{RATE_INTERVAL}])"
+
+
+def sum_by(metric: Metric, attributes: tuple[str, ...], expr: str) -> str:
+    """Sum of ``expr``, an expression over ``metric``, per combination of attributes."""
+    labels = ", ".join(label(metric, attribute) for attribute in attributes)
+    return f"sum by ({labels}) ({expr})"
+
+
+def quantile(share: float, metric: Metric, *matchers: str) -> str:
+    """Estimate of a quantile of a histogram.
+
+    Args:
+        share: the quantile, 0 to 1.
+        metric: a histogram of the vocabulary.
+        matchers: label matchers of its series.
+
+    Raises:
+        ValueError: the metric is no histogram.
+    """
+    bucket = f"{metric.prometheus}_bucket"
+    if bucket not in metric.prometheus_series:
+        raise ValueError(f"{metric.name} is no histogram")
+    return f"histogram_quantile({share}, sum by (le) ({rate(select(bucket, *matchers))}))"
+
+
+def legend(metric: Metric, *attributes: str) -> str:
+    """Legend that shows these attributes of a series, separated by blanks."""
+    return " ".join(f"{{{{{label(metric, attribute)}}}}}" for attribute in attributes)

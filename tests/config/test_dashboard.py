@@ -1,0 +1,166 @@
+"""The committed dashboard: generated, complete, and in the vocabulary's words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import promql_parser
+import pytest
+import yaml
+from testbed_grafana import ml_api_monitoring
+from testbed_grafana.files import FOLDER, stale
+from testbed_grafana.queries import PanelQuery, panel_queries
+from testbed_otel import names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KNOWN_SERIES = {
+    *names.FOREIGN_SERIES,
+    *(series for metric in names.METRICS for series in metric.prometheus_series),
+}
+EIGHT_PANELS = (
+    "API Status",
+    "Model Status",
+    "Request Rate per Endpoint",
+    "Request Latency p50/p95/p99",
+    "Model Inference Time p50/p95/p99",
+    "Predictions per Outcome",
+    "Error Rate by Endpoint and Type",
+    "Active Requests",
+)
+
+
+@pytest.fixture(scope="module")
+def board() -> dict[str, Any]:
+    """The dashboard as Grafana reads it."""
+    text = (FOLDER / "ml-api-monitoring.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    """The panels without the rows."""
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def selected(node: object) -> set[str]:
+    """Names of the series that a parsed expression selects."""
+    found: set[str] = set()
+    if isinstance(node, promql_parser.VectorSelector):
+        found.add(str(node.name))
+    elif isinstance(node, promql_parser.MatrixSelector):
+        found |= selected(node.vector_selector)
+    elif isinstance(node, promql_parser.Call):
+        for argument in node.args:
+            found |= selected(argument)
+    elif isinstance(node, promql_parser.BinaryExpr):
+        found |= selected(node.lhs) | selected(node.rhs)
+    elif isinstance(node, promql_parser.AggregateExpr | promql_parser.ParenExpr):
+        found |= selected(node.expr)
+    return found
+
+
+def test_committed_file_is_current() -> None:
+    """The JSON in the repository is what the Python source gives."""
+    assert stale(FOLDER) == []
+
+
+def test_eight_panels_come_first(board: dict[str, Any]) -> None:
+    """The eight panels of an ML API's dashboard stand at its top, in their order."""
+    titles = [panel["title"] for panel in panels(board)]
+    assert tuple(titles[: len(EIGHT_PANELS)]) == EIGHT_PANELS
+
+
+@pytest.mark.parametrize("query", panel_queries("1m"), ids=lambda q: f"{q.panel}-{q.ref}")
+def test_queries_use_the_vocabulary(query: PanelQuery) -> None:
+    """Every query parses as PromQL and selects only series that the vocabulary holds."""
+    series = selected(promql_parser.parse(query.expr))
+    assert series
+    assert series <= KNOWN_SERIES
+
+
+def test_every_panel_explains_itself(board: dict[str, Any]) -> None:
+    """Each panel has a description, a data source by variable, an id, queries with a legend."""
+    for panel in panels(board):
+        assert panel["description"], panel["title"]
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert all(target["legendFormat"] for target in panel["targets"])
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_graphs_have_units_and_legends(board: dict[str, Any]) -> None:
+    """Each graph says its unit and shows its legend."""
+    graphs = [panel for panel in panels(board) if panel["type"] == "timeseries"]
+    assert graphs
+    for panel in graphs:
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["options"]["legend"]["showLegend"]
+
+
+def test_rates_follow_the_resolution(board: dict[str, Any]) -> None:
+    """No range is fixed: a fixed one is empty or coarse at some zoom or time scale."""
+    ranges = {
+        found
+        for panel in panels(board)
+        for target in panel["targets"]
+        for found in re.findall(r"\[([^\]]*)\]", target["expr"])
+    }
+    assert ranges == {"$__rate_interval"}
+
+
+def test_panels_do_not_overlap(board: dict[str, Any]) -> None:
+    """No cell of the grid belongs to two panels."""
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        at = panel["gridPos"]
+        columns = range(at["x"], at["x"] + at["w"])
+        cells = {(x, y) for x in columns for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(columns) < 24
+        taken |= cells
+
+
+@pytest.mark.parametrize(
+    ("alert", "limit"),
+    [
+        ("HighLatency", ml_api_monitoring.LATENCY_LIMIT),
+        ("SlowInference", ml_api_monitoring.INFERENCE_LIMIT),
+        ("HighErrorRate", ml_api_monitoring.ERROR_RATE_LIMIT),
+        ("HighConcurrentRequests", ml_api_monitoring.ACTIVE_REQUESTS_LIMIT),
+    ],
+)
+def test_lines_stand_where_alerts_start(repository: Path, alert: str, limit: float) -> None:
+    """The limit that a graph draws is the one that the rule compares with."""
+    rules = [
+        rule
+        for file in sorted((repository / "prometheus" / "rules").glob("*.yml"))
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
+    (expr,) = (rule["expr"] for rule in rules if rule.get("alert") == alert)
+    compared = re.search(r">\s*([\d.]+)\s*$", expr.strip())
+    assert compared, expr
+    assert float(compared[1]) == limit
+
+
+def test_provisioned_uid_is_the_variables_default(repository: Path, board: dict[str, Any]) -> None:
+    """The data source variable starts with a data source that provisioning makes."""
+    folder = repository / "grafana" / "provisioning"
+    sources = yaml.safe_load((folder / "datasources" / "datasources.yaml").read_text())
+    uids = {source["uid"]: source["url"] for source in sources["datasources"]}
+    (variable,) = (v for v in board["templating"]["list"] if v["type"] == "datasource")
+    assert uids[variable["current"]["value"]] == "http://prometheus:9090"
+    assert uids["jaeger"] == "http://jaeger:16686"
+
+
+def test_rate_interval_knows_the_scrape_interval(repository: Path) -> None:
+    """Grafana's minimum step is Prometheus's scrape interval, or rates come out empty."""
+    folder = repository / "grafana" / "provisioning"
+    sources = yaml.safe_load((folder / "datasources" / "datasources.yaml").read_text())
+    (prometheus,) = (s for s in sources["datasources"] if s["uid"] == "prometheus")
+    config = yaml.safe_load((repository / "prometheus" / "prometheus.yml").read_text())
+    assert prometheus["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]

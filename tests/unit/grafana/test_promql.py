@@ -1,0 +1,46 @@
+"""PromQL is built from the vocabulary: what it doesn't hold is refused."""
+
+from __future__ import annotations
+
+import pytest
+from testbed_grafana import promql
+from testbed_otel import names
+
+
+def test_quantile_of_histogram() -> None:
+    """A quantile sums the buckets' rates over everything but the bucket limit."""
+    assert promql.quantile(0.95, names.MODEL_INFERENCE, 'job="x"') == (
+        "histogram_quantile(0.95, sum by (le) "
+        '(rate(ml_model_inference_duration_seconds_bucket{job="x"}[$__rate_interval])))'
+    )
+
+
+def test_quantile_of_counter_is_refused() -> None:
+    """Only a histogram has quantiles."""
+    with pytest.raises(ValueError, match="no histogram"):
+        promql.quantile(0.5, names.PREDICTIONS)
+
+
+def test_unknown_attribute_is_refused() -> None:
+    """A label that the metric doesn't carry can't get into a query or a legend."""
+    with pytest.raises(ValueError, match="no attribute"):
+        promql.sum_by(names.PREDICTIONS, (names.HTTP_ROUTE,), "x")
+    with pytest.raises(ValueError, match="no attribute"):
+        promql.legend(names.PREDICTIONS, names.HTTP_ROUTE)
+
+
+def test_target_labels_are_known() -> None:
+    """Prometheus's own labels need no attribute."""
+    assert promql.legend(names.PREDICTIONS, "instance") == "{{instance}}"
+
+
+def test_unknown_foreign_series_is_refused() -> None:
+    """A series of another program must stand in the vocabulary."""
+    with pytest.raises(ValueError, match="FOREIGN_SERIES"):
+        promql.foreign("otelcol_made_up_total")
+
+
+def test_select_without_matchers() -> None:
+    """No matchers, no braces."""
+    assert promql.select("up") == "up"
+    assert promql.select("up", 'job="a"', 'instance="b"') == 'up{job="a",instance="b"}'
