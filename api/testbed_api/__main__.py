@@ -1,0 +1,40 @@
+"""``python -m testbed_api``: serve a model, with settings from ``TESTBED_API_*``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from testbed_domain.errors import DomainError
+from testbed_otel.sdk import TelemetrySettingsError
+
+from testbed_api.server import run
+from testbed_api.settings import PREFIX, ApiSettings
+
+
+def main() -> int:
+    """Serve; returns the exit code: 0 after a drained end, 2 where a setting can't be used."""
+    lines = (
+        f"  {PREFIX}{name.upper()}: {field.description}"
+        for name, field in ApiSettings.model_fields.items()
+    )
+    argparse.ArgumentParser(
+        prog="python -m testbed_api",
+        description="Serve a model. Settings come from the environment:\n" + "\n".join(lines),
+        epilog="Telemetry follows the standard OTEL_* variables.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        run(ApiSettings.load())
+    except (DomainError, TelemetrySettingsError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What the API answers when it can't do what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from starlette.exceptions import HTTPException
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+REQUEST_ID_LENGTH: Final = 64
+
+Kind = Literal["validation", "injected", "model", "not_ready", "log", "other"]
+"""The values of ``error.type`` in ``ml.prediction.errors``."""
+
+
+@dataclass(eq=False)
+class ApiError(Exception):
+    """A request that gets an error as its answer.
+
+    Attributes:
+        status: HTTP status.
+        kind: what ``ml.prediction.errors`` counts it as.
+        detail: for people; or one entry per refused field, as FastAPI has them. Holds nothing of
+            the input but names, so that it can always be written as JSON.
+        retry_after: seconds after which trying again makes sense.
+    """
+
+    status: int
+    kind: Kind
+    detail: str | list[dict[str, Any]]
+    retry_after: int | None = None
+
+
+def request_id(request: Request) -> str | None:
+    """The caller's ``X-Request-ID``: up to 64 printable ASCII characters, else None."""
+    value = request.headers.get(REQUEST_ID_HEADER)
+    if value and len(value) <= REQUEST_ID_LENGTH and value.isascii() and value.isprintable():
+        return value
+    return None
+
+
+def echo(request: Request) -> dict[str, str]:
+    """Headers by which the caller finds its request again."""
+    value = request_id(request)
+    return {} if value is None else {REQUEST_ID_HEADER: value}
+
+
+async def answer_api_error(request: Request, failure: ApiError) -> JSONResponse:
+    """Exception handler for :class:`ApiError`."""
+    headers = echo(request)
+    if failure.retry_after is not None:
+        headers["Retry-After"] = str(failure.retry_after)
+    return JSONResponse({"detail": failure.detail}, failure.status, headers)
+
+
+async def answer_http_error(request: Request, error: HTTPException) -> JSONResponse:
+    """Exception handler for what the framework refuses: 404, 405, 413."""
+    headers = {**(error.headers or {}), **echo(request)}
+    return JSONResponse({"detail": error.detail}, error.status_code, headers)

@@ -1,0 +1,177 @@
+"""The two web applications: the public one, and the one for operators."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from testbed_api import schemas
+from testbed_api.answers import ApiError, answer_api_error, answer_http_error, echo, request_id
+from testbed_api.bodies import read_json
+from testbed_api.faults import FaultControl, fault_router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi.telemetry import TelemetryConfig
+    from testbed_otel.sdk import Telemetry
+
+    from testbed_api.service import Service
+    from testbed_api.settings import ApiSettings
+
+# Not in the HTTP metrics: whoever watches must not change what is seen. Regular expressions,
+# searched in the whole URL.
+UNCOUNTED: Final = r"//[^/]+/metrics$,//[^/]+/health(/live|/ready)?$"
+# FastAPI brings telemetry of its own; the standard instrumentation takes its place.
+NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+SEMANTIC_CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": schemas.Problem, "description": description}
+    for status, description in (
+        (413, "The body is too large."),
+        (415, "The body is no JSON."),
+        (422, "The body is not as described; names the fields."),
+        (500, "The model failed, or a failure was injected."),
+        (503, "Not ready, or the prediction log fails; nothing was recorded."),
+    )
+}
+
+
+def create_app(settings: ApiSettings, service: Service, telemetry: Telemetry) -> FastAPI:
+    """The public application: predictions and labels."""
+    artefact = service.artefact
+    app = _app(settings, title=f"{artefact.name}: {artefact.use_case}")
+    app.include_router(_prediction_router(settings, service))
+    if settings.public_metrics:
+        app.include_router(_watch_router(service, telemetry))
+    _instrument(app, telemetry)
+    return app
+
+
+def create_management_app(
+    settings: ApiSettings, service: Service, telemetry: Telemetry, control: FaultControl | None
+) -> FastAPI:
+    """The application for operators: metrics, health, and faults where there is a control."""
+    app = _app(settings, title="Management")
+    app.include_router(_watch_router(service, telemetry))
+    if control is not None:
+        app.include_router(fault_router(control))
+    return app
+
+
+def _app(settings: ApiSettings, title: str) -> FastAPI:
+    app = FastAPI(
+        title=title,
+        max_body_size=settings.body_limit,
+        redirect_slashes=False,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
+    )
+    app.exception_handler(ApiError)(answer_api_error)
+    app.exception_handler(HTTPException)(answer_http_error)
+    return app
+
+
+def _instrument(app: FastAPI, telemetry: Telemetry) -> None:
+    """Metrics and sampled traces of HTTP, by the standard instrumentation."""
+    # Read once per process; without it the metrics bear their names of before the conventions.
+    os.environ.setdefault(SEMANTIC_CONVENTIONS, "http")
+    FastAPIInstrumentor.instrument_app(
+        app,
+        tracer_provider=telemetry.tracers,
+        meter_provider=telemetry.meters,
+        excluded_urls=UNCOUNTED,
+        exclude_spans=["receive", "send"],
+    )
+
+
+def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
+    router = APIRouter()
+    artefact, schema = service.artefact, service.artefact.schema
+    rows = schemas.row_adapter(schema)
+    batches = schemas.labels_adapter(schema, settings.labels_limit)
+
+    @router.get("/", tags=["about"])
+    async def about() -> dict[str, Any]:
+        return {
+            "name": artefact.name,
+            "use_case": artefact.use_case,
+            "model_version": artefact.version,
+            "synthetic": artefact.synthetic,
+            "what": "An instrumented prediction service.",
+            "predict": "POST /predict",
+            "labels": "POST /labels",
+            "docs": "/docs",
+            **({"health": "/health", "metrics": "/metrics"} if settings.public_metrics else {}),
+        }
+
+    @router.post(
+        "/predict",
+        tags=["predictions"],
+        response_model=schemas.PredictionReply,
+        responses=ERRORS,
+        openapi_extra=schemas.row_body(schema, rows),
+    )
+    async def predict(request: Request) -> Response:
+        with service.counting_errors():
+            row = await read_json(request, rows)
+            return JSONResponse(
+                await service.predict(row, request_id(request)), headers=echo(request)
+            )
+
+    @router.post(
+        "/labels",
+        tags=["predictions"],
+        response_model=schemas.LabelsReply,
+        responses=ERRORS,
+        openapi_extra=schemas.labels_body(schema, settings.labels_limit),
+    )
+    async def labels(request: Request) -> Response:
+        return JSONResponse(await service.label(await read_json(request, batches)))
+
+    return router
+
+
+def _watch_router(
+    service: Service, telemetry: Telemetry, clock: Callable[[], float] = time.monotonic
+) -> APIRouter:
+    router = APIRouter(tags=["watch"])
+    started = clock()
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        # In the event loop on purpose: the reader's collection must not run twice at a time.
+        return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/health")
+    async def health() -> dict[str, Any]:
+        return {
+            "status": "unavailable" if service.problems else "ok",
+            "problems": service.problems,
+            "model_loaded": service.problem is None,
+            "model": service.artefact.name,
+            "model_version": service.artefact.version,
+            "use_case": service.artefact.use_case,
+            "synthetic": service.artefact.synthetic,
+            "instance": service.instance,
+            "uptime_seconds": round(clock() - started, 3),
+        }
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/health/ready")
+    async def ready() -> JSONResponse:
+        problems = service.problems
+        body = {"status": "unavailable" if problems else "ok", "problems": problems}
+        return JSONResponse(body, 503 if problems else 200)
+
+    return router

@@ -1,0 +1,241 @@
+"""Group commit: many requests wait for few transactions of the prediction log.
+
+One thread owns the log. It takes all that is queued, writes it in one transaction, and only then
+are the requests answered that wait for it. While it writes, the next group gathers, so the groups
+grow with the load and nobody waits for a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, Protocol
+
+from testbed_otel.names import OUTCOME
+
+from testbed_api.answers import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from testbed_domain.logstore import PredictionRow
+
+    from testbed_api.instruments import Instruments
+    from testbed_api.schemas import LabelOutcome
+
+logger = logging.getLogger(__name__)
+
+Label = tuple[str, str, float]
+
+QUEUE_LIMIT: Final = 5_000
+GROUP_LIMIT: Final = 1_000
+REOPEN_PAUSE: Final = 1.0
+RETRY_AFTER: Final = 1
+
+
+class Log(Protocol):
+    """What the writer needs of a prediction log; its thread alone calls it."""
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """Make the rows durable, all or none."""
+
+    def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
+        """Store labels; one outcome per item."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class Writer(Protocol):
+    """Where predictions and labels go."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be written now, or None."""
+
+    async def append(self, row: PredictionRow) -> None:
+        """Return when the row is durable.
+
+        Raises:
+            ApiError: 503, the row isn't in the log.
+        """
+
+    async def append_labels(self, items: list[Label]) -> list[LabelOutcome]:
+        """Store labels; one outcome per item.
+
+        Raises:
+            ApiError: the labels aren't stored.
+        """
+
+
+class NoLog:
+    """The writer of an API that keeps no log."""
+
+    problem: None = None
+
+    async def append(self, row: PredictionRow) -> None:
+        """Drop the row."""
+
+    async def append_labels(self, items: list[Label]) -> list[LabelOutcome]:
+        """Refuse: without predictions there is nothing to label."""
+        del items
+        raise ApiError(404, "log", "this API keeps no prediction log (TESTBED_API_LOG_URL=none)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What one request waits for: a row or some labels."""
+
+    future: asyncio.Future[list[LabelOutcome]]
+    row: PredictionRow | None = None
+    labels: list[Label] = field(default_factory=list)
+
+
+class LogWriter:
+    """The writer over a prediction log. Made in the event loop that awaits it.
+
+    Args:
+        open_log: opens the log; called in the writer's thread, again after every failure.
+        instruments: count rows and time commits.
+    """
+
+    def __init__(self, open_log: Callable[[], Log], instruments: Instruments) -> None:
+        self.problem: str | None = "the prediction log is not open yet"
+        self._open_log = open_log
+        self._instruments = instruments
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._pending = 0  # touched in the event loop only
+        self._log: Log | None = None
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._thread.start()
+
+    async def append(self, row: PredictionRow) -> None:
+        """See :meth:`Writer.append`."""
+        await self._submit(_Job(self._loop.create_future(), row=row))
+
+    async def append_labels(self, items: list[Label]) -> list[LabelOutcome]:
+        """See :meth:`Writer.append_labels`."""
+        return await self._submit(_Job(self._loop.create_future(), labels=items))
+
+    async def close(self) -> None:
+        """Write what is queued, then close the log."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    async def _submit(self, job: _Job) -> list[LabelOutcome]:
+        if self._pending >= QUEUE_LIMIT:
+            raise ApiError(503, "log", "the prediction log is too slow; try again", RETRY_AFTER)
+        self._pending += 1
+        self._queue.put(job)
+        return await job.future
+
+    def _run(self) -> None:
+        self._reopen()
+        running = True
+        while running:
+            jobs, running = self._next_group()
+            if jobs:
+                self._write(jobs)
+            elif running and self._log is None:
+                self._reopen()
+        if self._log is not None:
+            self._log.close()
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        """All that is queued, at least one job while the log is open; and whether to go on."""
+        jobs: list[_Job] = []
+        try:
+            job = self._queue.get(timeout=REOPEN_PAUSE if self._log is None else None)
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == GROUP_LIMIT:
+                    return jobs, True
+                job = self._queue.get_nowait()
+        except Empty:
+            return jobs, True
+        return jobs, False
+
+    def _write(self, jobs: list[_Job]) -> None:
+        # Two commits, so that labels which fail don't take rows with them that are durable. Rows
+        # first, so that a label never comes before its prediction.
+        rows = [job for job in jobs if job.row is not None]
+        if rows:
+            self._write_rows(rows)
+        labelled = [job for job in jobs if job.row is None]
+        if labelled:
+            self._write_labels(labelled)
+
+    def _write_rows(self, jobs: list[_Job]) -> None:
+        rows = [job.row for job in jobs if job.row is not None]
+        started = time.perf_counter()
+        try:
+            self._opened().append(rows)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the requests need an answer
+            self._instruments.log_rows.add(len(rows), {OUTCOME: "failed"})
+            self._fail(error, jobs)
+            return
+        self._instruments.log_write.record(time.perf_counter() - started)
+        self._instruments.log_rows.add(len(rows), {OUTCOME: "written"})
+        self._succeed(jobs, [])
+
+    def _write_labels(self, jobs: list[_Job]) -> None:
+        try:
+            outcomes = self._opened().append_labels([item for job in jobs for item in job.labels])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the requests need an answer
+            self._fail(error, jobs)
+            return
+        self._succeed(jobs, outcomes)
+
+    def _opened(self) -> Log:
+        if self._log is None:
+            self._log = self._open_log()
+        return self._log
+
+    def _reopen(self) -> None:
+        try:
+            self._opened()
+        except Exception as error:  # noqa: BLE001 - the database's own; tried again until it works
+            self._fail(error, [])
+        else:
+            self._succeed([], [])
+
+    def _succeed(self, jobs: list[_Job], outcomes: list[LabelOutcome]) -> None:
+        self.problem = None
+        self._answer(jobs, outcomes)
+
+    def _fail(self, error: Exception, jobs: list[_Job]) -> None:
+        problem = f"the prediction log fails: {error}"
+        if problem != self.problem:
+            logger.error("%s", problem)
+        self.problem = problem
+        if self._log is not None:
+            with contextlib.suppress(Exception):  # it has failed already
+                self._log.close()
+            self._log = None
+        self._answer(jobs, None)
+
+    def _answer(self, jobs: list[_Job], outcomes: list[LabelOutcome] | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._resolve, jobs, outcomes)
+
+    def _resolve(self, jobs: list[_Job], outcomes: list[LabelOutcome] | None) -> None:
+        """Answer the jobs with their outcomes, or with a failure where there are none."""
+        self._pending -= len(jobs)
+        start = 0
+        for job in jobs:
+            end = start + len(job.labels)
+            if job.future.cancelled():
+                pass
+            elif outcomes is None:
+                job.future.set_exception(
+                    ApiError(503, "log", "the prediction log fails; try again", RETRY_AFTER)
+                )
+            else:
+                job.future.set_result(outcomes[start:end])
+            start = end

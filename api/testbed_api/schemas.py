@@ -1,0 +1,179 @@
+"""Request and reply schemas; those of requests are made from the artefact's feature schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NotRequired, TypeAlias, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    conlist,
+)
+from typing_extensions import TypedDict
+
+if TYPE_CHECKING:
+    from testbed_domain.features import Feature, FeatureSchema, Row
+
+# Where a schema sets no bounds: what the model's float32 input still tells apart from infinity,
+# and the integers that a JSON number carries exactly.
+NUMBER_BOUND: Final = 3.4e38
+INTEGER_BOUND: Final = 2**53
+TEXT_LIMIT: Final = 200
+# A UUID as the replies carry it; anything like it may be asked for and is then unknown.
+PREDICTION_ID: Final = r"^[0-9A-Za-z-]{1,36}$"
+
+LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown"]
+
+
+class LabelItem(TypedDict):
+    """One label of a request."""
+
+    prediction_id: str
+    label: int | str
+
+
+class LabelBatch(TypedDict):
+    """Labels of a request."""
+
+    labels: list[LabelItem]
+
+
+class PredictionReply(BaseModel):
+    """Answer of ``POST /predict``."""
+
+    prediction_id: str = Field(description="Give it back to POST /labels when the truth is known.")
+    prediction: int | str = Field(description="Predicted class.")
+    probability: float = Field(description="Probability of the predicted class, 0 to 1.")
+    probabilities: dict[str, float] = Field(description="Every class and its probability.")
+    model_version: str
+    synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
+
+
+class LabelReply(BaseModel):
+    """Outcome of one label."""
+
+    prediction_id: str
+    outcome: LabelOutcome
+
+
+class LabelsReply(BaseModel):
+    """Answer of ``POST /labels``: one outcome per label, in the order of the request."""
+
+    labels: list[LabelReply]
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str | list[dict[str, Any]]
+
+
+def row_adapter(schema: FeatureSchema) -> TypeAdapter[Row]:
+    """Validator of one row: exactly the schema's columns, strictly of their kinds, in bounds.
+
+    A nullable feature that is left out becomes None.
+
+    Rows are typed dictionaries, not models: a column may have any name, ``schema`` or
+    ``BMI (kg/m²)`` too.
+    """
+    fields = {feature.name: _field(feature) for feature in schema.features}
+
+    def complete(row: Row) -> Row:
+        return {name: row.get(name) for name in fields}
+
+    row: Any = _typed_dict("Features", fields)
+    if any(feature.nullable for feature in schema.features):
+        row = Annotated[row, AfterValidator(complete)]
+    return TypeAdapter(row)
+
+
+def _typed_dict(name: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - a type made here
+    make: Any = TypedDict  # its fields are known at run time only
+    made = make(name, fields)
+    made.__pydantic_config__ = ConfigDict(extra="forbid")
+    return made
+
+
+def _field(feature: Feature) -> object:
+    kind: Any = _kind(feature)
+    annotation: Any = Annotated[
+        kind | None if feature.nullable else kind,
+        Field(
+            title=feature.name,
+            description=feature.description,
+            examples=None if feature.example is None else [feature.example],
+        ),
+    ]
+    return NotRequired[annotation] if feature.nullable else annotation
+
+
+def _kind(feature: Feature) -> object:
+    if feature.kind == "category":
+        if feature.categories:
+            return _literal(feature.categories)
+        return Annotated[str, Field(strict=True, max_length=TEXT_LIMIT)]
+    whole = feature.kind == "integer"
+    bound = INTEGER_BOUND if whole else NUMBER_BOUND
+    limits = Field(
+        strict=True,
+        allow_inf_nan=None if whole else False,
+        ge=-bound if feature.minimum is None else feature.minimum,
+        le=bound if feature.maximum is None else feature.maximum,
+    )
+    return Annotated[int if whole else float, limits]
+
+
+def _literal(values: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - a type made here
+    return cast("Any", Literal)[values]
+
+
+def _plain(value: object) -> object:
+    # True and 1.0 equal the class 1, and would be taken for it.
+    if isinstance(value, bool | float):
+        raise ValueError("a class is an integer or a text")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+def labels_adapter(schema: FeatureSchema, limit: int) -> TypeAdapter[LabelBatch]:
+    """Validator of ``POST /labels``: up to ``limit`` labels in a list, or one label alone."""
+    items = conlist(_label_item(schema), min_length=1, max_length=limit)
+    batch: Any = Annotated[_typed_dict("LabelBatch", {"labels": items}), BeforeValidator(_as_batch)]
+    return TypeAdapter(batch)
+
+
+def _label_item(schema: FeatureSchema) -> Any:  # noqa: ANN401 - a type made here
+    fields = {
+        "prediction_id": Annotated[str, Field(strict=True, pattern=PREDICTION_ID)],
+        "label": Annotated[_literal(schema.classes), BeforeValidator(_plain)],
+    }
+    return _typed_dict("Label", fields)
+
+
+def _as_batch(body: object) -> object:
+    alone = isinstance(body, dict) and "labels" not in body
+    return {"labels": [body]} if alone else body
+
+
+def row_body(schema: FeatureSchema, adapter: TypeAdapter[Row]) -> dict[str, Any]:
+    """OpenAPI description of the body of ``POST /predict``."""
+    example = {feature.name: feature.example for feature in schema.features}
+    return _body(adapter.json_schema(), example)
+
+
+def labels_body(schema: FeatureSchema, limit: int) -> dict[str, Any]:
+    """OpenAPI description of the body of ``POST /labels``."""
+    item = TypeAdapter(_label_item(schema)).json_schema()
+    items = {"type": "array", "items": item, "minItems": 1, "maxItems": limit}
+    batch = {"type": "object", "properties": {"labels": items}, "required": ["labels"]}
+    identifier = "123e4567-e89b-42d3-a456-426614174000"
+    example = {"labels": [{"prediction_id": identifier, "label": schema.classes[0]}]}
+    return _body({"anyOf": [batch, item]}, example)
+
+
+def _body(schema: dict[str, Any], example: object) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,69 @@
+"""Settings of the API, from ``TESTBED_API_*`` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from testbed_domain.errors import DomainError
+
+PREFIX: Final = "TESTBED_API_"
+
+
+class SettingsError(DomainError):
+    """A setting that is missing or can't be used."""
+
+
+class ApiSettings(BaseSettings):
+    """What an operator may choose. Each field is ``TESTBED_API_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    artefact: Path = Field(description="Directory of the model artefact.")
+    host: str = Field(default="127.0.0.1", description="Address of the public port.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Public port; 0 takes a free one.")
+    management_host: str = Field(default="127.0.0.1", description="Address of the management port.")
+    management_port: int = Field(
+        default=9464, ge=0, le=65535, description="Metrics, health and faults; 0 takes a free port."
+    )
+    log_url: str | None = Field(
+        default=None, description="Prediction log as SQLAlchemy URL; 'none' keeps no log."
+    )
+    faults_enabled: bool = Field(
+        default=False, description="Whether /faults exists on the management port."
+    )
+    fault_seed: int = Field(default=0, description="Seeds which predictions an error fault hits.")
+    body_limit: int = Field(
+        default=64 * 1024, ge=1024, description="Largest body of a request, in bytes."
+    )
+    labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
+    public_metrics: bool = Field(
+        default=True,
+        description="Whether /metrics and /health* answer on the public port too; turn it off "
+        "where that port is public, or where there are several replicas behind it.",
+    )
+    shutdown_seconds: int = Field(
+        default=10, ge=1, description="Seconds for open requests at the end."
+    )
+
+    @field_validator("log_url", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        return None if value in {"none", ""} else value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            SettingsError: a setting is missing or can't be used; names its variable.
+        """
+        environment: dict[str, Any] = {}  # BaseSettings fills it in
+        try:
+            return cls(**environment)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(f"{name}: {first['msg']}") from None

@@ -1,0 +1,348 @@
+"""Sets the OpenTelemetry SDK up: the same for every process that sends telemetry.
+
+Nothing global is touched: providers are objects that the caller passes on, so two of them can live
+in one process (tests do that). Metrics leave by two doors that show the same points: pushed over
+OTLP/HTTP, and read from a Prometheus registry.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import (
+    MetricExportResult,
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.metrics.view import (
+    DefaultAggregation,
+    DropAggregation,
+    ExplicitBucketHistogramAggregation,
+    View,
+)
+from opentelemetry.sdk.resources import (
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTELResourceDetector,
+    Resource,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
+from prometheus_client import CollectorRegistry
+
+from testbed_otel.names import METRICS, Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.metrics import Counter, Histogram, Meter
+    from opentelemetry.metrics import _Gauge as Gauge
+    from opentelemetry.trace import Tracer
+
+DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
+NO_ENDPOINT: Final = "none"
+# The exporter sleeps at least 0.8 s before its first retry, and gives up at once when that would
+# pass its timeout. So a timeout below 0.8 s never sleeps: the next interval sends fresh values.
+MINIMUM_EXPORT_TIMEOUT: Final = 0.75
+MAXIMUM_EXPORT_TIMEOUT: Final = 10.0
+RETRY_PAUSE: Final = 0.1
+NOISE_INTERVAL: Final = 60.0
+# Metrics of the HTTP instrumentation that the vocabulary doesn't hold.
+DROPPED: Final = "http.server.*.body.size"
+
+
+class TelemetrySettingsError(ValueError):
+    """A setting of the telemetry that can't be used. One line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Where telemetry goes, and how often.
+
+    Attributes:
+        endpoint: base URL for OTLP/HTTP, without a signal path; None pushes nothing.
+        metric_interval: seconds between two pushes of metrics; ``inf`` pushes on flush only.
+        export_timeout: seconds that one export may take, retries included.
+        trace_ratio: share of the traces that are kept, 0 to 1.
+        service_version: ``service.version`` of the process.
+    """
+
+    endpoint: str | None = DEFAULT_ENDPOINT
+    metric_interval: float = 60.0
+    export_timeout: float = MAXIMUM_EXPORT_TIMEOUT
+    trace_ratio: float = 0.01
+    service_version: str = "0"
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        endpoint: str | None = None,
+        service_version: str = "0",
+    ) -> Self:
+        """Read the standard ``OTEL_*`` variables.
+
+        Args:
+            environ: the environment; ``os.environ`` by default.
+            endpoint: goes before ``OTEL_EXPORTER_OTLP_ENDPOINT``; ``none`` pushes nothing.
+            service_version: ``service.version`` of the process.
+
+        Raises:
+            TelemetrySettingsError: a value can't be used; names the variable.
+        """
+        env = os.environ if environ is None else environ
+        url = endpoint or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
+        if url != NO_ENDPOINT and not url.startswith(("http://", "https://")):
+            raise TelemetrySettingsError(
+                f"OTEL_EXPORTER_OTLP_ENDPOINT: {url!r} is neither an http(s) URL nor 'none'"
+            )
+        interval = _number(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000, 1, math.inf) / 1000
+        # A retry must not outlast the interval: then the next export has fresher values anyway.
+        fitting = min(max(0.75 * interval, MINIMUM_EXPORT_TIMEOUT), MAXIMUM_EXPORT_TIMEOUT)
+        return cls(
+            endpoint=None if url == NO_ENDPOINT else url.rstrip("/"),
+            metric_interval=interval,
+            export_timeout=_number(env, "OTEL_EXPORTER_OTLP_TIMEOUT", fitting, 0.001, 3600),
+            trace_ratio=_number(env, "OTEL_TRACES_SAMPLER_ARG", 0.01, 0, 1),
+            service_version=service_version,
+        )
+
+
+def _number(
+    env: Mapping[str, str], name: str, default: float, minimum: float, maximum: float
+) -> float:
+    raw = env.get(name, "").strip()
+    try:
+        value = float(raw) if raw else default
+    except ValueError:
+        value = math.nan
+    if not minimum <= value <= maximum:
+        raise TelemetrySettingsError(f"{name}: {raw!r} is no number from {minimum} to {maximum}")
+    return value
+
+
+class _Exporter(OTLPMetricExporter):
+    """OTLP exporter that remembers, per thread, whether its last export was taken.
+
+    Per thread, because a flush must know about its own export, not about an older one that the
+    periodic thread finished meanwhile.
+    """
+
+    def __init__(self, endpoint: str, timeout: float) -> None:
+        super().__init__(endpoint=endpoint, timeout=timeout)
+        self.outcome = threading.local()
+
+    def export(
+        self,
+        metrics_data: MetricsData,
+        timeout_millis: float | None = 10_000,
+        **kwargs: Any,  # noqa: ANN401 - as in the base class
+    ) -> MetricExportResult:
+        result = super().export(metrics_data, timeout_millis, **kwargs)
+        self.outcome.delivered = result is MetricExportResult.SUCCESS
+        return result
+
+
+class _QuietFilter(logging.Filter):
+    """Lets one record per logger and interval pass: an outage is one line a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now < self._next.get(record.name, 0.0):
+            return False
+        self._next[record.name] = now + NOISE_INTERVAL
+        return True
+
+
+_quiet = _QuietFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """The telemetry of one process.
+
+    Attributes:
+        resource: who sends: service name, version, instance.
+        meters: provider of meters.
+        tracers: provider of tracers.
+        registry: Prometheus registry that shows the same metrics; further collectors may join it.
+    """
+
+    resource: Resource
+    meters: MeterProvider
+    tracers: TracerProvider
+    registry: CollectorRegistry
+    _reader: PeriodicExportingMetricReader | None = None
+    _exporter: _Exporter | None = None
+
+    @property
+    def instance_id(self) -> str:
+        """``service.instance.id``: unique per start of a process."""
+        return str(self.resource.attributes[SERVICE_INSTANCE_ID])
+
+    def meter(self, name: str) -> Meter:
+        """Meter for the scope ``name``."""
+        return self.meters.get_meter(name)
+
+    def tracer(self, name: str) -> Tracer:
+        """Tracer for the scope ``name``."""
+        return self.tracers.get_tracer(name)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Push all metrics now, again and again until the endpoint takes them.
+
+        Args:
+            timeout: seconds after which no further try begins.
+
+        Returns:
+            Whether the metrics arrived; True where nothing is pushed.
+        """
+        if self._reader is None or self._exporter is None:
+            return True
+        deadline = time.monotonic() + timeout
+        while True:
+            self._exporter.outcome.delivered = True  # nothing to send counts as sent
+            self._reader.force_flush()
+            if self._exporter.outcome.delivered:
+                return True
+            if time.monotonic() + RETRY_PAUSE > deadline:
+                return False
+            time.sleep(RETRY_PAUSE)
+
+    def shutdown(self, timeout: float = 5.0) -> bool:
+        """Push what is left and stop; returns within about ``timeout`` seconds.
+
+        Returns:
+            Whether the last metrics arrived; True where nothing is pushed.
+        """
+        delivered: list[bool] = []
+
+        def work() -> None:
+            delivered.append(self.flush(timeout))
+            self.tracers.shutdown()
+            self.meters.shutdown(timeout_millis=timeout * 1000)
+
+        # The SDK's own bounds add up to a minute, so a thread that may be left behind does it.
+        thread = threading.Thread(target=work, name="telemetry-shutdown", daemon=True)
+        thread.start()
+        thread.join(timeout)
+        return bool(delivered and delivered[0])
+
+
+def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
+    """Make the providers of one process.
+
+    ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` go before the arguments. Without a
+    ``service.instance.id`` there, a new UUID is taken.
+
+    Args:
+        service_name: ``service.name``, the ``job`` in Prometheus.
+        settings: where telemetry goes, and how often.
+    """
+    own = {
+        SERVICE_NAME: service_name,
+        SERVICE_VERSION: settings.service_version,
+        SERVICE_INSTANCE_ID: str(uuid.uuid4()),
+    }
+    resource = Resource.create(own).merge(OTELResourceDetector().detect())
+    registry = CollectorRegistry()
+    readers: list[MetricReader] = [
+        PrometheusMetricReader(registry=registry, scope_info_enabled=False)
+    ]
+    exporter = reader = None
+    if settings.endpoint is not None:
+        _limit_noise()
+        exporter = _Exporter(f"{settings.endpoint}/v1/metrics", settings.export_timeout)
+        reader = PeriodicExportingMetricReader(exporter, settings.metric_interval * 1000)
+        readers.append(reader)
+    meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
+    return Telemetry(resource, meters, _tracers(resource, settings), registry, reader, exporter)
+
+
+def _tracers(resource: Resource, settings: TelemetrySettings) -> TracerProvider:
+    if settings.endpoint is None:
+        return TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
+    sampler = ParentBasedTraceIdRatio(settings.trace_ratio)
+    tracers = TracerProvider(sampler, resource, shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(f"{settings.endpoint}/v1/traces", timeout=settings.export_timeout)
+    tracers.add_span_processor(BatchSpanProcessor(exporter))
+    return tracers
+
+
+def _limit_noise() -> None:
+    for module in (
+        "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+        "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+        "opentelemetry.sdk._shared_internal",
+    ):
+        logging.getLogger(module).addFilter(_quiet)  # adding the same one twice changes nothing
+
+
+def _views() -> list[View]:
+    """One view per metric of the vocabulary, which holds it to its buckets and attributes."""
+    views = [
+        View(
+            instrument_name=metric.name,
+            description=metric.help,
+            attribute_keys=set(metric.attributes),
+            aggregation=ExplicitBucketHistogramAggregation(metric.buckets)
+            if metric.kind == "histogram"
+            else DefaultAggregation(),
+        )
+        for metric in METRICS
+    ]
+    return [*views, View(instrument_name=DROPPED, aggregation=DropAggregation())]
+
+
+def counter(meter: Meter, metric: Metric) -> Counter:
+    """Make the counter that the vocabulary describes.
+
+    Raises:
+        ValueError: the metric is of another kind.
+    """
+    _check(metric, "counter")
+    return meter.create_counter(metric.name, metric.unit, metric.help)
+
+
+def histogram(meter: Meter, metric: Metric) -> Histogram:
+    """Make the histogram that the vocabulary describes.
+
+    Raises:
+        ValueError: the metric is of another kind.
+    """
+    _check(metric, "histogram")
+    return meter.create_histogram(metric.name, metric.unit, metric.help)
+
+
+def gauge(meter: Meter, metric: Metric) -> Gauge:
+    """Make the gauge that the vocabulary describes.
+
+    Raises:
+        ValueError: the metric is of another kind.
+    """
+    _check(metric, "gauge")
+    return meter.create_gauge(metric.name, metric.unit, metric.help)
+
+
+def _check(metric: Metric, kind: str) -> None:
+    if metric.kind != kind:
+        raise ValueError(f"{metric.name} is a {metric.kind}, not a {kind}")

@@ -1,0 +1,125 @@
+"""The API as a process: durable, drained at the end, nothing left behind."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where the prediction log lives."""
+    return tmp_path / "log.db"
+
+
+def _post(url: str, body: object) -> dict[str, Any]:
+    reply = httpx.post(url, json=body, timeout=30)
+    answer: dict[str, Any] = reply.raise_for_status().json()
+    return answer
+
+
+def _ids(database: Path) -> set[str]:
+    connection = sqlite3.connect(database)
+    try:
+        return {row[0] for row in connection.execute("SELECT id FROM predictions")}
+    finally:
+        connection.close()
+
+
+def test_process_serves_and_drains(
+    small_artefact: Artefact, start_api: Callable[..., Any], database: Path
+) -> None:
+    """Predictions are in the log; on SIGTERM open requests are answered, then exit code 0."""
+    api = start_api(
+        small_artefact.path,
+        log_url=f"sqlite:///{database}",
+        environment={"TESTBED_API_FAULTS_ENABLED": "true"},
+    )
+    public = f"http://127.0.0.1:{api.port}"
+    management = f"http://127.0.0.1:{api.management_port}"
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    first = _post(f"{public}/predict", row)
+    assert first["model_version"] == small_artefact.version
+    assert _ids(database) == {first["prediction_id"]}, "durable before the reply"
+    label = {"prediction_id": first["prediction_id"], "label": first["prediction"]}
+    assert _post(f"{public}/labels", label)["labels"][0]["outcome"] == "stored"
+
+    faults = {"latency": {"seconds": 0.5}}
+    httpx.put(f"{management}/faults", json=faults, timeout=30).raise_for_status()
+    answers: list[dict[str, Any]] = []
+    waiting = [
+        threading.Thread(target=lambda: answers.append(_post(f"{public}/predict", row)))
+        for _ in range(4)
+    ]
+    for thread in waiting:
+        thread.start()
+    _wait_for_active(management, 4)
+    api.process.send_signal(signal.SIGTERM)
+    for thread in waiting:
+        thread.join(30)
+    assert api.process.wait(30) == 0, api.output.read_text()
+    ids = {answer["prediction_id"] for answer in answers}
+    assert len(ids) == 4
+    assert _ids(database) == ids | {first["prediction_id"]}
+    assert "Traceback" not in api.output.read_text()
+
+
+def _wait_for_active(management: str, count: int) -> None:
+    wanted = f'http_server_active_requests{{http_request_method="POST",url_scheme="http"}} {count}'
+    for _ in range(1000):
+        if wanted in httpx.get(f"{management}/metrics", timeout=30).text:
+            return
+    pytest.fail(f"there never were {count} requests at a time")
+
+
+def test_interrupt_ends_an_idle_process_with_0(
+    small_artefact: Artefact, start_api: Callable[..., Any]
+) -> None:
+    """Ctrl-C is an end like any other."""
+    api = start_api(small_artefact.path)
+    api.process.send_signal(signal.SIGINT)
+    assert api.process.wait(30) == 0
+    assert "Traceback" not in api.output.read_text()
+
+
+def test_end_is_not_held_up_by_a_missing_collector(
+    small_artefact: Artefact, start_api: Callable[..., Any], unused_port: int
+) -> None:
+    """With nobody at the OTLP endpoint requests are answered and the process ends with 0."""
+    api = start_api(small_artefact.path, otlp=f"http://127.0.0.1:{unused_port}")
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    assert _post(f"http://127.0.0.1:{api.port}/predict", row)["prediction_id"]
+    api.process.send_signal(signal.SIGTERM)
+    assert api.process.wait(30) == 0
+    assert "could not be pushed" in api.output.read_text()
+
+
+def test_instance_id_comes_from_the_environment(
+    small_artefact: Artefact, start_api: Callable[..., Any], database: Path
+) -> None:
+    """The id that the runner gives is in the log, on /health and on /metrics."""
+    api = start_api(
+        small_artefact.path,
+        log_url=f"sqlite:///{database}",
+        environment={"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=run-1-api"},
+    )
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    _post(f"http://127.0.0.1:{api.port}/predict", row)
+    connection = sqlite3.connect(database)
+    assert connection.execute("SELECT instance FROM predictions").fetchall() == [("run-1-api",)]
+    references = connection.execute("SELECT count(*) FROM reference_rows").fetchone()[0]
+    assert references == small_artefact.splits["reference"]
+    connection.close()
+    page = httpx.get(f"http://127.0.0.1:{api.port}/metrics", timeout=30).text
+    assert 'service_instance_id="run-1-api"' in page

@@ -1,0 +1,83 @@
+"""Faults on purpose, set on the management port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed_api.faults import ErrorFault, FaultControl, FaultState
+
+if TYPE_CHECKING:
+    from .conftest import Api, ApiMaker
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_injected_errors_give_500_and_no_row(api: Api) -> None:
+    """A share of 1 fails every prediction; deleting the faults ends that."""
+    await api.management.put("/faults", json={"errors": {"share": 1}})
+    reply = await api.public.post("/predict", json=api.row)
+    assert (reply.status_code, reply.json()) == (500, {"detail": "injected"})
+    assert api.errors("injected") == 1
+    assert api.requests("/predict", 500, error_type="500") == 1
+    assert not api.log.rows
+    assert (await api.management.delete("/faults")).json() == {"errors": None, "latency": None}
+    assert (await api.public.post("/predict", json=api.row)).status_code == 200
+
+
+async def test_injected_latency_counts_as_inference(api: Api) -> None:
+    """The seconds appear in the inference histogram, where SlowInference looks."""
+    await api.management.put("/faults", json={"latency": {"seconds": 0.05}})
+    assert (await api.public.post("/predict", json=api.row)).status_code == 200
+    total = api.value(
+        "ml_model_inference_duration_seconds_sum", model_name="fake-forest", model_version="v1"
+    )
+    assert total >= 0.05
+
+
+async def test_put_replaces_all_faults(api: Api) -> None:
+    """What is not in the body is off afterwards, and GET shows what holds."""
+    await api.management.put("/faults", json={"errors": {"share": 0.3}})
+    state = {"errors": None, "latency": {"seconds": 1.0}}
+    assert (await api.management.put("/faults", json={"latency": {"seconds": 1}})).json() == state
+    assert (await api.management.get("/faults")).json() == state
+
+
+@pytest.mark.parametrize(
+    ("body", "location"),
+    [
+        ({"errors": {"share": 1.1}}, ["errors", "share"]),
+        ({"errors": {"share": -0.1}}, ["errors", "share"]),
+        ({"latency": {"seconds": 61}}, ["latency", "seconds"]),
+        ({"errors": {}}, ["errors", "share"]),
+        ({"error": {"share": 1}}, ["error"]),
+    ],
+)
+async def test_wrong_faults_are_refused_and_change_nothing(
+    api: Api, body: dict[str, Any], location: list[str]
+) -> None:
+    """A typing error must not look like a fault that was set."""
+    reply = await api.management.put("/faults", json=body)
+    assert reply.status_code == 422
+    assert reply.json()["detail"][0]["loc"] == ["body", *location]
+    assert api.control.state == FaultState()
+
+
+async def test_faults_exist_only_where_they_are_turned_on(make_api: ApiMaker) -> None:
+    """By default nobody can break a service, and never on the public port."""
+    async with make_api() as api:
+        assert (await api.management.get("/faults")).status_code == 404
+    async with make_api(faults_enabled=True) as api:
+        assert (await api.public.get("/faults")).status_code == 404
+
+
+def test_choice_of_failing_predictions_is_seeded() -> None:
+    """The same seed fails the same predictions, another one others, at the share asked for."""
+
+    def choice(seed: int) -> list[bool]:
+        control = FaultControl(seed)
+        control.state = FaultState(errors=ErrorFault(share=0.3))
+        return [control.fails() for _ in range(2000)]
+
+    assert choice(1) == choice(1) != choice(2)
+    assert 500 < sum(choice(1)) < 700

@@ -1,0 +1,124 @@
+"""Group commit: durable before answered, and back by itself after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed_api import logwriter
+
+if TYPE_CHECKING:
+    from .conftest import Api, ApiMaker
+
+pytestmark = pytest.mark.anyio
+
+
+async def _until_ready(api: Api) -> None:
+    deadline = time.monotonic() + 10
+    while (await api.management.get("/health/ready")).status_code != 200:
+        assert time.monotonic() < deadline, api.writer.problem
+        await asyncio.sleep(0.01)
+
+
+async def _until_pending(api: Api, count: int) -> None:
+    async with asyncio.timeout(10):
+        while api.writer._pending < count:  # noqa: ASYNC110 - the writer has no event for it
+            await asyncio.sleep(0)
+
+
+async def test_requests_that_wait_are_written_in_one_group(api: Api) -> None:
+    """While one commit runs, all others gather for the next."""
+    api.log.gate.clear()
+    first = asyncio.create_task(api.public.post("/predict", json=api.row))
+    await asyncio.to_thread(api.log.writing.wait, 10)
+    others = [asyncio.create_task(api.public.post("/predict", json=api.row)) for _ in range(20)]
+    await _until_pending(api, 21)
+    api.log.gate.set()
+    replies = await asyncio.gather(first, *others)
+    assert api.log.groups == [1, 20]
+    assert {reply.json()["prediction_id"] for reply in replies} == {row.id for row in api.log.rows}
+    assert api.value("ml_prediction_log_rows_total", outcome="written") == 21
+    assert api.value("ml_prediction_log_write_duration_seconds_count") == 2
+
+
+async def test_failing_log_refuses_predictions_and_recovers(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that fails gives 503 and a reason on /health/ready; when it works, so does the API."""
+    monkeypatch.setattr(logwriter, "REOPEN_PAUSE", 0.01)
+    api.log.write_error = OSError("disk full")
+    api.log.open_error = OSError("disk full")
+    reply = await api.public.post("/predict", json=api.row)
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+    assert api.errors("log") == 1
+    assert api.requests("/predict", 503, error_type="503") == 1
+    assert api.value("ml_prediction_log_rows_total", outcome="failed") == 1
+    assert api.value("ml_predictions_total", model_version="v1", prediction_class="1") == 0
+    ready = await api.management.get("/health/ready")
+    assert ready.json()["problems"] == ["the prediction log fails: disk full"]
+    assert (await api.public.post("/labels", json={"prediction_id": "a", "label": 1})).is_error
+    api.log.write_error = api.log.open_error = None
+    await _until_ready(api)
+    assert (await api.public.post("/predict", json=api.row)).status_code == 200
+    assert len(api.log.rows) == 1
+
+
+async def test_log_that_opens_late_makes_the_api_ready_by_itself(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request is needed for the log to be tried again."""
+    monkeypatch.setattr(logwriter, "REOPEN_PAUSE", 0.01)
+    api.log.write_error = OSError("gone")
+    await api.public.post("/predict", json=api.row)
+    api.log.write_error = None
+    await _until_ready(api)
+    assert api.log.opened == 2
+    assert api.log.closed == 1
+
+
+async def test_queue_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that is too slow is felt as 503, not as memory without end."""
+    monkeypatch.setattr(logwriter, "QUEUE_LIMIT", 1)
+    api.log.gate.clear()
+    first = asyncio.create_task(api.public.post("/predict", json=api.row))
+    await asyncio.to_thread(api.log.writing.wait, 10)
+    refused = await api.public.post("/predict", json=api.row)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert api.errors("log") == 1
+    api.log.gate.set()
+    assert (await first).status_code == 200
+
+
+async def test_rows_are_safe_where_the_labels_of_their_group_fail(api: Api) -> None:
+    """Labels that can't be stored don't turn durable predictions into errors."""
+    api.log.gate.clear()
+    first = asyncio.create_task(api.public.post("/predict", json=api.row))
+    await asyncio.to_thread(api.log.writing.wait, 10)
+    predicted = asyncio.create_task(api.public.post("/predict", json=api.row))
+    label = {"prediction_id": "a", "label": 1}
+    labelled = asyncio.create_task(api.public.post("/labels", json=label))
+    await _until_pending(api, 3)
+    api.log.append_labels = _refuse  # type: ignore[method-assign]
+    api.log.gate.set()
+    statuses = [reply.status_code for reply in await asyncio.gather(first, predicted, labelled)]
+    assert statuses == [200, 200, 503]
+    assert len(api.log.rows) == 2
+
+
+def _refuse(items: object) -> list[str]:
+    raise OSError(f"no labels: {items}")
+
+
+async def test_closing_writes_what_is_queued(make_api: ApiMaker) -> None:
+    """The last rows are in the log when the process ends, and the log is closed."""
+    async with make_api() as api:
+        api.log.gate.clear()
+        waiting = [asyncio.create_task(api.public.post("/predict", json=api.row)) for _ in range(5)]
+        await _until_pending(api, 5)
+        closing = asyncio.create_task(api.writer.close())
+        api.log.gate.set()
+        await closing
+        assert [reply.status_code for reply in await asyncio.gather(*waiting)] == [200] * 5
+        assert (len(api.log.rows), api.log.closed) == (5, 1)

@@ -1,0 +1,48 @@
+"""Request schemas, made from feature schemas."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+from testbed_api.schemas import labels_adapter, row_adapter
+from testbed_domain.features import Feature, FeatureSchema
+
+
+def _schema(feature: Feature, *classes: int | str) -> FeatureSchema:
+    return FeatureSchema((feature,), "target", classes or (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("feature", "good", "bad"),
+    [
+        (Feature("a", "integer", ""), [0, -7, 2**53], [1.0, True, "1", None, 2**53 + 1]),
+        (Feature("a", "number", ""), [0, 1.5, -3e38], [True, "1", None, 4e38]),
+        (Feature("a", "number", "", 0, 1), [0, 0.5, 1], [-0.001, 1.001]),
+        (Feature("a", "category", "", categories=("x", "y")), ["x", "y"], ["z", "X", 1, None]),
+        (Feature("a", "category", ""), ["anything", ""], [1, None, True, "x" * 201]),
+        (Feature("a", "integer", "", nullable=True), [None, 3], [1.5, "x"]),
+    ],
+)
+def test_values_are_taken_strictly(feature: Feature, good: list[object], bad: list[object]) -> None:
+    """Each kind takes its own values and no lookalikes."""
+    adapter = row_adapter(_schema(feature))
+    for value in good:
+        assert adapter.validate_python({"a": value}) == {"a": value}
+    for value in bad:
+        with pytest.raises(ValidationError):
+            adapter.validate_python({"a": value})
+
+
+def test_columns_may_have_any_name() -> None:
+    """Names that Python or a model class could not carry work too."""
+    for name in ("sepal length (cm)", "class", "model_config", "json", "", "ä"):
+        assert row_adapter(_schema(Feature(name, "number", ""))).validate_python({name: 1.0})
+
+
+def test_text_classes_are_taken_as_text() -> None:
+    """A label is one of the schema's classes, in its own type."""
+    adapter = labels_adapter(_schema(Feature("a", "number", ""), "setosa", "virginica"), 10)
+    alone = {"prediction_id": "p", "label": "setosa"}
+    assert adapter.validate_python(alone) == {"labels": [alone]}
+    with pytest.raises(ValidationError, match="virginica"):
+        adapter.validate_python({"prediction_id": "p", "label": "rose"})
