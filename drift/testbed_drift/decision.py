@@ -1,0 +1,109 @@
+"""From scores to a decision with its reasons, and its one-line form. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed_drift.scores import ColumnDrift, DriftScores
+
+
+class Action(StrEnum):
+    """What to do about the current window, in order of severity."""
+
+    NO_ACTION = "NO_ACTION"
+    ALERT = "ALERT"
+    RETRAIN = "RETRAIN"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When drift asks for action.
+
+    Attributes:
+        alert_share: share of drifted columns from which somebody should look.
+        retrain_share: share from which the model should be trained again.
+    """
+
+    alert_share: float = 0.30
+    retrain_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An action, the limit that it was measured by, and why.
+
+    Attributes:
+        action: what to do.
+        bound: the comparison of the share with its limit, for example ``< 0.30``.
+        reasons: one phrase each, never empty.
+    """
+
+    action: Action
+    bound: str
+    reasons: tuple[str, ...]
+
+
+def decide(scores: DriftScores, policy: Policy) -> Decision:
+    """Weigh the scores.
+
+    RETRAIN from ``retrain_share`` on, or from ``alert_share`` on when the target drifted too: then
+    the inputs *and* what is to be learnt have moved. ALERT from ``alert_share`` on, or when only
+    prediction or target drifted, which tests on the inputs do not see.
+    """
+    target = scores.target is not None and scores.target.drifted
+    prediction = scores.prediction.drifted
+    wide = scores.share >= policy.alert_share
+    retrain = scores.share >= policy.retrain_share or (wide and target)
+    if retrain:
+        action = Action.RETRAIN
+    elif wide or target or prediction:
+        action = Action.ALERT
+    else:
+        action = Action.NO_ACTION
+    return Decision(action, _bound(scores.share, policy), _reasons(scores, target=target))
+
+
+def _bound(share: float, policy: Policy) -> str:
+    if share >= policy.retrain_share:
+        return f">= {policy.retrain_share:.2f}"
+    if share >= policy.alert_share:
+        return f">= {policy.alert_share:.2f}"
+    return f"< {policy.alert_share:.2f}"
+
+
+def _reasons(scores: DriftScores, *, target: bool) -> tuple[str, ...]:
+    drifted = scores.drifted_columns
+    reasons = [
+        f"{len(drifted)} of {len(scores.columns)} columns drifted: {', '.join(drifted)}"
+        if drifted
+        else f"none of {len(scores.columns)} columns drifted"
+    ]
+    if target:
+        reasons.append("the target drifted")
+    if scores.prediction.drifted:
+        reasons.append("the predicted class drifted")
+    return tuple(reasons)
+
+
+def decision_line(html: str | None, json: str, scores: DriftScores, decision: Decision) -> str:
+    """The decision in one line, for people and for ``grep``.
+
+    Args:
+        html: path of the HTML report, or None where this run rendered none.
+        json: path of the JSON report.
+        scores: what was found.
+        decision: what was decided.
+    """
+    return (
+        f"report={html or 'none'} json={json} drift_share={scores.share:.2f} "
+        f"decision={decision.action} ({decision.bound}) "
+        f"target_drift={_amount(scores.target)} prediction_drift={_amount(scores.prediction)}"
+    )
+
+
+def _amount(column: ColumnDrift | None) -> str:
+    leading = column.leading if column else None
+    return str(round(leading.value, 3)) if leading else "none"

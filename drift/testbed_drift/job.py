@@ -1,0 +1,184 @@
+"""The drift job: one run, and runs at an interval."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from testbed_domain.errors import DomainError
+
+from testbed_drift.decision import Action, Policy, decide, decision_line
+from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
+from testbed_drift.spans import Span
+from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pandas as pd
+
+    from testbed_drift.publishing import Publisher
+    from testbed_drift.reports import ReportStore
+    from testbed_drift.scores import DriftScores
+    from testbed_drift.settings import DriftSettings
+
+logger = logging.getLogger(__name__)
+
+
+class Detection(Protocol):
+    """What a detector found."""
+
+    @property
+    def scores(self) -> DriftScores:
+        """Verdict per column."""
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The detector's own metrics, JSON-ready."""
+
+    def html(self) -> str:
+        """The detector's own report."""
+
+
+class Detector(Protocol):
+    """Compares two windows."""
+
+    def detect(self, reference: pd.DataFrame, current: pd.DataFrame) -> Detection:
+        """Compare ``current`` with ``reference``."""
+
+
+@dataclass(slots=True)
+class DriftJob:
+    """Compares the windows of one model, again and again.
+
+    Attributes:
+        settings: which windows, when a decision is due, when HTML is rendered.
+        reader: cuts windows of the model out of a log.
+        open_log: opens the prediction log; called in every run, so that a log that is away for a
+            while costs only the runs in that time.
+        detector: gives the scores.
+        reports: takes the reports.
+        publisher: takes what there is to publish.
+        clock: Unix time.
+    """
+
+    settings: DriftSettings
+    reader: WindowReader
+    open_log: Callable[[], AbstractContextManager[LogReader]]
+    detector: Detector
+    reports: ReportStore
+    publisher: Publisher
+    clock: Callable[[], float]
+    _last_action: Action | None = field(default=None, init=False)
+    _last_newest: float | None = field(default=None, init=False)
+
+    def run_once(self) -> RunResult:
+        """Run once; a failure is an outcome, reported and published like the others."""
+        started = self.clock()
+        finding = None
+        outcome: Outcome
+        try:
+            finding = self._compare(started)
+            outcome = "success"
+            message = decision_line(
+                _text(finding.html), str(finding.json), finding.scores, finding.decision
+            )
+        except NotEnoughRowsError as error:
+            outcome, message = "insufficient_data", str(error)
+        except Exception as error:  # noqa: BLE001 - a broken run must not end the job
+            outcome, message = "error", _failure(error)
+        seconds = max(0.0, self.clock() - started)
+        version = self.reader.model_version
+        result = RunResult(version, outcome, started, seconds, message, finding)
+        self._record(result)
+        return result
+
+    def _compare(self, now: float) -> Finding:
+        reference, current = self._windows(now)
+        detection = self.detector.detect(reference.frame, current.frame)
+        decision = decide(detection.scores, self._policy)
+        before, after = reference.summary(), current.summary()
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "model_version": self.reader.model_version,
+            "created": now,
+            "windows": {"reference": before.to_dict(), "current": after.to_dict()},
+            "alert_share": self.settings.alert_share,
+            "retrain_share": self.settings.retrain_share,
+            **judgement(detection.scores, decision),
+            "evidently": detection.metrics(),
+        }
+        names = (before.name, after.name)
+        html = None
+        if self._html_wanted(decision.action):
+            html = self.reports.write_html(*names, detection.html())
+        json = self.reports.write_json(*names, content)
+        self._last_action, self._last_newest = decision.action, current.newest
+        return Finding(before, after, detection.scores, decision, json, html)
+
+    def _windows(self, now: float) -> tuple[Window, Window]:
+        wanted = self.settings.current_window or Span.between(now - self.settings.window, now)
+        with self.open_log() as log:
+            current = self.reader.of_log(log, wanted)
+            if current.newest == self._last_newest:
+                raise NotEnoughRowsError("no new rows since the last run")
+            if self.settings.reference_window:
+                return self.reader.of_log(log, self.settings.reference_window), current
+            return self.reader.training_reference(log), current
+
+    @property
+    def _policy(self) -> Policy:
+        return Policy(self.settings.alert_share, self.settings.retrain_share)
+
+    def _html_wanted(self, action: Action) -> bool:
+        if self.settings.html == "on_change":
+            return action is not self._last_action
+        return self.settings.html == "always"
+
+    def _record(self, result: RunResult) -> None:
+        try:
+            self.reports.append_run(result.record())
+        except OSError as error:
+            logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
+        self.publisher.publish(result)
+
+
+def watch(
+    job: DriftJob,
+    interval: float,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+    announce: Callable[[RunResult], None],
+) -> None:
+    """Run at once and then every ``interval`` seconds, until told to stop.
+
+    A run that takes longer than the interval skips the turns that it missed.
+
+    Args:
+        job: what to run.
+        interval: seconds from one run's start to the next's.
+        clock: Unix time.
+        wait: waits so many seconds; True when the job must stop.
+        announce: told about every run.
+    """
+    due = clock()
+    while not wait(min(interval, max(0.0, due - clock()))):  # a clock put back must not stall it
+        announce(job.run_once())
+        due += interval * max(1, math.ceil((clock() - due) / interval))
+
+
+def _failure(error: Exception) -> str:
+    """One line about a failed run; what is no user's error keeps its traceback in the log."""
+    if isinstance(error, DomainError | OSError):
+        text = str(error)
+    else:
+        logger.error("the run failed", exc_info=error)
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None

@@ -1,0 +1,120 @@
+"""Scores and the job's own health as OpenTelemetry metrics of the vocabulary."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import CallbackOptions, Observation
+from testbed_otel import names
+from testbed_otel.sdk import counter
+
+from testbed_drift.decision import Action
+from testbed_drift.results import OUTCOMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from opentelemetry.metrics import Meter
+    from testbed_otel.names import Metric
+
+    from testbed_drift.results import Finding, RunResult
+    from testbed_drift.scores import ColumnDrift
+
+Point = tuple["Metric", float, dict[str, str]]
+
+_OF_FINDING: Final = (
+    names.DRIFT_COLUMN_SCORE,
+    names.DRIFT_COLUMN_THRESHOLD,
+    names.DRIFT_COLUMN_DETECTED,
+    names.DRIFT_SHARE,
+    names.DRIFT_SHARE_THRESHOLD,
+    names.TARGET_DRIFT,
+    names.PREDICTION_DRIFT,
+    names.DRIFT_DECISION,
+    names.DRIFT_WINDOW_ROWS,
+)
+_OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
+
+
+class Publisher:
+    """Keeps the last values for whoever collects: the periodic export, or a flush.
+
+    Observable gauges, so that a series that the last comparison no longer has (labels stopped, a
+    column's values all missing) ends instead of standing still.
+
+    Args:
+        meter: makes the instruments.
+        alert_share: published beside the share, so that rules need not repeat it.
+    """
+
+    def __init__(self, meter: Meter, alert_share: float) -> None:
+        self._alert_share = alert_share
+        self._finding: dict[str, list[Observation]] = {}
+        self._job: dict[tuple[str, str], Observation] = {}
+        self._runs = counter(meter, names.DRIFT_RUNS)
+        for outcome in OUTCOMES:
+            self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
+        for metric in (*_OF_FINDING, *_OF_JOB):
+            meter.create_observable_gauge(
+                metric.name, [self._reader(metric.name)], metric.unit, metric.help
+            )
+
+    def publish(self, result: RunResult) -> None:
+        """Take over what a run found; a run without a decision leaves the last one standing."""
+        self._runs.add(1, {names.OUTCOME: result.outcome})
+        job = dict(self._job)
+        job[names.DRIFT_RUN_DURATION.name, ""] = Observation(result.seconds)
+        job[names.DRIFT_LAST_RUN.name, result.outcome] = Observation(
+            result.ended, {names.OUTCOME: result.outcome}
+        )
+        if result.outcome != "error":
+            job[names.DRIFT_LAST_COMPLETED.name, ""] = Observation(result.ended)
+        self._job = job
+        if result.finding:
+            self._finding = self._observations(result.finding, result.model_version)
+
+    def _reader(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        # The maps are replaced and never changed, so the exporting thread needs no lock.
+        def read(_options: CallbackOptions) -> Iterable[Observation]:
+            job = [point for (metric, _), point in self._job.items() if metric == name]
+            return job + self._finding.get(name, [])
+
+        return read
+
+    def _observations(self, found: Finding, version: str) -> dict[str, list[Observation]]:
+        grouped: dict[str, list[Observation]] = {}
+        for metric, value, attributes in self._points(found):
+            if math.isfinite(value):
+                point = Observation(value, {names.MODEL_VERSION: version, **attributes})
+                grouped.setdefault(metric.name, []).append(point)
+        return grouped
+
+    def _points(self, found: Finding) -> Iterator[Point]:
+        scores = found.scores
+        yield names.DRIFT_SHARE, scores.share, {}
+        yield names.DRIFT_SHARE_THRESHOLD, self._alert_share, {}
+        for action in Action:
+            chosen = found.decision.action is action
+            yield names.DRIFT_DECISION, float(chosen), {names.DECISION: str(action)}
+        yield names.DRIFT_WINDOW_ROWS, found.reference.rows, {names.WINDOW: "reference"}
+        yield names.DRIFT_WINDOW_ROWS, found.current.rows, {names.WINDOW: "current"}
+        for column in scores.columns:
+            yield from _column_points(column)
+        yield from _class_points(names.PREDICTION_DRIFT, scores.prediction)
+        if scores.target:
+            yield from _class_points(names.TARGET_DRIFT, scores.target)
+
+
+def _column_points(column: ColumnDrift) -> Iterator[Point]:
+    for score in column.scores:
+        attributes = {names.COLUMN: column.column, names.METHOD: score.method}
+        yield names.DRIFT_COLUMN_SCORE, score.value, attributes
+        yield names.DRIFT_COLUMN_THRESHOLD, score.threshold, attributes
+    detected = float(column.drifted)
+    yield names.DRIFT_COLUMN_DETECTED, detected, {names.COLUMN: column.column}
+
+
+def _class_points(metric: Metric, column: ColumnDrift) -> Iterator[Point]:
+    for score in column.scores:
+        yield metric, score.value, {names.METHOD: score.method}

@@ -1,0 +1,67 @@
+"""Report files: two per comparison, named after its windows, and one line per run."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+RUNS_FILE: Final = "runs.jsonl"
+
+
+class ReportStore:
+    """The output directory. A file under its final name is always whole.
+
+    Args:
+        directory: where the files go; made when the first one is written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def write_json(self, reference: str, current: str, content: dict[str, Any]) -> Path:
+        """Write ``drift_<reference>_vs_<current>.json`` and return its path.
+
+        Raises:
+            ValueError: the content holds NaN or an infinity, which JSON lacks.
+        """
+        text = json.dumps(content, indent=1, allow_nan=False)
+        return self._write(report_name(reference, current, "json"), text + "\n")
+
+    def write_html(self, reference: str, current: str, content: str) -> Path:
+        """Write ``drift_<reference>_vs_<current>.html`` and return its path."""
+        return self._write(report_name(reference, current, "html"), content)
+
+    def append_run(self, record: dict[str, Any]) -> None:
+        """Append one line to ``runs.jsonl``, in one write, so that no reader sees half a line."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        handle = os.open(self._directory / RUNS_FILE, flags, 0o644)
+        try:
+            os.write(handle, line)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _write(self, name: str, content: str) -> Path:
+        """Write beside the final name and move there, so that a killed job leaves no half file."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self._directory, prefix=f".{name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the reports from others
+            return Path(temporary).replace(self._directory / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def report_name(reference: str, current: str, suffix: str) -> str:
+    """File name of a report: ``drift_2024-01-31_vs_2024-02-29.html``."""
+    return f"drift_{reference}_vs_{current}.{suffix}"

@@ -1,0 +1,163 @@
+"""What one run of the job came to, and its JSON forms. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed_drift.decision import Decision
+    from testbed_drift.scores import ColumnDrift, DriftScores
+
+SCHEMA_VERSION: Final = 1
+Outcome = Literal["success", "insufficient_data", "error"]
+OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "insufficient_data", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSummary:
+    """A window without its rows.
+
+    Attributes:
+        name: the window's part of the reports' file names.
+        rows: number of rows.
+        labels: number of them with a label.
+        start: Unix time at which it begins, or None for the training reference.
+        end: Unix time at which it ends, exclusive, or None.
+    """
+
+    name: str
+    rows: int
+    labels: int
+    start: float | None = None
+    end: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "name": self.name,
+            "rows": self.rows,
+            "labels": self.labels,
+            "start": self.start,
+            "end": self.end,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The part of a run that only a successful one has.
+
+    Attributes:
+        reference: window compared with.
+        current: window judged.
+        scores: what was found.
+        decision: what was decided.
+        json: JSON report.
+        html: HTML report, or None where this run rendered none.
+    """
+
+    reference: WindowSummary
+    current: WindowSummary
+    scores: DriftScores
+    decision: Decision
+    json: Path
+    html: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One run of the job.
+
+    Attributes:
+        model_version: model that the rows belong to.
+        outcome: ``success``, ``insufficient_data`` or ``error``.
+        started: Unix time at which it began.
+        seconds: how long it took.
+        message: one line: the decision line, or why there is no decision.
+        finding: what was found, after a success.
+    """
+
+    model_version: str
+    outcome: Outcome
+    started: float
+    seconds: float
+    message: str
+    finding: Finding | None = None
+
+    @property
+    def ended(self) -> float:
+        """Unix time at which it ended."""
+        return self.started + self.seconds
+
+    def record(self) -> dict[str, Any]:
+        """The run as one line of ``runs.jsonl`` and as output of ``run --json``."""
+        record: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "time": self.ended,
+            "started": self.started,
+            "seconds": self.seconds,
+            "outcome": self.outcome,
+            "model_version": self.model_version,
+            "message": self.message,
+        }
+        found = self.finding
+        if found is None:
+            return record
+        return record | {
+            **judgement(found.scores, found.decision),
+            "rows": {"reference": found.reference.rows, "current": found.current.rows},
+            "windows": {
+                "reference": found.reference.to_dict(),
+                "current": found.current.to_dict(),
+            },
+            "json": found.json.name,
+            "html": found.html.name if found.html else None,
+        }
+
+
+def judgement(scores: DriftScores, decision: Decision) -> dict[str, Any]:
+    """Scores and decision, JSON-ready: alike in ``runs.jsonl`` and in the JSON report."""
+    return {
+        "decision": str(decision.action),
+        "bound": decision.bound,
+        "reasons": list(decision.reasons),
+        "drift_share": scores.share,
+        "columns": {column.column: column_dict(column) for column in scores.columns},
+        "prediction_drift": column_dict(scores.prediction),
+        "target_drift": column_dict(scores.target) if scores.target else None,
+    }
+
+
+def column_dict(column: ColumnDrift) -> dict[str, Any]:
+    """One verdict: the leading score at the top, all scores below it."""
+    leading = column.leading
+    return {
+        "score": finite(leading.value) if leading else None,
+        "threshold": leading.threshold if leading else None,
+        "method": leading.method if leading else None,
+        "drifted": column.drifted,
+        "scores": [
+            {
+                "method": score.method,
+                "kind": score.kind,
+                "score": finite(score.value),
+                "threshold": score.threshold,
+                "exceeded": score.exceeded,
+            }
+            for score in column.scores
+        ],
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for NaN and infinities, which JSON lacks."""
+    return value if math.isfinite(value) else None
+
+
+def iso_time(time: float) -> str:
+    """Unix time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

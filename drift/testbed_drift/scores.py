@@ -1,0 +1,149 @@
+"""What a detection says about each column, and the rule that turns scores into a verdict.
+
+A column drifted when a significance test *and* an effect size say so. The test alone flags
+differences too small to matter once windows are large; the distance alone flags noise while they
+are small. Pure: standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+KS: Final = "ks"
+WASSERSTEIN: Final = "wasserstein"
+CHI_SQUARE: Final = "chi_square_two_sample"
+TOTAL_VARIATION: Final = "total_variation"
+MISSING_TEST: Final = "missing_chi_square"
+MISSING_SHARE: Final = "missing_share"
+
+# Columns of a window beside the features; words that no feature is likely to have as its name.
+PREDICTION: Final = "predicted class"
+TARGET: Final = "true class"
+
+ColumnKind = Literal["numeric", "category"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Thresholds of the drift rule.
+
+    Attributes:
+        alpha: significance over all columns together; each column gets its equal part (Bonferroni).
+        numeric_effect: least Wasserstein distance, in standard deviations of the reference.
+        category_effect: least total variation distance, 0 to 1. For a balanced binary column 0.05
+            is the same effect as a numeric one of 0.1.
+        class_alpha: significance for the target and for the prediction, each tested in every run:
+            at a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
+        min_labels: labelled rows that each window needs before the target is tested.
+    """
+
+    alpha: float = 0.01
+    numeric_effect: float = 0.1
+    category_effect: float = 0.05
+    class_alpha: float = 0.001
+    min_labels: int = 100
+
+    def column_alpha(self, columns: int) -> float:
+        """Significance threshold of one of ``columns`` columns."""
+        return self.alpha / max(columns, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One score beside the threshold that it is compared with.
+
+    Attributes:
+        method: pinned method, the same for every size of window.
+        value: p-value or distance.
+        threshold: limit of the value.
+        kind: ``p_value`` (small means drift) or ``distance`` (large means drift).
+    """
+
+    method: str
+    value: float
+    threshold: float
+    kind: Literal["p_value", "distance"]
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether this score alone speaks for drift."""
+        if self.kind == "p_value":
+            return self.value <= self.threshold
+        return self.value >= self.threshold
+
+    def scored(self, value: float) -> Score:
+        """The same with its value."""
+        return replace(self, value=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A significance test and an effect size of the same thing; drift needs both."""
+
+    test: Score
+    effect: Score
+
+    @property
+    def drifted(self) -> bool:
+        """Whether both scores speak for drift."""
+        return self.test.exceeded and self.effect.exceeded
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    """Verdict on one column.
+
+    Attributes:
+        column: column name.
+        comparisons: the values (absent where a window holds none) and, where a window misses some,
+            the share of missing values. Empty where both windows hold nothing at all.
+    """
+
+    column: str
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether values or missing share drifted."""
+        return any(comparison.drifted for comparison in self.comparisons)
+
+    @property
+    def leading(self) -> Score | None:
+        """The effect size to show: of the comparison that drifted, else of the first."""
+        ranked = sorted(self.comparisons, key=lambda comparison: not comparison.drifted)
+        return ranked[0].effect if ranked else None
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """All scores, tests first."""
+        return tuple(
+            score
+            for comparison in self.comparisons
+            for score in (comparison.test, comparison.effect)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DriftScores:
+    """What one run found.
+
+    Attributes:
+        columns: one verdict per feature, in the schema's order.
+        prediction: verdict on the predicted class.
+        target: verdict on the label, or None while too few labels have come.
+    """
+
+    columns: tuple[ColumnDrift, ...]
+    prediction: ColumnDrift
+    target: ColumnDrift | None = None
+
+    @property
+    def drifted_columns(self) -> tuple[str, ...]:
+        """Names of the drifted features."""
+        return tuple(column.column for column in self.columns if column.drifted)
+
+    @property
+    def share(self) -> float:
+        """Share of drifted features, 0 to 1."""
+        return len(self.drifted_columns) / len(self.columns) if self.columns else 0.0

@@ -1,0 +1,112 @@
+"""The two windows that a run compares: which rows, and what they are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pandas as pd
+from testbed_domain.errors import DomainError
+
+from testbed_drift.frames import declare
+from testbed_drift.results import WindowSummary
+from testbed_drift.scores import PREDICTION, TARGET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed_domain.logstore import Columns
+
+    from testbed_drift.scores import ColumnKind
+    from testbed_drift.spans import Span
+
+
+class NotEnoughRowsError(DomainError):
+    """A window holds too few rows to judge."""
+
+
+class LogReader(Protocol):
+    """What a run needs of the prediction log."""
+
+    def window(
+        self, model_version: str, start: float | None, end: float | None, limit: int | None
+    ) -> Columns:
+        """The latest ``limit`` rows from ``start`` to before ``end``, oldest first."""
+
+    def reference(self, model_version: str) -> Columns:
+        """The reference rows of the training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows to compare.
+
+    Attributes:
+        name: the window's part of the reports' file names.
+        frame: one row per prediction, see :func:`testbed_drift.frames.declare`.
+        span: where it lies in time, or None for the training reference.
+        newest: time of its newest row, or None for the training reference.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    span: Span | None = None
+    newest: float | None = None
+
+    def summary(self) -> WindowSummary:
+        """The window without its rows."""
+        start, end = (self.span.start, self.span.end) if self.span else (None, None)
+        labels = int(self.frame[TARGET].count())
+        return WindowSummary(self.name, len(self.frame), labels, start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReader:
+    """Reads windows of one model version from the log.
+
+    Attributes:
+        model_version: whose rows.
+        kinds: feature columns and kinds.
+        min_rows: least rows of a window of the log. The training reference may be smaller: a small
+            data set has no larger one.
+        max_rows: most rows of a window of the log; the newest stay.
+    """
+
+    model_version: str
+    kinds: Mapping[str, ColumnKind]
+    min_rows: int
+    max_rows: int
+
+    def training_reference(self, log: LogReader) -> Window:
+        """The reference rows that the training registered.
+
+        Raises:
+            NotEnoughRowsError: there are none.
+        """
+        columns = log.reference(self.model_version)
+        if not len(columns):
+            raise NotEnoughRowsError(
+                f"the log holds no reference rows of model {self.model_version}: start the API "
+                "with this model and this log, or name a reference window"
+            )
+        name = "reference-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_version)[:24]
+        return Window(name, self._frame(columns))
+
+    def of_log(self, log: LogReader, span: Span) -> Window:
+        """The newest rows of a span.
+
+        Raises:
+            NotEnoughRowsError: there are fewer than ``min_rows``.
+        """
+        columns = log.window(self.model_version, span.start, span.end, self.max_rows)
+        if len(columns) < self.min_rows:
+            raise NotEnoughRowsError(
+                f"{len(columns)} rows of model {self.model_version} in {span.name}, "
+                f"{self.min_rows} needed"
+            )
+        return Window(span.name, self._frame(columns), span, columns.time[-1])
+
+    def _frame(self, columns: Columns) -> pd.DataFrame:
+        raw = {**columns.features, PREDICTION: columns.prediction, TARGET: columns.label}
+        return declare(pd.DataFrame(raw), self.kinds)

@@ -1,0 +1,325 @@
+"""The drift job as a real process on a real SQLite log."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from testbed_domain.artefact import Artefact, content_version, load_artefact
+from testbed_domain.features import Feature, FeatureSchema
+from testbed_domain.logstore import PredictionRow, open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.stack
+
+DEADLINE = 60.0
+SCHEMA = FeatureSchema(
+    features=(
+        Feature("size", "number", "A size."),
+        Feature("count", "integer", "A count."),
+        Feature("colour", "category", "A colour.", categories=("red", "blue")),
+        Feature("weight", "number", "Missing here and there.", nullable=True),
+    ),
+    target="good",
+    classes=(0, 1),
+    positive_class=1,
+)
+
+
+def _rows(count: int, seed: int, shift: float = 0.0) -> list[dict[str, Any]]:
+    """Rows as in ``reference_rows``; ``shift`` moves the numbers and the share of colours."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        weight = round(float(rng.normal(70 + 10 * shift, 10)), 2)
+        features = {
+            "size": float(rng.normal(shift, 1)),
+            "count": int(rng.poisson(4 + 2 * shift)),
+            "colour": "red" if rng.random() < 0.5 + 0.2 * shift else "blue",
+            "weight": None if rng.random() < 0.1 else weight,
+        }
+        truth = str(int(rng.random() < 0.35))
+        probabilities = {"0": 0.8, "1": 0.2} if truth == "0" else {"0": 0.2, "1": 0.8}
+        rows.append(
+            {
+                "features": features,
+                "prediction": truth,
+                "probability": 0.8,
+                "probabilities": probabilities,
+                "label": truth,
+            }
+        )
+    return rows
+
+
+def _artefact(path: Path) -> Artefact:
+    """An artefact that holds together; the drift job never looks into its model."""
+    path.mkdir()
+    reference = _rows(600, seed=1)
+    files = {
+        "model.onnx": b"no model",
+        "reference.jsonl": "".join(json.dumps(row) + "\n" for row in reference).encode(),
+    }
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    artefact = Artefact(
+        path=path,
+        name="made-up",
+        version=content_version("made-up", SCHEMA, hashes),
+        use_case="made-up",
+        created="2026-11-21T00:00:00Z",
+        seed=1,
+        synthetic=True,
+        source={"kind": "test"},
+        sampling="independent draws",
+        schema=SCHEMA,
+        metrics={},
+        splits={"reference": len(reference)},
+        libraries={},
+        files=hashes,
+    )
+    (path / "artefact.json").write_text(json.dumps(artefact.manifest()))
+    return load_artefact(path)
+
+
+@dataclass
+class Place:
+    """A model, its log and the job's output directory."""
+
+    artefact: Artefact
+    url: str
+    output: Path
+
+    def predict(self, count: int, *, seed: int, shift: float = 0.0) -> None:
+        """Log predictions of the last minute, half of them labelled."""
+        now = time.time()
+        rows = [
+            PredictionRow(
+                id=str(uuid.uuid4()),
+                time=now - 60 * (count - index) / count,
+                request_id=None,
+                instance="test",
+                model_name=self.artefact.name,
+                model_version=self.artefact.version,
+                features=row["features"],
+                prediction=row["prediction"],
+                probability=row["probability"],
+                probabilities=row["probabilities"],
+            )
+            for index, row in enumerate(_rows(count, seed, shift))
+        ]
+        with open_log(self.url) as log:
+            log.append(rows)
+            log.append_labels([(row.id, row.prediction, now) for row in rows[::2]])
+
+    def command(self, name: str, *options: str) -> list[str]:
+        """The command line of the job."""
+        settings = {"log-url": self.url, "artefact": self.artefact.path, "output": self.output}
+        common = [f"--{option}={value}" for option, value in settings.items()]
+        return [sys.executable, "-m", "testbed_drift", name, *common, *options]
+
+    def run(self, *options: str, endpoint: str = "none") -> subprocess.CompletedProcess[str]:
+        """Run the job once."""
+        command = self.command("run", f"--otlp-endpoint={endpoint}", *options)
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=DEADLINE
+        )
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Lines of the runs file."""
+        path = self.output / "runs.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A registered model with an empty log."""
+    artefact = _artefact(tmp_path / "model")
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with open_log(url) as log:
+        log.register_reference(artefact)
+    return Place(artefact, url, tmp_path / "drift")
+
+
+@dataclass
+class Collector:
+    """An OTLP endpoint that keeps what it is sent."""
+
+    server: http.server.HTTPServer
+    requests: list[ExportMetricsServiceRequest] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Base URL of the endpoint."""
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def values(self, name: str) -> list[float]:
+        """Values of a gauge in the last request."""
+        return [
+            point.as_double or point.as_int
+            for resource in self.requests[-1].resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.gauge.data_points
+        ]
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A real HTTP server on a free port of the loopback."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/v1/metrics":
+                made.requests.append(ExportMetricsServiceRequest.FromString(body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        made = Collector(server)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield made
+        server.shutdown()
+        thread.join()
+
+
+def _wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the condition did not come in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
+    """Starts processes and ends those that the test left running."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(command: list[str]) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def test_traffic_like_the_reference_needs_no_action(place: Place) -> None:
+    """Exit 0, both reports, and the decision in one line."""
+    place.predict(500, seed=2)
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    found = re.fullmatch(
+        r"report=(\S+) json=(\S+) drift_share=0\.00 decision=NO_ACTION \(< 0\.30\) "
+        r"target_drift=0\.\d+ prediction_drift=0\.\d+\n",
+        done.stdout,
+    )
+    assert found, done.stdout
+    names = [os.path.basename(path) for path in found.groups()]  # noqa: PTH119 - as printed
+    version = place.artefact.version
+    assert re.fullmatch(rf"drift_reference-{version}_vs_\d{{8}}T\d{{6}}Z-\S+\.html", names[0])
+    assert sorted(path.name for path in place.output.iterdir()) == sorted([*names, "runs.jsonl"])
+
+
+def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> None:
+    """Exit 1, the drifted columns named, and the scores sent before the process ends."""
+    place.predict(500, seed=3, shift=1.0)
+    done = place.run("--json", endpoint=collector.url)
+    assert done.returncode == 1, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["decision"], record["drift_share"]) == ("RETRAIN", 1.0)
+    assert record["rows"] == {"reference": 600, "current": 500}
+    assert place.records == [record]
+    for name in (record["html"], record["json"]):
+        assert (place.output / name).stat().st_size > 1000
+    assert collector.values("ml.data_drift.share") == [1.0]
+    assert collector.values("ml.data_drift.column_detected") == [1.0] * 4
+    assert len(collector.values("ml.drift.job.last_completed.timestamp")) == 1
+
+
+def test_missing_log_is_one_line_and_2(place: Place, tmp_path: Path) -> None:
+    """Where nothing can be compared the exit code is 2, and no log is made by looking for it."""
+    missing = tmp_path / "none.db"
+    done = place.run(f"--log-url=sqlite:///{missing}")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert not missing.exists()
+    assert [record["outcome"] for record in place.records] == ["error"]
+
+
+def test_watch_sees_drift_come_and_ends_on_request(
+    place: Place, collector: Collector, start: Callable[[list[str]], subprocess.Popen[str]]
+) -> None:
+    """Too few rows, then like the reference, then drifted; SIGTERM: the last values and exit 0."""
+    command = place.command("watch", "--interval=0.2", f"--otlp-endpoint={collector.url}")
+    process = start(command)
+
+    def decisions() -> list[str]:
+        return [record.get("decision", record["outcome"]) for record in place.records]
+
+    _wait_until(lambda: "insufficient_data" in decisions(), process)
+    place.predict(300, seed=4)
+    _wait_until(lambda: "NO_ACTION" in decisions(), process)
+    place.predict(2000, seed=5, shift=1.5)
+    _wait_until(lambda: "RETRAIN" in decisions(), process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, err
+    assert "decision=NO_ACTION" in out
+    assert "decision=RETRAIN" in out
+    assert collector.values("ml.data_drift.share")[0] >= 0.5
+    assert not list(place.output.glob(".*"))
+
+
+def test_watch_can_be_stopped_while_it_still_starts(
+    place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
+) -> None:
+    """The seconds of importing Evidently don't delay the end, nor turn it into a failure."""
+    process = start(place.command("watch", "--otlp-endpoint=none"))
+
+    def catches_sigterm() -> bool:
+        with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - not a file to manage
+            caught = next(line for line in status if line.startswith("SigCgt:")).split()[1]
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+    _wait_until(catches_sigterm, process)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, err
+    assert place.records == []

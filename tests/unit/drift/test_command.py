@@ -1,0 +1,97 @@
+"""The command line and its settings, up to where the work begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from testbed_drift.__main__ import main
+from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
+from testbed_drift.stopping import StopSignal
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine reaches the tests."""
+    for name in DriftSettings.model_fields:
+        monkeypatch.delenv(f"TESTBED_DRIFT_{name.upper()}", raising=False)
+
+
+def test_settings_come_from_the_environment_and_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments go before variables, variables before defaults."""
+    monkeypatch.setenv("TESTBED_DRIFT_LOG_URL", "sqlite:///a.db")
+    monkeypatch.setenv("TESTBED_DRIFT_ARTEFACT", "model")
+    monkeypatch.setenv("TESTBED_DRIFT_INTERVAL", "10")
+    monkeypatch.setenv("TESTBED_DRIFT_MIN_ROWS", "50")
+    settings = read_settings(interval="2.5", window=None)
+    assert settings.artefact == Path("model")
+    assert (settings.interval, settings.min_rows, settings.window) == (2.5, 50, 900.0)
+    assert (settings.alert_share, settings.retrain_share) == (0.30, 0.5)
+    assert (settings.max_rows, settings.html) == (5000, "on_change")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"log_url": None}, "TESTBED_DRIFT_LOG_URL: Field required"),
+        ({"interval": "soon"}, "TESTBED_DRIFT_INTERVAL: "),
+        ({"interval": "0"}, "TESTBED_DRIFT_INTERVAL: "),
+        ({"html": "sometimes"}, "TESTBED_DRIFT_HTML: "),
+        ({"max_rows": "100"}, "max_rows 100 is below min_rows 200"),
+        ({"alert_share": "0.6"}, "retrain_share is below alert_share"),
+        ({"reference_window": "january"}, "TESTBED_DRIFT_REFERENCE_WINDOW: .*START/END"),
+    ],
+)
+def test_wrong_settings_are_named(arguments: dict[str, str | None], message: str) -> None:
+    """A setting that can't be used is named with its variable."""
+    with pytest.raises(DriftSettingsError, match=message):
+        read_settings(**{"log_url": "sqlite://", "artefact": "model", **arguments})
+
+
+def _error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    return output.err
+
+
+def test_wrong_setting_ends_with_2_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing setting is one line on standard error."""
+    assert "TESTBED_DRIFT_LOG_URL" in _error(capsys, "run")
+
+
+def test_fixed_window_cannot_be_watched(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that does not move gives nothing to watch."""
+    monkeypatch.setenv("TESTBED_DRIFT_CURRENT_WINDOW", "2024-02-01/2024-02-29")
+    line = _error(capsys, "watch", "--log-url", "sqlite:///a.db", "--artefact", "model")
+    assert "use it with run" in line
+
+
+def test_missing_artefact_ends_with_2_and_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """No model, no run: 2 and not 1, which would mean drift."""
+    arguments = ("--log-url", "sqlite:///a.db", "--artefact", str(tmp_path))
+    assert "artefact" in _error(capsys, "run", *arguments, "--otlp-endpoint", "none")
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["watch"]])
+def test_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    """Help of the commands lists every setting; that of the whole has examples."""
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    output = capsys.readouterr().out
+    assert ("--min-rows" if command else "examples:") in output
+
+
+def test_stop_is_remembered() -> None:
+    """A stop ends the wait that runs and all later ones."""
+    stop = StopSignal()
+    assert not stop.wait(0)
+    stop.set()
+    assert stop.wait(60)
+    assert stop.wait(60)

@@ -1,0 +1,79 @@
+"""The decision: a pure function of scores and policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed_drift.decision import Action, Policy, decide, decision_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed_drift.scores import DriftScores
+
+
+@pytest.mark.parametrize(
+    ("drifted", "also", "action", "bound"),
+    [
+        (0, {}, "NO_ACTION", "< 0.30"),
+        (2, {}, "NO_ACTION", "< 0.30"),
+        (3, {}, "ALERT", ">= 0.30"),
+        (4, {}, "ALERT", ">= 0.30"),
+        (5, {}, "RETRAIN", ">= 0.50"),
+        (10, {}, "RETRAIN", ">= 0.50"),
+        (0, {"prediction": True}, "ALERT", "< 0.30"),
+        (0, {"target": True}, "ALERT", "< 0.30"),
+        (0, {"prediction": True, "target": True}, "ALERT", "< 0.30"),
+        (3, {"prediction": True}, "ALERT", ">= 0.30"),
+        (3, {"target": True}, "RETRAIN", ">= 0.30"),
+        (3, {"target": None}, "ALERT", ">= 0.30"),
+        (0, {"target": None}, "NO_ACTION", "< 0.30"),
+    ],
+)
+def test_decision_table(
+    scores_of: Callable[..., DriftScores],
+    drifted: int,
+    also: dict[str, Any],
+    action: str,
+    bound: str,
+) -> None:
+    """Share, prediction and target lead to the stated action with the default policy."""
+    decision = decide(scores_of(drifted, **also), Policy())
+    assert (decision.action, decision.bound) == (Action(action), bound)
+
+
+def test_policy_moves_the_limits(scores_of: Callable[..., DriftScores]) -> None:
+    """The same scores lead to another action under another policy."""
+    scores = scores_of(1)
+    assert decide(scores, Policy(0.1, 0.9)).action is Action.ALERT
+    assert decide(scores, Policy(0.05, 0.1)).action is Action.RETRAIN
+
+
+def test_reasons_name_what_drifted(scores_of: Callable[..., DriftScores]) -> None:
+    """The reasons name the drifted columns, the target and the prediction."""
+    reasons = decide(scores_of(2, prediction=True, target=True), Policy()).reasons
+    assert reasons == (
+        "2 of 10 columns drifted: x0, x1",
+        "the target drifted",
+        "the predicted class drifted",
+    )
+    assert decide(scores_of(0), Policy()).reasons == ("none of 10 columns drifted",)
+
+
+def test_line_has_the_form_of_system_e(scores_of: Callable[..., DriftScores]) -> None:
+    """The line holds report paths, share, decision with its limit, target and prediction drift."""
+    scores = scores_of(1, columns=16)
+    line = decision_line("r/a.html", "r/a.json", scores, decide(scores, Policy()))
+    assert line == (
+        "report=r/a.html json=r/a.json drift_share=0.06 decision=NO_ACTION (< 0.30) "
+        "target_drift=0.01 prediction_drift=0.01"
+    )
+
+
+def test_line_says_none_where_there_is_none(scores_of: Callable[..., DriftScores]) -> None:
+    """Without labels and without HTML the line says so, in the same places."""
+    scores = scores_of(0, target=None)
+    line = decision_line(None, "a.json", scores, decide(scores, Policy()))
+    assert line.startswith("report=none json=a.json ")
+    assert " target_drift=none " in line

@@ -1,0 +1,261 @@
+"""The job: outcomes of a run, and runs at an interval."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed_domain.errors import DomainError
+from testbed_drift.job import DriftJob, watch
+from testbed_drift.reports import RUNS_FILE, ReportStore
+from testbed_drift.settings import DriftSettings
+from testbed_drift.windows import WindowReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed_domain.logstore import Columns
+    from testbed_drift.results import RunResult
+    from testbed_drift.scores import DriftScores
+
+NOW = 1_000_000.0
+
+
+@dataclass
+class FakePublisher:
+    """Keeps what it was given."""
+
+    results: list[RunResult] = field(default_factory=list)
+
+    def publish(self, result: RunResult) -> None:
+        """Keep it."""
+        self.results.append(result)
+
+
+@dataclass
+class Bench:
+    """A job on fakes, with everything it touches."""
+
+    job: DriftJob
+    log: Any
+    detector: Any
+    clock: Any
+    publisher: FakePublisher
+    output: Path
+
+    def with_settings(self, **changes: Any) -> None:  # noqa: ANN401 - one of many types per name
+        """Change settings of the job."""
+        self.job.settings = self.job.settings.model_copy(update=changes)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Lines of the runs file."""
+        lines = (self.output / RUNS_FILE).read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    @property
+    def files(self) -> set[str]:
+        """Names of all other files."""
+        return {path.name for path in self.output.iterdir()} - {RUNS_FILE}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, log: Any, detector: Any, clock: Any) -> Bench:  # noqa: ANN401 - fakes of conftest
+    """A job whose log holds 300 rows, and whose detector finds nothing."""
+    output = tmp_path / "drift"
+    settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=output, window=60)
+    publisher = FakePublisher()
+    reader = WindowReader("rf-1", {"size": "numeric", "colour": "category"}, 200, 5000)
+    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)  # type: ignore[arg-type]
+    return Bench(job, log, detector, clock, publisher, output)
+
+
+def test_run_compares_the_last_seconds(bench: Bench) -> None:
+    """A run judges the rows of the last ``window`` seconds against the training reference."""
+    bench.clock.step = 0.5
+    result = bench.job.run_once()
+    started = NOW + 0.5
+    assert bench.log.asked[0] == ("rf-1", started - 60, started, 5000)
+    assert bench.log.asked[1] == ("rf-1", None, None, None)
+    assert (result.outcome, result.started, result.seconds) == ("success", started, 0.5)
+    assert bench.publisher.results == [result]
+
+
+def test_run_writes_reports_and_one_line(bench: Bench) -> None:
+    """HTML, JSON and the record agree, and the record names the files by name."""
+    result = bench.job.run_once()
+    name = "drift_reference-rf-1_vs_19700112T134540Z-19700112T134640Z"
+    assert bench.files == {f"{name}.html", f"{name}.json"}
+    [record] = bench.records
+    assert (record["html"], record["json"]) == (f"{name}.html", f"{name}.json")
+    assert record["decision"] == "NO_ACTION"
+    assert record["reasons"] == ["none of 10 columns drifted"]
+    assert record["rows"] == {"reference": 300, "current": 300}
+    assert record["drift_share"] == 0.0
+    assert record["time"] == record["started"] + record["seconds"]
+    column = record["columns"]["x0"]
+    assert (column["method"], column["score"], column["threshold"], column["drifted"]) == (
+        "wasserstein",
+        0.01,
+        0.1,
+        False,
+    )
+    report = json.loads((bench.output / f"{name}.json").read_text())
+    assert report["columns"] == record["columns"]
+    assert report["evidently"] == [{"name": "fake", "value": 1.0}]
+    assert result.message.startswith(f"report={bench.output / name}.html json=")
+
+
+def test_two_windows_of_the_log_can_be_compared(bench: Bench) -> None:
+    """Two months of the log give the file names of system E."""
+    settings = {
+        "reference_window": "2024-01-01/2024-01-31",
+        "current_window": "2024-02-01/2024-02-29",
+    }
+    bench.job.settings = DriftSettings(log_url="-", artefact=bench.output, **settings)  # type: ignore[arg-type]
+    assert bench.job.run_once().outcome == "success"
+    assert bench.files == {
+        "drift_2024-01-31_vs_2024-02-29.html",
+        "drift_2024-01-31_vs_2024-02-29.json",
+    }
+
+
+def test_too_few_rows_are_an_outcome_of_their_own(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """No decision, no report, but a record and something to publish."""
+    bench.log.current = columns_of(20)
+    result = bench.job.run_once()
+    assert (result.outcome, result.finding) == ("insufficient_data", None)
+    assert "20 rows" in result.message
+    assert "decision" not in bench.records[0]
+    assert bench.files == set()
+    assert bench.publisher.results == [result]
+
+
+def test_rows_are_judged_once(bench: Bench, columns_of: Callable[..., Columns]) -> None:
+    """Without a new row there is no second run on the old ones; with one there is."""
+    outcomes = [bench.job.run_once().outcome for _ in range(2)]
+    bench.log.current = columns_of(301)
+    outcomes.append(bench.job.run_once().outcome)
+    assert outcomes == ["success", "insufficient_data", "success"]
+    assert "no new rows" in bench.records[1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("always", [True, True, True, True]),
+        ("on_change", [True, False, True, True]),
+        ("never", [False, False, False, False]),
+    ],
+)
+def test_html_when_it_is_wanted(
+    bench: Bench,
+    scores_of: Callable[..., DriftScores],
+    columns_of: Callable[..., Columns],
+    html: str,
+    expected: list[bool],
+) -> None:
+    """On change means the first run and those whose decision is another one."""
+    bench.with_settings(html=html)
+    rendered = []
+    for number, drifted in enumerate([0, 0, 4, 9]):
+        bench.detector.scores = scores_of(drifted)
+        bench.log.current = columns_of(300 + number)
+        finding = bench.job.run_once().finding
+        assert finding
+        rendered.append(finding.html is not None)
+    assert rendered == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "traceback"),
+    [
+        (DomainError("the log is locked"), "the log is locked", False),
+        (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied", False),
+        (ZeroDivisionError("two\nlines"), "ZeroDivisionError: two lines", True),
+    ],
+)
+def test_failure_is_an_outcome(
+    bench: Bench,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    message: str,
+    traceback: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """A failed run is one line; only what nobody expected leaves its traceback in the log."""
+    bench.log.error = error
+    with caplog.at_level(logging.ERROR):
+        result = bench.job.run_once()
+    assert (result.outcome, result.message) == ("error", message)
+    assert any(record.exc_info for record in caplog.records) is traceback
+    assert bench.records[0]["outcome"] == "error"
+    assert bench.publisher.results == [result]
+
+
+def test_full_disk_does_not_end_the_job(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing can be written the run is an error that is still published."""
+    bench.output.write_text("a file where the directory should be")
+    result = bench.job.run_once()
+    assert result.outcome == "error"
+    assert bench.publisher.results == [result]
+    assert "cannot record the run" in caplog.text
+
+
+def _watch(bench: Bench, turns: int, took: float = 1.0, between: Any = None) -> list[float]:  # noqa: ANN401 - a callable or nothing
+    """Watch for some turns; returns the waits that were asked for."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        bench.clock.now += seconds
+        return len(waits) > turns
+
+    def announce(result: RunResult) -> None:
+        bench.clock.now += took
+        if between:
+            between(result)
+
+    watch(bench.job, 10.0, bench.clock, wait, announce)
+    return waits
+
+
+def test_watch_runs_at_once_and_at_the_interval(bench: Bench) -> None:
+    """The time that a run takes is no part of the wait."""
+    assert _watch(bench, 3) == [0.0, 9.0, 9.0, 9.0]
+    assert [result.started - NOW for result in bench.publisher.results] == [0, 10, 20]
+
+
+def test_watch_skips_turns_that_it_missed(bench: Bench) -> None:
+    """Runs of 25 s at an interval of 10 s start every 30 s."""
+    assert _watch(bench, 2, took=25.0) == [0.0, 5.0, 5.0]
+
+
+def test_clock_put_back_does_not_stall_the_watch(bench: Bench) -> None:
+    """After the clock went back an hour, the next run is at most one interval away."""
+
+    def put_back(_result: RunResult) -> None:
+        bench.clock.now -= 3600
+
+    assert max(_watch(bench, 3, between=put_back)) <= 10.0
+
+
+def test_watch_survives_broken_runs(bench: Bench, columns_of: Callable[..., Columns]) -> None:
+    """A log that is away, then too few rows, then a broken detector: the fourth run succeeds."""
+    bench.log.error = DomainError("no log yet")
+    outcomes: list[str] = []
+
+    def repair(result: RunResult) -> None:
+        outcomes.append(result.outcome)
+        bench.log.error = None
+        bench.log.current = columns_of(10 if len(outcomes) == 1 else 300)
+        bench.detector.error = RuntimeError("broken") if len(outcomes) == 2 else None
+
+    _watch(bench, 4, between=repair)
+    assert outcomes == ["error", "insufficient_data", "error", "success"]
+    assert [record["outcome"] for record in bench.records] == outcomes

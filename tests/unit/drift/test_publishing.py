@@ -1,0 +1,149 @@
+"""Publishing: what a collector of metrics sees after runs of the job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
+from testbed_drift.decision import Policy, decide
+from testbed_drift.publishing import Publisher
+from testbed_drift.results import Finding, Outcome, RunResult, WindowSummary
+from testbed_drift.scores import PREDICTION, ColumnDrift, Comparison, DriftScores, Score
+from testbed_otel import names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testbed_otel.names import Metric
+
+Points = dict[tuple[tuple[str, Any], ...], float]
+
+
+def _result(outcome: Outcome, started: float, scores: DriftScores | None = None) -> RunResult:
+    finding = None
+    if scores:
+        windows = WindowSummary("reference", 768, 768), WindowSummary("now", 500, 100, 0, 60)
+        finding = Finding(*windows, scores, decide(scores, Policy()), Path("a.json"), None)
+    return RunResult("v1", outcome, started, 1.5, "message", finding)
+
+
+class Collected:
+    """A publisher with the reader that collects from it."""
+
+    def __init__(self) -> None:
+        self._reader = InMemoryMetricReader()
+        self._provider = MeterProvider([self._reader])
+        self.publisher = Publisher(self._provider.get_meter("test"), alert_share=0.3)
+
+    def close(self) -> None:
+        """End the provider."""
+        self._provider.shutdown()
+
+    def all(self) -> dict[str, Points]:
+        """Metric name to points, by sorted attributes."""
+        data = self._reader.get_metrics_data()
+        assert data
+        return {
+            metric.name: {
+                tuple(sorted((point.attributes or {}).items())): point.value
+                for point in metric.data.data_points
+                if isinstance(point, NumberDataPoint)
+            }
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    def points(self, metric: Metric) -> Points:
+        """Points of one metric."""
+        return self.all().get(metric.name, {})
+
+
+@pytest.fixture
+def collected() -> Iterator[Collected]:
+    """A publisher with an in-memory reader."""
+    made = Collected()
+    yield made
+    made.close()
+
+
+def _by(metric: Metric, points: Points, attribute: str) -> dict[str, float]:
+    assert all(set(dict(key)) <= set(metric.attributes) for key in points)
+    return {dict(key)[attribute]: value for key, value in points.items()}
+
+
+def test_every_outcome_counts_from_zero(collected: Collected) -> None:
+    """The counters exist before the first run, so that the first run is an increase."""
+    runs = _by(names.DRIFT_RUNS, collected.points(names.DRIFT_RUNS), names.OUTCOME)
+    assert runs == {"success": 0, "insufficient_data": 0, "error": 0}
+
+
+def test_success_publishes_all_of_the_vocabulary(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """After a successful run every metric of the drift room has points of the right model."""
+    collected.publisher.publish(_result("success", 100.0, scores_of(4, target=True)))
+    found = collected.all()
+    wanted = {
+        metric.name
+        for metric in names.METRICS
+        if metric.name.startswith(("ml.data_drift", "ml.drift", "ml.target", "ml.prediction_drift"))
+    }
+    assert set(found) == wanted
+    share = collected.points(names.DRIFT_SHARE)
+    assert share == {((names.MODEL_VERSION, "v1"),): 0.4}
+    assert set(collected.points(names.DRIFT_SHARE_THRESHOLD).values()) == {0.3}
+    detected = collected.points(names.DRIFT_COLUMN_DETECTED)
+    assert sum(_by(names.DRIFT_COLUMN_DETECTED, detected, names.COLUMN).values()) == 4
+    decision = _by(names.DRIFT_DECISION, collected.points(names.DRIFT_DECISION), names.DECISION)
+    assert decision == {"NO_ACTION": 0, "ALERT": 0, "RETRAIN": 1}
+    target = _by(names.TARGET_DRIFT, collected.points(names.TARGET_DRIFT), names.METHOD)
+    assert target == {"ks": 1e-6, "wasserstein": 0.4}
+    rows = _by(names.DRIFT_WINDOW_ROWS, collected.points(names.DRIFT_WINDOW_ROWS), names.WINDOW)
+    assert rows == {"reference": 768, "current": 500}
+    assert len(collected.points(names.DRIFT_COLUMN_SCORE)) == 20
+    assert len(collected.points(names.DRIFT_COLUMN_THRESHOLD)) == 20
+
+
+def test_times_tell_outcomes_apart(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """Each outcome keeps the time of its last run; an error is no completed run."""
+    collected.publisher.publish(_result("success", 100.0, scores_of(0)))
+    collected.publisher.publish(_result("insufficient_data", 200.0))
+    collected.publisher.publish(_result("error", 300.0))
+    collected.publisher.publish(_result("error", 400.0))
+    last = _by(names.DRIFT_LAST_RUN, collected.points(names.DRIFT_LAST_RUN), names.OUTCOME)
+    assert last == {"success": 101.5, "insufficient_data": 201.5, "error": 401.5}
+    assert list(collected.points(names.DRIFT_LAST_COMPLETED).values()) == [201.5]
+    assert list(collected.points(names.DRIFT_RUN_DURATION).values()) == [1.5]
+    runs = _by(names.DRIFT_RUNS, collected.points(names.DRIFT_RUNS), names.OUTCOME)
+    assert runs == {"success": 1, "insufficient_data": 1, "error": 2}
+
+
+def test_last_decision_stands_when_a_run_has_none(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """Scores are exported again and again until a run has new ones."""
+    collected.publisher.publish(_result("success", 100.0, scores_of(4)))
+    collected.publisher.publish(_result("insufficient_data", 200.0))
+    for _ in range(2):
+        assert list(collected.points(names.DRIFT_SHARE).values()) == [0.4]
+
+
+def test_series_that_ended_are_gone(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """When labels stop, the target's score does not stand still; NaN is never sent."""
+    collected.publisher.publish(_result("success", 100.0, scores_of(0)))
+    assert collected.points(names.TARGET_DRIFT)
+    broken = Comparison(
+        Score("ks", float("nan"), 0.01, "p_value"), Score("wasserstein", 0.2, 0.1, "distance")
+    )
+    scores = DriftScores((), ColumnDrift(PREDICTION, (broken,)), None)
+    collected.publisher.publish(_result("success", 200.0, scores))
+    assert not collected.points(names.TARGET_DRIFT)
+    assert list(collected.points(names.PREDICTION_DRIFT).values()) == [0.2]
