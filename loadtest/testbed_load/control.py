@@ -1,0 +1,232 @@
+"""Joins Locust's events with a playback: options, set-up, start, end, exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from locust.runners import LocalRunner
+from testbed_domain.errors import DomainError
+
+from testbed_load.command import PLAN_VARIABLE, TRUTH_VARIABLE
+from testbed_load.drifts import DRIFTS
+from testbed_load.errors import LoadError
+from testbed_load.options import WEB_PROFILES, check_host, plan_from_options
+from testbed_load.plan import LoadPlan, read_plan
+from testbed_load.playback import Playback, steady_clock
+from testbed_load.profiles import PROFILES
+from testbed_load.shapes import PlanShape
+from testbed_load.traffic import Source, load_source
+from testbed_load.truth import NoTruth, Truth, TruthWriter
+from testbed_load.users import LabelPoster, PredictionUser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Response
+    from locust.argument_parser import LocustArgumentParser
+    from locust.env import Environment
+    from locust.event import EventHook, Events
+    from locust.web import WebUI
+
+_EXIT_COULD_NOT_RUN: Final = 2
+_PROGRESS_SECONDS: Final = 5.0
+# How long an early end waits for requests that are in flight.
+_DRAIN_SECONDS: Final = 5.0
+
+
+class Control:
+    """What happens at Locust's events."""
+
+    def __init__(self) -> None:
+        self._environment: Environment
+        self._source: Source
+        self._plan: LoadPlan | None = None
+        self._playback: Playback | None = None
+        self._poster: LabelPoster | None = None
+        self._starts = 0
+
+    def register(self, events: Events) -> None:
+        """Listen to Locust's events."""
+        listeners: dict[EventHook, Callable[..., object]] = {
+            events.init_command_line_parser: add_options,
+            events.init: self._on_init,
+            events.test_start: self._on_test_start,
+            events.spawning_complete: self._on_spawning_complete,
+            events.test_stopping: self._on_test_stopping,
+            events.test_stop: self._on_test_stop,
+            events.user_error: self._on_user_error,
+        }
+        for event, listener in listeners.items():
+            event.add_listener(listener)  # type: ignore[no-untyped-call]  # untyped in Locust
+
+    def _on_init(self, environment: Environment, web_ui: WebUI | None, **_: object) -> None:
+        """Set up all that can fail, before anything is sent."""
+        self._environment = environment
+        # Failed requests are the verdict's business, not a reason to end with an error.
+        environment.process_exit_code = 0
+        environment.stop_timeout = _DRAIN_SECONDS
+        options = vars(environment.parsed_options)
+        try:
+            if not isinstance(environment.runner, LocalRunner):
+                raise LoadError("the load runs in one process: leave out --master and --processes")
+            plan_file = options["load_plan"]
+            if plan_file:
+                self._plan = read_plan(Path(plan_file))
+            elif web_ui is None:
+                raise LoadError(f"without the web UI a plan is needed: set {PLAN_VARIABLE}")
+            plan = self._plan or plan_from_options(options)
+            self._source = load_source(plan.artefact, plan.use_case)
+            if web_ui is None or options["autostart"]:
+                check_host(options)
+                self._prepare(plan)
+            if web_ui is None:
+                self._run_without_web_ui()
+            elif web_ui.app is not None:
+                web_ui.app.before_request(self._start_from_web_form)
+        except DomainError as error:
+            sys.stderr.write(f"load: {error}\n")
+            sys.exit(_EXIT_COULD_NOT_RUN)
+
+    def _prepare(self, plan: LoadPlan) -> None:
+        if self._playback is not None:
+            raise LoadError("a load is running: stop it before you start another")
+        truth = self._truth()
+        self._playback = Playback(plan, self._source, truth, steady_clock())
+        PredictionUser.playback = PlanShape.playback = self._playback
+        PredictionUser.network_timeout = PredictionUser.connection_timeout = plan.timeout
+
+    def _truth(self) -> Truth:
+        options = self._environment.parsed_options
+        if options is None or not options.truth_dir:
+            return NoTruth()
+        directory = Path(options.truth_dir)
+        if self._environment.web_ui is not None:
+            directory /= f"start-{len(list(directory.glob('start-*'))) + 1:03d}"
+        return TruthWriter(directory)
+
+    def _run_without_web_ui(self) -> None:
+        logging.getLogger("locust.stats_logger").disabled = True  # this module prints a summary
+        # Locust handles these only once the shape has ended.
+        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        Thread(target=self._show_progress, daemon=True).start()
+
+    def _on_signal(self, *_: object) -> None:
+        """End early and in order; a second interrupt ends at once."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._playback is not None:
+            self._playback.stop()
+
+    def _show_progress(self) -> None:
+        sent, since = 0, 0.0
+        while (playback := self._playback) is not None:
+            now = playback.elapsed
+            if now > 0:
+                phase = playback.plan.phase_at(now) or playback.plan.phases[-1]
+                rate = (playback.tally.sent - sent) / (now - since)
+                sent, since = playback.tally.sent, now
+                _say(playback.tally.progress(now, phase.name, rate))
+            time.sleep(_PROGRESS_SECONDS)
+
+    def _start_from_web_form(self) -> Response | None:
+        """Prepare what the web UI is about to start; the page shows the error if it can't be.
+
+        Locust asks the shape before it tells of the start, so the start itself would be too late.
+        """
+        from flask import jsonify, request  # noqa: PLC0415 - only where there is a web UI
+
+        if request.method != "POST" or not request.path.endswith("/swarm"):
+            return None
+        values = vars(self._environment.parsed_options) | request.form.to_dict()
+        try:
+            check_host(values)
+            self._starts += 1
+            run_id = f"web-{os.getpid()}-{self._starts}"
+            self._prepare(self._plan or plan_from_options(values, run_id))
+        except LoadError as error:
+            answer = {"success": False, "message": str(error), "host": self._environment.host}
+            return jsonify(answer)
+        return None
+
+    def _on_test_start(self, environment: Environment, **_: object) -> None:
+        environment.host = (environment.host or "").rstrip("/")  # paths begin with a slash
+        if self._playback is not None:
+            self._poster = LabelPoster(environment, self._playback)
+
+    def _on_spawning_complete(self, **_: object) -> None:
+        if self._playback is not None:
+            self._playback.begin()
+
+    def _on_test_stopping(self, **_: object) -> None:
+        if self._playback is not None:
+            self._playback.stop()
+
+    def _on_test_stop(self, **_: object) -> None:
+        """Complete the truth, once."""
+        playback, self._playback = self._playback, None
+        if playback is None:
+            return
+        if self._poster is not None:
+            self._poster.finish()
+        playback.finish()
+        if self._environment.web_ui is None:
+            _say(playback.tally.summary(playback.missed))
+
+    def _on_user_error(self, exception: Exception, **_: object) -> None:
+        """A user met what it didn't expect: the truth can't be trusted any more, so end."""
+        self._environment.process_exit_code = _EXIT_COULD_NOT_RUN
+        sys.stderr.write(f"load: a user failed: {exception!r}\n")
+        if self._playback is not None:
+            self._playback.stop()
+
+
+def add_options(parser: LocustArgumentParser) -> None:
+    """Add the load room's options to Locust's; those shown in the web UI come first."""
+    parser.add_argument(
+        "--load-profile",
+        choices=WEB_PROFILES,
+        default=WEB_PROFILES[0],
+        help="What is sent. "
+        + " ".join(f"{name}: {PROFILES[name].description}" for name in WEB_PROFILES),
+    )
+    parser.add_argument(
+        "--rate", type=float, default=50.0, help="Requests per second, evenly spaced."
+    )
+    parser.add_argument(
+        "--drift",
+        choices=tuple(DRIFTS),
+        default="covariate_shift",
+        help="How the profile 'drifted' changes the rows.",
+    )
+    parser.add_argument(
+        "--severity",
+        type=float,
+        default=1.0,
+        help="How strong the drift is: 0 changes nothing, 1 is its stated size.",
+    )
+    parser.add_argument(
+        "--duration", type=float, default=0.0, help="Seconds; 0 runs until it is stopped."
+    )
+    parser.add_argument("--seed", type=int, default=1, help="Seed of rows and drift.")
+    hidden: tuple[tuple[str, str | None, str, str | None], ...] = (
+        ("--use-case", "TESTBED_LOAD_USE_CASE", "Use case whose rows are sent.", "diabetes"),
+        ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
+        ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
+        ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
+    )
+    for flag, variable, text, default in hidden:
+        parser.add_argument(
+            flag, env_var=variable, default=default, help=text, include_in_web_ui=False
+        )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,267 @@
+"""Named drifts: transformations of sampled rows with a severity; numpy only, no I/O.
+
+Severity 0 changes nothing, 1 is the stated size, more is more. A drift never makes a row that
+the feature schema refuses: numbers are clipped to the schema's bounds, integers stay integers,
+values go missing only where they may. The label that belongs to a row stays the one that the
+generator or the data set gave it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from testbed_domain.features import Feature, FeatureSchema, Row
+
+from testbed_load.errors import LoadError
+
+Label: TypeAlias = int | str
+Labelled: TypeAlias = tuple[list[Row], list[Label]]
+
+MISSING_SHARE: Final = 0.3
+RELABELLED_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """Mean and standard deviation of a numeric column over the reference rows, in its unit."""
+
+    mean: float
+    sigma: float
+
+
+Statistics: TypeAlias = Mapping[str, ColumnStatistics]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a drift may look at besides the rows."""
+
+    severity: float
+    schema: FeatureSchema
+    statistics: Statistics
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One named drift.
+
+    Attributes:
+        name: as in scenarios and plans.
+        description: what severity 1 does, for people.
+        change: the transformation of rows and labels.
+        columns: the features that it changes; none means that it can't be used with a schema.
+    """
+
+    name: str
+    description: str
+    change: Callable[[Sequence[Row], Sequence[Label], Context], Labelled]
+    columns: Callable[[FeatureSchema], tuple[Feature, ...]]
+
+
+def reference_statistics(schema: FeatureSchema, rows: Sequence[Row]) -> dict[str, ColumnStatistics]:
+    """Statistics of the numeric columns of ``rows``; missing values don't count."""
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for feature in numeric(schema):
+            value = row[feature.name]
+            if isinstance(value, int | float):
+                values[feature.name].append(value)
+    return {
+        name: ColumnStatistics(float(np.mean(column)), float(np.std(column)))
+        for name, column in values.items()
+    }
+
+
+def numeric(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The numeric features, in the schema's order."""
+    return tuple(feature for feature in schema.features if feature.kind != "category")
+
+
+def majority(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first three quarters, rounded up, of the numeric features: the others are a control."""
+    features = numeric(schema)
+    return features[: math.ceil(0.75 * len(features))]
+
+
+def first(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first numeric feature."""
+    return numeric(schema)[:1]
+
+
+def nullable(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The features that may be missing."""
+    return tuple(feature for feature in schema.features if feature.nullable)
+
+
+def all_features(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """Every feature."""
+    return schema.features
+
+
+def _fit(feature: Feature, value: float, rng: np.random.Generator) -> float | int:
+    """``value`` within the feature's bounds and of its kind.
+
+    An integer is rounded up or down at random, so that a shift of less than one half still moves
+    the mean of the column by what it should.
+    """
+    if feature.kind == "integer":
+        value = math.floor(value + rng.random())
+    if feature.minimum is not None:
+        value = max(value, feature.minimum)
+    if feature.maximum is not None:
+        value = min(value, feature.maximum)
+    return int(value) if feature.kind == "integer" else float(value)
+
+
+def _map_numbers(
+    rows: Sequence[Row],
+    features: Sequence[Feature],
+    rng: np.random.Generator,
+    move: Callable[[Feature, float], float],
+) -> list[Row]:
+    """Copies of the rows in which ``move`` has changed the numbers of ``features``."""
+    changed = [dict(row) for row in rows]
+    for feature in features:
+        for row in changed:
+            value = row[feature.name]
+            if isinstance(value, int | float):
+                row[feature.name] = _fit(feature, move(feature, value), rng)
+    return changed
+
+
+def _shift(features: Callable[[FeatureSchema], tuple[Feature, ...]]) -> Callable[..., Labelled]:
+    def change(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+        def move(feature: Feature, value: float) -> float:
+            return value + context.severity * context.statistics[feature.name].sigma
+
+        return _map_numbers(rows, features(context.schema), context.rng, move), list(labels)
+
+    return change
+
+
+def _scale(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+    def move(_feature: Feature, value: float) -> float:
+        return value * (1.0 + context.severity)
+
+    return _map_numbers(rows, majority(context.schema), context.rng, move), list(labels)
+
+
+def _missing(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+    features = nullable(context.schema)
+    share = min(1.0, MISSING_SHARE * context.severity)
+    gone = context.rng.random((len(rows), len(features))) < share
+    changed = [
+        {**row, **{f.name: None for f, missing in zip(features, holes, strict=True) if missing}}
+        for row, holes in zip(rows, gone.tolist(), strict=True)
+    ]
+    return changed, list(labels)
+
+
+def _label_shift(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+    positive = context.schema.positive_class
+    wanted = context.schema.classes[-1] if positive is None else positive
+    donors = [index for index, label in enumerate(labels) if label == wanted]
+    if not donors:
+        return [dict(row) for row in rows], list(labels)
+    share = min(1.0, RELABELLED_SHARE * context.severity)
+    replaced = context.rng.random(len(rows)) < share
+    picks = context.rng.choice(donors, size=len(rows))
+    chosen = [
+        int(pick) if swap and labels[index] != wanted else index
+        for index, (swap, pick) in enumerate(zip(replaced, picks, strict=True))
+    ]
+    return [dict(rows[index]) for index in chosen], [labels[index] for index in chosen]
+
+
+DRIFTS: Final[Mapping[str, Drift]] = {
+    drift.name: drift
+    for drift in (
+        Drift(
+            "covariate_shift",
+            "Adds one standard deviation of the reference to the first three quarters of the "
+            "numeric columns; the others stay as a control.",
+            _shift(majority),
+            majority,
+        ),
+        Drift(
+            "single_column",
+            "Adds one standard deviation of the reference to the first numeric column only.",
+            _shift(first),
+            first,
+        ),
+        Drift(
+            "scale",
+            "Doubles the first three quarters of the numeric columns, as a changed unit would.",
+            _scale,
+            majority,
+        ),
+        Drift(
+            "missing",
+            f"Blanks {MISSING_SHARE:.0%} of the values of every column that may be missing.",
+            _missing,
+            nullable,
+        ),
+        Drift(
+            "label_shift",
+            f"Replaces {RELABELLED_SHARE:.0%} of the other rows by rows of the positive class (of "
+            "the last class where there is no positive one).",
+            _label_shift,
+            all_features,
+        ),
+    )
+}
+
+
+def get_drift(name: str, schema: FeatureSchema | None = None) -> Drift:
+    """The drift called ``name``.
+
+    Args:
+        name: key of :data:`DRIFTS`.
+        schema: features that the drift must be able to change.
+
+    Raises:
+        LoadError: the name is unknown, or the drift has nothing to change in ``schema``.
+    """
+    try:
+        drift = DRIFTS[name]
+    except KeyError:
+        raise LoadError(f"unknown drift {name!r}; choose one of: {', '.join(DRIFTS)}") from None
+    if schema is not None and not drift.columns(schema):
+        raise LoadError(f"the drift {name!r} finds no column to change in this use case")
+    return drift
+
+
+def apply(
+    name: str,
+    rows: Sequence[Row],
+    labels: Sequence[Label],
+    *,
+    severity: float,
+    schema: FeatureSchema,
+    statistics: Statistics,
+    rng: np.random.Generator,
+) -> Labelled:
+    """Drifted copies of rows and labels; the arguments stay as they are.
+
+    Args:
+        name: key of :data:`DRIFTS`.
+        rows: sampled rows.
+        labels: their true labels, of equal length.
+        severity: 0 is the identity, 1 the stated size.
+        schema: of the rows.
+        statistics: of the reference rows' numeric columns.
+        rng: source of all randomness.
+
+    Raises:
+        LoadError: as :func:`get_drift`.
+    """
+    drift = get_drift(name, schema)
+    if severity == 0:
+        return [dict(row) for row in rows], list(labels)
+    return drift.change(rows, labels, Context(severity, schema, statistics, rng))

@@ -1,0 +1,83 @@
+"""Options of Locust's command line and web UI, and the plan that they make; pure.
+
+Values typed into the web UI come as text and past the parser's own checks, so all are checked
+here, whichever way they came.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from testbed_load.drifts import DRIFTS
+from testbed_load.errors import LoadError
+from testbed_load.profiles import PROFILES, profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed_load.plan import LoadPlan
+
+Values: TypeAlias = "Mapping[str, object]"
+
+# A burst ends by itself after some requests: that is a command's job, not a page's.
+WEB_PROFILES: Final = tuple(name for name, kind in PROFILES.items() if kind.rate is not None)
+UNTIL_STOPPED: Final = 365 * 86400.0
+
+
+def check_host(values: Values) -> str:
+    """The service's address.
+
+    Raises:
+        LoadError: it is missing or no HTTP URL.
+    """
+    host = str(values.get("host") or "")
+    parts = urlsplit(host)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LoadError(f"host must be the service's URL, as http://127.0.0.1:8000, not {host!r}")
+    return host
+
+
+def plan_from_options(values: Values, run_id: str = "web") -> LoadPlan:
+    """The plan that the options ask for.
+
+    Args:
+        values: option names to values, typed or as text.
+        run_id: prefix of the request ids.
+
+    Raises:
+        LoadError: a value can't be used; names the option.
+    """
+    name = str(values["load_profile"])
+    if name not in WEB_PROFILES:
+        raise LoadError(f"load_profile must be one of: {', '.join(WEB_PROFILES)}; not {name!r}")
+    drift = str(values["drift"])
+    if drift not in DRIFTS:
+        raise LoadError(f"drift must be one of: {', '.join(DRIFTS)}; not {drift!r}")
+    artefact = values.get("artefact")
+    return profile(
+        name,
+        seed=_whole(values, "seed"),
+        use_case=str(values["use_case"]),
+        rate=_real(values, "rate"),
+        duration=_real(values, "duration") or UNTIL_STOPPED,
+        drift=drift,
+        severity=_real(values, "severity"),
+        artefact=Path(str(artefact)) if artefact else None,
+        run_id=run_id,
+    )
+
+
+def _real(values: Values, key: str) -> float:
+    try:
+        return float(str(values[key]))
+    except ValueError:
+        raise LoadError(f"{key} must be a number, not {values[key]!r}") from None
+
+
+def _whole(values: Values, key: str) -> int:
+    text = str(values[key])
+    if not text.isdecimal():
+        raise LoadError(f"{key} must be a whole number, 0 or more, not {text!r}")
+    return int(text)

@@ -1,0 +1,179 @@
+"""Plays one plan: who sends what when, and what becomes of it. Shared by all users of a process.
+
+Locust turns the threads of the standard library into greenlets before this is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from testbed_load.labels import DelayedLabels
+from testbed_load.schedule import Schedule
+from testbed_load.tally import Tally
+from testbed_load.traffic import Source, plan_rows
+from testbed_load.truth import RequestRecord, Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed_domain.features import Row
+
+    from testbed_load.plan import LoadPhase, LoadPlan
+    from testbed_load.replies import Reply
+    from testbed_load.schedule import Ticket
+
+# Seconds past the last request's timeout after which the load is over whatever is still open.
+_GRACE: Final = 1.0
+
+
+def steady_clock() -> Callable[[], float]:
+    """A clock of Unix seconds that no correction of the machine's time can set back."""
+    offset = time.time() - time.perf_counter()
+    return lambda: offset + time.perf_counter()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request that a user has to send: its place in the plan, its row and its truth."""
+
+    ticket: Ticket
+    phase: LoadPhase
+    request_id: str
+    due: float
+    features: Row
+    label: int | str
+
+    @property
+    def body(self) -> str:
+        """The row as the service takes it."""
+        return json.dumps(self.features, allow_nan=False)
+
+
+class Playback:
+    """One plan being played.
+
+    Args:
+        plan: what to send.
+        source: where rows come from.
+        truth: keeps what happened.
+        clock: Unix seconds.
+
+    Raises:
+        LoadError: the plan's drift can't be used with the source.
+    """
+
+    def __init__(
+        self, plan: LoadPlan, source: Source, truth: Truth, clock: Callable[[], float]
+    ) -> None:
+        self.plan = plan
+        self.clock = clock
+        self.tally = Tally()
+        self.labels = DelayedLabels(plan.labels, plan.seed)
+        self.truth = truth
+        self._rows = plan_rows(plan, source)
+        self._schedule = Schedule(plan)
+        self._start = 0.0
+        self._users = 0
+        self._begun = Event()
+        self._stopping = Event()
+        self._over = Event()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first phase began; 0 before."""
+        return self.clock() - self._start if self._begun.is_set() else 0.0
+
+    @property
+    def missed(self) -> int:
+        """Planned requests of ended phases that were never sent."""
+        return self._schedule.missed
+
+    def begin(self) -> None:
+        """Begin the first phase, once all users wait."""
+        if not self._begun.is_set():
+            self._start = self.clock()
+            self.truth.started(self._start)
+            self._begun.set()
+
+    def stop(self) -> None:
+        """End the load early: nothing more is sent."""
+        self._stopping.set()
+        self._over.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self._stopping.is_set()
+
+    def finish(self) -> None:
+        """Write the end of the truth; nothing may be recorded after it."""
+        self.truth.ended(self.clock(), missed=self.missed)
+
+    def wait_over(self, seconds: float) -> bool:
+        """Wait until the load is over and no user is busy, at most ``seconds``."""
+        if self._over.wait(seconds):
+            return True
+        last = self.plan.phases[-1]
+        limit = self.plan.duration + self.plan.timeout + _GRACE
+        return self._begun.is_set() and last.requests is None and self.elapsed > limit
+
+    def join(self) -> None:
+        """A user begins."""
+        self._users += 1
+
+    def leave(self) -> None:
+        """A user ends; the last one ends the load."""
+        self._users -= 1
+        if self._users == 0 and self._begun.is_set():
+            self._over.set()
+
+    def claim(self) -> Job | None:
+        """The next request for the asking user, which waits until it is due; None at the end.
+
+        Waits for the beginning, and at the end for the last phase to be over.
+        """
+        self._begun.wait()
+        ticket = None if self._stopping.is_set() else self._schedule.claim(self.elapsed)
+        if ticket is None:
+            if self.plan.phases[-1].requests is None:
+                self._stopping.wait(max(0.0, self.plan.duration - self.elapsed))
+            return None
+        features, label = next(self._rows[ticket.phase])
+        return Job(
+            ticket,
+            self.plan.phases[ticket.phase],
+            f"{self.plan.run_id}-{ticket.seq}",
+            self._start + ticket.due,
+            features,
+            label,
+        )
+
+    def record(self, job: Job, sent_at: float, reply: Reply) -> None:
+        """Keep the end of a request, now."""
+        now = self.clock()
+        drift = job.phase.drift
+        record = RequestRecord(
+            seq=job.ticket.seq,
+            request_id=job.request_id,
+            phase=job.phase.name,
+            scheduled_at=job.due,
+            sent_at=sent_at,
+            finished_at=now,
+            drift=drift.name if drift else None,
+            severity=drift.severity if drift else 0.0,
+            features=job.features,
+            label=job.label,
+            status=reply.status,
+            error=reply.error,
+            prediction_id=reply.prediction_id,
+            prediction=reply.prediction,
+            probability=reply.probability,
+        )
+        self.truth.request(record)
+        self.tally.add(record)
+        if reply.prediction_id is not None:
+            self.labels.add(job.ticket.seq, reply.prediction_id, job.label, now)

@@ -1,0 +1,63 @@
+"""Counts of what came back, for the progress line and the summary; pure."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from testbed_load.truth import RequestRecord
+
+_OK = range(200, 300)
+
+
+class Tally:
+    """Adds up requests as they end."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.failed = 0
+        self._seconds = array("d")
+        self._latest = 0.0
+
+    @property
+    def sent(self) -> int:
+        """Requests that ended."""
+        return len(self._seconds)
+
+    def add(self, record: RequestRecord) -> None:
+        """Count one request."""
+        self.outcomes[str(record.error or record.status)] += 1
+        self.failed += record.status not in _OK
+        self._seconds.append(record.finished_at - record.sent_at)
+        self._latest = max(self._latest, record.sent_at - record.scheduled_at)
+
+    def percentiles(self) -> tuple[float, float, float]:
+        """Seconds from sending to the answer or error: 50th, 95th, 99th percentile; 0 if none."""
+        if not self._seconds:
+            return 0.0, 0.0, 0.0
+        p50, p95, p99 = np.percentile(np.frombuffer(self._seconds), (50, 95, 99)).tolist()
+        return p50, p95, p99
+
+    def progress(self, elapsed: float, phase: str, rate: float) -> str:
+        """One line for people while the load runs; ``rate`` is requests per second just now."""
+        return (
+            f"load {elapsed:6.1f} s  {phase}  {rate:.1f} req/s  {self.sent} sent  "
+            f"{self.failed} failed"
+        )
+
+    def summary(self, missed: int) -> str:
+        """A few lines for people at the end; ``missed`` planned requests were never sent."""
+        by_outcome = ", ".join(f"{name}: {n}" for name, n in sorted(self.outcomes.items()))
+        p50, p95, p99 = (f"{1000 * value:.1f}" for value in self.percentiles())
+        lines = [
+            f"sent       {self.sent}" + (f" ({missed} missed)" if missed else ""),
+            f"answered   {by_outcome or 'none'}",
+            f"latency    p50 {p50} ms, p95 {p95} ms, p99 {p99} ms",
+        ]
+        if self._latest > 1.0:
+            lines.append(f"overload   up to {self._latest:.1f} s late: the service can't keep up")
+        return "\n".join(lines)

@@ -1,0 +1,121 @@
+"""The rows that are sent: a seeded stream per phase, the same whoever asks and whenever."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+from testbed_domain.artefact import LabelledRow, load_artefact
+from testbed_domain.sampling import Sampler, random_stream, sampler
+from testbed_domain.use_cases import get_use_case
+
+from testbed_load import drifts
+from testbed_load.errors import LoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from testbed_domain.features import FeatureSchema
+
+    from testbed_load.plan import LoadPhase, LoadPlan
+
+# Rows are drawn and drifted in blocks of this size, so that a row depends on its place only.
+BLOCK: Final = 256
+_STATISTICS_ROWS: Final = 2000
+
+
+class RowSource(Protocol):
+    """Draws the next labelled rows (:class:`testbed_domain.sampling.Sampler`)."""
+
+    def draw(self, n: int) -> list[LabelledRow]:
+        """The next ``n`` rows with their labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where rows come from.
+
+    Attributes:
+        schema: of the rows.
+        statistics: of the reference rows' numeric columns.
+        rows: a fresh stream of rows for a seed.
+    """
+
+    schema: FeatureSchema
+    statistics: drifts.Statistics
+    rows: Callable[[int], RowSource]
+
+
+def load_source(artefact: Path | None, use_case: str) -> Source:
+    """The source of an artefact, or of the use case's generator where there is no artefact.
+
+    Raises:
+        DomainError: the artefact is broken, the use case unknown or without a generator.
+    """
+    if artefact is not None:
+        model = load_artefact(artefact)
+        rows = [row.features for row in model.reference()]
+        statistics = drifts.reference_statistics(model.schema, rows)
+        return Source(model.schema, statistics, lambda seed: sampler(model, seed))
+
+    case = get_use_case(use_case)
+    generator = case.generator
+    if generator is None:
+        raise LoadError(
+            f"the use case {use_case!r} has no generator; give the artefact of a trained model"
+        )
+
+    def draws(seed: int) -> Sampler:
+        rng = random_stream(seed, "traffic")
+        return Sampler(lambda n: list(zip(*generator.sample(rng, n), strict=True)))
+
+    reference = [row for row, _ in draws(0).draw(_STATISTICS_ROWS)]
+    return Source(case.schema, drifts.reference_statistics(case.schema, reference), draws)
+
+
+def phase_rows(phase: LoadPhase, source: Source, seed: int, number: int) -> Iterator[LabelledRow]:
+    """The endless rows of one phase, drifted as it says; request k of the phase sends row k.
+
+    Args:
+        phase: what to send.
+        source: where rows come from.
+        seed: of the plan.
+        number: index of the phase in the plan: equal phases send different rows.
+    """
+    own = random_stream(seed, f"phase {number}")
+    drawn = source.rows(int(own.integers(2**62)))
+    rng = np.random.default_rng(int(own.integers(2**62)))
+    while True:
+        block = drawn.draw(BLOCK)
+        if phase.drift is not None:
+            rows, labels = zip(*block, strict=True)
+            changed = drifts.apply(
+                phase.drift.name,
+                rows,
+                labels,
+                severity=phase.drift.severity,
+                schema=source.schema,
+                statistics=source.statistics,
+                rng=rng,
+            )
+            block = list(zip(*changed, strict=True))
+        yield from block
+
+
+def plan_rows(plan: LoadPlan, source: Source) -> tuple[Iterator[LabelledRow], ...]:
+    """The rows of each phase, with the first ones drawn: nothing is set up under load.
+
+    Raises:
+        LoadError: a drift of the plan can't be used with the source.
+    """
+    return tuple(
+        _primed(phase_rows(phase, source, plan.seed, number))
+        for number, phase in enumerate(plan.phases)
+    )
+
+
+def _primed(rows: Iterator[LabelledRow]) -> Iterator[LabelledRow]:
+    return chain([next(rows)], rows)

@@ -1,0 +1,77 @@
+"""A small real service that answers as the API does and counts what reaches it.
+
+Run it as ``python prediction_api.py LATENCY FAIL_EVERY`` (see :func:`create_app`); it
+prints the port that it chose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import sys
+import uuid
+from collections import Counter
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import FastAPI, Header
+from fastapi.responses import JSONResponse
+
+
+def create_app(latency: float, fail_every: int) -> FastAPI:
+    """The service.
+
+    Args:
+        latency: seconds that a prediction takes.
+        fail_every: every so many-th prediction is answered with 500; 0: none.
+    """
+    app = FastAPI()
+    seen: Counter[str] = Counter()
+    request_ids: list[str | None] = []
+    labels: dict[str, int | str] = {}
+    given: set[str] = set()
+    numbers = itertools.count(1)
+
+    @app.post("/predict", response_model=None)
+    async def predict(
+        row: dict[str, Any], x_request_id: Annotated[str | None, Header()] = None
+    ) -> dict[str, Any] | JSONResponse:
+        seen["active"] += 1
+        seen["most_active"] = max(seen["most_active"], seen["active"])
+        request_ids.append(x_request_id)
+        await asyncio.sleep(latency)
+        seen["active"] -= 1
+        if fail_every and next(numbers) % fail_every == 0:
+            return JSONResponse({"detail": "injected"}, 500)
+        prediction_id = str(uuid.uuid4())
+        given.add(prediction_id)
+        prediction = int(float(row["Glucose"]) > 140)
+        return {"prediction_id": prediction_id, "prediction": prediction, "probability": 0.75}
+
+    @app.post("/labels")
+    async def add_labels(body: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+        for item in body["labels"]:
+            if item["prediction_id"] in given:
+                labels[item["prediction_id"]] = item["label"]
+        return {"count": len(body["labels"])}
+
+    @app.get("/seen")
+    async def report() -> dict[str, Any]:
+        return {"request_ids": request_ids, "labels": labels, "most_active": seen["most_active"]}
+
+    return app
+
+
+def main(latency: float, fail_every: int) -> None:
+    """Serve on a free port of the loopback and print it."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        sys.stdout.write(f"{listening.getsockname()[1]}\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(create_app(latency, fail_every), log_level="warning")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), int(sys.argv[2]))

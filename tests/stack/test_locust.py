@@ -1,0 +1,384 @@
+"""Real Locust processes against a small real service on the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed_load.command import locust_command, web_command
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+from testbed_load.profiles import profile
+
+FAKE = Path(__file__).parents[1] / "fakes" / "prediction_api.py"
+DEADLINE = 60.0
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
+        time.sleep(0.02)
+
+
+def fetch(url: str, form: dict[str, str] | None = None) -> str:
+    """The body of an answer; an error's body too."""
+    data = None if form is None else urllib.parse.urlencode(form).encode()
+    try:
+        with urllib.request.urlopen(url, data, timeout=10) as answer:  # noqa: S310 - http only
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+
+
+def answers(url: str) -> bool:
+    """Whether something listens."""
+    try:
+        fetch(url)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def running(
+    command: list[str], cwd: Path, output: int | None = None, errors: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that is gone at the end, whatever happens."""
+    settings = {"PATH": os.environ["PATH"], "HOME": str(cwd)}
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        stdout=output,
+        stderr=errors,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def seen(self) -> dict[str, Any]:
+        """What reached it."""
+        return dict(json.loads(fetch(f"{self.url}/seen")))
+
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Start]:
+    """Starts the service with a latency and a share of failures."""
+    with contextlib.ExitStack() as stack:
+
+        def start(latency: float = 0.0, fail_every: int = 0) -> Service:
+            command = [sys.executable, str(FAKE), str(latency), str(fail_every)]
+            process = stack.enter_context(running(command, tmp_path, subprocess.PIPE))
+            assert process.stdout is not None
+            url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+            wait_for(lambda: answers(f"{url}/seen"), "the service answers")
+            return Service(process, url)
+
+        yield start
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth files of one load."""
+
+    root: Path
+
+    def lines(self, name: str = "requests") -> list[dict[str, Any]]:
+        """The JSON lines of a file, as far as they are written."""
+        file = self.root / f"{name}.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON file."""
+        return dict(json.loads((self.root / f"{name}.json").read_text()))
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Requests by status or kind of error."""
+        return Counter(str(line["error"] or line["status"]) for line in self.lines())
+
+
+@dataclass(frozen=True)
+class Load:
+    """A Locust process and what it writes."""
+
+    process: subprocess.Popen[str]
+    truth: Truth
+
+    def end(self) -> str:
+        """Wait for its end, which must be a good one; its output."""
+        output, errors = self.process.communicate(timeout=DEADLINE)
+        assert (self.process.returncode, errors) == (0, "")
+        return output
+
+
+Play = Callable[[LoadPlan, str], Load]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    """Starts Locust with a plan."""
+    with contextlib.ExitStack() as stack:
+
+        def start(plan: LoadPlan, url: str) -> Load:
+            number = len(list(tmp_path.glob("*.plan.json")))
+            file, truth = tmp_path / f"{number}.plan.json", tmp_path / f"truth-{number}"
+            write_plan(file, plan)
+            process = stack.enter_context(
+                running(
+                    locust_command(file, truth, url),
+                    tmp_path,
+                    subprocess.PIPE,
+                    subprocess.PIPE,
+                )
+            )
+            return Load(process, Truth(truth))
+
+        yield start
+
+
+def plan_of(*phases: LoadPhase, labels: LabelPlan | None = None, timeout: float = 10.0) -> LoadPlan:
+    """A plan of these phases."""
+    return LoadPlan("run", 3, "diabetes", phases, labels=labels or LabelPlan(), timeout=timeout)
+
+
+def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play: Play) -> None:
+    """Truth, server and summary agree on each of 100 requests."""
+    service = serve()
+    load = play(profile("burst", seed=1, use_case="diabetes", requests=100), f"{service.url}/")
+    output = load.end()
+    lines, seen = load.truth.lines(), service.seen()
+    assert sorted(line["request_id"] for line in lines) == sorted(seen["request_ids"])
+    assert [line["seq"] for line in sorted(lines, key=lambda line: line["seq"])] == [*range(100)]
+    assert seen["labels"] == {line["prediction_id"]: line["label"] for line in lines}
+    assert sum(batch["count"] for batch in load.truth.lines("labels")) == 100
+    end = load.truth.json("end")
+    assert (end["requests"], end["labels"], end["missed"]) == (100, 100, 0)
+    assert re.search(r"sent +100\nanswered +200: 100\nlatency +p50 [\d.]+ ms", output)
+
+
+def test_phases_change_exactly_at_their_time(serve: Start, play: Play) -> None:
+    """Every request is due at start + phase + k / rate, and carries its phase's drift."""
+    service = serve()
+    drift = PlannedDrift("covariate_shift", 0.5)
+    load = play(
+        plan_of(LoadPhase("normal", 1.0, 20.0), LoadPhase("drifted", 1.0, 30.0, drift)), service.url
+    )
+    load.end()
+    start = load.truth.json("start")["time"]
+    lines = sorted(load.truth.lines(), key=lambda line: line["seq"])
+    due = [k / 20 for k in range(20)] + [1 + k / 30 for k in range(30)]
+    assert [line["scheduled_at"] - start for line in lines] == pytest.approx(due, abs=1e-4)
+    assert [line["phase"] for line in lines] == ["normal"] * 20 + ["drifted"] * 30
+    assert {(line["phase"], line["drift"], line["severity"]) for line in lines} == {
+        ("normal", None, 0.0), ("drifted", "covariate_shift", 0.5),
+    }  # fmt: skip
+    assert all(line["sent_at"] > line["scheduled_at"] - 0.05 for line in lines)
+    assert load.truth.json("end")["time"] >= start + 2.0
+
+
+def test_equal_seeds_send_equal_requests(serve: Start, play: Play) -> None:
+    """Whatever user sends it, request k has the same row and the same true label."""
+    service = serve()
+    plan = plan_of(LoadPhase("p", 1.0, None, PlannedDrift("scale"), requests=60, users=7))
+    loads = [play(plan, service.url), play(replace(plan, run_id="again"), service.url)]
+    sent = []
+    for load in loads:
+        load.end()
+        lines = sorted(load.truth.lines(), key=lambda line: line["seq"])
+        sent.append([(line["seq"], line["features"], line["label"]) for line in lines])
+    assert sent[0] == sent[1]
+
+
+def test_a_slow_service_piles_up_requests_but_not_without_end(serve: Start, play: Play) -> None:
+    """With one second of latency at 40 per second far more than 10 are active at once."""
+    service = serve(latency=1.0)
+    plan = plan_of(LoadPhase("slow", 3.0, 40.0))
+    load = play(plan, service.url)
+    load.end()
+    assert 10 < service.seen()["most_active"] <= plan.users
+    assert load.truth.outcomes == {"200": 120}
+
+
+def test_overload_shows_as_lateness_and_missed_requests(serve: Start, play: Play) -> None:
+    """Two users can't keep a rate that needs twenty; nothing hides that."""
+    service = serve(latency=0.2)
+    load = play(plan_of(LoadPhase("p", 2.0, 100.0, users=2)), service.url)
+    load.end()
+    lines, end = load.truth.lines(), load.truth.json("end")
+    assert max(line["sent_at"] - line["scheduled_at"] for line in lines) > 0.5
+    assert end["requests"] + end["missed"] == 200
+    assert end["requests"] == len(lines) == len(service.seen()["request_ids"])
+
+
+def test_failed_answers_are_truth_and_no_reason_to_fail(serve: Start, play: Play) -> None:
+    """Every fifth answer is an error; labels come for the others only."""
+    service = serve(fail_every=5)
+    load = play(plan_of(LoadPhase("p", 1.0, None, requests=50, users=1)), service.url)
+    load.end()
+    assert load.truth.outcomes == {"200": 40, "500": 10}
+    assert len(service.seen()["labels"]) == 40
+
+
+def test_a_service_that_hangs_is_timed_out(serve: Start, play: Play) -> None:
+    """Each request has its line, and the load still ends."""
+    service = serve(latency=600.0)
+    load = play(plan_of(LoadPhase("p", 1.0, 10.0), timeout=0.5), service.url)
+    load.end()
+    assert load.truth.outcomes == {"timeout": 10}
+    assert len(service.seen()["request_ids"]) == 10
+
+
+def test_a_service_that_goes_away_leaves_connection_errors(serve: Start, play: Play) -> None:
+    """Requests before, at and after its end have one line each."""
+    service = serve()
+    load = play(plan_of(LoadPhase("p", 4.0, 50.0)), service.url)
+    wait_for(lambda: len(load.truth.lines()) >= 20, "the load runs")
+    service.process.kill()
+    service.process.wait(10)
+    load.end()
+    outcomes, end = load.truth.outcomes, load.truth.json("end")
+    assert outcomes["200"] >= 20
+    assert outcomes["connection"] > 0
+    assert set(outcomes) <= {"200", "connection", "reset"}
+    assert outcomes.total() == end["requests"] == 200 - end["missed"]
+
+
+def test_an_interrupt_ends_early_with_the_truth_complete(serve: Start, play: Play) -> None:
+    """Nothing in flight is lost, and labels no longer wait for their delay."""
+    service = serve(latency=0.1)
+    load = play(plan_of(LoadPhase("p", 600.0, 50.0), labels=LabelPlan(1.0, 300.0)), service.url)
+    wait_for(lambda: len(load.truth.lines()) >= 30, "the load runs")
+    load.process.send_signal(signal.SIGINT)
+    load.end()
+    lines, seen = load.truth.lines(), service.seen()
+    assert sorted(line["request_id"] for line in lines) == sorted(seen["request_ids"])
+    assert load.truth.outcomes == {"200": len(lines)}
+    assert seen["labels"] == {line["prediction_id"]: line["label"] for line in lines}
+    assert load.truth.json("end")["requests"] == len(lines)
+
+
+def test_a_termination_completes_the_truth_too(serve: Start, play: Play) -> None:
+    """SIGTERM is what a supervisor sends after SIGINT."""
+    service = serve()
+    load = play(plan_of(LoadPhase("p", 600.0, 50.0)), service.url)
+    wait_for(lambda: len(load.truth.lines()) >= 10, "the load runs")
+    load.process.terminate()
+    load.end()
+    assert load.truth.json("end")["requests"] == len(service.seen()["request_ids"])
+
+
+def test_labels_wait_for_their_delay_and_their_share(serve: Start, play: Play) -> None:
+    """No label is posted before its prediction is old enough."""
+    service = serve()
+    load = play(plan_of(LoadPhase("p", 3.0, 40.0), labels=LabelPlan(0.5, 1.0)), service.url)
+    load.end()
+    first = min(line["finished_at"] for line in load.truth.lines())
+    assert min(batch["sent_at"] for batch in load.truth.lines("labels")) >= first + 1.0
+    assert 30 < len(service.seen()["labels"]) < 90
+
+
+@pytest.mark.parametrize(
+    ("content", "host", "message"),
+    [
+        ("{}", "http://127.0.0.1:1", "schema_version is missing"),
+        (None, "http://127.0.0.1:1", "cannot read the load plan"),
+        ("drift", "http://127.0.0.1:1", "the drift 'missing' finds no column"),
+        ("artefact", "http://127.0.0.1:1", "no model artefact at"),
+        ("good", "127.0.0.1:1", "host must be the service's URL"),
+    ],
+)
+def test_what_cannot_run_is_one_line_and_exit_code_2(
+    tmp_path: Path, content: str | None, host: str, message: str
+) -> None:
+    """No traceback for bad input, and nothing is sent."""
+    plan = plan_of(LoadPhase("p", 1.0, 1.0))
+    plans = {
+        "good": plan,
+        "drift": plan_of(LoadPhase("p", 1.0, 1.0, PlannedDrift("missing"))),
+        "artefact": replace(plan, artefact=tmp_path / "absent"),
+    }
+    file = tmp_path / "plan.json"
+    if content in plans:
+        write_plan(file, plans[content])
+    elif content is not None:
+        file.write_text(content)
+    command = locust_command(file, None, host)
+    with running(command, tmp_path, subprocess.PIPE, subprocess.PIPE) as process:
+        output, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, output) == (2, "")
+    assert re.fullmatch(r"load: .*\n", errors)
+    assert message in errors
+
+
+def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
+    serve: Start, tmp_path: Path
+) -> None:
+    """A start with bad values is answered with an error; a good one sends until it is stopped."""
+    service = serve()
+    port = free_port()
+    command = web_command(service.url, port=port, use_case="diabetes")
+    page = f"http://127.0.0.1:{port}"
+    truth = Truth(tmp_path / "truth" / "start-001")
+    command += ["--truth-dir", str(truth.root.parent)]
+    form = {
+        "host": service.url, "load_profile": "drifted", "rate": "50", "drift": "covariate_shift",
+        "severity": "1", "duration": "0", "seed": "1",
+    }  # fmt: skip
+    with running(command, tmp_path) as process:
+        wait_for(lambda: answers(page), "the web UI answers")
+        html = fetch(page)
+        assert re.search(r'"choices": \["normal", "drifted"\]', html)
+        for key, value in (("load_profile", "wild"), ("rate", "fast"), ("host", "nowhere")):
+            refused = json.loads(fetch(f"{page}/swarm", form | {key: value}))
+            assert refused["success"] is False
+            assert key in refused["message"]
+        assert json.loads(fetch(f"{page}/swarm", form))["success"] is True
+        wait_for(lambda: len(service.seen()["request_ids"]) >= 20, "requests arrive")
+        assert json.loads(fetch(f"{page}/stop", {}))["success"] is True
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 0
+    assert truth.json("end")["requests"] == len(service.seen()["request_ids"])
+    assert {line["drift"] for line in truth.lines()} == {"covariate_shift"}
+
+
+def free_port() -> int:
+    """A port that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,204 @@
+"""The named drifts."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp
+from testbed_domain.artefact import LabelledRow
+from testbed_domain.features import Feature, FeatureSchema, Row
+from testbed_domain.sampling import Sampler
+from testbed_load.drifts import DRIFTS, apply, majority, numeric, reference_statistics
+from testbed_load.errors import LoadError
+from testbed_load.plan import LoadPhase, PlannedDrift
+from testbed_load.traffic import Source, phase_rows
+
+REAL = Path(__file__).parents[4] / "shared" / "data" / "diabetes.csv"
+WINDOW = 500
+
+
+def drifted(
+    source: Source, name: str, severity: float, rows: int = 400
+) -> tuple[list[Row], list[Row], list[int | str], list[int | str]]:
+    """Rows before and after a drift, and their labels before and after."""
+    before, labels = (list(part) for part in zip(*source.rows(3).draw(rows), strict=True))
+    after, new_labels = apply(
+        name,
+        before,
+        labels,
+        severity=severity,
+        schema=source.schema,
+        statistics=source.statistics,
+        rng=np.random.default_rng(5),
+    )
+    return before, after, labels, new_labels
+
+
+def values(rows: Sequence[Row], name: str) -> list[float]:
+    """The numbers of one column."""
+    return [float(value) for row in rows if (value := row[name]) is not None]
+
+
+def positives(labels: Sequence[int | str]) -> float:
+    """Share of the positive class."""
+    return sum(label == 1 for label in labels) / len(labels)
+
+
+def found_columns(source: Source, drift: PlannedDrift | None, seed: int = 1) -> list[str]:
+    """Columns on which KS tells a window of traffic from the reference, at 1 % over all."""
+    rows = phase_rows(LoadPhase("p", 1.0, 1.0, drift), source, seed, 0)
+    window = [next(rows)[0] for _ in range(WINDOW)]
+    reference = [row for row, _ in source.rows(99).draw(2000)]
+    columns = [feature.name for feature in numeric(source.schema)]
+    return [
+        name
+        for name in columns
+        if ks_2samp(values(reference, name), values(window, name)).pvalue < 0.01 / len(columns)
+    ]
+
+
+@pytest.fixture(scope="session")
+def real_patients(patients: Source) -> Source:
+    """The real data set as a pool that traffic is drawn from with replacement."""
+    if not REAL.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"required in CI: {REAL}")
+        pytest.skip("the real data set is not beside the repository: shared/data/diabetes.csv")
+    pool: list[LabelledRow] = []
+    with REAL.open(encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            row: Row = {
+                feature.name: int(line[feature.name])
+                if feature.kind == "integer"
+                else float(line[feature.name])
+                for feature in patients.schema.features
+            }
+            pool.append((row, int(line["Outcome"])))
+
+    def draws(seed: int) -> Sampler:
+        rng = np.random.default_rng(seed)
+        return Sampler(
+            lambda n: [(dict(pool[i][0]), pool[i][1]) for i in rng.integers(len(pool), size=n)]
+        )
+
+    statistics = reference_statistics(patients.schema, [row for row, _ in pool])
+    return Source(patients.schema, statistics, draws)
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_severity_0_changes_nothing(source: Source, name: str) -> None:
+    """The identity, and yet copies that the caller may change."""
+    before, after, labels, new_labels = drifted(source, name, 0.0)
+    assert (after, new_labels) == (before, labels)
+    assert after[0] is not before[0]
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_a_drift_leaves_its_arguments_alone(source: Source, name: str) -> None:
+    """The rows of the caller stay as they were drawn."""
+    before = drifted(source, name, 1.0)[0]
+    assert before == [row for row, _ in source.rows(3).draw(400)]
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_severity_1_changes_some_rows(source: Source, name: str) -> None:
+    """No drift is a drift in name only."""
+    before, after, _, _ = drifted(source, name, 1.0)
+    assert after != before
+
+
+@pytest.mark.parametrize("severity", [0.5, 1.0, 50.0])
+@pytest.mark.parametrize("name", DRIFTS)
+def test_a_drifted_row_is_still_valid(source: Source, name: str, severity: float) -> None:
+    """Kinds, bounds, categories and missing values stay as the schema wants them."""
+    for row in drifted(source, name, severity)[1]:
+        assert tuple(row) == source.schema.names
+        assert all(valid(feature, row) for feature in source.schema.features)
+
+
+def valid(feature: Feature, row: Row) -> bool:
+    """Whether a value is one that the feature allows."""
+    value = row[feature.name]
+    if value is None:
+        return feature.nullable
+    if feature.kind == "category":
+        return value in feature.categories
+    kind = int if feature.kind == "integer" else float
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    return type(value) is kind and low <= value <= high
+
+
+def test_a_covariate_shift_moves_means_by_sigmas_and_leaves_a_control(source: Source) -> None:
+    """Half a sigma arrives on the stated columns, integers included, and on no other."""
+    before, after, labels, new_labels = drifted(source, "covariate_shift", 0.5, rows=4000)
+    moved = {feature.name for feature in majority(source.schema)}
+    assert moved == {"count", "size", "age"}
+    for feature in numeric(source.schema):
+        change = np.mean(values(after, feature.name)) - np.mean(values(before, feature.name))
+        expected = 0.5 * source.statistics[feature.name].sigma if feature.name in moved else 0.0
+        assert change == pytest.approx(expected, abs=0.05)
+    assert new_labels == labels
+
+
+def test_a_single_column_drift_leaves_all_others(source: Source) -> None:
+    """The first numeric column alone differs."""
+    before, after, _, _ = drifted(source, "single_column", 1.0)
+    differs = {name for old, new in zip(before, after, strict=True) for name in old
+               if old[name] != new[name]}  # fmt: skip
+    assert differs == {"count"}
+
+
+def test_values_go_missing_only_where_they_may(source: Source) -> None:
+    """About three in ten of the nullable columns, none of the others."""
+    after = drifted(source, "missing", 1.0, rows=4000)[1]
+    share = {name: np.mean([row[name] is None for row in after]) for name in source.schema.names}
+    assert share["kind"] == pytest.approx(0.3, abs=0.03)
+    assert [share[name] for name in ("count", "size", "level")] == [0, 0, 0]
+
+
+def test_a_label_shift_brings_whole_rows_of_the_positive_class(source: Source) -> None:
+    """The positive rate rises towards 1, and each row keeps its own label."""
+    before, after, labels, new_labels = drifted(source, "label_shift", 1.0, rows=4000)
+    assert positives(labels) == pytest.approx(0.3, abs=0.03)
+    assert positives(new_labels) == pytest.approx(0.65, abs=0.03)
+    known = {(str(row), label) for row, label in zip(before, labels, strict=True)}
+    assert {(str(row), label) for row, label in zip(after, new_labels, strict=True)} <= known
+
+
+def test_an_unknown_drift_is_refused_with_the_known_ones(source: Source) -> None:
+    """The message lists what there is."""
+    with pytest.raises(LoadError, match="unknown drift 'sideways'; choose one of: covariate_shift"):
+        drifted(source, "sideways", 1.0)
+
+
+def test_a_drift_without_a_column_to_change_is_refused(patients: Source) -> None:
+    """No value of the patients may be missing."""
+    with pytest.raises(LoadError, match="'missing' finds no column"):
+        drifted(patients, "missing", 1.0)
+
+
+def test_statistics_of_a_column_do_not_count_missing_values() -> None:
+    """Mean and population deviation of what is there."""
+    schema = FeatureSchema((Feature("x", "number", "", nullable=True),), "y", (0, 1))
+    found = reference_statistics(schema, [{"x": 1.0}, {"x": None}, {"x": 3.0}])
+    assert (found["x"].mean, found["x"].sigma) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ks_finds_a_covariate_shift_of_synthetic_patients(patients: Source, seed: int) -> None:
+    """500 rows against 2,000 drawn likewise: at least 30 % of the eight columns, and only then."""
+    assert len(found_columns(patients, PlannedDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
+    assert len(found_columns(patients, None, seed)) < 0.3 * 8
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ks_finds_a_covariate_shift_of_real_patients(real_patients: Source, seed: int) -> None:
+    """The same with traffic and reference drawn with replacement from the 768 real rows."""
+    assert len(found_columns(real_patients, PlannedDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
+    assert len(found_columns(real_patients, None, seed)) < 0.3 * 8

@@ -1,0 +1,70 @@
+"""The schedule that all users share."""
+
+from __future__ import annotations
+
+import pytest
+from testbed_load.plan import LoadPhase, LoadPlan
+from testbed_load.schedule import Schedule, Ticket
+
+
+def schedule(*phases: LoadPhase) -> Schedule:
+    """The schedule of a plan of these phases."""
+    return Schedule(LoadPlan("run", 1, "diabetes", phases))
+
+
+def claim_all(subject: Schedule, now: float = 0.0) -> list[Ticket]:
+    """Everything that can be claimed at one instant."""
+    return list(iter(lambda: subject.claim(now), None))
+
+
+def test_requests_are_due_at_even_distances_from_the_start_of_their_phase() -> None:
+    """Phases begin exactly at the sum of the durations before them."""
+    tickets = claim_all(schedule(LoadPhase("a", 2.0, 2.0), LoadPhase("b", 1.0, 4.0)))
+    assert [ticket.due for ticket in tickets] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.25, 2.5, 2.75]
+
+
+def test_a_request_is_known_by_its_place_whenever_it_is_claimed() -> None:
+    """Number, phase and place within the phase count up without a gap."""
+    tickets = claim_all(schedule(LoadPhase("a", 1.0, 2.0), LoadPhase("b", 1.0, 3.0)))
+    assert [(t.seq, t.phase, t.index) for t in tickets] == [
+        (0, 0, 0), (1, 0, 1), (2, 1, 0), (3, 1, 1), (4, 1, 2),
+    ]  # fmt: skip
+
+
+def test_a_late_user_gets_the_overdue_request() -> None:
+    """Overload shows as lateness, not as a lower rate."""
+    subject = schedule(LoadPhase("a", 10.0, 1.0))
+    assert [subject.claim(5.5), subject.claim(5.5)] == [Ticket(0, 0, 0, 0.0), Ticket(1, 0, 1, 1.0)]
+
+
+def test_what_is_unsent_when_its_phase_ends_is_dropped_and_counted() -> None:
+    """The next phase begins with its own first request, at its own time and number."""
+    subject = schedule(LoadPhase("a", 10.0, 1.0), LoadPhase("b", 10.0, 1.0))
+    subject.claim(0.0)
+    assert subject.claim(10.0) == Ticket(10, 1, 0, 10.0)
+    assert subject.missed == 9
+
+
+def test_a_phase_that_counts_sends_them_all_however_late() -> None:
+    """Exactly so many requests, also past the planned end."""
+    subject = schedule(LoadPhase("a", 1.0, 5.0, requests=5))
+    assert len(claim_all(subject, now=100.0)) == 5
+    assert subject.missed == 0
+
+
+@pytest.mark.parametrize(("requests", "expected"), [(3, 3), (None, 0)])
+def test_without_a_rate_a_request_is_due_when_it_is_claimed(
+    requests: int | None, expected: int
+) -> None:
+    """Until the count is reached, or the time is up."""
+    subject = schedule(LoadPhase("a", 5.0, None, requests=requests, users=1))
+    first = subject.claim(4.0)
+    assert first == Ticket(0, 0, 0, 4.0)
+    assert len(claim_all(subject, now=6.0)) == max(expected - 1, 0)
+
+
+def test_an_ended_schedule_stays_ended() -> None:
+    """Every user is told, not only the first."""
+    subject = schedule(LoadPhase("a", 1.0, 1.0))
+    subject.claim(0.0)
+    assert [subject.claim(0.5), subject.claim(9.0)] == [None, None]

@@ -1,0 +1,67 @@
+"""The rows that are sent."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+from testbed_domain.errors import DomainError
+from testbed_load.errors import LoadError
+from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift
+from testbed_load.traffic import BLOCK, Source, load_source, phase_rows, plan_rows
+
+NORMAL = LoadPhase("normal", 60.0, 50.0)
+DRIFTED = LoadPhase("drifted", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0))
+
+
+@pytest.mark.parametrize("phase", [NORMAL, DRIFTED])
+def test_equal_seeds_send_equal_rows(source: Source, phase: LoadPhase) -> None:
+    """Row k of a phase is the same in every run, over more than one block."""
+    first, again = (list(islice(phase_rows(phase, source, 4, 0), 2 * BLOCK + 3)) for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.parametrize(("seed", "number"), [(5, 0), (4, 1)])
+def test_another_seed_or_phase_sends_other_rows(source: Source, seed: int, number: int) -> None:
+    """Two phases of one plan do not repeat each other."""
+    first = list(islice(phase_rows(NORMAL, source, 4, 0), 20))
+    assert list(islice(phase_rows(NORMAL, source, seed, number), 20)) != first
+
+
+def test_a_drift_changes_rows_and_not_which_rows_are_drawn(source: Source) -> None:
+    """The drifted phase sends the normal phase's rows, shifted, with their true labels."""
+    normal = list(islice(phase_rows(NORMAL, source, 4, 0), 50))
+    drifted = list(islice(phase_rows(DRIFTED, source, 4, 0), 50))
+    assert [label for _, label in drifted] == [label for _, label in normal]
+    assert [row["level"] for row, _ in drifted] == [row["level"] for row, _ in normal]
+    assert [row["size"] for row, _ in drifted] != [row["size"] for row, _ in normal]
+
+
+def test_a_plan_with_an_unknown_drift_is_refused_before_anything_is_sent(source: Source) -> None:
+    """The first rows are drawn at once, so the error comes at once."""
+    phase = LoadPhase("p", 1.0, 1.0, PlannedDrift("sideways"))
+    with pytest.raises(LoadError, match="unknown drift"):
+        plan_rows(LoadPlan("run", 1, "diabetes", (phase,)), source)
+
+
+def test_priming_loses_no_row(source: Source) -> None:
+    """Row 0 is still the first one."""
+    (primed,) = plan_rows(LoadPlan("run", 4, "diabetes", (NORMAL,)), source)
+    assert list(islice(primed, 5)) == list(islice(phase_rows(NORMAL, source, 4, 0), 5))
+
+
+def test_without_an_artefact_the_use_case_generates_rows(patients: Source) -> None:
+    """Every numeric column has statistics to drift by."""
+    assert set(patients.statistics) == set(patients.schema.names)
+    row, label = patients.rows(1).draw(1)[0]
+    assert tuple(row) == patients.schema.names
+    assert label in patients.schema.classes
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("iris", "give the artefact"), ("weather", "unknown use case")]
+)
+def test_a_use_case_without_rows_is_refused(name: str, message: str) -> None:
+    """One line says what to do."""
+    with pytest.raises(DomainError, match=message):
+        load_source(None, name)
