@@ -1,0 +1,99 @@
+"""Prometheus's configuration and rules, read by promtool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from testbed.rulelint import read_rules
+from testbed.timescale import TimeScale, parse_duration
+from testbed_otel import names
+
+
+@pytest.fixture(scope="module")
+def folder(repository: Path) -> Path:
+    """``prometheus/``."""
+    return repository / "prometheus"
+
+
+@pytest.fixture(scope="module")
+def config(folder: Path) -> dict[str, Any]:
+    """``prometheus.yml``."""
+    loaded: dict[str, Any] = yaml.safe_load((folder / "prometheus.yml").read_text())
+    return loaded
+
+
+def rule_tests(folder: Path) -> list[dict[str, Any]]:
+    """Every promtool test."""
+    files = sorted((folder / "rules_test").glob("*.yml"))
+    return [test for file in files for test in yaml.safe_load(file.read_text())["tests"]]
+
+
+def test_configuration_is_valid(run_tool: Callable[..., str], folder: Path) -> None:
+    """Promtool accepts the file with its rules and targets."""
+    output = run_tool("promtool", "check", "config", "--lint=all", folder / "prometheus.yml")
+    assert "3 rule files found" in output
+
+
+def test_rules_pass_their_tests(run_tool: Callable[..., str], folder: Path) -> None:
+    """Every promtool test passes."""
+    run_tool("promtool", "test", "rules", *sorted((folder / "rules_test").glob("*.yml")))
+
+
+def test_every_alert_is_tested_firing_and_silent(folder: Path) -> None:
+    """Each alert (and each cause of one) has a test that fires; each alert one that never does."""
+    rules = [
+        rule
+        for document in read_rules(folder / "rules").values()
+        for group in document["groups"]
+        for rule in group["rules"]
+    ]
+    wanted = {(rule["alert"], rule["labels"].get("cause")) for rule in rules}
+    fired, silent = set(), set()
+    for test in rule_tests(folder):
+        checks = test["alert_rule_test"]
+        expected = [(c["alertname"], a) for c in checks for a in c.get("exp_alerts", ())]
+        fired |= {(name, alert["exp_labels"].get("cause")) for name, alert in expected}
+        assert all(set(alert) == {"exp_labels", "exp_annotations"} for _, alert in expected)
+        if not expected:
+            silent |= {check["alertname"] for check in checks}
+    assert fired == wanted
+    assert silent == {alert for alert, _ in wanted}
+    assert silent == {
+        *("APIDown", "ModelNotLoaded", "HighErrorRate", "HighLatency", "SlowInference"),
+        *("HighConcurrentRequests", "DataDrift", "DriftJobStale", "TelemetryPipelineDown"),
+    }
+
+
+@pytest.mark.parametrize("factor", [1, 30, 60])
+def test_scaled_rules_are_valid(
+    run_tool: Callable[..., str], folder: Path, tmp_path: Path, factor: float
+) -> None:
+    """Promtool accepts the rules at the scales that runs use."""
+    files = read_rules(folder / "rules")
+    for name, document in files.items():
+        scaled = TimeScale(factor).rules(document)
+        (tmp_path / name).write_text(yaml.safe_dump(scaled))
+    run_tool("promtool", "check", "rules", "--lint=all", *(tmp_path / name for name in files))
+
+
+def test_jobs_are_those_of_the_vocabulary(config: dict[str, Any]) -> None:
+    """Rules and dashboards select by these job names."""
+    jobs = {job["job_name"] for job in config["scrape_configs"]}
+    assert jobs == {
+        names.JOB_API,
+        names.JOB_COLLECTOR,
+        names.JOB_NODE,
+        names.JOB_ALERTMANAGER,
+        names.JOB_PROMETHEUS,
+        "cadvisor",
+    }
+
+
+def test_out_of_order_window_outlasts_outages(config: dict[str, Any]) -> None:
+    """With the default of none, what waits in the Collector's queue would be lost."""
+    window = config["storage"]["tsdb"]["out_of_order_time_window"]
+    assert parse_duration(window) >= 600
