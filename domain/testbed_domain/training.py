@@ -90,7 +90,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def train(  # noqa: PLR0913 - four facts, and two settings with defaults
+def train(
     use_case: UseCase,
     data: Path | None,
     seed: int,
@@ -138,7 +138,7 @@ def train_into(
 
 
 @contextmanager
-def _built(  # noqa: PLR0913, PLR0917 - the arguments of train
+def _built(
     parent: Path,
     use_case: UseCase,
     data: Path | None,

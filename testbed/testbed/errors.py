@@ -25,3 +25,7 @@ class UsageError(TestbedError):
 
 class StackError(TestbedError):
     """A tool or a process of the stack that could not be built, started or kept running."""
+
+
+class StoppedError(TestbedError):
+    """The user ended the command before it was done."""

@@ -108,8 +108,14 @@ class RunLayout:
         return self
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write ``content`` so that ``path`` holds either the old or the whole new content."""
+def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Write ``content`` so that ``path`` holds either the old or the whole new content.
+
+    Args:
+        path: the file; its folder is made.
+        content: text is written as UTF-8.
+        mode: permissions of the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -119,6 +125,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

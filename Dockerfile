@@ -1,0 +1,67 @@
+# syntax=docker/dockerfile:1
+# One target per container of this project; each holds just the packages of its own room:
+#   docker build --target api .      the prediction service: no Locust, no Evidently
+#   docker build --target drift .    the drift job
+#   docker build --target load .     Locust
+#   docker build --target testbed .  everything: trains the model, runs the alert receiver
+FROM python:3.11-slim-bookworm AS python
+
+FROM python AS build
+COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR=/var/cache/uv
+WORKDIR /app
+COPY . .
+
+FROM build AS build-api
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-editable \
+    --package testbed-api --package testbed-domain --extra postgresql
+
+FROM build AS build-drift
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-editable \
+    --package testbed-drift --package testbed-domain --extra postgresql
+
+# Locust takes its locustfile by path, so this one and the next keep the sources.
+FROM build AS build-load
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --package testbed-load
+
+FROM build AS build-testbed
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev \
+    --package ml-observability-testbed --package testbed-domain --extra postgresql
+
+FROM python AS runtime
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 DO_NOT_TRACK=1
+# A fresh named volume takes the owner of the folder that it is mounted on.
+RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/testbed --shell /usr/sbin/nologin testbed \
+    && cd /var/lib && install -d -o testbed -g testbed \
+    testbed testbed/models testbed/drift testbed/truth testbed/receiver
+WORKDIR /var/lib/testbed
+USER testbed
+
+FROM runtime AS api
+COPY --from=build-api /app/.venv /app/.venv
+EXPOSE 8000 9464
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/health/ready', timeout=3)"]
+CMD ["python", "-m", "testbed_api"]
+
+FROM runtime AS drift
+COPY --from=build-drift /app/.venv /app/.venv
+# Healthy once a first run has ended; that later ones do is what the alert DriftJobStale watches.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
+    CMD ["test", "-s", "/var/lib/testbed/drift/runs.jsonl"]
+CMD ["python", "-m", "testbed_drift", "watch"]
+
+FROM runtime AS load
+COPY --from=build-load /app /app
+EXPOSE 8089
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8089/', timeout=3)"]
+CMD ["python", "-m", "locust", "-f", "/app/loadtest/testbed_load/locustfile.py"]
+
+FROM runtime AS testbed
+COPY --from=build-testbed /app /app
+CMD ["testbed", "--help"]

@@ -1,0 +1,41 @@
+# Everything goes through two commands: `make demo` and `make test`. Both set up what is missing,
+# say what they do, can be interrupted, and can be repeated.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+TESTBED := .venv/bin/testbed
+
+.PHONY: help setup stack demo test check format generate bench lock clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv with everything that Python needs
+	@tools/setup
+
+stack: setup  ## compile (once) the Collector, Prometheus, Alertmanager and node_exporter
+	@$(TESTBED) stack install
+
+demo: setup  ## play the demo scenario and give the verdict
+	@$(TESTBED) run demo
+
+test: stack  ## run the tests
+	@.venv/bin/python -m pytest
+
+check: stack  ## lint, types, import contract, configuration and generated files
+	@tools/check
+
+format: setup  ## format the code and mend what lint can mend
+	@.venv/bin/ruff check --fix-only --quiet . && .venv/bin/ruff format .
+
+generate: setup  ## write every generated file anew
+	@tools/generate
+
+bench: stack  ## measure: the pytest benchmark suite
+	@.venv/bin/python -m pytest tests/bench --benchmark-enable --benchmark-only
+
+lock: setup  ## renew uv.lock
+	@"$$(tools/setup --print-uv)" lock --upgrade
+
+clean:  ## remove the environment and the runs; compiled tools stay in the cache
+	rm -rf .venv .tools .testbed .mypy_cache .ruff_cache

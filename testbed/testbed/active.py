@@ -1,0 +1,81 @@
+"""Stacks that run now: each writes ``stack.json`` into its run folder and removes it at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from testbed.layout import RunLayout, write_atomic
+
+ACTIVE_FILE = "stack.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveStack:
+    """A running stack.
+
+    Attributes:
+        run: id of its run, which is the name of its folder.
+        command: ``up`` or ``run``.
+        pid: process id of the runner.
+        created: start time of that process, so that a reused id is not mistaken for it.
+        urls: part to URL.
+        parts: part to process id.
+    """
+
+    run: str
+    command: str
+    pid: int
+    created: float
+    urls: dict[str, str]
+    parts: dict[str, int]
+
+    @classmethod
+    def of_this_process(
+        cls, run: str, command: str, urls: Mapping[str, str], parts: Mapping[str, int]
+    ) -> Self:
+        """Describe a stack whose runner is this process."""
+        pid = os.getpid()
+        return cls(run, command, pid, psutil.Process(pid).create_time(), dict(urls), dict(parts))
+
+    def write(self, layout: RunLayout) -> None:
+        """Announce the stack."""
+        write_atomic(layout.root / ACTIVE_FILE, json.dumps(asdict(self), indent=2))
+
+    @property
+    def alive(self) -> bool:
+        """Whether its runner still lives."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1.0
+            # One that has ended may wait for its parent to take notice.
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def interrupt(self) -> None:
+        """Ask the runner to end, as Ctrl-C does."""
+        os.kill(self.pid, signal.SIGINT)
+
+
+def withdraw(layout: RunLayout) -> None:
+    """Say that the stack of this run is gone."""
+    (layout.root / ACTIVE_FILE).unlink(missing_ok=True)
+
+
+def active_stacks(runs: Path) -> Iterator[ActiveStack]:
+    """Running stacks, the oldest first; files of dead runners are passed over."""
+    for path in sorted(runs.glob(f"*/{ACTIVE_FILE}")):
+        try:
+            stack = ActiveStack(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+        if stack.alive:
+            yield stack

@@ -1,0 +1,29 @@
+"""The checks of which a verdict is made; each is pure and judges one side of a case."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from testbed.checks.alerts import check_expected, check_false_alarms
+from testbed.checks.case import Case, Check
+from testbed.checks.counts import check_hops, check_instances, check_log_ids, check_statuses
+from testbed.checks.drift import check_decision, check_runs
+from testbed.checks.integrity import check_evidence, check_parts, check_truth
+from testbed.checks.limits import check_limits
+
+CHECKS: Final[tuple[Check, ...]] = (
+    check_expected,
+    check_false_alarms,
+    check_hops,
+    check_statuses,
+    check_instances,
+    check_log_ids,
+    check_limits,
+    check_decision,
+    check_runs,
+    check_parts,
+    check_truth,
+    check_evidence,
+)
+
+__all__ = ["CHECKS", "Case", "Check"]

@@ -1,0 +1,86 @@
+"""The case that every check judges: the scenario, the evidence and the time scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from testbed.checks.results import CheckResult, Delay, PhaseRow
+
+if TYPE_CHECKING:
+    from testbed.evidence import Evidence
+    from testbed.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Case:
+    """What was to happen, what happened, and how fast time went.
+
+    Attributes:
+        scenario: durations in production seconds.
+        evidence: times in real Unix seconds.
+        factor: production seconds per real second.
+    """
+
+    scenario: Scenario
+    evidence: Evidence
+    factor: float
+
+    @cached_property
+    def phases(self) -> tuple[PhaseRow, ...]:
+        """The phases as they were played, in order: from the timeline, else from the truth."""
+        return self._seen() or self._planned()
+
+    def phase(self, name: str) -> PhaseRow | None:
+        """A phase by name; None if it was never played."""
+        return next((phase for phase in self.phases if phase.name == name), None)
+
+    def phase_at(self, time: float) -> str | None:
+        """Name of the phase at a Unix time."""
+        return next((p.name for p in self.phases if p.start <= time < p.end), None)
+
+    def real(self, production: float) -> float:
+        """Real seconds of a production duration."""
+        return production / self.factor
+
+    def delay(self, real: float, allowed: float | None = None) -> Delay:
+        """A span of real seconds, with what the scenario allows in production seconds."""
+        return Delay(
+            real=round(real, 3),
+            production=round(real * self.factor, 3),
+            allowed_production=allowed,
+        )
+
+    def _seen(self) -> tuple[PhaseRow, ...]:
+        starts: dict[str, float] = {}
+        ends: dict[str, float] = {}
+        for event in self.evidence.timeline:
+            if event.event == "phase_started":
+                starts[event.name] = event.time
+            elif event.event == "phase_ended":
+                ends[event.name] = event.time
+        over = self.evidence.snapshot.ended_at
+        return tuple(
+            PhaseRow(name=name, start=start, end=ends.get(name, over))
+            for name, start in starts.items()
+        )
+
+    def _planned(self) -> tuple[PhaseRow, ...]:
+        start = self.evidence.truth.started_at
+        if start is None:
+            return ()
+        rows = []
+        for phase in self.scenario.phases:
+            end = start + self.real(phase.duration)
+            rows.append(PhaseRow(name=phase.name, start=start, end=end))
+            start = end
+        return tuple(rows)
+
+
+class Check(Protocol):
+    """Judges one side of a case; pure."""
+
+    def __call__(self, case: Case, /) -> tuple[CheckResult, ...]:
+        """Results, at least one unless there is nothing to judge."""
+        ...

@@ -1,0 +1,83 @@
+"""The drift job: the most severe decision of all its runs is the expected one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary
+from testbed.evidence import SEVERITIES
+
+if TYPE_CHECKING:
+    from testbed.checks.case import Case
+
+
+def drift_summary(case: Case) -> DriftSummary:
+    """What the job decided, run by run and over all."""
+    runs = case.evidence.drift_runs
+    made = {run.decision for run in runs if run.outcome == "success"}
+    worst = next((name for name in reversed(SEVERITIES) if name in made), None)
+    return DriftSummary(
+        expected=case.scenario.expected_decision,
+        decision=worst,
+        runs=tuple(
+            DriftRunRow(
+                time=run.time,
+                outcome=run.outcome,
+                decision=run.decision,
+                drift_share=run.drift_share,
+                drifted=run.drifted,
+                reasons=run.reasons,
+                html=run.html,
+                json_file=run.json,
+            )
+            for run in runs
+        ),
+    )
+
+
+def check_decision(case: Case) -> tuple[CheckResult, ...]:
+    """The most severe decision is one of the expected ones."""
+    summary = drift_summary(case)
+    expected = " or ".join(summary.expected)
+    passed = summary.decision in summary.expected
+    if summary.decision is None:
+        text = f"{_why_undecided(case)}, so {expected} is not shown"
+    elif passed:
+        text = f"decided {summary.decision}, as expected"
+    else:
+        text = f"decided {summary.decision}, expected was {expected}"
+    details = tuple(
+        f"{run.decision}: {'; '.join(run.reasons)}"
+        for run in summary.runs
+        if run.decision is not None and run.decision == summary.decision and run.reasons
+    )
+    return (CheckResult(name="drift decision", passed=passed, summary=text, details=details),)
+
+
+def check_runs(case: Case) -> tuple[CheckResult, ...]:
+    """No run of the job ended with an error."""
+    runs = case.evidence.drift_runs
+    if not runs:
+        return ()
+    errors = [run for run in runs if run.outcome == "error"]
+    outcomes = ", ".join(
+        f"{n} {name}" for name, n in sorted(Counter(r.outcome for r in runs).items())
+    )
+    details = tuple("; ".join(run.reasons) or "without a reason" for run in errors)
+    return (
+        CheckResult(
+            name="drift job", passed=not errors, summary=f"runs: {outcomes}", details=details
+        ),
+    )
+
+
+def _why_undecided(case: Case) -> str:
+    runs = case.evidence.drift_runs
+    if not runs and "drift" in case.evidence.run.without:
+        return "the run was made without drift, the drift job"
+    if not runs:
+        return "the drift job never ran"
+    if all(run.outcome == "insufficient_data" for run in runs):
+        return f"the drift job never had enough rows in its {len(runs)} runs"
+    return f"none of the {len(runs)} runs of the drift job came to a decision"

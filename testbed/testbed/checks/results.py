@@ -1,0 +1,194 @@
+"""What checks find: the parts of the verdict, schema version 1."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Base of the verdict's parts: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckResult(Model):
+    """One check: what was held against what, and what came of it."""
+
+    name: str = Field(description="Unique within the verdict.")
+    passed: bool
+    summary: str = Field(description="One sentence; the reason, where it failed.")
+    details: tuple[str, ...] = Field(default=(), description="One line each.")
+
+
+class AlertStatus(StrEnum):
+    """What became of an alert."""
+
+    DETECTED = "detected"
+    ALLOWED = "allowed"
+    FALSE_ALARM = "false_alarm"
+    EARLY = "early"
+    RULE_MISSING = "rule_missing"
+    RULE_FAILING = "rule_failing"
+    NEVER_FIRED = "never_fired"
+    NOT_NOTIFIED = "not_notified"
+    LATE = "late"
+    NOT_RESOLVED = "not_resolved"
+    RESOLVED_LATE = "resolved_late"
+    NOT_PLAYED = "not_played"
+
+
+class Delay(Model):
+    """A time span at both scales, in seconds, beside what was allowed."""
+
+    real: float
+    production: float
+    allowed_production: float | None = None
+
+
+class AlertRow(Model):
+    """One alert: expected or not, and what became of it. Times are Unix seconds."""
+
+    alert: str
+    phase: str | None = Field(default=None, description="Phase of an expected alert.")
+    expected: bool
+    status: AlertStatus
+    passed: bool
+    fired: bool = Field(description="Whether it fired in Prometheus, where that counts.")
+    notified: bool = Field(description="Whether it reached the receiver, where that counts.")
+    fired_at: float | None = Field(default=None, description="First firing in Prometheus.")
+    notified_at: float | None = Field(
+        default=None, description="First notification at the receiver."
+    )
+    resolved_at: float | None = Field(default=None, description="Last notification of its end.")
+    detection: Delay | None = Field(
+        default=None, description="From the phase's start to notification."
+    )
+    resolution: Delay | None = Field(
+        default=None, description="From the phase's end to that of the alert."
+    )
+    reason: str
+
+
+class Reason(StrEnum):
+    """Why a hop passes less on than it got: the closed list."""
+
+    NO_ANSWER_CONNECTION = "no_answer_connection"
+    NO_ANSWER_TIMEOUT = "no_answer_timeout"
+    NO_ANSWER_RESET = "no_answer_reset"
+    REJECTED_413 = "rejected_413"
+    REJECTED_422 = "rejected_422"
+    REJECTED_OTHER = "rejected_other"
+    INJECTED_ERROR = "injected_error"
+    MODEL_ERROR = "model_error"
+    NOT_READY = "not_ready"
+    LOG_FAILED = "log_failed"
+    SERVER_ERROR = "server_error"
+    SHED_503 = "shed_503"
+    TELEMETRY_LOST = "telemetry_lost"
+    LABEL_DUPLICATE = "label_duplicate"
+    LABEL_UNKNOWN = "label_unknown"
+
+
+REASON_TEXTS: dict[Reason, str] = {
+    Reason.NO_ANSWER_CONNECTION: "no connection, so it never arrived",
+    Reason.NO_ANSWER_TIMEOUT: "the load gave up waiting; it may have arrived or not",
+    Reason.NO_ANSWER_RESET: "the connection broke; it may have arrived or not",
+    Reason.REJECTED_413: "refused as too large (413)",
+    Reason.REJECTED_422: "refused as invalid (422)",
+    Reason.REJECTED_OTHER: "refused with another 4xx",
+    Reason.INJECTED_ERROR: "failed by the injected fault",
+    Reason.MODEL_ERROR: "the model failed",
+    Reason.NOT_READY: "the API was not ready",
+    Reason.LOG_FAILED: "the prediction log could not be written",
+    Reason.SERVER_ERROR: "another error in the API",
+    Reason.SHED_503: "shed under load (503)",
+    Reason.TELEMETRY_LOST: "telemetry lost, within the scenario's limit",
+    Reason.LABEL_DUPLICATE: "the label was known already",
+    Reason.LABEL_UNKNOWN: "no prediction has that id",
+}
+
+
+class Explanation(Model):
+    """Part of a difference that has a reason."""
+
+    reason: Reason
+    count: int
+    certain: bool = Field(
+        default=True, description="False: only so many could have this reason, and these it took."
+    )
+
+
+class Hop(Model):
+    """One step of the way, and what went missing on it."""
+
+    key: str
+    title: str
+    source: str
+    target: str
+    sent: int
+    arrived: int
+    explained: tuple[Explanation, ...] = ()
+    residual: int = Field(description="What has no reason; 0 where all is accounted for.")
+
+    @property
+    def difference(self) -> int:
+        """Sent minus arrived."""
+        return self.sent - self.arrived
+
+
+class InstanceRow(Model):
+    """Final counters of one API instance: its own and those that Prometheus holds."""
+
+    instance: str
+    api: int | None = Field(description="Predictions that it counted; null where unknown.")
+    prometheus: int = Field(description="Predictions that Prometheus holds of it.")
+    lost: int = Field(description="Predictions that Prometheus lacks.")
+    differences: tuple[str, ...] = Field(
+        default=(), description="Series that differ, one line each."
+    )
+
+
+class LimitRow(Model):
+    """A limit of the scenario or of the load, and what was measured."""
+
+    name: str
+    title: str
+    value: float | None = Field(description="Null where nothing could be measured.")
+    limit: float
+    unit: str
+    at_least: bool = Field(default=False, description="The limit is a lower bound.")
+    passed: bool
+
+
+class DriftRunRow(Model):
+    """One run of the drift job."""
+
+    time: float
+    outcome: str
+    decision: str | None = None
+    drift_share: float | None = None
+    drifted: tuple[str, ...] = Field(default=(), description="Drifted columns.")
+    reasons: tuple[str, ...] = ()
+    html: str | None = Field(default=None, description="File below the run's drift folder.")
+    json_file: str | None = Field(default=None, description="File below the run's drift folder.")
+
+
+class DriftSummary(Model):
+    """What the drift job decided, against what was expected."""
+
+    expected: tuple[str, ...]
+    decision: Literal["NO_ACTION", "ALERT", "RETRAIN"] | None = Field(
+        None, description="Most severe decision of all runs; null where there was none."
+    )
+    runs: tuple[DriftRunRow, ...] = ()
+
+
+class PhaseRow(Model):
+    """A phase as it was played; Unix seconds."""
+
+    name: str
+    start: float
+    end: float

@@ -1,0 +1,45 @@
+"""The command line: ``testbed COMMAND``. Each command only parses, calls and prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+from testbed_domain.errors import DomainError
+
+from testbed.cli import drift, housekeeping, live, parts, run, tools
+from testbed.cli.common import errors
+from testbed.errors import EXIT_COULD_NOT_RUN, TestbedError
+
+# Evidently and others would send usage data; this project never does.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+app = typer.Typer(
+    name="testbed",
+    help="Proves that the monitoring of an ML API works: plays traffic, drift and faults against a "
+    "really instrumented service and gives a verdict on the alarms.",
+    epilog="Exit codes: 0 pass, 1 verdict failed, 2 could not run. Start with: testbed run demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+run.register(app)
+live.register(app)
+parts.register(app)
+housekeeping.register(app)
+app.add_typer(drift.app, name="drift")
+app.add_typer(tools.app, name="stack")
+
+
+def main() -> None:
+    """Entry point: expected errors print one line and keep their exit code."""
+    try:
+        app()
+    except TestbedError as error:
+        errors.print(f"testbed: {error}", markup=False, style="red")
+        sys.exit(error.exit_code)
+    except DomainError as error:
+        errors.print(f"testbed: {error}", markup=False, style="red")
+        sys.exit(EXIT_COULD_NOT_RUN)

@@ -1,0 +1,64 @@
+"""What the commands share: consoles, options, progress."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from testbed.errors import StoppedError
+
+out = Console(soft_wrap=True)
+errors = Console(stderr=True, soft_wrap=True)
+
+UseCaseOption = Annotated[
+    str | None, typer.Option("--use-case", help="diabetes or iris; default: the scenario's.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="CSV or Parquet with the use case's columns and its target."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of traffic, drift, labels.")]
+
+
+def say(text: str) -> None:
+    """Progress of long work, on standard error."""
+    errors.print(text, markup=False, highlight=False, style="dim")
+
+
+class BuildProgress:
+    """Prints the state of tool builds, one line per change and a heartbeat."""
+
+    def __call__(self, tool: str, state: str, elapsed: float) -> None:
+        """Show that ``tool`` is in ``state`` since ``elapsed`` seconds."""
+        say(f"tools: {tool} {state}" + (f" ({elapsed:.0f} s)" if elapsed >= 1 else ""))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: ``finally`` blocks stop the stack.
+
+    Raises:
+        StoppedError: it was ended so.
+    """
+
+    def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, raise_interrupt) for number in numbers]
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError(
+            "interrupted; everything that it started has been stopped"
+        ) from interrupt
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,107 @@
+"""``testbed doctor``, ``settings``, ``clean``."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from testbed.active import active_stacks
+from testbed.cli.common import out
+from testbed.errors import EXIT_VERDICT_FAILED, UsageError
+from testbed.settings import Settings, load_settings, otel_environment
+from testbed.stack.build import cache_folder
+from testbed.stack.doctor import diagnose
+
+AGE = re.compile(r"(\d+)([hdw])")
+SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def doctor() -> None:
+    """Say what is missing on this machine and how to get it. Exit 1 when something needed is."""
+    findings = diagnose()
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "what", "found", "what to do"):
+        table.add_column(title, overflow="fold")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else f"[red]{finding.level}[/]"
+        table.add_row(mark, finding.name, finding.detail, "" if finding.ok else finding.fix)
+    out.print(table)
+    if any(not finding.ok and finding.level == "error" for finding in findings):
+        raise typer.Exit(EXIT_VERDICT_FAILED)
+
+
+def settings() -> None:
+    """Print the effective settings: defaults, testbed.toml, TESTBED_*, and OTEL_* passed on."""
+    effective = load_settings()
+    table = Table(box=None, pad_edge=False)
+    for title in ("setting", "value", "from", "what"):
+        table.add_column(title, overflow="fold")
+    for name, field in Settings.model_fields.items():
+        value = getattr(effective, name)
+        origin = "set" if name in effective.model_fields_set else "default"
+        table.add_row(f"TESTBED_{name.upper()}", str(value), origin, field.description or "")
+    for name, value in otel_environment().items():
+        secret = name.endswith("HEADERS")  # they carry credentials
+        table.add_row(name, "**********" if secret else value, "set", "passed on to the parts")
+    out.print(table)
+
+
+def parse_age(text: str) -> float:
+    """Seconds of an age such as ``12h``, ``7d``, ``2w``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = AGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"an age is a number with h, d or w, for example 7d; not {text!r}")
+    return int(match[1]) * float(SECONDS[match[2]])
+
+
+def clean(
+    *,
+    older_than: Annotated[str, typer.Option(help="Age, for example 12h, 7d, 2w.")] = "7d",
+    tools: Annotated[bool, typer.Option("--tools", help="Compiled tools of that age too.")] = False,
+    models: Annotated[bool, typer.Option("--models", help="Models of that age too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove old runs, and on demand old models and compiled tools; never what is in use.
+
+    Examples:
+
+      testbed clean --older-than 2d
+
+      testbed clean --older-than 0h --models --tools
+    """
+    effective = load_settings()
+    oldest = time.time() - parse_age(older_than)
+    busy = {stack.run for stack in active_stacks(effective.runs)}
+    victims = [path for path in effective.runs.glob("*") if path.name not in busy]
+    victims += effective.loads.glob("*")
+    if models:
+        victims += effective.models.glob("*")
+    if tools and not busy:
+        victims += (cache_folder() / "tools").glob("*")
+    for path in victims:
+        if path.is_dir() and path.stat().st_mtime <= oldest:
+            _remove(path, dry_run=dry_run)
+
+
+def _remove(path: Path, *, dry_run: bool) -> None:
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    if not dry_run:
+        shutil.rmtree(path)
+    out.print(f"{'would remove' if dry_run else 'removed'} {path} ({size / 1e6:.1f} MB)")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(doctor)
+    app.command()(settings)
+    app.command()(clean)

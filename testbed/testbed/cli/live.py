@@ -1,0 +1,174 @@
+"""``testbed up``, ``status``, ``logs``, ``down``: a stack that stays."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from testbed.active import ActiveStack, active_stacks
+from testbed.cli.common import (
+    BuildProgress,
+    DataOption,
+    UseCaseOption,
+    errors,
+    interruptible,
+    out,
+    say,
+)
+from testbed.errors import StackError, UsageError
+from testbed.layout import RunLayout
+from testbed.live import LIVE_SCENARIO, live
+from testbed.preparation import RunOptions, prepare
+from testbed.settings import Settings, load_settings
+
+STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every part
+
+
+def find_run(settings: Settings, name: str | None) -> RunLayout:
+    """The run of that id or folder; the latest when no name is given.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if name is not None and Path(name).is_dir():
+        return RunLayout(Path(name).resolve())
+    runs = sorted(path for path in settings.runs.glob("*") if path.is_dir())
+    if name is None and runs:
+        return RunLayout(max(runs, key=lambda path: path.stat().st_mtime).resolve())
+    for path in runs:
+        if path.name == name:
+            return RunLayout(path.resolve())
+    known = f"; there are {', '.join(p.name for p in runs[-5:])}" if runs else "; no run yet"
+    raise UsageError(f"no run {name or ''}{known}".replace("run ;", "run;"))
+
+
+def up(
+    *,
+    use_case: UseCaseOption = None,
+    data: DataOption = None,
+    time_scale: Annotated[
+        float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
+    ] = 1.0,
+    rules: Annotated[Path | None, typer.Option(help="Folder of your rule files.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave a part out.")] = None,
+) -> None:
+    """Start the whole stack and leave it running until Ctrl-C.
+
+    Examples:
+
+      testbed up
+
+      testbed up --time-scale 30    # rules and intervals 30 times faster
+    """
+    settings = load_settings()
+    options = RunOptions(
+        use_case=use_case,
+        data=data,
+        time_scale=time_scale,
+        rules=rules,
+        without=frozenset(without or ()),
+    )
+    with interruptible():
+        prepared = prepare(LIVE_SCENARIO, options, settings, progress=BuildProgress(), say=say)
+        say("up: starting the stack")
+        try:
+            live(prepared, print_urls)
+        except KeyboardInterrupt:
+            say("up: stopped, nothing is left running")
+
+
+def print_urls(urls: dict[str, str]) -> None:
+    """Print where a running stack can be seen."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, url in urls.items():
+        table.add_row(name, url)
+    out.print(table)
+    out.print("The stack runs until Ctrl-C, or `testbed down` in another terminal.")
+
+
+def status() -> None:
+    """Show the stacks that run now, their parts and URLs. Exit 1 when there is none."""
+    stacks = list(active_stacks(load_settings().runs))
+    for stack in stacks:
+        out.print(f"{stack.run} (testbed {stack.command}, pid {stack.pid})", highlight=False)
+        table = Table(box=None, show_header=False)
+        for name, pid in stack.parts.items():
+            table.add_row(name, f"pid {pid}")
+        for name, url in stack.urls.items():
+            table.add_row(name, url)
+        out.print(table)
+    if not stacks:
+        out.print("no stack is running; start one with: testbed up")
+        raise typer.Exit(1)
+
+
+def logs(
+    part: Annotated[str, typer.Argument(help="Name of a part, for example api or collector.")],
+    run_name: Annotated[str | None, typer.Option("--run", help="Run; default: latest.")] = None,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1)] = 50,
+    *,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Print the log of a part.
+
+    Examples:
+
+      testbed logs api
+
+      testbed logs collector -f
+    """
+    settings = load_settings()
+    stacks = list(active_stacks(settings.runs))
+    layout = find_run(settings, run_name or (stacks[-1].run if stacks else None))
+    path = layout.logs / f"{part}.log"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in layout.logs.glob("*.log")))
+        raise UsageError(f"no log of {part!r}; there are {known or 'none'}")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in deque(file, maxlen=lines):
+            typer.echo(line, nl=False)
+        while follow:
+            if line := file.readline():
+                typer.echo(line, nl=False)
+            else:
+                time.sleep(0.2)
+
+
+def down(
+    run_name: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Run id; default: all that run.")
+    ] = None,
+) -> None:
+    """Stop running stacks from another terminal, and wait until they are gone."""
+    runs = load_settings().runs
+    stacks = [s for s in active_stacks(runs) if run_name in (None, s.run)]
+    if not stacks:
+        out.print("no such stack is running" if run_name else "no stack is running")
+        return
+    for stack in stacks:
+        stack.interrupt()
+    deadline = time.monotonic() + STOP_TIMEOUT
+    for stack in stacks:
+        _wait_gone(stack, deadline)
+        out.print(f"{stack.run} stopped", highlight=False)
+
+
+def _wait_gone(stack: ActiveStack, deadline: float) -> None:
+    while stack.alive:
+        if time.monotonic() > deadline:
+            errors.print(f"{stack.run} still runs as pid {stack.pid}", highlight=False)
+            raise StackError(f"{stack.run} did not stop within {STOP_TIMEOUT:g} s")
+        time.sleep(0.1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(status)
+    app.command()(logs)
+    app.command()(down)

@@ -1,0 +1,169 @@
+"""``testbed train``, ``serve``, ``load``: the parts alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from testbed_domain.artefact import load_artefact
+from testbed_domain.logstore import open_log
+from testbed_load.command import locust_command
+from testbed_load.plan import write_plan
+from testbed_load.profiles import PROFILES, profile
+
+from testbed.cli.common import DataOption, SeedOption, out, say
+from testbed.errors import UsageError
+from testbed.preparation import train_model
+from testbed.settings import load_settings
+from testbed.stack.parts import base_environment
+
+DEFAULT_USE_CASE = "diabetes"
+RequiredUseCase = Annotated[str, typer.Option("--use-case", help="diabetes or iris.")]
+
+
+def train(
+    *,
+    use_case: RequiredUseCase = DEFAULT_USE_CASE,
+    data: DataOption = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
+    ] = None,
+) -> None:
+    """Train the model of a use case and export it to ONNX.
+
+    Examples:
+
+      testbed train --use-case diabetes
+
+      testbed train --use-case diabetes --data diabetes.csv
+    """
+    artefact = train_model(load_settings(), use_case, data, say, folder)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("metric")
+    table.add_column("test split", justify="right")
+    for name, value in artefact.metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    out.print(table)
+    out.print(f"model     {artefact.name} {artefact.version}", highlight=False)
+    out.print(f"data      {'synthetic' if artefact.synthetic else 'real'}", highlight=False)
+    out.print(f"artefact  {artefact.path}", highlight=False)
+
+
+def serve(
+    *,
+    use_case: RequiredUseCase = DEFAULT_USE_CASE,
+    data: DataOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the predictions.")] = 8000,
+    management_port: Annotated[int, typer.Option(help="Port of metrics and health.")] = 9464,
+    otlp_endpoint: Annotated[
+        str, typer.Option(help="Base URL of an OTLP/HTTP receiver, or none.")
+    ] = "none",
+    log_url: Annotated[
+        str | None,
+        typer.Option(help="SQLAlchemy URL of the prediction log, or none; default: SQLite."),
+    ] = None,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="Offer the fault control on the management port.")
+    ] = False,
+) -> None:
+    """Start the prediction service alone, in the foreground.
+
+    Examples:
+
+      testbed serve --use-case diabetes
+
+      testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
+    """
+    settings = load_settings()
+    artefact = train_model(settings, use_case, data, say)
+    url = log_url or settings.log_url or _default_log(settings.home)
+    if url != "none":
+        with closing(open_log(url)) as log:
+            log.register_reference(artefact)
+    # The replica is this very process from here on: signals reach it, its exit code is ours.
+    environment = dict(os.environ) | {
+        "TESTBED_API_ARTEFACT": str(artefact.path.resolve()),
+        "TESTBED_API_HOST": host,
+        "TESTBED_API_PORT": str(port),
+        "TESTBED_API_MANAGEMENT_PORT": str(management_port),
+        "TESTBED_API_LOG_URL": url,
+        "TESTBED_API_FAULTS_ENABLED": str(faults).lower(),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
+    }
+    say(f"serve: {artefact.name} {artefact.version}, http://{host}:{port}/docs")
+    os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - this interpreter, our own module
+
+
+def _default_log(home: Path) -> str:
+    home.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{(home / 'prediction-log.db').resolve()}"
+
+
+def load(
+    name: Annotated[str, typer.Argument(metavar="PROFILE", help=f"One of {', '.join(PROFILES)}.")],
+    *,
+    host: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
+    requests: Annotated[
+        int | None, typer.Option("--requests", "-n", min=1, help="End after so many requests.")
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(min=1, help="Users that send as fast as they are answered.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Requests per second.")] = None,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds, without --requests.")] = 30.0,
+    severity: Annotated[float, typer.Option(min=0, help="Size of the drift.")] = 1.0,
+    use_case: RequiredUseCase = DEFAULT_USE_CASE,
+    artefact: Annotated[
+        Path | None, typer.Option(help="Model artefact whose rows are sent; default: generator.")
+    ] = None,
+    seed: SeedOption = 1,
+    folder: Annotated[Path | None, typer.Option("--out", help="Keep the truth here.")] = None,
+) -> None:
+    """Send traffic to a running service and say what came back.
+
+    Examples:
+
+      testbed load burst --requests 100
+
+      testbed load drifted --host http://127.0.0.1:8000 --rate 50 --duration 60
+    """
+    if users is not None and rate is not None:
+        raise UsageError("give --users or --rate, not both")
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
+    target = (folder or load_settings().loads / run_id).resolve()
+    plan = profile(
+        name,
+        use_case=use_case,
+        artefact=load_artefact(artefact).path.resolve() if artefact else None,
+        seed=seed,
+        rate=rate,
+        users=users,
+        requests=requests,
+        duration=duration,
+        severity=severity,
+        run_id=run_id,
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    write_plan(target / "load-plan.json", plan)
+    say(f"load: the truth is written to {target}")
+    # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
+    command = locust_command(target / "load-plan.json", target, host)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal
+    os.execve(command[0], command, base_environment())  # noqa: S606 - this interpreter
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(serve)
+    app.command()(load)

@@ -1,0 +1,161 @@
+"""``testbed run``, ``scenarios``, ``report``: play a scenario and see what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from testbed.board import Board
+from testbed.cli.common import (
+    BuildProgress,
+    DataOption,
+    SeedOption,
+    UseCaseOption,
+    errors,
+    interruptible,
+    out,
+    say,
+)
+from testbed.cli.live import find_run, print_urls
+from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
+from testbed.live import hold
+from testbed.preparation import RunOptions, prepare
+from testbed.report import render_table, rewrite_report
+from testbed.resources import find_scenario, scenario_files
+from testbed.runner import play
+from testbed.scenario import read_scenario
+from testbed.schedule import schedule
+from testbed.settings import load_settings
+from testbed.stack.stack import Stack
+from testbed.verdict import Verdict
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="Name of a scenario, or a YAML file.")],
+    *,
+    use_case: UseCaseOption = None,
+    data: DataOption = None,
+    seed: SeedOption = 1,
+    time_scale: Annotated[
+        float | None,
+        typer.Option(min=1, help="Divides every duration; default: the scenario's."),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Folder of your rule files, in place of the shipped ones.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a part out: collector, alertmanager, receiver, drift …"),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the run; default: .testbed/runs/…")
+    ] = None,
+) -> None:
+    """Play a scenario and give the verdict: exit 0 pass, 1 failed, 2 could not run.
+
+    Examples:
+
+      testbed run demo
+
+      testbed run covariate-drift --use-case diabetes --data diabetes.csv --seed 3
+
+      testbed run error-burst --rules ./my-rules --out ./result
+    """
+    settings = load_settings()
+    options = RunOptions(
+        use_case=use_case,
+        data=data,
+        seed=seed,
+        time_scale=time_scale,
+        rules=rules,
+        without=frozenset(without or ()),
+        out=folder,
+    )
+    started = time.monotonic()
+    with interruptible():
+        prepared = prepare(
+            read_scenario(find_scenario(scenario)),
+            options,
+            settings,
+            progress=BuildProgress(),
+            say=say,
+        )
+        played, factor = prepared.scenario, prepared.factor
+        say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
+        board = Board(out, played.title, schedule(played, factor), played.duration / factor)
+
+        with board:
+            verdict = play(prepared, board, hold=_keep(board) if keep else None)
+    out.print(render_table(verdict))
+    origin = "synthetic data" if prepared.artefact.synthetic else "real data"
+    out.print(f"use case  {prepared.use_case}, {origin}, seed {seed}", highlight=False)
+    out.print(f"report    {_shown(prepared.layout.report_file)}", highlight=False)
+    out.print(f"took      {time.monotonic() - started:.0f} s", highlight=False)
+    raise typer.Exit(EXIT_PASS if verdict.passed else EXIT_VERDICT_FAILED)
+
+
+def _keep(board: Board) -> Callable[[Stack, Verdict], None]:
+    """Hold the stack until Ctrl-C, which then isn't an interruption: the verdict stands."""
+
+    def keep(stack: Stack, verdict: Verdict) -> None:
+        board.close()
+        out.print(render_table(verdict))
+        print_urls(stack.urls())
+        with contextlib.suppress(KeyboardInterrupt):
+            hold(stack)
+
+    return keep
+
+
+def scenarios() -> None:
+    """List the scenarios that ship with the testbed."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "real time", "must ring", "what"):
+        table.add_column(title, overflow="fold")
+    for name, path in scenario_files().items():
+        item = read_scenario(path)
+        alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
+        seconds = item.duration / item.time_scale
+        table.add_row(name, f"{seconds:.0f} s", alerts, item.description.strip())
+    out.print(table)
+
+
+def report(
+    run_name: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Run id or folder; default: the latest.")
+    ] = None,
+) -> None:
+    """Show a run's verdict again and write its report anew.
+
+    Examples:
+
+      testbed report
+
+      testbed report .testbed/runs/20260101T120000-demo-seed1
+    """
+    layout = find_run(load_settings(), run_name)
+    verdict = rewrite_report(layout)
+    out.print(render_table(verdict))
+    out.print(f"report    {_shown(layout.report_file)}", highlight=False)
+    errors.print(f"verdict   {_shown(layout.verdict_file)}", highlight=False)
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(scenarios)
+    app.command()(report)

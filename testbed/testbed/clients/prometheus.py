@@ -1,0 +1,201 @@
+"""A small client of Prometheus's HTTP API, with the few calls that runner and verdict need."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from testbed.clients.base import Client
+from testbed.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAXIMUM_POINTS: Final = 11_000
+"""Points per series that Prometheus answers a range query with at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of one series.
+
+    Attributes:
+        labels: label name to value, the metric's name under ``__name__``.
+        time: Unix time in seconds.
+        value: may be NaN or infinite.
+    """
+
+    labels: Mapping[str, str]
+    time: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Several values of one series, ordered by time.
+
+    Attributes:
+        labels: label name to value, the metric's name under ``__name__``.
+        points: pairs of Unix time in seconds and value.
+    """
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """An alerting rule as Prometheus has loaded it.
+
+    Attributes:
+        name: name of the alert.
+        group: its rule group.
+        query: the expression.
+        hold: ``for`` in real seconds.
+        state: ``inactive``, ``pending`` or ``firing``.
+        health: ``ok``, ``err`` or ``unknown``.
+        last_error: why the last evaluation failed, or an empty text.
+    """
+
+    name: str
+    group: str
+    query: str
+    hold: float
+    state: str
+    health: str
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveAlert:
+    """An alert that Prometheus holds pending or firing."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A scrape target."""
+
+    job: str
+    instance: str
+    url: str
+    health: str
+    last_error: str
+
+
+class PrometheusClient(Client):
+    """Queries one Prometheus; every method raises :class:`StackError` where it can't."""
+
+    name = "Prometheus"
+
+    def query(self, expression: str, *, at: float | None = None) -> list[Sample]:
+        """Evaluate an expression that gives an instant vector or a scalar.
+
+        Args:
+            expression: PromQL.
+            at: Unix time of the evaluation; now, if None.
+        """
+        data = self._query("/api/v1/query", query=expression, **_time(time=at))
+        if data["resultType"] == "scalar":
+            return [_sample({}, data["result"])]
+        if data["resultType"] != "vector":
+            raise StackError(f"the query {expression!r} gives a {data['resultType']}, not a vector")
+        return [_sample(item["metric"], item["value"]) for item in data["result"]]
+
+    def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
+        """Evaluate an expression every ``step`` seconds from ``start`` to ``end`` (Unix times).
+
+        Raises:
+            StackError: more than :data:`MAXIMUM_POINTS` steps, or a query that fails.
+        """
+        if (end - start) / step > MAXIMUM_POINTS:
+            raise StackError(
+                f"a range query of {end - start:.0f} s needs a step of at least "
+                f"{(end - start) / MAXIMUM_POINTS:.3g} s"
+            )
+        data = self._query(
+            "/api/v1/query_range",
+            query=expression,
+            **_time(start=start, end=end, step=step),
+        )
+        return [_series(item) for item in data["result"]]
+
+    def raw(self, selector: str, *, at: float, window: float) -> list[Series]:
+        """The samples as they were stored in the ``window`` seconds before ``at``.
+
+        Nothing is looked back, interpolated or extrapolated, and series that ended are there too.
+        """
+        milliseconds = max(1, math.ceil(window * 1000))
+        expression = f"{selector}[{milliseconds}ms]"
+        data = self._query("/api/v1/query", query=expression, **_time(time=at))
+        return [_series(item) for item in data["result"]]
+
+    def last_values(self, selector: str, *, at: float, window: float) -> list[Sample]:
+        """The last stored sample of each series in the ``window`` seconds before ``at``."""
+        return [
+            Sample(series.labels, *series.points[-1])
+            for series in self.raw(selector, at=at, window=window)
+            if series.points
+        ]
+
+    def rules(self) -> list[AlertRule]:
+        """The alerting rules that are loaded."""
+        groups = self._data("GET", "/api/v1/rules", type="alert")["groups"]
+        return [
+            AlertRule(
+                name=rule["name"],
+                group=group["name"],
+                query=rule["query"],
+                hold=float(rule.get("duration", 0.0)),
+                state=rule.get("state", "inactive"),
+                health=rule.get("health", "unknown"),
+                last_error=rule.get("lastError", ""),
+            )
+            for group in groups
+            for rule in group["rules"]
+        ]
+
+    def alerts(self) -> list[ActiveAlert]:
+        """The alerts that are pending or firing now."""
+        alerts = self._data("GET", "/api/v1/alerts")["alerts"]
+        return [ActiveAlert(item["labels"], item["annotations"], item["state"]) for item in alerts]
+
+    def targets(self) -> list[Target]:
+        """The active scrape targets."""
+        targets = self._data("GET", "/api/v1/targets", state="active")["activeTargets"]
+        return [
+            Target(
+                job=item["labels"].get("job", ""),
+                instance=item["labels"].get("instance", ""),
+                url=item["scrapeUrl"],
+                health=item["health"],
+                last_error=item.get("lastError", ""),
+            )
+            for item in targets
+        ]
+
+    def _query(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+        return self._data("POST", path, **parameters)  # long expressions don't fit into a URL
+
+    def _data(self, method: str, path: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+        body = self._json(method, path, **parameters)
+        if not isinstance(body, dict) or "data" not in body:
+            raise StackError(f"{self.base_url} does not answer like Prometheus")
+        return body["data"]
+
+
+def _time(**values: float | None) -> dict[str, str]:
+    return {name: f"{value:.3f}" for name, value in values.items() if value is not None}
+
+
+def _sample(labels: Mapping[str, str], pair: tuple[float, str]) -> Sample:
+    return Sample(labels, float(pair[0]), float(pair[1]))
+
+
+def _series(item: dict[str, Any]) -> Series:
+    points = tuple((float(time), float(value)) for time, value in item.get("values", ()))
+    return Series(item["metric"], points)

@@ -1,0 +1,77 @@
+"""Holds the shipped configuration against the programs that will read it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.resources import root
+from testbed.rulelint import lint, read_rules
+from testbed.stack.build import Tools
+from testbed.stack.parts import EXPORT_INTERVAL
+
+TIMEOUT = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """What one check said.
+
+    Attributes:
+        name: what was checked, with what.
+        passed: whether it is in order.
+        output: what the program said.
+    """
+
+    name: str
+    passed: bool
+    output: str
+
+
+def run_checks(tools: Tools, folder: Path | None = None) -> Iterator[CheckOutcome]:
+    """Check rules, routes and pipelines, in order of their folders.
+
+    Args:
+        tools: compiled tools.
+        folder: the checkout; this one by default.
+    """
+    folder = folder or root()
+    rules = sorted(map(str, (folder / "prometheus/rules").glob("*.yml")))
+    tests = sorted(map(str, (folder / "prometheus/rules_test").glob("*.yml")))
+    config, routes = folder / "prometheus/prometheus.yml", folder / "alertmanager/alertmanager.yml"
+    promtool, amtool = tools.path("promtool"), tools.path("amtool")
+    yield _run("promtool check config", [promtool, "check", "config", config])
+    yield _run("promtool check rules", [promtool, "check", "rules", "--lint=all", *rules])
+    yield _run("promtool test rules", [promtool, "test", "rules", *tests])
+    yield _run("amtool check-config", [amtool, "check-config", routes])
+    collector = folder / "otel/collector.yaml"
+    yield _run("otelcol validate", [tools.path("otelcol"), "validate", f"--config={collector}"])
+    yield _lint(folder)
+
+
+def _run(name: str, command: list[str | Path]) -> CheckOutcome:
+    done = subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+        env=os.environ | {"NO_COLOR": "1"},
+    )
+    return CheckOutcome(name, done.returncode == 0, f"{done.stdout}{done.stderr}".strip())
+
+
+def _lint(folder: Path) -> CheckOutcome:
+    runbooks = {
+        str(path.relative_to(folder)) for path in sorted((folder / "docs/runbooks").glob("*.md"))
+    }
+    problems = lint(
+        read_rules(folder / "prometheus/rules"),
+        interval=EXPORT_INTERVAL,
+        factor=1,
+        runbooks=runbooks,
+    )
+    return CheckOutcome("rule lint", not problems, "\n".join(map(str, problems)))

@@ -1,0 +1,290 @@
+"""Everything that a run left behind, as frozen data: what verdict and report are made of.
+
+:func:`collect` asks the living stack once and keeps the answers in the run's folder;
+:func:`load_evidence` reads the same evidence from that folder at any later time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from testbed.errors import UsageError
+from testbed.layout import RunLayout, write_atomic
+from testbed.snapshot import Snapshot, Span, take_snapshot
+from testbed.timescale import TimeScale
+from testbed.truth import Json, Truth, read_lines, read_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from testbed.clients.prometheus import PrometheusClient
+
+T = TypeVar("T")
+Decision = Literal["NO_ACTION", "ALERT", "RETRAIN"]
+
+EVALUATION_INTERVAL: Final = 15.0
+"""Seconds between two evaluations of the rules in production, as in ``prometheus.yml``."""
+
+SEVERITIES: Final[tuple[Decision, ...]] = ("NO_ACTION", "ALERT", "RETRAIN")
+"""Decisions of the drift job, the mildest first."""
+
+
+class RunInfo(BaseModel):
+    """Identity of a run, as ``run.json`` holds it.
+
+    Attributes:
+        id: id of the run.
+        started: ISO 8601.
+        scenario: name of the scenario.
+        use_case: name of the use case.
+        data: name of the user's data file, or None.
+        synthetic: whether the data comes from a generator; None where that is unknown.
+        model: name and version.
+        seed: seed of the traffic.
+        time_scale: how many production seconds pass in one real second.
+        without: parts that were left out.
+        custom_rules: whether other rules than the project's were loaded.
+        version: version of the testbed.
+        packages: Python package to version.
+        tools: tool of the stack to version.
+        machine: what the run ran on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    scenario: str
+    started: str = ""
+    use_case: str = ""
+    data: str | None = None
+    synthetic: bool | None = None
+    model: dict[str, str] = Field(default_factory=dict)
+    seed: int = 0
+    time_scale: float = 1.0
+    without: tuple[str, ...] = ()
+    custom_rules: bool = False
+    version: str = ""
+    packages: dict[str, str] = Field(default_factory=dict)
+    tools: dict[str, str] = Field(default_factory=dict)
+    machine: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def data_source(self) -> str:
+        """Where the rows come from, said plainly."""
+        if self.synthetic:
+            return "synthetic: drawn from a generator, not real data"
+        if self.data is not None:
+            return f"real data from {self.data}"
+        return "unknown" if self.synthetic is None else "real data"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the runner's timeline."""
+
+    time: float
+    event: str
+    name: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One alert of one notification, as the receiver got it; times are Unix seconds."""
+
+    received_at: float
+    status: str
+    alert: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: float | None
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRun:
+    """One run of the drift job.
+
+    Attributes:
+        time: Unix time of its end.
+        outcome: ``success``, ``insufficient_data`` or ``error``.
+        decision: ``NO_ACTION``, ``ALERT``, ``RETRAIN`` or None.
+        drift_share: share of drifted columns, or None.
+        html: file name of the HTML report below the drift folder, or None.
+        json: file name of the JSON report below the drift folder, or None.
+        reasons: why it decided so, or why it could not.
+        drifted: names of the drifted columns.
+    """
+
+    time: float
+    outcome: str
+    decision: str | None = None
+    drift_share: float | None = None
+    html: str | None = None
+    json: str | None = None
+    reasons: tuple[str, ...] = ()
+    drifted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All of it.
+
+    Attributes:
+        run: identity of the run.
+        truth: what the load sent and saw.
+        snapshot: what the stack said at the end.
+        notifications: what the receiver got until the end, by time of arrival.
+        drift_runs: what the drift job did, in order.
+        timeline: what the runner did and saw, in order.
+        problems: files that are missing or broken, one line each.
+    """
+
+    run: RunInfo
+    truth: Truth
+    snapshot: Snapshot
+    notifications: tuple[Notification, ...] = ()
+    drift_runs: tuple[DriftRun, ...] = ()
+    timeline: tuple[Event, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def collect(
+    layout: RunLayout,
+    prometheus: PrometheusClient,
+    *,
+    api_counters: Mapping[str, str | None],
+    log_url: str,
+    factor: float,
+    clock: Callable[[], float] = time.time,
+) -> Evidence:
+    """Ask the living stack, keep its answers in ``series.json``, and load all evidence.
+
+    Args:
+        layout: the run's folder.
+        prometheus: the run's Prometheus.
+        api_counters: instance to the text of its ``/metrics`` at the end, or None if unknown; one
+            entry for every instance that the run started.
+        log_url: SQLAlchemy URL of the prediction log.
+        factor: time scale of the run.
+        clock: gives Unix seconds.
+    """
+    truth = read_truth(layout.truth)
+    ended_at = clock()
+    timeline = _records(layout.timeline, _event, [])
+    started_at = timeline[0].time if timeline else truth.started_at or ended_at
+    step = TimeScale(factor).interval_seconds(EVALUATION_INTERVAL)
+    span = Span(started_at, ended_at, step)
+    snapshot = take_snapshot(prometheus, api_counters, truth, log_url, span)
+    write_atomic(layout.series, snapshot.model_dump_json())
+    return load_evidence(layout)
+
+
+def load_evidence(layout: RunLayout) -> Evidence:
+    """Read the evidence of a run from its folder.
+
+    Raises:
+        UsageError: the folder holds no finished run.
+    """
+    run = _read_run(layout.run_file)
+    try:
+        snapshot = Snapshot.model_validate_json(layout.series.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{layout.root} holds no finished run: series.json is missing") from error
+    except ValidationError as error:
+        raise UsageError(f"{layout.series} is broken or of another version") from error
+    problems: list[str] = []
+    notifications = _records(layout.notifications, _notification, problems)
+    drift_runs = _records(layout.drift / "runs.jsonl", _drift_run, problems)
+    timeline = _records(layout.timeline, _event, problems)
+    end = snapshot.ended_at
+    return Evidence(
+        run=run,
+        truth=read_truth(layout.truth),
+        snapshot=snapshot,
+        notifications=tuple(
+            sorted((n for n in notifications if n.received_at <= end), key=lambda n: n.received_at)
+        ),
+        drift_runs=tuple(r for r in drift_runs if r.time <= end),
+        timeline=tuple(timeline),
+        problems=tuple(problems),
+    )
+
+
+def _read_run(path: Path) -> RunInfo:
+    try:
+        return RunInfo.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path.parent} is no run: run.json is missing") from error
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
+        raise UsageError(f"{path} is no identity of a run: {where} is wrong") from error
+
+
+def _records(path: Path, parse: Callable[[Json], T], problems: list[str]) -> list[T]:
+    # No such file means that nothing was recorded: no notification, no run of the drift job.
+    records = []
+    incomplete = 0
+    for entry in read_lines(path, problems, required=False):
+        try:
+            records.append(parse(entry))
+        except (KeyError, TypeError, ValueError):
+            incomplete += 1
+    if incomplete:
+        problems.append(f"{path.name}: {incomplete} lines lack a field")
+    return records
+
+
+def _event(entry: Json) -> Event:
+    details = {k: v for k, v in entry.items() if k not in {"time", "event", "name"}}
+    return Event(float(entry["time"]), str(entry["event"]), str(entry.get("name", "")), details)
+
+
+def _notification(entry: Json) -> Notification:
+    received = _unix(entry["received_at"])
+    if received is None:
+        raise ValueError("a notification without its time of arrival")
+    labels = {str(k): str(v) for k, v in entry["labels"].items()}
+    return Notification(
+        received_at=received,
+        status=str(entry["status"]),
+        alert=str(entry.get("alertname") or labels.get("alertname", "")),
+        labels=labels,
+        annotations={str(k): str(v) for k, v in (entry.get("annotations") or {}).items()},
+        starts_at=_unix(entry.get("starts_at")),
+        receiver=str(entry.get("receiver", "")),
+    )
+
+
+def _drift_run(entry: Json) -> DriftRun:
+    time = _unix(entry["time"])
+    if time is None:
+        raise ValueError("a run of the drift job without its time")
+    share = entry.get("drift_share")
+    return DriftRun(
+        time=time,
+        outcome=str(entry["outcome"]),
+        decision=entry.get("decision"),
+        drift_share=None if share is None else float(share),
+        html=entry.get("html"),
+        json=entry.get("json"),
+        reasons=tuple(map(str, entry.get("reasons") or (entry.get("message", ""),))),
+        drifted=tuple(
+            name for name, column in (entry.get("columns") or {}).items() if column["drifted"]
+        ),
+    )
+
+
+def _unix(value: object) -> float | None:
+    """Unix seconds of a number or an ISO 8601 text; Alertmanager's year 1 means never."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    if not isinstance(value, str) or not value or value.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(value).timestamp()

@@ -1,0 +1,224 @@
+"""Everything before the first process: run folder, tools, model, configuration, prediction log."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from testbed_domain.artefact import Artefact, load_artefact
+from testbed_domain.logstore import open_log
+from testbed_domain.use_cases import get_use_case
+
+from testbed import __version__
+from testbed.errors import UsageError
+from testbed.layout import LAYOUT_VERSION, RunLayout, write_atomic
+from testbed.machine import describe_machine, package_versions
+from testbed.resources import root
+from testbed.rulelint import require_scale
+from testbed.scenario import Scenario
+from testbed.settings import Settings
+from testbed.stack import build
+from testbed.stack.configuration import SmtpSettings, render_native
+from testbed.stack.parts import EXPORT_INTERVAL, USUAL_PORTS, StackContext
+from testbed.stack.ports import allocate
+from testbed.stack.recipe import Progress
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the caller of a run may choose.
+
+    Attributes:
+        use_case: in place of the scenario's.
+        data: the user's own CSV or Parquet file.
+        seed: seed of the traffic.
+        time_scale: in place of the scenario's.
+        rules: folder of rule files in place of ``prometheus/rules``.
+        without: parts to leave out.
+        out: folder of the run, in place of ``.testbed/runs/<id>``.
+    """
+
+    use_case: str | None = None
+    data: Path | None = None
+    seed: int = 1
+    time_scale: float | None = None
+    rules: Path | None = None
+    without: frozenset[str] = frozenset()
+    out: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready to be started."""
+
+    run_id: str
+    layout: RunLayout
+    scenario: Scenario
+    factor: float
+    use_case: str
+    artefact: Artefact
+    context: StackContext
+    options: RunOptions
+
+
+def new_run_id(name: str, seed: int, now: datetime) -> str:
+    """Id of a run: sorts by time and says what was played."""
+    return f"{now:%Y%m%dT%H%M%S}-{name}-seed{seed}"
+
+
+def make_layout(settings: Settings, run_id: str, out: Path | None) -> RunLayout:
+    """Make the run's folder.
+
+    Raises:
+        UsageError: ``out`` exists and is not empty.
+    """
+    folder = out if out is not None else settings.runs / run_id
+    number = 1
+    while out is None and folder.exists():
+        number += 1
+        folder = settings.runs / f"{run_id}-{number}"
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty; give --out a new folder")
+    return RunLayout(folder.resolve()).create()
+
+
+def train_model(
+    settings: Settings, use_case: str, data: Path | None, say: Say, out: Path | None = None
+) -> Artefact:
+    """Train the model of a use case, or take the one that the same data and seed made before.
+
+    Args:
+        settings: give the seed and the folder of models.
+        use_case: its name.
+        data: the user's own file, or None.
+        say: is told what goes on.
+        out: folder of this very model, in place of one below the folder of models.
+    """
+    case = get_use_case(use_case)
+    # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
+    from testbed_domain.training import train, train_into  # noqa: PLC0415
+
+    say(f"model: training {use_case} on {data.name if data else 'its own data'}")
+    if out is None:
+        return train_into(settings.models, case, data, settings.model_seed)
+    return train(case, data, settings.model_seed, out)
+
+
+def install_tools(settings: Settings, progress: Progress) -> build.Tools:
+    """Compile what is missing."""
+    return build.install(progress, prefer_path=settings.prefer_path)
+
+
+def smtp_settings(settings: Settings) -> SmtpSettings | None:
+    """E-mail settings, or None when e-mail is off.
+
+    Raises:
+        UsageError: only one of server and receiver is set.
+    """
+    if settings.smtp_host is None and settings.smtp_to is None:
+        return None
+    if settings.smtp_host is None or settings.smtp_to is None:
+        raise UsageError("e-mail needs both TESTBED_SMTP_HOST and TESTBED_SMTP_TO")
+    password = settings.smtp_password
+    return SmtpSettings(
+        host=settings.smtp_host,
+        sender=settings.smtp_from,
+        receiver=settings.smtp_to,
+        user=settings.smtp_user,
+        password=password.get_secret_value() if password else None,
+        tls=settings.smtp_tls,
+    )
+
+
+def prepare(
+    scenario: Scenario,
+    options: RunOptions,
+    settings: Settings,
+    *,
+    progress: Progress,
+    say: Say,
+    clock: Callable[[], float] = time.time,
+) -> Prepared:
+    """Do all that can be done before the first process starts.
+
+    Raises:
+        TestbedError: one line that says what to change.
+    """
+    factor = options.time_scale or scenario.time_scale
+    use_case = options.use_case or settings.use_case or scenario.use_case
+    if options.data is not None and not options.data.is_file():
+        raise UsageError(f"the data file {options.data} does not exist")
+    rules = options.rules or root() / "prometheus" / "rules"
+    for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
+        say(f"rules: {problem}")
+    tools = install_tools(settings, progress)
+    trained = train_model(settings, use_case, options.data, say)
+    now = datetime.fromtimestamp(clock(), UTC)
+    run_id = new_run_id(scenario.name, options.seed, now)
+    layout = make_layout(settings, run_id, options.out)
+    shutil.copytree(trained.path, layout.model)
+    artefact = load_artefact(layout.model)
+    log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
+    with closing(open_log(log_url)) as log:
+        log.register_reference(artefact)
+    endpoints = {address: f"127.0.0.1:{port}" for address, port in allocate(USUAL_PORTS).items()}
+    configuration = render_native(
+        layout,
+        source=root(),
+        endpoints=endpoints,
+        factor=factor,
+        rules=options.rules,
+        without=options.without,
+        api_targets=[],
+        smtp=smtp_settings(settings),
+    )
+    context = StackContext(
+        layout=layout,
+        settings=settings,
+        tools=tools,
+        endpoints=endpoints,
+        configuration=configuration,
+        factor=factor,
+        log_url=log_url,
+        use_case=use_case,
+        without=options.without,
+    )
+    played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
+    prepared = Prepared(run_id, layout, played, factor, use_case, artefact, context, options)
+    _write_identity(prepared, now)
+    return prepared
+
+
+def _write_identity(prepared: Prepared, now: datetime) -> None:
+    artefact, options, context = prepared.artefact, prepared.options, prepared.context
+    identity = {
+        "layout_version": LAYOUT_VERSION,
+        "id": prepared.run_id,
+        "started": now.isoformat(),
+        "scenario": prepared.scenario.name,
+        "use_case": prepared.use_case,
+        "data": options.data.name if options.data else None,
+        "synthetic": artefact.synthetic,
+        "model": {"name": artefact.name, "version": artefact.version},
+        "seed": options.seed,
+        "time_scale": prepared.factor,
+        "without": sorted(options.without),
+        "custom_rules": options.rules is not None,
+        "endpoints": dict(context.endpoints),
+        "version": __version__,
+        "packages": package_versions(),
+        "tools": {name: item.version for name, item in context.tools.programs.items()},
+        "machine": describe_machine(),
+    }
+    write_atomic(prepared.layout.run_file, json.dumps(identity, indent=2))
+    scenario = prepared.scenario.model_dump(mode="json")
+    write_atomic(prepared.layout.scenario_file, yaml.safe_dump(scenario, sort_keys=False))

@@ -1,0 +1,43 @@
+"""``python -m testbed.receiver``: the alert receiver as a process."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import uvicorn
+
+from testbed.errors import EXIT_COULD_NOT_RUN
+from testbed.receiver import Recorder, create_app
+
+PORT = 9080
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until INT or TERM; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m testbed.receiver",
+        description="Append every alert that Alertmanager posts to a file, one JSON line each.",
+        epilog="Example: python -m testbed.receiver --port 9080 --out notifications.jsonl",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file to append to")
+    parser.add_argument("--port", type=int, default=PORT, help="port to listen on (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        recorder = Recorder(options.out)
+    except OSError as error:
+        sys.stderr.write(f"cannot write {options.out}: {error.strerror}; give another --out\n")
+        return EXIT_COULD_NOT_RUN
+    with recorder:
+        app = create_app(recorder, time.time)
+        uvicorn.run(
+            app, host=options.host, port=options.port, log_level="warning", access_log=False
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""From Alertmanager's webhook payload (version 4) to whole lines in a file."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+SHOWN: Final = 1000
+"""Notifications kept in memory for the page; the file keeps all."""
+
+Status = Literal["firing", "resolved"]
+
+
+class PayloadError(ValueError):
+    """A body that is no webhook of Alertmanager."""
+
+
+class _Alert(BaseModel):
+    status: Status
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    starts_at: AwareDatetime = Field(alias="startsAt")
+    ends_at: AwareDatetime | None = Field(None, alias="endsAt")
+    fingerprint: str = ""
+
+
+class _Webhook(BaseModel):
+    version: Literal["4"]
+    group_key: str = Field(alias="groupKey")
+    receiver: str
+    alerts: list[_Alert]
+
+
+class Notification(BaseModel):
+    """One alert of one webhook: a line of ``notifications.jsonl``. Times are Unix seconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    received_at: float
+    status: Status
+    alertname: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: float
+    ends_at: float | None = Field(description="None while the alert fires.")
+    group_key: str
+    receiver: str
+    fingerprint: str
+
+
+def _unix(moment: datetime) -> float:
+    return moment.timestamp()
+
+
+def notifications(body: bytes, received_at: float) -> list[Notification]:
+    """Read a webhook's body.
+
+    Args:
+        body: JSON as Alertmanager posts it.
+        received_at: Unix time of arrival.
+
+    Returns:
+        One notification per alert, in the order of the body.
+
+    Raises:
+        PayloadError: the body is something else; one line that names the field.
+    """
+    try:
+        webhook = _Webhook.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise PayloadError(
+            f"no Alertmanager webhook of version 4: {where}: {first['msg']}"
+        ) from error
+    return [
+        Notification(
+            received_at=received_at,
+            status=alert.status,
+            alertname=alert.labels.get("alertname", ""),
+            labels=alert.labels,
+            annotations=alert.annotations,
+            starts_at=_unix(alert.starts_at),
+            # Alertmanager gives firing alerts the year 1, or the time when they would expire.
+            ends_at=_unix(alert.ends_at) if alert.ends_at and alert.status == "resolved" else None,
+            group_key=webhook.group_key,
+            receiver=webhook.receiver,
+            fingerprint=alert.fingerprint,
+        )
+        for alert in webhook.alerts
+    ]
+
+
+class Recorder:
+    """Appends notifications to a file as whole JSON lines, and remembers the last ones.
+
+    Args:
+        path: file to append to; its directory is made.
+
+    Raises:
+        OSError: the file can't be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.recent: deque[Notification] = deque(maxlen=SHOWN)
+        self._file: io.FileIO = io.FileIO(path, "ab")
+
+    def add(self, arrived: list[Notification]) -> None:
+        """Append all of ``arrived`` or, if the disk refuses, none.
+
+        Raises:
+            OSError: nothing was written; the sender should try again.
+        """
+        data = "".join(f"{each.model_dump_json()}\n" for each in arrived).encode()
+        before = self._file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError:
+            self._file.truncate(before)
+            raise
+        self.recent.extend(arrived)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

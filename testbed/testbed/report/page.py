@@ -1,0 +1,100 @@
+"""The HTML report: one file that needs nothing but a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from testbed.checks.results import REASON_TEXTS
+from testbed.report import texts
+from testbed.report.figure import build_figure, origin_of, phase_table, summary
+
+if TYPE_CHECKING:
+    from testbed.evidence import Evidence
+    from testbed.verdict import Verdict
+
+PART_EVENTS = {
+    "part_started": "started",
+    "part_ready": "ready",
+    "part_stopped": "stopped",
+    "part_crashed": "crashed",
+    "fault_on": "fault on",
+    "fault_off": "fault off",
+}
+
+
+def render_page(verdict: Verdict, evidence: Evidence) -> str:
+    """The whole page; everything that comes from a run is escaped."""
+    environment = Environment(
+        loader=PackageLoader("testbed.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": texts.count,
+        "delay": texts.delay_text,
+        "moment": texts.moment,
+        "number": texts.number,
+        "gibibytes": texts.gibibytes,
+        "seconds": texts.seconds,
+        "status": texts.status_text,
+        "reason": REASON_TEXTS.__getitem__,
+        "drift_file": drift_link,
+    }
+    return environment.get_template("report.html.j2").render(_context(verdict, evidence))
+
+
+def drift_link(name: str) -> str:
+    """Link from the report to a file of the drift job; never out of its folder."""
+    return f"drift/{quote(name.replace(chr(92), '/').rsplit('/', 1)[-1])}"
+
+
+def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
+    origin = origin_of(verdict)
+    plotly, own = get_plotlyjs(), _file("report.js")
+    return {
+        "verdict": verdict,
+        "run": verdict.run,
+        "origin": origin,
+        "offset": texts.offset,
+        "style": Markup(_file("report.css")),  # noqa: S704 - a file of this package
+        "plotly": Markup(plotly),  # noqa: S704 - a file of Plotly's package
+        "script": Markup(own),  # noqa: S704 - a file of this package
+        "script_hashes": [_source_hash(text) for text in (plotly, own)],
+        "figure": _json_block(build_figure(verdict, evidence).to_json()),
+        "summary": summary(verdict, evidence),
+        "tables": [
+            (chart, rows)
+            for chart in evidence.snapshot.charts
+            if (rows := phase_table(verdict, chart))
+        ],
+        "events": [
+            (event, PART_EVENTS[event.event])
+            for event in evidence.timeline
+            if event.event in PART_EVENTS
+        ],
+    }
+
+
+def _file(name: str) -> str:
+    return (files("testbed.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _source_hash(text: str) -> str:
+    """The script as the page's content security policy names it: no other script may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json_block(text: str) -> Markup:
+    """JSON that can stand in a script element: nothing in it can end that element."""
+    safe = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return Markup(safe)  # noqa: S704 - the line above

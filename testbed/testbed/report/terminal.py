@@ -1,0 +1,101 @@
+"""The verdict for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from testbed.report.texts import NONE, count, seconds, status_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from testbed.checks.results import AlertRow, CheckResult, Hop
+    from testbed.verdict import Verdict
+
+DETAILS_SHOWN = 5
+
+
+def render_table(verdict: Verdict) -> RenderableType:
+    """Alerts, losses, failed checks and the outcome, the most important last.
+
+    Delays of alerts count from the phase's start, in real and in production time; that of the
+    resolution from the phase's end.
+    """
+    parts: list[RenderableType] = [Text()]
+    if verdict.alerts:
+        parts += [_alerts(verdict.alerts), Text()]
+    parts += [_hops(verdict.hops), Text()]
+    for check in verdict.failed:
+        parts += _failure(check)
+    if verdict.failed:
+        parts.append(Text())
+    return Group(*parts, _outcome(verdict))
+
+
+def _alerts(rows: tuple[AlertRow, ...]) -> Table:
+    table = _table("alert", "phase", "outcome", ">after", ">production", ">resolved")
+    for row in rows:
+        after = row.detection
+        over = row.resolution
+        table.add_row(
+            Text(row.alert),
+            Text(row.phase or NONE),
+            _outcome_of(row),
+            Text(f"{after.real:.1f} s" if after else NONE),
+            Text(seconds(after.production) if after else NONE),
+            Text(f"{over.real:.1f} s" if over else NONE),
+        )
+    return table
+
+
+def _hops(rows: tuple[Hop, ...]) -> Table:
+    table = _table("counts", ">sent", ">arrived", "explained by", ">unexplained")
+    for hop in rows:
+        reasons = ", ".join(f"{item.count} {item.reason}" for item in hop.explained)
+        table.add_row(
+            Text(hop.title),
+            Text(count(hop.sent)),
+            Text(count(hop.arrived)),
+            Text(reasons or NONE),
+            Text(count(hop.residual), style="bold red" if hop.residual else "green"),
+        )
+    return table
+
+
+def _failure(check: CheckResult) -> list[RenderableType]:
+    hidden = len(check.details) - DETAILS_SHOWN
+    lines: list[RenderableType] = [
+        Text.assemble(("✗ ", "bold red"), (check.name, "bold"), f": {check.summary}"),
+        *(Text(f"    {line}", style="dim") for line in check.details[:DETAILS_SHOWN]),
+    ]
+    if hidden > 0:
+        lines.append(Text(f"    and {hidden} more, see the report", style="dim"))
+    return lines
+
+
+def _outcome(verdict: Verdict) -> Text:
+    passed = len(verdict.checks) - len(verdict.failed)
+    word, style = ("✓ PASSED", "bold green") if verdict.passed else ("✗ FAILED", "bold red")
+    return Text.assemble(
+        (word, style), f"  {verdict.run.scenario}: {passed} of {len(verdict.checks)} checks passed"
+    )
+
+
+def _outcome_of(row: AlertRow) -> Text:
+    return Text(status_text(row.status), style="green" if row.passed else "bold red")
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for index, title in enumerate(titles):
+        table.add_column(
+            title.removeprefix(">"),
+            justify="right" if title.startswith(">") else "left",
+            overflow="fold",
+            no_wrap=index == 0,
+        )
+    return table

@@ -1,0 +1,78 @@
+"""Numbers and states as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.results import AlertStatus
+from testbed.timescale import format_duration
+
+if TYPE_CHECKING:
+    from testbed.checks.results import Delay
+
+NONE: Final = "\u2013"
+"""Stands where there is no value."""
+
+STATUS_TEXTS: Final = {
+    AlertStatus.DETECTED: "rang as expected",
+    AlertStatus.ALLOWED: "rang, allowed",
+    AlertStatus.FALSE_ALARM: "false alarm",
+    AlertStatus.EARLY: "rang too early",
+    AlertStatus.RULE_MISSING: "its rule is missing",
+    AlertStatus.RULE_FAILING: "its rule fails",
+    AlertStatus.NEVER_FIRED: "never fired",
+    AlertStatus.NOT_NOTIFIED: "fired, not notified",
+    AlertStatus.LATE: "too late",
+    AlertStatus.NOT_RESOLVED: "not resolved",
+    AlertStatus.RESOLVED_LATE: "resolved too late",
+    AlertStatus.NOT_PLAYED: "phase not played",
+}
+
+
+def status_text(status: AlertStatus) -> str:
+    """What became of an alert, in words."""
+    return STATUS_TEXTS[status]
+
+
+def seconds(value: float) -> str:
+    """A time span, to the second: ``4m18s``."""
+    return format_duration(float(round(abs(value))))
+
+
+def delay_text(delay: Delay | None) -> str:
+    """A span at both scales."""
+    if delay is None:
+        return NONE
+    return f"{delay.real:.1f} s ({seconds(delay.production)})"
+
+
+def count(value: int) -> str:
+    """A number with its thousands apart."""
+    return f"{value:,}"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """A measured value with its unit; a share as per cent."""
+    if value is None:
+        return NONE
+    if unit == "share":
+        return f"{value:.2%}"
+    return f"{value:,.4g} {unit}".strip()
+
+
+def moment(time: float | None) -> str:
+    """A Unix time, UTC."""
+    if time is None:
+        return NONE
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def offset(time: float | None, origin: float) -> str:
+    """A Unix time as seconds after ``origin``."""
+    return NONE if time is None else f"{time - origin:+.1f} s"
+
+
+def gibibytes(value: float) -> str:
+    """A size in memory."""
+    return f"{value / 2**30:.1f} GiB"

@@ -1,0 +1,311 @@
+"""Plays a scenario on a prepared stack and gives the verdict."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+from testbed_load.command import locust_command
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+
+from testbed.active import ActiveStack, withdraw
+from testbed.board import Board
+from testbed.clients.prometheus import PrometheusClient
+from testbed.errors import StackError
+from testbed.evidence import Evidence, collect
+from testbed.faultcontrol import FaultControl
+from testbed.layout import RunLayout
+from testbed.preparation import Prepared
+from testbed.report import write_outcome
+from testbed.schedule import Action, schedule
+from testbed.snapshot import behind
+from testbed.stack.parts import base_environment, stack_parts
+from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
+from testbed.stack.stack import Stack
+from testbed.timeline import Timeline
+from testbed.verdict import Verdict, judge
+from testbed.watch import Snapshot, Watch
+
+TICK = 0.1  # seconds between looks at the processes and at the schedule
+LOOK = 0.5  # seconds between looks at alerts and counts
+QUIET = 20.0  # seconds in which alerts of the start may go away; the judge sees those that stay
+LOAD_START = 30.0  # seconds in which Locust must begin
+LOAD_SLACK = 45.0  # seconds that Locust may need after the last phase: its requests' time-outs
+COUNTERS_SETTLE = 15.0  # seconds in which Prometheus must hold the API's final counters
+LOAD = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Time sources: wall time for records, monotonic time for waiting, and the wait itself."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+
+
+def load_plan(prepared: Prepared) -> LoadPlan:
+    """What Locust is told: the scenario's phases in real seconds."""
+    scenario, factor = prepared.scenario, prepared.factor
+    phases = tuple(
+        LoadPhase(
+            name=phase.name,
+            duration=phase.duration / factor,
+            rate=phase.rate,
+            drift=PlannedDrift(phase.drift.name, phase.drift.severity) if phase.drift else None,
+        )
+        for phase in scenario.phases
+    )
+    return LoadPlan(
+        run_id=prepared.run_id,
+        seed=prepared.options.seed,
+        use_case=prepared.use_case,
+        artefact=prepared.layout.model,
+        phases=phases,
+        labels=LabelPlan(scenario.labels.share, scenario.labels.delay / factor),
+        timeout=prepared.context.settings.request_timeout,
+    )
+
+
+@contextmanager
+def running_stack(
+    prepared: Prepared, timeline: Timeline, command: str, *, web_ui: bool = False
+) -> Iterator[tuple[Stack, Supervisor]]:
+    """The started stack, announced to other terminals; stopped at the end, whatever happens."""
+    layout = prepared.layout
+    parts = stack_parts(prepared.context.without, web_ui=web_ui)
+    with Supervisor() as supervisor:
+        try:
+            stack = Stack(prepared.context, parts, supervisor, timeline)
+            stack.start()
+            announce(stack, layout, prepared.run_id, command)
+            yield stack, supervisor
+        finally:
+            withdraw(layout)
+
+
+def announce(stack: Stack, layout: RunLayout, run_id: str, command: str) -> None:
+    """Tell other terminals of this stack."""
+    ActiveStack.of_this_process(run_id, command, stack.urls(), stack.pids()).write(layout)
+
+
+class Play:
+    """One scenario being played.
+
+    Args:
+        prepared: the run.
+        stack: the running stack.
+        supervisor: runs the load.
+        timeline: is told what happens.
+        board: shows it.
+        clocks: time sources.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        stack: Stack,
+        supervisor: Supervisor,
+        timeline: Timeline,
+        board: Board,
+        clocks: Clocks,
+    ) -> None:
+        self._prepared = prepared
+        self._stack = stack
+        self._supervisor = supervisor
+        self._timeline = timeline
+        self._board = board
+        self._clocks = clocks
+        self._layout = prepared.layout
+        context = prepared.context
+        self._prometheus = PrometheusClient(context.url("prometheus:9090"))
+        self._faults = FaultControl(context.url("api:9464"))
+        self._watch = Watch(prepared.layout, context.url("prometheus:9090"), clocks.wall)
+        self._load: ProcessInstance | None = None
+        self._began = clocks.wall()
+
+    def run(self) -> Verdict:
+        """Play, settle, collect, judge, write.
+
+        Raises:
+            StackError: the load could not start, or no evidence could be collected.
+        """
+        self._board.stage("waiting until no alert is active")
+        self._wait_quiet()
+        self._board.stage("starting the load")
+        start = self._start_load()
+        self._board.stage("playing")
+        self._play_actions(start)
+        self._wait_for_load(start)
+        self._board.stage("settling")
+        self._settle()
+        self._board.stage("collecting evidence and judging")
+        evidence = self._collect()
+        verdict = judge(self._prepared.scenario, evidence, self._prepared.factor)
+        write_outcome(self._layout, verdict, evidence)
+        return verdict
+
+    def _wait_quiet(self) -> None:
+        """Start from silence, where all parts are there to give it: the judge counts from here."""
+        deadline = self._clocks.monotonic() + QUIET
+        while not self._prepared.context.without and self._clocks.monotonic() < deadline:
+            self._notice()
+            if not self._watch.update().alerts:
+                break
+            self._clocks.pause(TICK)
+
+    def _start_load(self) -> float:
+        """Start Locust; returns the Unix time at which the first phase began."""
+        write_plan(self._layout.load_plan, load_plan(self._prepared))
+        host = self._prepared.context.url("api:8000")
+        argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
+        log = self._layout.logs / f"{LOAD}.log"
+        request = ProcessRequest(
+            LOAD, argv, log, env=base_environment(), cwd=self._layout.root, job=True
+        )
+        instance = self._load = self._supervisor.start(request)
+        start_file = self._layout.truth / "start.json"
+        wait_until(
+            lambda: None if start_file.exists() else "no first request yet",
+            LOAD_START,
+            alive=lambda: instance.outcome,
+            what="the load",
+        )
+        start = float(json.loads(start_file.read_text(encoding="utf-8"))["time"])
+        self._timeline.add("load_started", at=start)
+        return start
+
+    def _play_actions(self, start: float) -> None:
+        pending = schedule(self._prepared.scenario, self._prepared.factor)
+        last_look = 0.0
+        while pending:
+            elapsed = self._clocks.wall() - start
+            while pending and pending[0].at <= elapsed:
+                self._act(pending.pop(0))
+            self._notice()
+            if self._clocks.monotonic() - last_look >= LOOK:
+                last_look = self._clocks.monotonic()
+                self._board.tick(self._watch.update(), elapsed)
+            self._clocks.pause(TICK)
+
+    def _act(self, action: Action) -> None:
+        match action.kind:
+            case "phase_started" | "phase_ended":
+                self._timeline.add(action.kind, action.name)
+            case "faults_set":
+                self._faults.set(errors=action.errors, latency=action.latency)
+                on = action.describe_fault
+                self._timeline.add("fault_on" if on else "fault_off", on or action.name)
+            case "part_stop":
+                self._timeline.add("fault_on", f"{action.name} stopped")
+                self._stack.stop_part(action.name)
+            case "part_start":
+                self._stack.start_part(action.name)
+                self._timeline.add("fault_off", f"{action.name} started again")
+
+    def _notice(self) -> None:
+        """Look for processes that ended; without the load or Prometheus there is no verdict.
+
+        Raises:
+            StackError: one of these two ended; holds the tail of its log.
+        """
+        for outcome in self._stack.notice_exits():
+            if outcome.name in {LOAD, "prometheus"}:
+                raise StackError(f"{outcome.describe()}; the end of its log:\n{outcome.tail()}")
+
+    def _wait_for_load(self, start: float) -> None:
+        total = self._prepared.scenario.duration / self._prepared.factor
+        deadline = self._clocks.monotonic() + LOAD_SLACK
+        while self._load is not None and self._load.running:
+            self._notice()
+            if self._clocks.monotonic() > deadline:
+                raise StackError(
+                    f"the load did not end within {LOAD_SLACK:g} s after its last phase; "
+                    f"the end of its log:\n{self._load.tail()}"
+                )
+            self._board.tick(self._watch.update(), min(self._clocks.wall() - start, total))
+            self._clocks.pause(TICK)
+        self._timeline.add("load_ended")
+
+    def _settle(self) -> None:
+        """Wait for what is still on its way: last exports, and alerts that must resolve."""
+        began = self._clocks.monotonic()
+        limit = self._prepared.scenario.settle / self._prepared.factor
+        while True:
+            self._notice()
+            snapshot = self._watch.update()
+            self._board.tick(snapshot, None)
+            waited = self._clocks.monotonic() - began
+            counted = waited >= COUNTERS_SETTLE or self._counters_arrived()
+            if counted and (waited >= limit or self._alerts_done(snapshot)):
+                break
+            self._clocks.pause(LOOK)
+        self._timeline.add("settled")
+
+    def _alerts_done(self, snapshot: Snapshot) -> bool:
+        """Whether nothing more is to come: expectations met, and nothing pending."""
+        expected = self._prepared.scenario.expected_alerts
+        met = all(
+            item.alert in snapshot.notified
+            and (item.resolves_within is None or item.alert in snapshot.resolved)
+            for item in expected
+        )
+        names = {item.alert for item in expected}
+        return met and not set(snapshot.alerts) - names
+
+    def _counters_arrived(self) -> bool:
+        """Whether Prometheus holds what the API counts now."""
+        if "collector" in self._prepared.context.without:
+            return True
+        at = self._clocks.wall()
+        return behind(self._api_counters(), self._prometheus, at=at, window=at - self._began) == 0
+
+    def _api_counters(self) -> dict[str, str | None]:
+        """Instance to the text of its metrics; None where the instance is gone."""
+        context = self._prepared.context
+        counters: dict[str, str | None] = dict.fromkeys(context.api_instances)
+        with suppress(httpx.HTTPError):  # the verdict says what an API that is gone leaves open
+            url = f"{context.url('api:9464')}/metrics"
+            counters[context.instances["api"]] = httpx.get(url, timeout=5.0).raise_for_status().text
+        return counters
+
+    def _collect(self) -> Evidence:
+        return collect(
+            self._layout,
+            self._prometheus,
+            api_counters=self._api_counters(),
+            log_url=self._prepared.context.log_url,
+            factor=self._prepared.factor,
+        )
+
+
+def play(
+    prepared: Prepared,
+    board: Board,
+    clocks: Clocks | None = None,
+    hold: Callable[[Stack, Verdict], None] | None = None,
+) -> Verdict:
+    """Start the stack, play the scenario, stop the stack.
+
+    Args:
+        prepared: the run.
+        board: shows it.
+        clocks: time sources.
+        hold: called with the living stack and the verdict, to keep it running for a while.
+
+    Raises:
+        StackError: a part could not be started, or no verdict could be reached.
+    """
+    clocks = clocks or Clocks()
+    timeline = Timeline(prepared.layout.timeline, clock=clocks.wall, listener=board.event)
+    timeline.add("run_started", prepared.scenario.name)
+    with running_stack(prepared, timeline, "run") as (stack, supervisor):
+        verdict = Play(prepared, stack, supervisor, timeline, board, clocks).run()
+        timeline.add("run_ended")
+        if hold is not None:
+            hold(stack, verdict)
+        return verdict

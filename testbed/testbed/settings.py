@@ -1,0 +1,99 @@
+"""Settings of the command line: defaults, ``testbed.toml``, ``TESTBED_*``, options; last wins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from typing_extensions import override
+
+from testbed.errors import UsageError
+
+SETTINGS_FILE = "testbed.toml"
+
+
+class Settings(BaseSettings):
+    """What holds for every command; a field ``x`` is set by ``TESTBED_X`` or in the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TESTBED_", toml_file=SETTINGS_FILE, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(Path(".testbed"), description="Folder of runs and models.")
+    prefer_path: bool = Field(
+        default=False, description="Take tools from PATH where their version fits."
+    )
+    use_case: str | None = Field(None, description="Use case, in place of the scenario's own.")
+    model_seed: int = Field(0, description="Seed of the data and of the training of the model.")
+    trace_ratio: float = Field(0.01, ge=0, le=1, description="Share of requests that are traced.")
+    log_url: str | None = Field(
+        None, description="SQLAlchemy URL of the prediction log; the default is SQLite in the run."
+    )
+    drift_min_rows: int = Field(
+        200, ge=20, description="Rows that a drift window needs to be judged."
+    )
+    start_timeout: float = Field(
+        60.0, gt=0, description="Seconds in which every part must be ready."
+    )
+    request_timeout: float = Field(10.0, gt=0, description="Seconds after which load gives up.")
+    smtp_host: str | None = Field(None, description="SMTP server for alert e-mails, host:port.")
+    smtp_from: str = Field("testbed@localhost", description="Sender of alert e-mails.")
+    smtp_to: str | None = Field(None, description="Receiver of alert e-mails.")
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_tls: bool = Field(default=True, description="Whether the SMTP server must offer TLS.")
+
+    @property
+    def runs(self) -> Path:
+        """Folder of all runs."""
+        return self.home / "runs"
+
+    @property
+    def models(self) -> Path:
+        """Folder of trained models."""
+        return self.home / "models"
+
+    @property
+    def loads(self) -> Path:
+        """Folder of the truth of ``testbed load``."""
+        return self.home / "loads"
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings() -> Settings:
+    """Read the effective settings.
+
+    Raises:
+        UsageError: a value is unusable; names the setting.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"setting {name} (TESTBED_{name.upper()}): {first['msg']}") from error
+    except ValueError as error:  # tomllib's
+        raise UsageError(f"cannot read {SETTINGS_FILE}: {error}") from error
+
+
+def otel_environment() -> dict[str, str]:
+    """The standard ``OTEL_*`` variables of the caller, which the parts inherit."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}

@@ -1,0 +1,342 @@
+"""What is gone once the stack stops: final counters, alerts, rules, series and the log's rows.
+
+Taken once at the end of a run and kept in ``series.json``, so that verdict and report can be made
+again from the files alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import func, select
+from testbed_domain.errors import DomainError
+from testbed_domain.logengine import create_log_engine, one_line
+from testbed_domain.predictionlog import labels as labels_table
+from testbed_domain.predictionlog import predictions as predictions_table
+from testbed_otel import names
+
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Chart, Kept, fetch_charts
+from testbed.errors import TestbedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from testbed.clients.prometheus import AlertRule, PrometheusClient, Series
+    from testbed.truth import Truth
+
+SCHEMA_VERSION: Final = 1
+EXAMPLES: Final = 10
+"""Ids that a problem names at most."""
+
+LABELS_ROUTE: Final = "/labels"
+
+# Counters that are compared, and the attributes that tell their series apart.
+COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    HTTP_COUNT: tuple(map(names.label, (names.HTTP_METHOD, names.HTTP_ROUTE, names.HTTP_STATUS))),
+    names.PREDICTIONS.prometheus: tuple(
+        map(names.label, (names.MODEL_VERSION, names.PREDICTION_CLASS))
+    ),
+    names.PREDICTION_ERRORS.prometheus: (names.label(names.ERROR_TYPE),),
+    names.LOG_ROWS.prometheus: (names.label(names.OUTCOME),),
+    names.LABELS.prometheus: (names.label(names.OUTCOME),),
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time of a run.
+
+    Attributes:
+        start: Unix time.
+        end: Unix time.
+        step: evaluation interval of the rules in real seconds; resolution of alerts and charts.
+    """
+
+    start: float
+    end: float
+    step: float
+
+
+class Count(Kept):
+    """Final value of one counter series, reduced to the attributes that matter."""
+
+    metric: str
+    labels: dict[str, str]
+    value: int
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Name and attribute values; equal for the same series in the API and in Prometheus."""
+        return (self.metric, *(self.labels.get(name, "") for name in COUNTERS[self.metric]))
+
+
+class AlertSpan(Kept):
+    """A stretch of time in which Prometheus held one alert pending or firing."""
+
+    alert: str
+    labels: dict[str, str]
+    state: Literal["pending", "firing"]
+    start: float
+    end: float
+
+
+class Rule(Kept):
+    """An alerting rule that was loaded; ``hold`` is its ``for`` in real seconds."""
+
+    name: str
+    hold: float = 0.0
+    health: str = "ok"
+    last_error: str = ""
+
+
+class Ids(Kept):
+    """How many ids have a fault, and the first few of them."""
+
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, ids: Iterable[str]) -> Ids:
+        """Count and shorten."""
+        known = sorted(ids)
+        return cls(count=len(known), examples=tuple(known[:EXAMPLES]))
+
+
+class LogFacts(Kept):
+    """The prediction log, held against the truth.
+
+    Attributes:
+        rows: rows in ``predictions``.
+        labels: rows in ``labels``.
+        missing: predictions that were answered with 200 and have no row.
+        foreign: rows that no request of the truth explains.
+        duplicated: request ids with more than one row.
+        unanswered: rows of requests whose answer the load never saw.
+    """
+
+    rows: int
+    labels: int
+    missing: Ids = Ids()
+    foreign: Ids = Ids()
+    duplicated: Ids = Ids()
+    unanswered: int = 0
+
+
+class Snapshot(Kept):
+    """Everything that was asked for at the end of a run.
+
+    Attributes:
+        api: instance to its final counters, or None where it ended without being asked.
+        prometheus: instance to its raw final counters.
+        spans: when alerts were pending or firing.
+        rules: the alerting rules that were loaded, or None where that is unknown.
+        charts: series for the report.
+        log: the prediction log, or None where it could not be read.
+        problems: what could not be had, one line each.
+    """
+
+    schema_version: Literal[1] = 1
+    started_at: float
+    ended_at: float
+    api: dict[str, tuple[Count, ...] | None]
+    prometheus: dict[str, tuple[Count, ...]]
+    spans: tuple[AlertSpan, ...] = ()
+    rules: tuple[Rule, ...] | None = None
+    charts: tuple[Chart, ...] = ()
+    log: LogFacts | None = None
+    problems: tuple[str, ...] = ()
+
+
+def parse_counters(text: str) -> tuple[Count, ...]:
+    """The counters that matter in a ``/metrics`` page.
+
+    Raises:
+        ValueError: the text is no Prometheus exposition.
+    """
+    return _counts(
+        (sample.name, sample.labels, sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    )
+
+
+def _counts(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> tuple[Count, ...]:
+    totals: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+    for metric, labels, value in samples:
+        wanted = COUNTERS.get(metric)
+        if wanted is None or (metric == HTTP_COUNT and not _of_load(labels)):
+            continue
+        totals[metric, tuple((name, labels.get(name, "")) for name in wanted)] += round(value)
+    return tuple(
+        Count(metric=metric, labels=dict(labels), value=value)
+        for (metric, labels), value in sorted(totals.items())
+    )
+
+
+def _of_load(labels: Mapping[str, str]) -> bool:
+    # Health checks and scrapes go on while the counters are read, so they can't be compared.
+    return labels.get(names.label(names.HTTP_ROUTE)) in {PREDICT_ROUTE, LABELS_ROUTE}
+
+
+def final_counters(
+    prometheus: PrometheusClient, *, at: float, window: float
+) -> dict[str, tuple[Count, ...]]:
+    """Raw final counters of every API instance, those that ended before ``at`` included."""
+    samples: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
+    for metric in COUNTERS:
+        selector = f'{metric}{{job="{names.JOB_API}"}}'
+        for sample in prometheus.last_values(selector, at=at, window=window):
+            instance = sample.labels.get("instance", "")
+            samples.setdefault(instance, []).append((metric, sample.labels, sample.value))
+    return {instance: _counts(found) for instance, found in sorted(samples.items())}
+
+
+def behind(
+    api_counters: Mapping[str, str | None],
+    prometheus: PrometheusClient,
+    *,
+    at: float,
+    window: float,
+) -> int:
+    """How far Prometheus is behind the API's counters, over all series; 0 when it holds them all.
+
+    For waiting at the end of a run until the pipeline has drained.
+    """
+    stored = final_counters(prometheus, at=at, window=window)
+    missing = 0
+    for instance, text in api_counters.items():
+        held = {count.key: count.value for count in stored.get(instance, ())}
+        for count in parse_counters(text) if text is not None else ():
+            missing += max(0, count.value - held.get(count.key, 0))
+    return missing
+
+
+def alert_spans(series: Iterable[Series], *, gap: float) -> tuple[AlertSpan, ...]:
+    """Join raw samples of ``ALERTS`` to spans; a pause longer than ``gap`` seconds splits them."""
+    spans: list[AlertSpan] = []
+    for item in series:
+        labels = {k: v for k, v in item.labels.items() if k not in {"__name__", "alertstate"}}
+        state: Literal["pending", "firing"] = (
+            "firing" if item.labels.get("alertstate") == "firing" else "pending"
+        )
+        for start, end in _stretches([time for time, _ in item.points], gap):
+            spans.append(
+                AlertSpan(
+                    alert=labels.get("alertname", ""), labels=labels, state=state,
+                    start=start, end=end,
+                )
+            )  # fmt: skip
+    return tuple(sorted(spans, key=lambda span: (span.start, span.alert, span.state)))
+
+
+def _stretches(times: Sequence[float], gap: float) -> list[tuple[float, float]]:
+    stretches: list[tuple[float, float]] = []
+    for time in times:
+        if stretches and time - stretches[-1][1] <= gap:
+            stretches[-1] = (stretches[-1][0], time)
+        else:
+            stretches.append((time, time))
+    return stretches
+
+
+def read_log(url: str, truth: Truth, *, since: float) -> LogFacts:
+    """Count the prediction log's rows from ``since`` on and join them with the truth.
+
+    Raises:
+        LogError: the log can't be read.
+    """
+    engine = create_log_engine(url, create=False)
+    rows, marks = predictions_table.c, labels_table.c
+    try:
+        with one_line(engine.url), engine.connect() as connection:
+            found = connection.execute(select(rows.id, rows.request_id).where(rows.time >= since))
+            pairs = [(row.id, row.request_id) for row in found]
+            labels = connection.scalar(
+                select(func.count()).select_from(labels_table).where(marks.time >= since)
+            )
+    finally:
+        engine.dispose()
+    return join_log(truth, pairs, labels or 0)
+
+
+def join_log(truth: Truth, rows: Sequence[tuple[str, str | None]], labels: int) -> LogFacts:
+    """Hold the log's ids against the truth.
+
+    Args:
+        truth: what the load sent and saw.
+        rows: prediction id and request id of each row.
+        labels: number of label rows.
+    """
+    answered = {r.prediction_id for r in truth.requests if r.prediction_id is not None}
+    sent = {r.request_id for r in truth.requests}
+    stored = {prediction for prediction, _ in rows}
+    per_request = Counter(request for _, request in rows if request is not None)
+    unseen = [(p, r) for p, r in rows if p not in answered]
+    return LogFacts(
+        rows=len(rows),
+        labels=labels,
+        missing=Ids.of(answered - stored),
+        foreign=Ids.of(p for p, r in unseen if r not in sent),
+        duplicated=Ids.of(request for request, count in per_request.items() if count > 1),
+        unanswered=sum(r in sent for _, r in unseen),
+    )
+
+
+def take_snapshot(
+    prometheus: PrometheusClient,
+    api_counters: Mapping[str, str | None],
+    truth: Truth,
+    log_url: str,
+    span: Span,
+) -> Snapshot:
+    """Ask for everything; what can't be had becomes a problem, so that there is a verdict still.
+
+    Args:
+        prometheus: the run's Prometheus.
+        api_counters: instance to the text of its ``/metrics`` at the end, or None if unknown.
+        truth: what the load sent and saw.
+        log_url: SQLAlchemy URL of the prediction log.
+        span: the time of the run.
+    """
+    problems: list[str] = []
+
+    def ask(what: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except (TestbedError, DomainError, ValueError) as error:
+            problems.append(f"{what}: {error}")
+            return None
+
+    api = {
+        instance: None
+        if text is None
+        else ask(f"counters of {instance}", partial(parse_counters, text))
+        for instance, text in sorted(api_counters.items())
+    }
+    recent = {"at": span.end, "window": span.end - span.start}
+    stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
+    alerts = ask("alerts", lambda: prometheus.raw("ALERTS", **recent))
+    rules = ask("rules", prometheus.rules)
+    charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
+    log = ask("prediction log", lambda: read_log(log_url, truth, since=span.start))
+    return Snapshot(
+        started_at=span.start,
+        ended_at=span.end,
+        api=api,
+        prometheus=stored or {},
+        spans=alert_spans(alerts or (), gap=2.5 * span.step),
+        rules=None if rules is None else tuple(map(_rule, rules)),
+        charts=charts or (),
+        log=log,
+        problems=tuple(problems),
+    )
+
+
+def _rule(rule: AlertRule) -> Rule:
+    return Rule(name=rule.name, hold=rule.hold, health=rule.health, last_error=rule.last_error)

@@ -1,0 +1,349 @@
+"""Native configuration: the files that Compose mounts, with local ports and scaled durations.
+
+There is one source. What differs natively is the address of each part, the Collector's queue
+directory, every duration, the parts that a run leaves out, and e-mail, where it is wanted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import yaml
+
+from testbed.errors import UsageError
+from testbed.layout import RunLayout, write_atomic
+from testbed.rulelint import read_rules
+from testbed.timescale import TimeScale, Tree, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+# Flags with a duration, at their production values, which are the programs' own defaults.
+PROMETHEUS_DURATIONS: Final = {
+    "query.lookback-delta": "5m",
+    "rules.alert.for-grace-period": "10m",
+    "rules.alert.for-outage-tolerance": "1h",
+    "rules.alert.resend-delay": "1m",
+    # Hidden from its help: how long new scrape targets wait, which a short run would notice.
+    "scrape.discovery-reload-interval": "5s",
+}
+ALERTMANAGER_DURATIONS: Final = {"dispatch.maintenance-interval": "30s"}
+
+NODE_COLLECTORS: Final = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev")
+"""What node_exporter measures: scaled scrapes come often, and its defaults cost too much then."""
+
+_TRACE_VIEWER: Final = "jaeger:4318"
+_TRACE_EXPORTER: Final = "otlp_http/traces"
+_ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - what the Compose file says; native mode replaces it
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """The SMTP server by which alerts go out as e-mail.
+
+    Attributes:
+        host: server as ``host:port``.
+        sender: address that the mail comes from.
+        receiver: address that it goes to.
+        user: name to log in with; None for a server without login.
+        password: its password.
+        tls: whether the server must offer STARTTLS.
+    """
+
+    host: str
+    sender: str
+    receiver: str
+    user: str | None = None
+    password: str | None = None
+    tls: bool = True
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r".+:\d+", self.host):
+            raise UsageError(f"the SMTP server {self.host!r} has no port: write host:port")
+
+
+@dataclass(frozen=True, slots=True)
+class NativeConfiguration:
+    """Rendered files of one run.
+
+    Attributes:
+        prometheus: ``prometheus.yml``.
+        rules: folder of the scaled rules.
+        alertmanager: ``alertmanager.yml``.
+        collector: ``collector.yaml``.
+        targets: scrape targets of the API's replicas, for :func:`write_api_targets`.
+        scrape_interval: real seconds.
+        evaluation_interval: real seconds.
+    """
+
+    prometheus: Path
+    rules: Path
+    alertmanager: Path
+    collector: Path
+    targets: Path
+    scrape_interval: float
+    evaluation_interval: float
+
+
+def render_native(  # noqa: PLR0913 - the ways in which a run may differ
+    layout: RunLayout,
+    *,
+    source: Path,
+    endpoints: Mapping[str, str],
+    factor: float,
+    rules: Path | None = None,
+    without: frozenset[str] = frozenset(),
+    api_targets: Sequence[tuple[str, str]] = (),
+    smtp: SmtpSettings | None = None,
+) -> NativeConfiguration:
+    """Write the configuration of every part into ``layout.config``.
+
+    Args:
+        layout: the run.
+        source: folder that holds ``prometheus/``, ``alertmanager/`` and ``otel/``.
+        endpoints: Compose address to ``127.0.0.1:port``; with ``jaeger:4318``, traces go there.
+        factor: time scale.
+        rules: folder of rule files in place of the project's.
+        without: parts that the run leaves out.
+        api_targets: management address and ``service.instance.id`` of each replica.
+        smtp: e-mail, if any.
+
+    Raises:
+        UsageError: a rules file can't be read or scaled.
+    """
+    scale, config = TimeScale(factor), layout.config
+    prometheus = scale.prometheus(
+        prometheus_tree(_read(source / "prometheus/prometheus.yml"), endpoints, without)
+    )
+    alertmanager = scale.alertmanager(
+        alertmanager_tree(_read(source / "alertmanager/alertmanager.yml"), endpoints, without)
+    )
+    if smtp:
+        alertmanager = with_email(alertmanager, smtp, config / "smtp-password")
+        write_atomic(config / "smtp-password", smtp.password or "", mode=0o600)
+    collector = scale.collector(
+        collector_tree(_read(source / "otel/collector.yaml"), endpoints, layout.data / "collector")
+    )
+    intervals = prometheus["global"]
+    native = NativeConfiguration(
+        prometheus=config / "prometheus.yml",
+        rules=config / "rules",
+        alertmanager=config / "alertmanager.yml",
+        collector=config / "collector.yaml",
+        targets=config / "targets/api.json",
+        scrape_interval=parse_duration(intervals["scrape_interval"]),
+        evaluation_interval=parse_duration(intervals["evaluation_interval"]),
+    )
+    _write(native.prometheus, prometheus)
+    _write(native.alertmanager, alertmanager)
+    _write(native.collector, collector)
+    for template in sorted((source / "alertmanager/templates").glob("*.tmpl")):
+        write_atomic(config / "templates" / template.name, template.read_bytes())
+    _write_rules(native.rules, read_rules(rules or source / "prometheus/rules"), scale)
+    write_api_targets(native.targets, api_targets)
+    return native
+
+
+def write_api_targets(path: Path, targets: Iterable[tuple[str, str]]) -> None:
+    """Tell Prometheus which replicas there are; it notices by itself.
+
+    Args:
+        path: ``NativeConfiguration.targets``.
+        targets: management address and ``service.instance.id`` of each replica.
+    """
+    groups = [
+        {"targets": [address], "labels": {"instance": instance}} for address, instance in targets
+    ]
+    write_atomic(path, json.dumps(groups, indent=2) + "\n")
+
+
+def _write_rules(folder: Path, files: Mapping[str, Tree], scale: TimeScale) -> None:
+    for old in folder.glob("*"):
+        old.unlink()
+    for name, document in files.items():
+        # Prometheus is told to read *.yml.
+        file = name if name.endswith(".yml") else f"{name}.yml"
+        _write(folder / file, scale.rules(document))
+
+
+def prometheus_tree(
+    document: Tree, endpoints: Mapping[str, str], without: frozenset[str] = frozenset()
+) -> Tree:
+    """Prometheus's configuration with local addresses and without the parts left out."""
+
+    def there(entry: Tree) -> bool:
+        targets = [target for group in entry["static_configs"] for target in group["targets"]]
+        return any(target.partition(":")[0] not in without for target in targets)
+
+    kept = dict(document)
+    jobs = document["scrape_configs"]
+    kept["scrape_configs"] = [job for job in jobs if "static_configs" not in job or there(job)]
+    if not any(map(there, document["alerting"]["alertmanagers"])):
+        del kept["alerting"]
+    return cast("Tree", _placed(kept, endpoints))
+
+
+def alertmanager_tree(
+    document: Tree, endpoints: Mapping[str, str], without: frozenset[str] = frozenset()
+) -> Tree:
+    """Alertmanager's configuration with local addresses and without a receiver left out."""
+
+    def reachable(webhook: Tree) -> bool:
+        return re.split(r"[/:]+", webhook["url"])[1] not in without
+
+    receivers = [
+        receiver | {"webhook_configs": [each for each in webhooks if reachable(each)]}
+        for receiver in document["receivers"]
+        for webhooks in [receiver.get("webhook_configs") or []]
+    ]
+    return cast("Tree", _placed(document | {"receivers": receivers}, endpoints))
+
+
+def with_email(document: Tree, smtp: SmtpSettings, password_file: Path) -> Tree:
+    """Alertmanager's configuration with every notification also sent as e-mail."""
+    login = {
+        "smtp_auth_username": smtp.user,
+        "smtp_auth_password_file": str(password_file.absolute()),
+    }
+    mail = {
+        "to": smtp.receiver,
+        "send_resolved": True,
+        "headers": {"subject": '{{ template "testbed.subject" . }}'},
+        "text": '{{ template "testbed.text" . }}',
+        "html": "",
+    }
+    return document | {
+        "global": {
+            **(document.get("global") or {}),
+            "smtp_smarthost": smtp.host,
+            "smtp_from": smtp.sender,
+            "smtp_require_tls": smtp.tls,
+            **(login if smtp.user else {}),
+        },
+        "receivers": [receiver | {"email_configs": [mail]} for receiver in document["receivers"]],
+    }
+
+
+def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) -> Tree:
+    """The Collector's configuration with local addresses and its queue below the run.
+
+    Traces need a viewer: without one they end in the debug exporter, which the log level mutes.
+    """
+    own = {
+        address.replace("collector", _ANY_HOST, 1): local
+        for address, local in endpoints.items()
+        if address.startswith("collector:")
+    }
+    placed = _placed(document, {**endpoints, **own})
+    placed["extensions"]["file_storage"]["directory"] = str(queue.absolute())
+    if _TRACE_VIEWER not in endpoints:
+        del placed["exporters"][_TRACE_EXPORTER]
+        placed["exporters"]["debug"] = {}
+        placed["service"]["pipelines"]["traces"]["exporters"] = ["debug"]
+    return cast("Tree", placed)
+
+
+class _Programs(Protocol):
+    """Where the compiled programs are."""
+
+    def path(self, name: str) -> Path:
+        """Path of a program."""
+
+
+class Launch(Protocol):
+    """What a command line is made of."""
+
+    @property
+    def tools(self) -> _Programs:
+        """The programs."""
+
+    @property
+    def layout(self) -> RunLayout:
+        """Files of the run."""
+
+    @property
+    def endpoints(self) -> Mapping[str, str]:
+        """Compose address to ``127.0.0.1:port``."""
+
+    @property
+    def configuration(self) -> NativeConfiguration:
+        """Rendered configuration files."""
+
+    @property
+    def factor(self) -> float:
+        """Time scale."""
+
+
+def prometheus_argv(launch: Launch) -> list[str]:
+    """Command line of Prometheus."""
+    return [
+        str(launch.tools.path("prometheus")),
+        f"--config.file={launch.configuration.prometheus}",
+        f"--storage.tsdb.path={launch.layout.data / 'prometheus'}",
+        f"--web.listen-address={launch.endpoints['prometheus:9090']}",
+        "--web.enable-otlp-receiver",
+        *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
+    ]
+
+
+def alertmanager_argv(launch: Launch) -> list[str]:
+    """Command line of Alertmanager, alone: without a cluster it listens on one port only."""
+    return [
+        str(launch.tools.path("alertmanager")),
+        f"--config.file={launch.configuration.alertmanager}",
+        f"--storage.path={launch.layout.data / 'alertmanager'}",
+        f"--web.listen-address={launch.endpoints['alertmanager:9093']}",
+        "--cluster.listen-address=",
+        *_scaled_flags(ALERTMANAGER_DURATIONS, launch.factor),
+    ]
+
+
+def collector_argv(launch: Launch) -> list[str]:
+    """Command line of the Collector."""
+    return [
+        str(launch.tools.path("otelcol")),
+        f"--config=file:{launch.configuration.collector}",
+    ]
+
+
+def node_exporter_argv(launch: Launch) -> list[str]:
+    """Command line of node_exporter."""
+    return [
+        str(launch.tools.path("node_exporter")),
+        f"--web.listen-address={launch.endpoints['node_exporter:9100']}",
+        "--collector.disable-defaults",
+        *(f"--collector.{name}" for name in NODE_COLLECTORS),
+    ]
+
+
+def _scaled_flags(durations: Mapping[str, str], factor: float) -> list[str]:
+    scale = TimeScale(factor)
+    return [f"--{flag}={scale.duration(value)}" for flag, value in durations.items()]
+
+
+def _placed(node: Any, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401 - YAML
+    """A YAML tree with every Compose address replaced, also where host and port stand apart."""
+    if isinstance(node, dict):
+        together = endpoints.get(f"{node.get('host')}:{node.get('port')}")
+        if together:
+            host, _, port = together.rpartition(":")
+            node = {**node, "host": host, "port": int(port)}
+        return {key: _placed(value, endpoints) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_placed(value, endpoints) for value in node]
+    if isinstance(node, str) and endpoints:
+        known = "|".join(map(re.escape, endpoints))
+        return re.sub(rf"(?<![\w.-])(?:{known})(?!\w)", lambda found: endpoints[found[0]], node)
+    return node
+
+
+def _read(path: Path) -> Tree:
+    return cast("Tree", yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _write(path: Path, document: Tree) -> None:
+    write_atomic(path, yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000))

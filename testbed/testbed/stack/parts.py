@@ -1,0 +1,277 @@
+"""The parts of the stack: how each is started, and how one sees that it is ready."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import httpx
+from testbed_load.command import web_command
+from testbed_otel import names
+
+from testbed.errors import TestbedError, UsageError
+from testbed.layout import RunLayout
+from testbed.settings import Settings, otel_environment
+from testbed.stack.build import Tools
+from testbed.stack.configuration import (
+    NativeConfiguration,
+    alertmanager_argv,
+    collector_argv,
+    node_exporter_argv,
+    prometheus_argv,
+)
+from testbed.stack.process import ProcessRequest
+from testbed.timescale import TimeScale
+
+# Compose address to the usual port of native mode.
+USUAL_PORTS: Final = {
+    "api:8000": 8000,
+    "api:9464": 9464,
+    "collector:4317": 4317,
+    "collector:4318": 4318,
+    "collector:8888": 8888,
+    "collector:13133": 13133,
+    "prometheus:9090": 9090,
+    "alertmanager:9093": 9093,
+    "node_exporter:9100": 9100,
+    "receiver:9080": 9080,
+    "locust:8089": 8089,
+}
+# Parts without which a run can still end in a (failed) verdict.
+OPTIONAL_PARTS: Final = ("collector", "alertmanager", "node_exporter", "receiver", "drift")
+
+# Production durations, in seconds; a run divides them by its time scale.
+EXPORT_INTERVAL: Final = 15.0
+DRIFT_INTERVAL: Final = 300.0
+DRIFT_WINDOW: Final = 900.0
+PROBE_TIMEOUT: Final = 2.0
+
+
+@dataclass(slots=True)
+class StackContext:
+    """All that a part needs to know to be started.
+
+    Attributes:
+        layout: files of the run.
+        settings: effective settings.
+        tools: compiled tools.
+        endpoints: Compose address to ``127.0.0.1:port``.
+        configuration: rendered configuration files.
+        factor: time scale.
+        log_url: SQLAlchemy URL of the prediction log.
+        use_case: name of the use case.
+        faults: whether the API offers its fault control.
+        without: parts that are left out.
+        instances: part to the ``service.instance.id`` of its latest start.
+        api_instances: every instance id that the API was started with, oldest first.
+    """
+
+    layout: RunLayout
+    settings: Settings
+    tools: Tools
+    endpoints: Mapping[str, str]
+    configuration: NativeConfiguration
+    factor: float
+    log_url: str
+    use_case: str
+    faults: bool = True
+    without: frozenset[str] = frozenset()
+    instances: dict[str, str] = field(default_factory=dict)
+    api_instances: list[str] = field(default_factory=list)
+
+    def url(self, address: str) -> str:
+        """Base URL of a Compose address."""
+        return f"http://{self.endpoints[address]}"
+
+    def port(self, address: str) -> str:
+        """Local port of a Compose address, as text."""
+        return self.endpoints[address].rpartition(":")[2]
+
+    def new_instance(self, part: str) -> str:
+        """Give a part a fresh ``service.instance.id``: two starts never share a counter."""
+        instance = f"{part}-{uuid.uuid4().hex[:8]}"
+        self.instances[part] = instance
+        if part == "api":
+            self.api_instances.append(instance)
+        return instance
+
+
+class Part(Protocol):
+    """One part of the stack."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as in the architecture page."""
+
+    def request(self, context: StackContext) -> ProcessRequest:
+        """The process to start."""
+
+    def not_ready(self, context: StackContext) -> str | None:
+        """Why it is not ready yet, or None when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A part that is one process and one probe."""
+
+    name: str
+    argv: Callable[[StackContext], list[str]]
+    probe: Callable[[StackContext], str | None]
+    env: Callable[[StackContext], dict[str, str]] = lambda _: {}
+
+    def request(self, context: StackContext) -> ProcessRequest:
+        """The process to start, with the caller's environment and the part's own."""
+        return ProcessRequest(
+            name=self.name,
+            argv=tuple(self.argv(context)),
+            log=context.layout.logs / f"{self.name}.log",
+            env=base_environment() | self.env(context),
+            cwd=context.layout.root,
+        )
+
+    def not_ready(self, context: StackContext) -> str | None:
+        """Ask the probe."""
+        try:
+            return self.probe(context)
+        except (httpx.HTTPError, TestbedError) as error:
+            return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def base_environment() -> dict[str, str]:
+    """The caller's environment without other parts' settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TESTBED_", "OTEL_", "LOCUST_"))
+    }
+    return kept | {"DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def get_ok(address: str, path: str) -> Callable[[StackContext], str | None]:
+    """A probe that wants 200 from a path."""
+
+    def probe(context: StackContext) -> str | None:
+        reply = httpx.get(f"{context.url(address)}{path}", timeout=PROBE_TIMEOUT)
+        if reply.status_code == httpx.codes.OK:
+            return None
+        return f"{path} answers {reply.status_code}: {reply.text[:200].strip()}"
+
+    return probe
+
+
+def instant_query(context: StackContext, expression: str) -> list[dict[str, dict[str, str]]]:
+    """Result vector of an instant query."""
+    reply = httpx.get(
+        f"{context.url('prometheus:9090')}/api/v1/query",
+        params={"query": expression},
+        timeout=PROBE_TIMEOUT,
+    )
+    reply.raise_for_status()
+    result: list[dict[str, dict[str, str]]] = reply.json()["data"]["result"]
+    return result
+
+
+def drift_not_ready(context: StackContext) -> str | None:
+    """The drift job is ready when its first run has ended: imports are behind it then."""
+    done = (context.layout.drift / "runs.jsonl").exists()
+    return None if done else "its first run has not ended yet"
+
+
+def telemetry_environment(context: StackContext, part: str, service: str) -> dict[str, str]:
+    """Standard OpenTelemetry variables of a Python part; the caller's own win."""
+    interval = round(TimeScale(context.factor).interval_seconds(EXPORT_INTERVAL) * 1000)
+    identity = f"service.instance.id={context.new_instance(part)}"
+    mine = {
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_RESOURCE_ATTRIBUTES": identity,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": context.url("collector:4318"),
+        "OTEL_METRIC_EXPORT_INTERVAL": str(interval),
+        "OTEL_TRACES_SAMPLER_ARG": str(context.settings.trace_ratio),
+    }
+    callers = otel_environment()
+    # Identity joins what the caller says of the resource: the checks need it.
+    if extra := callers.pop("OTEL_RESOURCE_ATTRIBUTES", ""):
+        mine["OTEL_RESOURCE_ATTRIBUTES"] = f"{extra},{identity}"
+    callers.pop("OTEL_SERVICE_NAME", None)
+    return mine | callers
+
+
+def _api_environment(context: StackContext) -> dict[str, str]:
+    return telemetry_environment(context, "api", names.SERVICE_API) | {
+        "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
+        "TESTBED_API_PORT": context.port("api:8000"),
+        "TESTBED_API_MANAGEMENT_PORT": context.port("api:9464"),
+        "TESTBED_API_LOG_URL": context.log_url,
+        "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
+    }
+
+
+def _drift_environment(context: StackContext) -> dict[str, str]:
+    return telemetry_environment(context, "drift", names.SERVICE_DRIFT) | {
+        "TESTBED_DRIFT_ARTEFACT": str(context.layout.model.resolve()),
+        "TESTBED_DRIFT_LOG_URL": context.log_url,
+        "TESTBED_DRIFT_OUTPUT": str(context.layout.drift.resolve()),
+        "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL / context.factor:g}",
+        "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
+        "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
+    }
+
+
+def locust_web_ui() -> Part:
+    """Locust with its web UI, as ``testbed up`` starts it."""
+    return Program(
+        "locust",
+        lambda c: web_command(
+            c.url("api:8000"),
+            port=int(c.port("locust:8089")),
+            use_case=c.use_case,
+            artefact=c.layout.model,
+        ),
+        get_ok("locust:8089", "/"),
+    )
+
+
+def stack_parts(without: frozenset[str] = frozenset(), *, web_ui: bool = False) -> list[Part]:
+    """The parts in their order of start, with Locust's web UI where wanted.
+
+    Raises:
+        UsageError: a part that is unknown, or that no run can do without.
+    """
+    if wrong := sorted(without - set(OPTIONAL_PARTS)):
+        raise UsageError(
+            f"cannot run without {', '.join(wrong)}; may be left out: {', '.join(OPTIONAL_PARTS)}"
+        )
+    parts: list[Part] = [
+        Program("collector", collector_argv, get_ok("collector:13133", "/")),
+        Program("prometheus", prometheus_argv, get_ok("prometheus:9090", "/-/ready")),
+        Program("alertmanager", alertmanager_argv, get_ok("alertmanager:9093", "/-/ready")),
+        Program("node_exporter", node_exporter_argv, get_ok("node_exporter:9100", "/metrics")),
+        Program(
+            "receiver",
+            lambda c: [
+                *(sys.executable, "-m", "testbed.receiver"),
+                *("--host", "127.0.0.1", "--port", c.port("receiver:9080")),
+                *("--out", str(c.layout.notifications.resolve())),
+            ],
+            get_ok("receiver:9080", "/health/ready"),
+        ),
+        Program(
+            "api",
+            lambda _: [sys.executable, "-m", "testbed_api"],
+            get_ok("api:9464", "/health/ready"),
+            _api_environment,
+        ),
+        Program(
+            "drift",
+            lambda _: [sys.executable, "-m", "testbed_drift", "watch"],
+            drift_not_ready,
+            _drift_environment,
+        ),
+    ]
+    if web_ui:
+        parts.append(locust_web_ui())
+    return [part for part in parts if part.name not in without]

@@ -1,0 +1,75 @@
+"""Choosing loopback ports: the usual one where it is free, else one that nothing else will take."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from testbed.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOST: Final = "127.0.0.1"
+#: Substitutes lie below the range from which the kernel serves outgoing connections, so that none
+#: of the many that a load opens takes the port between this choice and the part's own bind.
+LOWEST: Final = 15000
+EPHEMERAL_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+USUAL_EPHEMERAL: Final = 32768
+ATTEMPTS: Final = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do it: connections that linger from an earlier one are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+                return False
+            raise
+    return True
+
+
+def free_port(preferred: int, taken: set[int], rng: random.Random | None = None) -> int:
+    """Choose a port.
+
+    Args:
+        preferred: the usual port; 0 for none.
+        taken: ports that are promised already; the choice is added.
+        rng: draws substitutes; by default one of its own, so that two testbeds differ.
+
+    Raises:
+        StackError: no port is free.
+    """
+    draw = rng or random.Random()  # noqa: S311 - no secret
+    highest = max(_first_ephemeral(), LOWEST + 1000)
+    substitutes = (draw.randrange(LOWEST, highest) for _ in range(ATTEMPTS))
+    for port in (preferred, *substitutes):
+        if port and port not in taken and is_free(port):
+            taken.add(port)
+            return port
+    raise StackError(f"no free port between {LOWEST} and {highest}; end what holds them")
+
+
+def allocate(preferred: Mapping[str, int], rng: random.Random | None = None) -> dict[str, int]:
+    """Choose a port for each name, given its usual one (0 for none); all differ.
+
+    Raises:
+        StackError: no port is free.
+    """
+    taken: set[int] = set()
+    return {name: free_port(port, taken, rng) for name, port in preferred.items()}
+
+
+def _first_ephemeral() -> int:
+    try:
+        return int(EPHEMERAL_RANGE.read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return USUAL_EPHEMERAL

@@ -1,0 +1,170 @@
+"""Ground truth of the load, read back: what was sent, when, and what came back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prediction request; times are Unix seconds.
+
+    Attributes:
+        request_id: what was sent as ``X-Request-ID``.
+        phase: phase that it belongs to.
+        scheduled_at: when the plan wanted it sent.
+        sent_at: when it was sent.
+        finished_at: when the answer had come, or the load gave up.
+        status: HTTP status, or None without an answer.
+        error: ``timeout``, ``connection`` or ``reset``, or None with an answer.
+        prediction_id: id in the answer, where there was one.
+    """
+
+    request_id: str
+    phase: str
+    scheduled_at: float
+    sent_at: float
+    finished_at: float
+    status: int | None
+    error: str | None
+    prediction_id: str | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the service failed it: answered 5xx, or not at all."""
+        return self.status is None or self.status >= 500  # noqa: PLR2004 - HTTP's server errors
+
+
+@dataclass(frozen=True, slots=True)
+class LabelBatch:
+    """One ``POST /labels``; ``status`` is None without an answer."""
+
+    sent_at: float
+    status: int | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """All that the load wrote.
+
+    Attributes:
+        started_at: Unix time of the first phase's start, or None if the load never began.
+        ended_at: Unix time at which all was written, or None if the load did not end.
+        requests: one per prediction request.
+        labels: one per label batch.
+        problems: what is missing or broken, one line each.
+    """
+
+    started_at: float | None
+    ended_at: float | None
+    requests: tuple[Request, ...] = ()
+    labels: tuple[LabelBatch, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_truth(folder: Path) -> Truth:
+    """Read the truth; whatever is missing or broken becomes a problem."""
+    problems: list[str] = []
+    start = _read_json(folder / "start.json", problems)
+    end = _read_json(folder / "end.json", problems)
+    requests = tuple(_parse(folder / "requests.jsonl", _request, problems))
+    labels = tuple(_parse(folder / "labels.jsonl", _labels, problems, required=False))
+    if end is not None:
+        _compare("requests", end.get("requests"), len(requests), problems)
+        _compare("labels", end.get("labels"), sum(batch.count for batch in labels), problems)
+    return Truth(_at(start), _at(end), requests, labels, tuple(problems))
+
+
+def read_lines(path: Path, problems: list[str], *, required: bool = True) -> Iterator[Json]:
+    """Objects of a JSON Lines file; a broken line is counted as a problem and passed over."""
+    try:
+        file = path.open(encoding="utf-8", errors="replace")
+    except OSError:
+        if required:
+            problems.append(f"{path.name} is missing")
+        return
+    broken = 0
+    with file:
+        for line in file:
+            if not line.strip():
+                continue
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = None
+            if isinstance(entry, dict):
+                yield entry
+            else:
+                broken += 1
+    if broken:
+        problems.append(f"{path.name}: {broken} broken {'line' if broken == 1 else 'lines'}")
+
+
+def _parse(
+    path: Path, parse: Callable[[Json], T], problems: list[str], *, required: bool = True
+) -> Iterator[T]:
+    incomplete = 0
+    for entry in read_lines(path, problems, required=required):
+        try:
+            yield parse(entry)
+        except (KeyError, TypeError, ValueError):
+            incomplete += 1
+    if incomplete:
+        problems.append(f"{path.name}: {incomplete} lines lack a field")
+
+
+def _request(entry: Json) -> Request:
+    sent = float(entry["sent_at"])
+    scheduled, finished = entry.get("scheduled_at"), entry.get("finished_at")
+    status = entry["status"]
+    return Request(
+        request_id=str(entry["request_id"]),
+        phase=str(entry["phase"]),
+        scheduled_at=sent if scheduled is None else float(scheduled),
+        sent_at=sent,
+        finished_at=sent if finished is None else float(finished),
+        status=None if status is None else int(status),
+        error=entry.get("error"),
+        prediction_id=entry.get("prediction_id"),
+    )
+
+
+def _labels(entry: Json) -> LabelBatch:
+    status = entry["status"]
+    return LabelBatch(
+        float(entry["sent_at"]), None if status is None else int(status), int(entry["count"])
+    )
+
+
+def _read_json(path: Path, problems: list[str]) -> Json | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        problems.append(f"{path.name} is missing: the load did not get that far")
+        return None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        problems.append(f"{path.name} is broken")
+        return None
+    return content
+
+
+def _at(content: Json | None) -> float | None:
+    time = (content or {}).get("time")
+    return float(time) if isinstance(time, (int, float)) else None
+
+
+def _compare(what: str, promised: object, found: int, problems: list[str]) -> None:
+    if isinstance(promised, int) and promised != found:
+        problems.append(f"end.json speaks of {promised} {what}, {found} were written")

@@ -1,0 +1,99 @@
+"""What is seen of a run while it goes on: counts of the load, alerts, notifications, drift."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from testbed.layout import RunLayout
+from testbed.tail import JsonLinesTail
+
+RATE_WINDOW = 5.0  # seconds over which the shown request rate is taken
+HTTP_SERVER_ERROR = 500
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The state of a run at one moment.
+
+    Attributes:
+        sent: predictions asked for so far.
+        failed: of those, answered 5xx or not at all.
+        rate: answered predictions per second, over the last seconds.
+        p95: 95th percentile of their latency in seconds, over the same time, or None.
+        alerts: name to state (``pending``, ``firing``) in Prometheus.
+        notified: alerts that the receiver was told of, firing.
+        resolved: alerts that the receiver was told of as resolved, after firing.
+        drift: the last line of the drift job, or None.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    rate: float = 0.0
+    p95: float | None = None
+    alerts: dict[str, str] = field(default_factory=dict)
+    notified: dict[str, float] = field(default_factory=dict)
+    resolved: dict[str, float] = field(default_factory=dict)
+    drift: dict[str, Any] | None = None
+
+
+class Watch:
+    """Keeps a :class:`Snapshot` up to date from the run's files and from Prometheus.
+
+    Args:
+        layout: files of the run.
+        prometheus: base URL.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, layout: RunLayout, prometheus: str, clock: Callable[[], float]) -> None:
+        self.snapshot = Snapshot()
+        self._requests = JsonLinesTail(layout.truth / "requests.jsonl")
+        self._notifications = JsonLinesTail(layout.notifications)
+        self._drift = JsonLinesTail(layout.drift / "runs.jsonl")
+        self._prometheus = prometheus
+        self._clock = clock
+        self._recent: deque[tuple[float, float]] = deque()
+
+    def update(self) -> Snapshot:
+        """Look at everything once."""
+        self._read_requests()
+        for line in self._notifications.read():
+            name, at = line["alertname"], float(line["received_at"])
+            if line["status"] == "firing":
+                self.snapshot.notified.setdefault(name, at)
+                self.snapshot.resolved.pop(name, None)
+            else:
+                self.snapshot.resolved[name] = at
+        for line in self._drift.read():
+            self.snapshot.drift = line
+        self.snapshot.alerts = self._alerts()
+        return self.snapshot
+
+    def _read_requests(self) -> None:
+        now = self._clock()
+        for line in self._requests.read():
+            self.snapshot.sent += 1
+            if line["status"] is None or line["status"] >= HTTP_SERVER_ERROR:
+                self.snapshot.failed += 1
+            self._recent.append((line["finished_at"], line["finished_at"] - line["sent_at"]))
+        while self._recent and self._recent[0][0] < now - RATE_WINDOW:
+            self._recent.popleft()
+        self.snapshot.rate = len(self._recent) / RATE_WINDOW
+        latencies = sorted(latency for _, latency in self._recent)
+        self.snapshot.p95 = latencies[int(0.95 * (len(latencies) - 1))] if latencies else None
+
+    def _alerts(self) -> dict[str, str]:
+        try:
+            reply = httpx.get(f"{self._prometheus}/api/v1/alerts", timeout=1.0)
+            alerts = reply.json()["data"]["alerts"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return self.snapshot.alerts  # keep what was seen: the verdict asks again, and strictly
+        states: dict[str, str] = {}
+        for alert in sorted(alerts, key=lambda a: str(a["state"]), reverse=True):
+            states[alert["labels"]["alertname"]] = alert["state"]
+        return states

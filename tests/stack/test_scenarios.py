@@ -1,0 +1,124 @@
+"""The whole loop for real: scenarios end in the verdict that they must end in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import CommandLine, Result
+
+
+def failed_checks(result: Result) -> dict[str, str]:
+    """Name to summary of the checks that failed."""
+    return {c["name"]: c["summary"] for c in result.verdict["checks"] if not c["passed"]}
+
+
+def play(line: CommandLine, *arguments: str) -> Result:
+    """Run a scenario into the folder ``run``."""
+    return line.run("run", *arguments, "--out", "run")
+
+
+def test_demo_passes_and_leaves_a_whole_run(command_line: CommandLine) -> None:
+    """The main job ends with a verdict, a report and machine-readable results."""
+    result = play(command_line, "demo")
+    assert result.code == 0, result.output
+    alerts = {alert["alert"]: alert for alert in result.verdict["alerts"]}
+    assert alerts["DataDrift"]["notified"]
+    assert alerts["HighErrorRate"]["notified"]
+    assert "DataDrift" in result.output
+    html = (result.out / "report.html").read_text()
+    assert "HighErrorRate" in html
+    assert not re.search(r'(?:src|href)="https?://', html), "the report must work offline"
+    junit = (result.out / "junit.xml").read_text()
+    assert "<testcase" in junit
+    assert "<failure" not in junit
+    assert list((result.out / "drift").glob("drift_*.html")), "the drift job wrote no report"
+
+
+@pytest.mark.parametrize("scenario", ["error-burst", "slow-model"])
+def test_faults_ring_and_resolve(command_line: CommandLine, scenario: str) -> None:
+    """A fault is notified in time, and as resolved after it."""
+    result = play(command_line, scenario)
+    assert result.code == 0, result.output
+
+
+def test_a_collector_outage_loses_nothing(command_line: CommandLine) -> None:
+    """After 15 s without a Collector, Prometheus holds exactly what was served."""
+    result = play(command_line, "collector-restart")
+    assert result.code == 0, result.output
+    assert result.verdict["passed"]
+
+
+def rules_with(folder: Path, source: Path, change: str) -> Path:
+    """A copy of the shipped rules in which HighErrorRate is damaged."""
+    folder.mkdir()
+    for path in source.glob("*.yml"):
+        document: dict[str, Any] = yaml.safe_load(path.read_text())
+        for group in document["groups"]:
+            rules = []
+            for rule in group["rules"]:
+                if rule.get("alert") == "HighErrorRate":
+                    if change == "deleted":
+                        continue
+                    if change == "threshold":
+                        raised = re.sub(r"> 0\.1\b", "> 100", rule["expr"])
+                        assert raised != rule["expr"]
+                        rule["expr"] = raised
+                    if change == "for":
+                        rule["for"] = "1h"
+                rules.append(rule)
+            group["rules"] = rules
+        (folder / path.name).write_text(yaml.safe_dump(document))
+    return folder
+
+
+@pytest.mark.parametrize("change", ["deleted", "threshold", "for"])
+def test_damaged_rules_fail_the_verdict(
+    command_line: CommandLine, repository: Path, tmp_path: Path, change: str
+) -> None:
+    """A rule that no longer works is noticed: exit 1 and the alert's name in the reason."""
+    rules = rules_with(tmp_path / "rules", repository / "prometheus" / "rules", change)
+    result = play(command_line, "error-burst", "--rules", str(rules))
+    assert result.code == 1, result.output
+    assert any("HighErrorRate" in f"{k} {v}" for k, v in failed_checks(result).items())
+
+
+def test_a_missing_drift_job_fails_the_verdict(command_line: CommandLine) -> None:
+    """Without the drift job DataDrift never rings, and the verdict says why."""
+    result = play(command_line, "covariate-drift", "--without", "drift")
+    assert result.code == 1, result.output
+    failed = failed_checks(result)
+    assert any("DataDrift" in f"{k} {v}" for k, v in failed.items())
+    assert any("drift job" in v for v in failed.values()), failed
+
+
+def test_a_missing_collector_fails_the_verdict(command_line: CommandLine) -> None:
+    """Without the Collector no telemetry arrives, and the verdict says so."""
+    result = play(command_line, "normal", "--without", "collector")
+    assert result.code == 1, result.output
+    assert any("Prometheus" in v for v in failed_checks(result).values())
+
+
+def test_real_data_drifts_when_shifted(command_line: CommandLine, diabetes_csv: Path) -> None:
+    """On the real Pima data covariate drift is found."""
+    result = play(command_line, "covariate-drift", "--data", str(diabetes_csv), "--seed", "2")
+    assert result.code == 0, result.output
+    assert "real data" in result.output
+
+
+def test_real_data_without_shift_raises_no_drift(
+    command_line: CommandLine, diabetes_csv: Path
+) -> None:
+    """On the real Pima data normal traffic raises nothing."""
+    result = play(command_line, "normal", "--data", str(diabetes_csv), "--seed", "2")
+    assert result.code == 0, result.output
+
+
+def test_iris_runs_through_the_same_loop(command_line: CommandLine) -> None:
+    """Another use case needs no other code."""
+    result = play(command_line, "normal", "--use-case", "iris")
+    assert result.code == 0, result.output

@@ -1,0 +1,214 @@
+"""The alert receiver without a process."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from testbed.receiver import PayloadError, Recorder, create_app, notifications
+from testbed.receiver.__main__ import main
+
+ARRIVED = 1_700_000_000.5
+
+
+def alert(status: str = "firing", name: str = "APIDown", **labels: str) -> dict[str, Any]:
+    """An alert as Alertmanager posts it."""
+    return {
+        "status": status,
+        "labels": {"alertname": name, "severity": "critical", **labels},
+        "annotations": {"summary": "It <b>is</b> down.", "description": "api-1"},
+        "startsAt": "2023-11-14T22:13:10.123456789Z",
+        "endsAt": "2023-11-14T22:13:20+00:00" if status == "resolved" else "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus:9090/graph",
+        "fingerprint": "abc",
+    }
+
+
+def webhook(*alerts: dict[str, Any]) -> dict[str, Any]:
+    """A webhook's body."""
+    return {
+        "version": "4",
+        "groupKey": '{}:{alertname="APIDown"}',
+        "truncatedAlerts": 0,
+        "status": "firing",
+        "receiver": "critical",
+        "groupLabels": {"alertname": "APIDown"},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager:9093",
+        "alerts": list(alerts),
+    }
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, each whole JSON."""
+    text = path.read_text()
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class Client:
+    """Sends requests to the application without a server."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.transport = httpx.ASGITransport(create_app(recorder, lambda: ARRIVED))
+
+    def get(self, path: str) -> httpx.Response:
+        """GET a path."""
+        return asyncio.run(self._send("GET", path))
+
+    def post(self, body: object) -> httpx.Response:
+        """POST a notification, as JSON or as raw bytes."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return asyncio.run(self._send("POST", "/notifications", content))
+
+    async def _send(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
+        async with httpx.AsyncClient(transport=self.transport, base_url="http://receiver") as http:
+            return await http.request(method, path, content=content)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """File of the notifications, in a directory that is not there yet."""
+    return tmp_path / "run" / "notifications.jsonl"
+
+
+@pytest.fixture
+def client(out: Path) -> Iterator[Client]:
+    """A client of the receiver."""
+    with Recorder(out) as recorder:
+        yield Client(recorder)
+
+
+def test_every_alert_becomes_one_line(client: Client, out: Path) -> None:
+    """A firing and a resolved alert are appended with arrival time, at once."""
+    reply = client.post(webhook(alert(), alert("resolved", instance="a")))
+    assert (reply.status_code, reply.json()) == (200, {"recorded": 2})
+    firing, resolved = lines(out)
+    assert firing == {
+        "received_at": ARRIVED,
+        "status": "firing",
+        "alertname": "APIDown",
+        "labels": {"alertname": "APIDown", "severity": "critical"},
+        "annotations": {"summary": "It <b>is</b> down.", "description": "api-1"},
+        "starts_at": 1_699_999_990.123456,
+        "ends_at": None,
+        "group_key": '{}:{alertname="APIDown"}',
+        "receiver": "critical",
+        "fingerprint": "abc",
+    }
+    assert (resolved["status"], resolved["ends_at"]) == ("resolved", 1_700_000_000.0)
+    assert client.get("/notifications").json() == [firing, resolved]
+
+
+def test_notifications_survive_a_restart(client: Client, out: Path) -> None:
+    """A second receiver appends to what the first wrote."""
+    client.post(webhook(alert()))
+    with Recorder(out) as recorder:
+        recorder.add(notifications(json.dumps(webhook(alert())).encode(), ARRIVED + 1))
+    assert [line["received_at"] for line in lines(out)] == [ARRIVED, ARRIVED + 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "body"),
+        (b"{", "body"),
+        (b"[]", "body"),
+        (b"\xff", "body"),
+        (json.dumps(webhook() | {"version": "3"}).encode(), "version"),
+        (json.dumps(webhook(alert() | {"startsAt": "yesterday"})).encode(), "alerts.0.startsAt"),
+        (json.dumps(webhook(alert() | {"labels": None})).encode(), "alerts.0.labels"),
+        (json.dumps(webhook(alert(), alert("sleeping"))).encode(), "alerts.1.status"),
+    ],
+)
+def test_a_bad_body_is_refused_whole(client: Client, out: Path, body: bytes, reason: str) -> None:
+    """400 and one line that names the field; nothing is written, nothing else is lost."""
+    client.post(webhook(alert()))
+    reply = client.post(body)
+    assert reply.status_code == 400
+    assert reply.text.count("\n") == 1
+    assert f": {reason}: " in reply.text
+    assert len(lines(out)) == 1
+    assert client.post(webhook(alert())).status_code == 200
+    assert len(lines(out)) == 2
+
+
+class FullDisk:
+    """A file on which only some bytes find room."""
+
+    def __init__(self, path: Path, room: int) -> None:
+        self.file = path.open("ab", buffering=0)
+        self.room = room
+
+    def seek(self, offset: int, whence: int) -> int:
+        """As a file."""
+        return self.file.seek(offset, whence)
+
+    def truncate(self, size: int) -> int:
+        """As a file."""
+        return self.file.truncate(size)
+
+    def write(self, data: bytes) -> int:
+        """Write what fits, then refuse."""
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = self.file.write(data[: self.room])
+        self.room -= written
+        return written
+
+    def close(self) -> None:
+        """As a file."""
+        self.file.close()
+
+
+def test_a_full_disk_leaves_no_half_line(out: Path) -> None:
+    """The sender gets 503, so it tries again, and the file holds whole lines only."""
+    with Recorder(out) as recorder:
+        client = Client(recorder)
+        client.post(webhook(alert()))
+        real = recorder._file
+        recorder._file = FullDisk(out, room=100)  # type: ignore[assignment] # a fake file
+        reply = client.post(webhook(alert(), alert()))
+        assert reply.status_code == 503
+        assert "try again" in reply.text
+        assert len(lines(out)) == 1
+        recorder.close()
+        recorder._file = real
+        assert client.post(webhook(alert())).status_code == 200
+        assert len(lines(out)) == 2
+
+
+def test_page_is_readable_and_escapes(client: Client) -> None:
+    """People see the newest first; what an alert says is no HTML."""
+    assert "None so far" in client.get("/").text
+    client.post(webhook(alert(name="First"), alert(name="Second")))
+    page = client.get("/").text
+    assert page.index("Second") < page.index("First")
+    assert "It &lt;b&gt;is&lt;/b&gt; down." in page
+    assert "2023-11-14 22:13:20.500" in page
+
+
+def test_ready(client: Client) -> None:
+    """Readiness has its own path."""
+    assert client.get("/health/ready").status_code == 200
+
+
+def test_wrong_version_is_a_payload_error() -> None:
+    """The pure reader raises, too."""
+    with pytest.raises(PayloadError, match="version 4"):
+        notifications(b"{}", ARRIVED)
+
+
+def test_unwritable_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The process says what to change and ends with 2."""
+    assert main(["--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "--out" in error

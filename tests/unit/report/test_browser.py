@@ -1,0 +1,41 @@
+"""The report in a real browser: its scripts may run, and draw."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed.report import write_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.report.conftest import FinishedRun
+
+
+def test_a_browser_draws_the_figure_and_runs_nothing_else(
+    finished: FinishedRun, tmp_path: Path
+) -> None:
+    """The security policy lets the report's own scripts through; the figure gets its height."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no browser: chromium is not on PATH")
+    report = write_report(finished.layout, finished.verdict, finished.evidence)
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run(
+        [browser, *options, profile, "--dump-dom", report.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    drawn = re.search(r'<div id="figure"[^>]*style="height: (\d+)px', done.stdout)
+    assert drawn is not None
+    assert int(drawn[1]) > 500
+    assert '<svg class="main-svg"' in done.stdout
+    assert "status 200" in done.stdout
+    assert "<img" not in done.stdout

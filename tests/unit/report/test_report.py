@@ -1,0 +1,262 @@
+"""The report: complete, whole without a network, and safe whatever a run contains."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+from testbed.errors import UsageError
+from testbed.layout import RunLayout
+from testbed.report import render_table, rewrite_report, write_outcome, write_report
+from testbed.report.junit import junit_xml
+from testbed.report.page import drift_link
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.report.conftest import FinishedRun
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Elements, text and scripts of a page, as a browser would see them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == [], "every element must be closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the element."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep text; that of scripts apart."""
+        if self._open and self._open[-1] == "script":
+            attributes, found = self.scripts[-1]
+            self.scripts[-1] = (attributes, found + data)
+        elif not self._open or self._open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture
+def source(finished: FinishedRun) -> str:
+    """The report's source."""
+    return write_report(finished.layout, finished.verdict, finished.evidence).read_text()
+
+
+@pytest.fixture
+def page(source: str) -> Page:
+    """The report, parsed."""
+    return Page(source)
+
+
+def test_the_report_holds_every_part_of_the_verdict(page: Page, finished: FinishedRun) -> None:
+    """Each check, alert, hop, limit, instance, part event and version can be read."""
+    verdict = finished.verdict
+    wanted = [check.name for check in verdict.checks]
+    wanted += [alert.alert for alert in verdict.alerts] + [hop.title for hop in verdict.hops]
+    wanted += [limit.title for limit in verdict.limits] + ["api-1", "injected_error"]
+    wanted += ["Failed", "synthetic: drawn from a generator", "30 \u00d7", "3.15.0", "8.0 GiB"]
+    wanted += ["crashed", "NO_ACTION", "12.50%"]
+    assert [text for text in wanted if text not in page.text] == []
+
+
+def test_the_report_needs_no_network(page: Page) -> None:
+    """Nothing is loaded from anywhere, and no link leads out."""
+    addresses = [
+        value
+        for _, attributes in page.elements
+        for name, value in attributes.items()
+        if name in {"src", "href", "action", "data", "srcset"} and value is not None
+    ]
+    assert addresses
+    assert not [address for address in addresses if "//" in address or ":" in address]
+    styles = re.findall(r"@import|url\(", "".join(str(a.get("style")) for _, a in page.elements))
+    assert styles == []
+
+
+def test_nothing_from_the_run_becomes_markup(page: Page) -> None:
+    """Labels, names and reasons stay text, in the page and in the data of the figure."""
+    assert [tag for tag, _ in page.elements if tag == "img"] == []
+    assert len(page.scripts) == 3
+    assert 'Evil<script>alert("x")</script>' in page.text
+    handlers = [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
+    assert handlers == []
+
+
+def test_only_the_reports_own_scripts_may_run(page: Page) -> None:
+    """The security policy lists their hashes, and they match what a browser would hash."""
+    policy = next(
+        str(attributes["content"])
+        for tag, attributes in page.elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'")
+    allowed = re.findall(r"'sha256-([^']+)'", policy)
+    runnable = [text for attributes, text in page.scripts if "type" not in attributes]
+    assert len(runnable) == 2
+    hashes = [hashlib.sha256(text.encode()).digest() for text in runnable]
+    assert [base64.b64encode(digest).decode() for digest in hashes] == allowed
+
+
+def test_plotly_stands_in_the_report_once(source: str) -> None:
+    """It is by far the largest part."""
+    assert source.count("Plotly, Inc.") == 1
+    assert len(source) < 6_000_000
+
+
+def test_the_figure_shows_the_run_and_escapes_its_text(page: Page) -> None:
+    """Phases as bands, alerts and faults as bars, notifications as marks, series as lines."""
+    text = next(text for attributes, text in page.scripts if attributes.get("type"))
+    assert "<" not in text
+    figure = json.loads(text)
+    bands = figure["layout"]["shapes"]
+    assert [(band["x0"], band["x1"]) for band in bands] == [(0.0, 10.0), (10.0, 30.0)]
+    bars = {str(t["y"]): (t["base"][0], t["x"][0]) for t in figure["data"] if t["type"] == "bar"}
+    assert bars["['fault']"] == (10.0, 20.0)
+    assert bars["['HighErrorRate']"] == (16.0, 14.0)
+    names = {trace.get("name") for trace in figure["data"]}
+    assert {"status 200", "p95", "5xx", "share", "notified: firing", "sent by the load"} <= names
+    # Plotly reads tags in text: none may come through, or it would draw (and link) them.
+    tagged = [s for s in _strings(figure) if "<script" in s or "<img" in s]
+    assert tagged == []
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    return []
+
+
+def test_every_chart_has_its_numbers_as_a_table(page: Page, finished: FinishedRun) -> None:
+    """For readers who don't see the figure; tables have captions or headings and header cells."""
+    for chart in finished.evidence.snapshot.charts:
+        assert f"{chart.title} in numbers" in page.text
+    figure = next(attributes for _, attributes in page.elements if attributes.get("id") == "figure")
+    assert "HighErrorRate (1)" in str(figure["aria-label"])
+    headers = [attributes for tag, attributes in page.elements if tag == "th"]
+    assert headers
+    assert all(attributes.get("scope") in {"col", "row"} for attributes in headers)
+
+
+def test_drift_reports_are_linked_within_their_folder(page: Page) -> None:
+    """A file name can't lead elsewhere."""
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    assert links == ["drift/drift_training_vs_now.html", "drift/javascript%3Aalert%281%29.json"]
+    assert drift_link("..\\..\\x.html") == "drift/x.html"
+
+
+def test_a_run_that_left_almost_nothing_still_gets_a_report(finished: FinishedRun) -> None:
+    """No series, no alert, no phase, no part."""
+    bare = finished.evidence.snapshot.model_copy(
+        update={"charts": (), "spans": (), "log": None, "api": {}, "prometheus": {}}
+    )
+    finished.layout.series.write_text(bare.model_dump_json())
+    finished.layout.timeline.unlink()
+    finished.layout.notifications.unlink()
+    (finished.layout.drift / "runs.jsonl").unlink()
+    write_outcome(finished.layout, finished.verdict, finished.evidence)
+    rewrite_report(finished.layout)
+    assert "It never ran" not in finished.layout.report_file.read_text()
+    empty = finished.verdict.model_copy(
+        update={
+            "phases": (), "alerts": (), "instances": (), "hops": (), "limits": (),
+            "drift": finished.verdict.drift.model_copy(update={"runs": (), "decision": None}),
+        }
+    )  # fmt: skip
+    write_outcome(finished.layout, empty, finished.evidence)
+    rewrite_report(finished.layout)
+    text = Page(finished.layout.report_file.read_text()).text
+    assert "It never ran" in text
+    assert "no instance is known" in text
+
+
+def test_the_outcome_is_written_and_the_report_made_again(finished: FinishedRun) -> None:
+    """From the folder alone, the same verdict and the same report come out."""
+    write_outcome(finished.layout, finished.verdict, finished.evidence)
+    before = finished.layout.report_file.read_text()
+    finished.layout.report_file.unlink()
+    assert rewrite_report(finished.layout) == finished.verdict
+    assert finished.layout.report_file.read_text() == before
+
+
+def test_a_run_without_a_verdict_is_refused(tmp_path: Path) -> None:
+    """One line that says what is missing."""
+    layout = RunLayout(tmp_path)
+    with pytest.raises(UsageError, match="holds no verdict"):
+        rewrite_report(layout)
+    layout.verdict_file.write_text("{}")
+    with pytest.raises(UsageError, match="another version"):
+        rewrite_report(layout)
+
+
+def test_junit_has_one_case_per_check(finished: FinishedRun) -> None:
+    """Failures carry their reason; the counts are right."""
+    root = ET.fromstring(junit_xml(finished.verdict))  # noqa: S314 - written a line before
+    (suite,) = root.findall("testsuite")
+    cases = suite.findall("testcase")
+    assert [case.get("name") for case in cases] == [c.name for c in finished.verdict.checks]
+    assert suite.get("tests") == str(len(cases))
+    failures = {case.get("name"): case.find("failure") for case in cases if len(case)}
+    assert suite.get("failures") == str(len(failures)) == str(len(finished.verdict.failed))
+    alarm = failures["false alarms"]
+    assert alarm is not None
+    assert 'alert("x")' in str(alarm.get("message"))
+
+
+def test_junit_survives_characters_that_xml_lacks(finished: FinishedRun) -> None:
+    """Control characters in a label must not break the whole file."""
+    checks = (finished.verdict.checks[0].model_copy(update={"name": "a\x00b\x1bc\ud800"}),)
+    verdict = finished.verdict.model_copy(update={"checks": checks})
+    root = ET.fromstring(junit_xml(verdict))  # noqa: S314 - written just here
+    (case,) = root.iter("testcase")
+    assert case.get("name") == "a\ufffdb\ufffdc\ufffd"
+
+
+def test_the_terminal_shows_alerts_losses_and_reasons(finished: FinishedRun) -> None:
+    """Names from a run are no markup of the terminal either."""
+    console = Console(width=160, record=True, file=None, quiet=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render_table(finished.verdict))
+    text = capture.get()
+    assert "HighErrorRate" in text
+    assert "rang as expected" in text
+    assert "66 injected_error" in text
+    assert "✗ false alarms" in text
+    assert text.rstrip().splitlines()[-1].startswith("✗ FAILED")
+
+
+def test_square_brackets_in_names_stay_text(finished: FinishedRun) -> None:
+    """Rich would read them as markup."""
+    row = finished.verdict.alerts[0].model_copy(update={"alert": "[red]Odd[/red]"})
+    verdict = finished.verdict.model_copy(update={"alerts": (row,)})
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(render_table(verdict))
+    assert "[red]Odd[/red]" in capture.get()

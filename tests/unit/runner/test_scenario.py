@@ -1,0 +1,75 @@
+"""The scenario schema and the scenarios that ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from testbed.errors import UsageError
+from testbed.resources import find_scenario, scenario_files
+from testbed.scenario import read_scenario
+
+SHIPPED = ("collector-restart", "covariate-drift", "demo", "error-burst", "normal", "slow-model")
+
+
+def test_the_named_scenarios_ship() -> None:
+    """Every scenario of the documentation is there, under its own name."""
+    assert tuple(scenario_files()) == SHIPPED
+    for name, path in scenario_files().items():
+        assert read_scenario(path).name == name
+
+
+def test_durations_are_read_as_prometheus_writes_them() -> None:
+    """A duration text becomes seconds."""
+    assert read_scenario(find_scenario("collector-restart")).phases[1].duration == 720
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("duration: 5 minutes", "phases.0.duration"),
+        ("rate: 0", "phases.0.rate"),
+        ("rate: .nan", "phases.0.rate"),
+        ("colour: red", "phases.0.colour"),
+        ("faults: [{kind: errors, share: 2}]", "phases.0.faults.0.errors.share"),
+        ("faults: [{kind: magic}]", "phases.0.faults.0"),
+    ],
+)
+def test_a_bad_field_is_named(tmp_path: Path, change: str, complaint: str) -> None:
+    """The error names the file and the field."""
+    phase = {"name": "a", "duration": "5m", "rate": "50"}
+    key, _, value = change.partition(": ")
+    phase[key] = value
+    fields = ", ".join(f"{name}: {text}" for name, text in phase.items())
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\ntitle: t\ndescription: d\nphases: [{{{fields}}}]\n")
+    with pytest.raises(UsageError) as caught:
+        read_scenario(path)
+    assert str(path) in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+def test_an_expected_alert_names_an_existing_phase(tmp_path: Path) -> None:
+    """A misspelt phase is an error that lists the phases."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: t\ndescription: d\nphases: [{name: a, duration: 5m, rate: 1}]\n"
+        "expected_alerts: [{alert: X, phase: b, within: 1m}]\n"
+    )
+    with pytest.raises(UsageError, match="names the phase 'b'; the scenario has a"):
+        read_scenario(path)
+
+
+def test_an_unknown_scenario_lists_the_known_ones() -> None:
+    """The error says which names there are."""
+    with pytest.raises(UsageError, match=r"no scenario 'demmo'; there are .*demo"):
+        find_scenario("demmo")
+
+
+@pytest.mark.parametrize("content", ["a: [", "\x00", "- 1", ""])
+def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, content: str) -> None:
+    """Broken YAML and other documents give one line, not a traceback."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"broken\.yaml"):
+        read_scenario(path)

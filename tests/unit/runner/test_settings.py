@@ -1,0 +1,46 @@
+"""Settings: sources, order, errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from testbed.cli.housekeeping import parse_age
+from testbed.errors import UsageError
+from testbed.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Defaults, then testbed.toml, then TESTBED_*."""
+    assert load_settings().home == Path(".testbed")
+    Path("testbed.toml").write_text('home = "from-file"\ntrace_ratio = 0.5\n')
+    monkeypatch.setenv("TESTBED_TRACE_RATIO", "0.25")
+    settings = load_settings()
+    assert (settings.home, settings.trace_ratio) == (Path("from-file"), 0.25)
+
+
+def test_a_bad_value_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable that is wrong."""
+    monkeypatch.setenv("TESTBED_TRACE_RATIO", "2")
+    with pytest.raises(UsageError, match="TESTBED_TRACE_RATIO"):
+        load_settings()
+
+
+def test_a_broken_file_is_one_line() -> None:
+    """A settings file that is no TOML gives an error that names it."""
+    Path("testbed.toml").write_text("home = [")
+    with pytest.raises(UsageError, match=r"testbed\.toml"):
+        load_settings()
+
+
+def test_ages() -> None:
+    """Ages are hours, days or weeks."""
+    assert parse_age("12h") == 12 * 3600
+    assert parse_age("2w") == 14 * 86400
+    with pytest.raises(UsageError, match="7 days"):
+        parse_age("7 days")

@@ -1,0 +1,55 @@
+"""Choosing ports."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from testbed.stack.ports import HOST, LOWEST, allocate, free_port, is_free
+
+
+def listener() -> socket.socket:
+    """A server on a port of the kernel's choice."""
+    server = socket.socket()
+    server.bind((HOST, 0))
+    server.listen(1)
+    return server
+
+
+def test_usual_port_is_taken_when_free() -> None:
+    """The preferred port comes out and is promised."""
+    with listener() as server:
+        port = server.getsockname()[1]
+    taken: set[int] = set()
+    assert free_port(port, taken) == port
+    assert taken == {port}
+
+
+def test_used_port_is_replaced_by_one_outside_the_ephemeral_range() -> None:
+    """A port that a server holds is not chosen; the substitute is free."""
+    with listener() as server:
+        port = server.getsockname()[1]
+        assert not is_free(port)
+        chosen = free_port(port, set(), random.Random(1))  # noqa: S311 - no secret
+    assert chosen != port
+    assert chosen >= LOWEST
+    assert is_free(chosen)
+
+
+def test_port_of_a_wildcard_server_counts_as_used() -> None:
+    """A server on all addresses holds the loopback port too."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("0.0.0.0", 0))  # noqa: S104 - what is tested
+        server.listen(1)
+        assert not is_free(server.getsockname()[1])
+
+
+def test_allocated_ports_differ() -> None:
+    """Two names with one usual port get two ports, and no preference gets one too."""
+    with listener() as server:
+        port = server.getsockname()[1]
+    ports = allocate({"a": port, "b": port, "c": 0, "d": 0})
+    assert ports["a"] == port
+    assert len(set(ports.values())) == 4
+    assert 0 not in ports.values()

@@ -1,0 +1,179 @@
+"""A run in memory whose every number agrees, for tests that then break one thing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
+from testbed.scenario import Scenario
+from testbed.snapshot import AlertSpan, Count, LogFacts, Rule, Snapshot
+from testbed.truth import LabelBatch, Request, Truth
+from testbed.verdict import Verdict, judge
+from testbed_otel import names
+
+FACTOR = 30.0
+START = 1000.0
+ALERT = "HighErrorRate"
+INSTANCE = "api-1"
+SCENARIO: dict[str, Any] = {
+    "name": "error-burst",
+    "title": "Error burst",
+    "description": "Errors for a while.",
+    "phases": [
+        {"name": "normal", "duration": "5m", "rate": 10},
+        {
+            "name": "burst",
+            "duration": "10m",
+            "rate": 10,
+            "faults": [{"kind": "errors", "share": 0.5}],
+        },
+        {"name": "recovery", "duration": "10m", "rate": 10},
+    ],
+    "expected_alerts": [
+        {"alert": ALERT, "phase": "burst", "within": "10m", "resolves_within": "20m"}
+    ],
+    "limits": {"error_share": 0.25},
+}
+# At factor 30: normal 1000 to 1010, burst to 1030, recovery to 1050.
+PHASES = (("normal", 1000.0, 1010.0), ("burst", 1010.0, 1030.0), ("recovery", 1030.0, 1050.0))
+
+
+def http_count(status: int, value: int, route: str = PREDICT_ROUTE) -> Count:
+    """A counter of answers with one status."""
+    labels = {
+        "http_request_method": "POST",
+        "http_route": route,
+        "http_response_status_code": str(status),
+    }
+    return Count(metric=HTTP_COUNT, labels=labels, value=value)
+
+
+def make_requests() -> list[Request]:
+    """Ten a second; in the burst every second one fails."""
+    requests = []
+    for number in range(500):
+        at = START + number / 10
+        fails = 1010 <= at < 1030 and number % 2 == 0
+        requests.append(
+            Request(
+                request_id=f"request-{number}",
+                phase=next(name for name, start, end in PHASES if start <= at < end),
+                scheduled_at=at,
+                sent_at=at + 0.001,
+                finished_at=at + 0.011,
+                status=500 if fails else 200,
+                error=None,
+                prediction_id=None if fails else f"prediction-{number}",
+            )
+        )
+    return requests
+
+
+@dataclass
+class World:
+    """Everything that a test may break before it asks for the verdict."""
+
+    scenario: dict[str, Any]
+    requests: list[Request] = field(default_factory=make_requests)
+    labels: list[LabelBatch] = field(default_factory=lambda: [LabelBatch(1051.0, 200, 400)])
+    truth_problems: list[str] = field(default_factory=list)
+    api: dict[str, list[Count] | None] = field(default_factory=dict)
+    prometheus: dict[str, list[Count]] = field(default_factory=dict)
+    spans: list[AlertSpan] = field(default_factory=list)
+    rules: list[Rule] | None = field(default_factory=lambda: [Rule(name=ALERT, hold=4.0)])
+    log: LogFacts | None = field(default_factory=lambda: LogFacts(rows=400, labels=400))
+    problems: list[str] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    drift_runs: list[DriftRun] = field(
+        default_factory=lambda: [DriftRun(1040.0, "success", "NO_ACTION", 0.0)]
+    )
+    timeline: list[Event] = field(default_factory=list)
+    without: tuple[str, ...] = ()
+
+    def count_by_truth(self) -> list[Count]:
+        """What an API would count that saw every answered request."""
+        statuses = Counter(r.status for r in self.requests if r.status is not None)
+        return [http_count(status, number) for status, number in statuses.items()]
+
+    def notify(self, alert: str, at: float, status: str = "firing", **labels: str) -> None:
+        """Let the receiver get a notification."""
+        starts = next(
+            (n.starts_at for n in self.notifications if n.alert == alert), max(0.0, at - 1.0)
+        )
+        found = {"alertname": alert, **labels}
+        self.notifications.append(Notification(at, status, alert, found, {}, starts, "default"))
+
+    def fire(self, alert: str, start: float, end: float, state: str = "firing") -> None:
+        """Let Prometheus hold an alert pending or firing."""
+        span = {"alert": alert, "labels": {}, "state": state, "start": start, "end": end}
+        self.spans.append(AlertSpan.model_validate(span))
+
+    def silence(self) -> None:
+        """Take back all that rang."""
+        self.notifications.clear()
+        self.spans.clear()
+
+    def evidence(self) -> Evidence:
+        """All of it, frozen."""
+        run = RunInfo(
+            id="run-1", scenario="error-burst", time_scale=FACTOR, without=self.without, seed=7
+        )
+        snapshot = Snapshot(
+            started_at=995.0,
+            ended_at=1060.0,
+            api={name: None if own is None else tuple(own) for name, own in self.api.items()},
+            prometheus={name: tuple(held) for name, held in self.prometheus.items()},
+            spans=tuple(self.spans),
+            rules=None if self.rules is None else tuple(self.rules),
+            log=self.log,
+            problems=tuple(self.problems),
+        )
+        truth = Truth(
+            START, 1052.0, tuple(self.requests), tuple(self.labels), tuple(self.truth_problems)
+        )
+        return Evidence(
+            run=run,
+            truth=truth,
+            snapshot=snapshot,
+            notifications=tuple(self.notifications),
+            drift_runs=tuple(self.drift_runs),
+            timeline=tuple(self.timeline),
+        )
+
+    def judge(self) -> Verdict:
+        """The verdict on it."""
+        return judge(Scenario.model_validate(self.scenario), self.evidence(), FACTOR)
+
+    def failed(self) -> dict[str, str]:
+        """Name to summary of the checks that fail."""
+        return {check.name: check.summary for check in self.judge().failed}
+
+
+@pytest.fixture
+def world() -> World:
+    """A run of ``error-burst`` that passes."""
+    world = World(deepcopy(SCENARIO))
+    counters = [
+        http_count(200, 400),
+        http_count(500, 100),
+        http_count(200, 1, "/labels"),
+        Count(
+            metric=names.PREDICTION_ERRORS.prometheus, labels={"error_type": "injected"}, value=100
+        ),
+        Count(metric=names.LOG_ROWS.prometheus, labels={"outcome": "written"}, value=400),
+        Count(metric=names.LABELS.prometheus, labels={"outcome": "stored"}, value=400),
+    ]
+    world.api[INSTANCE] = counters
+    world.prometheus[INSTANCE] = list(counters)
+    for name, start, end in PHASES:
+        world.timeline.append(Event(start, "phase_started", name, {}))
+        world.timeline.append(Event(end, "phase_ended", name, {}))
+    world.fire(ALERT, 1016.0, 1036.0)
+    world.notify(ALERT, 1017.0)
+    world.notify(ALERT, 1038.0, "resolved")
+    return world

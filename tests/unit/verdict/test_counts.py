@@ -1,0 +1,308 @@
+"""Counts: each hop adds up, and what is missing has a reason or fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed.checks.counts import account
+from testbed.checks.results import Explanation, Reason
+from testbed.snapshot import Count, Ids, LogFacts
+from testbed.truth import LabelBatch
+from testbed_otel import names
+
+if TYPE_CHECKING:
+    from testbed.checks.results import Hop
+    from testbed.verdict import Verdict
+
+    from tests.unit.verdict.conftest import World
+
+INSTANCE = "api-1"
+
+
+def hop(verdict: Verdict, key: str) -> Hop:
+    """One row of the loss table."""
+    return next(row for row in verdict.hops if row.key == key)
+
+
+def set_value(counts: list[Count], metric: str, value: int, **labels: str) -> None:
+    """Change one counter in place."""
+    for index, count in enumerate(counts):
+        if count.metric == metric and labels.items() <= count.labels.items():
+            counts[index] = count.model_copy(update={"value": value})
+            return
+    raise AssertionError(f"no counter {metric} {labels}")
+
+
+def both(world: World) -> list[list[Count]]:
+    """The API's counters and Prometheus's."""
+    own = world.api[INSTANCE]
+    assert own is not None
+    return [own, world.prometheus[INSTANCE]]
+
+
+HTTP = f"{names.HTTP_DURATION.prometheus}_count"
+
+
+def test_certain_reasons_count_before_possible_ones() -> None:
+    """What may have got lost explains only what is left over."""
+    explained, rest = account(
+        7, [(Reason.REJECTED_422, 4)], [(Reason.NO_ANSWER_TIMEOUT, 2), (Reason.LOG_FAILED, 9)]
+    )
+    assert explained == (
+        Explanation(reason=Reason.REJECTED_422, count=4),
+        Explanation(reason=Reason.NO_ANSWER_TIMEOUT, count=2, certain=False),
+        Explanation(reason=Reason.LOG_FAILED, count=1, certain=False),
+    )
+    assert rest == 0
+
+
+@pytest.mark.parametrize(("difference", "residual"), [(3, 3), (-2, -2), (0, 0)])
+def test_what_has_no_reason_stays_as_residual(difference: int, residual: int) -> None:
+    """Too many is a residual as well."""
+    assert account(difference, []) == ((), residual)
+
+
+def test_a_whole_run_adds_up(world: World) -> None:
+    """Injected errors are the one difference, with its reason."""
+    verdict = world.judge()
+    assert verdict.passed
+    assert [row.residual for row in verdict.hops] == [0] * 6
+    row = hop(verdict, "api_log")
+    assert (row.sent, row.arrived, row.difference) == (500, 400, 100)
+    assert row.explained == (Explanation(reason=Reason.INJECTED_ERROR, count=100),)
+
+
+def test_requests_that_the_api_never_counted_fail(world: World) -> None:
+    """The load saw answers that the API does not know of."""
+    for counts in both(world):
+        set_value(counts, HTTP, 390, http_response_status_code="200", http_route="/predict")
+    failed = world.failed()
+    assert failed["counts load_api"] == "load 500, API 490: 10 without a reason"
+    assert "counts statuses" in failed
+
+
+def test_more_requests_than_were_sent_fail(world: World) -> None:
+    """Somebody else used the API."""
+    for counts in both(world):
+        set_value(counts, HTTP, 410, http_response_status_code="200", http_route="/predict")
+    assert "10 too many in API" in world.failed()["counts load_api"]
+
+
+def test_refused_connections_never_arrived(world: World) -> None:
+    """They explain exactly themselves."""
+    silent = replace(
+        world.requests[0], status=None, error="connection", prediction_id=None, request_id="r"
+    )
+    world.requests += [silent] * 3
+    row = hop(world.judge(), "load_api")
+    assert row.explained == (Explanation(reason=Reason.NO_ANSWER_CONNECTION, count=3),)
+    assert row.residual == 0
+
+
+@pytest.mark.parametrize("arrived", [0, 2, 4])
+def test_timed_out_requests_may_have_arrived(world: World, arrived: int) -> None:
+    """Between none and all of them are counted by the API."""
+    silent = replace(world.requests[0], status=None, error="timeout", prediction_id=None)
+    world.requests += [replace(silent, request_id=f"t{n}") for n in range(4)]
+    for counts in both(world):
+        value = 400 + arrived
+        set_value(counts, HTTP, value, http_response_status_code="200", http_route="/predict")
+    row = hop(world.judge(), "load_api")
+    assert row.residual == 0
+    assert sum(item.count for item in row.explained) == 4 - arrived
+
+
+def test_a_status_that_load_and_api_see_differently_fails(world: World) -> None:
+    """Sums that agree do not hide it."""
+    for counts in both(world):
+        set_value(counts, HTTP, 395, http_response_status_code="200", http_route="/predict")
+        set_value(counts, HTTP, 105, http_response_status_code="500")
+    check = next(c for c in world.judge().failed if c.name == "counts statuses")
+    assert check.details == ("status 200: the load saw 400, the API counted 395",)
+
+
+def test_requests_lost_on_the_way_to_prometheus_fail(world: World) -> None:
+    """Hop, instance and limit all tell of it."""
+    set_value(
+        world.prometheus[INSTANCE], HTTP, 388, http_response_status_code="200",
+        http_route="/predict",
+    )  # fmt: skip
+    failed = world.failed()
+    assert set(failed) == {"counts api_prometheus", "counts instances", "limit lost_requests"}
+    assert "12 lost: telemetry was lost on the way" in failed["counts api_prometheus"]
+
+
+def test_losses_within_the_scenarios_limit_have_a_reason(world: World) -> None:
+    """``lost_requests`` is what the scenario grants."""
+    world.scenario["limits"] = {"error_share": 0.25, "lost_requests": 12}
+    set_value(
+        world.prometheus[INSTANCE], HTTP, 388, http_response_status_code="200",
+        http_route="/predict",
+    )  # fmt: skip
+    verdict = world.judge()
+    assert verdict.passed
+    assert hop(verdict, "api_prometheus").explained[0].reason is Reason.TELEMETRY_LOST
+
+
+def test_a_run_without_the_collector_fails_and_says_so(world: World) -> None:
+    """Nothing reached Prometheus, and the reason is known."""
+    world.prometheus.clear()
+    world.without = ("collector",)
+    failed = world.failed()
+    assert "500 lost: the run was made without collector" in failed["counts api_prometheus"]
+    assert "without collector" in failed["counts instances"]
+
+
+def test_any_series_that_differs_fails_by_name(world: World) -> None:
+    """Not only requests: every counter of every instance is compared."""
+    set_value(world.prometheus[INSTANCE], names.LABELS.prometheus, 399)
+    check = next(c for c in world.judge().failed if c.name == "counts instances")
+    assert check.details == ("api-1: ml_labels_total{stored}: API 400, Prometheus 399",)
+
+
+def test_prometheus_must_not_hold_more_than_the_api(world: World) -> None:
+    """Two replicas with one identity would look so."""
+    set_value(world.prometheus[INSTANCE], names.LABELS.prometheus, 401)
+    assert world.failed()["counts instances"] == "Prometheus counted more than the API did"
+
+
+def test_an_instance_that_was_never_started_fails(world: World) -> None:
+    """Counters of another run must not mix in."""
+    world.prometheus["stranger"] = list(world.prometheus[INSTANCE])
+    assert "did not start" in world.failed()["counts instances"]
+
+
+def test_an_instance_that_could_not_be_asked_counts_as_prometheus_has_it(world: World) -> None:
+    """A replica that ended before the run's end is no reason to fail by itself."""
+    world.api[INSTANCE] = None
+    verdict = world.judge()
+    assert verdict.passed
+    assert verdict.instances[0].api is None
+
+
+def test_what_an_unasked_instance_lost_is_found_by_the_load(world: World) -> None:
+    """The load's answers stand in for the counters that nobody read."""
+    world.api[INSTANCE] = None
+    set_value(
+        world.prometheus[INSTANCE], HTTP, 380, http_response_status_code="200",
+        http_route="/predict",
+    )  # fmt: skip
+    failed = world.failed()
+    assert "20 without a reason" in failed["counts load_api"]
+    assert "20 requests" in failed["limit lost_requests"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (422, "validation", Reason.REJECTED_422),
+        (413, "validation", Reason.REJECTED_413),
+        (404, "validation", Reason.REJECTED_OTHER),
+        (500, "model", Reason.MODEL_ERROR),
+        (503, "not_ready", Reason.NOT_READY),
+        (503, None, Reason.SHED_503),
+        (503, "log", Reason.LOG_FAILED),
+        (500, "other", Reason.SERVER_ERROR),
+    ],
+)
+def test_each_kind_of_failure_explains_missing_rows(
+    world: World, status: int, kind: str | None, reason: Reason
+) -> None:
+    """Statuses and the API's own kinds of error map to the closed list."""
+    for number in range(300, 305):
+        world.requests[number] = replace(world.requests[number], status=status, prediction_id=None)
+    assert world.log is not None
+    world.log = world.log.model_copy(update={"rows": 395})
+    counters = [
+        c for c in both(world)[0] if c.metric != HTTP or c.labels["http_route"] != "/predict"
+    ]
+    counters += world.count_by_truth()
+    if kind is not None:
+        labels = {"error_type": kind}
+        counters.append(Count(metric=names.PREDICTION_ERRORS.prometheus, labels=labels, value=5))
+    set_value(counters, names.LOG_ROWS.prometheus, 395)
+    world.api[INSTANCE], world.prometheus[INSTANCE] = counters, list(counters)
+    row = hop(world.judge(), "api_log")
+    assert row.residual == 0
+    assert {item.reason: item.count for item in row.explained} == {
+        Reason.INJECTED_ERROR: 100,
+        reason: 5,
+    }
+
+
+def test_a_failure_without_a_kind_has_no_reason(world: World) -> None:
+    """A 500 that the API's error counter does not know leaves a residual."""
+    for counts in both(world):
+        set_value(counts, names.PREDICTION_ERRORS.prometheus, 99)
+    assert world.failed()["counts api_log"].endswith("1 without a reason")
+
+
+def test_rows_that_the_log_lost_fail(world: World) -> None:
+    """Answered with 200, but the row is not there."""
+    missing = Ids.of({"prediction-1", "prediction-3"})
+    world.log = LogFacts(rows=398, labels=400, missing=missing)
+    failed = world.failed()
+    assert set(failed) == {"counts api_log", "counts log_counter", "counts ids"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"foreign": Ids.of({"x"})}, "1 in the log, but never sent by this run: x"),
+        ({"duplicated": Ids.of({"r"})}, "1 requests with more than one row: r"),
+    ],
+)
+def test_foreign_and_duplicated_rows_fail(world: World, fault: dict[str, Ids], text: str) -> None:
+    """Sums that agree do not hide them."""
+    assert world.log is not None
+    world.log = world.log.model_copy(update=fault)
+    (check,) = world.judge().failed
+    assert check.name == "counts ids"
+    assert check.details == (text,)
+
+
+def test_an_unreadable_log_fails(world: World) -> None:
+    """No log, no proof."""
+    world.log = None
+    world.problems.append("prediction log: gone")
+    assert set(world.failed()) == {"counts api_log", "evidence"}
+
+
+def test_labels_that_got_lost_fail(world: World) -> None:
+    """Posted, but neither counted nor stored."""
+    world.labels.append(LabelBatch(1052.0, 200, 5))
+    assert world.failed()["counts labels_api"] == "load 405, API 400: 5 without a reason"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (422, Reason.REJECTED_422),
+        (503, Reason.SHED_503),
+        (500, Reason.SERVER_ERROR),
+        (None, Reason.NO_ANSWER_TIMEOUT),
+    ],
+)
+def test_labels_that_were_not_taken_have_a_reason(
+    world: World, status: int | None, reason: Reason
+) -> None:
+    """A refused batch is not counted as labels."""
+    world.labels.append(LabelBatch(1052.0, status, 5))
+    row = hop(world.judge(), "labels_api")
+    assert row.residual == 0
+    assert [(item.reason, item.count) for item in row.explained] == [(reason, 5)]
+
+
+def test_labels_that_the_api_passed_over_are_not_in_the_log(world: World) -> None:
+    """Duplicates and unknown ids are counted, but not stored."""
+    world.labels.append(LabelBatch(1052.0, 200, 3))
+    for counts in both(world):
+        counts += [
+            Count(metric=names.LABELS.prometheus, labels={"outcome": "duplicate"}, value=2),
+            Count(metric=names.LABELS.prometheus, labels={"outcome": "unknown"}, value=1),
+        ]
+    row = hop(world.judge(), "labels_log")
+    assert row.residual == 0
+    assert [item.count for item in row.explained] == [2, 1]

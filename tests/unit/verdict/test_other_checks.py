@@ -1,0 +1,197 @@
+"""Limits, the drift decision, integrity, and the verdict itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import jsonschema
+import pytest
+from testbed.evidence import DriftRun, Event
+from testbed.schemas import main, schema_text
+from testbed.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.verdict.conftest import World
+
+
+def test_too_many_errors_fail(world: World) -> None:
+    """100 of 500 are a fifth."""
+    world.scenario["limits"] = {"error_share": 0.19}
+    assert world.failed() == {
+        "limit error_share": "share answered 5xx or not at all: 0.2, at most 0.19"
+    }
+
+
+def test_unanswered_requests_count_as_errors(world: World) -> None:
+    """No answer is no service."""
+    world.scenario["limits"] = {"error_share": 0.2}
+    world.requests.append(replace(world.requests[0], status=None, error="connection"))
+    assert "limit error_share" in world.failed()
+
+
+def test_slow_answers_fail_without_the_time_scale(world: World) -> None:
+    """Latency limits are real seconds."""
+    world.requests = [replace(r, finished_at=r.sent_at + 1.5) for r in world.requests]
+    assert list(world.failed()) == ["limit p95_seconds"]
+
+
+def test_load_that_was_never_sent_fails(world: World) -> None:
+    """A load generator that can't keep up must not look like a healthy service."""
+    world.scenario["phases"][0]["rate"] = 30
+    assert list(world.failed()) == ["limit load_share"]
+
+
+def test_load_that_was_sent_late_fails(world: World) -> None:
+    """Requests that waited for their turn in the load are overload too."""
+    world.requests = [
+        replace(r, sent_at=r.sent_at + 2, finished_at=r.finished_at + 2) for r in world.requests
+    ]
+    assert list(world.failed()) == ["limit load_lag"]
+
+
+def test_a_run_without_requests_fails_everywhere_it_must(world: World) -> None:
+    """Nothing measured is nothing shown."""
+    world.requests.clear()
+    failed = world.failed()
+    assert "nothing could be measured" in failed["limit p95_seconds"]
+    assert "truth" in failed
+
+
+@pytest.mark.parametrize(
+    ("decisions", "expected", "passes"),
+    [
+        (["NO_ACTION", "ALERT", "NO_ACTION"], ["ALERT", "RETRAIN"], True),
+        (["NO_ACTION", "RETRAIN"], ["ALERT", "RETRAIN"], True),
+        (["NO_ACTION", "NO_ACTION"], ["ALERT", "RETRAIN"], False),
+        (["NO_ACTION", "ALERT", "NO_ACTION"], ["NO_ACTION"], False),
+        (["ALERT", "RETRAIN"], ["ALERT"], False),
+        (["NO_ACTION"], ["NO_ACTION"], True),
+    ],
+)
+def test_the_most_severe_decision_counts(
+    world: World, decisions: list[str], expected: list[str], *, passes: bool
+) -> None:
+    """So NO_ACTION must hold in every run."""
+    world.scenario["expected_decision"] = expected
+    world.drift_runs = [DriftRun(1040.0 + n, "success", d) for n, d in enumerate(decisions)]
+    assert world.judge().passed is passes
+
+
+@pytest.mark.parametrize(
+    ("runs", "without", "reason"),
+    [
+        ([], ("drift",), "without drift, the drift job"),
+        ([], (), "the drift job never ran"),
+        (
+            [DriftRun(1040.0, "insufficient_data")] * 2,
+            (),
+            "never had enough rows in its 2 runs",
+        ),
+    ],
+)
+def test_reasons_for_no_decision_are_told_apart(
+    world: World, runs: list[DriftRun], without: tuple[str, ...], reason: str
+) -> None:
+    """Left out, never run, and not enough data are different faults."""
+    world.drift_runs, world.without = runs, without
+    assert reason in world.failed()["drift decision"]
+
+
+def test_a_run_of_the_drift_job_that_errs_fails(world: World) -> None:
+    """Even if another run decided as expected."""
+    world.drift_runs.append(DriftRun(1045.0, "error", reasons=("the log is locked",)))
+    (check,) = world.judge().failed
+    assert check.name == "drift job"
+    assert check.details == ("the log is locked",)
+
+
+def test_a_part_that_crashed_fails(world: World) -> None:
+    """Its name and outcome are told; a part that a fault stops has not crashed."""
+    world.timeline.append(Event(1020.0, "part_stopped", "collector", {}))
+    assert world.judge().passed
+    world.timeline.append(Event(1021.0, "part_crashed", "api", {"outcome": "api ended by KILL"}))
+    (check,) = world.judge().failed
+    assert check.summary == "crashed: api"
+    assert check.details == ("api: api ended by KILL",)
+
+
+def test_gaps_in_the_truth_fail(world: World) -> None:
+    """A verdict on half a truth is none."""
+    world.truth_problems.append("requests.jsonl: 1 broken line")
+    (check,) = world.judge().failed
+    assert (check.name, check.details) == ("truth", ("requests.jsonl: 1 broken line",))
+
+
+def test_evidence_that_could_not_be_had_fails(world: World) -> None:
+    """Such as a Prometheus that no longer answers."""
+    world.problems.append("rules: Prometheus does not answer")
+    assert list(world.failed()) == ["evidence"]
+
+
+def test_phases_come_from_the_truth_where_the_timeline_has_none(world: World) -> None:
+    """The plan and the load's start are enough."""
+    world.timeline.clear()
+    phases = world.judge().phases
+    assert [(p.name, p.start, p.end) for p in phases] == [
+        ("normal", 1000.0, 1010.0),
+        ("burst", 1010.0, 1030.0),
+        ("recovery", 1030.0, 1050.0),
+    ]
+
+
+def test_plain_lines_tell_the_outcome_and_every_reason(world: World) -> None:
+    """For logs and for mail."""
+    total = len(world.judge().checks)
+    assert world.judge().lines() == (f"PASSED error-burst: {total} of {total} checks passed",)
+    world.notify("HighLatency", 1015.0)
+    lines = world.judge().lines()
+    assert lines[0].startswith("FAILED error-burst")
+    assert "  false alarms: rang though not expected: HighLatency" in lines
+
+
+def test_names_of_checks_are_unique(world: World) -> None:
+    """They are the keys of the JUnit file."""
+    names = [check.name for check in world.judge().checks]
+    assert len(set(names)) == len(names)
+
+
+def test_verdicts_fit_the_published_schema(world: World) -> None:
+    """Passed or failed, with and without optional parts."""
+    schema = json.loads(schema_text("verdict.schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    failing = world.judge()
+    world.silence()
+    world.log = None
+    for verdict in (failing, world.judge()):
+        document = json.loads(verdict.model_dump_json())
+        jsonschema.validate(document, schema)
+        assert Verdict.model_validate(document) == verdict
+
+
+def test_scenarios_fit_the_published_schema(world: World) -> None:
+    """Durations may be written as in Prometheus."""
+    schema = json.loads(schema_text("scenario.schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(world.scenario, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**world.scenario, "phases": []}, schema)
+
+
+def test_schemas_are_written_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--check`` names each file that differs and writes nothing."""
+    assert main(["--check", "--out", str(tmp_path)]) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert main(["--out", str(tmp_path)]) == 0
+    assert main(["--check", "--out", str(tmp_path)]) == 0
+    (tmp_path / "verdict.schema.json").write_text("{}")
+    capsys.readouterr()
+    assert main(["--check", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "verdict.schema.json is not up to date; run: make generate\n"
+    )
