@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -27,11 +28,24 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 os.environ["DO_NOT_TRACK"] = "1"
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
     """Skip on a user's machine; in CI nothing may be missing."""
     if os.environ.get("CI"):
         pytest.fail(f"required in CI: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[..., str]:
+    """Finds a program that a test needs by its possible names; see :func:`missing`."""
+
+    def find(*names: str) -> str:
+        for name in names:
+            if path := shutil.which(name):
+                return path
+        missing(f"{names[0]} is not on PATH")
+
+    return find
 
 
 @pytest.fixture(scope="session")

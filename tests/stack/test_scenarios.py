@@ -11,6 +11,9 @@ import yaml
 
 from .conftest import CommandLine, Result
 
+# Runs that must fail need no slack for what arrives late.
+QUICK = ("--time-scale", "60")
+
 
 def failed_checks(result: Result) -> dict[str, str]:
     """Name to summary of the checks that failed."""
@@ -20,25 +23,6 @@ def failed_checks(result: Result) -> dict[str, str]:
 def play(line: CommandLine, *arguments: str) -> Result:
     """Run a scenario into the folder ``run``."""
     return line.run("run", *arguments, "--out", "run")
-
-
-def test_demo_passes_and_leaves_a_whole_run(command_line: CommandLine) -> None:
-    """The main job ends with a verdict, a report and machine-readable results."""
-    result = play(command_line, "demo")
-    assert result.code == 0, result.output
-    alerts = {alert["alert"]: alert for alert in result.verdict["alerts"]}
-    assert alerts["DataDrift"]["notified"]
-    assert alerts["HighErrorRate"]["notified"]
-    assert "DataDrift" in result.output
-    html = (result.out / "report.html").read_text()
-    assert "HighErrorRate" in html
-    page = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
-    assert not re.search(r'(?:src|href)="https?://', page), "the report must work offline"
-    assert "<script src" not in html
-    junit = (result.out / "junit.xml").read_text()
-    assert "<testcase" in junit
-    assert "<failure" not in junit
-    assert list((result.out / "drift").glob("drift_*.html")), "the drift job wrote no report"
 
 
 @pytest.mark.parametrize("scenario", ["error-burst", "slow-model"])
@@ -84,14 +68,14 @@ def test_damaged_rules_fail_the_verdict(
 ) -> None:
     """A rule that no longer works is noticed: exit 1 and the alert's name in the reason."""
     rules = rules_with(tmp_path / "rules", repository / "prometheus" / "rules", change)
-    result = play(command_line, "error-burst", "--rules", str(rules))
+    result = play(command_line, "error-burst", "--rules", str(rules), *QUICK)
     assert result.code == 1, result.output
     assert any("HighErrorRate" in f"{k} {v}" for k, v in failed_checks(result).items())
 
 
 def test_a_missing_drift_job_fails_the_verdict(command_line: CommandLine) -> None:
     """Without the drift job DataDrift never rings, and the verdict says why."""
-    result = play(command_line, "covariate-drift", "--without", "drift")
+    result = play(command_line, "covariate-drift", "--without", "drift", *QUICK)
     assert result.code == 1, result.output
     failed = failed_checks(result)
     assert any("DataDrift" in f"{k} {v}" for k, v in failed.items())
@@ -100,7 +84,7 @@ def test_a_missing_drift_job_fails_the_verdict(command_line: CommandLine) -> Non
 
 def test_a_missing_collector_fails_the_verdict(command_line: CommandLine) -> None:
     """Without the Collector no telemetry arrives, and the verdict says so."""
-    result = play(command_line, "normal", "--without", "collector")
+    result = play(command_line, "normal", "--without", "collector", *QUICK)
     assert result.code == 1, result.output
     assert any("Prometheus" in v for v in failed_checks(result).values())
 

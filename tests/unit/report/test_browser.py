@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
 from testbed.report import write_report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.unit.report.conftest import FinishedRun
 
 
 def test_a_browser_draws_the_figure_and_runs_nothing_else(
-    finished: FinishedRun, tmp_path: Path
+    finished: FinishedRun, tmp_path: Path, program: Callable[..., str]
 ) -> None:
     """The security policy lets the report's own scripts through; the figure gets its height."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no browser: chromium is not on PATH")
+    browser = program("chromium", "google-chrome")
     report = write_report(finished.layout, finished.verdict, finished.evidence)
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000")
     profile = f"--user-data-dir={tmp_path / 'profile'}"

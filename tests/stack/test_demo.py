@@ -1,0 +1,109 @@
+"""The main job, and what its living stack shows: panels, vocabulary, report."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.clients.prometheus import PrometheusClient
+from testbed_grafana.queries import panel_queries
+from testbed_otel import names
+
+from .conftest import CommandLine, wait_for
+
+HELD = "The stack runs until Ctrl-C"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that has ended while its stack still lives."""
+
+    folder: Path
+    output: str
+    prometheus: PrometheusClient
+    start: float
+    end: float
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """The verdict file."""
+        loaded: dict[str, Any] = json.loads((self.folder / "verdict.json").read_text())
+        return loaded
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, tools: None) -> Iterator[Demo]:  # noqa: ARG001 - needed first
+    """Play the demo once and keep its stack."""
+    line = CommandLine(tmp_path_factory.mktemp("demo"))
+    with line.start("run", "demo", "--keep", "--out", "run") as process:
+        wait_for(
+            lambda: HELD in line.output or process.poll() is not None, 240, "the demo did not end"
+        )
+        assert process.poll() is None, line.output
+        folder = line.folder / "run"
+        run = json.loads((folder / "run.json").read_text())
+        times = json.loads((folder / "verdict.json").read_text())
+        with PrometheusClient(f"http://{run['endpoints']['prometheus:9090']}") as client:
+            yield Demo(folder, line.output, client, times["started_at"], times["ended_at"])
+    wait_for(lambda: not line.left(), 15, "processes are left")
+    assert process.returncode == 0, "Ctrl-C after the verdict must keep the verdict's exit code"
+
+
+def test_the_demo_passes(demo: Demo) -> None:
+    """Both alarms ring and nothing else; the table says so."""
+    assert demo.verdict["passed"], demo.output
+    assert {a["alert"] for a in demo.verdict["alerts"]} == {"DataDrift", "HighErrorRate"}
+    assert "PASSED" in demo.output
+
+
+def test_the_run_leaves_its_results(demo: Demo) -> None:
+    """The report works offline, and machines can read the rest."""
+    html = (demo.folder / "report.html").read_text()
+    assert "HighErrorRate" in html
+    page = re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
+    assert not re.search(r'(?:src|href)="https?://', page), "the report must work offline"
+    assert "<script src" not in html
+    junit = (demo.folder / "junit.xml").read_text()
+    assert "<testcase" in junit
+    assert "<failure" not in junit
+    assert list((demo.folder / "drift").glob("drift_*.html")), "the drift job wrote no report"
+
+
+@pytest.mark.parametrize(
+    "query", panel_queries("5s"), ids=lambda query: f"{query.panel}-{query.ref}".replace(" ", "_")
+)
+def test_every_panel_shows_data(demo: Demo, query: Any) -> None:  # noqa: ANN401 - the parameter
+    """No panel of the dashboard is empty or broken over a demo."""
+    series = demo.prometheus.query_range(query.expr, start=demo.start, end=demo.end, step=1.0)
+    assert any(points.points for points in series), query.expr
+
+
+def test_the_vocabulary_is_what_prometheus_holds(demo: Demo) -> None:
+    """Every metric of ours is stored, and nothing of ours is stored that it doesn't name."""
+    known = {name for metric in names.METRICS for name in metric.prometheus_series}
+    pattern = f'{{job=~"{names.SERVICE_API}|{names.SERVICE_DRIFT}"}}'
+    window = f"{demo.end - demo.start + 60:.0f}s"
+    series = demo.prometheus.query(f"group by (__name__) (last_over_time({pattern}[{window}]))")
+    stored = {item.labels["__name__"] for item in series}
+    assert stored - known <= set(names.FOREIGN_SERIES) | {
+        "scrape_duration_seconds",
+        "scrape_samples_post_metric_relabeling",
+        "scrape_series_added",
+    }
+    assert known - stored == set()
+
+
+def test_metrics_show_the_same_over_both_ways(demo: Demo) -> None:
+    """What Prometheus got over OTLP bears the labels of the vocabulary and no other."""
+    for metric in names.METRICS:
+        allowed = {names.label(key) for key in metric.attributes} | {
+            *("__name__", "job", "instance", "le"),
+        }
+        for name in metric.prometheus_series:
+            for item in demo.prometheus.query(f"last_over_time({name}[10m])"):
+                assert set(item.labels) <= allowed | {"__name__"}, name
