@@ -33,16 +33,32 @@ def say(text: str) -> None:
 
 
 class BuildProgress:
-    """Prints the state of tool builds, one line per change and a heartbeat."""
+    """Prints the state of tool builds: a line per change, and a heartbeat in between.
+
+    Args:
+        heartbeat: seconds between two lines of the same state.
+    """
+
+    def __init__(self, heartbeat: float = 15.0) -> None:
+        self._heartbeat = heartbeat
+        self._said: tuple[str, str] = ("", "")
+        self._next = 0.0
 
     def __call__(self, tool: str, state: str, elapsed: float) -> None:
         """Show that ``tool`` is in ``state`` since ``elapsed`` seconds."""
+        changed = (tool, state) != self._said
+        if not changed and elapsed < self._next:
+            return
+        self._said, self._next = (tool, state), elapsed + self._heartbeat
         say(f"tools: {tool} {state}" + (f" ({elapsed:.0f} s)" if elapsed >= 1 else ""))
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a command as Ctrl-C does: ``finally`` blocks stop the stack.
+
+    SIGINT too where the caller's shell had it ignored, as it does for background jobs; a SIGHUP
+    that is ignored, as by nohup, stays so.
 
     Raises:
         StoppedError: it was ended so.
@@ -51,7 +67,9 @@ def interruptible() -> Iterator[None]:
     def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     previous = [signal.signal(number, raise_interrupt) for number in numbers]
     try:
         yield

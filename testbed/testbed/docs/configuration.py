@@ -1,0 +1,139 @@
+"""The page of the settings, from the classes that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic_settings import BaseSettings
+from testbed_api.settings import ApiSettings
+from testbed_drift.settings import DriftSettings
+from testbed_otel.sdk import TelemetrySettings
+
+from testbed.docs.markdown import code, codes, fence, section, table
+from testbed.settings import SETTINGS_FILE, Settings
+from testbed.stack.build import CACHE_VARIABLE
+
+TITLES: Final = ("variable", "value", "default", "what")
+KINDS: Final = {"string": "text", "integer": "whole number", "number": "number"}
+BOUNDS: Final = (
+    ("minimum", "from"),
+    ("exclusiveMinimum", "above"),
+    ("maximum", "to"),
+    ("exclusiveMaximum", "below"),
+)
+
+TELEMETRY: Final = TelemetrySettings()
+# The SDK and the telemetry room read these by name, so there is no class to ask.
+OTEL: Final = (
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "URL, or `none`",
+        code(TELEMETRY.endpoint),
+        "Base URL of an OTLP/HTTP receiver; `none` pushes nothing.",
+    ),
+    (
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "number",
+        code(f"{TELEMETRY.metric_interval * 1000:g}"),
+        "Milliseconds between two pushes of metrics.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "number",
+        f"three quarters of the interval, at most {TELEMETRY.export_timeout:g}",
+        "Seconds that one push may take, retries included.",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER_ARG",
+        "number from 0 to 1",
+        code(TELEMETRY.trace_ratio),
+        "Share of requests that are traced.",
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "`key=value,…`",
+        "",
+        "More on who sends. `service.instance.id` is the `instance` in Prometheus.",
+    ),
+    ("OTEL_SERVICE_NAME", "text", "the part's own", "The `job` in Prometheus."),
+)
+
+
+def settings() -> str:
+    """The page."""
+    return section(
+        "# Settings",
+        "`testbed settings` prints what is effective. The last one wins: default, "
+        f"`{SETTINGS_FILE}` in the working directory, environment variable, option.",
+        "## Command line",
+        f"A setting `TESTBED_X` is `x` in `{SETTINGS_FILE}`:",
+        fence('home = "/var/lib/testbed"\nstart_timeout = 180', "toml"),
+        _table(Settings),
+        "A variable of the caller's shell, not a setting of that file:",
+        table(
+            TITLES,
+            [
+                (
+                    code(CACHE_VARIABLE),
+                    "path",
+                    "`ml-observability-testbed` in `XDG_CACHE_HOME` or `~/.cache`",
+                    "Folder of the compiled tools, shared by all checkouts.",
+                )
+            ],
+        ),
+        "## API",
+        "Read by `testbed serve`, `python -m testbed_api` and Compose. What is an option of "
+        "`testbed serve` is taken from there only; `testbed run` and `testbed up` choose all of "
+        "it themselves.",
+        _table(ApiSettings),
+        "## Drift job",
+        "Read by `testbed drift`, `python -m testbed_drift` and Compose; durations in seconds. "
+        "What is an option of `testbed drift` is taken from there only; `testbed run` and "
+        "`testbed up` choose all but the fewest rows themselves.",
+        _table(DriftSettings),
+        "## OpenTelemetry",
+        "The standard variables that the API and the drift job read. Under `testbed run` and "
+        "`testbed up` what you set wins, but for the name and the instance; `testbed serve` and "
+        "`testbed drift` take the endpoint from their option only.",
+        table(TITLES, ((code(name), *rest) for name, *rest in OTEL)),
+    )
+
+
+def variables(owner: type[BaseSettings]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every variable of a settings class, with the JSON Schema of its value."""
+    prefix = owner.model_config["env_prefix"]
+    schema = owner.model_json_schema()
+    for name, field in schema["properties"].items():
+        chosen: dict[str, Any] = next(
+            (item for item in field.get("anyOf", ()) if item.get("type") != "null"), {}
+        )
+        required = name in schema.get("required", ())
+        yield f"{prefix}{name}".upper(), {**field, **chosen, "required": required}
+
+
+def _table(owner: type[BaseSettings]) -> str:
+    rows = (
+        (code(name), _value(field), _default(field), field.get("description", ""))
+        for name, field in variables(owner)
+    )
+    return table(TITLES, rows)
+
+
+def _value(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return codes(field["enum"])
+    if field.get("type") == "boolean":
+        return "`true`, `false`"
+    kind = KINDS.get(field.get("type", ""), "START/END")
+    words = [field["format"] if field.get("format") in {"path", "password"} else kind]
+    return " ".join([*words, *(f"{word} {field[key]}" for key, word in BOUNDS if key in field)])
+
+
+def _default(field: dict[str, Any]) -> str:
+    if field["required"]:
+        return "required"
+    value = field["default"]
+    if value is None:
+        return ""
+    return code(str(value).lower() if isinstance(value, bool) else value)

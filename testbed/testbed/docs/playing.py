@@ -1,0 +1,147 @@
+"""The pages of scenarios and drifts, from the scenario files and the registry of drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from testbed_domain.use_cases import USE_CASES
+from testbed_load.drifts import DRIFTS
+
+from testbed.docs.markdown import code, codes, section, table
+from testbed.resources import scenario_files
+from testbed.scenario import (
+    ErrorFault,
+    ExpectedAlert,
+    Fault,
+    LatencyFault,
+    Limits,
+    Phase,
+    Scenario,
+    read_scenario,
+)
+from testbed.timescale import format_duration
+
+FOLDER: Final = "../../scenarios"
+
+
+def scenarios() -> str:
+    """The page of the scenarios."""
+    found = {name: read_scenario(path) for name, path in scenario_files().items()}
+    return section(
+        "# Scenarios",
+        "Played by `testbed run NAME`. Durations are production durations; a run divides them by "
+        "its time scale, and rates are real requests per second. The real duration is that of the "
+        "load; starting takes some seconds more, and settling at most what is given. An alert that "
+        "is not listed must not ring. [Write your own](../how-to/bring-your-own.md#scenarios); "
+        "[the schema](scenario.schema.json).",
+        table(
+            ("scenario", "must ring", "drift decision", "time scale", "real duration"),
+            ((_link(name), *_overview(item)) for name, item in found.items()),
+        ),
+        *(block for name, item in found.items() for block in _scenario(name, item)),
+    )
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name})"
+
+
+def _overview(item: Scenario) -> tuple[str, ...]:
+    return (
+        ", ".join(_alert(alert.alert) for alert in item.expected_alerts) or "nothing",
+        " or ".join(map(code, item.expected_decision)),
+        f"{item.time_scale:g}",
+        f"{item.duration / item.time_scale:.0f} s, settling {item.settle / item.time_scale:.0f} s",
+    )
+
+
+def _scenario(name: str, item: Scenario) -> Iterator[str]:
+    yield f"## {name}"
+    yield " ".join(item.description.split())
+    yield (
+        f"[File]({FOLDER}/{name}.yaml). Use case {code(item.use_case)}, time scale "
+        f"{item.time_scale:g}. Labels: {item.labels.share:.0%} of the predictions, "
+        f"{format_duration(item.labels.delay)} later. Limits: {_limits(item.limits)}."
+    )
+    yield table(
+        ("phase", "duration", "real", "rate", "drift", "faults"),
+        (_phase(phase, item.time_scale) for phase in item.phases),
+    )
+    if item.expected_alerts:
+        yield table(
+            ("must ring", "from the start of", "notified within", "resolved within, from its end"),
+            (_expected(alert) for alert in item.expected_alerts),
+        )
+    if item.allowed_alerts:
+        yield f"May ring: {', '.join(map(_alert, item.allowed_alerts))}."
+
+
+def _phase(phase: Phase, factor: float) -> tuple[str, ...]:
+    drift = phase.drift
+    return (
+        phase.name,
+        format_duration(phase.duration),
+        f"{phase.duration / factor:.0f} s",
+        f"{phase.rate:g}/s",
+        f"[{drift.name}](drifts.md), severity {drift.severity:g}" if drift else "",
+        "; ".join(_fault(fault) for fault in phase.faults),
+    )
+
+
+def _fault(fault: Fault) -> str:
+    match fault:
+        case ErrorFault():
+            return f"{fault.share:.0%} of the predictions fail"
+        case LatencyFault():
+            return f"inference takes {fault.seconds:g} s longer"
+        case _:
+            return f"{fault.part} is down for {format_duration(fault.down)}"
+
+
+def _expected(alert: ExpectedAlert) -> tuple[str, ...]:
+    over = alert.resolves_within
+    return (
+        _alert(alert.alert),
+        alert.phase,
+        format_duration(alert.within),
+        "not asked for" if over is None else format_duration(over),
+    )
+
+
+def _limits(limits: Limits) -> str:
+    return (
+        f"{limits.error_share:.0%} errors, 95th percentile {limits.p95_seconds:g} s, "
+        f"{limits.lost_requests} lost requests"
+    )
+
+
+def _alert(name: str) -> str:
+    return f"[{name}](alerts.md#{name.lower()})"
+
+
+def drifts() -> str:
+    """The page of the drifts."""
+    cases = USE_CASES.values()
+    return section(
+        "# Drifts",
+        "What a phase of a scenario, or `testbed load drifted`, does to the rows before they are "
+        "sent. Severity 0 changes nothing, 1 is what stands here, more changes more. No row is "
+        "made that the API would refuse: numbers stay within the bounds of their column. The label "
+        "of a row stays what it was.",
+        table(
+            ("drift", "at severity 1", *(f"columns in {case.name}" for case in cases)),
+            (
+                (
+                    code(drift.name),
+                    drift.description,
+                    *(
+                        codes(feature.name for feature in drift.columns(case.schema))
+                        or "none: can't be used"
+                        for case in cases
+                    ),
+                )
+                for drift in DRIFTS.values()
+            ),
+        ),
+    )

@@ -1,0 +1,329 @@
+"""The documentation: generated pages are fresh, links lead somewhere, commands can be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+from testbed.checks.counts import HOPS
+from testbed.checks.limits import LIMITS
+from testbed.checks.results import AlertStatus, Reason
+from testbed.docs.__main__ import PAGES, main, pages
+from testbed.docs.commands import commands
+from testbed.layout import RunLayout
+from testbed.report.texts import STATUS_TEXTS
+from testbed.rulelint import lint
+from testbed.scenario import Scenario
+from testbed.settings import Settings
+from testbed_api.settings import ApiSettings
+from testbed_domain.use_cases import USE_CASES
+from testbed_drift.settings import DriftSettings
+from testbed_load.drifts import DRIFTS
+from testbed_load.profiles import PROFILES
+from testbed_otel import names
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+REFERENCE: Final = REPOSITORY / "docs" / "reference"
+HOW_TO: Final = REPOSITORY / "docs" / "how-to"
+DOCUMENTS: Final = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
+COMMANDS: Final = dict(commands())
+
+FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE: Final = re.compile(r"`([^`\n]+)`")
+LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
+HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
+# A command line begins a line or follows what a shell puts before it, and ends at an operator.
+CALL: Final = re.compile(
+    r"(?:^|[(;&|]|\w=\S+)\s*(?:\.venv/bin/)?testbed ([^|;&)#\n]*)", re.MULTILINE
+)
+# Where people's own folders lie.
+MACHINE_PATH: Final = re.compile(
+    r"(?<![\w.$}~-])/(?:home|root|Users|work(?:space)?)/\w|\b[A-Z]:\\Users"
+)
+
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix()
+)
+
+
+def page(name: str) -> str:
+    """A page of the reference."""
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+def anchors(path: Path) -> set[str]:
+    """Anchors of a Markdown file's headings, as GitHub makes them."""
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    return {
+        re.sub(r"[^\w\- ]", "", heading.replace("`", "").strip().lower()).replace(" ", "-")
+        for heading in HEADING.findall(text)
+    }
+
+
+def blocks(path: Path, language: str) -> list[Any]:
+    """The YAML of a document's fenced blocks of a language."""
+    text = path.read_text(encoding="utf-8")
+    return [yaml.safe_load(body) for kind, body in FENCE.findall(text) if kind == language]
+
+
+def rules(repository: Path) -> Iterator[dict[str, Any]]:
+    """Every shipped rule."""
+    for file in sorted((repository / "prometheus" / "rules").glob("*.yml")):
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
+            yield from group["rules"]
+
+
+def parse(line: str, *, whole: bool) -> tuple[str, dict[str, Any]]:
+    """Parse the arguments of ``testbed`` without running anything.
+
+    Args:
+        line: what follows ``testbed``.
+        whole: whether what is required must be there.
+
+    Returns:
+        Name of the command and its parameters.
+    """
+    words = [word for word in shlex.split(line) if not word.startswith("[")]
+    name = "testbed"
+    while words and f"{name} {words[0]}" in COMMANDS:
+        name = f"{name} {words.pop(0)}"
+    if name == "testbed":
+        assert not words or words[0].startswith("-"), f"there is no command {words[0]!r}"
+        return name, {}
+    command = COMMANDS[name]
+    if isinstance(command, TyperGroup):
+        assert not words, f"{name} has no command {words[0]!r}"
+        assert not whole, f"{name} is a group of commands"
+        return name, {}
+    return name, command.make_context(name, words, resilient_parsing=not whole).params
+
+
+def check_call(line: str, *, whole: bool) -> None:
+    """Fail unless the command line can be typed: command, options, scenario, profile, use case."""
+    try:
+        name, given = parse(line, whole=whole)
+    except Exception as error:  # noqa: BLE001 - typer's and shlex's own, of any kind
+        pytest.fail(f"testbed {line.strip()}: {error}")
+    known = {
+        "scenario": {path.stem for path in (REPOSITORY / "scenarios").glob("*.yaml")},
+        "name": set(PROFILES),
+        "use_case": set(USE_CASES),
+    }
+    for parameter, choices in known.items():
+        value = given.get(parameter)
+        if value is None or value.isupper() or value.endswith(".yaml"):
+            continue
+        assert value in choices, f"testbed {line.strip()}: {name} knows no {value!r}"
+
+
+def test_the_generated_pages_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
+    """No page of the reference differs from what the sources say."""
+    assert main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_a_stale_page_is_named_and_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--check`` writes nothing, names what differs and how to mend it; without, it is mended."""
+    assert main(["--out", str(tmp_path)]) == 0
+    stale = tmp_path / "alerts.md"
+    stale.write_text("old", encoding="utf-8")
+    assert main(["--check", "--out", str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert "alerts.md" in message
+    assert "make generate" in message
+    assert "metrics.md" not in message
+    assert stale.read_text(encoding="utf-8") == "old"
+    assert main(["--out", str(tmp_path)]) == 0
+    assert main(["--check", "--out", str(tmp_path)]) == 0
+
+
+def test_the_pages_do_not_depend_on_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither variables, nor a settings file, nor the working directory change a page."""
+    before = pages()
+    monkeypatch.setenv("TESTBED_HOME", "elsewhere")
+    monkeypatch.setenv("TESTBED_API_PORT", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    (tmp_path / "testbed.toml").write_text("start_timeout = 1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert pages() == before
+
+
+@each_document
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link names a file or folder, and every anchor a heading of it."""
+    text = FENCE.sub("", document.read_text(encoding="utf-8"))
+    broken = []
+    for target in LINK.findall(text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        path = (document.parent / file).resolve() if file else document
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            broken.append(target)
+    assert not broken
+
+
+@each_document
+def test_commands_can_be_typed(document: Path) -> None:
+    """Every ``testbed`` command line in a block parses, and within a line as far as it goes."""
+    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    for _, body in FENCE.findall(text):
+        for line in CALL.findall(body):
+            check_call(line, whole=True)
+    for span in INLINE.findall(FENCE.sub("", text)):
+        if span.startswith("testbed "):
+            check_call(span.removeprefix("testbed "), whole=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["fly", "run", "run demo --fast", "run domo", "load bust", "drift", "train --use-case moon"],
+)
+def test_wrong_commands_are_found(line: str) -> None:
+    """The check above sees what can't be typed."""
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check_call(line, whole=True)
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    """A section per command, which names all of its options."""
+    sections = {
+        title: body
+        for title, _, body in (
+            part.partition("\n") for part in page("command-line.md").split("\n## ")[1:]
+        )
+    }
+    for name, command in COMMANDS.items():
+        assert name in sections
+        options = [item for item in command.params if isinstance(item, TyperOption)]
+        if isinstance(command, TyperCommand):
+            missing = [o for item in options for o in item.opts if f"`{o}`" not in sections[name]]
+            assert not missing
+
+
+@pytest.mark.parametrize("owner", [Settings, ApiSettings, DriftSettings])
+def test_every_setting_is_in_the_reference(owner: type[BaseSettings]) -> None:
+    """A row per field of the settings classes."""
+    prefix = owner.model_config["env_prefix"]
+    text = page("settings.md")
+    assert not [n for n in owner.model_fields if f"| `{prefix}{n}`".upper() not in text.upper()]
+
+
+def test_every_telemetry_variable_is_in_the_reference(repository: Path) -> None:
+    """The ``OTEL_*`` variables that the telemetry room reads by name."""
+    source = (repository / "otel" / "testbed_otel" / "sdk.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"\bOTEL_[A-Z_]+", source))
+    assert read
+    assert not {name for name in read if f"`{name}`" not in page("settings.md")}
+
+
+def test_every_metric_is_in_the_reference(repository: Path) -> None:
+    """OpenTelemetry name, series and labels of each metric, foreign series, and jobs."""
+    text = page("metrics.md")
+    labels = {names.label(key) for metric in names.METRICS for key in metric.attributes}
+    series = {name for metric in names.METRICS for name in metric.prometheus_series}
+    config = yaml.safe_load((repository / "prometheus" / "prometheus.yml").read_text())
+    wanted = {
+        *labels,
+        *series,
+        *names.FOREIGN_SERIES,
+        *(metric.name for metric in names.METRICS),
+        *(job["job_name"] for job in config["scrape_configs"]),
+    }
+    assert not {name for name in wanted if f"`{name}`" not in text}
+
+
+def test_every_scenario_and_drift_is_in_the_reference(repository: Path) -> None:
+    """A section per scenario, a row per drift."""
+    for path in (repository / "scenarios").glob("*.yaml"):
+        assert f"\n## {path.stem}\n" in page("scenarios.md")
+    assert not [name for name in DRIFTS if f"| `{name}` |" not in page("drifts.md")]
+
+
+def test_every_file_of_a_run_is_in_the_reference() -> None:
+    """A row per path of the layout."""
+    text = page("files.md")
+    layout = RunLayout(Path("run"))
+    paths = [
+        getattr(layout, n) for n, kind in vars(RunLayout).items() if isinstance(kind, property)
+    ]
+    assert not [p for p in paths if f"`{p.relative_to('run').as_posix()}`" not in text]
+
+
+def test_every_page_is_listed() -> None:
+    """The index of the reference links each page and each schema."""
+    files = {path.name for path in REFERENCE.iterdir()} - {"index.md"}
+    assert files == set(LINK.findall(page("index.md"))) - {"../architecture.md"}
+    assert {name for name, _, _ in PAGES} < files
+
+
+def test_every_alert_has_its_runbook(repository: Path) -> None:
+    """One page per alert, named and titled after it, linked by the rule and by the reference."""
+    runbooks = {path.stem: path for path in (repository / "docs" / "runbooks").glob("*.md")}
+    alerts = {rule["alert"]: rule for rule in rules(repository)}
+    assert set(runbooks) == set(alerts)
+    for alert, path in runbooks.items():
+        assert path.read_text(encoding="utf-8").startswith(f"# {alert}\n")
+        assert repository / alerts[alert]["annotations"]["runbook_url"] == path
+        assert f"\n## {alert}\n" in page("alerts.md")
+        assert f"(../runbooks/{alert}.md)" in page("alerts.md")
+
+
+def test_every_part_of_a_verdict_is_explained() -> None:
+    """Checks, outcomes of alerts and reasons are those of the code."""
+    text = (HOW_TO / "read-a-verdict.md").read_text(encoding="utf-8")
+    wanted = {
+        *(f"`{reason}`" for reason in Reason),
+        *(f"| {STATUS_TEXTS[status]} | `{status}` |" for status in AlertStatus),
+        *(f"`counts {hop}`" for hop in HOPS),
+        *(f"`limit {limit}`" for limit in LIMITS),
+    }
+    assert not {piece for piece in wanted if piece not in text}
+
+
+def test_the_example_scenario_is_valid() -> None:
+    """What the page on own scenarios shows can be played."""
+    (example,) = blocks(HOW_TO / "bring-your-own.md", "yaml")
+    scenario = Scenario.model_validate(example)
+    alerts = {rule["alert"] for rule in rules(REPOSITORY)}
+    assert {*scenario.allowed_alerts, *(e.alert for e in scenario.expected_alerts)} <= alerts
+
+
+def test_the_example_rule_is_valid(run_tool: Callable[..., str], tmp_path: Path) -> None:
+    """What the page on own rules shows passes the lint at every usual scale, and its own test."""
+    rule, mark, test = blocks(HOW_TO / "write-rules.md", "yaml")
+    assert set(mark["annotations"]) == {"testbed_unscaled"}
+    for factor in (1, 30, 60):
+        assert not lint({"mine.yml": rule}, interval=15, factor=factor)
+    for folder, content in (("my-rules", rule), ("my-rules-test", test)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    run_tool("promtool", "test", "rules", tmp_path / "my-rules-test" / "mine.yml")
+
+
+def test_no_file_names_a_folder_of_one_machine(repository: Path) -> None:
+    """No tracked file holds the path of somebody's home or working folder."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    if listing.returncode != 0:
+        pytest.skip("this is no git checkout, so there is no list of tracked files")
+    found = []
+    for name in filter(None, listing.stdout.split("\0")):
+        path = repository / name
+        if not path.is_file():
+            continue
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        found += [f"{name}:{n}" for n, line in enumerate(lines, 1) if MACHINE_PATH.search(line)]
+    assert not found
