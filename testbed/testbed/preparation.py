@@ -26,7 +26,7 @@ from testbed.scenario import Scenario
 from testbed.settings import Settings
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
-from testbed.stack.parts import EXPORT_INTERVAL, USUAL_PORTS, StackContext
+from testbed.stack.parts import EXPORT_INTERVAL, USUAL_PORTS, StackContext, stack_parts
 from testbed.stack.ports import allocate
 from testbed.stack.recipe import Progress
 
@@ -155,6 +155,7 @@ def prepare(
     """
     factor = options.time_scale or scenario.time_scale
     use_case = options.use_case or settings.use_case or scenario.use_case
+    stack_parts(options.without)  # refuses what no run can do without, before the long work
     if options.data is not None and not options.data.is_file():
         raise UsageError(f"the data file {options.data} does not exist")
     rules = options.rules or root() / "prometheus" / "rules"

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy URL of the prediction log; the default is SQLite in the run."
     )
     drift_min_rows: int = Field(
-        200, ge=20, description="Rows that a drift window needs to be judged."
+        200, ge=1, description="Rows that a drift window needs to be judged."
     )
     start_timeout: float = Field(
         60.0, gt=0, description="Seconds in which every part must be ready."
@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     smtp_host: str | None = Field(None, description="SMTP server for alert e-mails, host:port.")
     smtp_from: str = Field("testbed@localhost", description="Sender of alert e-mails.")
     smtp_to: str | None = Field(None, description="Receiver of alert e-mails.")
-    smtp_user: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_user: str | None = Field(None, description="Name to log in with, where it is needed.")
+    smtp_password: SecretStr | None = Field(None, description="Its password.")
     smtp_tls: bool = Field(default=True, description="Whether the SMTP server must offer TLS.")
 
     @property

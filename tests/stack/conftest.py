@@ -93,8 +93,12 @@ class CommandLine:
         return Result(done.returncode, done.stdout, self.folder / out)
 
     @contextlib.contextmanager
-    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """Start in the background, output into ``output.txt``; ended at the latest here."""
+    def start(self, *arguments: str, background: bool = False) -> Iterator[subprocess.Popen[str]]:
+        """Start in the background, output into ``output.txt``; ended at the latest here.
+
+        ``background`` ignores SIGINT from the start, as shells do for what scripts put behind.
+        """
+        ignore = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if background else None
         with (self.folder / "output.txt").open("w") as output:
             process = subprocess.Popen(
                 self.command(arguments),
@@ -103,6 +107,7 @@ class CommandLine:
                 text=True,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=ignore,  # noqa: PLW1509 - the tests have no threads here
             )
             try:
                 yield process

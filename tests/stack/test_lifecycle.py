@@ -26,7 +26,7 @@ def run_folder(line: CommandLine) -> Path:
 def test_up_status_logs_down(command_line: CommandLine) -> None:
     """The stack stays, every URL answers, other terminals see it, and down stops all of it."""
     assert command_line.run("status").code == 1
-    with command_line.start("up", "--time-scale", "30") as process:
+    with command_line.start("up", "--time-scale", "30", background=True) as process:
         wait_for(
             lambda: STARTED in command_line.output or process.poll() is not None,
             120,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,10 @@ from rich.console import Console
 
 from testbed.errors import StoppedError
 
-out = Console(soft_wrap=True)
+# What is piped must not be folded: nobody reads it, programs do.
+PIPED_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+
+out = Console(soft_wrap=True, width=PIPED_WIDTH)
 errors = Console(stderr=True, soft_wrap=True)
 
 UseCaseOption = Annotated[

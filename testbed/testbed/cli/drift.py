@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from testbed.cli.live import find_run
+from testbed.errors import UsageError
 from testbed.layout import RunLayout
-from testbed.settings import load_settings
+from testbed.settings import Settings, load_settings
 
 app = typer.Typer(
     help="Run the Evidently drift job, once or periodically. Exit codes of `run`: 0 NO_ACTION, "
@@ -24,44 +27,62 @@ ArtefactOption = Annotated[
     Path | None, typer.Option("--artefact", help="Model artefact; default: the latest run's.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder of the reports; default: the run's.")
+    Path | None, typer.Option("--out", help="Folder of the reports; default: .testbed/drift.")
 ]
 EndpointOption = Annotated[
-    str, typer.Option("--otlp-endpoint", help="Base URL of an OTLP/HTTP receiver, or none.")
+    str | None,
+    typer.Option("--otlp-endpoint", help="Base URL of an OTLP/HTTP receiver; default: none."),
 ]
 
 
-def _exec(
-    arguments: list[str],
-    log_url: str | None,
-    artefact: Path | None,
-    folder: Path | None,
-    endpoint: str,
-    extra: dict[str, str],
-) -> None:
-    """Become the job: signals reach it, and its exit code is ours."""
-    from testbed.cli.live import find_run  # noqa: PLC0415 - avoids a cycle at import
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the two commands share; what is None comes from the environment, then a default."""
 
-    settings = load_settings()
-    log_url = log_url or settings.log_url
-    layout: RunLayout | None = None
-    if log_url is None or artefact is None or folder is None:
-        layout = find_run(settings, None)
-    environment = dict(os.environ) | extra
-    environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
-    if layout is not None:
-        environment["TESTBED_DRIFT_LOG_URL"] = f"sqlite:///{layout.prediction_log}"
-        environment["TESTBED_DRIFT_ARTEFACT"] = str(layout.model)
-        environment["TESTBED_DRIFT_OUTPUT"] = str(layout.drift)
-    if log_url is not None:
-        environment["TESTBED_DRIFT_LOG_URL"] = log_url
-    if artefact is not None:
-        environment["TESTBED_DRIFT_ARTEFACT"] = str(artefact.resolve())
-    if folder is not None:
-        environment["TESTBED_DRIFT_OUTPUT"] = str(folder.resolve())
-    command = [sys.executable, "-m", "testbed_drift", *arguments]
-    sys.stdout.flush()
-    os.execve(sys.executable, command, environment)  # noqa: S606 - this interpreter, our own module
+    log_url: str | None
+    artefact: Path | None
+    folder: Path | None
+    endpoint: str | None
+
+    def environment(self) -> dict[str, str]:
+        """Settings of the job.
+
+        Raises:
+            UsageError: there is neither an option nor a run that says what to look at.
+        """
+        settings = load_settings()
+        given = {
+            "TESTBED_DRIFT_LOG_URL": self.log_url,
+            "TESTBED_DRIFT_ARTEFACT": self.artefact and str(self.artefact.resolve()),
+            "TESTBED_DRIFT_OUTPUT": self.folder and str(self.folder.resolve()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint,
+        }
+        environment = dict(os.environ) | {name: value for name, value in given.items() if value}
+        environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
+        environment.setdefault("TESTBED_DRIFT_OUTPUT", str((settings.home / "drift").resolve()))
+        if settings.log_url is not None:
+            environment.setdefault("TESTBED_DRIFT_LOG_URL", settings.log_url)
+        if not {"TESTBED_DRIFT_LOG_URL", "TESTBED_DRIFT_ARTEFACT"} <= environment.keys():
+            latest = _latest_run(settings)
+            environment.setdefault("TESTBED_DRIFT_LOG_URL", f"sqlite:///{latest.prediction_log}")
+            environment.setdefault("TESTBED_DRIFT_ARTEFACT", str(latest.model))
+        return environment
+
+    def become(self, arguments: list[str], extra: dict[str, str] | None = None) -> None:
+        """Become the job: signals reach it, and its exit code is ours."""
+        environment = self.environment() | (extra or {})
+        command = [sys.executable, "-m", "testbed_drift", *arguments]
+        sys.stdout.flush()
+        os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter
+
+
+def _latest_run(settings: Settings) -> RunLayout:
+    try:
+        return find_run(settings, None)
+    except UsageError as error:
+        raise UsageError(
+            "there is no run whose log could be watched; give --log-url and --artefact"
+        ) from error
 
 
 @app.command()
@@ -70,13 +91,14 @@ def run(
     log_url: LogOption = None,
     artefact: ArtefactOption = None,
     folder: OutOption = None,
-    otlp_endpoint: EndpointOption = "none",
+    otlp_endpoint: EndpointOption = None,
     reference_window: Annotated[
         str | None,
         typer.Option(help="START/END of a reference in the log; default: the training reference."),
     ] = None,
     current_window: Annotated[
-        str | None, typer.Option(help="START/END of the current window; default: the newest rows.")
+        str | None,
+        typer.Option(help="START/END of the current window; default: the last 15 minutes."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -96,7 +118,7 @@ def run(
         arguments += ["--current-window", current_window]
     if as_json:
         arguments.append("--json")
-    _exec(arguments, log_url, artefact, folder, otlp_endpoint, {})
+    Job(log_url, artefact, folder, otlp_endpoint).become(arguments)
 
 
 @app.command()
@@ -105,9 +127,13 @@ def watch(
     log_url: LogOption = None,
     artefact: ArtefactOption = None,
     folder: OutOption = None,
-    otlp_endpoint: EndpointOption = "none",
-    interval: Annotated[float, typer.Option(min=1, help="Seconds between runs.")] = 300.0,
-    window: Annotated[float, typer.Option(min=1, help="Seconds of the current window.")] = 900.0,
+    otlp_endpoint: EndpointOption = None,
+    interval: Annotated[
+        float | None, typer.Option(min=1, help="Seconds between runs; default: 300.")
+    ] = None,
+    window: Annotated[
+        float | None, typer.Option(min=1, help="Seconds of the current window; default: 900.")
+    ] = None,
 ) -> None:
     """Compare the newest window with the reference again and again, until Ctrl-C.
 
@@ -115,5 +141,6 @@ def watch(
 
       testbed drift watch --interval 60 --otlp-endpoint http://127.0.0.1:4318
     """
-    extra = {"TESTBED_DRIFT_INTERVAL": str(interval), "TESTBED_DRIFT_WINDOW": str(window)}
-    _exec(["watch"], log_url, artefact, folder, otlp_endpoint, extra)
+    given = {"TESTBED_DRIFT_INTERVAL": interval, "TESTBED_DRIFT_WINDOW": window}
+    extra = {name: str(value) for name, value in given.items() if value is not None}
+    Job(log_url, artefact, folder, otlp_endpoint).become(["watch"], extra)

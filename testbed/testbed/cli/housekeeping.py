@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from testbed.active import active_stacks
 from testbed.cli.common import out
@@ -44,12 +46,21 @@ def settings() -> None:
         table.add_column(title, overflow="fold")
     for name, field in Settings.model_fields.items():
         value = getattr(effective, name)
+        if name == "log_url" and value is not None:
+            value = _without_password(value)
         origin = "set" if name in effective.model_fields_set else "default"
         table.add_row(f"TESTBED_{name.upper()}", str(value), origin, field.description or "")
     for name, value in otel_environment().items():
         secret = name.endswith("HEADERS")  # they carry credentials
         table.add_row(name, "**********" if secret else value, "set", "passed on to the parts")
     out.print(table)
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "not a database URL"  # and no reason to show what may hold a password
 
 
 def parse_age(text: str) -> float:

@@ -14,7 +14,6 @@ from testbed.active import ActiveStack, active_stacks
 from testbed.cli.common import (
     BuildProgress,
     DataOption,
-    UseCaseOption,
     errors,
     interruptible,
     out,
@@ -29,8 +28,8 @@ from testbed.settings import Settings, load_settings
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every part
 
 
-def find_run(settings: Settings, name: str | None) -> RunLayout:
-    """The run of that id or folder; the latest when no name is given.
+def find_run(settings: Settings, name: str | None, holding: str = "run.json") -> RunLayout:
+    """The run of that id or folder; the latest that holds a certain file when no name is given.
 
     Raises:
         UsageError: there is no such run.
@@ -38,18 +37,26 @@ def find_run(settings: Settings, name: str | None) -> RunLayout:
     if name is not None and Path(name).is_dir():
         return RunLayout(Path(name).resolve())
     runs = sorted(path for path in settings.runs.glob("*") if path.is_dir())
-    if name is None and runs:
-        return RunLayout(max(runs, key=lambda path: path.stat().st_mtime).resolve())
-    for path in runs:
-        if path.name == name:
-            return RunLayout(path.resolve())
-    known = f"; there are {', '.join(p.name for p in runs[-5:])}" if runs else "; no run yet"
-    raise UsageError(f"no run {name or ''}{known}".replace("run ;", "run;"))
+    if name is not None:
+        if settings.runs / name in runs:
+            return RunLayout((settings.runs / name).resolve())
+        raise UsageError(f"no run {name}; {_known(runs)}")
+    files = [path / holding for path in runs if (path / holding).is_file()]
+    if not files:
+        raise UsageError(f"no run with a {holding}; {_known(runs)}")
+    return RunLayout(max(files, key=lambda path: path.stat().st_mtime).parent.resolve())
+
+
+def _known(runs: list[Path]) -> str:
+    latest = ", ".join(path.name for path in runs[-5:])
+    return f"there are {latest}" if latest else "there is none yet"
 
 
 def up(
     *,
-    use_case: UseCaseOption = None,
+    use_case: Annotated[
+        str | None, typer.Option("--use-case", help="diabetes or iris; default: diabetes.")
+    ] = None,
     data: DataOption = None,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
@@ -110,7 +117,7 @@ def status() -> None:
 def logs(
     part: Annotated[str, typer.Argument(help="Name of a part, for example api or collector.")],
     run_name: Annotated[str | None, typer.Option("--run", help="Run; default: latest.")] = None,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1)] = 50,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many.")] = 50,
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
 ) -> None:

@@ -20,16 +20,23 @@ from testbed_load.profiles import PROFILES, profile
 from testbed.cli.common import DataOption, SeedOption, out, say
 from testbed.errors import UsageError
 from testbed.preparation import train_model
-from testbed.settings import load_settings
+from testbed.settings import Settings, load_settings
 from testbed.stack.parts import base_environment
 
 DEFAULT_USE_CASE = "diabetes"
-RequiredUseCase = Annotated[str, typer.Option("--use-case", help="diabetes or iris.")]
+ChosenUseCase = Annotated[
+    str | None,
+    typer.Option("--use-case", help=f"diabetes or iris; default: {DEFAULT_USE_CASE}."),
+]
+
+
+def _chosen(use_case: str | None, settings: Settings) -> str:
+    return use_case or settings.use_case or DEFAULT_USE_CASE
 
 
 def train(
     *,
-    use_case: RequiredUseCase = DEFAULT_USE_CASE,
+    use_case: ChosenUseCase = None,
     data: DataOption = None,
     folder: Annotated[
         Path | None,
@@ -44,7 +51,8 @@ def train(
 
       testbed train --use-case diabetes --data diabetes.csv
     """
-    artefact = train_model(load_settings(), use_case, data, say, folder)
+    settings = load_settings()
+    artefact = train_model(settings, _chosen(use_case, settings), data, say, folder)
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("test split", justify="right")
@@ -58,21 +66,28 @@ def train(
 
 def serve(
     *,
-    use_case: RequiredUseCase = DEFAULT_USE_CASE,
+    use_case: ChosenUseCase = None,
     data: DataOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the predictions.")] = 8000,
-    management_port: Annotated[int, typer.Option(help="Port of metrics and health.")] = 9464,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the predictions; default: 8000.")
+    ] = None,
+    management_port: Annotated[
+        int | None, typer.Option(help="Port of metrics and health; default: 9464.")
+    ] = None,
     otlp_endpoint: Annotated[
-        str, typer.Option(help="Base URL of an OTLP/HTTP receiver, or none.")
-    ] = "none",
+        str | None, typer.Option(help="Base URL of an OTLP/HTTP receiver; default: none.")
+    ] = None,
     log_url: Annotated[
         str | None,
         typer.Option(help="SQLAlchemy URL of the prediction log, or none; default: SQLite."),
     ] = None,
     faults: Annotated[
-        bool, typer.Option("--faults", help="Offer the fault control on the management port.")
-    ] = False,
+        bool | None,
+        typer.Option("--faults", help="Offer the fault control on the management port."),
+    ] = None,
 ) -> None:
     """Start the prediction service alone, in the foreground.
 
@@ -83,23 +98,31 @@ def serve(
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
     """
     settings = load_settings()
-    artefact = train_model(settings, use_case, data, say)
-    url = log_url or settings.log_url or _default_log(settings.home)
+    artefact = train_model(settings, _chosen(use_case, settings), data, say)
+    given = {
+        "TESTBED_API_HOST": host,
+        "TESTBED_API_PORT": port,
+        "TESTBED_API_MANAGEMENT_PORT": management_port,
+        "TESTBED_API_LOG_URL": log_url,
+        "TESTBED_API_FAULTS_ENABLED": faults,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
+    }
+    # What no option says comes from the environment, then from a default.
+    environment = dict(os.environ) | {k: str(v) for k, v in given.items() if v is not None}
+    environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
+    environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
+    url = environment.setdefault(
+        "TESTBED_API_LOG_URL", settings.log_url or _default_log(settings.home)
+    )
     if url != "none":
         with closing(open_log(url)) as log:
             log.register_reference(artefact)
+    address = f"{environment.get('TESTBED_API_HOST', '127.0.0.1')}:"
+    address += environment.get("TESTBED_API_PORT", "8000")
+    say(f"serve: {artefact.name} {artefact.version}, http://{address}/docs")
     # The replica is this very process from here on: signals reach it, its exit code is ours.
-    environment = dict(os.environ) | {
-        "TESTBED_API_ARTEFACT": str(artefact.path.resolve()),
-        "TESTBED_API_HOST": host,
-        "TESTBED_API_PORT": str(port),
-        "TESTBED_API_MANAGEMENT_PORT": str(management_port),
-        "TESTBED_API_LOG_URL": url,
-        "TESTBED_API_FAULTS_ENABLED": str(faults).lower(),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
-    }
-    say(f"serve: {artefact.name} {artefact.version}, http://{host}:{port}/docs")
-    os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - this interpreter, our own module
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - our own interpreter
 
 
 def _default_log(home: Path) -> str:
@@ -120,7 +143,7 @@ def load(
     rate: Annotated[float | None, typer.Option(min=0.1, help="Requests per second.")] = None,
     duration: Annotated[float, typer.Option(min=1, help="Seconds, without --requests.")] = 30.0,
     severity: Annotated[float, typer.Option(min=0, help="Size of the drift.")] = 1.0,
-    use_case: RequiredUseCase = DEFAULT_USE_CASE,
+    use_case: ChosenUseCase = None,
     artefact: Annotated[
         Path | None, typer.Option(help="Model artefact whose rows are sent; default: generator.")
     ] = None,
@@ -137,12 +160,13 @@ def load(
     """
     if users is not None and rate is not None:
         raise UsageError("give --users or --rate, not both")
+    settings = load_settings()
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
-    target = (folder or load_settings().loads / run_id).resolve()
+    target = (folder or settings.loads / run_id).resolve()
     plan = profile(
         name,
-        use_case=use_case,
+        use_case=_chosen(use_case, settings),
         artefact=load_artefact(artefact).path.resolve() if artefact else None,
         seed=seed,
         rate=rate,

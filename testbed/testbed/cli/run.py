@@ -131,7 +131,8 @@ def scenarios() -> None:
 
 def report(
     run_name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Run id or folder; default: the latest.")
+        str | None,
+        typer.Argument(metavar="RUN", help="Run id or folder; default: the latest verdict."),
     ] = None,
 ) -> None:
     """Show a run's verdict again and write its report anew.
@@ -142,7 +143,7 @@ def report(
 
       testbed report .testbed/runs/20260101T120000-demo-seed1
     """
-    layout = find_run(load_settings(), run_name)
+    layout = find_run(load_settings(), run_name, "verdict.json")
     verdict = rewrite_report(layout)
     out.print(render_table(verdict))
     out.print(f"report    {_shown(layout.report_file)}", highlight=False)
