@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from testbed_domain.errors import DomainError
 from testbed_domain.use_cases.base import Generator, Label, Sample, UseCase
+from testbed_domain.use_cases.churn import CHURN
 from testbed_domain.use_cases.diabetes import DIABETES
 from testbed_domain.use_cases.iris import IRIS
 from testbed_domain.use_cases.titanic import TITANIC
 
 __all__ = ["USE_CASES", "Generator", "Label", "Sample", "UseCase", "get_use_case"]
 
-USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS, TITANIC)}
+USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS, TITANIC, CHURN)}
 
 
 def get_use_case(name: str) -> UseCase:
