@@ -52,20 +52,9 @@ def read_file(use_case: UseCase, path: Path) -> DataSet:
         DataError: the file is missing, empty or unreadable, lacks columns, or holds values that
             the schema does not allow.
     """
-    try:
-        content = path.read_bytes()
-        frame = _read_frame(path)
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty; give a file with a header and rows") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except ImportError as error:
-        raise DataError(f"cannot read {path}: Parquet needs pyarrow; give a CSV file") from error
-    except ValueError as error:  # what parsers raise, wrong encodings included
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"cannot read {path}: {reason}") from error
+    frame = read_frame(path)
     rows, labels = parse(use_case, frame, str(path))
-    digest = hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     source = {"kind": "file", "name": path.name, "sha256": digest}
     return DataSet(rows, labels, source, read_keys(use_case, frame, str(path)))
 
@@ -155,18 +144,33 @@ def read_keys(use_case: UseCase, frame: pd.DataFrame, where: str) -> list[str]:
     if key.column not in frame.columns:
         raise DataError(f"{where} lacks the column {key.column}, by which features are looked up")
     column = frame[key.column]
-    _refuse(_empty(column), key.column, column, where, "is empty")
+    _refuse(is_empty(column), key.column, column, where, "is empty")
     texts = column.astype(str).str.strip()
     _refuse(texts.duplicated().to_numpy(), key.column, column, where, "comes twice")
     return list(texts)
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix == ".csv":
-        # As text, so that an error can show the value as it stands in the file.
-        return pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+def read_frame(path: Path) -> pd.DataFrame:
+    """The table in a CSV file, all of it as text, or in a Parquet file, with its types.
+
+    Raises:
+        DataError: the file is missing, empty or unreadable.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix == ".csv":
+            # As text, so that an error can show the value as it stands in the file.
+            return pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty; give a file with a header and rows") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except ImportError as error:
+        raise DataError(f"cannot read {path}: Parquet needs pyarrow; give a CSV file") from error
+    except ValueError as error:  # what parsers raise, wrong encodings included
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"cannot read {path}: {reason}") from error
     raise DataError(f"cannot read {path}: give a .csv or .parquet file")
 
 
@@ -178,7 +182,7 @@ def _name(use_case: UseCase, name: str, found: list[str]) -> str:
 
 def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]:
     """One feature's values, checked; text of spaces only is a missing value."""
-    empty = _empty(column)
+    empty = is_empty(column)
     if not feature.nullable:
         _refuse(empty, feature.name, column, where, "is empty")
     if feature.kind == "category":
@@ -199,7 +203,7 @@ def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]
     ]
 
 
-def _empty(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+def is_empty(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
     """Where a column holds nothing, or text of spaces only."""
     return np.asarray(column.isna() | (column.astype(str).str.strip() == ""), dtype=bool)
 

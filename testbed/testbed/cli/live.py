@@ -14,6 +14,7 @@ from testbed.active import ActiveStack, active_stacks
 from testbed.cli.common import (
     BuildProgress,
     DataOption,
+    TargetOption,
     UseCaseOption,
     errors,
     interruptible,
@@ -51,6 +52,7 @@ def up(
     *,
     use_case: UseCaseOption = None,
     data: DataOption = None,
+    target: TargetOption = None,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
@@ -69,6 +71,7 @@ def up(
     options = RunOptions(
         use_case=use_case,
         data=data,
+        target=target,
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),

@@ -17,20 +17,21 @@ from testbed_load.command import locust_command
 from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
 
-from testbed.cli.common import DataOption, SeedOption, out, say
+from testbed.cli.common import USE_CASE_HELP, DataOption, SeedOption, TargetOption, out, say
 from testbed.errors import UsageError
 from testbed.preparation import train_model
 from testbed.settings import load_settings
 from testbed.stack.parts import base_environment
 
 DEFAULT_USE_CASE = "diabetes"
-RequiredUseCase = Annotated[str, typer.Option("--use-case", help="diabetes or iris.")]
+RequiredUseCase = Annotated[str, typer.Option("--use-case", help=USE_CASE_HELP)]
 
 
 def train(
     *,
     use_case: RequiredUseCase = DEFAULT_USE_CASE,
     data: DataOption = None,
+    target: TargetOption = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
@@ -43,8 +44,10 @@ def train(
       testbed train --use-case diabetes
 
       testbed train --use-case diabetes --data diabetes.csv
+
+      testbed train --use-case any --data mine.parquet --target bought
     """
-    artefact = train_model(load_settings(), use_case, data, say, folder)
+    artefact = train_model(load_settings(), use_case, data, say, folder, target)
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("test split", justify="right")
@@ -60,6 +63,7 @@ def serve(
     *,
     use_case: RequiredUseCase = DEFAULT_USE_CASE,
     data: DataOption = None,
+    target: TargetOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the predictions.")] = 8000,
     management_port: Annotated[int, typer.Option(help="Port of metrics and health.")] = 9464,
@@ -83,7 +87,7 @@ def serve(
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
     """
     settings = load_settings()
-    artefact = train_model(settings, use_case, data, say)
+    artefact = train_model(settings, use_case, data, say, target=target)
     url = log_url or settings.log_url or _default_log(settings.home)
     if url != "none":
         with closing(open_log(url)) as log:
