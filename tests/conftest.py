@@ -57,7 +57,23 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def diabetes_csv() -> Path:
     """The real Pima data, which stays outside of the repository."""
-    path = REAL_DATA / "diabetes.csv"
+    return _real("diabetes.csv")
+
+
+@pytest.fixture(scope="session")
+def titanic_csv() -> Path:
+    """The real passenger list, which stays outside of the repository."""
+    return _real("titanic.csv")
+
+
+@pytest.fixture(scope="session")
+def churn_csv() -> Path:
+    """The real Telco customers, which stay outside of the repository."""
+    return _real("telco-churn.csv")
+
+
+def _real(name: str) -> Path:
+    path = REAL_DATA / name
     if not path.is_file():
         missing(f"the real data set {path.name} is not in {path.parent.name}/")
     return path

@@ -16,6 +16,8 @@ from testbed_api import schemas
 from testbed_api.answers import ApiError, answer_api_error, answer_http_error, echo, request_id
 from testbed_api.bodies import read_json
 from testbed_api.faults import FaultControl, fault_router
+from testbed_api.lookup import row_lookup
+from testbed_api.replies import reply_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +43,10 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         (500, "The model failed, or a failure was injected."),
         (503, "Not ready, or the prediction log fails; nothing was recorded."),
     )
+}
+
+UNKNOWN_KEY: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": schemas.Problem, "description": "The id is not in the feature table."}
 }
 
 
@@ -95,7 +101,8 @@ def _instrument(app: FastAPI, telemetry: Telemetry) -> None:
 def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
     router = APIRouter()
     artefact, schema = service.artefact, service.artefact.schema
-    rows = schemas.row_adapter(schema)
+    look_up = row_lookup(artefact)
+    rows = schemas.row_adapter(schema, look_up)
     batches = schemas.labels_adapter(schema, settings.labels_limit)
 
     @router.get("/", tags=["about"])
@@ -115,9 +122,9 @@ def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
     @router.post(
         "/predict",
         tags=["predictions"],
-        response_model=schemas.PredictionReply,
-        responses=ERRORS,
-        openapi_extra=schemas.row_body(schema, rows),
+        response_model=reply_model(artefact),
+        responses=ERRORS if look_up is None else UNKNOWN_KEY | ERRORS,
+        openapi_extra=schemas.row_body(schema, rows, by_key=look_up is not None),
     )
     async def predict(request: Request) -> Response:
         with service.counting_errors():

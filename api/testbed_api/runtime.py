@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import onnxruntime as ort
-from testbed_domain.encoding import INPUT, OUTPUTS
+from testbed_domain.encoding import INPUT, OUTPUTS, width
 from testbed_domain.errors import DomainError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class ModelRuntime(Protocol):
         """
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Probabilities ``[n, classes]`` of encoded rows, float32 ``[n, features]``."""
+        """Probabilities ``[n, classes]`` of encoded rows, float32 ``[n, width]``."""
 
 
 class OnnxRuntime:
@@ -48,7 +48,7 @@ class OnnxRuntime:
             self._session = ort.InferenceSession(
                 str(self._artefact.model_file), options, providers=["CPUExecutionProvider"]
             )
-            answer = self.predict(np.zeros((1, len(schema.features)), np.float32))
+            answer = self.predict(np.zeros((1, width(schema)), np.float32))
         except Exception as error:  # its errors share no base class below Exception
             raise ModelError(f"cannot load {self._artefact.model_file}: {error}") from error
         if answer.shape != (1, len(schema.classes)):

@@ -16,7 +16,9 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
-    from testbed_domain.features import Feature, FeatureSchema, Row
+    from collections.abc import Callable
+
+    from testbed_domain.features import EntityKey, Feature, FeatureSchema, Row
 
 # Where a schema sets no bounds: what the model's float32 input still tells apart from infinity,
 # and the integers that a JSON number carries exactly.
@@ -25,6 +27,7 @@ INTEGER_BOUND: Final = 2**53
 TEXT_LIMIT: Final = 200
 # A UUID as the replies carry it; anything like it may be asked for and is then unknown.
 PREDICTION_ID: Final = r"^[0-9A-Za-z-]{1,36}$"
+EXAMPLE_ID: Final = "123e4567-e89b-42d3-a456-426614174000"
 
 LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown"]
 
@@ -72,13 +75,19 @@ class Problem(BaseModel):
     detail: str | list[dict[str, Any]]
 
 
-def row_adapter(schema: FeatureSchema) -> TypeAdapter[Row]:
+def row_adapter(
+    schema: FeatureSchema, look_up: Callable[[str], Row] | None = None
+) -> TypeAdapter[Row]:
     """Validator of one row: exactly the schema's columns, strictly of their kinds, in bounds.
 
     A nullable feature that is left out becomes None.
 
     Rows are typed dictionaries, not models: a column may have any name, ``schema`` or
     ``BMI (kg/m²)`` too.
+
+    Args:
+        schema: of the row.
+        look_up: gives the row of an id; with it, the schema's key alone is as good as a row.
     """
     fields = {feature.name: _field(feature) for feature in schema.features}
 
@@ -88,7 +97,25 @@ def row_adapter(schema: FeatureSchema) -> TypeAdapter[Row]:
     row: Any = _typed_dict("Features", fields)
     if any(feature.nullable for feature in schema.features):
         row = Annotated[row, AfterValidator(complete)]
+    if look_up is not None and schema.key is not None:
+        row = Annotated[row, BeforeValidator(_by_key(schema.key, look_up))]
     return TypeAdapter(row)
+
+
+def _by_key(key: EntityKey, look_up: Callable[[str], Row]) -> Callable[[object], object]:
+    """Puts the known features in the place of a body that holds the key."""
+
+    def resolve(body: object) -> object:
+        if not isinstance(body, dict) or key.field not in body:
+            return body
+        identifier = body[key.field]
+        if len(body) > 1:
+            raise ValueError(f"give {key.field} alone, or all features without it")
+        if not isinstance(identifier, str) or not 0 < len(identifier) <= TEXT_LIMIT:
+            raise ValueError(f"{key.field} is a text of 1 to {TEXT_LIMIT} characters")
+        return look_up(identifier)
+
+    return resolve
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> Any:  # noqa: ANN401 - a type made here
@@ -113,7 +140,7 @@ def _field(feature: Feature) -> object:
 
 def _kind(feature: Feature) -> object:
     if feature.kind == "category":
-        if feature.categories:
+        if feature.categories and not feature.other:
             return _literal(feature.categories)
         return Annotated[str, Field(strict=True, max_length=TEXT_LIMIT)]
     whole = feature.kind == "integer"
@@ -158,10 +185,40 @@ def _as_batch(body: object) -> object:
     return {"labels": [body]} if alone else body
 
 
-def row_body(schema: FeatureSchema, adapter: TypeAdapter[Row]) -> dict[str, Any]:
-    """OpenAPI description of the body of ``POST /predict``."""
+def row_body(
+    schema: FeatureSchema, adapter: TypeAdapter[Row], *, by_key: bool = False
+) -> dict[str, Any]:
+    """OpenAPI description of the body of ``POST /predict``.
+
+    Args:
+        schema: of the row.
+        adapter: its validator.
+        by_key: whether the schema's key alone is taken too.
+    """
     example = {feature.name: feature.example for feature in schema.features}
-    return _body(adapter.json_schema(), example)
+    described = adapter.json_schema()
+    if not by_key or schema.key is None:
+        return _body(described, example)
+    key = schema.key
+    identifier = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": TEXT_LIMIT,
+        "description": key.description,
+    }
+    alone = {
+        "title": "Key",
+        "type": "object",
+        "properties": {key.field: identifier},
+        "required": [key.field],
+        "additionalProperties": False,
+    }
+    examples = {
+        f"by {key.field}": {"value": {key.field: key.example}},
+        "by features": {"value": example},
+    }
+    content = {"schema": {"anyOf": [alone, described]}, "examples": examples}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def labels_body(schema: FeatureSchema, limit: int) -> dict[str, Any]:
@@ -169,8 +226,7 @@ def labels_body(schema: FeatureSchema, limit: int) -> dict[str, Any]:
     item = TypeAdapter(_label_item(schema)).json_schema()
     items = {"type": "array", "items": item, "minItems": 1, "maxItems": limit}
     batch = {"type": "object", "properties": {"labels": items}, "required": ["labels"]}
-    identifier = "123e4567-e89b-42d3-a456-426614174000"
-    example = {"labels": [{"prediction_id": identifier, "label": schema.classes[0]}]}
+    example = {"labels": [{"prediction_id": EXAMPLE_ID, "label": schema.classes[0]}]}
     return _body({"anyOf": [batch, item]}, example)
 
 

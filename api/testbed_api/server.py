@@ -15,13 +15,14 @@ import uvloop
 from prometheus_client import ProcessCollector
 from testbed_domain.artefact import load_artefact
 from testbed_domain.logengine import create_log_engine
-from testbed_domain.logstore import PredictionLog, open_log
+from testbed_domain.logstore import open_log
 from testbed_otel.names import SERVICE_API
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
 from testbed_api.app import create_app, create_management_app
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
+from testbed_api.kpis import Costs, CountingLog
 from testbed_api.logwriter import LogWriter, NoLog
 from testbed_api.runtime import OnnxRuntime
 from testbed_api.service import Service
@@ -78,7 +79,8 @@ async def _serve(
 ) -> None:
     instruments = Instruments.create(telemetry.meter("testbed_api"))
     control = FaultControl(settings.fault_seed)
-    writer = _writer(settings, artefact, instruments)
+    costs = Costs(telemetry.meter("testbed_api"), artefact)
+    writer = _writer(settings, artefact, instruments, costs)
     service = Service(
         artefact, OnnxRuntime(artefact), writer, control, instruments, telemetry.instance_id
     )
@@ -104,16 +106,16 @@ async def _serve(
 
 
 def _writer(
-    settings: ApiSettings, artefact: Artefact, instruments: Instruments
+    settings: ApiSettings, artefact: Artefact, instruments: Instruments, costs: Costs
 ) -> LogWriter | NoLog:
     url = settings.log_url
     if url is None:
         return NoLog()
 
-    def opened() -> PredictionLog:
+    def opened() -> CountingLog:
         log = open_log(url)
         log.register_reference(artefact)
-        return log
+        return CountingLog(log, costs)
 
     return LogWriter(opened, instruments)
 

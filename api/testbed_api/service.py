@@ -16,6 +16,7 @@ from testbed_domain.logstore import PredictionRow
 from testbed_otel.names import ERROR_TYPE, MODEL_NAME, MODEL_VERSION, OUTCOME, PREDICTION_CLASS
 
 from testbed_api.answers import ApiError, Kind
+from testbed_api.replies import own_fields
 from testbed_api.runtime import ModelError
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Service:
             "probabilities": scored.probabilities,
             "model_version": self.artefact.version,
             "synthetic": self.artefact.synthetic,
+            **own_fields(self.artefact.schema, scored),
         }
 
     def _score(self, row: Row) -> Scored:

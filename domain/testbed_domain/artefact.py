@@ -6,6 +6,7 @@
 | ``model.onnx`` | the model, see :mod:`testbed_domain.encoding` |
 | ``reference.jsonl`` | reference rows as the model itself scores them |
 | ``pool.jsonl`` | rows that traffic is drawn from; only where the data is a data set |
+| ``features.db`` | rows by id, see :mod:`testbed_domain.featuretable`; only where rows have ids |
 
 Nothing is pickled, and a file whose hash differs is refused.
 """
@@ -29,6 +30,7 @@ MANIFEST: Final = "artefact.json"
 MODEL: Final = "model.onnx"
 REFERENCE: Final = "reference.jsonl"
 POOL: Final = "pool.jsonl"
+FEATURES: Final = "features.db"
 
 LabelledRow: TypeAlias = tuple[Row, int | str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -36,11 +36,13 @@ class DataSet:
         rows: one dict per row, with the schema's features only.
         labels: the class of each row.
         source: for the artefact; names the file but not its folder.
+        keys: the id of each row; empty where rows have none.
     """
 
     rows: list[Row]
     labels: list[Label]
     source: Mapping[str, str]
+    keys: list[str] = field(default_factory=list)
 
 
 def read_file(use_case: UseCase, path: Path) -> DataSet:
@@ -50,21 +52,11 @@ def read_file(use_case: UseCase, path: Path) -> DataSet:
         DataError: the file is missing, empty or unreadable, lacks columns, or holds values that
             the schema does not allow.
     """
-    try:
-        content = path.read_bytes()
-        frame = _read_frame(path)
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty; give a file with a header and rows") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except ImportError as error:
-        raise DataError(f"cannot read {path}: Parquet needs pyarrow; give a CSV file") from error
-    except ValueError as error:  # what parsers raise, wrong encodings included
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"cannot read {path}: {reason}") from error
+    frame = read_frame(path)
     rows, labels = parse(use_case, frame, str(path))
-    digest = hashlib.sha256(content).hexdigest()
-    return DataSet(rows, labels, {"kind": "file", "name": path.name, "sha256": digest})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = {"kind": "file", "name": path.name, "sha256": digest}
+    return DataSet(rows, labels, source, read_keys(use_case, frame, str(path)))
 
 
 def read_bundled(use_case: UseCase) -> DataSet:
@@ -140,12 +132,45 @@ def parse(use_case: UseCase, frame: pd.DataFrame, where: str) -> tuple[list[Row]
     return rows, labels
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.suffix == ".csv":
-        # As text, so that an error can show the value as it stands in the file.
-        return pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+def read_keys(use_case: UseCase, frame: pd.DataFrame, where: str) -> list[str]:
+    """The id of each row of a table; empty where the use case has no key.
+
+    Raises:
+        DataError: the column is missing, or an id is missing or comes twice.
+    """
+    key = use_case.schema.key
+    if key is None:
+        return []
+    if key.column not in frame.columns:
+        raise DataError(f"{where} lacks the column {key.column}, by which features are looked up")
+    column = frame[key.column]
+    _refuse(is_empty(column), key.column, column, where, "is empty")
+    texts = column.astype(str).str.strip()
+    _refuse(texts.duplicated().to_numpy(), key.column, column, where, "comes twice")
+    return list(texts)
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """The table in a CSV file, all of it as text, or in a Parquet file, with its types.
+
+    Raises:
+        DataError: the file is missing, empty or unreadable.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix == ".csv":
+            # As text, so that an error can show the value as it stands in the file.
+            return pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty; give a file with a header and rows") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except ImportError as error:
+        raise DataError(f"cannot read {path}: Parquet needs pyarrow; give a CSV file") from error
+    except ValueError as error:  # what parsers raise, wrong encodings included
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"cannot read {path}: {reason}") from error
     raise DataError(f"cannot read {path}: give a .csv or .parquet file")
 
 
@@ -156,14 +181,14 @@ def _name(use_case: UseCase, name: str, found: list[str]) -> str:
 
 
 def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]:
-    """One feature's values, checked."""
-    if feature.kind == "category":
-        raise DataError(f"{feature.name}: features of text are not supported yet")
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    array = numbers.to_numpy()
-    empty = column.isna().to_numpy()
+    """One feature's values, checked; text of spaces only is a missing value."""
+    empty = is_empty(column)
     if not feature.nullable:
         _refuse(empty, feature.name, column, where, "is empty")
+    if feature.kind == "category":
+        return _texts(feature, column, empty, where)
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    array = numbers.to_numpy()
     _refuse(np.isnan(array) & ~empty, feature.name, column, where, "is not a number")
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
@@ -176,6 +201,23 @@ def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]
         None if gone else number(value)
         for value, gone in zip(array.tolist(), empty.tolist(), strict=True)
     ]
+
+
+def is_empty(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """Where a column holds nothing, or text of spaces only."""
+    return np.asarray(column.isna() | (column.astype(str).str.strip() == ""), dtype=bool)
+
+
+def _texts(
+    feature: Feature, column: pd.Series[Any], empty: np.ndarray[Any, Any], where: str
+) -> list[Value]:
+    """A category's values; surrounding spaces don't count."""
+    texts = column.astype(str).str.strip()
+    if feature.categories and not feature.other:
+        known = ", ".join(feature.categories)
+        unknown = ~texts.isin(list(feature.categories)).to_numpy() & ~empty
+        _refuse(unknown, feature.name, column, where, f"is none of {known}")
+    return [None if gone else text for text, gone in zip(texts, empty.tolist(), strict=True)]
 
 
 def _labels(use_case: UseCase, column: pd.Series[Any], where: str) -> list[Label]:

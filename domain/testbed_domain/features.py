@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 FeatureKind = Literal["integer", "number", "category"]
+ReplySource = Literal["prediction", "probability", "positive_probability"]
 Value = float | int | str | None
 Row = dict[str, Value]
 
@@ -20,9 +21,13 @@ class Feature:
         description: one line for the API page.
         minimum: smallest value that a request may carry, or None.
         maximum: largest value that a request may carry, or None.
-        categories: allowed values of a category.
+        categories: known values of a category, in the order of the model's columns.
         nullable: whether the value may be missing.
         example: a plausible value.
+        other: whether a category may carry other texts than the known ones; to the model they
+            all are the same.
+        fill: what the model is told in place of a missing number, beside the fact that it is
+            missing: the median of the training rows, or None before training.
     """
 
     name: str
@@ -33,6 +38,56 @@ class Feature:
     categories: tuple[str, ...] = ()
     nullable: bool = False
     example: Value = None
+    other: bool = False
+    fill: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityKey:
+    """What features can be looked up by, in the feature table of the artefact.
+
+    Attributes:
+        column: name of the column with the ids in data files.
+        field: name of the field with the id in requests.
+        description: one line for the API page.
+        example: an id.
+    """
+
+    column: str
+    field: str
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyField:
+    """One more field of a reply, for clients that know the answer by another name.
+
+    Attributes:
+        name: name of the field.
+        source: ``prediction`` is the predicted class, ``probability`` its probability,
+            ``positive_probability`` that of the positive class, whatever was predicted.
+        description: one line for the API page.
+    """
+
+    name: str
+    source: ReplySource
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A business figure that grows as labels come: what decisions cost.
+
+    Attributes:
+        name: value of the metric's ``kpi`` attribute.
+        description: one sentence for people, with the unit.
+        costs: ``(predicted class, true class, cost)``, costs 0 or more; pairs left out cost 0.
+    """
+
+    name: str
+    description: str
+    costs: tuple[tuple[int | str, int | str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +99,18 @@ class FeatureSchema:
         target: name of the label column.
         classes: class labels in the model's order, as ints or strings (what a reply carries).
         positive_class: the class that binary metrics speak of, or None for several classes.
+        key: what features can be looked up by, or None.
+        reply: further fields of a reply.
+        kpis: business figures, counted as labels come.
     """
 
     features: tuple[Feature, ...]
     target: str
     classes: tuple[int | str, ...]
     positive_class: int | str | None = None
+    key: EntityKey | None = None
+    reply: tuple[ReplyField, ...] = ()
+    kpis: tuple[Kpi, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,4 +128,27 @@ class FeatureSchema:
             Feature(**{**item, "categories": tuple(item.get("categories", ()))})
             for item in data["features"]
         )
-        return cls(features, data["target"], tuple(data["classes"]), data.get("positive_class"))
+        key = data.get("key")
+        return cls(
+            features,
+            data["target"],
+            tuple(data["classes"]),
+            data.get("positive_class"),
+            EntityKey(**key) if key else None,
+            tuple(ReplyField(**item) for item in data.get("reply", ())),
+            tuple(
+                Kpi(item["name"], item["description"], tuple(map(_cost, item["costs"])))
+                for item in data.get("kpis", ())
+            ),
+        )
+
+
+def mistakes(name: str, description: str, classes: tuple[int | str, ...], cost: float = 1.0) -> Kpi:
+    """The KPI by which every wrong decision costs the same."""
+    pairs = ((told, true, cost) for told in classes for true in classes if told != true)
+    return Kpi(name, description, tuple(pairs))
+
+
+def _cost(item: list[Any]) -> tuple[int | str, int | str, float]:
+    predicted, true, cost = item
+    return predicted, true, float(cost)

@@ -154,6 +154,17 @@ class PredictionLog:
                 outcomes.append("duplicate" if prediction_id in known else "unknown")
         return outcomes
 
+    def decisions(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Model version and predicted class, as text, of those of the ids that the log knows."""
+        columns = predictions.c
+        found: dict[str, tuple[str, str]] = {}
+        with self._read() as connection:
+            for start in range(0, len(ids), _CHUNK):
+                query = select(columns.id, columns.model_version, columns.prediction)
+                rows = connection.execute(query.where(columns.id.in_(ids[start : start + _CHUNK])))
+                found |= {key: (version, prediction) for key, version, prediction in rows}
+        return found
+
     def register_reference(self, artefact: Artefact) -> None:
         """Put the artefact's reference rows into the log, unless they are there."""
         if self._reference_count(artefact.version) == artefact.splits["reference"]:

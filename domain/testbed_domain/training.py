@@ -26,6 +26,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
 from testbed_domain.artefact import (
+    FEATURES,
     MANIFEST,
     MODEL,
     POOL,
@@ -38,14 +39,15 @@ from testbed_domain.artefact import (
     load_artefact,
 )
 from testbed_domain.dataset import read_bundled, read_file
-from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode
+from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode, fitted, width
 from testbed_domain.errors import DomainError
+from testbed_domain.featuretable import write_table
 from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from testbed_domain.features import FeatureSchema
+    from testbed_domain.features import FeatureSchema, Row
     from testbed_domain.use_cases import Sample, UseCase
 
     Scores: TypeAlias = Callable[[Sample], np.ndarray[Any, Any]]
@@ -77,13 +79,14 @@ DEFAULTS: Final = TrainingOptions()
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Three splits, where they come from, and whether a generator made them."""
+    """Three splits, where they come from, whether a generator made them, and rows by id."""
 
     train: Sample
     test: Sample
     reference: Sample
     source: Mapping[str, str]
     synthetic: bool
+    entities: Sequence[tuple[str, Row]] = ()
 
 
 def _utc_now() -> datetime:
@@ -147,10 +150,10 @@ def _built(
     created: datetime,
 ) -> Iterator[Artefact]:
     """A finished artefact in a temporary directory of ``parent``."""
-    schema = use_case.schema
     splits = _load(use_case, data, seed, options)
+    schema = fitted(use_case.schema, splits.train[0])
     forest = _fit(schema, splits.train, seed, options)
-    model = _export(forest, len(schema.features))
+    model = _export(forest, width(schema))
     scores = _scorer(model, schema)
     quality = _check(forest, schema, splits.test, scores)
     quality |= _metrics(schema, splits.test, scores(splits.test))
@@ -202,10 +205,15 @@ def _load(
             )
         )
         source = {"kind": "generator", "name": use_case.name, "formula": generator.formula}
-        return TrainingData(train_, test, reference, source, synthetic=True)
+        keys: list[str] = []
+        if generator.keys is not None:
+            keys = generator.keys(random_stream(seed, "keys"), len(reference[0]))
+        entities = list(zip(keys, reference[0], strict=False))
+        return TrainingData(train_, test, reference, source, synthetic=True, entities=entities)
     found = read_bundled(use_case) if data is None else read_file(use_case, data)
     parts = _split((found.rows, found.labels), seed)
-    return TrainingData(*parts, found.source, synthetic=False)
+    entities = list(zip(found.keys, found.rows, strict=False))
+    return TrainingData(*parts, found.source, synthetic=False, entities=entities)
 
 
 def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
@@ -335,6 +343,8 @@ def _write_files(
     if not splits.synthetic:
         pool = zip(rows, labels, strict=True)
         _write_lines(path / POOL, ({"features": row, "label": label} for row, label in pool))
+    if splits.entities:
+        write_table(path / FEATURES, splits.entities)
 
 
 def _write_lines(path: Path, items: Iterable[Mapping[str, Any]]) -> None:

@@ -2,14 +2,14 @@
 
 Severity 0 changes nothing, 1 is the stated size, more is more. A drift never makes a row that
 the feature schema refuses: numbers are clipped to the schema's bounds, integers stay integers,
-values go missing only where they may. The label that belongs to a row stays the one that the
-generator or the data set gave it.
+categories stay among the known ones, values go missing only where they may. The label that belongs
+to a row stays the one that the generator or the data set gave it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -23,6 +23,7 @@ Label: TypeAlias = int | str
 Labelled: TypeAlias = tuple[list[Row], list[Label]]
 
 MISSING_SHARE: Final = 0.3
+MOVED_SHARE: Final = 0.3
 RELABELLED_SHARE: Final = 0.5
 
 
@@ -34,7 +35,14 @@ class ColumnStatistics:
     sigma: float
 
 
-Statistics: TypeAlias = Mapping[str, ColumnStatistics]
+@dataclass(frozen=True, slots=True)
+class CategoryStatistics:
+    """The rarest of a category's known values over the reference rows, absent ones included."""
+
+    rarest: str
+
+
+Statistics: TypeAlias = Mapping[str, ColumnStatistics | CategoryStatistics]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +72,25 @@ class Drift:
     columns: Callable[[FeatureSchema], tuple[Feature, ...]]
 
 
-def reference_statistics(schema: FeatureSchema, rows: Sequence[Row]) -> dict[str, ColumnStatistics]:
-    """Statistics of the numeric columns of ``rows``; missing values don't count."""
+def reference_statistics(
+    schema: FeatureSchema, rows: Sequence[Row]
+) -> dict[str, ColumnStatistics | CategoryStatistics]:
+    """Statistics of the columns of ``rows``; missing values don't count."""
     values: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
         for feature in numeric(schema):
             value = row[feature.name]
             if isinstance(value, int | float):
                 values[feature.name].append(value)
-    return {
+    found: dict[str, ColumnStatistics | CategoryStatistics] = {
         name: ColumnStatistics(float(np.mean(column)), float(np.std(column)))
         for name, column in values.items()
     }
+    for feature in categorical(schema):
+        counts = Counter(row[feature.name] for row in rows)
+        rarest = min(feature.categories, key=lambda value: counts[value])
+        found[feature.name] = CategoryStatistics(rarest)
+    return found
 
 
 def numeric(schema: FeatureSchema) -> tuple[Feature, ...]:
@@ -85,13 +100,31 @@ def numeric(schema: FeatureSchema) -> tuple[Feature, ...]:
 
 def majority(schema: FeatureSchema) -> tuple[Feature, ...]:
     """The first three quarters, rounded up, of the numeric features: the others are a control."""
-    features = numeric(schema)
+    return _most(numeric(schema))
+
+
+def categorical(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The categories that have another value to move to, in the schema's order."""
+    return tuple(feature for feature in schema.features if len(feature.categories) > 1)
+
+
+def category_majority(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first three quarters, rounded up, of :func:`categorical`: the others are a control."""
+    return _most(categorical(schema))
+
+
+def both_majorities(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """Three quarters of the numeric features and three quarters of the categories."""
+    return (*majority(schema), *category_majority(schema))
+
+
+def _most(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
     return features[: math.ceil(0.75 * len(features))]
 
 
 def first(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The first numeric feature."""
-    return numeric(schema)[:1]
+    """The first numeric feature, or the first category where there is none."""
+    return numeric(schema)[:1] or categorical(schema)[:1]
 
 
 def nullable(schema: FeatureSchema) -> tuple[Feature, ...]:
@@ -135,12 +168,32 @@ def _map_numbers(
     return changed
 
 
+def _move_categories(
+    rows: Sequence[Row], features: Sequence[Feature], context: Context
+) -> list[Row]:
+    """Copies of the rows in which some values of ``features`` are the rarest one."""
+    share = min(1.0, MOVED_SHARE * context.severity)
+    changed = [dict(row) for row in rows]
+    for feature in features:
+        statistics = context.statistics[feature.name]
+        if isinstance(statistics, CategoryStatistics):
+            moved = context.rng.random(len(rows)) < share
+            for row, moves in zip(changed, moved.tolist(), strict=True):
+                if moves and row[feature.name] is not None:
+                    row[feature.name] = statistics.rarest
+    return changed
+
+
 def _shift(features: Callable[[FeatureSchema], tuple[Feature, ...]]) -> Callable[..., Labelled]:
     def change(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
         def move(feature: Feature, value: float) -> float:
-            return value + context.severity * context.statistics[feature.name].sigma
+            statistics = context.statistics[feature.name]
+            sigma = statistics.sigma if isinstance(statistics, ColumnStatistics) else 0.0
+            return value + context.severity * sigma
 
-        return _map_numbers(rows, features(context.schema), context.rng, move), list(labels)
+        chosen = features(context.schema)
+        shifted = _map_numbers(rows, chosen, context.rng, move)
+        return _move_categories(shifted, chosen, context), list(labels)
 
     return change
 
@@ -185,13 +238,22 @@ DRIFTS: Final[Mapping[str, Drift]] = {
         Drift(
             "covariate_shift",
             "Adds one standard deviation of the reference to the first three quarters of the "
-            "numeric columns; the others stay as a control.",
-            _shift(majority),
-            majority,
+            f"numeric columns, and turns {MOVED_SHARE:.0%} of the values of the first three "
+            "quarters of the categories into their rarest one; the others stay as a control.",
+            _shift(both_majorities),
+            both_majorities,
+        ),
+        Drift(
+            "category_shift",
+            f"Turns {MOVED_SHARE:.0%} of the values of the first three quarters of the categories "
+            "into their rarest one; numbers stay.",
+            _shift(category_majority),
+            category_majority,
         ),
         Drift(
             "single_column",
-            "Adds one standard deviation of the reference to the first numeric column only.",
+            "Adds one standard deviation of the reference to the first numeric column only; where "
+            f"there is none, turns {MOVED_SHARE:.0%} of the first category into its rarest value.",
             _shift(first),
             first,
         ),
@@ -255,7 +317,7 @@ def apply(
         labels: their true labels, of equal length.
         severity: 0 is the identity, 1 the stated size.
         schema: of the rows.
-        statistics: of the reference rows' numeric columns.
+        statistics: of the reference rows.
         rng: source of all randomness.
 
     Raises:

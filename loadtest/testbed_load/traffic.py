@@ -40,7 +40,7 @@ class Source:
 
     Attributes:
         schema: of the rows.
-        statistics: of the reference rows' numeric columns.
+        statistics: of the reference rows' columns.
         rows: a fresh stream of rows for a seed.
     """
 

@@ -36,6 +36,7 @@ COLUMN: Final = "column"
 METHOD: Final = "method"
 DECISION: Final = "decision"
 WINDOW: Final = "window"
+KPI: Final = "kpi"
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -171,6 +172,13 @@ LABELS: Final = Metric(
     "Delayed labels received, by outcome.",
     (OUTCOME,),
     values=((OUTCOME, ("stored", "duplicate", "unknown")),),
+)
+BUSINESS_COST: Final = Metric(
+    "ml.business.cost",
+    "counter",
+    "{cost}",
+    "Cost of decisions by business figure, in the figure's own unit, counted as labels come.",
+    (MODEL_VERSION, KPI),
 )
 DRIFT_COLUMN_SCORE: Final = Metric(
     "ml.data_drift.column_score",

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.logstore import open_log
-from testbed_domain.use_cases import get_use_case
+from testbed_domain.use_cases import ANY, UseCase, get_use_case
 
 from testbed import __version__
 from testbed.errors import UsageError
@@ -40,6 +40,7 @@ class RunOptions:
     Attributes:
         use_case: in place of the scenario's.
         data: the user's own CSV or Parquet file.
+        target: its target column, for the use case ``any``.
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: folder of rule files in place of ``prometheus/rules``.
@@ -49,6 +50,7 @@ class RunOptions:
 
     use_case: str | None = None
     data: Path | None = None
+    target: str | None = None
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
@@ -91,8 +93,41 @@ def make_layout(settings: Settings, run_id: str, out: Path | None) -> RunLayout:
     return RunLayout(folder.resolve()).create()
 
 
+def choose_use_case(name: str, data: Path | None, target: str | None, say: Say) -> UseCase:
+    """The use case called ``name``; ``any`` is inferred from the data.
+
+    Args:
+        name: as in ``--use-case``.
+        data: the user's own file, or None.
+        target: target column of the use case ``any``, None for every other.
+        say: is told which columns are left out.
+
+    Raises:
+        UsageError: file and target don't fit the use case.
+        DomainError: the use case is unknown, or nothing can be inferred.
+    """
+    if name != ANY:
+        if target is not None:
+            raise UsageError(f"--target belongs to --use-case {ANY}; {name} knows its own target")
+        return get_use_case(name)
+    if data is None or target is None:
+        raise UsageError(f"--use-case {ANY} needs a table, --data FILE, and --target COLUMN")
+    # Imported late, as in train_model.
+    from testbed_domain.inference import infer_use_case  # noqa: PLC0415
+
+    use_case, left_out = infer_use_case(data, target)
+    for line in left_out:
+        say(f"data: {line}")
+    return use_case
+
+
 def train_model(
-    settings: Settings, use_case: str, data: Path | None, say: Say, out: Path | None = None
+    settings: Settings,
+    use_case: str,
+    data: Path | None,
+    say: Say,
+    out: Path | None = None,
+    target: str | None = None,
 ) -> Artefact:
     """Train the model of a use case, or take the one that the same data and seed made before.
 
@@ -102,8 +137,9 @@ def train_model(
         data: the user's own file, or None.
         say: is told what goes on.
         out: folder of this very model, in place of one below the folder of models.
+        target: target column of the use case ``any``.
     """
-    case = get_use_case(use_case)
+    case = choose_use_case(use_case, data, target, say)
     # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
     from testbed_domain.training import train, train_into  # noqa: PLC0415
 
@@ -162,7 +198,7 @@ def prepare(
     for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
         say(f"rules: {problem}")
     tools = install_tools(settings, progress)
-    trained = train_model(settings, use_case, options.data, say)
+    trained = train_model(settings, use_case, options.data, say, target=options.target)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)

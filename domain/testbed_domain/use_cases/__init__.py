@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from testbed_domain.errors import DomainError
 from testbed_domain.use_cases.base import Generator, Label, Sample, UseCase
+from testbed_domain.use_cases.churn import CHURN
 from testbed_domain.use_cases.diabetes import DIABETES
 from testbed_domain.use_cases.iris import IRIS
+from testbed_domain.use_cases.titanic import TITANIC
 
-__all__ = ["USE_CASES", "Generator", "Label", "Sample", "UseCase", "get_use_case"]
+__all__ = ["ANY", "USE_CASES", "Generator", "Label", "Sample", "UseCase", "get_use_case"]
 
-USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS)}
+ANY = "any"
+"""Name of the use case that is inferred from the user's own table."""
+
+USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS, TITANIC, CHURN)}
 
 
 def get_use_case(name: str) -> UseCase:
@@ -21,6 +26,11 @@ def get_use_case(name: str) -> UseCase:
     try:
         return USE_CASES[name]
     except KeyError:
+        if name == ANY:
+            raise DomainError(
+                "the use case any comes from a table: give the file and its target column, or "
+                "the artefact of a model that is trained on it"
+            ) from None
         raise DomainError(
-            f"unknown use case {name!r}; choose one of: {', '.join(USE_CASES)}"
+            f"unknown use case {name!r}; choose one of: {', '.join(USE_CASES)}, {ANY}"
         ) from None

@@ -28,11 +28,14 @@ class Generator:
         sample: draws ``n`` rows and labels, using nothing but the random generator given.
         probability: P(positive class | row) for each row, shape ``[n]``, 0 to 1: the truth itself.
         formula: that truth in words, for artefacts and reports.
+        keys: draws ``n`` different ids, where rows have ids; the first one is the example of the
+            schema's key.
     """
 
     sample: Callable[[np.random.Generator, int], Sample]
     probability: Callable[[Sequence[Row]], np.ndarray]
     formula: str
+    keys: Callable[[np.random.Generator, int], list[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

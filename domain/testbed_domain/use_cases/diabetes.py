@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from testbed_domain.features import Feature, FeatureSchema, Row
+from testbed_domain.features import Feature, FeatureSchema, Kpi, Row
 from testbed_domain.use_cases.base import Generator, Sample, UseCase
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ SCHEMA: Final = FeatureSchema(
     target="Outcome",
     classes=(0, 1),
     positive_class=1,
+    kpis=(
+        Kpi(
+            "expected_cost",
+            "Cost of wrong decisions, in follow-up visits: 10 if a case is missed, 1 if none was.",
+            ((0, 1, 10.0), (1, 0, 1.0)),
+        ),
+    ),
 )
 
 # Correlations of the underlying normals, near the rank correlations of the data set's measured

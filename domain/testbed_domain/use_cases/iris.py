@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from testbed_domain.features import Feature, FeatureSchema
+from testbed_domain.features import Feature, FeatureSchema, mistakes
 from testbed_domain.use_cases.base import UseCase
+
+SPECIES: Final = ("setosa", "versicolor", "virginica")
 
 
 def _length(name: str, example: float) -> Feature:
@@ -25,7 +27,8 @@ IRIS: Final = UseCase(
             _length("petal_width", 0.2),
         ),
         target="species",
-        classes=("setosa", "versicolor", "virginica"),
+        classes=SPECIES,
+        kpis=(mistakes("wrong_decisions", "Flowers given a wrong species.", SPECIES),),
     ),
     bundled="iris",
     openml=61,

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from testbed_domain.use_cases import ANY, USE_CASES
 
 from testbed.errors import StoppedError
 
@@ -22,12 +23,17 @@ PIPED_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 out = Console(soft_wrap=True, width=PIPED_WIDTH)
 errors = Console(stderr=True, soft_wrap=True)
 
+USE_CASE_HELP = f"{', '.join(USE_CASES)}, or {ANY}: your own table, with --data and --target."
 UseCaseOption = Annotated[
-    str | None, typer.Option("--use-case", help="diabetes or iris; default: the scenario's.")
+    str | None, typer.Option("--use-case", help=f"{USE_CASE_HELP} Default: the scenario's.")
 ]
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="CSV or Parquet with the use case's columns and its target."),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option("--target", help=f"Column to predict, for --use-case {ANY}; schema is inferred."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of traffic, drift, labels.")]
 

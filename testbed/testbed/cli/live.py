@@ -12,8 +12,10 @@ from rich.table import Table
 
 from testbed.active import ActiveStack, active_stacks
 from testbed.cli.common import (
+    USE_CASE_HELP,
     BuildProgress,
     DataOption,
+    TargetOption,
     errors,
     interruptible,
     out,
@@ -54,10 +56,9 @@ def _known(runs: list[Path]) -> str:
 
 def up(
     *,
-    use_case: Annotated[
-        str | None, typer.Option("--use-case", help="diabetes or iris; default: diabetes.")
-    ] = None,
+    use_case: Annotated[str | None, typer.Option("--use-case", help=USE_CASE_HELP)] = None,
     data: DataOption = None,
+    target: TargetOption = None,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
@@ -76,6 +77,7 @@ def up(
     options = RunOptions(
         use_case=use_case,
         data=data,
+        target=target,
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),

@@ -17,7 +17,7 @@ from testbed_load.command import locust_command
 from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
 
-from testbed.cli.common import DataOption, SeedOption, out, say
+from testbed.cli.common import USE_CASE_HELP, DataOption, SeedOption, TargetOption, out, say
 from testbed.errors import UsageError
 from testbed.preparation import train_model
 from testbed.settings import Settings, load_settings
@@ -26,7 +26,7 @@ from testbed.stack.parts import base_environment
 DEFAULT_USE_CASE = "diabetes"
 ChosenUseCase = Annotated[
     str | None,
-    typer.Option("--use-case", help=f"diabetes or iris; default: {DEFAULT_USE_CASE}."),
+    typer.Option("--use-case", help=USE_CASE_HELP),
 ]
 
 
@@ -38,6 +38,7 @@ def train(
     *,
     use_case: ChosenUseCase = None,
     data: DataOption = None,
+    target: TargetOption = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
@@ -50,9 +51,11 @@ def train(
       testbed train --use-case diabetes
 
       testbed train --use-case diabetes --data diabetes.csv
+
+      testbed train --use-case any --data mine.parquet --target bought
     """
     settings = load_settings()
-    artefact = train_model(settings, _chosen(use_case, settings), data, say, folder)
+    artefact = train_model(settings, _chosen(use_case, settings), data, say, folder, target)
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("test split", justify="right")
@@ -68,6 +71,7 @@ def serve(
     *,
     use_case: ChosenUseCase = None,
     data: DataOption = None,
+    target: TargetOption = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; default: 127.0.0.1.")
     ] = None,
@@ -98,7 +102,7 @@ def serve(
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
     """
     settings = load_settings()
-    artefact = train_model(settings, _chosen(use_case, settings), data, say)
+    artefact = train_model(settings, _chosen(use_case, settings), data, say, target=target)
     given = {
         "TESTBED_API_HOST": host,
         "TESTBED_API_PORT": port,

@@ -16,6 +16,7 @@ from testbed.cli.common import (
     BuildProgress,
     DataOption,
     SeedOption,
+    TargetOption,
     UseCaseOption,
     errors,
     interruptible,
@@ -41,6 +42,7 @@ def run(
     *,
     use_case: UseCaseOption = None,
     data: DataOption = None,
+    target: TargetOption = None,
     seed: SeedOption = 1,
     time_scale: Annotated[
         float | None,
@@ -68,12 +70,15 @@ def run(
 
       testbed run covariate-drift --use-case diabetes --data diabetes.csv --seed 3
 
+      testbed run covariate-drift --use-case any --data mine.csv --target bought
+
       testbed run error-burst --rules ./my-rules --out ./result
     """
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
         data=data,
+        target=target,
         seed=seed,
         time_scale=time_scale,
         rules=rules,

@@ -19,6 +19,11 @@ def _schema(feature: Feature, *classes: int | str) -> FeatureSchema:
         (Feature("a", "number", ""), [0, 1.5, -3e38], [True, "1", None, 4e38]),
         (Feature("a", "number", "", 0, 1), [0, 0.5, 1], [-0.001, 1.001]),
         (Feature("a", "category", "", categories=("x", "y")), ["x", "y"], ["z", "X", 1, None]),
+        (
+            Feature("a", "category", "", categories=("x",), other=True),
+            ["x", "anything"],
+            [1, None, "x" * 201],
+        ),
         (Feature("a", "category", ""), ["anything", ""], [1, None, True, "x" * 201]),
         (Feature("a", "integer", "", nullable=True), [None, 3], [1.5, "x"]),
     ],

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from testbed_domain.encoding import decode, encode
+from testbed_domain.encoding import column_names, decode, encode, fitted, width
 from testbed_domain.errors import DomainError
+from testbed_domain.features import Feature, FeatureSchema, Row
 from testbed_domain.use_cases import get_use_case
 
+MIXED = FeatureSchema(
+    features=(
+        Feature("age", "integer", "", 0, 120, nullable=True),
+        Feature("port", "category", "", categories=("C", "S"), nullable=True),
+        Feature("sex", "category", "", categories=("f", "m")),
+        Feature("city", "category", "", categories=("Rome",), other=True),
+        Feature("fare", "number", ""),
+    ),
+    target="t",
+    classes=(0, 1),
+)
 SCHEMA = get_use_case("iris").schema
 
 
@@ -39,3 +51,54 @@ def test_decode() -> None:
     assert [answer.index for answer in answers] == [1, 0, 2]
     assert answers[0].probabilities == {"setosa": 0.25, "versicolor": 0.5, "virginica": 0.25}
     assert [answer.probability for answer in answers] == [0.5, 0.5, 1.0]
+
+
+def test_categories_and_missing_values_are_columns() -> None:
+    """Known values have columns of their own, so has what is missing; other texts are none."""
+    train = [{"age": age, "port": "C"} for age in (10, None, 30, 50)]
+    schema = fitted(MIXED, train)
+    assert [feature.fill for feature in schema.features] == [30.0, None, None, None, None]
+    assert column_names(schema) == (
+        "age", "age is missing", "port=C", "port=S", "port is missing", "sex=f", "sex=m",
+        "city=Rome", "fare",
+    )  # fmt: skip
+    assert width(schema) == 9
+    rows: list[Row] = [
+        {"age": 4, "port": "S", "sex": "m", "city": "Rome", "fare": 1.5},
+        {"age": None, "port": None, "sex": "f", "city": "Oslo", "fare": 2},
+    ]
+    np.testing.assert_array_equal(
+        encode(schema, rows), [[4, 0, 0, 1, 0, 0, 1, 1, 1.5], [30, 1, 0, 0, 1, 1, 0, 0, 2]]
+    )
+    assert encode(schema, []).shape == (0, 9)
+
+
+def test_the_encoding_outlives_a_round_trip() -> None:
+    """What training found is in the schema that the artefact carries."""
+    schema = fitted(MIXED, [{"age": 10}])
+    read = FeatureSchema.from_dict(schema.to_dict())
+    row = {"age": None, "port": "C", "sex": "m", "city": "Rome", "fare": 1.0}
+    assert read == schema
+    np.testing.assert_array_equal(encode(read, [row]), encode(schema, [row]))
+
+
+def test_a_number_that_training_never_saw_has_a_stand_in() -> None:
+    """A column that misses everywhere is encoded all the same."""
+    schema = fitted(MIXED, [{"age": None}])
+    assert schema.features[0].fill == 0.0
+
+
+def test_bad_values_of_mixed_rows_name_the_feature() -> None:
+    """Unknown categories, missing ones that may not, texts for numbers, and absent features."""
+    schema = fitted(MIXED, [{"age": 1}])
+    good: Row = {"age": 4, "port": "S", "sex": "m", "city": "Rome", "fare": 1.5}
+    changes: list[tuple[Row, str]] = [
+        ({"sex": "x"}, "'sex' holds the unknown category 'x'"),
+        ({"sex": None}, "'sex' holds the unknown category None"),
+        ({"fare": "much"}, "'fare' holds text"),
+    ]
+    for change, message in changes:
+        with pytest.raises(DomainError, match=message):
+            encode(schema, [{**good, **change}])
+    with pytest.raises(DomainError, match="lacks the feature 'sex'"):
+        encode(schema, [{name: value for name, value in good.items() if name != "sex"}])

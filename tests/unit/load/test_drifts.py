@@ -13,7 +13,15 @@ from scipy.stats import ks_2samp
 from testbed_domain.artefact import LabelledRow
 from testbed_domain.features import Feature, FeatureSchema, Row
 from testbed_domain.sampling import Sampler
-from testbed_load.drifts import DRIFTS, apply, majority, numeric, reference_statistics
+from testbed_load.drifts import (
+    DRIFTS,
+    CategoryStatistics,
+    ColumnStatistics,
+    apply,
+    majority,
+    numeric,
+    reference_statistics,
+)
 from testbed_load.errors import LoadError
 from testbed_load.plan import LoadPhase, PlannedDrift
 from testbed_load.traffic import Source, phase_rows
@@ -141,7 +149,9 @@ def test_a_covariate_shift_moves_means_by_sigmas_and_leaves_a_control(source: So
     assert moved == {"count", "size", "age"}
     for feature in numeric(source.schema):
         change = np.mean(values(after, feature.name)) - np.mean(values(before, feature.name))
-        expected = 0.5 * source.statistics[feature.name].sigma if feature.name in moved else 0.0
+        statistics = source.statistics[feature.name]
+        assert isinstance(statistics, ColumnStatistics)
+        expected = 0.5 * statistics.sigma if feature.name in moved else 0.0
         assert change == pytest.approx(expected, abs=0.05)
     assert new_labels == labels
 
@@ -187,7 +197,49 @@ def test_statistics_of_a_column_do_not_count_missing_values() -> None:
     """Mean and population deviation of what is there."""
     schema = FeatureSchema((Feature("x", "number", "", nullable=True),), "y", (0, 1))
     found = reference_statistics(schema, [{"x": 1.0}, {"x": None}, {"x": 3.0}])
-    assert (found["x"].mean, found["x"].sigma) == (2.0, 1.0)
+    assert found["x"] == ColumnStatistics(2.0, 1.0)
+
+
+def test_the_rarest_value_counts_those_that_never_came() -> None:
+    """A known value without a row is the rarest of all."""
+    kind = Feature("x", "category", "", categories=("a", "b", "c"), nullable=True)
+    schema = FeatureSchema((kind,), "y", (0, 1))
+    rows: list[Row] = [{"x": "a"}, {"x": "c"}, {"x": None}]
+    assert reference_statistics(schema, rows)["x"] == CategoryStatistics("b")
+
+
+@pytest.mark.parametrize("name", ["category_shift", "covariate_shift"])
+def test_a_shift_moves_categories_to_their_rarest_value(source: Source, name: str) -> None:
+    """Three in ten take the reference's rarest value, and what is missing stays missing."""
+    before, after, labels, new_labels = drifted(source, name, 1.0, rows=4000)
+    statistics = source.statistics["kind"]
+    assert isinstance(statistics, CategoryStatistics)
+    rarest = statistics.rarest
+    share = [np.mean([row["kind"] == rarest for row in rows]) for rows in (before, after)]
+    assert share[1] - share[0] == pytest.approx(0.3 * (1 - share[0]), abs=0.03)
+    numbers_stay = all(
+        old[n] == new[n] for old, new in zip(before, after, strict=True) for n in ("count", "size")
+    )
+    assert numbers_stay == (name == "category_shift")
+    assert new_labels == labels
+
+
+def test_only_categories() -> None:
+    """A schema without numbers still has a covariate shift and a single column to drift."""
+    schema = FeatureSchema(
+        tuple(Feature(n, "category", "", categories=("a", "b"), nullable=True) for n in "xyz"),
+        "t",
+        (0, 1),
+    )
+    rows: list[Row] = [{"x": "a", "y": "a", "z": None} for _ in range(400)]
+    statistics = reference_statistics(schema, rows)
+    for name, moved in (("covariate_shift", {"x", "y"}), ("single_column", {"x"})):
+        after, _ = apply(
+            name, rows, [0] * 400, severity=1.0, schema=schema, statistics=statistics,
+            rng=np.random.default_rng(1),
+        )  # fmt: skip
+        assert {n for row in after for n in "xyz" if row[n] == "b"} == moved
+        assert all(row["z"] is None for row in after)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,0 +1,111 @@
+"""Business figures: what decisions cost, counted as their labels are stored.
+
+A label meets its prediction in the log only, whichever replica made it and however long ago. So the
+figures are counted in the writer's thread, by a log that looks the predictions up once their labels
+are durable. Labels that came twice, or belong to no prediction, cost nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, Protocol
+
+from testbed_domain.errors import DomainError
+from testbed_otel import names
+from testbed_otel.sdk import counter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.metrics import Meter
+    from testbed_domain.artefact import Artefact
+    from testbed_domain.logstore import PredictionRow
+
+    from testbed_api.logwriter import Label
+    from testbed_api.schemas import LabelOutcome
+
+logger = logging.getLogger(__name__)
+
+
+class DecisionLog(Protocol):
+    """What is needed of a prediction log."""
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """Make the rows durable, all or none."""
+
+    def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
+        """Store labels; one outcome per item."""
+
+    def decisions(self, ids: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+        """Model version and predicted class, as text, of each known prediction."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class Costs:
+    """The counter of the use case's figures; each begins at 0.
+
+    Args:
+        meter: makes the counter.
+        artefact: whose schema says what is counted.
+    """
+
+    def __init__(self, meter: Meter, artefact: Artefact) -> None:
+        self._kpis = {
+            kpi.name: {(str(told), str(true)): cost for told, true, cost in kpi.costs}
+            for kpi in artefact.schema.kpis
+        }
+        self._counter = counter(meter, names.BUSINESS_COST) if self._kpis else None
+        self._add(artefact.version, dict.fromkeys(self._kpis, 0.0))
+
+    def __bool__(self) -> bool:
+        return bool(self._kpis)
+
+    def count(self, decisions: Sequence[tuple[str, str, str]]) -> None:
+        """Add what decisions cost, each ``(model version, predicted class, true class)``."""
+        sums: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for version, told, true in decisions:
+            for name, costs in self._kpis.items():
+                sums[version][name] += costs.get((told, true), 0.0)
+        for version, amounts in sums.items():
+            self._add(version, amounts)
+
+    def _add(self, version: str, amounts: Mapping[str, float]) -> None:
+        if self._counter is not None:
+            for name, amount in amounts.items():
+                self._counter.add(amount, {names.MODEL_VERSION: version, names.KPI: name})
+
+
+class CountingLog:
+    """A prediction log that counts the costs of decisions as their labels are stored."""
+
+    def __init__(self, log: DecisionLog, costs: Costs) -> None:
+        self._log = log
+        self._costs = costs
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """See :class:`DecisionLog`."""
+        self._log.append(rows)
+
+    def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
+        """See :class:`DecisionLog`."""
+        outcomes = self._log.append_labels(items)
+        stored = {
+            item[0]: item[1]
+            for item, outcome in zip(items, outcomes, strict=True)
+            if outcome == "stored"
+        }
+        if stored and self._costs:
+            try:
+                made = self._log.decisions(list(stored))
+            except DomainError as error:  # the labels are stored all the same
+                logger.error("the costs of %d decisions are not counted: %s", len(stored), error)  # noqa: TRY400 - expected: one line
+            else:
+                self._costs.count([(*made[key], stored[key]) for key in stored if key in made])
+        return outcomes
+
+    def close(self) -> None:
+        """See :class:`DecisionLog`."""
+        self._log.close()

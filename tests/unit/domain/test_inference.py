@@ -1,0 +1,165 @@
+"""Use cases that are inferred from any table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from testbed_domain.dataset import DataError, read_file
+from testbed_domain.errors import DomainError
+from testbed_domain.features import Feature
+from testbed_domain.inference import MAXIMUM_CATEGORIES, infer_use_case
+from testbed_domain.training import TrainingOptions, train
+from testbed_domain.use_cases import get_use_case
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N = 400
+
+
+def _table() -> pd.DataFrame:
+    """A column of every kind, and a target that hangs on two of them."""
+    rng = np.random.default_rng(5)
+    size = rng.normal(100, 10, N).round(2)
+    colour = rng.choice(["red", "green", "blue"], N)
+    city = np.where(rng.random(N) < 0.9, rng.choice(["Rome", "Oslo"], N), "")
+    return pd.DataFrame(
+        {
+            "row": np.arange(N),
+            "customer_id": rng.permutation(N) * 7,
+            "name": [f"n{number}" for number in range(N)],
+            "size": size,
+            "count": rng.integers(0, 9, N),
+            "debt": rng.integers(-50, 50, N),
+            "colour": colour,
+            "city": city,
+            "street": [f"s{min(n, 40)}" for n in rng.geometric(0.12, N)],
+            "nothing": [None] * N,
+            "same": ["x"] * N,
+            "bought": np.where((size > 100) ^ (colour == "red"), "yes", "no"),
+        }
+    )
+
+
+def _column(feature: Feature) -> tuple[str, str, float | None, float | None, bool]:
+    return feature.name, feature.kind, feature.minimum, feature.maximum, feature.nullable
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    """The table as a CSV file."""
+    _table().to_csv(tmp_path / "mine.csv", index=False)
+    return tmp_path / "mine.csv"
+
+
+def test_kinds_ranges_and_categories(csv: Path) -> None:
+    """Numbers with a margin, categories with their values, missing values where there are some."""
+    schema = infer_use_case(csv, "bought")[0].schema
+    table = _table()
+    low, high = table["size"].min(), table["size"].max()
+    assert [_column(feature) for feature in schema.features] == [
+        ("size", "number", 2 * low - high if 2 * low > high else 0.0, 2 * high - low, False),
+        ("count", "integer", 0.0, 16.0, False),
+        ("debt", "integer", -149.0, 148.0, False),
+        ("colour", "category", None, None, False),
+        ("city", "category", None, None, True),
+        ("street", "category", None, None, False),
+    ]
+    by_name = {feature.name: feature for feature in schema.features}
+    assert by_name["colour"].categories == ("blue", "green", "red")
+    assert by_name["city"].categories == ("Oslo", "Rome")
+    assert (schema.classes, schema.positive_class) == (("no", "yes"), "yes")
+
+
+def test_the_rest_of_many_categories_is_other(csv: Path) -> None:
+    """The most frequent values have columns of their own, and any other is taken too."""
+    street = infer_use_case(csv, "bought")[0].schema.features[-1]
+    counts = _table()["street"].value_counts()
+    assert len(counts) > MAXIMUM_CATEGORIES == len(street.categories)
+    assert street.other
+    assert set(counts.index[:5]) <= set(street.categories)
+
+
+def test_what_is_left_out_is_told_with_its_reason(csv: Path) -> None:
+    """Ids, free text, and columns that tell nothing."""
+    left_out = dict(line.split(" is left out: ") for line in infer_use_case(csv, "bought")[1])
+    assert left_out == {
+        "column row": "it is an id: whole numbers that differ in every row",
+        "column customer_id": "it is an id: whole numbers that differ in every row",
+        "column name": "it is an id or free text: 400 different values in 400 rows",
+        "column nothing": "it is empty",
+        "column same": "it holds one value only",
+    }
+
+
+def test_parquet_gives_the_same_schema(csv: Path, tmp_path: Path) -> None:
+    """The types of a Parquet file change nothing, truth values and missing numbers included."""
+    table = _table()
+    table.to_parquet(tmp_path / "mine.parquet")
+    schema = infer_use_case(tmp_path / "mine.parquet", "bought")[0].schema
+    assert schema == infer_use_case(csv, "bought")[0].schema
+    table["old"] = [True, False] * (N // 2)
+    table["age"] = [30, None, 50, 40] * (N // 4)
+    table.to_parquet(tmp_path / "more.parquet")
+    use_case, _ = infer_use_case(tmp_path / "more.parquet", "bought")
+    old, age = use_case.schema.features[-2:]
+    assert (old.kind, old.categories) == ("category", ("False", "True"))
+    assert (age.kind, age.nullable) == ("integer", True)
+    rows = read_file(use_case, tmp_path / "more.parquet").rows
+    assert [rows[0]["old"], rows[0]["age"], rows[1]["age"]] == ["True", 30, None]
+
+
+def test_it_trains(csv: Path, tmp_path: Path) -> None:
+    """The inferred use case learns what there is to learn, and its traffic comes from the file."""
+    use_case, _ = infer_use_case(csv, "bought")
+    artefact = train(use_case, csv, 0, tmp_path / "model", TrainingOptions(40, 8))
+    assert artefact.use_case == "any"
+    assert artefact.metrics["accuracy"] > 0.85
+    assert not artefact.synthetic
+    assert len(list(artefact.pool())) == artefact.splits["reference"]
+
+
+def test_numeric_classes(tmp_path: Path) -> None:
+    """Whole numbers stay numbers, and three classes have no positive one."""
+    table = _table()
+    table["bought"] = np.arange(N) % 3
+    table.to_csv(tmp_path / "t.csv", index=False)
+    schema = infer_use_case(tmp_path / "t.csv", "bought")[0].schema
+    assert (schema.classes, schema.positive_class) == ((0, 1, 2), None)
+    assert len(schema.kpis[0].costs) == 6
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("absent", "lacks the target column absent; it has row, customer_id"),
+        ("size", "the target size holds [0-9]+ different values; a classifier needs 2 to 20"),
+        ("same", "the target same holds 1 different values"),
+        ("nothing", "the target nothing holds 0 different values"),
+    ],
+)
+def test_bad_targets_are_told(csv: Path, target: str, message: str) -> None:
+    """One line names the file and what is wrong with the column."""
+    with pytest.raises(DataError, match=message):
+        infer_use_case(csv, target)
+
+
+def test_tables_without_anything_to_learn_from(tmp_path: Path) -> None:
+    """No column, no row, no file."""
+    _table()[["row", "bought"]].to_csv(tmp_path / "ids.csv", index=False)
+    with pytest.raises(DataError, match="no column to learn from: column row is left out"):
+        infer_use_case(tmp_path / "ids.csv", "bought")
+    (tmp_path / "header.csv").write_text("a,bought\n")
+    with pytest.raises(DataError, match="has a header but no rows"):
+        infer_use_case(tmp_path / "header.csv", "bought")
+    with pytest.raises(DataError, match="No such file"):
+        infer_use_case(tmp_path / "absent.csv", "bought")
+
+
+def test_any_is_no_use_case_by_name() -> None:
+    """Without a table there is none, and the message says what to give."""
+    with pytest.raises(DomainError, match="give the file and its target column"):
+        get_use_case("any")
