@@ -36,6 +36,7 @@ COLUMN: Final = "column"
 METHOD: Final = "method"
 DECISION: Final = "decision"
 WINDOW: Final = "window"
+STATE: Final = "state"
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -155,7 +156,21 @@ LOG_ROWS: Final = Metric(
     "{row}",
     "Rows handed to the prediction log, by outcome.",
     (OUTCOME,),
-    values=((OUTCOME, ("written", "failed")),),
+    values=((OUTCOME, ("written", "failed", "dropped")),),
+)
+LOG_SPOOLED: Final = Metric(
+    "ml.prediction_log.spooled",
+    "gauge",
+    "{row}",
+    "Rows that wait in the spool of this replica for the prediction log to come back.",
+)
+LOG_STATE: Final = Metric(
+    "ml.prediction_log.state",
+    "gauge",
+    "{state}",
+    "1 for what happens to rows of the prediction log now, 0 for the others.",
+    (STATE,),
+    values=((STATE, ("writing", "spooling", "failing")),),
 )
 LOG_WRITE_DURATION: Final = Metric(
     "ml.prediction_log.write.duration",

@@ -18,6 +18,7 @@ from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
 
 from testbed.cli.common import DataOption, SeedOption, out, say
+from testbed.cli.log import default_log
 from testbed.errors import UsageError
 from testbed.preparation import train_model
 from testbed.settings import load_settings
@@ -84,7 +85,8 @@ def serve(
     """
     settings = load_settings()
     artefact = train_model(settings, use_case, data, say)
-    url = log_url or settings.log_url or _default_log(settings.home)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    url = log_url or settings.log_url or default_log(settings.home)
     if url != "none":
         with closing(open_log(url)) as log:
             log.register_reference(artefact)
@@ -100,11 +102,6 @@ def serve(
     }
     say(f"serve: {artefact.name} {artefact.version}, http://{host}:{port}/docs")
     os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - this interpreter, our own module
-
-
-def _default_log(home: Path) -> str:
-    home.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{(home / 'prediction-log.db').resolve()}"
 
 
 def load(
