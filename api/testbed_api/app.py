@@ -160,8 +160,7 @@ def _watch_router(
     @router.get("/health")
     async def health() -> dict[str, Any]:
         return {
-            "status": "unavailable" if service.problems else "ok",
-            "problems": service.problems,
+            **_readiness(service),
             "model_loaded": service.problem is None,
             "model": service.artefact.name,
             "model_version": service.artefact.version,
@@ -177,8 +176,13 @@ def _watch_router(
 
     @router.get("/health/ready")
     async def ready() -> JSONResponse:
-        problems = service.problems
-        body = {"status": "unavailable" if problems else "ok", "problems": problems}
-        return JSONResponse(body, 503 if problems else 200)
+        body = _readiness(service)
+        return JSONResponse(body, 503 if body["problems"] else 200)
 
     return router
+
+
+def _readiness(service: Service) -> dict[str, Any]:
+    problems, warnings = service.problems, service.warnings
+    status = "unavailable" if problems else "degraded" if warnings else "ok"
+    return {"status": status, "problems": problems, "warnings": warnings}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from testbed_otel import names
 from testbed_otel.sdk import counter, gauge, histogram
@@ -24,6 +24,8 @@ class Instruments:
     confidence: Histogram
     log_rows: Counter
     log_write: Histogram
+    log_spooled: Gauge
+    log_state: Gauge
     labels: Counter
 
     @classmethod
@@ -40,6 +42,8 @@ class Instruments:
             confidence=histogram(meter, names.PREDICTION_CONFIDENCE),
             log_rows=counter(meter, names.LOG_ROWS),
             log_write=histogram(meter, names.LOG_WRITE_DURATION),
+            log_spooled=gauge(meter, names.LOG_SPOOLED),
+            log_state=gauge(meter, names.LOG_STATE),
             labels=counter(meter, names.LABELS),
         )
         for metric, instrument in (
@@ -51,3 +55,9 @@ class Instruments:
                 for value in values:
                     instrument.add(0, {attribute: value})
         return made
+
+    def set_log_state(self, state: Literal["writing", "spooling", "failing"]) -> None:
+        """Say what happens to rows of the prediction log now."""
+        for attribute, values in names.LOG_STATE.values:
+            for value in values:
+                self.log_state.set(int(value == state), {attribute: value})

@@ -34,6 +34,9 @@ class DecisionLog(Protocol):
     def append(self, rows: Sequence[PredictionRow]) -> None:
         """Make the rows durable, all or none."""
 
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """Append the rows that are not there yet, all or none."""
+
     def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
         """Store labels; one outcome per item."""
 
@@ -88,6 +91,10 @@ class CountingLog:
     def append(self, rows: Sequence[PredictionRow]) -> None:
         """See :class:`DecisionLog`."""
         self._log.append(rows)
+
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """See :class:`DecisionLog`."""
+        self._log.append_missing(rows)
 
     def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
         """See :class:`DecisionLog`."""

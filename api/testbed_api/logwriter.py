@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from testbed_otel.names import OUTCOME
 
 from testbed_api.answers import ApiError
+from testbed_api.spooling import LogBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from testbed_api.instruments import Instruments
     from testbed_api.schemas import LabelOutcome
+    from testbed_api.spooling import RowOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +43,8 @@ RETRY_AFTER: Final = 1
 class Log(Protocol):
     """What the writer needs of a prediction log; its thread alone calls it."""
 
-    def append(self, rows: Sequence[PredictionRow]) -> None:
-        """Make the rows durable, all or none."""
+    def append(self, rows: Sequence[PredictionRow]) -> RowOutcome | None:
+        """Make the rows durable, all or none; what became of them, None for written."""
 
     def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
         """Store labels; one outcome per item."""
@@ -57,6 +59,10 @@ class Writer(Protocol):
     @property
     def problem(self) -> str | None:
         """Why nothing can be written now, or None."""
+
+    @property
+    def warning(self) -> str | None:
+        """What is wrong though predictions go on, or None."""
 
     async def append(self, row: PredictionRow) -> None:
         """Return when the row is durable.
@@ -77,6 +83,7 @@ class NoLog:
     """The writer of an API that keeps no log."""
 
     problem: None = None
+    warning: None = None
 
     async def append(self, row: PredictionRow) -> None:
         """Drop the row."""
@@ -102,18 +109,30 @@ class LogWriter:
     Args:
         open_log: opens the log; called in the writer's thread, again after every failure.
         instruments: count rows and time commits.
+        warn: what is wrong with the log though it takes rows, or None.
     """
 
-    def __init__(self, open_log: Callable[[], Log], instruments: Instruments) -> None:
+    def __init__(
+        self,
+        open_log: Callable[[], Log],
+        instruments: Instruments,
+        warn: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.problem: str | None = "the prediction log is not open yet"
         self._open_log = open_log
         self._instruments = instruments
+        self._warn = warn
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._pending = 0  # touched in the event loop only
         self._log: Log | None = None
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
+
+    @property
+    def warning(self) -> str | None:
+        """See :attr:`Writer.warning`."""
+        return self._warn()
 
     async def append(self, row: PredictionRow) -> None:
         """See :meth:`Writer.append`."""
@@ -175,18 +194,22 @@ class LogWriter:
         rows = [job.row for job in jobs if job.row is not None]
         started = time.perf_counter()
         try:
-            self._opened().append(rows)
+            outcome = self._opened().append(rows) or "written"
         except Exception as error:  # noqa: BLE001 - whatever it is, the requests need an answer
             self._instruments.log_rows.add(len(rows), {OUTCOME: "failed"})
             self._fail(error, jobs)
             return
         self._instruments.log_write.record(time.perf_counter() - started)
-        self._instruments.log_rows.add(len(rows), {OUTCOME: "written"})
+        if outcome != "spooled":  # counted when they are in the log
+            self._instruments.log_rows.add(len(rows), {OUTCOME: outcome})
         self._succeed(jobs, [])
 
     def _write_labels(self, jobs: list[_Job]) -> None:
         try:
             outcomes = self._opened().append_labels([item for job in jobs for item in job.labels])
+        except LogBusyError:
+            self._answer(jobs, None)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, the requests need an answer
             self._fail(error, jobs)
             return
@@ -206,6 +229,8 @@ class LogWriter:
             self._succeed([], [])
 
     def _succeed(self, jobs: list[_Job], outcomes: list[LabelOutcome]) -> None:
+        if self.problem is not None and self._warn() is None:
+            self._instruments.set_log_state("writing")
         self.problem = None
         self._answer(jobs, outcomes)
 
@@ -214,6 +239,7 @@ class LogWriter:
         if problem != self.problem:
             logger.error("%s", problem)
         self.problem = problem
+        self._instruments.set_log_state("failing")
         if self._log is not None:
             with contextlib.suppress(Exception):  # it has failed already
                 self._log.close()

@@ -24,9 +24,12 @@ from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.kpis import Costs, CountingLog
 from testbed_api.logwriter import LogWriter, NoLog
+from testbed_api.retention import keep_pruned
 from testbed_api.runtime import OnnxRuntime
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings, SettingsError
+from testbed_api.spool import Spool
+from testbed_api.spooling import SpoolingLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +43,10 @@ INSTANCE_LENGTH: Final = 64
 BACKLOG: Final = 2048
 # Longer than clients usually keep an idle connection, so that not the server closes it first.
 KEEP_ALIVE_SECONDS: Final = 75
+# How long one write may wait for another writer's lock: where rows have no other place, and where
+# they have the spool.
+LOG_PATIENCE: Final = 30.0
+SPOOL_PATIENCE: Final = 2.0
 
 
 def run(settings: ApiSettings) -> None:
@@ -96,9 +103,12 @@ async def _serve(
         logger.info("management on %s", _url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
         loading = asyncio.create_task(service.load())
+        pruning = _pruning(settings)
         await public.serve([public_socket])
         # Operators can look until the very end.
         await loading
+        if pruning is not None:
+            pruning.cancel()
         if isinstance(writer, LogWriter):
             await writer.close()
         management.should_exit = True
@@ -112,12 +122,25 @@ def _writer(
     if url is None:
         return NoLog()
 
-    def opened() -> CountingLog:
-        log = open_log(url)
+    def opened(patience: float = LOG_PATIENCE) -> CountingLog:
+        log = open_log(url, patience=patience)
         log.register_reference(artefact)
         return CountingLog(log, costs)
 
-    return LogWriter(opened, instruments)
+    if settings.log_failure == "refuse":
+        return LogWriter(opened, instruments)
+    spooling = SpoolingLog(
+        lambda: opened(SPOOL_PATIENCE),
+        Spool(settings.log_spool, settings.log_spool_limit),
+        instruments,
+    )
+    return LogWriter(spooling.open, instruments, lambda: spooling.warning)
+
+
+def _pruning(settings: ApiSettings) -> asyncio.Task[None] | None:
+    if settings.log_url is None or settings.log_retention_days is None:
+        return None
+    return asyncio.create_task(keep_pruned(settings.log_url, settings.log_retention_days))
 
 
 class _Server(uvicorn.Server):

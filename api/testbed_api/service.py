@@ -96,6 +96,11 @@ class Service:
         draining = "the process is shutting down" if self.draining else None
         return [text for text in (self.problem, self.writer.problem, draining) if text]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What an operator should look at though requests are served."""
+        return [self.writer.warning] if self.writer.warning else []
+
     async def predict(self, row: Row, request_id: str | None) -> dict[str, Any]:
         """Predict one validated row; return when it is durable in the log.
 

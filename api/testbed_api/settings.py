@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +30,25 @@ class ApiSettings(BaseSettings):
     )
     log_url: str | None = Field(
         default=None, description="Prediction log as SQLAlchemy URL; 'none' keeps no log."
+    )
+    log_failure: Literal["refuse", "spool"] = Field(
+        default="refuse",
+        description="What happens to predictions while the log fails: 'refuse' answers 503, "
+        "'spool' answers them and keeps their rows on disk until the log takes them.",
+    )
+    log_spool: Path = Field(
+        default=Path("prediction-spool"),
+        description="Folder of rows that wait for the log; replicas may share it.",
+    )
+    log_spool_limit: int = Field(
+        default=64 * 1024 * 1024,
+        ge=4096,
+        description="Most bytes that a replica keeps there; what is more is dropped and counted.",
+    )
+    log_retention_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Days after which predictions and their labels leave the log; unset keeps all.",
     )
     faults_enabled: bool = Field(
         default=False, description="Whether /faults exists on the management port."

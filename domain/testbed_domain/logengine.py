@@ -25,8 +25,13 @@ class LogError(DomainError):
     """The prediction log cannot be opened, read or written."""
 
 
-def create_log_engine(url: str, *, create: bool) -> Engine:
+def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS) -> Engine:
     """An engine for a log URL; nothing is connected yet.
+
+    Args:
+        url: where the log lives.
+        create: whether a SQLite file may be made.
+        patience: seconds to wait for another writer's lock, or for a server that doesn't answer.
 
     Raises:
         LogError: the URL is none, names no file, or its driver is not installed.
@@ -40,9 +45,9 @@ def create_log_engine(url: str, *, create: bool) -> Engine:
         ) from None
     kind = parsed.get_backend_name()
     if kind == "sqlite":
-        return _sqlite(parsed, create=create)
+        return _sqlite(parsed, create=create, patience=patience)
     if kind in {"postgresql", "postgres"}:
-        return _postgresql(parsed)
+        return _postgresql(parsed, patience)
     raise LogError(f"the prediction log cannot live in {kind}; use sqlite or postgresql")
 
 
@@ -66,7 +71,7 @@ def one_line(url: URL) -> Iterator[None]:
         raise LogError(f"prediction log {url}: {reason}") from error
 
 
-def _sqlite(url: URL, *, create: bool) -> Engine:
+def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise LogError("a prediction log in memory is lost; name a file: sqlite:////path/to/log.db")
     file = Path(str(url.database))
@@ -74,7 +79,7 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
         raise LogError(f"the prediction log's directory {file.parent} does not exist; make it")
     if not create and not file.exists():
         raise LogError(f"no prediction log at {file}; is it the API's --log-url?")
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": patience})
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
@@ -92,9 +97,19 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, patience: float) -> Engine:
+    milliseconds = round(patience * 1000)
+    waits = {
+        "connect_timeout": max(2, round(patience)),  # the driver's smallest
+        "tcp_user_timeout": milliseconds,  # a server that is cut off
+        "options": f"-c lock_timeout={milliseconds}",
+    }
+    # What the URL says goes first.
+    chosen = {name: value for name, value in waits.items() if name not in url.query}
     try:
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=chosen
+        )
     except ImportError:
         raise LogError(
             "PostgreSQL needs its driver: pip install 'testbed-domain[postgresql]'"

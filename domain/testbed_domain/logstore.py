@@ -112,6 +112,11 @@ class PredictionLog:
     ) -> None:
         self.close()
 
+    @property
+    def engine(self) -> Engine:
+        """The database, for :mod:`testbed_domain.logkeeping`."""
+        return self._engine
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -122,6 +127,13 @@ class PredictionLog:
             values = [{name: getattr(row, name) for name in _PREDICTION_COLUMNS} for row in rows]
             with self._write() as connection:
                 connection.execute(insert(predictions), values)
+
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """Append the predictions whose ids are not there yet; else as :meth:`append`."""
+        if rows:
+            values = [{name: getattr(row, name) for name in _PREDICTION_COLUMNS} for row in rows]
+            with self._write() as connection:
+                connection.execute(self._insert(predictions).on_conflict_do_nothing(), values)
 
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
         """Store labels that arrived; the first label of a prediction stays.
@@ -276,7 +288,7 @@ class PredictionLog:
             yield connection
 
 
-def open_log(url: str, *, create: bool = True) -> PredictionLog:
+def open_log(url: str, *, create: bool = True, patience: float = 30.0) -> PredictionLog:
     """Open the prediction log at a database URL.
 
     Args:
@@ -284,12 +296,13 @@ def open_log(url: str, *, create: bool = True) -> PredictionLog:
             ``postgresql://user:password@host/database``.
         create: make the tables (and the SQLite file) where they are missing; else that is an
             error.
+        patience: seconds to wait for another writer's lock, or for a server that doesn't answer.
 
     Raises:
         LogError: the URL is none, the database cannot be reached or is no database, has no log
             and ``create`` is off, or a log of another schema version.
     """
-    engine = create_log_engine(url, create=create)
+    engine = create_log_engine(url, create=create, patience=patience)
     try:
         with one_line(engine.url):
             _prepare(engine, create=create)

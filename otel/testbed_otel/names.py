@@ -37,6 +37,7 @@ METHOD: Final = "method"
 DECISION: Final = "decision"
 WINDOW: Final = "window"
 KPI: Final = "kpi"
+STATE: Final = "state"
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -156,7 +157,21 @@ LOG_ROWS: Final = Metric(
     "{row}",
     "Rows handed to the prediction log, by outcome.",
     (OUTCOME,),
-    values=((OUTCOME, ("written", "failed")),),
+    values=((OUTCOME, ("written", "failed", "dropped")),),
+)
+LOG_SPOOLED: Final = Metric(
+    "ml.prediction_log.spooled",
+    "gauge",
+    "{row}",
+    "Rows that wait in the spool of this replica for the prediction log to come back.",
+)
+LOG_STATE: Final = Metric(
+    "ml.prediction_log.state",
+    "gauge",
+    "{state}",
+    "1 for what happens to rows of the prediction log now, 0 for the others.",
+    (STATE,),
+    values=((STATE, ("writing", "spooling", "failing")),),
 )
 LOG_WRITE_DURATION: Final = Metric(
     "ml.prediction_log.write.duration",

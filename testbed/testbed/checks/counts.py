@@ -243,13 +243,15 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
     certain[Reason.SHED_503] += shed
     # A row that could not be confirmed may stand in the log all the same.
     unsure = certain.pop(Reason.LOG_FAILED, 0)
+    # Answered, but with no room left for its row: the API's setting allowed that.
+    unsure += _total(counted, names.LOG_ROWS.prometheus, {OUTCOME: "dropped"})
     possible = [(Reason.LOG_FAILED, unsure)]
     return _hop("api_log", _requests(counted), rows, sorted(certain.items()), possible)
 
 
 def _log_counter(counted: Sequence[Count], rows: int) -> Hop:
     metric = names.LOG_ROWS.prometheus
-    failed = _total(counted, metric, {OUTCOME: "failed"})
+    failed = sum(_total(counted, metric, {OUTCOME: how}) for how in ("failed", "dropped"))
     return _hop("log_counter", _total(counted, metric), rows, (), [(Reason.LOG_FAILED, failed)])
 
 

@@ -18,6 +18,7 @@ from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
 
 from testbed.cli.common import USE_CASE_HELP, DataOption, SeedOption, TargetOption, out, say
+from testbed.cli.log import default_log
 from testbed.errors import UsageError
 from testbed.preparation import train_model
 from testbed.settings import Settings, load_settings
@@ -103,6 +104,7 @@ def serve(
     """
     settings = load_settings()
     artefact = train_model(settings, _chosen(use_case, settings), data, say, target=target)
+    settings.home.mkdir(parents=True, exist_ok=True)
     given = {
         "TESTBED_API_HOST": host,
         "TESTBED_API_PORT": port,
@@ -116,7 +118,7 @@ def serve(
     environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
     environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
     url = environment.setdefault(
-        "TESTBED_API_LOG_URL", settings.log_url or _default_log(settings.home)
+        "TESTBED_API_LOG_URL", settings.log_url or default_log(settings.home)
     )
     if url != "none":
         with closing(open_log(url)) as log:
@@ -127,11 +129,6 @@ def serve(
     # The replica is this very process from here on: signals reach it, its exit code is ours.
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - our own interpreter
-
-
-def _default_log(home: Path) -> str:
-    home.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{(home / 'prediction-log.db').resolve()}"
 
 
 def load(

@@ -24,6 +24,7 @@ API_METRICS = {
     names.PREDICTION_CONFIDENCE,
     names.LOG_ROWS,
     names.LOG_WRITE_DURATION,
+    names.LOG_STATE,
     names.LABELS,
 }
 

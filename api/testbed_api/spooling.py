@@ -1,0 +1,208 @@
+"""A prediction log that outlives the failure of its database: rows wait in a spool meanwhile.
+
+Where a write fails, its rows go to the spool, and so do all later ones. A thread of its own opens
+the database again and again; when it has taken the first rows from the spool, new rows go to it
+again, and the thread writes the rest. An id is stored once however often it comes, so a write
+whose end nobody saw does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from testbed_otel.names import OUTCOME
+
+from testbed_api.spool import SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from testbed_domain.logstore import PredictionRow
+
+    from testbed_api.instruments import Instruments
+    from testbed_api.schemas import LabelOutcome
+    from testbed_api.spool import Segment, Spool
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+REPLAY_GROUP: Final = 1_000
+
+RowOutcome = Literal["written", "spooled", "dropped"]
+
+
+class LogBusyError(Exception):
+    """The log can't do this now, but is not broken: try again."""
+
+
+class IdempotentLog(Protocol):
+    """What is needed of the log behind."""
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """Make the rows durable, all or none."""
+
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """Append the rows that are not there yet, all or none."""
+
+    def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
+        """Store labels; one outcome per item."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class SpoolingLog:
+    """A log over a database that may fail.
+
+    Its thread runs from the first :meth:`open` to :meth:`close`.
+
+    Args:
+        open_log: opens the database's log; must give up within seconds.
+        spool: where rows wait.
+        instruments: count rows that were dropped or written late.
+        retry: seconds between two tries to reach the database.
+    """
+
+    def __init__(
+        self,
+        open_log: Callable[[], IdempotentLog],
+        spool: Spool,
+        instruments: Instruments,
+        retry: float = RETRY_SECONDS,
+    ) -> None:
+        self._reasons: dict[str, str] = {}
+        self._open_log = open_log
+        self._spool = spool
+        self._instruments = instruments
+        self._retry = retry
+        self._lock = threading.Lock()
+        self._log: IdempotentLog | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def warning(self) -> str | None:
+        """What is wrong now though predictions go on, or None."""
+        return "; ".join(self._reasons.values()) or None
+
+    def open(self) -> SpoolingLog:
+        """Try the database once, then never fail: rows go to the spool where it doesn't answer."""
+        try:
+            self._use(self._open_log())
+        except Exception as error:  # noqa: BLE001 - the database's own; tried again by the thread
+            self._fail(error)
+        self._instruments.log_spooled.set(self._spool.rows)
+        self._closing.clear()
+        self._thread = threading.Thread(target=self._recover, name="log-spool", daemon=True)
+        self._thread.start()
+        return self
+
+    def append(self, rows: Sequence[PredictionRow]) -> RowOutcome:
+        """Make rows durable in the database, or else in the spool; or say that they are lost."""
+        log = self._log
+        if log is not None:
+            try:
+                log.append(rows)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the rows need a place
+                self._fail(error)
+            else:
+                return "written"
+        try:
+            self._spool.append(rows)
+        except SpoolError as error:
+            self._warn("loss", f"{error}: predictions are answered, but NOT recorded")
+            return "dropped"
+        self._instruments.log_spooled.set(self._spool.rows)
+        return "spooled"
+
+    def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
+        """Store labels.
+
+        Raises:
+            LogBusyError: the database doesn't answer, or a prediction may still be in a spool,
+                and would be called unknown.
+        """
+        log = self._log
+        if log is None or self._spool.waits():
+            raise LogBusyError
+        try:
+            return log.append_labels(items)
+        except Exception as error:
+            self._fail(error)
+            raise LogBusyError from error
+
+    def close(self) -> None:
+        """End the thread and let go of database and spool; rows that wait stay on disk."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._drop_log()
+        self._spool.close()
+
+    def _recover(self) -> None:
+        """Until closed: bring the database back, and empty the spool into it."""
+        while not self._closing.is_set():
+            log = self._log
+            if log is None or self._spool.waits():
+                try:
+                    self._replay(log if log is not None else self._open_log())
+                except Exception as error:  # noqa: BLE001 - the database's own; tried again
+                    self._fail(error)
+            self._closing.wait(self._retry)
+
+    def _replay(self, log: IdempotentLog) -> None:
+        try:
+            while segments := self._spool.take():
+                for segment in segments:
+                    self._replay_segment(log, segment)
+                    if self._closing.is_set():
+                        return
+        except BaseException:
+            if log is not self._log:
+                log.close()
+            raise
+        self._use(log)
+
+    def _replay_segment(self, log: IdempotentLog, segment: Segment) -> None:
+        if damaged := segment.damaged():
+            logger.error("%d damaged lines of the spool are left out", damaged)
+        late = 0
+        for group in segment.read(REPLAY_GROUP):
+            log.append_missing(group)
+            late += len(group)
+            # One group went through: it takes new rows as well.
+            self._use(log)
+            if self._closing.is_set():
+                return  # what is written twice then is stored once
+        self._instruments.log_rows.add(late, {OUTCOME: "written"})
+        self._spool.done(segment)
+        self._instruments.log_spooled.set(self._spool.rows)
+        logger.info("%d rows went from the spool to the prediction log", late)
+
+    def _use(self, log: IdempotentLog) -> None:
+        with self._lock:
+            self._log = log
+        if self._reasons:
+            logger.warning("the prediction log is back")
+        self._reasons = {}
+        self._instruments.set_log_state("writing")
+
+    def _fail(self, error: Exception) -> None:
+        self._drop_log()
+        self._warn("failure", f"the prediction log fails, rows wait in the spool: {error}")
+
+    def _drop_log(self) -> None:
+        with self._lock:
+            log, self._log = self._log, None
+        if log is not None:
+            with contextlib.suppress(Exception):  # it has failed already
+                log.close()
+
+    def _warn(self, kind: str, reason: str) -> None:
+        if self._reasons.get(kind) != reason:
+            logger.error("%s", reason)
+        self._reasons = {**self._reasons, kind: reason}
+        self._instruments.set_log_state("spooling")

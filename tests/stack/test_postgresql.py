@@ -1,0 +1,158 @@
+"""The prediction log on a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pytest
+from testbed_domain.logkeeping import export, prune, stats
+from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, open_log
+
+from .conftest import PostgresServer, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+
+ROW = PredictionRow(
+    "0", 0.5, "r", "one", "m", "v1", {"a": 1, "b": None, "c": 0.1, "ü": "x"}, "1", 0.75, {"1": 0.75}
+)
+
+
+def _rows(numbers: range) -> list[PredictionRow]:
+    return [replace(ROW, id=str(number), time=float(number)) for number in numbers]
+
+
+@pytest.fixture
+def log(postgresql: PostgresServer) -> Iterator[PredictionLog]:
+    """An empty log."""
+    with open_log(postgresql.url) as opened:
+        yield opened
+
+
+def test_rows_and_labels(log: PredictionLog, postgresql: PostgresServer) -> None:
+    """All that SQLite does: rows as they were, all or none, labels once, missing rows only."""
+    log.append(_rows(range(4)))
+    with pytest.raises(LogError, match="duplicate key"):
+        log.append(_rows(range(3, 9)))
+    log.append_missing(_rows(range(2, 6)))
+    items = [("1", "1", 9.0), ("1", "0", 9.0), ("nobody", "1", 9.0)]
+    assert log.append_labels(items) == ["stored", "duplicate", "unknown"]
+    with open_log(postgresql.url, create=False) as reader:
+        window = reader.window("v1")
+        assert window.id == ["0", "1", "2", "3", "4", "5"]
+        assert window.features["c"] == [0.1] * 6
+        assert window.features["b"] == [None] * 6
+        assert window.label == [None, "1", None, None, None, None]
+        assert reader.counts() == {("one", "v1"): 6}
+        assert sorted(reader.iter_ids()) == window.id
+
+
+def test_replicas_at_once(postgresql: PostgresServer) -> None:
+    """They make the tables once, and a label that all of them get is stored by exactly one."""
+    gate = threading.Barrier(4)
+    items = [(str(number), "1", 0.0) for number in range(100)]
+
+    def start(number: int) -> list[str]:
+        gate.wait(30)
+        with open_log(postgresql.url) as opened:
+            opened.append(_rows(range(100 * number, 100 * number + 100)))
+            gate.wait(30)
+            return [str(outcome) for outcome in opened.append_labels(items)]
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [outcome for one in pool.map(start, range(4)) for outcome in one]
+    assert (outcomes.count("stored"), outcomes.count("duplicate")) == (100, 300)
+    with open_log(postgresql.url) as opened:
+        assert opened.count() == 400
+
+
+def test_keeping(log: PredictionLog, tmp_path: Path) -> None:
+    """Statistics, export and pruning work there too."""
+    log.append(_rows(range(10)))
+    log.append_labels([("3", "1", 20.0)])
+    found = stats(log)
+    assert (found.versions[0].rows, found.versions[0].labelled) == (10, 1)
+    assert found.size > 1_000_000
+    assert export(log, tmp_path / "out.parquet", start=2.0) == 8
+    assert prune(log, 4.0, group=2) == 4
+    assert (log.count(), log.count_labels()) == (6, 0)
+
+
+def _predict(api: Any) -> httpx.Response:  # noqa: ANN401 - made by a fixture
+    return httpx.post(f"http://127.0.0.1:{api.port}/predict", json=api_row(api), timeout=30)
+
+
+def api_row(api: Any) -> dict[str, Any]:  # noqa: ANN401 - made by a fixture
+    """The example of the API's own description."""
+    page = httpx.get(f"http://127.0.0.1:{api.port}/openapi.json", timeout=30).json()
+    body = page["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    example: dict[str, Any] = body["example"]
+    return example
+
+
+def _ready(api: Any) -> dict[str, Any]:  # noqa: ANN401 - made by a fixture
+    url = f"http://127.0.0.1:{api.management_port}/health/ready"
+    body: dict[str, Any] = httpx.get(url, timeout=30).json()
+    return body
+
+
+def test_server_that_crashes_and_comes_back(
+    small_artefact: Artefact,
+    start_api: Callable[..., Any],
+    postgresql: PostgresServer,
+    tmp_path: Path,
+) -> None:
+    """Predictions go on without the server; with it back each is in the log exactly once."""
+    api = start_api(
+        small_artefact.path,
+        log_url=postgresql.url,
+        environment={
+            "TESTBED_API_LOG_FAILURE": "spool",
+            "TESTBED_API_LOG_SPOOL": str(tmp_path / "spool"),
+        },
+    )
+    ids = [_predict(api).json()["prediction_id"]]
+    postgresql.stop("immediate")
+    ids += [_predict(api).raise_for_status().json()["prediction_id"] for _ in range(20)]
+    assert _ready(api)["status"] == "degraded"
+    postgresql.start()
+    wait_for(lambda: _ready(api)["status"] == "ok", 30, "the log did not come back")
+    ids.append(_predict(api).json()["prediction_id"])
+    wait_for(lambda: not list((tmp_path / "spool").iterdir()), 30, "the spool is not empty")
+    with psycopg.connect(postgresql.url) as connection:
+        stored = [row[0] for row in connection.execute("SELECT id FROM predictions")]
+    assert sorted(stored) == sorted(ids)
+    assert "secret-of-the-test" not in api.output.read_text()
+    assert "Traceback" not in api.output.read_text()
+
+
+def test_locked_tables_hold_predictions_up_for_seconds_only(
+    small_artefact: Artefact,
+    start_api: Callable[..., Any],
+    postgresql: PostgresServer,
+    tmp_path: Path,
+) -> None:
+    """Someone else's lock on the tables sends the rows to the spool."""
+    api = start_api(
+        small_artefact.path,
+        log_url=postgresql.url,
+        environment={
+            "TESTBED_API_LOG_FAILURE": "spool",
+            "TESTBED_API_LOG_SPOOL": str(tmp_path / "spool"),
+        },
+    )
+    with psycopg.connect(postgresql.url) as connection:
+        connection.execute("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE")
+        ids = [_predict(api).raise_for_status().json()["prediction_id"] for _ in range(3)]
+    wait_for(lambda: _ready(api)["status"] == "ok", 30, "the log did not come back")
+    wait_for(lambda: not list((tmp_path / "spool").iterdir()), 30, "the spool is not empty")
+    with open_log(postgresql.url) as log:
+        assert sorted(log.iter_ids()) == sorted(ids)
