@@ -27,7 +27,7 @@ from testbed.settings import Settings
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.parts import EXPORT_INTERVAL, USUAL_PORTS, StackContext, stack_parts
-from testbed.stack.ports import allocate
+from testbed.stack.ports import PortClaims, allocate
 from testbed.stack.recipe import Progress
 
 Say = Callable[[str], None]
@@ -207,7 +207,9 @@ def prepare(
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     with closing(open_log(log_url)) as log:
         log.register_reference(artefact)
-    endpoints = {address: f"127.0.0.1:{port}" for address, port in allocate(USUAL_PORTS).items()}
+    claims = PortClaims()
+    ports = allocate(USUAL_PORTS, claims)
+    endpoints = {address: f"127.0.0.1:{port}" for address, port in ports.items()}
     configuration = render_native(
         layout,
         source=root(),
@@ -223,6 +225,7 @@ def prepare(
         settings=settings,
         tools=tools,
         endpoints=endpoints,
+        claims=claims,
         configuration=configuration,
         factor=factor,
         log_url=log_url,

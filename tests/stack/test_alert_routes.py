@@ -26,7 +26,7 @@ from testbed.stack.configuration import (
     alertmanager_argv,
     render_native,
 )
-from testbed.stack.ports import free_port
+from testbed.stack.ports import PortClaims, free_port
 
 from .conftest import wait_for
 
@@ -117,10 +117,10 @@ def start(tmp_path: Path, repository: Path, tools: None) -> Callable[[], Any]:  
     @contextmanager
     def routes() -> Iterator[Routes]:
         layout = RunLayout(tmp_path / "run").create()
-        taken: set[int] = set()
+        claims = PortClaims()
         addresses = ("receiver:9080", "alertmanager:9093")
-        endpoints = {address: f"127.0.0.1:{free_port(0, taken)}" for address in addresses}
-        mailbox, smtp_port = Mailbox(), free_port(0, taken)
+        endpoints = {address: f"127.0.0.1:{free_port(0, claims)}" for address in addresses}
+        mailbox, smtp_port = Mailbox(), free_port(0, claims)
         smtp = SmtpSettings(
             f"127.0.0.1:{smtp_port}", "alerts@example.com", "oncall@example.com", tls=False
         )
@@ -145,6 +145,7 @@ def start(tmp_path: Path, repository: Path, tools: None) -> Callable[[], Any]:  
                 yield found
         finally:
             server.stop()
+            claims.release()
 
     return routes
 

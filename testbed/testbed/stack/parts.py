@@ -24,6 +24,7 @@ from testbed.stack.configuration import (
     node_exporter_argv,
     prometheus_argv,
 )
+from testbed.stack.ports import PortClaims
 from testbed.stack.process import ProcessRequest
 from testbed.timescale import TimeScale
 
@@ -60,6 +61,7 @@ class StackContext:
         settings: effective settings.
         tools: compiled tools.
         endpoints: Compose address to ``127.0.0.1:port``.
+        claims: hold those ports against other testbeds, for as long as this process lives.
         configuration: rendered configuration files.
         factor: time scale.
         log_url: SQLAlchemy URL of the prediction log.
@@ -74,6 +76,7 @@ class StackContext:
     settings: Settings
     tools: Tools
     endpoints: Mapping[str, str]
+    claims: PortClaims
     configuration: NativeConfiguration
     factor: float
     log_url: str

@@ -37,12 +37,43 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port(preferred: int, taken: set[int], rng: random.Random | None = None) -> int:
-    """Choose a port.
+class PortClaims:
+    """Ports that this process has promised to its parts.
+
+    Between the choice of a port and the part's own bind, and while a part restarts, the port looks
+    free. Two testbeds that start at once would choose the same ports, and one would send its
+    telemetry to the other. So each port that is chosen is claimed by an abstract socket: seen by
+    every user of this network namespace, as the port is, and gone with this process.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
+
+    def take(self, port: int) -> bool:
+        """Claim a port; False when a testbed has it already."""
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0ml-observability-testbed-port-{port}")
+        except OSError as error:
+            claim.close()
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+        self._held[port] = claim
+        return True
+
+    def release(self, *ports: int) -> None:
+        """Give up claims; all of them when no port is named."""
+        for port in ports or tuple(self._held):
+            self._held.pop(port).close()
+
+
+def free_port(preferred: int, claims: PortClaims, rng: random.Random | None = None) -> int:
+    """Choose a port and claim it.
 
     Args:
         preferred: the usual port; 0 for none.
-        taken: ports that are promised already; the choice is added.
+        claims: gets the claim.
         rng: draws substitutes; by default one of its own, so that two testbeds differ.
 
     Raises:
@@ -52,20 +83,22 @@ def free_port(preferred: int, taken: set[int], rng: random.Random | None = None)
     highest = max(_first_ephemeral(), LOWEST + 1000)
     substitutes = (draw.randrange(LOWEST, highest) for _ in range(ATTEMPTS))
     for port in (preferred, *substitutes):
-        if port and port not in taken and is_free(port):
-            taken.add(port)
-            return port
+        if port and claims.take(port):
+            if is_free(port):
+                return port
+            claims.release(port)
     raise StackError(f"no free port between {LOWEST} and {highest}; end what holds them")
 
 
-def allocate(preferred: Mapping[str, int], rng: random.Random | None = None) -> dict[str, int]:
+def allocate(
+    preferred: Mapping[str, int], claims: PortClaims, rng: random.Random | None = None
+) -> dict[str, int]:
     """Choose a port for each name, given its usual one (0 for none); all differ.
 
     Raises:
         StackError: no port is free.
     """
-    taken: set[int] = set()
-    return {name: free_port(port, taken, rng) for name, port in preferred.items()}
+    return {name: free_port(port, claims, rng) for name, port in preferred.items()}
 
 
 def _first_ephemeral() -> int:

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import random
+import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 
-from testbed.stack.ports import HOST, LOWEST, allocate, free_port, is_free
+import pytest
+from testbed.stack.ports import HOST, LOWEST, PortClaims, allocate, free_port, is_free
+
+
+@pytest.fixture
+def claims() -> Iterator[PortClaims]:
+    """Claims that end with the test."""
+    made = PortClaims()
+    yield made
+    made.release()
 
 
 def listener() -> socket.socket:
@@ -16,21 +29,19 @@ def listener() -> socket.socket:
     return server
 
 
-def test_usual_port_is_taken_when_free() -> None:
+def test_usual_port_is_taken_when_free(claims: PortClaims) -> None:
     """The preferred port comes out and is promised."""
     with listener() as server:
         port = server.getsockname()[1]
-    taken: set[int] = set()
-    assert free_port(port, taken) == port
-    assert taken == {port}
+    assert free_port(port, claims) == port
 
 
-def test_used_port_is_replaced_by_one_outside_the_ephemeral_range() -> None:
+def test_used_port_is_replaced_by_one_outside_the_ephemeral_range(claims: PortClaims) -> None:
     """A port that a server holds is not chosen; the substitute is free."""
     with listener() as server:
         port = server.getsockname()[1]
         assert not is_free(port)
-        chosen = free_port(port, set(), random.Random(1))  # noqa: S311 - no secret
+        chosen = free_port(port, claims, random.Random(1))  # noqa: S311 - no secret
     assert chosen != port
     assert chosen >= LOWEST
     assert is_free(chosen)
@@ -45,11 +56,35 @@ def test_port_of_a_wildcard_server_counts_as_used() -> None:
         assert not is_free(server.getsockname()[1])
 
 
-def test_allocated_ports_differ() -> None:
+def test_allocated_ports_differ(claims: PortClaims) -> None:
     """Two names with one usual port get two ports, and no preference gets one too."""
     with listener() as server:
         port = server.getsockname()[1]
-    ports = allocate({"a": port, "b": port, "c": 0, "d": 0})
+    ports = allocate({"a": port, "b": port, "c": 0, "d": 0}, claims)
     assert ports["a"] == port
     assert len(set(ports.values())) == 4
     assert 0 not in ports.values()
+
+
+def test_a_promised_port_is_not_chosen_again(claims: PortClaims) -> None:
+    """Before its part listens, a port is taken for every other testbed, and free again after it."""
+    with listener() as server:
+        port = server.getsockname()[1]
+    other = PortClaims()
+    assert free_port(port, other) == port
+    assert free_port(port, claims) != port
+    other.release()
+    assert free_port(port, claims) == port
+
+
+def test_a_claim_ends_with_its_process(claims: PortClaims) -> None:
+    """A testbed that was killed leaves no port behind."""
+    with listener() as server:
+        port = server.getsockname()[1]
+    code = (
+        "import os, signal; from testbed.stack.ports import PortClaims;"
+        f"assert PortClaims().take({port}); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert claims.take(port)
