@@ -23,7 +23,7 @@ from testbed.rulelint import lint
 from testbed.scenario import Scenario
 from testbed.settings import Settings
 from testbed_api.settings import ApiSettings
-from testbed_domain.use_cases import USE_CASES
+from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_drift.settings import DriftSettings
 from testbed_load.drifts import DRIFTS
 from testbed_load.profiles import PROFILES
@@ -115,7 +115,7 @@ def check_call(line: str, *, whole: bool) -> None:
     known = {
         "scenario": {path.stem for path in (REPOSITORY / "scenarios").glob("*.yaml")},
         "name": set(PROFILES),
-        "use_case": set(USE_CASES),
+        "use_case": {*USE_CASES, ANY},
     }
     for parameter, choices in known.items():
         value = given.get(parameter)

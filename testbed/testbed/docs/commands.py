@@ -81,7 +81,8 @@ def _section(name: str, command: TyperCommand | TyperGroup) -> str:
         return section(f"## {name}", prose)
     arguments = [item for item in command.params if isinstance(item, TyperArgument)]
     options = [item for item in command.params if isinstance(item, TyperOption)]
-    usage = [name, *(["[OPTIONS]"] if options else []), *map(_usage, arguments)]
+    needed = [f"{item.opts[0]} {(item.name or '').upper()}" for item in options if item.required]
+    usage = [name, *needed, *(["[OPTIONS]"] if options else []), *map(_usage, arguments)]
     rows = [_row(item) for item in arguments] + [_row(item) for item in options]
     return section(
         f"## {name}",

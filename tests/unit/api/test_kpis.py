@@ -81,6 +81,9 @@ class _BrokenLog:
     def append(self, rows: Sequence[PredictionRow]) -> None:
         """See ``DecisionLog``."""
 
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """Nobody asks."""
+
     def append_labels(self, items: Sequence[Any]) -> list[Any]:
         """See ``DecisionLog``."""
         return ["stored"] * len(items)
