@@ -302,7 +302,7 @@ def _check(
 def _metrics(schema: FeatureSchema, test: Sample, scores: np.ndarray[Any, Any]) -> dict[str, float]:
     """Metrics on the test split: of the positive class, or macro means over several classes."""
     truth, predicted = _indices(schema, test), scores.argmax(axis=1)
-    probabilities = scores.astype(float)
+    probabilities = scores.astype(float).clip(0.0, 1.0)  # single precision overshoots, as in decode
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     options: dict[str, Any] = {"average": "macro", "zero_division": 0}
     if schema.positive_class is None:

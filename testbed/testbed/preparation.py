@@ -247,6 +247,7 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "scenario": prepared.scenario.name,
         "use_case": prepared.use_case,
         "data": options.data.name if options.data else None,
+        "target": artefact.schema.target,
         "synthetic": artefact.synthetic,
         "model": {"name": artefact.name, "version": artefact.version},
         "seed": options.seed,

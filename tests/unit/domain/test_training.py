@@ -209,3 +209,11 @@ def test_bad_settings(tmp_path: Path) -> None:
         TrainingOptions(trees=0)
     with pytest.raises(DomainError, match="seed must be 0 or more, not -1"):
         train(IRIS, None, -1, tmp_path / "model")
+
+
+def test_metrics_of_a_model_that_is_sure() -> None:
+    """Sums in single precision reach beyond 1, and the rest below 0: the metrics bear it."""
+    scores = np.array([[-1.2e-7, 1.00000012], [1.00000012, -1.2e-7]], np.float32)
+    values = training._metrics(DIABETES.schema, ([{}, {}], [1, 0]), scores)
+    assert values["accuracy"] == 1.0
+    assert values["log_loss"] == pytest.approx(0.0, abs=1e-6)

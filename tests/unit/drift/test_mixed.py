@@ -1,0 +1,57 @@
+"""Detection on mixed rows: drifts of categories and of missing values, as the load makes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from testbed_domain.use_cases import get_use_case
+from testbed_drift.detection import EvidentlyDetector
+from testbed_drift.frames import declare, kinds_of
+from testbed_drift.scores import PREDICTION, DriftScores
+from testbed_load.drifts import apply, reference_statistics
+
+TITANIC = get_use_case("titanic")
+KINDS = kinds_of(TITANIC.schema)
+
+
+def _scores(drift: str | None, seed: int = 1) -> DriftScores:
+    """2,000 reference rows against 500, drifted as named."""
+    generator = TITANIC.generator
+    assert generator is not None
+    reference, before = generator.sample(np.random.default_rng(0), 2000)
+    rows, labels = generator.sample(np.random.default_rng(seed), 500)
+    if drift is not None:
+        rows, labels = apply(
+            drift,
+            rows,
+            labels,
+            severity=1.0,
+            schema=TITANIC.schema,
+            statistics=reference_statistics(TITANIC.schema, reference),
+            rng=np.random.default_rng(seed),
+        )
+    frames = [
+        declare(pd.DataFrame(part).assign(**{PREDICTION: truth}), KINDS)
+        for part, truth in ((reference, before), (rows, labels))
+    ]
+    return EvidentlyDetector(KINDS).detect(*frames).scores
+
+
+@pytest.mark.parametrize(
+    ("drift", "columns"),
+    [
+        ("category_shift", {"Sex", "Embarked"}),
+        ("missing", {"Age", "Embarked"}),
+        ("covariate_shift", {"Pclass", "Sex", "Age", "SibSp", "Parch", "Embarked"}),
+    ],
+)
+def test_the_changed_columns_are_found_and_no_other(drift: str, columns: set[str]) -> None:
+    """Categories by their shares, missing values by theirs, numbers by their distance."""
+    assert set(_scores(drift).drifted_columns) == columns
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_mixed_rows_without_drift_give_no_alarm(seed: int) -> None:
+    """Missing values on both sides are no drift."""
+    assert _scores(None, seed).drifted_columns == ()
