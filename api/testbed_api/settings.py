@@ -66,6 +66,30 @@ class ApiSettings(BaseSettings):
     shutdown_seconds: int = Field(
         default=10, ge=1, description="Seconds for open requests at the end."
     )
+    linger_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="Seconds that an idle keep-alive connection is left open at the end, so that "
+        "its client can send once more and be told to close.",
+    )
+    head_seconds: float = Field(
+        default=10.0, gt=0, description="Seconds in which a client must send a request's headers."
+    )
+    body_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="Seconds in which it must send the body; one more for every 500 bytes of it.",
+    )
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes behind the public port. More than one have management ports from "
+        "management_port on, are restarted when they crash, and one after another on SIGHUP.",
+    )
+    socket: int | None = Field(
+        default=None, description="Set by the supervisor: descriptor of the public socket."
+    )
 
     @field_validator("log_url", mode="before")
     @classmethod

@@ -64,6 +64,14 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the predictions.")] = 8000,
     management_port: Annotated[int, typer.Option(help="Port of metrics and health.")] = 9464,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes behind the port; management ports count up. SIGHUP restarts one after "
+            "another without losing a request.",
+        ),
+    ] = 1,
     otlp_endpoint: Annotated[
         str, typer.Option(help="Base URL of an OTLP/HTTP receiver, or none.")
     ] = "none",
@@ -81,6 +89,8 @@ def serve(
 
       testbed serve --use-case diabetes
 
+      testbed serve --replicas 2
+
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
     """
     settings = load_settings()
@@ -90,13 +100,15 @@ def serve(
     if url != "none":
         with closing(open_log(url)) as log:
             log.register_reference(artefact)
-    # The replica is this very process from here on: signals reach it, its exit code is ours.
+    # The replica (or the supervisor of several) is this very process from here on: signals reach
+    # it, its exit code is ours.
     environment = dict(os.environ) | {
         "TESTBED_API_ARTEFACT": str(artefact.path.resolve()),
         "TESTBED_API_HOST": host,
         "TESTBED_API_PORT": str(port),
         "TESTBED_API_MANAGEMENT_PORT": str(management_port),
         "TESTBED_API_LOG_URL": url,
+        "TESTBED_API_REPLICAS": str(replicas),
         "TESTBED_API_FAULTS_ENABLED": str(faults).lower(),
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
     }
