@@ -23,6 +23,7 @@ from testbed_api.app import create_app, create_management_app
 from testbed_api.connections import DrainingServer, Limits, connection_class
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
+from testbed_api.keys import KeyRing, read_keys
 from testbed_api.logwriter import LogWriter, NoLog
 from testbed_api.retention import keep_pruned
 from testbed_api.runtime import OnnxRuntime
@@ -72,6 +73,7 @@ def run(settings: ApiSettings) -> None:
     artefact = load_artefact(settings.artefact)
     if settings.log_url is not None:
         create_log_engine(settings.log_url, create=True).dispose()  # checks the URL
+    keys = None if settings.keys_file is None else read_keys(settings.keys_file, time.monotonic)
     public = (
         bind(settings.host, settings.port)
         if settings.socket is None
@@ -87,7 +89,7 @@ def run(settings: ApiSettings) -> None:
     ProcessCollector(registry=telemetry.registry)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, artefact, telemetry, public, management))
+            runner.run(_serve(settings, artefact, telemetry, public, management, keys))
     finally:
         if not telemetry.shutdown():
             logger.warning("the last metrics could not be pushed")
@@ -100,6 +102,7 @@ async def _serve(
     telemetry: Telemetry,
     public_socket: socket.socket,
     management_socket: socket.socket,
+    keys: KeyRing | None,
 ) -> None:
     instruments = Instruments.create(telemetry.meter("testbed_api"))
     control = FaultControl(settings.fault_seed)
@@ -107,7 +110,8 @@ async def _serve(
     service = Service(
         artefact, OnnxRuntime(artefact), writer, control, instruments, telemetry.instance_id
     )
-    public = _server(create_app(settings, service, telemetry), settings, settings.linger_seconds)
+    app = create_app(settings, service, telemetry, keys)
+    public = _server(app, settings, settings.linger_seconds)
     management = _server(
         create_management_app(
             settings, service, telemetry, control if settings.faults_enabled else None

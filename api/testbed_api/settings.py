@@ -58,6 +58,13 @@ class ApiSettings(BaseSettings):
         default=64 * 1024, ge=1024, description="Largest body of a request, in bytes."
     )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
+    keys_file: Path | None = Field(
+        default=None,
+        description="File of API keys (testbed keys new); set, predictions and labels need one.",
+    )
+    docs_enabled: bool = Field(
+        default=True, description="Whether /docs and /openapi.json exist on the public port."
+    )
     public_metrics: bool = Field(
         default=True,
         description="Whether /metrics and /health* answer on the public port too; turn it off "

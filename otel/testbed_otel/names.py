@@ -37,6 +37,7 @@ METHOD: Final = "method"
 DECISION: Final = "decision"
 WINDOW: Final = "window"
 STATE: Final = "state"
+API_KEY: Final = "api_key.name"
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -186,6 +187,14 @@ LABELS: Final = Metric(
     "Delayed labels received, by outcome.",
     (OUTCOME,),
     values=((OUTCOME, ("stored", "duplicate", "unknown")),),
+)
+API_KEY_REQUESTS: Final = Metric(
+    "ml.api_key.requests",
+    "counter",
+    "{request}",
+    "Requests to routes that need an API key, by the key's name and what was decided.",
+    (API_KEY, OUTCOME),
+    values=((OUTCOME, ("accepted", "limited", "refused")),),
 )
 DRIFT_COLUMN_SCORE: Final = Metric(
     "ml.data_drift.column_score",
