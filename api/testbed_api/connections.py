@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import socket
@@ -95,6 +96,14 @@ class Connection(HttpToolsProtocol):
         if self._head is not None:
             return waited > self.limits.head_seconds
         return waited > self.limits.body_seconds + self._body / self.limits.body_rate
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is told so in JSON, as all other errors are."""
+        body = json.dumps({"detail": msg}).encode()
+        headers = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
+        end = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[400] + headers + end % len(body) + body)
+        self.transport.close()
 
     def refuse(self, status: int) -> None:
         """Answer with an error where no answer has begun, and close."""

@@ -55,7 +55,9 @@ class ApiSettings(BaseSettings):
     )
     fault_seed: int = Field(default=0, description="Seeds which predictions an error fault hits.")
     body_limit: int = Field(
-        default=64 * 1024, ge=1024, description="Largest body of a request, in bytes."
+        default=128 * 1024,  # the most labels fit in
+        ge=1024,
+        description="Largest body of a request, in bytes.",
     )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
     keys_file: Path | None = Field(
