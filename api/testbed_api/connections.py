@@ -18,7 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +66,21 @@ class Connection(HttpToolsProtocol):
         self.waiting_since: float | None = time.monotonic()
         self._head: int | None = 0  # bytes of an unfinished head; None in a body
         self._body = 0
+        self._served: RequestResponseCycle | None = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as in the base class
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being served; the base class tells the last one that came."""
+        self._abandon()
+        super().connection_lost(exc)
+
+    def _abandon(self) -> None:
+        if self._served is not None and not self._served.response_complete:
+            self._served.disconnected = True
+            self._served.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head without end is refused."""
@@ -104,6 +123,7 @@ class Connection(HttpToolsProtocol):
         end = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[400] + headers + end % len(body) + body)
         self.transport.close()
+        self._abandon()
 
     def refuse(self, status: int) -> None:
         """Answer with an error where no answer has begun, and close."""
@@ -117,6 +137,7 @@ class Connection(HttpToolsProtocol):
             end = b"content-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[status] + headers + end)
         self.transport.close()
+        self._abandon()
 
     @property
     def idle(self) -> bool:
