@@ -9,7 +9,7 @@ import sys
 from testbed_domain.errors import DomainError
 from testbed_otel.sdk import TelemetrySettingsError
 
-from testbed_api.server import run
+from testbed_api.replicas import supervise
 from testbed_api.settings import PREFIX, ApiSettings
 
 
@@ -29,7 +29,13 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        run(ApiSettings.load())
+        settings = ApiSettings.load()
+        if settings.replicas > 1 and settings.socket is None:
+            return supervise(settings)
+        # Not above: the supervisor stays small without the model's libraries.
+        from testbed_api.server import run  # noqa: PLC0415 - see above
+
+        run(settings)
     except (DomainError, TelemetrySettingsError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from testbed_api import schemas
 from testbed_api.answers import ApiError, answer_api_error, answer_http_error, echo, request_id
 from testbed_api.bodies import read_json
 from testbed_api.faults import FaultControl, fault_router
+from testbed_api.guard import Guard
 from testbed_api.lookup import row_lookup
 from testbed_api.replies import reply_model
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from testbed_otel.sdk import Telemetry
 
+    from testbed_api.keys import KeyRing
     from testbed_api.service import Service
     from testbed_api.settings import ApiSettings
 
@@ -37,9 +39,12 @@ SEMANTIC_CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": schemas.Problem, "description": description}
     for status, description in (
+        (400, "The request is no HTTP, or ended too early."),
+        (401, "The API key is missing or unknown."),
         (413, "The body is too large."),
         (415, "The body is no JSON."),
         (422, "The body is not as described; names the fields."),
+        (429, "The API key's limit is reached; Retry-After says for how long."),
         (500, "The model failed, or a failure was injected."),
         (503, "Not ready, or the prediction log fails; nothing was recorded."),
     )
@@ -50,11 +55,15 @@ UNKNOWN_KEY: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(settings: ApiSettings, service: Service, telemetry: Telemetry) -> FastAPI:
-    """The public application: predictions and labels."""
+def create_app(
+    settings: ApiSettings, service: Service, telemetry: Telemetry, keys: KeyRing | None = None
+) -> FastAPI:
+    """The public application: predictions and labels, which need one of the keys where given."""
     artefact = service.artefact
-    app = _app(settings, title=f"{artefact.name}: {artefact.use_case}")
-    app.include_router(_prediction_router(settings, service))
+    title = f"{artefact.name}: {artefact.use_case}"
+    app = _app(settings, title, docs=settings.docs_enabled)
+    guarded = [] if keys is None else [Depends(Guard(keys, service.instruments))]
+    app.include_router(_prediction_router(settings, service, guarded))
     if settings.public_metrics:
         app.include_router(_watch_router(service, telemetry))
     _instrument(app, telemetry)
@@ -72,9 +81,10 @@ def create_management_app(
     return app
 
 
-def _app(settings: ApiSettings, title: str) -> FastAPI:
+def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
     app = FastAPI(
         title=title,
+        openapi_url="/openapi.json" if docs else None,
         max_body_size=settings.body_limit,
         redirect_slashes=False,
         redoc_url=None,
@@ -98,7 +108,7 @@ def _instrument(app: FastAPI, telemetry: Telemetry) -> None:
     )
 
 
-def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
+def _prediction_router(settings: ApiSettings, service: Service, guarded: list[Any]) -> APIRouter:
     router = APIRouter()
     artefact, schema = service.artefact, service.artefact.schema
     look_up = row_lookup(artefact)
@@ -115,13 +125,14 @@ def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
             "what": "An instrumented prediction service.",
             "predict": "POST /predict",
             "labels": "POST /labels",
-            "docs": "/docs",
+            **({"docs": "/docs"} if settings.docs_enabled else {}),
             **({"health": "/health", "metrics": "/metrics"} if settings.public_metrics else {}),
         }
 
     @router.post(
         "/predict",
         tags=["predictions"],
+        dependencies=guarded,
         response_model=reply_model(artefact),
         responses=ERRORS if look_up is None else UNKNOWN_KEY | ERRORS,
         openapi_extra=schemas.row_body(schema, rows, by_key=look_up is not None),
@@ -136,6 +147,7 @@ def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
     @router.post(
         "/labels",
         tags=["predictions"],
+        dependencies=guarded,
         response_model=schemas.LabelsReply,
         responses=ERRORS,
         openapi_extra=schemas.labels_body(schema, settings.labels_limit),

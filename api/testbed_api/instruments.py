@@ -27,6 +27,7 @@ class Instruments:
     log_spooled: Gauge
     log_state: Gauge
     labels: Counter
+    key_requests: Counter
 
     @classmethod
     def create(cls, meter: Meter) -> Self:
@@ -45,6 +46,7 @@ class Instruments:
             log_spooled=gauge(meter, names.LOG_SPOOLED),
             log_state=gauge(meter, names.LOG_STATE),
             labels=counter(meter, names.LABELS),
+            key_requests=counter(meter, names.API_KEY_REQUESTS),
         )
         for metric, instrument in (
             (names.PREDICTION_ERRORS, made.errors),

@@ -225,7 +225,12 @@ def labels_body(schema: FeatureSchema, limit: int) -> dict[str, Any]:
     """OpenAPI description of the body of ``POST /labels``."""
     item = TypeAdapter(_label_item(schema)).json_schema()
     items = {"type": "array", "items": item, "minItems": 1, "maxItems": limit}
-    batch = {"type": "object", "properties": {"labels": items}, "required": ["labels"]}
+    batch = {
+        "type": "object",
+        "properties": {"labels": items},
+        "required": ["labels"],
+        "additionalProperties": False,
+    }
     example = {"labels": [{"prediction_id": EXAMPLE_ID, "label": schema.classes[0]}]}
     return _body({"anyOf": [batch, item]}, example)
 

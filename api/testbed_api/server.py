@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
+import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -20,18 +20,22 @@ from testbed_otel.names import SERVICE_API
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
 from testbed_api.app import create_app, create_management_app
+from testbed_api.connections import DrainingServer, Limits, connection_class
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
+from testbed_api.keys import KeyRing, read_keys
 from testbed_api.kpis import Costs, CountingLog
 from testbed_api.logwriter import LogWriter, NoLog
 from testbed_api.retention import keep_pruned
 from testbed_api.runtime import OnnxRuntime
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings, SettingsError
+from testbed_api.sockets import bind, inherited, url
 from testbed_api.spool import Spool
 from testbed_api.spooling import SpoolingLog
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from fastapi import FastAPI
@@ -43,6 +47,17 @@ INSTANCE_LENGTH: Final = 64
 BACKLOG: Final = 2048
 # Longer than clients usually keep an idle connection, so that not the server closes it first.
 KEEP_ALIVE_SECONDS: Final = 75
+# Cheap where they stand: the server adds them to the bytes of every answer.
+SECURITY_HEADERS: Final = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "frame-ancestors 'none'"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+]
+# How long a replica waits for the log before it takes requests all the same.
+LOG_OPEN_SECONDS: Final = 5.0
+READY_INTERVAL: Final = 0.01
 # How long one write may wait for another writer's lock: where rows have no other place, and where
 # they have the spool.
 LOG_PATIENCE: Final = 30.0
@@ -59,7 +74,12 @@ def run(settings: ApiSettings) -> None:
     artefact = load_artefact(settings.artefact)
     if settings.log_url is not None:
         create_log_engine(settings.log_url, create=True).dispose()  # checks the URL
-    public = bind(settings.host, settings.port)
+    keys = None if settings.keys_file is None else read_keys(settings.keys_file, time.monotonic)
+    public = (
+        bind(settings.host, settings.port)
+        if settings.socket is None
+        else inherited(settings.socket)
+    )
     management = bind(settings.management_host, settings.management_port)
     telemetry = setup(SERVICE_API, TelemetrySettings.from_env(service_version=_version()))
     if len(telemetry.instance_id) > INSTANCE_LENGTH:
@@ -70,7 +90,7 @@ def run(settings: ApiSettings) -> None:
     ProcessCollector(registry=telemetry.registry)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, artefact, telemetry, public, management))
+            runner.run(_serve(settings, artefact, telemetry, public, management, keys))
     finally:
         if not telemetry.shutdown():
             logger.warning("the last metrics could not be pushed")
@@ -83,6 +103,7 @@ async def _serve(
     telemetry: Telemetry,
     public_socket: socket.socket,
     management_socket: socket.socket,
+    keys: KeyRing | None,
 ) -> None:
     instruments = Instruments.create(telemetry.meter("testbed_api"))
     control = FaultControl(settings.fault_seed)
@@ -91,20 +112,25 @@ async def _serve(
     service = Service(
         artefact, OnnxRuntime(artefact), writer, control, instruments, telemetry.instance_id
     )
-    public = _server(create_app(settings, service, telemetry), settings)
+    app = create_app(settings, service, telemetry, keys)
+    public = _server(app, settings, settings.linger_seconds)
     management = _server(
         create_management_app(
             settings, service, telemetry, control if settings.faults_enabled else None
         ),
         settings,
+        linger=0,
     )
     with _signals(public, service):
-        logger.info("predictions on %s", _url(public_socket))
-        logger.info("management on %s", _url(management_socket))
+        logger.info("predictions on %s", url(public_socket))
+        logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
         loading = asyncio.create_task(service.load())
         pruning = _pruning(settings)
-        await public.serve([public_socket])
+        if settings.socket is not None:
+            await _until_ready(service, public)
+        if not public.should_exit:
+            await public.serve([public_socket])
         # Operators can look until the very end.
         await loading
         if pruning is not None:
@@ -118,12 +144,12 @@ async def _serve(
 def _writer(
     settings: ApiSettings, artefact: Artefact, instruments: Instruments, costs: Costs
 ) -> LogWriter | NoLog:
-    url = settings.log_url
-    if url is None:
+    log_url = settings.log_url
+    if log_url is None:
         return NoLog()
 
     def opened(patience: float = LOG_PATIENCE) -> CountingLog:
-        log = open_log(url, patience=patience)
+        log = open_log(log_url, patience=patience)
         log.register_reference(artefact)
         return CountingLog(log, costs)
 
@@ -137,41 +163,52 @@ def _writer(
     return LogWriter(spooling.open, instruments, lambda: spooling.warning)
 
 
+async def _until_ready(service: Service, public: DrainingServer) -> None:
+    """Leave connections to the other replicas until this one can serve them.
+
+    Where the prediction log alone is not there, only for a while: then clients must be told.
+    """
+    end = time.monotonic() + LOG_OPEN_SECONDS
+    while service.problems and not public.should_exit:
+        if service.problem is None and time.monotonic() > end:
+            return
+        await asyncio.sleep(READY_INTERVAL)
+
+
 def _pruning(settings: ApiSettings) -> asyncio.Task[None] | None:
     if settings.log_url is None or settings.log_retention_days is None:
         return None
     return asyncio.create_task(keep_pruned(settings.log_url, settings.log_retention_days))
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals alone: two of them share this process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: FastAPI, settings: ApiSettings) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level=logging.WARNING,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=settings.shutdown_seconds,
+def _server(app: FastAPI, settings: ApiSettings, linger: float) -> DrainingServer:
+    connections = connection_class(
+        Limits(
+            head_seconds=settings.head_seconds,
+            body_seconds=settings.body_seconds,
+            linger_seconds=linger,
         )
     )
+    config = uvicorn.Config(
+        app,
+        http=connections,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        headers=SECURITY_HEADERS,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    return DrainingServer(config, connections)
 
 
 @contextlib.contextmanager
-def _signals(server: _Server, service: Service) -> Iterator[None]:
+def _signals(server: DrainingServer, service: Service) -> Iterator[None]:
     """The first signal drains, a second one doesn't wait for open requests."""
 
     def stop() -> None:
@@ -186,35 +223,6 @@ def _signals(server: _Server, service: Service) -> Iterator[None]:
     finally:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A TCP socket bound to ``host`` and ``port``; 0 takes a free port.
-
-    Raises:
-        SettingsError: the address can't be used.
-    """
-    try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        # With its protocol named: asyncio sets TCP_NODELAY only then.
-        bound = socket.socket(family, kind, protocol)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return bound
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _version() -> str:

@@ -55,9 +55,18 @@ class ApiSettings(BaseSettings):
     )
     fault_seed: int = Field(default=0, description="Seeds which predictions an error fault hits.")
     body_limit: int = Field(
-        default=64 * 1024, ge=1024, description="Largest body of a request, in bytes."
+        default=128 * 1024,  # the most labels fit in
+        ge=1024,
+        description="Largest body of a request, in bytes.",
     )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
+    keys_file: Path | None = Field(
+        default=None,
+        description="File of API keys (testbed keys new); set, predictions and labels need one.",
+    )
+    docs_enabled: bool = Field(
+        default=True, description="Whether /docs and /openapi.json exist on the public port."
+    )
     public_metrics: bool = Field(
         default=True,
         description="Whether /metrics and /health* answer on the public port too; turn it off "
@@ -65,6 +74,30 @@ class ApiSettings(BaseSettings):
     )
     shutdown_seconds: int = Field(
         default=10, ge=1, description="Seconds for open requests at the end."
+    )
+    linger_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="Seconds that an idle keep-alive connection is left open at the end, so that "
+        "its client can send once more and be told to close.",
+    )
+    head_seconds: float = Field(
+        default=10.0, gt=0, description="Seconds in which a client must send a request's headers."
+    )
+    body_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="Seconds in which it must send the body; one more for every 500 bytes of it.",
+    )
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes behind the public port. More than one have management ports from "
+        "management_port on, are restarted when they crash, and one after another on SIGHUP.",
+    )
+    socket: int | None = Field(
+        default=None, description="Set by the supervisor: descriptor of the public socket."
     )
 
     @field_validator("log_url", mode="before")

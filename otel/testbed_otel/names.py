@@ -38,6 +38,7 @@ DECISION: Final = "decision"
 WINDOW: Final = "window"
 KPI: Final = "kpi"
 STATE: Final = "state"
+API_KEY: Final = "api_key.name"
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -194,6 +195,14 @@ BUSINESS_COST: Final = Metric(
     "{cost}",
     "Cost of decisions by business figure, in the figure's own unit, counted as labels come.",
     (MODEL_VERSION, KPI),
+)
+API_KEY_REQUESTS: Final = Metric(
+    "ml.api_key.requests",
+    "counter",
+    "{request}",
+    "Requests to routes that need an API key, by the key's name and what was decided.",
+    (API_KEY, OUTCOME),
+    values=((OUTCOME, ("accepted", "limited", "refused")),),
 )
 DRIFT_COLUMN_SCORE: Final = Metric(
     "ml.data_drift.column_score",

@@ -8,7 +8,7 @@ import sys
 import typer
 from testbed_domain.errors import DomainError
 
-from testbed.cli import drift, housekeeping, live, log, parts, run, tools
+from testbed.cli import drift, housekeeping, keys, live, log, parts, run, tools
 from testbed.cli.common import errors
 from testbed.errors import EXIT_COULD_NOT_RUN, TestbedError
 
@@ -30,6 +30,7 @@ live.register(app)
 parts.register(app)
 housekeeping.register(app)
 app.add_typer(drift.app, name="drift")
+app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
 app.add_typer(tools.app, name="stack")
 

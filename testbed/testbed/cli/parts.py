@@ -82,6 +82,14 @@ def serve(
     management_port: Annotated[
         int | None, typer.Option(help="Port of metrics and health; default: 9464.")
     ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes behind the port; management ports count up. SIGHUP restarts one after "
+            "another without losing a request. Default: 1.",
+        ),
+    ] = None,
     otlp_endpoint: Annotated[
         str | None, typer.Option(help="Base URL of an OTLP/HTTP receiver; default: none.")
     ] = None,
@@ -100,6 +108,8 @@ def serve(
 
       testbed serve --use-case diabetes
 
+      testbed serve --replicas 2
+
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
     """
     settings = load_settings()
@@ -111,6 +121,7 @@ def serve(
         "TESTBED_API_MANAGEMENT_PORT": management_port,
         "TESTBED_API_LOG_URL": log_url,
         "TESTBED_API_FAULTS_ENABLED": faults,
+        "TESTBED_API_REPLICAS": replicas,
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
     }
     # What no option says comes from the environment, then from a default.
@@ -126,7 +137,8 @@ def serve(
     address = f"{environment.get('TESTBED_API_HOST', '127.0.0.1')}:"
     address += environment.get("TESTBED_API_PORT", "8000")
     say(f"serve: {artefact.name} {artefact.version}, http://{address}/docs")
-    # The replica is this very process from here on: signals reach it, its exit code is ours.
+    # The replica (or the supervisor of several) is this very process from here on: signals reach
+    # it, its exit code is ours.
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - our own interpreter
 

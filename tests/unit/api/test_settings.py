@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from testbed_api.__main__ import main
-from testbed_api.server import bind
 from testbed_api.settings import ApiSettings, SettingsError
+from testbed_api.sockets import bind
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,147 @@
+"""Strangers at the public port: no input and no pace may break the service or make it grow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import pytest
+
+from .fuzzing import fuzz
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed_domain.artefact import Artefact
+
+ALLOWED = {200, 400, 401, 404, 405, 408, 413, 415, 422, 431, 503}
+# 100,000 in the long form: TESTBED_FUZZ_REQUESTS=100000.
+REQUESTS = int(os.environ.get("TESTBED_FUZZ_REQUESTS", "3000"))
+
+
+@pytest.fixture
+def api(small_artefact: Artefact, start_api: Callable[..., Any], request: Any) -> Any:  # noqa: ANN401 - made by a fixture
+    """The API with the settings of the test, and no metrics on the public port."""
+    chosen = getattr(request, "param", {})
+    environment = {"TESTBED_API_PUBLIC_METRICS": "false", **chosen}
+    database = f"sqlite:///{request.getfixturevalue('tmp_path') / 'log.db'}"
+    return start_api(small_artefact.path, log_url=database, environment=environment)
+
+
+@pytest.fixture
+def row(small_artefact: Artefact) -> dict[str, object]:
+    """A row that is right."""
+    return {feature.name: feature.example for feature in small_artefact.schema.features}
+
+
+def _series(api: Any) -> set[str]:  # noqa: ANN401 - made by a fixture
+    page = httpx.get(f"http://127.0.0.1:{api.management_port}/metrics", timeout=30).text
+    lines = [line for line in page.splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0] for line in lines}
+
+
+def test_bad_requests_break_nothing_and_leave_nothing(api: Any, row: dict[str, object]) -> None:  # noqa: ANN401 - made by a fixture
+    """Every answer is one that is stated; series, memory and files stay as they were."""
+    share = REQUESTS // 3
+    process = psutil.Process(api.process.pid)
+    warm = asyncio.run(fuzz(api.port, row, 1, share))
+    series, memory, files = _series(api), process.memory_info().rss, process.num_fds()
+    outcome = asyncio.run(fuzz(api.port, row, 2, REQUESTS - share))
+    statuses = warm.statuses + outcome.statuses
+    assert set(statuses) <= ALLOWED, statuses
+    assert {200, 400, 404, 405, 413, 415, 422, 431} <= set(statuses)
+    # A status that the first third happened not to see makes the series of one more histogram.
+    assert len(_series(api) - series) <= 40
+    assert process.memory_info().rss - memory < 30e6
+    assert process.num_fds() - files < 40
+    reply = httpx.post(f"http://127.0.0.1:{api.port}/predict", json=row, timeout=30)
+    assert reply.status_code == 200
+    assert "Traceback" not in api.output.read_text()
+
+
+SLOW = {"TESTBED_API_HEAD_SECONDS": "0.3", "TESTBED_API_BODY_SECONDS": "0.3"}
+
+
+@pytest.mark.parametrize("api", [SLOW], indirect=True)
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"POST /pre",
+        b"POST /predict HTTP/1.1\r\nHost: api\r\nX: ",
+        b"POST /predict HTTP/1.1\r\nHost: api\r\nContent-Length: 50\r\n\r\n{",
+    ],
+)
+def test_slow_clients_are_cut_off(api: Any, row: dict[str, object], start: bytes) -> None:  # noqa: ANN401 - made by a fixture
+    """Whoever does not get on is answered with 408 and let go; the same for a silent one."""
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as client:
+        client.sendall(start)
+        answer = b""
+        while part := client.recv(4096):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer
+    with httpx.Client(timeout=30) as client:
+        url = f"http://127.0.0.1:{api.port}/predict"
+        assert [client.post(url, json=row).status_code for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.parametrize("api", [SLOW], indirect=True)
+def test_idle_connection_between_requests_is_kept(api: Any, row: dict[str, object]) -> None:  # noqa: ANN401 - made by a fixture
+    """The limits are for requests that were begun, not for pauses between them."""
+    url = f"http://127.0.0.1:{api.port}/predict"
+    with httpx.Client(timeout=30) as client:
+        client.post(url, json=row)
+        with socket.create_connection(("127.0.0.1", api.port), timeout=30) as slow:
+            while slow.recv(4096):  # by then the limit is over for a client that sends nothing
+                pass
+        reply = client.post(url, json=row)
+        assert reply.status_code == 200
+        stream = reply.extensions["network_stream"]
+        assert stream.get_extra_info("client_addr") is not None
+
+
+def test_answers_carry_security_headers(api: Any, row: dict[str, object]) -> None:  # noqa: ANN401 - made by a fixture
+    """On successes and on errors alike."""
+    base = f"http://127.0.0.1:{api.port}"
+    for reply in (
+        httpx.post(f"{base}/predict", json=row, timeout=30),
+        httpx.get(f"{base}/nothing", timeout=30),
+    ):
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["X-Frame-Options"] == "DENY"
+        assert "server" not in reply.headers
+
+
+# JSON Schema calls 81.0 an integer; this API doesn't take it for one, and no schema can say so.
+INTEGRAL_FLOATS = ("--exclude-checks", "positive_data_acceptance")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [("--include-path", "/predict", *INTEGRAL_FLOATS), ("--exclude-path", "/predict")],
+    ids=["predict", "others"],
+)
+def test_schemathesis_finds_nothing(api: Any, tmp_path: Path, chosen: tuple[str, ...]) -> None:  # noqa: ANN401 - made by a fixture
+    """What the schema describes is what the service does, for a bounded number of examples."""
+    program = str(Path(sys.executable).parent / "schemathesis")
+    done = subprocess.run(
+        [
+            *(program, "--no-color", "run", f"http://127.0.0.1:{api.port}/openapi.json"),
+            *("--phases", "examples,coverage,fuzzing", "--max-examples", "30", "--seed", "1"),
+            *("--generation-database", "none", "--continue-on-failure", *chosen),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -1,0 +1,128 @@
+"""API keys: kept hashed, limited each, counted by name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from testbed.cli import app as command_line
+from testbed_api.app import create_app
+from testbed_api.instruments import Instruments
+from testbed_api.keys import KeyRing, TokenBucket, digest, new_key, read_keys
+from testbed_api.settings import SettingsError
+from typer.testing import CliRunner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Api, ApiMaker
+
+
+def test_bucket_lets_the_burst_through_and_then_the_rate() -> None:
+    """Tokens come back with time, never more than the burst, and the wait is told."""
+    bucket = TokenBucket(rate=2.0, burst=3.0)
+    assert [bucket.take(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+    assert bucket.take(0.5) == 0.0
+    assert bucket.take(0.5) == 0.5
+    assert [bucket.take(1000.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+
+
+def _file(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "keys"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_keys_are_told_apart(tmp_path: Path) -> None:
+    """A known key has its name and its own limit; another one, or none, is refused."""
+    one, two = new_key(), new_key()
+    path = _file(tmp_path, "# ours", f"one {digest(one)} 1 1", "", f"two {digest(two)}  # free")
+    now = 0.0
+    ring = read_keys(path, lambda: now)
+    assert ring.decide(one).verdict == "accepted"
+    limited = ring.decide(one)
+    assert (limited.verdict, limited.name, limited.retry_after) == ("limited", "one", 1.0)
+    assert [ring.decide(two).verdict for _ in range(99)] == ["accepted"] * 99
+    assert {ring.decide(key).verdict for key in (None, "", "x", "\udfff", digest(one))} == {
+        "refused"
+    }
+    now = 1.0
+    assert ring.decide(one).verdict == "accepted"
+    assert one not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["one"], "line 1: write NAME SHA256"),
+        (["one tbk_secret"], "line 1: write NAME SHA256"),
+        (["# x", "a b c d e f"], "line 2"),
+        ([f"na/me {'0' * 64}"], "line 1: a name has"),
+        ([f"unknown {'0' * 64}"], "line 1: a name has"),
+        ([f"one {'0' * 64} 0"], "line 1: the rate"),
+        ([f"one {'0' * 64} many"], "line 1: the rate"),
+        ([f"one {'0' * 64} 5 nan"], "line 1: the rate"),
+        ([f"one {'0' * 64}", f"two {'0' * 64}"], "line 2: this key or its name"),
+        ([f"one {'0' * 64}", f"one {'1' * 64}"], "line 2: this key or its name"),
+        ([], "0 keys"),
+    ],
+)
+def test_wrong_lines_are_named_and_not_shown(
+    tmp_path: Path, lines: list[str], message: str
+) -> None:
+    """The error names the line; a secret that stands there by mistake is not repeated."""
+    with pytest.raises(SettingsError, match=message) as caught:
+        read_keys(_file(tmp_path, *lines), lambda: 0.0)
+    assert "secret" not in str(caught.value)
+
+
+def test_new_key_fits_the_file(tmp_path: Path) -> None:
+    """Output is the line for the file, the key itself is on standard error only."""
+    done = CliRunner().invoke(command_line, ["keys", "new", "me", "--rate", "5"])
+    assert done.exit_code == 0
+    (key,) = re.findall(r"tbk_\S+", done.stderr)
+    assert key not in done.stdout
+    ring = read_keys(_file(tmp_path, done.stdout), lambda: 0.0)
+    assert ring.decide(key).name == "me"
+
+
+async def _guarded(api: Api, ring: KeyRing, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
+    app = create_app(api.settings, api.service, api.telemetry, ring)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        return await client.request(**request)
+
+
+@pytest.mark.anyio
+async def test_guarded_routes(api: Api, instruments: Instruments) -> None:
+    """401 and 429 come before the body is read; the rest is open; all is counted by name."""
+    del instruments
+    ring = KeyRing({digest("good"): ("me", TokenBucket(1.0, 2.0))}, lambda: 0.0)
+    call: dict[str, Any] = {"method": "POST", "url": "/predict", "json": api.row}
+    for headers in ({}, {"X-API-Key": "bad"}, {"Authorization": "Basic good"}):
+        reply = await _guarded(api, ring, **call, headers=headers)
+        assert reply.status_code == 401
+        assert "bad" not in reply.text
+    assert (await _guarded(api, ring, method="POST", url="/labels", json={})).status_code == 401
+    for headers in ({"X-API-Key": "good"}, {"Authorization": "Bearer good"}):
+        assert (await _guarded(api, ring, **call, headers=headers)).status_code == 200
+    limited = await _guarded(api, ring, **call, headers={"X-API-Key": "good"})
+    assert (limited.status_code, limited.headers["Retry-After"]) == (429, "1")
+    for path in ("/", "/health", "/openapi.json"):
+        assert (await _guarded(api, ring, method="GET", url=path)).status_code == 200
+    name = "ml_api_key_requests_total"
+    assert api.value(name, api_key_name="me", outcome="accepted") == 2
+    assert api.value(name, api_key_name="me", outcome="limited") == 1
+    assert api.value(name, api_key_name="unknown", outcome="refused") == 4
+    assert len(api.log.rows) == 2
+
+
+@pytest.mark.anyio
+async def test_docs_can_be_turned_off(make_api: ApiMaker) -> None:
+    """Then nothing describes the API to a stranger."""
+    async with make_api(docs_enabled=False) as api:
+        for path in ("/docs", "/openapi.json", "/redoc"):
+            assert (await api.public.get(path)).status_code == 404
+        assert "docs" not in (await api.public.get("/")).json()
