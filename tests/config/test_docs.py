@@ -91,7 +91,8 @@ def parse(line: str, *, whole: bool) -> tuple[str, dict[str, Any]]:
     Returns:
         Name of the command and its parameters.
     """
-    words = [word for word in shlex.split(line) if not word.startswith("[")]
+    typed = re.split(r"\s(?:>>?|\|)\s", line)[0]  # what follows is the shell's
+    words = [word for word in shlex.split(typed) if not word.startswith("[")]
     name = "testbed"
     while words and f"{name} {words[0]}" in COMMANDS:
         name = f"{name} {words.pop(0)}"
@@ -114,7 +115,7 @@ def check_call(line: str, *, whole: bool) -> None:
         pytest.fail(f"testbed {line.strip()}: {error}")
     known = {
         "scenario": {path.stem for path in (REPOSITORY / "scenarios").glob("*.yaml")},
-        "name": set(PROFILES),
+        "name": set(PROFILES) if name == "testbed load" else {given.get("name")},
         "use_case": {*USE_CASES, ANY},
     }
     for parameter, choices in known.items():
