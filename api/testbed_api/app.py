@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from testbed_api import schemas
 from testbed_api.answers import ApiError, answer_api_error, answer_http_error, echo, request_id
 from testbed_api.bodies import read_json
+from testbed_api.calls import call_of
 from testbed_api.faults import FaultControl, fault_router
 
 if TYPE_CHECKING:
@@ -39,14 +40,17 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         (415, "The body is no JSON."),
         (422, "The body is not as described; names the fields."),
         (500, "The model failed, or a failure was injected."),
-        (503, "Not ready, or the prediction log fails; nothing was recorded."),
+        (
+            503,
+            "Not ready, too busy or too late, or the prediction log fails; nothing was recorded.",
+        ),
     )
 }
 
 
 def create_app(settings: ApiSettings, service: Service, telemetry: Telemetry) -> FastAPI:
     """The public application: predictions and labels."""
-    artefact = service.artefact
+    artefact = service.champion
     app = _app(settings, title=f"{artefact.name}: {artefact.use_case}")
     app.include_router(_prediction_router(settings, service))
     if settings.public_metrics:
@@ -94,12 +98,13 @@ def _instrument(app: FastAPI, telemetry: Telemetry) -> None:
 
 def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
     router = APIRouter()
-    artefact, schema = service.artefact, service.artefact.schema
+    schema = service.champion.schema
     rows = schemas.row_adapter(schema)
     batches = schemas.labels_adapter(schema, settings.labels_limit)
 
     @router.get("/", tags=["about"])
     async def about() -> dict[str, Any]:
+        artefact = service.champion
         return {
             "name": artefact.name,
             "use_case": artefact.use_case,
@@ -123,7 +128,8 @@ def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
         with service.counting_errors():
             row = await read_json(request, rows)
             return JSONResponse(
-                await service.predict(row, request_id(request)), headers=echo(request)
+                await service.predict(row, request_id(request), call_of(request)),
+                headers=echo(request),
             )
 
     @router.post(
@@ -156,10 +162,10 @@ def _watch_router(
             "status": "unavailable" if service.problems else "ok",
             "problems": service.problems,
             "model_loaded": service.problem is None,
-            "model": service.artefact.name,
-            "model_version": service.artefact.version,
-            "use_case": service.artefact.use_case,
-            "synthetic": service.artefact.synthetic,
+            "model": service.champion.name,
+            "model_version": service.champion.version,
+            "use_case": service.champion.use_case,
+            "synthetic": service.champion.synthetic,
             "instance": service.instance,
             "uptime_seconds": round(clock() - started, 3),
         }

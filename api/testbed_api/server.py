@@ -80,7 +80,13 @@ async def _serve(
     control = FaultControl(settings.fault_seed)
     writer = _writer(settings, artefact, instruments)
     service = Service(
-        artefact, OnnxRuntime(artefact), writer, control, instruments, telemetry.instance_id
+        artefact,
+        OnnxRuntime(artefact),
+        writer,
+        control,
+        instruments,
+        telemetry.instance_id,
+        serving=settings.serving,
     )
     public = _server(create_app(settings, service, telemetry), settings)
     management = _server(
@@ -97,6 +103,7 @@ async def _serve(
         await public.serve([public_socket])
         # Operators can look until the very end.
         await loading
+        await service.versions.close()
         if isinstance(writer, LogWriter):
             await writer.close()
         management.should_exit = True

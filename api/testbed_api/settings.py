@@ -9,6 +9,9 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
 
+from testbed_api.batching import BatchLimits
+from testbed_api.serving import Batching, Serving
+
 PREFIX: Final = "TESTBED_API_"
 
 
@@ -39,6 +42,31 @@ class ApiSettings(BaseSettings):
         default=64 * 1024, ge=1024, description="Largest body of a request, in bytes."
     )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
+    batching: Batching = Field(
+        default="auto",
+        description="Whether requests that wait for the model together are predicted together: "
+        "auto (where the model is slow enough), always or never.",
+    )
+    batch_rows: int = Field(default=256, ge=1, description="Most rows that are predicted together.")
+    batch_wait: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="Most seconds that requests are held back for a fuller batch.",
+    )
+    queue_rows: int = Field(
+        default=2048, ge=1, description="Most rows that wait for the model; more get a 503."
+    )
+    deadline: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds within which a prediction is made, or refused with a 503; a request "
+        "asks for less by its header X-Timeout-Ms.",
+    )
+    cache_size: int = Field(
+        default=0, ge=0, description="Answers kept per model version; 0 keeps none."
+    )
     public_metrics: bool = Field(
         default=True,
         description="Whether /metrics and /health* answer on the public port too; turn it off "
@@ -47,6 +75,14 @@ class ApiSettings(BaseSettings):
     shutdown_seconds: int = Field(
         default=10, ge=1, description="Seconds for open requests at the end."
     )
+
+    @property
+    def serving(self) -> Serving:
+        """How models are served."""
+        limits = BatchLimits(
+            self.batch_rows, self.batch_wait, max(self.queue_rows, self.batch_rows)
+        )
+        return Serving(self.batching, limits, self.deadline, self.cache_size)
 
     @field_validator("log_url", mode="before")
     @classmethod
