@@ -17,6 +17,8 @@ from testbed_api.answers import ApiError, answer_api_error, answer_http_error, e
 from testbed_api.bodies import read_json
 from testbed_api.calls import call_of
 from testbed_api.faults import FaultControl, fault_router
+from testbed_api.modelroutes import model_router
+from testbed_api.rowroutes import rows_router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +55,8 @@ def create_app(settings: ApiSettings, service: Service, telemetry: Telemetry) ->
     artefact = service.champion
     app = _app(settings, title=f"{artefact.name}: {artefact.use_case}")
     app.include_router(_prediction_router(settings, service))
+    app.include_router(rows_router(settings, service, ERRORS))
+    app.include_router(model_router(service))
     if settings.public_metrics:
         app.include_router(_watch_router(service, telemetry))
     _instrument(app, telemetry)
@@ -60,13 +64,27 @@ def create_app(settings: ApiSettings, service: Service, telemetry: Telemetry) ->
 
 
 def create_management_app(
-    settings: ApiSettings, service: Service, telemetry: Telemetry, control: FaultControl | None
+    settings: ApiSettings,
+    service: Service,
+    telemetry: Telemetry,
+    control: FaultControl | None,
+    versions: APIRouter | None = None,
 ) -> FastAPI:
-    """The application for operators: metrics, health, and faults where there is a control."""
+    """The application for operators: metrics, health, and faults where there is a control.
+
+    Args:
+        settings: limits.
+        service: what is watched.
+        telemetry: its metrics.
+        control: sets faults; None offers none.
+        versions: changes model versions; None offers none.
+    """
     app = _app(settings, title="Management")
     app.include_router(_watch_router(service, telemetry))
     if control is not None:
         app.include_router(fault_router(control))
+    if versions is not None:
+        app.include_router(versions)
     return app
 
 
@@ -112,6 +130,7 @@ def _prediction_router(settings: ApiSettings, service: Service) -> APIRouter:
             "synthetic": artefact.synthetic,
             "what": "An instrumented prediction service.",
             "predict": "POST /predict",
+            "model": "GET /model",
             "labels": "POST /labels",
             "docs": "/docs",
             **({"health": "/health", "metrics": "/metrics"} if settings.public_metrics else {}),

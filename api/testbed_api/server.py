@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -19,16 +20,18 @@ from testbed_domain.logstore import PredictionLog, open_log
 from testbed_otel.names import SERVICE_API
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
+from testbed_api.answers import ApiError
 from testbed_api.app import create_app, create_management_app
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.logwriter import LogWriter, NoLog
+from testbed_api.modelroutes import versions_router
 from testbed_api.runtime import OnnxRuntime
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastapi import FastAPI
     from testbed_domain.artefact import Artefact
@@ -78,7 +81,8 @@ async def _serve(
 ) -> None:
     instruments = Instruments.create(telemetry.meter("testbed_api"))
     control = FaultControl(settings.fault_seed)
-    writer = _writer(settings, artefact, instruments)
+    challenger = None if settings.challenger is None else load_artefact(settings.challenger)
+    writer = _writer(settings, [artefact, challenger], instruments)
     service = Service(
         artefact,
         OnnxRuntime(artefact),
@@ -88,10 +92,16 @@ async def _serve(
         telemetry.instance_id,
         serving=settings.serving,
     )
+    if challenger is not None:
+        _put_challenger(settings, service, challenger)
     public = _server(create_app(settings, service, telemetry), settings)
     management = _server(
         create_management_app(
-            settings, service, telemetry, control if settings.faults_enabled else None
+            settings,
+            service,
+            telemetry,
+            control if settings.faults_enabled else None,
+            versions_router(service, OnnxRuntime, partial(_register, settings)),
         ),
         settings,
     )
@@ -110,8 +120,23 @@ async def _serve(
         await watching
 
 
+def _put_challenger(settings: ApiSettings, service: Service, challenger: Artefact) -> None:
+    model = service.model(challenger, OnnxRuntime(challenger))
+    try:
+        service.versions.put(model, split=settings.split, shadow=settings.shadow)
+    except ApiError as error:
+        raise SettingsError(f"TESTBED_API_CHALLENGER: {error.detail}") from None
+
+
+def _register(settings: ApiSettings, artefact: Artefact) -> None:
+    """Put the reference rows of a version that came later into the log."""
+    if settings.log_url is not None:
+        with open_log(settings.log_url) as log:
+            log.register_reference(artefact)
+
+
 def _writer(
-    settings: ApiSettings, artefact: Artefact, instruments: Instruments
+    settings: ApiSettings, artefacts: Sequence[Artefact | None], instruments: Instruments
 ) -> LogWriter | NoLog:
     url = settings.log_url
     if url is None:
@@ -119,7 +144,9 @@ def _writer(
 
     def opened() -> PredictionLog:
         log = open_log(url)
-        log.register_reference(artefact)
+        for artefact in artefacts:
+            if artefact is not None:
+                log.register_reference(artefact)
         return log
 
     return LogWriter(opened, instruments)

@@ -25,6 +25,16 @@ class ApiSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     artefact: Path = Field(description="Directory of the model artefact.")
+    challenger: Path | None = Field(
+        default=None, description="Directory of a second model artefact, the challenger."
+    )
+    split: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the requests that the challenger answers."
+    )
+    shadow: bool = Field(
+        default=False,
+        description="Whether the challenger predicts unseen what the champion answers.",
+    )
     host: str = Field(default="127.0.0.1", description="Address of the public port.")
     port: int = Field(default=8000, ge=0, le=65535, description="Public port; 0 takes a free one.")
     management_host: str = Field(default="127.0.0.1", description="Address of the management port.")
@@ -40,6 +50,15 @@ class ApiSettings(BaseSettings):
     fault_seed: int = Field(default=0, description="Seeds which predictions an error fault hits.")
     body_limit: int = Field(
         default=64 * 1024, ge=1024, description="Largest body of a request, in bytes."
+    )
+    batch_limit: int = Field(
+        default=1000, ge=1, le=4000, description="Most rows in one request of /predict/batch."
+    )
+    batch_body_limit: int = Field(
+        default=4 << 20, ge=1024, description="Largest body of /predict/batch, in bytes."
+    )
+    stream_body_limit: int = Field(
+        default=1 << 30, ge=1024, description="Largest body of /predict/stream, in bytes."
     )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
     batching: Batching = Field(

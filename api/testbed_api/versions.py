@@ -141,11 +141,7 @@ class Versions:
         Raises:
             ApiError: it is the champion itself, or its inputs or classes are others.
         """
-        champion = self.routing.champion.artefact
-        if challenger.artefact.version == champion.version:
-            raise ApiError(409, "other", "the challenger is the champion itself")
-        if challenger.artefact.schema != champion.schema:
-            raise ApiError(409, "other", "the challenger's feature schema is not the champion's")
+        self._check(challenger)
         self._change(replace(self.routing, challenger=challenger, split=split, shadow=shadow))
 
     async def challenge(self, challenger: ServedModel, *, split: float, shadow: bool) -> None:
@@ -155,14 +151,13 @@ class Versions:
             ApiError: it doesn't load or doesn't fit; nothing has changed then.
         """
         async with self._changing:
+            self._check(challenger)
             await challenger.load()
             if challenger.problem is not None:
-                raise ApiError(409, "other", challenger.problem)
-            try:
-                self.put(challenger, split=split, shadow=shadow)
-            except ApiError:
                 await challenger.close()
-                raise
+                self._show()
+                raise ApiError(409, "other", challenger.problem)
+            self._change(replace(self.routing, challenger=challenger, split=split, shadow=shadow))
 
     async def traffic(self, *, split: float, shadow: bool) -> None:
         """Change the challenger's share."""
@@ -184,6 +179,14 @@ class Versions:
         async with self._changing:
             self._change(self.routing.rolled_back())
 
+    def _check(self, challenger: ServedModel) -> None:
+        champion, artefact = self.routing.champion.artefact, challenger.artefact
+        self._show()
+        if artefact.version == champion.version:
+            raise ApiError(409, "other", "the challenger is the champion itself")
+        if artefact.schema != champion.schema:
+            raise ApiError(409, "other", "the challenger's feature schema is not the champion's")
+
     def _change(self, routing: Routing) -> None:
         before = self.routing.models().values()
         self.routing = routing
@@ -197,6 +200,9 @@ class Versions:
         logger.info("traffic: %s%s", shares, ", with a shadow" if routing.shadow else "")
 
     def _show(self) -> None:
+        for model in self.routing.models().values():
+            # Another one of the same version may just have ended, or failed to load.
+            self._instruments.model_loaded.set(int(model.problem is None), model.attributes)
         for version, share in self.routing.shares().items():
             self._instruments.traffic.set(share, {MODEL_VERSION: version})
         challenger = self.routing.challenger

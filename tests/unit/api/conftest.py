@@ -17,6 +17,7 @@ from testbed_api.app import create_app, create_management_app
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.logwriter import LogWriter
+from testbed_api.modelroutes import versions_router
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings
 from testbed_domain.artefact import Artefact
@@ -227,7 +228,8 @@ def make_api(artefact: Artefact, telemetry: Telemetry, instruments: Instruments)
         )
         app = create_app(chosen, service, telemetry)
         faults = control if chosen.faults_enabled else None
-        management_app = create_management_app(chosen, service, telemetry, faults)
+        versions = versions_router(service, lambda _: FakeRuntime(), lambda _: None)
+        management_app = create_management_app(chosen, service, telemetry, faults, versions)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(writer.close)
             stack.push_async_callback(service.versions.close)
