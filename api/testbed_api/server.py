@@ -26,7 +26,7 @@ from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.logwriter import LogWriter, NoLog
 from testbed_api.modelroutes import versions_router
-from testbed_api.runtime import OnnxRuntime
+from testbed_api.runtimes import runtime_maker
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings, SettingsError
 
@@ -83,9 +83,10 @@ async def _serve(
     control = FaultControl(settings.fault_seed)
     challenger = None if settings.challenger is None else load_artefact(settings.challenger)
     writer = _writer(settings, [artefact, challenger], instruments)
+    make_runtime = runtime_maker(settings)
     service = Service(
         artefact,
-        OnnxRuntime(artefact),
+        make_runtime(artefact),
         writer,
         control,
         instruments,
@@ -101,7 +102,7 @@ async def _serve(
             service,
             telemetry,
             control if settings.faults_enabled else None,
-            versions_router(service, OnnxRuntime, partial(_register, settings)),
+            versions_router(service, make_runtime, partial(_register, settings)),
         ),
         settings,
     )
@@ -121,7 +122,7 @@ async def _serve(
 
 
 def _put_challenger(settings: ApiSettings, service: Service, challenger: Artefact) -> None:
-    model = service.model(challenger, OnnxRuntime(challenger))
+    model = service.model(challenger, runtime_maker(settings)(challenger))
     try:
         service.versions.put(model, split=settings.split, shadow=settings.shadow)
     except ApiError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +25,17 @@ class ApiSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     artefact: Path = Field(description="Directory of the model artefact.")
+    runtime: Literal["onnx", "scikit-learn", "python", "mlflow"] = Field(
+        default="onnx", description="What predicts; all but onnx are slower, or need an extra."
+    )
+    model: str | None = Field(
+        default=None,
+        description="With the runtime python an entry point or package.module:function, with "
+        "mlflow a model URI.",
+    )
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="Threads of one inference, onnx and scikit-learn."
+    )
     challenger: Path | None = Field(
         default=None, description="Directory of a second model artefact, the challenger."
     )

@@ -4,6 +4,7 @@
 |---|---|
 | ``artefact.json`` | identity, schema, metrics, versions, SHA-256 of every other file |
 | ``model.onnx`` | the model, see :mod:`testbed_domain.encoding` |
+| ``model.skops`` | the model as scikit-learn has it; only where that was asked for |
 | ``reference.jsonl`` | reference rows as the model itself scores them |
 | ``pool.jsonl`` | rows that traffic is drawn from; only where the data is a data set |
 
@@ -29,6 +30,7 @@ MANIFEST: Final = "artefact.json"
 MODEL: Final = "model.onnx"
 REFERENCE: Final = "reference.jsonl"
 POOL: Final = "pool.jsonl"
+SKOPS: Final = "model.skops"
 
 LabelledRow: TypeAlias = tuple[Row, int | str]
 

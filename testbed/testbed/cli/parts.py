@@ -35,6 +35,9 @@ def train(
         Path | None,
         typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
     ] = None,
+    skops: Annotated[
+        bool, typer.Option("--skops", help="Keep the scikit-learn model too (an extra).")
+    ] = False,
 ) -> None:
     """Train the model of a use case and export it to ONNX.
 
@@ -44,7 +47,7 @@ def train(
 
       testbed train --use-case diabetes --data diabetes.csv
     """
-    artefact = train_model(load_settings(), use_case, data, say, folder)
+    artefact = train_model(load_settings(), use_case, data, say, folder, skops=skops)
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("test split", justify="right")
@@ -70,6 +73,16 @@ def serve(
         str | None,
         typer.Option(help="SQLAlchemy URL of the prediction log, or none; default: SQLite."),
     ] = None,
+    challenger: Annotated[
+        Path | None, typer.Option(help="Artefact of a second model, served beside the first.")
+    ] = None,
+    split: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the requests that the challenger answers.")
+    ] = 0.0,
+    shadow: Annotated[
+        bool,
+        typer.Option("--shadow", help="Let the challenger predict all, unseen."),
+    ] = False,
     faults: Annotated[
         bool, typer.Option("--faults", help="Offer the fault control on the management port.")
     ] = False,
@@ -81,7 +94,11 @@ def serve(
       testbed serve --use-case diabetes
 
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
+
+      testbed serve --challenger .testbed/models/candidate --split 0.1 --shadow
     """
+    if challenger is None and (split or shadow):
+        raise UsageError("--split and --shadow need a --challenger")
     settings = load_settings()
     artefact = train_model(settings, use_case, data, say)
     url = log_url or settings.log_url or _default_log(settings.home)
@@ -98,6 +115,12 @@ def serve(
         "TESTBED_API_FAULTS_ENABLED": str(faults).lower(),
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
     }
+    if challenger is not None:
+        environment |= {
+            "TESTBED_API_CHALLENGER": str(load_artefact(challenger).path.resolve()),
+            "TESTBED_API_SPLIT": str(split),
+            "TESTBED_API_SHADOW": str(shadow).lower(),
+        }
     say(f"serve: {artefact.name} {artefact.version}, http://{host}:{port}/docs")
     os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - this interpreter, our own module
 
