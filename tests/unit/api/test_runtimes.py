@@ -151,7 +151,7 @@ def test_callable_that_is_no_model_is_one_line(
         CallableRuntime(forest, f"{importable}{function}").load()
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow would rather infer a signature
 @pytest.mark.parametrize("signature", [True, False])
 def test_mlflow_model_answers(forest: Artefact, tmp_path: Path, *, signature: bool) -> None:
     """A model saved by MLflow is served by its URI, with named columns or as a tensor."""
