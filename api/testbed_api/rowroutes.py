@@ -101,7 +101,10 @@ def rows_router(settings: ApiSettings, service: Service, responses: dict[Any, An
         max_body_size=settings.batch_body_limit,
     )
     async def batch(request: Request) -> Response:
-        """Predict several rows; each gives one log row. Either all are answered or none."""
+        """Predict several rows, each a prediction of its own. All are answered, or none.
+
+        Where the log fails halfway, the rows that are in it stay there, and are counted.
+        """
         with service.counting_errors():
             body = await read_json(request, batches)
             replies = await service.predict_many(

@@ -128,6 +128,8 @@ class Service:
             ApiError: no prediction was made, or some of them aren't in the log; those that are,
                 are counted.
         """
+        if not rows:
+            return []
         served = self._begin(request_id, call)
         try:
             scored = await self._score(served, rows, call)

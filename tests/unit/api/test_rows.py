@@ -152,6 +152,18 @@ async def test_wrong_lines_are_answered_as_such_and_spoil_no_other(make_api: Api
         assert api.errors("validation") == 3
 
 
+@pytest.mark.parametrize("batching", ["always", "never"])
+async def test_stream_of_nothing_but_wrong_lines_asks_no_model(
+    make_api: ApiMaker, batching: str
+) -> None:
+    """No row is no batch."""
+    async with make_api(batching=batching) as api:
+        calls = len(api.runtime.batches)
+        reply = await api.public.post("/predict/stream", content=b"{\n{\n", headers=NDJSON)
+        assert [json.loads(line)["status"] for line in reply.text.splitlines()] == [422, 422]
+        assert len(api.runtime.batches) == calls
+
+
 async def test_lines_that_the_log_fails_say_so(api: Api) -> None:
     """The status of the stream is sent already, so each line carries its own."""
     api.log.write_error = OSError("full")
