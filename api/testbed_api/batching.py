@@ -4,7 +4,7 @@ One batch runs at a time, in a thread of its own, so that the event loop stays f
 the next one gathers; so batches grow with the load, and a request that is alone is handed over at
 once. The one case that gathering alone serves badly is a group of clients that all were answered a
 moment ago and all come back: the first to come would run alone and all others behind it. So after
-a batch the next one is held back, for a small share of what a batch costs, while requests keep
+a batch the next one is held back, for a share of what a batch costs, while requests keep
 coming and as many as lately have not come yet. The policy is pure; the clock is the caller's.
 """
 
@@ -27,9 +27,9 @@ Reason = Literal["alone", "size", "time", "deadline"]
 """Why a batch was dispatched; the values of ``reason`` in ``ml.batch.dispatches``."""
 
 # Share of a batch's cost that requests may be held back in the hope of a fuller one.
-LINGER_SHARE: Final = 0.25
+LINGER_SHARE: Final = 0.5
 # Seconds without an arrival after which nobody else is coming; the event loop's timers tick in
-# milliseconds. Models whose batches cost less than four of these are never held back.
+# milliseconds. Models whose batches cost less than two of these are never held back.
 QUIET: Final = 0.001
 SMOOTHING: Final = 0.2
 
@@ -45,7 +45,7 @@ class BatchLimits:
     """
 
     rows: int = 256
-    wait: float = 0.005
+    wait: float = 0.01
     queue: int = 2_048
 
 

@@ -79,7 +79,7 @@ class ApiSettings(BaseSettings):
     )
     batch_rows: int = Field(default=256, ge=1, description="Most rows that are predicted together.")
     batch_wait: float = Field(
-        default=0.005,
+        default=0.01,
         ge=0,
         le=1,
         description="Most seconds that requests are held back for a fuller batch.",

@@ -22,7 +22,7 @@ from testbed_api.batching import (
     measure,
 )
 
-LIMITS = BatchLimits(rows=8, wait=0.005, queue=16)
+LIMITS = BatchLimits(rows=8, wait=0.01, queue=16)
 COST = 0.010
 NEVER = math.inf
 
@@ -77,8 +77,8 @@ def test_next_batch_waits_for_the_clients_that_were_just_answered() -> None:
 def test_requests_that_keep_coming_are_held_for_a_share_of_the_cost_only() -> None:
     """The time limit follows what a batch costs."""
     policy = _after(6, 0)
-    assert _decide(policy, 10.0024, 5, oldest=10.0).reason is None
-    assert _decide(policy, 10.0026, 5, oldest=10.0) == Decision("time")
+    assert _decide(policy, 10.0049, 5, oldest=10.0).reason is None
+    assert _decide(policy, 10.0051, 5, oldest=10.0) == Decision("time")
 
 
 def test_cheap_model_is_never_held_back() -> None:
