@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 REQUEST_ID_LENGTH: Final = 64
 
-Kind = Literal["validation", "injected", "model", "not_ready", "log", "other"]
+Kind = Literal[
+    "validation", "injected", "model", "not_ready", "log", "shed", "deadline", "cancelled", "other"
+]
 """The values of ``error.type`` in ``ml.prediction.errors``."""
 
 

@@ -15,10 +15,13 @@ from starlette.responses import JSONResponse
 from testbed_api import schemas
 from testbed_api.answers import ApiError, answer_api_error, answer_http_error, echo, request_id
 from testbed_api.bodies import read_json
+from testbed_api.calls import call_of
 from testbed_api.faults import FaultControl, fault_router
 from testbed_api.guard import Guard
 from testbed_api.lookup import row_lookup
+from testbed_api.modelroutes import model_router
 from testbed_api.replies import reply_model
+from testbed_api.rowroutes import rows_router
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +49,10 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         (422, "The body is not as described; names the fields."),
         (429, "The API key's limit is reached; Retry-After says for how long."),
         (500, "The model failed, or a failure was injected."),
-        (503, "Not ready, or the prediction log fails; nothing was recorded."),
+        (
+            503,
+            "Not ready, too busy or too late, or the prediction log fails; nothing was recorded.",
+        ),
     )
 }
 
@@ -59,11 +65,13 @@ def create_app(
     settings: ApiSettings, service: Service, telemetry: Telemetry, keys: KeyRing | None = None
 ) -> FastAPI:
     """The public application: predictions and labels, which need one of the keys where given."""
-    artefact = service.artefact
+    artefact = service.champion
     title = f"{artefact.name}: {artefact.use_case}"
     app = _app(settings, title, docs=settings.docs_enabled)
     guarded = [] if keys is None else [Depends(Guard(keys, service.instruments))]
     app.include_router(_prediction_router(settings, service, guarded))
+    app.include_router(rows_router(settings, service, ERRORS), dependencies=guarded)
+    app.include_router(model_router(service), dependencies=guarded)
     if settings.public_metrics:
         app.include_router(_watch_router(service, telemetry))
     _instrument(app, telemetry)
@@ -71,13 +79,27 @@ def create_app(
 
 
 def create_management_app(
-    settings: ApiSettings, service: Service, telemetry: Telemetry, control: FaultControl | None
+    settings: ApiSettings,
+    service: Service,
+    telemetry: Telemetry,
+    control: FaultControl | None,
+    versions: APIRouter | None = None,
 ) -> FastAPI:
-    """The application for operators: metrics, health, and faults where there is a control."""
+    """The application for operators: metrics, health, and faults where there is a control.
+
+    Args:
+        settings: limits.
+        service: what is watched.
+        telemetry: its metrics.
+        control: sets faults; None offers none.
+        versions: changes model versions; None offers none.
+    """
     app = _app(settings, title="Management")
     app.include_router(_watch_router(service, telemetry))
     if control is not None:
         app.include_router(fault_router(control))
+    if versions is not None:
+        app.include_router(versions)
     return app
 
 
@@ -110,13 +132,14 @@ def _instrument(app: FastAPI, telemetry: Telemetry) -> None:
 
 def _prediction_router(settings: ApiSettings, service: Service, guarded: list[Any]) -> APIRouter:
     router = APIRouter()
-    artefact, schema = service.artefact, service.artefact.schema
+    artefact, schema = service.champion, service.champion.schema
     look_up = row_lookup(artefact)
     rows = schemas.row_adapter(schema, look_up)
     batches = schemas.labels_adapter(schema, settings.labels_limit)
 
     @router.get("/", tags=["about"])
     async def about() -> dict[str, Any]:
+        artefact = service.champion
         return {
             "name": artefact.name,
             "use_case": artefact.use_case,
@@ -124,6 +147,7 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
             "synthetic": artefact.synthetic,
             "what": "An instrumented prediction service.",
             "predict": "POST /predict",
+            "model": "GET /model",
             "labels": "POST /labels",
             **({"docs": "/docs"} if settings.docs_enabled else {}),
             **({"health": "/health", "metrics": "/metrics"} if settings.public_metrics else {}),
@@ -141,7 +165,8 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
         with service.counting_errors():
             row = await read_json(request, rows)
             return JSONResponse(
-                await service.predict(row, request_id(request)), headers=echo(request)
+                await service.predict(row, request_id(request), call_of(request)),
+                headers=echo(request),
             )
 
     @router.post(
@@ -174,10 +199,10 @@ def _watch_router(
         return {
             **_readiness(service),
             "model_loaded": service.problem is None,
-            "model": service.artefact.name,
-            "model_version": service.artefact.version,
-            "use_case": service.artefact.use_case,
-            "synthetic": service.artefact.synthetic,
+            "model": service.champion.name,
+            "model_version": service.champion.version,
+            "use_case": service.champion.use_case,
+            "synthetic": service.champion.synthetic,
             "instance": service.instance,
             "uptime_seconds": round(clock() - started, 3),
         }

@@ -18,6 +18,12 @@ class Instruments:
     """One instrument per metric of the vocabulary that the API's own code fills."""
 
     model_loaded: Gauge
+    traffic: Gauge
+    batch_wait: Histogram
+    batch_size: Histogram
+    batches: Counter
+    shadow: Counter
+    cache: Counter
     inference: Histogram
     predictions: Counter
     errors: Counter
@@ -37,6 +43,12 @@ class Instruments:
         """
         made = cls(
             model_loaded=gauge(meter, names.MODEL_LOADED),
+            traffic=gauge(meter, names.MODEL_TRAFFIC),
+            batch_wait=histogram(meter, names.BATCH_WAIT),
+            batch_size=histogram(meter, names.BATCH_SIZE),
+            batches=counter(meter, names.BATCH_DISPATCHES),
+            shadow=counter(meter, names.SHADOW_PREDICTIONS),
+            cache=counter(meter, names.CACHE_REQUESTS),
             inference=histogram(meter, names.MODEL_INFERENCE),
             predictions=counter(meter, names.PREDICTIONS),
             errors=counter(meter, names.PREDICTION_ERRORS),

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from testbed_domain.logstore import open_log
 from testbed_otel.names import SERVICE_API
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
+from testbed_api.answers import ApiError
 from testbed_api.app import create_app, create_management_app
 from testbed_api.connections import DrainingServer, Limits, connection_class
 from testbed_api.faults import FaultControl
@@ -26,8 +28,9 @@ from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, read_keys
 from testbed_api.kpis import Costs, CountingLog
 from testbed_api.logwriter import LogWriter, NoLog
+from testbed_api.modelroutes import versions_router
 from testbed_api.retention import keep_pruned
-from testbed_api.runtime import OnnxRuntime
+from testbed_api.runtimes import runtime_maker
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings, SettingsError
 from testbed_api.sockets import bind, inherited, url
@@ -36,7 +39,7 @@ from testbed_api.spooling import SpoolingLog
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastapi import FastAPI
     from testbed_domain.artefact import Artefact
@@ -107,16 +110,30 @@ async def _serve(
 ) -> None:
     instruments = Instruments.create(telemetry.meter("testbed_api"))
     control = FaultControl(settings.fault_seed)
+    challenger = None if settings.challenger is None else load_artefact(settings.challenger)
     costs = Costs(telemetry.meter("testbed_api"), artefact)
-    writer = _writer(settings, artefact, instruments, costs)
+    writer = _writer(settings, [artefact, challenger], instruments, costs)
+    make_runtime = runtime_maker(settings)
     service = Service(
-        artefact, OnnxRuntime(artefact), writer, control, instruments, telemetry.instance_id
+        artefact,
+        make_runtime(artefact),
+        writer,
+        control,
+        instruments,
+        telemetry.instance_id,
+        serving=settings.serving,
     )
+    if challenger is not None:
+        _put_challenger(settings, service, challenger)
     app = create_app(settings, service, telemetry, keys)
     public = _server(app, settings, settings.linger_seconds)
     management = _server(
         create_management_app(
-            settings, service, telemetry, control if settings.faults_enabled else None
+            settings,
+            service,
+            telemetry,
+            control if settings.faults_enabled else None,
+            versions_router(service, make_runtime, partial(_register, settings)),
         ),
         settings,
         linger=0,
@@ -135,14 +152,33 @@ async def _serve(
         await loading
         if pruning is not None:
             pruning.cancel()
+        await service.versions.close()
         if isinstance(writer, LogWriter):
             await writer.close()
         management.should_exit = True
         await watching
 
 
+def _put_challenger(settings: ApiSettings, service: Service, challenger: Artefact) -> None:
+    model = service.model(challenger, runtime_maker(settings)(challenger))
+    try:
+        service.versions.put(model, split=settings.split, shadow=settings.shadow)
+    except ApiError as error:
+        raise SettingsError(f"TESTBED_API_CHALLENGER: {error.detail}") from None
+
+
+def _register(settings: ApiSettings, artefact: Artefact) -> None:
+    """Put the reference rows of a version that came later into the log."""
+    if settings.log_url is not None:
+        with open_log(settings.log_url) as log:
+            log.register_reference(artefact)
+
+
 def _writer(
-    settings: ApiSettings, artefact: Artefact, instruments: Instruments, costs: Costs
+    settings: ApiSettings,
+    artefacts: Sequence[Artefact | None],
+    instruments: Instruments,
+    costs: Costs,
 ) -> LogWriter | NoLog:
     log_url = settings.log_url
     if log_url is None:
@@ -150,7 +186,9 @@ def _writer(
 
     def opened(patience: float = LOG_PATIENCE) -> CountingLog:
         log = open_log(log_url, patience=patience)
-        log.register_reference(artefact)
+        for artefact in artefacts:
+            if artefact is not None:
+                log.register_reference(artefact)
         return CountingLog(log, costs)
 
     if settings.log_failure == "refuse":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from contextlib import contextmanager
@@ -11,18 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
-from testbed_domain.encoding import Scored, decode, encode
 from testbed_domain.logstore import PredictionRow
-from testbed_otel.names import ERROR_TYPE, MODEL_NAME, MODEL_VERSION, OUTCOME, PREDICTION_CLASS
+from testbed_otel.names import ERROR_TYPE, OUTCOME
 
 from testbed_api.answers import ApiError, Kind
 from testbed_api.replies import own_fields
-from testbed_api.runtime import ModelError
+from testbed_api.serving import Call, ServedModel, Serving
+from testbed_api.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from testbed_domain.artefact import Artefact
+    from testbed_domain.encoding import Scored
     from testbed_domain.features import Row
 
     from testbed_api.faults import Faults
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from testbed_api.runtime import ModelRuntime
     from testbed_api.schemas import LabelBatch
 
-logger = logging.getLogger(__name__)
-
 NOT_READY_RETRY: Final = 1
+_PLAIN: Final = Call()
 
 
 def _new_id() -> str:
@@ -42,18 +41,19 @@ def _new_id() -> str:
 
 @dataclass(slots=True)
 class Service:
-    """One model being served.
+    """What is served: one model, or several versions of it.
 
     Attributes:
-        artefact: identity and schema of the model.
-        runtime: the model itself.
+        artefact: identity and schema of the model that is champion first.
+        runtime: that model itself.
         writer: where predictions and labels go.
         faults: what goes wrong on purpose.
         instruments: the API's own metrics.
         instance: ``service.instance.id`` of this process.
         clock: UTC Unix seconds.
         new_id: ids for predictions.
-        problem: why the model can't predict now, or None.
+        serving: how models are served.
+        versions: the versions that are loaded.
     """
 
     artefact: Artefact
@@ -64,31 +64,30 @@ class Service:
     instance: str
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = _new_id
-    problem: str | None = "the model is not loaded yet"
     draining: bool = False
-    _model: dict[str, str] = field(init=False)
-    _classes: list[dict[str, str]] = field(init=False)
+    serving: Serving = field(default_factory=Serving)
+    versions: Versions = field(init=False)
 
     def __post_init__(self) -> None:
-        version = {MODEL_VERSION: self.artefact.version}
-        self._model = {MODEL_NAME: self.artefact.name, **version}
-        self._classes = [
-            {**version, PREDICTION_CLASS: str(label)} for label in self.artefact.schema.classes
-        ]
-        self.instruments.model_loaded.set(0, self._model)
-        for attributes in self._classes:
-            self.instruments.predictions.add(0, attributes)
+        self.versions = Versions(self.model(self.artefact, self.runtime), self.instruments)
+
+    def model(self, artefact: Artefact, runtime: ModelRuntime) -> ServedModel:
+        """A further version, to be loaded, served as all others are."""
+        return ServedModel(artefact, runtime, self.instruments, self.serving)
+
+    @property
+    def champion(self) -> Artefact:
+        """Identity and schema of the version that answers unless another does."""
+        return self.versions.routing.champion.artefact
+
+    @property
+    def problem(self) -> str | None:
+        """Why the champion can't predict now, or None."""
+        return self.versions.routing.champion.problem
 
     async def load(self) -> None:
-        """Load the model without holding requests up; a failure stays as :attr:`problem`."""
-        try:
-            await asyncio.to_thread(self.runtime.load)
-        except ModelError as error:
-            logger.error("%s", error)  # noqa: TRY400 - expected: one line, no traceback
-            self.problem = str(error)
-        else:
-            self.problem = None
-            self.instruments.model_loaded.set(1, self._model)
+        """Load the models without holding requests up; a failure stays as :attr:`problem`."""
+        await self.versions.load()
 
     @property
     def problems(self) -> list[str]:
@@ -101,7 +100,9 @@ class Service:
         """What an operator should look at though requests are served."""
         return [self.writer.warning] if self.writer.warning else []
 
-    async def predict(self, row: Row, request_id: str | None) -> dict[str, Any]:
+    async def predict(
+        self, row: Row, request_id: str | None, call: Call = _PLAIN
+    ) -> dict[str, Any]:
         """Predict one validated row; return when it is durable in the log.
 
         Returns:
@@ -110,50 +111,116 @@ class Service:
         Raises:
             ApiError: the prediction was not made, or isn't in the log.
         """
-        if self.problem is not None:
-            raise ApiError(503, "not_ready", self.problem, NOT_READY_RETRY)
+        served = self._begin(request_id, call)
+        try:
+            (scored,) = await self._score(served, [row], call)
+            logged = self._row(served, row, scored, request_id)
+            await self.writer.append(logged)
+            reply = self._reply(served, logged, scored)
+            self.versions.shadow(served, [row], [scored])
+            return reply
+        finally:
+            served.release()
+
+    async def predict_many(
+        self, rows: Sequence[Row], request_id: str | None, call: Call = _PLAIN
+    ) -> list[dict[str, Any]]:
+        """Predict validated rows, all by one version; return when all are durable in the log.
+
+        Returns:
+            One reply per row, in their order.
+
+        Raises:
+            ApiError: no prediction was made, or some of them aren't in the log; those that are,
+                are counted.
+        """
+        if not rows:
+            return []
+        served = self._begin(request_id, call)
+        try:
+            scored = await self._score(served, rows, call)
+            logged = [
+                self._row(served, row, answer, request_id)
+                for row, answer in zip(rows, scored, strict=True)
+            ]
+            outcomes = await asyncio.gather(
+                *(self.writer.append(row) for row in logged), return_exceptions=True
+            )
+            replies = [
+                self._reply(served, row, answer)
+                for row, answer, outcome in zip(logged, scored, outcomes, strict=True)
+                if outcome is None
+            ]
+            for outcome in outcomes:
+                if outcome is not None:
+                    raise outcome
+            self.versions.shadow(served, rows, scored)
+            return replies
+        finally:
+            served.release()
+
+    def _begin(self, request_id: str | None, call: Call) -> ServedModel:
+        """The version for a request, held until it is released.
+
+        Raises:
+            ApiError: it is not ready, or a fault is injected.
+        """
+        routing = self.versions.routing
+        served = routing.champion
+        if routing.split:
+            served = routing.choose(call.key or request_id or self.new_id())
+        if served.problem is not None:
+            raise ApiError(503, "not_ready", served.problem, NOT_READY_RETRY)
         if self.faults.fails():
             raise ApiError(500, "injected", "injected")
+        served.users += 1
+        return served
+
+    async def _score(self, served: ServedModel, rows: Sequence[Row], call: Call) -> list[Scored]:
         started = time.perf_counter()
+        patience = served.patience if call.patience is None else call.patience
+        deadline = time.monotonic() + patience
         if self.faults.latency:
             await asyncio.sleep(self.faults.latency)
-        scored = self._score(row)
-        self.instruments.inference.record(time.perf_counter() - started, self._model)
-        logged = self._row(row, scored, request_id)
-        await self.writer.append(logged)
+        size = served.chunk
+        if len(rows) <= size:
+            scored = await served.score(rows, deadline, call)
+        else:
+            scored = []
+            for start in range(0, len(rows), size):
+                scored += await served.score(rows[start : start + size], deadline, call)
+                await asyncio.sleep(0)  # others have their turn
+        self.instruments.inference.record(time.perf_counter() - started, served.attributes)
+        return scored
+
+    def _reply(self, served: ServedModel, logged: PredictionRow, scored: Scored) -> dict[str, Any]:
         # Counted only now: what is counted is in the log.
-        attributes = self._classes[scored.index]
+        attributes = served.classes[scored.index]
         self.instruments.predictions.add(1, attributes)
         self.instruments.confidence.record(scored.probability, attributes)
         return {
             "prediction_id": logged.id,
-            "prediction": self.artefact.schema.classes[scored.index],
+            "prediction": served.artefact.schema.classes[scored.index],
             "probability": scored.probability,
             "probabilities": scored.probabilities,
-            "model_version": self.artefact.version,
-            "synthetic": self.artefact.synthetic,
-            **own_fields(self.artefact.schema, scored),
+            "model_version": served.artefact.version,
+            "synthetic": served.artefact.synthetic,
+            **own_fields(served.artefact.schema, scored),
         }
 
-    def _score(self, row: Row) -> Scored:
-        schema = self.artefact.schema
-        try:
-            # Inline: handing some 20 µs of work to a thread would take longer than the work.
-            return decode(schema, self.runtime.predict(encode(schema, [row])))[0]
-        except Exception as error:
-            logger.exception("the model failed")
-            raise ApiError(500, "model", "the model failed") from error
-
-    def _row(self, row: Row, scored: Scored, request_id: str | None) -> PredictionRow:
+    def _row(
+        self, served: ServedModel, row: Row, scored: Scored, request_id: str | None
+    ) -> PredictionRow:
+        artefact = served.artefact
         return PredictionRow(
             id=self.new_id(),
             time=self.clock(),
             request_id=request_id,
             instance=self.instance,
-            model_name=self.artefact.name,
-            model_version=self.artefact.version,
+            model_name=artefact.name,
+            model_version=artefact.version,
             features=row,
-            prediction=str(self.artefact.schema.classes[scored.index]),
+            prediction=str(artefact.schema.classes[scored.index]),
             probability=scored.probability,
             probabilities=scored.probabilities,
         )

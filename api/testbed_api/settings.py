@@ -9,6 +9,9 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
 
+from testbed_api.batching import BatchLimits
+from testbed_api.serving import Batching, Serving
+
 PREFIX: Final = "TESTBED_API_"
 
 
@@ -22,6 +25,27 @@ class ApiSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     artefact: Path = Field(description="Directory of the model artefact.")
+    runtime: Literal["onnx", "scikit-learn", "python", "mlflow"] = Field(
+        default="onnx", description="What predicts; all but onnx are slower, or need an extra."
+    )
+    model: str | None = Field(
+        default=None,
+        description="With the runtime python an entry point or package.module:function, with "
+        "mlflow a model URI.",
+    )
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="Threads of one inference, onnx and scikit-learn."
+    )
+    challenger: Path | None = Field(
+        default=None, description="Directory of a second model artefact, the challenger."
+    )
+    split: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the requests that the challenger answers."
+    )
+    shadow: bool = Field(
+        default=False,
+        description="Whether the challenger predicts unseen what the champion answers.",
+    )
     host: str = Field(default="127.0.0.1", description="Address of the public port.")
     port: int = Field(default=8000, ge=0, le=65535, description="Public port; 0 takes a free one.")
     management_host: str = Field(default="127.0.0.1", description="Address of the management port.")
@@ -59,6 +83,15 @@ class ApiSettings(BaseSettings):
         ge=1024,
         description="Largest body of a request, in bytes.",
     )
+    batch_limit: int = Field(
+        default=1000, ge=1, le=4000, description="Most rows in one request of /predict/batch."
+    )
+    batch_body_limit: int = Field(
+        default=4 << 20, ge=1024, description="Largest body of /predict/batch, in bytes."
+    )
+    stream_body_limit: int = Field(
+        default=1 << 30, ge=1024, description="Largest body of /predict/stream, in bytes."
+    )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
     keys_file: Path | None = Field(
         default=None,
@@ -66,6 +99,31 @@ class ApiSettings(BaseSettings):
     )
     docs_enabled: bool = Field(
         default=True, description="Whether /docs and /openapi.json exist on the public port."
+    )
+    batching: Batching = Field(
+        default="auto",
+        description="Whether requests that wait for the model together are predicted together: "
+        "auto (where the model is slow enough), always or never.",
+    )
+    batch_rows: int = Field(default=256, ge=1, description="Most rows that are predicted together.")
+    batch_wait: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Most seconds that requests are held back for a fuller batch.",
+    )
+    queue_rows: int = Field(
+        default=2048, ge=1, description="Most rows that wait for the model; more get a 503."
+    )
+    deadline: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds within which a prediction is made, or refused with a 503; a request "
+        "asks for less by its header X-Timeout-Ms.",
+    )
+    cache_size: int = Field(
+        default=0, ge=0, description="Answers kept per model version; 0 keeps none."
     )
     public_metrics: bool = Field(
         default=True,
@@ -99,6 +157,14 @@ class ApiSettings(BaseSettings):
     socket: int | None = Field(
         default=None, description="Set by the supervisor: descriptor of the public socket."
     )
+
+    @property
+    def serving(self) -> Serving:
+        """How models are served."""
+        limits = BatchLimits(
+            self.batch_rows, self.batch_wait, max(self.queue_rows, self.batch_rows)
+        )
+        return Serving(self.batching, limits, self.deadline, self.cache_size)
 
     @field_validator("log_url", mode="before")
     @classmethod

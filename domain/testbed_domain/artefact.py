@@ -4,6 +4,7 @@
 |---|---|
 | ``artefact.json`` | identity, schema, metrics, versions, SHA-256 of every other file |
 | ``model.onnx`` | the model, see :mod:`testbed_domain.encoding` |
+| ``model.skops`` | the model as scikit-learn has it; only where that was asked for |
 | ``reference.jsonl`` | reference rows as the model itself scores them |
 | ``pool.jsonl`` | rows that traffic is drawn from; only where the data is a data set |
 | ``features.db`` | rows by id, see :mod:`testbed_domain.featuretable`; only where rows have ids |
@@ -31,6 +32,7 @@ MODEL: Final = "model.onnx"
 REFERENCE: Final = "reference.jsonl"
 POOL: Final = "pool.jsonl"
 FEATURES: Final = "features.db"
+SKOPS: Final = "model.skops"
 
 LabelledRow: TypeAlias = tuple[Row, int | str]
 

@@ -31,6 +31,7 @@ from testbed_domain.artefact import (
     MODEL,
     POOL,
     REFERENCE,
+    SKOPS,
     Artefact,
     ArtefactError,
     ReferenceRow,
@@ -43,6 +44,7 @@ from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode, fitted, widt
 from testbed_domain.errors import DomainError
 from testbed_domain.featuretable import write_table
 from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_stream
+from testbed_domain.skopsfile import skops_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,13 +63,14 @@ MAXIMUM_DIFFERENCE: Final = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """Size of the forest, and of the splits that a generator is asked for."""
+    """Size of the forest, of the splits that a generator is asked for; whether to write skops."""
 
     trees: int = 100
     depth: int = 10
     train_rows: int = 5_000
     test_rows: int = 1_500
     reference_rows: int = 5_000
+    skops: bool = False
 
     def __post_init__(self) -> None:
         if min(self.trees, self.depth) < 1:
@@ -166,6 +169,8 @@ def _built(
     try:
         temporary.chmod(0o755)  # mkdtemp hides it from others, such as the API's user
         _write_files(temporary, schema, splits, model, scores)
+        if options.skops:
+            (temporary / SKOPS).write_bytes(skops_bytes(forest))
         files = {file.name: file_hash(file) for file in sorted(temporary.iterdir())}
         artefact = Artefact(
             path=temporary,

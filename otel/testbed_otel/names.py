@@ -32,6 +32,7 @@ MODEL_NAME: Final = "model.name"
 MODEL_VERSION: Final = "model.version"
 PREDICTION_CLASS: Final = "prediction.class"
 OUTCOME: Final = "outcome"
+REASON: Final = "reason"
 COLUMN: Final = "column"
 METHOD: Final = "method"
 DECISION: Final = "decision"
@@ -49,6 +50,7 @@ INFERENCE_BUCKETS: Final = (
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
     0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 )  # fmt: skip
+BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -129,6 +131,53 @@ MODEL_INFERENCE: Final = Metric(
     (MODEL_NAME, MODEL_VERSION),
     buckets=INFERENCE_BUCKETS,
 )
+MODEL_TRAFFIC: Final = Metric(
+    "ml.model.traffic.share",
+    "gauge",
+    "{share}",
+    "Share of the prediction requests that a model version answers, 0 to 1.",
+    (MODEL_VERSION,),
+)
+BATCH_WAIT: Final = Metric(
+    "ml.batch.queue.wait",
+    "histogram",
+    "s",
+    "Time that a request waited for its batch to be handed to the model.",
+    (MODEL_VERSION,),
+    buckets=INFERENCE_BUCKETS,
+)
+BATCH_SIZE: Final = Metric(
+    "ml.batch.size",
+    "histogram",
+    "{row}",
+    "Rows of one batch of requests that the model answered together.",
+    (MODEL_VERSION,),
+    buckets=BATCH_BUCKETS,
+)
+BATCH_DISPATCHES: Final = Metric(
+    "ml.batch.dispatches",
+    "counter",
+    "{batch}",
+    "Batches handed to the model, by reason.",
+    (MODEL_VERSION, REASON),
+    values=((REASON, ("alone", "size", "time", "deadline")),),
+)
+SHADOW_PREDICTIONS: Final = Metric(
+    "ml.shadow.predictions",
+    "counter",
+    "{prediction}",
+    "Predictions that a challenger made in the champion's shadow, by agreement with it.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("agreed", "disagreed", "failed", "dropped")),),
+)
+CACHE_REQUESTS: Final = Metric(
+    "ml.cache.requests",
+    "counter",
+    "{request}",
+    "Predictions looked up in the response cache, by outcome.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("hit", "miss")),),
+)
 PREDICTIONS: Final = Metric(
     "ml.predictions",
     "counter",
@@ -142,7 +191,22 @@ PREDICTION_ERRORS: Final = Metric(
     "{error}",
     "Prediction requests that failed, by kind.",
     (ERROR_TYPE,),
-    values=((ERROR_TYPE, ("validation", "injected", "model", "not_ready", "log", "other")),),
+    values=(
+        (
+            ERROR_TYPE,
+            (
+                "validation",
+                "injected",
+                "model",
+                "not_ready",
+                "log",
+                "shed",
+                "deadline",
+                "cancelled",
+                "other",
+            ),
+        ),
+    ),
 )
 PREDICTION_CONFIDENCE: Final = Metric(
     "ml.prediction.confidence",

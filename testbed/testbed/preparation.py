@@ -128,6 +128,8 @@ def train_model(
     say: Say,
     out: Path | None = None,
     target: str | None = None,
+    *,
+    skops: bool = False,
 ) -> Artefact:
     """Train the model of a use case, or take the one that the same data and seed made before.
 
@@ -138,15 +140,17 @@ def train_model(
         say: is told what goes on.
         out: folder of this very model, in place of one below the folder of models.
         target: target column of the use case ``any``.
+        skops: whether to keep the scikit-learn model beside its ONNX export.
     """
     case = choose_use_case(use_case, data, target, say)
     # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
-    from testbed_domain.training import train, train_into  # noqa: PLC0415
+    from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
 
     say(f"model: training {use_case} on {data.name if data else 'its own data'}")
+    options = TrainingOptions(skops=skops)
     if out is None:
-        return train_into(settings.models, case, data, settings.model_seed)
-    return train(case, data, settings.model_seed, out)
+        return train_into(settings.models, case, data, settings.model_seed, options)
+    return train(case, data, settings.model_seed, out, options)
 
 
 def install_tools(settings: Settings, progress: Progress) -> build.Tools:

@@ -44,6 +44,9 @@ def train(
         Path | None,
         typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
     ] = None,
+    skops: Annotated[
+        bool, typer.Option("--skops", help="Keep the scikit-learn model too (an extra).")
+    ] = False,
 ) -> None:
     """Train the model of a use case and export it to ONNX.
 
@@ -56,7 +59,9 @@ def train(
       testbed train --use-case any --data mine.parquet --target bought
     """
     settings = load_settings()
-    artefact = train_model(settings, _chosen(use_case, settings), data, say, folder, target)
+    artefact = train_model(
+        settings, _chosen(use_case, settings), data, say, folder, target, skops=skops
+    )
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
     table.add_column("test split", justify="right")
@@ -97,6 +102,17 @@ def serve(
         str | None,
         typer.Option(help="SQLAlchemy URL of the prediction log, or none; default: SQLite."),
     ] = None,
+    challenger: Annotated[
+        Path | None, typer.Option(help="Artefact of a second model, served beside the first.")
+    ] = None,
+    split: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the requests that the challenger answers."),
+    ] = None,
+    shadow: Annotated[
+        bool | None,
+        typer.Option("--shadow", help="Let the challenger predict all, unseen."),
+    ] = None,
     faults: Annotated[
         bool | None,
         typer.Option("--faults", help="Offer the fault control on the management port."),
@@ -111,7 +127,11 @@ def serve(
       testbed serve --replicas 2
 
       testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
+
+      testbed serve --challenger .testbed/models/candidate --split 0.1 --shadow
     """
+    if challenger is None and (split or shadow):
+        raise UsageError("--split and --shadow need a --challenger")
     settings = load_settings()
     artefact = train_model(settings, _chosen(use_case, settings), data, say, target=target)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -122,6 +142,9 @@ def serve(
         "TESTBED_API_LOG_URL": log_url,
         "TESTBED_API_FAULTS_ENABLED": faults,
         "TESTBED_API_REPLICAS": replicas,
+        "TESTBED_API_CHALLENGER": challenger and load_artefact(challenger).path.resolve(),
+        "TESTBED_API_SPLIT": split,
+        "TESTBED_API_SHADOW": shadow,
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
     }
     # What no option says comes from the environment, then from a default.

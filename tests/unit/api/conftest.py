@@ -17,6 +17,7 @@ from testbed_api.app import create_app, create_management_app
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.logwriter import LogWriter
+from testbed_api.modelroutes import versions_router
 from testbed_api.service import Service
 from testbed_api.settings import ApiSettings
 from testbed_domain.artefact import Artefact
@@ -45,6 +46,8 @@ class FakeRuntime:
         self.batches: list[np.ndarray] = []
         self.load_error: Exception | None = None
         self.predict_error: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
 
     def load(self) -> None:
         """See ``ModelRuntime``."""
@@ -56,6 +59,7 @@ class FakeRuntime:
         if self.predict_error is not None:
             raise self.predict_error
         self.batches.append(batch)
+        assert self.gate.wait(10)
         positive = np.where(batch[:, 0] >= 6, 0.75, 0.125)
         return np.stack([1 - positive, positive], axis=1)
 
@@ -213,14 +217,24 @@ def make_api(artefact: Artefact, telemetry: Telemetry, instruments: Instruments)
         log, runtime, control = FakeLog(), FakeRuntime(), FaultControl(chosen.fault_seed)
         writer = LogWriter(log.open, instruments)
         service = Service(
-            artefact, runtime, writer, control, instruments, telemetry.instance_id, lambda: 1000.0
+            artefact,
+            runtime,
+            writer,
+            control,
+            instruments,
+            telemetry.instance_id,
+            lambda: 1000.0,
+            serving=chosen.serving,
         )
         app = create_app(chosen, service, telemetry)
         faults = control if chosen.faults_enabled else None
-        management_app = create_management_app(chosen, service, telemetry, faults)
+        versions = versions_router(service, lambda _: FakeRuntime(), lambda _: None)
+        management_app = create_management_app(chosen, service, telemetry, faults, versions)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(writer.close)
+            stack.push_async_callback(service.versions.close)
             stack.callback(log.gate.set)
+            stack.callback(runtime.gate.set)
             public, management = [
                 await stack.enter_async_context(
                     httpx.AsyncClient(

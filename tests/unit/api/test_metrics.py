@@ -18,6 +18,7 @@ API_METRICS = {
     names.HTTP_DURATION,
     names.HTTP_ACTIVE,
     names.MODEL_LOADED,
+    names.MODEL_TRAFFIC,
     names.MODEL_INFERENCE,
     names.PREDICTIONS,
     names.PREDICTION_ERRORS,

@@ -1,0 +1,306 @@
+"""Micro-batching: the policy with a clock of its own, the batcher with a model that can be held."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import numpy as np
+import pytest
+from testbed_api.batching import (
+    QUIET,
+    BatchLimits,
+    BatchPolicy,
+    ClientGoneError,
+    DeadlineError,
+    Decision,
+    MicroBatcher,
+    QueueFullError,
+    Reason,
+    measure,
+)
+
+LIMITS = BatchLimits(rows=8, wait=0.01, queue=16)
+COST = 0.010
+NEVER = math.inf
+
+
+def _decide(
+    policy: BatchPolicy,
+    now: float,
+    rows: int,
+    *,
+    oldest: float | None = None,
+    newest: float | None = None,
+    deadline: float = NEVER,
+) -> Decision:
+    first = now if oldest is None else oldest
+    return policy.decide(now, rows, first, now if newest is None else newest, deadline)
+
+
+def _after(rows: int, waiting: int) -> BatchPolicy:
+    """A policy that at time 10 saw a batch end."""
+    policy = BatchPolicy(LIMITS, COST)
+    policy.finished(10.0, rows, COST, waiting)
+    return policy
+
+
+def test_one_request_alone_waits_for_nobody() -> None:
+    """The first request ever, and each of a client that sends one after the other, goes at once."""
+    assert _decide(BatchPolicy(LIMITS, COST), 0.0, 1) == Decision("alone")
+    assert _decide(_after(1, 0), 10.0001, 1) == Decision("alone")
+
+
+def test_request_after_a_pause_waits_for_nobody() -> None:
+    """What was before a pause does not hold up the one that comes after it."""
+    assert _decide(_after(8, 0), 10.0 + LIMITS.wait * 1.1, 1) == Decision("alone")
+
+
+def test_full_batch_goes_at_once() -> None:
+    """More than the largest batch has no reason to wait."""
+    assert _decide(_after(8, 8), 10.0, LIMITS.rows) == Decision("size")
+
+
+def test_next_batch_waits_for_the_clients_that_were_just_answered() -> None:
+    """Of six that were answered one is back: it is held until it is quiet, and not longer."""
+    policy = _after(6, 0)
+    decision = _decide(policy, 10.0001, 1)
+    assert decision.reason is None
+    assert decision.wait == pytest.approx(QUIET)
+    assert _decide(policy, 10.0002, 6, oldest=10.0001) == Decision("size"), "all are back"
+    late = 10.0001 + QUIET
+    assert _decide(policy, late, 1, oldest=10.0001, newest=10.0001) == Decision("time")
+
+
+def test_requests_that_keep_coming_are_held_for_a_share_of_the_cost_only() -> None:
+    """The time limit follows what a batch costs."""
+    policy = _after(6, 0)
+    assert _decide(policy, 10.0049, 5, oldest=10.0).reason is None
+    assert _decide(policy, 10.0051, 5, oldest=10.0) == Decision("time")
+
+
+def test_cheap_model_is_never_held_back() -> None:
+    """Where waiting costs as much as predicting, the queue goes at once."""
+    policy = BatchPolicy(LIMITS, 0.001)
+    policy.finished(10.0, 6, 0.001, 0)
+    assert _decide(policy, 10.0, 2) == Decision("time")
+
+
+def test_size_limit_follows_the_load() -> None:
+    """As many as lately were there make a batch, when they grow and when they shrink."""
+    policy = _after(1, 5)
+    assert policy.expected == 6
+    policy.finished(10.1, 2, COST, 0)
+    assert policy.expected == 2
+    policy.finished(10.2, 8, COST, 16)
+    assert policy.expected == LIMITS.rows
+
+
+def test_batch_is_not_held_back_past_a_deadline() -> None:
+    """A deadline that needs the model now ends the waiting."""
+    policy = _after(6, 0)
+    assert _decide(policy, 10.0, 1, deadline=10.0 + COST) == Decision("deadline")
+    soon = _decide(policy, 10.0, 1, deadline=10.0 + COST + 0.0005)
+    assert soon.reason is None
+    assert soon.wait == pytest.approx(0.0005)
+
+
+def test_lateness_counts_what_runs_and_what_waits() -> None:
+    """Rest of the running batch, batches ahead, and the own one."""
+    policy = BatchPolicy(LIMITS, COST)
+    assert policy.late(0.0, 0.011, 0, None) < 0
+    assert policy.late(0.0, 0.011, 0, -0.005) == pytest.approx(0.004)
+    assert policy.late(0.0, 0.011, 8, None) == pytest.approx(0.009)
+
+
+class HeldModel:
+    """Doubles its rows; each call waits for the gate."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """See ``ModelRuntime.predict``."""
+        self.sizes.append(len(rows))
+        self.entered.set()
+        assert self.gate.wait(10)
+        if np.isnan(rows).any():
+            raise ValueError("a row that the model can't take")
+        return rows * 2
+
+
+class Seen:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[Reason, int, int]] = []
+
+    def dispatched(self, reason: Reason, rows: int, waits: Sequence[float]) -> None:
+        """See ``BatchObserver``."""
+        assert all(wait >= 0 for wait in waits)
+        self.batches.append((reason, rows, len(waits)))
+
+
+Maker = Callable[..., MicroBatcher]
+
+
+@pytest.fixture
+def model() -> HeldModel:
+    """A model that can be held."""
+    return HeldModel()
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """What the batcher reports."""
+    return Seen()
+
+
+@pytest.fixture
+async def batcher(model: HeldModel, seen: Seen) -> AsyncIterator[MicroBatcher]:
+    """A batcher over the model; closed after the test."""
+    made = MicroBatcher(model, BatchPolicy(LIMITS, COST), seen)
+    yield made
+    model.gate.set()
+    await made.close()
+
+
+def _row(value: float, count: int = 1) -> np.ndarray:
+    return np.full((count, 2), value, np.float32)
+
+
+async def _hold(model: HeldModel, batcher: MicroBatcher) -> asyncio.Task[np.ndarray]:
+    """A first request that keeps the model busy."""
+    model.gate.clear()
+    task = asyncio.create_task(batcher.predict(_row(0)))
+    assert await asyncio.to_thread(model.entered.wait, 10)
+    return task
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0)
+
+
+@pytest.mark.anyio
+async def test_requests_gather_while_the_model_is_busy(
+    model: HeldModel, batcher: MicroBatcher, seen: Seen
+) -> None:
+    """Each caller gets its own rows back; the model was asked twice."""
+    first = await _hold(model, batcher)
+    rest = [asyncio.create_task(batcher.predict(_row(n, n))) for n in (1, 2, 3)]
+    await _until(lambda: batcher.waiting == 6)
+    model.gate.set()
+    assert (await first).tolist() == [[0, 0]]
+    for n, answer in zip((1, 2, 3), await asyncio.gather(*rest), strict=True):
+        assert answer.tolist() == [[2 * n, 2 * n]] * n
+    assert model.sizes == [1, 6]
+    assert seen.batches[0] == ("alone", 1, 1)
+    assert seen.batches[1][1:] == (6, 3)
+
+
+@pytest.mark.anyio
+async def test_full_queue_sheds_at_once(model: HeldModel, batcher: MicroBatcher) -> None:
+    """What does not fit is refused before it waits, with a time to come back."""
+    first = await _hold(model, batcher)
+    rest = [asyncio.create_task(batcher.predict(_row(1, 8))) for _ in range(2)]
+    await _until(lambda: batcher.waiting == 16)
+    with pytest.raises(QueueFullError) as refused:
+        await batcher.predict(_row(1))
+    assert refused.value.retry_after > 0
+    model.gate.set()
+    await asyncio.gather(first, *rest)
+    assert model.sizes == [1, 8, 8]
+
+
+@pytest.mark.anyio
+async def test_deadline_that_cannot_be_met_is_refused_at_once(batcher: MicroBatcher) -> None:
+    """Less time than a batch takes is no time."""
+    with pytest.raises(DeadlineError):
+        await batcher.predict(_row(1), deadline=batcher._clock() + COST / 2)
+
+
+@pytest.mark.anyio
+async def test_deadline_that_passes_in_the_queue_ends_the_wait(
+    model: HeldModel, batcher: MicroBatcher
+) -> None:
+    """The caller is answered in time, and the model never sees its row."""
+    first = await _hold(model, batcher)
+    with pytest.raises(DeadlineError):
+        await batcher.predict(_row(1), deadline=batcher._clock() + 5 * COST)
+    assert batcher.waiting == 0
+    model.gate.set()
+    await first
+    assert model.sizes == [1]
+
+
+@pytest.mark.anyio
+async def test_client_that_leaves_is_taken_out_of_the_queue(
+    model: HeldModel, batcher: MicroBatcher
+) -> None:
+    """Nobody predicts for someone who is gone; who is being predicted for, is."""
+    left = asyncio.Event()
+
+    async def gone() -> None:
+        await left.wait()
+
+    model.gate.clear()
+    first = asyncio.create_task(batcher.predict(_row(0), gone=gone))
+    assert await asyncio.to_thread(model.entered.wait, 10)
+    waiting = asyncio.create_task(batcher.predict(_row(1), gone=gone))
+    await _until(lambda: batcher.waiting == 1)
+    left.set()
+    with pytest.raises(ClientGoneError):
+        await waiting
+    assert batcher.waiting == 0
+    model.gate.set()
+    assert (await first).tolist() == [[0, 0]]
+    assert model.sizes == [1]
+
+
+@pytest.mark.anyio
+async def test_row_that_the_model_cannot_take_spoils_no_other(
+    model: HeldModel, batcher: MicroBatcher
+) -> None:
+    """A batch that fails is answered one by one."""
+    first = await _hold(model, batcher)
+    bad = asyncio.create_task(batcher.predict(_row(math.nan)))
+    good = asyncio.create_task(batcher.predict(_row(4)))
+    await _until(lambda: batcher.waiting == 2)
+    model.gate.set()
+    await first
+    with pytest.raises(ValueError, match="can't take"):
+        await bad
+    assert (await good).tolist() == [[8, 8]]
+
+
+@pytest.mark.anyio
+async def test_close_answers_what_is_in_the_queue(model: HeldModel, seen: Seen) -> None:
+    """The end loses nobody."""
+    batcher = MicroBatcher(model, BatchPolicy(LIMITS, COST), seen)
+    first = await _hold(model, batcher)
+    rest = [asyncio.create_task(batcher.predict(_row(n))) for n in (1, 2)]
+    await _until(lambda: batcher.waiting == 2)
+    model.gate.set()
+    await batcher.close()
+    assert [answer[0, 0] for answer in await asyncio.gather(first, *rest)] == [0, 2, 4]
+
+
+@pytest.mark.anyio
+async def test_part_larger_than_a_batch_is_a_mistake(batcher: MicroBatcher) -> None:
+    """Whoever has more rows cuts them himself; they must not wait for ever."""
+    with pytest.raises(ValueError, match="up to 8 rows"):
+        await batcher.predict(_row(1, 9))
+
+
+def test_measuring_calls_the_model_and_gives_seconds() -> None:
+    """The figure that inline or batched is chosen by."""
+    calls: list[int] = []
+    assert measure(lambda row: calls.append(len(row)), _row(1), rounds=3) >= 0
+    assert calls == [1, 1, 1]
