@@ -73,6 +73,11 @@ def train(
     out.print(f"artefact  {artefact.path}", highlight=False)
 
 
+def _text(value: object) -> str:
+    """A setting as the environment has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def serve(
     *,
     use_case: ChosenUseCase = None,
@@ -148,7 +153,7 @@ def serve(
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
     }
     # What no option says comes from the environment, then from a default.
-    environment = dict(os.environ) | {k: str(v) for k, v in given.items() if v is not None}
+    environment = dict(os.environ) | {k: _text(v) for k, v in given.items() if v is not None}
     environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
     environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
     url = environment.setdefault(

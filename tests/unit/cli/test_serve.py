@@ -22,7 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact) -> di
         found.update(environment)
 
     monkeypatch.setattr(os, "execve", start)
-    monkeypatch.setattr(parts, "train_model", lambda *_: small_artefact)
+    monkeypatch.setattr(parts, "train_model", lambda *_, **__: small_artefact)
     return found
 
 
