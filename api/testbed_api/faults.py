@@ -51,12 +51,16 @@ class FaultState(_Model):
 class FaultControl:
     """The faults that are set now.
 
+    Failing predictions are chosen by systematic sampling from a random start (Madow and Madow,
+    1944): evenly spread, so that also a small share gives a steady rate, which is what an alert
+    on a rate is tested with.
+
     Args:
-        seed: seeds the choice of the predictions that fail, so that a run can be repeated.
+        seed: seeds the start, so that a run can be repeated.
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)  # noqa: S311 - repeatable on purpose, guards nothing
+        self._due = Random(seed).random()  # noqa: S311 - repeatable on purpose, guards nothing
         self.state = FaultState()
 
     @property
@@ -66,7 +70,13 @@ class FaultControl:
 
     def fails(self) -> bool:
         """Whether this prediction is to fail."""
-        return self.state.errors is not None and self._random.random() < self.state.errors.share
+        if self.state.errors is None:
+            return False
+        self._due += self.state.errors.share
+        if self._due < 1:
+            return False
+        self._due -= 1
+        return True
 
 
 def fault_router(control: FaultControl) -> APIRouter:

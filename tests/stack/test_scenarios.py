@@ -51,7 +51,7 @@ def rules_with(folder: Path, source: Path, change: str) -> Path:
                     if change == "deleted":
                         continue
                     if change == "threshold":
-                        raised = re.sub(r"> 0\.1\b", "> 100", rule["expr"])
+                        raised = re.sub(r"> 0\.1\b", "> 1", rule["expr"])
                         assert raised != rule["expr"]
                         rule["expr"] = raised
                     if change == "for":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,4 +81,12 @@ def test_choice_of_failing_predictions_is_seeded() -> None:
         return [control.fails() for _ in range(2000)]
 
     assert choice(1) == choice(1) != choice(2)
-    assert 500 < sum(choice(1)) < 700
+    assert 599 <= sum(choice(1)) <= 601
+
+
+def test_failing_predictions_are_evenly_spread() -> None:
+    """A small share gives a steady rate: no stretch without a failure, none with two."""
+    control = FaultControl(1)
+    control.state = FaultState(errors=ErrorFault(share=0.01))
+    failed = [index for index in range(5000) if control.fails()]
+    assert {b - a for a, b in pairwise(failed)} <= {99, 100, 101}
