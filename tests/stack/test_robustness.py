@@ -121,12 +121,19 @@ def test_answers_carry_security_headers(api: Any, row: dict[str, object]) -> Non
 
 
 # JSON Schema calls 81.0 an integer; this API doesn't take it for one, and no schema can say so.
-INTEGRAL_FLOATS = ("--exclude-checks", "positive_data_acceptance")
+# Neither can one say that the columns of a batch are of equal length.
+BEYOND_SCHEMA = ("--exclude-checks", "positive_data_acceptance")
+# Schemathesis writes no NDJSON; seeded bad lines are sent in the API's own tests.
+ROWS = r"^/predict(/batch)?$"
+PREDICTIONS = r"^/predict"
 
 
 @pytest.mark.parametrize(
     "chosen",
-    [("--include-path", "/predict", *INTEGRAL_FLOATS), ("--exclude-path", "/predict")],
+    [
+        ("--include-path-regex", ROWS, *BEYOND_SCHEMA),
+        ("--exclude-path-regex", PREDICTIONS),
+    ],
     ids=["predict", "others"],
 )
 def test_schemathesis_finds_nothing(api: Any, tmp_path: Path, chosen: tuple[str, ...]) -> None:  # noqa: ANN401 - made by a fixture
