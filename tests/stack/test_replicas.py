@@ -141,6 +141,15 @@ async def _wait_for_new(replicas: Replicas, before: list[str | None], count: int
     await asyncio.to_thread(wait_for, there, 60, "no new replicas")
 
 
+async def _wait_all_served(replicas: Replicas) -> None:
+    """Wait until each of the replicas has answered under the load that goes on."""
+
+    def served() -> bool:
+        return set(replicas.instances()) <= {instance for _, instance in replicas.logged()}
+
+    await asyncio.to_thread(wait_for, served, 60, "a replica gets no request")
+
+
 async def _under_load(
     replicas: Replicas, what: Callable[[], Awaitable[None]], *, new_connections: bool = True
 ) -> Ledger:
@@ -198,11 +207,13 @@ def test_rolling_restart_under_load_loses_no_request(
     seen = [set(replicas.instances())]
 
     async def roll() -> None:
+        await _wait_all_served(replicas)
         for _ in range(2):
             before = replicas.instances()
             replicas.process.send_signal(signal.SIGHUP)
             await _wait_for_new(replicas, before, 2)
             seen.append(set(replicas.instances()))
+            await _wait_all_served(replicas)
 
     ledger = asyncio.run(_under_load(replicas, roll))
     assert (ledger.lost, ledger.statuses) == ([], [])
