@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from testbed_otel.tracing import Chooser
 
 from testbed_api import schemas
 from testbed_api.answers import ApiError, answer_api_error, answer_http_error, echo, request_id
 from testbed_api.bodies import read_json
 from testbed_api.faults import FaultControl, fault_router
+from testbed_api.httproutes import route_table
+from testbed_api.httptelemetry import HttpTelemetry, Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +30,8 @@ if TYPE_CHECKING:
     from testbed_api.service import Service
     from testbed_api.settings import ApiSettings
 
-# Not in the HTTP metrics: whoever watches must not change what is seen. Regular expressions,
-# searched in the whole URL.
-UNCOUNTED: Final = r"//[^/]+/metrics$,//[^/]+/health(/live|/ready)?$"
+# Not in the HTTP metrics: whoever watches must not change what is seen.
+UNCOUNTED: Final = ("/metrics", "/health", "/health/live", "/health/ready")
 # FastAPI brings telemetry of its own; the standard instrumentation takes its place.
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 SEMANTIC_CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -51,7 +54,7 @@ def create_app(settings: ApiSettings, service: Service, telemetry: Telemetry) ->
     app.include_router(_prediction_router(settings, service))
     if settings.public_metrics:
         app.include_router(_watch_router(service, telemetry))
-    _instrument(app, telemetry)
+    _instrument(app, settings, service, telemetry)
     return app
 
 
@@ -79,16 +82,28 @@ def _app(settings: ApiSettings, title: str) -> FastAPI:
     return app
 
 
-def _instrument(app: FastAPI, telemetry: Telemetry) -> None:
-    """Metrics and sampled traces of HTTP, by the standard instrumentation."""
-    # Read once per process; without it the metrics bear their names of before the conventions.
+def _instrument(
+    app: FastAPI, settings: ApiSettings, service: Service, telemetry: Telemetry
+) -> None:
+    """Put the telemetry of HTTP around a complete application."""
+    plain = app.build_middleware_stack()
+    # Read once per process; without it spans bear the attributes of before the conventions.
     os.environ.setdefault(SEMANTIC_CONVENTIONS, "http")
     FastAPIInstrumentor.instrument_app(
         app,
-        tracer_provider=telemetry.tracers,
-        meter_provider=telemetry.meters,
-        excluded_urls=UNCOUNTED,
+        tracer_provider=telemetry.chosen,
+        meter_provider=NoOpMeterProvider(),
+        excluded_urls="",  # the layer has chosen already
         exclude_spans=["receive", "send"],
+    )
+    tracer = telemetry.chosen.get_tracer(__name__) if telemetry.traced else None
+    app.middleware_stack = HttpTelemetry(
+        plain,
+        app.build_middleware_stack(),
+        lambda: route_table(app.routes),
+        (service.instruments.http_duration, service.instruments.http_active),
+        Traces(Chooser(telemetry.trace_ratio), tracer, settings.slow_seconds),
+        UNCOUNTED,
     )
 
 

@@ -76,7 +76,7 @@ async def _serve(
     public_socket: socket.socket,
     management_socket: socket.socket,
 ) -> None:
-    instruments = Instruments.create(telemetry.meter("testbed_api"))
+    instruments = Instruments.create(telemetry)
     control = FaultControl(settings.fault_seed)
     writer = _writer(settings, artefact, instruments)
     service = Service(

@@ -44,6 +44,9 @@ class ApiSettings(BaseSettings):
         description="Whether /metrics and /health* answer on the public port too; turn it off "
         "where that port is public, or where there are several replicas behind it.",
     )
+    slow_seconds: float = Field(
+        default=1.0, gt=0, description="Seconds from which a request always gets a trace."
+    )
     shutdown_seconds: int = Field(
         default=10, ge=1, description="Seconds for open requests at the end."
     )

@@ -36,6 +36,17 @@ COLUMN: Final = "column"
 METHOD: Final = "method"
 DECISION: Final = "decision"
 WINDOW: Final = "window"
+METRIC_NAME: Final = "metric"
+
+# What stands for every value that a closed set lacks.
+OTHER: Final = "other"
+OTHER_METHOD: Final = "_OTHER"  # the semantic conventions' own word
+DISCONNECT: Final = "client_disconnect"
+INCOMPLETE: Final = "incomplete"
+HTTP_METHODS: Final = (
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+    OTHER_METHOD,
+)  # fmt: skip
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -102,6 +113,12 @@ HTTP_DURATION: Final = Metric(
     "s",
     "Duration of HTTP requests that the API served.",
     (HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, URL_SCHEME, ERROR_TYPE, PROTOCOL_VERSION),
+    values=(
+        (HTTP_METHOD, HTTP_METHODS),
+        (URL_SCHEME, ("http", "https", OTHER)),
+        (ERROR_TYPE, (*map(str, range(500, 600)), DISCONNECT, INCOMPLETE, OTHER)),
+        (PROTOCOL_VERSION, ("1.0", "1.1", "2", "3", OTHER)),
+    ),
     buckets=DURATION_BUCKETS,
 )
 HTTP_ACTIVE: Final = Metric(
@@ -109,7 +126,8 @@ HTTP_ACTIVE: Final = Metric(
     "updowncounter",
     "{request}",
     "HTTP requests that are being served.",
-    (HTTP_METHOD, URL_SCHEME),
+    (HTTP_METHOD, HTTP_ROUTE, URL_SCHEME),
+    values=((HTTP_METHOD, HTTP_METHODS), (URL_SCHEME, ("http", "https", OTHER))),
 )
 MODEL_LOADED: Final = Metric(
     "ml.model.loaded",
@@ -264,6 +282,14 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "gauge",
     "s",
     "Unix time at which the drift job last ended without an error.",
+)
+
+TELEMETRY_OVERFLOW: Final = Metric(
+    "telemetry.series.overflow",
+    "counter",
+    "{measurement}",
+    "Measurements beyond a metric's series limit, which count without their attributes.",
+    (METRIC_NAME,),
 )
 
 METRICS: Final = tuple(value for value in list(vars().values()) if isinstance(value, Metric))

@@ -18,13 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     MetricExportResult,
     MetricReader,
     MetricsData,
-    PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.metrics.view import (
     DefaultAggregation,
@@ -41,10 +39,13 @@ from opentelemetry.sdk.resources import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBasedTraceIdRatio
 from prometheus_client import CollectorRegistry
 
+from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily
+from testbed_otel.export import Bridge, PushReader, ScrapeReader
 from testbed_otel.names import METRICS, Metric
+from testbed_otel.tracing import RequestIds, current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,15 +184,22 @@ class Telemetry:
     Attributes:
         resource: who sends: service name, version, instance.
         meters: provider of meters.
-        tracers: provider of tracers.
+        tracers: provider of tracers, which samples by the ratio.
+        chosen: provider of tracers for requests that were sampled already: it keeps every span,
+            under the ids of :mod:`testbed_otel.tracing`.
         registry: Prometheus registry that shows the same metrics; further collectors may join it.
+        trace_ratio: share of the requests to sample; 0 where traces go nowhere.
+        bridge: shows families of cells to all readers.
     """
 
     resource: Resource
     meters: MeterProvider
     tracers: TracerProvider
+    chosen: TracerProvider
     registry: CollectorRegistry
-    _reader: PeriodicExportingMetricReader | None = None
+    trace_ratio: float
+    bridge: Bridge
+    _reader: PushReader | None = None
     _exporter: _Exporter | None = None
 
     @property
@@ -199,9 +207,26 @@ class Telemetry:
         """``service.instance.id``: unique per start of a process."""
         return str(self.resource.attributes[SERVICE_INSTANCE_ID])
 
+    @property
+    def traced(self) -> bool:
+        """Whether traces go anywhere."""
+        return self._reader is not None
+
     def meter(self, name: str) -> Meter:
         """Meter for the scope ``name``."""
         return self.meters.get_meter(name)
+
+    def sums(self, meter: Meter, metric: Metric) -> SumFamily:
+        """Cells of a counter or an up-down counter, shown to all readers; made once per metric."""
+        family = SumFamily(metric)
+        self.bridge.add(meter, family)
+        return family
+
+    def histogram(self, meter: Meter, metric: Metric) -> HistogramFamily:
+        """Cells of a histogram, with exemplars, shown to all readers; made once per metric."""
+        family = HistogramFamily(metric, current_trace)
+        self.bridge.add(meter, family)
+        return family
 
     def tracer(self, name: str) -> Tracer:
         """Tracer for the scope ``name``."""
@@ -265,27 +290,44 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
     registry = CollectorRegistry()
-    readers: list[MetricReader] = [
-        PrometheusMetricReader(registry=registry, scope_info_enabled=False)
-    ]
+    bridge = Bridge(resource)
+    readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
     exporter = reader = None
     if settings.endpoint is not None:
         _limit_noise()
         exporter = _Exporter(f"{settings.endpoint}/v1/metrics", settings.export_timeout)
-        reader = PeriodicExportingMetricReader(exporter, settings.metric_interval * 1000)
+        reader = PushReader(exporter, settings.metric_interval * 1000, bridge)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
-    return Telemetry(resource, meters, _tracers(resource, settings), registry, reader, exporter)
+    tracers, chosen = _tracers(resource, settings, meters)
+    ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
+    return Telemetry(resource, meters, tracers, chosen, registry, ratio, bridge, reader, exporter)
 
 
-def _tracers(resource: Resource, settings: TelemetrySettings) -> TracerProvider:
+def _tracers(
+    resource: Resource, settings: TelemetrySettings, meters: MeterProvider
+) -> tuple[TracerProvider, TracerProvider]:
+    """The provider that samples, and the one for what is sampled already."""
     if settings.endpoint is None:
-        return TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
+        off = TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
+        return off, off
     sampler = ParentBasedTraceIdRatio(settings.trace_ratio)
-    tracers = TracerProvider(sampler, resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(f"{settings.endpoint}/v1/traces", timeout=settings.export_timeout)
-    tracers.add_span_processor(BatchSpanProcessor(exporter))
-    return tracers
+    # The SDK's metrics about itself tell spans exported from spans lost in the bounded queue.
+    tracers = TracerProvider(sampler, resource, shutdown_on_exit=False, meter_provider=meters)
+    chosen = TracerProvider(
+        ALWAYS_ON,
+        resource,
+        shutdown_on_exit=False,
+        id_generator=RequestIds(),
+        meter_provider=meters,
+    )
+    exporter = OTLPSpanExporter(
+        f"{settings.endpoint}/v1/traces", timeout=settings.export_timeout, meter_provider=meters
+    )
+    processor = BatchSpanProcessor(exporter, meter_provider=meters)
+    tracers.add_span_processor(processor)
+    chosen.add_span_processor(processor)
+    return tracers, chosen
 
 
 def _limit_noise() -> None:
@@ -303,7 +345,7 @@ def _views() -> list[View]:
         View(
             instrument_name=metric.name,
             description=metric.help,
-            attribute_keys=set(metric.attributes),
+            attribute_keys={*metric.attributes, OVERFLOW[0][0]},
             aggregation=ExplicitBucketHistogramAggregation(metric.buckets)
             if metric.kind == "histogram"
             else DefaultAggregation(),
