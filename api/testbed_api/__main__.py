@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 import sys
 
 from testbed_domain.errors import DomainError
@@ -25,9 +25,8 @@ def main() -> int:
         epilog="Telemetry follows the standard OTEL_* variables.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    # The SDK counts what it loses where this says so, before any part of it is made.
+    os.environ.setdefault("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     try:
         run(ApiSettings.load())
     except (DomainError, TelemetrySettingsError) as error:

@@ -61,6 +61,7 @@ class Served:
         size: bytes of the reply's body.
         trace: ids of the request.
         traced: whether a span bears those ids.
+        time: Unix seconds at its end.
     """
 
     scope: Scope
@@ -71,6 +72,7 @@ class Served:
     size: int
     trace: RequestTrace
     traced: bool
+    time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +270,22 @@ class _Exchange:
         sampled = request.sampled
         cell.record(duration, Trace(request.trace_id, request.span_id) if sampled else None)
         late = not sampled and (error is not None or duration >= layer.traces.slow)
+        if not late and layer.access is None:
+            return
+        tracer = layer.traces.tracer
         served = Served(
-            scope, self._route, status, duration, error, self._size, request, sampled or late
+            scope,
+            self._route,
+            status,
+            duration,
+            error,
+            self._size,
+            request,
+            sampled or (late and tracer is not None),
+            time.time(),
         )
-        if late and layer.traces.tracer is not None:
-            _span_afterwards(layer.traces.tracer, self._method, served)
+        if late and tracer is not None:
+            _span_afterwards(tracer, self._method, served)
         if layer.access is not None:
             layer.access(served)
 
@@ -318,7 +331,7 @@ def _span_afterwards(tracer: Tracer, method: str, served: Served) -> None:
     """Make the span of a request that was not sampled, under the ids that its logs bear."""
     if current_request() is not served.trace:
         return  # left over from a request that was torn down elsewhere: its ids can't be given
-    end = time.time_ns()
+    end = int(served.time * 1e9)
     attributes: dict[str, str | int] = {
         names.HTTP_METHOD: method,
         names.HTTP_ROUTE: served.route,

@@ -28,6 +28,7 @@ class Instruments:
     log_rows: SumFamily
     log_write: HistogramFamily
     labels: SumFamily
+    access_lines: SumFamily
 
     @classmethod
     def create(cls, telemetry: Telemetry) -> Self:
@@ -47,11 +48,13 @@ class Instruments:
             log_rows=telemetry.sums(meter, names.LOG_ROWS),
             log_write=telemetry.histogram(meter, names.LOG_WRITE_DURATION),
             labels=telemetry.sums(meter, names.LABELS),
+            access_lines=telemetry.sums(meter, names.ACCESS_LOG_LINES),
         )
         for metric, family in (
             (names.PREDICTION_ERRORS, made.errors),
             (names.LOG_ROWS, made.log_rows),
             (names.LABELS, made.labels),
+            (names.ACCESS_LOG_LINES, made.access_lines),
         ):
             for attribute, values in metric.values:
                 for value in values:

@@ -284,6 +284,14 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "Unix time at which the drift job last ended without an error.",
 )
 
+ACCESS_LOG_LINES: Final = Metric(
+    "telemetry.access_log.lines",
+    "counter",
+    "{line}",
+    "Lines of the access log, by outcome.",
+    (OUTCOME,),
+    values=((OUTCOME, ("written", "failed")),),
+)
 TELEMETRY_OVERFLOW: Final = Metric(
     "telemetry.series.overflow",
     "counter",

@@ -80,6 +80,7 @@ class TelemetrySettings:
         export_timeout: seconds that one export may take, retries included.
         trace_ratio: share of the traces that are kept, 0 to 1.
         service_version: ``service.version`` of the process.
+        disabled: measures nothing at all.
     """
 
     endpoint: str | None = DEFAULT_ENDPOINT
@@ -87,6 +88,7 @@ class TelemetrySettings:
     export_timeout: float = MAXIMUM_EXPORT_TIMEOUT
     trace_ratio: float = 0.01
     service_version: str = "0"
+    disabled: bool = False
 
     @classmethod
     def from_env(
@@ -107,6 +109,8 @@ class TelemetrySettings:
             TelemetrySettingsError: a value can't be used; names the variable.
         """
         env = os.environ if environ is None else environ
+        if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return cls(endpoint=None, service_version=service_version, disabled=True)
         url = endpoint or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
         if url != NO_ENDPOINT and not url.startswith(("http://", "https://")):
             raise TelemetrySettingsError(
@@ -190,6 +194,7 @@ class Telemetry:
         registry: Prometheus registry that shows the same metrics; further collectors may join it.
         trace_ratio: share of the requests to sample; 0 where traces go nowhere.
         bridge: shows families of cells to all readers.
+        disabled: whether nothing is to be measured.
     """
 
     resource: Resource
@@ -199,6 +204,7 @@ class Telemetry:
     registry: CollectorRegistry
     trace_ratio: float
     bridge: Bridge
+    disabled: bool = False
     _reader: PushReader | None = None
     _exporter: _Exporter | None = None
 
@@ -301,7 +307,18 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
     tracers, chosen = _tracers(resource, settings, meters)
     ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
-    return Telemetry(resource, meters, tracers, chosen, registry, ratio, bridge, reader, exporter)
+    return Telemetry(
+        resource,
+        meters,
+        tracers,
+        chosen,
+        registry,
+        ratio,
+        bridge,
+        settings.disabled,
+        reader,
+        exporter,
+    )
 
 
 def _tracers(

@@ -25,6 +25,7 @@ API_METRICS = {
     names.LOG_ROWS,
     names.LOG_WRITE_DURATION,
     names.LABELS,
+    names.ACCESS_LOG_LINES,
     names.TELEMETRY_OVERFLOW,
 }
 
