@@ -27,6 +27,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from testbed_otel.aliases import aliased
 from testbed_otel.cells import OVERFLOW, HistogramFamily, SumCell, SumFamily
 from testbed_otel.names import METRIC_NAME, TELEMETRY_OVERFLOW
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from prometheus_client import CollectorRegistry
 
+    from testbed_otel.aliases import Alias
     from testbed_otel.cells import HistogramCell, Key
 
 SCOPE: Final = InstrumentationScope("testbed_otel")
@@ -48,11 +50,18 @@ class Bridge:
 
     Args:
         resource: who sends.
+        aliases: further names for some metrics.
         clock: Unix nanoseconds.
     """
 
-    def __init__(self, resource: Resource, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        aliases: tuple[Alias, ...] = (),
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._resource = resource
+        self._aliases = aliases
         self._clock = clock
         self._started = clock()
         self._histograms: list[HistogramFamily] = []
@@ -82,11 +91,16 @@ class Bridge:
         metrics = [metric for metric in metrics if metric.data.data_points]
         extended = data
         if metrics:
-            ours = ResourceMetrics(self._resource, [ScopeMetrics(SCOPE, metrics, "")], "")
-            extended = MetricsData([*data.resource_metrics, ours])
+            extended = self._joined(data, metrics)
+        if self._aliases:
+            extended = self._joined(extended, aliased(extended, self._aliases))
         if self._names:
             self._overflow = dict(_overflows(extended))
         return extended
+
+    def _joined(self, data: MetricsData, metrics: list[Metric]) -> MetricsData:
+        ours = ResourceMetrics(self._resource, [ScopeMetrics(SCOPE, metrics, "")], "")
+        return MetricsData([*data.resource_metrics, ours])
 
     def _observe(
         self,
