@@ -89,18 +89,20 @@ class Bridge:
         now = self._clock()
         metrics = [self._metric(family, now) for family in self._histograms]
         metrics = [metric for metric in metrics if metric.data.data_points]
-        extended = data
-        if metrics:
-            extended = self._joined(data, metrics)
+        extended = self._joined(data, metrics)
         if self._aliases:
-            extended = self._joined(extended, aliased(extended, self._aliases))
+            extended = self._joined(data, [*metrics, *aliased(extended, self._aliases)])
         if self._names:
             self._overflow = dict(_overflows(extended))
         return extended
 
     def _joined(self, data: MetricsData, metrics: list[Metric]) -> MetricsData:
-        ours = ResourceMetrics(self._resource, [ScopeMetrics(SCOPE, metrics, "")], "")
-        return MetricsData([*data.resource_metrics, ours])
+        """Further metrics under the same resource: the OTLP encoder keeps one entry for each."""
+        if not metrics:
+            return data
+        ours = ScopeMetrics(SCOPE, metrics, "")
+        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+        return MetricsData([ResourceMetrics(self._resource, [*scopes, ours], "")])
 
     def _observe(
         self,

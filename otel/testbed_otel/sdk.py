@@ -48,7 +48,6 @@ from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
 if TYPE_CHECKING:
-
     from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.metrics import _Gauge as Gauge
     from opentelemetry.trace import Tracer

@@ -66,6 +66,7 @@ def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
     assert telemetry.flush()
     sums = receiver.sums()
     assert (sums["api_requests_total"], sums["http_requests_total"]) == (4, 4)
+    assert (sums[names.PREDICTIONS.name], sums[names.HTTP_ACTIVE.name]) == (5, 5)
     telemetry.shutdown()
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from testbed_otel import names
 from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily, Trace
-from testbed_otel.sdk import TelemetrySettings, setup
+from testbed_otel.sdk import TelemetrySettings, gauge, setup
 
 if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
+
+    from .conftest import Receiver
 
 METRIC = names.Metric(
     "test.things", "counter", "{thing}", "Things.", ("kind", "colour"), (("kind", ("a", "other")),)
@@ -142,3 +145,24 @@ def test_limit_of_the_sdk_shows_on_the_same_metric(telemetry: Telemetry) -> None
     )
     assert found is not None
     assert found >= 10
+
+
+def test_push_and_scrape_show_the_same_metrics(receiver: Receiver) -> None:
+    """Sums of cells, histograms of cells and ordinary instruments all leave by both doors."""
+    telemetry = setup("test", TelemetrySettings(receiver.url, math.inf, export_timeout=5))
+    meter = telemetry.meter("test")
+    telemetry.sums(meter, names.LABELS).add(3, {"outcome": "stored"})
+    telemetry.histogram(meter, names.MODEL_INFERENCE).record(0.5)
+    gauge(meter, names.MODEL_LOADED).set(1)
+    assert telemetry.flush()
+    pushed = {
+        metric.name
+        for resource in receiver.metrics[-1].resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    metrics = (names.LABELS, names.MODEL_INFERENCE, names.MODEL_LOADED, names.TELEMETRY_OVERFLOW)
+    assert {metric.name for metric in metrics} <= pushed
+    scraped = {sample.name for each in telemetry.registry.collect() for sample in each.samples}
+    assert {series for metric in metrics for series in metric.prometheus_series} <= scraped
+    telemetry.shutdown()
