@@ -316,6 +316,13 @@ FOREIGN_SERIES: Final = (
     "otelcol_exporter_enqueue_failed_metric_points_total",
     "otelcol_exporter_queue_size",
     "otelcol_exporter_queue_capacity",
+    # The SDK's metrics about itself: what it sent, what waits, what it dropped.
+    "otel_sdk_processor_span_processed_total",
+    "otel_sdk_processor_span_queue_size",
+    "otel_sdk_processor_span_queue_capacity",
+    "otel_sdk_exporter_span_exported_total",
+    "otel_sdk_processor_log_processed_total",
+    "otel_sdk_exporter_log_exported_total",
     "node_cpu_seconds_total",
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",
