@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 import sys
 
 from testbed_domain.errors import DomainError
 from testbed_otel.sdk import TelemetrySettingsError
 
+from testbed_api.logs import configure
 from testbed_api.replicas import supervise
 from testbed_api.settings import PREFIX, ApiSettings
 
@@ -25,12 +26,12 @@ def main() -> int:
         epilog="Telemetry follows the standard OTEL_* variables.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    # The SDK counts what it loses where this says so, before any part of it is made.
+    os.environ.setdefault("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     try:
         settings = ApiSettings.load()
         if settings.replicas > 1 and settings.socket is None:
+            configure(json=settings.log_format == "json")
             return supervise(settings)
         # Not above: the supervisor stays small without the model's libraries.
         from testbed_api.server import run  # noqa: PLC0415 - see above

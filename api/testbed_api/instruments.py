@@ -1,4 +1,4 @@
-"""The API's own metrics; those of HTTP come from the FastAPI instrumentation."""
+"""The API's metrics: cells for all that requests touch."""
 
 from __future__ import annotations
 
@@ -6,68 +6,77 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from testbed_otel import names
-from testbed_otel.sdk import counter, gauge, histogram
+from testbed_otel.sdk import gauge
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.metrics import _Gauge as Gauge
+    from testbed_otel.cells import HistogramFamily, SumFamily
+    from testbed_otel.sdk import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """One instrument per metric of the vocabulary that the API's own code fills."""
+    """One instrument per metric of the vocabulary that the API fills."""
 
+    http_duration: HistogramFamily
+    http_active: SumFamily
     model_loaded: Gauge
     traffic: Gauge
-    batch_wait: Histogram
-    batch_size: Histogram
-    batches: Counter
-    shadow: Counter
-    cache: Counter
-    inference: Histogram
-    predictions: Counter
-    errors: Counter
-    confidence: Histogram
-    log_rows: Counter
-    log_write: Histogram
+    batch_wait: HistogramFamily
+    batch_size: HistogramFamily
+    batches: SumFamily
+    shadow: SumFamily
+    cache: SumFamily
+    inference: HistogramFamily
+    predictions: SumFamily
+    errors: SumFamily
+    confidence: HistogramFamily
+    log_rows: SumFamily
+    log_write: HistogramFamily
     log_spooled: Gauge
     log_state: Gauge
-    labels: Counter
-    key_requests: Counter
+    labels: SumFamily
+    key_requests: SumFamily
+    access_lines: SumFamily
 
     @classmethod
-    def create(cls, meter: Meter) -> Self:
-        """Make them; counters with a closed set of values begin at 0.
+    def create(cls, telemetry: Telemetry) -> Self:
+        """Make them, once per process; counters with a closed set of values begin at 0.
 
         ``rate`` and ``increase`` don't see the first increment of a series that was not there.
         """
+        meter = telemetry.meter("testbed_api")
         made = cls(
+            http_duration=telemetry.histogram(meter, names.HTTP_DURATION),
+            http_active=telemetry.sums(meter, names.HTTP_ACTIVE),
             model_loaded=gauge(meter, names.MODEL_LOADED),
             traffic=gauge(meter, names.MODEL_TRAFFIC),
-            batch_wait=histogram(meter, names.BATCH_WAIT),
-            batch_size=histogram(meter, names.BATCH_SIZE),
-            batches=counter(meter, names.BATCH_DISPATCHES),
-            shadow=counter(meter, names.SHADOW_PREDICTIONS),
-            cache=counter(meter, names.CACHE_REQUESTS),
-            inference=histogram(meter, names.MODEL_INFERENCE),
-            predictions=counter(meter, names.PREDICTIONS),
-            errors=counter(meter, names.PREDICTION_ERRORS),
-            confidence=histogram(meter, names.PREDICTION_CONFIDENCE),
-            log_rows=counter(meter, names.LOG_ROWS),
-            log_write=histogram(meter, names.LOG_WRITE_DURATION),
+            batch_wait=telemetry.histogram(meter, names.BATCH_WAIT),
+            batch_size=telemetry.histogram(meter, names.BATCH_SIZE),
+            batches=telemetry.sums(meter, names.BATCH_DISPATCHES),
+            shadow=telemetry.sums(meter, names.SHADOW_PREDICTIONS),
+            cache=telemetry.sums(meter, names.CACHE_REQUESTS),
+            inference=telemetry.histogram(meter, names.MODEL_INFERENCE),
+            predictions=telemetry.sums(meter, names.PREDICTIONS),
+            errors=telemetry.sums(meter, names.PREDICTION_ERRORS),
+            confidence=telemetry.histogram(meter, names.PREDICTION_CONFIDENCE),
+            log_rows=telemetry.sums(meter, names.LOG_ROWS),
+            log_write=telemetry.histogram(meter, names.LOG_WRITE_DURATION),
             log_spooled=gauge(meter, names.LOG_SPOOLED),
             log_state=gauge(meter, names.LOG_STATE),
-            labels=counter(meter, names.LABELS),
-            key_requests=counter(meter, names.API_KEY_REQUESTS),
+            labels=telemetry.sums(meter, names.LABELS),
+            key_requests=telemetry.sums(meter, names.API_KEY_REQUESTS),
+            access_lines=telemetry.sums(meter, names.ACCESS_LOG_LINES),
         )
-        for metric, instrument in (
+        for metric, family in (
             (names.PREDICTION_ERRORS, made.errors),
             (names.LOG_ROWS, made.log_rows),
             (names.LABELS, made.labels),
+            (names.ACCESS_LOG_LINES, made.access_lines),
         ):
             for attribute, values in metric.values:
                 for value in values:
-                    instrument.add(0, {attribute: value})
+                    family.add(0, {attribute: value})
         return made
 
     def set_log_state(self, state: Literal["writing", "spooling", "failing"]) -> None:

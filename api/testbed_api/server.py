@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import os
 import signal
 import time
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import uvicorn
 import uvloop
@@ -18,6 +20,7 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.logengine import create_log_engine
 from testbed_domain.logstore import open_log
 from testbed_otel.names import SERVICE_API
+from testbed_otel.otlplogs import OtlpLogs, otlp_logs, wanted
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
 from testbed_api.answers import ApiError
@@ -27,12 +30,13 @@ from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, read_keys
 from testbed_api.kpis import Costs, CountingLog
+from testbed_api.logs import AccessLog, LineWriter, Sink, configure, fields, opened
 from testbed_api.logwriter import LogWriter, NoLog
 from testbed_api.modelroutes import versions_router
 from testbed_api.retention import keep_pruned
 from testbed_api.runtimes import runtime_maker
 from testbed_api.service import Service
-from testbed_api.settings import ApiSettings, SettingsError
+from testbed_api.settings import PREFIX, ApiSettings, SettingsError
 from testbed_api.sockets import bind, inherited, url
 from testbed_api.spool import Spool
 from testbed_api.spooling import SpoolingLog
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from testbed_domain.artefact import Artefact
+    from testbed_otel.cells import SumFamily
 
 logger = logging.getLogger(__name__)
 
@@ -84,31 +89,72 @@ def run(settings: ApiSettings) -> None:
         else inherited(settings.socket)
     )
     management = bind(settings.management_host, settings.management_port)
-    telemetry = setup(SERVICE_API, TelemetrySettings.from_env(service_version=_version()))
+    sending = TelemetrySettings.from_env(service_version=_version())
+    telemetry = setup(SERVICE_API, sending)
     if len(telemetry.instance_id) > INSTANCE_LENGTH:
         raise SettingsError(
             f"service.instance.id has more than {INSTANCE_LENGTH} characters: "
             "shorten it in OTEL_RESOURCE_ATTRIBUTES"
         )
     ProcessCollector(registry=telemetry.registry)
+    remote = otlp_logs(telemetry, sending) if wanted(os.environ) else None
+    configure(json=settings.log_format == "json", also=remote.handler if remote else None)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, artefact, telemetry, public, management, keys))
+        with (
+            _access_file(settings) as file,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            logs = _Logs(file, remote)
+            runner.run(_serve(settings, artefact, telemetry, logs, (public, management), keys))
     finally:
+        if remote is not None:
+            remote.shutdown()
         if not telemetry.shutdown():
             logger.warning("the last metrics could not be pushed")
     logger.info("stopped")
+
+
+class _Logs(NamedTuple):
+    """Where the access log goes; None where it doesn't."""
+
+    file: BinaryIO | None
+    remote: OtlpLogs | None
+
+
+@contextlib.contextmanager
+def _access_file(settings: ApiSettings) -> Iterator[BinaryIO | None]:
+    try:
+        with opened(settings.access_log) as file:
+            yield file
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}ACCESS_LOG: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _access_log(logs: _Logs, lines: SumFamily) -> Iterator[AccessLog | None]:
+    """The access log, whose last lines are written at the end; None where it goes nowhere."""
+    sinks: list[Sink] = []
+    remote = logs.remote
+    if remote is not None:
+        sinks.append(lambda served: remote.access(fields(served)))
+    with contextlib.ExitStack() as stack:
+        if logs.file is not None:
+            writer = LineWriter(logs.file, lines)
+            stack.callback(writer.close)
+            sinks.append(writer)
+        yield AccessLog(sinks) if sinks else None
 
 
 async def _serve(
     settings: ApiSettings,
     artefact: Artefact,
     telemetry: Telemetry,
-    public_socket: socket.socket,
-    management_socket: socket.socket,
+    logs: _Logs,
+    sockets: tuple[socket.socket, socket.socket],
     keys: KeyRing | None,
 ) -> None:
-    instruments = Instruments.create(telemetry.meter("testbed_api"))
+    public_socket, management_socket = sockets
+    instruments = Instruments.create(telemetry)
     control = FaultControl(settings.fault_seed)
     challenger = None if settings.challenger is None else load_artefact(settings.challenger)
     costs = Costs(telemetry.meter("testbed_api"), artefact)
@@ -125,7 +171,9 @@ async def _serve(
     )
     if challenger is not None:
         _put_challenger(settings, service, challenger)
-    app = create_app(settings, service, telemetry, keys)
+    stack = contextlib.ExitStack()
+    access = stack.enter_context(_access_log(logs, instruments.access_lines))
+    app = create_app(settings, service, telemetry, keys, access)
     public = _server(app, settings, settings.linger_seconds)
     management = _server(
         create_management_app(
@@ -138,11 +186,11 @@ async def _serve(
         settings,
         linger=0,
     )
-    with _signals(public, service):
+    with stack, _signals(public, service):
         logger.info("predictions on %s", url(public_socket))
         logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
-        loading = asyncio.create_task(service.load())
+        loading = asyncio.create_task(_load(service))
         pruning = _pruning(settings)
         if settings.socket is not None:
             await _until_ready(service, public)
@@ -172,6 +220,13 @@ def _register(settings: ApiSettings, artefact: Artefact) -> None:
     if settings.log_url is not None:
         with open_log(settings.log_url) as log:
             log.register_reference(artefact)
+
+
+async def _load(service: Service) -> None:
+    await service.load()
+    # What is there by now stays: the collector needn't look at it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def _writer(

@@ -121,9 +121,12 @@ class _Observer:
     def dispatched(self, reason: Reason, rows: int, waits: Sequence[float]) -> None:
         """See :class:`testbed_api.batching.BatchObserver`."""
         self._instruments.batches.add(1, {**self._version, REASON: reason})
-        self._instruments.batch_size.record(rows, self._version)
+        # Straight into the cells, without a trace: a batch belongs to no single request, and it is
+        # dispatched in the context of whichever came before it.
+        self._instruments.batch_size.cell(self._version).record(rows)
+        cell = self._instruments.batch_wait.cell(self._version)
         for wait in waits:
-            self._instruments.batch_wait.record(wait, self._version)
+            cell.record(wait)
 
 
 class ServedModel:

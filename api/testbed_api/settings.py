@@ -130,6 +130,16 @@ class ApiSettings(BaseSettings):
         description="Whether /metrics and /health* answer on the public port too; turn it off "
         "where that port is public, or where there are several replicas behind it.",
     )
+    log_format: Literal["json", "text"] = Field(
+        default="json", description="How the process logs: json, one object per line, or text."
+    )
+    access_log: str | None = Field(
+        default=None,
+        description="Where the JSON access log goes: a file, 'stdout', or 'none'.",
+    )
+    slow_seconds: float = Field(
+        default=1.0, gt=0, description="Seconds from which a request always gets a trace."
+    )
     shutdown_seconds: int = Field(
         default=10, ge=1, description="Seconds for open requests at the end."
     )
@@ -166,7 +176,7 @@ class ApiSettings(BaseSettings):
         )
         return Serving(self.batching, limits, self.deadline, self.cache_size)
 
-    @field_validator("log_url", mode="before")
+    @field_validator("log_url", "access_log", mode="before")
     @classmethod
     def _none(cls, value: object) -> object:
         return None if value in {"none", ""} else value

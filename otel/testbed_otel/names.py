@@ -40,6 +40,17 @@ WINDOW: Final = "window"
 KPI: Final = "kpi"
 STATE: Final = "state"
 API_KEY: Final = "api_key.name"
+METRIC_NAME: Final = "metric"
+
+# What stands for every value that a closed set lacks.
+OTHER: Final = "other"
+OTHER_METHOD: Final = "_OTHER"  # the semantic conventions' own word
+DISCONNECT: Final = "client_disconnect"
+INCOMPLETE: Final = "incomplete"
+HTTP_METHODS: Final = (
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+    OTHER_METHOD,
+)  # fmt: skip
 
 # Bucket boundaries in seconds, from the semantic conventions for HTTP durations.
 DURATION_BUCKETS: Final = (
@@ -107,6 +118,12 @@ HTTP_DURATION: Final = Metric(
     "s",
     "Duration of HTTP requests that the API served.",
     (HTTP_METHOD, HTTP_ROUTE, HTTP_STATUS, URL_SCHEME, ERROR_TYPE, PROTOCOL_VERSION),
+    values=(
+        (HTTP_METHOD, HTTP_METHODS),
+        (URL_SCHEME, ("http", "https", OTHER)),
+        (ERROR_TYPE, (*map(str, range(500, 600)), DISCONNECT, INCOMPLETE, OTHER)),
+        (PROTOCOL_VERSION, ("1.0", "1.1", "2", "3", OTHER)),
+    ),
     buckets=DURATION_BUCKETS,
 )
 HTTP_ACTIVE: Final = Metric(
@@ -114,7 +131,8 @@ HTTP_ACTIVE: Final = Metric(
     "updowncounter",
     "{request}",
     "HTTP requests that are being served.",
-    (HTTP_METHOD, URL_SCHEME),
+    (HTTP_METHOD, HTTP_ROUTE, URL_SCHEME),
+    values=((HTTP_METHOD, HTTP_METHODS), (URL_SCHEME, ("http", "https", OTHER))),
 )
 MODEL_LOADED: Final = Metric(
     "ml.model.loaded",
@@ -362,6 +380,22 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "Unix time at which the drift job last ended without an error.",
 )
 
+ACCESS_LOG_LINES: Final = Metric(
+    "telemetry.access_log.lines",
+    "counter",
+    "{line}",
+    "Lines of the access log, by outcome.",
+    (OUTCOME,),
+    values=((OUTCOME, ("written", "failed")),),
+)
+TELEMETRY_OVERFLOW: Final = Metric(
+    "telemetry.series.overflow",
+    "counter",
+    "{measurement}",
+    "Measurements beyond a metric's series limit, which count without their attributes.",
+    (METRIC_NAME,),
+)
+
 METRICS: Final = tuple(value for value in list(vars().values()) if isinstance(value, Metric))
 
 # Series of other programs that rules, dashboards and checks use.
@@ -378,6 +412,13 @@ FOREIGN_SERIES: Final = (
     "otelcol_exporter_enqueue_failed_metric_points_total",
     "otelcol_exporter_queue_size",
     "otelcol_exporter_queue_capacity",
+    # The SDK's metrics about itself: what it sent, what waits, what it dropped.
+    "otel_sdk_processor_span_processed_total",
+    "otel_sdk_processor_span_queue_size",
+    "otel_sdk_processor_span_queue_capacity",
+    "otel_sdk_exporter_span_exported_total",
+    "otel_sdk_processor_log_processed_total",
+    "otel_sdk_exporter_log_exported_total",
     "node_cpu_seconds_total",
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",

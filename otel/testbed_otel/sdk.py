@@ -8,23 +8,19 @@ OTLP/HTTP, and read from a Prometheus registry.
 from __future__ import annotations
 
 import logging
-import math
-import os
 import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     MetricExportResult,
     MetricReader,
     MetricsData,
-    PeriodicExportingMetricReader,
 )
 from opentelemetry.sdk.metrics.view import (
     DefaultAggregation,
@@ -41,99 +37,27 @@ from opentelemetry.sdk.resources import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBasedTraceIdRatio
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBasedTraceIdRatio
 from prometheus_client import CollectorRegistry
 
+from testbed_otel.aliases import aliases_of
+from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily
+from testbed_otel.export import Bridge, PushReader, ScrapeReader
 from testbed_otel.names import METRICS, Metric
+from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
+from testbed_otel.tracing import RequestIds, current_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.metrics import _Gauge as Gauge
     from opentelemetry.trace import Tracer
 
-DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
-NO_ENDPOINT: Final = "none"
-# The exporter sleeps at least 0.8 s before its first retry, and gives up at once when that would
-# pass its timeout. So a timeout below 0.8 s never sleeps: the next interval sends fresh values.
-MINIMUM_EXPORT_TIMEOUT: Final = 0.75
-MAXIMUM_EXPORT_TIMEOUT: Final = 10.0
+__all__ = ["Telemetry", "TelemetrySettings", "TelemetrySettingsError", "setup"]
+
 RETRY_PAUSE: Final = 0.1
 NOISE_INTERVAL: Final = 60.0
 # Metrics of the HTTP instrumentation that the vocabulary doesn't hold.
 DROPPED: Final = "http.server.*.body.size"
-
-
-class TelemetrySettingsError(ValueError):
-    """A setting of the telemetry that can't be used. One line that says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class TelemetrySettings:
-    """Where telemetry goes, and how often.
-
-    Attributes:
-        endpoint: base URL for OTLP/HTTP, without a signal path; None pushes nothing.
-        metric_interval: seconds between two pushes of metrics; ``inf`` pushes on flush only.
-        export_timeout: seconds that one export may take, retries included.
-        trace_ratio: share of the traces that are kept, 0 to 1.
-        service_version: ``service.version`` of the process.
-    """
-
-    endpoint: str | None = DEFAULT_ENDPOINT
-    metric_interval: float = 60.0
-    export_timeout: float = MAXIMUM_EXPORT_TIMEOUT
-    trace_ratio: float = 0.01
-    service_version: str = "0"
-
-    @classmethod
-    def from_env(
-        cls,
-        environ: Mapping[str, str] | None = None,
-        *,
-        endpoint: str | None = None,
-        service_version: str = "0",
-    ) -> Self:
-        """Read the standard ``OTEL_*`` variables.
-
-        Args:
-            environ: the environment; ``os.environ`` by default.
-            endpoint: goes before ``OTEL_EXPORTER_OTLP_ENDPOINT``; ``none`` pushes nothing.
-            service_version: ``service.version`` of the process.
-
-        Raises:
-            TelemetrySettingsError: a value can't be used; names the variable.
-        """
-        env = os.environ if environ is None else environ
-        url = endpoint or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
-        if url != NO_ENDPOINT and not url.startswith(("http://", "https://")):
-            raise TelemetrySettingsError(
-                f"OTEL_EXPORTER_OTLP_ENDPOINT: {url!r} is neither an http(s) URL nor 'none'"
-            )
-        interval = _number(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000, 1, math.inf) / 1000
-        # A retry must not outlast the interval: then the next export has fresher values anyway.
-        fitting = min(max(0.75 * interval, MINIMUM_EXPORT_TIMEOUT), MAXIMUM_EXPORT_TIMEOUT)
-        return cls(
-            endpoint=None if url == NO_ENDPOINT else url.rstrip("/"),
-            metric_interval=interval,
-            export_timeout=_number(env, "OTEL_EXPORTER_OTLP_TIMEOUT", fitting, 0.001, 3600),
-            trace_ratio=_number(env, "OTEL_TRACES_SAMPLER_ARG", 0.01, 0, 1),
-            service_version=service_version,
-        )
-
-
-def _number(
-    env: Mapping[str, str], name: str, default: float, minimum: float, maximum: float
-) -> float:
-    raw = env.get(name, "").strip()
-    try:
-        value = float(raw) if raw else default
-    except ValueError:
-        value = math.nan
-    if not minimum <= value <= maximum:
-        raise TelemetrySettingsError(f"{name}: {raw!r} is no number from {minimum} to {maximum}")
-    return value
 
 
 class _Exporter(OTLPMetricExporter):
@@ -183,15 +107,24 @@ class Telemetry:
     Attributes:
         resource: who sends: service name, version, instance.
         meters: provider of meters.
-        tracers: provider of tracers.
+        tracers: provider of tracers, which samples by the ratio.
+        chosen: provider of tracers for requests that were sampled already: it keeps every span,
+            under the ids of :mod:`testbed_otel.tracing`.
         registry: Prometheus registry that shows the same metrics; further collectors may join it.
+        trace_ratio: share of the requests to sample; 0 where traces go nowhere.
+        bridge: shows families of cells to all readers.
+        disabled: whether nothing is to be measured.
     """
 
     resource: Resource
     meters: MeterProvider
     tracers: TracerProvider
+    chosen: TracerProvider
     registry: CollectorRegistry
-    _reader: PeriodicExportingMetricReader | None = None
+    trace_ratio: float
+    bridge: Bridge
+    disabled: bool = False
+    _reader: PushReader | None = None
     _exporter: _Exporter | None = None
 
     @property
@@ -199,9 +132,26 @@ class Telemetry:
         """``service.instance.id``: unique per start of a process."""
         return str(self.resource.attributes[SERVICE_INSTANCE_ID])
 
+    @property
+    def traced(self) -> bool:
+        """Whether traces go anywhere."""
+        return self._reader is not None
+
     def meter(self, name: str) -> Meter:
         """Meter for the scope ``name``."""
         return self.meters.get_meter(name)
+
+    def sums(self, meter: Meter, metric: Metric) -> SumFamily:
+        """Cells of a counter or an up-down counter, shown to all readers; made once per metric."""
+        family = SumFamily(metric)
+        self.bridge.add(meter, family)
+        return family
+
+    def histogram(self, meter: Meter, metric: Metric) -> HistogramFamily:
+        """Cells of a histogram, with exemplars, shown to all readers; made once per metric."""
+        family = HistogramFamily(metric, current_trace)
+        self.bridge.add(meter, family)
+        return family
 
     def tracer(self, name: str) -> Tracer:
         """Tracer for the scope ``name``."""
@@ -265,27 +215,55 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
     registry = CollectorRegistry()
-    readers: list[MetricReader] = [
-        PrometheusMetricReader(registry=registry, scope_info_enabled=False)
-    ]
+    bridge = Bridge(resource, aliases_of(settings.aliases))
+    readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
     exporter = reader = None
     if settings.endpoint is not None:
         _limit_noise()
         exporter = _Exporter(f"{settings.endpoint}/v1/metrics", settings.export_timeout)
-        reader = PeriodicExportingMetricReader(exporter, settings.metric_interval * 1000)
+        reader = PushReader(exporter, settings.metric_interval * 1000, bridge)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
-    return Telemetry(resource, meters, _tracers(resource, settings), registry, reader, exporter)
+    tracers, chosen = _tracers(resource, settings, meters)
+    ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
+    return Telemetry(
+        resource,
+        meters,
+        tracers,
+        chosen,
+        registry,
+        ratio,
+        bridge,
+        settings.disabled,
+        reader,
+        exporter,
+    )
 
 
-def _tracers(resource: Resource, settings: TelemetrySettings) -> TracerProvider:
+def _tracers(
+    resource: Resource, settings: TelemetrySettings, meters: MeterProvider
+) -> tuple[TracerProvider, TracerProvider]:
+    """The provider that samples, and the one for what is sampled already."""
     if settings.endpoint is None:
-        return TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
+        off = TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
+        return off, off
     sampler = ParentBasedTraceIdRatio(settings.trace_ratio)
-    tracers = TracerProvider(sampler, resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(f"{settings.endpoint}/v1/traces", timeout=settings.export_timeout)
-    tracers.add_span_processor(BatchSpanProcessor(exporter))
-    return tracers
+    # The SDK's metrics about itself tell spans exported from spans lost in the bounded queue.
+    tracers = TracerProvider(sampler, resource, shutdown_on_exit=False, meter_provider=meters)
+    chosen = TracerProvider(
+        ALWAYS_ON,
+        resource,
+        shutdown_on_exit=False,
+        id_generator=RequestIds(),
+        meter_provider=meters,
+    )
+    exporter = OTLPSpanExporter(
+        f"{settings.endpoint}/v1/traces", timeout=settings.export_timeout, meter_provider=meters
+    )
+    processor = BatchSpanProcessor(exporter, meter_provider=meters)
+    tracers.add_span_processor(processor)
+    chosen.add_span_processor(processor)
+    return tracers, chosen
 
 
 def _limit_noise() -> None:
@@ -303,7 +281,7 @@ def _views() -> list[View]:
         View(
             instrument_name=metric.name,
             description=metric.help,
-            attribute_keys=set(metric.attributes),
+            attribute_keys={*metric.attributes, OVERFLOW[0][0]},
             aggregation=ExplicitBucketHistogramAggregation(metric.buckets)
             if metric.kind == "histogram"
             else DefaultAggregation(),

@@ -222,9 +222,10 @@ def test_every_setting_is_in_the_reference(owner: type[BaseSettings]) -> None:
 
 
 def test_every_telemetry_variable_is_in_the_reference(repository: Path) -> None:
-    """The ``OTEL_*`` variables that the telemetry room reads by name."""
-    source = (repository / "otel" / "testbed_otel" / "sdk.py").read_text(encoding="utf-8")
-    read = set(re.findall(r"\bOTEL_[A-Z_]+", source))
+    """The variables that the telemetry room reads by name."""
+    files = (repository / "otel" / "testbed_otel").glob("*.py")
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    read = set(re.findall(r"\b(?:OTEL|TESTBED)_[A-Z_]+", source))
     assert read
     assert not {name for name in read if f"`{name}`" not in page("settings.md")}
 

@@ -76,7 +76,8 @@ def test_process_serves_and_drains(
 
 
 def _wait_for_active(management: str, count: int) -> None:
-    wanted = f'http_server_active_requests{{http_request_method="POST",url_scheme="http"}} {count}'
+    labels = 'http_request_method="POST",http_route="/predict",url_scheme="http"'
+    wanted = f"http_server_active_requests{{{labels}}} {count}"
     for _ in range(1000):
         if wanted in httpx.get(f"{management}/metrics", timeout=30).text:
             return

@@ -8,7 +8,9 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings
-from testbed_otel.sdk import TelemetrySettings
+from testbed_otel.aliases import ALIASES
+from testbed_otel.settings import ALIASES as ALIASES_VARIABLE
+from testbed_otel.settings import TelemetrySettings
 
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.settings import SETTINGS_FILE, Settings
@@ -57,6 +59,24 @@ OTEL: Final = (
         "More on who sends. `service.instance.id` is the `instance` in Prometheus.",
     ),
     ("OTEL_SERVICE_NAME", "text", "the part's own", "The `job` in Prometheus."),
+    (
+        "OTEL_SDK_DISABLED",
+        "`true`, `false`",
+        code("false"),
+        "Whether nothing is measured of HTTP, and nothing pushed.",
+    ),
+    (
+        "OTEL_LOGS_EXPORTER",
+        "`otlp`, `none`",
+        code("none"),
+        "Whether the API sends its logs, the access log included, to the endpoint too.",
+    ),
+    (
+        ALIASES_VARIABLE,
+        f"{codes(ALIASES)}, with commas",
+        "",
+        "Not a standard variable: shows metrics under the names of other systems as well.",
+    ),
 )
 
 

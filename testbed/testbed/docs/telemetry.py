@@ -14,6 +14,7 @@ from testbed.rulelint import read_rules
 from testbed.scenario import read_scenario
 
 REFERENCE: Final = "docs/reference"
+STATUS_DIGITS: Final = 3
 JOBS: Final = (
     (names.JOB_API, "OTLP; scraped for `up` only", "the API"),
     (names.SERVICE_DRIFT, "OTLP", "the drift job"),
@@ -60,7 +61,7 @@ def metrics() -> str:
         table(("job", "how it comes", "what"), ((code(job), *rest) for job, *rest in JOBS)),
         "## Series of other programs",
         "Used by rules, dashboards or checks; their meaning is in the documentation of Prometheus, "
-        "the Collector and node_exporter.",
+        "the Collector, the OpenTelemetry SDK and node_exporter.",
         "\n".join(f"- `{name}`" for name in names.FOREIGN_SERIES),
     )
 
@@ -69,9 +70,18 @@ def _labels(metric: names.Metric) -> str:
     allowed = dict(metric.values)
     return ", ".join(
         code(names.label(attribute))
-        + (f" ({codes(allowed[attribute])})" if attribute in allowed else "")
+        + (f" ({_values(allowed[attribute])})" if attribute in allowed else "")
         for attribute in metric.attributes
     )
+
+
+def _values(values: tuple[str, ...]) -> str:
+    """The values as code; three-digit numbers, of which there are many, by first and last."""
+    numbers = [value for value in values if value.isdigit() and len(value) == STATUS_DIGITS]
+    if not numbers:
+        return codes(values)
+    others = [value for value in values if value not in numbers]
+    return f"{code(numbers[0])} to {code(numbers[-1])}, {codes(others)}"
 
 
 def rules() -> dict[str, list[tuple[str, dict[str, Any]]]]:

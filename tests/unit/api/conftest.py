@@ -200,7 +200,7 @@ def telemetry() -> Iterator[Telemetry]:
 @pytest.fixture
 def instruments(telemetry: Telemetry) -> Instruments:
     """The API's instruments."""
-    return Instruments.create(telemetry.meter("test"))
+    return Instruments.create(telemetry)
 
 
 @pytest.fixture

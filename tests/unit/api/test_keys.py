@@ -105,7 +105,9 @@ async def test_guarded_routes(api: Api, instruments: Instruments) -> None:
         reply = await _guarded(api, ring, **call, headers=headers)
         assert reply.status_code == 401
         assert "bad" not in reply.text
-    assert (await _guarded(api, ring, method="POST", url="/labels", json={})).status_code == 401
+    for path in ("/labels", "/predict/batch", "/predict/stream"):
+        assert (await _guarded(api, ring, method="POST", url=path, json={})).status_code == 401
+    assert (await _guarded(api, ring, method="GET", url="/model")).status_code == 401
     for headers in ({"X-API-Key": "good"}, {"Authorization": "Bearer good"}):
         assert (await _guarded(api, ring, **call, headers=headers)).status_code == 200
     limited = await _guarded(api, ring, **call, headers={"X-API-Key": "good"})
@@ -115,7 +117,7 @@ async def test_guarded_routes(api: Api, instruments: Instruments) -> None:
     name = "ml_api_key_requests_total"
     assert api.value(name, api_key_name="me", outcome="accepted") == 2
     assert api.value(name, api_key_name="me", outcome="limited") == 1
-    assert api.value(name, api_key_name="unknown", outcome="refused") == 4
+    assert api.value(name, api_key_name="unknown", outcome="refused") == 7
     assert len(api.log.rows) == 2
 
 

@@ -189,3 +189,17 @@ async def test_stream_over_the_limit_is_refused(make_api: ApiMaker) -> None:
         )
         assert reply.status_code == 413
         assert not api.log.rows
+
+
+async def test_routes_for_many_rows_are_measured_by_name(api: Api) -> None:
+    """Though they are served on the framework's usual path."""
+    line = json.dumps(api.row)
+    assert (await api.public.post("/predict/batch", json={"records": [api.row]})).is_success
+    reply = await api.public.post(
+        "/predict/stream", content=line, headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert reply.is_success
+    assert (await api.public.get("/model")).is_success
+    assert api.requests("/predict/batch", 200) == 1
+    assert api.requests("/predict/stream", 200) == 1
+    assert api.requests("/model", 200, "GET") == 1

@@ -7,13 +7,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.serving import INLINE_SECONDS, Serving
+from testbed_api.serving import INLINE_SECONDS, Serving, _Observer
 from testbed_otel import names
+from testbed_otel.tracing import RequestTrace, reset_current, set_current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+    from testbed_api.instruments import Instruments
 
     from .conftest import Api, ApiMaker
 
@@ -171,6 +173,7 @@ async def test_client_that_leaves_the_queue_leaves_no_prediction(make_api: ApiMa
         messages.put_nowait({"type": "http.disconnect"})
         await task
         assert sent[0]["status"] == 499
+        assert api.requests("/predict", 499, error_type=names.DISCONNECT) == 1
         assert _waiting(api) == 0
         assert api.errors("cancelled") == 1
         api.runtime.gate.set()
@@ -208,3 +211,17 @@ async def test_without_the_setting_nothing_is_kept(api: Api) -> None:
     for _ in range(2):
         await api.public.post("/predict", json=api.row)
     assert len(api.runtime.batches) == calls + 2
+
+
+async def test_batches_bear_no_trace(instruments: Instruments) -> None:
+    """A batch is dispatched in the context of an earlier request, whose trace it isn't."""
+    token = set_current(RequestTrace(1, 2, sampled=True))
+    try:
+        observer = _Observer(instruments, {names.MODEL_VERSION: "v1"})
+        observer.dispatched("size", 2, [0.001, 0.002])
+    finally:
+        reset_current(token)
+    for family, count in ((instruments.batch_size, 1), (instruments.batch_wait, 2)):
+        ((_, cell),) = family.cells()
+        assert sum(cell.point().counts) == count
+        assert cell.point().exemplars == ()

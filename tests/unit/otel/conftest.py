@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -20,6 +21,7 @@ class Receiver:
     def __init__(self) -> None:
         self.metrics: list[ExportMetricsServiceRequest] = []
         self.traces: list[ExportTraceServiceRequest] = []
+        self.logs: list[str] = []
         self.status = 200
         self.gate = threading.Event()
         self.gate.set()
@@ -66,6 +68,13 @@ class Receiver:
             self.metrics.append(ExportMetricsServiceRequest.FromString(body))
         elif self.status == 200 and path == "/v1/traces":
             self.traces.append(ExportTraceServiceRequest.FromString(body))
+        elif self.status == 200 and path == "/v1/logs":
+            self.logs += [
+                record.body.string_value
+                for resource in ExportLogsServiceRequest.FromString(body).resource_logs
+                for scope in resource.scope_logs
+                for record in scope.log_records
+            ]
 
     def sums(self) -> dict[str, float]:
         """The newest value of every counter, over all its points."""

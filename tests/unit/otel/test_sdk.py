@@ -27,7 +27,8 @@ def _pushing(receiver: Receiver, interval: float = math.inf, **more: Any) -> Tel
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """No OTEL_* variable of the machine, and no noise remembered from another test."""
-    for name in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME"):
+    internal = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
+    for name in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_SERVICE_NAME", internal):
         monkeypatch.delenv(name, raising=False)
     sdk._quiet._next.clear()
 

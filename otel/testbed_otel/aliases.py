@@ -1,0 +1,212 @@
+"""Metric names of other monitoring systems, made from the vocabulary's points at collection time.
+
+A dashboard or an alert that was written for one of these systems finds its names on ``/metrics``
+and in Prometheus alike, since both readers see the same points. A request pays nothing for it.
+Several points of a source may fall together once attributes are left out: they are added up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    Sum,
+)
+
+from testbed_otel import names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Attributes = dict[str, Any]
+FIRST_ERROR: Final = 400
+
+
+class AliasError(ValueError):
+    """A system that has no aliases. One line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One name of another system.
+
+    Attributes:
+        name: the name in Prometheus, without the series suffixes of a histogram.
+        source: the vocabulary's metric that has the numbers.
+        kind: what the points become; a ``counter`` takes the counts of a histogram.
+        labels: new label by the source's attribute; the others are left out.
+        select: which points count, by their attributes; all by default.
+        rename: new value of a label, by its name and old value.
+    """
+
+    name: str
+    source: names.Metric
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[tuple[str, str], ...] = ()
+    select: Callable[[Mapping[str, Any]], bool] = lambda _attributes: True
+    rename: Callable[[str, Any], Any] = lambda _label, value: value
+
+
+def _failed(attributes: Mapping[str, Any]) -> bool:
+    return (
+        int(attributes.get(names.HTTP_STATUS, 0)) >= FIRST_ERROR or names.ERROR_TYPE in attributes
+    )
+
+
+def _by_class(label: str, value: Any) -> Any:  # noqa: ANN401 - any attribute value
+    """HTTP errors told apart as 4xx and 5xx."""
+    return f"{str(value)[0]}xx" if label == "error_type" else value
+
+
+_HTTP: Final = (
+    (names.HTTP_METHOD, "method"),
+    (names.HTTP_ROUTE, "endpoint"),
+    (names.HTTP_STATUS, "status"),
+)
+_ENDPOINT: Final = ((names.HTTP_METHOD, "method"), (names.HTTP_ROUTE, "endpoint"))
+
+ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
+    "a": (
+        Alias("http_requests_total", names.HTTP_DURATION, "counter", _HTTP),
+        Alias("http_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
+        Alias("data_drift_score", names.DRIFT_SHARE, "gauge"),
+    ),
+    "b": (
+        Alias(
+            "ml_predictions_total",
+            names.PREDICTIONS,
+            "counter",
+            ((names.MODEL_VERSION, "model_version"), (names.PREDICTION_CLASS, "prediction_class")),
+        ),
+        Alias("ml_prediction_latency_seconds", names.MODEL_INFERENCE, "histogram"),
+        Alias(
+            "ml_prediction_errors_total",
+            names.PREDICTION_ERRORS,
+            "counter",
+            ((names.ERROR_TYPE, "error_type"),),
+        ),
+        Alias(
+            "ml_prediction_confidence",
+            names.PREDICTION_CONFIDENCE,
+            "histogram",
+            ((names.PREDICTION_CLASS, "class"),),
+        ),
+        Alias("ml_data_drift_score", names.DRIFT_SHARE, "gauge"),
+        Alias("ml_monitoring_requests_total", names.HTTP_DURATION, "counter"),
+    ),
+    "c": (
+        Alias("api_requests_total", names.HTTP_DURATION, "counter", _HTTP),
+        Alias("api_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
+        Alias("api_active_requests", names.HTTP_ACTIVE, "gauge"),
+        Alias(
+            "api_errors_total",
+            names.HTTP_DURATION,
+            "counter",
+            ((names.HTTP_ROUTE, "endpoint"), (names.HTTP_STATUS, "error_type")),
+            _failed,
+            _by_class,
+        ),
+        Alias("model_loaded", names.MODEL_LOADED, "gauge"),
+        Alias("model_inference_duration_seconds", names.MODEL_INFERENCE, "histogram"),
+        Alias(
+            "predictions_total",
+            names.PREDICTIONS,
+            "counter",
+            ((names.PREDICTION_CLASS, "outcome"),),
+        ),
+    ),
+    "d": (),  # names no metrics of its own
+    "e": (
+        Alias("http_requests_total", names.HTTP_DURATION, "counter", _HTTP),
+        Alias("http_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
+    ),
+}
+
+
+def aliases_of(systems: Iterable[str]) -> tuple[Alias, ...]:
+    """The aliases of some systems, each name once.
+
+    A name that the vocabulary has itself is left out: it is there already.
+
+    Raises:
+        AliasError: a system is not known.
+    """
+    own = {metric.prometheus for metric in names.METRICS}
+    found: dict[str, Alias] = {}
+    for system in systems:
+        if system not in ALIASES:
+            raise AliasError(f"no system {system!r}: choose from {', '.join(ALIASES)}")
+        for alias in ALIASES[system]:
+            if alias.name not in own:
+                found.setdefault(alias.name, alias)
+    return tuple(found.values())
+
+
+def aliased(data: MetricsData, aliases: Iterable[Alias]) -> list[Metric]:
+    """The metrics under their other names, for those whose source was collected."""
+    sources = {
+        metric.name: metric
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    return [
+        _metric(alias, sources[alias.source.name])
+        for alias in aliases
+        if alias.source.name in sources
+    ]
+
+
+def _metric(alias: Alias, source: Metric) -> Metric:
+    points: dict[tuple[tuple[str, Any], ...], Any] = {}
+    for point in source.data.data_points:
+        attributes = dict(point.attributes or {})
+        if alias.select(attributes):
+            labels: Attributes = {
+                label: alias.rename(label, attributes[name])
+                for name, label in alias.labels
+                if name in attributes
+            }
+            key = tuple(labels.items())
+            made = _point(alias, point, labels)
+            points[key] = made if key not in points else _merged(points[key], made)
+    # Its unit is in its name already.
+    return Metric(alias.name, source.description, "", _data(alias, list(points.values())))
+
+
+def _data(alias: Alias, points: list[Any]) -> Gauge | Sum | Histogram:
+    if alias.kind == "gauge":
+        return Gauge(points)
+    if alias.kind == "counter":
+        return Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True)
+    return Histogram(points, AggregationTemporality.CUMULATIVE)
+
+
+def _point(alias: Alias, point: Any, labels: Attributes) -> Any:  # noqa: ANN401 - one of two kinds
+    if alias.kind == "histogram":
+        return replace(point, attributes=labels)
+    value = point.count if isinstance(point, HistogramDataPoint) else point.value
+    return NumberDataPoint(labels, point.start_time_unix_nano, point.time_unix_nano, value)
+
+
+def _merged(first: Any, second: Any) -> Any:  # noqa: ANN401 - one of two kinds
+    if isinstance(first, NumberDataPoint):
+        return replace(first, value=first.value + second.value)
+    counts = zip(first.bucket_counts, second.bucket_counts, strict=True)
+    return replace(
+        first,
+        count=first.count + second.count,
+        sum=first.sum + second.sum,
+        min=min(first.min, second.min),
+        max=max(first.max, second.max),
+        bucket_counts=[one + other for one, other in counts],
+        exemplars=[*first.exemplars, *second.exemplars],
+    )

@@ -1,0 +1,209 @@
+"""Hands cells to OpenTelemetry at collection time, the same way to every reader.
+
+Sums leave through observable instruments. There is no observable histogram in the SDK, so
+histogram points join the collected metrics in ``MetricReader._receive_metrics``, the method that
+readers are documented to override. It is called only where something else was collected: the
+bridge's own observable counter sees to that.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Observation
+from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    PeriodicExportingMetricReader,
+    ResourceMetrics,
+    ScopeMetrics,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from testbed_otel.aliases import aliased
+from testbed_otel.cells import OVERFLOW, HistogramFamily, SumCell, SumFamily
+from testbed_otel.names import METRIC_NAME, TELEMETRY_OVERFLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from opentelemetry.metrics import CallbackOptions, Meter
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from prometheus_client import CollectorRegistry
+
+    from testbed_otel.aliases import Alias
+    from testbed_otel.cells import HistogramCell, Key
+
+SCOPE: Final = InstrumentationScope("testbed_otel")
+OVERFLOW_NAME: Final = OVERFLOW[0][0]
+
+
+class Bridge:
+    """The families of one process, as the readers see them.
+
+    Args:
+        resource: who sends.
+        aliases: further names for some metrics.
+        clock: Unix nanoseconds.
+    """
+
+    def __init__(
+        self,
+        resource: Resource,
+        aliases: tuple[Alias, ...] = (),
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._resource = resource
+        self._aliases = aliases
+        self._clock = clock
+        self._started = clock()
+        self._histograms: list[HistogramFamily] = []
+        self._names: list[str] = []
+        self._overflow: dict[str, int] = {}
+
+    def add(self, meter: Meter, *families: SumFamily | HistogramFamily) -> None:
+        """Show these families to every reader; a family is added once.
+
+        Args:
+            meter: makes the observable instruments.
+            families: what to show.
+        """
+        if not self._names:
+            self._observe(meter, TELEMETRY_OVERFLOW, self._overflowing)
+        for family in families:
+            self._names.append(family.metric.name)
+            if isinstance(family, HistogramFamily):
+                self._histograms.append(family)
+            else:
+                self._observe(meter, family.metric, _observations(family))
+
+    def extend(self, data: MetricsData) -> MetricsData:
+        """What was collected, with the histograms of the families."""
+        now = self._clock()
+        metrics = [self._metric(family, now) for family in self._histograms]
+        metrics = [metric for metric in metrics if metric.data.data_points]
+        extended = self._joined(data, metrics)
+        if self._aliases:
+            extended = self._joined(data, [*metrics, *aliased(extended, self._aliases)])
+        if self._names:
+            self._overflow = dict(_overflows(extended))
+        return extended
+
+    def _joined(self, data: MetricsData, metrics: list[Metric]) -> MetricsData:
+        """Further metrics under the same resource: the OTLP encoder keeps one entry for each."""
+        if not metrics:
+            return data
+        ours = ScopeMetrics(SCOPE, metrics, "")
+        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+        return MetricsData([ResourceMetrics(self._resource, [*scopes, ours], "")])
+
+    def _observe(
+        self,
+        meter: Meter,
+        metric: Any,  # noqa: ANN401 - the vocabulary's Metric; that name is the SDK's here
+        callback: Callable[[CallbackOptions], Iterable[Observation]],
+    ) -> None:
+        make = (
+            meter.create_observable_counter
+            if metric.kind == "counter"
+            else meter.create_observable_up_down_counter
+        )
+        make(metric.name, [callback], metric.unit, metric.help)
+
+    def _overflowing(self, _options: CallbackOptions) -> Iterable[Observation]:
+        # As of the last collection; from 0 on, so that the first time is an increase as well.
+        for name in {*self._names, *self._overflow}:
+            yield Observation(self._overflow.get(name, 0), {METRIC_NAME: name})
+
+    def _metric(self, family: HistogramFamily, now: int) -> Metric:
+        metric = family.metric
+        points = [self._point(key, cell, metric.buckets, now) for key, cell in family.cells()]
+        return Metric(
+            metric.name,
+            metric.help,
+            metric.unit,
+            Histogram(points, AggregationTemporality.CUMULATIVE),
+        )
+
+    def _point(
+        self, key: Key, cell: HistogramCell, boundaries: tuple[float, ...], now: int
+    ) -> HistogramDataPoint:
+        point = cell.point()
+        return HistogramDataPoint(
+            attributes=dict(key),
+            start_time_unix_nano=self._started,
+            time_unix_nano=now,
+            count=sum(point.counts),
+            sum=point.total,
+            bucket_counts=point.counts,
+            explicit_bounds=boundaries,
+            min=point.minimum,
+            max=point.maximum,
+            exemplars=[
+                SdkExemplar({}, each.value, each.time, each.trace.span_id, each.trace.trace_id)
+                for each in point.exemplars
+            ],
+        )
+
+
+def _observations(family: SumFamily) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def observe(_options: CallbackOptions) -> Iterable[Observation]:
+        cells: list[tuple[Key, SumCell]] = family.cells()
+        return [Observation(cell.value, dict(key)) for key, cell in cells]
+
+    return observe
+
+
+def _overflows(data: MetricsData) -> Iterable[tuple[str, int]]:
+    """Measurements that a series limit kept from having their own series, per metric.
+
+    Those of the SDK's instruments as well; for one that counts nothing, 1 while it overflows.
+    """
+    for resource in data.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                for point in metric.data.data_points:
+                    if OVERFLOW_NAME in (point.attributes or {}):
+                        count = getattr(point, "count", None)
+                        monotonic = getattr(metric.data, "is_monotonic", False)
+                        value = getattr(point, "value", 1) if monotonic else 1
+                        yield metric.name, int(value if count is None else count)
+
+
+class PushReader(PeriodicExportingMetricReader):
+    """Pushes what was collected, families included."""
+
+    def __init__(self, exporter: MetricExporter, interval_millis: float, bridge: Bridge) -> None:
+        self._bridge = bridge  # before the base class starts its thread
+        super().__init__(exporter, interval_millis)
+
+    def _receive_metrics(
+        self,
+        metrics_data: MetricsData,
+        timeout_millis: float = 10_000,
+        **kwargs: Any,  # noqa: ANN401 - as in the base class
+    ) -> None:
+        super()._receive_metrics(self._bridge.extend(metrics_data), timeout_millis, **kwargs)
+
+
+class ScrapeReader(PrometheusMetricReader):
+    """Shows what was collected to a Prometheus registry, families included."""
+
+    def __init__(self, registry: CollectorRegistry, bridge: Bridge) -> None:
+        self._bridge = bridge
+        super().__init__(registry=registry, scope_info_enabled=False)
+
+    def _receive_metrics(
+        self,
+        metrics_data: MetricsData,
+        timeout_millis: float = 10_000,
+        **kwargs: Any,  # noqa: ANN401 - as in the base class
+    ) -> None:
+        super()._receive_metrics(self._bridge.extend(metrics_data), timeout_millis, **kwargs)

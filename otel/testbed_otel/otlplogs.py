@@ -1,0 +1,73 @@
+"""Log records over OTLP: a bounded queue that never holds the caller up, its losses counted."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry._logs import Logger
+
+    from testbed_otel.sdk import Telemetry, TelemetrySettings
+
+ACCESS: Final = "access"
+VARIABLE: Final = "OTEL_LOGS_EXPORTER"
+
+
+def wanted(env: Mapping[str, str]) -> bool:
+    """Whether ``OTEL_LOGS_EXPORTER`` turns logs over OTLP on; they are off by default."""
+    return env.get(VARIABLE, "none") == "otlp"
+
+
+@dataclass(frozen=True, slots=True)
+class OtlpLogs:
+    """Sends log records.
+
+    Attributes:
+        provider: of the SDK's loggers.
+        handler: takes the records of the standard library.
+    """
+
+    provider: LoggerProvider
+    handler: logging.Handler
+    _access: Logger
+
+    def access(self, fields: Mapping[str, Any]) -> None:
+        """Send one line of the access log; the current context gives its trace."""
+        self._access.emit(
+            timestamp=time.time_ns(),
+            severity_number=SeverityNumber.INFO,
+            severity_text="INFO",
+            body="request",
+            attributes={key: value for key, value in fields.items() if value is not None},
+        )
+
+    def shutdown(self) -> None:
+        """Send what is queued, and stop."""
+        self.provider.shutdown()
+
+
+def otlp_logs(telemetry: Telemetry, settings: TelemetrySettings) -> OtlpLogs | None:
+    """Logs to the endpoint of the settings; None where that is none."""
+    if settings.endpoint is None:
+        return None
+    meters = telemetry.meters
+    provider = LoggerProvider(telemetry.resource, shutdown_on_exit=False, meter_provider=meters)
+    exporter = OTLPLogExporter(
+        f"{settings.endpoint}/v1/logs", timeout=settings.export_timeout, meter_provider=meters
+    )
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
+    handler = LoggingHandler(logging.INFO, provider)
+    # A failing export must not make records that have to be exported.
+    handler.addFilter(lambda record: not record.name.startswith("opentelemetry"))
+    return OtlpLogs(provider, handler, provider.get_logger(ACCESS))

@@ -1,0 +1,96 @@
+"""Names of other systems: the same numbers, in both readers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed_otel import names
+from testbed_otel.aliases import ALIASES, AliasError, aliases_of
+from testbed_otel.sdk import Telemetry, TelemetrySettings, TelemetrySettingsError, gauge, setup
+
+if TYPE_CHECKING:
+    from .conftest import Receiver
+
+
+def _exercise(telemetry: Telemetry) -> None:
+    meter = telemetry.meter("test")
+    durations = telemetry.histogram(meter, names.HTTP_DURATION)
+    active = telemetry.sums(meter, names.HTTP_ACTIVE)
+    predictions = telemetry.sums(meter, names.PREDICTIONS)
+    for status, version, seconds in (
+        (200, "1.1", 0.1),
+        (200, "1.0", 0.3),
+        (422, "1.1", 3),
+        (503, "1.1", 0.1),
+    ):
+        durations.record(
+            seconds,
+            {
+                names.HTTP_METHOD: "POST",
+                names.HTTP_ROUTE: "/predict",
+                names.HTTP_STATUS: status,
+                names.PROTOCOL_VERSION: version,
+            },
+        )
+    active.add(2, {names.HTTP_METHOD: "POST", names.HTTP_ROUTE: "/predict"})
+    active.add(3, {names.HTTP_METHOD: "GET", names.HTTP_ROUTE: "/"})
+    predictions.add(5, {names.MODEL_VERSION: "1", names.PREDICTION_CLASS: "yes"})
+    telemetry.histogram(meter, names.MODEL_INFERENCE).record(0.01)
+    gauge(meter, names.MODEL_LOADED).set(1)
+
+
+def test_names_of_system_c_have_the_numbers_of_their_sources() -> None:
+    """Labels are those of that system, and points that fall together are added up."""
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("c",)))
+    _exercise(telemetry)
+    value = telemetry.registry.get_sample_value
+    labels = {"method": "POST", "endpoint": "/predict"}
+    assert value("api_requests_total", {**labels, "status": "200"}) == 2
+    assert value("api_errors_total", {"endpoint": "/predict", "error_type": "4xx"}) == 1
+    assert value("api_errors_total", {"endpoint": "/predict", "error_type": "5xx"}) == 1
+    assert value("api_request_duration_seconds_count", labels) == 4
+    assert value("api_request_duration_seconds_sum", labels) == pytest.approx(3.5)
+    assert value("api_request_duration_seconds_bucket", {**labels, "le": "0.25"}) == 2
+    assert value("api_active_requests") == 5
+    assert value("predictions_total", {"outcome": "yes"}) == 5
+    assert value("model_loaded") == 1
+    assert value("model_inference_duration_seconds_count") == 1
+
+
+def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
+    """Prometheus finds them without a scrape."""
+    telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("a", "c")))
+    _exercise(telemetry)
+    assert telemetry.flush()
+    sums = receiver.sums()
+    assert (sums["api_requests_total"], sums["http_requests_total"]) == (4, 4)
+    assert (sums[names.PREDICTIONS.name], sums[names.HTTP_ACTIVE.name]) == (5, 5)
+    telemetry.shutdown()
+
+
+def test_nothing_is_shown_without_the_setting() -> None:
+    """Names of other systems cost storage, so they are asked for."""
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None))
+    _exercise(telemetry)
+    assert telemetry.registry.get_sample_value("api_active_requests") is None
+
+
+@pytest.mark.parametrize("system", sorted(ALIASES))
+def test_aliases_fit_their_sources(system: str) -> None:
+    """They use attributes that the source has, and never a name of the vocabulary."""
+    own = {metric.prometheus for metric in names.METRICS}
+    for alias in aliases_of([system]):
+        assert {name for name, _ in alias.labels} <= set(alias.source.attributes)
+        assert alias.name not in own
+
+
+def test_setting_names_the_systems() -> None:
+    """A list with commas; a system that isn't there is refused by the variable's name."""
+    settings = TelemetrySettings.from_env({"TESTBED_METRIC_ALIASES": "a, c"})
+    assert settings.aliases == ("a", "c")
+    with pytest.raises(TelemetrySettingsError, match="TESTBED_METRIC_ALIASES"):
+        TelemetrySettings.from_env({"TESTBED_METRIC_ALIASES": "x"})
+    with pytest.raises(AliasError, match="no system 'x'"):
+        aliases_of(["x"])

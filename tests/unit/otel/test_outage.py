@@ -1,0 +1,85 @@
+"""An endpoint that hangs: nobody waits for it, and what is lost is counted."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed_otel.otlplogs import otlp_logs, wanted
+from testbed_otel.sdk import TelemetrySettings, setup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .conftest import Receiver
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queues of twenty, and the SDK's metrics about itself on."""
+    for name in ("OTEL_BSP", "OTEL_BLRP"):
+        monkeypatch.setenv(f"{name}_MAX_QUEUE_SIZE", "20")
+        monkeypatch.setenv(f"{name}_MAX_EXPORT_BATCH_SIZE", "10")
+    monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+
+
+def _settings(receiver: Receiver) -> TelemetrySettings:
+    return TelemetrySettings(receiver.url, math.inf, export_timeout=5, trace_ratio=1.0)
+
+
+def test_spans_beyond_the_queue_are_dropped_and_counted(
+    receiver: Receiver, eventually: Callable[[Callable[[], bool]], None]
+) -> None:
+    """While the endpoint hangs, 100 spans end at once; kept and dropped ones add up."""
+    receiver.gate.clear()
+    telemetry = setup("ml-api", _settings(receiver))
+    tracer = telemetry.tracer("test")
+    for _ in range(100):
+        tracer.start_span("work").end()
+
+    def processed(**error: str) -> float:
+        return sum(
+            sample.value
+            for family in telemetry.registry.collect()
+            for sample in family.samples
+            if sample.name == "otel_sdk_processor_span_processed_total"
+            and (sample.labels.get("error_type") or None) == error.get("error_type")
+        )
+
+    dropped = processed(error_type="queue_full")
+    assert 60 <= dropped < 100
+    receiver.gate.set()
+    telemetry.tracers.force_flush()
+    eventually(lambda: len(receiver.spans()) == 100 - dropped)
+    assert processed() == 100 - dropped
+    telemetry.shutdown()
+
+
+def test_logs_leave_over_otlp_and_never_wait(receiver: Receiver) -> None:
+    """Records of the standard library and of the access log; more than fit don't block."""
+    receiver.gate.clear()
+    settings = _settings(receiver)
+    telemetry = setup("ml-api", settings)
+    logs = otlp_logs(telemetry, settings)
+    assert logs is not None
+    logger = logging.Logger("x")  # noqa: LOG001 - of the test alone, not kept in the registry
+    logger.addHandler(logs.handler)
+    for number in range(100):
+        logger.warning("number %s", number)
+    logs.access({"route": "/predict", "status": 200, "error": None})
+    receiver.gate.set()
+    logs.shutdown()
+    telemetry.shutdown()
+    assert 20 <= len(receiver.logs) < 100
+    assert receiver.logs[-1] == "request"
+
+
+def test_logs_stay_here_without_an_endpoint_or_the_setting(receiver: Receiver) -> None:
+    """They are off by default, and go nowhere where nothing goes anywhere."""
+    settings = TelemetrySettings(endpoint=None)
+    assert otlp_logs(setup("ml-api", settings), settings) is None
+    assert not wanted({})
+    assert wanted({"OTEL_LOGS_EXPORTER": "otlp"})
+    assert not receiver.logs
