@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from fastapi import Request
     from starlette.exceptions import HTTPException
 
+    from testbed_api.shortcut import Asked
+
 REQUEST_ID_HEADER: Final = "X-Request-ID"
+REQUEST_ID_KEY: Final = REQUEST_ID_HEADER.lower()
 REQUEST_ID_LENGTH: Final = 64
+
+JSON_TYPE: Final = (b"content-type", b"application/json")
 
 Kind = Literal[
     "validation", "injected", "model", "not_ready", "log", "shed", "deadline", "cancelled", "other"
@@ -22,11 +27,21 @@ Kind = Literal[
 
 
 class FastJSONResponse(JSONResponse):
-    """JSON by orjson: about 10 µs less for a prediction than by the standard library."""
+    """JSON by orjson, with status 200: a third of the time that its base class takes.
 
-    def render(self, content: Any) -> bytes:  # noqa: ANN401 - as in the base class
-        """See the base class."""
-        return orjson.dumps(content)
+    Args:
+        content: what orjson can write.
+        request_id: the caller's, to be sent back; None where it gave none.
+    """
+
+    def __init__(self, content: Any, request_id: str | None = None) -> None:  # noqa: ANN401 - as in the base class
+        # Without the base's, which works out for every answer what is the same for all of them.
+        self.status_code = 200
+        self.background = None
+        self.body = orjson.dumps(content)
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), JSON_TYPE]
+        if request_id is not None:
+            self.raw_headers.append((REQUEST_ID_KEY.encode(), request_id.encode()))
 
 
 @dataclass(eq=False)
@@ -47,21 +62,21 @@ class ApiError(Exception):
     retry_after: int | None = None
 
 
-def request_id(request: Request) -> str | None:
+def request_id(request: Asked) -> str | None:
     """The caller's ``X-Request-ID``: up to 64 printable ASCII characters, else None."""
-    value = request.headers.get(REQUEST_ID_HEADER)
+    value = request.headers.get(REQUEST_ID_KEY)
     if value and len(value) <= REQUEST_ID_LENGTH and value.isascii() and value.isprintable():
         return value
     return None
 
 
-def echo(request: Request) -> dict[str, str]:
+def echo(request: Asked) -> dict[str, str]:
     """Headers by which the caller finds its request again."""
     value = request_id(request)
     return {} if value is None else {REQUEST_ID_HEADER: value}
 
 
-async def answer_api_error(request: Request, failure: ApiError) -> JSONResponse:
+async def answer_api_error(request: Asked, failure: ApiError) -> JSONResponse:
     """Exception handler for :class:`ApiError`."""
     headers = echo(request)
     if failure.retry_after is not None:

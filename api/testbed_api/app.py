@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -16,7 +17,6 @@ from testbed_otel.tracing import Chooser
 
 from testbed_api import schemas
 from testbed_api.answers import (
-    REQUEST_ID_HEADER,
     ApiError,
     FastJSONResponse,
     answer_api_error,
@@ -25,7 +25,6 @@ from testbed_api.answers import (
 )
 from testbed_api.bodies import read_json
 from testbed_api.calls import call_of
-from testbed_api.directroute import DirectRoute
 from testbed_api.faults import FaultControl, fault_router
 from testbed_api.guard import Guard
 from testbed_api.httproutes import route_table
@@ -34,11 +33,13 @@ from testbed_api.lookup import row_lookup
 from testbed_api.modelroutes import model_router
 from testbed_api.replies import reply_model
 from testbed_api.rowroutes import rows_router
+from testbed_api.shortcut import Shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi.telemetry import TelemetryConfig
+    from starlette.types import ASGIApp
     from testbed_otel.sdk import Telemetry
 
     from testbed_api.httptelemetry import Served
@@ -92,14 +93,24 @@ def create_app(
     artefact = service.champion
     title = f"{artefact.name}: {artefact.use_case}"
     app = _app(settings, title, docs=settings.docs_enabled)
-    guarded = [] if keys is None else [Depends(Guard(keys, service.instruments))]
-    # Straight into the table, first: an included router is matched twice, and costs 20 µs.
-    app.router.routes[:0] = _prediction_router(settings, service, guarded).routes
+    guard = None if keys is None else Guard(keys, service.instruments)
+    guarded = [] if guard is None else [Depends(guard)]
+    predictions = _prediction_router(settings, service, guarded)
+    app.include_router(predictions)
     app.include_router(rows_router(settings, service, ERRORS), dependencies=guarded)
     app.include_router(model_router(service), dependencies=guarded)
     if settings.public_metrics:
         app.include_router(_watch_router(service, telemetry))
-    _instrument(app, settings, service, telemetry, access)
+    shortcut = Shortcut(
+        app.build_middleware_stack(),
+        [route for route in predictions.routes if isinstance(route, APIRoute)],
+        settings.body_limit,
+        guard,
+    )
+    if telemetry.disabled:
+        app.middleware_stack = shortcut
+    else:
+        _instrument(app, shortcut, settings, service, telemetry, access)
     return app
 
 
@@ -144,15 +155,13 @@ def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
 
 def _instrument(
     app: FastAPI,
+    plain: ASGIApp,
     settings: ApiSettings,
     service: Service,
     telemetry: Telemetry,
     access: Callable[[Served], None] | None,
 ) -> None:
-    """Put the telemetry of HTTP around a complete application."""
-    if telemetry.disabled:
-        return
-    plain = app.build_middleware_stack()
+    """Put the telemetry of HTTP around a complete application, served by ``plain`` untraced."""
     # Read once per process; without it spans bear the attributes of before the conventions.
     os.environ.setdefault(SEMANTIC_CONVENTIONS, "http")
     FastAPIInstrumentor.instrument_app(
@@ -175,7 +184,7 @@ def _instrument(
 
 
 def _prediction_router(settings: ApiSettings, service: Service, guarded: list[Any]) -> APIRouter:
-    router = APIRouter(route_class=DirectRoute)
+    router = APIRouter()
     artefact, schema = service.champion, service.champion.schema
     look_up = row_lookup(artefact)
     rows = schemas.row_adapter(schema, look_up)
@@ -209,10 +218,8 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
         with service.counting_errors():
             row = await read_json(request, rows)
             identity = request_id(request)
-            return FastJSONResponse(
-                await service.predict(row, identity, call_of(request)),
-                headers=None if identity is None else {REQUEST_ID_HEADER: identity},
-            )
+            reply = await service.predict(row, identity, call_of(request))
+            return FastJSONResponse(reply, identity)
 
     @router.post(
         "/labels",

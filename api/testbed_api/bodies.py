@@ -14,8 +14,9 @@ from starlette.requests import ClientDisconnect
 from testbed_api.answers import ApiError
 
 if TYPE_CHECKING:
-    from fastapi import Request
     from pydantic import TypeAdapter
+
+    from testbed_api.shortcut import Asked
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ PROBLEM_LIMIT: Final = 50
 NAME_LIMIT: Final = 100
 
 
-async def read_json(request: Request, adapter: TypeAdapter[T]) -> T:
+async def read_json(request: Asked, adapter: TypeAdapter[T]) -> T:
     """The body, parsed and validated.
 
     Raises:

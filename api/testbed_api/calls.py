@@ -9,23 +9,24 @@ from testbed_api.answers import ApiError
 from testbed_api.serving import Call
 
 if TYPE_CHECKING:
-    from fastapi import Request
+    from testbed_api.shortcut import Asked
 
-KEY_HEADER: Final = "X-Routing-Key"
+ROUTING_KEY: Final = "x-routing-key"
 TIMEOUT_HEADER: Final = "X-Timeout-Ms"
+TIMEOUT_KEY: Final = TIMEOUT_HEADER.lower()
 LONGEST: Final = 3_600_000
 
 
-def call_of(request: Request) -> Call:
+def call_of(request: Asked) -> Call:
     """The wishes of a request whose body has been read.
 
     Raises:
         ApiError: 422, the timeout is no whole number of milliseconds from 1 to an hour.
     """
     headers = request.headers
-    timeout = headers.get(TIMEOUT_HEADER)
+    timeout = headers.get(TIMEOUT_KEY)
     return Call(
-        key=headers.get(KEY_HEADER),
+        key=headers.get(ROUTING_KEY),
         patience=None if timeout is None else _seconds(timeout),
         gone=partial(_left, request),
     )
@@ -46,7 +47,7 @@ def _refused() -> ApiError:
     return ApiError(422, "validation", detail)
 
 
-async def _left(request: Request) -> None:
+async def _left(request: Asked) -> None:
     """Return when the client has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -24,6 +24,8 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from testbed_api.replywriter import DefaultHeaders, ReplyWriter
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,6 +61,7 @@ class Connection(HttpToolsProtocol):
 
     limits: ClassVar[Limits] = Limits()
     draining: ClassVar[bool] = False
+    default_headers: ClassVar[DefaultHeaders] = DefaultHeaders()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as in the base class
         super().__init__(*args, **kwargs)
@@ -70,7 +73,9 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as in the base class
         self._served = cycle
-        super()._start_asgi_task(cycle, app)
+        # The server's types are other names for the same ASGI.
+        writer: Any = ReplyWriter(app, cycle, self.default_headers)
+        super()._start_asgi_task(cycle, writer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being served; the base class tells the last one that came."""
@@ -168,7 +173,9 @@ class Connection(HttpToolsProtocol):
 
 def connection_class(limits: Limits) -> type[Connection]:
     """The connections of one server; its ``draining`` is theirs alone."""
-    return type("ServerConnection", (Connection,), {"limits": limits})
+    return type(
+        "ServerConnection", (Connection,), {"limits": limits, "default_headers": DefaultHeaders()}
+    )
 
 
 class DrainingServer(uvicorn.Server):

@@ -14,6 +14,7 @@ from testbed_api.keys import UNKNOWN
 if TYPE_CHECKING:
     from testbed_api.instruments import Instruments
     from testbed_api.keys import KeyRing
+    from testbed_api.shortcut import Asked
 
 KEY_HEADER: Final = "X-API-Key"
 SCHEME: Final = "bearer"
@@ -51,9 +52,9 @@ class Guard:
             raise ApiError(429, "other", "too many requests with this key", wait)
 
 
-def _presented(request: Request) -> str | None:
-    key = request.headers.get(KEY_HEADER)
+def _presented(request: Asked) -> str | None:
+    key = request.headers.get(KEY_HEADER.lower())
     if key is not None:
         return key
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == SCHEME else None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -48,8 +48,7 @@ TRACERESPONSE: Final = b"traceresponse"
 DISCONNECT_MESSAGE: Final = "http.disconnect"
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """What is known of a request once its reply is sent.
 
     Attributes:

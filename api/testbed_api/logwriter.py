@@ -1,8 +1,9 @@
 """Group commit: many requests wait for few transactions of the prediction log.
 
-One thread owns the log. It takes all that is queued, writes it in one transaction, and only then
-are the requests answered that wait for it. While it writes, the next group gathers, so the groups
-grow with the load and nobody waits for a timer.
+One thread owns the log. It gets one group of requests at a time, writes it in one transaction, and
+only then are they answered. While it writes, the next group gathers in the event loop, so the
+groups grow with the load and nobody waits for a timer: a group goes to the thread once, when the
+loop has looked at all that came at the same moment.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import contextlib
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from testbed_otel.names import OUTCOME
 
@@ -94,13 +94,15 @@ class NoLog:
         raise ApiError(404, "log", "this API keeps no prediction log (TESTBED_API_LOG_URL=none)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     """What one request waits for: a row or some labels."""
 
     future: asyncio.Future[list[LabelOutcome]]
     row: PredictionRow | None = None
-    labels: list[Label] = field(default_factory=list)
+    labels: Sequence[Label] = ()
+
+
+_Answer = tuple[list[_Job], "list[LabelOutcome] | None"]
 
 
 class LogWriter:
@@ -123,8 +125,11 @@ class LogWriter:
         self._instruments = instruments
         self._warn = warn
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._pending = 0  # touched in the event loop only
+        self._groups: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        # Touched in the event loop only.
+        self._pending = 0
+        self._gathered: list[_Job] = []
+        self._handing_over = False  # a group is being written, or goes to the thread in a moment
         self._log: Log | None = None
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -144,76 +149,83 @@ class LogWriter:
 
     async def close(self) -> None:
         """Write what is queued, then close the log."""
-        self._queue.put(None)
+        self._groups.put(self._gathered)
+        self._gathered = []
+        self._groups.put(None)
         await asyncio.to_thread(self._thread.join)
 
     async def _submit(self, job: _Job) -> list[LabelOutcome]:
         if self._pending >= QUEUE_LIMIT:
             raise ApiError(503, "log", "the prediction log is too slow; try again", RETRY_AFTER)
         self._pending += 1
-        self._queue.put(job)
+        self._gathered.append(job)
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon(self._hand_over)
         return await job.future
+
+    def _hand_over(self) -> None:
+        """Give the thread what has gathered, or let the next request begin anew."""
+        group, self._gathered = self._gathered[:GROUP_LIMIT], self._gathered[GROUP_LIMIT:]
+        if group:
+            self._groups.put(group)
+        else:
+            self._handing_over = False
 
     def _run(self) -> None:
         self._reopen()
-        running = True
-        while running:
-            jobs, running = self._next_group()
-            if jobs:
-                self._write(jobs)
-            elif running and self._log is None:
+        while True:
+            try:
+                jobs = self._groups.get(timeout=REOPEN_PAUSE if self._log is None else None)
+            except Empty:
                 self._reopen()
+                continue
+            if jobs is None:
+                break
+            self._write(jobs)
         if self._log is not None:
             self._log.close()
 
-    def _next_group(self) -> tuple[list[_Job], bool]:
-        """All that is queued, at least one job while the log is open; and whether to go on."""
-        jobs: list[_Job] = []
-        try:
-            job = self._queue.get(timeout=REOPEN_PAUSE if self._log is None else None)
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == GROUP_LIMIT:
-                    return jobs, True
-                job = self._queue.get_nowait()
-        except Empty:
-            return jobs, True
-        return jobs, False
-
     def _write(self, jobs: list[_Job]) -> None:
+        answers: list[_Answer] = []
         # Two commits, so that labels which fail don't take rows with them that are durable. Rows
         # first, so that a label never comes before its prediction.
         rows = [job for job in jobs if job.row is not None]
         if rows:
-            self._write_rows(rows)
+            answers.append((rows, self._write_rows(rows)))
         labelled = [job for job in jobs if job.row is None]
         if labelled:
-            self._write_labels(labelled)
+            answers.append((labelled, self._write_labels(labelled)))
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._answer, answers)
 
-    def _write_rows(self, jobs: list[_Job]) -> None:
+    def _write_rows(self, jobs: list[_Job]) -> list[LabelOutcome] | None:
+        """Write rows; None where they are not in the log."""
         rows = [job.row for job in jobs if job.row is not None]
         started = time.perf_counter()
         try:
             outcome = self._opened().append(rows) or "written"
         except Exception as error:  # noqa: BLE001 - whatever it is, the requests need an answer
             self._instruments.log_rows.add(len(rows), {OUTCOME: "failed"})
-            self._fail(error, jobs)
-            return
+            self._fail(error)
+            return None
         self._instruments.log_write.record(time.perf_counter() - started)
         if outcome != "spooled":  # counted when they are in the log
             self._instruments.log_rows.add(len(rows), {OUTCOME: outcome})
-        self._succeed(jobs, [])
+        self._succeed()
+        return []
 
-    def _write_labels(self, jobs: list[_Job]) -> None:
+    def _write_labels(self, jobs: list[_Job]) -> list[LabelOutcome] | None:
+        """Store labels; their outcomes, or None where they are not stored."""
         try:
             outcomes = self._opened().append_labels([item for job in jobs for item in job.labels])
         except LogBusyError:
-            self._answer(jobs, None)
-            return
+            return None
         except Exception as error:  # noqa: BLE001 - whatever it is, the requests need an answer
-            self._fail(error, jobs)
-            return
-        self._succeed(jobs, outcomes)
+            self._fail(error)
+            return None
+        self._succeed()
+        return outcomes
 
     def _opened(self) -> Log:
         if self._log is None:
@@ -224,17 +236,16 @@ class LogWriter:
         try:
             self._opened()
         except Exception as error:  # noqa: BLE001 - the database's own; tried again until it works
-            self._fail(error, [])
+            self._fail(error)
         else:
-            self._succeed([], [])
+            self._succeed()
 
-    def _succeed(self, jobs: list[_Job], outcomes: list[LabelOutcome]) -> None:
+    def _succeed(self) -> None:
         if self.problem is not None and self._warn() is None:
             self._instruments.set_log_state("writing")
         self.problem = None
-        self._answer(jobs, outcomes)
 
-    def _fail(self, error: Exception, jobs: list[_Job]) -> None:
+    def _fail(self, error: Exception) -> None:
         problem = f"the prediction log fails: {error}"
         if problem != self.problem:
             logger.error("%s", problem)
@@ -244,11 +255,12 @@ class LogWriter:
             with contextlib.suppress(Exception):  # it has failed already
                 self._log.close()
             self._log = None
-        self._answer(jobs, None)
 
-    def _answer(self, jobs: list[_Job], outcomes: list[LabelOutcome] | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._resolve, jobs, outcomes)
+    def _answer(self, answers: list[_Answer]) -> None:
+        """Answer a group, and hand the next one over."""
+        for jobs, outcomes in answers:
+            self._resolve(jobs, outcomes)
+        self._hand_over()
 
     def _resolve(self, jobs: list[_Job], outcomes: list[LabelOutcome] | None) -> None:
         """Answer the jobs with their outcomes, or with a failure where there are none."""

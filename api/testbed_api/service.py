@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +18,14 @@ from testbed_api.serving import Call, ServedModel, Serving
 from testbed_api.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.encoding import Scored
     from testbed_domain.features import Row
+    from testbed_otel.cells import SumFamily
 
     from testbed_api.faults import Faults
     from testbed_api.instruments import Instruments
@@ -67,9 +69,11 @@ class Service:
     draining: bool = False
     serving: Serving = field(default_factory=Serving)
     versions: Versions = field(init=False)
+    _counting: _Counting = field(init=False)
 
     def __post_init__(self) -> None:
         self.versions = Versions(self.model(self.artefact, self.runtime), self.instruments)
+        self._counting = _Counting(self.instruments.errors)
 
     def model(self, artefact: Artefact, runtime: ModelRuntime) -> ServedModel:
         """A further version, to be loaded, served as all others are."""
@@ -248,20 +252,34 @@ class Service:
             ]
         }
 
-    @contextmanager
-    def counting_errors(self) -> Iterator[None]:
+    def counting_errors(self) -> AbstractContextManager[None]:
         """Count what a prediction request in this block fails with."""
-        try:
-            yield
-        except ApiError as error:
-            self._count(error.kind)
-            raise
-        except HTTPException:  # a body over the limit
-            self._count("validation")
-            raise
-        except Exception:
-            self._count("other")
-            raise
+        return self._counting
 
-    def _count(self, kind: Kind) -> None:
-        self.instruments.errors.add(1, {ERROR_TYPE: kind})
+
+class _Counting:
+    """A context that counts errors; it keeps nothing, so one is enough for all requests.
+
+    Args:
+        errors: by their kind.
+    """
+
+    def __init__(self, errors: SumFamily) -> None:
+        self._errors = errors
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            kind: Kind = "other"
+            if isinstance(error, ApiError):
+                kind = error.kind
+            elif isinstance(error, HTTPException):  # a body over the limit
+                kind = "validation"
+            self._errors.add(1, {ERROR_TYPE: kind})

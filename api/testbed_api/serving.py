@@ -8,7 +8,7 @@ import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 from testbed_domain.encoding import Scored, decode, encode, width
@@ -73,8 +73,7 @@ class Serving:
     cache: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What one caller asks for besides the answer.
 
     Attributes:

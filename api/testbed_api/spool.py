@@ -17,7 +17,7 @@ import os
 import threading
 import uuid
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from testbed_domain.logstore import PredictionRow
@@ -37,7 +37,7 @@ class SpoolError(Exception):
 
 def encode_row(row: PredictionRow) -> bytes:
     """One line of a segment."""
-    text = json.dumps(asdict(row), separators=(",", ":")).encode()
+    text = json.dumps(row._asdict(), separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

@@ -79,7 +79,7 @@ def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
         raise LogError(f"the prediction log's directory {file.parent} does not exist; make it")
     if not create and not file.exists():
         raise LogError(f"no prediction log at {file}; is it the API's --log-url?")
-    engine = create_engine(url, connect_args={"timeout": patience})
+    engine = create_engine(url, connect_args={"timeout": patience}, paramstyle="named")
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type

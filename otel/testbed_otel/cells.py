@@ -16,7 +16,7 @@ import threading
 import time
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from testbed_otel.names import OTHER
 
@@ -34,8 +34,7 @@ OVERFLOW: Final[Key] = (("otel.metric.overflow", True),)
 NO_ATTRIBUTES: Final[Mapping[str, Value]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """Where a sampled measurement came from.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,7 +26,7 @@ ROW = PredictionRow(
 
 
 def _rows(numbers: range) -> list[PredictionRow]:
-    return [replace(ROW, id=str(number), time=float(number)) for number in numbers]
+    return [ROW._replace(id=str(number), time=float(number)) for number in numbers]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_api import logwriter
+from testbed_domain.logstore import PredictionRow
 
 if TYPE_CHECKING:
     from .conftest import Api, ApiMaker
@@ -41,6 +42,13 @@ async def test_requests_that_wait_are_written_in_one_group(api: Api) -> None:
     assert {reply.json()["prediction_id"] for reply in replies} == {row.id for row in api.log.rows}
     assert api.value("ml_prediction_log_rows_total", outcome="written") == 21
     assert api.value("ml_prediction_log_write_duration_seconds_count") == 2
+
+
+async def test_requests_that_come_together_are_written_in_one_group(api: Api) -> None:
+    """What the event loop finds in one go is one transaction, without any waiting."""
+    row = PredictionRow("1", 0.0, None, "one", "model", "v1", {"a": 1}, "1", 0.5, {"1": 0.5})
+    await asyncio.gather(*(api.writer.append(row._replace(id=str(n))) for n in range(10)))
+    assert api.log.groups == [10]
 
 
 async def test_failing_log_refuses_predictions_and_recovers(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ class FakeDatabase:
 
 
 def _rows(*numbers: int) -> list[PredictionRow]:
-    return [replace(ROW, id=str(number)) for number in numbers]
+    return [ROW._replace(id=str(number)) for number in numbers]
 
 
 def _until(condition: Callable[[], bool]) -> None:

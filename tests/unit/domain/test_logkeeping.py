@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ def log(tmp_path: Path) -> Iterator[PredictionLog]:
 def _fill(log: PredictionLog, numbers: range, **changes: str) -> None:
     prefix = changes.get("model_version", "v1")
     log.append(
-        [replace(ROW, id=f"{prefix}-{n}", time=float(n), **changes) for n in numbers]  # type: ignore[arg-type]
+        [ROW._replace(id=f"{prefix}-{n}", time=float(n), **changes) for n in numbers]  # type: ignore[arg-type]
     )
 
 
@@ -70,10 +69,10 @@ def test_export_writes_every_field(log: PredictionLog, tmp_path: Path) -> None:
 
     log.append(
         [
-            replace(ROW, id="b", time=2.5, features={"a": 2.5, "b": "x", "c": 7}),
-            replace(ROW, id="a", time=1.5),
-            replace(ROW, id="late", time=9.0),
-            replace(ROW, id="other", time=2.0, model_version="v2"),
+            ROW._replace(id="b", time=2.5, features={"a": 2.5, "b": "x", "c": 7}),
+            ROW._replace(id="a", time=1.5),
+            ROW._replace(id="late", time=9.0),
+            ROW._replace(id="other", time=2.0, model_version="v2"),
         ]
     )
     log.append_labels([("b", "0", 5.0)])
