@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -140,9 +142,10 @@ def create_management_app(
 
 
 def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
-    app = FastAPI(
+    # The page and its files are served by the API itself: it works without the internet.
+    make = FastAPIOffline if docs else partial(FastAPI, openapi_url=None)
+    app = make(
         title=title,
-        openapi_url="/openapi.json" if docs else None,
         max_body_size=settings.body_limit,
         redirect_slashes=False,
         redoc_url=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -125,4 +126,14 @@ async def test_documentation_describes_every_feature(api: Api) -> None:
     assert properties["Pregnancies"]["maximum"] == 50
     assert content["schema"]["required"] == ["Pregnancies", "BMI (kg/m²)", "schema"]
     assert content["example"]["BMI (kg/m²)"] == 33.6
-    assert (await api.public.get("/docs")).status_code == 200
+
+
+async def test_documentation_needs_nothing_from_elsewhere(api: Api) -> None:
+    """The page names no other host, and the API serves every file that the page names."""
+    page = (await api.public.get("/docs")).text
+    files = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(files) == 3
+    for file in files:
+        assert file.startswith("/")
+        assert (await api.public.get(file)).status_code == 200
+    assert "//" not in re.sub(r"<!--.*?-->|// .*", "", page)
