@@ -75,6 +75,11 @@ class FeatureTable:
         query = "SELECT id FROM features ORDER BY id LIMIT ?"
         return [row[0] for row in self._connection.execute(query, (limit,))]
 
+    def rows(self) -> list[tuple[str, Row]]:
+        """Every id and its features."""
+        found = self._connection.execute("SELECT id, row FROM features ORDER BY id")
+        return [(identifier, json.loads(row)) for identifier, row in found]
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()

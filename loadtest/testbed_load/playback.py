@@ -5,7 +5,6 @@ Locust turns the threads of the standard library into greenlets before this is i
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from threading import Event
@@ -46,11 +45,7 @@ class Job:
     due: float
     features: Row
     label: int | str
-
-    @property
-    def body(self) -> str:
-        """The row as the service takes it."""
-        return json.dumps(self.features, allow_nan=False)
+    body: str
 
 
 class Playback:
@@ -75,6 +70,7 @@ class Playback:
         self.labels = DelayedLabels(plan.labels, plan.seed)
         self.truth = truth
         self._rows = plan_rows(plan, source)
+        self._requests = source.requests
         self._schedule = Schedule(plan)
         self._start = 0.0
         self._users = 0
@@ -150,6 +146,7 @@ class Playback:
             self._start + ticket.due,
             features,
             label,
+            self._requests.body(features),
         )
 
     def record(self, job: Job, sent_at: float, reply: Reply) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import json
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from testbed_domain.artefact import LabelledRow, load_artefact
+from testbed_domain.featuretable import FeatureTable
 from testbed_domain.sampling import Sampler, random_stream, sampler
 from testbed_domain.use_cases import get_use_case
 
@@ -15,10 +18,11 @@ from testbed_load import drifts
 from testbed_load.errors import LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from testbed_domain.features import FeatureSchema
+    from testbed_domain.artefact import Artefact
+    from testbed_domain.features import FeatureSchema, Row
 
     from testbed_load.plan import LoadPhase, LoadPlan
 
@@ -34,6 +38,29 @@ class RowSource(Protocol):
         """The next ``n`` rows with their labels."""
 
 
+class Requests:
+    """Bodies of requests: the id of a row whose features the service knows, else all features.
+
+    Args:
+        field: of the id; None where rows have no ids.
+        known: ids and the rows that the service has for them.
+    """
+
+    def __init__(self, field: str | None = None, known: Iterable[tuple[str, Row]] = ()) -> None:
+        self._field = field
+        self._ids = {_text(row): identifier for identifier, row in known}
+
+    def body(self, row: Row) -> str:
+        """The JSON that asks for a prediction of this row; a drifted row is nobody's any more."""
+        text = _text(row)
+        identifier = self._ids.get(text)
+        return text if identifier is None else json.dumps({self._field: identifier})
+
+
+def _text(row: Row) -> str:
+    return json.dumps(row, allow_nan=False, sort_keys=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where rows come from.
@@ -42,11 +69,13 @@ class Source:
         schema: of the rows.
         statistics: of the reference rows' columns.
         rows: a fresh stream of rows for a seed.
+        requests: makes the bodies of requests.
     """
 
     schema: FeatureSchema
     statistics: drifts.Statistics
     rows: Callable[[int], RowSource]
+    requests: Requests = field(default_factory=Requests)
 
 
 def load_source(artefact: Path | None, use_case: str) -> Source:
@@ -59,7 +88,8 @@ def load_source(artefact: Path | None, use_case: str) -> Source:
         model = load_artefact(artefact)
         rows = [row.features for row in model.reference()]
         statistics = drifts.reference_statistics(model.schema, rows)
-        return Source(model.schema, statistics, lambda seed: sampler(model, seed))
+        requests = _requests(model)
+        return Source(model.schema, statistics, lambda seed: sampler(model, seed), requests)
 
     case = get_use_case(use_case)
     generator = case.generator
@@ -74,6 +104,14 @@ def load_source(artefact: Path | None, use_case: str) -> Source:
 
     reference = [row for row, _ in draws(0).draw(_STATISTICS_ROWS)]
     return Source(case.schema, drifts.reference_statistics(case.schema, reference), draws)
+
+
+def _requests(model: Artefact) -> Requests:
+    key, table = model.schema.key, FeatureTable.of(model)
+    if key is None or table is None:
+        return Requests()
+    with contextlib.closing(table):
+        return Requests(key.field, table.rows())
 
 
 def phase_rows(phase: LoadPhase, source: Source, seed: int, number: int) -> Iterator[LabelledRow]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from testbed_domain.errors import DomainError
+from testbed_domain.featuretable import FeatureTable
+from testbed_domain.training import TrainingOptions, train
+from testbed_domain.use_cases import get_use_case
 from testbed_load.errors import LoadError
 from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift
 from testbed_load.traffic import BLOCK, Source, load_source, phase_rows, plan_rows
@@ -65,3 +70,23 @@ def test_a_use_case_without_rows_is_refused(name: str, message: str) -> None:
     """One line says what to do."""
     with pytest.raises(DomainError, match=message):
         load_source(None, name)
+
+
+def test_known_rows_are_asked_for_by_id(churn_csv: Path, tmp_path: Path) -> None:
+    """Real customers are sent as their ids, whose features are the row's; drifted ones are not."""
+    options = TrainingOptions(5, 4, train_rows=300, test_rows=100, reference_rows=100)
+    artefact = train(get_use_case("churn"), churn_csv, 1, tmp_path / "model", options)
+    source, table = load_source(artefact.path, "churn"), FeatureTable.of(artefact)
+    assert table is not None
+    for row, _ in islice(phase_rows(NORMAL, source, 4, 0), 50):
+        asked = json.loads(source.requests.body(row))
+        assert list(asked) == ["user_id"]
+        assert table.get(asked["user_id"]) == row
+    rows = [row for row, _ in islice(phase_rows(DRIFTED, source, 4, 0), 50)]
+    assert [json.loads(source.requests.body(row)) for row in rows] == rows
+
+
+def test_rows_without_ids_are_sent_as_they_are(source: Source) -> None:
+    """Then a request holds all features."""
+    row, _ = next(phase_rows(NORMAL, source, 4, 0))
+    assert json.loads(source.requests.body(row)) == row
