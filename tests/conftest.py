@@ -92,18 +92,34 @@ def small_artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
 
 @dataclass(frozen=True, slots=True)
 class ApiProcess:
-    """A running ``python -m testbed_api``."""
+    """A running ``python -m testbed_api``; with replicas, their management ports count up."""
 
     process: subprocess.Popen[bytes]
     port: int
     management_port: int
     output: Path
+    replicas: int = 1
+
+    @property
+    def management_ports(self) -> range:
+        """One for each replica."""
+        return range(self.management_port, self.management_port + self.replicas)
 
 
 def free_port() -> int:
     """A TCP port that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def free_ports(count: int) -> int:
+    """The first of some TCP ports in a row that nothing listens on."""
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as stack:
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 @pytest.fixture
@@ -123,14 +139,16 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
         log_url: str = "none",
         otlp: str = "none",
         core: int | None = None,
+        replicas: int = 1,
         environment: Mapping[str, str] | None = None,
     ) -> ApiProcess:
-        port, management_port = free_port(), free_port()
+        port, management_port = free_port(), free_ports(replicas)
         output = tmp_path / f"api-{port}.log"
         settings = {
             "TESTBED_API_ARTEFACT": str(artefact),
             "TESTBED_API_PORT": str(port),
             "TESTBED_API_MANAGEMENT_PORT": str(management_port),
+            "TESTBED_API_REPLICAS": str(replicas),
             "TESTBED_API_LOG_URL": log_url,
             "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
             **(environment or {}),
@@ -138,23 +156,25 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
         command = [sys.executable, "-m", "testbed_api"]
         with output.open("wb") as log:
             process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
-        api = ApiProcess(process, port, management_port, output)
+        api = ApiProcess(process, port, management_port, output, replicas)
         started.append(api)
         if core is not None:
             os.sched_setaffinity(process.pid, {core})
-        _wait_until_ready(api)
+        for number in api.management_ports:
+            _wait_until_ready(api, number)
         return api
 
     yield start
     for api in started:
         if api.process.poll() is None:
-            api.process.kill()
-        api.process.wait(10)
+            # A supervisor takes its replicas along; a single process needs no more than a kill.
+            (api.process.terminate if api.replicas > 1 else api.process.kill)()
+        api.process.wait(30)
 
 
-def _wait_until_ready(api: ApiProcess) -> None:
+def _wait_until_ready(api: ApiProcess, management_port: int) -> None:
     deadline = time.monotonic() + 30
-    url = f"http://127.0.0.1:{api.management_port}/health/ready"
+    url = f"http://127.0.0.1:{management_port}/health/ready"
     while time.monotonic() < deadline and api.process.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
