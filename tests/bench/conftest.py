@@ -1,13 +1,18 @@
-"""What the benchmarks share: two cores, an OTLP endpoint that costs little, a trained forest."""
+"""What the benchmarks share: two cores, a Collector, a trained forest."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import pytest
+from testbed.stack import build
+
+from tests.conftest import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,31 +33,44 @@ def cores() -> Iterator[list[int]]:
     os.sched_setaffinity(0, allowed)
 
 
-class _Sink(BaseHTTPRequestHandler):
-    """Takes OTLP exports and forgets them."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        pass
+_COLLECTOR: Final = """
+receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{otlp}"}}}}}}}}
+processors: {{memory_limiter: {{check_interval: 1s, limit_mib: 256}}, batch: {{}}}}
+exporters: {{debug: {{verbosity: basic}}}}
+extensions: {{health_check: {{endpoint: "127.0.0.1:{health}"}}}}
+service:
+  extensions: [health_check]
+  telemetry: {{logs: {{level: error}}, metrics: {{level: none}}}}
+  pipelines:
+    metrics: &all {{receivers: [otlp], processors: [memory_limiter, batch], exporters: [debug]}}
+    traces: *all
+    logs: *all
+"""
 
 
 @pytest.fixture
-def sink() -> Iterator[str]:
-    """An OTLP endpoint."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sink)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def collector(tmp_path: Path) -> Iterator[str]:
+    """A real Collector that takes OTLP and forgets it; on the core of the clients."""
+    binary = build.find().path("otelcol")
+    otlp, health = free_port(), free_port()
+    config = tmp_path / "collector.yaml"
+    config.write_text(_COLLECTOR.format(otlp=otlp, health=health), encoding="utf-8")
+    with (tmp_path / "collector.log").open("wb") as output:
+        process = subprocess.Popen([binary, "--config", config], stdout=output, stderr=output)
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(process.pid, {core})
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{health}/").raise_for_status()
+            break
+        time.sleep(0.05)
+    else:
+        process.kill()
+        pytest.fail((tmp_path / "collector.log").read_text(encoding="utf-8"))
+    yield f"http://127.0.0.1:{otlp}"
+    process.terminate()
+    process.wait(30)
 
 
 @pytest.fixture

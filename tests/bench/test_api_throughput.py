@@ -24,14 +24,14 @@ ROUNDS = 5
 def api(
     artefact: Artefact,
     cores: list[int],
-    sink: str,
+    collector: str,
     start_api: Callable[..., Any],
 ) -> Any:  # noqa: ANN401 - made by the fixture above
     """The API on a core of its own, pushing metrics each second, with a durable log."""
     return start_api(
         artefact.path,
         log_url=f"sqlite:///{artefact.path.parent / 'log.db'}",
-        otlp=sink,
+        otlp=collector,
         core=cores[0],
         environment={"OTEL_METRIC_EXPORT_INTERVAL": "1000"},
     )

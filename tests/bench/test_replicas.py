@@ -49,7 +49,7 @@ def two_cores() -> Iterator[None]:
 def start_services(
     artefact: Artefact,
     two_cores: None,
-    sink: str,
+    collector: str,
     start_api: Callable[..., Any],
     tmp_path: Path,
 ) -> Callable[[str], dict[int, Any]]:
@@ -61,7 +61,7 @@ def start_services(
             count: start_api(
                 artefact.path,
                 log_url=log_url.format(count),
-                otlp=sink,
+                otlp=collector,
                 replicas=count,
                 environment={
                     "OTEL_METRIC_EXPORT_INTERVAL": "1000",
