@@ -22,7 +22,6 @@ Header = tuple[bytes, bytes]
 
 # Whoever sends these wants more than a plain reply.
 SPECIAL: Final = frozenset({b"connection", b"transfer-encoding"})
-NO_BODY: Final = frozenset({204, 304})
 # What the grammar of HTTP allows in names, and forbids in values.
 NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -100,7 +99,6 @@ class ReplyWriter:
             or not cycle.keep_alive
             or cycle.disconnected
             or cycle.flow.write_paused
-            or status in NO_BODY
             or cycle.scope["method"] == "HEAD"
         ):
             return None
