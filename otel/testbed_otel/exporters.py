@@ -7,6 +7,7 @@ success: it knows of errors of the connection only.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -16,6 +17,9 @@ from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from testbed_otel.cells import SumCell, SumFamily
+from testbed_otel.names import SIGNAL, TELEMETRY_EXPORT_FAILED, TELEMETRY_EXPORT_FAILURES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +27,36 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from testbed_otel.cells import SumCell
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What one exporter could not deliver.
+
+    Attributes:
+        items: spans, metric points or log records.
+        exports: how many exports they were in.
+    """
+
+    items: SumCell
+    exports: SumCell
+
+    def add(self, items: int) -> None:
+        """Count one failed export."""
+        self.items.add(items)
+        self.exports.add(1)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedExports:
+    """The same for all exporters of a process, as families for the readers."""
+
+    items: SumFamily = field(default_factory=lambda: SumFamily(TELEMETRY_EXPORT_FAILED))
+    exports: SumFamily = field(default_factory=lambda: SumFamily(TELEMETRY_EXPORT_FAILURES))
+
+    def of(self, signal: str) -> Failed:
+        """The counts of one signal, from 0 on."""
+        attributes = {SIGNAL: signal}
+        return Failed(self.items.cell(attributes), self.exports.cell(attributes))
 
 
 def points_of(data: MetricsData) -> int:
@@ -45,10 +78,10 @@ class MetricExporter(OTLPMetricExporter):
     Args:
         endpoint: URL with the path of the signal.
         timeout: seconds that one export may take.
-        failed: counts the points of failed exports.
+        failed: counts what could not be exported.
     """
 
-    def __init__(self, endpoint: str, timeout: float, failed: SumCell) -> None:
+    def __init__(self, endpoint: str, timeout: float, failed: Failed) -> None:
         super().__init__(endpoint=endpoint, timeout=timeout)
         self.outcome = threading.local()
         self._failed = failed
@@ -71,7 +104,7 @@ class SpanExporter(OTLPSpanExporter):
     """Exports spans; the arguments are those of :class:`MetricExporter`."""
 
     def __init__(
-        self, endpoint: str, timeout: float, failed: SumCell, meters: MeterProvider
+        self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider
     ) -> None:
         super().__init__(endpoint, timeout=timeout, meter_provider=meters)
         self._failed = failed
@@ -88,7 +121,7 @@ class LogExporter(OTLPLogExporter):
     """Exports log records; the arguments are those of :class:`MetricExporter`."""
 
     def __init__(
-        self, endpoint: str, timeout: float, failed: SumCell, meters: MeterProvider
+        self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider
     ) -> None:
         super().__init__(endpoint, timeout=timeout, meter_provider=meters)
         self._failed = failed

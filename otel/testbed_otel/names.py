@@ -417,6 +417,14 @@ TELEMETRY_EXPORT_FAILED: Final = Metric(
     (SIGNAL,),
     values=((SIGNAL, ("traces", "metrics", "logs")),),
 )
+TELEMETRY_EXPORT_FAILURES: Final = Metric(
+    "telemetry.export.failures",
+    "counter",
+    "{export}",
+    "Exports that failed, by what they held.",
+    (SIGNAL,),
+    values=((SIGNAL, ("traces", "metrics", "logs")),),
+)
 
 METRICS: Final = tuple(value for value in list(vars().values()) if isinstance(value, Metric))
 

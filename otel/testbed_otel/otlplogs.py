@@ -13,7 +13,6 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
 from testbed_otel.exporters import LogExporter
-from testbed_otel.names import SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,8 +64,8 @@ def otlp_logs(telemetry: Telemetry, settings: TelemetrySettings) -> OtlpLogs | N
         return None
     meters = telemetry.meters
     provider = LoggerProvider(telemetry.resource, shutdown_on_exit=False, meter_provider=meters)
-    url, lost = f"{settings.endpoint}/v1/logs", telemetry.failed.cell({SIGNAL: "logs"})
-    exporter = LogExporter(url, settings.export_timeout, lost, meters)
+    url = f"{settings.endpoint}/v1/logs"
+    exporter = LogExporter(url, settings.export_timeout, telemetry.failed.of("logs"), meters)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
     handler = LoggingHandler(logging.INFO, provider)
     # A failing export must not make records that have to be exported.

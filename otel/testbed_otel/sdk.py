@@ -37,8 +37,8 @@ from prometheus_client import CollectorRegistry
 from testbed_otel.aliases import aliases_of
 from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily
 from testbed_otel.export import Bridge, PushReader, ScrapeReader
-from testbed_otel.exporters import MetricExporter, SpanExporter
-from testbed_otel.names import DURATION_BUCKETS, METRICS, SIGNAL, TELEMETRY_EXPORT_FAILED, Metric
+from testbed_otel.exporters import FailedExports, MetricExporter, SpanExporter
+from testbed_otel.names import DURATION_BUCKETS, METRICS, Metric
 from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
@@ -99,7 +99,7 @@ class Telemetry:
     registry: CollectorRegistry
     trace_ratio: float
     bridge: Bridge
-    failed: SumFamily
+    failed: FailedExports
     disabled: bool = False
     _reader: PushReader | None = None
     _exporter: MetricExporter | None = None
@@ -194,19 +194,18 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
     registry = CollectorRegistry()
     bridge = Bridge(resource, aliases_of(settings.aliases))
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
-    failed = SumFamily(TELEMETRY_EXPORT_FAILED)
+    failed = FailedExports()
     exporter = reader = None
     if settings.endpoint is not None:
         _limit_noise()
         url = f"{settings.endpoint}/v1/metrics"
-        lost = failed.cell({SIGNAL: "metrics"})
-        exporter = MetricExporter(url, settings.export_timeout, lost)
+        exporter = MetricExporter(url, settings.export_timeout, failed.of("metrics"))
         reader = PushReader(exporter, settings.metric_interval * 1000, bridge)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
     if exporter is not None:
         exporter.set_meter_provider(meters)  # for the SDK's metrics about itself
-        bridge.add(meters.get_meter("testbed_otel.exporters"), failed)
+        bridge.add(meters.get_meter("testbed_otel.exporters"), failed.items, failed.exports)
     tracers, chosen = _tracers(resource, settings, meters, failed)
     ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
     return Telemetry(
@@ -225,7 +224,7 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
 
 
 def _tracers(
-    resource: Resource, settings: TelemetrySettings, meters: MeterProvider, failed: SumFamily
+    resource: Resource, settings: TelemetrySettings, meters: MeterProvider, failed: FailedExports
 ) -> tuple[TracerProvider, TracerProvider]:
     """The provider that samples, and the one for what is sampled already."""
     if settings.endpoint is None:
@@ -241,8 +240,8 @@ def _tracers(
         id_generator=RequestIds(),
         meter_provider=meters,
     )
-    url, lost = f"{settings.endpoint}/v1/traces", failed.cell({SIGNAL: "traces"})
-    exporter = SpanExporter(url, settings.export_timeout, lost, meters)
+    url = f"{settings.endpoint}/v1/traces"
+    exporter = SpanExporter(url, settings.export_timeout, failed.of("traces"), meters)
     processor = BatchSpanProcessor(exporter, meter_provider=meters)
     tracers.add_span_processor(processor)
     chosen.add_span_processor(processor)

@@ -92,6 +92,8 @@ def test_what_could_not_be_exported_is_counted(receiver: Receiver, telemetry: Te
     offered = scraped(telemetry, names.TELEMETRY_EXPORT_POINTS.prometheus)[""]
     assert offered == sum(map(points, receiver.metrics)) + lost
     assert sum(scraped(telemetry, EXPORTED).values()) == offered
+    failures = names.TELEMETRY_EXPORT_FAILURES.prometheus
+    assert scraped(telemetry, failures, "signal") == {"metrics": 2, "traces": 0}
     telemetry.shutdown()
 
 
@@ -109,6 +111,8 @@ def test_lost_spans_and_log_records_are_counted(receiver: Receiver) -> None:
     logs.shutdown()
     shown = scraped(telemetry, names.TELEMETRY_EXPORT_FAILED.prometheus, "signal")
     assert shown == {"traces": 3, "logs": 1, "metrics": 0}
+    shown = scraped(telemetry, names.TELEMETRY_EXPORT_FAILURES.prometheus, "signal")
+    assert shown == {"traces": 1, "logs": 1, "metrics": 0}
     receiver.status = 200
     telemetry.shutdown()
 
