@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from testbed_domain.errors import DomainError
-from testbed_otel.sdk import TelemetrySettingsError
+from testbed_otel.settings import TelemetrySettingsError, watch_sdk
 
 from testbed_api.logs import configure
 from testbed_api.replicas import supervise
@@ -26,8 +25,7 @@ def main() -> int:
         epilog="Telemetry follows the standard OTEL_* variables.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    # The SDK counts what it loses where this says so, before any part of it is made.
-    os.environ.setdefault("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
+    watch_sdk()
     try:
         settings = ApiSettings.load()
         if settings.replicas > 1 and settings.socket is None:

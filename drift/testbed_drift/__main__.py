@@ -94,7 +94,9 @@ def _telemetry(endpoint: str | None) -> Telemetry:
         TelemetrySettingsError,
         setup,
     )
+    from testbed_otel.settings import watch_sdk  # noqa: PLC0415 - the same
 
+    watch_sdk()
     try:
         return setup(SERVICE_DRIFT, TelemetrySettings.from_env(endpoint=endpoint))
     except TelemetrySettingsError as error:

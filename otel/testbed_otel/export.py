@@ -8,6 +8,7 @@ bridge's own observable counter sees to that.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,16 +21,24 @@ from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
     Metric,
     MetricsData,
+    NumberDataPoint,
     PeriodicExportingMetricReader,
     ResourceMetrics,
     ScopeMetrics,
+    Sum,
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from testbed_otel.aliases import aliased
 from testbed_otel.cells import OVERFLOW, HistogramFamily, SumCell, SumFamily
-from testbed_otel.names import METRIC_NAME, TELEMETRY_OVERFLOW
+from testbed_otel.exporters import points_of
+from testbed_otel.names import (
+    METRIC_NAME,
+    TELEMETRY_EXPORT_POINTS,
+    TELEMETRY_EXPORTS,
+    TELEMETRY_OVERFLOW,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,6 +51,9 @@ if TYPE_CHECKING:
     from testbed_otel.cells import HistogramCell, Key
 
 SCOPE: Final = InstrumentationScope("testbed_otel")
+# A scope of its own: the OTLP encoder keeps one entry for each.
+EXPORT_SCOPE: Final = InstrumentationScope("testbed_otel.export")
+_EXPORT_METRICS: Final = (TELEMETRY_EXPORTS, TELEMETRY_EXPORT_POINTS)
 OVERFLOW_NAME: Final = OVERFLOW[0][0]
 
 
@@ -67,6 +79,8 @@ class Bridge:
         self._histograms: list[HistogramFamily] = []
         self._names: list[str] = []
         self._overflow: dict[str, int] = {}
+        self._exports = 0
+        self._exported_points = 0
 
     def add(self, meter: Meter, *families: SumFamily | HistogramFamily) -> None:
         """Show these families to every reader; a family is added once.
@@ -87,6 +101,27 @@ class Bridge:
     def extend(self, data: MetricsData) -> MetricsData:
         """What was collected, with the histograms of the families."""
         now = self._clock()
+        extended = self._extended(data, now)
+        return self._numbered(extended, now) if self._exports else extended
+
+    def export(self, data: MetricsData) -> MetricsData:
+        """The same for an export, which also says how many there were and how large they were.
+
+        It counts itself. The SDK counts an export when it is over, so the last one of a process
+        never tells of itself; these values do, and what arrived can be held against them.
+        """
+        now = self._clock()
+        extended = self._extended(data, now)
+        self._exports += 1
+        self._exported_points += points_of(extended) + len(_EXPORT_METRICS)
+        return self._numbered(extended, now)
+
+    def _numbered(self, data: MetricsData, now: int) -> MetricsData:
+        values = zip(_EXPORT_METRICS, (self._exports, self._exported_points), strict=True)
+        counts = [self._count(metric, value, now) for metric, value in values]
+        return _with_scope(data, ScopeMetrics(EXPORT_SCOPE, counts, ""), self._resource)
+
+    def _extended(self, data: MetricsData, now: int) -> MetricsData:
         metrics = [self._metric(family, now) for family in self._histograms]
         metrics = [metric for metric in metrics if metric.data.data_points]
         extended = self._joined(data, metrics)
@@ -100,9 +135,7 @@ class Bridge:
         """Further metrics under the same resource: the OTLP encoder keeps one entry for each."""
         if not metrics:
             return data
-        ours = ScopeMetrics(SCOPE, metrics, "")
-        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
-        return MetricsData([ResourceMetrics(self._resource, [*scopes, ours], "")])
+        return _with_scope(data, ScopeMetrics(SCOPE, metrics, ""), self._resource)
 
     def _observe(
         self,
@@ -121,6 +154,16 @@ class Bridge:
         # As of the last collection; from 0 on, so that the first time is an increase as well.
         for name in {*self._names, *self._overflow}:
             yield Observation(self._overflow.get(name, 0), {METRIC_NAME: name})
+
+    def _count(
+        self,
+        metric: Any,  # noqa: ANN401 - the vocabulary's Metric, as above
+        value: int,
+        now: int,
+    ) -> Metric:
+        point = NumberDataPoint({}, self._started, now, value)
+        data = Sum([point], AggregationTemporality.CUMULATIVE, is_monotonic=True)
+        return Metric(metric.name, metric.help, metric.unit, data)
 
     def _metric(self, family: HistogramFamily, now: int) -> Metric:
         metric = family.metric
@@ -161,6 +204,12 @@ def _observations(family: SumFamily) -> Callable[[CallbackOptions], Iterable[Obs
     return observe
 
 
+def _with_scope(data: MetricsData, scope: ScopeMetrics, resource: Resource) -> MetricsData:
+    """One scope more, all under one resource."""
+    scopes = [each for found in data.resource_metrics for each in found.scope_metrics]
+    return MetricsData([ResourceMetrics(resource, [*scopes, scope], "")])
+
+
 def _overflows(data: MetricsData) -> Iterable[tuple[str, int]]:
     """Measurements that a series limit kept from having their own series, per metric.
 
@@ -182,6 +231,7 @@ class PushReader(PeriodicExportingMetricReader):
 
     def __init__(self, exporter: MetricExporter, interval_millis: float, bridge: Bridge) -> None:
         self._bridge = bridge  # before the base class starts its thread
+        self._numbering = threading.Lock()
         super().__init__(exporter, interval_millis)
 
     def _receive_metrics(
@@ -190,7 +240,9 @@ class PushReader(PeriodicExportingMetricReader):
         timeout_millis: float = 10_000,
         **kwargs: Any,  # noqa: ANN401 - as in the base class
     ) -> None:
-        super()._receive_metrics(self._bridge.extend(metrics_data), timeout_millis, **kwargs)
+        # A flush may meet the periodic export: numbered in the order in which they leave.
+        with self._numbering:
+            super()._receive_metrics(self._bridge.export(metrics_data), timeout_millis, **kwargs)
 
 
 class ScrapeReader(PrometheusMetricReader):

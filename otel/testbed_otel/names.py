@@ -41,6 +41,7 @@ KPI: Final = "kpi"
 STATE: Final = "state"
 API_KEY: Final = "api_key.name"
 METRIC_NAME: Final = "metric"
+SIGNAL: Final = "signal"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"
@@ -396,6 +397,35 @@ TELEMETRY_OVERFLOW: Final = Metric(
     (METRIC_NAME,),
 )
 
+TELEMETRY_EXPORTS: Final = Metric(
+    "telemetry.exports",
+    "counter",
+    "{export}",
+    "Exports of metrics that this process began, the one that carries this value included.",
+)
+TELEMETRY_EXPORT_POINTS: Final = Metric(
+    "telemetry.export.points",
+    "counter",
+    "{point}",
+    "Metric points in those exports, the points of the one that carries this value included.",
+)
+TELEMETRY_EXPORT_FAILED: Final = Metric(
+    "telemetry.export.failed",
+    "counter",
+    "{item}",
+    "Spans, metric points and log records of failed exports; some may have arrived all the same.",
+    (SIGNAL,),
+    values=((SIGNAL, ("traces", "metrics", "logs")),),
+)
+TELEMETRY_EXPORT_FAILURES: Final = Metric(
+    "telemetry.export.failures",
+    "counter",
+    "{export}",
+    "Exports that failed, by what they held.",
+    (SIGNAL,),
+    values=((SIGNAL, ("traces", "metrics", "logs")),),
+)
+
 METRICS: Final = tuple(value for value in list(vars().values()) if isinstance(value, Metric))
 
 # Series of other programs that rules, dashboards and checks use.
@@ -410,15 +440,39 @@ FOREIGN_SERIES: Final = (
     "otelcol_exporter_sent_metric_points_total",
     "otelcol_exporter_send_failed_metric_points_total",
     "otelcol_exporter_enqueue_failed_metric_points_total",
+    "otelcol_receiver_accepted_spans_total",
+    "otelcol_receiver_refused_spans_total",
+    "otelcol_exporter_sent_spans_total",
+    "otelcol_exporter_send_failed_spans_total",
+    "otelcol_exporter_enqueue_failed_spans_total",
+    "otelcol_receiver_accepted_log_records_total",
+    "otelcol_receiver_refused_log_records_total",
+    "otelcol_exporter_sent_log_records_total",
+    "otelcol_process_uptime_seconds_total",
     "otelcol_exporter_queue_size",
     "otelcol_exporter_queue_capacity",
-    # The SDK's metrics about itself: what it sent, what waits, what it dropped.
+    # The SDK's metrics about itself: what it made, what waits, what it sent and what it lost.
+    "otel_sdk_span_started_total",
+    "otel_sdk_span_live",
     "otel_sdk_processor_span_processed_total",
     "otel_sdk_processor_span_queue_size",
     "otel_sdk_processor_span_queue_capacity",
     "otel_sdk_exporter_span_exported_total",
+    "otel_sdk_exporter_span_inflight",
+    "otel_sdk_log_created_total",
     "otel_sdk_processor_log_processed_total",
+    "otel_sdk_processor_log_queue_size",
+    "otel_sdk_processor_log_queue_capacity",
     "otel_sdk_exporter_log_exported_total",
+    "otel_sdk_exporter_log_inflight",
+    "otel_sdk_exporter_metric_data_point_exported_total",
+    "otel_sdk_exporter_metric_data_point_inflight",
+    "otel_sdk_exporter_operation_duration_seconds_bucket",
+    "otel_sdk_exporter_operation_duration_seconds_sum",
+    "otel_sdk_exporter_operation_duration_seconds_count",
+    "otel_sdk_metric_reader_collection_duration_seconds_bucket",
+    "otel_sdk_metric_reader_collection_duration_seconds_sum",
+    "otel_sdk_metric_reader_collection_duration_seconds_count",
     "node_cpu_seconds_total",
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",

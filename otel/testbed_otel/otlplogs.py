@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+from testbed_otel.exporters import LogExporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,9 +64,8 @@ def otlp_logs(telemetry: Telemetry, settings: TelemetrySettings) -> OtlpLogs | N
         return None
     meters = telemetry.meters
     provider = LoggerProvider(telemetry.resource, shutdown_on_exit=False, meter_provider=meters)
-    exporter = OTLPLogExporter(
-        f"{settings.endpoint}/v1/logs", timeout=settings.export_timeout, meter_provider=meters
-    )
+    url = f"{settings.endpoint}/v1/logs"
+    exporter = LogExporter(url, settings.export_timeout, telemetry.failed.of("logs"), meters)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
     handler = LoggingHandler(logging.INFO, provider)
     # A failing export must not make records that have to be exported.

@@ -12,16 +12,10 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import (
-    MetricExportResult,
-    MetricReader,
-    MetricsData,
-)
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import (
     DefaultAggregation,
     DropAggregation,
@@ -43,7 +37,8 @@ from prometheus_client import CollectorRegistry
 from testbed_otel.aliases import aliases_of
 from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily
 from testbed_otel.export import Bridge, PushReader, ScrapeReader
-from testbed_otel.names import METRICS, Metric
+from testbed_otel.exporters import FailedExports, MetricExporter, SpanExporter
+from testbed_otel.names import DURATION_BUCKETS, METRICS, Metric
 from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
@@ -58,28 +53,8 @@ RETRY_PAUSE: Final = 0.1
 NOISE_INTERVAL: Final = 60.0
 # Metrics of the HTTP instrumentation that the vocabulary doesn't hold.
 DROPPED: Final = "http.server.*.body.size"
-
-
-class _Exporter(OTLPMetricExporter):
-    """OTLP exporter that remembers, per thread, whether its last export was taken.
-
-    Per thread, because a flush must know about its own export, not about an older one that the
-    periodic thread finished meanwhile.
-    """
-
-    def __init__(self, endpoint: str, timeout: float) -> None:
-        super().__init__(endpoint=endpoint, timeout=timeout)
-        self.outcome = threading.local()
-
-    def export(
-        self,
-        metrics_data: MetricsData,
-        timeout_millis: float | None = 10_000,
-        **kwargs: Any,  # noqa: ANN401 - as in the base class
-    ) -> MetricExportResult:
-        result = super().export(metrics_data, timeout_millis, **kwargs)
-        self.outcome.delivered = result is MetricExportResult.SUCCESS
-        return result
+# Of the SDK about itself, in seconds; its default buckets are made for milliseconds.
+SDK_DURATIONS: Final = "otel.sdk.*.duration"
 
 
 class _QuietFilter(logging.Filter):
@@ -113,6 +88,7 @@ class Telemetry:
         registry: Prometheus registry that shows the same metrics; further collectors may join it.
         trace_ratio: share of the requests to sample; 0 where traces go nowhere.
         bridge: shows families of cells to all readers.
+        failed: counts what could not be exported, by signal.
         disabled: whether nothing is to be measured.
     """
 
@@ -123,9 +99,10 @@ class Telemetry:
     registry: CollectorRegistry
     trace_ratio: float
     bridge: Bridge
+    failed: FailedExports
     disabled: bool = False
     _reader: PushReader | None = None
-    _exporter: _Exporter | None = None
+    _exporter: MetricExporter | None = None
 
     @property
     def instance_id(self) -> str:
@@ -217,14 +194,19 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
     registry = CollectorRegistry()
     bridge = Bridge(resource, aliases_of(settings.aliases))
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
+    failed = FailedExports()
     exporter = reader = None
     if settings.endpoint is not None:
         _limit_noise()
-        exporter = _Exporter(f"{settings.endpoint}/v1/metrics", settings.export_timeout)
+        url = f"{settings.endpoint}/v1/metrics"
+        exporter = MetricExporter(url, settings.export_timeout, failed.of("metrics"))
         reader = PushReader(exporter, settings.metric_interval * 1000, bridge)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
-    tracers, chosen = _tracers(resource, settings, meters)
+    if exporter is not None:
+        exporter.set_meter_provider(meters)  # for the SDK's metrics about itself
+        bridge.add(meters.get_meter("testbed_otel.exporters"), failed.items, failed.exports)
+    tracers, chosen = _tracers(resource, settings, meters, failed)
     ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
     return Telemetry(
         resource,
@@ -234,6 +216,7 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
         registry,
         ratio,
         bridge,
+        failed,
         settings.disabled,
         reader,
         exporter,
@@ -241,7 +224,7 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
 
 
 def _tracers(
-    resource: Resource, settings: TelemetrySettings, meters: MeterProvider
+    resource: Resource, settings: TelemetrySettings, meters: MeterProvider, failed: FailedExports
 ) -> tuple[TracerProvider, TracerProvider]:
     """The provider that samples, and the one for what is sampled already."""
     if settings.endpoint is None:
@@ -257,9 +240,8 @@ def _tracers(
         id_generator=RequestIds(),
         meter_provider=meters,
     )
-    exporter = OTLPSpanExporter(
-        f"{settings.endpoint}/v1/traces", timeout=settings.export_timeout, meter_provider=meters
-    )
+    url = f"{settings.endpoint}/v1/traces"
+    exporter = SpanExporter(url, settings.export_timeout, failed.of("traces"), meters)
     processor = BatchSpanProcessor(exporter, meter_provider=meters)
     tracers.add_span_processor(processor)
     chosen.add_span_processor(processor)
@@ -288,7 +270,14 @@ def _views() -> list[View]:
         )
         for metric in METRICS
     ]
-    return [*views, View(instrument_name=DROPPED, aggregation=DropAggregation())]
+    return [
+        *views,
+        View(
+            instrument_name=SDK_DURATIONS,
+            aggregation=ExplicitBucketHistogramAggregation(DURATION_BUCKETS),
+        ),
+        View(instrument_name=DROPPED, aggregation=DropAggregation()),
+    ]
 
 
 def counter(meter: Meter, metric: Metric) -> Counter:

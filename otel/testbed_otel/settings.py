@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Final, Self
 from testbed_otel.aliases import AliasError, aliases_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 NO_ENDPOINT: Final = "none"
 ALIASES: Final = "TESTBED_METRIC_ALIASES"
+SDK_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 # The exporter sleeps at least 0.8 s before its first retry, and gives up at once when that would
 # pass its timeout. So a timeout below 0.8 s never sleeps: the next interval sends fresh values.
 MINIMUM_EXPORT_TIMEOUT: Final = 0.75
 MAXIMUM_EXPORT_TIMEOUT: Final = 10.0
+
+
+def watch_sdk(environ: MutableMapping[str, str] | None = None) -> None:
+    """Let the SDK measure itself, unless the environment says otherwise.
+
+    It reads the variable when its parts are made: call this before :func:`testbed_otel.sdk.setup`.
+    """
+    (os.environ if environ is None else environ).setdefault(SDK_METRICS, "true")
 
 
 class TelemetrySettingsError(ValueError):

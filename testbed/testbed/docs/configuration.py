@@ -10,7 +10,7 @@ from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings
 from testbed_otel.aliases import ALIASES
 from testbed_otel.settings import ALIASES as ALIASES_VARIABLE
-from testbed_otel.settings import TelemetrySettings
+from testbed_otel.settings import SDK_METRICS, TelemetrySettings
 
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.settings import SETTINGS_FILE, Settings
@@ -70,6 +70,12 @@ OTEL: Final = (
         "`otlp`, `none`",
         code("none"),
         "Whether the API sends its logs, the access log included, to the endpoint too.",
+    ),
+    (
+        SDK_METRICS,
+        "`true`, `false`",
+        code("true"),
+        "Whether the SDK measures itself: what it exported, what waits, what it lost.",
     ),
     (
         ALIASES_VARIABLE,

@@ -22,6 +22,7 @@ class Receiver:
         self.metrics: list[ExportMetricsServiceRequest] = []
         self.traces: list[ExportTraceServiceRequest] = []
         self.logs: list[str] = []
+        self.held = threading.Event()  # set when a request has come and waits at the gate
         self.status = 200
         self.gate = threading.Event()
         self.gate.set()
@@ -41,6 +42,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.held.set()
                 receiver.gate.wait(30)
                 receiver.keep(self.path, body)
                 self.send_response(receiver.status)
