@@ -151,18 +151,22 @@ def aliases_of(systems: Iterable[str]) -> tuple[Alias, ...]:
 
 
 def aliased(data: MetricsData, aliases: Iterable[Alias]) -> list[Metric]:
-    """The metrics under their other names, for those whose source was collected."""
+    """The metrics under their other names, for those whose source has points that count.
+
+    A metric without any is left out: Prometheus refuses it, with all that came along.
+    """
     sources = {
         metric.name: metric
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    return [
+    made = [
         _metric(alias, sources[alias.source.name])
         for alias in aliases
         if alias.source.name in sources
     ]
+    return [metric for metric in made if metric.data.data_points]
 
 
 def _metric(alias: Alias, source: Metric) -> Metric:

@@ -70,6 +70,24 @@ def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
     telemetry.shutdown()
 
 
+def test_no_metric_is_pushed_empty(receiver: Receiver) -> None:
+    """Before the first error there is no counter of errors: one without points is refused."""
+    telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("c",)))
+    durations = telemetry.histogram(telemetry.meter("test"), names.HTTP_DURATION)
+    durations.record(0.1, {names.HTTP_ROUTE: "/predict", names.HTTP_STATUS: 200})
+    assert telemetry.flush()
+    pushed = {
+        metric.name: metric.WhichOneof("data")
+        for resource in receiver.metrics[-1].resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert pushed["api_requests_total"] == "sum"
+    assert "api_errors_total" not in pushed
+    assert None not in pushed.values()
+    telemetry.shutdown()
+
+
 def test_nothing_is_shown_without_the_setting() -> None:
     """Names of other systems cost storage, so they are asked for."""
     telemetry = setup("ml-api", TelemetrySettings(endpoint=None))
