@@ -30,7 +30,9 @@ class Instruments:
     inference: HistogramFamily
     predictions: SumFamily
     errors: SumFamily
-    confidence: HistogramFamily
+    probability: HistogramFamily
+    decisions: SumFamily
+    accuracy: Gauge
     log_rows: SumFamily
     log_write: HistogramFamily
     log_spooled: Gauge
@@ -59,7 +61,9 @@ class Instruments:
             inference=telemetry.histogram(meter, names.MODEL_INFERENCE),
             predictions=telemetry.sums(meter, names.PREDICTIONS),
             errors=telemetry.sums(meter, names.PREDICTION_ERRORS),
-            confidence=telemetry.histogram(meter, names.PREDICTION_CONFIDENCE),
+            probability=telemetry.histogram(meter, names.PREDICTION_PROBABILITY),
+            decisions=telemetry.sums(meter, names.DECISIONS),
+            accuracy=gauge(meter, names.MODEL_ACCURACY),
             log_rows=telemetry.sums(meter, names.LOG_ROWS),
             log_write=telemetry.histogram(meter, names.LOG_WRITE_DURATION),
             log_spooled=gauge(meter, names.LOG_SPOOLED),

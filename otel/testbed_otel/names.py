@@ -226,8 +226,8 @@ PREDICTION_ERRORS: Final = Metric(
         ),
     ),
 )
-PREDICTION_CONFIDENCE: Final = Metric(
-    "ml.prediction.confidence",
+PREDICTION_PROBABILITY: Final = Metric(
+    "ml.prediction.probability",
     "histogram",
     "{probability}",
     "Probability of the predicted class.",
@@ -271,6 +271,21 @@ LABELS: Final = Metric(
     (OUTCOME,),
     values=((OUTCOME, ("stored", "duplicate", "unknown")),),
 )
+DECISIONS: Final = Metric(
+    "ml.decisions.evaluated",
+    "counter",
+    "{decision}",
+    "Predictions whose label has come, by whether they were right.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("correct", "wrong")),),
+)
+MODEL_ACCURACY: Final = Metric(
+    "ml.model.accuracy",
+    "gauge",
+    "{share}",
+    "Share of right predictions among all whose label this replica has got, 0 to 1.",
+    (MODEL_VERSION,),
+)
 BUSINESS_COST: Final = Metric(
     "ml.business.cost",
     "counter",
@@ -305,6 +320,13 @@ DRIFT_COLUMN_DETECTED: Final = Metric(
     "gauge",
     "{column}",
     "1 where the last window of this column drifted, else 0.",
+    (MODEL_VERSION, COLUMN),
+)
+DRIFT_DETECTIONS: Final = Metric(
+    "ml.data_drift.detections",
+    "counter",
+    "{window}",
+    "Windows in which this column drifted.",
     (MODEL_VERSION, COLUMN),
 )
 DRIFT_SHARE: Final = Metric(
