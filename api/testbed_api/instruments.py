@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from testbed_otel import names
+from testbed_otel.recording import Recorder
 from testbed_otel.sdk import gauge
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class Instruments:
                 for value in values:
                     family.add(0, {attribute: value})
         return made
+
+    @property
+    def recorder(self) -> Recorder:
+        """Records what is entered by hand, in the same metrics."""
+        return Recorder(
+            self.predictions, self.probability, self.inference, self.errors, self.accuracy
+        )
 
     def set_log_state(self, state: Literal["writing", "spooling", "failing"]) -> None:
         """Say what happens to rows of the prediction log now."""

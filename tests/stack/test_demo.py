@@ -164,6 +164,17 @@ def test_their_names_are_on_the_metrics_page(demo: Demo) -> None:
             assert re.search(rf"^{series}[ {{]", page, re.MULTILINE), series
 
 
+def test_nothing_is_entered_by_hand_in_a_run(demo: Demo) -> None:
+    """What a verdict is made of comes from traffic only; totals are there to look at."""
+    run = json.loads((demo.folder / "run.json").read_text())
+    address = f"http://{run['endpoints']['api:8000']}/monitoring"
+    entry = "model_version=test&accuracy=0.5"
+    assert httpx.post(f"{address}/test/accuracy?{entry}", timeout=10).status_code == 404
+    stats = httpx.get(f"{address}/stats", timeout=10).json()
+    assert stats["predictions"] == 4200 - stats["errors_by_type"]["injected"]
+    assert 0.5 < stats["mean_confidence"] <= 1
+
+
 def test_the_vocabulary_is_what_prometheus_holds(demo: Demo) -> None:
     """Every metric of ours is stored, and nothing of ours is stored that it doesn't name."""
     known = {name for metric in names.METRICS for name in metric.prometheus_series}
