@@ -445,5 +445,18 @@ FOREIGN_SERIES: Final = (
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",
     "node_filesystem_avail_bytes",
+    "node_filesystem_size_bytes",
+    "node_network_receive_bytes_total",
+    "node_network_transmit_bytes_total",
+    # Containers, by cAdvisor: under Compose only.
+    "container_cpu_usage_seconds_total",
+    "container_memory_usage_bytes",
+    "container_memory_working_set_bytes",
+    "container_network_receive_bytes_total",
+    "container_network_transmit_bytes_total",
+    "container_fs_reads_bytes_total",
+    "container_fs_writes_bytes_total",
+    "container_last_seen",
+    "container_start_time_seconds",
     "process_resident_memory_bytes",
 )
