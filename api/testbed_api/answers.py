@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
     from fastapi import Request
+    from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
 
     from testbed_api.shortcut import Asked
@@ -82,6 +83,12 @@ async def answer_api_error(request: Asked, failure: ApiError) -> JSONResponse:
     if failure.retry_after is not None:
         headers["Retry-After"] = str(failure.retry_after)
     return JSONResponse({"detail": failure.detail}, failure.status, headers)
+
+
+async def answer_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    """Exception handler for parameters that are wrong; the input is not repeated."""
+    found = [{key: item[key] for key in ("loc", "msg", "type")} for item in error.errors()]
+    return JSONResponse({"detail": found}, 422, echo(request))
 
 
 async def answer_http_error(request: Request, error: HTTPException) -> JSONResponse:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -23,6 +24,7 @@ from testbed_api.answers import (
     FastJSONResponse,
     answer_api_error,
     answer_http_error,
+    answer_invalid,
     request_id,
 )
 from testbed_api.bodies import read_json
@@ -33,6 +35,7 @@ from testbed_api.httproutes import route_table
 from testbed_api.httptelemetry import HttpTelemetry, Traces
 from testbed_api.lookup import row_lookup
 from testbed_api.modelroutes import model_router
+from testbed_api.monitoring import entry_router, summary
 from testbed_api.replies import reply_model
 from testbed_api.rowroutes import rows_router
 from testbed_api.shortcut import Shortcut
@@ -50,9 +53,16 @@ if TYPE_CHECKING:
     from testbed_api.settings import ApiSettings
 
 # Not in the HTTP metrics: whoever watches must not change what is seen.
-UNCOUNTED: Final = ("/metrics", "/health", "/health/live", "/health/ready")
+UNCOUNTED: Final = (
+    "/metrics",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/monitoring/stats",
+)
 # FastAPI brings telemetry of its own; the standard instrumentation takes its place.
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
+WATCHED: Final = {"health": "/health", "metrics": "/metrics", "stats": "/monitoring/stats"}
 SEMANTIC_CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": schemas.Problem, "description": description}
@@ -73,6 +83,11 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 
 UNKNOWN_KEY: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": schemas.Problem, "description": "The id is not in the feature table."}
+}
+
+ENTRY_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    **{status: ERRORS[status] for status in (400, 401, 413, 422, 429)},
+    409: {"model": schemas.Problem, "description": "A model of this version is loaded."},
 }
 
 
@@ -101,6 +116,9 @@ def create_app(
     app.include_router(predictions)
     app.include_router(rows_router(settings, service, ERRORS), dependencies=guarded)
     app.include_router(model_router(service), dependencies=guarded)
+    if settings.monitoring_test_enabled:
+        entries = entry_router(service, service.instruments.recorder)
+        app.include_router(entries, dependencies=guarded, responses=ENTRY_ERRORS)
     if settings.public_metrics:
         app.include_router(_watch_router(service, telemetry))
     shortcut = Shortcut(
@@ -153,6 +171,7 @@ def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
     )
     app.exception_handler(ApiError)(answer_api_error)
     app.exception_handler(HTTPException)(answer_http_error)
+    app.exception_handler(RequestValidationError)(answer_invalid)
     return app
 
 
@@ -206,7 +225,7 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
             "model": "GET /model",
             "labels": "POST /labels",
             **({"docs": "/docs"} if settings.docs_enabled else {}),
-            **({"health": "/health", "metrics": "/metrics"} if settings.public_metrics else {}),
+            **(WATCHED if settings.public_metrics else {}),
         }
 
     @router.post(
@@ -248,6 +267,15 @@ def _watch_router(
     async def metrics() -> Response:
         # In the event loop on purpose: the reader's collection must not run twice at a time.
         return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/monitoring/stats")
+    async def stats() -> dict[str, Any]:
+        # In the event loop, for the same reason.
+        return {
+            **_readiness(service),
+            "uptime_seconds": round(clock() - started, 3),
+            **summary(telemetry.registry.collect()),
+        }
 
     @router.get("/health")
     async def health() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from testbed_otel import names
+from testbed_otel.recording import Recorder
 from testbed_otel.sdk import gauge
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Instruments:
     inference: HistogramFamily
     predictions: SumFamily
     errors: SumFamily
-    confidence: HistogramFamily
+    probability: HistogramFamily
+    decisions: SumFamily
+    accuracy: Gauge
     log_rows: SumFamily
     log_write: HistogramFamily
     log_spooled: Gauge
@@ -59,7 +62,9 @@ class Instruments:
             inference=telemetry.histogram(meter, names.MODEL_INFERENCE),
             predictions=telemetry.sums(meter, names.PREDICTIONS),
             errors=telemetry.sums(meter, names.PREDICTION_ERRORS),
-            confidence=telemetry.histogram(meter, names.PREDICTION_CONFIDENCE),
+            probability=telemetry.histogram(meter, names.PREDICTION_PROBABILITY),
+            decisions=telemetry.sums(meter, names.DECISIONS),
+            accuracy=gauge(meter, names.MODEL_ACCURACY),
             log_rows=telemetry.sums(meter, names.LOG_ROWS),
             log_write=telemetry.histogram(meter, names.LOG_WRITE_DURATION),
             log_spooled=gauge(meter, names.LOG_SPOOLED),
@@ -78,6 +83,13 @@ class Instruments:
                 for value in values:
                     family.add(0, {attribute: value})
         return made
+
+    @property
+    def recorder(self) -> Recorder:
+        """Records what is entered by hand, in the same metrics."""
+        return Recorder(
+            self.predictions, self.probability, self.inference, self.errors, self.accuracy
+        )
 
     def set_log_state(self, state: Literal["writing", "spooling", "failing"]) -> None:
         """Say what happens to rows of the prediction log now."""

@@ -2,7 +2,7 @@
 
 A label meets its prediction in the log only, whichever replica made it and however long ago. So the
 figures are counted in the writer's thread, by a log that looks the predictions up once their labels
-are durable. Labels that came twice, or belong to no prediction, cost nothing.
+are durable. Labels that came twice, or belong to no prediction, count nothing.
 """
 
 from __future__ import annotations
@@ -47,6 +47,13 @@ class DecisionLog(Protocol):
         """Let go of the database."""
 
 
+class DecisionCounter(Protocol):
+    """Counts something of decisions whose label has come."""
+
+    def count(self, decisions: Sequence[tuple[str, str, str]]) -> None:
+        """Add decisions, each ``(model version, predicted class, true class)``."""
+
+
 class Costs:
     """The counter of the use case's figures; each begins at 0.
 
@@ -82,11 +89,16 @@ class Costs:
 
 
 class CountingLog:
-    """A prediction log that counts the costs of decisions as their labels are stored."""
+    """A prediction log that has decisions counted as their labels are stored.
 
-    def __init__(self, log: DecisionLog, costs: Costs) -> None:
+    Args:
+        log: stores them.
+        counters: are told of each decision once; what is false counts nothing.
+    """
+
+    def __init__(self, log: DecisionLog, *counters: DecisionCounter) -> None:
         self._log = log
-        self._costs = costs
+        self._counters = [each for each in counters if each]
 
     def append(self, rows: Sequence[PredictionRow]) -> None:
         """See :class:`DecisionLog`."""
@@ -104,13 +116,15 @@ class CountingLog:
             for item, outcome in zip(items, outcomes, strict=True)
             if outcome == "stored"
         }
-        if stored and self._costs:
+        if stored and self._counters:
             try:
                 made = self._log.decisions(list(stored))
             except DomainError as error:  # the labels are stored all the same
-                logger.error("the costs of %d decisions are not counted: %s", len(stored), error)  # noqa: TRY400 - expected: one line
+                logger.error("%d decisions with labels are not counted: %s", len(stored), error)  # noqa: TRY400 - expected: one line
             else:
-                self._costs.count([(*made[key], stored[key]) for key in stored if key in made])
+                decisions = [(*made[key], stored[key]) for key in stored if key in made]
+                for each in self._counters:
+                    each.count(decisions)
         return outcomes
 
     def close(self) -> None:

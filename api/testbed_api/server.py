@@ -23,13 +23,14 @@ from testbed_otel.names import SERVICE_API
 from testbed_otel.otlplogs import OtlpLogs, otlp_logs, wanted
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
+from testbed_api.accuracy import Accuracy
 from testbed_api.answers import ApiError
 from testbed_api.app import create_app, create_management_app
 from testbed_api.connections import DrainingServer, Limits, connection_class
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, read_keys
-from testbed_api.kpis import Costs, CountingLog
+from testbed_api.kpis import Costs, CountingLog, DecisionCounter
 from testbed_api.logs import AccessLog, LineWriter, Sink, configure, fields, opened
 from testbed_api.logwriter import LogWriter, NoLog
 from testbed_api.modelroutes import versions_router
@@ -158,7 +159,7 @@ async def _serve(
     control = FaultControl(settings.fault_seed)
     challenger = None if settings.challenger is None else load_artefact(settings.challenger)
     costs = Costs(telemetry.meter("testbed_api"), artefact)
-    writer = _writer(settings, [artefact, challenger], instruments, costs)
+    writer = _writer(settings, [artefact, challenger], instruments, costs, Accuracy(instruments))
     make_runtime = runtime_maker(settings)
     service = Service(
         artefact,
@@ -233,7 +234,7 @@ def _writer(
     settings: ApiSettings,
     artefacts: Sequence[Artefact | None],
     instruments: Instruments,
-    costs: Costs,
+    *counters: DecisionCounter,
 ) -> LogWriter | NoLog:
     log_url = settings.log_url
     if log_url is None:
@@ -244,7 +245,7 @@ def _writer(
         for artefact in artefacts:
             if artefact is not None:
                 log.register_reference(artefact)
-        return CountingLog(log, costs)
+        return CountingLog(log, *counters)
 
     if settings.log_failure == "refuse":
         return LogWriter(opened, instruments)

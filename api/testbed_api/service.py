@@ -201,7 +201,7 @@ class Service:
         # Counted only now: what is counted is in the log.
         attributes = served.classes[scored.index]
         self.instruments.predictions.add(1, attributes)
-        self.instruments.confidence.record(scored.probability, attributes)
+        self.instruments.probability.record(scored.probability, attributes)
         return {
             "prediction_id": logged.id,
             "prediction": served.artefact.schema.classes[scored.index],

@@ -21,6 +21,7 @@ from testbed_otel.names import (
     REASON,
 )
 
+from testbed_api.accuracy import OUTCOMES
 from testbed_api.answers import ApiError
 from testbed_api.batching import (
     BatchLimits,
@@ -166,6 +167,8 @@ class ServedModel:
         instruments.model_loaded.set(0, self.attributes)
         for attributes in self.classes:
             instruments.predictions.add(0, attributes)
+        for outcome in OUTCOMES:
+            instruments.decisions.add(0, {**version, OUTCOME: outcome})
         if options.cache:
             instruments.cache.add(0, self._hit)
             instruments.cache.add(0, self._miss)

@@ -77,6 +77,10 @@ class ApiSettings(BaseSettings):
     faults_enabled: bool = Field(
         default=False, description="Whether /faults exists on the management port."
     )
+    monitoring_test_enabled: bool = Field(
+        default=False,
+        description="Whether /monitoring/test/* exists, which counts what is entered by hand.",
+    )
     fault_seed: int = Field(default=0, description="Seeds which predictions an error fault hits.")
     body_limit: int = Field(
         default=128 * 1024,  # the most labels fit in

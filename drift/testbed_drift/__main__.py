@@ -124,7 +124,9 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         open_log=lambda: open_log(settings.log_url, create=False),
         detector=EvidentlyDetector(kinds),
         reports=ReportStore(settings.output),
-        publisher=Publisher(telemetry.meter("testbed_drift"), settings.alert_share),
+        publisher=Publisher(
+            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds
+        ),
         clock=time.time,
     )
 

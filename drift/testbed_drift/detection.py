@@ -1,13 +1,13 @@
-"""Scores from Evidently; the only module that imports it.
+"""Scores from Evidently.
 
-Importing takes seconds, so only what runs a detection imports this module. Methods and thresholds
-are pinned in every metric: Evidently's own choice changes with the size of the reference.
+Importing it takes seconds, so only what runs a detection imports this module. Methods and
+thresholds are pinned in every metric: Evidently's own choice changes with the size of the
+reference.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,20 +17,22 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from testbed_drift import scores
+from testbed_drift.library import (
+    ColumnType,
+    DataDefinition,
+    Dataset,
+    Report,
+    StatTest,
+    ValueDrift,
+    group_widget,
+    register_stattest,
+    render_widgets,
+    table_data,
+)
 from testbed_drift.scores import ColumnDrift, ColumnKind, Comparison, DriftScores, Rule, Score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it when it is imported
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # deprecations of other libraries inside Evidently
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.core.metric_types import render_widgets
-    from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
-    from evidently.legacy.core import ColumnType
-    from evidently.legacy.renderers.html_widgets import group_widget, table_data
-    from evidently.metrics import ValueDrift
 
 MISSING_SUFFIX: Final = " (missing)"
 # A statistic is chi-square distributed only where this many rows are expected in each cell.
@@ -76,6 +78,10 @@ class Detection:
 
     def html(self) -> str:
         """Evidently's report below a table of the verdicts: one page of about 4 MB, offline."""
+        return page(self.widgets())
+
+    def widgets(self) -> list[Any]:
+        """The table of the verdicts, and Evidently's figures."""
         judged = (*self.scores.columns, self.scores.prediction, self.scores.target)
         table = table_data(
             title="Drift needs a significant test and a sufficient effect",
@@ -96,9 +102,14 @@ class Detection:
         )
         results = self.snapshot.metric_results.values()
         widgets = [widget for result in results for widget in result.get_widgets()]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return str(render_widgets([table, group_widget(title="", widgets=widgets)]))
+        return [table, group_widget(title="", widgets=widgets)]
+
+
+def page(widgets: Sequence[Any]) -> str:
+    """Evidently's widgets as one page, which works offline."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return str(render_widgets(list(widgets)))
 
 
 class EvidentlyDetector:
@@ -118,11 +129,13 @@ class EvidentlyDetector:
 
         Args:
             reference: rows to compare with, as :func:`testbed_drift.frames.declare` makes them.
-            current: rows to judge, made alike; neither may be empty.
+            current: rows to judge, made alike; neither may be empty. Where one of them holds no
+                predictions, these are not compared.
         """
         before, now = self._with_missing(reference), self._with_missing(current)
         pairs = {name: self._feature_pairs(name, before, now) for name in self._kinds}
-        pairs[scores.PREDICTION] = [self._class_pair(scores.PREDICTION)]
+        predicted = before[scores.PREDICTION].count() and now[scores.PREDICTION].count()
+        pairs[scores.PREDICTION] = [self._class_pair(scores.PREDICTION)] if predicted else []
         if min(before[scores.TARGET].count(), now[scores.TARGET].count()) >= self._rule.min_labels:
             pairs[scores.TARGET] = [self._class_pair(scores.TARGET)]
         snapshot = _run([pair for group in pairs.values() for pair in group], before, now)

@@ -46,15 +46,22 @@ class Publisher:
     Args:
         meter: makes the instruments.
         alert_share: published beside the share, so that rules need not repeat it.
+        model_version: the model that is watched.
+        columns: its columns, whose detections are counted from 0 on.
     """
 
-    def __init__(self, meter: Meter, alert_share: float) -> None:
+    def __init__(
+        self, meter: Meter, alert_share: float, model_version: str, columns: Iterable[str]
+    ) -> None:
         self._alert_share = alert_share
         self._finding: dict[str, list[Observation]] = {}
         self._job: dict[tuple[str, str], Observation] = {}
         self._runs = counter(meter, names.DRIFT_RUNS)
         for outcome in OUTCOMES:
             self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
+        self._detections = counter(meter, names.DRIFT_DETECTIONS)
+        for column in columns:
+            self._detected(0, model_version, column)
         for metric in (*_OF_FINDING, *_OF_JOB):
             meter.create_observable_gauge(
                 metric.name, [self._reader(metric.name)], metric.unit, metric.help
@@ -73,6 +80,11 @@ class Publisher:
         self._job = job
         if result.finding:
             self._finding = self._observations(result.finding, result.model_version)
+            for column in result.finding.scores.columns:
+                self._detected(int(column.drifted), result.model_version, column.column)
+
+    def _detected(self, windows: int, version: str, column: str) -> None:
+        self._detections.add(windows, {names.MODEL_VERSION: version, names.COLUMN: column})
 
     def _reader(self, name: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         # The maps are replaced and never changed, so the exporting thread needs no lock.

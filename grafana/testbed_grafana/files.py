@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from testbed_grafana import ml_api_monitoring
+from testbed_grafana.boards import BOARDS
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -23,7 +23,7 @@ def encode(board: Dashboard) -> str:
 
 def render() -> dict[str, str]:
     """File name to content of every dashboard."""
-    return {f"{ml_api_monitoring.UID}.json": encode(ml_api_monitoring.build())}
+    return {f"{uid}.json": encode(build()) for uid, build in BOARDS.items()}
 
 
 def stale(folder: Path) -> list[str]:

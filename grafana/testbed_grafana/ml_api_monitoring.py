@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import units
 from testbed_otel import names
 
+from testbed_grafana.assembly import assemble, replicas
 from testbed_grafana.panels import (
-    DATASOURCE,
     GREEN,
     ORANGE,
     RED,
@@ -33,13 +31,12 @@ from testbed_grafana.promql import (
 )
 
 if TYPE_CHECKING:
-    from grafana_foundation_sdk.cog.builder import Builder
+    from grafana_foundation_sdk.models.dashboard import Dashboard
 
-    Panels = tuple[Builder[model.Panel], ...]
+    from testbed_grafana.assembly import Panels
 
 TITLE: Final = "ML API Monitoring"
 UID: Final = "ml-api-monitoring"
-DATASOURCE_UID: Final = "prometheus"
 
 QUANTILES: Final = (0.5, 0.95, 0.99)
 # What the alerts compare with, drawn as a line: one sees how near it is.
@@ -51,10 +48,11 @@ ACTIVE_REQUESTS_LIMIT: Final = 10
 THIRD: Final = 8
 
 _UP: Final = foreign("up")
-_HTTP_COUNT: Final = f"{names.HTTP_DURATION.prometheus}_count"
+HTTP_COUNT: Final = f"{names.HTTP_DURATION.prometheus}_count"
 
 
-def _status_panels() -> Panels:
+def status_panels() -> Panels:
+    """Whether the API and its model are up."""
     api_up = select(_UP, *API_TARGET)
     # A dead sender's last value stays for the lookback, since OTLP writes no staleness marker:
     # only times ``up`` does it say what is true now.
@@ -87,7 +85,7 @@ def _traffic_panels() -> Panels:
             "Request Rate per Endpoint",
             "Requests per second that the API answered, by method and route.",
             Query(
-                sum_by(names.HTTP_DURATION, by_route, rate(select(_HTTP_COUNT, *API_TARGET))),
+                sum_by(names.HTTP_DURATION, by_route, rate(select(HTTP_COUNT, *API_TARGET))),
                 legend(names.HTTP_DURATION, *by_route),
             ),
             unit=units.RequestsPerSecond,
@@ -95,14 +93,14 @@ def _traffic_panels() -> Panels:
         graph(
             "Request Latency p50/p95/p99",
             "Quantiles of the time from the first byte of a request to the last of its answer.",
-            *_quantiles(names.HTTP_DURATION),
+            *quantiles(names.HTTP_DURATION),
             unit=units.Seconds,
             limit=LATENCY_LIMIT,
         ),
         graph(
             "Model Inference Time p50/p95/p99",
             "Quantiles of the time that the model takes for one request.",
-            *_quantiles(names.MODEL_INFERENCE),
+            *quantiles(names.MODEL_INFERENCE),
             unit=units.Seconds,
             limit=INFERENCE_LIMIT,
         ),
@@ -118,7 +116,8 @@ def _traffic_panels() -> Panels:
     )
 
 
-def _quantiles(metric: names.Metric) -> tuple[Query, ...]:
+def quantiles(metric: names.Metric) -> tuple[Query, ...]:
+    """The usual quantiles of a histogram, over all labels."""
     return tuple(
         Query(quantile(share, metric, *API_TARGET), f"p{round(100 * share)}") for share in QUANTILES
     )
@@ -137,7 +136,7 @@ def _trouble_panels() -> Panels:
                 sum_by(
                     names.HTTP_DURATION,
                     by_answer,
-                    rate(select(_HTTP_COUNT, *API_TARGET, failed)),
+                    rate(select(HTTP_COUNT, *API_TARGET, failed)),
                 ),
                 legend(names.HTTP_DURATION, *by_answer),
             ),
@@ -161,7 +160,8 @@ def _trouble_panels() -> Panels:
     )
 
 
-def _drift_panels() -> Panels:
+def drift_panels() -> Panels:
+    """What the drift job found."""
     decision = label(names.DRIFT_DECISION, names.DECISION)
     column = legend(names.DRIFT_COLUMN_SCORE, names.COLUMN, names.METHOD)
     return (
@@ -235,68 +235,16 @@ def _collector_rate(what: str) -> str:
     return f"sum({rate(foreign(f'otelcol_{what}_metric_points_total'))})"
 
 
-def _variables() -> tuple[Builder[model.VariableModel], ...]:
-    up = select(_UP, API_TARGET[0])
-    return (
-        dashboard.DatasourceVariable("datasource")
-        .label("Data source")
-        .type("prometheus")
-        .current(model.VariableOption(text="Prometheus", value=DATASOURCE_UID)),
-        dashboard.QueryVariable("instance")
-        .label("Replica")
-        .datasource(DATASOURCE)
-        .query({"query": f"label_values({up}, instance)", "refId": "instance", "qryType": 1})
-        .definition(f"label_values({up}, instance)")
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
-        .multi(multi=True)
-        .include_all(include_all=True)
-        .all_value(".+")
-        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"])),
-    )
-
-
-def _firing_alerts() -> dashboard.AnnotationQuery:
-    return (
-        dashboard.AnnotationQuery()
-        .name("Firing alerts")
-        .datasource(DATASOURCE)
-        .enable(enable=True)
-        .icon_color(RED)
-        .expr(select(foreign("ALERTS"), 'alertstate="firing"'))
-        .title_format("{{alertname}}")
-        .text_format("{{severity}} {{instance}}")
-    )
-
-
-def build() -> model.Dashboard:
+def build() -> Dashboard:
     """The dashboard, ready to be encoded."""
-    # The SDK would rather have the schema's second version; from files, Grafana provisions only
-    # the classic one reliably (grafana/grafana#123607).
-    board = (
-        dashboard.Dashboard(TITLE)
-        .uid(UID)
-        .description("A monitored ML API: its status, traffic, errors, drift and telemetry.")
-        .tags(["ml", "generated"])
-        .readonly()
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .time("now-30m", "now")
-        .refresh("10s")
-        .timezone("browser")
-        .variables(list(_variables()))
-        .annotation(_firing_alerts())
+    return assemble(
+        UID,
+        TITLE,
+        "A monitored ML API: its status, traffic, errors, drift and telemetry.",
+        replicas(),
+        (
+            ("Service", (*status_panels(), *_traffic_panels(), *_trouble_panels())),
+            ("Drift", drift_panels()),
+            ("Telemetry and prediction log", _pipeline_panels()),
+        ),
     )
-    rows: tuple[tuple[str, Panels], ...] = (
-        ("Service", (*_status_panels(), *_traffic_panels(), *_trouble_panels())),
-        ("Drift", _drift_panels()),
-        ("Telemetry and prediction log", _pipeline_panels()),
-    )
-    for title, panels in rows:
-        board = board.with_row(dashboard.Row(title))
-        for panel in panels:
-            board = board.with_panel(panel)
-    result = board.build()
-    # Ids make a panel linkable; without them Grafana numbers anew at every load.
-    for position, item in enumerate(result.panels or [], start=1):
-        item.id_val = position
-    return result

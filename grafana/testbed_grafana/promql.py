@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 RATE_INTERVAL: Final = "$__rate_interval"
 INSTANCE: Final = "$instance"
+CONTAINER: Final = "$container"
 # Labels that Prometheus itself sets; every other label is an attribute of its metric.
 TARGET_LABELS: Final = ("job", "instance")
 
@@ -58,20 +59,53 @@ def sum_by(metric: Metric, attributes: tuple[str, ...], expr: str) -> str:
 
 
 def quantile(share: float, metric: Metric, *matchers: str) -> str:
-    """Estimate of a quantile of a histogram.
+    """Estimate of a quantile of a histogram, over all labels; see :func:`quantile_by`."""
+    return quantile_by(share, metric, (), *matchers)
+
+
+def quantile_by(share: float, metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
+    """Estimate of a quantile of a histogram, per combination of attributes.
 
     Args:
         share: the quantile, 0 to 1.
         metric: a histogram of the vocabulary.
+        attributes: what is told apart.
         matchers: label matchers of its series.
 
     Raises:
-        ValueError: the metric is no histogram.
+        ValueError: the metric is no histogram, or doesn't carry an attribute.
     """
     bucket = f"{metric.prometheus}_bucket"
     if bucket not in metric.prometheus_series:
         raise ValueError(f"{metric.name} is no histogram")
-    return f"histogram_quantile({share}, sum by (le) ({rate(select(bucket, *matchers))}))"
+    labels = ", ".join(["le", *(label(metric, attribute) for attribute in attributes)])
+    return f"histogram_quantile({share}, sum by ({labels}) ({rate(select(bucket, *matchers))}))"
+
+
+def mean(metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
+    """Mean of a histogram's measurements, per combination of attributes.
+
+    Raises:
+        ValueError: the metric is no histogram, or doesn't carry an attribute.
+    """
+    if metric.kind != "histogram":
+        raise ValueError(f"{metric.name} is no histogram")
+    _, sums, counts = (rate(select(series, *matchers)) for series in metric.prometheus_series)
+    return f"{sum_by(metric, attributes, sums)} / {sum_by(metric, attributes, counts)}"
+
+
+def failed_share(metric: Metric, status: str, *matchers: str) -> str:
+    """Share of the requests whose HTTP status matches, 0 where none does.
+
+    Args:
+        metric: a histogram with the status of requests.
+        status: pattern, as ``5..``.
+        matchers: label matchers of its series.
+    """
+    count = f"{metric.prometheus}_count"
+    failed = f'{label(metric, names.HTTP_STATUS)}=~"{status}"'
+    some = f"sum({rate(select(count, *matchers, failed))})"
+    return f"({some} or vector(0)) / sum({rate(select(count, *matchers))})"
 
 
 def legend(metric: Metric, *attributes: str) -> str:

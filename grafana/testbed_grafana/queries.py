@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from grafana_foundation_sdk.models.dashboard import Panel
 from grafana_foundation_sdk.models.prometheus import Dataquery
 
-from testbed_grafana import ml_api_monitoring
-from testbed_grafana.promql import INSTANCE, RATE_INTERVAL
+from testbed_grafana.boards import BOARDS
+from testbed_grafana.promql import CONTAINER, INSTANCE, RATE_INTERVAL
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
 
-ALL_INSTANCES = ".+"
+ALL = ".+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +22,36 @@ class PanelQuery:
     """One query of a panel.
 
     Attributes:
+        board: identity of the dashboard.
         panel: title of the panel.
         ref: letter of the query within its panel.
         expr: PromQL, without any Grafana variable.
     """
 
+    board: str
     panel: str
     ref: str
     expr: str
 
 
 def panel_queries(rate_interval: str) -> list[PanelQuery]:
-    """Every query of “ML API Monitoring”, over all replicas.
+    """Every query of every dashboard, over all replicas and containers.
 
     Args:
         rate_interval: what Grafana would put in place of ``$__rate_interval``, as ``1m``.
     """
-    return extract(ml_api_monitoring.build(), rate_interval)
+    return [query for build in BOARDS.values() for query in extract(build(), rate_interval)]
 
 
 def extract(board: Dashboard, rate_interval: str) -> list[PanelQuery]:
     """The queries of a dashboard's panels, in their order, with the variables filled in."""
     return [
-        PanelQuery(panel.title or "", target.ref_id or "", _fill(target.expr or "", rate_interval))
+        PanelQuery(
+            board.uid or "",
+            panel.title or "",
+            target.ref_id or "",
+            _fill(target.expr or "", rate_interval),
+        )
         for panel in board.panels or []
         if isinstance(panel, Panel)
         for target in panel.targets or []
@@ -53,4 +60,5 @@ def extract(board: Dashboard, rate_interval: str) -> list[PanelQuery]:
 
 
 def _fill(expr: str, rate_interval: str) -> str:
-    return expr.replace(RATE_INTERVAL, rate_interval).replace(INSTANCE, ALL_INSTANCES)
+    filled = expr.replace(RATE_INTERVAL, rate_interval)
+    return filled.replace(INSTANCE, ALL).replace(CONTAINER, ALL)

@@ -41,7 +41,8 @@ class Alias:
     Attributes:
         name: the name in Prometheus, without the series suffixes of a histogram.
         source: the vocabulary's metric that has the numbers.
-        kind: what the points become; a ``counter`` takes the counts of a histogram.
+        kind: what the points become; a ``counter`` takes the counts of a histogram, a ``summary``
+            its count and sum.
         labels: new label by the source's attribute; the others are left out.
         select: which points count, by their attributes; all by default.
         rename: new value of a label, by its name and old value.
@@ -49,10 +50,17 @@ class Alias:
 
     name: str
     source: names.Metric
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Literal["counter", "gauge", "histogram", "summary"]
     labels: tuple[tuple[str, str], ...] = ()
     select: Callable[[Mapping[str, Any]], bool] = lambda _attributes: True
     rename: Callable[[str, Any], Any] = lambda _label, value: value
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Names of the series that Prometheus stores for it."""
+        if self.kind in {"histogram", "summary"}:
+            return (f"{self.name}_bucket", f"{self.name}_sum", f"{self.name}_count")
+        return (self.name,)
 
 
 def _failed(attributes: Mapping[str, Any]) -> bool:
@@ -95,9 +103,22 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
         ),
         Alias(
             "ml_prediction_confidence",
-            names.PREDICTION_CONFIDENCE,
+            names.PREDICTION_PROBABILITY,
             "histogram",
             ((names.PREDICTION_CLASS, "class"),),
+        ),
+        Alias("ml_prediction_confidence_summary", names.PREDICTION_PROBABILITY, "summary"),
+        Alias(
+            "ml_model_accuracy",
+            names.MODEL_ACCURACY,
+            "gauge",
+            ((names.MODEL_VERSION, "model_version"),),
+        ),
+        Alias(
+            "ml_data_drift_detected_total",
+            names.DRIFT_DETECTIONS,
+            "counter",
+            ((names.COLUMN, "feature"),),
         ),
         Alias("ml_data_drift_score", names.DRIFT_SHARE, "gauge"),
         Alias("ml_monitoring_requests_total", names.HTTP_DURATION, "counter"),
@@ -131,7 +152,12 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
 }
 
 
-def aliases_of(systems: Iterable[str]) -> tuple[Alias, ...]:
+def systems(text: str) -> tuple[str, ...]:
+    """Names of systems in a list with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def aliases_of(chosen: Iterable[str]) -> tuple[Alias, ...]:
     """The aliases of some systems, each name once.
 
     A name that the vocabulary has itself is left out: it is there already.
@@ -141,7 +167,7 @@ def aliases_of(systems: Iterable[str]) -> tuple[Alias, ...]:
     """
     own = {metric.prometheus for metric in names.METRICS}
     found: dict[str, Alias] = {}
-    for system in systems:
+    for system in chosen:
         if system not in ALIASES:
             raise AliasError(f"no system {system!r}: choose from {', '.join(ALIASES)}")
         for alias in ALIASES[system]:
@@ -151,18 +177,22 @@ def aliases_of(systems: Iterable[str]) -> tuple[Alias, ...]:
 
 
 def aliased(data: MetricsData, aliases: Iterable[Alias]) -> list[Metric]:
-    """The metrics under their other names, for those whose source was collected."""
+    """The metrics under their other names, for those whose source has points that count.
+
+    A metric without any is left out: Prometheus refuses it, with all that came along.
+    """
     sources = {
         metric.name: metric
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
     }
-    return [
+    made = [
         _metric(alias, sources[alias.source.name])
         for alias in aliases
         if alias.source.name in sources
     ]
+    return [metric for metric in made if metric.data.data_points]
 
 
 def _metric(alias: Alias, source: Metric) -> Metric:
@@ -193,6 +223,10 @@ def _data(alias: Alias, points: list[Any]) -> Gauge | Sum | Histogram:
 def _point(alias: Alias, point: Any, labels: Attributes) -> Any:  # noqa: ANN401 - one of two kinds
     if alias.kind == "histogram":
         return replace(point, attributes=labels)
+    if alias.kind == "summary":
+        # The SDK has no summaries. Without boundaries a histogram is one: a count and a sum.
+        whole = {"explicit_bounds": (), "bucket_counts": (point.count,), "exemplars": []}
+        return replace(point, attributes=labels, **whole)
     value = point.count if isinstance(point, HistogramDataPoint) else point.value
     return NumberDataPoint(labels, point.start_time_unix_nano, point.time_unix_nano, value)
 

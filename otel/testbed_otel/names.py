@@ -227,8 +227,8 @@ PREDICTION_ERRORS: Final = Metric(
         ),
     ),
 )
-PREDICTION_CONFIDENCE: Final = Metric(
-    "ml.prediction.confidence",
+PREDICTION_PROBABILITY: Final = Metric(
+    "ml.prediction.probability",
     "histogram",
     "{probability}",
     "Probability of the predicted class.",
@@ -272,6 +272,21 @@ LABELS: Final = Metric(
     (OUTCOME,),
     values=((OUTCOME, ("stored", "duplicate", "unknown")),),
 )
+DECISIONS: Final = Metric(
+    "ml.decisions.evaluated",
+    "counter",
+    "{decision}",
+    "Predictions whose label has come, by whether they were right.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("correct", "wrong")),),
+)
+MODEL_ACCURACY: Final = Metric(
+    "ml.model.accuracy",
+    "gauge",
+    "{share}",
+    "Share of right predictions among all whose label this replica has got, 0 to 1.",
+    (MODEL_VERSION,),
+)
 BUSINESS_COST: Final = Metric(
     "ml.business.cost",
     "counter",
@@ -306,6 +321,13 @@ DRIFT_COLUMN_DETECTED: Final = Metric(
     "gauge",
     "{column}",
     "1 where the last window of this column drifted, else 0.",
+    (MODEL_VERSION, COLUMN),
+)
+DRIFT_DETECTIONS: Final = Metric(
+    "ml.data_drift.detections",
+    "counter",
+    "{window}",
+    "Windows in which this column drifted.",
     (MODEL_VERSION, COLUMN),
 )
 DRIFT_SHARE: Final = Metric(
@@ -477,5 +499,18 @@ FOREIGN_SERIES: Final = (
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",
     "node_filesystem_avail_bytes",
+    "node_filesystem_size_bytes",
+    "node_network_receive_bytes_total",
+    "node_network_transmit_bytes_total",
+    # Containers, by cAdvisor: under Compose only.
+    "container_cpu_usage_seconds_total",
+    "container_memory_usage_bytes",
+    "container_memory_working_set_bytes",
+    "container_network_receive_bytes_total",
+    "container_network_transmit_bytes_total",
+    "container_fs_reads_bytes_total",
+    "container_fs_writes_bytes_total",
+    "container_last_seen",
+    "container_start_time_seconds",
     "process_resident_memory_bytes",
 )

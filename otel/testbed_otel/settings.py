@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from testbed_otel.aliases import AliasError, aliases_of
+from testbed_otel.aliases import AliasError, aliases_of, systems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -96,12 +96,12 @@ class TelemetrySettings:
 
 
 def _systems(env: Mapping[str, str]) -> tuple[str, ...]:
-    systems = tuple(part.strip() for part in env.get(ALIASES, "").split(",") if part.strip())
+    chosen = systems(env.get(ALIASES, ""))
     try:
-        aliases_of(systems)
+        aliases_of(chosen)
     except AliasError as error:
         raise TelemetrySettingsError(f"{ALIASES}: {error}") from None
-    return systems
+    return chosen
 
 
 def _number(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from testbed_otel import names
+from testbed_otel.settings import ALIASES
 
 from testbed.layout import write_atomic
 from testbed.resources import root
@@ -96,12 +97,14 @@ def _built(target: str, **more: Any) -> Service:  # noqa: ANN401 - Compose's own
 
 def _telemetry(service: str, instance: str) -> dict[str, str]:
     ratio = Settings.model_fields["trace_ratio"].default
+    aliases = Settings.model_fields["metric_aliases"].default
     return {
         "OTEL_SERVICE_NAME": service,
         "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={instance}",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
         "OTEL_METRIC_EXPORT_INTERVAL": f"{EXPORT_INTERVAL * 1000:.0f}",
         "OTEL_TRACES_SAMPLER_ARG": f"${{OTEL_TRACES_SAMPLER_ARG:-{ratio}}}",
+        ALIASES: f"${{{ALIASES}-{aliases}}}",  # empty shows none
     }
 
 

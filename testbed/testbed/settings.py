@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from testbed_otel.aliases import ALIASES, aliases_of, systems
 from typing_extensions import override
 
 from testbed.errors import UsageError
@@ -33,6 +34,10 @@ class Settings(BaseSettings):
     use_case: str | None = Field(None, description="Use case, in place of the scenario's own.")
     model_seed: int = Field(0, description="Seed of the data and of the training of the model.")
     trace_ratio: float = Field(0.01, ge=0, le=1, description="Share of requests that are traced.")
+    metric_aliases: str = Field(
+        ",".join(system for system, aliases in ALIASES.items() if aliases),
+        description="Systems whose metric names a stack shows as well; empty for none.",
+    )
     log_url: str | None = Field(
         None, description="SQLAlchemy URL of the prediction log; the default is SQLite in the run."
     )
@@ -49,6 +54,12 @@ class Settings(BaseSettings):
     smtp_user: str | None = Field(None, description="Name to log in with, where it is needed.")
     smtp_password: SecretStr | None = Field(None, description="Its password.")
     smtp_tls: bool = Field(default=True, description="Whether the SMTP server must offer TLS.")
+
+    @field_validator("metric_aliases")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        aliases_of(systems(value))
+        return value
 
     @property
     def runs(self) -> Path:

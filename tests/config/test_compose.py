@@ -19,6 +19,7 @@ from testbed.stack.catalogue import TOOLS
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings, read_settings
 from testbed_otel import names
+from testbed_otel.settings import ALIASES, TelemetrySettings
 
 from testbed import compose
 
@@ -234,7 +235,7 @@ def test_variables_are_settings(
     environment = services[service]["environment"]
     given = {key.removeprefix(prefix).lower() for key in environment if key.startswith(prefix)}
     assert given <= set(settings.model_fields)
-    assert not [key for key in environment if not key.startswith((prefix, "OTEL_"))]
+    assert not [key for key in environment if not key.startswith((prefix, "OTEL_", ALIASES))]
     required = {name for name, field in settings.model_fields.items() if field.is_required()}
     assert required <= given
 
@@ -245,7 +246,7 @@ def test_parts_read_the_variables(
     """The parts' own settings accept the values, and get what native mode would give."""
     for service in ("api", "drift"):
         for key, value in services[service]["environment"].items():
-            filled = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+            filled = re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", value)
             monkeypatch.setenv(key, re.sub(r"\$\{\w+:\?[^}]*\}", "x", filled))
     api = ApiSettings.load()
     assert (api.host, api.port) == ("0.0.0.0", 8000)  # noqa: S104 - expected, in a container
@@ -253,6 +254,7 @@ def test_parts_read_the_variables(
     assert not api.faults_enabled
     drift = read_settings()
     assert (drift.interval, drift.window) == (parts.DRIFT_INTERVAL, parts.DRIFT_WINDOW)
+    assert TelemetrySettings.from_env().aliases == ("a", "b", "c", "e")
     assert drift.artefact == api.artefact
     assert drift.log_url == api.log_url
 

@@ -1,4 +1,4 @@
-"""The committed dashboard: generated, complete, and in the vocabulary's words."""
+"""The committed dashboards: generated, complete, and in the vocabulary's words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import promql_parser
 import pytest
 import yaml
 from testbed_grafana import ml_api_monitoring
+from testbed_grafana.boards import BOARDS
 from testbed_grafana.files import FOLDER, stale
 from testbed_grafana.queries import PanelQuery, panel_queries
 from testbed_otel import names
@@ -33,12 +34,16 @@ EIGHT_PANELS = (
 )
 
 
-@pytest.fixture(scope="module")
-def board() -> dict[str, Any]:
-    """The dashboard as Grafana reads it."""
-    text = (FOLDER / "ml-api-monitoring.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+def load(uid: str) -> dict[str, Any]:
+    """A dashboard as Grafana reads it."""
+    loaded: dict[str, Any] = json.loads((FOLDER / f"{uid}.json").read_text(encoding="utf-8"))
     return loaded
+
+
+@pytest.fixture(params=BOARDS)
+def board(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each dashboard."""
+    return load(request.param)
 
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
@@ -63,18 +68,39 @@ def selected(node: object) -> set[str]:
     return found
 
 
-def test_committed_file_is_current() -> None:
+def test_committed_files_are_current() -> None:
     """The JSON in the repository is what the Python source gives."""
     assert stale(FOLDER) == []
+    assert {path.stem for path in FOLDER.iterdir()} == set(BOARDS)
 
 
-def test_eight_panels_come_first(board: dict[str, Any]) -> None:
+def test_titles_are_those_people_look_for() -> None:
+    """The dashboard of an ML API, and the four of system B."""
+    assert {load(uid)["title"] for uid in BOARDS} == {
+        "ML API Monitoring",
+        "System Overview",
+        "API Performance",
+        "Container Monitoring",
+        "ML Model Metrics",
+    }
+
+
+def test_business_figures_have_panels() -> None:
+    """What decisions cost stands on the model's dashboard."""
+    expressions = [
+        target["expr"] for panel in panels(load("ml-model-metrics")) for target in panel["targets"]
+    ]
+    series = names.BUSINESS_COST.prometheus
+    assert len([expr for expr in expressions if series in expr]) == 3
+
+
+def test_eight_panels_come_first() -> None:
     """The eight panels of an ML API's dashboard stand at its top, in their order."""
-    titles = [panel["title"] for panel in panels(board)]
+    titles = [panel["title"] for panel in panels(load("ml-api-monitoring"))]
     assert tuple(titles[: len(EIGHT_PANELS)]) == EIGHT_PANELS
 
 
-@pytest.mark.parametrize("query", panel_queries("1m"), ids=lambda q: f"{q.panel}-{q.ref}")
+@pytest.mark.parametrize("query", panel_queries("1m"), ids=lambda q: f"{q.board}-{q.panel}-{q.ref}")
 def test_queries_use_the_vocabulary(query: PanelQuery) -> None:
     """Every query parses as PromQL and selects only series that the vocabulary holds."""
     series = selected(promql_parser.parse(query.expr))
@@ -88,6 +114,8 @@ def test_every_panel_explains_itself(board: dict[str, Any]) -> None:
         assert panel["description"], panel["title"]
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         assert all(target["legendFormat"] for target in panel["targets"])
+        letters = [target["refId"] for target in panel["targets"]]
+        assert len(set(letters)) == len(letters), panel["title"]
     ids = [panel["id"] for panel in board["panels"]]
     assert len(set(ids)) == len(ids)
 

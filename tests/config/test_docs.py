@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -312,6 +313,30 @@ def test_the_example_rule_is_valid(run_tool: Callable[..., str], tmp_path: Path)
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "mine.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
     run_tool("promtool", "test", "rules", tmp_path / "my-rules-test" / "mine.yml")
+
+
+def test_the_python_examples_run(tmp_path: Path) -> None:
+    """What the page on recording and reporting shows works as it stands, and says what it says."""
+    text = (HOW_TO / "record-and-report.md").read_text(encoding="utf-8")
+    recording, reporting = (body for kind, body in FENCE.findall(text) if kind == "python")
+    outputs = []
+    for program in (recording, reporting):
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    page_of_metrics, results = outputs
+    assert 'ml_predictions_total{model_version="1.0",prediction_class="survived"} 1.0' in (
+        page_of_metrics
+    )
+    assert 'ml_model_accuracy{model_version="1.0"} 0.83' in page_of_metrics
+    assert 'ml_prediction_confidence_sum{class="survived"} 0.9' in page_of_metrics
+    assert "drift_share=0.50 age drifted: True" in results
+    assert re.search(r"F1 0\.[89]\d -> 0\.[67]\d", results)
+    files = sorted(path.name for path in (tmp_path / "reports").iterdir())
+    assert files == ["drift_january_vs_february.html", "drift_january_vs_february.json"]
 
 
 def test_no_file_names_a_folder_of_one_machine(repository: Path) -> None:

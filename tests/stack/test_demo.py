@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from testbed.clients.prometheus import PrometheusClient
+from testbed.recipes import Recipe, read_recipes
+from testbed_grafana import container_monitoring
 from testbed_grafana.queries import panel_queries
 from testbed_otel import names
+from testbed_otel.aliases import ALIASES, aliases_of
 
 from .conftest import CommandLine, wait_for
 
@@ -26,6 +31,36 @@ BY_SETTING = (
     names.LOG_SPOOLED,
     names.SHADOW_PREDICTIONS,
 )
+# Every metric that the five systems name, with its labels: system, metric, series, labels.
+SEEDS: tuple[tuple[str, str, set[str]], ...] = (
+    ("a", "http_requests_total", {"method", "endpoint", "status"}),
+    ("a", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
+    ("a", "data_drift_score", set()),
+    ("a", "node_cpu_seconds_total", {"cpu", "mode"}),
+    ("a", "node_memory_MemAvailable_bytes", set()),
+    ("a", "node_filesystem_avail_bytes", {"mountpoint"}),
+    ("b", "ml_predictions_total", {"model_version", "prediction_class"}),
+    ("b", "ml_prediction_latency_seconds_bucket", set()),
+    ("b", "ml_prediction_errors_total", {"error_type"}),
+    ("b", "ml_prediction_confidence_bucket", {"class"}),
+    ("b", "ml_prediction_confidence_summary_sum", set()),
+    ("b", "ml_prediction_confidence_summary_count", set()),
+    ("b", "ml_data_drift_detected_total", {"feature"}),
+    ("b", "ml_data_drift_score", set()),
+    ("b", "ml_model_accuracy", {"model_version"}),
+    ("b", "ml_monitoring_requests_total", set()),
+    ("c", "api_requests_total", {"method", "endpoint", "status"}),
+    ("c", "api_request_duration_seconds_bucket", {"method", "endpoint"}),
+    ("c", "api_active_requests", set()),
+    ("c", "api_errors_total", {"endpoint", "error_type"}),
+    ("c", "model_loaded", set()),
+    ("c", "model_inference_duration_seconds_bucket", set()),
+    ("c", "predictions_total", {"outcome"}),
+    ("e", "up", set()),
+    ("e", "http_requests_total", {"method", "endpoint", "status"}),
+    ("e", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
+)
+OF_SCRAPES = {"__name__", "job", "instance", "le"}
 HELD = "The stack runs until Ctrl-C"
 
 
@@ -85,21 +120,78 @@ def test_the_run_leaves_its_results(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", panel_queries("5s"), ids=lambda query: f"{query.panel}-{query.ref}".replace(" ", "_")
+    "query",
+    panel_queries("5s"),
+    ids=lambda query: f"{query.board}-{query.panel}-{query.ref}".replace(" ", "_"),
 )
 def test_every_panel_shows_data(demo: Demo, query: Any) -> None:  # noqa: ANN401 - the parameter
-    """No panel of the dashboard is empty or broken over a demo."""
+    """No panel is empty or broken over a demo; those of containers parse, for there are none."""
     series = demo.prometheus.query_range(query.expr, start=demo.start, end=demo.end, step=1.0)
-    assert any(points.points for points in series), query.expr
+    if query.board == container_monitoring.UID:
+        assert not series
+        return
+    values = [value for each in series for _, value in each.points]
+    assert any(math.isfinite(value) for value in values), query.expr
+
+
+@pytest.mark.parametrize(
+    "recipe", read_recipes(), ids=lambda recipe: f"{recipe.system}-{recipe.what}".replace(" ", "_")
+)
+def test_every_recipe_returns_data(demo: Demo, recipe: Recipe) -> None:
+    """What users of the other systems ask works as written; without containers, it parses."""
+    if recipe.containers:
+        assert demo.prometheus.query(recipe.expr) == []
+        return
+    series = demo.prometheus.query_range(recipe.expr, start=demo.start, end=demo.end, step=1.0)
+    values = [value for each in series for _, value in each.points]
+    assert any(math.isfinite(value) for value in values), recipe.expr
+
+
+@pytest.mark.parametrize(("system", "series", "labels"), SEEDS)
+def test_every_name_of_the_other_systems_is_stored(
+    demo: Demo, system: str, series: str, labels: set[str]
+) -> None:
+    """Their metrics are in Prometheus, under their labels."""
+    del system
+    found = demo.prometheus.query(f"last_over_time({series}[10m])")
+    assert found
+    for item in found:
+        assert labels <= set(item.labels)
+        if not series.startswith(("up", "node_")):
+            assert set(item.labels) <= labels | OF_SCRAPES
+
+
+def test_their_names_are_on_the_metrics_page(demo: Demo) -> None:
+    """Who scrapes the API finds all but what the drift job and the machine have."""
+    run = json.loads((demo.folder / "run.json").read_text())
+    page = httpx.get(f"http://{run['endpoints']['api:8000']}/metrics", timeout=10).text
+    elsewhere = ("up", "node_", "data_drift_", "ml_data_drift_")
+    for _, series, _ in SEEDS:
+        if not series.startswith(elsewhere):
+            assert re.search(rf"^{series}[ {{]", page, re.MULTILINE), series
+
+
+def test_nothing_is_entered_by_hand_in_a_run(demo: Demo) -> None:
+    """What a verdict is made of comes from traffic only; totals are there to look at."""
+    run = json.loads((demo.folder / "run.json").read_text())
+    address = f"http://{run['endpoints']['api:8000']}/monitoring"
+    entry = "model_version=test&accuracy=0.5"
+    assert httpx.post(f"{address}/test/accuracy?{entry}", timeout=10).status_code == 404
+    stats = httpx.get(f"{address}/stats", timeout=10).json()
+    assert stats["predictions"] == 4200 - stats["errors_by_type"]["injected"]
+    assert 0.5 < stats["mean_confidence"] <= 1
 
 
 def test_the_vocabulary_is_what_prometheus_holds(demo: Demo) -> None:
     """Every metric of ours is stored, and nothing of ours is stored that it doesn't name."""
     known = {name for metric in names.METRICS for name in metric.prometheus_series}
+    known |= {name for alias in aliases_of(ALIASES) for name in alias.series}
     pattern = f'{{job=~"{names.SERVICE_API}|{names.SERVICE_DRIFT}"}}'
     window = f"{demo.end - demo.start + 60:.0f}s"
     series = demo.prometheus.query(f"group by (__name__) (last_over_time({pattern}[{window}]))")
     stored = {item.labels["__name__"] for item in series}
+    # Of the SDK's metrics about itself, the vocabulary names those that rules and checks use.
+    stored -= {name for name in stored if name.startswith("otel_sdk_")} - known
     assert stored - known <= set(names.FOREIGN_SERIES) | {
         "scrape_duration_seconds",
         "scrape_samples_post_metric_relabeling",

@@ -13,6 +13,7 @@ from testbed.docs.configuration import settings
 from testbed.docs.files import files
 from testbed.docs.markdown import section
 from testbed.docs.playing import drifts, scenarios
+from testbed.docs.systems import recipes
 from testbed.docs.telemetry import alerts, metrics
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.layout import write_atomic
@@ -28,6 +29,7 @@ PAGES: Final[Sequence[tuple[str, str, Callable[[], str]]]] = (
     ("drifts.md", "what each drift does to the rows", drifts),
     ("alerts.md", "every alert with its rule and runbook", alerts),
     ("metrics.md", "every metric, its labels and buckets", metrics),
+    ("recipes.md", "metric names and PromQL of other systems", recipes),
     ("files.md", "what a run leaves where", files),
 )
 SCHEMAS: Final = (

@@ -61,7 +61,7 @@ def metrics() -> str:
         table(("job", "how it comes", "what"), ((code(job), *rest) for job, *rest in JOBS)),
         "## Series of other programs",
         "Used by rules, dashboards or checks; their meaning is in the documentation of Prometheus, "
-        "the Collector, the OpenTelemetry SDK and node_exporter.",
+        "the Collector, the OpenTelemetry SDK, node_exporter and cAdvisor.",
         "\n".join(f"- `{name}`" for name in names.FOREIGN_SERIES),
     )
 

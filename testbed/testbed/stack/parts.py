@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import httpx
 from testbed_load.command import web_command
 from testbed_otel import names
+from testbed_otel.settings import ALIASES
 
 from testbed.errors import TestbedError, UsageError
 from testbed.layout import RunLayout
@@ -194,6 +195,7 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
         "OTEL_EXPORTER_OTLP_ENDPOINT": context.url("collector:4318"),
         "OTEL_METRIC_EXPORT_INTERVAL": str(interval),
         "OTEL_TRACES_SAMPLER_ARG": str(context.settings.trace_ratio),
+        ALIASES: context.settings.metric_aliases,
     }
     callers = otel_environment()
     # Identity joins what the caller says of the resource: the checks need it.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from testbed_api.accuracy import Accuracy
 from testbed_api.kpis import Costs, CountingLog
 from testbed_domain.errors import DomainError
 from testbed_domain.features import Kpi
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from testbed_api.instruments import Instruments
     from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
 
@@ -71,8 +73,31 @@ def test_a_log_that_fails_late_costs_no_label(
     """The labels are stored, so their outcomes stand; one line says what was not counted."""
     log = CountingLog(_BrokenLog(), Costs(telemetry.meter("test"), artefact))
     assert log.append_labels([("a", "1", 2.0)]) == ["stored"]
-    assert "the costs of 1 decisions are not counted: gone" in caplog.text
+    assert "1 decisions with labels are not counted: gone" in caplog.text
     assert _cost(telemetry, "lost") == 0
+
+
+def test_accuracy_follows_the_labels(
+    instruments: Instruments, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    """Right and wrong decisions are counted per version, and their share is that of all so far."""
+    log = CountingLog(open_log(f"sqlite:///{tmp_path}/log.db"), Accuracy(instruments))
+    log.append([_row(key, "1") for key in "abcd"] + [_row("e", "0", "v2")])
+    log.append_labels([("a", "1", 2.0), ("b", "0", 2.0), ("x", "1", 2.0)])
+    log.append_labels([("a", "0", 3.0), ("c", "1", 3.0), ("d", "1", 3.0), ("e", "1", 3.0)])
+    log.close()
+
+    def value(name: str, **labels: str) -> float | None:
+        return telemetry.registry.get_sample_value(name, labels)
+
+    counts = [
+        value("ml_decisions_evaluated_total", model_version=version, outcome=outcome)
+        for version in ("v1", "v2")
+        for outcome in ("correct", "wrong")
+    ]
+    assert counts == [3, 1, 0, 1]
+    assert value("ml_model_accuracy", model_version="v1") == 0.75
+    assert value("ml_model_accuracy", model_version="v2") == 0
 
 
 class _BrokenLog:

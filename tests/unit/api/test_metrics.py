@@ -22,7 +22,8 @@ API_METRICS = {
     names.MODEL_INFERENCE,
     names.PREDICTIONS,
     names.PREDICTION_ERRORS,
-    names.PREDICTION_CONFIDENCE,
+    names.DECISIONS,
+    names.PREDICTION_PROBABILITY,
     names.LOG_ROWS,
     names.LOG_WRITE_DURATION,
     names.LOG_STATE,
@@ -76,7 +77,7 @@ async def test_metrics_equal_what_was_answered(api: Api) -> None:
     )
     assert inferences == 13, "an injected error never reaches the model, a log failure does"
     confident = api.value(
-        "ml_prediction_confidence_bucket", model_version="v1", prediction_class="1", le="0.8"
+        "ml_prediction_probability_bucket", model_version="v1", prediction_class="1", le="0.8"
     )
     assert confident == 7
     active = api.telemetry.registry.get_sample_value(

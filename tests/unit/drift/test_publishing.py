@@ -36,7 +36,8 @@ class Collected:
     def __init__(self) -> None:
         self._reader = InMemoryMetricReader()
         self._provider = MeterProvider([self._reader])
-        self.publisher = Publisher(self._provider.get_meter("test"), alert_share=0.3)
+        meter = self._provider.get_meter("test")
+        self.publisher = Publisher(meter, 0.3, "v1", [f"x{number}" for number in range(10)])
 
     def close(self) -> None:
         """End the provider."""
@@ -106,6 +107,16 @@ def test_success_publishes_all_of_the_vocabulary(
     assert rows == {"reference": 768, "current": 500}
     assert len(collected.points(names.DRIFT_COLUMN_SCORE)) == 20
     assert len(collected.points(names.DRIFT_COLUMN_THRESHOLD)) == 20
+
+
+def test_detections_add_up(collected: Collected, scores_of: Callable[..., DriftScores]) -> None:
+    """Each column counts its drifted windows, from 0 on."""
+    before = _by(names.DRIFT_DETECTIONS, collected.points(names.DRIFT_DETECTIONS), names.COLUMN)
+    assert before == {f"x{number}": 0 for number in range(10)}
+    for drifted in (2, 0, 1):
+        collected.publisher.publish(_result("success", 100.0, scores_of(drifted)))
+    after = _by(names.DRIFT_DETECTIONS, collected.points(names.DRIFT_DETECTIONS), names.COLUMN)
+    assert (after["x0"], after["x1"], after["x2"]) == (2, 1, 0)
 
 
 def test_times_tell_outcomes_apart(

@@ -21,6 +21,36 @@ def test_quantile_of_counter_is_refused() -> None:
         promql.quantile(0.5, names.PREDICTIONS)
 
 
+def test_quantile_per_attribute() -> None:
+    """The attributes stand beside the bucket limit."""
+    expr = promql.quantile_by(0.5, names.PREDICTION_PROBABILITY, (names.PREDICTION_CLASS,))
+    assert expr == (
+        "histogram_quantile(0.5, sum by (le, prediction_class) "
+        "(rate(ml_prediction_probability_bucket[$__rate_interval])))"
+    )
+
+
+def test_mean_of_histogram() -> None:
+    """Sum by count, each over the same labels."""
+    assert promql.mean(names.HTTP_DURATION, (names.HTTP_ROUTE,), 'job="x"') == (
+        "sum by (http_route) "
+        '(rate(http_server_request_duration_seconds_sum{job="x"}[$__rate_interval]))'
+        " / sum by (http_route) "
+        '(rate(http_server_request_duration_seconds_count{job="x"}[$__rate_interval]))'
+    )
+    with pytest.raises(ValueError, match="no histogram"):
+        promql.mean(names.PREDICTIONS, ())
+
+
+def test_failed_share_is_zero_without_failures() -> None:
+    """A status that never was has no series, which must not look like no data."""
+    assert promql.failed_share(names.HTTP_DURATION, "5..") == (
+        "(sum(rate(http_server_request_duration_seconds_count"
+        '{http_response_status_code=~"5.."}[$__rate_interval])) or vector(0))'
+        " / sum(rate(http_server_request_duration_seconds_count[$__rate_interval]))"
+    )
+
+
 def test_unknown_attribute_is_refused() -> None:
     """A label that the metric doesn't carry can't get into a query or a legend."""
     with pytest.raises(ValueError, match="no attribute"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testbed_grafana.boards import BOARDS
 from testbed_grafana.queries import PanelQuery, panel_queries
 
 
@@ -18,12 +19,14 @@ def test_rate_interval_is_used() -> None:
 
 
 def test_queries_are_told_apart() -> None:
-    """Panel and letter name one query."""
+    """Dashboard, panel and letter name one query."""
     queries = panel_queries("1m")
-    assert len({(query.panel, query.ref) for query in queries}) == len(queries)
+    keys = {(query.board, query.panel, query.ref) for query in queries}
+    assert len(keys) == len(queries)
+    assert {query.board for query in queries} == set(BOARDS)
 
 
 def test_status_query() -> None:
     """A whole query, as Prometheus gets it."""
-    expected = PanelQuery("API Status", "A", 'up{job="ml-api",instance=~".+"}')
+    expected = PanelQuery("ml-api-monitoring", "API Status", "A", 'up{job="ml-api",instance=~".+"}')
     assert panel_queries("1m")[0] == expected

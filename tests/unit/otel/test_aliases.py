@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed_otel import names
 from testbed_otel.aliases import ALIASES, AliasError, aliases_of
-from testbed_otel.sdk import Telemetry, TelemetrySettings, TelemetrySettingsError, gauge, setup
+from testbed_otel.sdk import (
+    Telemetry,
+    TelemetrySettings,
+    TelemetrySettingsError,
+    counter,
+    gauge,
+    setup,
+)
 
 if TYPE_CHECKING:
     from .conftest import Receiver
@@ -59,6 +66,45 @@ def test_names_of_system_c_have_the_numbers_of_their_sources() -> None:
     assert value("model_inference_duration_seconds_count") == 1
 
 
+def test_confidence_of_system_b_is_a_histogram_and_a_summary() -> None:
+    """The histogram goes by ``class``; the summary is the count and sum of all of it."""
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("b",)))
+    family = telemetry.histogram(telemetry.meter("test"), names.PREDICTION_PROBABILITY)
+    for label, probability in (("yes", 0.75), ("yes", 0.625), ("no", 0.875)):
+        family.record(probability, {names.MODEL_VERSION: "1", names.PREDICTION_CLASS: label})
+    value = telemetry.registry.get_sample_value
+    assert value("ml_prediction_confidence_count", {"class": "yes"}) == 2
+    assert value("ml_prediction_confidence_bucket", {"class": "yes", "le": "0.7"}) == 1
+    assert value("ml_prediction_confidence_summary_count") == 3
+    assert value("ml_prediction_confidence_summary_sum") == 2.25
+    telemetry.shutdown()
+
+
+def test_names_of_the_drift_job_are_pushed(receiver: Receiver) -> None:
+    """Scores and detections, which come from ordinary instruments, have their other names too."""
+    settings = TelemetrySettings(receiver.url, math.inf, 5, aliases=("a", "b"))
+    telemetry = setup("drift-job", settings)
+    meter = telemetry.meter("test")
+    version = {names.MODEL_VERSION: "1"}
+    counter(meter, names.DRIFT_DETECTIONS).add(2, {**version, names.COLUMN: "age"})
+    gauge(meter, names.DRIFT_SHARE).set(0.25, version)
+    assert telemetry.flush()
+    pushed = {
+        metric.name: metric
+        for resource in receiver.metrics[-1].resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    (detected,) = pushed["ml_data_drift_detected_total"].sum.data_points
+    assert detected.as_int == 2
+    assert [(each.key, each.value.string_value) for each in detected.attributes] == [
+        ("feature", "age")
+    ]
+    for name in ("data_drift_score", "ml_data_drift_score"):
+        assert [point.as_double for point in pushed[name].gauge.data_points] == [0.25]
+    telemetry.shutdown()
+
+
 def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
     """Prometheus finds them without a scrape."""
     telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("a", "c")))
@@ -67,6 +113,24 @@ def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
     sums = receiver.sums()
     assert (sums["api_requests_total"], sums["http_requests_total"]) == (4, 4)
     assert (sums[names.PREDICTIONS.name], sums[names.HTTP_ACTIVE.name]) == (5, 5)
+    telemetry.shutdown()
+
+
+def test_no_metric_is_pushed_empty(receiver: Receiver) -> None:
+    """Before the first error there is no counter of errors: one without points is refused."""
+    telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("c",)))
+    durations = telemetry.histogram(telemetry.meter("test"), names.HTTP_DURATION)
+    durations.record(0.1, {names.HTTP_ROUTE: "/predict", names.HTTP_STATUS: 200})
+    assert telemetry.flush()
+    pushed = {
+        metric.name: metric.WhichOneof("data")
+        for resource in receiver.metrics[-1].resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    assert pushed["api_requests_total"] == "sum"
+    assert "api_errors_total" not in pushed
+    assert None not in pushed.values()
     telemetry.shutdown()
 
 
@@ -79,11 +143,14 @@ def test_nothing_is_shown_without_the_setting() -> None:
 
 @pytest.mark.parametrize("system", sorted(ALIASES))
 def test_aliases_fit_their_sources(system: str) -> None:
-    """They use attributes that the source has, and never a name of the vocabulary."""
-    own = {metric.prometheus for metric in names.METRICS}
-    for alias in aliases_of([system]):
+    """They use attributes that the source has; a name of the vocabulary has its labels as well."""
+    own = {metric.prometheus: metric for metric in names.METRICS}
+    for alias in ALIASES[system]:
         assert {name for name, _ in alias.labels} <= set(alias.source.attributes)
-        assert alias.name not in own
+        if alias.name in own:
+            assert own[alias.name] == alias.source
+            assert all(names.label(name) == label for name, label in alias.labels)
+    assert not {alias.name for alias in aliases_of([system])} & set(own)
 
 
 def test_setting_names_the_systems() -> None:

@@ -31,6 +31,16 @@ def test_a_bad_value_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
+def test_systems_of_metric_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that have names are shown by default; an empty setting shows none."""
+    assert load_settings().metric_aliases == "a,b,c,e"
+    monkeypatch.setenv("TESTBED_METRIC_ALIASES", "")
+    assert load_settings().metric_aliases == ""
+    monkeypatch.setenv("TESTBED_METRIC_ALIASES", "a,x")
+    with pytest.raises(UsageError, match="no system 'x'"):
+        load_settings()
+
+
 def test_a_broken_file_is_one_line() -> None:
     """A settings file that is no TOML gives an error that names it."""
     Path("testbed.toml").write_text("home = [")

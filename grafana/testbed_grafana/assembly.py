@@ -1,0 +1,107 @@
+"""What all dashboards have in common: variables, alerts drawn over the panels, rows, ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as model
+
+from testbed_grafana.panels import DATASOURCE, RED
+from testbed_grafana.promql import API_TARGET, CONTAINER, INSTANCE, foreign, select
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.cog.builder import Builder
+
+    Panels = tuple[Builder[model.Panel], ...]
+    Rows = tuple[tuple[str, Panels], ...]
+
+DATASOURCE_UID: Final = "prometheus"
+
+
+def replicas() -> dashboard.QueryVariable:
+    """The variable that chooses replicas of the API."""
+    up = select(foreign("up"), API_TARGET[0])
+    return _chosen(INSTANCE.removeprefix("$"), "Replica", f"label_values({up}, instance)")
+
+
+def containers() -> dashboard.QueryVariable:
+    """The variable that chooses containers."""
+    query = f"label_values({foreign('container_last_seen')}, name)"
+    return _chosen(CONTAINER.removeprefix("$"), "Container", query)
+
+
+def _chosen(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(DATASOURCE)
+        .query({"query": query, "refId": name, "qryType": 1})
+        .definition(query)
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value(".+")
+        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
+    )
+
+
+def _datasource() -> dashboard.DatasourceVariable:
+    return (
+        dashboard.DatasourceVariable("datasource")
+        .label("Data source")
+        .type("prometheus")
+        .current(model.VariableOption(text="Prometheus", value=DATASOURCE_UID))
+    )
+
+
+def _firing_alerts() -> dashboard.AnnotationQuery:
+    return (
+        dashboard.AnnotationQuery()
+        .name("Firing alerts")
+        .datasource(DATASOURCE)
+        .enable(enable=True)
+        .icon_color(RED)
+        .expr(select(foreign("ALERTS"), 'alertstate="firing"'))
+        .title_format("{{alertname}}")
+        .text_format("{{severity}} {{instance}}")
+    )
+
+
+def assemble(
+    uid: str, title: str, description: str, variable: dashboard.QueryVariable, rows: Rows
+) -> model.Dashboard:
+    """A dashboard, ready to be encoded.
+
+    Args:
+        uid: its identity, and the name of its file.
+        title: what people call it.
+        description: what it shows.
+        variable: what one chooses on it, beside the data source.
+        rows: title and panels of each row.
+    """
+    # The SDK would rather have the schema's second version; from files, Grafana provisions only
+    # the classic one reliably (grafana/grafana#123607).
+    board = (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["ml", "generated"])
+        .readonly()
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .time("now-30m", "now")
+        .refresh("10s")
+        .timezone("browser")
+        .variables([_datasource(), variable])
+        .annotation(_firing_alerts())
+    )
+    for name, panels in rows:
+        board = board.with_row(dashboard.Row(name))
+        for panel in panels:
+            board = board.with_panel(panel)
+    result = board.build()
+    # Ids make a panel linkable; without them Grafana numbers anew at every load.
+    for position, item in enumerate(result.panels or [], start=1):
+        item.id_val = position
+    return result

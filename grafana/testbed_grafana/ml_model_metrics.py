@@ -1,0 +1,219 @@
+"""The dashboard “ML Model Metrics”: predictions, accuracy, business figures and drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from grafana_foundation_sdk.models import units
+from testbed_otel import names
+
+from testbed_grafana.assembly import assemble, replicas
+from testbed_grafana.ml_api_monitoring import INFERENCE_LIMIT, drift_panels, quantiles
+from testbed_grafana.panels import Query, graph, number
+from testbed_grafana.promql import (
+    API_TARGET,
+    label,
+    legend,
+    mean,
+    quantile_by,
+    rate,
+    select,
+    sum_by,
+)
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    from testbed_grafana.assembly import Panels
+
+TITLE: Final = "ML Model Metrics"
+UID: Final = "ml-model-metrics"
+
+HOUR: Final = 3600
+
+
+def _prediction_panels() -> Panels:
+    predictions = rate(select(names.PREDICTIONS.prometheus, *API_TARGET))
+    errors = rate(select(names.PREDICTION_ERRORS.prometheus, *API_TARGET))
+    by_class = (names.PREDICTION_CLASS,)
+    by_both = (names.MODEL_VERSION, names.PREDICTION_CLASS)
+    per_class = sum_by(names.PREDICTIONS, by_class, predictions)
+    return (
+        graph(
+            "Predictions per Version and Class",
+            "Predictions per second.",
+            Query(
+                sum_by(names.PREDICTIONS, by_both, predictions), legend(names.PREDICTIONS, *by_both)
+            ),
+            unit=units.CountsPerSecond,
+        ),
+        graph(
+            "Share of each Class",
+            "Share of the predictions that say each class.",
+            Query(
+                f"{per_class} / ignoring ({label(names.PREDICTIONS, *by_class)}) group_left () "
+                f"sum({predictions})",
+                legend(names.PREDICTIONS, *by_class),
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Median Confidence per Class",
+            "Probability of the predicted class that half of its predictions stay below.",
+            Query(
+                quantile_by(0.5, names.PREDICTION_PROBABILITY, by_class, *API_TARGET),
+                legend(names.PREDICTION_PROBABILITY, *by_class),
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Mean Confidence per Version",
+            "Mean probability of the predicted class.",
+            Query(
+                mean(names.PREDICTION_PROBABILITY, (names.MODEL_VERSION,), *API_TARGET),
+                legend(names.PREDICTION_PROBABILITY, names.MODEL_VERSION),
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Inference Time p50/p95/p99",
+            "Quantiles of the time that the model takes for one request.",
+            *quantiles(names.MODEL_INFERENCE),
+            unit=units.Seconds,
+            limit=INFERENCE_LIMIT,
+        ),
+        graph(
+            "Prediction Errors",
+            "Failed predictions per second, by kind.",
+            Query(
+                sum_by(names.PREDICTION_ERRORS, (names.ERROR_TYPE,), errors),
+                legend(names.PREDICTION_ERRORS, names.ERROR_TYPE),
+            ),
+            unit=units.CountsPerSecond,
+        ),
+    )
+
+
+def _accuracy_panels() -> Panels:
+    by_version = (names.MODEL_VERSION,)
+    outcome = label(names.DECISIONS, names.OUTCOME)
+    decisions = names.DECISIONS.prometheus
+    right = rate(select(decisions, *API_TARGET, f'{outcome}="correct"'))
+    all_ = rate(select(decisions, *API_TARGET))
+    return (
+        graph(
+            "Accuracy",
+            "Share of right predictions among those whose label came, in the window of a sample "
+            "and since the start of each replica.",
+            Query(
+                f"{sum_by(names.DECISIONS, by_version, right)} "
+                f"/ {sum_by(names.DECISIONS, by_version, all_)}",
+                legend(names.DECISIONS, *by_version),
+            ),
+            Query(
+                select(names.MODEL_ACCURACY.prometheus, *API_TARGET),
+                f"since start {legend(names.MODEL_ACCURACY, *by_version)}",
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Labels",
+            "Labels per second that came, by what became of them.",
+            Query(
+                sum_by(
+                    names.LABELS,
+                    (names.OUTCOME,),
+                    rate(select(names.LABELS.prometheus, *API_TARGET)),
+                ),
+                legend(names.LABELS, names.OUTCOME),
+            ),
+            unit=units.CountsPerSecond,
+        ),
+        graph(
+            "Traffic per Version",
+            "Share of the requests that champion and challenger answer.",
+            Query(
+                f"max by ({label(names.MODEL_TRAFFIC, *by_version)}) "
+                f"({select(names.MODEL_TRAFFIC.prometheus, *API_TARGET)})",
+                legend(names.MODEL_TRAFFIC, *by_version),
+            ),
+            unit=units.PercentUnit,
+        ),
+    )
+
+
+def _business_panels() -> Panels:
+    """What decisions cost: one line per business figure of the use case."""
+    by_figure = (names.KPI, names.MODEL_VERSION)
+    version = label(names.DECISIONS, names.MODEL_VERSION)
+    series = select(names.BUSINESS_COST.prometheus, *API_TARGET)
+    cost = sum_by(names.BUSINESS_COST, by_figure, rate(series))
+    decided = sum_by(
+        names.DECISIONS,
+        (names.MODEL_VERSION,),
+        rate(select(names.DECISIONS.prometheus, *API_TARGET)),
+    )
+    named = legend(names.BUSINESS_COST, *by_figure)
+    return (
+        number(
+            "Cost so Far",
+            "What decisions with a label cost since the replicas started, in each figure's unit.",
+            Query(
+                sum_by(names.BUSINESS_COST, (names.KPI,), series),
+                legend(names.BUSINESS_COST, names.KPI),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Cost per Hour",
+            "What decisions whose label comes now cost, if it goes on like this.",
+            Query(f"{HOUR} * {cost}", named),
+            unit=units.Short,
+        ),
+        graph(
+            "Cost per Decision",
+            "Mean cost of a decision, by figure and version: the lower one is the better model.",
+            Query(f"{cost} / on ({version}) group_left () {decided}", named),
+            unit=units.Short,
+        ),
+    )
+
+
+def _column_panels() -> Panels:
+    both = (names.TARGET_DRIFT, names.PREDICTION_DRIFT)
+    return (
+        graph(
+            "Windows that Drifted",
+            "Windows in which each column drifted, since the drift job started.",
+            Query(
+                sum_by(names.DRIFT_DETECTIONS, (names.COLUMN,), names.DRIFT_DETECTIONS.prometheus),
+                legend(names.DRIFT_DETECTIONS, names.COLUMN),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Drift of Target and Predictions",
+            "Scores of the labels and of the predicted classes in the last window.",
+            *(
+                Query(metric.prometheus, f"{word} {legend(metric, names.METHOD)}")
+                for metric, word in zip(both, ("target", "prediction"), strict=True)
+            ),
+            unit=units.Short,
+        ),
+    )
+
+
+def build() -> Dashboard:
+    """The dashboard, ready to be encoded."""
+    return assemble(
+        UID,
+        TITLE,
+        "Predictions of the model, how right they are, what they cost, and whether data drifts.",
+        replicas(),
+        (
+            ("Predictions", _prediction_panels()),
+            ("Accuracy and versions", _accuracy_panels()),
+            ("Business figures", _business_panels()),
+            ("Drift", (*drift_panels(), *_column_panels())),
+        ),
+    )

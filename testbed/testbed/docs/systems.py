@@ -1,0 +1,72 @@
+"""The page of other systems' metric names and PromQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from testbed_otel import names
+from testbed_otel.aliases import ALIASES, Alias, systems
+from testbed_otel.settings import ALIASES as VARIABLE
+
+from testbed.docs.markdown import code, codes, section, table
+from testbed.recipes import FILE, read_recipes
+from testbed.settings import Settings
+
+TITLES: Final = {
+    "a": "a diabetes API",
+    "b": "monitoring of a Titanic model",
+    "c": "monitoring of an ML API",
+    "d": "a course on ML monitoring",
+    "e": "a churn model",
+}
+OWN: Final = {metric.prometheus for metric in names.METRICS}
+
+
+def recipes() -> str:
+    """The page."""
+    chosen = systems(Settings.model_fields["metric_aliases"].default)
+    return section(
+        "# Recipes",
+        "Dashboards and alerts that were written for one of five other systems find their metrics "
+        f"here. `testbed run`, `testbed up` and Compose show the names of {codes(chosen)} beside "
+        f"those of [the testbed](metrics.md); `{VARIABLE}` chooses others, and an empty one none. "
+        "The API alone (`testbed serve`) shows them where the variable is set. Names are made at "
+        "collection, so requests pay nothing.",
+        "They cost storage: in a demo with one replica 155 series beside 296 others of the API and "
+        "the drift job, most of them buckets.",
+        f"The expressions stand in `{FILE}`. A test runs each over a demo and wants data; those "
+        "marked with * need containers, so they return data under Compose only.",
+        *(block for system in ALIASES for block in _system(system)),
+    )
+
+
+def _system(system: str) -> Iterator[str]:
+    yield f"## System {system}: {TITLES[system]}"
+    yield (
+        table(
+            ("metric", "labels", "is"),
+            ((code(alias.name), _labels(alias), _source(alias)) for alias in ALIASES[system]),
+        )
+        if ALIASES[system]
+        else "Names no metrics of its own."
+    )
+    yield table(
+        ("what", "PromQL"),
+        (
+            (f"{recipe.what} *" if recipe.containers else recipe.what, code(recipe.expr))
+            for recipe in read_recipes()
+            if recipe.system == system
+        ),
+    )
+
+
+def _labels(alias: Alias) -> str:
+    return codes(label for _, label in alias.labels)
+
+
+def _source(alias: Alias) -> str:
+    if alias.name in OWN:
+        return "the testbed's own, always there"
+    of = {"counter": "count", "summary": "count and sum"}.get(alias.kind, "")
+    return f"{of} of {code(alias.source.name)}" if of else code(alias.source.name)
