@@ -41,6 +41,7 @@ class Instruments:
     labels: SumFamily
     key_requests: SumFamily
     access_lines: SumFamily
+    replica_starts: SumFamily
 
     @classmethod
     def create(cls, telemetry: Telemetry) -> Self:
@@ -72,6 +73,7 @@ class Instruments:
             labels=telemetry.sums(meter, names.LABELS),
             key_requests=telemetry.sums(meter, names.API_KEY_REQUESTS),
             access_lines=telemetry.sums(meter, names.ACCESS_LOG_LINES),
+            replica_starts=telemetry.sums(meter, names.REPLICA_STARTS),
         )
         for metric, family in (
             (names.PREDICTION_ERRORS, made.errors),

@@ -18,8 +18,9 @@ import time
 import urllib.request
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
+from testbed_api.journal import Journal
 from testbed_api.settings import PREFIX, SettingsError
 from testbed_api.sockets import bind, url
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping
 
+    from testbed_api.journal import ReplicaEvent
     from testbed_api.settings import ApiSettings
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ class Replica:
         ready: whether it has been ready since its start.
         failures: crashes in a row.
         due: when to start it again; None while it runs.
+        attributes: ``OTEL_RESOURCE_ATTRIBUTES`` of its latest start.
+        reason: why it was started, or will be.
     """
 
     number: int
@@ -89,6 +93,13 @@ class Replica:
     ready: bool = False
     failures: int = 0
     due: float | None = 0.0
+    attributes: str = ""
+    reason: Literal["first", "crash", "restart"] = "first"
+
+    @property
+    def instance(self) -> str:
+        """``service.instance.id`` of its latest start."""
+        return self.attributes.rpartition("=")[2]
 
     def stop(self, now: float) -> None:
         """Ask it to drain and end."""
@@ -127,6 +138,7 @@ def supervise(settings: ApiSettings) -> int:
         [Replica(number, port) for number, port in enumerate(ports)],
         lambda replica: _spawn(settings, public, replica),
         settings.shutdown_seconds + settings.linger_seconds + STOP_SLACK,
+        Journal(settings.replicas_file),
     )
     return supervisor.run()
 
@@ -151,6 +163,7 @@ def _management_ports(settings: ApiSettings) -> list[int]:
 def _spawn(
     settings: ApiSettings, public: socket.socket, replica: Replica
 ) -> subprocess.Popen[bytes]:
+    replica.attributes = identity(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""), replica.number)
     environment = _environment(settings, os.environ, public.fileno(), replica)
     supervisor = os.getpid()
     libc = ctypes.CDLL(None)
@@ -183,9 +196,8 @@ def _environment(
             f"{PREFIX}REPLICAS": str(settings.replicas),
             f"{PREFIX}SOCKET": str(descriptor),
             f"{PREFIX}MANAGEMENT_PORT": str(replica.management_port),
-            "OTEL_RESOURCE_ATTRIBUTES": identity(
-                environ.get("OTEL_RESOURCE_ATTRIBUTES", ""), replica.number
-            ),
+            f"{PREFIX}START": replica.reason,
+            "OTEL_RESOURCE_ATTRIBUTES": replica.attributes,
         }
     )
 
@@ -197,6 +209,7 @@ class Supervisor:
         replicas: none of them started yet.
         spawn: starts the process of one.
         grace: seconds in which a replica that was asked to stop must end.
+        journal: is told what becomes of each.
         clock: seconds of a clock that never goes back.
     """
 
@@ -205,11 +218,13 @@ class Supervisor:
         replicas: list[Replica],
         spawn: Callable[[Replica], subprocess.Popen[bytes]],
         grace: float,
+        journal: Journal,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replicas = replicas
         self._spawn = spawn
         self._grace = grace
+        self._journal = journal
         self._clock = clock
         self._ending = False
         self._proven = False  # whether one was ever ready: the settings can be used
@@ -260,6 +275,8 @@ class Supervisor:
         replica.process = self._spawn(replica)
         replica.started, replica.due = now, None
         replica.stopping, replica.ready = None, False
+        pid = replica.process.pid
+        self._tell("started", replica, pid=pid, port=replica.management_port, why=replica.reason)
 
     def _look(self, replica: Replica) -> None:
         if replica.probe():
@@ -270,6 +287,7 @@ class Supervisor:
                 replica.process.pid if replica.process else 0,
                 replica.management_port,
             )
+            self._tell("ready", replica)
 
     def _reap(self, replica: Replica, now: float) -> None:
         if replica.process is None or (code := replica.process.poll()) is None:
@@ -277,6 +295,8 @@ class Supervisor:
         replica.process, replica.ready = None, False
         if replica.stopping is not None:
             replica.failures, replica.due = 0, now
+            replica.reason = "restart"
+            self._tell("stopped", replica)
             return
         if code == CANNOT_RUN and not self._proven:
             # It has said why; to try again would not help.
@@ -286,7 +306,9 @@ class Supervisor:
         lived = now - replica.started
         replica.failures = 1 if lived > HEALTHY_SECONDS else replica.failures + 1
         replica.due = now + pause(replica.failures)
+        replica.reason = "crash"
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        self._tell("crashed", replica, how=how)
         logger.error(
             "replica %d crashed (%s) after %.1f s; it starts again in %.1f s",
             replica.number,
@@ -294,6 +316,12 @@ class Supervisor:
             lived,
             pause(replica.failures),
         )
+
+    def _tell(self, event: ReplicaEvent, replica: Replica, **details: object) -> None:
+        try:
+            self._journal.add(event, replica.number, replica.instance, **details)
+        except OSError as error:  # a full disk is no reason to leave the replicas alone
+            logger.error("cannot write the journal of replicas: %s", error)  # noqa: TRY400 - expected: one line
 
     def _kill_late(self, replica: Replica, now: float) -> None:
         if (

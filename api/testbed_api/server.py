@@ -19,7 +19,7 @@ from prometheus_client import ProcessCollector
 from testbed_domain.artefact import load_artefact
 from testbed_domain.logengine import create_log_engine
 from testbed_domain.logstore import open_log
-from testbed_otel.names import SERVICE_API
+from testbed_otel.names import REASON, SERVICE_API
 from testbed_otel.otlplogs import OtlpLogs, otlp_logs, wanted
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
@@ -156,6 +156,7 @@ async def _serve(
 ) -> None:
     public_socket, management_socket = sockets
     instruments = Instruments.create(telemetry)
+    instruments.replica_starts.add(1, {REASON: settings.start})
     control = FaultControl(settings.fault_seed)
     challenger = None if settings.challenger is None else load_artefact(settings.challenger)
     costs = Costs(telemetry.meter("testbed_api"), artefact)

@@ -168,6 +168,14 @@ class ApiSettings(BaseSettings):
         description="Processes behind the public port. More than one have management ports from "
         "management_port on, are restarted when they crash, and one after another on SIGHUP.",
     )
+    replicas_file: Path | None = Field(
+        default=None,
+        description="File to which the supervisor of several replicas appends their starts and "
+        "ends, one JSON object per line.",
+    )
+    start: Literal["first", "crash", "restart"] = Field(
+        default="first", description="Set by the supervisor: why this replica was started."
+    )
     socket: int | None = Field(
         default=None, description="Set by the supervisor: descriptor of the public socket."
     )

@@ -302,6 +302,14 @@ API_KEY_REQUESTS: Final = Metric(
     (API_KEY, OUTCOME),
     values=((OUTCOME, ("accepted", "limited", "refused")),),
 )
+REPLICA_STARTS: Final = Metric(
+    "ml.replica.starts",
+    "counter",
+    "{start}",
+    "Starts of API processes, 1 from each: its first, after a crash, or when asked to restart.",
+    (REASON,),
+    values=((REASON, ("first", "crash", "restart")),),
+)
 DRIFT_COLUMN_SCORE: Final = Metric(
     "ml.data_drift.column_score",
     "gauge",

@@ -15,10 +15,10 @@ import statistics
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-import psutil
 import pytest
 
 from .load import prediction_request, rate, spread
+from .machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,30 +75,6 @@ def start_services(
     return start
 
 
-class _Machine:
-    """How much of two cores is used by anything but this process and its children."""
-
-    def __init__(self) -> None:
-        self._me = psutil.Process()
-        self._last = self._seconds()
-
-    def foreign_share(self) -> float:
-        """Since the last call."""
-        before, self._last = self._last, self._seconds()
-        everyone, ours, total = (now - then for now, then in zip(self._last, before, strict=True))
-        return max(0.0, everyone - ours) / total if total else 0.0
-
-    def _seconds(self) -> tuple[float, float, float]:
-        every = psutil.cpu_times()
-        total = every.user + every.nice + every.system + every.idle + every.iowait
-        total += every.irq + every.softirq + every.steal
-        ours = 0.0
-        for process in [self._me, *self._me.children(recursive=True)]:
-            times = process.cpu_times()
-            ours += times.user + times.system
-        return total - every.idle - every.iowait, ours, total
-
-
 def _counted(api: Any) -> list[int]:  # noqa: ANN401 - made by a fixture
     """Predictions that each replica counts on its own ``/metrics``."""
     found = []
@@ -114,7 +90,7 @@ def _measure(
     services: dict[int, Any],
     request: bytes,
 ) -> dict[str, Any]:
-    machine, sent = _Machine(), 0
+    machine, sent = Machine(), 0
     rounds: list[tuple[float, float, float]] = []
 
     def one_round() -> None:

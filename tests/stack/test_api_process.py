@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+from .conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +130,58 @@ def test_instance_id_comes_from_the_environment(
     connection.close()
     page = httpx.get(f"http://127.0.0.1:{api.port}/metrics", timeout=30).text
     assert 'service_instance_id="run-1-api"' in page
+
+
+HEAVY = (
+    "pandas",
+    "sklearn",
+    "skl2onnx",
+    "scipy",
+    "evidently",
+    "locust",
+    "gevent",
+    "mlflow",
+    "skops",
+)
+
+
+def test_serving_process_never_imports_what_it_does_not_use(
+    small_artefact: Artefact, tmp_path: Path, unused_port: int
+) -> None:
+    """From start over prediction, label and /metrics to the end: no data frame, no training."""
+    seen = tmp_path / "modules"
+    code = (
+        "import atexit, pathlib, runpy, sys; "
+        f"atexit.register(lambda: pathlib.Path({str(seen)!r}).write_text(' '.join(sys.modules))); "
+        "runpy.run_module('testbed_api', run_name='__main__')"
+    )
+    settings = {
+        "TESTBED_API_ARTEFACT": str(small_artefact.path),
+        "TESTBED_API_PORT": str(unused_port),
+        "TESTBED_API_MANAGEMENT_PORT": "0",
+        "TESTBED_API_LOG_URL": f"sqlite:///{tmp_path / 'log.db'}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "none",
+    }
+    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | settings)
+    base = f"http://127.0.0.1:{unused_port}"
+
+    def ready() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{base}/health/ready", timeout=5).status_code == httpx.codes.OK
+        return process.poll() is not None
+
+    try:
+        wait_for(ready, 60, "the API did not get ready")
+        row = {feature.name: feature.example for feature in small_artefact.schema.features}
+        answer = _post(f"{base}/predict", row)
+        label = {"prediction_id": answer["prediction_id"], "label": answer["prediction"]}
+        assert _post(f"{base}/labels", label)["labels"][0]["outcome"] == "stored"
+        assert "ml_predictions_total" in httpx.get(f"{base}/metrics", timeout=30).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+    modules = set(seen.read_text().split())
+    assert "testbed_api.server" in modules
+    assert modules & set(HEAVY) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -56,6 +57,20 @@ class Replicas:
         """The processes of the replicas."""
         return psutil.Process(self.process.pid).children()
 
+    def events(self, *kinds: str) -> list[dict[str, Any]]:
+        """What the supervisor wrote of its replicas, of some kinds."""
+        lines = (self.database.parent / "replicas.jsonl").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["event"] in kinds]
+
+    def starts(self) -> set[str]:
+        """Why the replicas of now were started, as each says on its ``/metrics``."""
+        pages = [
+            httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+            for port in self.management_ports
+        ]
+        pattern = re.compile(r'^ml_replica_starts_total\{.*reason="(\w+)".*\} 1\.0$', re.MULTILINE)
+        return {why for page in pages for why in pattern.findall(page)}
+
     def logged(self) -> list[tuple[str, str]]:
         """Id and instance of all predictions in the log."""
         with closing(sqlite3.connect(self.database)) as connection:
@@ -75,6 +90,7 @@ def start_replicas(small_artefact: Artefact, tmp_path: Path) -> Iterator[Callabl
             "TESTBED_API_MANAGEMENT_PORT": str(management),
             "TESTBED_API_REPLICAS": str(count),
             "TESTBED_API_LOG_URL": f"sqlite:///{tmp_path / 'log.db'}",
+            "TESTBED_API_REPLICAS_FILE": str(tmp_path / "replicas.jsonl"),
             "OTEL_EXPORTER_OTLP_ENDPOINT": "none",
             **environment,
         }
@@ -221,6 +237,8 @@ def test_rolling_restart_under_load_loses_no_request(
     logged = replicas.logged()
     assert sorted(identifier for identifier, _ in logged) == sorted(ledger.answered)
     assert len({instance for _, instance in logged}) == 6
+    assert len(replicas.events("stopped")) == 4
+    assert replicas.starts() == {"restart"}
     children = replicas.children()
     replicas.process.send_signal(signal.SIGTERM)
     assert replicas.process.wait(30) == 0, replicas.output.read_text()
@@ -249,6 +267,15 @@ def test_killed_replica_loses_nothing_that_was_answered_and_comes_back(
     # A row of a request that the kill left unanswered may stand in the log.
     assert len(logged - set(ledger.answered)) <= len(ledger.lost)
     assert replicas.output.read_text().count("crashed (signal 9)") == KILLS
+    crashed = replicas.events("crashed")
+    assert [event["how"] for event in crashed] == ["signal 9"] * KILLS
+    started = replicas.events("started")
+    assert [event["why"] for event in started] == ["first", "first", *["crash"] * KILLS]
+    assert {event["instance"] for event in started} == {
+        *(event["instance"] for event in crashed),
+        *replicas.instances(),
+    }
+    assert "crash" in replicas.starts()
 
 
 def test_nothing_is_left_when_the_supervisor_is_killed(

@@ -53,6 +53,7 @@ def test_both_readers_show_all_kinds_of_metrics(receiver: Receiver, tmp_path: Pa
     instruments.shadow.add(5, {**version, names.OUTCOME: "agreed"})
     instruments.cache.add(6, {**version, names.OUTCOME: "hit"})
     instruments.traffic.set(0.25, version)
+    instruments.replica_starts.add(1, {names.REASON: "crash"})
     instruments.log_spooled.set(7)
     instruments.set_log_state("spooling")
     assert telemetry.flush()
@@ -73,6 +74,7 @@ def test_both_readers_show_all_kinds_of_metrics(receiver: Receiver, tmp_path: Pa
         (names.SHADOW_PREDICTIONS, ["agreed", "v1"], 5),
         (names.CACHE_REQUESTS, ["hit", "v1"], 6),
         (names.MODEL_TRAFFIC, ["v1"], 0.25),
+        (names.REPLICA_STARTS, ["crash"], 1),
         (names.LOG_SPOOLED, [], 7),
         (names.LOG_STATE, ["spooling"], 1),
         (names.LOG_STATE, ["writing"], 0),
