@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
 
-    from testbed_api.shortcut import Asked
+    from testbed_api.asked import Asked
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 REQUEST_ID_KEY: Final = REQUEST_ID_HEADER.lower()

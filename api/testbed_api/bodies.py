@@ -16,7 +16,7 @@ from testbed_api.answers import ApiError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from testbed_api.shortcut import Asked
+    from testbed_api.asked import Asked
 
 T = TypeVar("T")
 

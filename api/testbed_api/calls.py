@@ -9,7 +9,7 @@ from testbed_api.answers import ApiError
 from testbed_api.serving import Call
 
 if TYPE_CHECKING:
-    from testbed_api.shortcut import Asked
+    from testbed_api.asked import Asked
 
 ROUTING_KEY: Final = "x-routing-key"
 TIMEOUT_HEADER: Final = "X-Timeout-Ms"

@@ -12,9 +12,9 @@ from testbed_api.answers import ApiError
 from testbed_api.keys import UNKNOWN
 
 if TYPE_CHECKING:
+    from testbed_api.asked import Asked
     from testbed_api.instruments import Instruments
     from testbed_api.keys import KeyRing
-    from testbed_api.shortcut import Asked
 
 KEY_HEADER: Final = "X-API-Key"
 SCHEME: Final = "bearer"

@@ -8,70 +8,21 @@ it still serves them with where a request is traced or unusual in any way.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
 from testbed_api.answers import ApiError, answer_api_error
+from testbed_api.asked import PlainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from fastapi.routing import APIRoute
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHOD: Final = "POST"
-
-
-class Asked(Protocol):
-    """What endpoints need of a request; Starlette's own has it, too."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By lower-case name."""
-
-    @property
-    def receive(self) -> Receive:
-        """The next message from the client."""
-
-    async def body(self) -> bytes:
-        """The whole body.
-
-        Raises:
-            ClientDisconnect: it ended too early.
-        """
-
-
-class PlainRequest:
-    """A request as the server gives it, for one reading of its body.
-
-    Args:
-        headers: by lower-case name.
-        receive: the next message from the client.
-    """
-
-    __slots__ = ("headers", "receive")
-
-    def __init__(self, headers: Mapping[str, str], receive: Receive) -> None:
-        self.headers = headers
-        self.receive = receive
-
-    async def body(self) -> bytes:
-        """See :class:`Asked`."""
-        message = await self._part()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body", False):
-            message = await self._part()
-            body += message.get("body", b"")
-        return body
-
-    async def _part(self) -> Message:
-        message = await self.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        return message
 
 
 class Shortcut:

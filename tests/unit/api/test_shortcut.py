@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.types import ASGIApp, Receive, Scope, Send
-    from testbed_api.shortcut import Asked
+    from testbed_api.asked import Asked
 
     from .conftest import Api
 
