@@ -35,6 +35,8 @@ def recipes() -> str:
         "collection, so requests pay nothing.",
         "They cost storage: in a demo with one replica 155 series beside 296 others of the API and "
         "the drift job, most of them buckets.",
+        "Scores and detections come from the drift job, which pushes them; with "
+        "`TESTBED_DRIFT_METRICS_PORT` it has a `/metrics` of its own too.",
         f"The expressions stand in `{FILE}`. A test runs each over a demo and wants data; those "
         "marked with * need containers, so they return data under Compose only.",
         *(block for system in ALIASES for block in _system(system)),
