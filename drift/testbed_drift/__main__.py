@@ -79,10 +79,12 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
     telemetry = _telemetry(endpoint)
     job = _build(settings, telemetry)
     from testbed_drift.job import watch  # noqa: PLC0415 - after the signals, as in _build
+    from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
 
     stop = StopSignal()
     stop.install()
-    watch(job, settings.interval, time.time, stop.wait, _announce)
+    with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
+        watch(job, settings.interval, time.time, stop.wait, _announce)
     _finish(telemetry)
     return EXIT_NO_ACTION
 
@@ -158,15 +160,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="run|watch")
     run = commands.add_parser("run", help="compare once and print the decision")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
-    _add_settings(run, without="interval")
+    _add_settings(run, without=("interval", "metrics_host", "metrics_port"))
     watch = commands.add_parser("watch", help="compare at an interval until stopped")
-    _add_settings(watch, without="current_window")
+    _add_settings(watch, without=("current_window",))
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser, *, without: str) -> None:
+def _add_settings(parser: argparse.ArgumentParser, *, without: tuple[str, ...]) -> None:
     for name, field in DriftSettings.model_fields.items():
-        if name != without:
+        if name not in without:
             default = "required" if field.is_required() else f"default {field.default}"
             option = f"--{name.replace('_', '-')}"
             parser.add_argument(option, metavar="VALUE", help=f"{field.description} ({default})")

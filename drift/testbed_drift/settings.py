@@ -47,6 +47,10 @@ class DriftSettings(BaseSettings):
         0.5, ge=0, le=1, description="Share of drifted columns to retrain."
     )
     html: HtmlWhen = Field("on_change", description="When HTML is rendered; JSON always is.")
+    metrics_host: str = Field("127.0.0.1", description="Address of /metrics; for watch.")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port of /metrics; unset offers none; for watch."
+    )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )

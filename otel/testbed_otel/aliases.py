@@ -2,11 +2,13 @@
 
 A dashboard or an alert that was written for one of these systems finds its names on ``/metrics``
 and in Prometheus alike, since both readers see the same points. A request pays nothing for it.
-Several points of a source may fall together once attributes are left out: they are added up.
+Several points of a source may fall together once attributes are left out: they are added up, or
+the greatest counts.
 """
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -46,6 +48,8 @@ class Alias:
         labels: new label by the source's attribute; the others are left out.
         select: which points count, by their attributes; all by default.
         rename: new value of a label, by its name and old value.
+        merge: what becomes of the values of points that fall together: two versions of a model that
+            are loaded are not a 2.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Alias:
     labels: tuple[tuple[str, str], ...] = ()
     select: Callable[[Mapping[str, Any]], bool] = lambda _attributes: True
     rename: Callable[[str, Any], Any] = lambda _label, value: value
+    merge: Callable[[float, float], float] = operator.add
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -85,7 +90,7 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
     "a": (
         Alias("http_requests_total", names.HTTP_DURATION, "counter", _HTTP),
         Alias("http_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
-        Alias("data_drift_score", names.DRIFT_SHARE, "gauge"),
+        Alias("data_drift_score", names.DRIFT_SHARE, "gauge", merge=max),
     ),
     "b": (
         Alias(
@@ -120,7 +125,7 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
             "counter",
             ((names.COLUMN, "feature"),),
         ),
-        Alias("ml_data_drift_score", names.DRIFT_SHARE, "gauge"),
+        Alias("ml_data_drift_score", names.DRIFT_SHARE, "gauge", merge=max),
         Alias("ml_monitoring_requests_total", names.HTTP_DURATION, "counter"),
     ),
     "c": (
@@ -135,7 +140,7 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
             _failed,
             _by_class,
         ),
-        Alias("model_loaded", names.MODEL_LOADED, "gauge"),
+        Alias("model_loaded", names.MODEL_LOADED, "gauge", merge=max),
         Alias("model_inference_duration_seconds", names.MODEL_INFERENCE, "histogram"),
         Alias(
             "predictions_total",
@@ -207,7 +212,7 @@ def _metric(alias: Alias, source: Metric) -> Metric:
             }
             key = tuple(labels.items())
             made = _point(alias, point, labels)
-            points[key] = made if key not in points else _merged(points[key], made)
+            points[key] = made if key not in points else _merged(alias, points[key], made)
     # Its unit is in its name already.
     return Metric(alias.name, source.description, "", _data(alias, list(points.values())))
 
@@ -231,9 +236,9 @@ def _point(alias: Alias, point: Any, labels: Attributes) -> Any:  # noqa: ANN401
     return NumberDataPoint(labels, point.start_time_unix_nano, point.time_unix_nano, value)
 
 
-def _merged(first: Any, second: Any) -> Any:  # noqa: ANN401 - one of two kinds
+def _merged(alias: Alias, first: Any, second: Any) -> Any:  # noqa: ANN401 - one of two kinds
     if isinstance(first, NumberDataPoint):
-        return replace(first, value=first.value + second.value)
+        return replace(first, value=alias.merge(first.value, second.value))
     counts = zip(first.bucket_counts, second.bucket_counts, strict=True)
     return replace(
         first,

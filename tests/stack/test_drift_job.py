@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -284,11 +285,14 @@ def test_missing_log_is_one_line_and_2(place: Place, tmp_path: Path) -> None:
 
 
 def test_watch_sees_drift_come_and_ends_on_request(
-    place: Place, collector: Collector, start: Callable[[list[str]], subprocess.Popen[str]]
+    place: Place,
+    collector: Collector,
+    start: Callable[[list[str]], subprocess.Popen[str]],
+    unused_port: int,
 ) -> None:
     """Too few rows, then like the reference, then drifted; SIGTERM: the last values and exit 0."""
-    command = place.command("watch", "--interval=0.2", f"--otlp-endpoint={collector.url}")
-    process = start(command)
+    options = (f"--otlp-endpoint={collector.url}", f"--metrics-port={unused_port}")
+    process = start(place.command("watch", "--interval=0.2", *options))
 
     def decisions() -> list[str]:
         return [record.get("decision", record["outcome"]) for record in place.records]
@@ -298,6 +302,13 @@ def test_watch_sees_drift_come_and_ends_on_request(
     _wait_until(lambda: "NO_ACTION" in decisions(), process)
     place.predict(2000, seed=5, shift=1.5)
     _wait_until(lambda: "RETRAIN" in decisions(), process)
+    address = f"http://127.0.0.1:{unused_port}/metrics"
+
+    def scraped() -> bool:
+        with urllib.request.urlopen(address, timeout=DEADLINE) as page:
+            return b'decision="RETRAIN",model_version=' in page.read()
+
+    _wait_until(scraped, process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, err

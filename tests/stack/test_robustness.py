@@ -138,6 +138,19 @@ PREDICTIONS = r"^/predict"
 )
 def test_schemathesis_finds_nothing(api: Any, tmp_path: Path, chosen: tuple[str, ...]) -> None:  # noqa: ANN401 - made by a fixture
     """What the schema describes is what the service does, for a bounded number of examples."""
+    _schemathesis(api, tmp_path, *chosen)
+
+
+@pytest.mark.parametrize("api", [{"TESTBED_API_MONITORING_TEST_ENABLED": "true"}], indirect=True)
+def test_entries_by_hand_are_as_described_and_few(api: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
+    """Nothing is found there either, and no input makes series without end."""
+    _schemathesis(api, tmp_path, "--include-path-regex", "^/monitoring/test/")
+    versions = [series for series in _series(api) if series.startswith("ml_model_accuracy{")]
+    # 20 are told apart, the rest is one more.
+    assert 1 < len(versions) <= 21
+
+
+def _schemathesis(api: Any, tmp_path: Path, *chosen: str) -> None:  # noqa: ANN401 - made by a fixture
     program = str(Path(sys.executable).parent / "schemathesis")
     done = subprocess.run(
         [

@@ -66,6 +66,18 @@ def test_names_of_system_c_have_the_numbers_of_their_sources() -> None:
     assert value("model_inference_duration_seconds_count") == 1
 
 
+def test_a_state_of_several_versions_stays_a_state() -> None:
+    """While a challenger is loaded beside the champion, and after one has left, it is 1."""
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("c",)))
+    loaded = gauge(telemetry.meter("test"), names.MODEL_LOADED)
+    value = telemetry.registry.get_sample_value
+    for states, expected in (((1, 1), 1), ((0, 1), 1), ((0, 0), 0)):
+        for version, state in enumerate(states):
+            loaded.set(state, {names.MODEL_VERSION: str(version)})
+        assert value("model_loaded") == expected
+    telemetry.shutdown()
+
+
 def test_confidence_of_system_b_is_a_histogram_and_a_summary() -> None:
     """The histogram goes by ``class``; the summary is the count and sum of all of it."""
     telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("b",)))
