@@ -16,10 +16,25 @@ import yaml
 from testbed_otel import names
 from testbed_otel.settings import ALIASES
 
+from testbed.composeimages import (
+    DATABASE,
+    Service,
+    after,
+    alertmanager,
+    cadvisor,
+    collector,
+    grafana,
+    health,
+    jaeger,
+    loopback,
+    node_exporter,
+    postgres,
+    prometheus,
+    secret,
+)
 from testbed.layout import write_atomic
 from testbed.resources import root
 from testbed.settings import Settings
-from testbed.stack.catalogue import images
 from testbed.stack.parts import DRIFT_INTERVAL, DRIFT_WINDOW, EXPORT_INTERVAL
 
 if TYPE_CHECKING:
@@ -34,54 +49,16 @@ HEADER: Final = """\
 #   docker compose up --build
 """
 
-# Images that only Compose runs; those of the compiled tools are in the catalogue.
-COMPOSE_IMAGES: Final = {
-    "grafana": "grafana/grafana:12.4.11",
-    "jaeger": "jaegertracing/jaeger:2.20.0",
-    "cadvisor": "ghcr.io/google/cadvisor:0.60.5",
-    "postgres": "postgres:18.6-alpine",
-}
-
 STATE: Final = "/var/lib/testbed"
 ARTEFACT: Final = f"{STATE}/models/current"
 LOCUSTFILE: Final = "/app/loadtest/testbed_load/locustfile.py"
-DATABASE: Final = "testbed"
 USE_CASE: Final = "${TESTBED_USE_CASE:-diabetes}"
-
-Service = dict[str, Any]
-
-
-def secret(name: str) -> str:
-    """A variable of ``.env`` without which Compose refuses to start, saying why."""
-    return f"${{{name}:?set it in .env, see .env.example}}"
 
 
 def log_url() -> str:
     """SQLAlchemy URL of the prediction log, which several containers share."""
     password = secret("POSTGRES_PASSWORD")
     return f"postgresql+psycopg://{DATABASE}:{password}@postgres:5432/{DATABASE}"
-
-
-def _loopback(*ports: int) -> list[str]:
-    return [f"127.0.0.1:{port}:{port}" for port in ports]
-
-
-def _after(**conditions: str) -> dict[str, dict[str, str]]:
-    return {name: {"condition": f"service_{what}"} for name, what in conditions.items()}
-
-
-def _wget(url: str) -> dict[str, Any]:
-    return _health("wget", "-q", "-O", "/dev/null", url)
-
-
-def _health(*command: str) -> dict[str, Any]:
-    return {
-        "test": ["CMD", *command],
-        "interval": "10s",
-        "timeout": "5s",
-        "retries": 6,
-        "start_period": "30s",
-    }
 
 
 def _built(target: str, **more: Any) -> Service:  # noqa: ANN401 - Compose's own values
@@ -135,8 +112,8 @@ def _api(folder: Path) -> Service:
             "TESTBED_API_FAULTS_ENABLED": "${TESTBED_API_FAULTS_ENABLED:-false}",
         },
         volumes=[f"models:{STATE}/models:ro"],
-        ports=_loopback(8000),
-        depends_on=_after(train="completed_successfully", postgres="healthy", collector="started"),
+        ports=loopback(8000),
+        depends_on=after(train="completed_successfully", postgres="healthy", collector="started"),
     )
 
 
@@ -165,7 +142,7 @@ def _drift() -> Service:
             "TESTBED_DRIFT_MIN_ROWS": str(min_rows),
         },
         volumes=[f"models:{STATE}/models:ro", f"drift:{STATE}/drift"],
-        depends_on=_after(api="healthy", collector="started"),
+        depends_on=after(api="healthy", collector="started"),
     )
 
 
@@ -179,8 +156,8 @@ def _receiver() -> Service:
             *("--host", "0.0.0.0", "--port", "9080", "--out", out),  # noqa: S104 - in the container
         ],
         volumes=[f"receiver:{STATE}/receiver"],
-        ports=_loopback(9080),
-        healthcheck=_health("python", "-c", probe),
+        ports=loopback(9080),
+        healthcheck=health("python", "-c", probe),
     )
 
 
@@ -197,144 +174,9 @@ def _locust() -> Service:
             "TESTBED_TRUTH_DIR": f"{STATE}/truth",
         },
         volumes=[f"models:{STATE}/models:ro", f"truth:{STATE}/truth"],
-        ports=_loopback(8089),
-        depends_on=_after(api="healthy"),
+        ports=loopback(8089),
+        depends_on=after(api="healthy"),
     )
-
-
-def _postgres() -> Service:
-    return {
-        "image": COMPOSE_IMAGES["postgres"],
-        "environment": {
-            "POSTGRES_USER": DATABASE,
-            "POSTGRES_DB": DATABASE,
-            "POSTGRES_PASSWORD": secret("POSTGRES_PASSWORD"),
-        },
-        # Since version 18 the image keeps its data in a folder per major version below this one.
-        "volumes": ["postgres:/var/lib/postgresql"],
-        "healthcheck": _health("pg_isready", "-U", DATABASE, "-d", DATABASE),
-        "restart": "unless-stopped",
-    }
-
-
-def _collector() -> Service:
-    """Without a health check: the image holds nothing but the Collector, so no probe either."""
-    return {
-        "image": images()["otelcol"],
-        "command": ["--config=/etc/otelcol/collector.yaml"],
-        # A fresh volume belongs to root. Root without any capability is no more than its owner.
-        "user": "0:0",
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
-        "read_only": True,
-        "volumes": [
-            "./otel/collector.yaml:/etc/otelcol/collector.yaml:ro",
-            "collector:/var/lib/otelcol",
-        ],
-        "ports": _loopback(4317, 4318),
-        "depends_on": _after(prometheus="healthy"),
-        "restart": "unless-stopped",
-    }
-
-
-def _prometheus() -> Service:
-    return {
-        "image": images()["prometheus"],
-        "command": [
-            "--config.file=/etc/prometheus/prometheus.yml",
-            "--storage.tsdb.path=/prometheus",
-            "--storage.tsdb.retention.time=15d",
-            "--web.enable-otlp-receiver",
-        ],
-        "volumes": ["./prometheus:/etc/prometheus:ro", "prometheus:/prometheus"],
-        "ports": _loopback(9090),
-        "healthcheck": _wget("http://127.0.0.1:9090/-/ready"),
-        "depends_on": _after(alertmanager="healthy"),
-        "restart": "unless-stopped",
-    }
-
-
-def _alertmanager() -> Service:
-    return {
-        "image": images()["alertmanager"],
-        "command": [
-            "--config.file=/etc/alertmanager/alertmanager.yml",
-            "--storage.path=/alertmanager",
-            "--cluster.listen-address=",
-        ],
-        "volumes": ["./alertmanager:/etc/alertmanager:ro", "alertmanager:/alertmanager"],
-        "ports": _loopback(9093),
-        "healthcheck": _wget("http://127.0.0.1:9093/-/ready"),
-        "depends_on": _after(receiver="healthy"),
-        "restart": "unless-stopped",
-    }
-
-
-def _node_exporter() -> Service:
-    return {
-        "image": images()["node_exporter"],
-        "command": ["--path.rootfs=/host"],
-        "pid": "host",
-        "volumes": ["/:/host:ro"],
-        "healthcheck": _wget("http://127.0.0.1:9100/metrics"),
-        "restart": "unless-stopped",
-    }
-
-
-def _cadvisor() -> Service:
-    """With the image's own health check."""
-    return {
-        "image": COMPOSE_IMAGES["cadvisor"],
-        "command": ["--docker_only=true", "--housekeeping_interval=10s"],
-        # It reads the containers' state from the host's kernel and from the Docker socket.
-        "privileged": True,
-        "devices": ["/dev/kmsg"],
-        "volumes": [
-            "/:/rootfs:ro",
-            "/var/run:/var/run:ro",
-            "/sys:/sys:ro",
-            "/var/lib/docker/:/var/lib/docker:ro",
-            "/dev/disk/:/dev/disk:ro",
-        ],
-        "ports": _loopback(8080),
-        "restart": "unless-stopped",
-    }
-
-
-def _jaeger() -> Service:
-    return {
-        "image": COMPOSE_IMAGES["jaeger"],
-        "ports": _loopback(16686),
-        "healthcheck": _wget("http://127.0.0.1:13133/status"),
-        "restart": "unless-stopped",
-    }
-
-
-def _grafana() -> Service:
-    dashboards = "/etc/grafana/dashboards"
-    return {
-        "image": COMPOSE_IMAGES["grafana"],
-        "environment": {
-            "GF_SECURITY_ADMIN_USER": "admin",
-            "GF_SECURITY_ADMIN_PASSWORD": secret("GRAFANA_ADMIN_PASSWORD"),
-            "GF_AUTH_ANONYMOUS_ENABLED": "false",
-            "GF_USERS_ALLOW_SIGN_UP": "false",
-            "GF_ANALYTICS_REPORTING_ENABLED": "false",
-            "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
-            "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
-            "GF_PLUGINS_PREINSTALL_DISABLED": "true",
-            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{dashboards}/ml-api-monitoring.json",
-        },
-        "volumes": [
-            "./grafana/provisioning:/etc/grafana/provisioning:ro",
-            f"./grafana/dashboards:{dashboards}:ro",
-            "grafana:/var/lib/grafana",
-        ],
-        "ports": _loopback(3000),
-        "healthcheck": _wget("http://127.0.0.1:3000/api/health"),
-        "depends_on": _after(prometheus="healthy"),
-        "restart": "unless-stopped",
-    }
 
 
 def compose(folder: Path) -> dict[str, Any]:
@@ -349,14 +191,14 @@ def compose(folder: Path) -> dict[str, Any]:
         "drift": _drift(),
         "locust": _locust(),
         "receiver": _receiver(),
-        "collector": _collector(),
-        "prometheus": _prometheus(),
-        "alertmanager": _alertmanager(),
-        "node_exporter": _node_exporter(),
-        "cadvisor": _cadvisor(),
-        "jaeger": _jaeger(),
-        "postgres": _postgres(),
-        "grafana": _grafana(),
+        "collector": collector(),
+        "prometheus": prometheus(),
+        "alertmanager": alertmanager(),
+        "node_exporter": node_exporter(),
+        "cadvisor": cadvisor(),
+        "jaeger": jaeger(),
+        "postgres": postgres(),
+        "grafana": grafana(),
     }
     mounts = (mount for service in services.values() for mount in service.get("volumes", ()))
     sources = {mount.partition(":")[0] for mount in mounts}

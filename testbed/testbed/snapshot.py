@@ -21,6 +21,7 @@ from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Chart, Kept, fetch_charts
 from testbed.errors import TestbedError
+from testbed.pipeline import Pipeline, read_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,6 +139,7 @@ class Snapshot(Kept):
         rules: the alerting rules that were loaded, or None where that is unknown.
         charts: series for the report.
         log: the prediction log, or None where it could not be read.
+        pipeline: the telemetry's own way, or None where it could not be had.
         problems: what could not be had, one line each.
     """
 
@@ -150,6 +152,7 @@ class Snapshot(Kept):
     rules: tuple[Rule, ...] | None = None
     charts: tuple[Chart, ...] = ()
     log: LogFacts | None = None
+    pipeline: Pipeline | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -323,6 +326,7 @@ def take_snapshot(
     stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
     alerts = ask("alerts", lambda: prometheus.raw("ALERTS", **recent))
     rules = ask("rules", prometheus.rules)
+    pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **recent))
     charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
     log = ask("prediction log", lambda: read_log(log_url, truth, since=span.start))
     return Snapshot(
@@ -334,6 +338,7 @@ def take_snapshot(
         rules=None if rules is None else tuple(map(_rule, rules)),
         charts=charts or (),
         log=log,
+        pipeline=pipeline,
         problems=tuple(problems),
     )
 

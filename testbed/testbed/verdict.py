@@ -22,6 +22,7 @@ from testbed.checks.results import (
     Model,
     PhaseRow,
 )
+from testbed.checks.telemetry import telemetry_hops
 from testbed.errors import UsageError
 from testbed.evidence import RunInfo
 from testbed.layout import RunLayout, write_atomic
@@ -92,7 +93,7 @@ def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         checks=checks,
         phases=case.phases,
         alerts=alert_rows(case),
-        hops=hops(case),
+        hops=(*hops(case), *telemetry_hops(case)),
         instances=instances(case),
         limits=limit_rows(case),
         drift=drift_summary(case),

@@ -21,7 +21,7 @@ from testbed_drift.settings import DriftSettings, read_settings
 from testbed_otel import names
 from testbed_otel.settings import ALIASES, TelemetrySettings
 
-from testbed import compose
+from testbed import compose, composeimages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,7 +193,7 @@ def test_state_outlives_containers(services: dict[str, dict[str, Any]]) -> None:
 def test_no_password_stands_in_the_files(repository: Path, text: str) -> None:
     """Secrets are required variables without a default; the example gives none that works."""
     for name in SECRETS:
-        assert set(re.findall(rf"\$\{{{name}[^}}]*\}}", text)) == {compose.secret(name)}
+        assert set(re.findall(rf"\$\{{{name}[^}}]*\}}", text)) == {composeimages.secret(name)}
     literal = re.findall(r"(?mi)^\s*\S*(?:PASSWORD|SECRET|TOKEN)\S*:\s*(?!\$\{)(\S+)$", text)
     assert literal == []
     assert re.findall(r"//[^\s/@]+:(?!\$\{)[^\s/@]+@", text) == []
@@ -214,7 +214,9 @@ def test_grafana_wants_a_login(services: dict[str, dict[str, Any]]) -> None:
     environment = services["grafana"]["environment"]
     assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
     assert environment["GF_USERS_ALLOW_SIGN_UP"] == "false"
-    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == compose.secret("GRAFANA_ADMIN_PASSWORD")
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == composeimages.secret(
+        "GRAFANA_ADMIN_PASSWORD"
+    )
 
 
 @pytest.mark.parametrize(
@@ -436,4 +438,4 @@ def test_grafana_image_fits_the_sdk(repository: Path) -> None:
     assert any(
         "grafana-foundation-sdk>=0.0." in need for need in project["project"]["dependencies"]
     )
-    assert compose.COMPOSE_IMAGES["grafana"].startswith("grafana/grafana:12.")
+    assert composeimages.COMPOSE_IMAGES["grafana"].startswith("grafana/grafana:12.")

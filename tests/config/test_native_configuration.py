@@ -181,9 +181,22 @@ def test_traces_without_a_viewer_end_in_the_debug_exporter(
     without = {address: local for address, local in LOCAL.items() if "jaeger" not in address}
     collector = read(render(endpoints=without).collector)
     assert collector["service"]["pipelines"]["traces"]["exporters"] == ["debug"]
-    assert set(collector["exporters"]) == {"otlp_http/prometheus", "debug"}
+    assert set(collector["exporters"]) == {"otlp_http/prometheus", "debug", "debug/logs"}
     collector = read(render().collector)
     assert collector["exporters"]["otlp_http/traces"]["endpoint"] == "http://127.0.0.1:20009"
+
+
+def test_every_signal_has_a_bounded_pipeline(render: Callable[..., NativeConfiguration]) -> None:
+    """What the processes may send finds a receiver, and memory is limited before all else."""
+    collector = read(render().collector)
+    pipelines = collector["service"]["pipelines"]
+    assert set(pipelines) == {"metrics", "traces", "logs"}
+    for pipeline in pipelines.values():
+        assert pipeline["receivers"] == ["otlp"]
+        assert pipeline["processors"] == ["memory_limiter", "batch"]
+        assert set(pipeline["exporters"]) <= set(collector["exporters"])
+    # The Collector's own level mutes what its logger prints, and these are no words of its own.
+    assert collector["exporters"]["debug/logs"]["use_internal_logger"] is False
 
 
 def test_own_rules_replace_the_projects(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,48 @@ def test_faults_ring_and_resolve(command_line: CommandLine, scenario: str) -> No
 
 
 def test_a_collector_outage_loses_nothing(command_line: CommandLine) -> None:
-    """After 15 s without a Collector, Prometheus holds exactly what was served."""
+    """After 15 s without a Collector, Prometheus holds exactly what was served.
+
+    What telemetry failed meanwhile is told, and nothing else is missing.
+    """
+    command_line.environment["OTEL_TRACES_SAMPLER_ARG"] = "0.5"
     result = play(command_line, "collector-restart")
     assert result.code == 0, result.output
     assert result.verdict["passed"]
+    hops = telemetry_hops(result)
+    for key in ("points_collector", "exports_prometheus", "spans_collector"):
+        reasons = {item["reason"]: item["count"] for item in hops[key]["explained"]}
+        assert reasons["export_failed"] > 0
+        assert set(reasons) <= {"export_failed", "collector_ended", "in_transit"}
+        assert hops[key]["residual"] == 0
+
+
+def telemetry_hops(result: Result) -> dict[str, dict[str, Any]]:
+    """The loss table's part about the telemetry itself, by key."""
+    keys = {"exports", "points", "spans"}
+    return {
+        hop["key"]: hop for hop in result.verdict["hops"] if hop["key"].partition("_")[0] in keys
+    }
+
+
+def test_normal_traffic_loses_no_telemetry(command_line: CommandLine) -> None:
+    """Points, exports and spans of the API and the drift job are found again at every hop."""
+    command_line.environment["OTEL_TRACES_SAMPLER_ARG"] = "0.5"
+    result = play(command_line, "normal", *QUICK)
+    assert result.code == 0, result.output
+    hops = telemetry_hops(result)
+    assert len(hops) == 5
+    for hop in hops.values():
+        assert hop["sent"] > 100
+        assert {item["reason"] for item in hop["explained"]} <= {"in_transit"}
+        assert hop["residual"] == 0
+    evidence = json.loads((result.out / "series.json").read_text())
+    assert [
+        process["instance"].partition("-")[0] for process in evidence["pipeline"]["processes"]
+    ] == [
+        "api",
+        "drift",
+    ]
 
 
 def rules_with(folder: Path, source: Path, change: str) -> Path:

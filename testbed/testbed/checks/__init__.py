@@ -10,6 +10,7 @@ from testbed.checks.counts import check_hops, check_instances, check_log_ids, ch
 from testbed.checks.drift import check_decision, check_runs
 from testbed.checks.integrity import check_evidence, check_parts, check_truth
 from testbed.checks.limits import check_limits
+from testbed.checks.telemetry import check_telemetry
 
 CHECKS: Final[tuple[Check, ...]] = (
     check_expected,
@@ -18,6 +19,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_statuses,
     check_instances,
     check_log_ids,
+    check_telemetry,
     check_limits,
     check_decision,
     check_runs,

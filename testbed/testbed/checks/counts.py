@@ -118,7 +118,7 @@ def lost_requests(case: Case) -> int:
 
 def check_hops(case: Case) -> tuple[CheckResult, ...]:
     """Each hop's residual is 0."""
-    results = tuple(_hop_result(case, hop) for hop in hops(case))
+    results = tuple(hop_result(case, hop) for hop in hops(case))
     if case.evidence.snapshot.log is None:
         gone = CheckResult(
             name="counts api_log", passed=False, summary="the prediction log could not be read"
@@ -303,7 +303,8 @@ def _hop(
     )
 
 
-def _hop_result(case: Case, hop: Hop) -> CheckResult:
+def hop_result(case: Case, hop: Hop) -> CheckResult:
+    """What a hop of the loss table means for the verdict."""
     reasons = tuple(
         f"{item.count} {item.reason}: {REASON_TEXTS[item.reason]}" for item in hop.explained
     )

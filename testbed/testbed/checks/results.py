@@ -90,6 +90,12 @@ class Reason(StrEnum):
     TELEMETRY_LOST = "telemetry_lost"
     LABEL_DUPLICATE = "label_duplicate"
     LABEL_UNKNOWN = "label_unknown"
+    QUEUE_FULL = "queue_full"
+    EXPORT_FAILED = "export_failed"
+    ENQUEUE_FAILED = "enqueue_failed"
+    SEND_FAILED = "send_failed"
+    COLLECTOR_ENDED = "collector_ended"
+    IN_TRANSIT = "in_transit"
 
 
 REASON_TEXTS: dict[Reason, str] = {
@@ -108,6 +114,12 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.TELEMETRY_LOST: "telemetry lost, within the scenario's limit",
     Reason.LABEL_DUPLICATE: "the label was known already",
     Reason.LABEL_UNKNOWN: "no prediction has that id",
+    Reason.QUEUE_FULL: "dropped by the process that made it: its queue was full",
+    Reason.EXPORT_FAILED: "the process's export failed; it may have arrived or not",
+    Reason.ENQUEUE_FAILED: "dropped by the Collector: its sending queue was full",
+    Reason.SEND_FAILED: "the Collector's export failed; what its queue keeps is sent later",
+    Reason.COLLECTOR_ENDED: "counted by a Collector that ended before it was scraped again",
+    Reason.IN_TRANSIT: "on its way when the counters were read",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
+from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
 from testbed.snapshot import AlertSpan, Count, LogFacts, Rule, Snapshot
 from testbed.truth import LabelBatch, Request, Truth
@@ -87,6 +88,7 @@ class World:
     spans: list[AlertSpan] = field(default_factory=list)
     rules: list[Rule] | None = field(default_factory=lambda: [Rule(name=ALERT, hold=4.0)])
     log: LogFacts | None = field(default_factory=lambda: LogFacts(rows=400, labels=400))
+    pipeline: Pipeline | None = None
     problems: list[str] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     drift_runs: list[DriftRun] = field(
@@ -131,6 +133,7 @@ class World:
             spans=tuple(self.spans),
             rules=None if self.rules is None else tuple(self.rules),
             log=self.log,
+            pipeline=self.pipeline,
             problems=tuple(self.problems),
         )
         truth = Truth(

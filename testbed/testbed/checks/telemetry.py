@@ -1,0 +1,266 @@
+"""Telemetry: what the processes exported is found again in the Collector and in Prometheus.
+
+Everything is compared on raw counters. Nothing stands still for that: processes export and the
+Collector passes on while counters are read, so that each hop is compared at the one of the
+Collector's last scrapes around which least was on its way. How much may have been on its way then
+is known from the exports themselves, and no more than that is explained by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal
+
+from testbed.checks.counts import Cause, account, hop_result
+from testbed.checks.results import CheckResult, Hop, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from testbed.checks.case import Case
+    from testbed.pipeline import Flow, Pipeline, Process, Reading
+
+LOOKBACK: Final = 20
+"""Scrapes of which one is chosen."""
+
+DELIVERY: Final = 0.25
+"""Seconds in which an export has reached the Collector's counters."""
+
+SKEW: Final = 0.1
+"""Seconds by which a scrape's values may be newer than its time says."""
+
+Kind = Literal["points", "spans"]
+ONWARD: Final[Mapping[Kind, str]] = {"points": "points_prometheus", "spans": "spans_viewer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What one process had exported at a moment, for as far as that is known.
+
+    Attributes:
+        least: exported, and counted by the Collector where nothing was lost.
+        now: exported at that moment.
+        most: what the Collector may have counted.
+    """
+
+    least: int
+    now: int
+    most: int
+
+    @property
+    def spread(self) -> int:
+        """How much may have been on its way."""
+        return self.most - self.least
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of the Collector: its readings, and when it was missed; None while it lives."""
+
+    readings: tuple[Reading, ...]
+    missed: float | None
+
+
+def telemetry_hops(case: Case) -> tuple[Hop, ...]:
+    """The part of the loss table that is about the telemetry itself."""
+    pipeline = case.evidence.snapshot.pipeline
+    if pipeline is None or "collector" in case.evidence.run.without:
+        return ()
+    found = lives(pipeline)
+    if not found:
+        made = sum(
+            export.points for process in pipeline.processes for export in process.exports[-1:]
+        )
+        return (_hop("points_collector", made, 0, ()),)
+    return (
+        *_to_collector_and_on(pipeline, found, "points"),
+        _exports_to_prometheus(pipeline),
+        *_to_collector_and_on(pipeline, found, "spans"),
+    )
+
+
+def check_telemetry(case: Case) -> tuple[CheckResult, ...]:
+    """Each of these hops' residual is 0."""
+    return tuple(hop_result(case, hop) for hop in telemetry_hops(case))
+
+
+def lives(pipeline: Pipeline) -> tuple[Life, ...]:
+    """The Collector's lives, in order: its counters begin at 0 with each."""
+    readings = pipeline.readings
+    starts = [0] + [
+        index + 1 for index, (a, b) in enumerate(pairwise(readings)) if b.uptime < a.uptime
+    ]
+    groups = [readings[a:b] for a, b in pairwise([*starts, len(readings)])]
+    found = []
+    for group, following in zip(groups, [*groups[1:], ()], strict=True):
+        if not group:
+            continue
+        missed = None
+        if following:
+            next_reading = following[0].time
+            silent = (time for time in pipeline.down if group[-1].time < time < next_reading)
+            missed = min(silent, default=next_reading)
+        found.append(Life(group, missed))
+    return tuple(found)
+
+
+def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) -> tuple[Hop, Hop]:
+    """From the processes to the Collector, and from there on."""
+    offered = _points_offered if kind == "points" else _spans_offered
+    flow = _points if kind == "points" else _spans
+    before = [flow(life.readings[-1]) for life in found[:-1]]
+    recent = _comparable(pipeline, found[-1])
+    unread = _unread(pipeline, found, kind)
+
+    def at(time: float) -> Offered:
+        return _sum(offered(process, time) for process in pipeline.processes)
+
+    here = min(reversed(recent), key=lambda reading: at(reading.time).spread)
+    exported = at(here.time)
+    accepted = sum(each.accepted for each in before) + flow(here).accepted
+    # An export that the Collector has counted was made, whatever the clocks say.
+    sent = max(exported.now, min(accepted, exported.most))
+    arriving: list[Cause] = [
+        *_losses(pipeline, kind),
+        (Reason.COLLECTOR_ENDED, unread),
+        (Reason.IN_TRANSIT, sent - exported.least),
+    ]
+    to_collector = _hop(f"{kind}_collector", sent, accepted, arriving)
+
+    # What is on its way arrives, what is lost stays lost: the least difference is the loss.
+    there = min(reversed(recent), key=lambda reading: _waiting(flow(reading)))
+    previous = [r for r in found[-1].readings if r.time < there.time]
+    newest = flow(there).accepted - (flow(previous[-1]).accepted if previous else 0)
+    accepted = sum(each.accepted for each in (*before, flow(there)))
+    passed_on = sum(each.sent for each in (*before, flow(there)))
+    counted = sum(e.count for e in to_collector.explained if e.reason is Reason.COLLECTOR_ENDED)
+    # An export that failed for its process may have been taken by the Collector all the same.
+    counted = max(counted, min(unread, passed_on - accepted))
+    leaving: list[Cause] = [
+        (Reason.ENQUEUE_FAILED, sum(each.enqueue_failed for each in (*before, flow(there)))),
+        (Reason.SEND_FAILED, sum(each.send_failed for each in (*before, flow(there)))),
+        (Reason.COLLECTOR_ENDED, unread + sum(each.accepted - each.sent for each in before)),
+        (Reason.IN_TRANSIT, newest),
+    ]
+    return to_collector, _hop(ONWARD[kind], accepted + counted, passed_on, leaving)
+
+
+def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
+    """Readings of which Prometheus holds the exports before and after; else the last one."""
+    newest = max((p.exports[-1].time for p in pipeline.processes if p.exports), default=0.0)
+    known = [reading for reading in life.readings if reading.time + SKEW <= newest]
+    return known[-LOOKBACK:] or life.readings[-1:]
+
+
+def _exports_to_prometheus(pipeline: Pipeline) -> Hop:
+    """Each export is a sample in Prometheus, which the last of them knows of."""
+    made = sum(export.exports for process in pipeline.processes for export in process.exports[-1:])
+    stored = sum(len(process.exports) for process in pipeline.processes)
+    failures = sum(process.failures for process in pipeline.processes)
+    return _hop("exports_prometheus", made, stored, [(Reason.EXPORT_FAILED, failures)])
+
+
+def _losses(pipeline: Pipeline, kind: Kind) -> list[Cause]:
+    if kind == "points":
+        failed = sum(process.failed for process in pipeline.processes)
+        return [(Reason.EXPORT_FAILED, failed)]
+    last = [process.spans[-1] for process in pipeline.processes if process.spans]
+    return [
+        (Reason.QUEUE_FULL, sum(count.dropped for count in last)),
+        (Reason.EXPORT_FAILED, sum(count.failed for count in last)),
+    ]
+
+
+def _unread(pipeline: Pipeline, found: Sequence[Life], kind: Kind) -> int:
+    """The most that Collectors counted after they were last scraped."""
+    total = 0
+    for life in found:
+        if life.missed is None:
+            continue
+        since = life.readings[-1].time - DELIVERY
+        for process in pipeline.processes:
+            if kind == "points":
+                total += _points_at(process, life.missed) - _points_at(process, since)
+            else:
+                total += max(0, _delivered(process, life.missed) - _delivered_by(process, since))
+    return total
+
+
+def _points_offered(process: Process, time: float) -> Offered:
+    """Points by the time of their export, which is the time of their sample."""
+    return Offered(
+        _points_at(process, time - DELIVERY),
+        _points_at(process, time),
+        _points_at(process, time + SKEW),
+    )
+
+
+def _points_at(process: Process, time: float) -> int:
+    return max((export.points for export in process.exports if export.time <= time), default=0)
+
+
+def _spans_offered(process: Process, time: float) -> Offered:
+    """Spans are exported at other times than the points that tell of them: before, that is."""
+    before = [count.ended for count in process.spans if count.time <= time - DELIVERY]
+    until = next((count.ended for count in process.spans if count.time >= time + SKEW), None)
+    last = process.spans[-1].ended if process.spans else 0
+    most = last if until is None else until
+    return Offered(before[-1] if before else 0, most, most)
+
+
+def _delivered(process: Process, time: float) -> int:
+    """Spans that were exported for sure, by the first word after a time."""
+    later = [count for count in process.spans if count.time >= time] or process.spans[-1:]
+    return sum(count.ended - count.dropped - count.failed for count in later[:1])
+
+
+def _delivered_by(process: Process, time: float) -> int:
+    """The same by the last word before it."""
+    earlier = [count for count in process.spans if count.time <= time]
+    return sum(count.ended - count.dropped - count.failed for count in earlier[-1:])
+
+
+def _sum(each: Iterable[Offered]) -> Offered:
+    found = list(each)
+    return Offered(
+        sum(o.least for o in found), sum(o.now for o in found), sum(o.most for o in found)
+    )
+
+
+def _points(reading: Reading) -> Flow:
+    return reading.points
+
+
+def _spans(reading: Reading) -> Flow:
+    return reading.spans
+
+
+def _waiting(flow: Flow) -> int:
+    return flow.accepted - flow.sent - flow.send_failed - flow.enqueue_failed
+
+
+# Key of a hop to what is counted, where it starts and where it ends.
+HOPS: Final = {
+    "points_collector": ("Metric points", "processes", "Collector"),
+    "points_prometheus": ("Metric points", "Collector", "Prometheus"),
+    "exports_prometheus": ("Exports", "processes", "Prometheus"),
+    "spans_collector": ("Spans", "processes", "Collector"),
+    "spans_viewer": ("Spans", "Collector", "trace viewer"),
+}
+
+
+def _hop(key: str, sent: int, arrived: int, possible: Iterable[Cause]) -> Hop:
+    what, source, target = HOPS[key]
+    explained, residual = account(sent - arrived, (), possible)
+    return Hop(
+        key=key,
+        title=f"{what}: {source} \u2192 {target}",
+        source=source,
+        target=target,
+        sent=sent,
+        arrived=arrived,
+        explained=explained,
+        residual=residual,
+    )
