@@ -22,6 +22,7 @@ from testbed.watch import Snapshot
 SHOWN_EVENTS = 8
 STYLES = {
     "part_crashed": "bold red",
+    "replica_crashed": "bold red",
     "fault_on": "red",
     "fault_off": "green",
     "phase_started": "bold",
@@ -33,6 +34,10 @@ TEXTS = {
     "part_ready": "{name} ready",
     "part_stopped": "{name} stopped",
     "part_crashed": "{name} crashed",
+    "replica_started": "replica {name} started",
+    "replica_ready": "replica {name} ready",
+    "replica_stopped": "replica {name} stopped",
+    "replica_crashed": "replica {name} crashed",
     "load_started": "load started",
     "phase_started": "phase {name}",
     "phase_ended": "phase {name} over",

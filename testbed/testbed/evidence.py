@@ -49,6 +49,7 @@ class RunInfo(BaseModel):
         seed: seed of the traffic.
         time_scale: how many production seconds pass in one real second.
         without: parts that were left out.
+        replicas: processes of the API.
         custom_rules: whether other rules than the project's were loaded.
         version: version of the testbed.
         packages: Python package to version.
@@ -68,6 +69,7 @@ class RunInfo(BaseModel):
     seed: int = 0
     time_scale: float = 1.0
     without: tuple[str, ...] = ()
+    replicas: int = 1
     custom_rules: bool = False
     version: str = ""
     packages: dict[str, str] = Field(default_factory=dict)

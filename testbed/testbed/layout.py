@@ -82,6 +82,11 @@ class RunLayout:
         return self.root / "timeline.jsonl"
 
     @property
+    def replicas(self) -> Path:
+        """What the supervisor of several API replicas did with them, one JSON line each."""
+        return self.root / "replicas.jsonl"
+
+    @property
     def series(self) -> Path:
         """Series that the runner read from Prometheus for verdict and report."""
         return self.root / "series.json"

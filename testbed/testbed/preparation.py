@@ -26,8 +26,15 @@ from testbed.scenario import Scenario
 from testbed.settings import Settings
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
-from testbed.stack.parts import EXPORT_INTERVAL, USUAL_PORTS, StackContext, stack_parts
-from testbed.stack.ports import PortClaims, allocate
+from testbed.stack.parts import (
+    EXPORT_INTERVAL,
+    MANAGEMENT,
+    USUAL_PORTS,
+    StackContext,
+    management_addresses,
+    stack_parts,
+)
+from testbed.stack.ports import PortClaims, allocate, allocate_row
 from testbed.stack.recipe import Progress
 
 Say = Callable[[str], None]
@@ -46,6 +53,7 @@ class RunOptions:
         rules: folder of rule files in place of ``prometheus/rules``.
         without: parts to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
+        replicas: processes of the API.
     """
 
     use_case: str | None = None
@@ -56,6 +64,7 @@ class RunOptions:
     rules: Path | None = None
     without: frozenset[str] = frozenset()
     out: Path | None = None
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,9 @@ def prepare(
     with closing(open_log(log_url)) as log:
         log.register_reference(artefact)
     claims = PortClaims()
-    ports = allocate(USUAL_PORTS, claims)
+    ports = allocate_row(management_addresses(options.replicas), USUAL_PORTS[MANAGEMENT], claims)
+    usual = {address: port for address, port in USUAL_PORTS.items() if address not in ports}
+    ports |= allocate(usual, claims)
     endpoints = {address: f"127.0.0.1:{port}" for address, port in ports.items()}
     configuration = render_native(
         layout,
@@ -235,6 +246,7 @@ def prepare(
         log_url=log_url,
         use_case=use_case,
         without=options.without,
+        replicas=options.replicas,
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     prepared = Prepared(run_id, layout, played, factor, use_case, artefact, context, options)
@@ -257,6 +269,7 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "seed": options.seed,
         "time_scale": prepared.factor,
         "without": sorted(options.without),
+        "replicas": options.replicas,
         "custom_rules": options.rules is not None,
         "endpoints": dict(context.endpoints),
         "version": __version__,

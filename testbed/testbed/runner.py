@@ -123,7 +123,7 @@ class Play:
         self._layout = prepared.layout
         context = prepared.context
         self._prometheus = PrometheusClient(context.url("prometheus:9090"))
-        self._faults = FaultControl(context.url("api:9464"))
+        self._faults = FaultControl([f"http://{each}" for each in context.management])
         self._watch = Watch(prepared.layout, context.url("prometheus:9090"), clocks.wall)
         self._load: ProcessInstance | None = None
         self._began = clocks.wall()
@@ -216,6 +216,8 @@ class Play:
         for outcome in self._stack.notice_exits():
             if outcome.name in {LOAD, "prometheus"}:
                 raise StackError(f"{outcome.describe()}; the end of its log:\n{outcome.tail()}")
+        if self._stack.replicas.came_up():
+            self._faults.set_again()
 
     def _wait_for_load(self, start: float) -> None:
         total = self._prepared.scenario.duration / self._prepared.factor
@@ -268,12 +270,16 @@ class Play:
         """Instance to the text of its metrics; None where the instance is gone."""
         context = self._prepared.context
         counters: dict[str, str | None] = dict.fromkeys(context.api_instances)
-        with suppress(httpx.HTTPError):  # the verdict says what an API that is gone leaves open
-            url = f"{context.url('api:9464')}/metrics"
-            counters[context.instances["api"]] = httpx.get(url, timeout=5.0).raise_for_status().text
+        for address, instance in context.serving.items():
+            # The verdict says what a replica that is gone leaves open.
+            with suppress(httpx.HTTPError):
+                page = httpx.get(f"http://{address}/metrics", timeout=5.0).raise_for_status().text
+                if instance in page:  # else another one has just taken its place
+                    counters[instance] = page
         return counters
 
     def _collect(self) -> Evidence:
+        self._notice()
         return collect(
             self._layout,
             self._prometheus,

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import Field
 from sqlalchemy import func, select
 from testbed_domain.errors import DomainError
 from testbed_domain.logengine import create_log_engine, one_line
@@ -34,6 +35,8 @@ EXAMPLES: Final = 10
 """Ids that a problem names at most."""
 
 LABELS_ROUTE: Final = "/labels"
+ROWS_ROUTES: Final = ("/predict/batch", "/predict/stream")
+"""Routes that take many rows in one request."""
 
 # Counters that are compared, and the attributes that tell their series apart.
 COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -44,7 +47,11 @@ COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
     names.PREDICTION_ERRORS.prometheus: (names.label(names.ERROR_TYPE),),
     names.LOG_ROWS.prometheus: (names.label(names.OUTCOME),),
     names.LABELS.prometheus: (names.label(names.OUTCOME),),
+    names.REPLICA_STARTS.prometheus: (names.label(names.REASON),),
 }
+# Kept beside them, but not compared: it changes while it is asked for.
+STATES: Final[Mapping[str, tuple[str, ...]]] = {names.LOG_SPOOLED.prometheus: ()}
+KEPT: Final = {**COUNTERS, **STATES}
 
 T = TypeVar("T")
 
@@ -74,7 +81,7 @@ class Count(Kept):
     @property
     def key(self) -> tuple[str, ...]:
         """Name and attribute values; equal for the same series in the API and in Prometheus."""
-        return (self.metric, *(self.labels.get(name, "") for name in COUNTERS[self.metric]))
+        return (self.metric, *(self.labels.get(name, "") for name in KEPT[self.metric]))
 
 
 class AlertSpan(Kept):
@@ -119,6 +126,7 @@ class LogFacts(Kept):
         foreign: rows that no request of the truth explains.
         duplicated: request ids with more than one row.
         unanswered: rows of requests whose answer the load never saw.
+        by_instance: rows of each API instance.
     """
 
     rows: int
@@ -127,6 +135,7 @@ class LogFacts(Kept):
     foreign: Ids = Ids()
     duplicated: Ids = Ids()
     unanswered: int = 0
+    by_instance: dict[str, int] = Field(default_factory=dict)
 
 
 class Snapshot(Kept):
@@ -172,7 +181,7 @@ def parse_counters(text: str) -> tuple[Count, ...]:
 def _counts(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> tuple[Count, ...]:
     totals: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
     for metric, labels, value in samples:
-        wanted = COUNTERS.get(metric)
+        wanted = KEPT.get(metric)
         if wanted is None or (metric == HTTP_COUNT and not _of_load(labels)):
             continue
         totals[metric, tuple((name, labels.get(name, "")) for name in wanted)] += round(value)
@@ -184,7 +193,13 @@ def _counts(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> tuple[Co
 
 def _of_load(labels: Mapping[str, str]) -> bool:
     # Health checks and scrapes go on while the counters are read, so they can't be compared.
-    return labels.get(names.label(names.HTTP_ROUTE)) in {PREDICT_ROUTE, LABELS_ROUTE}
+    loaded = {PREDICT_ROUTE, LABELS_ROUTE, *ROWS_ROUTES}
+    return labels.get(names.label(names.HTTP_ROUTE)) in loaded
+
+
+def compared(counts: Iterable[Count]) -> tuple[Count, ...]:
+    """Those of the counts that Prometheus must hold just so."""
+    return tuple(count for count in counts if count.metric in COUNTERS)
 
 
 def final_counters(
@@ -192,7 +207,7 @@ def final_counters(
 ) -> dict[str, tuple[Count, ...]]:
     """Raw final counters of every API instance, those that ended before ``at`` included."""
     samples: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
-    for metric in COUNTERS:
+    for metric in KEPT:
         selector = f'{metric}{{job="{names.JOB_API}"}}'
         for sample in prometheus.last_values(selector, at=at, window=window):
             instance = sample.labels.get("instance", "")
@@ -215,7 +230,7 @@ def behind(
     missing = 0
     for instance, text in api_counters.items():
         held = {count.key: count.value for count in stored.get(instance, ())}
-        for count in parse_counters(text) if text is not None else ():
+        for count in compared(parse_counters(text) if text is not None else ()):
             missing += max(0, count.value - held.get(count.key, 0))
     return missing
 
@@ -258,29 +273,29 @@ def read_log(url: str, truth: Truth, *, since: float) -> LogFacts:
     rows, marks = predictions_table.c, labels_table.c
     try:
         with one_line(engine.url), engine.connect() as connection:
-            found = connection.execute(select(rows.id, rows.request_id).where(rows.time >= since))
-            pairs = [(row.id, row.request_id) for row in found]
+            columns = select(rows.id, rows.request_id, rows.instance).where(rows.time >= since)
+            found = [(row.id, row.request_id, row.instance) for row in connection.execute(columns)]
             labels = connection.scalar(
                 select(func.count()).select_from(labels_table).where(marks.time >= since)
             )
     finally:
         engine.dispose()
-    return join_log(truth, pairs, labels or 0)
+    return join_log(truth, found, labels or 0)
 
 
-def join_log(truth: Truth, rows: Sequence[tuple[str, str | None]], labels: int) -> LogFacts:
+def join_log(truth: Truth, rows: Sequence[tuple[str, str | None, str]], labels: int) -> LogFacts:
     """Hold the log's ids against the truth.
 
     Args:
         truth: what the load sent and saw.
-        rows: prediction id and request id of each row.
+        rows: prediction id, request id and API instance of each row.
         labels: number of label rows.
     """
     answered = {r.prediction_id for r in truth.requests if r.prediction_id is not None}
     sent = {r.request_id for r in truth.requests}
-    stored = {prediction for prediction, _ in rows}
-    per_request = Counter(request for _, request in rows if request is not None)
-    unseen = [(p, r) for p, r in rows if p not in answered]
+    stored = {prediction for prediction, _, _ in rows}
+    per_request = Counter(request for _, request, _ in rows if request is not None)
+    unseen = [(p, r) for p, r, _ in rows if p not in answered]
     return LogFacts(
         rows=len(rows),
         labels=labels,
@@ -288,6 +303,7 @@ def join_log(truth: Truth, rows: Sequence[tuple[str, str | None]], labels: int) 
         foreign=Ids.of(p for p, r in unseen if r not in sent),
         duplicated=Ids.of(request for request, count in per_request.items() if count > 1),
         unanswered=sum(r in sent for _, r in unseen),
+        by_instance=Counter(instance for _, _, instance in rows),
     )
 
 

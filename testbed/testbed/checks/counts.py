@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.checks.crashes import maybe_taken_along, taken_along
+from testbed.checks.crashes import total as _total
 from testbed.checks.results import (
     REASON_TEXTS,
     CheckResult,
@@ -16,6 +18,8 @@ from testbed.checks.results import (
     InstanceRow,
     Reason,
 )
+from testbed.checks.rows import FAILED, REJECTED, of_many, rows_of_many, status_of
+from testbed.snapshot import compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,15 +32,7 @@ STATUS = names.label(names.HTTP_STATUS)
 ERROR_TYPE = names.label(names.ERROR_TYPE)
 OUTCOME = names.label(names.OUTCOME)
 SERVER_ERROR, CLIENT_ERROR, SUCCESS = 500, 400, 200
-REJECTED = {413: Reason.REJECTED_413, 422: Reason.REJECTED_422}
 NO_ANSWER = {"connection": Reason.NO_ANSWER_CONNECTION, "reset": Reason.NO_ANSWER_RESET}
-FAILED = {
-    "injected": Reason.INJECTED_ERROR,
-    "model": Reason.MODEL_ERROR,
-    "not_ready": Reason.NOT_READY,
-    "log": Reason.LOG_FAILED,
-    "other": Reason.SERVER_ERROR,
-}
 Cause = tuple[Reason, int]
 # Key of a hop to what is counted, where it starts and where it ends.
 HOPS = {
@@ -135,7 +131,7 @@ def check_statuses(case: Case) -> tuple[CheckResult, ...]:
     counted: Counter[int] = Counter()
     for count in _counted(case):
         if count.metric == HTTP_COUNT and count.labels[ROUTE] == PREDICT_ROUTE:
-            counted[_status(count)] += count.value
+            counted[status_of(count)] += count.value
     # A 413 may be refused before the request has a route; unanswered ones may add to any status.
     wrong = tuple(
         f"status {status}: the load saw {n}, the API counted {counted[status]}"
@@ -190,13 +186,17 @@ def check_log_ids(case: Case) -> tuple[CheckResult, ...]:
 
 
 def _counted(case: Case) -> tuple[Count, ...]:
-    """The API's final counters; Prometheus's for an instance that could not be asked."""
+    """The API's final counters; Prometheus's for an instance that could not be asked.
+
+    With what a crash took along, where the log shows it.
+    """
     snapshot = case.evidence.snapshot
-    return tuple(
+    known = tuple(
         count
         for instance, own in snapshot.api.items()
         for count in (snapshot.prometheus.get(instance, ()) if own is None else own)
     )
+    return known + taken_along(case)
 
 
 def _load_to_api(case: Case, counted: Sequence[Count]) -> Hop:
@@ -212,6 +212,7 @@ def _load_to_api(case: Case, counted: Sequence[Count]) -> Hop:
         (Reason.REJECTED_413, too_large),  # where it is refused before it has a route
     ]
     if any(own is None for own in case.evidence.snapshot.api.values()):
+        possible.append((Reason.REPLICA_CRASHED, maybe_taken_along(case)))
         possible.append((Reason.TELEMETRY_LOST, case.scenario.limits.lost_requests))
     certain = [(connection, silent[connection])]
     return _hop("load_api", len(requests), _requests(counted), certain, possible)
@@ -221,7 +222,8 @@ def _api_to_prometheus(case: Case) -> Hop:
     snapshot = case.evidence.snapshot
     stored = sum(_requests(snapshot.prometheus.get(instance, ())) for instance in snapshot.api)
     lost = [(Reason.TELEMETRY_LOST, case.scenario.limits.lost_requests)]
-    return _hop("api_prometheus", _requests(_counted(case)), stored, possible=lost)
+    crashed = [(Reason.REPLICA_CRASHED, _requests(taken_along(case)))]
+    return _hop("api_prometheus", _requests(_counted(case)), stored, crashed, lost)
 
 
 def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
@@ -229,7 +231,7 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
     broken: Counter[int] = Counter()
     for count in counted:
         if count.metric == HTTP_COUNT and count.labels[ROUTE] == PREDICT_ROUTE:
-            status = _status(count)
+            status = status_of(count)
             if status >= SERVER_ERROR:
                 broken[status] += count.value
             elif status >= CLIENT_ERROR:
@@ -238,6 +240,9 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
             reason = FAILED.get(count.labels[ERROR_TYPE])
             if reason is not None:
                 certain[reason] += count.value
+    sent = _requests(counted)
+    if of_many(counted):
+        sent += rows_of_many(counted, certain, broken)
     nameless = broken.total() - sum(certain[reason] for reason in FAILED.values())
     shed = min(max(nameless, 0), broken[503])
     certain[Reason.SHED_503] += shed
@@ -245,8 +250,10 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
     unsure = certain.pop(Reason.LOG_FAILED, 0)
     # Answered, but with no room left for its row: the API's setting allowed that.
     unsure += _total(counted, names.LOG_ROWS.prometheus, {OUTCOME: "dropped"})
-    possible = [(Reason.LOG_FAILED, unsure)]
-    return _hop("api_log", _requests(counted), rows, sorted(certain.items()), possible)
+    # One that crashed may have left rows that another replica has written since.
+    spooled = _total(counted, names.LOG_SPOOLED.prometheus)
+    possible = [(Reason.LOG_FAILED, unsure), (Reason.LOG_SPOOLED, spooled)]
+    return _hop("api_log", sent, rows, sorted(certain.items()), possible)
 
 
 def _log_counter(counted: Sequence[Count], rows: int) -> Hop:
@@ -330,8 +337,9 @@ def _per_metric(case: Case) -> tuple[bool, int]:
     for instance, own in snapshot.api.items():
         if own is None:
             continue
-        held = {count.key: count.value for count in snapshot.prometheus.get(instance, ())}
-        for count in own:
+        stored = compared(snapshot.prometheus.get(instance, ()))
+        held = {count.key: count.value for count in stored}
+        for count in compared(own):
             missing = count.value - held.pop(count.key, 0)
             lacking[count.metric] += max(0, missing)
             too_many |= missing < 0
@@ -340,8 +348,8 @@ def _per_metric(case: Case) -> tuple[bool, int]:
 
 
 def _differences(own: Sequence[Count], stored: Sequence[Count]) -> tuple[str, ...]:
-    mine = {count.key: count.value for count in own}
-    held = {count.key: count.value for count in stored}
+    mine = {count.key: count.value for count in compared(own)}
+    held = {count.key: count.value for count in compared(stored)}
     return tuple(
         f"{metric}{{{', '.join(labels)}}}: API {mine.get(key, 0)}, Prometheus {held.get(key, 0)}"
         for key in sorted({*mine, *held})
@@ -360,16 +368,6 @@ def _why_lost(case: Case) -> str:
 
 def _requests(counts: Iterable[Count]) -> int:
     return _total(counts, HTTP_COUNT, {ROUTE: PREDICT_ROUTE})
-
-
-def _total(counts: Iterable[Count], metric: str, labels: dict[str, str] | None = None) -> int:
-    wanted = (labels or {}).items()
-    return sum(c.value for c in counts if c.metric == metric and wanted <= c.labels.items())
-
-
-def _status(count: Count) -> int:
-    text = count.labels[STATUS]
-    return int(text) if text.isdigit() else 0
 
 
 def _ids(ids: Ids, what: str) -> list[str]:

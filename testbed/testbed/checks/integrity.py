@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
+
+from testbed_otel import names
 
 from testbed.checks.results import CheckResult
 
@@ -19,6 +22,36 @@ def check_parts(case: Case) -> tuple[CheckResult, ...]:
     )
     summary = f"crashed: {names}" if crashed else "no part crashed"
     return (CheckResult(name="parts", passed=not crashed, summary=summary, details=details),)
+
+
+def check_replicas(case: Case) -> tuple[CheckResult, ...]:
+    """All replicas were started, and none crashed; Prometheus counted the same starts."""
+    wanted = case.evidence.run.replicas
+    if wanted == 1:
+        return ()
+    events = case.evidence.timeline
+    why = Counter(str(e.details.get("why")) for e in events if e.event == "replica_started")
+    crashed = [event for event in events if event.event == "replica_crashed"]
+    starts: Counter[str] = Counter()
+    for counts in case.evidence.snapshot.prometheus.values():
+        for count in counts:
+            if count.metric == names.REPLICA_STARTS.prometheus:
+                starts[count.labels[names.label(names.REASON)]] += count.value
+    details = [f"{e.name}: crashed, {e.details.get('outcome', 'of itself')}" for e in crashed]
+    # Of one that crashed before its first export Prometheus can't know.
+    unknown = (why - starts).total()
+    if unknown > len(crashed) or starts - why:
+        details.append(f"starts by reason: {dict(why)}, in Prometheus {dict(starts)}")
+    if crashed:
+        summary = f"{len(crashed)} crashed, {why['crash']} started again"
+    elif why["first"] < wanted:
+        summary = f"{why['first']} of {wanted} were started"
+        details.append(summary)
+    else:
+        summary = "Prometheus counted other starts" if details else f"{wanted} ran to the end"
+    return (
+        CheckResult(name="replicas", passed=not details, summary=summary, details=tuple(details)),
+    )
 
 
 def check_truth(case: Case) -> tuple[CheckResult, ...]:

@@ -87,6 +87,8 @@ class Reason(StrEnum):
     LOG_FAILED = "log_failed"
     SERVER_ERROR = "server_error"
     SHED_503 = "shed_503"
+    LOG_SPOOLED = "log_spooled"
+    REPLICA_CRASHED = "replica_crashed"
     TELEMETRY_LOST = "telemetry_lost"
     LABEL_DUPLICATE = "label_duplicate"
     LABEL_UNKNOWN = "label_unknown"
@@ -109,6 +111,8 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.MODEL_ERROR: "the model failed",
     Reason.NOT_READY: "the API was not ready",
     Reason.LOG_FAILED: "the prediction log could not be written",
+    Reason.LOG_SPOOLED: "the row waits in the spool until the log takes it",
+    Reason.REPLICA_CRASHED: "a replica crashed before it could export that",
     Reason.SERVER_ERROR: "another error in the API",
     Reason.SHED_503: "shed under load (503)",
     Reason.TELEMETRY_LOST: "telemetry lost, within the scenario's limit",

@@ -36,6 +36,10 @@ TargetOption = Annotated[
     typer.Option("--target", help=f"Column to predict, for --use-case {ANY}; schema is inferred."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of traffic, drift, labels.")]
+ReplicasOption = Annotated[
+    int,
+    typer.Option("--replicas", min=1, max=64, help="Processes of the API, each with its metrics."),
+]
 
 
 def say(text: str) -> None:

@@ -15,6 +15,7 @@ from testbed.cli.common import (
     USE_CASE_HELP,
     BuildProgress,
     DataOption,
+    ReplicasOption,
     TargetOption,
     errors,
     interruptible,
@@ -64,6 +65,7 @@ def up(
     ] = 1.0,
     rules: Annotated[Path | None, typer.Option(help="Folder of your rule files.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave a part out.")] = None,
+    replicas: ReplicasOption = 1,
 ) -> None:
     """Start the whole stack and leave it running until Ctrl-C.
 
@@ -81,6 +83,7 @@ def up(
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),
+        replicas=replicas,
     )
     with interruptible():
         prepared = prepare(LIVE_SCENARIO, options, settings, progress=BuildProgress(), say=say)

@@ -15,6 +15,7 @@ from testbed.board import Board
 from testbed.cli.common import (
     BuildProgress,
     DataOption,
+    ReplicasOption,
     SeedOption,
     TargetOption,
     UseCaseOption,
@@ -55,6 +56,7 @@ def run(
         list[str] | None,
         typer.Option(help="Leave a part out: collector, alertmanager, receiver, drift …"),
     ] = None,
+    replicas: ReplicasOption = 1,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")
     ] = False,
@@ -84,6 +86,7 @@ def run(
         rules=rules,
         without=frozenset(without or ()),
         out=folder,
+        replicas=replicas,
     )
     started = time.monotonic()
     with interruptible():

@@ -25,6 +25,10 @@ PART_EVENTS = {
     "part_ready": "ready",
     "part_stopped": "stopped",
     "part_crashed": "crashed",
+    "replica_started": "replica started",
+    "replica_ready": "replica ready",
+    "replica_stopped": "replica stopped",
+    "replica_crashed": "replica crashed",
     "fault_on": "fault on",
     "fault_off": "fault off",
 }

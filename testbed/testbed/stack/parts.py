@@ -43,6 +43,7 @@ USUAL_PORTS: Final = {
     "receiver:9080": 9080,
     "locust:8089": 8089,
 }
+MANAGEMENT: Final = "api:9464"
 # Parts without which a run can still end in a (failed) verdict.
 OPTIONAL_PARTS: Final = ("collector", "alertmanager", "node_exporter", "receiver", "drift")
 
@@ -71,6 +72,8 @@ class StackContext:
         without: parts that are left out.
         instances: part to the ``service.instance.id`` of its latest start.
         api_instances: every instance id that the API was started with, oldest first.
+        replicas: processes of the API.
+        serving: management address to the instance id of the latest replica there.
     """
 
     layout: RunLayout
@@ -86,6 +89,13 @@ class StackContext:
     without: frozenset[str] = frozenset()
     instances: dict[str, str] = field(default_factory=dict)
     api_instances: list[str] = field(default_factory=list)
+    replicas: int = 1
+    serving: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def management(self) -> list[str]:
+        """Local management address of each replica of the API."""
+        return [self.endpoints[address] for address in management_addresses(self.replicas)]
 
     def url(self, address: str) -> str:
         """Base URL of a Compose address."""
@@ -99,9 +109,16 @@ class StackContext:
         """Give a part a fresh ``service.instance.id``: two starts never share a counter."""
         instance = f"{part}-{uuid.uuid4().hex[:8]}"
         self.instances[part] = instance
-        if part == "api":
+        # Of several replicas the journal tells, whose ids only begin with this one.
+        if part == "api" and self.replicas == 1:
             self.api_instances.append(instance)
         return instance
+
+
+def management_addresses(replicas: int) -> list[str]:
+    """Management address of each replica of the API, as the Compose file would name it."""
+    first = USUAL_PORTS[MANAGEMENT]
+    return [f"api:{first + number}" for number in range(replicas)]
 
 
 class Part(Protocol):
@@ -179,6 +196,12 @@ def instant_query(context: StackContext, expression: str) -> list[dict[str, dict
     return result
 
 
+def api_not_ready(context: StackContext) -> str | None:
+    """The API is ready when each of its replicas is."""
+    probes = (get_ok(name, "/health/ready") for name in management_addresses(context.replicas))
+    return next((reason for probe in probes if (reason := probe(context)) is not None), None)
+
+
 def drift_not_ready(context: StackContext) -> str | None:
     """The drift job is ready when its first run has ended: imports are behind it then."""
     done = (context.layout.drift / "runs.jsonl").exists()
@@ -209,9 +232,11 @@ def _api_environment(context: StackContext) -> dict[str, str]:
     return telemetry_environment(context, "api", names.SERVICE_API) | {
         "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
         "TESTBED_API_PORT": context.port("api:8000"),
-        "TESTBED_API_MANAGEMENT_PORT": context.port("api:9464"),
+        "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
         "TESTBED_API_LOG_URL": context.log_url,
         "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
+        "TESTBED_API_REPLICAS": str(context.replicas),
+        "TESTBED_API_REPLICAS_FILE": str(context.layout.replicas.resolve()),
     }
 
 
@@ -267,7 +292,7 @@ def stack_parts(without: frozenset[str] = frozenset(), *, web_ui: bool = False) 
         Program(
             "api",
             lambda _: [sys.executable, "-m", "testbed_api"],
-            get_ok("api:9464", "/health/ready"),
+            api_not_ready,
             _api_environment,
         ),
         Program(

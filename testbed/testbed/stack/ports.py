@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from testbed.errors import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 HOST: Final = "127.0.0.1"
 #: Substitutes lie below the range from which the kernel serves outgoing connections, so that none
@@ -99,6 +99,31 @@ def allocate(
         StackError: no port is free.
     """
     return {name: free_port(port, claims, rng) for name, port in preferred.items()}
+
+
+def allocate_row(
+    names: Sequence[str], preferred: int, claims: PortClaims, rng: random.Random | None = None
+) -> dict[str, int]:
+    """Choose ports that follow one another, the first for the first name.
+
+    Args:
+        names: what needs them.
+        preferred: the usual port of the first.
+        claims: gets the claims.
+        rng: as in :func:`free_port`.
+
+    Raises:
+        StackError: there is no such row.
+    """
+    for attempt in range(ATTEMPTS):
+        first = free_port(0 if attempt else preferred, claims, rng)
+        taken = [first]
+        while len(taken) < len(names) and claims.take(taken[-1] + 1):
+            taken.append(taken[-1] + 1)
+        if len(taken) == len(names) and all(map(is_free, taken[1:])):
+            return dict(zip(names, taken, strict=True))
+        claims.release(*taken)
+    raise StackError(f"no {len(names)} free ports in a row; end what holds them")
 
 
 def _first_ephemeral() -> int:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from testbed_otel import names
 
 from testbed.errors import StackError
-from testbed.stack.configuration import write_api_targets
 from testbed.stack.parts import Part, StackContext, instant_query
 from testbed.stack.process import ProcessOutcome, Supervisor, wait_until
+from testbed.stack.replicas import Replicas
 from testbed.timeline import Timeline
 
 # Targets that Prometheus scrapes: job to the part that it shows.
@@ -49,11 +49,7 @@ class Stack:
         self._timeline = timeline
         self._clock = clock
         self.crashed: list[ProcessOutcome] = []
-
-    @property
-    def part_names(self) -> list[str]:
-        """Names of the parts, in their order of start."""
-        return list(self._parts)
+        self.replicas = Replicas(context, timeline)
 
     def start(self) -> None:
         """Start all parts and wait until each is ready and every target is up.
@@ -82,8 +78,7 @@ class Stack:
         part = self._parts[name]
         request = part.request(self.context)
         if name == "api":
-            target = (self.context.endpoints["api:9464"], self.context.instances["api"])
-            write_api_targets(self.context.configuration.targets, [target])
+            self.replicas.begin()
         instance = self._supervisor.start(request)
         self._timeline.add("part_started", name, pid=instance.pid)
 
@@ -98,6 +93,7 @@ class Stack:
             what=name,
         )
         self._timeline.add("part_ready", name)
+        self.replicas.update()
 
     def stop_part(self, name: str) -> ProcessOutcome:
         """Stop one part on purpose."""
@@ -106,11 +102,12 @@ class Stack:
         return outcome
 
     def notice_exits(self) -> list[ProcessOutcome]:
-        """Processes that ended by themselves since the last call.
+        """Processes that ended by themselves since the last call; the journal is read on, too.
 
         Those of parts are crashes: kept in ``crashed`` and written to the timeline. What else the
         supervisor runs, as the load, may end by itself.
         """
+        self.replicas.update()
         outcomes = self._supervisor.poll()
         for outcome in outcomes:
             if outcome.name in self._parts:
@@ -157,6 +154,9 @@ class Stack:
         wanted = {job for job, part in SCRAPED.items() if part in self._parts}
         up = instant_query(self.context, "up == 1")
         missing = sorted(wanted - {sample["metric"]["job"] for sample in up})
+        self.replicas.update()
+        seen = {sample["metric"].get("instance") for sample in up}
+        missing += sorted(set(self.context.serving.values()) - seen)
         if missing:
             return f"not up yet: {', '.join(missing)}"
         if {"drift", "collector"} <= set(self._parts):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from testbed.stack.ports import HOST, LOWEST, PortClaims, allocate, free_port, is_free
+from testbed.stack.ports import HOST, LOWEST, PortClaims, allocate, allocate_row, free_port, is_free
 
 
 @pytest.fixture
@@ -88,3 +88,30 @@ def test_a_claim_ends_with_its_process(claims: PortClaims) -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
     assert claims.take(port)
+
+
+def test_a_row_of_ports_follows_the_first(claims: PortClaims) -> None:
+    """Each of its ports is claimed."""
+    row = allocate_row(["a", "b", "c"], 0, claims)
+    first = row["a"]
+    assert list(row.items()) == [("a", first), ("b", first + 1), ("c", first + 2)]
+    assert not any(PortClaims().take(port) for port in row.values())
+    claims.release()
+    assert allocate_row(["a", "b", "c"], first, claims) == row
+
+
+@pytest.mark.parametrize("how", ["claimed", "listening"])
+def test_a_row_with_a_taken_port_is_passed_over(claims: PortClaims, how: str) -> None:
+    """Nothing of it stays claimed."""
+    first = allocate_row(["a", "b"], 0, claims)["a"]
+    claims.release()
+    others = PortClaims()
+    with socket.socket() as server:
+        if how == "claimed":
+            assert others.take(first + 1)
+        else:
+            server.bind((HOST, first + 1))
+            server.listen(1)
+        assert allocate_row(["a", "b"], first, claims)["a"] != first
+    assert others.take(first)
+    others.release()

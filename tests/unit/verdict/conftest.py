@@ -96,6 +96,7 @@ class World:
     )
     timeline: list[Event] = field(default_factory=list)
     without: tuple[str, ...] = ()
+    replicas: int = 1
 
     def count_by_truth(self) -> list[Count]:
         """What an API would count that saw every answered request."""
@@ -123,8 +124,9 @@ class World:
     def evidence(self) -> Evidence:
         """All of it, frozen."""
         run = RunInfo(
-            id="run-1", scenario="error-burst", time_scale=FACTOR, without=self.without, seed=7
-        )
+            id="run-1", scenario="error-burst", time_scale=FACTOR, without=self.without, seed=7,
+            replicas=self.replicas,
+        )  # fmt: skip
         snapshot = Snapshot(
             started_at=995.0,
             ended_at=1060.0,

@@ -12,6 +12,8 @@ from testbed.snapshot import Count, Ids, LogFacts
 from testbed.truth import LabelBatch
 from testbed_otel import names
 
+from .conftest import http_count
+
 if TYPE_CHECKING:
     from testbed.checks.results import Hop
     from testbed.verdict import Verdict
@@ -306,3 +308,96 @@ def test_labels_that_the_api_passed_over_are_not_in_the_log(world: World) -> Non
     row = hop(world.judge(), "labels_log")
     assert row.residual == 0
     assert [item.count for item in row.explained] == [2, 1]
+
+
+def test_rows_that_were_dropped_are_accounted_for(world: World) -> None:
+    """Answered, while the log failed and its spool was full."""
+    assert world.log is not None
+    world.log = world.log.model_copy(update={"rows": 393})
+    for counts in both(world):
+        set_value(counts, names.LOG_ROWS.prometheus, 393, outcome="written")
+        labels = {"outcome": "dropped"}
+        counts.append(Count(metric=names.LOG_ROWS.prometheus, labels=labels, value=7))
+    verdict = world.judge()
+    gone = Explanation(reason=Reason.LOG_FAILED, count=7, certain=False)
+    assert hop(verdict, "api_log").explained[-1] == gone
+    assert hop(verdict, "log_counter").explained == (gone,)
+    assert [row.residual for row in verdict.hops] == [0] * 6
+
+
+def test_dropped_rows_explain_no_more_than_themselves(world: World) -> None:
+    """Another missing row stays without a reason."""
+    assert world.log is not None
+    world.log = world.log.model_copy(update={"rows": 392})
+    for counts in both(world):
+        set_value(counts, names.LOG_ROWS.prometheus, 393, outcome="written")
+        labels = {"outcome": "dropped"}
+        counts.append(Count(metric=names.LOG_ROWS.prometheus, labels=labels, value=7))
+    failed = world.failed()
+    assert "1 without a reason" in failed["counts api_log"]
+    assert "1 without a reason" in failed["counts log_counter"]
+
+
+def test_rows_that_wait_in_a_spool_are_accounted_for(world: World) -> None:
+    """They are answered, and neither in the log nor counted as written yet."""
+    assert world.log is not None
+    world.log = world.log.model_copy(update={"rows": 390})
+    for counts in both(world):
+        set_value(counts, names.LOG_ROWS.prometheus, 390)
+        counts.append(Count(metric=names.LOG_SPOOLED.prometheus, labels={}, value=10))
+    verdict = world.judge()
+    waits = Explanation(reason=Reason.LOG_SPOOLED, count=10, certain=False)
+    assert hop(verdict, "api_log").explained[-1] == waits
+    assert [row.residual for row in verdict.hops] == [0] * 6
+
+
+def test_the_spool_is_not_compared_between_api_and_prometheus(world: World) -> None:
+    """It empties while the counters are read."""
+    own = world.api[INSTANCE]
+    assert own is not None
+    own.append(Count(metric=names.LOG_SPOOLED.prometheus, labels={}, value=0))
+    world.prometheus[INSTANCE].append(
+        Count(metric=names.LOG_SPOOLED.prometheus, labels={}, value=10)
+    )
+    assert world.judge().passed
+
+
+def test_rows_of_batches_and_streams_are_accounted_for(world: World) -> None:
+    """Each row is one of the log; what was refused as a whole, or in part, has its reason."""
+    assert world.log is not None
+    world.log = world.log.model_copy(update={"rows": 430})
+    for counts in both(world):
+        set_value(counts, names.LOG_ROWS.prometheus, 430)
+        set_value(counts, names.PREDICTION_ERRORS.prometheus, 101, error_type="injected")
+        counts += [
+            http_count(200, 2, "/predict/batch"),
+            http_count(422, 3, "/predict/batch"),
+            http_count(500, 1, "/predict/batch"),
+            http_count(200, 1, "/predict/stream"),  # two parts of it fail on the way
+            Count(metric=names.PREDICTIONS.prometheus, labels={}, value=430),
+            Count(
+                metric=names.PREDICTION_ERRORS.prometheus, labels={"error_type": "model"}, value=2
+            ),
+        ]
+    verdict = world.judge()
+    row = hop(verdict, "api_log")
+    assert (row.sent, row.arrived, row.residual) == (536, 430, 0)
+    assert {item.reason: item.count for item in row.explained} == {
+        Reason.INJECTED_ERROR: 101,
+        Reason.MODEL_ERROR: 2,
+        Reason.REJECTED_422: 3,
+    }
+    assert hop(verdict, "log_counter").residual == 0
+    assert hop(verdict, "load_api").residual == 0
+
+
+def test_a_row_of_a_batch_that_the_log_lost_fails(world: World) -> None:
+    """Predicted, but not in the log."""
+    assert world.log is not None
+    world.log = world.log.model_copy(update={"rows": 429})
+    for counts in both(world):
+        counts += [
+            http_count(200, 2, "/predict/batch"),
+            Count(metric=names.PREDICTIONS.prometheus, labels={}, value=430),
+        ]
+    assert "1 without a reason" in world.failed()["counts api_log"]

@@ -152,13 +152,15 @@ def test_the_log_is_joined_with_the_truth_by_both_ids() -> None:
             request(3),
         ),
     )
-    rows = [("p0", "r0"), ("p1", None), ("late", "r2"), ("x", "stranger"), ("again", "r0")]
+    found = [("p0", "r0"), ("p1", None), ("late", "r2"), ("x", "stranger"), ("again", "r0")]
+    rows = [(prediction, of, "two" if of is None else "one") for prediction, of in found]
     facts = join_log(truth, rows, 5)
     assert (facts.rows, facts.labels) == (5, 5)
     assert facts.missing.examples == ("p3",)
     assert facts.foreign.examples == ("x",)
     assert facts.duplicated.examples == ("r0",)
     assert facts.unanswered == 2
+    assert facts.by_instance == {"one": 4, "two": 1}
 
 
 def log_row(number: int, time: float) -> PredictionRow:

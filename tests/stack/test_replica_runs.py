@@ -1,0 +1,72 @@
+"""Runs with several replicas: all of them count, and one that is killed is accounted for."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from .conftest import CommandLine, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a JSON Lines file that may still grow, or not be there yet."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def test_two_replicas_add_up(command_line: CommandLine) -> None:
+    """Each is scraped and counted under its own id; sums and single series all agree."""
+    result = command_line.run("run", "normal", "--replicas", "2", "--out", "run")
+    assert result.code == 0, result.output
+    instances = result.verdict["instances"]
+    started = _lines(command_line.folder / "run" / "replicas.jsonl")
+    assert {row["instance"] for row in instances} == {line["instance"] for line in started}
+    assert len(instances) == 2
+    assert all(row["api"] == row["prometheus"] > 0 for row in instances)
+    arrived = next(hop for hop in result.verdict["hops"] if hop["key"] == "load_api")["arrived"]
+    assert sum(row["api"] for row in instances) == arrived
+    assert {"name": "replicas", "passed": True}.items() <= _check(
+        result.verdict, "replicas"
+    ).items()
+
+
+def test_a_killed_replica_is_accounted_for(command_line: CommandLine) -> None:
+    """Kill -9 under load: the verdict names the crash; each difference has a reason."""
+    folder = command_line.folder / "run"
+    with command_line.start("run", "normal", "--replicas", "2", "--out", "run") as process:
+        wait_for(
+            lambda: (
+                len(_lines(folder / "truth" / "requests.jsonl")) > 200 or process.poll() is not None
+            ),
+            120,
+            "the load does not get going",
+        )
+        victim = next(e for e in _lines(folder / "replicas.jsonl") if e["event"] == "started")
+        os.kill(victim["pid"], signal.SIGKILL)
+        wait_for(lambda: process.poll() is not None, 120, "the run does not end")
+    assert process.returncode == 1, command_line.output
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert {hop["key"]: hop["residual"] for hop in verdict["hops"]} == dict.fromkeys(
+        ("load_api", "api_prometheus", "api_log", "log_counter", "labels_api", "labels_log"), 0
+    )
+    failed = {check["name"] for check in verdict["checks"] if not check["passed"]}
+    assert not {name for name in failed if name.startswith("counts")}, command_line.output
+    replicas = _check(verdict, "replicas")
+    assert replicas["summary"] == "1 crashed, 1 started again"
+    assert replicas["details"] == [f"{victim['instance']}: crashed, signal 9"]
+    rows = {row["instance"]: row for row in verdict["instances"]}
+    assert len(rows) == 3
+    assert rows.pop(victim["instance"])["api"] is None
+    assert all(row["api"] == row["prometheus"] for row in rows.values())
+
+
+def _check(verdict: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(check for check in verdict["checks"] if check["name"] == name)
+    return found
