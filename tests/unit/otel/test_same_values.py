@@ -278,3 +278,4 @@ def test_exemplars_name_sampled_traces(receiver: Receiver) -> None:
             assert point.bucket_counts[bucket]
             found += 1
     assert found > 50
+    assert max(len(point.exemplars) for point in _pushed(receiver)) > 3
