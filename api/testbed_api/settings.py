@@ -188,7 +188,7 @@ class ApiSettings(BaseSettings):
         )
         return Serving(self.batching, limits, self.deadline, self.cache_size)
 
-    @field_validator("log_url", "access_log", mode="before")
+    @field_validator("log_url", "access_log", "log_retention_days", mode="before")
     @classmethod
     def _none(cls, value: object) -> object:
         return None if value in {"none", ""} else value

@@ -138,5 +138,9 @@ class UnsampledSpan(trace.NonRecordingSpan):
         self._request = request
 
     def get_span_context(self) -> trace.SpanContext:
-        """Ids of the request, with the flag not set."""
-        return trace.SpanContext(self._request.trace_id, self._request.span_id, is_remote=False)
+        """Ids of the request, with the flag not set; the vendors' state is the caller's."""
+        request = self._request
+        state = trace.get_current_span(request.parent).get_span_context().trace_state
+        return trace.SpanContext(
+            request.trace_id, request.span_id, is_remote=False, trace_state=state
+        )

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+from testbed_api.settings import PREFIX, ApiSettings
 from testbed_otel import names
 from testbed_otel.settings import ALIASES
 
@@ -54,6 +55,30 @@ ARTEFACT: Final = f"{STATE}/models/current"
 LOCUSTFILE: Final = "/app/loadtest/testbed_load/locustfile.py"
 USE_CASE: Final = "${TESTBED_USE_CASE:-diabetes}"
 
+# Settings of the API that whoever starts Compose may choose, with the API's own defaults. The
+# others belong to the containers' layout, or need files that only an own mount can bring.
+CHOICES: Final = (
+    "threads",
+    "log_failure",
+    "log_spool_limit",
+    "log_retention_days",
+    "faults_enabled",
+    "body_limit",
+    "batch_limit",
+    "labels_limit",
+    "docs_enabled",
+    "batching",
+    "batch_rows",
+    "batch_wait",
+    "queue_rows",
+    "deadline",
+    "cache_size",
+    "public_metrics",
+    "log_format",
+    "access_log",
+    "slow_seconds",
+)
+
 
 def log_url() -> str:
     """SQLAlchemy URL of the prediction log, which several containers share."""
@@ -85,6 +110,22 @@ def _telemetry(service: str, instance: str) -> dict[str, str]:
     }
 
 
+def choices() -> dict[str, str]:
+    """Variables of :data:`CHOICES`, each with the default of the API."""
+    fields = ApiSettings.model_fields
+    return {
+        name: f"${{{name}:-{_text(fields[field].default)}}}"
+        for field in CHOICES
+        for name in (f"{PREFIX}{field.upper()}",)
+    }
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def api_instance(folder: Path) -> str:
     """The ``instance`` that Prometheus gives the API's scrape target.
 
@@ -109,9 +150,11 @@ def _api(folder: Path) -> Service:
             "TESTBED_API_MANAGEMENT_HOST": "0.0.0.0",  # noqa: S104 - the same; not published
             "TESTBED_API_MANAGEMENT_PORT": "9464",
             "TESTBED_API_LOG_URL": log_url(),
-            "TESTBED_API_FAULTS_ENABLED": "${TESTBED_API_FAULTS_ENABLED:-false}",
-        },
-        volumes=[f"models:{STATE}/models:ro"],
+            "TESTBED_API_LOG_SPOOL": f"{STATE}/spool",
+            "OTEL_LOGS_EXPORTER": "${OTEL_LOGS_EXPORTER:-none}",
+        }
+        | choices(),
+        volumes=[f"models:{STATE}/models:ro", f"spool:{STATE}/spool"],
         ports=loopback(8000),
         depends_on=after(train="completed_successfully", postgres="healthy", collector="started"),
     )

@@ -1,10 +1,12 @@
-"""The compiled tools, as commands for the tests of the configuration files."""
+"""The compiled tools as commands, and the Dockerfile, for the tests of the configuration files."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from testbed.stack.build import find
@@ -32,3 +34,15 @@ def run_tool() -> Run:
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture(scope="session")
+def dockerfile(repository: Path) -> str:
+    """The Dockerfile, with continued lines joined."""
+    return (repository / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+
+
+def stages(dockerfile: str) -> dict[str, str]:
+    """Stage name to its instructions."""
+    found = re.split(r"(?m)^FROM \S+ AS (\S+)$", dockerfile)
+    return dict(zip(found[1::2], found[2::2], strict=True))

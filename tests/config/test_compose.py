@@ -6,9 +6,6 @@ No test here starts a container; what Compose itself would check is checked by s
 from __future__ import annotations
 
 import re
-import shlex
-import tomllib
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +19,8 @@ from testbed_otel import names
 from testbed_otel.settings import ALIASES, TelemetrySettings
 
 from testbed import compose, composeimages
+
+from .conftest import stages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,18 +51,6 @@ def services(model: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Its services."""
     found: dict[str, dict[str, Any]] = model["services"]
     return found
-
-
-@pytest.fixture(scope="module")
-def dockerfile(repository: Path) -> str:
-    """The Dockerfile, with continued lines joined."""
-    return (repository / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
-
-
-def stages(dockerfile: str) -> dict[str, str]:
-    """Stage name to its instructions."""
-    found = re.split(r"(?m)^FROM \S+ AS (\S+)$", dockerfile)
-    return dict(zip(found[1::2], found[2::2], strict=True))
 
 
 def mounts(services: dict[str, dict[str, Any]]) -> list[str]:
@@ -359,83 +346,3 @@ def test_mount_points_belong_to_the_user(
         if "build" in service:
             for mount in service.get("volumes", ()):
                 assert mount.split(":")[1] in folders
-
-
-def locked_closure(lock: dict[str, Any], roots: dict[str, set[str]]) -> set[str]:
-    """Names of all packages that the roots, each with its extras, need by the lock file."""
-    packages: dict[str, list[dict[str, Any]]] = {}
-    for package in lock["package"]:
-        packages.setdefault(package["name"], []).append(package)
-    seen: dict[str, set[str]] = {}
-    waiting = list(roots.items())
-    while waiting:
-        name, extras = waiting.pop()
-        if name in seen and extras <= seen[name]:
-            continue
-        seen[name] = seen.get(name, set()) | extras
-        for package in packages[name]:
-            needed = list(package.get("dependencies", ()))
-            for extra in seen[name]:
-                needed += package.get("optional-dependencies", {}).get(extra, ())
-            waiting += [(item["name"], set(item.get("extra", ()))) for item in needed]
-    return set(seen)
-
-
-def image_packages(repository: Path, dockerfile: str, target: str) -> set[str]:
-    """Names of the packages that the image of ``target`` installs."""
-    (command,) = re.findall(r"uv sync (.*)", stages(dockerfile)[f"build-{target}"])
-    words = shlex.split(command)
-    assert "--locked" in words
-    assert "--no-dev" in words
-    given = list(pairwise(words))
-    extras = {value for option, value in given if option == "--extra"}
-    lock = tomllib.loads((repository / "uv.lock").read_text("utf-8"))
-    members = {package["name"]: package for package in lock["package"]}
-    roots = {}
-    for option, value in given:
-        if option == "--package":
-            roots[value] = extras & set(members[value].get("optional-dependencies", ()))
-    assert extras == set().union(*roots.values())
-    return locked_closure(lock, roots)
-
-
-def test_api_image_is_lean(repository: Path, dockerfile: str) -> None:
-    """The API's image holds what serves predictions, and no load tool, drift job or training."""
-    packages = image_packages(repository, dockerfile, "api")
-    assert {"testbed-api", "fastapi", "onnxruntime", "psycopg"} <= packages
-    unwanted = {"locust", "gevent", "evidently", "pandas", "scikit-learn", "skl2onnx"}
-    assert not packages & (unwanted | {"testbed-drift", "testbed-load"})
-
-
-def test_each_image_holds_its_part(repository: Path, dockerfile: str) -> None:
-    """Drift has Evidently and a database driver, load has Locust, and neither has the other's."""
-    drift = image_packages(repository, dockerfile, "drift")
-    assert {"testbed-drift", "evidently", "psycopg"} <= drift
-    assert "locust" not in drift
-    load = image_packages(repository, dockerfile, "load")
-    assert {"testbed-load", "locust"} <= load
-    assert "evidently" not in load
-    everything = image_packages(repository, dockerfile, "testbed")
-    assert {"ml-observability-testbed", "scikit-learn", "skl2onnx"} <= everything
-
-
-def test_images_are_built_from_all_members(repository: Path) -> None:
-    """The build context holds every workspace member, or the locked sync can't run."""
-    project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
-    ignore = (repository / ".dockerignore").read_text("utf-8").splitlines()
-    for member in (*project["tool"]["uv"]["workspace"]["members"], "pyproject.toml", "uv.lock"):
-        assert f"!{member}" in ignore
-
-
-def test_images_compile_bytecode(dockerfile: str) -> None:
-    """A cold start doesn't compile what it imports."""
-    assert "UV_COMPILE_BYTECODE=1" in stages(dockerfile)["build"]
-
-
-def test_grafana_image_fits_the_sdk(repository: Path) -> None:
-    """The dashboards are written with the SDK line for Grafana 12, which Compose runs."""
-    project = tomllib.loads((repository / "grafana" / "pyproject.toml").read_text("utf-8"))
-    assert any(
-        "grafana-foundation-sdk>=0.0." in need for need in project["project"]["dependencies"]
-    )
-    assert composeimages.COMPOSE_IMAGES["grafana"].startswith("grafana/grafana:12.")

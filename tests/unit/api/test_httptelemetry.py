@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -236,8 +237,12 @@ async def test_errors_and_slow_requests_always_get_a_span(
 ) -> None:
     """Made afterwards, it has the true times and the ids that the caller and the logs have."""
     layer.app = layer.answer(status, seconds)
+    before = time.time()
     await layer.request("/items/7", "GET")
+    after = time.time()
     (span,) = layer.spans
+    assert before <= layer.served[0].time <= after
+    assert span.end_time == int(layer.served[0].time * 1e9)
     assert span.start_time is not None
     assert span.end_time is not None
     assert (span.end_time - span.start_time) / 1e9 == pytest.approx(seconds)

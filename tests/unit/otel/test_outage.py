@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed_otel import names
 from testbed_otel.otlplogs import otlp_logs, wanted
 from testbed_otel.sdk import TelemetrySettings, setup
 
@@ -57,6 +59,30 @@ def test_spans_beyond_the_queue_are_dropped_and_counted(receiver: Receiver) -> N
     assert len(receiver.spans()) == 30
     assert (processed(), processed("queue_full")) == (30, 70)
     telemetry.shutdown()
+
+
+def test_measuring_and_scraping_go_on_while_an_export_hangs(receiver: Receiver) -> None:
+    """Nothing that a request or a scrape needs is held by the export."""
+    telemetry = setup("ml-api", _settings(receiver))
+    meter = telemetry.meter("test")
+    labels = telemetry.sums(meter, names.LABELS)
+    durations = telemetry.histogram(meter, names.MODEL_INFERENCE)
+    labels.add(1, {names.OUTCOME: "stored"})
+    receiver.gate.clear()
+    push = threading.Thread(target=telemetry.flush)
+    push.start()
+    assert receiver.held.wait(15)
+    labels.add(1, {names.OUTCOME: "stored"})
+    durations.record(0.1)
+    telemetry.tracer("test").start_span("work").end()
+    counted = telemetry.registry.get_sample_value("ml_labels_total", {"outcome": "stored"})
+    assert counted == 2
+    assert push.is_alive()
+    receiver.gate.set()
+    push.join(15)
+    assert receiver.sums()[names.LABELS.name] == 1
+    assert telemetry.shutdown()
+    assert receiver.sums()[names.LABELS.name] == 2
 
 
 def test_logs_leave_over_otlp_and_never_wait(receiver: Receiver) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import opentelemetry.instrumentation.asgi as standard_asgi
 import pytest
 from fastapi import FastAPI, HTTPException, Response
+from opentelemetry.instrumentation._semconv import (
+    _OpenTelemetrySemanticConventionStability as Conventions,
+)
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
@@ -45,6 +48,8 @@ class _Clock:
 @pytest.fixture(autouse=True)
 def _conventions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    # It is read once per process, perhaps by an earlier test that did not care.
+    monkeypatch.setattr(Conventions, "_initialized", False)
 
 
 def _application(clock: _Clock) -> FastAPI:
@@ -207,7 +212,7 @@ def _attributes(point: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf has no
 def _scraped(telemetry: Telemetry) -> SERIES:
     labels = {names.label(name): name for name in names.HTTP_DURATION.attributes}
     series: SERIES = {}
-    cumulative: dict[frozenset[tuple[str, str]], list[float]] = {}
+    cumulative: dict[frozenset[tuple[str, str]], dict[float, float]] = {}
     for family in telemetry.registry.collect():
         for sample in family.samples:
             suffix = sample.name.removeprefix(names.HTTP_DURATION.prometheus + "_")
@@ -219,9 +224,12 @@ def _scraped(telemetry: Telemetry) -> SERIES:
             if suffix in {"count", "sum"}:
                 series.setdefault(key, {})[suffix] = sample.value
             elif suffix == "bucket":
-                cumulative.setdefault(key, []).append(sample.value)
+                cumulative.setdefault(key, {})[float(sample.labels["le"])] = sample.value
     for key, values in cumulative.items():
-        series[key]["buckets"] = [high - low for low, high in itertools.pairwise([0.0, *values])]
+        counts = [0.0, *values.values()]
+        series[key]["buckets"] = [high - low for low, high in itertools.pairwise(counts)]
+        series[key]["bounds"] = tuple(values)[:-1]
+        assert tuple(values)[-1] == math.inf
     return series
 
 
@@ -239,7 +247,7 @@ def test_all_values_are_those_of_the_standard_instrumentation(
     assert len(standard) > 50
     assert pushed == standard
     carried = {
-        key: {name: values[name] for name in ("count", "sum", "buckets")}
+        key: {name: values[name] for name in ("count", "sum", "buckets", "bounds")}
         for key, values in standard.items()
     }
     assert _scraped(telemetry) == carried
@@ -270,3 +278,4 @@ def test_exemplars_name_sampled_traces(receiver: Receiver) -> None:
             assert point.bucket_counts[bucket]
             found += 1
     assert found > 50
+    assert max(len(point.exemplars) for point in _pushed(receiver)) > 3
