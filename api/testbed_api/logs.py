@@ -20,9 +20,11 @@ from opentelemetry import trace
 from testbed_otel.names import OUTCOME
 
 from testbed_api.answers import REQUEST_ID_LENGTH
+from testbed_api.linefile import LineFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from io import RawIOBase
 
     from structlog.typing import EventDict, WrappedLogger
     from testbed_otel.cells import SumFamily
@@ -190,14 +192,18 @@ class LineWriter:
     What waits is bounded; a line beyond that, or one that can't be written, is counted as failed.
 
     Args:
-        file: what the lines are appended to, some of them with one write.
+        file: what the lines are appended to, some of them with one write, all of these or none.
         lines: counts lines by outcome.
         pause: seconds to gather lines for one write.
         limit: most lines that wait.
     """
 
     def __init__(
-        self, file: BinaryIO, lines: SumFamily, pause: float = PAUSE, limit: int = WAITING_LIMIT
+        self,
+        file: RawIOBase | BinaryIO,
+        lines: SumFamily,
+        pause: float = PAUSE,
+        limit: int = WAITING_LIMIT,
     ) -> None:
         self._file = file
         self._written = lines.cell({OUTCOME: "written"})
@@ -240,8 +246,8 @@ class LineWriter:
 
 
 @contextlib.contextmanager
-def opened(target: str | None) -> Iterator[BinaryIO | None]:
-    """The file of the access log: None, ``stdout``, or a path that is appended to.
+def opened(target: str | None) -> Iterator[RawIOBase | None]:
+    """The file of the access log: None, ``stdout``, or a path that replicas append to together.
 
     Raises:
         OSError: the file can't be opened.
@@ -249,7 +255,8 @@ def opened(target: str | None) -> Iterator[BinaryIO | None]:
     if target is None:
         yield None
     elif target == STDOUT:
-        yield sys.stdout.buffer
+        with LineFile(sys.stdout.fileno(), own=False) as file:
+            yield file
     else:
-        with Path(target).open("ab") as file:
+        with LineFile.append_to(Path(target)) as file:
             yield file

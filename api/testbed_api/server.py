@@ -11,7 +11,7 @@ import signal
 import time
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import uvicorn
 import uvloop
@@ -45,6 +45,7 @@ from testbed_api.spooling import SpoolingLog
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Sequence
+    from io import RawIOBase
 
     from fastapi import FastAPI
     from testbed_domain.artefact import Artefact
@@ -118,12 +119,12 @@ def run(settings: ApiSettings) -> None:
 class _Logs(NamedTuple):
     """Where the access log goes; None where it doesn't."""
 
-    file: BinaryIO | None
+    file: RawIOBase | None
     remote: OtlpLogs | None
 
 
 @contextlib.contextmanager
-def _access_file(settings: ApiSettings) -> Iterator[BinaryIO | None]:
+def _access_file(settings: ApiSettings) -> Iterator[RawIOBase | None]:
     try:
         with opened(settings.access_log) as file:
             yield file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from testbed_api.keys import digest, new_key
 
 from .conftest import wait_for
 
@@ -185,3 +187,78 @@ def test_serving_process_never_imports_what_it_does_not_use(
     modules = set(seen.read_text().split())
     assert "testbed_api.server" in modules
     assert modules & set(HEAVY) == set()
+
+
+def test_retention_is_at_work(
+    small_artefact: Artefact, start_api: Callable[..., Any], database: Path
+) -> None:
+    """Rows older than the setting are gone soon after the start; a new one stays."""
+    url = f"sqlite:///{database}"
+    first = start_api(small_artefact.path, log_url=url)
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    old = _post(f"http://127.0.0.1:{first.port}/predict", row)["prediction_id"]
+    new = _post(f"http://127.0.0.1:{first.port}/predict", row)["prediction_id"]
+    first.process.terminate()
+    assert first.process.wait(30) == 0
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE predictions SET time = time - 2 * 86400 WHERE id = ?", (old,))
+    start_api(small_artefact.path, log_url=url, environment={"TESTBED_API_LOG_RETENTION_DAYS": "1"})
+    wait_for(lambda: _ids(database) == {new}, 30, "the old row stays")
+
+
+def test_api_keys_are_nowhere_to_be_read(
+    small_artefact: Artefact, start_api: Callable[..., Any], database: Path, tmp_path: Path
+) -> None:
+    """Neither right nor wrong ones: not in logs, the access log, metrics, health or the database.
+
+    Whichever way they are given, on requests that succeed, fail, or are no HTTP.
+    """
+    right, wrong = new_key(), new_key()
+    keys, access = tmp_path / "keys", tmp_path / "access.jsonl"
+    keys.write_text(f"me {digest(right)}\n")
+    api = start_api(
+        small_artefact.path,
+        log_url=f"sqlite:///{database}",
+        environment={
+            "TESTBED_API_KEYS_FILE": str(keys),
+            "TESTBED_API_ACCESS_LOG": str(access),
+            "TESTBED_API_FAULTS_ENABLED": "true",
+            "OTEL_TRACES_SAMPLER_ARG": "1",
+        },
+    )
+    base = f"http://127.0.0.1:{api.port}"
+    management = f"http://127.0.0.1:{api.management_port}"
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+
+    def call() -> set[int]:
+        bodies = (row, {"x": 1})
+        headers = [
+            header
+            for key in (right, wrong)
+            for header in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"})
+        ]
+        return {
+            httpx.post(
+                f"{base}/predict", params={"api_key": right}, json=body, headers=header, timeout=30
+            ).status_code
+            for body in bodies
+            for header in headers
+        }
+
+    assert call() == {200, 401, 422}
+    errors = {"errors": {"share": 1.0}}
+    httpx.put(f"{management}/faults", json=errors, timeout=30).raise_for_status()
+    assert call() == {401, 422, 500}
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as client:
+        client.sendall(f"X-API-Key: {right}\r\n\r\n".encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+    shown = [httpx.get(f"{management}{path}", timeout=30).text for path in ("/metrics", "/health")]
+    api.process.terminate()
+    assert api.process.wait(30) == 0
+    assert len(access.read_text().splitlines()) >= 16
+    shown += [access.read_text(), api.output.read_text()]
+    shown += [path.read_bytes().decode("latin-1") for path in tmp_path.glob("log.db*")]
+    assert 'api_key_name="me"' in shown[0]
+    for text in shown:
+        assert right not in text
+        assert wrong not in text

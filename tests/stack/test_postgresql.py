@@ -103,55 +103,55 @@ def _ready(api: Any) -> dict[str, Any]:  # noqa: ANN401 - made by a fixture
     return body
 
 
-def test_server_that_crashes_and_comes_back(
+@pytest.fixture
+def spooling_api(
     small_artefact: Artefact,
     start_api: Callable[..., Any],
+    postgresql: PostgresServer,
+    tmp_path: Path,
+) -> Any:  # noqa: ANN401 - made by the fixture above
+    """The API with its log in PostgreSQL, and a spool for while that is down."""
+    return start_api(
+        small_artefact.path,
+        log_url=postgresql.url,
+        environment={
+            "TESTBED_API_LOG_FAILURE": "spool",
+            "TESTBED_API_LOG_SPOOL": str(tmp_path / "spool"),
+        },
+    )
+
+
+def test_server_that_crashes_and_comes_back(
+    spooling_api: Any,  # noqa: ANN401 - made by a fixture
     postgresql: PostgresServer,
     tmp_path: Path,
 ) -> None:
     """Predictions go on without the server; with it back each is in the log exactly once."""
-    api = start_api(
-        small_artefact.path,
-        log_url=postgresql.url,
-        environment={
-            "TESTBED_API_LOG_FAILURE": "spool",
-            "TESTBED_API_LOG_SPOOL": str(tmp_path / "spool"),
-        },
-    )
-    ids = [_predict(api).json()["prediction_id"]]
+    ids = [_predict(spooling_api).json()["prediction_id"]]
     postgresql.stop("immediate")
-    ids += [_predict(api).raise_for_status().json()["prediction_id"] for _ in range(20)]
-    assert _ready(api)["status"] == "degraded"
+    ids += [_predict(spooling_api).raise_for_status().json()["prediction_id"] for _ in range(20)]
+    assert _ready(spooling_api)["status"] == "degraded"
     postgresql.start()
-    wait_for(lambda: _ready(api)["status"] == "ok", 30, "the log did not come back")
-    ids.append(_predict(api).json()["prediction_id"])
+    wait_for(lambda: _ready(spooling_api)["status"] == "ok", 30, "the log did not come back")
+    ids.append(_predict(spooling_api).json()["prediction_id"])
     wait_for(lambda: not list((tmp_path / "spool").iterdir()), 30, "the spool is not empty")
     with psycopg.connect(postgresql.url) as connection:
         stored = [row[0] for row in connection.execute("SELECT id FROM predictions")]
     assert sorted(stored) == sorted(ids)
-    assert "secret-of-the-test" not in api.output.read_text()
-    assert "Traceback" not in api.output.read_text()
+    assert "secret-of-the-test" not in spooling_api.output.read_text()
+    assert "Traceback" not in spooling_api.output.read_text()
 
 
 def test_locked_tables_hold_predictions_up_for_seconds_only(
-    small_artefact: Artefact,
-    start_api: Callable[..., Any],
+    spooling_api: Any,  # noqa: ANN401 - made by a fixture
     postgresql: PostgresServer,
     tmp_path: Path,
 ) -> None:
     """Someone else's lock on the tables sends the rows to the spool."""
-    api = start_api(
-        small_artefact.path,
-        log_url=postgresql.url,
-        environment={
-            "TESTBED_API_LOG_FAILURE": "spool",
-            "TESTBED_API_LOG_SPOOL": str(tmp_path / "spool"),
-        },
-    )
     with psycopg.connect(postgresql.url) as connection:
         connection.execute("LOCK TABLE predictions IN ACCESS EXCLUSIVE MODE")
-        ids = [_predict(api).raise_for_status().json()["prediction_id"] for _ in range(3)]
-    wait_for(lambda: _ready(api)["status"] == "ok", 30, "the log did not come back")
+        ids = [_predict(spooling_api).raise_for_status().json()["prediction_id"] for _ in range(3)]
+    wait_for(lambda: _ready(spooling_api)["status"] == "ok", 30, "the log did not come back")
     wait_for(lambda: not list((tmp_path / "spool").iterdir()), 30, "the spool is not empty")
     with open_log(postgresql.url) as log:
         assert sorted(log.iter_ids()) == sorted(ids)

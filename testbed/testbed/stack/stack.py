@@ -136,7 +136,10 @@ class Stack:
         context = self.context
         urls = {
             "API docs": f"{context.url('api:8000')}/docs",
-            "API metrics": f"{context.url('api:9464')}/metrics",
+            **{
+                f"API metrics{f', replica {number}' if number else ''}": f"http://{address}/metrics"
+                for number, address in enumerate(context.management)
+            },
             "Prometheus API": f"{context.url('prometheus:9090')}/api/v1/alerts",
             "Alertmanager": context.url("alertmanager:9093"),
             "Notifications": context.url("receiver:9080"),
