@@ -9,11 +9,15 @@ from starlette.requests import ClientDisconnect
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.types import Message, Receive
+    from starlette.types import Message, Receive, Scope
 
 
 class Asked(Protocol):
     """What endpoints need of a request; Starlette's own has it, too."""
+
+    @property
+    def scope(self) -> Scope:
+        """What the server says of it."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -35,13 +39,15 @@ class PlainRequest:
     """A request as the server gives it, for one reading of its body.
 
     Args:
+        scope: what the server says of it.
         headers: by lower-case name.
         receive: the next message from the client.
     """
 
-    __slots__ = ("headers", "receive")
+    __slots__ = ("headers", "receive", "scope")
 
-    def __init__(self, headers: Mapping[str, str], receive: Receive) -> None:
+    def __init__(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> None:
+        self.scope = scope
         self.headers = headers
         self.receive = receive
 

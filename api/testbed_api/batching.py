@@ -4,32 +4,38 @@ One batch runs at a time, in a thread of its own, so that the event loop stays f
 the next one gathers; so batches grow with the load, and a request that is alone is handed over at
 once. The one case that gathering alone serves badly is a group of clients that all were answered a
 moment ago and all come back: the first to come would run alone and all others behind it. So after
-a batch the next one is held back, for a share of what a batch costs, while requests keep
-coming and as many as lately have not come yet. The policy is pure; the clock is the caller's.
+a batch the next one is held back, for as long as a batch takes, while requests keep coming and as
+many as lately have not come yet. The policy is pure; the clock is the caller's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from testbed_api.alarms import Alarm, Deadlines
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
+
+    Watch = Callable[[Callable[[], None]], Callable[[], object]]
 
 Reason = Literal["alone", "size", "time", "deadline"]
 """Why a batch was dispatched; the values of ``reason`` in ``ml.batch.dispatches``."""
 
-# Share of a batch's cost that requests may be held back in the hope of a fuller one.
-LINGER_SHARE: Final = 0.5
+# Share of a batch's cost that requests may be held back in the hope of a fuller one. Who waits as
+# long as what he may save costs, loses at most as much again, whatever the others do.
+LINGER_SHARE: Final = 1.0
 # Seconds without an arrival after which nobody else is coming; the event loop's timers tick in
-# milliseconds. Models whose batches cost less than two of these are never held back.
+# milliseconds. Models whose batches cost less are never held back.
 QUIET: Final = 0.001
 SMOOTHING: Final = 0.2
 
@@ -120,6 +126,19 @@ class BatchPolicy:
         return now + running + batches * self.cost - deadline
 
 
+class Answers(Protocol):
+    """What a model answers to rows: one item for each, and a slice for some of them."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def __getitem__(self, part: slice, /) -> Any:  # noqa: ANN401 - of the same type as the whole
+        """Answers to some of the rows."""
+
+
+A = TypeVar("A", bound=Answers)
+
+
 class QueueFullError(Exception):
     """The queue is full; ``retry_after`` seconds later there may be room."""
 
@@ -148,17 +167,17 @@ class BatchObserver(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Part:
+class _Part(Generic[A]):
     """What one caller wants predicted."""
 
     rows: np.ndarray
     arrived: float
     deadline: float
-    answer: asyncio.Future[np.ndarray] = field(repr=False)
+    answer: asyncio.Future[A] = field(repr=False)
     queued: bool = True
 
 
-class MicroBatcher:
+class MicroBatcher(Generic[A]):
     """Collects rows of many callers for one model. Belongs to the event loop that awaits it.
 
     Args:
@@ -170,7 +189,7 @@ class MicroBatcher:
 
     def __init__(
         self,
-        predict: Callable[[np.ndarray], np.ndarray],
+        predict: Callable[[np.ndarray], A],
         policy: BatchPolicy,
         observer: BatchObserver,
         clock: Callable[[], float] = time.monotonic,
@@ -179,10 +198,12 @@ class MicroBatcher:
         self._policy = policy
         self._observer = observer
         self._clock = clock
-        self._parts: deque[_Part] = deque()
+        self._parts: deque[_Part[A]] = deque()
         self._rows = 0
+        self._earliest = math.inf  # deadline in the queue
         self._running_since: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._later = Alarm(self._look, clock)
+        self._deadlines = Deadlines(lambda: DeadlineError(policy.cost), clock)
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -196,15 +217,15 @@ class MicroBatcher:
         self,
         rows: np.ndarray,
         deadline: float = math.inf,
-        gone: Callable[[], Awaitable[None]] | None = None,
-    ) -> np.ndarray:
-        """Probabilities ``[n, classes]`` of encoded rows ``[n, features]``.
+        gone: Watch | None = None,
+    ) -> A:
+        """The model's answers to encoded rows ``[n, features]``.
 
         Args:
             rows: at most as many as a batch may have.
             deadline: when the answer is due, by this object's clock.
-            gone: returns when the client leaves; a request that is still in the queue then is
-                taken out of it.
+            gone: takes what to call when the client leaves, and returns what ends that; a request
+                that is still in the queue then is taken out of it.
 
         Raises:
             QueueFullError: shed.
@@ -216,30 +237,28 @@ class MicroBatcher:
         if len(rows) > self._policy.limits.rows:
             raise ValueError(f"a batch holds up to {self._policy.limits.rows} rows")
         self._admit(now, len(rows), deadline)
-        part = _Part(rows, now, deadline, asyncio.get_running_loop().create_future())
+        part = _Part[A](rows, now, deadline, asyncio.get_running_loop().create_future())
         self._parts.append(part)
         self._rows += len(rows)
+        self._earliest = min(self._earliest, deadline)
         self._look()
-        watch = None
+        forget_client = None
         if gone is not None and part.queued:
-            watch = asyncio.ensure_future(gone())
-            watch.add_done_callback(lambda _: self._abandon(part))
-        left = None if math.isinf(deadline) else deadline - self._clock()
+            forget_client = gone(lambda: self._abandon(part))
+        self._deadlines.add(part.answer, deadline)
         try:
-            async with asyncio.timeout(left) as limit:
-                return await part.answer
-        except TimeoutError:
-            if not limit.expired():
-                raise  # the model's own
-            raise DeadlineError(self._policy.cost) from None
+            return await part.answer
         finally:
-            if watch is not None:
-                watch.cancel()
+            self._deadlines.remove(part.answer)
+            if forget_client is not None:
+                forget_client()
             self._forget(part)
 
     async def close(self) -> None:
         """Answer what is in the queue, then end the thread."""
         await self._idle.wait()
+        self._later.close()
+        self._deadlines.close()
         self._thread.shutdown()
 
     def _admit(self, now: float, rows: int, deadline: float) -> None:
@@ -250,17 +269,21 @@ class MicroBatcher:
         if late > 0:
             raise DeadlineError(late)
 
-    def _abandon(self, part: _Part) -> None:
+    def _abandon(self, part: _Part[A]) -> None:
         if part.queued and not part.answer.done():
             part.answer.set_exception(ClientGoneError())
 
-    def _forget(self, part: _Part) -> None:
+    def _forget(self, part: _Part[A]) -> None:
         """Take a part that nobody waits for any more out of the queue."""
         if part.queued:
             part.queued = False
             self._parts.remove(part)
             self._rows -= len(part.rows)
+            self._find_earliest()
             self._settle()
+
+    def _find_earliest(self) -> None:
+        self._earliest = min((part.deadline for part in self._parts), default=math.inf)
 
     def _settle(self) -> None:
         if not self._parts and self._running_since is None:
@@ -268,27 +291,22 @@ class MicroBatcher:
 
     def _look(self) -> None:
         """Dispatch, or look again later; nothing while a batch runs."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if self._running_since is not None or not self._parts:
             self._settle()
             return
         self._idle.clear()
+        now = self._clock()
         decision = self._policy.decide(
-            self._clock(),
-            self._rows,
-            self._parts[0].arrived,
-            self._parts[-1].arrived,
-            min(part.deadline for part in self._parts),
+            now, self._rows, self._parts[0].arrived, self._parts[-1].arrived, self._earliest
         )
         if decision.reason is not None:
+            self._later.stop()
             self._dispatch(decision.reason)
         else:
-            self._timer = asyncio.get_running_loop().call_later(decision.wait, self._look)
+            self._later.set(now + decision.wait)
 
     def _dispatch(self, reason: Reason) -> None:
-        batch: list[_Part] = []
+        batch: list[_Part[A]] = []
         rows = 0
         now = self._clock()
         while self._parts and rows + len(self._parts[0].rows) <= self._policy.limits.rows:
@@ -298,18 +316,22 @@ class MicroBatcher:
             if not part.answer.done():
                 batch.append(part)
                 rows += len(part.rows)
+        self._find_earliest()
         if not batch:
             self._look()
             return
         self._running_since = now
         self._observer.dispatched(reason, rows, [now - part.arrived for part in batch])
-        work = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._answer, [part.rows for part in batch]
-        )
-        work.add_done_callback(lambda done: self._finish(batch, rows, done))
+        # Without a future of the event loop: it takes two more turns and as many objects.
+        self._thread.submit(self._work, batch, asyncio.get_running_loop())
 
-    def _answer(self, parts: list[np.ndarray]) -> list[np.ndarray | Exception]:
-        """One answer or error per part; in the model's thread."""
+    def _work(self, batch: list[_Part[A]], loop: asyncio.AbstractEventLoop) -> None:
+        """Predict; in the model's thread."""
+        answers = self._answer([part.rows for part in batch])
+        loop.call_soon_threadsafe(self._finish, batch, answers)
+
+    def _answer(self, parts: list[np.ndarray]) -> list[A | Exception]:
+        """One answer or error per part."""
         try:
             rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
             answer = self._predict(rows)
@@ -318,22 +340,28 @@ class MicroBatcher:
         except Exception as error:  # noqa: BLE001 - the model may raise anything; callers get it
             # One part that the model can't take must not spoil the others.
             return [error] if len(parts) == 1 else [self._answer([part])[0] for part in parts]
-        return list(np.split(answer, np.cumsum([len(part) for part in parts])[:-1]))
+        ends = itertools.accumulate(map(len, parts), initial=0)
+        return [answer[start:end] for start, end in itertools.pairwise(ends)]
 
-    def _finish(
-        self, batch: list[_Part], rows: int, done: asyncio.Future[list[np.ndarray | Exception]]
-    ) -> None:
-        now = self._clock()
-        seconds = now - (self._running_since or now)
-        self._running_since = None
-        self._policy.finished(now, rows, seconds, self._rows)
-        for part, answer in zip(batch, done.result(), strict=True):
+    def _finish(self, batch: list[_Part[A]], answers: list[A | Exception]) -> None:
+        since, now = self._running_since, self._clock()
+        for part, answer in zip(batch, answers, strict=True):
             if part.answer.done():
                 continue
             if isinstance(answer, Exception):
                 part.answer.set_exception(answer)
             else:
                 part.answer.set_result(answer)
+        rows = sum(len(part.rows) for part in batch)
+        seconds = now - (now if since is None else since)
+        # The callers have their turn first. To answer a full batch takes longer than the pause by
+        # which arrivals are found to have ended, and nobody can arrive meanwhile.
+        asyncio.get_running_loop().call_soon(self._free, rows, seconds)
+
+    def _free(self, rows: int, seconds: float) -> None:
+        """The model is idle again."""
+        self._running_since = None
+        self._policy.finished(self._clock(), rows, seconds, self._rows)
         self._look()
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from testbed_api.answers import ApiError
+from testbed_api.connections import WHEN_LOST
 from testbed_api.serving import Call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed_api.asked import Asked
 
 ROUTING_KEY: Final = "x-routing-key"
@@ -28,7 +32,7 @@ def call_of(request: Asked) -> Call:
     return Call(
         key=headers.get(ROUTING_KEY),
         patience=None if timeout is None else _seconds(timeout),
-        gone=partial(_left, request),
+        gone=partial(_watch, request),
     )
 
 
@@ -45,6 +49,24 @@ def _refused() -> ApiError:
     message = f"a whole number of milliseconds from 1 to {LONGEST}"
     detail = [{"loc": ["header", TIMEOUT_HEADER], "msg": message, "type": "value_error"}]
     return ApiError(422, "validation", detail)
+
+
+def _watch(request: Asked, left: Callable[[], None]) -> Callable[[], object]:
+    """Call ``left`` when the client closes the connection; what is returned ends the watch."""
+    tasks: list[asyncio.Task[None]] = []
+
+    def receive() -> None:
+        task = asyncio.ensure_future(_left(request))
+        task.add_done_callback(lambda _: left())
+        tasks.append(task)
+
+    when_lost = request.scope.get("extensions", {}).get(WHEN_LOST)
+    if when_lost is None:  # another server than ours: a task for each request, 20 µs
+        receive()
+        return tasks[0].cancel
+    # The message is received even so, by which all layers between learn of it.
+    when_lost(receive)
+    return partial(when_lost, None)
 
 
 async def _left(request: Asked) -> None:

@@ -15,7 +15,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import (
@@ -27,12 +27,14 @@ from uvicorn.protocols.http.httptools_impl import (
 from testbed_api.replywriter import DefaultHeaders, ReplyWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL: Final = 0.25
 DRAIN_INTERVAL: Final = 0.02
+# ASGI extension: takes what to call when the client of this request closes the connection, or None.
+WHEN_LOST: Final = "testbed.when_lost"
 # A connection that was accepted just before the end has this long to show up.
 SETTLE_SECONDS: Final = 0.1
 
@@ -70,12 +72,26 @@ class Connection(HttpToolsProtocol):
         self._head: int | None = 0  # bytes of an unfinished head; None in a body
         self._body = 0
         self._served: RequestResponseCycle | None = None
+        self._when_lost: Callable[[], object] | None = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - as in the base class
-        self._served = cycle
+        self._served, self._when_lost = cycle, None
+        scope: dict[str, Any] = cast("dict[str, Any]", cycle.scope)
+        scope["extensions"] = {WHEN_LOST: self.when_lost}
         # The server's types are other names for the same ASGI.
         writer: Any = ReplyWriter(app, cycle, self.default_headers)
         super()._start_asgi_task(cycle, writer)
+
+    def when_lost(self, callback: Callable[[], object] | None) -> None:
+        """Call back when the client of the request that is being served leaves; None: don't."""
+        self._when_lost = callback
+        if callback is not None and self._served is not None and self._served.disconnected:
+            self.loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        callback, self._when_lost = self._when_lost, None
+        if callback is not None:
+            callback()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is being served; the base class tells the last one that came."""
@@ -86,6 +102,7 @@ class Connection(HttpToolsProtocol):
         if self._served is not None and not self._served.response_complete:
             self._served.disconnected = True
             self._served.message_event.set()
+            self._tell()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head without end is refused."""

@@ -35,12 +35,12 @@ from testbed_api.batching import (
 from testbed_api.runtime import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Row
 
-    from testbed_api.batching import Reason
+    from testbed_api.batching import Reason, Watch
     from testbed_api.instruments import Instruments
     from testbed_api.runtime import ModelRuntime
 
@@ -80,26 +80,26 @@ class Call(NamedTuple):
     Attributes:
         key: decides between champion and challenger; equal keys get equal versions.
         patience: seconds that the caller waits; None leaves it to the settings.
-        gone: returns when the caller has left.
+        gone: takes what to call when the caller leaves, and returns what ends that.
     """
 
     key: str | None = None
     patience: float | None = None
-    gone: Callable[[], Awaitable[None]] | None = None
+    gone: Watch | None = None
 
 
 class Inline:
     """Predicts in the event loop, where that is faster than any hand-over."""
 
-    def __init__(self, predict: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, predict: Callable[[np.ndarray], list[Scored]]) -> None:
         self._predict = predict
 
     async def predict(
         self,
         rows: np.ndarray,
         deadline: float = math.inf,
-        gone: Callable[[], Awaitable[None]] | None = None,
-    ) -> np.ndarray:
+        gone: Watch | None = None,
+    ) -> list[Scored]:
         """See :meth:`testbed_api.batching.MicroBatcher.predict`; nothing here can be withdrawn."""
         del deadline, gone
         return self._predict(rows)
@@ -158,7 +158,7 @@ class ServedModel:
         self._runtime = runtime
         self._instruments = instruments
         self._options = options
-        self._predictor: Inline | MicroBatcher = Inline(runtime.predict)
+        self._predictor: Inline | MicroBatcher[list[Scored]] = Inline(self._answer)
         self._cache: OrderedDict[bytes, Scored] = OrderedDict()
         self._hit = {**version, OUTCOME: "hit"}
         self._miss = {**version, OUTCOME: "miss"}
@@ -218,7 +218,7 @@ class ServedModel:
         ):
             await self._predictor.close()
             self._predictor = MicroBatcher(
-                self._runtime.predict,
+                self._answer,
                 BatchPolicy(options.limits, seconds),
                 _Observer(self._instruments, self._version),
             )
@@ -279,14 +279,16 @@ class ServedModel:
         if time.monotonic() > deadline:
             raise _late(0.0)
         try:
-            answer = await self._predictor.predict(encoded, deadline, call.gone)
+            return await self._predictor.predict(encoded, deadline, call.gone)
         except QueueFullError as error:
             raise ApiError(503, "shed", str(error), _seconds(error.retry_after)) from None
         except DeadlineError as error:
             raise _late(error.retry_after) from None
         except ClientGoneError:
             raise ApiError(CLIENT_GONE, "cancelled", "the client left") from None
-        return decode(self.artefact.schema, answer)
+
+    def _answer(self, encoded: np.ndarray) -> list[Scored]:
+        return decode(self.artefact.schema, self._runtime.predict(encoded))
 
     def release(self) -> None:
         """One user fewer; see :attr:`users`."""

@@ -61,7 +61,7 @@ class Shortcut:
         if endpoint is None or not self._fits(headers):
             await self._app(scope, receive, send)
             return
-        request = PlainRequest(headers, receive)
+        request = PlainRequest(scope, headers, receive)
         try:
             if self._guard is not None:
                 await self._guard(request)

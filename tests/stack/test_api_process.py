@@ -17,6 +17,7 @@ import pytest
 from testbed_api.keys import digest, new_key
 
 from .conftest import wait_for
+from .raw_client import prediction_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,60 @@ def _wait_for_active(management: str, count: int) -> None:
         if wanted in httpx.get(f"{management}/metrics", timeout=30).text:
             return
     pytest.fail(f"there never were {count} requests at a time")
+
+
+MODEL = """
+import pathlib, time
+import numpy as np
+
+def make(artefact):
+    hold = pathlib.Path(__file__).with_name("hold")
+    def predict(rows):
+        while hold.exists():
+            time.sleep(0.01)
+        return np.full((len(rows), 2), 0.5, np.float32)
+    return predict
+"""
+
+
+def test_client_that_closes_its_connection_leaves_the_queue(
+    small_artefact: Artefact, start_api: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Its row is never predicted, and it is counted as cancelled and as a client that left."""
+    (tmp_path / "held_model.py").write_text(MODEL)
+    api = start_api(
+        small_artefact.path,
+        environment={
+            "PYTHONPATH": str(tmp_path),
+            "TESTBED_API_RUNTIME": "python",
+            "TESTBED_API_MODEL": "held_model:make",
+            "TESTBED_API_BATCHING": "always",
+        },
+    )
+    management = f"http://127.0.0.1:{api.management_port}"
+    row: dict[str, object] = {
+        feature.name: feature.example for feature in small_artefact.schema.features
+    }
+    hold = tmp_path / "hold"
+    hold.touch()
+    answers: list[dict[str, Any]] = []
+    url = f"http://127.0.0.1:{api.port}/predict"
+    first = threading.Thread(target=lambda: answers.append(_post(url, row)))
+    first.start()
+    _wait_for_active(management, 1)
+    with socket.create_connection(("127.0.0.1", api.port)) as leaving:
+        leaving.sendall(prediction_request(row))
+        _wait_for_active(management, 2)
+    _wait_for_active(management, 1)
+    hold.unlink()
+    first.join(30)
+    assert len(answers) == 1
+    seen = httpx.get(f"{management}/metrics", timeout=30).text
+    assert 'ml_prediction_errors_total{error_type="cancelled"} 1.0' in seen
+    left = [line for line in seen.splitlines() if 'error_type="client_disconnect"' in line]
+    assert any(line.endswith(" 1.0") and "_count{" in line for line in left)
+    predicted = [line for line in seen.splitlines() if line.startswith("ml_batch_size_sum")]
+    assert [line.rsplit(" ", 1)[1] for line in predicted] == ["1.0"]
 
 
 def test_interrupt_ends_an_idle_process_with_0(

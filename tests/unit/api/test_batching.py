@@ -74,17 +74,18 @@ def test_next_batch_waits_for_the_clients_that_were_just_answered() -> None:
     assert _decide(policy, late, 1, oldest=10.0001, newest=10.0001) == Decision("time")
 
 
-def test_requests_that_keep_coming_are_held_for_a_share_of_the_cost_only() -> None:
+def test_requests_that_keep_coming_are_held_for_as_long_as_a_batch_takes_only() -> None:
     """The time limit follows what a batch costs."""
-    policy = _after(6, 0)
-    assert _decide(policy, 10.0049, 5, oldest=10.0).reason is None
-    assert _decide(policy, 10.0051, 5, oldest=10.0) == Decision("time")
+    policy = BatchPolicy(BatchLimits(rows=8, wait=0.1, queue=16), COST)
+    policy.finished(10.0, 6, COST, 0)
+    assert _decide(policy, 10.0099, 5, oldest=10.0).reason is None
+    assert _decide(policy, 10.0101, 5, oldest=10.0) == Decision("time")
 
 
 def test_cheap_model_is_never_held_back() -> None:
     """Where waiting costs as much as predicting, the queue goes at once."""
-    policy = BatchPolicy(LIMITS, 0.001)
-    policy.finished(10.0, 6, 0.001, 0)
+    policy = BatchPolicy(LIMITS, QUIET * 0.9)
+    policy.finished(10.0, 6, QUIET * 0.9, 0)
     assert _decide(policy, 10.0, 2) == Decision("time")
 
 
@@ -146,7 +147,7 @@ class Seen:
         self.batches.append((reason, rows, len(waits)))
 
 
-Maker = Callable[..., MicroBatcher]
+Batcher = MicroBatcher[np.ndarray]
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ def seen() -> Seen:
 
 
 @pytest.fixture
-async def batcher(model: HeldModel, seen: Seen) -> AsyncIterator[MicroBatcher]:
+async def batcher(model: HeldModel, seen: Seen) -> AsyncIterator[Batcher]:
     """A batcher over the model; closed after the test."""
     made = MicroBatcher(model, BatchPolicy(LIMITS, COST), seen)
     yield made
@@ -170,11 +171,28 @@ async def batcher(model: HeldModel, seen: Seen) -> AsyncIterator[MicroBatcher]:
     await made.close()
 
 
+class Client:
+    """Someone who may leave."""
+
+    def __init__(self) -> None:
+        self.watchers: list[Callable[[], None]] = []
+
+    def watch(self, left: Callable[[], None]) -> Callable[[], object]:
+        """Call back when it leaves."""
+        self.watchers.append(left)
+        return lambda: self.watchers.remove(left)
+
+    def leave(self) -> None:
+        """Go."""
+        for left in self.watchers:
+            left()
+
+
 def _row(value: float, count: int = 1) -> np.ndarray:
     return np.full((count, 2), value, np.float32)
 
 
-async def _hold(model: HeldModel, batcher: MicroBatcher) -> asyncio.Task[np.ndarray]:
+async def _hold(model: HeldModel, batcher: Batcher) -> asyncio.Task[np.ndarray]:
     """A first request that keeps the model busy."""
     model.gate.clear()
     task = asyncio.create_task(batcher.predict(_row(0)))
@@ -190,7 +208,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.anyio
 async def test_requests_gather_while_the_model_is_busy(
-    model: HeldModel, batcher: MicroBatcher, seen: Seen
+    model: HeldModel, batcher: Batcher, seen: Seen
 ) -> None:
     """Each caller gets its own rows back; the model was asked twice."""
     first = await _hold(model, batcher)
@@ -206,7 +224,7 @@ async def test_requests_gather_while_the_model_is_busy(
 
 
 @pytest.mark.anyio
-async def test_full_queue_sheds_at_once(model: HeldModel, batcher: MicroBatcher) -> None:
+async def test_full_queue_sheds_at_once(model: HeldModel, batcher: Batcher) -> None:
     """What does not fit is refused before it waits, with a time to come back."""
     first = await _hold(model, batcher)
     rest = [asyncio.create_task(batcher.predict(_row(1, 8))) for _ in range(2)]
@@ -220,7 +238,7 @@ async def test_full_queue_sheds_at_once(model: HeldModel, batcher: MicroBatcher)
 
 
 @pytest.mark.anyio
-async def test_deadline_that_cannot_be_met_is_refused_at_once(batcher: MicroBatcher) -> None:
+async def test_deadline_that_cannot_be_met_is_refused_at_once(batcher: Batcher) -> None:
     """Less time than a batch takes is no time."""
     with pytest.raises(DeadlineError):
         await batcher.predict(_row(1), deadline=batcher._clock() + COST / 2)
@@ -228,7 +246,7 @@ async def test_deadline_that_cannot_be_met_is_refused_at_once(batcher: MicroBatc
 
 @pytest.mark.anyio
 async def test_deadline_that_passes_in_the_queue_ends_the_wait(
-    model: HeldModel, batcher: MicroBatcher
+    model: HeldModel, batcher: Batcher
 ) -> None:
     """The caller is answered in time, and the model never sees its row."""
     first = await _hold(model, batcher)
@@ -242,31 +260,28 @@ async def test_deadline_that_passes_in_the_queue_ends_the_wait(
 
 @pytest.mark.anyio
 async def test_client_that_leaves_is_taken_out_of_the_queue(
-    model: HeldModel, batcher: MicroBatcher
+    model: HeldModel, batcher: Batcher
 ) -> None:
     """Nobody predicts for someone who is gone; who is being predicted for, is."""
-    left = asyncio.Event()
-
-    async def gone() -> None:
-        await left.wait()
-
+    client = Client()
     model.gate.clear()
-    first = asyncio.create_task(batcher.predict(_row(0), gone=gone))
+    first = asyncio.create_task(batcher.predict(_row(0), gone=client.watch))
     assert await asyncio.to_thread(model.entered.wait, 10)
-    waiting = asyncio.create_task(batcher.predict(_row(1), gone=gone))
+    waiting = asyncio.create_task(batcher.predict(_row(1), gone=client.watch))
     await _until(lambda: batcher.waiting == 1)
-    left.set()
+    client.leave()
     with pytest.raises(ClientGoneError):
         await waiting
     assert batcher.waiting == 0
     model.gate.set()
     assert (await first).tolist() == [[0, 0]]
     assert model.sizes == [1]
+    assert client.watchers == []
 
 
 @pytest.mark.anyio
 async def test_row_that_the_model_cannot_take_spoils_no_other(
-    model: HeldModel, batcher: MicroBatcher
+    model: HeldModel, batcher: Batcher
 ) -> None:
     """A batch that fails is answered one by one."""
     first = await _hold(model, batcher)
@@ -293,7 +308,28 @@ async def test_close_answers_what_is_in_the_queue(model: HeldModel, seen: Seen) 
 
 
 @pytest.mark.anyio
-async def test_part_larger_than_a_batch_is_a_mistake(batcher: MicroBatcher) -> None:
+async def test_who_was_just_answered_comes_back_before_the_next_batch(model: HeldModel) -> None:
+    """The callers have their turn before the model is asked again, however cheap it is."""
+    policy = BatchPolicy(LIMITS, QUIET / 2)
+    batcher = MicroBatcher(model, policy, Seen(), clock=lambda: 0.0)
+
+    async def twice() -> None:
+        await batcher.predict(_row(1))
+        await batcher.predict(_row(2))
+
+    model.gate.clear()
+    first = asyncio.create_task(twice())
+    assert await asyncio.to_thread(model.entered.wait, 10)
+    second = asyncio.create_task(batcher.predict(_row(3)))
+    await _until(lambda: batcher.waiting == 1)
+    model.gate.set()
+    await asyncio.gather(first, second)
+    await batcher.close()
+    assert model.sizes == [1, 2]
+
+
+@pytest.mark.anyio
+async def test_part_larger_than_a_batch_is_a_mistake(batcher: Batcher) -> None:
     """Whoever has more rows cuts them himself; they must not wait for ever."""
     with pytest.raises(ValueError, match="up to 8 rows"):
         await batcher.predict(_row(1, 9))
