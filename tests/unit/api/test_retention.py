@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +24,7 @@ def url(tmp_path: Path) -> str:
     """A log with one prediction of each of the last ten days, the last with a label."""
     made = f"sqlite:///{tmp_path / 'log.db'}"
     with open_log(made) as log:
-        log.append([replace(ROW, id=str(day), time=NOW - day * DAY) for day in range(10)])
+        log.append([ROW._replace(id=str(day), time=NOW - day * DAY) for day in range(10)])
         log.append_labels([("9", "1", NOW)])
     return made
 
