@@ -31,6 +31,9 @@ DELIVERY: Final = 0.25
 SKEW: Final = 0.1
 """Seconds by which a scrape's values may be newer than its time says."""
 
+SILENCE: Final = 3
+"""Intervals without an export after which a process has ended."""
+
 Kind = Literal["points", "spans"]
 ONWARD: Final[Mapping[Kind, str]] = {"points": "points_prometheus", "spans": "spans_viewer"}
 
@@ -122,6 +125,8 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
     accepted = sum(each.accepted for each in before) + flow(here).accepted
     # An export that the Collector has counted was made, whatever the clocks say.
     sent = max(exported.now, min(accepted, exported.most))
+    if kind == "spans" and any(_ended(process, here.time) for process in pipeline.processes):
+        sent = max(sent, accepted)  # one that was killed may not have told of its last spans
     arriving: list[Cause] = [
         *_losses(pipeline, kind),
         (Reason.COLLECTOR_ENDED, unread),
@@ -199,6 +204,12 @@ def _points_offered(process: Process, time: float) -> Offered:
 
 def _points_at(process: Process, time: float) -> int:
     return max((export.points for export in process.exports if export.time <= time), default=0)
+
+
+def _ended(process: Process, time: float) -> bool:
+    """Whether it had ended by then: it exports no more."""
+    last = [export.time for export in process.exports[-2:]]
+    return bool(last) and time - last[-1] > SILENCE * max(last[-1] - last[0], DELIVERY)
 
 
 def _spans_offered(process: Process, time: float) -> Offered:

@@ -263,6 +263,33 @@ def test_lost_spans_have_the_reasons_of_their_process(world: World) -> None:
     assert "without a reason" in world.failed()["counts spans_collector"]
 
 
+@pytest.mark.parametrize(("lasting", "residual"), [(20, 0), (50, -2)])
+def test_a_killed_process_may_not_have_told_of_its_last_spans(
+    world: World, lasting: int, residual: int
+) -> None:
+    """Those that the Collector has of it are not too many; of a living one they are."""
+    whole = Telemetry().pipeline()
+    (process,) = whole.processes
+    exports = tuple(export for export in process.exports if export.exports <= lasting)
+    other = process.model_copy(update={"instance": "api-0", "exports": exports, "spans": ()})
+    readings = tuple(
+        reading.model_copy(
+            update={
+                "points": Flow(
+                    accepted=reading.points.accepted + min(number, lasting) * SIZE,
+                    sent=reading.points.sent + min(number, lasting) * SIZE,
+                ),
+                "spans": Flow(accepted=reading.spans.accepted + 2, sent=reading.spans.sent + 2),
+            }
+        )
+        for number, reading in enumerate(whole.readings, start=1)
+    )
+    world.pipeline = Pipeline(processes=(other, process), readings=readings)
+    found = {hop.key: hop for hop in world.judge().hops}
+    assert found["spans_collector"].residual == residual
+    assert found["points_collector"].residual == 0
+
+
 def test_a_collector_that_was_never_scraped_took_nothing(world: World) -> None:
     """Exports that nobody can be asked about are missing."""
     world.pipeline = Telemetry().pipeline().model_copy(update={"readings": ()})
