@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,21 +84,25 @@ def test_processes_write_to_one_pipe() -> None:
     _check(content.splitlines())
 
 
-@pytest.fixture
+@contextmanager
 def _small_files() -> Iterator[None]:
-    """No file may grow beyond 10,000 bytes: a write that would ends early, the next one fails."""
+    """No file may grow beyond 10,000 bytes: a write that would ends early, the next one fails.
+
+    For the block only: whatever the test runner itself writes to must not be cut short.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("_small_files")
 def test_what_does_not_fit_leaves_no_half_line(tmp_path: Path) -> None:
     """The lines before it stay, and the next ones that fit are whole."""
     with LineFile.append_to(tmp_path / "lines") as file:
         file.write(b"first\n")
-        with pytest.raises(OSError, match="too large"):
+        with _small_files(), pytest.raises(OSError, match="too large"):
             file.write(b"long" * 2_000 + b"\n" + b"longer" * 2_000 + b"\n")
         file.write(b"last\n")
     assert (tmp_path / "lines").read_bytes() == b"first\nlast\n"
