@@ -74,6 +74,7 @@ CHOICES: Final = (
     "deadline",
     "cache_size",
     "public_metrics",
+    "monitoring_test_enabled",
     "log_format",
     "access_log",
     "slow_seconds",

@@ -22,6 +22,7 @@ FIXED = {
 # Compose gives a container to end; and limits of slow clients, which nobody changes for a trial.
 LEFT_OUT = {
     *("runtime", "model", "challenger", "split", "shadow", "keys_file", "replicas", "socket"),
+    *("replicas_file", "start"),
     *("shutdown_seconds", "linger_seconds", "head_seconds", "body_seconds", "fault_seed"),
     *("batch_body_limit", "stream_body_limit"),
 }
