@@ -109,7 +109,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
     from testbed_domain.logstore import open_log  # noqa: PLC0415
 
-    from testbed_drift.detection import EvidentlyDetector  # noqa: PLC0415
+    from testbed_drift.detection import Detector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
     from testbed_drift.publishing import Publisher  # noqa: PLC0415
@@ -122,7 +122,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         settings=settings,
         reader=WindowReader(artefact.version, kinds, settings.min_rows, settings.max_rows),
         open_log=lambda: open_log(settings.log_url, create=False),
-        detector=EvidentlyDetector(kinds),
+        detector=Detector(kinds, cap=settings.sample_rows),
         reports=ReportStore(settings.output),
         publisher=Publisher(
             telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds

@@ -7,7 +7,7 @@ are small. Pure: standard library only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 KS: Final = "ks"
@@ -22,6 +22,19 @@ PREDICTION: Final = "predicted class"
 TARGET: Final = "true class"
 
 ColumnKind = Literal["numeric", "category"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Thresholds of one comparison.
+
+    Attributes:
+        alpha: p-value up to which the test speaks for drift.
+        effect: distance from which the effect does.
+    """
+
+    alpha: float
+    effect: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +57,14 @@ class Rule:
     class_alpha: float = 0.001
     min_labels: int = 100
 
-    def column_alpha(self, columns: int) -> float:
-        """Significance threshold of one of ``columns`` columns."""
-        return self.alpha / max(columns, 1)
+    def feature_limits(self, _column: str, kind: ColumnKind, columns: int) -> Limits:
+        """Thresholds of one of ``columns`` features, for a comparison of that kind."""
+        effect = self.numeric_effect if kind == "numeric" else self.category_effect
+        return Limits(self.alpha / max(columns, 1), effect)
+
+    def class_limits(self, _column: str) -> Limits:
+        """Thresholds of the prediction or of the target."""
+        return Limits(self.class_alpha, self.category_effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +89,6 @@ class Score:
         if self.kind == "p_value":
             return self.value <= self.threshold
         return self.value >= self.threshold
-
-    def scored(self, value: float) -> Score:
-        """The same with its value."""
-        return replace(self, value=value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,11 +42,19 @@ class DriftSettings(BaseSettings):
     window: float = Field(900.0, gt=0, description="Seconds of the current window, up to now.")
     min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are judged.")
     max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are kept.")
+    sample_rows: int | None = Field(
+        None, ge=1, description="Rows of a window above which a seeded sample of so many is judged."
+    )
     alert_share: float = Field(0.30, ge=0, le=1, description="Share of drifted columns for ALERT.")
     retrain_share: float = Field(
         0.5, ge=0, le=1, description="Share of drifted columns to retrain."
     )
-    html: HtmlWhen = Field("on_change", description="When HTML is rendered; JSON always is.")
+    html: HtmlWhen = Field(
+        "on_change", description="When Evidently's report is rendered; scores always are."
+    )
+    report_interval: float | None = Field(
+        None, gt=0, description="Seconds after which on_change renders even without a change."
+    )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )

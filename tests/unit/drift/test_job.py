@@ -173,6 +173,45 @@ def test_html_when_it_is_wanted(
     assert rendered == expected
 
 
+def test_report_is_rendered_when_it_is_due(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """Without a change there is a report when the last one is as old as the interval."""
+    bench.with_settings(report_interval=100.0)
+    rendered = []
+    for number, seconds in enumerate([0, 99, 1, 50, 50]):
+        bench.clock.now += seconds
+        bench.log.current = columns_of(300 + number)
+        finding = bench.job.run_once().finding
+        assert finding
+        rendered.append(finding.html is not None)
+    assert rendered == [True, False, True, False, True]
+
+
+def test_only_a_rendered_report_asks_evidently(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """The JSON report has the scores always, and Evidently's metrics where HTML was rendered."""
+    evidently = []
+    for number in range(2):
+        bench.log.current = columns_of(300 + number)
+        bench.clock.now += 100
+        finding = bench.job.run_once().finding
+        assert finding
+        report = json.loads(finding.json.read_text())
+        assert report["columns"]
+        evidently.append(report["evidently"])
+    assert evidently == [[{"name": "fake", "value": 1.0}], None]
+
+
+def test_training_reference_is_read_once(bench: Bench, columns_of: Callable[..., Columns]) -> None:
+    """The reference rows of a model never change, so a resident job reads them once."""
+    for number in range(3):
+        bench.log.current = columns_of(300 + number)
+        assert bench.job.run_once().outcome == "success"
+    assert bench.log.asked.count(("rf-1", None, None, None)) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "message", "traceback"),
     [
