@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from testbed_drift.calibration import Calibration
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
     from testbed_drift.scores import DriftScores
@@ -63,6 +64,7 @@ class DriftJob:
         reports: takes the reports.
         publisher: takes what there is to publish.
         clock: Unix time.
+        calibration: where the detector's thresholds come from; must be of the reference.
     """
 
     settings: DriftSettings
@@ -72,6 +74,7 @@ class DriftJob:
     reports: ReportStore
     publisher: Publisher
     clock: Callable[[], float]
+    calibration: Calibration | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
     _last_report: float = field(default=-math.inf, init=False)
@@ -132,7 +135,10 @@ class DriftJob:
             if self.settings.reference_window:
                 return self.reader.of_log(log, self.settings.reference_window), current
             if self._training is None:  # never changes: a model's version is a hash of it
-                self._training = self.reader.training_reference(log)
+                training = self.reader.training_reference(log)
+                if self.calibration:
+                    self.calibration.verify(self.reader.model_version, training.frame)
+                self._training = training
             return self._training, current
 
     @property

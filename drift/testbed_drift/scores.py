@@ -7,8 +7,11 @@ are small. Pure: standard library only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KS: Final = "ks"
 WASSERSTEIN: Final = "wasserstein"
@@ -49,6 +52,7 @@ class Rule:
         class_alpha: significance for the target and for the prediction, each tested in every run:
             at a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
         min_labels: labelled rows that each window needs before the target is tested.
+        alphas: calibrated significance of single columns, which goes before the others.
     """
 
     alpha: float = 0.01
@@ -56,15 +60,16 @@ class Rule:
     category_effect: float = 0.05
     class_alpha: float = 0.001
     min_labels: int = 100
+    alphas: Mapping[str, float] = field(default_factory=dict)
 
-    def feature_limits(self, _column: str, kind: ColumnKind, columns: int) -> Limits:
+    def feature_limits(self, column: str, kind: ColumnKind, columns: int) -> Limits:
         """Thresholds of one of ``columns`` features, for a comparison of that kind."""
         effect = self.numeric_effect if kind == "numeric" else self.category_effect
-        return Limits(self.alpha / max(columns, 1), effect)
+        return Limits(self.alphas.get(column, self.alpha / max(columns, 1)), effect)
 
-    def class_limits(self, _column: str) -> Limits:
+    def class_limits(self, column: str) -> Limits:
         """Thresholds of the prediction or of the target."""
-        return Limits(self.class_alpha, self.category_effect)
+        return Limits(self.alphas.get(column, self.class_alpha), self.category_effect)
 
 
 @dataclass(frozen=True, slots=True)

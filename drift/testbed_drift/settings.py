@@ -55,6 +55,10 @@ class DriftSettings(BaseSettings):
     report_interval: float | None = Field(
         None, gt=0, description="Seconds after which on_change renders even without a change."
     )
+    calibration: Path | None = Field(
+        None,
+        description="File of testbed drift calibrate; default: the artefact's, where it has one.",
+    )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )
