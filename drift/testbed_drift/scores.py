@@ -46,16 +46,16 @@ class Rule:
 
     Attributes:
         alpha: significance over all columns together; each column gets its equal part (Bonferroni).
+            At a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
         numeric_effect: least Wasserstein distance, in standard deviations of the reference.
         category_effect: least total variation distance, 0 to 1. For a balanced binary column 0.05
             is the same effect as a numeric one of 0.1.
-        class_alpha: significance for the target and for the prediction, each tested in every run:
-            at a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
+        class_alpha: significance for the target and for the prediction, each tested in every run.
         min_labels: labelled rows that each window needs before the target is tested.
         alphas: calibrated significance of single columns, which goes before the others.
     """
 
-    alpha: float = 0.01
+    alpha: float = 0.001
     numeric_effect: float = 0.1
     category_effect: float = 0.05
     class_alpha: float = 0.001
