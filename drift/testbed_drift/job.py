@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.decision import Action, Policy, decide, decision_line
+from testbed_drift.decision import Action, Policy, confirmed, decide, decision_line
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
 from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
@@ -77,6 +77,7 @@ class DriftJob:
     calibration: Calibration | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
+    _recent: list[Action] = field(default_factory=list, init=False)
     _last_report: float = field(default=-math.inf, init=False)
     _training: Window | None = field(default=None, init=False)
 
@@ -104,7 +105,9 @@ class DriftJob:
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
-        decision = decide(detection.scores, self._policy)
+        alone = decide(detection.scores, self._policy)
+        counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
+        decision = confirmed(alone, counting, self.settings.confirm)
         before, after = reference.summary(), current.summary()
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -124,6 +127,7 @@ class DriftJob:
             self._last_report = now
         json = self.reports.write_json(*names, content)
         self._last_action, self._last_newest = decision.action, current.newest
+        self._recent = [*counting, alone.action]
         return Finding(before, after, detection.scores, decision, json, html)
 
     def _windows(self, now: float) -> tuple[Window, Window]:

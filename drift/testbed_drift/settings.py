@@ -49,6 +49,10 @@ class DriftSettings(BaseSettings):
     retrain_share: float = Field(
         0.5, ge=0, le=1, description="Share of drifted columns to retrain."
     )
+    confirm: int = Field(
+        1, ge=1, description="Windows, of the latest confirm_of, that must ask for an action."
+    )
+    confirm_of: int = Field(1, ge=1, description="How many of the latest windows count for that.")
     html: HtmlWhen = Field(
         "on_change", description="When Evidently's report is rendered; scores always are."
     )
@@ -72,6 +76,8 @@ class DriftSettings(BaseSettings):
             raise ValueError(f"max_rows {self.max_rows} is below min_rows {self.min_rows}")
         if self.retrain_share < self.alert_share:
             raise ValueError("retrain_share is below alert_share")
+        if self.confirm_of < self.confirm:
+            raise ValueError(f"confirm_of {self.confirm_of} is below confirm {self.confirm}")
         return self
 
 

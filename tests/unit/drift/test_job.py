@@ -204,6 +204,35 @@ def test_only_a_rendered_report_asks_evidently(
     assert evidently == [[{"name": "fake", "value": 1.0}], None]
 
 
+@pytest.mark.parametrize(
+    ("confirm", "of", "expected"),
+    [
+        (1, 1, ["NO_ACTION", "ALERT", "NO_ACTION", "ALERT", "ALERT", "NO_ACTION"]),
+        (2, 2, ["NO_ACTION", "NO_ACTION", "NO_ACTION", "NO_ACTION", "ALERT", "NO_ACTION"]),
+        (2, 3, ["NO_ACTION", "NO_ACTION", "NO_ACTION", "ALERT", "ALERT", "ALERT"]),
+        (3, 5, ["NO_ACTION", "NO_ACTION", "NO_ACTION", "NO_ACTION", "ALERT", "ALERT"]),
+    ],
+)
+def test_windows_confirm_each_other(
+    bench: Bench,
+    scores_of: Callable[..., DriftScores],
+    columns_of: Callable[..., Columns],
+    confirm: int,
+    of: int,
+    expected: list[str],
+) -> None:
+    """So many of the latest windows must ask for an action; what each asked for is remembered."""
+    bench.with_settings(confirm=confirm, confirm_of=of)
+    decisions = []
+    for number, drifted in enumerate([0, 3, 0, 3, 3, 0]):
+        bench.detector.scores = scores_of(drifted)
+        bench.log.current = columns_of(300 + number)
+        finding = bench.job.run_once().finding
+        assert finding
+        decisions.append(str(finding.decision.action))
+    assert decisions == expected
+
+
 def test_training_reference_is_read_once(bench: Bench, columns_of: Callable[..., Columns]) -> None:
     """The reference rows of a model never change, so a resident job reads them once."""
     for number in range(3):
