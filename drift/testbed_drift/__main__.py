@@ -1,26 +1,34 @@
-"""``python -m testbed_drift run|watch``: exit codes, signals and the wiring of the parts."""
+"""``python -m testbed_drift``: exit codes, signals and the wiring of the parts."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import time
 import traceback
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
+from testbed_drift.settings import (
+    ENV_PREFIX,
+    DriftSettings,
+    DriftSettingsError,
+    read_settings,
+)
 from testbed_drift.stopping import SIGNALS, StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from testbed_otel.sdk import Telemetry
 
+    from testbed_drift.calibration import Calibration
     from testbed_drift.job import DriftJob
     from testbed_drift.results import RunResult
 
@@ -29,12 +37,20 @@ EXIT_ACTION: Final = 1
 EXIT_COULD_NOT_RUN: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
+CALIBRATE_OPTIONS: Final = (
+    ("rows", int, "Rows of a window (default 1000)."),
+    ("budget", float, "False alarms per window (default 0.001)."),
+    ("shift", float, "Standard deviations that matter (default 0.5)."),
+    ("draws", int, "Windows drawn without drift (default 10000)."),
+    ("seed", int, "Seed of the draws (default 1)."),
+)
 EXAMPLES: Final = """\
 examples:
   python -m testbed_drift run --log-url sqlite:////tmp/log.db --artefact model --output reports
   python -m testbed_drift run --reference-window 2024-01-01/2024-01-31 \\
       --current-window 2024-02-01/2024-02-29
   python -m testbed_drift watch --interval 60 --window 300
+  python -m testbed_drift calibrate --artefact model --rows 500
 
 exit codes of run: 0 NO_ACTION, 1 ALERT or RETRAIN, 2 could not run (too few rows included)
 """
@@ -44,13 +60,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     arguments = vars(_parser().parse_args(argv))
     command, as_json = arguments.pop("command"), arguments.pop("json", False)
+    if command == "calibrate":
+        return _guarded(lambda: _calibrate(arguments))
     endpoint = arguments.pop("otlp_endpoint")
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    try:
+
+    def play() -> int:
         settings = read_settings(**arguments)
         if command == "watch":
             return _watch(settings, endpoint)
         return _run(settings, endpoint, as_json=as_json)
+
+    return _guarded(play)
+
+
+def _guarded(work: Callable[[], int]) -> int:
+    try:
+        return work()
     except DomainError as error:
         print(f"drift: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks so
     except KeyboardInterrupt:
@@ -89,6 +115,27 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
     return EXIT_NO_ACTION
 
 
+def _calibrate(arguments: dict[str, Any]) -> int:
+    from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - as in _build
+
+    from testbed_drift.calibration import FILE, Plan, calibrate, summary  # noqa: PLC0415 - the same
+    from testbed_drift.frames import kinds_of, reference_frame  # noqa: PLC0415 - the same
+    from testbed_drift.scores import Rule  # noqa: PLC0415 - the same
+
+    where = arguments.pop("artefact") or os.environ.get(f"{ENV_PREFIX}ARTEFACT")
+    if not where:
+        raise DriftSettingsError("say which model: --artefact, or TESTBED_DRIFT_ARTEFACT")
+    output = arguments.pop("output")
+    artefact, plan = load_artefact(Path(where)), Plan(**arguments)
+    kinds = kinds_of(artefact.schema)
+    frame = reference_frame(artefact, kinds)
+    found = calibrate(frame, kinds, Rule(), plan, artefact.version)
+    path = Path(output) if output else artefact.path / FILE
+    found.save(path)
+    print(f"{summary(found)}\nWritten to {path}", flush=True)  # noqa: T201 - a command line's output
+    return EXIT_NO_ACTION
+
+
 def _telemetry(endpoint: str | None) -> Telemetry:
     from testbed_otel.names import SERVICE_DRIFT  # noqa: PLC0415 - as in _build
     from testbed_otel.sdk import (  # noqa: PLC0415 - as in _build
@@ -111,26 +158,56 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
     from testbed_domain.logstore import open_log  # noqa: PLC0415
 
-    from testbed_drift.detection import EvidentlyDetector  # noqa: PLC0415
+    from testbed_drift.detection import Detector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
     from testbed_drift.publishing import Publisher  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
+    from testbed_drift.scores import Rule  # noqa: PLC0415
     from testbed_drift.windows import WindowReader  # noqa: PLC0415
 
     artefact = load_artefact(settings.artefact)
     kinds = kinds_of(artefact.schema)
+    calibration = _calibration(settings)
+    least, purpose, rule = settings.min_rows, "", Rule()
+    if calibration:
+        calibration.verify_version(artefact.version)
+        least, purpose = max(least, calibration.least_rows), calibration.purpose
+        rule = Rule(alphas=calibration.alphas)
+        if least > settings.max_rows:
+            raise DriftSettingsError(
+                f"the calibration needs {least} rows a window, TESTBED_DRIFT_MAX_ROWS are "
+                f"{settings.max_rows}: allow more, or calibrate for fewer"
+            )
+        if "alert_share" not in settings.model_fields_set:
+            share = calibration.alert_share
+            retrain = max(share, settings.retrain_share)
+            settings = settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
     return DriftJob(
         settings=settings,
-        reader=WindowReader(artefact.version, kinds, settings.min_rows, settings.max_rows),
+        reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
         open_log=lambda: open_log(settings.log_url, create=False),
-        detector=EvidentlyDetector(kinds),
+        detector=Detector(kinds, rule, settings.sample_rows),
         reports=ReportStore(settings.output),
         publisher=Publisher(
             telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds
         ),
         clock=time.time,
+        calibration=calibration,
     )
+
+
+def _calibration(settings: DriftSettings) -> Calibration | None:
+    from testbed_drift.calibration import FILE, Calibration  # noqa: PLC0415 - as in _build
+
+    if settings.reference_window:
+        if settings.calibration:
+            raise DriftSettingsError("a calibration is of the training reference, not of a window")
+        return None
+    path = settings.calibration or settings.artefact / FILE
+    if settings.calibration is None and not path.exists():
+        return None
+    return Calibration.load(path)
 
 
 def _announce(result: RunResult, *, as_json: bool = False) -> None:
@@ -157,12 +234,21 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run|watch")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run|watch|calibrate")
     run = commands.add_parser("run", help="compare once and print the decision")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
     _add_settings(run, without=("interval", "metrics_host", "metrics_port"))
     watch = commands.add_parser("watch", help="compare at an interval until stopped")
     _add_settings(watch, without=("current_window",))
+    calibrate = commands.add_parser(
+        "calibrate", help="find thresholds that keep a budget of false alarms"
+    )
+    for option, kind, text in CALIBRATE_OPTIONS:
+        calibrate.add_argument(
+            f"--{option}", type=kind, default=argparse.SUPPRESS, metavar="VALUE", help=text
+        )
+    for option, text in (("artefact", "Model artefact."), ("output", "File; default: in it.")):
+        calibrate.add_argument(f"--{option}", metavar="PATH", help=text)
     return parser
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from testbed_drift.scores import ColumnDrift, DriftScores
 
 
@@ -64,6 +66,31 @@ def decide(scores: DriftScores, policy: Policy) -> Decision:
     else:
         action = Action.NO_ACTION
     return Decision(action, _bound(scores.share, policy), _reasons(scores, target=target))
+
+
+def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:
+    """The decision that enough windows agree on: one odd window neither alarms nor ends an alarm.
+
+    Args:
+        decision: of the last window.
+        before: what the windows before it asked for by themselves, as far back as they count.
+        needed: windows that must ask for an action, or a more severe one; 1 confirms every one.
+    """
+    wanted = [*before, decision.action]
+    order = list(Action)
+    action = next(
+        chosen
+        for chosen in reversed(order)
+        if chosen is order[0]
+        or sum(order.index(other) >= order.index(chosen) for other in wanted) >= needed
+    )
+    if action is decision.action:
+        return decision
+    reason = (
+        f"this window alone asks for {decision.action}; {needed} of {len(wanted)} decide, and they "
+        f"say {action}"
+    )
+    return replace(decision, action=action, reasons=(*decision.reasons, reason))
 
 
 def _bound(share: float, policy: Policy) -> str:

@@ -13,6 +13,7 @@ from testbed_drift.scores import PREDICTION, TARGET, ColumnKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from testbed_domain.artefact import Artefact
     from testbed_domain.features import FeatureSchema
 
 # Sums of squares of larger values overflow, and scores become NaN.
@@ -44,6 +45,15 @@ def declare(frame: pd.DataFrame, kinds: Mapping[str, ColumnKind]) -> pd.DataFram
     }
     columns |= {name: _texts(_column(frame, name)) for name in (PREDICTION, TARGET)}
     return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def reference_frame(artefact: Artefact, kinds: Mapping[str, ColumnKind]) -> pd.DataFrame:
+    """The artefact's reference rows, as they come out of a log in which they are registered."""
+    rows = [
+        {**row.features, PREDICTION: row.prediction, TARGET: row.label}
+        for row in artefact.reference()
+    ]
+    return declare(pd.DataFrame(rows), kinds)
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

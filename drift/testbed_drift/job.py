@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.decision import Action, Policy, decide, decision_line
+from testbed_drift.decision import Action, Policy, confirmed, decide, decision_line
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
 from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from testbed_drift.calibration import Calibration
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
     from testbed_drift.scores import DriftScores
@@ -37,10 +38,10 @@ class Detection(Protocol):
         """Verdict per column."""
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The detector's own metrics, JSON-ready."""
+        """Metrics of the detector's report, JSON-ready; may take seconds."""
 
     def html(self) -> str:
-        """The detector's own report."""
+        """The detector's own report; may take seconds."""
 
 
 class Detector(Protocol):
@@ -55,7 +56,7 @@ class DriftJob:
     """Compares the windows of one model, again and again.
 
     Attributes:
-        settings: which windows, when a decision is due, when HTML is rendered.
+        settings: which windows, when a decision is due, when Evidently's report is rendered.
         reader: cuts windows of the model out of a log.
         open_log: opens the prediction log; called in every run, so that a log that is away for a
             while costs only the runs in that time.
@@ -63,6 +64,7 @@ class DriftJob:
         reports: takes the reports.
         publisher: takes what there is to publish.
         clock: Unix time.
+        calibration: where the detector's thresholds come from; must be of the reference.
     """
 
     settings: DriftSettings
@@ -72,8 +74,12 @@ class DriftJob:
     reports: ReportStore
     publisher: Publisher
     clock: Callable[[], float]
+    calibration: Calibration | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
+    _recent: list[Action] = field(default_factory=list, init=False)
+    _last_report: float = field(default=-math.inf, init=False)
+    _training: Window | None = field(default=None, init=False)
 
     def run_once(self) -> RunResult:
         """Run once; a failure is an outcome, reported and published like the others."""
@@ -99,7 +105,9 @@ class DriftJob:
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
-        decision = decide(detection.scores, self._policy)
+        alone = decide(detection.scores, self._policy)
+        counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
+        decision = confirmed(alone, counting, self.settings.confirm)
         before, after = reference.summary(), current.summary()
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -109,14 +117,17 @@ class DriftJob:
             "alert_share": self.settings.alert_share,
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
-            "evidently": detection.metrics(),
+            "evidently": None,
         }
         names = (before.name, after.name)
         html = None
-        if self._html_wanted(decision.action):
+        if self._report_wanted(decision.action, now):
+            content["evidently"] = detection.metrics()
             html = self.reports.write_html(*names, detection.html())
+            self._last_report = now
         json = self.reports.write_json(*names, content)
         self._last_action, self._last_newest = decision.action, current.newest
+        self._recent = [*counting, alone.action]
         return Finding(before, after, detection.scores, decision, json, html)
 
     def _windows(self, now: float) -> tuple[Window, Window]:
@@ -127,16 +138,23 @@ class DriftJob:
                 raise NotEnoughRowsError("no new rows since the last run")
             if self.settings.reference_window:
                 return self.reader.of_log(log, self.settings.reference_window), current
-            return self.reader.training_reference(log), current
+            if self._training is None:  # never changes: a model's version is a hash of it
+                training = self.reader.training_reference(log)
+                if self.calibration:
+                    self.calibration.verify(self.reader.model_version, training.frame)
+                self._training = training
+            return self._training, current
 
     @property
     def _policy(self) -> Policy:
         return Policy(self.settings.alert_share, self.settings.retrain_share)
 
-    def _html_wanted(self, action: Action) -> bool:
-        if self.settings.html == "on_change":
-            return action is not self._last_action
-        return self.settings.html == "always"
+    def _report_wanted(self, action: Action, now: float) -> bool:
+        if self.settings.html != "on_change":
+            return self.settings.html == "always"
+        interval = self.settings.report_interval
+        due = interval is not None and now - self._last_report >= interval
+        return due or action is not self._last_action
 
     def _record(self, result: RunResult) -> None:
         try:

@@ -7,8 +7,11 @@ are small. Pure: standard library only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KS: Final = "ks"
 WASSERSTEIN: Final = "wasserstein"
@@ -25,28 +28,48 @@ ColumnKind = Literal["numeric", "category"]
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Thresholds of one comparison.
+
+    Attributes:
+        alpha: p-value up to which the test speaks for drift.
+        effect: distance from which the effect does.
+    """
+
+    alpha: float
+    effect: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """Thresholds of the drift rule.
 
     Attributes:
         alpha: significance over all columns together; each column gets its equal part (Bonferroni).
+            At a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
         numeric_effect: least Wasserstein distance, in standard deviations of the reference.
         category_effect: least total variation distance, 0 to 1. For a balanced binary column 0.05
             is the same effect as a numeric one of 0.1.
-        class_alpha: significance for the target and for the prediction, each tested in every run:
-            at a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
+        class_alpha: significance for the target and for the prediction, each tested in every run.
         min_labels: labelled rows that each window needs before the target is tested.
+        alphas: calibrated significance of single columns, which goes before the others.
     """
 
-    alpha: float = 0.01
+    alpha: float = 0.001
     numeric_effect: float = 0.1
     category_effect: float = 0.05
     class_alpha: float = 0.001
     min_labels: int = 100
+    alphas: Mapping[str, float] = field(default_factory=dict)
 
-    def column_alpha(self, columns: int) -> float:
-        """Significance threshold of one of ``columns`` columns."""
-        return self.alpha / max(columns, 1)
+    def feature_limits(self, column: str, kind: ColumnKind, columns: int) -> Limits:
+        """Thresholds of one of ``columns`` features, for a comparison of that kind."""
+        effect = self.numeric_effect if kind == "numeric" else self.category_effect
+        return Limits(self.alphas.get(column, self.alpha / max(columns, 1)), effect)
+
+    def class_limits(self, column: str) -> Limits:
+        """Thresholds of the prediction or of the target."""
+        return Limits(self.alphas.get(column, self.class_alpha), self.category_effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +94,6 @@ class Score:
         if self.kind == "p_value":
             return self.value <= self.threshold
         return self.value >= self.threshold
-
-    def scored(self, value: float) -> Score:
-        """The same with its value."""
-        return replace(self, value=value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,30 @@ class DriftSettings(BaseSettings):
     window: float = Field(900.0, gt=0, description="Seconds of the current window, up to now.")
     min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are judged.")
     max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are kept.")
+    sample_rows: int | None = Field(
+        None, ge=1, description="Rows of a window above which a seeded sample of so many is judged."
+    )
     alert_share: float = Field(0.30, ge=0, le=1, description="Share of drifted columns for ALERT.")
     retrain_share: float = Field(
         0.5, ge=0, le=1, description="Share of drifted columns to retrain."
     )
-    html: HtmlWhen = Field("on_change", description="When HTML is rendered; JSON always is.")
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics; for watch.")
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Port of /metrics; unset offers none; for watch."
+    )
+    confirm: int = Field(
+        1, ge=1, description="Windows, of the latest confirm_of, that must ask for an action."
+    )
+    confirm_of: int = Field(1, ge=1, description="How many of the latest windows count for that.")
+    html: HtmlWhen = Field(
+        "on_change", description="When Evidently's report is rendered; scores always are."
+    )
+    report_interval: float | None = Field(
+        None, gt=0, description="Seconds after which on_change renders even without a change."
+    )
+    calibration: Path | None = Field(
+        None,
+        description="File of testbed drift calibrate; default: the artefact's, where it has one.",
     )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
@@ -64,6 +80,8 @@ class DriftSettings(BaseSettings):
             raise ValueError(f"max_rows {self.max_rows} is below min_rows {self.min_rows}")
         if self.retrain_share < self.alert_share:
             raise ValueError("retrain_share is below alert_share")
+        if self.confirm_of < self.confirm:
+            raise ValueError(f"confirm_of {self.confirm_of} is below confirm {self.confirm}")
         return self
 
 

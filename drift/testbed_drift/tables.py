@@ -13,7 +13,8 @@ import pandas as pd
 from testbed_domain.errors import DomainError
 
 from testbed_drift.classification import BINARY, Quality, evaluate
-from testbed_drift.detection import EvidentlyDetector, page
+from testbed_drift.detection import Detector
+from testbed_drift.figures import page
 from testbed_drift.frames import declare
 from testbed_drift.results import column_dict
 from testbed_drift.scores import PREDICTION, TARGET, Rule
@@ -162,7 +163,7 @@ def _detect(
         return declare(frame.assign(**classes), kinds)
 
     before, now = declared(reference), declared(current)
-    return EvidentlyDetector(kinds, rule).detect(before, now)
+    return Detector(kinds, rule).detect(before, now)
 
 
 def _evaluate(

@@ -71,12 +71,14 @@ class WindowReader:
         min_rows: least rows of a window of the log. The training reference may be smaller: a small
             data set has no larger one.
         max_rows: most rows of a window of the log; the newest stay.
+        purpose: what so many rows are needed for, in words.
     """
 
     model_version: str
     kinds: Mapping[str, ColumnKind]
     min_rows: int
     max_rows: int
+    purpose: str = ""
 
     def training_reference(self, log: LogReader) -> Window:
         """The reference rows that the training registered.
@@ -103,7 +105,7 @@ class WindowReader:
         if len(columns) < self.min_rows:
             raise NotEnoughRowsError(
                 f"{len(columns)} rows of model {self.model_version} in {span.name}, "
-                f"{self.min_rows} needed"
+                f"{self.min_rows} needed {self.purpose}".rstrip()
             )
         return Window(span.name, self._frame(columns), span, columns.time[-1])
 

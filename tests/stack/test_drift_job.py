@@ -334,3 +334,25 @@ def test_watch_can_be_stopped_while_it_still_starts(
     _, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, err
     assert place.records == []
+
+
+def test_calibrated_job_obeys_its_calibration(place: Place) -> None:
+    """Thresholds and rows are the calibration's; a foreign one is refused with what to do."""
+    options = ["--rows=250", "--budget=0.02", "--draws=300", f"--artefact={place.artefact.path}"]
+    command = [sys.executable, "-m", "testbed_drift", "calibrate", *options]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE)
+    assert "are not judged" in done.stdout
+    file = place.artefact.path / "calibration.json"
+    calibration = json.loads(file.read_text())
+    place.predict(240, seed=2)
+    assert place.run().returncode == 2
+    assert "needed to find a shift of 0.5 standard deviations" in place.records[0]["message"]
+    place.predict(2000, seed=3, shift=1.0)
+    assert place.run("--html=never").returncode == 1
+    scores = place.records[1]["columns"]["size"]["scores"]
+    assert scores[0]["threshold"] == calibration["alphas"]["size"]
+    assert place.run("--html=never", "--max-rows=249").returncode == 2
+    file.write_text(json.dumps(calibration | {"reference_sha256": "0" * 64}))
+    assert place.run().returncode == 2
+    assert place.records[-1]["outcome"] == "error"
+    assert "run testbed drift calibrate again" in place.records[-1]["message"]

@@ -70,10 +70,13 @@ class Job:
 
     def become(self, arguments: list[str], extra: dict[str, str] | None = None) -> None:
         """Become the job: signals reach it, and its exit code is ours."""
-        environment = self.environment() | (extra or {})
-        command = [sys.executable, "-m", "testbed_drift", *arguments]
-        sys.stdout.flush()
-        os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter
+        _become(arguments, self.environment() | (extra or {}))
+
+
+def _become(arguments: list[str], environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "testbed_drift", *arguments]
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter
 
 
 def _latest_run(settings: Settings) -> RunLayout:
@@ -119,6 +122,39 @@ def run(
     if as_json:
         arguments.append("--json")
     Job(log_url, artefact, folder, otlp_endpoint).become(arguments)
+
+
+@app.command()
+def calibrate(
+    *,
+    artefact: ArtefactOption = None,
+    rows: Annotated[int, typer.Option(min=50, help="Rows of a window.")] = 1000,
+    budget: Annotated[
+        float, typer.Option(min=1e-5, max=0.5, help="False alarms per window.")
+    ] = 0.001,
+    shift: Annotated[
+        float, typer.Option(min=0.01, help="Shift that matters, in standard deviations.")
+    ] = 0.5,
+    draws: Annotated[int, typer.Option(min=10, help="Windows drawn without drift.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 1,
+) -> None:
+    """Find thresholds that keep a budget of false alarms, and how many rows a window needs.
+
+    They are stored in the artefact, and `run` and `watch` obey them from then on.
+
+    Examples:
+
+      testbed drift calibrate --artefact my-model
+
+      testbed drift calibrate --artefact my-model --rows 500 --shift 0.25
+    """
+    environment = dict(os.environ)
+    if artefact is not None:
+        environment["TESTBED_DRIFT_ARTEFACT"] = str(artefact.resolve())
+    elif "TESTBED_DRIFT_ARTEFACT" not in environment:
+        environment["TESTBED_DRIFT_ARTEFACT"] = str(_latest_run(load_settings()).model)
+    given = {"rows": rows, "budget": budget, "shift": shift, "draws": draws, "seed": seed}
+    _become(["calibrate", *(f"--{name}={value}" for name, value in given.items())], environment)
 
 
 @app.command()

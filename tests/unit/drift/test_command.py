@@ -39,6 +39,7 @@ def test_settings_come_from_the_environment_and_arguments(monkeypatch: pytest.Mo
         ({"interval": "0"}, "TESTBED_DRIFT_INTERVAL: "),
         ({"html": "sometimes"}, "TESTBED_DRIFT_HTML: "),
         ({"max_rows": "100"}, "max_rows 100 is below min_rows 200"),
+        ({"confirm": "2"}, "confirm_of 1 is below confirm 2"),
         ({"alert_share": "0.6"}, "retrain_share is below alert_share"),
         ({"reference_window": "january"}, "TESTBED_DRIFT_REFERENCE_WINDOW: .*START/END"),
     ],

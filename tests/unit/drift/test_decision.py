@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_drift.decision import Action, Policy, decide, decision_line
+from testbed_drift.decision import Action, Decision, Policy, confirmed, decide, decision_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,3 +77,28 @@ def test_line_says_none_where_there_is_none(scores_of: Callable[..., DriftScores
     line = decision_line(None, "a.json", scores, decide(scores, Policy()))
     assert line.startswith("report=none json=a.json ")
     assert " target_drift=none " in line
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "needed", "action"),
+    [
+        ("", "A", 1, "A"),
+        ("", "A", 2, "N"),
+        ("N", "A", 2, "N"),
+        ("A", "A", 2, "A"),
+        ("AN", "A", 2, "A"),
+        ("AA", "N", 2, "A"),
+        ("AN", "N", 2, "N"),
+        ("A", "R", 2, "A"),
+        ("RA", "R", 2, "R"),
+        ("RR", "N", 3, "N"),
+    ],
+)
+def test_enough_windows_decide(before: str, now: str, needed: int, action: str) -> None:
+    """N, A and R are the actions; the most severe that enough windows ask for, or exceed, holds."""
+    named = {"N": Action.NO_ACTION, "A": Action.ALERT, "R": Action.RETRAIN}
+    alone = Decision(named[now], "< 0.30", ("why",))
+    found = confirmed(alone, [named[letter] for letter in before], needed)
+    assert found.action is named[action]
+    assert found.reasons[0] == "why"
+    assert (len(found.reasons) == 2) is (action != now)

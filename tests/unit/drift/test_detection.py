@@ -1,19 +1,19 @@
-"""Detection with the real Evidently: rates of the rule on seeded draws, and the traps.
-
-Each draw takes Evidently about half a second, so the numbers of draws are small and stated.
-"""
+"""Detection: rates of the rule on seeded draws, the traps, and reports by the real Evidently."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.detection import EvidentlyDetector
+from testbed_drift.detection import Detector
 from testbed_drift.frames import declare
 from testbed_drift.scores import PREDICTION, TARGET
 
@@ -34,7 +34,7 @@ def _numbers(rng: np.random.Generator, rows: int, shift: float = 0.0) -> pd.Data
 def _detect(
     kinds: dict[str, ColumnKind], reference: pd.DataFrame, current: pd.DataFrame
 ) -> Detection:
-    return EvidentlyDetector(kinds).detect(declare(reference, kinds), declare(current, kinds))
+    return Detector(kinds).detect(declare(reference, kinds), declare(current, kinds))
 
 
 def _columns(detection: Detection) -> dict[str, ColumnDrift]:
@@ -56,7 +56,8 @@ def _one(
 
 
 def test_evidently_may_not_report_usage() -> None:
-    """Importing the detection switches Evidently's usage reports off."""
+    """Importing what draws reports switches Evidently's usage reports off."""
+    importlib.import_module("testbed_drift.figures")
     assert os.environ["DO_NOT_TRACK"]
 
 
@@ -186,11 +187,54 @@ def test_report_shows_the_rule_and_every_column() -> None:
     assert 'src="http' not in html
 
 
-def test_metrics_are_evidently_s_own() -> None:
-    """The scores are the values that Evidently reports under the pinned methods."""
+def test_a_large_window_is_sampled_by_a_fixed_seed() -> None:
+    """Above the cap as many rows are judged, the same ones each time, from the whole window."""
     rng = np.random.default_rng(9)
-    detection = _detect(TWO, _numbers(rng, 300), _numbers(rng, 300, 0.3))
-    own = {(m["config"]["column"], m["config"]["method"]): m["value"] for m in detection.metrics()}
-    for column in detection.scores.columns:
-        for score in column.scores:
-            assert own[column.column, score.method] == score.value
+    reference, current = (declare(_numbers(rng, rows), TWO) for rows in (1000, 3000))
+    detector = Detector(TWO, cap=500)
+    first = detector.detect(reference, current)
+    assert len(first.current) == 500
+    assert first.scores == detector.detect(reference, current).scores
+    assert first.scores != Detector(TWO).detect(reference, current).scores
+    whole = set(current["x0"])
+    assert set(first.current["x0"]) <= whole
+    assert not set(first.current["x0"]) <= set(current["x0"][:1500])
+    assert len(detector.detect(reference, current[:500]).current) == 500
+
+
+def test_statistics_of_the_reference_are_kept() -> None:
+    """A second window is judged against the same reference without reading it; another is read."""
+    rng = np.random.default_rng(10)
+    detector = Detector(TWO)
+    reference, other = (declare(_numbers(rng, 500, shift), TWO) for shift in (0.0, 2.0))
+    window = declare(_numbers(rng, 500), TWO)
+    assert detector.detect(reference, window).scores.share == 0
+    kept = detector._before
+    assert detector.detect(reference, declare(_numbers(rng, 500, 2.0), TWO)).scores.share == 1
+    assert detector._before is kept
+    assert detector.detect(other, window).scores.share == 1
+
+
+def test_scoring_leaves_evidently_out() -> None:
+    """A process that scores does not import Evidently, which takes seconds."""
+    code = (
+        "import sys, pandas; from testbed_drift.detection import Detector\n"
+        "from testbed_drift.frames import declare\n"
+        "frame = declare(pandas.DataFrame({'x': [1.0, 2.0]}), {'x': 'numeric'})\n"
+        "Detector({'x': 'numeric'}).detect(frame, frame)\n"
+        "sys.exit('evidently' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_column_of_identifiers_is_scored_but_not_drawn() -> None:
+    """Evidently would take minutes; the column stands in the table of the verdicts."""
+    kinds: dict[str, ColumnKind] = {"x": "numeric", "account": "category"}
+    frames = [
+        pd.DataFrame({"x": range(900), "account": range(first, first + 900), PREDICTION: "0"})
+        for first in (0, 900)
+    ]
+    detection = _detect(kinds, *frames)
+    assert len(_columns(detection)["account"].scores) == 2
+    assert {item["config"]["column"] for item in detection.metrics()} == {"x", PREDICTION}
+    assert "account" in detection.html()

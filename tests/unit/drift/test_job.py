@@ -173,6 +173,74 @@ def test_html_when_it_is_wanted(
     assert rendered == expected
 
 
+def test_report_is_rendered_when_it_is_due(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """Without a change there is a report when the last one is as old as the interval."""
+    bench.with_settings(report_interval=100.0)
+    rendered = []
+    for number, seconds in enumerate([0, 99, 1, 50, 50]):
+        bench.clock.now += seconds
+        bench.log.current = columns_of(300 + number)
+        finding = bench.job.run_once().finding
+        assert finding
+        rendered.append(finding.html is not None)
+    assert rendered == [True, False, True, False, True]
+
+
+def test_only_a_rendered_report_asks_evidently(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """The JSON report has the scores always, and Evidently's metrics where HTML was rendered."""
+    evidently = []
+    for number in range(2):
+        bench.log.current = columns_of(300 + number)
+        bench.clock.now += 100
+        finding = bench.job.run_once().finding
+        assert finding
+        report = json.loads(finding.json.read_text())
+        assert report["columns"]
+        evidently.append(report["evidently"])
+    assert evidently == [[{"name": "fake", "value": 1.0}], None]
+
+
+@pytest.mark.parametrize(
+    ("confirm", "of", "expected"),
+    [
+        (1, 1, ["NO_ACTION", "ALERT", "NO_ACTION", "ALERT", "ALERT", "NO_ACTION"]),
+        (2, 2, ["NO_ACTION", "NO_ACTION", "NO_ACTION", "NO_ACTION", "ALERT", "NO_ACTION"]),
+        (2, 3, ["NO_ACTION", "NO_ACTION", "NO_ACTION", "ALERT", "ALERT", "ALERT"]),
+        (3, 5, ["NO_ACTION", "NO_ACTION", "NO_ACTION", "NO_ACTION", "ALERT", "ALERT"]),
+    ],
+)
+def test_windows_confirm_each_other(
+    bench: Bench,
+    scores_of: Callable[..., DriftScores],
+    columns_of: Callable[..., Columns],
+    confirm: int,
+    of: int,
+    expected: list[str],
+) -> None:
+    """So many of the latest windows must ask for an action; what each asked for is remembered."""
+    bench.with_settings(confirm=confirm, confirm_of=of)
+    decisions = []
+    for number, drifted in enumerate([0, 3, 0, 3, 3, 0]):
+        bench.detector.scores = scores_of(drifted)
+        bench.log.current = columns_of(300 + number)
+        finding = bench.job.run_once().finding
+        assert finding
+        decisions.append(str(finding.decision.action))
+    assert decisions == expected
+
+
+def test_training_reference_is_read_once(bench: Bench, columns_of: Callable[..., Columns]) -> None:
+    """The reference rows of a model never change, so a resident job reads them once."""
+    for number in range(3):
+        bench.log.current = columns_of(300 + number)
+        assert bench.job.run_once().outcome == "success"
+    assert bench.log.asked.count(("rf-1", None, None, None)) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "message", "traceback"),
     [

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_domain.use_cases import get_use_case
-from testbed_drift.detection import EvidentlyDetector
+from testbed_drift.detection import Detector
 from testbed_drift.frames import declare, kinds_of
 from testbed_drift.scores import PREDICTION, DriftScores
 from testbed_load.drifts import apply, reference_statistics
@@ -35,7 +35,7 @@ def _scores(drift: str | None, seed: int = 1) -> DriftScores:
         declare(pd.DataFrame(part).assign(**{PREDICTION: truth}), KINDS)
         for part, truth in ((reference, before), (rows, labels))
     ]
-    return EvidentlyDetector(KINDS).detect(*frames).scores
+    return Detector(KINDS).detect(*frames).scores
 
 
 @pytest.mark.parametrize(

@@ -53,5 +53,5 @@ def test_share_counts_features_only(scores_of: Callable[..., DriftScores]) -> No
 
 def test_columns_share_the_significance() -> None:
     """More columns make each single test stricter."""
-    assert Rule().column_alpha(8) == pytest.approx(0.00125)
-    assert Rule().column_alpha(0) == pytest.approx(0.01)
+    assert Rule().feature_limits("x", "numeric", 8).alpha == pytest.approx(0.000125)
+    assert Rule().feature_limits("x", "numeric", 0).alpha == pytest.approx(0.001)
