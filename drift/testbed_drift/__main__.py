@@ -109,6 +109,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
     from testbed_domain.logstore import open_log  # noqa: PLC0415
 
+    from testbed_drift.assessment import Assessor  # noqa: PLC0415
     from testbed_drift.detection import EvidentlyDetector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
@@ -128,6 +129,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
             telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds
         ),
         clock=time.time,
+        assessor=Assessor(artefact.schema, kinds, settings.segment),
     )
 
 

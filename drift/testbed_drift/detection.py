@@ -34,6 +34,8 @@ from testbed_drift.scores import ColumnDrift, ColumnKind, Comparison, DriftScore
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from testbed_drift.results import Table
+
 MISSING_SUFFIX: Final = " (missing)"
 # A statistic is chi-square distributed only where this many rows are expected in each cell.
 MIN_EXPECTED: Final = 5.0
@@ -76,9 +78,17 @@ class Detection:
             for item in self.snapshot.dict()["metrics"]
         ]
 
-    def html(self) -> str:
-        """Evidently's report below a table of the verdicts: one page of about 4 MB, offline."""
-        return page(self.widgets())
+    def html(self, tables: Sequence[Table] = ()) -> str:
+        """Evidently's report below a table of the verdicts: one page of about 4 MB, offline.
+
+        Args:
+            tables: what to show above it.
+        """
+        above = [
+            table_data(title=table.title, column_names=table.header, data=table.rows)
+            for table in tables
+        ]
+        return page([*above, *self.widgets()])
 
     def widgets(self) -> list[Any]:
         """The table of the verdicts, and Evidently's figures."""

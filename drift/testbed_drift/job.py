@@ -15,14 +15,16 @@ from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pandas as pd
 
+    from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
+    from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
     from testbed_drift.settings import DriftSettings
 
@@ -39,8 +41,8 @@ class Detection(Protocol):
     def metrics(self) -> list[dict[str, Any]]:
         """The detector's own metrics, JSON-ready."""
 
-    def html(self) -> str:
-        """The detector's own report."""
+    def html(self, tables: Sequence[Table] = ()) -> str:
+        """The detector's own report below the given tables."""
 
 
 class Detector(Protocol):
@@ -63,6 +65,7 @@ class DriftJob:
         reports: takes the reports.
         publisher: takes what there is to publish.
         clock: Unix time.
+        assessor: judges performance and data quality; None for drift alone.
     """
 
     settings: DriftSettings
@@ -72,6 +75,7 @@ class DriftJob:
     reports: ReportStore
     publisher: Publisher
     clock: Callable[[], float]
+    assessor: Assessor | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
 
@@ -99,6 +103,7 @@ class DriftJob:
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
+        assessment = self._assess(reference, current)
         decision = decide(detection.scores, self._policy)
         before, after = reference.summary(), current.summary()
         content = {
@@ -109,15 +114,22 @@ class DriftJob:
             "alert_share": self.settings.alert_share,
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
+            **(assessment.to_dict() if assessment else {}),
             "evidently": detection.metrics(),
         }
         names = (before.name, after.name)
         html = None
         if self._html_wanted(decision.action):
-            html = self.reports.write_html(*names, detection.html())
+            tables = assessment.tables() if assessment else ()
+            html = self.reports.write_html(*names, detection.html(tables))
         json = self.reports.write_json(*names, content)
         self._last_action, self._last_newest = decision.action, current.newest
-        return Finding(before, after, detection.scores, decision, json, html)
+        return Finding(before, after, detection.scores, decision, json, html, assessment)
+
+    def _assess(self, reference: Window, current: Window) -> Assessment | None:
+        if self.assessor is None or reference.columns is None or current.columns is None:
+            return None
+        return self.assessor.assess(reference.columns, current.columns)
 
     def _windows(self, now: float) -> tuple[Window, Window]:
         wanted = self.settings.current_window or Span.between(now - self.settings.window, now)

@@ -9,6 +9,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 from testbed_otel.sdk import counter
 
+from testbed_drift import indicators
 from testbed_drift.decision import Action
 from testbed_drift.results import OUTCOMES
 
@@ -33,6 +34,7 @@ _OF_FINDING: Final = (
     names.PREDICTION_DRIFT,
     names.DRIFT_DECISION,
     names.DRIFT_WINDOW_ROWS,
+    *indicators.METRICS,
 )
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
 
@@ -116,6 +118,8 @@ class Publisher:
         yield from _class_points(names.PREDICTION_DRIFT, scores.prediction)
         if scores.target:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
+        if found.assessment:
+            yield from indicators.points(found.assessment)
 
 
 def _column_points(column: ColumnDrift) -> Iterator[Point]:

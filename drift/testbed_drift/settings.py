@@ -47,6 +47,9 @@ class DriftSettings(BaseSettings):
         0.5, ge=0, le=1, description="Share of drifted columns to retrain."
     )
     html: HtmlWhen = Field("on_change", description="When HTML is rendered; JSON always is.")
+    segment: str | None = Field(
+        None, description="Column by whose values performance is told apart."
+    )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )

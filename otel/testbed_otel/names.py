@@ -42,6 +42,11 @@ STATE: Final = "state"
 API_KEY: Final = "api_key.name"
 METRIC_NAME: Final = "metric"
 SIGNAL: Final = "signal"
+BASIS: Final = "basis"
+SCORE: Final = "score"
+SEGMENT: Final = "segment"
+QUANTILE: Final = "quantile"
+TRUE_CLASS: Final = "label.class"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"
@@ -63,6 +68,9 @@ INFERENCE_BUCKETS: Final = (
     0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 )  # fmt: skip
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+PERFORMANCE_SCORES: Final = (
+    "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece",
+)  # fmt: skip
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -409,6 +417,53 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "gauge",
     "s",
     "Unix time at which the drift job last ended without an error.",
+)
+PERFORMANCE_SCORE: Final = Metric(
+    "ml.performance.score",
+    "gauge",
+    "{score}",
+    "Score of the model: in the reference, realised by the labels of the last window, or estimated "
+    "for it without labels.",
+    (MODEL_VERSION, BASIS, SCORE),
+    values=((BASIS, ("reference", "realised", "estimated")), (SCORE, PERFORMANCE_SCORES)),
+)
+PERFORMANCE_SEGMENT_SCORE: Final = Metric(
+    "ml.performance.segment.score",
+    "gauge",
+    "{score}",
+    "Score realised by the labels of the last window, by segment of its rows.",
+    (MODEL_VERSION, SEGMENT, SCORE),
+    values=((SCORE, PERFORMANCE_SCORES),),
+)
+PERFORMANCE_CONFUSION: Final = Metric(
+    "ml.performance.confusion",
+    "gauge",
+    "{row}",
+    "Labelled rows of the last window by true and by predicted class.",
+    (MODEL_VERSION, TRUE_CLASS, PREDICTION_CLASS),
+)
+PERFORMANCE_STATE: Final = Metric(
+    "ml.performance.state",
+    "gauge",
+    "{state}",
+    "1 for what the labels of the last window allow to say, 0 for the others.",
+    (MODEL_VERSION, STATE),
+    values=((STATE, ("measured", "one_class", "no_labels", "empty")),),
+)
+LABEL_COVERAGE: Final = Metric(
+    "ml.labels.coverage",
+    "gauge",
+    "{share}",
+    "Share of the last window's rows whose label has come, 0 to 1.",
+    (MODEL_VERSION,),
+)
+LABEL_DELAY: Final = Metric(
+    "ml.labels.delay",
+    "gauge",
+    "s",
+    "Time from prediction to label in the last window, over the labels that have come.",
+    (MODEL_VERSION, QUANTILE),
+    values=((QUANTILE, ("0.5", "0.95")),),
 )
 
 ACCESS_LOG_LINES: Final = Metric(

@@ -1,0 +1,61 @@
+"""An assessment as points of the telemetry vocabulary. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from testbed_otel import names
+
+from testbed_drift.performance import STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed_otel.names import Metric
+
+    from testbed_drift.assessment import Assessment
+    from testbed_drift.performance import LabelFlow, Performance
+
+    Point = tuple[Metric, float, dict[str, str]]
+
+METRICS: Final = (
+    names.PERFORMANCE_SCORE,
+    names.PERFORMANCE_SEGMENT_SCORE,
+    names.PERFORMANCE_CONFUSION,
+    names.PERFORMANCE_STATE,
+    names.LABEL_COVERAGE,
+    names.LABEL_DELAY,
+)
+
+
+def points(found: Assessment) -> Iterator[Point]:
+    """Metric, value and attributes beside the model's version."""
+    bases = {"reference": found.reference.scores, "realised": found.current.scores}
+    for basis, scores in bases.items():
+        for score, value in scores.items():
+            yield names.PERFORMANCE_SCORE, value, {names.BASIS: basis, names.SCORE: score}
+    for segment, part in found.segments.items():
+        for score, value in part.scores.items():
+            attributes = {names.SEGMENT: segment, names.SCORE: score}
+            yield names.PERFORMANCE_SEGMENT_SCORE, value, attributes
+    yield from _confusion(found.current)
+    for state in STATES:
+        current = float(found.current.state == state)
+        yield names.PERFORMANCE_STATE, current, {names.STATE: state}
+    yield from _labels(found.labels)
+
+
+def _confusion(found: Performance) -> Iterator[Point]:
+    if not found.labels:
+        return
+    for true, row in zip(found.classes, found.confusion.tolist(), strict=True):
+        for predicted, rows in zip(found.classes, row, strict=True):
+            attributes = {names.TRUE_CLASS: true, names.PREDICTION_CLASS: predicted}
+            yield names.PERFORMANCE_CONFUSION, rows, attributes
+
+
+def _labels(found: LabelFlow) -> Iterator[Point]:
+    if found.coverage is not None:
+        yield names.LABEL_COVERAGE, found.coverage, {}
+    for share, seconds in found.delay.items():
+        yield names.LABEL_DELAY, seconds, {names.QUANTILE: f"{share:g}"}
