@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed_domain.errors import DomainError
 
+from testbed_drift.estimation import Estimate, Estimator
 from testbed_drift.outcomes import Outcomes
 from testbed_drift.performance import SCORES, LabelFlow, Performance, label_flow, measure
 from testbed_drift.results import Table
@@ -32,12 +33,14 @@ class Assessment:
     Attributes:
         reference: realised performance in the reference.
         current: realised performance in the current window, as far as labels have come.
+        estimate: expected performance of the current window, labels aside.
         labels: coverage and delay of the current window's labels.
         segments: realised performance by segment of the current window.
     """
 
     reference: Performance
     current: Performance
+    estimate: Estimate
     labels: LabelFlow
     segments: Mapping[str, Performance] = field(default_factory=dict)
 
@@ -47,6 +50,7 @@ class Assessment:
             "performance": {
                 "reference": self.reference.to_dict(),
                 "realised": self.current.to_dict(),
+                "estimated": self.estimate.to_dict(),
                 "labels": self.labels.to_dict(),
                 "segments": {name: found.to_dict() for name, found in self.segments.items()},
             }
@@ -64,10 +68,13 @@ class Assessment:
         )
 
     def _performance_rows(self) -> Iterator[tuple[str, ...]]:
+        estimated = self.estimate.scores or {}
+        expected = (_shown(estimated.get(score)) for score in SCORES)
+        yield ("current, estimated", _words(self.estimate.state), "none needed", *expected)
         parts = {"reference": self.reference, "current": self.current, **self.segments}
         for name, found in parts.items():
             scores = (_shown(found.scores.get(score)) for score in SCORES)
-            yield (name, found.state.replace("_", " "), str(found.labels), *scores)
+            yield (name, _words(found.state), str(found.labels), *scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,11 @@ class Assessor:
             for columns in (reference, current)
         )
         return Assessment(
-            measure(before), measure(now), label_flow(now), self._segments(reference, current, now)
+            measure(before),
+            measure(now),
+            Estimator.learn(before).estimate(now),
+            label_flow(now),
+            self._segments(reference, current, now),
         )
 
     def _segments(
@@ -114,6 +125,10 @@ class Assessor:
         )
         groups = learnt.groups(current.features.get(self.segment, []))
         return {name: measure(now.where(chosen)) for name, chosen in groups.items()}
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
 
 
 def _shown(value: float | None) -> str:

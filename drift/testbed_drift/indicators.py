@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 METRICS: Final = (
     names.PERFORMANCE_SCORE,
+    names.PERFORMANCE_ESTIMATE_ERROR,
     names.PERFORMANCE_SEGMENT_SCORE,
     names.PERFORMANCE_CONFUSION,
     names.PERFORMANCE_STATE,
@@ -30,10 +31,16 @@ METRICS: Final = (
 
 def points(found: Assessment) -> Iterator[Point]:
     """Metric, value and attributes beside the model's version."""
-    bases = {"reference": found.reference.scores, "realised": found.current.scores}
+    bases = {
+        "reference": found.reference.scores,
+        "realised": found.current.scores,
+        "estimated": found.estimate.scores or {},
+    }
     for basis, scores in bases.items():
         for score, value in scores.items():
             yield names.PERFORMANCE_SCORE, value, {names.BASIS: basis, names.SCORE: score}
+    if found.estimate.standard_error is not None:
+        yield names.PERFORMANCE_ESTIMATE_ERROR, found.estimate.standard_error, {}
     for segment, part in found.segments.items():
         for score, value in part.scores.items():
             attributes = {names.SEGMENT: segment, names.SCORE: score}

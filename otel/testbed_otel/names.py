@@ -71,6 +71,7 @@ BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 PERFORMANCE_SCORES: Final = (
     "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece",
 )  # fmt: skip
+ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -426,6 +427,13 @@ PERFORMANCE_SCORE: Final = Metric(
     "for it without labels.",
     (MODEL_VERSION, BASIS, SCORE),
     values=((BASIS, ("reference", "realised", "estimated")), (SCORE, PERFORMANCE_SCORES)),
+)
+PERFORMANCE_ESTIMATE_ERROR: Final = Metric(
+    "ml.performance.estimate.error",
+    "gauge",
+    "{score}",
+    "Standard error of the accuracy that labels of the last window will show beside the estimate.",
+    (MODEL_VERSION,),
 )
 PERFORMANCE_SEGMENT_SCORE: Final = Metric(
     "ml.performance.segment.score",

@@ -63,6 +63,7 @@ def test_current_and_reference_performance_are_told_apart(found: Assessment) -> 
     assert scores["realised", "accuracy"] == found.current.scores["accuracy"]
     assert scores["reference", "accuracy"] == found.reference.scores["accuracy"]
     assert scores["reference", "accuracy"] != scores["realised", "accuracy"]
+    assert scores["estimated", "accuracy"] == (found.estimate.scores or {})["accuracy"]
     assert ("realised", "roc_auc") not in scores  # only one class among the labels
 
 
