@@ -1,4 +1,4 @@
-"""What a run says about the model beside drift: how well it does. Pure."""
+"""What a run says beside drift: how well the model does, and what is wrong with the data. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from testbed_domain.errors import DomainError
 from testbed_drift.estimation import Estimate, Estimator
 from testbed_drift.outcomes import Outcomes
 from testbed_drift.performance import SCORES, LabelFlow, Performance, label_flow, measure
+from testbed_drift.quality import CHECKS, DataQuality, check
 from testbed_drift.results import Table
 from testbed_drift.segments import Segmentation
 
@@ -35,6 +36,7 @@ class Assessment:
         current: realised performance in the current window, as far as labels have come.
         estimate: expected performance of the current window, labels aside.
         labels: coverage and delay of the current window's labels.
+        quality: what is wrong with the data of the current window.
         segments: realised performance by segment of the current window.
     """
 
@@ -42,6 +44,7 @@ class Assessment:
     current: Performance
     estimate: Estimate
     labels: LabelFlow
+    quality: DataQuality
     segments: Mapping[str, Performance] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,7 +56,8 @@ class Assessment:
                 "estimated": self.estimate.to_dict(),
                 "labels": self.labels.to_dict(),
                 "segments": {name: found.to_dict() for name, found in self.segments.items()},
-            }
+            },
+            "quality": self.quality.to_dict(),
         }
 
     def tables(self) -> tuple[Table, ...]:
@@ -65,6 +69,26 @@ class Assessment:
                 ("rows", "state", "labels", *SCORES),
                 tuple(self._performance_rows()),
             ),
+            self._quality_table(),
+        )
+
+    def _quality_table(self) -> Table:
+        """The columns with which something is wrong: a sound one of many would hide them."""
+        found = [column for column in self.quality.columns if any(column.shares.values())]
+        rows = [
+            (
+                column.column,
+                *(f"{column.shares[name]:.4g}" for name in CHECKS),
+                ", ".join(column.new),
+            )
+            for column in found
+        ]
+        return Table(
+            f"Data quality: something is wrong with {len(found)} of {len(self.quality.columns)} "
+            f"columns; {_shown(self.quality.duplicated)} of the rows are repeated "
+            f"({_shown(self.quality.reference_duplicated)} in the reference)",
+            ("column", *map(_words, CHECKS), "new values"),
+            tuple(rows),
         )
 
     def _performance_rows(self) -> Iterator[tuple[str, ...]]:
@@ -112,6 +136,7 @@ class Assessor:
             measure(now),
             Estimator.learn(before).estimate(now),
             label_flow(now),
+            check(reference.features, current.features, self.schema),
             self._segments(reference, current, now),
         )
 

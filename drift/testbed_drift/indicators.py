@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.assessment import Assessment
     from testbed_drift.performance import LabelFlow, Performance
+    from testbed_drift.quality import DataQuality
 
     Point = tuple[Metric, float, dict[str, str]]
 
@@ -26,6 +27,8 @@ METRICS: Final = (
     names.PERFORMANCE_STATE,
     names.LABEL_COVERAGE,
     names.LABEL_DELAY,
+    names.QUALITY_COLUMN,
+    names.QUALITY_DUPLICATED,
 )
 
 
@@ -50,6 +53,7 @@ def points(found: Assessment) -> Iterator[Point]:
         current = float(found.current.state == state)
         yield names.PERFORMANCE_STATE, current, {names.STATE: state}
     yield from _labels(found.labels)
+    yield from _quality(found.quality)
 
 
 def _confusion(found: Performance) -> Iterator[Point]:
@@ -66,3 +70,14 @@ def _labels(found: LabelFlow) -> Iterator[Point]:
         yield names.LABEL_COVERAGE, found.coverage, {}
     for share, seconds in found.delay.items():
         yield names.LABEL_DELAY, seconds, {names.QUANTILE: f"{share:g}"}
+
+
+def _quality(found: DataQuality) -> Iterator[Point]:
+    for column in found.columns:
+        for check, share in column.shares.items():
+            attributes = {names.COLUMN: column.column, names.CHECK: check}
+            yield names.QUALITY_COLUMN, share, attributes
+    shares = {"reference": found.reference_duplicated, "current": found.duplicated}
+    for window, duplicated in shares.items():
+        if duplicated is not None:
+            yield names.QUALITY_DUPLICATED, duplicated, {names.WINDOW: window}

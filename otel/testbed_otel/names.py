@@ -47,6 +47,7 @@ SCORE: Final = "score"
 SEGMENT: Final = "segment"
 QUANTILE: Final = "quantile"
 TRUE_CLASS: Final = "label.class"
+CHECK: Final = "check"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"
@@ -72,6 +73,7 @@ PERFORMANCE_SCORES: Final = (
     "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece",
 )  # fmt: skip
 ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
+QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -472,6 +474,22 @@ LABEL_DELAY: Final = Metric(
     "Time from prediction to label in the last window, over the labels that have come.",
     (MODEL_VERSION, QUANTILE),
     values=((QUANTILE, ("0.5", "0.95")),),
+)
+QUALITY_COLUMN: Final = Metric(
+    "ml.data_quality.column",
+    "gauge",
+    "{share}",
+    "Share of the last window's rows in which this column fails a check; constant: 1 or 0.",
+    (MODEL_VERSION, COLUMN, CHECK),
+    values=((CHECK, QUALITY_CHECKS),),
+)
+QUALITY_DUPLICATED: Final = Metric(
+    "ml.data_quality.duplicated",
+    "gauge",
+    "{share}",
+    "Share of rows that repeat an earlier one of the same window in every column, 0 to 1.",
+    (MODEL_VERSION, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
 )
 
 ACCESS_LOG_LINES: Final = Metric(

@@ -109,6 +109,23 @@ def test_window_without_labels_publishes_no_scores(columns_of: Callable[..., Col
     assert _values(found, names.PERFORMANCE_STATE, names.STATE)["no_labels"] == 1
 
 
+def test_data_quality_is_published(columns_of: Callable[..., Columns]) -> None:
+    """Every check of every column has a point, the duplicated rows one per window."""
+    current = columns_of(300)
+    features = {**current.features, "colour": [*["teal"] * 30, *current.features["colour"][30:]]}
+    found = ASSESSOR.assess(columns_of(300, seed=2), replace(current, features=features))
+    shares = _values(found, names.QUALITY_COLUMN, names.COLUMN, names.CHECK)
+    assert len(shares) == 2 * len(names.QUALITY_CHECKS)
+    assert shares["colour", "new_category"] == 0.1
+    duplicated = _values(found, names.QUALITY_DUPLICATED, names.WINDOW)
+    assert duplicated == {"reference": 0.0, "current": 0.0}
+    _, table = found.tables()
+    assert [row for row in table.rows if row[0] == "colour"] == [
+        ("colour", "0", "0", "0.1", "0", "0", "teal")
+    ]
+    assert found.to_dict()["quality"]["columns"]["colour"]["new_values"] == ["teal"]
+
+
 def test_segment_must_be_a_column() -> None:
     """A column that the model lacks is refused with the names of those that it has."""
     with pytest.raises(AssessmentError, match=r"'shape'.*size, colour"):
