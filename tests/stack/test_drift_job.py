@@ -270,6 +270,15 @@ def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> 
     assert collector.values("ml.data_drift.share") == [1.0]
     assert collector.values("ml.data_drift.column_detected") == [1.0] * 4
     assert len(collector.values("ml.drift.job.last_completed.timestamp")) == 1
+    performance = record["performance"]
+    assert performance["realised"]["accuracy"] == 1.0
+    assert performance["estimated"]["accuracy"] == 1.0
+    assert performance["labels"]["coverage"] == 0.5
+    assert collector.values("ml.labels.coverage") == [0.5]
+    assert 1.0 in collector.values("ml.performance.score")
+    page = (place.output / record["html"]).read_text()
+    assert "Performance on the 250 of 500 rows" in page
+    assert "Data quality" in page
 
 
 def test_missing_log_is_one_line_and_2(place: Place, tmp_path: Path) -> None:

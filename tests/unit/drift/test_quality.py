@@ -62,8 +62,9 @@ def test_each_fault_is_found_as_itself() -> None:
 
 def test_schema_bounds_hold_where_the_reference_is_wider() -> None:
     """A reference that broke the schema's bounds does not widen them."""
-    wide = {"size": [-50.0, 500.0], "colour": ["red", "red"]}
-    found = check(wide, {"size": [-1.0, 101.0, 50.0, 0.0], "colour": ["red"] * 4}, SCHEMA)
+    wide: dict[str, list[Any]] = {"size": [-50.0, 500.0], "colour": ["red", "red"]}
+    numbers: dict[str, list[Any]] = {"size": [-1.0, 101.0, 50.0, 0.0], "colour": ["red"] * 4}
+    found = check(wide, numbers, SCHEMA)
     assert _faults(found.columns[0])["out_of_range"] == 0.5
 
 
