@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from testbed_domain.errors import DomainError
 
+from testbed_drift.concept import ConceptDrift, judge
 from testbed_drift.estimation import Estimate, Estimator
 from testbed_drift.outcomes import Outcomes
 from testbed_drift.performance import SCORES, LabelFlow, Performance, label_flow, measure
@@ -37,6 +38,7 @@ class Assessment:
         estimate: expected performance of the current window, labels aside.
         labels: coverage and delay of the current window's labels.
         quality: what is wrong with the data of the current window.
+        concept: whether labels show more errors than the inputs explain.
         segments: realised performance by segment of the current window.
     """
 
@@ -45,6 +47,7 @@ class Assessment:
     estimate: Estimate
     labels: LabelFlow
     quality: DataQuality
+    concept: ConceptDrift
     segments: Mapping[str, Performance] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,6 +61,7 @@ class Assessment:
                 "segments": {name: found.to_dict() for name, found in self.segments.items()},
             },
             "quality": self.quality.to_dict(),
+            "concept_drift": self.concept.to_dict(),
         }
 
     def tables(self) -> tuple[Table, ...]:
@@ -65,12 +69,15 @@ class Assessment:
         return (
             Table(
                 f"Performance on the {self.current.labels} of {self.current.rows} rows "
-                "whose labels have come",
+                f"whose labels have come{self._concept_words()}",
                 ("rows", "state", "labels", *SCORES),
                 tuple(self._performance_rows()),
             ),
             self._quality_table(),
         )
+
+    def _concept_words(self) -> str:
+        return f"; {self.concept.reason}" if self.concept.reason else ""
 
     def _quality_table(self) -> Table:
         """The columns with which something is wrong: a sound one of many would hide them."""
@@ -131,12 +138,14 @@ class Assessor:
             Outcomes.of(columns, self.schema.classes, self.schema.positive_class)
             for columns in (reference, current)
         )
+        estimator = Estimator.learn(before)
         return Assessment(
             measure(before),
             measure(now),
-            Estimator.learn(before).estimate(now),
+            estimator.estimate(now),
             label_flow(now),
             check(reference.features, current.features, self.schema),
+            judge(before, now, estimator),
             self._segments(reference, current, now),
         )
 

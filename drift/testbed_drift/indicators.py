@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from testbed_otel.names import Metric
 
     from testbed_drift.assessment import Assessment
+    from testbed_drift.concept import ConceptDrift
     from testbed_drift.performance import LabelFlow, Performance
     from testbed_drift.quality import DataQuality
 
@@ -27,6 +28,9 @@ METRICS: Final = (
     names.PERFORMANCE_STATE,
     names.LABEL_COVERAGE,
     names.LABEL_DELAY,
+    names.CONCEPT_SCORE,
+    names.CONCEPT_THRESHOLD,
+    names.CONCEPT_DETECTED,
     names.QUALITY_COLUMN,
     names.QUALITY_DUPLICATED,
 )
@@ -53,6 +57,7 @@ def points(found: Assessment) -> Iterator[Point]:
         current = float(found.current.state == state)
         yield names.PERFORMANCE_STATE, current, {names.STATE: state}
     yield from _labels(found.labels)
+    yield from _concept(found.concept)
     yield from _quality(found.quality)
 
 
@@ -70,6 +75,15 @@ def _labels(found: LabelFlow) -> Iterator[Point]:
         yield names.LABEL_COVERAGE, found.coverage, {}
     for share, seconds in found.delay.items():
         yield names.LABEL_DELAY, seconds, {names.QUANTILE: f"{share:g}"}
+
+
+def _concept(found: ConceptDrift) -> Iterator[Point]:
+    if found.rises:
+        yield names.CONCEPT_DETECTED, float(found.drifted), {}
+    for rise in found.rises:
+        for score in rise.scores:
+            yield names.CONCEPT_SCORE, score.value, {names.METHOD: score.method}
+            yield names.CONCEPT_THRESHOLD, score.threshold, {names.METHOD: score.method}
 
 
 def _quality(found: DataQuality) -> Iterator[Point]:

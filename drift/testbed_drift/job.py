@@ -104,7 +104,8 @@ class DriftJob:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
-        decision = decide(detection.scores, self._policy)
+        concept = assessment.concept if assessment else None
+        decision = decide(detection.scores, self._policy, concept)
         before, after = reference.summary(), current.summary()
         content = {
             "schema_version": SCHEMA_VERSION,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def quality_panels() -> Panels:
     """How well the model does, what is known of it, and what is wrong with its data."""
-    return (*_performance(), *_labels(), *_data())
+    return (*_performance(), *_labels(), *_concept(), *_data())
 
 
 def _performance() -> Panels:
@@ -93,6 +93,30 @@ def _labels() -> Panels:
             "Time from prediction to label, of the labels that have come in the last window.",
             Query(names.LABEL_DELAY.prometheus, legend(names.LABEL_DELAY, names.QUANTILE)),
             unit=units.Seconds,
+        ),
+    )
+
+
+def _concept() -> Panels:
+    method = legend(names.CONCEPT_SCORE, names.METHOD)
+    rise = f'{label(names.CONCEPT_SCORE, names.METHOD)}=~".*_rise"'
+    return (
+        graph(
+            "Concept Drift",
+            "1 where labels of the last window show more errors than the inputs explain.",
+            Query(
+                names.CONCEPT_DETECTED.prometheus,
+                legend(names.CONCEPT_DETECTED, names.MODEL_VERSION),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Rise of the Error",
+            "Error among labelled rows above the reference's, and above what the inputs explain.",
+            Query(select(names.CONCEPT_SCORE.prometheus, rise), method),
+            Query(f"max({select(names.CONCEPT_THRESHOLD.prometheus, rise)})", "threshold"),
+            unit=units.PercentUnit,
+            dashed="^threshold",
         ),
     )
 

@@ -475,6 +475,27 @@ LABEL_DELAY: Final = Metric(
     (MODEL_VERSION, QUANTILE),
     values=((QUANTILE, ("0.5", "0.95")),),
 )
+CONCEPT_SCORE: Final = Metric(
+    "ml.concept_drift.score",
+    "gauge",
+    "{score}",
+    "Rise of the model's error among labelled rows, or its p-value, by method.",
+    (MODEL_VERSION, METHOD),
+)
+CONCEPT_THRESHOLD: Final = Metric(
+    "ml.concept_drift.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the method's score is compared with.",
+    (MODEL_VERSION, METHOD),
+)
+CONCEPT_DETECTED: Final = Metric(
+    "ml.concept_drift.detected",
+    "gauge",
+    "{window}",
+    "1 where labels of the last window show more errors than the inputs explain, else 0.",
+    (MODEL_VERSION,),
+)
 QUALITY_COLUMN: Final = Metric(
     "ml.data_quality.column",
     "gauge",
