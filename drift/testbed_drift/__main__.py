@@ -119,14 +119,15 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
 
     artefact = load_artefact(settings.artefact)
     kinds = kinds_of(artefact.schema)
+    reports = ReportStore(settings.output)
     return DriftJob(
         settings=settings,
         reader=WindowReader(artefact.version, kinds, settings.min_rows, settings.max_rows),
         open_log=lambda: open_log(settings.log_url, create=False),
         detector=EvidentlyDetector(kinds),
-        reports=ReportStore(settings.output),
+        reports=reports,
         publisher=Publisher(
-            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds
+            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds, reports
         ),
         clock=time.time,
         assessor=Assessor(artefact.schema, kinds, settings.segment),
