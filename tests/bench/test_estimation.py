@@ -1,4 +1,4 @@
-"""How far estimated performance is from the realised one, and from NannyML's own estimate.
+"""How far estimated performance is from the realised one and from NannyML's; concept drift.
 
 Run it with ``pytest tests/bench/test_estimation.py --benchmark-enable -s``. The comparison with
 NannyML needs a Python of another environment that has it (its pins don't fit ours), named in
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
+from testbed_drift.concept import judge
 from testbed_drift.estimation import Estimator
 from testbed_drift.outcomes import UNKNOWN, Outcomes
 from testbed_drift.performance import measure
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 WINDOWS: Final = 200
 ROWS: Final = 1_000
+CONCEPT_WINDOWS: Final = 40
 # The bar: mean error of the estimated accuracy, in points.
 MOST_ERROR: Final = 0.01
 SHIFTS: Final = (
@@ -152,6 +154,47 @@ def test_estimate_under_covariate_shift(benchmark: Any, model: Model) -> None:  
     print(json.dumps(report, indent=1))  # noqa: T201 - what the run is for
     for name, found in report.items():
         assert abs(found["mean_error"]) <= MOST_ERROR, name
+
+
+def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model) -> None:  # noqa: ANN401 - half of its interface has no types
+    """Moved rows are concept drift with the labels that they had, not with those of the formula."""
+    schema = model.artefact.schema
+    reference = list(model.artefact.reference())
+    rows: list[Row] = [dict(row.features) for row in reference]
+    before = model.outcomes(rows, np.array([int(row.label) for row in reference]))
+    statistics = drifts.reference_statistics(schema, rows)
+    estimator = Estimator.learn(before)
+    rng = np.random.default_rng(12)
+    report: dict[str, dict[str, int]] = {}
+
+    def play() -> None:
+        for severity in (0.0, 0.5, 1.0):
+            found = {"risen": 0, "drifted": 0, "drifted_with_old_labels": 0}
+            for _ in range(CONCEPT_WINDOWS):
+                drawn, labels = model.generator.sample(rng, ROWS)
+                moved, old = drifts.apply(
+                    "covariate_shift",
+                    drawn,
+                    labels,
+                    severity=severity,
+                    schema=schema,
+                    statistics=statistics,
+                    rng=rng,
+                )
+                new = (rng.random(ROWS) < model.generator.probability(moved)).astype(int)
+                fair = judge(before, model.outcomes(moved, new), estimator)
+                turned = judge(before, model.outcomes(moved, np.array(old, dtype=int)), estimator)
+                found["risen"] += any(rise.risen for rise in fair.rises)
+                found["drifted"] += fair.drifted
+                found["drifted_with_old_labels"] += turned.drifted
+            report[f"{severity:g}"] = found
+
+    benchmark.pedantic(play, rounds=1, iterations=1)
+    benchmark.extra_info["severities"] = report
+    print(json.dumps(report, indent=1))  # noqa: T201 - what the run is for
+    assert sum(found["drifted"] for found in report.values()) == 0
+    assert report["0"]["drifted_with_old_labels"] == 0
+    assert report["1"]["drifted_with_old_labels"] == CONCEPT_WINDOWS
 
 
 def test_estimates_agree_with_nannyml(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface has no types
