@@ -104,6 +104,7 @@ def test_several_classes_are_estimated() -> None:
         return Outcomes(classes, None, told.argmax(axis=1), label, told, np.full(rows, np.nan))
 
     estimator, window = Estimator.learn(draw(20_000)), draw(20_000)
+    assert estimator._calibrated(window).sum(axis=1) == pytest.approx(1.0)
     realised = measure(window).scores
     expected = {name: realised[name] for name in ("accuracy", "precision", "recall", "f1")}
     found = dict(estimator.estimate(window).scores or {})

@@ -159,10 +159,12 @@ def test_flow_of_labels() -> None:
     """Coverage counts rows; delays are those of the labels that came, never negative."""
     columns = _columns(2, 4)
     labels: list[str | None] = ["1", None, "0", "0"]
-    came: list[float | None] = [5.0, None, 22.0, 2.0]
+    came: list[float | None] = [5.0, None, 22.0, -97.0]
     flow = label_flow(Outcomes.of(replace(columns, label=labels, label_time=came), (0, 1), 1))
     assert flow.coverage == 0.75
     assert flow.delay == pytest.approx({0.5: 5.0, 0.95: 18.5})
+    early = replace(columns, label=["1"] * 4, label_time=[-9.0] * 4)
+    assert set(label_flow(Outcomes.of(early, (0, 1), 1)).delay.values()) == {0.0}
     assert flow.to_dict() == {"coverage": 0.75, "delay_seconds": {"0.5": 5.0, "0.95": 18.5}}
 
 
