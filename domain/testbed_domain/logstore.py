@@ -8,7 +8,7 @@ PostgreSQL by URL with the same code. The tables are those of :mod:`testbed_doma
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 import orjson
@@ -66,6 +66,8 @@ class Columns:
         label: true classes, as text; None where the label has not come.
         id: prediction ids; empty for reference rows.
         time: UTC Unix seconds; empty for reference rows.
+        probabilities: class (as text) to probability.
+        label_time: UTC Unix seconds at which the label came, or None; empty for reference rows.
     """
 
     features: dict[str, list[Value]]
@@ -74,6 +76,8 @@ class Columns:
     label: list[str | None]
     id: list[str]
     time: list[float]
+    probabilities: list[dict[str, float]] = field(default_factory=list)
+    label_time: list[float | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.prediction)
@@ -251,7 +255,13 @@ class PredictionLog:
             limit: keep only so many of the latest rows.
         """
         query = (
-            select(*_shared(predictions), labels.c.label, predictions.c.id, predictions.c.time)
+            select(
+                *_shared(predictions),
+                labels.c.label,
+                predictions.c.id,
+                predictions.c.time,
+                labels.c.time,
+            )
             .join_from(
                 predictions, labels, predictions.c.id == labels.c.prediction_id, isouter=True
             )
@@ -260,13 +270,13 @@ class PredictionLog:
             .limit(limit)
         )
         rows = self._rows(query)[::-1]
-        return _columns(rows, [row[4] for row in rows], [row[5] for row in rows])
+        return _columns(rows, *([row[place] for row in rows] for place in (5, 6, 7)))
 
     def reference(self, model_version: str) -> Columns:
         """The reference rows of a version, in their order; none where none are registered."""
         table = reference_rows
         query = select(*_shared(table), table.c.label).where(table.c.model_version == model_version)
-        return _columns(self._rows(query.order_by(table.c.row)), [], [])
+        return _columns(self._rows(query.order_by(table.c.row)), [], [], [])
 
     def _rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         with self._read() as connection:
@@ -379,16 +389,23 @@ def _where(
 
 
 def _shared(table: Any) -> tuple[Any, ...]:  # noqa: ANN401 - columns are typed by name only
-    return table.c.features, table.c.prediction, table.c.probability
+    return table.c.features, table.c.prediction, table.c.probability, table.c.probabilities
 
 
-def _columns(rows: list[tuple[Any, ...]], ids: list[str], times: list[float]) -> Columns:
+def _columns(
+    rows: list[tuple[Any, ...]],
+    ids: list[str],
+    times: list[float],
+    label_times: list[float | None],
+) -> Columns:
     names = rows[0][0] if rows else ()
     return Columns(
         features={name: [row[0].get(name) for row in rows] for name in names},
         prediction=[row[1] for row in rows],
         probability=[row[2] for row in rows],
-        label=[row[3] for row in rows],
+        label=[row[4] for row in rows],
         id=ids,
         time=times,
+        probabilities=[row[3] for row in rows],
+        label_time=label_times,
     )

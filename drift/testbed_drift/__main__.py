@@ -158,6 +158,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
     from testbed_domain.logstore import open_log  # noqa: PLC0415
 
+    from testbed_drift.assessment import Assessor  # noqa: PLC0415
     from testbed_drift.detection import Detector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
@@ -183,17 +184,19 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
             share = calibration.alert_share
             retrain = max(share, settings.retrain_share)
             settings = settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
+    reports = ReportStore(settings.output)
     return DriftJob(
         settings=settings,
         reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
         open_log=lambda: open_log(settings.log_url, create=False),
         detector=Detector(kinds, rule, settings.sample_rows),
-        reports=ReportStore(settings.output),
+        reports=reports,
         publisher=Publisher(
-            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds
+            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds, reports
         ),
         clock=time.time,
         calibration=calibration,
+        assessor=Assessor(artefact.schema, kinds, settings.segment),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from testbed_drift.concept import ConceptDrift
     from testbed_drift.scores import ColumnDrift, DriftScores
 
 
@@ -48,24 +49,34 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def decide(scores: DriftScores, policy: Policy) -> Decision:
+def decide(scores: DriftScores, policy: Policy, concept: ConceptDrift | None = None) -> Decision:
     """Weigh the scores.
 
     RETRAIN from ``retrain_share`` on, or from ``alert_share`` on when the target drifted too: then
     the inputs *and* what is to be learnt have moved. ALERT from ``alert_share`` on, or when only
     prediction or target drifted, which tests on the inputs do not see.
+
+    Args:
+        scores: drift of inputs, prediction and target.
+        policy: limits.
+        concept: what labels say of the model's errors; concept drift weighs as much as a drifted
+            target. None where nobody looked.
     """
     target = scores.target is not None and scores.target.drifted
     prediction = scores.prediction.drifted
     wide = scores.share >= policy.alert_share
-    retrain = scores.share >= policy.retrain_share or (wide and target)
+    errs = concept is not None and concept.drifted
+    retrain = scores.share >= policy.retrain_share or (wide and (target or errs))
     if retrain:
         action = Action.RETRAIN
-    elif wide or target or prediction:
+    elif wide or target or prediction or errs:
         action = Action.ALERT
     else:
         action = Action.NO_ACTION
-    return Decision(action, _bound(scores.share, policy), _reasons(scores, target=target))
+    reasons = _reasons(scores, target=target)
+    if concept is not None and concept.reason:
+        reasons = (*reasons, concept.reason)
+    return Decision(action, _bound(scores.share, policy), reasons)
 
 
 def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:

@@ -26,11 +26,12 @@ from testbed_drift.measures import (
 from testbed_drift.scores import ColumnDrift, ColumnKind, Comparison, DriftScores, Rule, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from testbed_drift.figures import Figures
+    from testbed_drift.results import Table
     from testbed_drift.scores import Limits
 
     Kept = Mapping[str, Numbers | Categories]
@@ -66,11 +67,15 @@ class Detection:
         """A table of the verdicts, and Evidently's figures."""
         return self._figures.widgets()
 
-    def html(self) -> str:
-        """Evidently's report below a table of the verdicts: one page of about 4 MB, offline."""
-        from testbed_drift.figures import page  # noqa: PLC0415 - as above
+    def html(self, tables: Sequence[Table] = ()) -> str:
+        """Evidently's report below a table of the verdicts: one page of about 4 MB, offline.
 
-        return page(self.widgets())
+        Args:
+            tables: what to show above it.
+        """
+        from testbed_drift.figures import above, page  # noqa: PLC0415 - as above
+
+        return page([*above(tables), *self.widgets()])
 
 
 class Detector:

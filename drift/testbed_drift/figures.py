@@ -33,6 +33,7 @@ from testbed_drift.measures import category_counts, chi_square, total_variation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from testbed_drift.results import Table
     from testbed_drift.scores import ColumnDrift, DriftScores, Score
 
 MISSING_SUFFIX: Final = " (missing)"
@@ -114,6 +115,14 @@ def draw(scores: DriftScores, reference: pd.DataFrame, current: pd.DataFrame) ->
             Dataset.from_pandas(before, data_definition=definition),
         )
     return Figures(scores, snapshot)
+
+
+def above(tables: Sequence[Table]) -> list[Any]:
+    """Widgets of tables that stand above the report."""
+    return [
+        table_data(title=table.title, column_names=table.header, data=table.rows)
+        for table in tables
+    ]
 
 
 def page(widgets: Sequence[Any]) -> str:

@@ -15,15 +15,17 @@ from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pandas as pd
 
+    from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.calibration import Calibration
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
+    from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
     from testbed_drift.settings import DriftSettings
 
@@ -40,8 +42,8 @@ class Detection(Protocol):
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics of the detector's report, JSON-ready; may take seconds."""
 
-    def html(self) -> str:
-        """The detector's own report; may take seconds."""
+    def html(self, tables: Sequence[Table] = ()) -> str:
+        """The detector's own report below the given tables; may take seconds."""
 
 
 class Detector(Protocol):
@@ -65,6 +67,7 @@ class DriftJob:
         publisher: takes what there is to publish.
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
+        assessor: judges performance and data quality; None for drift alone.
     """
 
     settings: DriftSettings
@@ -75,6 +78,7 @@ class DriftJob:
     publisher: Publisher
     clock: Callable[[], float]
     calibration: Calibration | None = None
+    assessor: Assessor | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
     _recent: list[Action] = field(default_factory=list, init=False)
@@ -105,7 +109,8 @@ class DriftJob:
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
-        alone = decide(detection.scores, self._policy)
+        assessment = self._assess(reference, current)
+        alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
         counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
         decision = confirmed(alone, counting, self.settings.confirm)
         before, after = reference.summary(), current.summary()
@@ -117,18 +122,25 @@ class DriftJob:
             "alert_share": self.settings.alert_share,
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
+            **(assessment.to_dict() if assessment else {}),
             "evidently": None,
         }
         names = (before.name, after.name)
         html = None
         if self._report_wanted(decision.action, now):
             content["evidently"] = detection.metrics()
-            html = self.reports.write_html(*names, detection.html())
+            tables = assessment.tables() if assessment else ()
+            html = self.reports.write_html(*names, detection.html(tables))
             self._last_report = now
         json = self.reports.write_json(*names, content)
         self._last_action, self._last_newest = decision.action, current.newest
         self._recent = [*counting, alone.action]
-        return Finding(before, after, detection.scores, decision, json, html)
+        return Finding(before, after, detection.scores, decision, json, html, assessment)
+
+    def _assess(self, reference: Window, current: Window) -> Assessment | None:
+        if self.assessor is None or reference.columns is None or current.columns is None:
+            return None
+        return self.assessor.assess(reference.columns, current.columns)
 
     def _windows(self, now: float) -> tuple[Window, Window]:
         wanted = self.settings.current_window or Span.between(now - self.settings.window, now)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 from testbed_otel.sdk import counter
 
+from testbed_drift import indicators
 from testbed_drift.decision import Action
 from testbed_drift.results import OUTCOMES
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from testbed_drift.results import Finding, RunResult
     from testbed_drift.scores import ColumnDrift
+
+logger = logging.getLogger(__name__)
 
 Point = tuple["Metric", float, dict[str, str]]
 
@@ -33,8 +37,20 @@ _OF_FINDING: Final = (
     names.PREDICTION_DRIFT,
     names.DRIFT_DECISION,
     names.DRIFT_WINDOW_ROWS,
+    *indicators.METRICS,
 )
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
+STATE_VERSION: Final = 1
+
+
+class StateStore(Protocol):
+    """Keeps one object from process to process."""
+
+    def write_state(self, content: dict[str, Any]) -> None:
+        """Keep it, whole or not at all."""
+
+    def read_state(self) -> dict[str, Any]:
+        """What was kept last; empty where there is nothing."""
 
 
 class Publisher:
@@ -48,13 +64,21 @@ class Publisher:
         alert_share: published beside the share, so that rules need not repeat it.
         model_version: the model that is watched.
         columns: its columns, whose detections are counted from 0 on.
+        state: keeps the values of the last comparison, so that a process that starts anew, or that
+            runs once and finds too few rows, carries on with them; None keeps nothing.
     """
 
     def __init__(
-        self, meter: Meter, alert_share: float, model_version: str, columns: Iterable[str]
+        self,
+        meter: Meter,
+        alert_share: float,
+        model_version: str,
+        columns: Iterable[str],
+        state: StateStore | None = None,
     ) -> None:
         self._alert_share = alert_share
-        self._finding: dict[str, list[Observation]] = {}
+        self._state = state
+        self._finding = restored(state.read_state(), model_version) if state else {}
         self._job: dict[tuple[str, str], Observation] = {}
         self._runs = counter(meter, names.DRIFT_RUNS)
         for outcome in OUTCOMES:
@@ -80,8 +104,17 @@ class Publisher:
         self._job = job
         if result.finding:
             self._finding = self._observations(result.finding, result.model_version)
+            self._keep(result.model_version)
             for column in result.finding.scores.columns:
                 self._detected(int(column.drifted), result.model_version, column.column)
+
+    def _keep(self, version: str) -> None:
+        if self._state is None:
+            return
+        try:
+            self._state.write_state(kept(self._finding, version))
+        except OSError as error:
+            logger.error("cannot keep the values: %s", error)  # noqa: TRY400 - one line will do
 
     def _detected(self, windows: int, version: str, column: str) -> None:
         self._detections.add(windows, {names.MODEL_VERSION: version, names.COLUMN: column})
@@ -116,6 +149,8 @@ class Publisher:
         yield from _class_points(names.PREDICTION_DRIFT, scores.prediction)
         if scores.target:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
+        if found.assessment:
+            yield from indicators.points(found.assessment)
 
 
 def _column_points(column: ColumnDrift) -> Iterator[Point]:
@@ -130,3 +165,25 @@ def _column_points(column: ColumnDrift) -> Iterator[Point]:
 def _class_points(metric: Metric, column: ColumnDrift) -> Iterator[Point]:
     for score in column.scores:
         yield metric, score.value, {names.METHOD: score.method}
+
+
+def kept(observations: dict[str, list[Observation]], version: str) -> dict[str, Any]:
+    """The values of a comparison, JSON-ready."""
+    points = [
+        [name, point.value, dict(point.attributes or {})]
+        for name, found in observations.items()
+        for point in found
+    ]
+    return {"schema_version": STATE_VERSION, "model_version": version, "points": points}
+
+
+def restored(state: dict[str, Any], version: str) -> dict[str, list[Observation]]:
+    """Inverse of :func:`kept`; nothing where the values are of another model or another form."""
+    if (state.get("schema_version"), state.get("model_version")) != (STATE_VERSION, version):
+        return {}
+    known = {metric.name for metric in _OF_FINDING}
+    found: dict[str, list[Observation]] = {}
+    for name, value, attributes in state.get("points", []):
+        if name in known:
+            found.setdefault(name, []).append(Observation(value, attributes))
+    return found

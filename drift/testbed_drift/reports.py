@@ -1,4 +1,4 @@
-"""Report files: two per comparison, named after its windows, and one line per run."""
+"""Report files: two per comparison, named after its windows, one line per run, last values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 RUNS_FILE: Final = "runs.jsonl"
+STATE_FILE: Final = "published.json"
 
 
 class ReportStore:
@@ -33,6 +34,18 @@ class ReportStore:
     def write_html(self, reference: str, current: str, content: str) -> Path:
         """Write ``drift_<reference>_vs_<current>.html`` and return its path."""
         return self._write(report_name(reference, current, "html"), content)
+
+    def write_state(self, content: dict[str, Any]) -> None:
+        """Keep what was published last, in ``published.json``, for the next process."""
+        self._write(STATE_FILE, json.dumps(content, allow_nan=False) + "\n")
+
+    def read_state(self) -> dict[str, Any]:
+        """What was published last; empty where there is none, or nothing that can be read."""
+        try:
+            found = json.loads((self._directory / STATE_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def append_run(self, record: dict[str, Any]) -> None:
         """Append one line to ``runs.jsonl``, in one write, so that no reader sees half a line."""

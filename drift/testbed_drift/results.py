@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
     from testbed_drift.scores import ColumnDrift, DriftScores
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 Outcome = Literal["success", "insufficient_data", "error"]
 OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "insufficient_data", "error")
 
@@ -48,6 +49,21 @@ class WindowSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A table for the HTML report.
+
+    Attributes:
+        title: what it shows.
+        header: names of the columns.
+        rows: texts, one per column.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """The part of a run that only a successful one has.
 
@@ -58,6 +74,7 @@ class Finding:
         decision: what was decided.
         json: JSON report.
         html: HTML report, or None where this run rendered none.
+        assessment: how the model and the data do beside drift; None where nobody assesses.
     """
 
     reference: WindowSummary
@@ -66,6 +83,7 @@ class Finding:
     decision: Decision
     json: Path
     html: Path | None
+    assessment: Assessment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,7 @@ class RunResult:
             return record
         return record | {
             **judgement(found.scores, found.decision),
+            **(found.assessment.to_dict() if found.assessment else {}),
             "rows": {"reference": found.reference.rows, "current": found.current.rows},
             "windows": {
                 "reference": found.reference.to_dict(),

@@ -67,6 +67,9 @@ class DriftSettings(BaseSettings):
         None,
         description="File of testbed drift calibrate; default: the artefact's, where it has one.",
     )
+    segment: str | None = Field(
+        None, description="Column by whose values performance is told apart."
+    )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )

@@ -47,12 +47,14 @@ class Window:
         frame: one row per prediction, see :func:`testbed_drift.frames.declare`.
         span: where it lies in time, or None for the training reference.
         newest: time of its newest row, or None for the training reference.
+        columns: its rows as the log has them, with probabilities and times of labels.
     """
 
     name: str
     frame: pd.DataFrame
     span: Span | None = None
     newest: float | None = None
+    columns: Columns | None = None
 
     def summary(self) -> WindowSummary:
         """The window without its rows."""
@@ -93,7 +95,7 @@ class WindowReader:
                 "with this model and this log, or name a reference window"
             )
         name = "reference-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_version)[:24]
-        return Window(name, self._frame(columns))
+        return Window(name, self._frame(columns), columns=columns)
 
     def of_log(self, log: LogReader, span: Span) -> Window:
         """The newest rows of a span.
@@ -107,7 +109,7 @@ class WindowReader:
                 f"{len(columns)} rows of model {self.model_version} in {span.name}, "
                 f"{self.min_rows} needed {self.purpose}".rstrip()
             )
-        return Window(span.name, self._frame(columns), span, columns.time[-1])
+        return Window(span.name, self._frame(columns), span, columns.time[-1], columns)
 
     def _frame(self, columns: Columns) -> pd.DataFrame:
         raw = {**columns.features, PREDICTION: columns.prediction, TARGET: columns.label}

@@ -9,6 +9,7 @@ from testbed_otel import names
 
 from testbed_grafana.assembly import assemble, replicas
 from testbed_grafana.ml_api_monitoring import INFERENCE_LIMIT, drift_panels, quantiles
+from testbed_grafana.model_quality import quality_panels
 from testbed_grafana.panels import Query, graph, number
 from testbed_grafana.promql import (
     API_TARGET,
@@ -213,6 +214,7 @@ def build() -> Dashboard:
         (
             ("Predictions", _prediction_panels()),
             ("Accuracy and versions", _accuracy_panels()),
+            ("Model quality", quality_panels()),
             ("Business figures", _business_panels()),
             ("Drift", (*drift_panels(), *_column_panels())),
         ),

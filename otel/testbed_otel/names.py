@@ -42,6 +42,12 @@ STATE: Final = "state"
 API_KEY: Final = "api_key.name"
 METRIC_NAME: Final = "metric"
 SIGNAL: Final = "signal"
+BASIS: Final = "basis"
+SCORE: Final = "score"
+SEGMENT: Final = "segment"
+QUANTILE: Final = "quantile"
+TRUE_CLASS: Final = "label.class"
+CHECK: Final = "check"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"
@@ -63,6 +69,11 @@ INFERENCE_BUCKETS: Final = (
     0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 )  # fmt: skip
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+PERFORMANCE_SCORES: Final = (
+    "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece",
+)  # fmt: skip
+ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
+QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -409,6 +420,97 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "gauge",
     "s",
     "Unix time at which the drift job last ended without an error.",
+)
+PERFORMANCE_SCORE: Final = Metric(
+    "ml.performance.score",
+    "gauge",
+    "{score}",
+    "Score of the model: in the reference, realised by the labels of the last window, or estimated "
+    "for it without labels.",
+    (MODEL_VERSION, BASIS, SCORE),
+    values=((BASIS, ("reference", "realised", "estimated")), (SCORE, PERFORMANCE_SCORES)),
+)
+PERFORMANCE_ESTIMATE_ERROR: Final = Metric(
+    "ml.performance.estimate.error",
+    "gauge",
+    "{score}",
+    "Standard error of the accuracy that labels of the last window will show beside the estimate.",
+    (MODEL_VERSION,),
+)
+PERFORMANCE_SEGMENT_SCORE: Final = Metric(
+    "ml.performance.segment.score",
+    "gauge",
+    "{score}",
+    "Score realised by the labels of the last window, by segment of its rows.",
+    (MODEL_VERSION, SEGMENT, SCORE),
+    values=((SCORE, PERFORMANCE_SCORES),),
+)
+PERFORMANCE_CONFUSION: Final = Metric(
+    "ml.performance.confusion",
+    "gauge",
+    "{row}",
+    "Labelled rows of the last window by true and by predicted class.",
+    (MODEL_VERSION, TRUE_CLASS, PREDICTION_CLASS),
+)
+PERFORMANCE_STATE: Final = Metric(
+    "ml.performance.state",
+    "gauge",
+    "{state}",
+    "1 for what the labels of the last window allow to say, 0 for the others.",
+    (MODEL_VERSION, STATE),
+    values=((STATE, ("measured", "one_class", "no_labels", "empty")),),
+)
+LABEL_COVERAGE: Final = Metric(
+    "ml.labels.coverage",
+    "gauge",
+    "{share}",
+    "Share of the last window's rows whose label has come, 0 to 1.",
+    (MODEL_VERSION,),
+)
+LABEL_DELAY: Final = Metric(
+    "ml.labels.delay",
+    "gauge",
+    "s",
+    "Time from prediction to label in the last window, over the labels that have come.",
+    (MODEL_VERSION, QUANTILE),
+    values=((QUANTILE, ("0.5", "0.95")),),
+)
+CONCEPT_SCORE: Final = Metric(
+    "ml.concept_drift.score",
+    "gauge",
+    "{score}",
+    "Rise of the model's error among labelled rows, or its p-value, by method.",
+    (MODEL_VERSION, METHOD),
+)
+CONCEPT_THRESHOLD: Final = Metric(
+    "ml.concept_drift.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the method's score is compared with.",
+    (MODEL_VERSION, METHOD),
+)
+CONCEPT_DETECTED: Final = Metric(
+    "ml.concept_drift.detected",
+    "gauge",
+    "{window}",
+    "1 where labels of the last window show more errors than the inputs explain, else 0.",
+    (MODEL_VERSION,),
+)
+QUALITY_COLUMN: Final = Metric(
+    "ml.data_quality.column",
+    "gauge",
+    "{share}",
+    "Share of the last window's rows in which this column fails a check; constant: 1 or 0.",
+    (MODEL_VERSION, COLUMN, CHECK),
+    values=((CHECK, QUALITY_CHECKS),),
+)
+QUALITY_DUPLICATED: Final = Metric(
+    "ml.data_quality.duplicated",
+    "gauge",
+    "{share}",
+    "Share of rows that repeat an earlier one of the same window in every column, 0 to 1.",
+    (MODEL_VERSION, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
 )
 
 ACCESS_LOG_LINES: Final = Metric(

@@ -68,7 +68,7 @@ class RunLayout:
 
     @property
     def drift(self) -> Path:
-        """Reports of the drift job: HTML, JSON and ``runs.jsonl``."""
+        """Reports of the drift job, ``runs.jsonl``, and ``published.json``: its last values."""
         return self.root / "drift"
 
     @property

@@ -254,7 +254,9 @@ def test_traffic_like_the_reference_needs_no_action(place: Place) -> None:
     names = [os.path.basename(path) for path in found.groups()]  # noqa: PTH119 - as printed
     version = place.artefact.version
     assert re.fullmatch(rf"drift_reference-{version}_vs_\d{{8}}T\d{{6}}Z-\S+\.html", names[0])
-    assert sorted(path.name for path in place.output.iterdir()) == sorted([*names, "runs.jsonl"])
+    assert sorted(path.name for path in place.output.iterdir()) == sorted(
+        [*names, "published.json", "runs.jsonl"]
+    )
 
 
 def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> None:
@@ -271,6 +273,26 @@ def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> 
     assert collector.values("ml.data_drift.share") == [1.0]
     assert collector.values("ml.data_drift.column_detected") == [1.0] * 4
     assert len(collector.values("ml.drift.job.last_completed.timestamp")) == 1
+    performance = record["performance"]
+    assert performance["realised"]["accuracy"] == 1.0
+    assert performance["estimated"]["accuracy"] == 1.0
+    assert performance["labels"]["coverage"] == 0.5
+    assert collector.values("ml.labels.coverage") == [0.5]
+    assert 1.0 in collector.values("ml.performance.score")
+    page = (place.output / record["html"]).read_text()
+    assert "Performance on the 250 of 500 rows" in page
+    assert "Data quality" in page
+
+
+def test_run_without_a_decision_repeats_the_last_values(place: Place, collector: Collector) -> None:
+    """A job that runs once and finds too few rows sends what the run before it found."""
+    place.predict(500, seed=3, shift=1.0)
+    assert place.run(endpoint=collector.url).returncode == 1
+    sent = {name: collector.values(name) for name in ("ml.data_drift.share", "ml.labels.coverage")}
+    done = place.run("--current-window=2020-01-01/2020-01-02", endpoint=collector.url)
+    assert done.returncode == 2, done.stderr
+    assert {name: collector.values(name) for name in sent} == sent
+    assert sent["ml.data_drift.share"] == [1.0]
 
 
 def test_missing_log_is_one_line_and_2(place: Place, tmp_path: Path) -> None:

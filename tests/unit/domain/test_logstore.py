@@ -56,6 +56,7 @@ def test_rows_survive_as_they_were(log: PredictionLog, url: str) -> None:
     assert window.prediction == ["1", "1"]
     assert window.probability == [0.75, 0.75]
     assert window.label == [None, None]
+    assert window.probabilities == [{"0": 0.25, "1": 0.75}] * 2
 
 
 def test_window_bounds_limit_and_version(log: PredictionLog) -> None:
@@ -104,6 +105,7 @@ def test_labels_are_idempotent(log: PredictionLog) -> None:
     assert log.append_labels([("v1-1", "0", 6.0), ("v1-2", "0", 6.0)]) == ["duplicate", "stored"]
     assert log.append_labels([]) == []
     assert log.window("v1").label == ["1", "0"]
+    assert log.window("v1").label_time == [5.0, 6.0]
     assert log.count_labels() == 2
 
 
@@ -136,6 +138,8 @@ def test_reference_is_registered_once(log: PredictionLog, iris: Artefact) -> Non
     assert len(reference) == len(rows)
     assert reference.label == [row.label for row in rows]
     assert reference.probability == [row.probability for row in rows]
+    assert reference.probabilities == [row.probabilities for row in rows]
+    assert reference.label_time == []
     assert reference.features == {
         name: [row.features[name] for row in rows] for name in iris.schema.names
     }

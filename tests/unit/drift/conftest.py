@@ -11,9 +11,10 @@ from testbed_domain.logstore import Columns
 from testbed_drift.scores import PREDICTION, TARGET, ColumnDrift, Comparison, DriftScores, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
+    from testbed_drift.results import Table
 
 
 def verdict(name: str, *, drifted: bool, effect: float = 0.4) -> ColumnDrift:
@@ -43,16 +44,21 @@ def make_scores(
 def make_columns(count: int, *, first: float = 0.0, seed: int = 1, shift: float = 0.0) -> Columns:
     """Rows of the log, a second apart: one numeric and one text feature, half of them labelled."""
     rng = np.random.default_rng(seed)
+    other = {"0": "1", "1": "0"}
+    features = {
+        "size": rng.normal(shift, 1, count).tolist(),
+        "colour": rng.choice(["red", "blue"], count).tolist(),
+    }
+    prediction = rng.choice(["0", "1"], count).tolist()
     return Columns(
-        features={
-            "size": rng.normal(shift, 1, count).tolist(),
-            "colour": rng.choice(["red", "blue"], count).tolist(),
-        },
-        prediction=rng.choice(["0", "1"], count).tolist(),
+        features=features,
+        prediction=prediction,
         probability=[0.9] * count,
         label=["1" if index % 2 else None for index in range(count)],
         id=[str(index) for index in range(count)],
         time=[first + index for index in range(count)],
+        probabilities=[{name: 0.9, other[name]: 0.1} for name in prediction],
+        label_time=[first + index + 30 if index % 2 else None for index in range(count)],
     )
 
 
@@ -100,9 +106,9 @@ class FakeDetection:
         """One metric."""
         return [{"name": "fake", "value": 1.0}]
 
-    def html(self) -> str:
-        """A small page."""
-        return "<html>fake</html>"
+    def html(self, tables: Sequence[Table] = ()) -> str:
+        """A small page with the titles of the tables."""
+        return f"<html>fake {[table.title for table in tables]}</html>"
 
 
 @dataclass

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from testbed_drift.detection import Detector
 from testbed_drift.frames import declare
+from testbed_drift.results import Table
 from testbed_drift.scores import PREDICTION, TARGET
 
 if TYPE_CHECKING:
@@ -185,6 +186,15 @@ def test_report_shows_the_rule_and_every_column() -> None:
     for text in (*TWO, "wasserstein", "speaks for drift", PREDICTION):
         assert text in html
     assert 'src="http' not in html
+
+
+def test_report_shows_further_tables_above_its_own() -> None:
+    """What a run adds stands above the verdicts and the figures."""
+    rng = np.random.default_rng(6)
+    detection = _detect(TWO, _numbers(rng, 200), _numbers(rng, 200))
+    html = detection.html([Table("How it did", ("what", "score"), (("accuracy", "0.987"),))])
+    assert "0.987" in html
+    assert html.index("How it did") < html.index("Drift needs a significant test")
 
 
 def test_a_large_window_is_sampled_by_a_fixed_seed() -> None:

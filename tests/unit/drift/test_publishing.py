@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from testbed_drift.decision import Policy, decide
 from testbed_drift.publishing import Publisher
+from testbed_drift.reports import STATE_FILE, ReportStore
 from testbed_drift.results import Finding, Outcome, RunResult, WindowSummary
 from testbed_drift.scores import PREDICTION, ColumnDrift, Comparison, DriftScores, Score
 from testbed_otel import names
@@ -17,6 +18,7 @@ from testbed_otel import names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from testbed_drift.publishing import StateStore
     from testbed_otel.names import Metric
 
 Points = dict[tuple[tuple[str, Any], ...], float]
@@ -33,11 +35,12 @@ def _result(outcome: Outcome, started: float, scores: DriftScores | None = None)
 class Collected:
     """A publisher with the reader that collects from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: StateStore | None = None, version: str = "v1") -> None:
         self._reader = InMemoryMetricReader()
         self._provider = MeterProvider([self._reader])
         meter = self._provider.get_meter("test")
-        self.publisher = Publisher(meter, 0.3, "v1", [f"x{number}" for number in range(10)])
+        columns = [f"x{number}" for number in range(10)]
+        self.publisher = Publisher(meter, 0.3, version, columns, state)
 
     def close(self) -> None:
         """End the provider."""
@@ -158,3 +161,56 @@ def test_series_that_ended_are_gone(
     collected.publisher.publish(_result("success", 200.0, scores))
     assert not collected.points(names.TARGET_DRIFT)
     assert list(collected.points(names.PREDICTION_DRIFT).values()) == [0.2]
+
+
+def test_new_process_carries_on_with_the_last_values(
+    tmp_path: Path, scores_of: Callable[..., DriftScores]
+) -> None:
+    """What one process published last, the next one publishes until it has found more."""
+    first = Collected(ReportStore(tmp_path))
+    first.publisher.publish(_result("success", 100.0, scores_of(4, target=True)))
+    before = first.all()
+    first.close()
+    second = Collected(ReportStore(tmp_path))
+    second.publisher.publish(_result("insufficient_data", 200.0))
+    after = second.all()
+    for metric in (names.DRIFT_SHARE, names.DRIFT_DECISION, names.DRIFT_COLUMN_SCORE):
+        assert before[metric.name]
+        assert after[metric.name] == before[metric.name]
+    second.publisher.publish(_result("success", 300.0, scores_of(0)))
+    assert list(second.points(names.DRIFT_SHARE).values()) == [0.0]
+    second.close()
+
+
+def test_values_of_another_model_are_left_alone(
+    tmp_path: Path, scores_of: Callable[..., DriftScores]
+) -> None:
+    """A job for a new model version begins without values."""
+    first = Collected(ReportStore(tmp_path))
+    first.publisher.publish(_result("success", 100.0, scores_of(4)))
+    first.close()
+    second = Collected(ReportStore(tmp_path), version="v2")
+    assert not second.points(names.DRIFT_SHARE)
+    second.close()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema_version": 0}', "\0"])
+def test_broken_state_is_no_error(tmp_path: Path, content: str) -> None:
+    """A file that is none of ours only means that there are no values yet."""
+    (tmp_path / STATE_FILE).write_text(content)
+    made = Collected(ReportStore(tmp_path))
+    assert not made.points(names.DRIFT_SHARE)
+    made.close()
+
+
+def test_full_disk_does_not_end_publishing(
+    tmp_path: Path, scores_of: Callable[..., DriftScores], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where values can't be kept they are still published."""
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where the directory should be")
+    made = Collected(ReportStore(blocked))
+    made.publisher.publish(_result("success", 100.0, scores_of(4)))
+    assert list(made.points(names.DRIFT_SHARE).values()) == [0.4]
+    assert "cannot keep the values" in caplog.text
+    made.close()

@@ -1,0 +1,105 @@
+"""What was predicted, how sure the model was, and what turned out true, as arrays. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed_domain.logstore import Columns
+
+UNKNOWN: Final = -1
+# The class of every text that is none of the model's classes, so that a wrong label counts as one.
+STRANGE: Final = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Predictions of a window beside their labels; all arrays have one entry per prediction.
+
+    Attributes:
+        classes: the model's classes as text, and :data:`STRANGE` where a row has another one.
+        positive: index of the positive class, or None for several classes.
+        predicted: index of the predicted class.
+        label: index of the true class; :data:`UNKNOWN` where no label has come.
+        probabilities: ``[rows, classes]``; NaN in rows of which they are not known.
+        delay: seconds from the prediction to its label; NaN where that is not known.
+    """
+
+    classes: tuple[str, ...]
+    positive: int | None
+    predicted: np.ndarray[Any, Any]
+    label: np.ndarray[Any, Any]
+    probabilities: np.ndarray[Any, Any]
+    delay: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, columns: Columns, classes: Sequence[object], positive: object = None) -> Self:
+        """Read rows of the prediction log.
+
+        Args:
+            columns: the rows.
+            classes: the model's classes in its order, as in its feature schema.
+            positive: the positive class, or None.
+        """
+        known = [str(name) for name in classes]
+        strange = {*columns.prediction, *columns.label} - {*known, None}
+        names = (*known, STRANGE) if strange else tuple(known)
+        places = {name: place for place, name in enumerate(known)} | dict.fromkeys(
+            (name for name in strange if name is not None), len(known)
+        )
+        return cls(
+            names,
+            None if positive is None else known.index(str(positive)),
+            np.array([places[name] for name in columns.prediction], dtype=int),
+            np.array(
+                [UNKNOWN if name is None else places[name] for name in columns.label], dtype=int
+            ),
+            _probabilities(columns, known, len(names)),
+            _delays(columns),
+        )
+
+    def __len__(self) -> int:
+        return len(self.predicted)
+
+    @property
+    def labelled(self) -> np.ndarray[Any, Any]:
+        """Which rows have a label."""
+        return np.asarray(self.label != UNKNOWN)
+
+    def where(self, chosen: np.ndarray[Any, Any]) -> Outcomes:
+        """Only the chosen rows."""
+        return Outcomes(
+            self.classes,
+            self.positive,
+            self.predicted[chosen],
+            self.label[chosen],
+            self.probabilities[chosen],
+            self.delay[chosen],
+        )
+
+
+def _probabilities(columns: Columns, known: list[str], width: int) -> np.ndarray[Any, Any]:
+    """What the model said; a class that a row leaves out has probability 0."""
+    found = np.zeros((len(columns), width))
+    if columns.probabilities:
+        rows = [[row.get(name) for name in known] for row in columns.probabilities]
+        told = np.array(rows, dtype=float).reshape(len(columns), len(known))
+        empty = np.isnan(told).all(axis=1)
+        found[:, : len(known)] = np.nan_to_num(told, nan=0.0)
+        found[empty] = np.nan
+    else:
+        found[:] = np.nan
+    return found
+
+
+def _delays(columns: Columns) -> np.ndarray[Any, Any]:
+    if not columns.label_time:
+        return np.full(len(columns), np.nan)
+    came = np.array(columns.label_time, dtype=float)
+    # Clocks of two machines differ; no label comes before its prediction.
+    return np.asarray(np.maximum(came - np.array(columns.time, dtype=float), 0.0))

@@ -1,0 +1,153 @@
+"""Panels of model quality: performance, labels and data quality, as the drift job finds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana_foundation_sdk.models import units
+from testbed_otel import names
+
+from testbed_grafana.panels import Query, graph
+from testbed_grafana.promql import API_TARGET, label, legend, rate, select
+
+if TYPE_CHECKING:
+    from testbed_grafana.assembly import Panels
+
+
+def quality_panels() -> Panels:
+    """How well the model does, what is known of it, and what is wrong with its data."""
+    return (*_performance(), *_labels(), *_concept(), *_data())
+
+
+def _performance() -> Panels:
+    score = label(names.PERFORMANCE_SCORE, names.SCORE)
+    basis = label(names.PERFORMANCE_SCORE, names.BASIS)
+    series = names.PERFORMANCE_SCORE.prometheus
+    error = names.PERFORMANCE_ESTIMATE_ERROR.prometheus
+    estimated = select(series, f'{score}="accuracy"', f'{basis}="estimated"')
+    ignoring = f"ignoring ({score}, {basis})"
+    return (
+        graph(
+            "Accuracy: Estimated and Realised",
+            "Accuracy of the last window: realised by its labels, estimated without them (twice "
+            "its standard error below and above), and in the reference.",
+            Query(
+                select(series, f'{score}="accuracy"'),
+                legend(names.PERFORMANCE_SCORE, names.BASIS, names.MODEL_VERSION),
+            ),
+            Query(f"{estimated} - {ignoring} 2 * {error}", "estimated, low"),
+            Query(f"{estimated} + {ignoring} 2 * {error}", "estimated, high"),
+            unit=units.PercentUnit,
+            dashed="^estimated, ",
+        ),
+        graph(
+            "Scores Realised by Labels",
+            "All scores of the last window's labelled rows; log loss, Brier score and calibration "
+            "error (ece) are better when low.",
+            Query(
+                select(series, f'{basis}="realised"'),
+                legend(names.PERFORMANCE_SCORE, names.SCORE, names.MODEL_VERSION),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Accuracy per Segment",
+            "Accuracy realised by labels, by segment, where TESTBED_DRIFT_SEGMENT names a column.",
+            Query(
+                select(
+                    names.PERFORMANCE_SEGMENT_SCORE.prometheus,
+                    f'{label(names.PERFORMANCE_SEGMENT_SCORE, names.SCORE)}="accuracy"',
+                ),
+                legend(names.PERFORMANCE_SEGMENT_SCORE, names.SEGMENT, names.MODEL_VERSION),
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Confusion Matrix",
+            "Labelled rows of the last window by true and predicted class.",
+            Query(
+                names.PERFORMANCE_CONFUSION.prometheus,
+                "is {{%s}}, predicted {{%s}}"  # noqa: UP031 - braces upon braces otherwise
+                % (
+                    label(names.PERFORMANCE_CONFUSION, names.TRUE_CLASS),
+                    label(names.PERFORMANCE_CONFUSION, names.PREDICTION_CLASS),
+                ),
+            ),
+            unit=units.Short,
+        ),
+    )
+
+
+def _labels() -> Panels:
+    return (
+        graph(
+            "Label Coverage",
+            "Share of the last window's rows whose label has come.",
+            Query(
+                names.LABEL_COVERAGE.prometheus, legend(names.LABEL_COVERAGE, names.MODEL_VERSION)
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Label Delay",
+            "Time from prediction to label, of the labels that have come in the last window.",
+            Query(names.LABEL_DELAY.prometheus, legend(names.LABEL_DELAY, names.QUANTILE)),
+            unit=units.Seconds,
+        ),
+    )
+
+
+def _concept() -> Panels:
+    method = legend(names.CONCEPT_SCORE, names.METHOD)
+    rise = f'{label(names.CONCEPT_SCORE, names.METHOD)}=~".*_rise"'
+    return (
+        graph(
+            "Concept Drift",
+            "1 where labels of the last window show more errors than the inputs explain.",
+            Query(
+                names.CONCEPT_DETECTED.prometheus,
+                legend(names.CONCEPT_DETECTED, names.MODEL_VERSION),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Rise of the Error",
+            "Error among labelled rows above the reference's, and above what the inputs explain.",
+            Query(select(names.CONCEPT_SCORE.prometheus, rise), method),
+            Query(f"max({select(names.CONCEPT_THRESHOLD.prometheus, rise)})", "threshold"),
+            unit=units.PercentUnit,
+            dashed="^threshold",
+        ),
+    )
+
+
+def _data() -> Panels:
+    refused = f'{label(names.PREDICTION_ERRORS, names.ERROR_TYPE)}="validation"'
+    return (
+        graph(
+            "Data Quality per Column",
+            "Share of the last window's rows in which a column fails a check; faults only.",
+            Query(
+                f"{names.QUALITY_COLUMN.prometheus} > 0",
+                legend(names.QUALITY_COLUMN, names.COLUMN, names.CHECK),
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Repeated Rows",
+            "Share of rows that repeat an earlier one of their window.",
+            Query(
+                names.QUALITY_DUPLICATED.prometheus, legend(names.QUALITY_DUPLICATED, names.WINDOW)
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Refused Requests",
+            "Requests per second that the API refused because of their data.",
+            Query(
+                f"sum({rate(select(names.PREDICTION_ERRORS.prometheus, *API_TARGET, refused))})",
+                "refused",
+            ),
+            unit=units.CountsPerSecond,
+        ),
+    )

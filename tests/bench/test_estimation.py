@@ -1,0 +1,236 @@
+"""How far estimated performance is from the realised one and from NannyML's; concept drift.
+
+Run it with ``pytest tests/bench/test_estimation.py --benchmark-enable -s``. The comparison with
+NannyML needs a Python of another environment that has it (its pins don't fit ours), named in
+``TESTBED_BENCH_NANNYML``: ``uv venv nml && uv pip install --python nml nannyml statsmodels``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pytest
+from testbed_drift.concept import judge
+from testbed_drift.estimation import Estimator
+from testbed_drift.outcomes import UNKNOWN, Outcomes
+from testbed_drift.performance import measure
+from testbed_load import drifts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+    from testbed_domain.features import Row
+    from testbed_domain.use_cases import Generator
+
+WINDOWS: Final = 200
+ROWS: Final = 1_000
+CONCEPT_WINDOWS: Final = 40
+# The bar: mean error of the estimated accuracy, in points.
+MOST_ERROR: Final = 0.01
+SHIFTS: Final = (
+    ("covariate_shift", 0.0),
+    ("covariate_shift", 0.25),
+    ("covariate_shift", 0.5),
+    ("covariate_shift", 1.0),
+    ("single_column", 1.0),
+)
+# Both calibrate by isotonic regression; the area under the curve adds up in another order.
+MOST_DIFFERENCE: Final = 1e-6
+
+NANNYML: Final = """
+import json
+import nannyml
+
+reference, analysis, _ = nannyml.load_synthetic_car_loan_dataset()
+scores = ["accuracy", "precision", "recall", "f1", "roc_auc"]
+estimator = nannyml.CBPE(
+    y_pred_proba="y_pred_proba", y_pred="y_pred", y_true="repaid", metrics=scores,
+    chunk_size=5000, problem_type="classification_binary",
+).fit(reference)
+found = estimator.estimate(analysis).filter(period="analysis").to_df()
+print(json.dumps({
+    "reference": {name: reference[name].astype(float).tolist()
+                  for name in ("y_pred_proba", "y_pred", "repaid")},
+    "analysis": {name: analysis[name].astype(float).tolist()
+                 for name in ("y_pred_proba", "y_pred")},
+    "estimates": {name: found[(name, "value")].tolist() for name in scores},
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A forest, its generator, and rows that it predicts."""
+
+    artefact: Artefact
+    generator: Generator
+    probabilities: Callable[[list[Row]], np.ndarray]
+
+    def outcomes(self, rows: list[Row], truth: np.ndarray) -> Outcomes:
+        """What the forest says of the rows, beside the truth (1 is the positive class)."""
+        chances = np.clip(self.probabilities(rows), 0, 1)
+        chances /= chances.sum(axis=1, keepdims=True)
+        missing = np.full(len(rows), np.nan)
+        return Outcomes(("0", "1"), 1, chances.argmax(axis=1), truth, chances, missing)
+
+
+@pytest.fixture
+def model(benchmark: Any, tmp_path: Path) -> Model:  # noqa: ANN401 - half of its interface has no types
+    """The diabetes forest of the generator, with 5,000 reference rows."""
+    if benchmark.disabled:
+        pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
+    import onnxruntime  # noqa: PLC0415 - slow to import
+    from testbed_domain.encoding import encode  # noqa: PLC0415 - goes with the above
+    from testbed_domain.training import train  # noqa: PLC0415 - the same
+    from testbed_domain.use_cases import get_use_case  # noqa: PLC0415 - the same
+
+    use_case = get_use_case("diabetes")
+    artefact = train(use_case, None, 1, tmp_path / "model")
+    session = onnxruntime.InferenceSession(str(artefact.path / "model.onnx"))
+    inputs, output = session.get_inputs()[0].name, session.get_outputs()[1].name
+
+    def probabilities(rows: list[Row]) -> np.ndarray:
+        told = session.run([output], {inputs: encode(artefact.schema, rows)})[0]
+        return np.asarray(told, dtype=float)
+
+    assert use_case.generator is not None
+    return Model(artefact, use_case.generator, probabilities)
+
+
+def test_estimate_under_covariate_shift(benchmark: Any, model: Model) -> None:  # noqa: ANN401 - half of its interface has no types
+    """Mean error within a point of realised accuracy; labels are drawn anew for moved rows.
+
+    So the relation of inputs and label stays the generator's. (The load's drifts keep the label of
+    the row as it was: to the model that is concept drift as well.)
+    """
+    schema = model.artefact.schema
+    reference = list(model.artefact.reference())
+    rows: list[Row] = [dict(row.features) for row in reference]
+    truth = np.array([int(row.label) for row in reference])
+    statistics = drifts.reference_statistics(schema, rows)
+    rng = np.random.default_rng(11)
+    estimator = Estimator.learn(model.outcomes(rows, truth))
+    report: dict[str, dict[str, float]] = {}
+
+    def play() -> None:
+        for name, severity in SHIFTS:
+            errors, realised, perfect = [], [], []
+            for _ in range(WINDOWS):
+                drawn, labels = model.generator.sample(rng, ROWS)
+                moved, _ = drifts.apply(
+                    name,
+                    drawn,
+                    labels,
+                    severity=severity,
+                    schema=schema,
+                    statistics=statistics,
+                    rng=rng,
+                )
+                chance = model.generator.probability(moved)
+                window = model.outcomes(moved, (rng.random(ROWS) < chance).astype(int))
+                found = measure(window).scores["accuracy"]
+                guess = estimator.estimate(window).scores or {}
+                right = np.where(window.predicted == 1, chance, 1 - chance)
+                errors.append(guess["accuracy"] - found)
+                perfect.append(right.mean() - found)
+                realised.append(found)
+            report[f"{name} {severity:g}"] = {
+                "realised_accuracy": float(np.mean(realised)),
+                "mean_error": float(np.mean(errors)),
+                "mean_absolute_error": float(np.mean(np.abs(errors))),
+                "mean_absolute_error_of_a_perfect_estimator": float(np.mean(np.abs(perfect))),
+                "windows_off_by_2_points": float(np.mean(np.abs(errors) > 0.02)),
+            }
+
+    benchmark.pedantic(play, rounds=1, iterations=1)
+    benchmark.extra_info["shifts"] = report
+    print(json.dumps(report, indent=1))  # noqa: T201 - what the run is for
+    for name, found in report.items():
+        assert abs(found["mean_error"]) <= MOST_ERROR, name
+
+
+def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model) -> None:  # noqa: ANN401 - half of its interface has no types
+    """Moved rows are concept drift with the labels that they had, not with those of the formula."""
+    schema = model.artefact.schema
+    reference = list(model.artefact.reference())
+    rows: list[Row] = [dict(row.features) for row in reference]
+    before = model.outcomes(rows, np.array([int(row.label) for row in reference]))
+    statistics = drifts.reference_statistics(schema, rows)
+    estimator = Estimator.learn(before)
+    rng = np.random.default_rng(12)
+    report: dict[str, dict[str, int]] = {}
+
+    def play() -> None:
+        for severity in (0.0, 0.5, 1.0):
+            found = {"risen": 0, "drifted": 0, "drifted_with_old_labels": 0}
+            for _ in range(CONCEPT_WINDOWS):
+                drawn, labels = model.generator.sample(rng, ROWS)
+                moved, old = drifts.apply(
+                    "covariate_shift",
+                    drawn,
+                    labels,
+                    severity=severity,
+                    schema=schema,
+                    statistics=statistics,
+                    rng=rng,
+                )
+                new = (rng.random(ROWS) < model.generator.probability(moved)).astype(int)
+                fair = judge(before, model.outcomes(moved, new), estimator)
+                turned = judge(before, model.outcomes(moved, np.array(old, dtype=int)), estimator)
+                found["risen"] += any(rise.risen for rise in fair.rises)
+                found["drifted"] += fair.drifted
+                found["drifted_with_old_labels"] += turned.drifted
+            report[f"{severity:g}"] = found
+
+    benchmark.pedantic(play, rounds=1, iterations=1)
+    benchmark.extra_info["severities"] = report
+    print(json.dumps(report, indent=1))  # noqa: T201 - what the run is for
+    assert sum(found["drifted"] for found in report.values()) == 0
+    assert report["0"]["drifted_with_old_labels"] == 0
+    assert report["1"]["drifted_with_old_labels"] == CONCEPT_WINDOWS
+
+
+def test_estimates_agree_with_nannyml(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface has no types
+    """On NannyML's car-loan data, chunk by chunk, every score is NannyML's."""
+    if benchmark.disabled:
+        pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
+    python = os.environ.get("TESTBED_BENCH_NANNYML")
+    if not python:
+        pytest.skip("TESTBED_BENCH_NANNYML names no Python that has NannyML")
+    environment = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1"}
+    answer = subprocess.run(
+        [python, "-c", NANNYML], env=environment, capture_output=True, text=True, check=True
+    )
+    given = json.loads(answer.stdout.splitlines()[-1])
+    reference, analysis = given["reference"], given["analysis"]
+    estimator = Estimator.learn(_loans(reference))
+    window = _loans(analysis)
+    chunks = np.arange(len(window)) // 5_000
+
+    def play() -> list[dict[str, float]]:
+        found = (estimator.estimate(window.where(chunks == chunk)) for chunk in range(10))
+        return [dict(one.scores or {}) for one in found]
+
+    ours = benchmark.pedantic(play, rounds=1, iterations=1)
+    gaps = {
+        name: max(abs(one[name] - their) for one, their in zip(ours, values, strict=True))
+        for name, values in given["estimates"].items()
+    }
+    benchmark.extra_info["largest_difference"] = gaps
+    print(json.dumps(gaps, indent=1))  # noqa: T201 - what the run is for
+    assert max(gaps.values()) <= MOST_DIFFERENCE, gaps
+
+
+def _loans(table: dict[str, list[float]]) -> Outcomes:
+    told = np.array(table["y_pred_proba"])
+    predicted = np.array(table["y_pred"], dtype=int)
+    truth = np.array(table.get("repaid", np.full(len(told), UNKNOWN)), dtype=int)
+    chances = np.column_stack([1 - told, told])
+    return Outcomes(("0", "1"), 1, predicted, truth, chances, np.full(len(told), np.nan))
