@@ -7,6 +7,7 @@ OTLP/HTTP, and read from a Prometheus registry.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -166,7 +167,8 @@ class Telemetry:
         def work() -> None:
             delivered.append(self.flush(timeout))
             self.tracers.shutdown()
-            self.meters.shutdown(timeout_millis=timeout * 1000)
+            with contextlib.suppress(Exception):  # says no more than that the time was up
+                self.meters.shutdown(timeout_millis=timeout * 1000)
 
         # The SDK's own bounds add up to a minute, so a thread that may be left behind does it.
         thread = threading.Thread(target=work, name="telemetry-shutdown", daemon=True)
