@@ -8,15 +8,14 @@ from grafana_foundation_sdk.models import units
 from testbed_otel import names
 
 from testbed_grafana.assembly import assemble, replicas
-from testbed_grafana.ml_api_monitoring import HTTP_COUNT, LATENCY_LIMIT, quantiles
-from testbed_grafana.panels import Query, graph
+from testbed_grafana.ml_api_monitoring import LATENCY_LIMIT, quantiles
+from testbed_grafana.panels import Query, graph, per_second
 from testbed_grafana.promql import (
     API_TARGET,
     failed_share,
     legend,
     mean,
     quantile_by,
-    rate,
     select,
     sum_by,
 )
@@ -31,26 +30,18 @@ UID: Final = "api-performance"
 
 
 def _request_panels() -> Panels:
-    requests = rate(select(HTTP_COUNT, *API_TARGET))
     active = select(names.HTTP_ACTIVE.prometheus, *API_TARGET)
-    by_route, by_status = (names.HTTP_METHOD, names.HTTP_ROUTE), (names.HTTP_STATUS,)
     return (
         graph(
             "Requests per Endpoint",
             "Requests per second, by method and route.",
-            Query(
-                sum_by(names.HTTP_DURATION, by_route, requests),
-                legend(names.HTTP_DURATION, *by_route),
-            ),
+            per_second(names.HTTP_DURATION, names.HTTP_METHOD, names.HTTP_ROUTE),
             unit=units.RequestsPerSecond,
         ),
         graph(
             "Requests per Status",
             "Requests per second, by HTTP status.",
-            Query(
-                sum_by(names.HTTP_DURATION, by_status, requests),
-                legend(names.HTTP_DURATION, *by_status),
-            ),
+            per_second(names.HTTP_DURATION, names.HTTP_STATUS),
             unit=units.RequestsPerSecond,
         ),
         graph(
@@ -100,7 +91,6 @@ def _latency_panels() -> Panels:
 
 
 def _error_panels() -> Panels:
-    errors = rate(select(names.PREDICTION_ERRORS.prometheus, *API_TARGET))
     return (
         graph(
             "Errors, 4xx and 5xx",
@@ -114,10 +104,7 @@ def _error_panels() -> Panels:
         graph(
             "Failed Predictions",
             "Failed predictions per second, by kind.",
-            Query(
-                sum_by(names.PREDICTION_ERRORS, (names.ERROR_TYPE,), errors),
-                legend(names.PREDICTION_ERRORS, names.ERROR_TYPE),
-            ),
+            per_second(names.PREDICTION_ERRORS, names.ERROR_TYPE),
             unit=units.CountsPerSecond,
         ),
     )

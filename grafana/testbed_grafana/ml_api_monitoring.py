@@ -17,6 +17,7 @@ from testbed_grafana.panels import (
     graph,
     named,
     number,
+    per_second,
     status,
 )
 from testbed_grafana.promql import (
@@ -79,15 +80,11 @@ def status_panels() -> Panels:
 def _traffic_panels() -> Panels:
     by_route = (names.HTTP_METHOD, names.HTTP_ROUTE)
     by_class = (names.PREDICTION_CLASS,)
-    predictions = rate(select(names.PREDICTIONS.prometheus, *API_TARGET))
     return (
         graph(
             "Request Rate per Endpoint",
             "Requests per second that the API answered, by method and route.",
-            Query(
-                sum_by(names.HTTP_DURATION, by_route, rate(select(HTTP_COUNT, *API_TARGET))),
-                legend(names.HTTP_DURATION, *by_route),
-            ),
+            per_second(names.HTTP_DURATION, *by_route),
             unit=units.RequestsPerSecond,
         ),
         graph(
@@ -107,10 +104,7 @@ def _traffic_panels() -> Panels:
         graph(
             "Predictions per Outcome",
             "Predictions per second, by predicted class.",
-            Query(
-                sum_by(names.PREDICTIONS, by_class, predictions),
-                legend(names.PREDICTIONS, *by_class),
-            ),
+            per_second(names.PREDICTIONS, *by_class),
             unit=units.CountsPerSecond,
         ),
     )
@@ -200,7 +194,6 @@ def drift_panels() -> Panels:
 
 
 def _pipeline_panels() -> Panels:
-    rows = rate(select(names.LOG_ROWS.prometheus, *API_TARGET))
     return (
         graph(
             "Metric Points through the Collector",
@@ -222,10 +215,7 @@ def _pipeline_panels() -> Panels:
         graph(
             "Prediction Log",
             "Rows per second handed to the prediction log, by outcome.",
-            Query(
-                sum_by(names.LOG_ROWS, (names.OUTCOME,), rows),
-                legend(names.LOG_ROWS, names.OUTCOME),
-            ),
+            per_second(names.LOG_ROWS, names.OUTCOME),
             unit=units.CountsPerSecond,
         ).span(THIRD),
     )

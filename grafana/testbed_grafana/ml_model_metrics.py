@@ -10,7 +10,7 @@ from testbed_otel import names
 from testbed_grafana.assembly import assemble, replicas
 from testbed_grafana.ml_api_monitoring import INFERENCE_LIMIT, drift_panels, quantiles
 from testbed_grafana.model_quality import quality_panels
-from testbed_grafana.panels import Query, graph, number
+from testbed_grafana.panels import Query, graph, number, per_second
 from testbed_grafana.promql import (
     API_TARGET,
     label,
@@ -35,17 +35,13 @@ HOUR: Final = 3600
 
 def _prediction_panels() -> Panels:
     predictions = rate(select(names.PREDICTIONS.prometheus, *API_TARGET))
-    errors = rate(select(names.PREDICTION_ERRORS.prometheus, *API_TARGET))
     by_class = (names.PREDICTION_CLASS,)
-    by_both = (names.MODEL_VERSION, names.PREDICTION_CLASS)
     per_class = sum_by(names.PREDICTIONS, by_class, predictions)
     return (
         graph(
             "Predictions per Version and Class",
             "Predictions per second.",
-            Query(
-                sum_by(names.PREDICTIONS, by_both, predictions), legend(names.PREDICTIONS, *by_both)
-            ),
+            per_second(names.PREDICTIONS, names.MODEL_VERSION, names.PREDICTION_CLASS),
             unit=units.CountsPerSecond,
         ),
         graph(
@@ -86,10 +82,7 @@ def _prediction_panels() -> Panels:
         graph(
             "Prediction Errors",
             "Failed predictions per second, by kind.",
-            Query(
-                sum_by(names.PREDICTION_ERRORS, (names.ERROR_TYPE,), errors),
-                legend(names.PREDICTION_ERRORS, names.ERROR_TYPE),
-            ),
+            per_second(names.PREDICTION_ERRORS, names.ERROR_TYPE),
             unit=units.CountsPerSecond,
         ),
     )
@@ -120,14 +113,7 @@ def _accuracy_panels() -> Panels:
         graph(
             "Labels",
             "Labels per second that came, by what became of them.",
-            Query(
-                sum_by(
-                    names.LABELS,
-                    (names.OUTCOME,),
-                    rate(select(names.LABELS.prometheus, *API_TARGET)),
-                ),
-                legend(names.LABELS, names.OUTCOME),
-            ),
+            per_second(names.LABELS, names.OUTCOME),
             unit=units.CountsPerSecond,
         ),
         graph(

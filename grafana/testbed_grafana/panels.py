@@ -9,8 +9,12 @@ from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat,
 from grafana_foundation_sdk.models import common as common_model
 from grafana_foundation_sdk.models import dashboard as model
 
+from testbed_grafana.promql import API_TARGET, legend, rate, select, sum_by
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from testbed_otel.names import Metric
 
 GREEN: Final = "green"
 ORANGE: Final = "orange"
@@ -31,6 +35,17 @@ class Query:
 
     expr: str
     legend: str
+
+
+def per_second(metric: Metric, *attributes: str) -> Query:
+    """How often the API counted, or measured, per second, by some attributes of a metric.
+
+    Raises:
+        ValueError: the metric doesn't carry an attribute.
+    """
+    series = metric.prometheus + ("_count" if metric.kind == "histogram" else "")
+    expr = sum_by(metric, attributes, rate(select(series, *API_TARGET)))
+    return Query(expr, legend(metric, *attributes))
 
 
 @dataclass(frozen=True, slots=True)
