@@ -38,12 +38,9 @@ def _measure(
     return found | {"median": statistics.median(found["seconds"])}
 
 
-@pytest.fixture
-def recorded(benchmark: Any) -> Any:  # noqa: ANN401 - half of its interface has no types
-    """The benchmark, where benchmarks are on."""
+def _skip_unless_enabled(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface has no types
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
-    return benchmark
 
 
 def _report(benchmark: Any, report: dict[str, Any]) -> None:  # noqa: ANN401 - as above
@@ -52,51 +49,55 @@ def _report(benchmark: Any, report: dict[str, Any]) -> None:  # noqa: ANN401 - a
 
 
 @pytest.mark.parametrize("rows", MOST_SECONDS)
-def test_seconds_and_memory(recorded: Any, rows: int) -> None:  # noqa: ANN401 - as above
+def test_seconds_and_memory(benchmark: Any, rows: int) -> None:  # noqa: ANN401 - as above
     """100,000 rows in half a second, 1,000,000 in three with at most 700 MB."""
-    found = recorded.pedantic(_measure, args=("kept", rows), rounds=1)
+    _skip_unless_enabled(benchmark)
+    found = benchmark.pedantic(_measure, args=("kept", rows), rounds=1)
     floor = _measure("floor", rows, rounds=3)
-    _report(recorded, {"rows": rows, "kept": found, "floor": floor})
+    _report(benchmark, {"rows": rows, "kept": found, "floor": floor})
     assert found["median"] <= MOST_SECONDS[rows]
     assert found["peak_megabytes"] <= MOST_MEGABYTES
 
 
-def test_many_times_faster_than_the_preset(recorded: Any) -> None:  # noqa: ANN401 - as above
+def test_many_times_faster_than_the_preset(benchmark: Any) -> None:  # noqa: ANN401 - as above
     """At 100,000 rows at least ten times as fast as ``DataDriftPreset``, in alternating rounds."""
+    _skip_unless_enabled(benchmark)
     rows, pairs = 100_000, []
 
     def play() -> None:
         preset = _measure("preset", rows, rounds=1)["median"]
         pairs.append((preset, _measure("kept", rows)["median"]))
 
-    recorded.pedantic(play, rounds=3, iterations=1)
+    benchmark.pedantic(play, rounds=3, iterations=1)
     ratios = sorted(round(preset / kept, 1) for preset, kept in pairs)
-    _report(recorded, {"preset_and_kept_seconds": pairs, "ratios": ratios})
+    _report(benchmark, {"preset_and_kept_seconds": pairs, "ratios": ratios})
     assert statistics.median(ratios) >= LEAST_SPEED_UP
 
 
-def test_growth_is_linear(recorded: Any) -> None:  # noqa: ANN401 - as above
+def test_growth_is_linear(benchmark: Any) -> None:  # noqa: ANN401 - as above
     """From 10,000 to 5,000,000 rows: a row costs at most 2.5 times as much."""
+    _skip_unless_enabled(benchmark)
     seconds: dict[int, float] = {}
 
     def play() -> None:
         for rows in GROWTH:
             seconds[rows] = _measure("kept", rows, rounds=3)["median"]
 
-    recorded.pedantic(play, rounds=1)
+    benchmark.pedantic(play, rounds=1)
     per_million = {rows: round(taken / rows * 1e6, 3) for rows, taken in seconds.items()}
-    _report(recorded, {"seconds": seconds, "seconds_per_million_rows": per_million})
+    _report(benchmark, {"seconds": seconds, "seconds_per_million_rows": per_million})
     assert per_million[GROWTH[-1]] <= MOST_GROWTH * per_million[100_000]
 
 
-def test_flat_above_the_cap(recorded: Any) -> None:  # noqa: ANN401 - as above
+def test_flat_above_the_cap(benchmark: Any) -> None:  # noqa: ANN401 - as above
     """With a cap of 50,000 rows, 5,000,000 take at most 1.5 times as long as 100,000."""
+    _skip_unless_enabled(benchmark)
     seconds: dict[int, float] = {}
 
     def play() -> None:
         for rows in (100_000, 1_000_000, 5_000_000):
             seconds[rows] = _measure("kept", rows, reference=CAP, cap=CAP)["median"]
 
-    recorded.pedantic(play, rounds=1)
-    _report(recorded, {"cap": CAP, "seconds": seconds})
+    benchmark.pedantic(play, rounds=1)
+    _report(benchmark, {"cap": CAP, "seconds": seconds})
     assert seconds[5_000_000] <= MOST_ABOVE_CAP * seconds[100_000]
