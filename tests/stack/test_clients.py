@@ -66,20 +66,21 @@ def pair(
     )
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(routes))
-    processes = [
-        start(tmp_path, "prometheus", ["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb",
-                                       f"--web.listen-address={address}"]),
-        start(tmp_path, "alertmanager", ["--config.file=alertmanager.yml", "--storage.path=am",
-                                         f"--web.listen-address={manager}",
-                                         "--cluster.listen-address="]),
-    ]  # fmt: skip
+    processes: list[subprocess.Popen[bytes]] = []
     try:
         with (
             PrometheusClient(f"http://{address}") as prometheus,
             AlertmanagerClient(f"http://{manager}") as alertmanager,
         ):
-            wait_for(prometheus.ready, DEADLINE, "Prometheus is not ready")
+            options = ["--config.file=alertmanager.yml", "--storage.path=am"]
+            listen = [f"--web.listen-address={manager}", "--cluster.listen-address="]
+            processes.append(start(tmp_path, "alertmanager", options + listen))
+            # First: an alert that it misses comes again after a minute only.
             wait_for(alertmanager.ready, DEADLINE, "Alertmanager is not ready")
+            options = ["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]
+            listen = [f"--web.listen-address={address}"]
+            processes.append(start(tmp_path, "prometheus", options + listen))
+            wait_for(prometheus.ready, DEADLINE, "Prometheus is not ready")
             yield prometheus, alertmanager
     finally:
         for process in processes:
