@@ -75,9 +75,10 @@ def pair(
             options = ["--config.file=alertmanager.yml", "--storage.path=am"]
             listen = [f"--web.listen-address={manager}", "--cluster.listen-address="]
             processes.append(start(tmp_path, "alertmanager", options + listen))
-            # First: an alert that it misses comes again after a minute only.
             wait_for(alertmanager.ready, DEADLINE, "Alertmanager is not ready")
             options = ["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]
+            # Prometheus knows its Alertmanagers some seconds after its first evaluation only.
+            options += ["--rules.alert.resend-delay=1s"]
             listen = [f"--web.listen-address={address}"]
             processes.append(start(tmp_path, "prometheus", options + listen))
             wait_for(prometheus.ready, DEADLINE, "Prometheus is not ready")
