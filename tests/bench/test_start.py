@@ -76,7 +76,7 @@ class _Starts:
 
 
 @pytest.fixture
-def starts(artefact: Artefact, sink: str, tmp_path: Path) -> Iterator[_Starts]:
+def starts(artefact: Artefact, collector: str, tmp_path: Path) -> Iterator[_Starts]:
     """Starts with a durable log and telemetry; the last one is ended after the test."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as other:
         public, management = one.getsockname()[1], other.getsockname()[1]
@@ -86,7 +86,7 @@ def starts(artefact: Artefact, sink: str, tmp_path: Path) -> Iterator[_Starts]:
             "TESTBED_API_PORT": str(public),
             "TESTBED_API_MANAGEMENT_PORT": str(management),
             "TESTBED_API_LOG_URL": f"sqlite:///{tmp_path / 'log.db'}",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": sink,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
         },
         tmp_path / "api.log",
     )
@@ -128,7 +128,7 @@ def _calm(rounds: list[tuple[float, float]]) -> list[float]:
 def test_memory_of_a_replica(
     benchmark: Any,  # noqa: ANN401 - half of its interface has no types
     artefact: Artefact,
-    sink: str,
+    collector: str,
     start_api: Callable[..., Any],
     replicas: int,
 ) -> None:
@@ -136,7 +136,7 @@ def test_memory_of_a_replica(
     api = start_api(
         artefact.path,
         log_url=f"sqlite:///{artefact.path.parent / 'log.db'}",
-        otlp=sink,
+        otlp=collector,
         replicas=replicas,
         environment={"OTEL_METRIC_EXPORT_INTERVAL": "1000"},
     )
