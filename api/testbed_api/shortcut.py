@@ -55,10 +55,13 @@ class Shortcut:
             await self._app(scope, receive, send)
             return
         endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        if endpoint is None or not self._fits(headers):
+        if not self._fits(headers):
             await self._app(scope, receive, send)
             return
         request = PlainRequest(scope, headers, receive)

@@ -68,6 +68,37 @@ def account(
     return tuple(explanations), rest
 
 
+def make_hop(
+    key: str,
+    way: tuple[str, str, str],
+    amounts: tuple[int, int],
+    certain: Iterable[Cause] = (),
+    possible: Iterable[Cause] = (),
+) -> Hop:
+    """One step of the way, its difference explained as :func:`account` does.
+
+    Args:
+        key: of the hop.
+        way: what is counted, where it starts and where it ends.
+        amounts: sent and arrived.
+        certain: reasons that took exactly so many.
+        possible: reasons that may have taken up to so many, in order.
+    """
+    what, source, target = way
+    sent, arrived = amounts
+    explained, residual = account(sent - arrived, certain, possible)
+    return Hop(
+        key=key,
+        title=f"{what}: {source} \u2192 {target}",
+        source=source,
+        target=target,
+        sent=sent,
+        arrived=arrived,
+        explained=explained,
+        residual=residual,
+    )
+
+
 def hops(case: Case) -> tuple[Hop, ...]:
     """The loss table: requests and labels, hop by hop."""
     counted = _counted(case)
@@ -289,27 +320,6 @@ def _labels_to_log(counted: Sequence[Count], rows: int) -> Hop:
     return _hop("labels_log", _total(counted, metric), rows, certain)
 
 
-def _hop(
-    key: str,
-    sent: int,
-    arrived: int,
-    certain: Iterable[Cause] = (),
-    possible: Iterable[Cause] = (),
-) -> Hop:
-    what, source, target = HOPS[key]
-    explained, residual = account(sent - arrived, certain, possible)
-    return Hop(
-        key=key,
-        title=f"{what}: {source} \u2192 {target}",
-        source=source,
-        target=target,
-        sent=sent,
-        arrived=arrived,
-        explained=explained,
-        residual=residual,
-    )
-
-
 def hop_result(case: Case, hop: Hop) -> CheckResult:
     """What a hop of the loss table means for the verdict."""
     reasons = tuple(
@@ -375,3 +385,13 @@ def _ids(ids: Ids, what: str) -> list[str]:
         return []
     more = " …" if ids.count > len(ids.examples) else ""
     return [f"{ids.count} {what}: {', '.join(ids.examples)}{more}"]
+
+
+def _hop(
+    key: str,
+    sent: int,
+    arrived: int,
+    certain: Iterable[Cause] = (),
+    possible: Iterable[Cause] = (),
+) -> Hop:
+    return make_hop(key, HOPS[key], (sent, arrived), certain, possible)

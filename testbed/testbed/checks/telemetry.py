@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
-from testbed.checks.counts import Cause, account, hop_result
+from testbed.checks.counts import Cause, hop_result, make_hop
 from testbed.checks.results import CheckResult, Hop, Reason
 
 if TYPE_CHECKING:
@@ -263,15 +263,4 @@ HOPS: Final = {
 
 
 def _hop(key: str, sent: int, arrived: int, possible: Iterable[Cause]) -> Hop:
-    what, source, target = HOPS[key]
-    explained, residual = account(sent - arrived, (), possible)
-    return Hop(
-        key=key,
-        title=f"{what}: {source} \u2192 {target}",
-        source=source,
-        target=target,
-        sent=sent,
-        arrived=arrived,
-        explained=explained,
-        residual=residual,
-    )
+    return make_hop(key, HOPS[key], (sent, arrived), (), possible)
