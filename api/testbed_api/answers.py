@@ -55,12 +55,14 @@ class ApiError(Exception):
         detail: for people; or one entry per refused field, as FastAPI has them. Holds nothing of
             the input but names, so that it can always be written as JSON.
         retry_after: seconds after which trying again makes sense.
+        version: of the model that was to answer; None where none was chosen yet.
     """
 
     status: int
     kind: Kind
     detail: str | list[dict[str, Any]]
     retry_after: int | None = None
+    version: str | None = None
 
 
 def request_id(request: Asked) -> str | None:

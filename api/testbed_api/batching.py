@@ -24,11 +24,11 @@ import numpy as np
 from testbed_api.alarms import Alarm, Deadlines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
 
     Watch = Callable[[Callable[[], None]], Callable[[], object]]
 
-Reason = Literal["alone", "size", "time", "deadline"]
+Reason = Literal["alone", "turn", "size", "time", "deadline"]
 """Why a batch was dispatched; the values of ``reason`` in ``ml.batch.dispatches``."""
 
 # Share of a batch's cost that requests may be held back in the hope of a fuller one. Who waits as
@@ -137,6 +137,7 @@ class Answers(Protocol):
 
 
 A = TypeVar("A", bound=Answers)
+R = TypeVar("R", bound="Sized")
 
 
 class QueueFullError(Exception):
@@ -327,21 +328,8 @@ class MicroBatcher(Generic[A]):
 
     def _work(self, batch: list[_Part[A]], loop: asyncio.AbstractEventLoop) -> None:
         """Predict; in the model's thread."""
-        answers = self._answer([part.rows for part in batch])
+        answers = answer_parts(self._predict, [part.rows for part in batch], np.concatenate)
         loop.call_soon_threadsafe(self._finish, batch, answers)
-
-    def _answer(self, parts: list[np.ndarray]) -> list[A | Exception]:
-        """One answer or error per part."""
-        try:
-            rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            answer = self._predict(rows)
-            if len(answer) != len(rows):
-                raise ValueError(f"the model gave {len(answer)} answers to {len(rows)} rows")  # noqa: TRY301 - is handled as the model's own errors are
-        except Exception as error:  # noqa: BLE001 - the model may raise anything; callers get it
-            # One part that the model can't take must not spoil the others.
-            return [error] if len(parts) == 1 else [self._answer([part])[0] for part in parts]
-        ends = itertools.accumulate(map(len, parts), initial=0)
-        return [answer[start:end] for start, end in itertools.pairwise(ends)]
 
     def _finish(self, batch: list[_Part[A]], answers: list[A | Exception]) -> None:
         since, now = self._running_since, self._clock()
@@ -363,6 +351,30 @@ class MicroBatcher(Generic[A]):
         self._running_since = None
         self._policy.finished(self._clock(), rows, seconds, self._rows)
         self._look()
+
+
+def answer_parts(
+    predict: Callable[[R], A], parts: list[R], join: Callable[[list[R]], R]
+) -> list[A | Exception]:
+    """One answer or error per part, from one call of the model where it takes all of them.
+
+    Args:
+        predict: answers rows, one for each, in their order.
+        parts: rows of each caller.
+        join: makes rows of several callers one.
+    """
+    try:
+        rows = parts[0] if len(parts) == 1 else join(parts)
+        answer = predict(rows)
+        if len(answer) != len(rows):
+            raise ValueError(f"the model gave {len(answer)} answers to {len(rows)} rows")  # noqa: TRY301 - is handled as the model's own errors are
+    except Exception as error:  # noqa: BLE001 - the model may raise anything; callers get it
+        # One part that the model can't take must not spoil the others.
+        if len(parts) == 1:
+            return [error]
+        return [answer_parts(predict, [part], join)[0] for part in parts]
+    ends = itertools.accumulate(map(len, parts), initial=0)
+    return [answer[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def measure(predict: Callable[[np.ndarray], Any], row: np.ndarray, rounds: int = 9) -> float:

@@ -76,7 +76,6 @@ class Instruments:
             replica_starts=telemetry.sums(meter, names.REPLICA_STARTS),
         )
         for metric, family in (
-            (names.PREDICTION_ERRORS, made.errors),
             (names.LOG_ROWS, made.log_rows),
             (names.LABELS, made.labels),
             (names.ACCESS_LOG_LINES, made.access_lines),

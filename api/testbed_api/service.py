@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
 from testbed_domain.logstore import PredictionRow
-from testbed_otel.names import ERROR_TYPE, OUTCOME
+from testbed_otel.names import ERROR_TYPE, MODEL_VERSION, OUTCOME
 
 from testbed_api.answers import ApiError, Kind
+from testbed_api.ids import RandomIds
 from testbed_api.replies import own_fields
 from testbed_api.serving import Call, ServedModel, Serving
 from testbed_api.versions import Versions
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
 
 NOT_READY_RETRY: Final = 1
 _PLAIN: Final = Call()
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
 
 
 @dataclass(slots=True)
@@ -65,7 +61,7 @@ class Service:
     instruments: Instruments
     instance: str
     clock: Callable[[], float] = time.time
-    new_id: Callable[[], str] = _new_id
+    new_id: Callable[[], str] = field(default_factory=RandomIds)
     draining: bool = False
     serving: Serving = field(default_factory=Serving)
     versions: Versions = field(init=False)
@@ -73,7 +69,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.versions = Versions(self.model(self.artefact, self.runtime), self.instruments)
-        self._counting = _Counting(self.instruments.errors)
+        self._counting = _Counting(self.instruments.errors, lambda: self.champion.version)
 
     def model(self, artefact: Artefact, runtime: ModelRuntime) -> ServedModel:
         """A further version, to be loaded, served as all others are."""
@@ -123,6 +119,9 @@ class Service:
             reply = self._reply(served, logged, scored)
             self.versions.shadow(served, [row], [scored])
             return reply
+        except ApiError as error:
+            error.version = served.artefact.version
+            raise
         finally:
             served.release()
 
@@ -160,6 +159,9 @@ class Service:
                     raise outcome
             self.versions.shadow(served, rows, scored)
             return replies
+        except ApiError as error:
+            error.version = served.artefact.version
+            raise
         finally:
             served.release()
 
@@ -173,10 +175,11 @@ class Service:
         served = routing.champion
         if routing.split:
             served = routing.choose(call.key or request_id or self.new_id())
+        version = served.artefact.version
         if served.problem is not None:
-            raise ApiError(503, "not_ready", served.problem, NOT_READY_RETRY)
+            raise ApiError(503, "not_ready", served.problem, NOT_READY_RETRY, version)
         if self.faults.fails():
-            raise ApiError(500, "injected", "injected")
+            raise ApiError(500, "injected", "injected", version=version)
         served.users += 1
         return served
 
@@ -261,11 +264,13 @@ class _Counting:
     """A context that counts errors; it keeps nothing, so one is enough for all requests.
 
     Args:
-        errors: by their kind.
+        errors: by version and kind.
+        champion: the version that a request is for as long as none is chosen.
     """
 
-    def __init__(self, errors: SumFamily) -> None:
+    def __init__(self, errors: SumFamily, champion: Callable[[], str]) -> None:
         self._errors = errors
+        self._champion = champion
 
     def __enter__(self) -> None:
         pass
@@ -278,8 +283,9 @@ class _Counting:
     ) -> None:
         if isinstance(error, Exception):
             kind: Kind = "other"
+            version = None
             if isinstance(error, ApiError):
-                kind = error.kind
+                kind, version = error.kind, error.version
             elif isinstance(error, HTTPException):  # a body over the limit
                 kind = "validation"
-            self._errors.add(1, {ERROR_TYPE: kind})
+            self._errors.add(1, {MODEL_VERSION: version or self._champion(), ERROR_TYPE: kind})

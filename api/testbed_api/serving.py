@@ -14,10 +14,12 @@ import numpy as np
 from testbed_domain.encoding import Scored, decode, encode, width
 from testbed_otel.names import (
     BATCH_DISPATCHES,
+    ERROR_TYPE,
     MODEL_NAME,
     MODEL_VERSION,
     OUTCOME,
     PREDICTION_CLASS,
+    PREDICTION_ERRORS,
     REASON,
 )
 
@@ -32,6 +34,7 @@ from testbed_api.batching import (
     QueueFullError,
     measure,
 )
+from testbed_api.gathering import MOST_ROWS, Gatherer
 from testbed_api.runtime import ModelError
 
 if TYPE_CHECKING:
@@ -49,8 +52,6 @@ logger = logging.getLogger(__name__)
 # Seconds of inference up to which handing a row to a thread would take longer than predicting it
 # (a hand-over and the way back took 54 µs, 62 at the ninth decile, on an idle loop).
 INLINE_SECONDS: Final = 0.0002
-# Rows that the event loop predicts at a time, before others have their turn.
-INLINE_ROWS: Final = 256
 # The client has left; the status is seen in metrics only.
 CLIENT_GONE: Final = 499
 
@@ -62,7 +63,8 @@ class Serving:
     """How models are served.
 
     Attributes:
-        batching: ``auto`` goes by the measured time of an inference.
+        batching: ``auto`` goes by the measured time of an inference; ``never`` asks the model for
+            every request alone.
         limits: bounds of batching.
         patience: seconds within which a prediction is made or refused.
         cache: answers kept per model version; 0 keeps none.
@@ -88,26 +90,6 @@ class Call(NamedTuple):
     gone: Watch | None = None
 
 
-class Inline:
-    """Predicts in the event loop, where that is faster than any hand-over."""
-
-    def __init__(self, predict: Callable[[np.ndarray], list[Scored]]) -> None:
-        self._predict = predict
-
-    async def predict(
-        self,
-        rows: np.ndarray,
-        deadline: float = math.inf,
-        gone: Watch | None = None,
-    ) -> list[Scored]:
-        """See :meth:`testbed_api.batching.MicroBatcher.predict`; nothing here can be withdrawn."""
-        del deadline, gone
-        return self._predict(rows)
-
-    async def close(self) -> None:
-        """Nothing to end."""
-
-
 class _Observer:
     """Turns batches into metrics."""
 
@@ -124,9 +106,10 @@ class _Observer:
         # Straight into the cells, without a trace: a batch belongs to no single request, and it is
         # dispatched in the context of whichever came before it.
         self._instruments.batch_size.cell(self._version).record(rows)
-        cell = self._instruments.batch_wait.cell(self._version)
-        for wait in waits:
-            cell.record(wait)
+        if waits:  # there is no queue else
+            cell = self._instruments.batch_wait.cell(self._version)
+            for wait in waits:
+                cell.record(wait)
 
 
 class ServedModel:
@@ -158,7 +141,9 @@ class ServedModel:
         self._runtime = runtime
         self._instruments = instruments
         self._options = options
-        self._predictor: Inline | MicroBatcher[list[Scored]] = Inline(self._answer)
+        self._observer = _Observer(instruments, version)
+        self._gatherer = Gatherer(self._answer, self._observer)
+        self._batcher: MicroBatcher[list[Scored]] | None = None
         self._cache: OrderedDict[bytes, Scored] = OrderedDict()
         self._hit = {**version, OUTCOME: "hit"}
         self._miss = {**version, OUTCOME: "miss"}
@@ -167,6 +152,8 @@ class ServedModel:
         instruments.model_loaded.set(0, self.attributes)
         for attributes in self.classes:
             instruments.predictions.add(0, attributes)
+        for kind in dict(PREDICTION_ERRORS.values)[ERROR_TYPE]:
+            instruments.errors.add(0, {**version, ERROR_TYPE: kind})
         for outcome in OUTCOMES:
             instruments.decisions.add(0, {**version, OUTCOME: outcome})
         if options.cache:
@@ -176,12 +163,12 @@ class ServedModel:
     @property
     def inline(self) -> bool:
         """Whether it predicts in the event loop."""
-        return isinstance(self._predictor, Inline)
+        return self._batcher is None
 
     @property
     def chunk(self) -> int:
         """Most rows that :meth:`score` takes at a time."""
-        return INLINE_ROWS if self.inline else self._options.limits.rows
+        return MOST_ROWS if self.inline else self._options.limits.rows
 
     @property
     def patience(self) -> float:
@@ -216,11 +203,10 @@ class ServedModel:
         if options.batching == "always" or (
             options.batching == "auto" and seconds > INLINE_SECONDS
         ):
-            await self._predictor.close()
-            self._predictor = MicroBatcher(
-                self._answer,
+            self._batcher = MicroBatcher(
+                self._score_encoded,
                 BatchPolicy(options.limits, seconds),
-                _Observer(self._instruments, self._version),
+                self._observer,
             )
         logger.info(
             "model %s: %.0f µs a row, %s",
@@ -253,33 +239,37 @@ class ServedModel:
             ApiError: no answer, and why.
         """
         try:
-            encoded = encode(self.artefact.schema, rows)
             if self._options.cache and len(rows) == 1:
-                return [await self._cached(encoded, deadline, call)]
-            return await self._predict(encoded, deadline, call)
+                return [await self._cached(rows, deadline, call)]
+            return await self._predict(rows, deadline, call)
         except ApiError:
             raise
         except Exception as error:
             logger.exception("the model failed")
             raise ApiError(500, "model", "the model failed") from error
 
-    async def _cached(self, encoded: np.ndarray, deadline: float, call: Call) -> Scored:
-        key = encoded.tobytes()
+    async def _cached(self, rows: Sequence[Row], deadline: float, call: Call) -> Scored:
+        key = encode(self.artefact.schema, rows).tobytes()
         found = self._cache.get(key)
         self._instruments.cache.add(1, self._miss if found is None else self._hit)
         if found is None:
-            (found,) = await self._predict(encoded, deadline, call)
+            (found,) = await self._predict(rows, deadline, call)
             self._cache[key] = found
             if len(self._cache) > self._options.cache:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(key)
         return found
 
-    async def _predict(self, encoded: np.ndarray, deadline: float, call: Call) -> list[Scored]:
+    async def _predict(self, rows: Sequence[Row], deadline: float, call: Call) -> list[Scored]:
         if time.monotonic() > deadline:
             raise _late(0.0)
+        if self._options.batching == "never":
+            return self._answer(rows)
+        if self._batcher is None:
+            return await self._gatherer.predict(rows)
+        encoded = encode(self.artefact.schema, rows)
         try:
-            return await self._predictor.predict(encoded, deadline, call.gone)
+            return await self._batcher.predict(encoded, deadline, call.gone)
         except QueueFullError as error:
             raise ApiError(503, "shed", str(error), _seconds(error.retry_after)) from None
         except DeadlineError as error:
@@ -287,7 +277,10 @@ class ServedModel:
         except ClientGoneError:
             raise ApiError(CLIENT_GONE, "cancelled", "the client left") from None
 
-    def _answer(self, encoded: np.ndarray) -> list[Scored]:
+    def _answer(self, rows: Sequence[Row]) -> list[Scored]:
+        return self._score_encoded(encode(self.artefact.schema, rows))
+
+    def _score_encoded(self, encoded: np.ndarray) -> list[Scored]:
         return decode(self.artefact.schema, self._runtime.predict(encoded))
 
     def release(self) -> None:
@@ -307,7 +300,8 @@ class ServedModel:
 
     async def close(self) -> None:
         """Answer what waits, then end the model's thread."""
-        await self._predictor.close()
+        if self._batcher is not None:
+            await self._batcher.close()
 
 
 def _late(retry_after: float) -> ApiError:

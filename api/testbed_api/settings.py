@@ -107,7 +107,7 @@ class ApiSettings(BaseSettings):
     batching: Batching = Field(
         default="auto",
         description="Whether requests that wait for the model together are predicted together: "
-        "auto (where the model is slow enough), always or never.",
+        "auto (in a queue where the model is slow, else those that come at once), always or never.",
     )
     batch_rows: int = Field(default=256, ge=1, description="Most rows that are predicted together.")
     batch_wait: float = Field(

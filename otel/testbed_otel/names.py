@@ -190,7 +190,7 @@ BATCH_DISPATCHES: Final = Metric(
     "{batch}",
     "Batches handed to the model, by reason.",
     (MODEL_VERSION, REASON),
-    values=((REASON, ("alone", "size", "time", "deadline")),),
+    values=((REASON, ("alone", "turn", "size", "time", "deadline")),),
 )
 SHADOW_PREDICTIONS: Final = Metric(
     "ml.shadow.predictions",
@@ -219,8 +219,8 @@ PREDICTION_ERRORS: Final = Metric(
     "ml.prediction.errors",
     "counter",
     "{error}",
-    "Prediction requests that failed, by kind.",
-    (ERROR_TYPE,),
+    "Prediction requests that failed, by kind and the version that they were for.",
+    (MODEL_VERSION, ERROR_TYPE),
     values=(
         (
             ERROR_TYPE,

@@ -79,9 +79,17 @@ class Recorder:
         if seconds is not None:
             self.inference.record(seconds, version)
 
-    def record_error(self, kind: str) -> None:
-        """Count one prediction that failed; a kind that the vocabulary lacks counts as other."""
-        self.errors.add(1, {names.ERROR_TYPE: kind})
+    def record_error(self, kind: str, model_version: str | None = None) -> None:
+        """Count one prediction that failed.
+
+        Args:
+            kind: what went wrong; one that the vocabulary lacks counts as other.
+            model_version: the version that was asked; None where that is not known.
+        """
+        attributes = {names.ERROR_TYPE: kind}
+        if model_version is not None:
+            attributes[names.MODEL_VERSION] = model_version
+        self.errors.add(1, attributes)
 
     def record_accuracy(self, model_version: str, accuracy: float) -> None:
         """Publish the accuracy of a version, in place of the one before.

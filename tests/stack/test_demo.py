@@ -24,8 +24,6 @@ from .conftest import CommandLine, wait_for
 # What a setting turns on that a demo leaves off.
 BY_SETTING = (
     names.API_KEY_REQUESTS,
-    names.BATCH_DISPATCHES,
-    names.BATCH_SIZE,
     names.BATCH_WAIT,
     names.CACHE_REQUESTS,
     names.LOG_SPOOLED,

@@ -156,7 +156,7 @@ class Api:
 
     def errors(self, kind: str) -> float:
         """Failed prediction requests of one kind."""
-        return self.value("ml_prediction_errors_total", error_type=kind)
+        return self.value("ml_prediction_errors_total", model_version="v1", error_type=kind)
 
 
 ApiMaker = Callable[..., AbstractAsyncContextManager[Api]]

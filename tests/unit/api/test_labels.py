@@ -98,4 +98,5 @@ async def test_counters_with_known_values_begin_at_zero(api: Api, instruments: I
     del instruments
     registry = api.telemetry.registry
     assert registry.get_sample_value("ml_labels_total", {"outcome": "stored"}) == 0
-    assert registry.get_sample_value("ml_prediction_errors_total", {"error_type": "log"}) == 0
+    labels = {"model_version": "v1", "error_type": "log"}
+    assert registry.get_sample_value("ml_prediction_errors_total", labels) == 0

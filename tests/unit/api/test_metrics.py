@@ -22,6 +22,8 @@ API_METRICS = {
     names.MODEL_INFERENCE,
     names.PREDICTIONS,
     names.PREDICTION_ERRORS,
+    names.BATCH_SIZE,
+    names.BATCH_DISPATCHES,
     names.DECISIONS,
     names.PREDICTION_PROBABILITY,
     names.LOG_ROWS,

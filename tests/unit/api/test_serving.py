@@ -72,7 +72,7 @@ async def test_requests_that_wait_together_are_predicted_together(make_api: ApiM
 
 
 def _waiting(api: Api) -> int:
-    predictor: Any = api.service.versions.routing.champion._predictor
+    predictor: Any = api.service.versions.routing.champion._batcher
     return int(predictor.waiting)
 
 
@@ -225,3 +225,24 @@ async def test_batches_bear_no_trace(instruments: Instruments) -> None:
         ((_, cell),) = family.cells()
         assert sum(cell.point().counts) == count
         assert cell.point().exemplars == ()
+
+
+async def test_requests_of_one_turn_are_one_batch(make_api: ApiMaker) -> None:
+    """A fast model is asked once for all that is there, and metrics show it."""
+    async with make_api(batching="auto") as api:
+        calls = len(api.runtime.batches)
+        rows = [api.row | {"Pregnancies": number} for number in (1, 7, 2)]
+        scored = await asyncio.gather(*(api.service.predict(row, None) for row in rows))
+        assert [reply["prediction"] for reply in scored] == [0, 1, 0]
+        assert [len(batch) for batch in api.runtime.batches[calls:]] == [3]
+        assert _batches(api) == 1
+        assert api.value("ml_batch_size_sum", model_version="v1") == 3
+        assert api.value("ml_batch_dispatches_total", model_version="v1", reason="turn") == 1
+
+
+async def test_never_asks_the_model_for_each_alone(make_api: ApiMaker) -> None:
+    """What the setting promises, and what benchmarks compare with."""
+    async with make_api(batching="never") as api:
+        calls = len(api.runtime.batches)
+        await asyncio.gather(*(api.service.predict(api.row, None) for _ in range(3)))
+        assert [len(batch) for batch in api.runtime.batches[calls:]] == [1, 1, 1]

@@ -85,6 +85,30 @@ async def test_split_follows_the_key(api: Api) -> None:
     assert api.value("ml_model_traffic_share", model_version="v2") == pytest.approx(0.3)
 
 
+async def test_errors_bear_the_version_that_failed(api: Api) -> None:
+    """A challenger that fails is told from a champion that doesn't."""
+    broken = Contrary()
+    await api.service.versions.challenge(_model(api, "v2", broken), split=1.0, shadow=False)
+    broken.predict_error = RuntimeError("broken")
+    reply = await api.public.post("/predict", json=api.row, headers={"X-Routing-Key": "k"})
+    assert reply.status_code == 500
+    assert (await api.public.post("/predict", json={})).status_code == 422
+    counted = {
+        (version, kind): api.value(
+            "ml_prediction_errors_total", model_version=version, error_type=kind
+        )
+        for version in ("v1", "v2")
+        for kind in ("model", "validation")
+    }
+    # What is refused before a version is chosen counts for the champion.
+    assert counted == {
+        ("v1", "model"): 0,
+        ("v2", "model"): 1,
+        ("v1", "validation"): 1,
+        ("v2", "validation"): 0,
+    }
+
+
 async def test_shadow_is_seen_in_metrics_only(api: Api) -> None:
     """The champion answers everything; one row and one count per request; agreement is counted."""
     runtime = FakeRuntime()
