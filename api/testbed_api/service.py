@@ -112,18 +112,13 @@ class Service:
             ApiError: the prediction was not made, or isn't in the log.
         """
         served = self._begin(request_id, call)
-        try:
+        with served.use:
             (scored,) = await self._score(served, [row], call)
             logged = self._row(served, row, scored, request_id)
             await self.writer.append(logged)
             reply = self._reply(served, logged, scored)
             self.versions.shadow(served, [row], [scored])
             return reply
-        except ApiError as error:
-            error.version = served.artefact.version
-            raise
-        finally:
-            served.release()
 
     async def predict_many(
         self, rows: Sequence[Row], request_id: str | None, call: Call = _PLAIN
@@ -140,7 +135,7 @@ class Service:
         if not rows:
             return []
         served = self._begin(request_id, call)
-        try:
+        with served.use:
             scored = await self._score(served, rows, call)
             logged = [
                 self._row(served, row, answer, request_id)
@@ -159,14 +154,9 @@ class Service:
                     raise outcome
             self.versions.shadow(served, rows, scored)
             return replies
-        except ApiError as error:
-            error.version = served.artefact.version
-            raise
-        finally:
-            served.release()
 
     def _begin(self, request_id: str | None, call: Call) -> ServedModel:
-        """The version for a request, held until it is released.
+        """The version for a request, held until its ``use`` ends.
 
         Raises:
             ApiError: it is not ready, or a fault is injected.

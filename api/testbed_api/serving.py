@@ -38,7 +38,8 @@ from testbed_api.gathering import MOST_ROWS, Gatherer
 from testbed_api.runtime import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from types import TracebackType
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Row
@@ -112,6 +113,26 @@ class _Observer:
                 cell.record(wait)
 
 
+class _Use:
+    """The serving of one request; what fails in it bears the version. One is enough for all."""
+
+    def __init__(self, served: ServedModel) -> None:
+        self._served = served
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, ApiError):
+            error.version = self._served.artefact.version
+        self._served.release()
+
+
 class ServedModel:
     """A model version, from its loading to its end.
 
@@ -132,6 +153,7 @@ class ServedModel:
         self.artefact = artefact
         self.problem: str | None = "the model is not loaded yet"
         self.users = 0
+        self.use = _Use(self)
         version = {MODEL_VERSION: artefact.version}
         self.attributes = {MODEL_NAME: artefact.name, **version}
         self.classes = [

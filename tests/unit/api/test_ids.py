@@ -20,7 +20,7 @@ def test_every_id_is_a_random_uuid_of_its_own() -> None:
 
 
 def test_all_bits_but_six_are_random() -> None:
-    """Every other bit is set in about half of the ids (2,000, of which 5 σ are 112)."""
+    """Each is set in about half of 2,000 ids; 112 are five standard deviations."""
     ids = RandomIds()
     made = [uuid.UUID(ids()).int for _ in range(COUNT)]
     fixed = {128 - 1 - bit for bit in (48, 49, 50, 51, 64, 65)}
