@@ -19,8 +19,9 @@ stack: setup  ## compile (once) the Collector, Prometheus, Alertmanager and node
 demo: setup  ## play the demo scenario and give the verdict
 	@$(TESTBED) run demo
 
+# Two at a time; of those that play whole scenarios, and of those that start single parts, one each.
 test: stack  ## run the tests
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: stack  ## lint, types, import contract, configuration and generated files
 	@tools/check

@@ -23,15 +23,22 @@ import psycopg
 import pytest
 from testbed.stack import build
 
+# Tests that play whole scenarios; they are the longest, and mostly wait.
+WHOLE_RUNS = ("demo", "lifecycle", "replica_runs", "scenarios", "signals", "use_cases")
 MARK = "MARK_OF_TEST"  # not TESTBED_*: parts get none of these
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything below this folder starts real processes."""
+    """Everything below this folder starts real processes; of each group one test runs at a time."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.stack)
+            item.add_marker(pytest.mark.xdist_group(_group(item.path.stem)))
+
+
+def _group(module: str) -> str:
+    return "runs" if module.removeprefix("test_") in WHOLE_RUNS else "parts"
 
 
 @pytest.fixture(scope="session")
