@@ -8,14 +8,27 @@ PostgreSQL by URL with the same code. The tables are those of :mod:`testbed_doma
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, insert, inspect, select
+from sqlalchemy import Connection, Engine, func, insert, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from testbed_domain.logengine import LogError, create_log_engine, lock_schema, one_line, writing
+from testbed_domain.logreading import (
+    Place,
+    Selection,
+    conditions,
+    joined,
+    place_query,
+    reference_columns,
+    reference_query,
+    size_query,
+    window_columns,
+    window_query,
+)
+from testbed_domain.logrows import Columns, LoggedVersion, PredictionRow
 from testbed_domain.predictionlog import (
     SCHEMA_VERSION,
     labels,
@@ -30,68 +43,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from testbed_domain.artefact import Artefact
-    from testbed_domain.features import Row, Value
 
-__all__ = ["Columns", "LogError", "LoggedVersion", "PredictionLog", "PredictionRow", "open_log"]
+__all__ = [
+    "Columns",
+    "LogError",
+    "LoggedVersion",
+    "Place",
+    "PredictionLog",
+    "PredictionRow",
+    "Selection",
+    "open_log",
+]
 
 LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown"]
 
 # Ids asked for in one query: far below every database's limit of parameters.
 _CHUNK: Final = 1_000
-
-
-class PredictionRow(NamedTuple):
-    """One row of ``predictions``; the columns say what each field is."""
-
-    id: str
-    time: float
-    request_id: str | None
-    instance: str
-    model_name: str
-    model_version: str
-    features: Row
-    prediction: str
-    probability: float
-    probabilities: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Rows of the log as columns of equal length, ready for a data frame.
-
-    Attributes:
-        features: feature name to values.
-        prediction: predicted classes, as text.
-        probability: probabilities of the predicted classes.
-        label: true classes, as text; None where the label has not come.
-        id: prediction ids; empty for reference rows.
-        time: UTC Unix seconds; empty for reference rows.
-        probabilities: class (as text) to probability.
-        label_time: UTC Unix seconds at which the label came, or None; empty for reference rows.
-    """
-
-    features: dict[str, list[Value]]
-    prediction: list[str]
-    probability: list[float]
-    label: list[str | None]
-    id: list[str]
-    time: list[float]
-    probabilities: list[dict[str, float]] = field(default_factory=list)
-    label_time: list[float | None] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.prediction)
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedVersion:
-    """What the log holds of one model version; times are UTC Unix seconds."""
-
-    model_name: str
-    model_version: str
-    rows: int
-    first: float
-    last: float
 
 
 class PredictionLog:
@@ -209,7 +176,7 @@ class PredictionLog:
         """Number of predictions; of one version and from ``start`` to before ``end`` if given."""
         query = select(func.count()).select_from(predictions)
         with self._read() as connection:
-            return int(connection.scalar(query.where(*_where(model_version, start, end))) or 0)
+            return int(connection.scalar(query.where(*conditions(model_version, start, end))) or 0)
 
     def count_labels(self) -> int:
         """Number of labels."""
@@ -230,11 +197,17 @@ class PredictionLog:
                 select(predictions.c.id)
             )
 
-    def versions(self) -> list[LoggedVersion]:
-        """The model versions that have predictions, the most lately used last."""
+    def versions(self, start: float | None = None, end: float | None = None) -> list[LoggedVersion]:
+        """The model versions that have predictions, the most lately used last.
+
+        Args:
+            start: look only at predictions from this time on.
+            end: look only at predictions before this time.
+        """
         by = (predictions.c.model_name, predictions.c.model_version)
         time = predictions.c.time
         query = select(*by, func.count(), func.min(time), func.max(time)).group_by(*by)
+        query = query.where(*conditions(None, start, end))
         with self._read() as connection:
             found = connection.execute(query.order_by(func.max(time)))
             return [LoggedVersion(*values) for values in found]
@@ -254,33 +227,43 @@ class PredictionLog:
             end: latest time, excluded.
             limit: keep only so many of the latest rows.
         """
-        query = (
-            select(
-                *_shared(predictions),
-                labels.c.label,
-                predictions.c.id,
-                predictions.c.time,
-                labels.c.time,
-            )
-            .join_from(
-                predictions, labels, predictions.c.id == labels.c.prediction_id, isouter=True
-            )
-            .where(*_where(model_version, start, end))
-            .order_by(predictions.c.time.desc(), predictions.c.id)
-            .limit(limit)
-        )
-        rows = self._rows(query)[::-1]
-        return _columns(rows, *([row[place] for row in rows] for place in (5, 6, 7)))
+        return self.window_of(Selection(model_version, start, end, limit))
+
+    def window_of(self, selection: Selection) -> Columns:
+        """The chosen predictions with the labels that have come, oldest first."""
+        return joined(self.chunks(selection))
+
+    def chunks(self, selection: Selection, size: int = 10_000) -> Iterator[Columns]:
+        """The same in pieces of at most ``size`` rows, the newest piece first.
+
+        Only one piece is in memory at a time, whatever the window holds. Each piece is oldest
+        first.
+        """
+        with self._read() as connection:
+            streamed = connection.execution_options(yield_per=size)
+            for rows in streamed.execute(window_query(selection)).partitions(size):
+                yield window_columns(rows[::-1])
+
+    def size(self, selection: Selection) -> int:
+        """Number of the chosen predictions, before a share of them is drawn."""
+        with self._read() as connection:
+            return int(connection.scalar(size_query(selection)) or 0)
+
+    def place(self, selection: Selection, number: int) -> Place | None:
+        """Place of the ``number``-th of the chosen predictions, oldest first; None: they are fewer.
+
+        Args:
+            selection: of its attributes, version, start, end and ``after`` count.
+            number: counted from 1.
+        """
+        with self._read() as connection:
+            found = connection.execute(place_query(selection, number)).first()
+            return None if found is None else (found[0], found[1])
 
     def reference(self, model_version: str) -> Columns:
         """The reference rows of a version, in their order; none where none are registered."""
-        table = reference_rows
-        query = select(*_shared(table), table.c.label).where(table.c.model_version == model_version)
-        return _columns(self._rows(query.order_by(table.c.row)), [], [], [])
-
-    def _rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         with self._read() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+            return reference_columns(connection.execute(reference_query(model_version)).all())
 
     def _reference_count(self, model_version: str) -> int:
         query = select(func.count()).select_from(reference_rows)
@@ -372,40 +355,3 @@ def _known(connection: Connection, ids: list[str]) -> set[str]:
             connection.scalars(select(predictions.c.id).where(predictions.c.id.in_(chunk)))
         )
     return found
-
-
-def _where(
-    model_version: str | None, start: float | None, end: float | None
-) -> list[ColumnElement[bool]]:
-    columns = predictions.c
-    conditions: list[ColumnElement[bool]] = []
-    if model_version is not None:
-        conditions.append(columns.model_version == model_version)
-    if start is not None:
-        conditions.append(columns.time >= start)
-    if end is not None:
-        conditions.append(columns.time < end)
-    return conditions
-
-
-def _shared(table: Any) -> tuple[Any, ...]:  # noqa: ANN401 - columns are typed by name only
-    return table.c.features, table.c.prediction, table.c.probability, table.c.probabilities
-
-
-def _columns(
-    rows: list[tuple[Any, ...]],
-    ids: list[str],
-    times: list[float],
-    label_times: list[float | None],
-) -> Columns:
-    names = rows[0][0] if rows else ()
-    return Columns(
-        features={name: [row[0].get(name) for row in rows] for name in names},
-        prediction=[row[1] for row in rows],
-        probability=[row[2] for row in rows],
-        label=[row[4] for row in rows],
-        id=ids,
-        time=times,
-        probabilities=[row[3] for row in rows],
-        label_time=label_times,
-    )

@@ -163,6 +163,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
     from testbed_drift.publishing import Publisher  # noqa: PLC0415
+    from testbed_drift.reading import WindowLog  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
     from testbed_drift.scores import Rule  # noqa: PLC0415
     from testbed_drift.windows import WindowReader  # noqa: PLC0415
@@ -188,7 +189,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     return DriftJob(
         settings=settings,
         reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
-        open_log=lambda: open_log(settings.log_url, create=False),
+        open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
         detector=Detector(kinds, rule, settings.sample_rows),
         reports=reports,
         publisher=Publisher(

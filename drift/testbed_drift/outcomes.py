@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from testbed_drift.packing import Shares
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from testbed_domain.logstore import Columns
 
@@ -87,14 +89,21 @@ def _probabilities(columns: Columns, known: list[str], width: int) -> np.ndarray
     """What the model said; a class that a row leaves out has probability 0."""
     found = np.zeros((len(columns), width))
     if columns.probabilities:
-        rows = [[row.get(name) for name in known] for row in columns.probabilities]
-        told = np.array(rows, dtype=float).reshape(len(columns), len(known))
+        told = _told(columns.probabilities, known)
         empty = np.isnan(told).all(axis=1)
         found[:, : len(known)] = np.nan_to_num(told, nan=0.0)
         found[empty] = np.nan
     else:
         found[:] = np.nan
     return found
+
+
+def _told(rows: Sequence[Mapping[str, float]], known: list[str]) -> np.ndarray[Any, Any]:
+    """``[rows, known classes]``; NaN for a class that a row leaves out."""
+    if isinstance(rows, Shares):
+        return rows.matrix(known)
+    listed = [[row.get(name) for name in known] for row in rows]
+    return np.array(listed, dtype=float).reshape(len(rows), len(known))
 
 
 def _delays(columns: Columns) -> np.ndarray[Any, Any]:

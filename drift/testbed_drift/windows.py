@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import pandas as pd
 from testbed_domain.errors import DomainError
 
@@ -113,4 +115,8 @@ class WindowReader:
 
     def _frame(self, columns: Columns) -> pd.DataFrame:
         raw = {**columns.features, PREDICTION: columns.prediction, TARGET: columns.label}
-        return declare(pd.DataFrame(raw), self.kinds)
+        arrays = {
+            name: np.asarray(values) if isinstance(values, array) else values
+            for name, values in raw.items()
+        }
+        return declare(pd.DataFrame(arrays), self.kinds)

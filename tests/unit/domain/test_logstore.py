@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import random
 import sqlite3
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, open_log
+from testbed_domain.logstore import (
+    LogError,
+    PredictionLog,
+    PredictionRow,
+    Selection,
+    open_log,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,3 +264,52 @@ def test_what_is_no_log(tmp_path: Path, url: str) -> None:
     connection.close()
     with pytest.raises(LogError, match="schema version None"):
         open_log(url)
+
+
+def test_pieces_come_newest_first_and_hold_the_window(log: PredictionLog) -> None:
+    """A window in pieces has the rows of the window, each piece oldest first."""
+    log.append([_row(number) for number in range(10)])
+    pieces = [list(piece.time) for piece in log.chunks(Selection("v1", 1, 9, limit=7), size=3)]
+    assert pieces == [[6.0, 7.0, 8.0], [3.0, 4.0, 5.0], [2.0]]
+
+
+def test_a_share_is_drawn_from_the_newest_rows_by_their_ids(log: PredictionLog) -> None:
+    """About the share of the rows is read, the same ones by every reader, none beyond the limit."""
+    rng = random.Random(1)  # noqa: S311 - ids of a test
+    ids = [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(4000)]
+    log.append([_row(number)._replace(id=key) for number, key in enumerate(ids)])
+    half = Selection("v1", limit=2000, share=0.5)
+    found = log.window_of(half)
+    assert 900 <= len(found) <= 1100
+    assert min(found.time) >= 2000
+    assert log.window_of(half).id == found.id
+    assert set(found.id) > set(log.window_of(replace(half, share=0.25)).id)
+    assert len(log.window_of(replace(half, share=1.0))) == log.size(half) == 2000
+    assert len(log.window_of(replace(half, share=0.0))) == 0
+
+
+def test_places_count_rows_of_the_same_time(log: PredictionLog) -> None:
+    """The order is that of time and id, so that no row is skipped or read twice."""
+    log.append([_row(5)._replace(id=f"same-{place}") for place in (2, 0, 1)])
+    log.append([_row(4), _row(6)])
+    first = log.place(Selection("v1"), 3)
+    assert first == (5.0, "same-1")
+    rest = Selection("v1", after=first)
+    assert list(log.window_of(rest).time) == [5.0, 6.0]
+    assert log.window_of(Selection("v1", upto=first)).id == ["v1-4", "same-0", "same-1"]
+    assert log.place(rest, 2) == (6.0, "v1-6")
+    assert log.place(rest, 3) is None
+    assert (log.size(rest), log.size(Selection("v1", upto=first))) == (2, 3)
+
+
+def test_versions_of_a_span(log: PredictionLog) -> None:
+    """Only versions that were asked in the span are named."""
+    log.append([_row(1), _row(2), _row(9, version="v2")])
+    assert [found.model_version for found in log.versions(2, 9)] == ["v1"]
+    assert [found.rows for found in log.versions(2, 10)] == [1, 1]
+
+
+def test_numbers_that_json_lacks_are_read(log: PredictionLog) -> None:
+    """A NaN that the standard library wrote does not hide the window."""
+    log.append_missing([_row(1)._replace(features={"a": math.nan}), _row(2)])
+    assert math.isnan(float(str(log.window("v1").features["a"][0])))

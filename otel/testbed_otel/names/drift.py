@@ -1,0 +1,217 @@
+"""Metrics of the drift job: drift, performance, data quality, and its own health."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from testbed_otel.names.attributes import (
+    BASIS,
+    CHECK,
+    COLUMN,
+    DECISION,
+    METHOD,
+    MODEL_VERSION,
+    OUTCOME,
+    PERFORMANCE_SCORES,
+    PREDICTION_CLASS,
+    QUALITY_CHECKS,
+    QUANTILE,
+    SCORE,
+    SEGMENT,
+    STATE,
+    TRUE_CLASS,
+    WINDOW,
+)
+from testbed_otel.names.metric import Metric
+
+DRIFT_COLUMN_SCORE: Final = Metric(
+    "ml.data_drift.column_score",
+    "gauge",
+    "{score}",
+    "Drift score of one column; its direction depends on the method.",
+    (MODEL_VERSION, COLUMN, METHOD),
+)
+DRIFT_COLUMN_THRESHOLD: Final = Metric(
+    "ml.data_drift.column_threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the column's score is compared with.",
+    (MODEL_VERSION, COLUMN, METHOD),
+)
+DRIFT_COLUMN_DETECTED: Final = Metric(
+    "ml.data_drift.column_detected",
+    "gauge",
+    "{column}",
+    "1 where the last window of this column drifted, else 0.",
+    (MODEL_VERSION, COLUMN),
+)
+DRIFT_DETECTIONS: Final = Metric(
+    "ml.data_drift.detections",
+    "counter",
+    "{window}",
+    "Windows in which this column drifted.",
+    (MODEL_VERSION, COLUMN),
+)
+DRIFT_SHARE: Final = Metric(
+    "ml.data_drift.share",
+    "gauge",
+    "{share}",
+    "Share of drifted columns in the last window, 0 to 1.",
+    (MODEL_VERSION,),
+)
+DRIFT_SHARE_THRESHOLD: Final = Metric(
+    "ml.data_drift.share_threshold",
+    "gauge",
+    "{share}",
+    "Share of drifted columns from which the decision is no longer NO_ACTION.",
+    (MODEL_VERSION,),
+)
+TARGET_DRIFT: Final = Metric(
+    "ml.target_drift.score",
+    "gauge",
+    "{score}",
+    "Drift score of the target, where labels have come.",
+    (MODEL_VERSION, METHOD),
+)
+PREDICTION_DRIFT: Final = Metric(
+    "ml.prediction_drift.score",
+    "gauge",
+    "{score}",
+    "Drift score of the predicted class.",
+    (MODEL_VERSION, METHOD),
+)
+DRIFT_DECISION: Final = Metric(
+    "ml.drift.decision",
+    "gauge",
+    "{decision}",
+    "1 for the decision of the last run, 0 for the others.",
+    (MODEL_VERSION, DECISION),
+    values=((DECISION, ("NO_ACTION", "ALERT", "RETRAIN")),),
+)
+DRIFT_WINDOW_ROWS: Final = Metric(
+    "ml.drift.window.rows",
+    "gauge",
+    "{row}",
+    "Rows of the windows that the last run compared.",
+    (MODEL_VERSION, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)
+DRIFT_RUNS: Final = Metric(
+    "ml.drift.job.runs",
+    "counter",
+    "{run}",
+    "Runs of the drift job, by outcome.",
+    (OUTCOME,),
+    values=((OUTCOME, ("success", "insufficient_data", "error")),),
+)
+DRIFT_RUN_DURATION: Final = Metric(
+    "ml.drift.job.run.duration",
+    "gauge",
+    "s",
+    "Duration of the last run of the drift job.",
+)
+DRIFT_LAST_RUN: Final = Metric(
+    "ml.drift.job.last_run.timestamp",
+    "gauge",
+    "s",
+    "Unix time at which the last run of that outcome ended.",
+    (OUTCOME,),
+    values=((OUTCOME, ("success", "insufficient_data", "error")),),
+)
+DRIFT_LAST_COMPLETED: Final = Metric(
+    "ml.drift.job.last_completed.timestamp",
+    "gauge",
+    "s",
+    "Unix time at which the drift job last ended without an error.",
+)
+PERFORMANCE_SCORE: Final = Metric(
+    "ml.performance.score",
+    "gauge",
+    "{score}",
+    "Score of the model: in the reference, realised by the labels of the last window, or estimated "
+    "for it without labels.",
+    (MODEL_VERSION, BASIS, SCORE),
+    values=((BASIS, ("reference", "realised", "estimated")), (SCORE, PERFORMANCE_SCORES)),
+)
+PERFORMANCE_ESTIMATE_ERROR: Final = Metric(
+    "ml.performance.estimate.error",
+    "gauge",
+    "{score}",
+    "Standard error of the accuracy that labels of the last window will show beside the estimate.",
+    (MODEL_VERSION,),
+)
+PERFORMANCE_SEGMENT_SCORE: Final = Metric(
+    "ml.performance.segment.score",
+    "gauge",
+    "{score}",
+    "Score realised by the labels of the last window, by segment of its rows.",
+    (MODEL_VERSION, SEGMENT, SCORE),
+    values=((SCORE, PERFORMANCE_SCORES),),
+)
+PERFORMANCE_CONFUSION: Final = Metric(
+    "ml.performance.confusion",
+    "gauge",
+    "{row}",
+    "Labelled rows of the last window by true and by predicted class.",
+    (MODEL_VERSION, TRUE_CLASS, PREDICTION_CLASS),
+)
+PERFORMANCE_STATE: Final = Metric(
+    "ml.performance.state",
+    "gauge",
+    "{state}",
+    "1 for what the labels of the last window allow to say, 0 for the others.",
+    (MODEL_VERSION, STATE),
+    values=((STATE, ("measured", "one_class", "no_labels", "empty")),),
+)
+LABEL_COVERAGE: Final = Metric(
+    "ml.labels.coverage",
+    "gauge",
+    "{share}",
+    "Share of the last window's rows whose label has come, 0 to 1.",
+    (MODEL_VERSION,),
+)
+LABEL_DELAY: Final = Metric(
+    "ml.labels.delay",
+    "gauge",
+    "s",
+    "Time from prediction to label in the last window, over the labels that have come.",
+    (MODEL_VERSION, QUANTILE),
+    values=((QUANTILE, ("0.5", "0.95")),),
+)
+CONCEPT_SCORE: Final = Metric(
+    "ml.concept_drift.score",
+    "gauge",
+    "{score}",
+    "Rise of the model's error among labelled rows, or its p-value, by method.",
+    (MODEL_VERSION, METHOD),
+)
+CONCEPT_THRESHOLD: Final = Metric(
+    "ml.concept_drift.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the method's score is compared with.",
+    (MODEL_VERSION, METHOD),
+)
+CONCEPT_DETECTED: Final = Metric(
+    "ml.concept_drift.detected",
+    "gauge",
+    "{window}",
+    "1 where labels of the last window show more errors than the inputs explain, else 0.",
+    (MODEL_VERSION,),
+)
+QUALITY_COLUMN: Final = Metric(
+    "ml.data_quality.column",
+    "gauge",
+    "{share}",
+    "Share of the last window's rows in which this column fails a check; constant: 1 or 0.",
+    (MODEL_VERSION, COLUMN, CHECK),
+    values=((CHECK, QUALITY_CHECKS),),
+)
+QUALITY_DUPLICATED: Final = Metric(
+    "ml.data_quality.duplicated",
+    "gauge",
+    "{share}",
+    "Share of rows that repeat an earlier one of the same window in every column, 0 to 1.",
+    (MODEL_VERSION, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)

@@ -1,0 +1,19 @@
+"""Chores for worker processes: what a task may do to its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from testbed_domain.errors import DomainError
+
+
+def chore(what: str) -> int:
+    """Tell the process id, or go wrong in the asked way."""
+    if what == "bug":
+        return int(1 / 0)
+    if what == "refuse":
+        raise DomainError("no, for a reason")
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()

@@ -1,0 +1,91 @@
+"""Worker processes: results by key, failures that stay alone, processes that stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from testbed_drift.workers import Broken, Workers
+
+from tests.conftest import REPOSITORY
+from tests.fakes.chores import chore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """Two processes for the tests of this module."""
+    with Workers(2) as opened:
+        yield opened
+
+
+def test_tasks_keep_their_process(workers: Workers) -> None:
+    """Two processes share the tasks, in any run the same ones, and results are in order."""
+    tasks = dict.fromkeys("abcd", "pid")
+    first = workers.run(chore, tasks)
+    assert list(first) == list("abcd")
+    assert len(set(first.values())) == 2
+    assert workers.run(chore, tasks) == first
+    assert os.getpid() not in first.values()
+
+
+def test_a_failed_task_leaves_the_others_alone(workers: Workers) -> None:
+    """An exception is one line beside the others' results; an expected one has no type name."""
+    found = workers.run(chore, {"a": "pid", "b": "bug", "c": "refuse"})
+    assert isinstance(found["a"], int)
+    assert found["b"] == Broken("ZeroDivisionError: division by zero")
+    assert found["c"] == Broken("no, for a reason")
+
+
+def test_a_task_that_ends_its_process_leaves_the_others_alone(workers: Workers) -> None:
+    """What waited behind it is done by a new process, and the next run finds all in order."""
+    tasks = {"a": "pid", "b": "pid", "killer": "die", "d": "pid", "e": "pid", "f": "pid"}
+    found = workers.run(chore, tasks)
+    assert found["killer"] == Broken("its worker process ended; is the memory enough?")
+    assert all(isinstance(found[key], int) for key in tasks if key != "killer")
+    assert isinstance(workers.run(chore, {"killer": "pid"})["killer"], int)
+
+
+def test_a_process_killed_from_outside_costs_nothing(workers: Workers) -> None:
+    """The task of a process that somebody killed between two runs is done by the next one."""
+    before = workers.run(chore, {"a": "pid"})["a"]
+    assert isinstance(before, int)
+    os.kill(before, signal.SIGKILL)
+    after = workers.run(chore, {"a": "pid"})["a"]
+    assert isinstance(after, int)
+    assert after != before
+
+
+def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
+    """A parent that is killed leaves no process behind."""
+    code = (
+        "from testbed_drift.workers import Workers\n"
+        "from tests.fakes.chores import chore\n"
+        "import time\n"
+        "print(Workers(1).run(chore, {'a': 'pid'})['a'], flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait(30)
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
