@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,10 +88,13 @@ def _guarded(work: Callable[[], int]) -> int:
 
 
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
-    telemetry = _telemetry(endpoint)
-    result = _build(settings, telemetry).run_once()
-    _announce(result, as_json=as_json)
-    _finish(telemetry)
+    from testbed_drift.claim import claimed  # noqa: PLC0415 - as in _build
+
+    with claimed(settings.output, settings.lock_wait):
+        telemetry = _telemetry(endpoint)
+        result = _build(settings, telemetry, once=True).run_once()
+        _announce(result, as_json=as_json)
+        _finish(telemetry)
     if result.finding is None:
         return EXIT_COULD_NOT_RUN
     quiet = result.finding.decision.action == "NO_ACTION"
@@ -102,16 +106,19 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         raise DriftSettingsError("a current window is fixed: use it with run, not with watch")
     for number in SIGNALS:  # while the imports last there is nothing to finish
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
-    telemetry = _telemetry(endpoint)
-    job = _build(settings, telemetry)
-    from testbed_drift.job import watch  # noqa: PLC0415 - after the signals, as in _build
-    from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
+    from testbed_drift.claim import claimed  # noqa: PLC0415 - after the signals, as in _build
 
-    stop = StopSignal()
-    stop.install()
-    with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
-        watch(job, settings.interval, time.time, stop.wait, _announce)
-    _finish(telemetry)
+    with claimed(settings.output, settings.lock_wait):
+        telemetry = _telemetry(endpoint)
+        job = _build(settings, telemetry)
+        from testbed_drift.job import watch  # noqa: PLC0415 - as above
+        from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
+
+        stop = StopSignal()
+        stop.install()
+        with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
+            watch(job, settings.interval, time.time, stop.wait, _announce)
+        _finish(telemetry)
     return EXIT_NO_ACTION
 
 
@@ -130,6 +137,7 @@ def _calibrate(arguments: dict[str, Any]) -> int:
     kinds = kinds_of(artefact.schema)
     frame = reference_frame(artefact, kinds)
     found = calibrate(frame, kinds, Rule(), plan, artefact.version)
+    found = replace(found, created=time.time())
     path = Path(output) if output else artefact.path / FILE
     found.save(path)
     print(f"{summary(found)}\nWritten to {path}", flush=True)  # noqa: T201 - a command line's output
@@ -152,17 +160,19 @@ def _telemetry(endpoint: str | None) -> Telemetry:
         raise DriftSettingsError(str(error)) from error
 
 
-def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
+def _build(settings: DriftSettings, telemetry: Telemetry, *, once: bool = False) -> DriftJob:
     # Imported here: pandas and Evidently take seconds, in which --help and a wrong setting should
     # not have to wait and a signal should already be obeyed.
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
     from testbed_domain.logstore import open_log  # noqa: PLC0415
+    from testbed_otel import names  # noqa: PLC0415
 
     from testbed_drift.assessment import Assessor  # noqa: PLC0415
     from testbed_drift.detection import Detector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
-    from testbed_drift.publishing import Publisher  # noqa: PLC0415
+    from testbed_drift.memory import Memory  # noqa: PLC0415
+    from testbed_drift.publishing import Publisher, remembered  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
     from testbed_drift.scores import Rule  # noqa: PLC0415
     from testbed_drift.windows import WindowReader  # noqa: PLC0415
@@ -185,6 +195,10 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
             retrain = max(share, settings.retrain_share)
             settings = settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
     reports = ReportStore(settings.output)
+    reports.recover()
+    fixed = {names.DRIFT_ROWS_NEEDED: float(least)}
+    if calibration and calibration.created:
+        fixed[names.CALIBRATION_TIME] = calibration.created
     return DriftJob(
         settings=settings,
         reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
@@ -192,11 +206,18 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         detector=Detector(kinds, rule, settings.sample_rows),
         reports=reports,
         publisher=Publisher(
-            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds, reports
+            telemetry.meter("testbed_drift"),
+            settings.alert_share,
+            artefact.version,
+            kinds,
+            reports,
+            fixed,
         ),
         clock=time.time,
         calibration=calibration,
         assessor=Assessor(artefact.schema, kinds, settings.segment),
+        once=once,
+        memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.decision import Action, Policy, confirmed, decide, decision_line
+from testbed_drift.decision import Action, Policy, decide, decision_line
+from testbed_drift.memory import Memory
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
 from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
@@ -68,6 +69,8 @@ class DriftJob:
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
         assessor: judges performance and data quality; None for drift alone.
+        once: whether this is a single run that somebody wants, of a window that may be known.
+        memory: what the runs so far have left, in other processes too.
     """
 
     settings: DriftSettings
@@ -79,10 +82,8 @@ class DriftJob:
     clock: Callable[[], float]
     calibration: Calibration | None = None
     assessor: Assessor | None = None
-    _last_action: Action | None = field(default=None, init=False)
-    _last_newest: float | None = field(default=None, init=False)
-    _recent: list[Action] = field(default_factory=list, init=False)
-    _last_report: float = field(default=-math.inf, init=False)
+    once: bool = False
+    memory: Memory = field(default_factory=Memory)
     _training: Window | None = field(default=None, init=False)
 
     def run_once(self) -> RunResult:
@@ -111,8 +112,10 @@ class DriftJob:
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
         alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
-        counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
-        decision = confirmed(alone, counting, self.settings.confirm)
+        extent = current.extent
+        decision, memory = self.memory.vote(
+            alone, extent, self.settings.confirm, self.settings.confirm_of
+        )
         before, after = reference.summary(), current.summary()
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -131,11 +134,11 @@ class DriftJob:
             content["evidently"] = detection.metrics()
             tables = assessment.tables() if assessment else ()
             html = self.reports.write_html(*names, detection.html(tables))
-            self._last_report = now
+            memory = replace(memory, reported=now)
         json = self.reports.write_json(*names, content)
-        self._last_action, self._last_newest = decision.action, current.newest
-        self._recent = [*counting, alone.action]
-        return Finding(before, after, detection.scores, decision, json, html, assessment)
+        fresh = not self.memory.knows(extent)
+        self.memory = memory
+        return Finding(before, after, detection.scores, decision, json, html, assessment, fresh)
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
         if self.assessor is None or reference.columns is None or current.columns is None:
@@ -146,8 +149,7 @@ class DriftJob:
         wanted = self.settings.current_window or Span.between(now - self.settings.window, now)
         with self.open_log() as log:
             current = self.reader.of_log(log, wanted)
-            if current.newest == self._last_newest:
-                raise NotEnoughRowsError("no new rows since the last run")
+            self._refuse_known(current)
             if self.settings.reference_window:
                 return self.reader.of_log(log, self.settings.reference_window), current
             if self._training is None:  # never changes: a model's version is a hash of it
@@ -157,6 +159,13 @@ class DriftJob:
                 self._training = training
             return self._training, current
 
+    def _refuse_known(self, current: Window) -> None:
+        before, now = self.memory.extent, current.extent
+        if self.once or before is None or not self.memory.knows(now):
+            return
+        if not now.has_labels_beyond(before):
+            raise NotEnoughRowsError("no new rows and no new labels since the last run")
+
     @property
     def _policy(self) -> Policy:
         return Policy(self.settings.alert_share, self.settings.retrain_share)
@@ -165,15 +174,17 @@ class DriftJob:
         if self.settings.html != "on_change":
             return self.settings.html == "always"
         interval = self.settings.report_interval
-        due = interval is not None and now - self._last_report >= interval
-        return due or action is not self._last_action
+        due = interval is not None and now - self.memory.reported >= interval
+        return due or self.once or action is not self.memory.action
 
     def _record(self, result: RunResult) -> None:
+        # First what a new process goes on with, whole or not at all, and the line with it: a kill
+        # between the two leaves a line that ReportStore.recover() adds.
+        self.publisher.publish(result, self.memory)
         try:
             self.reports.append_run(result.record())
         except OSError as error:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
-        self.publisher.publish(result)
 
 
 def watch(

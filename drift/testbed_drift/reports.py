@@ -10,6 +10,8 @@ from typing import Any, Final
 
 RUNS_FILE: Final = "runs.jsonl"
 STATE_FILE: Final = "published.json"
+# Names of files that are being written.
+HALVES: Final = (".drift_*", f".{STATE_FILE}.*", f".{RUNS_FILE}.*")
 
 
 class ReportStore:
@@ -47,10 +49,27 @@ class ReportStore:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def recover(self) -> None:
+        """Mend what a killed job left: half files, half a line, a line that was still to come.
+
+        Only for who has the directory to itself, see :mod:`testbed_drift.claim`.
+        """
+        for pattern in HALVES:
+            for half in self._directory.glob(pattern):
+                half.unlink(missing_ok=True)
+        path = self._directory / RUNS_FILE
+        content = path.read_bytes() if path.exists() else b""
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+        record = self.read_state().get("record")
+        if record and content[:whole].splitlines()[-1:] != [_line(record).rstrip()]:
+            self.append_run(record)
+
     def append_run(self, record: dict[str, Any]) -> None:
         """Append one line to ``runs.jsonl``, in one write, so that no reader sees half a line."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        line = _line(record)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         handle = os.open(self._directory / RUNS_FILE, flags, 0o644)
         try:
@@ -73,6 +92,10 @@ class ReportStore:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, allow_nan=False).encode() + b"\n"
 
 
 def report_name(reference: str, current: str, suffix: str) -> str:

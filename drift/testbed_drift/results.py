@@ -75,6 +75,7 @@ class Finding:
         json: JSON report.
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
+        fresh: whether the window has rows that no run judged before; else labels came late.
     """
 
     reference: WindowSummary
@@ -84,6 +85,7 @@ class Finding:
     json: Path
     html: Path | None
     assessment: Assessment | None = None
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class RunResult:
                 "reference": found.reference.to_dict(),
                 "current": found.current.to_dict(),
             },
+            "fresh": found.fresh,
             "json": found.json.name,
             "html": found.html.name if found.html else None,
         }
@@ -144,6 +147,7 @@ def judgement(scores: DriftScores, decision: Decision) -> dict[str, Any]:
         "decision": str(decision.action),
         "bound": decision.bound,
         "reasons": list(decision.reasons),
+        "causes": [str(cause) for cause in decision.causes],
         "drift_share": scores.share,
         "columns": {column.column: column_dict(column) for column in scores.columns},
         "prediction_drift": column_dict(scores.prediction),

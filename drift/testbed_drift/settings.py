@@ -57,6 +57,9 @@ class DriftSettings(BaseSettings):
         1, ge=1, description="Windows, of the latest confirm_of, that must ask for an action."
     )
     confirm_of: int = Field(1, ge=1, description="How many of the latest windows count for that.")
+    lock_wait: float = Field(
+        0.0, ge=0, description="Seconds to wait for another job on the same output directory."
+    )
     html: HtmlWhen = Field(
         "on_change", description="When Evidently's report is rendered; scores always are."
     )

@@ -48,6 +48,7 @@ SEGMENT: Final = "segment"
 QUANTILE: Final = "quantile"
 TRUE_CLASS: Final = "label.class"
 CHECK: Final = "check"
+CAUSE: Final = "cause"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"
@@ -384,6 +385,28 @@ DRIFT_DECISION: Final = Metric(
     "1 for the decision of the last run, 0 for the others.",
     (MODEL_VERSION, DECISION),
     values=((DECISION, ("NO_ACTION", "ALERT", "RETRAIN")),),
+)
+DRIFT_CAUSE: Final = Metric(
+    "ml.drift.decision.cause",
+    "gauge",
+    "{cause}",
+    "1 for what the last ALERT or RETRAIN stands on, 0 for the rest.",
+    (MODEL_VERSION, CAUSE),
+    values=((CAUSE, ("columns", "prediction", "target", "concept")),),
+)
+DRIFT_ROWS_NEEDED: Final = Metric(
+    "ml.drift.window.rows_needed",
+    "gauge",
+    "{row}",
+    "Rows that a window must have to be judged: the setting's, or more where a calibration asks.",
+    (MODEL_VERSION,),
+)
+CALIBRATION_TIME: Final = Metric(
+    "ml.drift.calibration.timestamp",
+    "gauge",
+    "s",
+    "Unix time of the calibration that the drift job obeys; its age is the time since.",
+    (MODEL_VERSION,),
 )
 DRIFT_WINDOW_ROWS: Final = Metric(
     "ml.drift.window.rows",
