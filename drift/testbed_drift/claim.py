@@ -6,16 +6,16 @@ import contextlib
 import fcntl
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed_domain.errors import DomainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-LOCK_FILE: Final = ".lock"
 PAUSE: Final = 0.1  # seconds between two attempts
+OWNER: Final = 4  # place of the process id in a line of /proc/locks
 
 
 class ClaimError(DomainError):
@@ -30,7 +30,7 @@ def claimed(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Hold the directory meanwhile; the kernel lets go of it however the process ends.
+    """Lock the directory itself meanwhile; the kernel lets go of it however the process ends.
 
     Args:
         directory: made where it is missing.
@@ -43,7 +43,7 @@ def claimed(
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise ClaimError(f"cannot write to {directory}: {error.strerror}") from error
     try:
@@ -51,13 +51,10 @@ def claimed(
         while not _locked(handle):
             if clock() >= deadline:
                 raise ClaimError(
-                    f"the drift job of process {_owner(handle)} writes into {directory}: stop it, "
-                    "give this one another output directory, or let it wait "
-                    "(TESTBED_DRIFT_LOCK_WAIT)"
+                    f"another drift job{_owner(handle)} writes into {directory}: stop it, give "
+                    "this one another output directory, or let it wait (TESTBED_DRIFT_LOCK_WAIT)"
                 )
             pause(PAUSE)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)
@@ -72,4 +69,11 @@ def _locked(handle: int) -> bool:
 
 
 def _owner(handle: int) -> str:
-    return os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+    """Who has it, where the kernel tells: not of a process in another container."""
+    inode = str(os.fstat(handle).st_ino)
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            if len(words) > OWNER and words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
+                return f" (process {words[OWNER]})" if words[OWNER] != "0" else ""
+    return ""
