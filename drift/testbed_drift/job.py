@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.calibration import Calibration
+    from testbed_drift.hook import Hook
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
     from testbed_drift.settings import DriftSettings
+    from testbed_drift.trial import Retraining
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class DriftJob:
         assessor: judges performance and data quality; None for drift alone.
         once: whether this is a single run that somebody wants, of a window that may be known.
         memory: what the runs so far have left, in other processes too.
+        hook: what RETRAIN starts; None where nothing.
     """
 
     settings: DriftSettings
@@ -84,7 +87,13 @@ class DriftJob:
     assessor: Assessor | None = None
     once: bool = False
     memory: Memory = field(default_factory=Memory)
+    hook: Hook | None = None
     _training: Window | None = field(default=None, init=False)
+
+    @property
+    def version(self) -> str:
+        """The model version that is watched."""
+        return self.reader.model_version
 
     def run_once(self) -> RunResult:
         """Run once; a failure is an outcome, reported and published like the others."""
@@ -105,7 +114,17 @@ class DriftJob:
         version = self.reader.model_version
         result = RunResult(version, outcome, started, seconds, message, finding)
         self._record(result)
+        # After the drift is told: a training takes its time, and so may a command.
+        if retraining := self._retrain(result):
+            self.publisher.retrained(retraining)
+            result = replace(result, retraining=retraining)
         return result
+
+    def _retrain(self, result: RunResult) -> Retraining | None:
+        found = result.finding
+        if self.hook is None or found is None or found.decision.action is not Action.RETRAIN:
+            return None
+        return self.hook.call(result)
 
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
@@ -117,6 +136,7 @@ class DriftJob:
             alone, extent, self.settings.confirm, self.settings.confirm_of
         )
         before, after = reference.summary(), current.summary()
+        trained = self.hook.last() if self.hook else None
         content = {
             "schema_version": SCHEMA_VERSION,
             "model_version": self.reader.model_version,
@@ -126,6 +146,7 @@ class DriftJob:
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
+            "retraining": trained.to_dict() if trained else None,
             "evidently": None,
         }
         names = (before.name, after.name)
@@ -133,6 +154,7 @@ class DriftJob:
         if self._report_wanted(decision.action, now):
             content["evidently"] = detection.metrics()
             tables = assessment.tables() if assessment else ()
+            tables = (*tables, trained.table()) if trained else tables
             html = self.reports.write_html(*names, detection.html(tables))
             memory = replace(memory, reported=now)
         json = self.reports.write_json(*names, content)
@@ -187,8 +209,15 @@ class DriftJob:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
 
 
+class Repeatable(Protocol):
+    """What :func:`watch` runs."""
+
+    def run_once(self) -> RunResult:
+        """Run once."""
+
+
 def watch(
-    job: DriftJob,
+    job: Repeatable,
     interval: float,
     clock: Callable[[], float],
     wait: Callable[[float], bool],

@@ -13,6 +13,7 @@ from testbed_otel.sdk import counter
 from testbed_drift import indicators
 from testbed_drift.decision import Action, Cause
 from testbed_drift.results import OUTCOMES
+from testbed_drift.trial import OUTCOMES as RETRAINING_OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from testbed_drift.memory import Memory
     from testbed_drift.results import Finding, RunResult
     from testbed_drift.scores import ColumnDrift
+    from testbed_drift.trial import Retraining
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +93,14 @@ class Publisher:
         for outcome in OUTCOMES:
             self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
         self._detections = counter(meter, names.DRIFT_DETECTIONS)
-        for column in columns:
+        self._columns = tuple(columns)
+        for column in self._columns:
             self._detected(0, model_version, column)
-        for metric in (*_OF_FINDING, *_OF_MODEL, *_OF_JOB):
+        self._trained: dict[str, list[Observation]] = {}
+        self._trainings = counter(meter, names.RETRAINING_RUNS)
+        for ending in RETRAINING_OUTCOMES:
+            self._trainings.add(0, {names.OUTCOME: ending})
+        for metric in (*_OF_FINDING, *_OF_MODEL, *_OF_JOB, *indicators.RETRAINING_METRICS):
             meter.create_observable_gauge(
                 metric.name, [self._reader(metric.name)], metric.unit, metric.help
             )
@@ -122,6 +129,26 @@ class Publisher:
             for column in found.scores.columns:
                 self._detected(int(column.drifted), result.model_version, column.column)
 
+    def follow(self, model_version: str, fixed: Mapping[Metric, float]) -> None:
+        """Go on with another model of the same columns; the values of the old one end."""
+        self._finding, self._fixed = {}, _fixed(model_version, fixed)
+        for column in self._columns:
+            self._detected(0, model_version, column)
+
+    def retrained(self, found: Retraining, *, before: bool = False) -> None:
+        """Take over what a training came to.
+
+        Args:
+            found: the training.
+            before: whether another process counted it.
+        """
+        trained: dict[str, list[Observation]] = {}
+        for metric, value, attributes in indicators.retraining_points(found):
+            trained.setdefault(metric.name, []).append(Observation(value, attributes))
+        self._trained = trained
+        if not before:
+            self._trainings.add(1, {names.OUTCOME: found.outcome})
+
     def _keep(self, content: dict[str, Any]) -> None:
         if self._state is None:
             return
@@ -137,7 +164,8 @@ class Publisher:
         # The maps are replaced and never changed, so the exporting thread needs no lock.
         def read(_options: CallbackOptions) -> Iterable[Observation]:
             job = [point for (metric, _), point in self._job.items() if metric == name]
-            return job + self._finding.get(name, []) + self._fixed.get(name, [])
+            maps = (self._finding, self._fixed, self._trained)
+            return job + [point for found in maps for point in found.get(name, [])]
 
         return read
 

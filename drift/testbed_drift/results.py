@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
     from testbed_drift.scores import ColumnDrift, DriftScores
+    from testbed_drift.trial import Retraining
 
 SCHEMA_VERSION: Final = 2
 Outcome = Literal["success", "insufficient_data", "error"]
@@ -99,6 +100,7 @@ class RunResult:
         seconds: how long it took.
         message: one line: the decision line, or why there is no decision.
         finding: what was found, after a success.
+        retraining: what RETRAIN started, where it started something.
     """
 
     model_version: str
@@ -107,6 +109,7 @@ class RunResult:
     seconds: float
     message: str
     finding: Finding | None = None
+    retraining: Retraining | None = None
 
     @property
     def ended(self) -> float:
@@ -124,6 +127,8 @@ class RunResult:
             "model_version": self.model_version,
             "message": self.message,
         }
+        if self.retraining:
+            record["retraining"] = self.retraining.to_dict()
         found = self.finding
         if found is None:
             return record

@@ -49,6 +49,7 @@ QUANTILE: Final = "quantile"
 TRUE_CLASS: Final = "label.class"
 CHECK: Final = "check"
 CAUSE: Final = "cause"
+ROLE: Final = "role"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"
@@ -443,6 +444,47 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "gauge",
     "s",
     "Unix time at which the drift job last ended without an error.",
+)
+RETRAINING_RUNS: Final = Metric(
+    "ml.retraining.runs",
+    "counter",
+    "{run}",
+    "What RETRAIN started, by outcome: another champion, the old one, too few labelled rows, a "
+    "command that ended well, a failure.",
+    (OUTCOME,),
+    values=((OUTCOME, ("promoted", "kept", "too_few_rows", "called", "failed")),),
+)
+RETRAINING_SCORE: Final = Metric(
+    "ml.retraining.score",
+    "gauge",
+    "{score}",
+    "Score of champion and challenger on the rows held out of the last training.",
+    (ROLE, SCORE),
+    values=((ROLE, ("champion", "challenger")), (SCORE, ("accuracy", "log_loss"))),
+)
+RETRAINING_P_VALUE: Final = Metric(
+    "ml.retraining.p_value",
+    "gauge",
+    "{score}",
+    "Chance of the last challenger being alone right so often, were both models equally good.",
+)
+RETRAINING_ROWS: Final = Metric(
+    "ml.retraining.holdout.rows",
+    "gauge",
+    "{row}",
+    "Rows held out of the last training.",
+)
+RETRAINING_DURATION: Final = Metric(
+    "ml.retraining.duration",
+    "gauge",
+    "s",
+    "Duration of the last training, comparison included.",
+)
+RETRAINING_TIME: Final = Metric(
+    "ml.retraining.timestamp",
+    "gauge",
+    "s",
+    "Unix time at which the last training ended.",
 )
 PERFORMANCE_SCORE: Final = Metric(
     "ml.performance.score",

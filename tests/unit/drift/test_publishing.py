@@ -16,6 +16,7 @@ from testbed_drift.publishing import Publisher, remembered
 from testbed_drift.reports import STATE_FILE, ReportStore
 from testbed_drift.results import Finding, Outcome, RunResult, WindowSummary
 from testbed_drift.scores import PREDICTION, ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.trial import Retraining, Trial
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def test_success_publishes_all_of_the_vocabulary(
         for metric in names.METRICS
         if metric.name.startswith(("ml.data_drift", "ml.drift", "ml.target", "ml.prediction_drift"))
     }
-    assert set(found) == wanted
+    assert set(found) == wanted | {names.RETRAINING_RUNS.name}
     share = collected.points(names.DRIFT_SHARE)
     assert share == {((names.MODEL_VERSION, "v1"),): 0.4}
     assert set(collected.points(names.DRIFT_SHARE_THRESHOLD).values()) == {0.3}
@@ -140,6 +141,37 @@ def test_window_that_is_judged_again_is_one_window(
     assert _by(names.DRIFT_DETECTIONS, points, names.COLUMN)["x0"] == 1
     runs = _by(names.DRIFT_RUNS, collected.points(names.DRIFT_RUNS), names.OUTCOME)
     assert runs["success"] == 2
+
+
+def test_training_is_published_and_counted_once(collected: Collected) -> None:
+    """Both scores, and one more run of its outcome; what another process counted only shows."""
+    trial = Trial(300, {"accuracy": 0.7, "log_loss": 0.6}, {"accuracy": 0.8}, 0.001)
+    found = Retraining("promoted", "better", "v1", 100.0, 2.0, "v2", trial)
+    collected.publisher.retrained(found, before=True)
+    runs = _by(names.RETRAINING_RUNS, collected.points(names.RETRAINING_RUNS), names.OUTCOME)
+    assert set(runs.values()) == {0}
+    collected.publisher.retrained(found)
+    runs = _by(names.RETRAINING_RUNS, collected.points(names.RETRAINING_RUNS), names.OUTCOME)
+    assert runs == {"promoted": 1, "kept": 0, "too_few_rows": 0, "called": 0, "failed": 0}
+    assert collected.points(names.RETRAINING_SCORE) == {
+        ((names.ROLE, "champion"), (names.SCORE, "accuracy")): 0.7,
+        ((names.ROLE, "champion"), (names.SCORE, "log_loss")): 0.6,
+        ((names.ROLE, "challenger"), (names.SCORE, "accuracy")): 0.8,
+    }
+    assert list(collected.points(names.RETRAINING_TIME).values()) == [102.0]
+
+
+def test_next_champion_starts_without_values(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """What was found of the old model ends; the new one's columns count from 0."""
+    collected.publisher.publish(_result("success", 100.0, scores_of(4)))
+    collected.publisher.follow("v2", {names.DRIFT_ROWS_NEEDED: 300.0})
+    assert not collected.points(names.DRIFT_SHARE)
+    assert collected.points(names.DRIFT_ROWS_NEEDED) == {((names.MODEL_VERSION, "v2"),): 300.0}
+    counted = collected.points(names.DRIFT_DETECTIONS)
+    assert counted[(names.COLUMN, "x0"), (names.MODEL_VERSION, "v2")] == 0
+    assert counted[(names.COLUMN, "x0"), (names.MODEL_VERSION, "v1")] == 1
 
 
 def test_what_holds_for_the_model_is_there_before_the_first_run(collected: Collected) -> None:
