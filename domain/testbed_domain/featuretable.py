@@ -35,6 +35,15 @@ def write_table(path: Path, entities: Iterable[tuple[str, Row]]) -> None:
         connection.executemany("INSERT INTO features VALUES (?, ?)", lines)
 
 
+def entities(artefact: Artefact) -> list[tuple[str, Row]]:
+    """Every id of an artefact and its features; none where its rows have no ids."""
+    table = FeatureTable.of(artefact)
+    if table is None:
+        return []
+    with contextlib.closing(table):
+        return table.rows()
+
+
 class FeatureTable:
     """The feature table of an artefact, read only.
 

@@ -82,7 +82,10 @@ DEFAULTS: Final = TrainingOptions()
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Three splits, where they come from, whether a generator made them, and rows by id."""
+    """Three splits, where they come from, whether a generator made them, and rows by id.
+
+    ``sampling`` says how they were drawn, where that is neither generator nor pool.
+    """
 
     train: Sample
     test: Sample
@@ -90,6 +93,7 @@ class TrainingData:
     source: Mapping[str, str]
     synthetic: bool
     entities: Sequence[tuple[str, Row]] = ()
+    sampling: str | None = None
 
 
 def _utc_now() -> datetime:
@@ -124,7 +128,9 @@ def train(
     """
     if out.exists() and not (out / MANIFEST).exists() and (out.is_file() or any(out.iterdir())):
         raise DomainError(f"{out} exists and is no model artefact; choose another directory")
-    with _built(out.parent, use_case, data, seed, options, clock()) as artefact:
+    splits = _load(use_case, data, seed, options)
+    schema = fitted(use_case.schema, splits.train[0])
+    with _built(out.parent, use_case.name, schema, splits, seed, options, clock()) as artefact:
         return _install(artefact, out)
 
 
@@ -139,22 +145,47 @@ def train_into(
 
     No model ever replaces another there, so a running service keeps its own.
     """
-    with _built(store, use_case, data, seed, options, _utc_now()) as artefact:
+    splits = _load(use_case, data, seed, options)
+    schema = fitted(use_case.schema, splits.train[0])
+    with _built(store, use_case.name, schema, splits, seed, options, _utc_now()) as artefact:
         return _install(artefact, store / f"{use_case.name}-{artefact.version}")
+
+
+def train_again(
+    store: Path,
+    champion: Artefact,
+    splits: TrainingData,
+    seed: int,
+    options: TrainingOptions = DEFAULTS,
+) -> Artefact:
+    """Train on other rows a model that can take a champion's place: schema and encoding are its.
+
+    Args:
+        store: folder of artefacts, see :func:`train_into`.
+        champion: whose place.
+        splits: rows; no row of the reference should be one of the training.
+        seed: seed of the forest; 0 or more.
+        options: size of the forest.
+
+    Raises:
+        DomainError: the store can't be written to, or the export disagrees with scikit-learn.
+    """
+    name, now = champion.use_case, _utc_now()
+    with _built(store, name, champion.schema, splits, seed, options, now) as artefact:
+        return _install(artefact, store / f"{name}-{artefact.version}")
 
 
 @contextmanager
 def _built(
     parent: Path,
-    use_case: UseCase,
-    data: Path | None,
+    use_case: str,
+    schema: FeatureSchema,
+    splits: TrainingData,
     seed: int,
     options: TrainingOptions,
     created: datetime,
 ) -> Iterator[Artefact]:
     """A finished artefact in a temporary directory of ``parent``."""
-    splits = _load(use_case, data, seed, options)
-    schema = fitted(use_case.schema, splits.train[0])
     forest = _fit(schema, splits.train, seed, options)
     model = _export(forest, width(schema))
     scores = _scorer(model, schema)
@@ -163,7 +194,7 @@ def _built(
 
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{use_case.name}.", dir=parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{use_case}.", dir=parent))
     except OSError as error:
         raise DomainError(f"cannot write to {parent}: {error.strerror}") from error
     try:
@@ -174,14 +205,14 @@ def _built(
         files = {file.name: file_hash(file) for file in sorted(temporary.iterdir())}
         artefact = Artefact(
             path=temporary,
-            name=f"{use_case.name}-forest",
-            version=content_version(use_case.name, schema, files),
-            use_case=use_case.name,
+            name=f"{use_case}-forest",
+            version=content_version(use_case, schema, files),
+            use_case=use_case,
             created=created.isoformat(timespec="seconds"),
             seed=seed,
             synthetic=splits.synthetic,
             source=splits.source,
-            sampling=GENERATOR_RULE if splits.synthetic else POOL_RULE,
+            sampling=splits.sampling or (GENERATOR_RULE if splits.synthetic else POOL_RULE),
             schema=schema,
             metrics=quality,
             splits={name: len(getattr(splits, name)[0]) for name in SHARES},

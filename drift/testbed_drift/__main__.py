@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.calibration import Calibration
-    from testbed_drift.job import DriftJob
+    from testbed_drift.job import DriftJob, Repeatable
+    from testbed_drift.publishing import Publisher
     from testbed_drift.results import RunResult
 
 EXIT_NO_ACTION: Final = 0
@@ -62,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, as_json = arguments.pop("command"), arguments.pop("json", False)
     if command == "calibrate":
         return _guarded(lambda: _calibrate(arguments))
+    if command == "retrain":
+        return _guarded(lambda: _retrain(read_settings(**arguments)))
     endpoint = arguments.pop("otlp_endpoint")
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
 
@@ -87,10 +91,13 @@ def _guarded(work: Callable[[], int]) -> int:
 
 
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
-    telemetry = _telemetry(endpoint)
-    result = _build(settings, telemetry).run_once()
-    _announce(result, as_json=as_json)
-    _finish(telemetry)
+    from testbed_drift.claim import claimed  # noqa: PLC0415 - as in _build
+
+    with claimed(settings.output, settings.lock_wait):
+        telemetry = _telemetry(endpoint)
+        result = _build(settings, telemetry, StopSignal().wait, once=True).run_once()
+        _announce(result, as_json=as_json)
+        _finish(telemetry)
     if result.finding is None:
         return EXIT_COULD_NOT_RUN
     quiet = result.finding.decision.action == "NO_ACTION"
@@ -102,16 +109,19 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         raise DriftSettingsError("a current window is fixed: use it with run, not with watch")
     for number in SIGNALS:  # while the imports last there is nothing to finish
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
-    telemetry = _telemetry(endpoint)
-    job = _build(settings, telemetry)
-    from testbed_drift.job import watch  # noqa: PLC0415 - after the signals, as in _build
-    from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
+    from testbed_drift.claim import claimed  # noqa: PLC0415 - after the signals, as in _build
 
-    stop = StopSignal()
-    stop.install()
-    with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
-        watch(job, settings.interval, time.time, stop.wait, _announce)
-    _finish(telemetry)
+    with claimed(settings.output, settings.lock_wait):
+        telemetry = _telemetry(endpoint)
+        stop = StopSignal()
+        job = _build(settings, telemetry, stop.wait)
+        from testbed_drift.job import watch  # noqa: PLC0415 - as above
+        from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
+
+        stop.install()
+        with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
+            watch(job, settings.interval, time.time, stop.wait, _announce)
+        _finish(telemetry)
     return EXIT_NO_ACTION
 
 
@@ -130,9 +140,20 @@ def _calibrate(arguments: dict[str, Any]) -> int:
     kinds = kinds_of(artefact.schema)
     frame = reference_frame(artefact, kinds)
     found = calibrate(frame, kinds, Rule(), plan, artefact.version)
+    found = replace(found, created=time.time())
     path = Path(output) if output else artefact.path / FILE
     found.save(path)
     print(f"{summary(found)}\nWritten to {path}", flush=True)  # noqa: T201 - a command line's output
+    return EXIT_NO_ACTION
+
+
+def _retrain(settings: DriftSettings) -> int:
+    from testbed_drift.retraining import retrain  # noqa: PLC0415 - as in _build
+
+    if not settings.management:
+        raise DriftSettingsError(f"{ENV_PREFIX}MANAGEMENT_URLS: say where to register a challenger")
+    found = retrain(settings)
+    print(json.dumps(found.to_dict(), allow_nan=False), flush=True)  # noqa: T201 - for who asked
     return EXIT_NO_ACTION
 
 
@@ -152,17 +173,61 @@ def _telemetry(endpoint: str | None) -> Telemetry:
         raise DriftSettingsError(str(error)) from error
 
 
-def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
+def _build(
+    settings: DriftSettings,
+    telemetry: Telemetry,
+    wait: Callable[[float], bool],
+    *,
+    once: bool = False,
+) -> Repeatable:
+    """The job, of whichever model is the champion where the API can be asked."""
+    from testbed_drift.management import Management  # noqa: PLC0415 - as in _assemble
+    from testbed_drift.succession import Following, find  # noqa: PLC0415 - the same
+
+    management = Management(settings.management)
+    root = settings.artefact
+
+    def known() -> list[Path]:
+        return [root, *settings.model_store.glob("*-*")]
+
+    def of(path: Path) -> DriftSettings:
+        changes = {"artefact": path} | ({} if path == root else {"calibration": None})
+        return settings.model_copy(update=changes)
+
+    champion = management.champion()
+    job = _assemble(of((champion and find(champion, known())) or root), telemetry, wait, once=once)
+    if not settings.management:
+        return job
+    publisher = job.publisher
+    return Following(
+        job,
+        management.champion,
+        known,
+        lambda path: _assemble(of(path), telemetry, wait, publisher, once=once),
+    )
+
+
+def _assemble(
+    settings: DriftSettings,
+    telemetry: Telemetry,
+    wait: Callable[[float], bool],
+    publisher: Publisher | None = None,
+    *,
+    once: bool = False,
+) -> DriftJob:
     # Imported here: pandas and Evidently take seconds, in which --help and a wrong setting should
     # not have to wait and a signal should already be obeyed.
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
     from testbed_domain.logstore import open_log  # noqa: PLC0415
+    from testbed_otel import names  # noqa: PLC0415
 
     from testbed_drift.assessment import Assessor  # noqa: PLC0415
     from testbed_drift.detection import Detector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
+    from testbed_drift.hook import Hook  # noqa: PLC0415
     from testbed_drift.job import DriftJob  # noqa: PLC0415
-    from testbed_drift.publishing import Publisher  # noqa: PLC0415
+    from testbed_drift.memory import Memory  # noqa: PLC0415
+    from testbed_drift.publishing import Publisher, remembered  # noqa: PLC0415
     from testbed_drift.reading import WindowLog  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
     from testbed_drift.scores import Rule  # noqa: PLC0415
@@ -186,18 +251,37 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
             retrain = max(share, settings.retrain_share)
             settings = settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
     reports = ReportStore(settings.output)
+    reports.recover()
+    fixed = {names.DRIFT_ROWS_NEEDED: float(least)}
+    if calibration and calibration.created:
+        fixed[names.CALIBRATION_TIME] = calibration.created
+    hook = Hook.of(settings, reports, time.time, wait)
+    if publisher:
+        publisher.follow(artefact.version, fixed)
+    else:
+        publisher = Publisher(
+            telemetry.meter("testbed_drift"),
+            settings.alert_share,
+            artefact.version,
+            kinds,
+            reports,
+            fixed,
+        )
+        if hook and (last := hook.last()):
+            publisher.retrained(last, before=True)
     return DriftJob(
         settings=settings,
         reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
         open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
         detector=Detector(kinds, rule, settings.sample_rows),
         reports=reports,
-        publisher=Publisher(
-            telemetry.meter("testbed_drift"), settings.alert_share, artefact.version, kinds, reports
-        ),
+        publisher=publisher,
         clock=time.time,
         calibration=calibration,
         assessor=Assessor(artefact.schema, kinds, settings.segment),
+        once=once,
+        memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
+        hook=hook,
     )
 
 
@@ -223,6 +307,9 @@ def _announce(result: RunResult, *, as_json: bool = False) -> None:
     else:
         line = f"drift: {result.outcome}: {result.message}"
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command line's output
+    if result.retraining:
+        line = f"drift: retraining: {result.retraining.outcome}: {result.retraining.message}"
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command line's output
 
 
 def _finish(telemetry: Telemetry) -> None:
@@ -238,12 +325,18 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run|watch|calibrate")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="run|watch|calibrate|retrain"
+    )
     run = commands.add_parser("run", help="compare once and print the decision")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
     _add_settings(run, without=("interval", "metrics_host", "metrics_port"))
     watch = commands.add_parser("watch", help="compare at an interval until stopped")
     _add_settings(watch, without=("current_window",))
+    retrain = commands.add_parser(
+        "retrain", help="train on the log's newest labelled rows; promote what is better"
+    )
+    _add_settings(retrain, without=("current_window", "reference_window"), telemetry=False)
     calibrate = commands.add_parser(
         "calibrate", help="find thresholds that keep a budget of false alarms"
     )
@@ -256,15 +349,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_settings(parser: argparse.ArgumentParser, *, without: tuple[str, ...]) -> None:
+def _add_settings(
+    parser: argparse.ArgumentParser, *, without: tuple[str, ...], telemetry: bool = True
+) -> None:
     for name, field in DriftSettings.model_fields.items():
         if name not in without:
             default = "required" if field.is_required() else f"default {field.default}"
             option = f"--{name.replace('_', '-')}"
             parser.add_argument(option, metavar="VALUE", help=f"{field.description} ({default})")
-    parser.add_argument(
-        "--otlp-endpoint", metavar="URL", help="OTLP/HTTP endpoint; 'none' publishes nothing."
-    )
+    if telemetry:
+        parser.add_argument(
+            "--otlp-endpoint", metavar="URL", help="OTLP/HTTP endpoint; 'none' publishes nothing."
+        )
 
 
 if __name__ == "__main__":

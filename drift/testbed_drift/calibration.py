@@ -83,6 +83,7 @@ class Calibration:
         rows_needed: least rows with which the shift that matters is found in 90 % of windows, in
             every column that can move so far; 0 where :data:`POWER_ROWS` are too few.
         power: column to rows to share of windows in which the shift is found.
+        created: Unix time at which it was made; 0 where that is not known.
     """
 
     model_version: str
@@ -93,6 +94,7 @@ class Calibration:
     alert_share: float
     rows_needed: int
     power: Mapping[str, Mapping[int, float]]
+    created: float = 0.0
 
     @property
     def least_rows(self) -> int:

@@ -21,6 +21,15 @@ class Action(StrEnum):
     RETRAIN = "RETRAIN"
 
 
+class Cause(StrEnum):
+    """What an action may stand on."""
+
+    COLUMNS = "columns"
+    PREDICTION = "prediction"
+    TARGET = "target"
+    CONCEPT = "concept"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """When drift asks for action.
@@ -42,11 +51,13 @@ class Decision:
         action: what to do.
         bound: the comparison of the share with its limit, for example ``< 0.30``.
         reasons: one phrase each, never empty.
+        causes: what the action stands on; empty for NO_ACTION.
     """
 
     action: Action
     bound: str
     reasons: tuple[str, ...]
+    causes: tuple[Cause, ...] = ()
 
 
 def decide(scores: DriftScores, policy: Policy, concept: ConceptDrift | None = None) -> Decision:
@@ -76,7 +87,14 @@ def decide(scores: DriftScores, policy: Policy, concept: ConceptDrift | None = N
     reasons = _reasons(scores, target=target)
     if concept is not None and concept.reason:
         reasons = (*reasons, concept.reason)
-    return Decision(action, _bound(scores.share, policy), reasons)
+    found = {
+        Cause.COLUMNS: retrain or wide,
+        Cause.PREDICTION: prediction,
+        Cause.TARGET: target,
+        Cause.CONCEPT: errs,
+    }
+    causes = tuple(cause for cause, there in found.items() if there)
+    return Decision(action, _bound(scores.share, policy), reasons, causes)
 
 
 def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:

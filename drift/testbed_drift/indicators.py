@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from testbed_drift.concept import ConceptDrift
     from testbed_drift.performance import LabelFlow, Performance
     from testbed_drift.quality import DataQuality
+    from testbed_drift.trial import Retraining
 
     Point = tuple[Metric, float, dict[str, str]]
 
@@ -34,6 +35,31 @@ METRICS: Final = (
     names.QUALITY_COLUMN,
     names.QUALITY_DUPLICATED,
 )
+
+
+RETRAINING_METRICS: Final = (
+    names.RETRAINING_SCORE,
+    names.RETRAINING_P_VALUE,
+    names.RETRAINING_ROWS,
+    names.RETRAINING_DURATION,
+    names.RETRAINING_TIME,
+)
+
+
+def retraining_points(found: Retraining) -> Iterator[Point]:
+    """Metric, value and attributes of a training."""
+    yield names.RETRAINING_DURATION, found.seconds, {}
+    yield names.RETRAINING_TIME, found.started + found.seconds, {}
+    if found.trial is None:
+        return
+    yield names.RETRAINING_P_VALUE, found.trial.p_value, {}
+    yield names.RETRAINING_ROWS, float(found.trial.rows), {}
+    for role, scores in (
+        ("champion", found.trial.champion),
+        ("challenger", found.trial.challenger),
+    ):
+        for score, value in scores.items():
+            yield names.RETRAINING_SCORE, value, {names.ROLE: role, names.SCORE: score}
 
 
 def points(found: Assessment) -> Iterator[Point]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.decision import Action, Policy, confirmed, decide, decision_line
+from testbed_drift.decision import Action, Policy, decide, decision_line
+from testbed_drift.memory import Memory
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
 from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
     from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.calibration import Calibration
+    from testbed_drift.hook import Hook
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
     from testbed_drift.settings import DriftSettings
+    from testbed_drift.trial import Retraining
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,9 @@ class DriftJob:
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
         assessor: judges performance and data quality; None for drift alone.
+        once: whether this is a single run that somebody wants, of a window that may be known.
+        memory: what the runs so far have left, in other processes too.
+        hook: what RETRAIN starts; None where nothing.
     """
 
     settings: DriftSettings
@@ -79,11 +85,15 @@ class DriftJob:
     clock: Callable[[], float]
     calibration: Calibration | None = None
     assessor: Assessor | None = None
-    _last_action: Action | None = field(default=None, init=False)
-    _last_newest: float | None = field(default=None, init=False)
-    _recent: list[Action] = field(default_factory=list, init=False)
-    _last_report: float = field(default=-math.inf, init=False)
+    once: bool = False
+    memory: Memory = field(default_factory=Memory)
+    hook: Hook | None = None
     _training: Window | None = field(default=None, init=False)
+
+    @property
+    def version(self) -> str:
+        """The model version that is watched."""
+        return self.reader.model_version
 
     def run_once(self) -> RunResult:
         """Run once; a failure is an outcome, reported and published like the others."""
@@ -104,16 +114,29 @@ class DriftJob:
         version = self.reader.model_version
         result = RunResult(version, outcome, started, seconds, message, finding)
         self._record(result)
+        # After the drift is told: a training takes its time, and so may a command.
+        if retraining := self._retrain(result):
+            self.publisher.retrained(retraining)
+            result = replace(result, retraining=retraining)
         return result
+
+    def _retrain(self, result: RunResult) -> Retraining | None:
+        found = result.finding
+        if self.hook is None or found is None or found.decision.action is not Action.RETRAIN:
+            return None
+        return self.hook.call(result)
 
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
         alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
-        counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
-        decision = confirmed(alone, counting, self.settings.confirm)
+        extent = current.extent
+        decision, memory = self.memory.vote(
+            alone, extent, self.settings.confirm, self.settings.confirm_of
+        )
         before, after = reference.summary(), current.summary()
+        trained = self.hook.last() if self.hook else None
         content = {
             "schema_version": SCHEMA_VERSION,
             "model_version": self.reader.model_version,
@@ -123,6 +146,7 @@ class DriftJob:
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
+            "retraining": trained.to_dict() if trained else None,
             "evidently": None,
         }
         names = (before.name, after.name)
@@ -130,12 +154,13 @@ class DriftJob:
         if self._report_wanted(decision.action, now):
             content["evidently"] = detection.metrics()
             tables = assessment.tables() if assessment else ()
+            tables = (*tables, trained.table()) if trained else tables
             html = self.reports.write_html(*names, detection.html(tables))
-            self._last_report = now
+            memory = replace(memory, reported=now)
         json = self.reports.write_json(*names, content)
-        self._last_action, self._last_newest = decision.action, current.newest
-        self._recent = [*counting, alone.action]
-        return Finding(before, after, detection.scores, decision, json, html, assessment)
+        fresh = not self.memory.knows(extent)
+        self.memory = memory
+        return Finding(before, after, detection.scores, decision, json, html, assessment, fresh)
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
         if self.assessor is None or reference.columns is None or current.columns is None:
@@ -146,8 +171,7 @@ class DriftJob:
         wanted = self.settings.current_window or Span.between(now - self.settings.window, now)
         with self.open_log() as log:
             current = self.reader.of_log(log, wanted)
-            if current.newest == self._last_newest:
-                raise NotEnoughRowsError("no new rows since the last run")
+            self._refuse_known(current)
             if self.settings.reference_window:
                 return self.reader.of_log(log, self.settings.reference_window), current
             if self._training is None:  # never changes: a model's version is a hash of it
@@ -157,6 +181,13 @@ class DriftJob:
                 self._training = training
             return self._training, current
 
+    def _refuse_known(self, current: Window) -> None:
+        before, now = self.memory.extent, current.extent
+        if self.once or before is None or not self.memory.knows(now):
+            return
+        if not now.has_labels_beyond(before):
+            raise NotEnoughRowsError("no new rows and no new labels since the last run")
+
     @property
     def _policy(self) -> Policy:
         return Policy(self.settings.alert_share, self.settings.retrain_share)
@@ -165,19 +196,28 @@ class DriftJob:
         if self.settings.html != "on_change":
             return self.settings.html == "always"
         interval = self.settings.report_interval
-        due = interval is not None and now - self._last_report >= interval
-        return due or action is not self._last_action
+        due = interval is not None and now - self.memory.reported >= interval
+        return due or self.once or action is not self.memory.action
 
     def _record(self, result: RunResult) -> None:
+        # First what a new process goes on with, whole or not at all, and the line with it: a kill
+        # between the two leaves a line that ReportStore.recover() adds.
+        self.publisher.publish(result, self.memory)
         try:
             self.reports.append_run(result.record())
         except OSError as error:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
-        self.publisher.publish(result)
+
+
+class Repeatable(Protocol):
+    """What :func:`watch` runs."""
+
+    def run_once(self) -> RunResult:
+        """Run once."""
 
 
 def watch(
-    job: DriftJob,
+    job: Repeatable,
     interval: float,
     clock: Callable[[], float],
     wait: Callable[[float], bool],

@@ -11,17 +11,20 @@ from testbed_otel import names
 from testbed_otel.sdk import counter
 
 from testbed_drift import indicators
-from testbed_drift.decision import Action
+from testbed_drift.decision import Action, Cause
 from testbed_drift.results import OUTCOMES
+from testbed_drift.trial import OUTCOMES as RETRAINING_OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from opentelemetry.metrics import Meter
     from testbed_otel.names import Metric
 
+    from testbed_drift.memory import Memory
     from testbed_drift.results import Finding, RunResult
     from testbed_drift.scores import ColumnDrift
+    from testbed_drift.trial import Retraining
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +39,11 @@ _OF_FINDING: Final = (
     names.TARGET_DRIFT,
     names.PREDICTION_DRIFT,
     names.DRIFT_DECISION,
+    names.DRIFT_CAUSE,
     names.DRIFT_WINDOW_ROWS,
     *indicators.METRICS,
 )
+_OF_MODEL: Final = (names.DRIFT_ROWS_NEEDED, names.CALIBRATION_TIME)
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
 STATE_VERSION: Final = 1
 
@@ -66,6 +71,7 @@ class Publisher:
         columns: its columns, whose detections are counted from 0 on.
         state: keeps the values of the last comparison, so that a process that starts anew, or that
             runs once and finds too few rows, carries on with them; None keeps nothing.
+        fixed: what holds for this model in every run.
     """
 
     def __init__(
@@ -75,25 +81,37 @@ class Publisher:
         model_version: str,
         columns: Iterable[str],
         state: StateStore | None = None,
+        fixed: Mapping[Metric, float] | None = None,
     ) -> None:
         self._alert_share = alert_share
         self._state = state
-        self._finding = restored(state.read_state(), model_version) if state else {}
-        self._job: dict[tuple[str, str], Observation] = {}
+        self._fixed = _fixed(model_version, fixed or {})
+        before = state.read_state() if state else {}
+        self._finding = restored(before, model_version)
+        self._job = restored_job(before)
         self._runs = counter(meter, names.DRIFT_RUNS)
         for outcome in OUTCOMES:
             self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
         self._detections = counter(meter, names.DRIFT_DETECTIONS)
-        for column in columns:
+        self._columns = tuple(columns)
+        for column in self._columns:
             self._detected(0, model_version, column)
-        for metric in (*_OF_FINDING, *_OF_JOB):
+        self._trained: dict[str, list[Observation]] = {}
+        self._trainings = counter(meter, names.RETRAINING_RUNS)
+        for ending in RETRAINING_OUTCOMES:
+            self._trainings.add(0, {names.OUTCOME: ending})
+        for metric in (*_OF_FINDING, *_OF_MODEL, *_OF_JOB, *indicators.RETRAINING_METRICS):
             meter.create_observable_gauge(
                 metric.name, [self._reader(metric.name)], metric.unit, metric.help
             )
 
-    def publish(self, result: RunResult) -> None:
-        """Take over what a run found; a run without a decision leaves the last one standing."""
-        self._runs.add(1, {names.OUTCOME: result.outcome})
+    def publish(self, result: RunResult, memory: Memory | None = None) -> None:
+        """Take over what a run found; a run without a decision leaves the last one standing.
+
+        Args:
+            result: the run.
+            memory: kept with the values for the next process.
+        """
         job = dict(self._job)
         job[names.DRIFT_RUN_DURATION.name, ""] = Observation(result.seconds)
         job[names.DRIFT_LAST_RUN.name, result.outcome] = Observation(
@@ -101,18 +119,41 @@ class Publisher:
         )
         if result.outcome != "error":
             job[names.DRIFT_LAST_COMPLETED.name, ""] = Observation(result.ended)
-        self._job = job
-        if result.finding:
-            self._finding = self._observations(result.finding, result.model_version)
-            self._keep(result.model_version)
-            for column in result.finding.scores.columns:
+        found = result.finding
+        finding = self._observations(found, result.model_version) if found else self._finding
+        # Kept before they count: what a kill leaves behind has never been counted twice.
+        self._keep(kept(finding, result.model_version, job, memory) | {"record": result.record()})
+        self._job, self._finding = job, finding
+        self._runs.add(1, {names.OUTCOME: result.outcome})
+        if found and found.fresh:
+            for column in found.scores.columns:
                 self._detected(int(column.drifted), result.model_version, column.column)
 
-    def _keep(self, version: str) -> None:
+    def follow(self, model_version: str, fixed: Mapping[Metric, float]) -> None:
+        """Go on with another model of the same columns; the values of the old one end."""
+        self._finding, self._fixed = {}, _fixed(model_version, fixed)
+        for column in self._columns:
+            self._detected(0, model_version, column)
+
+    def retrained(self, found: Retraining, *, before: bool = False) -> None:
+        """Take over what a training came to.
+
+        Args:
+            found: the training.
+            before: whether another process counted it.
+        """
+        trained: dict[str, list[Observation]] = {}
+        for metric, value, attributes in indicators.retraining_points(found):
+            trained.setdefault(metric.name, []).append(Observation(value, attributes))
+        self._trained = trained
+        if not before:
+            self._trainings.add(1, {names.OUTCOME: found.outcome})
+
+    def _keep(self, content: dict[str, Any]) -> None:
         if self._state is None:
             return
         try:
-            self._state.write_state(kept(self._finding, version))
+            self._state.write_state(content)
         except OSError as error:
             logger.error("cannot keep the values: %s", error)  # noqa: TRY400 - one line will do
 
@@ -123,7 +164,8 @@ class Publisher:
         # The maps are replaced and never changed, so the exporting thread needs no lock.
         def read(_options: CallbackOptions) -> Iterable[Observation]:
             job = [point for (metric, _), point in self._job.items() if metric == name]
-            return job + self._finding.get(name, [])
+            maps = (self._finding, self._fixed, self._trained)
+            return job + [point for found in maps for point in found.get(name, [])]
 
         return read
 
@@ -142,6 +184,8 @@ class Publisher:
         for action in Action:
             chosen = found.decision.action is action
             yield names.DRIFT_DECISION, float(chosen), {names.DECISION: str(action)}
+        for cause in Cause:
+            yield names.DRIFT_CAUSE, float(cause in found.decision.causes), {names.CAUSE: cause}
         yield names.DRIFT_WINDOW_ROWS, found.reference.rows, {names.WINDOW: "reference"}
         yield names.DRIFT_WINDOW_ROWS, found.current.rows, {names.WINDOW: "current"}
         for column in scores.columns:
@@ -151,6 +195,11 @@ class Publisher:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
         if found.assessment:
             yield from indicators.points(found.assessment)
+
+
+def _fixed(version: str, values: Mapping[Metric, float]) -> dict[str, list[Observation]]:
+    attributes = {names.MODEL_VERSION: version}
+    return {metric.name: [Observation(value, attributes)] for metric, value in values.items()}
 
 
 def _column_points(column: ColumnDrift) -> Iterator[Point]:
@@ -167,14 +216,45 @@ def _class_points(metric: Metric, column: ColumnDrift) -> Iterator[Point]:
         yield metric, score.value, {names.METHOD: score.method}
 
 
-def kept(observations: dict[str, list[Observation]], version: str) -> dict[str, Any]:
-    """The values of a comparison, JSON-ready."""
+def kept(
+    observations: dict[str, list[Observation]],
+    version: str,
+    job: dict[tuple[str, str], Observation],
+    memory: Memory | None = None,
+) -> dict[str, Any]:
+    """The values of a comparison and those of the job itself, JSON-ready."""
     points = [
         [name, point.value, dict(point.attributes or {})]
         for name, found in observations.items()
         for point in found
     ]
-    return {"schema_version": STATE_VERSION, "model_version": version, "points": points}
+    return {
+        "schema_version": STATE_VERSION,
+        "model_version": version,
+        "points": points,
+        "job": [[name, key, point.value, point.attributes] for (name, key), point in job.items()],
+        "memory": memory.to_dict() if memory else None,
+    }
+
+
+def remembered(state: dict[str, Any], version: str) -> dict[str, Any]:
+    """The kept memory; empty where it is of another model or another form."""
+    if (state.get("schema_version"), state.get("model_version")) != (STATE_VERSION, version):
+        return {}
+    found = state.get("memory")
+    return found if isinstance(found, dict) else {}
+
+
+def restored_job(state: dict[str, Any]) -> dict[tuple[str, str], Observation]:
+    """Times and durations of the job's last runs, of whichever model; so ages stay right."""
+    if state.get("schema_version") != STATE_VERSION:
+        return {}
+    known = {metric.name for metric in _OF_JOB}
+    return {
+        (name, key): Observation(value, attributes)
+        for name, key, value, attributes in state.get("job", [])
+        if name in known
+    }
 
 
 def restored(state: dict[str, Any], version: str) -> dict[str, list[Observation]]:

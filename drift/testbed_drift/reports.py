@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 RUNS_FILE: Final = "runs.jsonl"
+RETRAINING_FILE: Final = "retraining.jsonl"
+RETRAINING_STATE_FILE: Final = "retraining.json"
 STATE_FILE: Final = "published.json"
+# Names of files that are being written.
+HALVES: Final = (".drift_*", f".{STATE_FILE}.*", f".{RUNS_FILE}.*", ".retraining.*")
 
 
 class ReportStore:
@@ -41,18 +45,53 @@ class ReportStore:
 
     def read_state(self) -> dict[str, Any]:
         """What was published last; empty where there is none, or nothing that can be read."""
+        return self._read(STATE_FILE)
+
+    def write_retraining(self, content: dict[str, Any]) -> None:
+        """Keep the last training, in ``retraining.json``, which may still run."""
+        self._write(RETRAINING_STATE_FILE, json.dumps(content, allow_nan=False) + "\n")
+
+    def read_retraining(self) -> dict[str, Any]:
+        """The last training; empty as :meth:`read_state` is."""
+        return self._read(RETRAINING_STATE_FILE)
+
+    def _read(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads((self._directory / STATE_FILE).read_text(encoding="utf-8"))
+            found = json.loads((self._directory / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
+    def recover(self) -> None:
+        """Mend what a killed job left: half files, half a line, a line that was still to come.
+
+        Only for who has the directory to itself, see :mod:`testbed_drift.claim`.
+        """
+        for pattern in HALVES:
+            for half in self._directory.glob(pattern):
+                half.unlink(missing_ok=True)
+        path = self._directory / RUNS_FILE
+        content = path.read_bytes() if path.exists() else b""
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+        record = self.read_state().get("record")
+        if record and content[:whole].splitlines()[-1:] != [_line(record).rstrip()]:
+            self.append_run(record)
+
     def append_run(self, record: dict[str, Any]) -> None:
         """Append one line to ``runs.jsonl``, in one write, so that no reader sees half a line."""
+        self._append(RUNS_FILE, record)
+
+    def append_retraining(self, record: dict[str, Any]) -> None:
+        """Append one line to ``retraining.jsonl``, likewise."""
+        self._append(RETRAINING_FILE, record)
+
+    def _append(self, name: str, record: dict[str, Any]) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        line = _line(record)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        handle = os.open(self._directory / RUNS_FILE, flags, 0o644)
+        handle = os.open(self._directory / name, flags, 0o644)
         try:
             os.write(handle, line)
             os.fsync(handle)
@@ -73,6 +112,10 @@ class ReportStore:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, allow_nan=False).encode() + b"\n"
 
 
 def report_name(reference: str, current: str, suffix: str) -> str:

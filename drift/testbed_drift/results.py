@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
     from testbed_drift.scores import ColumnDrift, DriftScores
+    from testbed_drift.trial import Retraining
 
 SCHEMA_VERSION: Final = 2
 Outcome = Literal["success", "insufficient_data", "error"]
@@ -75,6 +76,7 @@ class Finding:
         json: JSON report.
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
+        fresh: whether the window has rows that no run judged before; else labels came late.
     """
 
     reference: WindowSummary
@@ -84,6 +86,7 @@ class Finding:
     json: Path
     html: Path | None
     assessment: Assessment | None = None
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class RunResult:
         seconds: how long it took.
         message: one line: the decision line, or why there is no decision.
         finding: what was found, after a success.
+        retraining: what RETRAIN started, where it started something.
     """
 
     model_version: str
@@ -105,6 +109,7 @@ class RunResult:
     seconds: float
     message: str
     finding: Finding | None = None
+    retraining: Retraining | None = None
 
     @property
     def ended(self) -> float:
@@ -122,6 +127,8 @@ class RunResult:
             "model_version": self.model_version,
             "message": self.message,
         }
+        if self.retraining:
+            record["retraining"] = self.retraining.to_dict()
         found = self.finding
         if found is None:
             return record
@@ -133,6 +140,7 @@ class RunResult:
                 "reference": found.reference.to_dict(),
                 "current": found.current.to_dict(),
             },
+            "fresh": found.fresh,
             "json": found.json.name,
             "html": found.html.name if found.html else None,
         }
@@ -144,6 +152,7 @@ def judgement(scores: DriftScores, decision: Decision) -> dict[str, Any]:
         "decision": str(decision.action),
         "bound": decision.bound,
         "reasons": list(decision.reasons),
+        "causes": [str(cause) for cause in decision.causes],
         "drift_share": scores.share,
         "columns": {column.column: column_dict(column) for column in scores.columns},
         "prediction_drift": column_dict(scores.prediction),

@@ -57,6 +57,9 @@ class DriftSettings(BaseSettings):
         1, ge=1, description="Windows, of the latest confirm_of, that must ask for an action."
     )
     confirm_of: int = Field(1, ge=1, description="How many of the latest windows count for that.")
+    lock_wait: float = Field(
+        0.0, ge=0, description="Seconds to wait for another job on the same output directory."
+    )
     html: HtmlWhen = Field(
         "on_change", description="When Evidently's report is rendered; scores always are."
     )
@@ -70,6 +73,34 @@ class DriftSettings(BaseSettings):
     segment: str | None = Field(
         None, description="Column by whose values performance is told apart."
     )
+    on_retrain: str = Field(
+        "off",
+        pattern=r"^(off|builtin|command \S.*)$",
+        description="What RETRAIN starts: off, builtin (a challenger from labelled rows of the "
+        "log, promoted where it is better), or command and a command line.",
+    )
+    retrain_cooldown: float = Field(
+        3600.0, ge=0, description="Seconds from one training to the next."
+    )
+    retrain_timeout: float = Field(600.0, gt=0, description="Seconds that it may take.")
+    retrain_window: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds whose labelled rows are learnt; unset: those of the window.",
+    )
+    retrain_min_rows: int = Field(1000, ge=20, description="Fewest labelled rows to learn from.")
+    retrain_rows: int = Field(5000, ge=20, description="Most labelled rows; the newest are kept.")
+    retrain_holdout: float = Field(
+        0.3, gt=0, lt=1, description="Share of them, the newest, that only judge both models."
+    )
+    models: Path | None = Field(
+        None, description="Folder of trained models, which the API must see; unset: in the output."
+    )
+    management_urls: str = Field(
+        "",
+        description="Management port of each replica of the API, with commas between; the job "
+        "follows the champion there.",
+    )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )
@@ -77,8 +108,20 @@ class DriftSettings(BaseSettings):
         None, description="START/END in the log instead of the last seconds; for run."
     )
 
+    @property
+    def management(self) -> tuple[str, ...]:
+        """Base URL of each management port."""
+        return tuple(url for part in self.management_urls.split(",") if (url := part.strip()))
+
+    @property
+    def model_store(self) -> Path:
+        """Folder of trained models."""
+        return self.models or self.output / "models"
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        if self.on_retrain == "builtin" and not self.management:
+            raise ValueError("on_retrain=builtin needs management_urls, to register the challenger")
         if self.max_rows < self.min_rows:
             raise ValueError(f"max_rows {self.max_rows} is below min_rows {self.min_rows}")
         if self.retrain_share < self.alert_share:

@@ -12,6 +12,7 @@ import pandas as pd
 from testbed_domain.errors import DomainError
 
 from testbed_drift.frames import declare
+from testbed_drift.memory import Extent
 from testbed_drift.results import WindowSummary
 from testbed_drift.scores import PREDICTION, TARGET
 
@@ -57,6 +58,13 @@ class Window:
     span: Span | None = None
     newest: float | None = None
     columns: Columns | None = None
+
+    @property
+    def extent(self) -> Extent:
+        """How far its rows and labels go."""
+        times = self.columns.label_time if self.columns else []
+        known = [time for time in times if time is not None]
+        return Extent(self.newest, int(self.frame[TARGET].count()), max(known, default=None))
 
     def summary(self) -> WindowSummary:
         """The window without its rows."""

@@ -67,3 +67,5 @@ PERFORMANCE_SCORES: Final = (
 ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
 QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+CAUSE: Final = "cause"
+ROLE: Final = "role"

@@ -6,6 +6,7 @@ from typing import Final
 
 from testbed_otel.names.attributes import (
     BASIS,
+    CAUSE,
     CHECK,
     COLUMN,
     DECISION,
@@ -16,6 +17,7 @@ from testbed_otel.names.attributes import (
     PREDICTION_CLASS,
     QUALITY_CHECKS,
     QUANTILE,
+    ROLE,
     SCORE,
     SEGMENT,
     STATE,
@@ -214,4 +216,67 @@ QUALITY_DUPLICATED: Final = Metric(
     "Share of rows that repeat an earlier one of the same window in every column, 0 to 1.",
     (MODEL_VERSION, WINDOW),
     values=((WINDOW, ("reference", "current")),),
+)
+DRIFT_CAUSE: Final = Metric(
+    "ml.drift.decision.cause",
+    "gauge",
+    "{cause}",
+    "1 for what the last ALERT or RETRAIN stands on, 0 for the rest.",
+    (MODEL_VERSION, CAUSE),
+    values=((CAUSE, ("columns", "prediction", "target", "concept")),),
+)
+DRIFT_ROWS_NEEDED: Final = Metric(
+    "ml.drift.window.rows_needed",
+    "gauge",
+    "{row}",
+    "Rows that a window must have to be judged: the setting's, or more where a calibration asks.",
+    (MODEL_VERSION,),
+)
+CALIBRATION_TIME: Final = Metric(
+    "ml.drift.calibration.timestamp",
+    "gauge",
+    "s",
+    "Unix time of the calibration that the drift job obeys; its age is the time since.",
+    (MODEL_VERSION,),
+)
+RETRAINING_RUNS: Final = Metric(
+    "ml.retraining.runs",
+    "counter",
+    "{run}",
+    "What RETRAIN started, by outcome: another champion, the old one, too few labelled rows, a "
+    "command that ended well, a failure.",
+    (OUTCOME,),
+    values=((OUTCOME, ("promoted", "kept", "too_few_rows", "called", "failed")),),
+)
+RETRAINING_SCORE: Final = Metric(
+    "ml.retraining.score",
+    "gauge",
+    "{score}",
+    "Score of champion and challenger on the rows held out of the last training.",
+    (ROLE, SCORE),
+    values=((ROLE, ("champion", "challenger")), (SCORE, ("accuracy", "log_loss"))),
+)
+RETRAINING_P_VALUE: Final = Metric(
+    "ml.retraining.p_value",
+    "gauge",
+    "{score}",
+    "Chance of the last challenger being alone right so often, were both models equally good.",
+)
+RETRAINING_ROWS: Final = Metric(
+    "ml.retraining.holdout.rows",
+    "gauge",
+    "{row}",
+    "Rows held out of the last training.",
+)
+RETRAINING_DURATION: Final = Metric(
+    "ml.retraining.duration",
+    "gauge",
+    "s",
+    "Duration of the last training, comparison included.",
+)
+RETRAINING_TIME: Final = Metric(
+    "ml.retraining.timestamp",
+    "gauge",
+    "s",
+    "Unix time at which the last training ended.",
 )

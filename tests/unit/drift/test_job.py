@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.errors import DomainError
 from testbed_drift.job import DriftJob, watch
+from testbed_drift.memory import Memory
 from testbed_drift.reports import RUNS_FILE, ReportStore
 from testbed_drift.settings import DriftSettings
 from testbed_drift.windows import WindowReader
@@ -30,10 +31,12 @@ class FakePublisher:
     """Keeps what it was given."""
 
     results: list[RunResult] = field(default_factory=list)
+    memories: list[Memory | None] = field(default_factory=list)
 
-    def publish(self, result: RunResult) -> None:
+    def publish(self, result: RunResult, memory: Memory | None = None) -> None:
         """Keep it."""
         self.results.append(result)
+        self.memories.append(memory)
 
 
 @dataclass
@@ -144,6 +147,56 @@ def test_rows_are_judged_once(bench: Bench, columns_of: Callable[..., Columns]) 
     outcomes.append(bench.job.run_once().outcome)
     assert outcomes == ["success", "insufficient_data", "success"]
     assert "no new rows" in bench.records[1]["message"]
+
+
+def test_late_labels_are_a_reason_to_judge_again(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """New labels of known rows give a new result, whose window votes and counts once."""
+    bench.with_settings(confirm=2, confirm_of=2)
+    rows = columns_of(300)
+    late = replace(rows, label=["1"] * 300, label_time=[time or 900.0 for time in rows.label_time])
+    findings = []
+    for columns in (rows, late, late):
+        bench.log.current = columns
+        findings.append(bench.job.run_once().finding)
+    assert [found and (found.fresh, found.current.labels) for found in findings] == [
+        (True, 150),
+        (False, 300),
+        None,
+    ]
+    assert "no new labels" in bench.records[-1]["message"]
+    assert len(bench.job.memory.votes) == 1
+
+
+def test_new_process_goes_on_where_the_last_one_was_killed(
+    bench: Bench, columns_of: Callable[..., Columns], scores_of: Callable[..., DriftScores]
+) -> None:
+    """Its memory makes it wait for new rows, and counts the windows that voted before."""
+    bench.with_settings(confirm=2, confirm_of=2)
+    bench.detector.scores = scores_of(4)
+    bench.job.run_once()
+    memory = bench.publisher.memories[-1]
+    assert memory
+    again = replace(bench.job, memory=Memory.from_dict(json.loads(json.dumps(memory.to_dict()))))
+    assert "no new rows" in again.run_once().message
+    bench.log.current = columns_of(301)
+    found = again.run_once().finding
+    assert found
+    assert found.decision.action == "ALERT"
+    assert found.html is not None
+
+
+def test_single_run_judges_what_is_known(bench: Bench) -> None:
+    """Who asks for one run gets a result and a report, though no row is new."""
+    bench.job.run_once()
+    once = replace(bench.job, once=True)
+    for _ in range(2):
+        found = once.run_once().finding
+        assert found
+        assert found.html is not None
+        assert not found.fresh
+    assert len(once.memory.votes) == 1
 
 
 @pytest.mark.parametrize(

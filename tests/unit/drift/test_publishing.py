@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
-from testbed_drift.decision import Policy, decide
-from testbed_drift.publishing import Publisher
+from testbed_drift.decision import Action, Cause, Policy, decide
+from testbed_drift.memory import Extent, Memory, Vote
+from testbed_drift.publishing import Publisher, remembered
 from testbed_drift.reports import STATE_FILE, ReportStore
 from testbed_drift.results import Finding, Outcome, RunResult, WindowSummary
 from testbed_drift.scores import PREDICTION, ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.trial import Retraining, Trial
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -40,7 +44,8 @@ class Collected:
         self._provider = MeterProvider([self._reader])
         meter = self._provider.get_meter("test")
         columns = [f"x{number}" for number in range(10)]
-        self.publisher = Publisher(meter, 0.3, version, columns, state)
+        fixed = {names.DRIFT_ROWS_NEEDED: 200.0, names.CALIBRATION_TIME: 1e9}
+        self.publisher = Publisher(meter, 0.3, version, columns, state, fixed)
 
     def close(self) -> None:
         """End the provider."""
@@ -96,7 +101,7 @@ def test_success_publishes_all_of_the_vocabulary(
         for metric in names.METRICS
         if metric.name.startswith(("ml.data_drift", "ml.drift", "ml.target", "ml.prediction_drift"))
     }
-    assert set(found) == wanted
+    assert set(found) == wanted | {names.RETRAINING_RUNS.name}
     share = collected.points(names.DRIFT_SHARE)
     assert share == {((names.MODEL_VERSION, "v1"),): 0.4}
     assert set(collected.points(names.DRIFT_SHARE_THRESHOLD).values()) == {0.3}
@@ -104,6 +109,8 @@ def test_success_publishes_all_of_the_vocabulary(
     assert sum(_by(names.DRIFT_COLUMN_DETECTED, detected, names.COLUMN).values()) == 4
     decision = _by(names.DRIFT_DECISION, collected.points(names.DRIFT_DECISION), names.DECISION)
     assert decision == {"NO_ACTION": 0, "ALERT": 0, "RETRAIN": 1}
+    causes = _by(names.DRIFT_CAUSE, collected.points(names.DRIFT_CAUSE), names.CAUSE)
+    assert causes == {"columns": 1, "prediction": 0, "target": 1, "concept": 0}
     target = _by(names.TARGET_DRIFT, collected.points(names.TARGET_DRIFT), names.METHOD)
     assert target == {"ks": 1e-6, "wasserstein": 0.4}
     rows = _by(names.DRIFT_WINDOW_ROWS, collected.points(names.DRIFT_WINDOW_ROWS), names.WINDOW)
@@ -120,6 +127,57 @@ def test_detections_add_up(collected: Collected, scores_of: Callable[..., DriftS
         collected.publisher.publish(_result("success", 100.0, scores_of(drifted)))
     after = _by(names.DRIFT_DETECTIONS, collected.points(names.DRIFT_DETECTIONS), names.COLUMN)
     assert (after["x0"], after["x1"], after["x2"]) == (2, 1, 0)
+
+
+def test_window_that_is_judged_again_is_one_window(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """Where only labels are new, values are published anew, and no drifted window is counted."""
+    for fresh in (True, False):
+        result = _result("success", 100.0, scores_of(2))
+        assert result.finding
+        collected.publisher.publish(replace(result, finding=replace(result.finding, fresh=fresh)))
+    points = collected.points(names.DRIFT_DETECTIONS)
+    assert _by(names.DRIFT_DETECTIONS, points, names.COLUMN)["x0"] == 1
+    runs = _by(names.DRIFT_RUNS, collected.points(names.DRIFT_RUNS), names.OUTCOME)
+    assert runs["success"] == 2
+
+
+def test_training_is_published_and_counted_once(collected: Collected) -> None:
+    """Both scores, and one more run of its outcome; what another process counted only shows."""
+    trial = Trial(300, {"accuracy": 0.7, "log_loss": 0.6}, {"accuracy": 0.8}, 0.001)
+    found = Retraining("promoted", "better", "v1", 100.0, 2.0, "v2", trial)
+    collected.publisher.retrained(found, before=True)
+    runs = _by(names.RETRAINING_RUNS, collected.points(names.RETRAINING_RUNS), names.OUTCOME)
+    assert set(runs.values()) == {0}
+    collected.publisher.retrained(found)
+    runs = _by(names.RETRAINING_RUNS, collected.points(names.RETRAINING_RUNS), names.OUTCOME)
+    assert runs == {"promoted": 1, "kept": 0, "too_few_rows": 0, "called": 0, "failed": 0}
+    assert collected.points(names.RETRAINING_SCORE) == {
+        ((names.ROLE, "champion"), (names.SCORE, "accuracy")): 0.7,
+        ((names.ROLE, "champion"), (names.SCORE, "log_loss")): 0.6,
+        ((names.ROLE, "challenger"), (names.SCORE, "accuracy")): 0.8,
+    }
+    assert list(collected.points(names.RETRAINING_TIME).values()) == [102.0]
+
+
+def test_next_champion_starts_without_values(
+    collected: Collected, scores_of: Callable[..., DriftScores]
+) -> None:
+    """What was found of the old model ends; the new one's columns count from 0."""
+    collected.publisher.publish(_result("success", 100.0, scores_of(4)))
+    collected.publisher.follow("v2", {names.DRIFT_ROWS_NEEDED: 300.0})
+    assert not collected.points(names.DRIFT_SHARE)
+    assert collected.points(names.DRIFT_ROWS_NEEDED) == {((names.MODEL_VERSION, "v2"),): 300.0}
+    counted = collected.points(names.DRIFT_DETECTIONS)
+    assert counted[(names.COLUMN, "x0"), (names.MODEL_VERSION, "v2")] == 0
+    assert counted[(names.COLUMN, "x0"), (names.MODEL_VERSION, "v1")] == 1
+
+
+def test_what_holds_for_the_model_is_there_before_the_first_run(collected: Collected) -> None:
+    """The rows that a window needs and the calibration's time don't wait for a window."""
+    assert list(collected.points(names.DRIFT_ROWS_NEEDED).values()) == [200.0]
+    assert list(collected.points(names.CALIBRATION_TIME).values()) == [1e9]
 
 
 def test_times_tell_outcomes_apart(
@@ -180,6 +238,36 @@ def test_new_process_carries_on_with_the_last_values(
     second.publisher.publish(_result("success", 300.0, scores_of(0)))
     assert list(second.points(names.DRIFT_SHARE).values()) == [0.0]
     second.close()
+
+
+def test_new_process_knows_how_old_the_values_are(
+    tmp_path: Path, scores_of: Callable[..., DriftScores]
+) -> None:
+    """Times of the last runs carry on too, or the age of a value could not be told."""
+    first = Collected(ReportStore(tmp_path))
+    first.publisher.publish(_result("success", 100.0, scores_of(4)))
+    first.close()
+    second = Collected(ReportStore(tmp_path))
+    second.publisher.publish(_result("error", 200.0))
+    last = _by(names.DRIFT_LAST_RUN, second.points(names.DRIFT_LAST_RUN), names.OUTCOME)
+    assert last == {"success": 101.5, "error": 201.5}
+    assert list(second.points(names.DRIFT_LAST_COMPLETED).values()) == [101.5]
+    second.close()
+
+
+def test_memory_is_kept_with_the_values(
+    tmp_path: Path, scores_of: Callable[..., DriftScores]
+) -> None:
+    """One write holds values, memory and the line of the run, so that they can't disagree."""
+    made, store = Collected(ReportStore(tmp_path)), ReportStore(tmp_path)
+    memory = Memory(Extent(5.0, 3, 4.0), (Vote(5.0, Action.ALERT, (Cause.CONCEPT,)),))
+    result = _result("success", 100.0, scores_of(4))
+    made.publisher.publish(result, memory)
+    made.close()
+    state = store.read_state()
+    assert Memory.from_dict(remembered(state, "v1")) == memory
+    assert remembered(state, "v2") == {}
+    assert state["record"] == json.loads(json.dumps(result.record()))
 
 
 def test_values_of_another_model_are_left_alone(

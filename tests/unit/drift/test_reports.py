@@ -61,6 +61,32 @@ def test_json_is_strict(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("half", [b"", b'{"number": 3, "ti'])
+def test_recovery_completes_what_a_kill_left(tmp_path: Path, half: bytes) -> None:
+    """Half files and half a line go; the line of the run whose values were kept is added once."""
+    store = ReportStore(tmp_path)
+    for number in range(2):
+        store.append_run({"number": number})
+    store.write_state({"record": {"number": 2}})
+    with (tmp_path / RUNS_FILE).open("ab") as file:
+        file.write(half)
+    mine = tmp_path / ".note.txt"
+    for path in (mine, tmp_path / ".drift_a_vs_b.html.x1", tmp_path / ".published.json.x2"):
+        path.write_text("<ht")
+    for _ in range(2):
+        store.recover()
+    lines = (tmp_path / RUNS_FILE).read_text().splitlines()
+    assert [json.loads(line)["number"] for line in lines] == [0, 1, 2]
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == [mine]
+
+
+def test_recovery_of_nothing_makes_nothing(tmp_path: Path) -> None:
+    """A directory that is new or complete stays as it is."""
+    store = ReportStore(tmp_path / "new")
+    store.recover()
+    assert not (tmp_path / "new").exists()
+
+
 def test_runs_are_lines(tmp_path: Path) -> None:
     """Every run adds one whole line."""
     store = ReportStore(tmp_path)
