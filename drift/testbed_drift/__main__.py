@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     from testbed_otel.sdk import Telemetry
 
+    from testbed_drift.archive import Archive
     from testbed_drift.calibration import Calibration
     from testbed_drift.job import DriftJob, Repeatable
     from testbed_drift.publishing import Publisher
+    from testbed_drift.reports import ReportStore
     from testbed_drift.results import RunResult
 
 EXIT_NO_ACTION: Final = 0
@@ -64,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, as_json = arguments.pop("command"), arguments.pop("json", False)
     if command == "calibrate":
         return _guarded(lambda: _calibrate(arguments))
+    if command == "ui":
+        return _guarded(lambda: _ui(arguments["workspace"], arguments["host"], arguments["port"]))
     if command == "retrain":
         return _guarded(lambda: _retrain(read_settings(**arguments)))
     endpoint = arguments.pop("otlp_endpoint")
@@ -154,6 +158,13 @@ def _retrain(settings: DriftSettings) -> int:
         raise DriftSettingsError(f"{ENV_PREFIX}MANAGEMENT_URLS: say where to register a challenger")
     found = retrain(settings)
     print(json.dumps(found.to_dict(), allow_nan=False), flush=True)  # noqa: T201 - for who asked
+    return EXIT_NO_ACTION
+
+
+def _ui(workspace: str, host: str, port: int) -> int:
+    from testbed_drift.ui import serve  # noqa: PLC0415 - as in _build
+
+    serve(Path(workspace), host, port)
     return EXIT_NO_ACTION
 
 
@@ -282,7 +293,21 @@ def _assemble(
         once=once,
         memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
         hook=hook,
+        archive=_archive(settings, artefact.name, reports),
     )
+
+
+def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archive:
+    from testbed_drift.archive import Archive  # noqa: PLC0415 - as in _assemble
+    from testbed_drift.retention import Retention  # noqa: PLC0415 - the same
+
+    history = None
+    if settings.workspace:
+        from testbed_drift.history import History  # noqa: PLC0415 - takes seconds, and only if wanted
+
+        history = History(settings.workspace, name, settings.alert_share)
+    retention = Retention(settings.keep_runs, settings.keep_days)
+    return Archive(settings.output, reports, retention, history)
 
 
 def _calibration(settings: DriftSettings) -> Calibration | None:
@@ -326,7 +351,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="run|watch|calibrate|retrain"
+        dest="command", required=True, metavar="run|watch|calibrate|retrain|ui"
     )
     run = commands.add_parser("run", help="compare once and print the decision")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
@@ -337,6 +362,10 @@ def _parser() -> argparse.ArgumentParser:
         "retrain", help="train on the log's newest labelled rows; promote what is better"
     )
     _add_settings(retrain, without=("current_window", "reference_window"), telemetry=False)
+    ui = commands.add_parser("ui", help="show a workspace in Evidently's UI until stopped")
+    ui.add_argument("--workspace", metavar="PATH", required=True, help="Folder of the runs.")
+    ui.add_argument("--host", metavar="HOST", default="127.0.0.1", help="Address (127.0.0.1).")
+    ui.add_argument("--port", metavar="PORT", type=int, default=8085, help="Port (8085).")
     calibrate = commands.add_parser(
         "calibrate", help="find thresholds that keep a budget of false alarms"
     )

@@ -63,6 +63,10 @@ class Detection:
         """Evidently's metrics of the same windows: name, configuration and value, JSON-ready."""
         return self._figures.metrics()
 
+    def snapshot(self) -> Any:  # noqa: ANN401 - Evidently is untyped
+        """Evidently's own result of the same windows."""
+        return self._figures.snapshot
+
     def widgets(self) -> list[Any]:
         """A table of the verdicts, and Evidently's figures."""
         return self._figures.widgets()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from testbed_drift.archive import Archive
     from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.calibration import Calibration
     from testbed_drift.hook import Hook
@@ -47,6 +48,9 @@ class Detection(Protocol):
 
     def html(self, tables: Sequence[Table] = ()) -> str:
         """The detector's own report below the given tables; may take seconds."""
+
+    def snapshot(self) -> Any:  # noqa: ANN401 - of whichever library
+        """That report as its library keeps it; may take seconds."""
 
 
 class Detector(Protocol):
@@ -74,6 +78,7 @@ class DriftJob:
         once: whether this is a single run that somebody wants, of a window that may be known.
         memory: what the runs so far have left, in other processes too.
         hook: what RETRAIN starts; None where nothing.
+        archive: takes every run, and lets go of old ones; None where all just stays.
     """
 
     settings: DriftSettings
@@ -88,6 +93,7 @@ class DriftJob:
     once: bool = False
     memory: Memory = field(default_factory=Memory)
     hook: Hook | None = None
+    archive: Archive | None = None
     _training: Window | None = field(default=None, init=False)
 
     @property
@@ -150,17 +156,21 @@ class DriftJob:
             "evidently": None,
         }
         names = (before.name, after.name)
-        html = None
+        html = snapshot = None
         if self._report_wanted(decision.action, now):
             content["evidently"] = detection.metrics()
             tables = assessment.tables() if assessment else ()
             tables = (*tables, trained.table()) if trained else tables
             html = self.reports.write_html(*names, detection.html(tables))
             memory = replace(memory, reported=now)
+            snapshot = detection.snapshot()
         json = self.reports.write_json(*names, content)
         fresh = not self.memory.knows(extent)
         self.memory = memory
-        return Finding(before, after, detection.scores, decision, json, html, assessment, fresh)
+        scores = detection.scores
+        return Finding(
+            before, after, scores, decision, json, html, assessment, fresh=fresh, snapshot=snapshot
+        )
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
         if self.assessor is None or reference.columns is None or current.columns is None:
@@ -207,6 +217,8 @@ class DriftJob:
             self.reports.append_run(result.record())
         except OSError as error:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
+        if self.archive:
+            self.archive.take(result)
 
 
 class Repeatable(Protocol):

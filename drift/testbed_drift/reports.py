@@ -6,7 +6,10 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RUNS_FILE: Final = "runs.jsonl"
 RETRAINING_FILE: Final = "retraining.jsonl"
@@ -86,6 +89,10 @@ class ReportStore:
     def append_retraining(self, record: dict[str, Any]) -> None:
         """Append one line to ``retraining.jsonl``, likewise."""
         self._append(RETRAINING_FILE, record)
+
+    def replace_lines(self, name: str, lines: Iterable[bytes]) -> None:
+        """Write a file of lines anew, whole or not at all."""
+        self._write(name, b"".join(lines).decode())
 
     def _append(self, name: str, record: dict[str, Any]) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -77,6 +77,7 @@ class Finding:
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
         fresh: whether the window has rows that no run judged before; else labels came late.
+        snapshot: Evidently's own result, where this run rendered it.
     """
 
     reference: WindowSummary
@@ -87,6 +88,7 @@ class Finding:
     html: Path | None
     assessment: Assessment | None = None
     fresh: bool = True
+    snapshot: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,17 @@ class DriftSettings(BaseSettings):
     segment: str | None = Field(
         None, description="Column by whose values performance is told apart."
     )
+    keep_runs: int | None = Field(
+        None,
+        ge=1,
+        description="Most reports, lines and snapshots that are kept; unset: any number.",
+    )
+    keep_days: float | None = Field(
+        None, gt=0, description="Days for which they are kept; unset: for ever. The newest stays."
+    )
+    workspace: Path | None = Field(
+        None, description="Evidently workspace that shows every run; unset: none."
+    )
     on_retrain: str = Field(
         "off",
         pattern=r"^(off|builtin|command \S.*)$",

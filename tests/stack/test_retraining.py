@@ -77,7 +77,7 @@ def service(champion: Artefact, start_api: Callable[..., Any], tmp_path: Path) -
 def place(champion: Artefact, service: Service, tmp_path: Path) -> Iterator[DriftPlace]:
     """The drift job beside it."""
     options = (
-        *("--html=never", "--otlp-endpoint=none", "--on-retrain=builtin", "--interval=0.5"),
+        *("--html=never", "--otlp-endpoint=none", "--on-retrain=builtin"),
         f"--management-urls={service.management}",
         *("--retrain-min-rows=500", "--retrain-cooldown=3600", "--max-rows=2000"),
     )
@@ -110,7 +110,7 @@ def test_better_challenger_is_promoted_and_accuracy_recovers(
     rows, labels = _shifted(rows), [1 - int(text) for text in texts]
     before = service.predict(rows[:ROWS])
     service.label(before, labels[:ROWS])
-    process = place.start("watch")
+    process = place.start("watch", "--interval=0.5")
     place.wait(lambda: "champion" in _last(place), process)
     kept = _last(place)
     assert kept["outcome"] == "promoted", kept

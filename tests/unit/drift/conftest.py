@@ -110,6 +110,9 @@ class FakeDetection:
         """A small page with the titles of the tables."""
         return f"<html>fake {[table.title for table in tables]}</html>"
 
+    def snapshot(self) -> None:
+        """None: no library made it."""
+
 
 @dataclass
 class FakeDetector:
