@@ -24,13 +24,15 @@ from testbed_drift.settings import (
 from testbed_drift.stopping import SIGNALS, StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.calibration import Calibration
     from testbed_drift.job import DriftJob
     from testbed_drift.results import RunResult
+    from testbed_drift.scores import ColumnKind, Rule
+    from testbed_drift.segmentdrift import SegmentScorer
 
 EXIT_NO_ACTION: Final = 0
 EXIT_ACTION: Final = 1
@@ -197,7 +199,22 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         ),
         clock=time.time,
         calibration=calibration,
-        assessor=Assessor(artefact.schema, kinds, settings.segment),
+        assessor=Assessor(artefact.schema, kinds, settings.segment, settings.segments),
+        segments=_segments(settings, kinds, rule),
+    )
+
+
+def _segments(
+    settings: DriftSettings, kinds: Mapping[str, ColumnKind], rule: Rule
+) -> SegmentScorer | None:
+    from testbed_drift.segmentdrift import SegmentScorer  # noqa: PLC0415 - as in _build
+    from testbed_drift.workers import Workers  # noqa: PLC0415 - the same
+
+    if settings.segment is None:
+        return None
+    workers = Workers(settings.workers) if settings.workers > 1 else None
+    return SegmentScorer(
+        settings.segment, kinds, rule, settings.segment_rows, settings.segments, workers
     )
 
 

@@ -11,6 +11,7 @@ from testbed_domain.errors import DomainError
 
 from testbed_drift.decision import Action, Policy, confirmed, decide, decision_line
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
+from testbed_drift.segmentdrift import table as segment_table
 from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
+    from testbed_drift.segmentdrift import SegmentScorer
     from testbed_drift.settings import DriftSettings
 
 logger = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class DriftJob:
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
         assessor: judges performance and data quality; None for drift alone.
+        segments: scores drift within segments; None for the whole window alone.
     """
 
     settings: DriftSettings
@@ -79,6 +82,7 @@ class DriftJob:
     clock: Callable[[], float]
     calibration: Calibration | None = None
     assessor: Assessor | None = None
+    segments: SegmentScorer | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
     _recent: list[Action] = field(default_factory=list, init=False)
@@ -110,6 +114,7 @@ class DriftJob:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
+        segments = self.segments.score(reference, current) if self.segments else ()
         alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
         counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
         decision = confirmed(alone, counting, self.settings.confirm)
@@ -123,19 +128,21 @@ class DriftJob:
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
+            "segments": {found.name: found.to_dict() for found in segments},
             "evidently": None,
         }
         names = (before.name, after.name)
         html = None
         if self._report_wanted(decision.action, now):
             content["evidently"] = detection.metrics()
-            tables = assessment.tables() if assessment else ()
+            tables = [*(assessment.tables() if assessment else ())]
+            tables += [segment_table(segments)] if segments else []
             html = self.reports.write_html(*names, detection.html(tables))
             self._last_report = now
         json = self.reports.write_json(*names, content)
         self._last_action, self._last_newest = decision.action, current.newest
         self._recent = [*counting, alone.action]
-        return Finding(before, after, detection.scores, decision, json, html, assessment)
+        return Finding(before, after, detection.scores, decision, json, html, assessment, segments)
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
         if self.assessor is None or reference.columns is None or current.columns is None:

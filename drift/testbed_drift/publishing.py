@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
+from testbed_otel.cells import SERIES_LIMIT
 from testbed_otel.sdk import counter
 
-from testbed_drift import indicators
+from testbed_drift import indicators, segmentindicators
 from testbed_drift.decision import Action
 from testbed_drift.results import OUTCOMES
 
@@ -38,6 +39,7 @@ _OF_FINDING: Final = (
     names.DRIFT_DECISION,
     names.DRIFT_WINDOW_ROWS,
     *indicators.METRICS,
+    *segmentindicators.METRICS,
 )
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
 STATE_VERSION: Final = 1
@@ -80,6 +82,7 @@ class Publisher:
         self._state = state
         self._finding = restored(state.read_state(), model_version) if state else {}
         self._job: dict[tuple[str, str], Observation] = {}
+        self._cut: set[str] = set()
         self._runs = counter(meter, names.DRIFT_RUNS)
         for outcome in OUTCOMES:
             self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
@@ -123,9 +126,16 @@ class Publisher:
         # The maps are replaced and never changed, so the exporting thread needs no lock.
         def read(_options: CallbackOptions) -> Iterable[Observation]:
             job = [point for (metric, _), point in self._job.items() if metric == name]
-            return job + self._finding.get(name, [])
+            return self._bounded(name, job + self._finding.get(name, []))
 
         return read
+
+    def _bounded(self, name: str, points: list[Observation]) -> list[Observation]:
+        """What the SDK's limit of series lets through; the first points tell most."""
+        if len(points) > SERIES_LIMIT and name not in self._cut:
+            self._cut.add(name)
+            logger.warning("%s has %d series; %d are sent", name, len(points), SERIES_LIMIT)
+        return points[:SERIES_LIMIT]
 
     def _observations(self, found: Finding, version: str) -> dict[str, list[Observation]]:
         grouped: dict[str, list[Observation]] = {}
@@ -151,6 +161,7 @@ class Publisher:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
         if found.assessment:
             yield from indicators.points(found.assessment)
+        yield from segmentindicators.points(found.segments)
 
 
 def _column_points(column: ColumnDrift) -> Iterator[Point]:

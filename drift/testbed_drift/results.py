@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
     from testbed_drift.scores import ColumnDrift, DriftScores
+    from testbed_drift.segmentdrift import SegmentDrift
 
 SCHEMA_VERSION: Final = 2
 Outcome = Literal["success", "insufficient_data", "error"]
@@ -75,6 +76,7 @@ class Finding:
         json: JSON report.
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
+        segments: drift within segments; empty where none are told apart.
     """
 
     reference: WindowSummary
@@ -84,6 +86,7 @@ class Finding:
     json: Path
     html: Path | None
     assessment: Assessment | None = None
+    segments: tuple[SegmentDrift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class RunResult:
         return record | {
             **judgement(found.scores, found.decision),
             **(found.assessment.to_dict() if found.assessment else {}),
+            "segments": {one.name: one.to_dict() for one in found.segments},
             "rows": {"reference": found.reference.rows, "current": found.current.rows},
             "windows": {
                 "reference": found.reference.to_dict(),

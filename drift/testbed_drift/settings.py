@@ -68,7 +68,18 @@ class DriftSettings(BaseSettings):
         description="File of testbed drift calibrate; default: the artefact's, where it has one.",
     )
     segment: str | None = Field(
-        None, description="Column by whose values performance is told apart."
+        None, description="Column by whose values performance and drift are told apart."
+    )
+    segments: int = Field(
+        10, ge=1, description="Most values of a category that are segments of their own."
+    )
+    segment_rows: int = Field(
+        200, ge=1, description="Fewest rows of a segment, in either window, whose drift is judged."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Processes that score segments and other versions; 1: the job itself.",
     )
     reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
