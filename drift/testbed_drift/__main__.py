@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.calibration import Calibration
+    from testbed_drift.fleet import Fleet
     from testbed_drift.job import DriftJob
     from testbed_drift.results import RunResult
     from testbed_drift.scores import ColumnKind, Rule
@@ -90,12 +91,16 @@ def _guarded(work: Callable[[], int]) -> int:
 
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
     telemetry = _telemetry(endpoint)
-    result = _build(settings, telemetry).run_once()
-    _announce(result, as_json=as_json)
+    job = _build(settings, telemetry)
+    fleet = _fleet(job, settings, telemetry, quiet=as_json)
+    result = fleet.run_once() if fleet else job.run_once()
+    others = fleet.others if fleet else {}
+    _announce(result, as_json=as_json, others=others)
     _finish(telemetry)
     if result.finding is None:
         return EXIT_COULD_NOT_RUN
-    quiet = result.finding.decision.action == "NO_ACTION"
+    found = [one.finding for one in (result, *others.values()) if one.finding]
+    quiet = all(finding.decision.action == "NO_ACTION" for finding in found)
     return EXIT_NO_ACTION if quiet else EXIT_ACTION
 
 
@@ -106,13 +111,14 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
     telemetry = _telemetry(endpoint)
     job = _build(settings, telemetry)
+    fleet = _fleet(job, settings, telemetry)
     from testbed_drift.job import watch  # noqa: PLC0415 - after the signals, as in _build
     from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
 
     stop = StopSignal()
     stop.install()
     with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
-        watch(job, settings.interval, time.time, stop.wait, _announce)
+        watch(fleet or job, settings.interval, time.time, stop.wait, _announce)
     _finish(telemetry)
     return EXIT_NO_ACTION
 
@@ -204,6 +210,30 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     )
 
 
+def _fleet(
+    job: DriftJob, settings: DriftSettings, telemetry: Telemetry, *, quiet: bool = False
+) -> Fleet | None:
+    """The jobs of further versions beside the one that is set up; None where none is wanted."""
+    from testbed_domain.logstore import open_log  # noqa: PLC0415 - as in _build
+
+    from testbed_drift.fleet import Fleet  # noqa: PLC0415 - the same
+    from testbed_drift.versionpublishing import VersionPublishers  # noqa: PLC0415 - the same
+    from testbed_drift.workers import Workers  # noqa: PLC0415 - the same
+
+    if settings.versions == 1:
+        return None
+    return Fleet(
+        job,
+        job.reader.model_version,
+        settings,
+        lambda: open_log(settings.log_url, create=False),
+        VersionPublishers(telemetry.meter, settings.output),
+        time.time,
+        (lambda _result: None) if quiet else _announce,
+        Workers(settings.workers) if settings.workers > 1 else None,
+    )
+
+
 def _segments(
     settings: DriftSettings, kinds: Mapping[str, ColumnKind], rule: Rule
 ) -> SegmentScorer | None:
@@ -231,10 +261,15 @@ def _calibration(settings: DriftSettings) -> Calibration | None:
     return Calibration.load(path)
 
 
-def _announce(result: RunResult, *, as_json: bool = False) -> None:
+def _announce(
+    result: RunResult, *, as_json: bool = False, others: Mapping[str, RunResult] | None = None
+) -> None:
     """Results go to standard output, everything else to standard error."""
     if as_json:
-        print(json.dumps(result.record(), allow_nan=False))  # noqa: T201 - a command line's output
+        record = result.record()
+        if others:
+            record["versions"] = {version: one.record() for version, one in others.items()}
+        print(json.dumps(record, allow_nan=False))  # noqa: T201 - a command line's output
     elif result.finding:
         print(result.message, flush=True)  # noqa: T201 - a command line's output
     else:

@@ -183,8 +183,15 @@ class DriftJob:
         self.publisher.publish(result)
 
 
+class Repeatable(Protocol):
+    """What :func:`watch` runs."""
+
+    def run_once(self) -> RunResult:
+        """Run once."""
+
+
 def watch(
-    job: DriftJob,
+    job: Repeatable,
     interval: float,
     clock: Callable[[], float],
     wait: Callable[[float], bool],

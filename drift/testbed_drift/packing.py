@@ -79,7 +79,7 @@ def packed(newest_first: Iterable[Columns]) -> Columns:
         id=[],
         time=_joined([piece.time for piece in pieces]),
         probabilities=_probabilities([piece.probabilities for piece in pieces]),
-        label_time=_joined([piece.label_time for piece in pieces]),
+        label_time=[time for piece in pieces for time in piece.label_time],
     )
 
 
@@ -92,7 +92,7 @@ def _piece(piece: Columns, texts: dict[str, str]) -> Columns:
         id=[],
         time=pack(piece.time, texts),
         probabilities=_shares(piece.probabilities),
-        label_time=pack(piece.label_time, texts),
+        label_time=piece.label_time,  # None, not NaN, says that no label came
     )
 
 

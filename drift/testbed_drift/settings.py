@@ -76,6 +76,14 @@ class DriftSettings(BaseSettings):
     segment_rows: int = Field(
         200, ge=1, description="Fewest rows of a segment, in either window, whose drift is judged."
     )
+    versions: int = Field(
+        1,
+        ge=1,
+        description="Most model versions of a window that are judged, the artefact's first.",
+    )
+    artefacts: Path | None = Field(
+        None, description="Directory of the artefacts of further versions, one folder each."
+    )
     workers: int = Field(
         1,
         ge=1,

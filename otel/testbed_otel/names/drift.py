@@ -126,6 +126,14 @@ DRIFT_WINDOW_ROWS: Final = Metric(
     (MODEL_VERSION, WINDOW),
     values=((WINDOW, ("reference", "current")),),
 )
+DRIFT_VERSION_STATE: Final = Metric(
+    "ml.drift.version.state",
+    "gauge",
+    "{state}",
+    "1 for the outcome of the last run for a model version beside the job's own, else 0.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("success", "insufficient_data", "error")),),
+)
 DRIFT_RUNS: Final = Metric(
     "ml.drift.job.runs",
     "counter",
