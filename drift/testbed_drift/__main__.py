@@ -25,16 +25,19 @@ from testbed_drift.settings import (
 from testbed_drift.stopping import SIGNALS, StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.archive import Archive
     from testbed_drift.calibration import Calibration
-    from testbed_drift.job import DriftJob, Repeatable
+    from testbed_drift.fleet import Fleet
+    from testbed_drift.job import DriftJob, Watched
     from testbed_drift.publishing import Publisher
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import RunResult
+    from testbed_drift.scores import ColumnKind, Rule
+    from testbed_drift.segmentdrift import SegmentScorer
 
 EXIT_NO_ACTION: Final = 0
 EXIT_ACTION: Final = 1
@@ -99,12 +102,16 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
 
     with claimed(settings.output, settings.lock_wait):
         telemetry = _telemetry(endpoint)
-        result = _build(settings, telemetry, StopSignal().wait, once=True).run_once()
-        _announce(result, as_json=as_json)
+        job = _build(settings, telemetry, StopSignal().wait, once=True)
+        fleet = _fleet(job, settings, telemetry, quiet=as_json)
+        result = fleet.run_once() if fleet else job.run_once()
+        others = fleet.others if fleet else {}
+        _announce(result, as_json=as_json, others=others)
         _finish(telemetry)
     if result.finding is None:
         return EXIT_COULD_NOT_RUN
-    quiet = result.finding.decision.action == "NO_ACTION"
+    found = [one.finding for one in (result, *others.values()) if one.finding]
+    quiet = all(finding.decision.action == "NO_ACTION" for finding in found)
     return EXIT_NO_ACTION if quiet else EXIT_ACTION
 
 
@@ -119,12 +126,13 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         telemetry = _telemetry(endpoint)
         stop = StopSignal()
         job = _build(settings, telemetry, stop.wait)
+        fleet = _fleet(job, settings, telemetry)
         from testbed_drift.job import watch  # noqa: PLC0415 - as above
         from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
 
         stop.install()
         with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
-            watch(job, settings.interval, time.time, stop.wait, _announce)
+            watch(fleet or job, settings.interval, time.time, stop.wait, _announce)
         _finish(telemetry)
     return EXIT_NO_ACTION
 
@@ -190,7 +198,7 @@ def _build(
     wait: Callable[[float], bool],
     *,
     once: bool = False,
-) -> Repeatable:
+) -> Watched:
     """The job, of whichever model is the champion where the API can be asked."""
     from testbed_drift.management import Management  # noqa: PLC0415 - as in _assemble
     from testbed_drift.succession import Following, find  # noqa: PLC0415 - the same
@@ -289,11 +297,49 @@ def _assemble(
         publisher=publisher,
         clock=time.time,
         calibration=calibration,
-        assessor=Assessor(artefact.schema, kinds, settings.segment),
+        assessor=Assessor(artefact.schema, kinds, settings.segment, settings.segments),
         once=once,
         memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
         hook=hook,
         archive=_archive(settings, artefact.name, reports),
+        segments=_segments(settings, kinds, rule),
+    )
+
+
+def _fleet(
+    job: Watched, settings: DriftSettings, telemetry: Telemetry, *, quiet: bool = False
+) -> Fleet | None:
+    """The jobs of further versions beside the one that is set up; None where none is wanted."""
+    from testbed_domain.logstore import open_log  # noqa: PLC0415 - as in _build
+
+    from testbed_drift.fleet import Fleet  # noqa: PLC0415 - the same
+    from testbed_drift.versionpublishing import VersionPublishers  # noqa: PLC0415 - the same
+    from testbed_drift.workers import Workers  # noqa: PLC0415 - the same
+
+    if settings.versions == 1:
+        return None
+    return Fleet(
+        job,
+        settings,
+        lambda: open_log(settings.log_url, create=False),
+        VersionPublishers(telemetry.meter, settings.output),
+        time.time,
+        (lambda _result: None) if quiet else _announce,
+        Workers(settings.workers) if settings.workers > 1 else None,
+    )
+
+
+def _segments(
+    settings: DriftSettings, kinds: Mapping[str, ColumnKind], rule: Rule
+) -> SegmentScorer | None:
+    from testbed_drift.segmentdrift import SegmentScorer  # noqa: PLC0415 - as in _build
+    from testbed_drift.workers import Workers  # noqa: PLC0415 - the same
+
+    if settings.segment is None:
+        return None
+    workers = Workers(settings.workers) if settings.workers > 1 else None
+    return SegmentScorer(
+        settings.segment, kinds, rule, settings.segment_rows, settings.segments, workers
     )
 
 
@@ -323,10 +369,15 @@ def _calibration(settings: DriftSettings) -> Calibration | None:
     return Calibration.load(path)
 
 
-def _announce(result: RunResult, *, as_json: bool = False) -> None:
+def _announce(
+    result: RunResult, *, as_json: bool = False, others: Mapping[str, RunResult] | None = None
+) -> None:
     """Results go to standard output, everything else to standard error."""
     if as_json:
-        print(json.dumps(result.record(), allow_nan=False))  # noqa: T201 - a command line's output
+        record = result.record()
+        if others:
+            record["versions"] = {version: one.record() for version, one in others.items()}
+        print(json.dumps(record, allow_nan=False))  # noqa: T201 - a command line's output
     elif result.finding:
         print(result.message, flush=True)  # noqa: T201 - a command line's output
     else:

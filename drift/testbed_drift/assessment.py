@@ -13,7 +13,7 @@ from testbed_drift.outcomes import Outcomes
 from testbed_drift.performance import SCORES, LabelFlow, Performance, label_flow, measure
 from testbed_drift.quality import CHECKS, DataQuality, check
 from testbed_drift.results import Table
-from testbed_drift.segments import Segmentation
+from testbed_drift.segments import MOST, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,6 +116,7 @@ class Assessor:
         schema: the model's classes and features.
         kinds: feature columns and kinds.
         segment: column by whose values performance is told apart, or None.
+        most: most values of a category that are segments of their own.
 
     Raises:
         AssessmentError: the model has no such column.
@@ -124,6 +125,7 @@ class Assessor:
     schema: FeatureSchema
     kinds: Mapping[str, ColumnKind]
     segment: str | None = None
+    most: int = MOST
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment not in self.kinds:
@@ -155,9 +157,12 @@ class Assessor:
         if self.segment is None:
             return {}
         learnt = Segmentation.learn(
-            self.segment, self.kinds[self.segment], reference.features.get(self.segment, [])
+            self.segment,
+            self.kinds[self.segment],
+            reference.features.get(self.segment, ()),
+            self.most,
         )
-        groups = learnt.groups(current.features.get(self.segment, []))
+        groups = learnt.groups(current.features.get(self.segment, ()))
         return {name: measure(now.where(chosen)) for name, chosen in groups.items()}
 
 

@@ -91,15 +91,20 @@ class Detector:
         cap: rows of a window from which on a sample of so many is judged: drawn uniformly without
             replacement by a fixed seed, so that the same rows give the same scores. None judges
             all.
+        test: keeps p-values; None takes a new one.
     """
 
     def __init__(
-        self, kinds: Mapping[str, ColumnKind], rule: Rule | None = None, cap: int | None = None
+        self,
+        kinds: Mapping[str, ColumnKind],
+        rule: Rule | None = None,
+        cap: int | None = None,
+        test: KolmogorovSmirnov | None = None,
     ) -> None:
         self._kinds = dict(kinds)
         self._rule = rule or Rule()
         self._cap = cap
-        self._test = KolmogorovSmirnov()
+        self._test = test or KolmogorovSmirnov()
         self._reference: pd.DataFrame | None = None
         self._before: Kept = {}
 

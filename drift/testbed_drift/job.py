@@ -12,6 +12,7 @@ from testbed_domain.errors import DomainError
 from testbed_drift.decision import Action, Policy, decide, decision_line
 from testbed_drift.memory import Memory
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
+from testbed_drift.segmentdrift import table as segment_table
 from testbed_drift.spans import Span
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
+    from testbed_drift.segmentdrift import SegmentScorer
     from testbed_drift.settings import DriftSettings
     from testbed_drift.trial import Retraining
 
@@ -79,6 +81,7 @@ class DriftJob:
         memory: what the runs so far have left, in other processes too.
         hook: what RETRAIN starts; None where nothing.
         archive: takes every run, and lets go of old ones; None where all just stays.
+        segments: scores drift within segments; None for the whole window alone.
     """
 
     settings: DriftSettings
@@ -94,6 +97,7 @@ class DriftJob:
     memory: Memory = field(default_factory=Memory)
     hook: Hook | None = None
     archive: Archive | None = None
+    segments: SegmentScorer | None = None
     _training: Window | None = field(default=None, init=False)
 
     @property
@@ -136,6 +140,7 @@ class DriftJob:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
+        segments = self.segments.score(reference, current) if self.segments else ()
         alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
         extent = current.extent
         decision, memory = self.memory.vote(
@@ -153,14 +158,16 @@ class DriftJob:
             **judgement(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
             "retraining": trained.to_dict() if trained else None,
+            "segments": {found.name: found.to_dict() for found in segments},
             "evidently": None,
         }
         names = (before.name, after.name)
         html = snapshot = None
         if self._report_wanted(decision.action, now):
             content["evidently"] = detection.metrics()
-            tables = assessment.tables() if assessment else ()
-            tables = (*tables, trained.table()) if trained else tables
+            tables = [*(assessment.tables() if assessment else ())]
+            tables += [segment_table(segments)] if segments else []
+            tables += [trained.table()] if trained else []
             html = self.reports.write_html(*names, detection.html(tables))
             memory = replace(memory, reported=now)
             snapshot = detection.snapshot()
@@ -169,7 +176,16 @@ class DriftJob:
         self.memory = memory
         scores = detection.scores
         return Finding(
-            before, after, scores, decision, json, html, assessment, fresh=fresh, snapshot=snapshot
+            before,
+            after,
+            scores,
+            decision,
+            json,
+            html,
+            assessment,
+            fresh=fresh,
+            snapshot=snapshot,
+            segments=segments,
         )
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
@@ -226,6 +242,14 @@ class Repeatable(Protocol):
 
     def run_once(self) -> RunResult:
         """Run once."""
+
+
+class Watched(Repeatable, Protocol):
+    """A job of one model version."""
+
+    @property
+    def version(self) -> str:
+        """Which one."""
 
 
 def watch(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FLOATS: Final = "d"
 INTEGERS: Final = "q"
+# Integers up to here are exact as floats.
+EXACT: Final = 2.0**53
 
 
 class Shares(Sequence[Mapping[str, float]]):
@@ -77,7 +79,7 @@ def packed(newest_first: Iterable[Columns]) -> Columns:
         id=[],
         time=_joined([piece.time for piece in pieces]),
         probabilities=_probabilities([piece.probabilities for piece in pieces]),
-        label_time=_joined([piece.label_time for piece in pieces]),
+        label_time=[time for piece in pieces for time in piece.label_time],
     )
 
 
@@ -90,7 +92,7 @@ def _piece(piece: Columns, texts: dict[str, str]) -> Columns:
         id=[],
         time=pack(piece.time, texts),
         probabilities=_shares(piece.probabilities),
-        label_time=pack(piece.label_time, texts),
+        label_time=piece.label_time,  # None, not NaN, says that no label came
     )
 
 
@@ -104,14 +106,26 @@ def pack(values: Sequence[Any], texts: dict[str, str]) -> Sequence[Any]:
         texts: texts met before; grows.
     """
     kinds = set(map(type, values))
-    if float in kinds and kinds <= {float, int, NoneType}:
-        return array(FLOATS, [math.nan if value is None else value for value in values])
-    if kinds == {int}:
-        try:
+    try:
+        if float in kinds and kinds <= {float, int, NoneType}:
+            return array(FLOATS, [math.nan if value is None else value for value in values])
+        if kinds == {int}:
             return array(INTEGERS, values)
-        except OverflowError:
-            return values
+    except OverflowError:  # an integer beyond eight bytes, or beyond every float
+        return values
     return [texts.setdefault(value, value) if type(value) is str else value for value in values]
+
+
+def numbers(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """A column of numbers, NaN where one is missing; None where it holds anything else.
+
+    Integers beyond what a float holds exactly are none.
+    """
+    found = values if isinstance(values, array) else pack(values, {})
+    if not isinstance(found, array):
+        return None
+    floats = np.asarray(found, dtype=float)
+    return None if found.typecode == INTEGERS and (np.abs(floats) > EXACT).any() else floats
 
 
 def _joined(pieces: Sequence[Sequence[Any]]) -> Sequence[Any]:

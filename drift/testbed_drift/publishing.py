@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
+from testbed_otel.cells import SERIES_LIMIT
 from testbed_otel.sdk import counter
 
-from testbed_drift import indicators
+from testbed_drift import indicators, segmentindicators
 from testbed_drift.decision import Action, Cause
 from testbed_drift.results import OUTCOMES
 from testbed_drift.trial import OUTCOMES as RETRAINING_OUTCOMES
@@ -42,6 +43,7 @@ _OF_FINDING: Final = (
     names.DRIFT_CAUSE,
     names.DRIFT_WINDOW_ROWS,
     *indicators.METRICS,
+    *segmentindicators.METRICS,
 )
 _OF_MODEL: Final = (names.DRIFT_ROWS_NEEDED, names.CALIBRATION_TIME)
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
@@ -89,6 +91,7 @@ class Publisher:
         before = state.read_state() if state else {}
         self._finding = restored(before, model_version)
         self._job = restored_job(before)
+        self._cut: set[str] = set()
         self._runs = counter(meter, names.DRIFT_RUNS)
         for outcome in OUTCOMES:
             self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
@@ -165,9 +168,16 @@ class Publisher:
         def read(_options: CallbackOptions) -> Iterable[Observation]:
             job = [point for (metric, _), point in self._job.items() if metric == name]
             maps = (self._finding, self._fixed, self._trained)
-            return job + [point for found in maps for point in found.get(name, [])]
+            return self._bounded(name, job + [p for found in maps for p in found.get(name, [])])
 
         return read
+
+    def _bounded(self, name: str, points: list[Observation]) -> list[Observation]:
+        """What the SDK's limit of series lets through; the first points tell most."""
+        if len(points) > SERIES_LIMIT and name not in self._cut:
+            self._cut.add(name)
+            logger.warning("%s has %d series; %d are sent", name, len(points), SERIES_LIMIT)
+        return points[:SERIES_LIMIT]
 
     def _observations(self, found: Finding, version: str) -> dict[str, list[Observation]]:
         grouped: dict[str, list[Observation]] = {}
@@ -195,6 +205,7 @@ class Publisher:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
         if found.assessment:
             yield from indicators.points(found.assessment)
+        yield from segmentindicators.points(found.segments)
 
 
 def _fixed(version: str, values: Mapping[Metric, float]) -> dict[str, list[Observation]]:

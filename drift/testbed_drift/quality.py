@@ -16,7 +16,11 @@ from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+import numpy as np
 from testbed_otel import names
+
+from testbed_drift import packing
+from testbed_drift.repeats import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,30 +63,48 @@ class Expectation:
             reference: its values; may be empty.
             feature: its entry in the schema; None takes the most frequent type of the reference.
         """
-        present = [value for value in reference if not is_missing(value)]
+        numbers = None
+        if feature is None or feature.kind != "category":
+            numbers = packing.numbers(reference)
+        if numbers is not None and (feature is not None or not np.isnan(numbers).all()):
+            known = numbers[~np.isnan(numbers)]
+            alike = len(known) > 0 and bool((known == known[0]).all())
+            return cls._of_numbers(column, known, feature, constant=alike)
+        present = _tally(reference)
         if feature is not None:
             kind: ValueType = "text" if feature.kind == "category" else "number"
         else:
-            types = Counter(map(type_of, present))
+            types = Counter[ValueType]()
+            for value, rows in present:
+                types[type_of(value)] += rows
             kind = types.most_common(1)[0][0] if types else "other"
-        fitting = [value for value in present if type_of(value) == kind]
-        constant = len(set(map(_key, present))) == 1
+        fitting = [value for value, _ in present if type_of(value) == kind]
+        constant = len({_key(value) for value, _ in present}) == 1
         if kind == "number":
-            numbers = [number for value in fitting if math.isfinite(number := _number(value))]
-            low, high = (feature.minimum, feature.maximum) if feature else (None, None)
-            smallest, largest = (min(numbers), max(numbers)) if numbers else (None, None)
-            return cls(
-                column,
-                kind,
-                _tighter(max, low, smallest),
-                _tighter(min, high, largest),
-                constant=constant,
-            )
+            found = np.array([_number(value) for value in fitting])
+            return cls._of_numbers(column, found, feature, constant=constant)
         known = set(map(str, fitting)) if kind == "text" else set()
         return cls(
             column,
             kind,
             known=frozenset(known | {*(feature.categories if feature else ())}),
+            constant=constant,
+        )
+
+    @classmethod
+    def _of_numbers(
+        cls, column: str, values: np.ndarray[Any, Any], feature: Feature | None, *, constant: bool
+    ) -> Self:
+        low, high = (feature.minimum, feature.maximum) if feature else (None, None)
+        finite = values[np.isfinite(values)]
+        smallest, largest = (
+            (float(finite.min()), float(finite.max())) if len(finite) else (None,) * 2
+        )
+        return cls(
+            column,
+            "number",
+            _tighter(max, low, smallest),
+            _tighter(min, high, largest),
             constant=constant,
         )
 
@@ -182,19 +204,25 @@ def type_of(value: object) -> ValueType:
 
 
 def _column(expected: Expectation, values: Sequence[object]) -> ColumnQuality:
-    present = [value for value in values if not is_missing(value)]
-    fitting = [value for value in present if type_of(value) == expected.type]
+    numbers = packing.numbers(values) if expected.type == "number" else None
+    if numbers is not None:
+        return _of_numbers(expected, numbers)
+    present = _tally(values)
+    rows = sum(count for _, count in present)
+    fitting = [(value, count) for value, count in present if type_of(value) == expected.type]
     outside, new = 0, Counter[str]()
     if expected.type == "number":
-        outside = sum(not _inside(expected, _number(value)) for value in fitting)
+        outside = sum(n for value, n in fitting if not _inside(expected, _number(value)))
     elif expected.type == "text":
-        new.update(text for value in fitting if (text := str(value)) not in expected.known)
-    alike = len(present) > 1 and len(set(map(_key, present))) == 1
+        for value, count in fitting:
+            if (text := str(value)) not in expected.known:
+                new[text] += count
+    alike = rows > 1 and len({_key(value) for value, _ in present}) == 1
     counts = {
-        MISSING: len(values) - len(present),
+        MISSING: len(values) - rows,
         OUT_OF_RANGE: outside,
         NEW_CATEGORY: new.total(),
-        TYPE_CHANGE: len(present) - len(fitting),
+        TYPE_CHANGE: rows - sum(count for _, count in fitting),
     }
     return ColumnQuality(
         expected.column,
@@ -204,6 +232,35 @@ def _column(expected: Expectation, values: Sequence[object]) -> ColumnQuality:
     )
 
 
+def _of_numbers(expected: Expectation, numbers: np.ndarray[Any, Any]) -> ColumnQuality:
+    """The same for a column that holds nothing but numbers."""
+    present = numbers[~np.isnan(numbers)]
+    inside = np.isfinite(present)
+    if expected.minimum is not None:
+        inside &= present >= expected.minimum
+    if expected.maximum is not None:
+        inside &= present <= expected.maximum
+    alike = len(present) > 1 and bool((present == present[0]).all())
+    shares = {
+        MISSING: (len(numbers) - len(present)) / len(numbers),
+        OUT_OF_RANGE: float(len(present) - inside.sum()) / len(numbers),
+        NEW_CATEGORY: 0.0,
+        TYPE_CHANGE: 0.0,
+        CONSTANT: float(alike and not expected.constant),
+    }
+    return ColumnQuality(expected.column, shares)
+
+
+def _tally(values: Sequence[object]) -> list[tuple[object, int]]:
+    """The values that are not missing, each once where it can be looked up, and their rows."""
+    try:
+        counts = Counter(zip(map(type, values), values, strict=True))
+        found = [(value, rows) for (_, value), rows in counts.items()]
+    except TypeError:  # a value that has no hash
+        found = [(value, 1) for value in values]
+    return [(value, rows) for value, rows in found if not is_missing(value)]
+
+
 def _inside(expected: Expectation, number: float) -> bool:
     low = -math.inf if expected.minimum is None else expected.minimum
     high = math.inf if expected.maximum is None else expected.maximum
@@ -211,9 +268,7 @@ def _inside(expected: Expectation, number: float) -> bool:
 
 
 def _duplicated(columns: Mapping[str, Sequence[object]], wanted: Sequence[str]) -> float | None:
-    chosen = [columns[name] for name in wanted if name in columns]
-    rows = [tuple(map(_key, row)) for row in zip(*chosen, strict=True)]
-    return 1 - len(set(rows)) / len(rows) if rows else None
+    return repeated([columns[name] for name in wanted if name in columns], _key)
 
 
 def _key(value: object) -> object:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
     from testbed_drift.scores import ColumnDrift, DriftScores
+    from testbed_drift.segmentdrift import SegmentDrift
     from testbed_drift.trial import Retraining
 
 SCHEMA_VERSION: Final = 2
@@ -78,6 +79,7 @@ class Finding:
         assessment: how the model and the data do beside drift; None where nobody assesses.
         fresh: whether the window has rows that no run judged before; else labels came late.
         snapshot: Evidently's own result, where this run rendered it.
+        segments: drift within segments; empty where none are told apart.
     """
 
     reference: WindowSummary
@@ -89,6 +91,7 @@ class Finding:
     assessment: Assessment | None = None
     fresh: bool = True
     snapshot: Any = None
+    segments: tuple[SegmentDrift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class RunResult:
         return record | {
             **judgement(found.scores, found.decision),
             **(found.assessment.to_dict() if found.assessment else {}),
+            "segments": {one.name: one.to_dict() for one in found.segments},
             "rows": {"reference": found.reference.rows, "current": found.current.rows},
             "windows": {
                 "reference": found.reference.to_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,34 +40,40 @@ class Segmentation:
     edges: tuple[float, ...] = ()
 
     @classmethod
-    def learn(cls, column: str, kind: ColumnKind, reference: Sequence[Value]) -> Self:
-        """Groups of a column as they are in the reference."""
-        present = [value for value in reference if value is not None]
+    def learn(
+        cls, column: str, kind: ColumnKind, reference: Sequence[Value], most: int = MOST
+    ) -> Self:
+        """Groups of a column as they are in the reference.
+
+        Args:
+            column: name of the column.
+            kind: how it is compared.
+            reference: its values there.
+            most: most values of a category that are groups of their own.
+        """
         if kind == "numeric":
-            numbers = _numbers(present)
+            numbers = _numbers(reference)
             numbers = numbers[np.isfinite(numbers)]
             edges = np.unique(np.quantile(numbers, QUARTERS)).tolist() if len(numbers) else []
             return cls(column, edges=tuple(edges))
-        counts = Counter(map(str, present))
+        counts = Counter(str(value) for value in reference if value is not None)
         ranked = sorted(counts, key=lambda value: (-counts[value], value))
-        return cls(column, tuple(sorted(ranked[:MOST])))
+        return cls(column, tuple(sorted(ranked[:most])))
 
     def groups(self, values: Sequence[Value]) -> dict[str, np.ndarray[Any, Any]]:
         """Name of each group to the rows that it has; groups without rows are left out."""
         names = self._numeric(values) if self.edges else self._categories(values)
-        return {name: names == name for name in sorted(set(names.tolist()))}
+        # Numbers are compared far faster than texts, and groups may be hundreds.
+        places: dict[str, int] = {}
+        numbers = np.array([places.setdefault(name, len(places)) for name in names], dtype=int)
+        return {name: numbers == places[name] for name in sorted(places)}
 
-    def _categories(self, values: Sequence[Value]) -> np.ndarray[Any, Any]:
-        known = set(self.values)
+    def _categories(self, values: Sequence[Value]) -> Sequence[str]:
+        names = {value: f"{self.column}={value}" for value in self.values}
+        missing, rest = (f"{self.column}={word}" for word in (MISSING, REST))
+        return [missing if value is None else names.get(str(value), rest) for value in values]
 
-        def name(value: Value) -> str:
-            if value is None:
-                return MISSING
-            return str(value) if str(value) in known else REST
-
-        return np.array([f"{self.column}={name(value)}" for value in values], dtype=object)
-
-    def _numeric(self, values: Sequence[Value]) -> np.ndarray[Any, Any]:
+    def _numeric(self, values: Sequence[Value]) -> Sequence[str]:
         ends = [f"{edge:g}" for edge in self.edges]
         names = [
             f"{self.column}<={ends[0]}",
@@ -77,11 +84,13 @@ class Segmentation:
         places = np.searchsorted(self.edges, np.nan_to_num(numbers))
         found: np.ndarray[Any, Any] = np.array(names, dtype=object)[places]
         found[np.isnan(numbers)] = f"{self.column}={MISSING}"
-        return found
+        return list(found)
 
 
 def _numbers(values: Sequence[Value]) -> np.ndarray[Any, Any]:
     """Values as numbers; what is none becomes NaN."""
+    if isinstance(values, array):
+        return np.asarray(values, dtype=float)
     return np.array(
         [value if isinstance(value, int | float) else np.nan for value in values], dtype=float
     )

@@ -71,7 +71,26 @@ class DriftSettings(BaseSettings):
         description="File of testbed drift calibrate; default: the artefact's, where it has one.",
     )
     segment: str | None = Field(
-        None, description="Column by whose values performance is told apart."
+        None, description="Column by whose values performance and drift are told apart."
+    )
+    segments: int = Field(
+        10, ge=1, description="Most values of a category that are segments of their own."
+    )
+    segment_rows: int = Field(
+        200, ge=1, description="Fewest rows of a segment, in either window, whose drift is judged."
+    )
+    versions: int = Field(
+        1,
+        ge=1,
+        description="Most model versions of a window that are judged, the artefact's first.",
+    )
+    artefacts: Path | None = Field(
+        None, description="Directory of the artefacts of further versions, one folder each."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Processes that score segments and other versions; 1: the job itself.",
     )
     keep_runs: int | None = Field(
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
@@ -13,20 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from testbed_drift.job import Watched
     from testbed_drift.results import RunResult
 
 logger = logging.getLogger(__name__)
-
-
-class Job(Protocol):
-    """A job of one version."""
-
-    @property
-    def version(self) -> str:
-        """Which one."""
-
-    def run_once(self) -> RunResult:
-        """Run once."""
 
 
 @dataclass(slots=True)
@@ -40,10 +30,10 @@ class Following:
         make: makes the job of an artefact.
     """
 
-    job: Job
+    job: Watched
     champion: Callable[[], str | None]
     known: Callable[[], Iterable[Path]]
-    make: Callable[[Path], Job]
+    make: Callable[[Path], Watched]
 
     @property
     def version(self) -> str:

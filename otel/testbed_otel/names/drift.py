@@ -68,6 +68,36 @@ DRIFT_SHARE_THRESHOLD: Final = Metric(
     "Share of drifted columns from which the decision is no longer NO_ACTION.",
     (MODEL_VERSION,),
 )
+DRIFT_SEGMENT_SHARE: Final = Metric(
+    "ml.data_drift.segment.share",
+    "gauge",
+    "{share}",
+    "Share of drifted columns in one segment of the last window, 0 to 1.",
+    (MODEL_VERSION, SEGMENT),
+)
+DRIFT_SEGMENT_SCORE: Final = Metric(
+    "ml.data_drift.segment.column_score",
+    "gauge",
+    "{score}",
+    "Drift score of one column in one segment; its direction depends on the method.",
+    (MODEL_VERSION, SEGMENT, COLUMN, METHOD),
+)
+DRIFT_SEGMENT_ROWS: Final = Metric(
+    "ml.drift.segment.rows",
+    "gauge",
+    "{row}",
+    "Rows of one segment in the windows that the last run compared.",
+    (MODEL_VERSION, SEGMENT, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)
+DRIFT_SEGMENTS: Final = Metric(
+    "ml.drift.segments",
+    "gauge",
+    "{segment}",
+    "Segments of the last window by what became of them.",
+    (MODEL_VERSION, STATE),
+    values=((STATE, ("scored", "insufficient_data", "error")),),
+)
 TARGET_DRIFT: Final = Metric(
     "ml.target_drift.score",
     "gauge",
@@ -97,6 +127,14 @@ DRIFT_WINDOW_ROWS: Final = Metric(
     "Rows of the windows that the last run compared.",
     (MODEL_VERSION, WINDOW),
     values=((WINDOW, ("reference", "current")),),
+)
+DRIFT_VERSION_STATE: Final = Metric(
+    "ml.drift.version.state",
+    "gauge",
+    "{state}",
+    "1 for the outcome of the last run for a model version beside the job's own, else 0.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("success", "insufficient_data", "error")),),
 )
 DRIFT_RUNS: Final = Metric(
     "ml.drift.job.runs",

@@ -12,6 +12,8 @@ from testbed_domain.errors import DomainError
 from testbed_drift.job import DriftJob, watch
 from testbed_drift.memory import Memory
 from testbed_drift.reports import RUNS_FILE, ReportStore
+from testbed_drift.scores import Rule
+from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.settings import DriftSettings
 from testbed_drift.windows import WindowReader
 
@@ -111,6 +113,19 @@ def test_run_writes_reports_and_one_line(bench: Bench) -> None:
     assert report["columns"] == record["columns"]
     assert report["evidently"] == [{"name": "fake", "value": 1.0}]
     assert result.message.startswith(f"report={bench.output / name}.html json=")
+
+
+def test_segments_stand_in_report_and_record(bench: Bench) -> None:
+    """Drift of the segments is in the JSON report and in the record, and has its table."""
+    bench.job.segments = SegmentScorer("colour", {"colour": "category"}, Rule(), 100)
+    result = bench.job.run_once()
+    assert result.finding
+    [record] = bench.records
+    assert record["segments"].keys() == {"colour=blue", "colour=red"}
+    assert record["segments"]["colour=red"]["state"] == "scored"
+    assert json.loads(result.finding.json.read_text())["segments"] == record["segments"]
+    assert result.finding.html
+    assert "0 of 2 segments drifted" in result.finding.html.read_text()
 
 
 def test_two_windows_of_the_log_can_be_compared(bench: Bench) -> None:

@@ -49,6 +49,7 @@ def test_pieces_are_put_together_oldest_first() -> None:
         ([True, False], None),
         ([1.5, "1.5"], None),
         ([2**80, 1], None),
+        ([10**400, 1.5], None),
         ([None, None], None),
     ],
 )

@@ -16,8 +16,10 @@ from testbed_drift.publishing import Publisher, remembered
 from testbed_drift.reports import STATE_FILE, ReportStore
 from testbed_drift.results import Finding, Outcome, RunResult, WindowSummary
 from testbed_drift.scores import PREDICTION, ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.segmentdrift import SegmentDrift
 from testbed_drift.trial import Retraining, Trial
 from testbed_otel import names
+from testbed_otel.cells import SERIES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +34,9 @@ def _result(outcome: Outcome, started: float, scores: DriftScores | None = None)
     finding = None
     if scores:
         windows = WindowSummary("reference", 768, 768), WindowSummary("now", 500, 100, 0, 60)
-        finding = Finding(*windows, scores, decide(scores, Policy()), Path("a.json"), None)
+        decision = decide(scores, Policy())
+        segments = (SegmentDrift("shop=a", "scored", 500, 768, scores),)
+        finding = Finding(*windows, scores, decision, Path("a.json"), None, segments=segments)
     return RunResult("v1", outcome, started, 1.5, "message", finding)
 
 
@@ -88,6 +92,23 @@ def test_every_outcome_counts_from_zero(collected: Collected) -> None:
     """The counters exist before the first run, so that the first run is an increase."""
     runs = _by(names.DRIFT_RUNS, collected.points(names.DRIFT_RUNS), names.OUTCOME)
     assert runs == {"success": 0, "insufficient_data": 0, "error": 0}
+
+
+def test_series_beyond_the_limit_stay_at_home(
+    collected: Collected, scores_of: Callable[..., DriftScores], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first segments, which tell most, keep their series; that others are cut is said once."""
+    result = _result("success", 100.0, scores_of(1))
+    assert result.finding
+    many = tuple(SegmentDrift(f"s{place:04}", "scored", 9, 9, scores_of(0)) for place in range(150))
+    for _ in range(2):
+        collected.publisher.publish(replace(result, finding=replace(result.finding, segments=many)))
+        points = collected.points(names.DRIFT_SEGMENT_SCORE)
+    segments = {dict(key)[names.SEGMENT] for key in points}
+    assert len(points) == SERIES_LIMIT
+    assert segments == {f"s{place:04}" for place in range(100)}
+    assert len(collected.points(names.DRIFT_SEGMENT_SHARE)) == 150
+    assert caplog.text.count("3000 series; 2000 are sent") == 1
 
 
 def test_success_publishes_all_of_the_vocabulary(

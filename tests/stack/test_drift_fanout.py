@@ -1,0 +1,60 @@
+"""The drift job as a process with processes of its own: versions and segments of a real log."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from testbed_domain.logstore import open_log
+
+from tests.stack.test_drift_job import Place
+from tests.stack.test_drift_job import place as place  # noqa: PLC0414 - a fixture
+from tests.stack.test_drift_job import start as start  # noqa: PLC0414 - a fixture
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.stack
+
+
+def test_versions_and_segments_over_processes(place: Place) -> None:
+    """One JSON object has the own version, its segments and the drifted challenger: exit 1."""
+    place.predict(800, seed=2)
+    challenger = replace(place, artefact=replace(place.artefact, version="challenger"))
+    with open_log(place.url) as log:
+        log.register_reference(challenger.artefact)
+    challenger.predict(800, seed=3, shift=1.0)
+    options = ("--versions=2", "--workers=2", "--segment=colour", "--html=never", "--json")
+    done = place.run(*options)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["model_version"] == place.artefact.version
+    assert found["decision"] == "NO_ACTION"
+    states = {name: one["state"] for name, one in found["segments"].items()}
+    assert states == {"colour=blue": "scored", "colour=red": "scored"}
+    other = found["versions"]["challenger"]
+    assert other["decision"] == "RETRAIN"
+    assert other["segments"]["colour=red"]["drifted"]
+    assert (place.output / "version-challenger" / other["json"]).exists()
+
+
+def test_watch_ends_with_its_processes(
+    place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
+) -> None:
+    """A job with processes of its own ends on request with 0, and so do they."""
+    place.predict(800, seed=2)
+    options = ("--segment=colour", "--workers=2", "--html=never", "--otlp-endpoint=none")
+    job = start(place.command("watch", *options))
+    assert job.stdout is not None
+    assert "decision=NO_ACTION" in job.stdout.readline()
+    children = psutil.Process(job.pid).children(recursive=True)
+    assert len(children) >= 2
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(60) == 0
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
