@@ -24,13 +24,16 @@ from testbed_drift.settings import (
 from testbed_drift.stopping import SIGNALS, StopSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.calibration import Calibration
     from testbed_drift.job import DriftJob
+    from testbed_drift.relations import Analyst
     from testbed_drift.results import RunResult
+    from testbed_drift.scores import ColumnKind
 
 EXIT_NO_ACTION: Final = 0
 EXIT_ACTION: Final = 1
@@ -197,7 +200,19 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         clock=time.time,
         calibration=calibration,
         assessor=Assessor(artefact.schema, kinds, settings.segment),
+        analyst=_analyst(settings, artefact, kinds),
     )
+
+
+def _analyst(
+    settings: DriftSettings, artefact: Artefact, kinds: Mapping[str, ColumnKind]
+) -> Analyst | None:
+    from testbed_drift.models import ServedModel  # noqa: PLC0415 - as in _build
+    from testbed_drift.relations import Analyst  # noqa: PLC0415 - the same
+
+    if not settings.relations_rows:
+        return None
+    return Analyst(kinds, ServedModel(artefact), settings.relations_rows)
 
 
 def _calibration(settings: DriftSettings) -> Calibration | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.calibration import Calibration
     from testbed_drift.publishing import Publisher
+    from testbed_drift.relations import Analyst, Relations
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
@@ -38,6 +39,9 @@ class Detection(Protocol):
     @property
     def scores(self) -> DriftScores:
         """Verdict per column."""
+
+    def with_relations(self, relations: Relations) -> Detection:
+        """The same with a study whose metrics the report shows too."""
 
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics of the detector's report, JSON-ready; may take seconds."""
@@ -68,6 +72,7 @@ class DriftJob:
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
         assessor: judges performance and data quality; None for drift alone.
+        analyst: studies what no single column shows; None where that is not wanted.
     """
 
     settings: DriftSettings
@@ -79,11 +84,14 @@ class DriftJob:
     clock: Callable[[], float]
     calibration: Calibration | None = None
     assessor: Assessor | None = None
+    analyst: Analyst | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
     _recent: list[Action] = field(default_factory=list, init=False)
     _last_report: float = field(default=-math.inf, init=False)
     _training: Window | None = field(default=None, init=False)
+    _relations: Relations | None = field(default=None, init=False)
+    _last_study: float = field(default=-math.inf, init=False)
 
     def run_once(self) -> RunResult:
         """Run once; a failure is an outcome, reported and published like the others."""
@@ -110,7 +118,9 @@ class DriftJob:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
-        alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
+        relations = self._study(reference, current, detection.scores, now)
+        concept = assessment.concept if assessment else None
+        alone = decide(detection.scores, self._policy, concept, relations)
         counting = self._recent[max(0, len(self._recent) + 1 - self.settings.confirm_of) :]
         decision = confirmed(alone, counting, self.settings.confirm)
         before, after = reference.summary(), current.summary()
@@ -123,19 +133,31 @@ class DriftJob:
             "retrain_share": self.settings.retrain_share,
             **judgement(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
+            **(relations.to_dict() if relations else {}),
             "evidently": None,
         }
         names = (before.name, after.name)
         html = None
         if self._report_wanted(decision.action, now):
+            if relations:
+                detection = detection.with_relations(relations)
             content["evidently"] = detection.metrics()
             tables = assessment.tables() if assessment else ()
+            tables += relations.tables() if relations else ()
             html = self.reports.write_html(*names, detection.html(tables))
             self._last_report = now
         json = self.reports.write_json(*names, content)
         self._last_action, self._last_newest = decision.action, current.newest
         self._recent = [*counting, alone.action]
-        return Finding(before, after, detection.scores, decision, json, html, assessment)
+        return Finding(before, after, detection.scores, decision, json, html, assessment, relations)
+
+    def _study(
+        self, reference: Window, current: Window, scores: DriftScores, now: float
+    ) -> Relations | None:
+        if self.analyst is not None and now - self._last_study >= self.settings.relations_interval:
+            self._relations = self.analyst.study(reference.frame, current.frame, scores)
+            self._last_study = now
+        return self._relations
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
         if self.assessor is None or reference.columns is None or current.columns is None:

@@ -10,7 +10,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 from testbed_otel.sdk import counter
 
-from testbed_drift import indicators
+from testbed_drift import indicators, relationpoints
 from testbed_drift.decision import Action
 from testbed_drift.results import OUTCOMES
 
@@ -38,6 +38,7 @@ _OF_FINDING: Final = (
     names.DRIFT_DECISION,
     names.DRIFT_WINDOW_ROWS,
     *indicators.METRICS,
+    *relationpoints.METRICS,
 )
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
 STATE_VERSION: Final = 1
@@ -151,6 +152,8 @@ class Publisher:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
         if found.assessment:
             yield from indicators.points(found.assessment)
+        if found.relations:
+            yield from relationpoints.points(found.relations)
 
 
 def _column_points(column: ColumnDrift) -> Iterator[Point]:

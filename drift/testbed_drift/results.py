@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
+    from testbed_drift.relations import Relations
     from testbed_drift.scores import ColumnDrift, DriftScores
 
 SCHEMA_VERSION: Final = 2
@@ -75,6 +76,7 @@ class Finding:
         json: JSON report.
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
+        relations: what no single column shows; None where nobody studies it.
     """
 
     reference: WindowSummary
@@ -84,6 +86,7 @@ class Finding:
     json: Path
     html: Path | None
     assessment: Assessment | None = None
+    relations: Relations | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class RunResult:
         return record | {
             **judgement(found.scores, found.decision),
             **(found.assessment.to_dict() if found.assessment else {}),
+            **(found.relations.to_dict() if found.relations else {}),
             "rows": {"reference": found.reference.rows, "current": found.current.rows},
             "windows": {
                 "reference": found.reference.to_dict(),

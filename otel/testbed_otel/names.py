@@ -74,6 +74,10 @@ PERFORMANCE_SCORES: Final = (
 )  # fmt: skip
 ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
 QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
+RELATION_METHODS: Final = (
+    "correlation_test", "correlation_change", "domain_test", "domain_auc",
+    "label_relation_test", "label_relation_change",
+)  # fmt: skip
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -495,6 +499,47 @@ CONCEPT_DETECTED: Final = Metric(
     "{window}",
     "1 where labels of the last window show more errors than the inputs explain, else 0.",
     (MODEL_VERSION,),
+)
+RELATIONS_SCORE: Final = Metric(
+    "ml.relations.score",
+    "gauge",
+    "{score}",
+    "Score of a test that looks at several columns at once, by method.",
+    (MODEL_VERSION, METHOD),
+    values=((METHOD, RELATION_METHODS),),
+)
+RELATIONS_THRESHOLD: Final = Metric(
+    "ml.relations.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the method's score is compared with.",
+    (MODEL_VERSION, METHOD),
+    values=((METHOD, RELATION_METHODS),),
+)
+RELATIONS_DETECTED: Final = Metric(
+    "ml.relations.detected",
+    "gauge",
+    "{window}",
+    "1 where pairs of columns, all columns together (domain), or the labels at the same inputs "
+    "(label) drifted, else 0.",
+    (MODEL_VERSION, CHECK),
+    values=((CHECK, ("correlation", "domain", "label")),),
+)
+FEATURE_CONTRIBUTION: Final = Metric(
+    "ml.feature.contribution",
+    "gauge",
+    "{share}",
+    "How much the model's probabilities change when the column is shuffled within a window, 0 to "
+    "1.",
+    (MODEL_VERSION, COLUMN, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)
+FEATURE_DRIFT_EFFECT: Final = Metric(
+    "ml.feature.drift_effect",
+    "gauge",
+    "{score}",
+    "Contribution of the column times its drift, in least effects of the drift rule.",
+    (MODEL_VERSION, COLUMN),
 )
 QUALITY_COLUMN: Final = Metric(
     "ml.data_quality.column",
