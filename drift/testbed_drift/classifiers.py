@@ -8,13 +8,14 @@ wait for each other ten times as long as one works.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from testbed_drift.measures import Floats, Integers
 
@@ -28,21 +29,55 @@ _SHAPE: Final = {
 }
 
 
-def classifier(categorical: Sequence[bool], seed: int) -> Any:  # noqa: ANN401 - scikit-learn is untyped
-    """A classifier that has learnt nothing yet.
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A classifier that has learnt.
 
-    Args:
-        categorical: which columns are categories, coded as :class:`testbed_drift.matrices.Coding`
-            does.
-        seed: of its draws.
+    Attributes:
+        columns: places of the features that it looks at: those of which it saw any value.
+        labels: the labels that it knows, in its order.
+        model: scikit-learn's; None where it saw no value at all.
+        shares: of the labels among the rows that it saw, for that case.
     """
-    from sklearn.ensemble import (  # noqa: PLC0415 - takes seconds
-        HistGradientBoostingClassifier,
-    )
 
-    return HistGradientBoostingClassifier(
-        **_SHAPE, categorical_features=list(categorical), random_state=seed
-    )
+    columns: Integers
+    labels: Integers
+    model: Any
+    shares: Floats
+
+    @classmethod
+    def of(cls, rows: Floats, labels: Integers, categorical: Sequence[bool], seed: int) -> Self:
+        """Learn.
+
+        Args:
+            rows: features.
+            labels: 0, 1, …
+            categorical: which features are categories, coded as
+                :class:`testbed_drift.matrices.Coding` does.
+            seed: of the model.
+        """
+        from sklearn.ensemble import (  # noqa: PLC0415 - takes seconds
+            HistGradientBoostingClassifier,
+        )
+
+        columns = np.flatnonzero(~np.isnan(rows).all(axis=0))
+        known, counts = np.unique(labels, return_counts=True)
+        model = None
+        if len(columns) and len(known) > 1:
+            chosen = [bool(categorical[int(place)]) for place in columns]
+            model = HistGradientBoostingClassifier(
+                **_SHAPE, categorical_features=chosen, random_state=seed
+            )
+            with threadpool_limits(1):
+                model.fit(rows[:, columns], labels)
+        return cls(columns, known, model, counts / counts.sum())
+
+    def chances(self, rows: Floats) -> Floats:
+        """Chance of each label that it knows, ``[rows, labels]``."""
+        if self.model is None:
+            return np.tile(self.shares, (len(rows), 1))
+        with threadpool_limits(1):
+            return np.asarray(self.model.predict_proba(rows[:, self.columns]))
 
 
 def folds(labels: Integers, count: int, rng: np.random.Generator) -> Integers:
@@ -71,13 +106,8 @@ def out_of_fold(
         seed: of the models.
     """
     chances = np.zeros((len(rows), int(labels.max()) + 1))
-    with threadpool_limits(1):
-        for chosen in _each(fold):
-            model = classifier(categorical, seed).fit(rows[~chosen], labels[~chosen])
-            chances[np.ix_(chosen, model.classes_)] = model.predict_proba(rows[chosen])
-    return chances
-
-
-def _each(fold: Integers) -> Iterator[Any]:
     for number in np.unique(fold):
-        yield fold == number
+        chosen = fold == number
+        learnt = Learnt.of(rows[~chosen], labels[~chosen], categorical, seed)
+        chances[np.ix_(chosen, learnt.labels)] = learnt.chances(rows[chosen])
+    return chances

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 import numpy as np
 from testbed_domain.encoding import INPUT, OUTPUTS, column_names, encode
 from testbed_domain.errors import DomainError
-from threadpoolctl import threadpool_limits
 
-from testbed_drift.classifiers import classifier, folds, out_of_fold
+from testbed_drift.classifiers import Learnt, folds, out_of_fold
 from testbed_drift.matrices import Coding
 from testbed_drift.scores import PREDICTION
 
@@ -111,13 +110,13 @@ class Surrogate:
 
     Attributes:
         coding: of the features.
-        learnt: scikit-learn's classifier.
+        learnt: the light model.
         fidelity: share of the reference's predictions that it foretold of rows which it had not
             seen, 0 to 1. Where it is low, its contributions say little of the model.
     """
 
     coding: Coding
-    learnt: Any
+    learnt: Learnt
     fidelity: float | None
     basis: Basis = "surrogate"
 
@@ -142,8 +141,7 @@ class Surrogate:
         rows = coding(told)
         fold = folds(label, _FOLDS, np.random.default_rng(seed))
         foretold = out_of_fold(rows, label, coding.categorical, fold, seed).argmax(axis=1)
-        with threadpool_limits(1):
-            learnt = classifier(coding.categorical, seed).fit(rows, label)
+        learnt = Learnt.of(rows, label, coding.categorical, seed)
         return cls(coding, learnt, float((foretold == label).mean()))
 
     @property
@@ -157,8 +155,7 @@ class Surrogate:
 
     def probabilities(self, coded: Floats) -> Floats:
         """See :meth:`Model.probabilities`."""
-        with threadpool_limits(1):
-            return np.asarray(self.learnt.predict_proba(coded))
+        return self.learnt.chances(coded)
 
 
 def _places(schema: FeatureSchema) -> dict[str, tuple[int, ...]]:
