@@ -212,7 +212,7 @@ def test_points_stay_within_the_vocabulary() -> None:
     for metric, value, attributes in points:
         assert {*attributes, names.MODEL_VERSION} == {*metric.attributes}
         assert np.isfinite(value)
-        closed = dict(metric.values)  # noqa: PD011 - no frame
+        closed = dict(metric.values)
         assert all(attributes[attribute] in allowed for attribute, allowed in closed.items())
 
 
