@@ -212,7 +212,7 @@ def _analyst(
 
     if not settings.relations_rows:
         return None
-    return Analyst(kinds, ServedModel(artefact), settings.relations_rows)
+    return Analyst(kinds, lambda: ServedModel(artefact), settings.relations_rows)
 
 
 def _calibration(settings: DriftSettings) -> Calibration | None:

@@ -29,6 +29,10 @@ MIN_ROWS: Final = 200
 _FOLDS: Final = 3
 
 
+class ModelLoadError(DomainError):
+    """The served model can't be loaded here."""
+
+
 class Model(Protocol):
     """What contributions are asked of."""
 
@@ -58,7 +62,7 @@ class ServedModel:
         artefact: verified, see :func:`testbed_domain.artefact.load_artefact`.
 
     Raises:
-        DomainError: the model can't be loaded.
+        ModelLoadError: the model can't be loaded.
     """
 
     basis: Basis = "model"
@@ -75,7 +79,7 @@ class ServedModel:
                 str(artefact.model_file), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors share no base class below Exception
-            raise DomainError(f"cannot load {artefact.model_file}: {error}") from error
+            raise ModelLoadError(f"cannot load {artefact.model_file}: {error}") from error
         self.places = _places(self._schema)
 
     def coded(self, frame: pd.DataFrame) -> Floats:

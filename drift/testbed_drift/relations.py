@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,17 +12,19 @@ from testbed_drift.correlations import CorrelationDrift, Correlations
 from testbed_drift.domains import DomainDrift, tell_apart
 from testbed_drift.labelrelation import LabelRelation, judge_relation
 from testbed_drift.matrices import sampled
-from testbed_drift.models import Surrogate
+from testbed_drift.models import ModelLoadError, Surrogate
 from testbed_drift.results import Table, finite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
     from testbed_drift.correlations import PairChange
     from testbed_drift.models import Model
     from testbed_drift.scores import ColumnKind, Comparison, DriftScores
+
+logger = logging.getLogger(__name__)
 
 # Rows of a window that are studied; more only cost more.
 ROWS: Final = 5000
@@ -185,15 +188,19 @@ class Analyst:
 
     Args:
         kinds: feature columns and kinds.
-        model: the served model; None has a surrogate learn the reference's predictions.
+        load: loads the served model, when it is first needed; None, or a model that can't be
+            loaded, has a surrogate learn the reference's predictions.
         rows: rows of a window above which a seeded sample of so many is studied.
     """
 
     def __init__(
-        self, kinds: Mapping[str, ColumnKind], model: Model | None = None, rows: int = ROWS
+        self,
+        kinds: Mapping[str, ColumnKind],
+        load: Callable[[], Model] | None = None,
+        rows: int = ROWS,
     ) -> None:
         self._kinds = dict(kinds)
-        self._served = model
+        self._load = load
         self._rows = rows
         self._known: tuple[str, _Known] | None = None
 
@@ -225,7 +232,7 @@ class Analyst:
     def _learnt(self, reference: pd.DataFrame) -> _Known:
         digest = reference_hash(reference)
         if self._known is None or self._known[0] != digest:
-            model = self._served or Surrogate.learn(reference, self._kinds, SEED)
+            model = self._served() or Surrogate.learn(reference, self._kinds, SEED)
             self._known = (
                 digest,
                 _Known(
@@ -235,6 +242,15 @@ class Analyst:
                 ),
             )
         return self._known[1]
+
+    def _served(self) -> Model | None:
+        if self._load is None:
+            return None
+        try:
+            return self._load()
+        except ModelLoadError as error:
+            logger.warning("%s; a surrogate stands in", " ".join(str(error).split()))
+            return None
 
 
 @dataclass(frozen=True, slots=True)

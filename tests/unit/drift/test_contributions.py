@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,11 +166,27 @@ def test_rows_that_the_model_refuses_are_left_out(artefact: Artefact) -> None:
     assert contributions(model, frame.loc[[3]]) == {}
 
 
+def test_model_that_cannot_be_loaded_has_a_surrogate(
+    artefact: Artefact, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that is no ONNX model is named in one line, and the study says what stands in."""
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    broken = replace(artefact, path=tmp_path)
+    before, now = draw(8, 2_000), draw(9)
+    analyst = Analyst(KINDS, lambda: ServedModel(broken))
+    found = analyst.study(before, now, Detector(KINDS).detect(before, now).scores)
+    assert found.contributions
+    assert found.contributions.basis == "surrogate"
+    [line] = caplog.messages
+    assert f"cannot load {tmp_path / 'model.onnx'}" in line
+    assert "\n" not in line
+
+
 def test_study_is_in_evidentlys_report() -> None:
     """Every score and contribution is a metric of Evidently's own form, in its JSON and page."""
     before, now = draw(8, 2_000), draw(9, used=0.5)
     detection = Detector(KINDS).detect(before, now)
-    study = Analyst(KINDS, Formula()).study(before, now, detection.scores)
+    study = Analyst(KINDS, Formula).study(before, now, detection.scores)
     drawn = detection.with_relations(study)
     metrics = {
         (item["config"]["type"], item["config"].get("method") or item["config"].get("column")): item
@@ -207,7 +223,7 @@ def test_points_stay_within_the_vocabulary() -> None:
     """Every metric has points, with the attributes and the closed values of the vocabulary."""
     before, now = draw(8, 2_000), draw(9, used=0.5)
     scores = Detector(KINDS).detect(before, now).scores
-    points = list(relationpoints.points(Analyst(KINDS, Formula()).study(before, now, scores)))
+    points = list(relationpoints.points(Analyst(KINDS, Formula).study(before, now, scores)))
     assert {metric for metric, _, _ in points} == set(relationpoints.METRICS)
     for metric, value, attributes in points:
         assert {*attributes, names.MODEL_VERSION} == {*metric.attributes}
