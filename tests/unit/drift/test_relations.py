@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -345,3 +349,14 @@ def test_large_windows_are_sampled(reference: pd.DataFrame) -> None:
     part = small.study(reference, sampled(current, 1_000, 0), scores)
     assert whole.to_dict() == part.to_dict()
     assert replace(whole, alone=("size",)) != whole
+
+
+def test_the_guides_example_runs() -> None:
+    """What the guide says of two tables is so: its own assertions hold."""
+    page = Path(__file__).parents[3] / "docs/how-to/relations.md"
+    [example] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'drifted': True" in done.stdout
