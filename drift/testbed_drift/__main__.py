@@ -27,6 +27,7 @@ from testbed_drift.stopping import SIGNALS, StopSignal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.archive import Archive
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from testbed_drift.fleet import Fleet
     from testbed_drift.job import DriftJob, Watched
     from testbed_drift.publishing import Publisher
+    from testbed_drift.relations import Analyst
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import RunResult
     from testbed_drift.scores import ColumnKind, Rule
@@ -303,6 +305,7 @@ def _assemble(
         hook=hook,
         archive=_archive(settings, artefact.name, reports),
         segments=_segments(settings, kinds, rule),
+        analyst=_analyst(settings, artefact, kinds),
     )
 
 
@@ -354,6 +357,17 @@ def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archiv
         history = History(settings.workspace, name, settings.alert_share)
     retention = Retention(settings.keep_runs, settings.keep_days)
     return Archive(settings.output, reports, retention, history)
+
+
+def _analyst(
+    settings: DriftSettings, artefact: Artefact, kinds: Mapping[str, ColumnKind]
+) -> Analyst | None:
+    from testbed_drift.models import ServedModel  # noqa: PLC0415 - as in _assemble
+    from testbed_drift.relations import Analyst  # noqa: PLC0415 - the same
+
+    if not settings.relations_rows:
+        return None
+    return Analyst(kinds, lambda: ServedModel(artefact), settings.relations_rows)
 
 
 def _calibration(settings: DriftSettings) -> Calibration | None:

@@ -97,6 +97,21 @@ class ConceptDrift:
                 return f"{rose}, as the inputs explain"
         return None
 
+    @property
+    def harmless(self) -> str | None:
+        """One phrase for drift of the inputs that cost no accuracy, or None where labels say less.
+
+        A rise that is too small to be sure of is no proof of none: it must be below the least one.
+        """
+        rises = [one.error - one.reference for one in self.rises]
+        if not rises or any(one.risen for one in self.rises) or max(rises) >= RISE:
+            return None
+        every = self.rises[-1]
+        return (
+            f"the inputs drifted without loss of accuracy: error {every.error:.3f}, in the "
+            f"reference {every.reference:.3f}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed_drift.concept import ConceptDrift
+    from testbed_drift.relations import Relations
     from testbed_drift.scores import ColumnDrift, DriftScores
 
 
@@ -28,6 +29,7 @@ class Cause(StrEnum):
     PREDICTION = "prediction"
     TARGET = "target"
     CONCEPT = "concept"
+    RELATIONS = "relations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +62,56 @@ class Decision:
     causes: tuple[Cause, ...] = ()
 
 
-def decide(scores: DriftScores, policy: Policy, concept: ConceptDrift | None = None) -> Decision:
+def decide(
+    scores: DriftScores,
+    policy: Policy,
+    concept: ConceptDrift | None = None,
+    relations: Relations | None = None,
+) -> Decision:
     """Weigh the scores.
 
     RETRAIN from ``retrain_share`` on, or from ``alert_share`` on when the target drifted too: then
     the inputs *and* what is to be learnt have moved. ALERT from ``alert_share`` on, or when only
-    prediction or target drifted, which tests on the inputs do not see.
+    prediction or target drifted, which tests on the inputs do not see, or several columns together.
 
     Args:
         scores: drift of inputs, prediction and target.
         policy: limits.
         concept: what labels say of the model's errors; concept drift weighs as much as a drifted
             target. None where nobody looked.
+        relations: what no single column shows; labels that depend on the window at the same inputs
+            are concept drift as well. None where nobody studied it.
     """
     target = scores.target is not None and scores.target.drifted
     prediction = scores.prediction.drifted
     wide = scores.share >= policy.alert_share
     errs = concept is not None and concept.drifted
+    together = False
+    if relations is not None:
+        errs = errs or relations.label.drifted
+        together = relations.multivariate
     retrain = scores.share >= policy.retrain_share or (wide and (target or errs))
     if retrain:
         action = Action.RETRAIN
-    elif wide or target or prediction or errs:
+    elif wide or target or prediction or errs or together:
         action = Action.ALERT
     else:
         action = Action.NO_ACTION
     reasons = _reasons(scores, target=target)
+    if relations is not None:
+        reasons = (*reasons, *relations.reasons)
+        if relations.label.reason:
+            reasons = (*reasons, relations.label.reason)
     if concept is not None and concept.reason:
         reasons = (*reasons, concept.reason)
+    elif concept is not None and concept.harmless and scores.drifted_columns and not errs:
+        reasons = (*reasons, concept.harmless)
     found = {
         Cause.COLUMNS: retrain or wide,
         Cause.PREDICTION: prediction,
         Cause.TARGET: target,
         Cause.CONCEPT: errs,
+        Cause.RELATIONS: together,
     }
     causes = tuple(cause for cause, there in found.items() if there)
     return Decision(action, _bound(scores.share, policy), reasons, causes)

@@ -6,7 +6,7 @@ report.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.figures import Figures
+    from testbed_drift.relations import Relations
     from testbed_drift.results import Table
     from testbed_drift.scores import Limits
 
@@ -47,17 +48,23 @@ class Detection:
         scores: verdict per column.
         reference: the rows compared with.
         current: the rows judged.
+        relations: what no single column shows, for the report; None where nobody studied it.
     """
 
     scores: DriftScores
     reference: pd.DataFrame
     current: pd.DataFrame
+    relations: Relations | None = None
 
     @cached_property
     def _figures(self) -> Figures:
         from testbed_drift.figures import draw  # noqa: PLC0415 - takes seconds, and only if wanted
 
-        return draw(self.scores, self.reference, self.current)
+        return draw(self.scores, self.reference, self.current, self.relations)
+
+    def with_relations(self, relations: Relations) -> Detection:
+        """The same with a study whose metrics the report shows too."""
+        return replace(self, relations=relations)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Evidently's metrics of the same windows: name, configuration and value, JSON-ready."""

@@ -29,10 +29,12 @@ from testbed_drift.library import (
     table_data,
 )
 from testbed_drift.measures import category_counts, chi_square, total_variation
+from testbed_drift.studymetrics import study_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from testbed_drift.relations import Relations
     from testbed_drift.results import Table
     from testbed_drift.scores import ColumnDrift, DriftScores, Score
 
@@ -84,7 +86,12 @@ class Figures:
         return [table, group_widget(title="", widgets=widgets)]
 
 
-def draw(scores: DriftScores, reference: pd.DataFrame, current: pd.DataFrame) -> Figures:
+def draw(
+    scores: DriftScores,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    relations: Relations | None = None,
+) -> Figures:
     """Have Evidently compare two windows by the methods and thresholds of the scores.
 
     Columns of more than :data:`MOST_CATEGORIES` categories are left out: their scores stand in the
@@ -94,6 +101,7 @@ def draw(scores: DriftScores, reference: pd.DataFrame, current: pd.DataFrame) ->
         scores: what was found in the windows.
         reference: rows as :func:`testbed_drift.frames.declare` makes them.
         current: likewise.
+        relations: what no single column shows, where that was studied.
     """
     wanted = [pair for pair in _wanted(scores) if _drawable(pair[0], reference, current)]
     before, now = (
@@ -108,6 +116,8 @@ def draw(scores: DriftScores, reference: pd.DataFrame, current: pd.DataFrame) ->
         ValueDrift(column=name, method=_METHODS[score.method], threshold=score.threshold)
         for name, score in wanted
     ]
+    if relations:
+        metrics += study_metrics(relations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exact KS test falls back to its asymptotic form
         snapshot = Report(metrics).run(

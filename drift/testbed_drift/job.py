@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from testbed_drift.calibration import Calibration
     from testbed_drift.hook import Hook
     from testbed_drift.publishing import Publisher
+    from testbed_drift.relations import Analyst, Relations
     from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
@@ -44,6 +45,9 @@ class Detection(Protocol):
     @property
     def scores(self) -> DriftScores:
         """Verdict per column."""
+
+    def with_relations(self, relations: Relations) -> Detection:
+        """The same with a study whose metrics the report shows too."""
 
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics of the detector's report, JSON-ready; may take seconds."""
@@ -82,6 +86,7 @@ class DriftJob:
         hook: what RETRAIN starts; None where nothing.
         archive: takes every run, and lets go of old ones; None where all just stays.
         segments: scores drift within segments; None for the whole window alone.
+        analyst: studies what no single column shows; None where that is not wanted.
     """
 
     settings: DriftSettings
@@ -98,7 +103,10 @@ class DriftJob:
     hook: Hook | None = None
     archive: Archive | None = None
     segments: SegmentScorer | None = None
+    analyst: Analyst | None = None
     _training: Window | None = field(default=None, init=False)
+    _relations: Relations | None = field(default=None, init=False)
+    _last_study: float = field(default=-math.inf, init=False)
 
     @property
     def version(self) -> str:
@@ -141,7 +149,9 @@ class DriftJob:
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
         segments = self.segments.score(reference, current) if self.segments else ()
-        alone = decide(detection.scores, self._policy, assessment.concept if assessment else None)
+        relations = self._study(reference, current, detection.scores, now)
+        concept = assessment.concept if assessment else None
+        alone = decide(detection.scores, self._policy, concept, relations)
         extent = current.extent
         decision, memory = self.memory.vote(
             alone, extent, self.settings.confirm, self.settings.confirm_of
@@ -159,13 +169,17 @@ class DriftJob:
             **(assessment.to_dict() if assessment else {}),
             "retraining": trained.to_dict() if trained else None,
             "segments": {found.name: found.to_dict() for found in segments},
+            **(relations.to_dict() if relations else {}),
             "evidently": None,
         }
         names = (before.name, after.name)
         html = snapshot = None
         if self._report_wanted(decision.action, now):
+            if relations:
+                detection = detection.with_relations(relations)
             content["evidently"] = detection.metrics()
             tables = [*(assessment.tables() if assessment else ())]
+            tables += relations.tables() if relations else []
             tables += [segment_table(segments)] if segments else []
             tables += [trained.table()] if trained else []
             html = self.reports.write_html(*names, detection.html(tables))
@@ -186,7 +200,16 @@ class DriftJob:
             fresh=fresh,
             snapshot=snapshot,
             segments=segments,
+            relations=relations,
         )
+
+    def _study(
+        self, reference: Window, current: Window, scores: DriftScores, now: float
+    ) -> Relations | None:
+        if self.analyst is not None and now - self._last_study >= self.settings.relations_interval:
+            self._relations = self.analyst.study(reference.frame, current.frame, scores)
+            self._last_study = now
+        return self._relations
 
     def _assess(self, reference: Window, current: Window) -> Assessment | None:
         if self.assessor is None or reference.columns is None or current.columns is None:

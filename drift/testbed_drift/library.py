@@ -15,7 +15,11 @@ with warnings.catch_warnings():
         MulticlassClassification,
         Report,
     )
-    from evidently.core.metric_types import render_widgets
+    from evidently.core.metric_types import (
+        SingleValueCalculation,
+        SingleValueMetric,
+        render_widgets,
+    )
     from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
     from evidently.legacy.renderers.html_widgets import group_widget, table_data
@@ -30,6 +34,8 @@ __all__ = [
     "Dataset",
     "MulticlassClassification",
     "Report",
+    "SingleValueCalculation",
+    "SingleValueMetric",
     "StatTest",
     "ValueDrift",
     "group_widget",

@@ -11,7 +11,7 @@ from testbed_otel import names
 from testbed_otel.cells import SERIES_LIMIT
 from testbed_otel.sdk import counter
 
-from testbed_drift import indicators, segmentindicators
+from testbed_drift import indicators, relationpoints, segmentindicators
 from testbed_drift.decision import Action, Cause
 from testbed_drift.results import OUTCOMES
 from testbed_drift.trial import OUTCOMES as RETRAINING_OUTCOMES
@@ -44,6 +44,7 @@ _OF_FINDING: Final = (
     names.DRIFT_WINDOW_ROWS,
     *indicators.METRICS,
     *segmentindicators.METRICS,
+    *relationpoints.METRICS,
 )
 _OF_MODEL: Final = (names.DRIFT_ROWS_NEEDED, names.CALIBRATION_TIME)
 _OF_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
@@ -205,6 +206,8 @@ class Publisher:
             yield from _class_points(names.TARGET_DRIFT, scores.target)
         if found.assessment:
             yield from indicators.points(found.assessment)
+        if found.relations:
+            yield from relationpoints.points(found.relations)
         yield from segmentindicators.points(found.segments)
 
 

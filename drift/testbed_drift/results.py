@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.assessment import Assessment
     from testbed_drift.decision import Decision
+    from testbed_drift.relations import Relations
     from testbed_drift.scores import ColumnDrift, DriftScores
     from testbed_drift.segmentdrift import SegmentDrift
     from testbed_drift.trial import Retraining
@@ -80,6 +81,7 @@ class Finding:
         fresh: whether the window has rows that no run judged before; else labels came late.
         snapshot: Evidently's own result, where this run rendered it.
         segments: drift within segments; empty where none are told apart.
+        relations: what no single column shows; None where nobody studies it.
     """
 
     reference: WindowSummary
@@ -92,6 +94,7 @@ class Finding:
     fresh: bool = True
     snapshot: Any = None
     segments: tuple[SegmentDrift, ...] = ()
+    relations: Relations | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class RunResult:
             **judgement(found.scores, found.decision),
             **(found.assessment.to_dict() if found.assessment else {}),
             "segments": {one.name: one.to_dict() for one in found.segments},
+            **(found.relations.to_dict() if found.relations else {}),
             "rows": {"reference": found.reference.rows, "current": found.current.rows},
             "windows": {
                 "reference": found.reference.to_dict(),

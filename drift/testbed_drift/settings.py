@@ -70,6 +70,15 @@ class DriftSettings(BaseSettings):
         None,
         description="File of testbed drift calibrate; default: the artefact's, where it has one.",
     )
+    relations_rows: int = Field(
+        5000,
+        ge=0,
+        description="Rows of a window above which a seeded sample of so many is studied for what "
+        "no single column shows; 0 studies nothing.",
+    )
+    relations_interval: float = Field(
+        0.0, ge=0, description="Least seconds between two such studies; the last one stands."
+    )
     segment: str | None = Field(
         None, description="Column by whose values performance and drift are told apart."
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def quality_panels() -> Panels:
     """How well the model does, what is known of it, and what is wrong with its data."""
-    return (*_performance(), *_labels(), *_concept(), *_data())
+    return (*_performance(), *_labels(), *_concept(), *_relations(), *_data())
 
 
 def _performance() -> Panels:
@@ -117,6 +117,53 @@ def _concept() -> Panels:
             Query(f"max({select(names.CONCEPT_THRESHOLD.prometheus, rise)})", "threshold"),
             unit=units.PercentUnit,
             dashed="^threshold",
+        ),
+    )
+
+
+def _relations() -> Panels:
+    method = label(names.RELATIONS_SCORE, names.METHOD)
+    effects = f'{method}=~"correlation_change|domain_auc|label_relation_change"'
+    shown = legend(names.RELATIONS_SCORE, names.METHOD)
+    return (
+        graph(
+            "Drift That No Single Column Shows",
+            "1 where the last study found that pairs of columns changed (correlation), that a "
+            "classifier tells the windows apart by columns that did not drift alone (domain), or "
+            "that the same inputs come with other labels (label).",
+            Query(
+                names.RELATIONS_DETECTED.prometheus,
+                legend(names.RELATIONS_DETECTED, names.CHECK, names.MODEL_VERSION),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Size of Changed Relations",
+            "Change of the correlation that stands out most, area under the classifier's ROC "
+            "curve, change of a label's chance at the same inputs; dashed: their least effects.",
+            Query(select(names.RELATIONS_SCORE.prometheus, effects), shown),
+            Query(select(names.RELATIONS_THRESHOLD.prometheus, effects), f"threshold, {shown}"),
+            unit=units.Short,
+            dashed="^threshold",
+        ),
+        graph(
+            "Contribution of Features",
+            "How much the model's probabilities change when a column of a window is shuffled.",
+            Query(
+                names.FEATURE_CONTRIBUTION.prometheus,
+                legend(names.FEATURE_CONTRIBUTION, names.COLUMN, names.WINDOW),
+            ),
+            unit=units.PercentUnit,
+        ),
+        graph(
+            "Drift by Its Effect on the Model",
+            "Contribution of a column times its drift, in least effects of the drift rule: what "
+            "moves and what the model uses.",
+            Query(
+                names.FEATURE_DRIFT_EFFECT.prometheus,
+                legend(names.FEATURE_DRIFT_EFFECT, names.COLUMN, names.MODEL_VERSION),
+            ),
+            unit=units.Short,
         ),
     )
 

@@ -69,3 +69,7 @@ QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 CAUSE: Final = "cause"
 ROLE: Final = "role"
+RELATION_METHODS: Final = (
+    "correlation_test", "correlation_change", "domain_test", "domain_auc",
+    "label_relation_test", "label_relation_change",
+)  # fmt: skip

@@ -17,6 +17,7 @@ from testbed_otel.names.attributes import (
     PREDICTION_CLASS,
     QUALITY_CHECKS,
     QUANTILE,
+    RELATION_METHODS,
     ROLE,
     SCORE,
     SEGMENT,
@@ -261,7 +262,7 @@ DRIFT_CAUSE: Final = Metric(
     "{cause}",
     "1 for what the last ALERT or RETRAIN stands on, 0 for the rest.",
     (MODEL_VERSION, CAUSE),
-    values=((CAUSE, ("columns", "prediction", "target", "concept")),),
+    values=((CAUSE, ("columns", "prediction", "target", "concept", "relations")),),
 )
 DRIFT_ROWS_NEEDED: Final = Metric(
     "ml.drift.window.rows_needed",
@@ -317,4 +318,45 @@ RETRAINING_TIME: Final = Metric(
     "gauge",
     "s",
     "Unix time at which the last training ended.",
+)
+RELATIONS_SCORE: Final = Metric(
+    "ml.relations.score",
+    "gauge",
+    "{score}",
+    "Score of a test that looks at several columns at once, by method.",
+    (MODEL_VERSION, METHOD),
+    values=((METHOD, RELATION_METHODS),),
+)
+RELATIONS_THRESHOLD: Final = Metric(
+    "ml.relations.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the method's score is compared with.",
+    (MODEL_VERSION, METHOD),
+    values=((METHOD, RELATION_METHODS),),
+)
+RELATIONS_DETECTED: Final = Metric(
+    "ml.relations.detected",
+    "gauge",
+    "{window}",
+    "1 where pairs of columns, all columns together (domain), or the labels at the same inputs "
+    "(label) drifted, else 0.",
+    (MODEL_VERSION, CHECK),
+    values=((CHECK, ("correlation", "domain", "label")),),
+)
+FEATURE_CONTRIBUTION: Final = Metric(
+    "ml.feature.contribution",
+    "gauge",
+    "{share}",
+    "How much the model's probabilities change when the column is shuffled within a window, 0 to "
+    "1.",
+    (MODEL_VERSION, COLUMN, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)
+FEATURE_DRIFT_EFFECT: Final = Metric(
+    "ml.feature.drift_effect",
+    "gauge",
+    "{score}",
+    "Contribution of the column times its drift, in least effects of the drift rule.",
+    (MODEL_VERSION, COLUMN),
 )
