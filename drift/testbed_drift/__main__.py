@@ -26,6 +26,7 @@ from testbed_drift.stopping import SIGNALS, StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
@@ -100,9 +101,7 @@ def _guarded(work: Callable[[], int]) -> int:
 
 
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
-    from testbed_drift.claim import claimed  # noqa: PLC0415 - as in _build
-
-    with claimed(settings.output, settings.lock_wait):
+    with _claimed(settings):
         telemetry = _telemetry(endpoint)
         job = _build(settings, telemetry, StopSignal().wait, once=True)
         fleet = _fleet(job, settings, telemetry, quiet=as_json)
@@ -122,14 +121,12 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         raise DriftSettingsError("a current window is fixed: use it with run, not with watch")
     for number in SIGNALS:  # while the imports last there is nothing to finish
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
-    from testbed_drift.claim import claimed  # noqa: PLC0415 - after the signals, as in _build
-
-    with claimed(settings.output, settings.lock_wait):
+    with _claimed(settings):
         telemetry = _telemetry(endpoint)
         stop = StopSignal()
         job = _build(settings, telemetry, stop.wait)
         fleet = _fleet(job, settings, telemetry)
-        from testbed_drift.job import watch  # noqa: PLC0415 - as above
+        from testbed_drift.job import watch  # noqa: PLC0415 - after the signals, as in _build
         from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
 
         stop.install()
@@ -137,6 +134,15 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
             watch(fleet or job, settings.interval, time.time, stop.wait, _announce)
         _finish(telemetry)
     return EXIT_NO_ACTION
+
+
+def _claimed(settings: DriftSettings) -> AbstractContextManager[None]:
+    from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - as in _build
+
+    from testbed_drift.claim import claimed  # noqa: PLC0415 - the same
+
+    load_artefact(settings.artefact)  # without a model there is nothing to make a directory for
+    return claimed(settings.output, settings.lock_wait)
 
 
 def _calibrate(arguments: dict[str, Any]) -> int:
@@ -354,7 +360,10 @@ def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archiv
     if settings.workspace:
         from testbed_drift.history import History  # noqa: PLC0415 - takes seconds, and only if wanted
 
-        history = History(settings.workspace, name, settings.alert_share)
+        try:
+            history = History(settings.workspace, name, settings.alert_share)
+        except OSError as error:
+            raise DriftSettingsError(f"{ENV_PREFIX}WORKSPACE: {error}") from error
     retention = Retention(settings.keep_runs, settings.keep_days)
     return Archive(settings.output, reports, retention, history)
 

@@ -134,8 +134,8 @@ class History:
         path = self._folder / f"{uuid6.uuid7()}.json"
         half = path.with_name(f".{path.name}.new")
         half.write_text(json.dumps(model.dict(), cls=NumpyEncoder), encoding="utf-8")
-        half.replace(path)
-        os.utime(path)  # the UI watches for changes of a file, not for one that is moved in
+        os.link(half, path)  # and not moved there: the UI watches for files that are made
+        half.unlink()
 
 
 def run_values(found: Finding) -> Iterator[Value]:

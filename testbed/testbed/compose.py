@@ -52,6 +52,7 @@ HEADER: Final = """\
 
 STATE: Final = "/var/lib/testbed"
 ARTEFACT: Final = f"{STATE}/models/current"
+WORKSPACE: Final = f"{STATE}/drift/workspace"
 LOCUSTFILE: Final = "/app/loadtest/testbed_load/locustfile.py"
 USE_CASE: Final = "${TESTBED_USE_CASE:-diabetes}"
 
@@ -184,9 +185,29 @@ def _drift() -> Service:
             "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL:g}",
             "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW:g}",
             "TESTBED_DRIFT_MIN_ROWS": str(min_rows),
+            "TESTBED_DRIFT_WORKSPACE": WORKSPACE,
+            "TESTBED_DRIFT_KEEP_DAYS": "${TESTBED_DRIFT_KEEP_DAYS:-30}",
+            "TESTBED_DRIFT_ON_RETRAIN": "${TESTBED_DRIFT_ON_RETRAIN:-off}",
+            "TESTBED_DRIFT_MANAGEMENT_URLS": "http://api:9464",
+            "TESTBED_DRIFT_MODELS": f"{STATE}/models/retrained",
         },
-        volumes=[f"models:{STATE}/models:ro", f"drift:{STATE}/drift"],
+        # It writes models too: those that RETRAIN makes, which the API loads from there.
+        volumes=[f"models:{STATE}/models", f"drift:{STATE}/drift"],
         depends_on=after(api="healthy", collector="started"),
+    )
+
+
+def _evidently() -> Service:
+    probe = "import urllib.request as r; r.urlopen('http://127.0.0.1:8085/api/version', timeout=3)"
+    return _built(
+        "drift",
+        command=[
+            *("python", "-m", "testbed_drift", "ui", "--workspace", WORKSPACE),
+            *("--host", "0.0.0.0", "--port", "8085"),  # noqa: S104 - inside the container
+        ],
+        volumes=[f"drift:{STATE}/drift"],
+        ports=loopback(8085),
+        healthcheck=health("python", "-c", probe),
     )
 
 
@@ -233,6 +254,7 @@ def compose(folder: Path) -> dict[str, Any]:
         "api": _api(folder),
         "train": _train(),
         "drift": _drift(),
+        "evidently": _evidently(),
         "locust": _locust(),
         "receiver": _receiver(),
         "collector": collector(),

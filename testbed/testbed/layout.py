@@ -72,6 +72,11 @@ class RunLayout:
         return self.root / "drift"
 
     @property
+    def workspace(self) -> Path:
+        """Evidently workspace with every run of the drift job; of `testbed up` only."""
+        return self.root / "workspace"
+
+    @property
     def notifications(self) -> Path:
         """Every notification that the receiver got, one JSON line each."""
         return self.root / "notifications.jsonl"

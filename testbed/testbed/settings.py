@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     drift_min_rows: int = Field(
         200, ge=1, description="Rows that a drift window needs to be judged."
     )
+    drift_on_retrain: str = Field(
+        "off", description="What the drift job does on RETRAIN; as TESTBED_DRIFT_ON_RETRAIN."
+    )
     start_timeout: float = Field(
         60.0, gt=0, description="Seconds in which every part must be ready."
     )

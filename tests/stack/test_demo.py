@@ -26,8 +26,11 @@ BY_SETTING = (
     names.API_KEY_REQUESTS,
     names.BATCH_WAIT,
     names.CACHE_REQUESTS,
+    names.CALIBRATION_TIME,
     names.LOG_SPOOLED,
     names.PERFORMANCE_SEGMENT_SCORE,
+    *(names.RETRAINING_SCORE, names.RETRAINING_P_VALUE, names.RETRAINING_ROWS),
+    *(names.RETRAINING_DURATION, names.RETRAINING_TIME),
     names.SHADOW_PREDICTIONS,
 )
 # Every metric that the five systems name, with its labels: system, metric, series, labels.

@@ -36,7 +36,7 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
         stack = json.loads((run_folder(command_line) / "stack.json").read_text())
         assert set(stack["parts"]) == {
             *("collector", "prometheus", "alertmanager", "node_exporter"),
-            *("receiver", "api", "drift", "locust"),
+            *("receiver", "api", "drift", "locust", "evidently"),
         }
         for name, url in stack["urls"].items():
             assert httpx.get(url, timeout=5).status_code == 200, name
@@ -44,6 +44,7 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
         status = command_line.run("status")
         assert status.code == 0
         assert "Locust web UI" in status.output
+        assert "Evidently UI" in status.output
         log = command_line.run("logs", "prometheus")
         assert "Server is ready" in log.output
         missing = command_line.run("logs", "kafka")

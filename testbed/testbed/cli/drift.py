@@ -158,6 +158,50 @@ def calibrate(
 
 
 @app.command()
+def retrain(
+    *,
+    management_urls: Annotated[
+        str, typer.Option(help="Management port of each replica of the API, with commas between.")
+    ],
+    log_url: LogOption = None,
+    artefact: ArtefactOption = None,
+    folder: OutOption = None,
+) -> None:
+    """Train a challenger on the log's newest labelled rows, and promote it where it is better.
+
+    Prints the result as JSON. TESTBED_DRIFT_RETRAIN_* say which rows.
+
+    Examples:
+
+      testbed drift retrain --management-urls http://127.0.0.1:9464
+    """
+    extra = {"TESTBED_DRIFT_MANAGEMENT_URLS": management_urls}
+    Job(log_url, artefact, folder, None).become(["retrain"], extra)
+
+
+@app.command()
+def ui(
+    *,
+    workspace: Annotated[
+        Path | None, typer.Option(help="Evidently workspace; default: that of the latest `up`.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 8085,
+) -> None:
+    """Show runs of the drift job in Evidently's UI, until Ctrl-C.
+
+    Examples:
+
+      testbed drift ui
+
+      testbed drift ui --workspace my-workspace --port 8090
+    """
+    folder = workspace or find_run(load_settings(), None, "workspace").workspace
+    if not folder.is_dir():
+        raise UsageError(f"there is no workspace {folder}; set TESTBED_DRIFT_WORKSPACE for the job")
+    _become(["ui", "--workspace", str(folder.resolve()), "--port", str(port)], dict(os.environ))
+
+
+@app.command()
 def watch(
     *,
     log_url: LogOption = None,

@@ -44,7 +44,7 @@ def find_run(settings: Settings, name: str | None, holding: str = "run.json") ->
         if settings.runs / name in runs:
             return RunLayout((settings.runs / name).resolve())
         raise UsageError(f"no run {name}; {_known(runs)}")
-    files = [path / holding for path in runs if (path / holding).is_file()]
+    files = [path / holding for path in runs if (path / holding).exists()]
     if not files:
         raise UsageError(f"no run with a {holding}; {_known(runs)}")
     return RunLayout(max(files, key=lambda path: path.stat().st_mtime).parent.resolve())

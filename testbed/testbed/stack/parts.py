@@ -42,15 +42,20 @@ USUAL_PORTS: Final = {
     "node_exporter:9100": 9100,
     "receiver:9080": 9080,
     "locust:8089": 8089,
+    "evidently:8085": 8085,
 }
 MANAGEMENT: Final = "api:9464"
 # Parts without which a run can still end in a (failed) verdict.
-OPTIONAL_PARTS: Final = ("collector", "alertmanager", "node_exporter", "receiver", "drift")
+OPTIONAL_PARTS: Final = (
+    *("collector", "alertmanager", "node_exporter", "receiver", "drift"),
+    "evidently",  # of `testbed up`
+)
 
 # Production durations, in seconds; a run divides them by its time scale.
 EXPORT_INTERVAL: Final = 15.0
 DRIFT_INTERVAL: Final = 300.0
 DRIFT_WINDOW: Final = 900.0
+RETRAIN_COOLDOWN: Final = 3600.0
 PROBE_TIMEOUT: Final = 2.0
 
 
@@ -248,7 +253,39 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL / context.factor:g}",
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
+        **_retraining(context),
     }
+
+
+def _retraining(context: StackContext) -> dict[str, str]:
+    """What RETRAIN starts, and where a challenger is registered; empty where nothing is to be."""
+    wanted = context.settings.drift_on_retrain
+    if wanted == "off":
+        return {}
+    return {
+        "TESTBED_DRIFT_ON_RETRAIN": wanted,
+        "TESTBED_DRIFT_RETRAIN_COOLDOWN": f"{RETRAIN_COOLDOWN / context.factor:g}",
+        "TESTBED_DRIFT_MANAGEMENT_URLS": ",".join(f"http://{each}" for each in context.management),
+    }
+
+
+def _shown_drift_environment(context: StackContext) -> dict[str, str]:
+    """The drift job where Evidently's UI shows its runs."""
+    workspace = str(context.layout.workspace.resolve())
+    return _drift_environment(context) | {"TESTBED_DRIFT_WORKSPACE": workspace}
+
+
+def evidently_ui() -> Part:
+    """Evidently's UI on the runs of the drift job, as ``testbed up`` starts it."""
+    return Program(
+        "evidently",
+        lambda c: [
+            *(sys.executable, "-m", "testbed_drift", "ui"),
+            *("--workspace", str(c.layout.workspace.resolve())),
+            *("--port", c.port("evidently:8085")),
+        ],
+        get_ok("evidently:8085", "/api/version"),
+    )
 
 
 def locust_web_ui() -> Part:
@@ -266,7 +303,7 @@ def locust_web_ui() -> Part:
 
 
 def stack_parts(without: frozenset[str] = frozenset(), *, web_ui: bool = False) -> list[Part]:
-    """The parts in their order of start, with Locust's web UI where wanted.
+    """The parts in their order of start, with the web UIs of Locust and Evidently where wanted.
 
     Raises:
         UsageError: a part that is unknown, or that no run can do without.
@@ -275,6 +312,7 @@ def stack_parts(without: frozenset[str] = frozenset(), *, web_ui: bool = False) 
         raise UsageError(
             f"cannot run without {', '.join(wrong)}; may be left out: {', '.join(OPTIONAL_PARTS)}"
         )
+    shown = web_ui and not without & {"drift", "evidently"}
     parts: list[Part] = [
         Program("collector", collector_argv, get_ok("collector:13133", "/")),
         Program("prometheus", prometheus_argv, get_ok("prometheus:9090", "/-/ready")),
@@ -299,9 +337,11 @@ def stack_parts(without: frozenset[str] = frozenset(), *, web_ui: bool = False) 
             "drift",
             lambda _: [sys.executable, "-m", "testbed_drift", "watch"],
             drift_not_ready,
-            _drift_environment,
+            _shown_drift_environment if shown else _drift_environment,
         ),
     ]
+    if shown:
+        parts.append(evidently_ui())
     if web_ui:
         parts.append(locust_web_ui())
     return [part for part in parts if part.name not in without]

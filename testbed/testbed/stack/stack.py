@@ -148,6 +148,8 @@ class Stack:
         }
         if "locust" in self._parts:
             urls = {"Locust web UI": context.url("locust:8089")} | urls
+        if "evidently" in self._parts:
+            urls = {"Evidently UI": context.url("evidently:8085")} | urls
         absent = {"Alertmanager": "alertmanager", "Notifications": "receiver"}
         absent |= {"Collector health": "collector", "Machine metrics": "node_exporter"}
         return {name: url for name, url in urls.items() if absent.get(name) not in context.without}

@@ -15,7 +15,7 @@ from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.dataset import read_bundled
 from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode
 from testbed_domain.errors import DomainError
-from testbed_domain.training import TrainingOptions, train, train_into
+from testbed_domain.training import TrainingData, TrainingOptions, train, train_again, train_into
 from testbed_domain.use_cases import get_use_case
 
 if TYPE_CHECKING:
@@ -217,3 +217,24 @@ def test_metrics_of_a_model_that_is_sure() -> None:
     values = training._metrics(DIABETES.schema, ([{}, {}], [1, 0]), scores)
     assert values["accuracy"] == 1.0
     assert values["log_loss"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_successor_is_trained_on_the_given_rows_and_fits_in(
+    synthetic: Artefact, tmp_path: Path, small: TrainingOptions
+) -> None:
+    """Schema, name and classes are the champion's; rows, source and rule are those given."""
+    assert DIABETES.generator
+    rows, labels = DIABETES.generator.sample(np.random.default_rng(5), 400)
+    turned: list[int | str] = [1 - int(label) for label in labels]
+    held = rows[300:], turned[300:]
+    splits = TrainingData(
+        (rows[:300], turned[:300]), held, held, {"kind": "log", "name": "test"}, synthetic=True,
+        sampling="the newest are held out",
+    )  # fmt: skip
+    made = train_again(tmp_path / "store", synthetic, splits, 1, small)
+    assert load_artefact(tmp_path / "store" / f"diabetes-{made.version}") == made
+    assert (made.schema, made.name) == (synthetic.schema, synthetic.name)
+    assert made.version != synthetic.version
+    assert (made.source, made.sampling) == (splits.source, splits.sampling)
+    assert [row.label for row in made.reference()] == [str(label) for label in turned[300:]]
+    assert made.metrics["accuracy"] > 0.5

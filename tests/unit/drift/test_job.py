@@ -15,6 +15,7 @@ from testbed_drift.reports import RUNS_FILE, ReportStore
 from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.settings import DriftSettings
+from testbed_drift.trial import Retraining
 from testbed_drift.windows import WindowReader
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ class FakePublisher:
 
     results: list[RunResult] = field(default_factory=list)
     memories: list[Memory | None] = field(default_factory=list)
+    trainings: list[Retraining] = field(default_factory=list)
 
     def publish(self, result: RunResult, memory: Memory | None = None) -> None:
         """Keep it."""
         self.results.append(result)
         self.memories.append(memory)
+
+    def retrained(self, found: Retraining) -> None:
+        """Keep it."""
+        self.trainings.append(found)
 
 
 @dataclass
@@ -307,6 +313,46 @@ def test_training_reference_is_read_once(bench: Bench, columns_of: Callable[...,
         bench.log.current = columns_of(300 + number)
         assert bench.job.run_once().outcome == "success"
     assert bench.log.asked.count(("rf-1", None, None, None)) == 1
+
+
+@dataclass
+class FakeHook:
+    """Remembers what was published when it was called."""
+
+    publisher: FakePublisher
+    called: list[int] = field(default_factory=list)
+    found: Retraining | None = None
+
+    def last(self) -> Retraining | None:
+        """What came of the last one."""
+        return self.found
+
+    def call(self, _: RunResult) -> Retraining | None:
+        """A training that leaves the champion."""
+        self.called.append(len(self.publisher.results))
+        self.found = Retraining("kept", "not better", "rf-1", NOW)
+        return self.found
+
+
+def test_retrain_starts_the_hook_once_all_is_told(
+    bench: Bench, columns_of: Callable[..., Columns], scores_of: Callable[..., DriftScores]
+) -> None:
+    """Only RETRAIN does, after the run is published; the next report shows what came of it."""
+    hook = bench.job.hook = FakeHook(bench.publisher)  # type: ignore[assignment]
+    results = []
+    for number, drifted in enumerate([0, 4, 9, 0]):
+        bench.detector.scores = scores_of(drifted)
+        bench.log.current = columns_of(300 + number)
+        bench.clock.now += 100
+        results.append(bench.job.run_once())
+    assert hook.called == [3]
+    assert [result.retraining is not None for result in results] == [False, False, True, False]
+    assert bench.publisher.trainings == [results[2].retraining]
+    finding = results[3].finding
+    assert finding
+    assert finding.html
+    assert json.loads(finding.json.read_text())["retraining"]["outcome"] == "kept"
+    assert "Last training" in finding.html.read_text()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Evidently's UI on the workspace of real runs, asked over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from testbed_domain.logstore import open_log
+
+from .conftest import free_port, wait_for
+from .drift_place import DriftPlace, traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+
+
+@pytest.fixture
+def place(small_artefact: Artefact, tmp_path: Path) -> Iterator[DriftPlace]:
+    """A job with a workspace."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with open_log(url) as log:
+        log.register_reference(small_artefact)
+    options = ("--otlp-endpoint=none", f"--workspace={tmp_path / 'workspace'}", "--keep-runs=2")
+    made = DriftPlace(small_artefact, url, tmp_path / "drift", options)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ui(tmp_path: Path) -> Iterator[httpx.Client]:
+    """The UI on that workspace."""
+    port = free_port()
+    output = tmp_path / "ui.log"
+    command = [sys.executable, "-m", "testbed_drift", "ui", f"--port={port}"]
+    with output.open("w") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        process = subprocess.Popen(
+            [*command, f"--workspace={tmp_path / 'workspace'}"], stdout=log, stderr=log
+        )
+
+        def ready() -> bool:
+            assert process.poll() is None, output.read_text()
+            try:
+                return client.get("/api/version").is_success
+            except httpx.TransportError:
+                return False
+
+        wait_for(ready, 90, "the UI did not start")
+        yield client
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) in {0, -signal.SIGTERM}, output.read_text()
+
+
+def _get(ui: httpx.Client, path: str, **parameters: str) -> Any:  # noqa: ANN401 - of any shape
+    return ui.get(path, params=parameters, timeout=30).raise_for_status().json()
+
+
+def test_runs_are_shown(place: DriftPlace, ui: httpx.Client, small_artefact: Artefact) -> None:
+    """Project, history and panels are there; a run that comes later shows; old ones go."""
+    place.log(traffic(300, 2)[0])
+    done = place.run("--html=always")
+    assert done.returncode in {0, 1}, done.stderr
+    wait_for(lambda: bool(_get(ui, "/api/projects")), 30, "no project")
+    [project] = _get(ui, "/api/projects")
+    assert project["name"] == small_artefact.name
+    address = f"/api/projects/{project['id']}/reports"
+    wait_for(lambda: len(_get(ui, address)) == 2, 30, "no run and its report")
+    shown = _get(ui, address)
+    assert {tuple(run["tags"]) for run in shown} == {("run",), ("report",)}
+    record = place.records[0]
+    assert {run["metadata"]["decision"] for run in shown} == {record["decision"]}
+    panels = _get(ui, f"/api/v2/dashboards/{project['id']}")["panels"]
+    assert [panel["title"] for panel in panels][:2] == ["Share of drifted columns", "Accuracy"]
+    first = next(run["id"] for run in shown if run["tags"] == ["run"])
+    assert place.run("--html=never").returncode in {0, 1}
+
+    def moved_on() -> bool:
+        runs = _get(ui, address)
+        tags = sorted(run["tags"] for run in runs)
+        return tags == [["report"], ["run"]] and first not in {run["id"] for run in runs}
+
+    wait_for(moved_on, 30, "the later run is not shown, or the old one still is")
+    series = ui.post(
+        f"/api/v2/snapshots/{project['id']}/data_series_batch",
+        json={
+            "series_filter": [
+                {
+                    "tags": ["run"],
+                    "metadata": {},
+                    "metric": panels[0]["values"][0]["metric"],
+                    "metric_labels": panels[0]["values"][0]["metric_labels"],
+                }
+            ]
+        },
+        timeout=30,
+    )
+    assert series.is_success, series.text
+    assert json.dumps(record["drift_share"]) in series.text

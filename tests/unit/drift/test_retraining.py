@@ -1,0 +1,101 @@
+"""What the training takes from the log, and when it does not begin."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed_domain.logstore import PredictionRow, open_log
+from testbed_drift.retraining import LabelledRows, retrain
+from testbed_drift.settings import DriftSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+
+
+@pytest.fixture
+def fill(small_artefact: Artefact, tmp_path: Path) -> Callable[[list[str | None]], DriftSettings]:
+    """Logs a row per label, a second apart, the last one now; gives the settings of a job on it."""
+
+    def log(labels: list[str | None]) -> DriftSettings:
+        url = f"sqlite:///{tmp_path / 'log.db'}"
+        rows = list(small_artefact.reference())
+        now = time.time()
+        made = [
+            PredictionRow(
+                id=str(uuid.uuid4()),
+                time=now - len(labels) + place,
+                request_id=None,
+                instance="test",
+                model_name=small_artefact.name,
+                model_version=small_artefact.version,
+                features=rows[place % len(rows)].features | {"Age": 21 + place % 60},
+                prediction=rows[place % len(rows)].prediction,
+                probability=0.9,
+                probabilities={"0": 0.9, "1": 0.1},
+            )
+            for place in range(len(labels))
+        ]
+        with open_log(url) as store:
+            store.append(made)
+            known = [(row.id, label, now) for row, label in zip(made, labels, strict=True) if label]
+            store.append_labels(known)
+        return DriftSettings(
+            log_url=url,
+            artefact=small_artefact.path,
+            output=tmp_path / "drift",
+            on_retrain="builtin",
+            management_urls="http://127.0.0.1:9",
+            retrain_min_rows=50,
+        )
+
+    return log
+
+
+def test_newest_rows_with_a_known_class_are_taken(
+    small_artefact: Artefact, fill: Callable[[list[str | None]], DriftSettings]
+) -> None:
+    """Rows without a label, and with one that the model does not know, are left out."""
+    settings = fill(["0", None, "1", "maybe", "0", "1"])
+    with open_log(settings.log_url) as log:
+        columns = log.window(small_artefact.version)
+    found = LabelledRows.of(columns, small_artefact, 3)
+    assert found.labels == [1, 0, 1]
+    assert [row["Age"] for row in found.rows] == [23, 25, 26]
+    assert found.outcomes.label.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["0", "1"] * 20, "40 labelled rows of model .* in the last 900 s, 50 needed"),
+        (["0"] * 60, "lack a class"),
+        (["0", "1"] * 30 + ["0"] * 40, "lack a class"),
+    ],
+)
+def test_too_little_is_no_training(
+    fill: Callable[[list[str | None]], DriftSettings], labels: list[str | None], message: str
+) -> None:
+    """Too few rows, or rows of one class in either part, are an outcome that says so."""
+    found = retrain(fill(labels))
+    assert found.outcome == "too_few_rows"
+    assert re.search(message, found.message)
+    assert found.challenger is None
+
+
+def test_log_that_is_away_is_an_outcome(
+    fill: Callable[[list[str | None]], DriftSettings], tmp_path: Path
+) -> None:
+    """A failure has one line, and makes no model."""
+    settings = fill(["0"]).model_copy(update={"log_url": f"sqlite:///{tmp_path / 'none.db'}"})
+    found = retrain(settings)
+    assert found.outcome == "failed"
+    assert "\n" not in found.message
+    assert "none.db" in found.message
+    assert not settings.model_store.exists()
