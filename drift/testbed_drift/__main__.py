@@ -174,6 +174,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_drift.reading import WindowLog  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
     from testbed_drift.scores import Rule  # noqa: PLC0415
+    from testbed_drift.turns import Turns  # noqa: PLC0415
     from testbed_drift.windows import WindowReader  # noqa: PLC0415
 
     artefact = load_artefact(settings.artefact)
@@ -207,6 +208,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         calibration=calibration,
         assessor=Assessor(artefact.schema, kinds, settings.segment, settings.segments),
         segments=_segments(settings, kinds, rule),
+        turns=Turns.of(settings, artefact.version),
     )
 
 

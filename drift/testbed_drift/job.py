@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from testbed_drift.scores import DriftScores
     from testbed_drift.segmentdrift import SegmentScorer
     from testbed_drift.settings import DriftSettings
+    from testbed_drift.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class DriftJob:
         calibration: where the detector's thresholds come from; must be of the reference.
         assessor: judges performance and data quality; None for drift alone.
         segments: scores drift within segments; None for the whole window alone.
+        turns: say which window is the current one; None for the last seconds.
     """
 
     settings: DriftSettings
@@ -83,6 +85,7 @@ class DriftJob:
     calibration: Calibration | None = None
     assessor: Assessor | None = None
     segments: SegmentScorer | None = None
+    turns: Turns | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
     _recent: list[Action] = field(default_factory=list, init=False)
@@ -106,7 +109,8 @@ class DriftJob:
             outcome, message = "error", _failure(error)
         seconds = max(0.0, self.clock() - started)
         version = self.reader.model_version
-        result = RunResult(version, outcome, started, seconds, message, finding)
+        behind = self.turns is not None and self.turns.behind
+        result = RunResult(version, outcome, started, seconds, message, finding, behind=behind)
         self._record(result)
         return result
 
@@ -152,7 +156,10 @@ class DriftJob:
     def _windows(self, now: float) -> tuple[Window, Window]:
         wanted = self.settings.current_window or Span.between(now - self.settings.window, now)
         with self.open_log() as log:
-            current = self.reader.of_log(log, wanted)
+            if self.turns and not self.settings.current_window:
+                current = self.turns.next(log, self.reader, now)
+            else:
+                current = self.reader.of_log(log, wanted)
             if current.newest == self._last_newest:
                 raise NotEnoughRowsError("no new rows since the last run")
             if self.settings.reference_window:
@@ -181,6 +188,15 @@ class DriftJob:
         except OSError as error:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
         self.publisher.publish(result)
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        """Go on behind this window, whatever became of it: another try would end alike."""
+        try:
+            if self.turns:
+                self.turns.done()
+        except OSError as error:
+            logger.error("cannot keep the position: %s", error)  # noqa: TRY400 - one line will do
 
 
 class Repeatable(Protocol):
@@ -199,7 +215,8 @@ def watch(
 ) -> None:
     """Run at once and then every ``interval`` seconds, until told to stop.
 
-    A run that takes longer than the interval skips the turns that it missed.
+    A run that takes longer than the interval skips the turns that it missed. Windows that are full
+    already are judged without a wait.
 
     Args:
         job: what to run.
@@ -210,8 +227,10 @@ def watch(
     """
     due = clock()
     while not wait(min(interval, max(0.0, due - clock()))):  # a clock put back must not stall it
-        announce(job.run_once())
-        due += interval * max(1, math.ceil((clock() - due) / interval))
+        result = job.run_once()
+        announce(result)
+        if not result.behind:
+            due += interval * max(1, math.ceil((clock() - due) / interval))
 
 
 def _failure(error: Exception) -> str:

@@ -100,6 +100,7 @@ class RunResult:
         seconds: how long it took.
         message: one line: the decision line, or why there is no decision.
         finding: what was found, after a success.
+        behind: whether the next window is full already.
     """
 
     model_version: str
@@ -108,6 +109,7 @@ class RunResult:
     seconds: float
     message: str
     finding: Finding | None = None
+    behind: bool = False
 
     @property
     def ended(self) -> float:
