@@ -48,7 +48,9 @@ class WindowLog:
         if self.cap is not None:
             rows = self.log.size(selection)
             if rows > self.cap:
-                selection = replace(selection, share=self.cap / rows)
+                # A limit that leaves nothing out would only cost the database a sort.
+                limit = selection.limit if rows == selection.limit else None
+                selection = replace(selection, share=self.cap / rows, limit=limit)
         return packed(self.log.chunks(selection))
 
     def place(self, selection: Selection, number: int) -> Place | None:
