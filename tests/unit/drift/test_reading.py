@@ -11,12 +11,11 @@ from testbed_domain.logstore import PredictionRow, Selection, open_log
 from testbed_drift.reading import WindowLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
+def url(tmp_path: Path) -> str:
     """A log with 3,000 rows, one a second."""
     rng = random.Random(1)  # noqa: S311 - ids of a test
     found = f"sqlite:///{tmp_path / 'log.db'}"
@@ -30,7 +29,7 @@ def url(tmp_path: Path) -> Iterator[str]:
                 for place in range(3000)
             ]
         )  # fmt: skip
-    yield found
+    return found
 
 
 def test_windows_below_the_cap_are_read_whole(url: str) -> None:
