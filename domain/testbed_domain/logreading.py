@@ -53,13 +53,14 @@ def window_query(selection: Selection) -> Select[Any]:
     source: Any = predictions
     where = _chosen(selection)
     if selection.share is not None:
-        # The newest rows are counted off first, and only then drawn from.
-        newest = select(predictions).where(*where).order_by(*_backwards(predictions.c))
-        source = newest.limit(selection.limit).subquery()
+        if selection.limit is not None:
+            # The newest rows are counted off first, and only then drawn from.
+            newest = select(predictions).where(*where).order_by(*_backwards(predictions.c))
+            source, where = newest.limit(selection.limit).subquery(), []
         bound = f"{round(min(max(selection.share, 0.0), 1.0) * 16**_DIGITS):0{_DIGITS}x}"
         digits = func.lower(func.substr(source.c.id, _FIRST_DIGIT, _DIGITS))
         # A share of 1 has a digit more than any id.
-        where = [digits < bound] if len(bound) == _DIGITS else []
+        where += [digits < bound] if len(bound) == _DIGITS else []
     columns = source.c
     query = (
         select(*_shared(source), labels.c.label, columns.id, columns.time, labels.c.time)

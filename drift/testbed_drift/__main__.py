@@ -258,6 +258,7 @@ def _assemble(
     from testbed_drift.reading import WindowLog  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
     from testbed_drift.scores import Rule  # noqa: PLC0415
+    from testbed_drift.turns import Turns  # noqa: PLC0415
     from testbed_drift.windows import WindowReader  # noqa: PLC0415
 
     artefact = load_artefact(settings.artefact)
@@ -312,6 +313,7 @@ def _assemble(
         archive=_archive(settings, artefact.name, reports),
         segments=_segments(settings, kinds, rule),
         analyst=_analyst(settings, artefact, kinds),
+        turns=Turns.of(settings, artefact.version),
     )
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from testbed_drift.segmentdrift import SegmentScorer
     from testbed_drift.settings import DriftSettings
     from testbed_drift.trial import Retraining
+    from testbed_drift.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class DriftJob:
         archive: takes every run, and lets go of old ones; None where all just stays.
         segments: scores drift within segments; None for the whole window alone.
         analyst: studies what no single column shows; None where that is not wanted.
+        turns: say which window is the current one; None for the last seconds.
     """
 
     settings: DriftSettings
@@ -104,6 +106,7 @@ class DriftJob:
     archive: Archive | None = None
     segments: SegmentScorer | None = None
     analyst: Analyst | None = None
+    turns: Turns | None = None
     _training: Window | None = field(default=None, init=False)
     _relations: Relations | None = field(default=None, init=False)
     _last_study: float = field(default=-math.inf, init=False)
@@ -130,7 +133,8 @@ class DriftJob:
             outcome, message = "error", _failure(error)
         seconds = max(0.0, self.clock() - started)
         version = self.reader.model_version
-        result = RunResult(version, outcome, started, seconds, message, finding)
+        behind = self.turns is not None and self.turns.behind
+        result = RunResult(version, outcome, started, seconds, message, finding, behind=behind)
         self._record(result)
         # After the drift is told: a training takes its time, and so may a command.
         if retraining := self._retrain(result):
@@ -219,7 +223,10 @@ class DriftJob:
     def _windows(self, now: float) -> tuple[Window, Window]:
         wanted = self.settings.current_window or Span.between(now - self.settings.window, now)
         with self.open_log() as log:
-            current = self.reader.of_log(log, wanted)
+            if self.turns and not self.settings.current_window:
+                current = self.turns.next(log, self.reader, now)
+            else:
+                current = self.reader.of_log(log, wanted)
             self._refuse_known(current)
             if self.settings.reference_window:
                 return self.reader.of_log(log, self.settings.reference_window), current
@@ -258,6 +265,15 @@ class DriftJob:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
         if self.archive:
             self.archive.take(result)
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        """Go on behind this window, whatever became of it: another try would end alike."""
+        try:
+            if self.turns:
+                self.turns.done()
+        except OSError as error:
+            logger.error("cannot keep the position: %s", error)  # noqa: TRY400 - one line will do
 
 
 class Repeatable(Protocol):
@@ -284,7 +300,8 @@ def watch(
 ) -> None:
     """Run at once and then every ``interval`` seconds, until told to stop.
 
-    A run that takes longer than the interval skips the turns that it missed.
+    A run that takes longer than the interval skips the turns that it missed. Windows that are full
+    already are judged without a wait.
 
     Args:
         job: what to run.
@@ -295,8 +312,10 @@ def watch(
     """
     due = clock()
     while not wait(min(interval, max(0.0, due - clock()))):  # a clock put back must not stall it
-        announce(job.run_once())
-        due += interval * max(1, math.ceil((clock() - due) / interval))
+        result = job.run_once()
+        announce(result)
+        if not result.behind:
+            due += interval * max(1, math.ceil((clock() - due) / interval))
 
 
 def _failure(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """Rows of the prediction log in little memory. Pure.
 
-Numbers take eight bytes each, and a text that occurs again is kept once: a million rows of eight
-numbers take a tenth of what they take as Python objects.
+Numbers take eight bytes each, and a text that occurs again is kept once.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from testbed_domain.logstore import Columns, PredictionLog, Selection
+from testbed_domain.logstore import Columns, Place, PredictionLog, Selection
 
 from testbed_drift.packing import packed
 
@@ -48,8 +48,18 @@ class WindowLog:
         if self.cap is not None:
             rows = self.log.size(selection)
             if rows > self.cap:
-                selection = replace(selection, share=self.cap / rows)
+                # A limit that leaves nothing out would only cost the database a sort.
+                limit = selection.limit if rows == selection.limit else None
+                selection = replace(selection, share=self.cap / rows, limit=limit)
         return packed(self.log.chunks(selection))
+
+    def place(self, selection: Selection, number: int) -> Place | None:
+        """Place of the ``number``-th of the chosen rows, oldest first; None: they are fewer."""
+        return self.log.place(selection, number)
+
+    def size(self, selection: Selection) -> int:
+        """Number of the chosen rows, above the cap or not."""
+        return self.log.size(selection)
 
     def reference(self, model_version: str) -> Columns:
         """The reference rows of the training."""

@@ -109,6 +109,7 @@ class RunResult:
         message: one line: the decision line, or why there is no decision.
         finding: what was found, after a success.
         retraining: what RETRAIN started, where it started something.
+        behind: whether the next window is full already.
     """
 
     model_version: str
@@ -118,6 +119,7 @@ class RunResult:
     message: str
     finding: Finding | None = None
     retraining: Retraining | None = None
+    behind: bool = False
 
     @property
     def ended(self) -> float:

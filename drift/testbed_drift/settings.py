@@ -13,6 +13,7 @@ from testbed_drift.spans import Span, SpanError
 
 ENV_PREFIX = "TESTBED_DRIFT_"
 HtmlWhen = Literal["always", "on_change", "never"]
+WindowMode = Literal["sliding", "tumbling"]
 
 
 class DriftSettingsError(DomainError):
@@ -40,10 +41,18 @@ class DriftSettings(BaseSettings):
     output: Path = Field(Path("reports"), description="Directory of the reports.")
     interval: float = Field(300.0, gt=0, description="Seconds from one run to the next in watch.")
     window: float = Field(900.0, gt=0, description="Seconds of the current window, up to now.")
+    window_rows: int | None = Field(
+        None, ge=1, description="Rows of the current window, instead of seconds."
+    )
+    window_mode: WindowMode = Field(
+        "sliding",
+        description="sliding: the newest window each time; tumbling: one after another, each row "
+        "in one.",
+    )
     min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are judged.")
     max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are kept.")
     sample_rows: int | None = Field(
-        None, ge=1, description="Rows of a window above which a seeded sample of so many is judged."
+        None, ge=1, description="Rows of a window above which a sample of about so many is read."
     )
     alert_share: float = Field(0.30, ge=0, le=1, description="Share of drifted columns for ALERT.")
     retrain_share: float = Field(
@@ -163,6 +172,8 @@ class DriftSettings(BaseSettings):
             raise ValueError("on_retrain=builtin needs management_urls, to register the challenger")
         if self.max_rows < self.min_rows:
             raise ValueError(f"max_rows {self.max_rows} is below min_rows {self.min_rows}")
+        if self.window_rows is not None and self.window_rows < self.min_rows:
+            raise ValueError(f"window_rows {self.window_rows} is below min_rows {self.min_rows}")
         if self.retrain_share < self.alert_share:
             raise ValueError("retrain_share is below alert_share")
         if self.confirm_of < self.confirm:

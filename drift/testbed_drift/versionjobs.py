@@ -25,6 +25,7 @@ from testbed_drift.reading import WindowLog
 from testbed_drift.reports import ReportStore
 from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
+from testbed_drift.turns import Turns
 from testbed_drift.windows import WindowReader
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def job_of(task: VersionTask) -> DriftJob:
             artefact.schema, kinds, settings.segment if segments else None, settings.segments
         ),
         segments=segments,
+        turns=Turns.of(settings, task.version),
     )
 
 

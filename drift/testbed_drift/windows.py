@@ -119,7 +119,12 @@ class WindowReader:
                 f"{len(columns)} rows of model {self.model_version} in {span.name}, "
                 f"{self.min_rows} needed {self.purpose}".rstrip()
             )
-        return Window(span.name, self._frame(columns), span, columns.time[-1], columns)
+        return self.of_columns(columns, span.name, span)
+
+    def of_columns(self, columns: Columns, name: str, span: Span | None) -> Window:
+        """Rows of the log, oldest first, as a window."""
+        newest = columns.time[-1] if columns.time else None
+        return Window(name, self._frame(columns), span, newest, columns)
 
     def _frame(self, columns: Columns) -> pd.DataFrame:
         raw = {**columns.features, PREDICTION: columns.prediction, TARGET: columns.label}

@@ -1,10 +1,11 @@
 """Scores one window in a process of its own, and prints seconds and memory as JSON.
 
 ``python scoring_child.py ENGINE ROWS REFERENCE_ROWS CAP ROUNDS``: the engine is ``kept``
-(statistics of the reference are there), ``floor`` (numpy and scipy on plain arrays, nothing kept)
-or ``preset`` (Evidently's ``DataDriftPreset``). Seconds are those of the processor: no engine uses
-more than one, so on a machine of its own they are the wall's, and others on the machine don't
-stretch them. Memory is the most that the process ever held.
+(statistics of the reference are there), ``floor`` (numpy and scipy on plain arrays, nothing kept),
+``preset`` (Evidently's ``DataDriftPreset``) or ``assess`` (performance, its estimate and data
+quality of rows as the job reads them, half of them labelled). Seconds are those of the processor:
+no engine uses more than one, so on a machine of its own they are the wall's, and others on the
+machine don't stretch them. Memory is the most that the process ever held.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import json
 import resource
 import sys
 import time
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from testbed_domain.features import Feature, FeatureSchema
+from testbed_domain.logrows import Columns
 from testbed_drift.frames import declare
+from testbed_drift.packing import Shares
 from testbed_drift.scores import PREDICTION, ColumnKind
 
 if TYPE_CHECKING:
@@ -63,9 +68,44 @@ def _preset(reference: pd.DataFrame, current: pd.DataFrame, _cap: int) -> Callab
     return run
 
 
+def _columns(frame: pd.DataFrame, seed: int) -> Columns:
+    """The same rows as the job has them from the log."""
+    rows = len(frame)
+    rng = np.random.default_rng(seed)
+    chance = rng.random(rows)
+    shares = Shares({"1": _array(chance), "0": _array(1 - chance)})
+    truth = np.where(rng.random(rows) < chance, "1", "0").tolist()
+    labels = [label if place % 2 else None for place, label in enumerate(truth)]
+    return Columns(
+        features={name: _array(frame[name].to_numpy()) for name in KINDS},
+        prediction=np.where(chance > 0.5, "1", "0").tolist(),
+        probability=_array(np.maximum(chance, 1 - chance)),
+        label=labels,
+        id=[],
+        time=_array(np.arange(rows, dtype=float)),
+        probabilities=shares,
+        label_time=[None if label is None else 1e9 for label in labels],
+    )
+
+
+def _array(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> array[float]:
+    found = array("d")
+    found.frombytes(np.ascontiguousarray(values, dtype=float).tobytes())
+    return found
+
+
+def _assess(reference: pd.DataFrame, current: pd.DataFrame, _cap: int) -> Callable[[], object]:
+    from testbed_drift.assessment import Assessor  # noqa: PLC0415 - as above
+
+    features = tuple(Feature(name, "number", "") for name in KINDS)
+    assessor = Assessor(FeatureSchema(features, "y", (0, 1), 1), KINDS)
+    before, now = _columns(reference, 3), _columns(current, 4)
+    return lambda: assessor.assess(before, now)
+
+
 def main() -> None:
     """Measure one engine."""
-    engine = {"kept": _kept, "floor": _floor, "preset": _preset}[sys.argv[1]]
+    engine = {"kept": _kept, "floor": _floor, "preset": _preset, "assess": _assess}[sys.argv[1]]
     rows, reference_rows, cap, rounds = map(int, sys.argv[2:])
     run = engine(_frame(reference_rows, 1), _frame(rows, 2), cap)
     seconds, wall = [], []

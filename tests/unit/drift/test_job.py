@@ -15,6 +15,7 @@ from testbed_drift.reports import RUNS_FILE, ReportStore
 from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.settings import DriftSettings
+from testbed_drift.spans import Span
 from testbed_drift.trial import Retraining
 from testbed_drift.windows import WindowReader
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from testbed_domain.logstore import Columns
     from testbed_drift.results import RunResult
     from testbed_drift.scores import DriftScores
+    from testbed_drift.windows import Window
 
 NOW = 1_000_000.0
 
@@ -441,3 +443,56 @@ def test_watch_survives_broken_runs(bench: Bench, columns_of: Callable[..., Colu
     _watch(bench, 4, between=repair)
     assert outcomes == ["error", "insufficient_data", "error", "success"]
     assert [record["outcome"] for record in bench.records] == outcomes
+
+
+def test_windows_that_are_full_already_are_judged_without_a_wait(
+    bench: Bench, columns_of: Callable[..., Columns]
+) -> None:
+    """A run that leaves a full window behind it is followed by the next one at once."""
+    waits: list[float] = []
+    behind = iter([True, True, False, False])
+
+    class Catching:
+        def run_once(self) -> RunResult:
+            bench.log.current = columns_of(300, first=bench.clock.now)
+            return replace(bench.job.run_once(), behind=next(behind))
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        bench.clock.now += seconds
+        return len(waits) > 4
+
+    watch(Catching(), 60, bench.clock, wait, lambda _: None)
+    assert waits == [0, 0, 0, 60, 60]
+
+
+@dataclass
+class FakeTurns:
+    """Gives the log's rows; remembers how many turns ended."""
+
+    behind: bool = True
+    ended: int = 0
+
+    def next(self, log: Any, reader: WindowReader, now: float) -> Window:  # noqa: ANN401 - a fake
+        """All rows of the log."""
+        return reader.of_log(log, Span.between(now - 60, now))
+
+    def done(self) -> None:
+        """Count it; the position is nowhere to be kept."""
+        self.ended += 1
+        raise OSError("disk full")
+
+
+def test_turns_say_which_window_is_judged(bench: Bench) -> None:
+    """A turn ends with its run, whatever became of it; a fixed window is no turn."""
+    turns = FakeTurns()
+    bench.job.turns = turns  # type: ignore[assignment] # a fake
+    assert bench.job.run_once().behind
+    bench.log.error = OSError("no route to the log")
+    assert bench.job.run_once().outcome == "error"
+    assert turns.ended == 2
+    bench.log.error = None
+    bench.with_settings(current_window=Span.parse("2024-02-01/2024-02-29"))
+    bench.log.asked.clear()
+    bench.job.run_once()
+    assert bench.log.asked[0][1] == Span.parse("2024-02-01/2024-02-29").start

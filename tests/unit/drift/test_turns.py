@@ -1,0 +1,175 @@
+"""Windows by time and by number on a real log: sliding, tumbling, across processes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed_domain.logstore import PredictionRow, open_log
+from testbed_drift.reading import WindowLog
+from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
+from testbed_drift.turns import FILE, Turns, TurnsError
+from testbed_drift.windows import NotEnoughRowsError, Window, WindowReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed_drift.scores import ColumnKind
+
+KINDS: dict[str, ColumnKind] = {"x": "numeric"}
+READER = WindowReader("v1", KINDS, min_rows=2, max_rows=100)
+
+
+@dataclass
+class Place:
+    """A log, and turns on it."""
+
+    url: str
+    output: Path
+
+    def predict(self, *times: float, version: str = "v1") -> None:
+        """Log a row per time; the row's value is its time."""
+        with open_log(self.url) as log:
+            have = log.count()
+            log.append(
+                [
+                    PredictionRow(
+                        f"{version}-{have + place:03}", time, None, "i", "m", version,
+                        {"x": time}, "1", 0.8, {"1": 0.8, "0": 0.2},
+                    )
+                    for place, time in enumerate(times)
+                ]
+            )  # fmt: skip
+
+    def turns(self, **settings: Any) -> Turns:  # noqa: ANN401 - one of many types per name
+        """Turns of a new process."""
+        given: dict[str, Any] = {
+            "log_url": self.url,
+            "artefact": self.output,
+            "output": self.output,
+        }
+        return Turns.of(DriftSettings(**given, min_rows=2, **settings), "v1")
+
+    def take(self, turns: Turns, now: float) -> list[float]:
+        """The values of the turn's window, which is then done with."""
+        return self.window(turns, now).frame["x"].tolist()
+
+    def window(self, turns: Turns, now: float) -> Window:
+        """The turn's window, which is then done with, even where it can't be judged."""
+        try:
+            with WindowLog(open_log(self.url, create=False)) as log:
+                return turns.next(log, READER, now)
+        finally:
+            turns.done()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A log with ten rows, one a second from 1 on, and rows of another version."""
+    made = Place(f"sqlite:///{tmp_path / 'log.db'}", tmp_path / "drift")
+    made.predict(*range(1, 11))
+    made.predict(*range(1, 11), version="v2")
+    return made
+
+
+def test_sliding_windows_by_time_are_the_default(place: Place) -> None:
+    """The last seconds, however often."""
+    turns = place.turns(window=3)
+    assert place.take(turns, 8) == [5, 6, 7]
+    assert place.take(turns, 9) == [6, 7, 8]
+    assert not (place.output / FILE).exists()
+
+
+def test_sliding_windows_by_number_are_the_newest_rows(place: Place) -> None:
+    """The newest rows of the version before now; too few are refused with both numbers."""
+    turns = place.turns(window_rows=4)
+    assert place.take(turns, 100) == [7, 8, 9, 10]
+    assert place.take(turns, 8) == [4, 5, 6, 7]
+    with pytest.raises(NotEnoughRowsError, match="3 of 4 rows of model v1"):
+        place.take(turns, 4)
+
+
+def test_tumbling_windows_by_number_hold_each_row_once(place: Place) -> None:
+    """They begin with the newest rows and follow each other, over rows of one time as well."""
+    turns = place.turns(window_rows=4, window_mode="tumbling")
+    assert place.take(turns, 100) == [7, 8, 9, 10]
+    assert not turns.behind
+    place.predict(11, 12, 13)
+    with pytest.raises(NotEnoughRowsError, match="3 of 4 rows of model v1 since the last window"):
+        place.take(turns, 100)
+    place.predict(13, 13, 13, 14, 15, 16)
+    assert place.take(turns, 100) == [11, 12, 13, 13]
+    assert turns.behind
+    assert place.take(turns, 100) == [13, 13, 14, 15]
+    assert not turns.behind
+
+
+def test_windows_of_one_second_have_names_of_their_own(place: Place) -> None:
+    """Reports of two windows within a second don't overwrite each other."""
+    place.predict(*([20.0] * 8))
+    turns = place.turns(window_rows=4, window_mode="tumbling")
+    turns._last = {"after": (10.0, "v1-009")}
+    names = {place.window(turns, 100).name for _ in range(2)}
+    assert len(names) == 2
+
+
+def test_tumbling_windows_by_time_are_judged_when_they_are_full(place: Place) -> None:
+    """From multiples of the length on; an open window waits, one with few rows is skipped."""
+    turns = place.turns(window=4, window_mode="tumbling")
+    assert place.take(turns, 9.5) == [4, 5, 6, 7]
+    with pytest.raises(NotEnoughRowsError, match="still open"):
+        place.take(turns, 11.5)
+    assert place.take(turns, 12) == [8, 9, 10]
+    place.predict(13, 21, 22)
+    with pytest.raises(NotEnoughRowsError, match="1 rows"):
+        place.take(turns, 24.5)
+    assert turns.behind
+    assert place.take(turns, 24.5) == [21, 22], "the empty window between them is no turn"
+    assert not turns.behind
+
+
+def test_another_process_goes_on_where_the_last_one_was(place: Place) -> None:
+    """The position is kept when the run is recorded, and not before."""
+    first = place.turns(window_rows=4, window_mode="tumbling")
+    with WindowLog(open_log(place.url, create=False)) as log:
+        killed = first.next(log, READER, 100).frame["x"].tolist()
+    again = place.turns(window_rows=4, window_mode="tumbling")
+    assert place.take(again, 100) == killed
+    place.predict(11, 12, 13, 14)
+    last = place.turns(window_rows=4, window_mode="tumbling")
+    assert place.take(last, 100) == [11, 12, 13, 14]
+
+
+def test_positions_of_others_are_none(place: Place) -> None:
+    """A position of another version, or a damaged file, starts anew."""
+    turns = place.turns(window_rows=4, window_mode="tumbling")
+    other = replace(turns.position, model_version="v9")
+    other.write(after=[99.0, "z"])
+    assert place.take(turns, 100) == [7, 8, 9, 10]
+    assert json.loads((place.output / FILE).read_text())["after"] == [10.0, "v1-009"]
+    (place.output / FILE).write_text("half a li")
+    assert place.turns().position.read() == {}
+
+
+def test_a_position_that_cannot_be_kept_still_counts_here(place: Place) -> None:
+    """A full disk costs the next process a window, and this one nothing."""
+    turns = place.turns(window_rows=4, window_mode="tumbling")
+    place.output.write_text("a file where the directory should be")
+    with pytest.raises(OSError, match="exists"):
+        place.take(turns, 100)
+    place.predict(11, 12, 13, 14)
+    with WindowLog(open_log(place.url, create=False)) as log:
+        assert turns.next(log, READER, 100).frame["x"].tolist() == [11, 12, 13, 14]
+
+
+def test_windows_that_are_never_judged_are_refused(place: Place) -> None:
+    """Fewer rows than the least that are judged are an error, in the settings and for a model."""
+    with pytest.raises(DriftSettingsError, match="window_rows 100 is below min_rows 200"):
+        read_settings(log_url="-", artefact=place.output, window_rows=100)
+    turns = place.turns(window_rows=4)
+    with pytest.raises(TurnsError, match="4 are too few, 5 needed for the calibration"):
+        turns.next(None, WindowReader("v1", KINDS, 5, 9, "for the calibration"), 9)  # type: ignore[arg-type] # it is not asked
+    with pytest.raises(TurnsError, match="can't count"):
+        turns.next(object(), READER, 9)  # type: ignore[arg-type] # that is the point
