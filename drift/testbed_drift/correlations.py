@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from testbed_drift.measures import Floats, Integers
     from testbed_drift.scores import ColumnKind
 
-CorrelationState = Literal["tested", "few_rows", "few_columns"]
+CorrelationState = Literal["tested", "few_rows", "few_columns", "many_columns"]
 TEST: Final = "correlation_test"
 CHANGE: Final = "correlation_change"
 # False alarms per window, as of testbed drift calibrate; the fewest draws that can hold it.
@@ -43,6 +43,8 @@ DRAWS: Final = 3000
 # Least change of Fisher's z: near 0 it is one of the correlation itself.
 LEAST_CHANGE: Final = 0.1
 MIN_ROWS: Final = 100
+# The draws cost half a second for every column; the domain classifier sees more of them.
+MOST_COLUMNS: Final = 40
 # Pairs with less spread between windows are constant there; a perfect correlation has infinite z.
 _LEAST_SPREAD: Final = 1e-9
 _STRONGEST: Final = 0.999_999
@@ -89,7 +91,8 @@ class CorrelationDrift:
     """Verdict on the pairs of a window.
 
     Attributes:
-        state: ``tested``; ``few_rows`` or ``few_columns`` where there is nothing to test.
+        state: ``tested``; ``few_rows`` or ``few_columns`` where there is nothing to test;
+            ``many_columns`` beyond :data:`MOST_COLUMNS`.
         comparison: of the pair that stands out most.
         pairs: all pairs, that one first.
     """
@@ -139,6 +142,8 @@ class Correlations:
         """Judge a window, made like the reference."""
         if len(self._names) < 2:  # noqa: PLR2004 - a pair
             return CorrelationDrift("few_columns")
+        if len(self._names) > MOST_COLUMNS:
+            return CorrelationDrift("many_columns")
         if min(len(current), len(self._reference)) < MIN_ROWS:
             return CorrelationDrift("few_rows")
         now = _Ranked.of(self._coding(current)).correlations()
