@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from testbed_domain.errors import DomainError
 
@@ -22,6 +22,18 @@ from testbed_drift.settings import (
     read_settings,
 )
 from testbed_drift.stopping import SIGNALS, StopSignal
+from testbed_drift.tablecommand import (
+    calibrate_table,
+    exit_code,
+    manage_references,
+    run_tables,
+)
+from testbed_drift.tableoptions import (
+    TableOptions,
+    add_calibrate_options,
+    add_reference_command,
+    add_run_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,8 +41,11 @@ if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.calibration import Calibration
+    from testbed_drift.cutting import Cutting
     from testbed_drift.job import DriftJob
     from testbed_drift.results import RunResult
+
+Job = TypeVar("Job", bound="DriftJob")
 
 EXIT_NO_ACTION: Final = 0
 EXIT_ACTION: Final = 1
@@ -49,8 +64,10 @@ examples:
   python -m testbed_drift run --log-url sqlite:////tmp/log.db --artefact model --output reports
   python -m testbed_drift run --reference-window 2024-01-01/2024-01-31 \\
       --current-window 2024-02-01/2024-02-29
+  python -m testbed_drift run --reference a.parquet --current b.parquet --target y --prediction p
   python -m testbed_drift watch --interval 60 --window 300
   python -m testbed_drift calibrate --artefact model --rows 500
+  python -m testbed_drift reference add january a.parquet --target y --prediction p
 
 exit codes of run: 0 NO_ACTION, 1 ALERT or RETRAIN, 2 could not run (too few rows included)
 """
@@ -58,17 +75,26 @@ exit codes of run: 0 NO_ACTION, 1 ALERT or RETRAIN, 2 could not run (too few row
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    began = time.time()
     arguments = vars(_parser().parse_args(argv))
     command, as_json = arguments.pop("command"), arguments.pop("json", False)
+    if command == "reference":
+        return _guarded(lambda: manage_references(arguments))
+    tables = TableOptions(arguments)
     if command == "calibrate":
-        return _guarded(lambda: _calibrate(arguments))
-    endpoint = arguments.pop("otlp_endpoint")
+        return _guarded(lambda: _calibrate(arguments, tables))
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    if tables.of_tables:
+        return _guarded(lambda: run_tables(tables, arguments, as_json=as_json, began=began))
+    endpoint = arguments.pop("otlp_endpoint")
 
     def play() -> int:
+        cutting = tables.of_log(arguments)
         settings = read_settings(**arguments)
         if command == "watch":
             return _watch(settings, endpoint)
+        if cutting:
+            return _walk(settings, endpoint, cutting, as_json=as_json)
         return _run(settings, endpoint, as_json=as_json)
 
     return _guarded(play)
@@ -87,8 +113,10 @@ def _guarded(work: Callable[[], int]) -> int:
 
 
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
+    from testbed_drift.job import DriftJob  # noqa: PLC0415 - as in _build
+
     telemetry = _telemetry(endpoint)
-    result = _build(settings, telemetry).run_once()
+    result = _build(settings, telemetry, DriftJob).run_once()
     _announce(result, as_json=as_json)
     _finish(telemetry)
     if result.finding is None:
@@ -97,16 +125,29 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
     return EXIT_NO_ACTION if quiet else EXIT_ACTION
 
 
+def _walk(settings: DriftSettings, endpoint: str | None, cutting: Cutting, *, as_json: bool) -> int:
+    from testbed_drift.replay import Replay, walk_log  # noqa: PLC0415 - as in _build
+
+    telemetry = _telemetry(endpoint)
+    job = _build(settings, telemetry, Replay)
+    results = []
+    for result in walk_log(job, cutting):
+        results.append(result)
+        _announce(result, as_json=as_json)
+    _finish(telemetry)
+    return exit_code(results)
+
+
 def _watch(settings: DriftSettings, endpoint: str | None) -> int:
     if settings.current_window:
         raise DriftSettingsError("a current window is fixed: use it with run, not with watch")
     for number in SIGNALS:  # while the imports last there is nothing to finish
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
     telemetry = _telemetry(endpoint)
-    job = _build(settings, telemetry)
-    from testbed_drift.job import watch  # noqa: PLC0415 - after the signals, as in _build
+    from testbed_drift.job import DriftJob, watch  # noqa: PLC0415 - after the signals, as in _build
     from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
 
+    job = _build(settings, telemetry, DriftJob)
     stop = StopSignal()
     stop.install()
     with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
@@ -115,23 +156,32 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
     return EXIT_NO_ACTION
 
 
-def _calibrate(arguments: dict[str, Any]) -> int:
+def _calibrate(arguments: dict[str, Any], tables: TableOptions) -> int:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - as in _build
 
-    from testbed_drift.calibration import FILE, Plan, calibrate, summary  # noqa: PLC0415 - the same
+    from testbed_drift.calibration import FILE, Plan, calibrate  # noqa: PLC0415 - the same
     from testbed_drift.frames import kinds_of, reference_frame  # noqa: PLC0415 - the same
     from testbed_drift.scores import Rule  # noqa: PLC0415 - the same
 
-    where = arguments.pop("artefact") or os.environ.get(f"{ENV_PREFIX}ARTEFACT")
+    given, output = arguments.pop("artefact"), arguments.pop("output")
+    if tables.of_tables:
+        found, path = calibrate_table(tables, Plan(**arguments), output)
+        return _calibrated(found, path)
+    where = given or os.environ.get(f"{ENV_PREFIX}ARTEFACT")
     if not where:
         raise DriftSettingsError("say which model: --artefact, or TESTBED_DRIFT_ARTEFACT")
-    output = arguments.pop("output")
     artefact, plan = load_artefact(Path(where)), Plan(**arguments)
     kinds = kinds_of(artefact.schema)
     frame = reference_frame(artefact, kinds)
     found = calibrate(frame, kinds, Rule(), plan, artefact.version)
     path = Path(output) if output else artefact.path / FILE
     found.save(path)
+    return _calibrated(found, path)
+
+
+def _calibrated(found: Calibration, path: Path) -> int:
+    from testbed_drift.calibration import summary  # noqa: PLC0415 - as in _build
+
     print(f"{summary(found)}\nWritten to {path}", flush=True)  # noqa: T201 - a command line's output
     return EXIT_NO_ACTION
 
@@ -152,7 +202,7 @@ def _telemetry(endpoint: str | None) -> Telemetry:
         raise DriftSettingsError(str(error)) from error
 
 
-def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
+def _build(settings: DriftSettings, telemetry: Telemetry, job: type[Job]) -> Job:
     # Imported here: pandas and Evidently take seconds, in which --help and a wrong setting should
     # not have to wait and a signal should already be obeyed.
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415
@@ -161,7 +211,6 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
     from testbed_drift.assessment import Assessor  # noqa: PLC0415
     from testbed_drift.detection import Detector  # noqa: PLC0415
     from testbed_drift.frames import kinds_of  # noqa: PLC0415
-    from testbed_drift.job import DriftJob  # noqa: PLC0415
     from testbed_drift.publishing import Publisher  # noqa: PLC0415
     from testbed_drift.reports import ReportStore  # noqa: PLC0415
     from testbed_drift.scores import Rule  # noqa: PLC0415
@@ -185,7 +234,7 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
             retrain = max(share, settings.retrain_share)
             settings = settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
     reports = ReportStore(settings.output)
-    return DriftJob(
+    return job(
         settings=settings,
         reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
         open_log=lambda: open_log(settings.log_url, create=False),
@@ -237,10 +286,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run|watch|calibrate")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="run|watch|calibrate|reference"
+    )
     run = commands.add_parser("run", help="compare once and print the decision")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of a line")
     _add_settings(run, without=("interval", "metrics_host", "metrics_port"))
+    add_run_options(run)
     watch = commands.add_parser("watch", help="compare at an interval until stopped")
     _add_settings(watch, without=("current_window",))
     calibrate = commands.add_parser(
@@ -252,6 +304,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     for option, text in (("artefact", "Model artefact."), ("output", "File; default: in it.")):
         calibrate.add_argument(f"--{option}", metavar="PATH", help=text)
+    add_calibrate_options(calibrate)
+    add_reference_command(commands)
     return parser
 
 

@@ -72,7 +72,7 @@ class Finding:
         current: window judged.
         scores: what was found.
         decision: what was decided.
-        json: JSON report.
+        json: JSON report, or None where none is kept.
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
     """
@@ -81,7 +81,7 @@ class Finding:
     current: WindowSummary
     scores: DriftScores
     decision: Decision
-    json: Path
+    json: Path | None
     html: Path | None
     assessment: Assessment | None = None
 
@@ -97,6 +97,7 @@ class RunResult:
         seconds: how long it took.
         message: one line: the decision line, or why there is no decision.
         finding: what was found, after a success.
+        rows_needed: rows that a window needs, where it has too few.
     """
 
     model_version: str
@@ -105,6 +106,7 @@ class RunResult:
     seconds: float
     message: str
     finding: Finding | None = None
+    rows_needed: int | None = None
 
     @property
     def ended(self) -> float:
@@ -124,7 +126,7 @@ class RunResult:
         }
         found = self.finding
         if found is None:
-            return record
+            return record | ({"rows_needed": self.rows_needed} if self.rows_needed else {})
         return record | {
             **judgement(found.scores, found.decision),
             **(found.assessment.to_dict() if found.assessment else {}),
@@ -133,7 +135,7 @@ class RunResult:
                 "reference": found.reference.to_dict(),
                 "current": found.current.to_dict(),
             },
-            "json": found.json.name,
+            "json": found.json.name if found.json else None,
             "html": found.html.name if found.html else None,
         }
 

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
 
 class NotEnoughRowsError(DomainError):
-    """A window holds too few rows to judge."""
+    """A window holds too few rows to judge.
+
+    Args:
+        message: one line.
+        needed: rows that it needs, where that is what it lacks.
+    """
+
+    def __init__(self, message: str, needed: int | None = None) -> None:
+        super().__init__(message)
+        self.needed = needed
 
 
 class LogReader(Protocol):
@@ -107,9 +116,15 @@ class WindowReader:
         if len(columns) < self.min_rows:
             raise NotEnoughRowsError(
                 f"{len(columns)} rows of model {self.model_version} in {span.name}, "
-                f"{self.min_rows} needed {self.purpose}".rstrip()
+                f"{self.min_rows} needed {self.purpose}".rstrip(),
+                self.min_rows,
             )
-        return Window(span.name, self._frame(columns), span, columns.time[-1], columns)
+        return self.of_columns(columns, span.name, span)
+
+    def of_columns(self, columns: Columns, name: str, span: Span | None) -> Window:
+        """Rows of the log, oldest first, as a window."""
+        newest = columns.time[-1] if columns.time else None
+        return Window(name, self._frame(columns), span, newest, columns)
 
     def _frame(self, columns: Columns) -> pd.DataFrame:
         raw = {**columns.features, PREDICTION: columns.prediction, TARGET: columns.label}

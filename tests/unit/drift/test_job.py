@@ -70,7 +70,7 @@ def bench(tmp_path: Path, log: Any, detector: Any, clock: Any) -> Bench:  # noqa
     settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=output, window=60)
     publisher = FakePublisher()
     reader = WindowReader("rf-1", {"size": "numeric", "colour": "category"}, 200, 5000)
-    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)  # type: ignore[arg-type]
+    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)
     return Bench(job, log, detector, clock, publisher, output)
 
 
@@ -198,6 +198,7 @@ def test_only_a_rendered_report_asks_evidently(
         bench.clock.now += 100
         finding = bench.job.run_once().finding
         assert finding
+        assert finding.json
         report = json.loads(finding.json.read_text())
         assert report["columns"]
         evidently.append(report["evidently"])
