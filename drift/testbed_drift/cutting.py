@@ -72,6 +72,11 @@ class ByCount:
         for start in starts:
             yield Cut(f"rows-{start + 1}-{start + self.size}", start, start + self.size)
 
+    def left_over(self, rows: int) -> int:
+        """Rows at the end that are in no window."""
+        windows = max(0, (rows - self.size) // self.every + 1)
+        return rows - ((windows - 1) * self.every + self.size) if windows else rows
+
 
 @dataclass(frozen=True, slots=True)
 class ByTime:

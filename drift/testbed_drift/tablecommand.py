@@ -55,7 +55,7 @@ def run_tables(
 def _compare(
     options: TableOptions, arguments: dict[str, Any], *, as_json: bool, began: float
 ) -> int:
-    from testbed_drift.cutting import Whole, WindowOptions  # noqa: PLC0415 - as in __main__._build
+    from testbed_drift.cutting import ByCount, Whole, WindowOptions  # noqa: PLC0415 - as in __main__._build
     from testbed_drift.display import lines  # noqa: PLC0415 - the same
     from testbed_drift.replay import NoReports  # noqa: PLC0415 - the same
     from testbed_drift.reports import ReportStore  # noqa: PLC0415 - the same
@@ -90,6 +90,10 @@ def _compare(
         else:
             for line in lines(result, reference.schema, group, whole=single):
                 _print(line)
+    rows = len(current)
+    if isinstance(windows, ByCount) and grouping.column is None and windows.left_over(rows):
+        line = f"drift: the last {windows.left_over(rows)} rows fill no window"
+        print(line, file=sys.stderr)  # noqa: T201 - a command line speaks so
     return exit_code(results)
 
 
