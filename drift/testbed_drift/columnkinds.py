@@ -87,9 +87,10 @@ def days(values: pd.Series[Any]) -> Floats:
     """The column as days since 1970-01-01 UTC; NaN where a value is no date or is missing."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return np.full(len(values), np.nan)  # pandas would take them for nanoseconds
-    form = None if pd.api.types.is_datetime64_any_dtype(values) else "ISO8601"
-    if form and {*map(type, values.dropna())} != {str}:
-        form = None
+    form = None
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        values = values.astype(object).where(values.map(_may_be_date), None)
+        form = "ISO8601" if {*map(type, values.dropna())} == {str} else None
     times = pd.to_datetime(values, errors="coerce", utc=True, format=form)
     return np.asarray((times - _EPOCH).dt.total_seconds(), dtype=np.float64) / DAY
 
@@ -113,6 +114,10 @@ def texts(values: pd.Series[Any]) -> pd.Series[Any]:
 def truths(values: pd.Series[Any]) -> pd.Series[Any]:
     """The column as ``False``, ``True`` or None; what is neither stays as it is."""
     return texts(values).map(lambda text: _TRUTHS.get(str(text).lower(), text), na_action="ignore")
+
+
+def _may_be_date(value: object) -> bool:
+    return isinstance(value, str | date)  # a number in an object column is no date, either
 
 
 def _is_plain(values: pd.Series[Any]) -> bool:
