@@ -184,11 +184,15 @@ class ReferenceStore:
             )
         return self._read(found[1], number)
 
-    def load(self, title: str) -> Reference:
+    def load(self, title: str, *, thresholds: bool = True) -> Reference:
         """A kept reference with its rows and its calibration.
 
         Without a version, the file that it came from must be what it was, or be gone; with one,
         the kept rows alone count.
+
+        Args:
+            title: ``NAME`` or ``NAME@VERSION``.
+            thresholds: whether its calibration is wanted, where it has one.
 
         Raises:
             StoreError: it is not kept, stale, foreign or damaged.
@@ -207,7 +211,7 @@ class ReferenceStore:
         if reference_hash(rows.frame) != kept.reference_sha256:
             raise _damaged(kept.title, "its rows don't fit their hash")
         calibration = None
-        if kept.calibration.exists():
+        if thresholds and kept.calibration.exists():
             calibration = Calibration.load(kept.calibration)
             calibration.verify(kept.title, rows.frame)
         return Reference(kept.title, f"reference {kept.title}", kept.schema, rows, calibration)

@@ -8,6 +8,9 @@ its code.
 from __future__ import annotations
 
 import hashlib
+import lzma
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What parsers and decompressors raise.
+_BROKEN: Final = (
+    ValueError,
+    EOFError,
+    pa.ArrowException,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zip", ".zst")
 # Lines of JSON that are in memory with all their columns.
 BLOCK: Final = 50_000
@@ -64,10 +76,14 @@ def _csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - options 
     return kept
 
 
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([str(name) for name in frame.columns], axis="columns")
+
+
 def _json_lines(path: Path, columns: list[str]) -> pd.DataFrame:
     with pd.read_json(path, lines=True, chunksize=BLOCK, convert_dates=False) as blocks:
         # A column that a whole block lacks is missing in its rows.
-        parts = [block.reindex(columns=columns) for block in blocks]
+        parts = [_named(block).reindex(columns=columns) for block in blocks]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
@@ -75,7 +91,7 @@ def _json_names(path: Path) -> list[Any]:
     found: dict[Any, None] = {}
     with pd.read_json(path, lines=True, chunksize=BLOCK, convert_dates=False) as blocks:
         for block in blocks:
-            found |= dict.fromkeys(block.columns)
+            found |= dict.fromkeys(map(str, block.columns))
     return list(found)
 
 
@@ -106,7 +122,7 @@ _ORC: Final = _Format(
 _STATA: Final = _Format(_stata_names, lambda path, columns: pd.read_stata(path, columns=columns))
 _EXCEL: Final = _Format(
     lambda path: list(pd.read_excel(path, nrows=0).columns),
-    lambda path, columns: pd.read_excel(path, usecols=columns),
+    lambda path, columns: _named(pd.read_excel(path))[columns],  # a header may hold numbers
 )
 FORMATS: Final = {
     ".csv": _CSV,
@@ -180,7 +196,7 @@ class FileSource:
         """See :class:`testbed_drift.sources.Source`."""
         wanted = list(dict.fromkeys(columns))
         frame = self._guarded(lambda path: self.format.read(path, wanted))
-        return frame.set_axis([str(name) for name in frame.columns], axis="columns")[wanted]
+        return _named(frame)[wanted]
 
     def identity(self) -> dict[str, Any]:
         """Absolute path, size in bytes and SHA-256."""
@@ -208,6 +224,6 @@ class FileSource:
             raise SourceError(f"cannot read {self.path}: install {engine} first") from error
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror or error}") from error
-        except (ValueError, EOFError, pa.ArrowException) as error:  # what parsers raise
+        except _BROKEN as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise SourceError(f"cannot read {self.path}: {reason}") from error

@@ -71,7 +71,10 @@ def _compare(
     wanted = options.wanted(grouping.column)
     source = open_source("current", options.current, options.current_url, options.current_query)
     reference = _calibrated(options.read_reference(wanted), settings.calibration)
-    current = reference.current(source, wanted)
+    read = reference.current(source, wanted)
+    current = read.in_order()
+    if len(current) < len(read):
+        _warn(f"{len(read) - len(current)} rows without a time are left out")
     settings = _with_share(settings, reference.calibration)
     comparison = Comparison(
         reference,
@@ -92,8 +95,7 @@ def _compare(
                 _print(line)
     rows = len(current)
     if isinstance(windows, ByCount) and grouping.column is None and windows.left_over(rows):
-        line = f"drift: the last {windows.left_over(rows)} rows fill no window"
-        print(line, file=sys.stderr)  # noqa: T201 - a command line speaks so
+        _warn(f"the last {windows.left_over(rows)} rows fill no window")
     return exit_code(results)
 
 
@@ -118,7 +120,7 @@ def calibrate_table(
     from testbed_drift.referencestore import ReferenceStore  # noqa: PLC0415 - the same
     from testbed_drift.scores import Rule  # noqa: PLC0415 - the same
 
-    reference = options.read_reference(options.wanted())
+    reference = options.read_reference(options.wanted(), thresholds=False)
     kept = options.reference is not None and not Path(options.reference).is_file()
     if output is None and not kept:
         raise DriftSettingsError(
@@ -210,6 +212,10 @@ def _beside(reference: Reference, group: str | None) -> dict[str, Any]:
     """What an object says beside the record of the run."""
     kinds = {column.name: column.to_dict() for column in reference.schema.columns}
     return {"group": group, "kinds": kinds, "left_out": dict(reference.schema.left_out)}
+
+
+def _warn(line: str) -> None:
+    print(f"drift: {line}", file=sys.stderr)  # noqa: T201 - a command line speaks so
 
 
 def _print(line: str) -> None:

@@ -153,8 +153,8 @@ class TableOptions:
         columns = tuple(filter(None, (self.columns or "").split(",")))
         return Wanted(roles, columns, self.time_column, group)
 
-    def read_reference(self, wanted: Wanted) -> Reference:
-        """The reference: a file, a query, or one that is kept."""
+    def read_reference(self, wanted: Wanted, *, thresholds: bool = True) -> Reference:
+        """The reference: a file, a query, or one that is kept, with thresholds where it has any."""
         from testbed_drift.referencestore import ReferenceStore, StoreError  # noqa: PLC0415 - the same
         from testbed_drift.sources import open_source  # noqa: PLC0415 - the same
         from testbed_drift.tablereference import read_reference  # noqa: PLC0415 - the same
@@ -166,7 +166,7 @@ class TableOptions:
             return read_reference(source, wanted)
         if not store.holds(name) and ("." in name or os.sep in name):
             raise StoreError(f"there is no file {name}")
-        found = store.load(name)
+        found = store.load(name, thresholds=thresholds)
         if wanted.columns or wanted.roles not in (Roles(), found.schema.roles):
             raise StoreError(
                 f"{found.title} has its own target, prediction and columns: leave these options "

@@ -77,7 +77,7 @@ class Reference:
             )
         target = self.schema.roles.target
         columns = [*known, *beside, *([target] if target in names else [])]
-        return _rows(source, self.schema, columns, wanted).in_order()
+        return _rows(source, self.schema, columns, wanted)
 
 
 def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> Reference:

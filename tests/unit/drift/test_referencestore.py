@@ -192,6 +192,10 @@ def test_thresholds_stand_beside_the_reference(
     few = json.loads(capsys.readouterr().out)
     assert few["rows_needed"] == calibration.least_rows >= 300
     assert "false alarms" in few["message"]
+    (tmp_path / "kept" / "shop" / "1" / "calibration.json").write_text("broken")
+    assert _run(*compare) == 2
+    assert "run testbed drift calibrate" in json.loads(capsys.readouterr().out)["message"]
+    assert _run("calibrate", "--reference", "shop", *QUICK) == 0
     assert _run("reference", "list") == 0
     assert "shop@1  400 rows  6 columns  calibrated" in capsys.readouterr().out
 

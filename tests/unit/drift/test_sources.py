@@ -92,6 +92,9 @@ def test_a_damaged_column_that_nobody_wants_is_not_read(
         ("t.feather", b"no feather", "cannot read "),
         ("t.jsonl", b"{]\n", "cannot read "),
         ("t.csv.gz", b"no gzip", "cannot read "),
+        ("t.csv.xz", b"no xz", "cannot read "),
+        ("t.csv.zip", b"no zip", "cannot read "),
+        ("t.csv.zst", b"no zst", "cannot read "),
         ("t.xlsx", b"no zip", "cannot read "),
     ],
 )

@@ -281,10 +281,16 @@ def test_without_json_there_are_a_table_and_one_line(
     assert any(line.split()[:3] == ["age", "number", "wasserstein"] for line in lines)
     assert any(line.startswith("ALERT (< 0.30): 1 of 4 columns drifted: age") for line in lines)
     assert lines[-1].startswith("report=none json=none drift_share=0.25 decision=ALERT (< 0.30) ")
-    assert main(["run", *sides, "--time-column", "t", "--window-rows", "250"]) == 1
+    table = make(3, shift=1.0)
+    table.loc[:99, "t"] = None
+    table.to_parquet(tables / "moved.parquet")
+    assert main(["run", *sides, "--time-column", "t", "--window-rows", "240"]) == 1
     output = capsys.readouterr()
     assert len(output.out.splitlines()) == 2
-    assert "the last 100 rows fill no window" in output.err
+    assert output.err.splitlines() == [
+        "drift: 100 rows without a time are left out",
+        "drift: the last 20 rows fill no window",
+    ]
 
 
 @pytest.mark.parametrize(
