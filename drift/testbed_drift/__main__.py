@@ -131,9 +131,9 @@ def _walk(settings: DriftSettings, endpoint: str | None, cutting: Cutting, *, as
     telemetry = _telemetry(endpoint)
     job = _build(settings, telemetry, Replay)
     results = []
-    for result in walk_log(job, cutting):
+    for group, result in walk_log(job, cutting):
         results.append(result)
-        _announce(result, as_json=as_json)
+        _announce(result, as_json=as_json, group=group)
     _finish(telemetry)
     return exit_code(results)
 
@@ -262,14 +262,16 @@ def _calibration(settings: DriftSettings) -> Calibration | None:
     return Calibration.load(path)
 
 
-def _announce(result: RunResult, *, as_json: bool = False) -> None:
+def _announce(result: RunResult, *, as_json: bool = False, group: str | None = None) -> None:
     """Results go to standard output, everything else to standard error."""
+    mark = f"{group}: " if group else ""
     if as_json:
-        print(json.dumps(result.record(), allow_nan=False))  # noqa: T201 - a command line's output
+        told = result.record() | ({"group": group} if group else {})
+        print(json.dumps(told, allow_nan=False))  # noqa: T201 - a command line's output
     elif result.finding:
-        print(result.message, flush=True)  # noqa: T201 - a command line's output
+        print(f"{mark}{result.message}", flush=True)  # noqa: T201 - a command line's output
     else:
-        line = f"drift: {result.outcome}: {result.message}"
+        line = f"drift: {mark}{result.outcome}: {result.message}"
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command line's output
 
 

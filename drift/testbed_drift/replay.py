@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from testbed_drift.job import DriftJob
-from testbed_drift.windows import NotEnoughRowsError, Window
+from testbed_drift.segments import Segmentation
+from testbed_drift.windows import NotEnoughRowsError, Window, file_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,12 +72,18 @@ def enough(name: str, rows: int, needed: int, purpose: str = "") -> None:
         )
 
 
-def walk_log(job: Replay, cutting: Cutting) -> Iterator[RunResult]:
+def walk_log(job: Replay, cutting: Cutting) -> Iterator[tuple[str | None, RunResult]]:
     """Judge every window of the log, or of the current window where one is set, in order.
+
+    Where the settings name a segment, each of its groups is walked by itself, compared with the
+    same group of the reference, and not published: a metric has one value at a time.
 
     Args:
         job: whose reader and settings say which model and which reference.
         cutting: how to cut.
+
+    Yields:
+        The group, or None, and the result.
 
     Raises:
         LogError: the log can't be read.
@@ -92,18 +99,41 @@ def walk_log(job: Replay, cutting: Cutting) -> Iterator[RunResult]:
         start, end = (wanted.start, wanted.end) if wanted else (None, None)
         columns = log.window(job.reader.model_version, start, end, None)
     enough("the log", len(columns), 1)
-    for cut in cutting.cuts(len(columns), np.array(columns.time)):
-        yield job.judge(
-            reference, job.reader.of_columns(part(columns, cut.rows), cut.name, cut.span)
-        )
+    for group, before, rows in _groups(job, reference, columns):
+        one = replace(job, publisher=NoPublisher()) if group else job
+        marks = [file_part(group)] if group else []
+        for cut in cutting.cuts(len(rows), np.array(rows.time)):
+            name = "-".join([*marks, cut.name])
+            window = job.reader.of_columns(part(rows, cut.rows), name, cut.span)
+            yield group, one.judge(before, window)
 
 
-def part(columns: Columns, rows: slice) -> Columns:
+def _groups(
+    job: Replay, reference: Window, columns: Columns
+) -> Iterator[tuple[str | None, Window, Columns]]:
+    segment = job.settings.segment
+    if segment is None or reference.columns is None:
+        yield None, reference, columns
+        return
+    before = reference.columns
+    learnt = Segmentation.learn(segment, job.reader.kinds[segment], before.features[segment])
+    old = learnt.groups(before.features[segment])
+    for group, chosen in learnt.groups(columns.features[segment]).items():
+        alike = part(before, np.flatnonzero(old.get(group, [])).tolist())
+        name = f"{reference.name}-{file_part(group)}"
+        window = job.reader.of_columns(alike, name, reference.span)
+        yield group, window, part(columns, np.flatnonzero(chosen).tolist())
+
+
+def part(columns: Columns, rows: slice | list[int]) -> Columns:
     """Some rows of a window; a column that is empty stays so."""
-    sliced = {
-        one.name: getattr(columns, one.name)[rows]
-        for one in fields(columns)
-        if one.name != "features"
-    }
-    features = {name: values[rows] for name, values in columns.features.items()}
-    return replace(columns, features=features, **sliced)
+
+    def pick(values: list[Any]) -> list[Any]:
+        if isinstance(rows, slice):
+            return values[rows]
+        return [values[place] for place in rows] if values else []
+
+    names = {one.name for one in fields(columns)} - {"features"}
+    features = {name: pick(values) for name, values in columns.features.items()}
+    picked = {name: pick(getattr(columns, name)) for name in names}
+    return replace(columns, features=features, **picked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -22,7 +21,7 @@ from testbed_drift.columnkinds import (
 from testbed_drift.frames import declare
 from testbed_drift.scores import PREDICTION, TARGET
 from testbed_drift.tableschema import OTHER, TableSchemaError
-from testbed_drift.windows import Window
+from testbed_drift.windows import Window, file_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,11 +131,6 @@ class TableRows:
             time=[],
             probabilities=cast("list[dict[str, float]]", rows),
         )
-
-
-def file_part(name: str) -> str:
-    """A window's name as a part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)[:80]
 
 
 def _listed(column: pd.Series[Any]) -> list[str | None]:

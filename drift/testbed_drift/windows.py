@@ -35,6 +35,11 @@ class NotEnoughRowsError(DomainError):
         self.needed = needed
 
 
+def file_part(name: str) -> str:
+    """A name as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)[:80]
+
+
 class LogReader(Protocol):
     """What a run needs of the prediction log."""
 

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
+    from testbed_drift.results import RunResult
 
 KINDS: Any = {"size": "numeric", "colour": "category"}
+
+
+class Loud:
+    """Fails the test when anything is published."""
+
+    def publish(self, result: RunResult) -> None:
+        """Must not happen."""
+        pytest.fail(f"published: {result.message}")
 
 
 @pytest.fixture
@@ -53,8 +62,7 @@ def test_every_window_of_the_log_is_judged(
     }
     features = {name: quiet.features[name] + moved.features[name] for name in KINDS}
     log.current = replace(quiet, features=features, **both)
-    results = list(walk_log(job, ByCount(100, 100)))
-    found = [result.finding for result in results]
+    found = [result.finding for _, result in walk_log(job, ByCount(100, 100))]
     assert [str(one.decision.action) for one in found if one] == [
         "NO_ACTION",
         "NO_ACTION",
@@ -68,15 +76,39 @@ def test_every_window_of_the_log_is_judged(
     assert all(one and one.json is None for one in found)
 
 
+def test_groups_of_the_log_are_walked_by_themselves(
+    job: Replay,
+    log: Any,  # noqa: ANN401 - a fake of conftest
+    columns_of: Callable[..., Columns],
+) -> None:
+    """Each is compared with its own part of the reference, and none is published."""
+    job.settings = job.settings.model_copy(update={"segment": "colour", "confirm": 1})
+    rows = columns_of(400, seed=5)
+    sizes, colours = rows.features["size"], rows.features["colour"]
+    moved: list[Any] = [
+        float(size or 0) + 5 * (colour == "red")
+        for size, colour in zip(sizes, colours, strict=True)
+    ]
+    log.current = replace(rows, features={"size": moved, "colour": colours})
+    job.publisher = Loud()
+    found = {group: result.finding for group, result in walk_log(job, ByCount(150, 150))}
+    decisions = {group: one and str(one.decision.action) for group, one in found.items()}
+    assert decisions == {"colour=blue": "NO_ACTION", "colour=red": "RETRAIN"}
+    red = found["colour=red"]
+    assert red
+    assert red.current.name == "colour=red-rows-1-150"
+    assert red.reference.rows < 300
+
+
 def test_windows_of_time_lie_in_the_asked_span(job: Replay, log: Any) -> None:  # noqa: ANN401 - a fake of conftest
     """The current window says which part of the log is cut; a short end is too few rows."""
     job.settings = job.settings.model_copy(update={"current_window": Span.between(0, 290)})
-    results = list(walk_log(job, ByTime(100, 100)))
+    results = [result for _, result in walk_log(job, ByTime(100, 100))]
     assert log.asked[-1] == ("rf-1", 0, 290, None)
     spans = [one.finding.current.start for one in results if one.finding]
     assert spans == [0, 100, 200]
     job.reader = WindowReader("rf-1", KINDS, 150, 5000)
-    needed = {result.rows_needed for result in walk_log(job, ByTime(100, 100))}
+    needed = {result.rows_needed for _, result in walk_log(job, ByTime(100, 100))}
     assert needed == {150}
 
 
@@ -95,7 +127,9 @@ def test_a_part_has_the_same_rows_in_every_column(columns_of: Callable[..., Colu
     """Features, labels and times stay together; what is empty stays so."""
     whole = columns_of(10)
     some = part(whole, slice(2, 5))
+    assert part(whole, [2, 3, 4]) == some
     assert len(some) == 3
     assert some.features["size"] == whole.features["size"][2:5]
     assert np.array(some.time).tolist() == whole.time[2:5]
     assert part(columns_of(0), slice(0, 5)).label_time == []
+    assert part(replace(whole, id=[]), [1]).id == []
