@@ -43,8 +43,13 @@ class NoPublisher:
 
 @dataclass(slots=True)
 class Replay(DriftJob):
-    """Judges one pair of windows after the other, each with the memory of those before."""
+    """Judges one pair of windows after the other, each with the memory of those before.
 
+    Attributes:
+        least_reference: least rows of a reference; that of a training may be small.
+    """
+
+    least_reference: int = 1
     _pair: tuple[Window, Window] | None = field(default=None, init=False)
 
     def judge(self, reference: Window, current: Window) -> RunResult:
@@ -55,9 +60,10 @@ class Replay(DriftJob):
     def _windows(self, now: float) -> tuple[Window, Window]:
         del now
         assert self._pair is not None  # noqa: S101 - for mypy: judge() sets it
-        for window in self._pair:
-            enough(window.name, len(window.frame), self.reader.min_rows, self.reader.purpose)
-        return self._pair
+        reference, current = self._pair
+        enough(reference.name, len(reference.frame), self.least_reference)
+        enough(current.name, len(current.frame), self.reader.min_rows, self.reader.purpose)
+        return reference, current
 
 
 def enough(name: str, rows: int, needed: int, purpose: str = "") -> None:

@@ -154,6 +154,7 @@ class Comparison:
             publisher=NoPublisher(),
             clock=self.clock,
             assessor=Assessor(schema.features, schema.kinds),
+            least_reference=self.settings.min_rows,
         )
 
 

@@ -112,6 +112,17 @@ def test_windows_of_time_lie_in_the_asked_span(job: Replay, log: Any) -> None:  
     assert needed == {150}
 
 
+def test_a_training_may_have_a_small_reference(
+    job: Replay,
+    log: Any,  # noqa: ANN401 - a fake of conftest
+    columns_of: Callable[..., Columns],
+) -> None:
+    """A small data set has no larger one, so it is judged as the job that watches judges it."""
+    log.training = columns_of(60, seed=2)
+    outcomes = [result.outcome for _, result in walk_log(job, ByCount(100, 100))]
+    assert outcomes == ["success"] * 3
+
+
 def test_an_empty_log_has_no_windows(
     job: Replay,
     log: Any,  # noqa: ANN401 - a fake of conftest

@@ -164,6 +164,15 @@ def test_an_empty_reference_is_told(run: Run, tables: Path) -> None:
     assert "0 rows in" in found["message"]
 
 
+def test_a_small_reference_is_told(run: Run, tables: Path) -> None:
+    """Too few rows to compare with are as useless as too few to judge."""
+    make(1, 150).to_parquet(tables / "a.parquet")
+    code, [found] = run("same.csv", *ROLES)
+    assert (code, found["rows_needed"]) == (2, 200)
+    assert "150 rows in a, 200 needed" in found["message"]
+    assert run("same.csv", *ROLES, "--min-rows", "150")[0] != 2
+
+
 def test_fewer_rows_can_be_allowed(run: Run, tables: Path) -> None:
     """The least number of rows is an option, and may exceed the log's most rows."""
     make(2, 60).to_parquet(tables / "few.parquet")
