@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -198,3 +200,20 @@ def test_tables_in_postgresql(shell: Shell, postgresql: PostgresServer) -> None:
     assert code == 2
     assert "password authentication failed" in error
     assert "mistaken" not in error + output
+
+
+def test_the_page_shows_what_is_printed(shell: Shell, repository: Path) -> None:
+    """The commands of the how-to page print what stands below them, on the tables that it makes."""
+    text = (repository / "docs" / "how-to" / "compare-tables.md").read_text(encoding="utf-8")
+    program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert program
+    subprocess.run([sys.executable, "-c", program[1]], cwd=shell.folder, check=True, timeout=60)
+    shown = re.findall(r"```sh\n([^`]*)```\n\n```text\n([^`]*)```", text)
+    assert len(shown) == 2
+    for commands, output in shown:
+        printed = ""
+        for command in commands.splitlines():
+            words = shlex.split(command)
+            assert words[:2] == ["testbed", "drift"]
+            printed += shell(*words[2:])[1]
+        assert printed.replace(f"{shell.folder}/", "") == output
