@@ -12,7 +12,7 @@ from testbed_drift.segments import Segmentation
 from testbed_drift.windows import NotEnoughRowsError, Window, file_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
@@ -134,12 +134,12 @@ def _groups(
 def part(columns: Columns, rows: slice | list[int]) -> Columns:
     """Some rows of a window; a column that is empty stays so."""
 
-    def pick(values: list[Any]) -> list[Any]:
+    def pick(values: Sequence[Any]) -> Any:  # noqa: ANN401 - what the log keeps values in
         if isinstance(rows, slice):
             return values[rows]
         return [values[place] for place in rows] if values else []
 
     names = {one.name for one in fields(columns)} - {"features"}
-    features = {name: pick(values) for name, values in columns.features.items()}
-    picked = {name: pick(getattr(columns, name)) for name in names}
+    features: dict[str, Any] = {name: pick(values) for name, values in columns.features.items()}
+    picked: dict[str, Any] = {name: pick(getattr(columns, name)) for name in names}
     return replace(columns, features=features, **picked)

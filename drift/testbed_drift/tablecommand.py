@@ -66,11 +66,13 @@ def _compare(
         raise DriftSettingsError("results of tables are not published: leave --otlp-endpoint away")
     length = arguments.pop("window", None)
     windows = WindowOptions(count(options.window_rows), length, options.every).cutting()
+    # Not from the environment: there they are those of the job that watches a log.
+    segment, thresholds = arguments.pop("segment", None), arguments.pop("calibration", None)
     settings = _settings(arguments, options.report)
-    grouping = Grouping(settings.segment, options.version_column)
+    grouping = Grouping(segment, options.version_column)
     wanted = options.wanted(grouping.column)
     source = open_source("current", options.current, options.current_url, options.current_query)
-    reference = _calibrated(options.read_reference(wanted), settings.calibration)
+    reference = _calibrated(options.read_reference(wanted), thresholds)
     read = reference.current(source, wanted)
     current = read.in_order()
     if len(current) < len(read):
@@ -184,12 +186,12 @@ def _settings(arguments: dict[str, Any], report: str | None) -> DriftSettings:
     return settings if report else settings.model_copy(update={"html": "never"})
 
 
-def _calibrated(reference: Reference, file: Path | None) -> Reference:
+def _calibrated(reference: Reference, file: str | None) -> Reference:
     from testbed_drift.calibration import Calibration  # noqa: PLC0415 - as in __main__._build
 
     if file is None:
         return reference
-    calibration = Calibration.load(file)
+    calibration = Calibration.load(Path(file))
     calibration.verify(reference.name, reference.rows.frame)
     return replace(reference, calibration=calibration)
 

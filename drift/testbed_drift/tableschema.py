@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # Categories of the reference that stand for themselves; all others count as one.
 MOST_CATEGORIES: Final = 200
 OTHER: Final = "(other)"
-# Where these categories cover less of the rows, the column is an id or free text.
-LEAST_COVERED: Final = 0.5
+# Of more than these, where a value comes in fewer rows on average, it is an id or free text.
+LEAST_REPEATED: Final = 2.0
 MOST_CLASSES: Final = 50
 BINARY: Final = 2
 _ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
@@ -238,12 +238,9 @@ def _reason(name: str, values: pd.Series[Any], kind: TableKind | None, *, asked:
             if counts_up or _ID_NAME.search(name):
                 return "it is an id: whole numbers that differ in every row"
     if kind == "category":
-        counts = texts(present).value_counts()
-        common = counts.iloc[:MOST_CATEGORIES].sum()
-        if len(counts) > MOST_CATEGORIES and common < LEAST_COVERED * len(present):
-            return (
-                f"it is an id or free text: {len(counts)} different values in {len(present)} rows"
-            )
+        different, rows = texts(present).nunique(), len(present)
+        if different > MOST_CATEGORIES and rows < LEAST_REPEATED * different:
+            return f"it is an id or free text: {different} different values in {rows} rows"
     return ""
 
 

@@ -329,6 +329,42 @@ def test_options_that_don_t_go_together(
     assert not output.out
 
 
+def test_settings_of_the_watching_job_are_its_own(
+    run: Run, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its segment, thresholds and windows don't reach tables; limits of decisions do."""
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "Age")
+    monkeypatch.setenv("TESTBED_DRIFT_CALIBRATION", str(tables / "nowhere.json"))
+    monkeypatch.setenv("TESTBED_DRIFT_REFERENCE_WINDOW", "2024-01-01/2024-01-31")
+    monkeypatch.setenv("TESTBED_DRIFT_MAX_ROWS", "10")
+    monkeypatch.setenv("TESTBED_DRIFT_MIN_ROWS", "5")
+    assert run("same.csv")[0] == 0
+    assert run("moved.parquet", *ROLES)[1][0]["bound"] == "< 0.30"
+    monkeypatch.setenv("TESTBED_DRIFT_ALERT_SHARE", "0.25")
+    assert run("moved.parquet", *ROLES)[1][0]["bound"] == ">= 0.25"
+
+
+def test_three_classes_have_a_probability_each(run: Run, tables: Path) -> None:
+    """Predictions are the most probable classes, and the scores means over the classes."""
+    rng = np.random.default_rng(7)
+    for name, seed in (("a.parquet", 1), ("three.parquet", 2)):
+        table = make(seed, 1000).drop(columns=["y", "p", "q"])
+        chances = rng.dirichlet([1, 1, 1], 1000)
+        for number, kind in enumerate("klm"):
+            table[f"q_{kind}"] = chances[:, number]
+        table["y"] = [rng.choice([*"klm"], p=row) for row in chances]
+        table.to_parquet(tables / name)
+    each = [f"--probability={kind}=q_{kind}" for kind in "klm"]
+    code, [found] = run("three.parquet", "--target", "y", *each)
+    assert code == 0
+    assert set(found["columns"]) == {"age", "town", "open", "day"}
+    performance = found["performance"]
+    assert performance["realised"]["classes"] == ["k", "l", "m"]
+    assert performance["realised"]["accuracy"] == pytest.approx(
+        performance["estimated"]["accuracy"], abs=0.05
+    )
+
+
 def test_segments_and_versions_exclude_each_other(run: Run) -> None:
     """One column tells results apart."""
     code, [found] = run("same.csv", "--segment", "town", "--version-column", "town")

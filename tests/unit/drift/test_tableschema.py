@@ -88,11 +88,12 @@ def test_what_says_nothing_is_left_out_with_its_reason() -> None:
             "name": [f"name {number}" for number in range(rows)],
             "nothing": [None] * rows,
             "age": rng.integers(20, 60, rows),
+            "town": [f"town {number}" for number in rng.integers(0, 400, rows)],
             "constant": [1] * rows,
         }
     )
     found = _pin(frame)
-    assert [column.name for column in found.columns] == ["age", "constant"]
+    assert [column.name for column in found.columns] == ["age", "town", "constant"]
     assert set(found.left_out) == {"row", "customer_id", "name", "nothing"}
     assert "1000 different values" in found.left_out["name"]
     asked = _pin(frame, asked=True)
