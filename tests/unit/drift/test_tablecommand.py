@@ -13,6 +13,7 @@ from testbed.schemas import schema_text
 from testbed_drift.__main__ import main
 from testbed_drift.recordschema import DriftReport
 from testbed_drift.settings import DriftSettings
+from testbed_drift.tablecommand import _since
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,6 +214,27 @@ def test_windows_of_rows_confirm_each_other(run: Run, tables: Path) -> None:
     decisions = [one["decision"] for one in found]
     assert decisions == ["NO_ACTION"] * 4 + ["RETRAIN"] * 3
     assert "2 of 2 decide" in " ".join(found[3]["reasons"])
+
+
+def test_an_alarm_that_is_over_is_an_alarm(run: Run, tables: Path) -> None:
+    """Exit code 1 where any window asked for action, the last one or not."""
+    both = pd.concat([make(3, 300, shift=1.0), make(2, 300)])
+    both.to_parquet(tables / "both.parquet")
+    sides = ("--columns", "age,town")
+    code, found = run("both.parquet", *sides, "--segment", "open", "--min-rows", "9999")
+    assert (code, {one["outcome"] for one in found}) == (2, {"insufficient_data"})
+    both["t"] = range(600)
+    both.to_parquet(tables / "both.parquet")
+    code, found = run("both.parquet", *sides, "--window-rows", "300")
+    assert [one["decision"] for one in found] == ["RETRAIN", "NO_ACTION"]
+    assert code == 1
+
+
+def test_seconds_count_from_the_start_of_the_command() -> None:
+    """Reading the tables belongs to the first result."""
+    clock = _since(5.0)
+    assert clock() == 5.0
+    assert clock() > 1e9
 
 
 def test_windows_of_time_tell_where_they_lie(run: Run) -> None:
