@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, as_json = arguments.pop("command"), arguments.pop("json", False)
     if command == "reference":
         return _guarded(lambda: manage_references(arguments))
-    tables = TableOptions(arguments)
+    tables = TableOptions({} if command == "watch" else arguments)
     if command == "calibrate":
         return _guarded(lambda: _calibrate(arguments, tables))
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
@@ -89,10 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     endpoint = arguments.pop("otlp_endpoint")
 
     def play() -> int:
+        if command == "watch":
+            return _watch(read_settings(**arguments), endpoint)
         cutting = tables.of_log(arguments)
         settings = read_settings(**arguments)
-        if command == "watch":
-            return _watch(settings, endpoint)
         if cutting:
             return _walk(settings, endpoint, cutting, as_json=as_json)
         return _run(settings, endpoint, as_json=as_json)

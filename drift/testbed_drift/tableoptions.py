@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_drift.settings import DriftSettingsError
 
 if TYPE_CHECKING:
-    import argparse
-
     from testbed_drift.cutting import Cutting
     from testbed_drift.tablereference import Reference, Wanted
 
@@ -71,7 +71,8 @@ def add_reference_command(commands: Any) -> None:  # noqa: ANN401 - argparse doe
 
 def _add(parser: argparse.ArgumentParser, options: tuple[tuple[str, str], ...]) -> None:
     for option, text in options:
-        parser.add_argument(f"--{option}", metavar="VALUE", help=text)
+        with contextlib.suppress(argparse.ArgumentError):  # a setting of the job has this name, too
+            parser.add_argument(f"--{option}", metavar="VALUE", help=text)
 
 
 def _add_reading(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +118,7 @@ class TableOptions:
         return Path(self._given["store"] or os.environ.get(STORE) or "references")
 
     def of_log(self, arguments: dict[str, Any]) -> Cutting | None:
-        """Windows of the prediction log to judge one after the other; None for the last one only.
+        """Windows of the prediction log to judge one after the other, where ``--every`` is given.
 
         Args:
             arguments: settings of the job; a window's length becomes seconds, a folder of reports
@@ -136,9 +137,11 @@ class TableOptions:
         if self.report:
             arguments["output"] = self.report
         window = arguments.get("window")
-        if self.window_rows or self.every:
+        if self.every:
             arguments["window"] = None
             return WindowOptions(count(self.window_rows), window, self.every).cutting()
+        if self.window_rows:
+            raise DriftSettingsError("--window-rows of the log needs --every beside it")
         if window is not None:
             arguments["window"] = seconds_of(window)
         return None

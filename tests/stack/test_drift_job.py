@@ -244,7 +244,7 @@ def test_the_log_is_walked_window_by_window(place: Place) -> None:
     """A line per window of a real log, by rows or by time, and the exit code of them all."""
     place.predict(800, seed=3, shift=1.0)
     elsewhere = place.output.with_name("elsewhere")
-    done = place.run("--window-rows=400", "--html=never", f"--report={elsewhere}")
+    done = place.run("--window-rows=400", "--every=400", "--html=never", f"--report={elsewhere}")
     assert (done.returncode, done.stderr) == (1, "")
     assert len(done.stdout.splitlines()) == 2
     assert len((elsewhere / "runs.jsonl").read_text().splitlines()) == 2

@@ -115,7 +115,7 @@ def run(
     positive: PositiveOption = None,
     columns: ColumnsOption = None,
     window_rows: Annotated[
-        int | None, typer.Option(min=1, help="Judge windows of so many rows, one after the other.")
+        int | None, typer.Option(min=1, help="Rows of a window; of the log with --every.")
     ] = None,
     window: Annotated[
         str | None,
@@ -123,7 +123,9 @@ def run(
     ] = None,
     every: Annotated[
         str | None,
-        typer.Option(help="Rows, or time, from one window to the next; default: they touch."),
+        typer.Option(
+            help="Judge every window: rows, or time, from one to the next. Tables: they touch."
+        ),
     ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Column of the rows' times: ISO 8601 or Unix seconds.")
