@@ -133,7 +133,9 @@ class Comparison:
             for cut in self.cutting.cuts(len(now), now.times):
                 judged = True
                 title = "-".join(filter(None, (name, *marks, cut.name)))
-                yield group, job.judge(compared, now.take(cut.rows).window(title, cut.span))
+                newest = cut.span.end if cut.span else float(cut.end)
+                window = now.take(cut.rows).window(title, cut.span, newest)
+                yield group, job.judge(compared, window)
         if not judged:
             size = getattr(self.cutting, "size", 1)
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")

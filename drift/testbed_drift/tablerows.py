@@ -113,9 +113,14 @@ class TableRows:
         order = np.argsort(self.times, kind="stable")
         return self.take(order[: np.isfinite(self.times).sum()])
 
-    def window(self, name: str, span: Span | None = None) -> Window:
-        """The rows as a window."""
-        newest = float(self.times[-1]) if self.times is not None and len(self) else None
+    def window(self, name: str, span: Span | None = None, newest: float | None = None) -> Window:
+        """The rows as a window.
+
+        Args:
+            name: of the window.
+            span: where it lies in time, or None.
+            newest: what tells it from the windows before; rises from one to the next.
+        """
         return Window(file_part(name), self.frame, span, newest, self._columns())
 
     def _columns(self) -> Columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -236,6 +237,29 @@ def test_a_kept_reference_has_its_own_columns(
     assert _run(*compare, "--segment", "town", "--min-rows", "50") == 0
     assert _run(*compare, "--segment", "y") == 2
     assert "holds no column y" in capsys.readouterr().err
+
+
+def test_a_query_is_kept_as_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Later rows of the table change nothing until it is added again."""
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    add = ("reference", "add", "shop", "--reference-url", url, "--reference-query", "visits")
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        table(1)[["age", "y"]].to_sql("visits", connection, index=False)
+    assert _run(*add, "--target", "y") == 0
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        table(2, shift=9)[["age", "y"]].to_sql(
+            "visits", connection, index=False, if_exists="append"
+        )
+    connection.close()
+    table(3).to_csv(tmp_path / "now.csv", index=False)
+    assert _run("run", "--reference", "shop", "--current", tmp_path / "now.csv") == 0
+    capsys.readouterr()
+    assert _run(*add, "--target", "y") == 0
+    assert "kept as shop@2: 800 rows" in capsys.readouterr().out
+    assert _run("run", "--reference", "shop", "--current", tmp_path / "now.csv") == 1
+    assert _run("reference", "show", "shop") == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown[shown.index("{") :])["source"]["kind"] == "query"
 
 
 def test_two_can_add_at_once(store: ReferenceStore, file: Path, tmp_path: Path) -> None:

@@ -216,6 +216,17 @@ def test_windows_of_rows_confirm_each_other(run: Run, tables: Path) -> None:
     assert "2 of 2 decide" in " ".join(found[3]["reasons"])
 
 
+def test_windows_without_times_confirm_each_other(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each window of a file in its own order has its own vote."""
+    sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / "moved.parquet"))
+    votes = ("--confirm", "2", "--confirm-of", "2", "--window-rows", "200", "--columns", "age,town")
+    assert main(["run", *sides, *votes, "--json"]) == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["decision"] for one in found] == ["NO_ACTION", "RETRAIN", "RETRAIN"]
+
+
 def test_an_alarm_that_is_over_is_an_alarm(run: Run, tables: Path) -> None:
     """Exit code 1 where any window asked for action, the last one or not."""
     both = pd.concat([make(3, 300, shift=1.0), make(2, 300)])
