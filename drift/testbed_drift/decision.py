@@ -164,17 +164,19 @@ def _reasons(scores: DriftScores, *, target: bool) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def decision_line(html: str | None, json: str, scores: DriftScores, decision: Decision) -> str:
+def decision_line(
+    html: str | None, json: str | None, scores: DriftScores, decision: Decision
+) -> str:
     """The decision in one line, for people and for ``grep``.
 
     Args:
         html: path of the HTML report, or None where this run rendered none.
-        json: path of the JSON report.
+        json: path of the JSON report, or None where none is kept.
         scores: what was found.
         decision: what was decided.
     """
     return (
-        f"report={html or 'none'} json={json} drift_share={scores.share:.2f} "
+        f"report={html or 'none'} json={json or 'none'} drift_share={scores.share:.2f} "
         f"decision={decision.action} ({decision.bound}) "
         f"target_drift={_amount(scores.target)} prediction_drift={_amount(scores.prediction)}"
     )

@@ -130,7 +130,7 @@ class Hook:
 
     def _run(self, found: Retraining, result: RunResult) -> Retraining:
         told = {VERSION_VARIABLE: result.model_version}
-        if result.finding:
+        if result.finding and result.finding.json:
             told[REPORT_VARIABLE] = str(result.finding.json.resolve())
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             try:

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from testbed_drift.assessment import Assessment, Assessor
     from testbed_drift.calibration import Calibration
     from testbed_drift.hook import Hook
-    from testbed_drift.publishing import Publisher
     from testbed_drift.relations import Analyst, Relations
-    from testbed_drift.reports import ReportStore
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
     from testbed_drift.segmentdrift import SegmentScorer
@@ -67,6 +65,29 @@ class Detector(Protocol):
         """Compare ``current`` with ``reference``."""
 
 
+class Reports(Protocol):
+    """Takes the reports; those that it does not keep have no path."""
+
+    def write_json(self, reference: str, current: str, content: dict[str, Any]) -> Path | None:
+        """Take the JSON report of two windows."""
+
+    def write_html(self, reference: str, current: str, content: str) -> Path | None:
+        """Take the HTML report of two windows."""
+
+    def append_run(self, record: dict[str, Any]) -> None:
+        """Take the record of a run."""
+
+
+class Publishing(Protocol):
+    """Takes what there is to publish."""
+
+    def publish(self, result: RunResult, memory: Memory | None = None) -> None:
+        """Take over what a run found, and what the next process needs to go on."""
+
+    def retrained(self, retraining: Retraining) -> None:
+        """Take over what a training came to."""
+
+
 @dataclass(slots=True)
 class DriftJob:
     """Compares the windows of one model, again and again.
@@ -95,8 +116,8 @@ class DriftJob:
     reader: WindowReader
     open_log: Callable[[], AbstractContextManager[LogReader]]
     detector: Detector
-    reports: ReportStore
-    publisher: Publisher
+    reports: Reports
+    publisher: Publishing
     clock: Callable[[], float]
     calibration: Calibration | None = None
     assessor: Assessor | None = None
@@ -119,22 +140,31 @@ class DriftJob:
     def run_once(self) -> RunResult:
         """Run once; a failure is an outcome, reported and published like the others."""
         started = self.clock()
-        finding = None
+        finding, needed = None, None
         outcome: Outcome
         try:
             finding = self._compare(started)
             outcome = "success"
             message = decision_line(
-                _text(finding.html), str(finding.json), finding.scores, finding.decision
+                _text(finding.html), _text(finding.json), finding.scores, finding.decision
             )
         except NotEnoughRowsError as error:
-            outcome, message = "insufficient_data", str(error)
+            outcome, message, needed = "insufficient_data", str(error), error.needed
         except Exception as error:  # noqa: BLE001 - a broken run must not end the job
             outcome, message = "error", _failure(error)
         seconds = max(0.0, self.clock() - started)
         version = self.reader.model_version
         behind = self.turns is not None and self.turns.behind
-        result = RunResult(version, outcome, started, seconds, message, finding, behind=behind)
+        result = RunResult(
+            version,
+            outcome,
+            started,
+            seconds,
+            message,
+            finding,
+            rows_needed=needed,
+            behind=behind,
+        )
         self._record(result)
         # After the drift is told: a training takes its time, and so may a command.
         if retraining := self._retrain(result):

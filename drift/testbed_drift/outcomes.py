@@ -41,10 +41,10 @@ class Outcomes:
 
     @classmethod
     def of(cls, columns: Columns, classes: Sequence[object], positive: object = None) -> Self:
-        """Read rows of the prediction log.
+        """Read rows of the prediction log, or of a table.
 
         Args:
-            columns: the rows.
+            columns: the rows; those of a table that have no prediction are left out.
             classes: the model's classes in its order, as in its feature schema.
             positive: the positive class, or None.
         """
@@ -54,16 +54,18 @@ class Outcomes:
         places = {name: place for place, name in enumerate(known)} | dict.fromkeys(
             (name for name in strange if name is not None), len(known)
         )
-        return cls(
+        told = np.array([places.get(name, UNKNOWN) for name in columns.prediction], dtype=int)
+        found = cls(
             names,
             None if positive is None else known.index(str(positive)),
-            np.array([places[name] for name in columns.prediction], dtype=int),
+            told,
             np.array(
                 [UNKNOWN if name is None else places[name] for name in columns.label], dtype=int
             ),
             _probabilities(columns, known, len(names)),
             _delays(columns),
         )
+        return found.where(told != UNKNOWN)
 
     def __len__(self) -> int:
         return len(self.predicted)
@@ -73,9 +75,9 @@ class Outcomes:
         """Which rows have a label."""
         return np.asarray(self.label != UNKNOWN)
 
-    def where(self, chosen: np.ndarray[Any, Any]) -> Outcomes:
+    def where(self, chosen: np.ndarray[Any, Any]) -> Self:
         """Only the chosen rows."""
-        return Outcomes(
+        return type(self)(
             self.classes,
             self.positive,
             self.predicted[chosen],

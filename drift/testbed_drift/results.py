@@ -75,7 +75,7 @@ class Finding:
         current: window judged.
         scores: what was found.
         decision: what was decided.
-        json: JSON report.
+        json: JSON report, or None where none is kept.
         html: HTML report, or None where this run rendered none.
         assessment: how the model and the data do beside drift; None where nobody assesses.
         fresh: whether the window has rows that no run judged before; else labels came late.
@@ -88,7 +88,7 @@ class Finding:
     current: WindowSummary
     scores: DriftScores
     decision: Decision
-    json: Path
+    json: Path | None
     html: Path | None
     assessment: Assessment | None = None
     fresh: bool = True
@@ -110,6 +110,7 @@ class RunResult:
         finding: what was found, after a success.
         retraining: what RETRAIN started, where it started something.
         behind: whether the next window is full already.
+        rows_needed: rows that a window needs, where it has too few.
     """
 
     model_version: str
@@ -120,6 +121,7 @@ class RunResult:
     finding: Finding | None = None
     retraining: Retraining | None = None
     behind: bool = False
+    rows_needed: int | None = None
 
     @property
     def ended(self) -> float:
@@ -141,7 +143,7 @@ class RunResult:
             record["retraining"] = self.retraining.to_dict()
         found = self.finding
         if found is None:
-            return record
+            return record | ({"rows_needed": self.rows_needed} if self.rows_needed else {})
         return record | {
             **judgement(found.scores, found.decision),
             **(found.assessment.to_dict() if found.assessment else {}),
@@ -153,7 +155,7 @@ class RunResult:
                 "current": found.current.to_dict(),
             },
             "fresh": found.fresh,
-            "json": found.json.name,
+            "json": found.json.name if found.json else None,
             "html": found.html.name if found.html else None,
         }
 

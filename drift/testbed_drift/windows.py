@@ -26,7 +26,21 @@ if TYPE_CHECKING:
 
 
 class NotEnoughRowsError(DomainError):
-    """A window holds too few rows to judge."""
+    """A window holds too few rows to judge.
+
+    Args:
+        message: one line.
+        needed: rows that it needs, where that is what it lacks.
+    """
+
+    def __init__(self, message: str, needed: int | None = None) -> None:
+        super().__init__(message)
+        self.needed = needed
+
+
+def file_part(name: str) -> str:
+    """A name as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)[:80]
 
 
 class LogReader(Protocol):
@@ -117,7 +131,8 @@ class WindowReader:
         if len(columns) < self.min_rows:
             raise NotEnoughRowsError(
                 f"{len(columns)} rows of model {self.model_version} in {span.name}, "
-                f"{self.min_rows} needed {self.purpose}".rstrip()
+                f"{self.min_rows} needed {self.purpose}".rstrip(),
+                self.min_rows,
             )
         return self.of_columns(columns, span.name, span)
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from testbed_drift.recordschema import DriftReport, RunRecord
+
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.layout import write_atomic
 from testbed.scenario import Scenario
@@ -23,6 +25,9 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: Final[dict[str, tuple[type[BaseModel], Literal["validation", "serialization"]]]] = {
     "scenario.schema.json": (Scenario, "validation"),
     "verdict.schema.json": (Verdict, "serialization"),
+    # What is optional in these may be absent.
+    "drift-run.schema.json": (RunRecord, "validation"),
+    "drift-report.schema.json": (DriftReport, "validation"),
 }
 
 

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         """Folder of the truth of ``testbed load``."""
         return self.home / "loads"
 
+    @property
+    def references(self) -> Path:
+        """References that `testbed drift reference` keeps, a folder per name and version."""
+        return self.home / "references"
+
     @classmethod
     @override
     def settings_customise_sources(

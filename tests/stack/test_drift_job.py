@@ -240,6 +240,21 @@ def start() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
         process.communicate()
 
 
+def test_the_log_is_walked_window_by_window(place: Place) -> None:
+    """A line per window of a real log, by rows or by time, and the exit code of them all."""
+    place.predict(800, seed=3, shift=1.0)
+    elsewhere = place.output.with_name("elsewhere")
+    done = place.run("--window-rows=400", "--every=400", "--html=never", f"--report={elsewhere}")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len(done.stdout.splitlines()) == 2
+    assert len((elsewhere / "runs.jsonl").read_text().splitlines()) == 2
+    assert not place.output.exists()
+    done = place.run("--window=1m", "--every=30s", "--min-rows=100", "--html=never", "--json")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, len(found) >= 2) == (1, True)
+    assert len({one["windows"]["current"]["name"] for one in found if "windows" in one}) >= 2
+
+
 def test_traffic_like_the_reference_needs_no_action(place: Place) -> None:
     """Exit 0, both reports, and the decision in one line."""
     place.predict(500, seed=2)

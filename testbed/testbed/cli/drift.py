@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from testbed.cli.driftjob import become
+from testbed.cli.drifttables import (
+    ColumnsOption,
+    CurrentOption,
+    CurrentQueryOption,
+    CurrentUrlOption,
+    PositiveOption,
+    PredictionOption,
+    ProbabilityOption,
+    ReferenceOption,
+    ReferenceQueryOption,
+    ReferenceUrlOption,
+    StoreOption,
+    TargetOption,
+    references,
+    store_words,
+    words,
+)
 from testbed.cli.live import find_run
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
@@ -20,6 +37,7 @@ app = typer.Typer(
     "1 ALERT or RETRAIN, 2 could not run.",
     no_args_is_help=True,
 )
+app.add_typer(references, name="reference")
 LogOption = Annotated[
     str | None, typer.Option("--log-url", help="Prediction log; default: the latest run's.")
 ]
@@ -70,13 +88,7 @@ class Job:
 
     def become(self, arguments: list[str], extra: dict[str, str] | None = None) -> None:
         """Become the job: signals reach it, and its exit code is ours."""
-        _become(arguments, self.environment() | (extra or {}))
-
-
-def _become(arguments: list[str], environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "testbed_drift", *arguments]
-    sys.stdout.flush()
-    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter
+        become(arguments, self.environment() | (extra or {}))
 
 
 def _latest_run(settings: Settings) -> RunLayout:
@@ -91,6 +103,54 @@ def _latest_run(settings: Settings) -> RunLayout:
 @app.command()
 def run(
     *,
+    reference: ReferenceOption = None,
+    current: CurrentOption = None,
+    reference_url: ReferenceUrlOption = None,
+    reference_query: ReferenceQueryOption = None,
+    current_url: CurrentUrlOption = None,
+    current_query: CurrentQueryOption = None,
+    target: TargetOption = None,
+    prediction: PredictionOption = None,
+    probability: ProbabilityOption = None,
+    positive: PositiveOption = None,
+    columns: ColumnsOption = None,
+    window_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of a window; of the log with --every.")
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Length of a window: 900, 15m, 6h, 1d, 2w. Of the log: the last one."),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge every window: rows, or time, from one to the next. Tables: they touch."
+        ),
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of the rows' times: ISO 8601 or Unix seconds.")
+    ] = None,
+    segment: Annotated[str | None, typer.Option(help="Column whose groups are told apart.")] = None,
+    version_column: Annotated[
+        str | None, typer.Option(help="Column of model versions, each with its own results.")
+    ] = None,
+    min_rows: Annotated[
+        int | None, typer.Option(min=1, help="Fewest rows that are judged; default: 200.")
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option(min=1, help="Windows that must ask for action, of the latest --confirm-of."),
+    ] = None,
+    confirm_of: Annotated[
+        int | None, typer.Option(min=1, help="How many of the latest windows count; default: 1.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Thresholds of `testbed drift calibrate`.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of HTML and JSON reports; of tables default: none.")
+    ] = None,
+    store: StoreOption = None,
     log_url: LogOption = None,
     artefact: ArtefactOption = None,
     folder: OutOption = None,
@@ -103,9 +163,13 @@ def run(
         str | None,
         typer.Option(help="START/END of the current window; default: the last 15 minutes."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per window.")
+    ] = False,
 ) -> None:
-    """Compare two windows once and print the decision.
+    """Compare two tables, or two windows of the prediction log, and print the decision.
+
+    Tables are files (Parquet, CSV, JSON lines, Feather, ORC, Excel …) or SQL queries.
 
     Examples:
 
@@ -113,21 +177,67 @@ def run(
 
       testbed drift run --reference-window 2024-01-01/2024-01-31 --current-window \
 2024-02-01/2024-02-29
+
+      testbed drift run --reference a.parquet --current b.parquet --target y --prediction p --json
+
+      testbed drift run --reference january --current b.csv --time-column t --window 1d --every 1d
+
+      testbed drift run --reference a.csv --current-url postgresql://me@db/shop --current-query \
+orders
     """
-    arguments = ["run"]
-    if reference_window:
-        arguments += ["--reference-window", reference_window]
-    if current_window:
-        arguments += ["--current-window", current_window]
-    if as_json:
-        arguments.append("--json")
-    Job(log_url, artefact, folder, otlp_endpoint).become(arguments)
+    given = words(
+        reference_window=reference_window,
+        current_window=current_window,
+        window_rows=window_rows,
+        window=window,
+        every=every,
+        segment=segment,
+        min_rows=min_rows,
+        confirm=confirm,
+        confirm_of=confirm_of,
+        calibration=calibration and calibration.resolve(),
+        report=report and report.resolve(),
+    )
+    sides = words(
+        reference=reference,
+        reference_url=reference_url,
+        reference_query=reference_query,
+        current=current,
+        current_url=current_url,
+        current_query=current_query,
+    )
+    roles = words(
+        target=target,
+        prediction=prediction,
+        probability=probability,
+        positive=positive,
+        columns=columns,
+        time_column=time_column,
+        version_column=version_column,
+    )
+    arguments = ["run", *sides, *roles, *given, *(["--json"] if as_json else [])]
+    if sides:
+        become([*arguments, *store_words(store)])
+    else:
+        Job(log_url, artefact, folder, otlp_endpoint).become(arguments)
 
 
 @app.command()
 def calibrate(
     *,
     artefact: ArtefactOption = None,
+    reference: ReferenceOption = None,
+    reference_url: ReferenceUrlOption = None,
+    reference_query: ReferenceQueryOption = None,
+    target: TargetOption = None,
+    prediction: PredictionOption = None,
+    probability: ProbabilityOption = None,
+    positive: PositiveOption = None,
+    columns: ColumnsOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File of the thresholds; default: beside the artefact or reference."),
+    ] = None,
     rows: Annotated[int, typer.Option(min=50, help="Rows of a window.")] = 1000,
     budget: Annotated[
         float, typer.Option(min=1e-5, max=0.5, help="False alarms per window.")
@@ -137,24 +247,41 @@ def calibrate(
     ] = 0.5,
     draws: Annotated[int, typer.Option(min=10, help="Windows drawn without drift.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 1,
+    store: StoreOption = None,
 ) -> None:
     """Find thresholds that keep a budget of false alarms, and how many rows a window needs.
 
-    They are stored in the artefact, and `run` and `watch` obey them from then on.
+    They are stored in the artefact, or beside the kept reference, and `run` and `watch` obey them
+    from then on.
 
     Examples:
 
       testbed drift calibrate --artefact my-model
 
       testbed drift calibrate --artefact my-model --rows 500 --shift 0.25
+
+      testbed drift calibrate --reference january --rows 500
     """
+    given = {"rows": rows, "budget": budget, "shift": shift, "draws": draws, "seed": seed}
+    arguments = ["calibrate", *(f"--{name}={value}" for name, value in given.items())]
+    arguments += words(output=output and output.resolve())
+    table = words(reference=reference, reference_url=reference_url, reference_query=reference_query)
+    if table:
+        roles = words(
+            target=target,
+            prediction=prediction,
+            probability=probability,
+            positive=positive,
+            columns=columns,
+        )
+        become([*arguments, *table, *roles, *store_words(store)])
+        return
     environment = dict(os.environ)
     if artefact is not None:
         environment["TESTBED_DRIFT_ARTEFACT"] = str(artefact.resolve())
     elif "TESTBED_DRIFT_ARTEFACT" not in environment:
         environment["TESTBED_DRIFT_ARTEFACT"] = str(_latest_run(load_settings()).model)
-    given = {"rows": rows, "budget": budget, "shift": shift, "draws": draws, "seed": seed}
-    _become(["calibrate", *(f"--{name}={value}" for name, value in given.items())], environment)
+    become(arguments, environment)
 
 
 @app.command()
@@ -198,7 +325,7 @@ def ui(
     folder = workspace or find_run(load_settings(), None, "workspace").workspace
     if not folder.is_dir():
         raise UsageError(f"there is no workspace {folder}; set TESTBED_DRIFT_WORKSPACE for the job")
-    _become(["ui", "--workspace", str(folder.resolve()), "--port", str(port)], dict(os.environ))
+    become(["ui", "--workspace", str(folder.resolve()), "--port", str(port)])
 
 
 @app.command()

@@ -35,6 +35,8 @@ PAGES: Final[Sequence[tuple[str, str, Callable[[], str]]]] = (
 SCHEMAS: Final = (
     ("scenario.schema.json", "JSON Schema of a scenario"),
     ("verdict.schema.json", "JSON Schema of `verdict.json`"),
+    ("drift-run.schema.json", "JSON Schema of `testbed drift run --json` and of `runs.jsonl`"),
+    ("drift-report.schema.json", "JSON Schema of the drift job's JSON reports"),
 )
 
 

@@ -137,15 +137,19 @@ class Deaf:
     def publish(self, *_: object) -> None:
         """Do nothing."""
 
+    def retrained(self, *_: object) -> None:
+        """Do nothing."""
+
 
 def test_run_reports_performance(tmp_path: Path, log: Any, detector: Any, clock: Any) -> None:  # noqa: ANN401 - fakes of conftest
     """The record and the JSON report carry the same figures, the page their table, schema 2."""
     settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=tmp_path, window=60)
     reader = WindowReader("rf-1", KINDS, 200, 5000)
     store = ReportStore(tmp_path)
-    job = DriftJob(settings, reader, log, detector, store, Deaf(), clock, assessor=ASSESSOR)  # type: ignore[arg-type]
+    job = DriftJob(settings, reader, log, detector, store, Deaf(), clock, assessor=ASSESSOR)
     result = job.run_once()
     assert result.finding
+    assert result.finding.json
     record = json.loads((tmp_path / RUNS_FILE).read_text())
     report = json.loads(result.finding.json.read_text())
     assert record["schema_version"] == report["schema_version"] == 2

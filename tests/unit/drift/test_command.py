@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from testbed_drift.__main__ import _telemetry, main
+from testbed_drift.__main__ import main
+from testbed_drift.assembly import telemetry_of
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import StopSignal
 from testbed_otel.settings import SDK_METRICS
@@ -103,7 +104,7 @@ def test_the_job_tells_how_its_exports_went(monkeypatch: pytest.MonkeyPatch) -> 
     """The SDK measures itself, so that what the job could not export is known."""
     monkeypatch.setenv(SDK_METRICS, "")  # remembered, so that the test's own value goes away
     monkeypatch.delenv(SDK_METRICS)
-    telemetry = _telemetry("http://127.0.0.1:9")
+    telemetry = telemetry_of("http://127.0.0.1:9")
     first, second = ({f.name for f in telemetry.registry.collect()} for _ in range(2))
     assert "telemetry_export_failed" in first
     assert "otel_sdk_metric_reader_collection_duration_seconds" in second  # that of the first

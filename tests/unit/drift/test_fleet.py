@@ -171,6 +171,7 @@ def test_versions_are_judged_each_against_its_own_reference(
     assert found.finding.assessment
     assert found.finding.assessment.estimate.state == "estimated"
     home = place.settings.output / folder(place.challenger.version)
+    assert found.finding.json
     assert found.finding.json.parent == home
     assert json.loads((home / "runs.jsonl").read_text())["model_version"] == found.model_version
     broken = fleet.others[place.other.version]

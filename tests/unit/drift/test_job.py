@@ -83,7 +83,7 @@ def bench(tmp_path: Path, log: Any, detector: Any, clock: Any) -> Bench:  # noqa
     settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=output, window=60)
     publisher = FakePublisher()
     reader = WindowReader("rf-1", {"size": "numeric", "colour": "category"}, 200, 5000)
-    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)  # type: ignore[arg-type]
+    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)
     return Bench(job, log, detector, clock, publisher, output)
 
 
@@ -128,6 +128,7 @@ def test_segments_stand_in_report_and_record(bench: Bench) -> None:
     bench.job.segments = SegmentScorer("colour", {"colour": "category"}, Rule(), 100)
     result = bench.job.run_once()
     assert result.finding
+    assert result.finding.json
     [record] = bench.records
     assert record["segments"].keys() == {"colour=blue", "colour=red"}
     assert record["segments"]["colour=red"]["state"] == "scored"
@@ -274,6 +275,7 @@ def test_only_a_rendered_report_asks_evidently(
         bench.clock.now += 100
         finding = bench.job.run_once().finding
         assert finding
+        assert finding.json
         report = json.loads(finding.json.read_text())
         assert report["columns"]
         evidently.append(report["evidently"])
@@ -353,6 +355,7 @@ def test_retrain_starts_the_hook_once_all_is_told(
     finding = results[3].finding
     assert finding
     assert finding.html
+    assert finding.json
     assert json.loads(finding.json.read_text())["retraining"]["outcome"] == "kept"
     assert "Last training" in finding.html.read_text()
 

@@ -1,0 +1,98 @@
+"""What the job writes of the prediction log follows the same published schemas as of tables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+from testbed.schemas import schema_text
+from testbed_domain.features import Feature, FeatureSchema
+from testbed_drift.assessment import Assessor
+from testbed_drift.detection import Detector
+from testbed_drift.job import DriftJob
+from testbed_drift.recordschema import RunRecord
+from testbed_drift.replay import NoPublisher
+from testbed_drift.reports import RUNS_FILE, ReportStore
+from testbed_drift.settings import DriftSettings
+from testbed_drift.windows import WindowReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS: Any = {"size": "numeric", "colour": "category"}
+SCHEMA = FeatureSchema(
+    (Feature("size", "number", ""), Feature("colour", "category", "")), "y", ("0", "1"), "1"
+)
+
+
+def test_runs_and_reports_of_the_log(tmp_path: Path, log: Any, clock: Any) -> None:  # noqa: ANN401 - fakes of conftest
+    """A decision, too few rows, a failure, and the report of the first."""
+    settings = DriftSettings(log_url="-", artefact=tmp_path, html="never", segment="colour")
+    job = DriftJob(
+        settings,
+        WindowReader("rf-1", KINDS, 200, 5000),
+        log,
+        Detector(KINDS),
+        ReportStore(tmp_path),
+        NoPublisher(),
+        clock,
+        assessor=Assessor(SCHEMA, KINDS, "colour"),
+    )
+    report = job.run_once().finding
+    job.reader = WindowReader("rf-1", KINDS, 301, 5000)
+    job.run_once()
+    log.error = OSError("the disk is full")
+    job.run_once()
+    records = [json.loads(line) for line in (tmp_path / RUNS_FILE).read_text().splitlines()]
+    assert [record["outcome"] for record in records] == ["success", "insufficient_data", "error"]
+    assert records[1]["rows_needed"] == 301
+    schema = json.loads(schema_text("drift-run.schema.json"))
+    for record in records:
+        jsonschema.validate(record, schema)
+        RunRecord.model_validate(record)
+    assert report
+    assert report.json
+    found = json.loads(report.json.read_text())
+    jsonschema.validate(found, json.loads(schema_text("drift-report.schema.json")))
+    assert set(records[0]["performance"]["segments"]) == {"colour=blue", "colour=red"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"decision": "MAYBE"}, {"reasons": []}, {"outcome": "fine"}, {"schema_version": 1}]
+)
+def test_what_is_no_record(change: dict[str, Any]) -> None:
+    """The schema refuses what the job does not write."""
+    column: dict[str, Any] = {
+        "score": None,
+        "threshold": None,
+        "method": None,
+        "drifted": False,
+        "scores": [],
+    }
+    window = {"name": "w", "rows": 1, "labels": 0, "start": None, "end": None}
+    record = {
+        "schema_version": 2,
+        "time": 1.0,
+        "started": 0.0,
+        "seconds": 1.0,
+        "outcome": "success",
+        "model_version": "m",
+        "message": "",
+        "decision": "ALERT",
+        "bound": "",
+        "reasons": ["x"],
+        "drift_share": 0,
+        "columns": {"a": column},
+        "prediction_drift": column,
+        "target_drift": None,
+        "windows": {"reference": window, "current": window},
+        "rows": {"reference": 1, "current": 1},
+        "json": None,
+        "html": None,
+    }
+    RunRecord.model_validate(record)
+    with pytest.raises(ValidationError):
+        RunRecord.model_validate(record | change)

@@ -1,0 +1,406 @@
+"""``run`` on tables, from the command line to what it prints, in one process."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from testbed.schemas import schema_text
+from testbed_drift.__main__ import main
+from testbed_drift.recordschema import DriftReport
+from testbed_drift.settings import DriftSettings
+from testbed_drift.tablecommand import _since
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., tuple[int, list[dict[str, Any]]]]
+
+ROWS = 600
+ROLES = ("--target", "y", "--prediction", "p", "--probability", "q")
+RECORD = json.loads(schema_text("drift-run.schema.json"))
+REPORT = json.loads(schema_text("drift-report.schema.json"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine reaches the tests."""
+    for name in DriftSettings.model_fields:
+        monkeypatch.delenv(f"TESTBED_DRIFT_{name.upper()}", raising=False)
+
+
+def make(seed: int, rows: int = ROWS, shift: float = 0.0) -> pd.DataFrame:
+    """Rows a minute apart: four inputs, a label, a calibrated probability and its prediction."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(shift, 1, rows)
+    chance = 1 / (1 + np.exp(-2 * age))
+    return pd.DataFrame(
+        {
+            "age": age,
+            "town": rng.choice(["a", "b", "c"], rows),
+            "open": rng.random(rows) < 0.5,
+            "day": pd.to_datetime(rng.integers(18_000, 19_000, rows), unit="D"),
+            "t": pd.date_range("2024-01-01", periods=rows, freq="min"),
+            "y": (rng.random(rows) < chance).astype(int),
+            "p": (chance > 0.5).astype(int),
+            "q": chance,
+        }
+    )
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """A folder with a reference, rows like it, and rows whose age has moved."""
+    make(1, 2 * ROWS).to_parquet(tmp_path / "a.parquet")
+    make(2).to_csv(tmp_path / "same.csv", index=False)
+    make(3, shift=1.0).to_parquet(tmp_path / "moved.parquet")
+    return tmp_path
+
+
+@pytest.fixture
+def run(tables: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a comparison with ``a.parquet``: exit code, and the objects, checked by the schema."""
+
+    def play(current: str, *options: str) -> tuple[int, list[dict[str, Any]]]:
+        sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / current))
+        code = main(["run", *sides, "--time-column", "t", *options, "--json"])
+        objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        for one in objects:
+            jsonschema.validate(one, RECORD)
+        return code, objects
+
+    return play
+
+
+def test_rows_like_the_reference_need_no_action(run: Run) -> None:
+    """Exit code 0, and every key that is promised."""
+    code, [found] = run("same.csv", *ROLES)
+    assert (code, found["decision"], found["drift_share"]) == (0, "NO_ACTION", 0)
+    assert set(found["columns"]) == {"age", "town", "open", "day"}
+    assert {name: kind["kind"] for name, kind in found["kinds"].items()} == {
+        "age": "number",
+        "town": "category",
+        "open": "boolean",
+        "day": "date",
+    }
+    assert not found["prediction_drift"]["drifted"]
+    assert not found["target_drift"]["drifted"]
+    assert found["windows"]["current"]["rows"] == found["windows"]["current"]["labels"] == ROWS
+    performance = found["performance"]
+    assert performance["realised"]["state"] == "measured"
+    assert performance["estimated"]["state"] == "estimated"
+    assert performance["realised"]["accuracy"] == pytest.approx(
+        performance["estimated"]["accuracy"], abs=0.08
+    )
+    assert found["quality"]["columns"]["age"]["type_change"] == 0
+    assert found["seconds"] > 0
+
+
+def test_a_moved_column_is_found(run: Run) -> None:
+    """Exit code 1; prediction and target moved with it, and the model is no worse than expected."""
+    code, [found] = run("moved.parquet", *ROLES)
+    assert code == 1
+    assert found["decision"] == "ALERT"
+    assert {name for name, column in found["columns"].items() if column["drifted"]} == {"age"}
+    age = found["columns"]["age"]
+    assert age["method"] == "wasserstein"
+    assert age["score"] == pytest.approx(1.0, abs=0.2)
+    assert age["score"] > age["threshold"]
+    assert found["prediction_drift"]["drifted"]
+    assert found["target_drift"]["drifted"]
+    assert not found["concept_drift"]["drifted"]
+
+
+def test_what_was_asked_for_is_compared(run: Run) -> None:
+    """Only the named columns are, so they are the share."""
+    code, [found] = run("moved.parquet", "--columns", "age,town")
+    assert (code, found["drift_share"]) == (1, 0.5)
+    assert found["performance"]["realised"]["state"] == "empty"
+    assert found["target_drift"] is None
+
+
+def test_a_window_without_labels_says_so(run: Run, tables: Path) -> None:
+    """The estimate stands, the realised performance waits; with one class ROC AUC is none."""
+    make(2).drop(columns="y").to_parquet(tables / "new.parquet")
+    code, [found] = run("new.parquet", *ROLES)
+    assert code == 0
+    assert found["performance"]["realised"]["state"] == "no_labels"
+    assert found["performance"]["estimated"]["accuracy"] > 0.5
+    make(2).assign(y=1).to_parquet(tables / "new.parquet")
+    _, [found] = run("new.parquet", *ROLES)
+    assert found["performance"]["realised"]["state"] == "one_class"
+    assert found["performance"]["realised"]["roc_auc"] is None
+
+
+def test_rows_without_a_prediction_are_not_scored(run: Run, tables: Path) -> None:
+    """They count for the drift of the inputs, not for the performance."""
+    table = make(2)
+    table["p"] = table["p"].astype(float).where(table.index >= 100)
+    table.to_parquet(tables / "new.parquet")
+    _, [found] = run("new.parquet", *ROLES)
+    assert found["performance"]["realised"]["rows"] == ROWS - 100
+    assert found["windows"]["current"]["rows"] == ROWS
+
+
+@pytest.mark.parametrize(("rows", "needed"), [(0, 200), (54, 200)])
+def test_too_few_rows_are_told(run: Run, tables: Path, rows: int, needed: int) -> None:
+    """Exit code 2, and how many rows it takes."""
+    make(2, rows).to_parquet(tables / "few.parquet")
+    code, [found] = run("few.parquet", *ROLES)
+    assert (code, found["outcome"], found["rows_needed"]) == (2, "insufficient_data", needed)
+    assert f"{rows} rows in few, {needed} needed" in found["message"]
+    assert "decision" not in found
+
+
+def test_an_empty_reference_is_told(run: Run, tables: Path) -> None:
+    """A header alone is no reference."""
+    make(1, 0).to_parquet(tables / "a.parquet")
+    code, [found] = run("same.csv", *ROLES)
+    assert (code, found["outcome"]) == (2, "insufficient_data")
+    assert "0 rows in" in found["message"]
+
+
+def test_a_small_reference_is_told(run: Run, tables: Path) -> None:
+    """Too few rows to compare with are as useless as too few to judge."""
+    make(1, 150).to_parquet(tables / "a.parquet")
+    code, [found] = run("same.csv", *ROLES)
+    assert (code, found["rows_needed"]) == (2, 200)
+    assert "150 rows in a, 200 needed" in found["message"]
+    assert run("same.csv", *ROLES, "--min-rows", "150")[0] != 2
+
+
+def test_fewer_rows_can_be_allowed(run: Run, tables: Path) -> None:
+    """The least number of rows is an option, and may exceed the log's most rows."""
+    make(2, 60).to_parquet(tables / "few.parquet")
+    assert run("few.parquet", *ROLES, "--min-rows", "50")[0] == 0
+    code, [found] = run("same.csv", *ROLES, "--min-rows", "6000")
+    assert (code, found["rows_needed"]) == (2, 6000)
+
+
+def test_other_columns_are_an_error_that_names_them(
+    run: Run, tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2; on standard output an object, on standard error the same line."""
+    make(2).drop(columns=["town", "q"]).to_parquet(tables / "less.parquet")
+    code, [found] = run("less.parquet", *ROLES)
+    assert (code, found["outcome"]) == (2, "error")
+    assert "lacks columns of" in found["message"]
+    assert "town, q; it has age" in found["message"]
+    make(2).assign(age="old").to_parquet(tables / "text.parquet")
+    _, [found] = run("text.parquet", *ROLES)
+    assert "text.parquet: columns hold something else: age" in found["message"]
+    capsys.readouterr()
+
+
+def test_windows_of_rows_confirm_each_other(run: Run, tables: Path) -> None:
+    """A line per window in the order of their times, with the memory of the windows before."""
+    both = pd.concat([make(2, 600), make(3, 600, shift=1.0)], ignore_index=True)
+    both["t"] = pd.date_range("2024-01-01", periods=1200, freq="min")
+    both.sample(frac=1, random_state=1).to_parquet(tables / "both.parquet")
+    code, found = run("both.parquet", "--window-rows", "300", "--columns", "age,town")
+    assert code == 1
+    assert [one["decision"] for one in found] == ["NO_ACTION", "NO_ACTION", "RETRAIN", "RETRAIN"]
+    assert [one["windows"]["current"]["name"] for one in found][:2] == [
+        "both-rows-1-300",
+        "both-rows-301-600",
+    ]
+    sliding = ("--window-rows", "300", "--every", "150", "--confirm", "2", "--confirm-of", "2")
+    _, found = run("both.parquet", *sliding, "--columns", "age,town")
+    decisions = [one["decision"] for one in found]
+    assert decisions == ["NO_ACTION"] * 4 + ["RETRAIN"] * 3
+    assert "2 of 2 decide" in " ".join(found[3]["reasons"])
+
+
+def test_windows_without_times_confirm_each_other(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each window of a file in its own order has its own vote."""
+    sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / "moved.parquet"))
+    votes = ("--confirm", "2", "--confirm-of", "2", "--window-rows", "200", "--columns", "age,town")
+    assert main(["run", *sides, *votes, "--json"]) == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["decision"] for one in found] == ["NO_ACTION", "RETRAIN", "RETRAIN"]
+
+
+def test_an_alarm_that_is_over_is_an_alarm(run: Run, tables: Path) -> None:
+    """Exit code 1 where any window asked for action, the last one or not."""
+    both = pd.concat([make(3, 300, shift=1.0), make(2, 300)])
+    both.to_parquet(tables / "both.parquet")
+    sides = ("--columns", "age,town")
+    code, found = run("both.parquet", *sides, "--segment", "open", "--min-rows", "9999")
+    assert (code, {one["outcome"] for one in found}) == (2, {"insufficient_data"})
+    both["t"] = range(600)
+    both.to_parquet(tables / "both.parquet")
+    code, found = run("both.parquet", *sides, "--window-rows", "300")
+    assert [one["decision"] for one in found] == ["RETRAIN", "NO_ACTION"]
+    assert code == 1
+
+
+def test_seconds_count_from_the_start_of_the_command() -> None:
+    """Reading the tables belongs to the first result."""
+    clock = _since(5.0)
+    assert clock() == 5.0
+    assert clock() > 1e9
+
+
+def test_windows_of_time_tell_where_they_lie(run: Run) -> None:
+    """Hours of a table of ten hours; each has its span, and rows of none are lost."""
+    code, found = run("same.csv", "--window", "2h", "--min-rows", "50")
+    assert code == 0
+    windows = [one["windows"]["current"] for one in found]
+    assert [window["rows"] for window in windows] == [120] * 5
+    assert windows[0]["end"] - windows[0]["start"] == 7200
+    assert windows[1]["name"] == "same-20240101T020000Z-20240101T040000Z"
+
+
+def test_an_empty_hour_is_told(run: Run, tables: Path) -> None:
+    """A gap in the rows is a window with too few rows, and the others are judged."""
+    table = make(2)
+    table[(table.index < 120) | (table.index >= 240)].to_parquet(tables / "gap.parquet")
+    code, found = run("gap.parquet", "--window", "2h", "--min-rows", "50")
+    assert code == 0
+    assert [one["outcome"] for one in found].count("insufficient_data") == 1
+    assert "0 rows in gap-20240101T020000Z" in found[1]["message"]
+
+
+def test_segments_are_compared_like_with_like(run: Run, tables: Path) -> None:
+    """Only the town whose people are older drifts; one that the reference lacks is told."""
+    table = make(2, 1200)
+    table.loc[table["town"] == "b", "age"] += 1
+    table.loc[table["town"] == "c", "town"] = "d"
+    table.to_parquet(tables / "towns.parquet")
+    code, found = run("towns.parquet", "--segment", "town", "--columns", "age,open")
+    assert code == 1
+    outcomes = {one["group"]: one.get("decision") or one["outcome"] for one in found}
+    assert outcomes == {
+        "town=a": "NO_ACTION",
+        "town=b": "RETRAIN",
+        "town=rest": "insufficient_data",
+    }
+
+
+def test_versions_are_compared_with_the_whole_reference(run: Run, tables: Path) -> None:
+    """Each version of the model has its own result, under its own name."""
+    table = pd.concat([make(2).assign(v="one"), make(3, shift=1.0).assign(v="two")])
+    table.to_parquet(tables / "versions.parquet")
+    code, found = run("versions.parquet", *ROLES, "--version-column", "v")
+    assert code == 1
+    assert [(one["model_version"], one["decision"]) for one in found] == [
+        ("one", "NO_ACTION"),
+        ("two", "ALERT"),
+    ]
+    assert [one["windows"]["reference"]["rows"] for one in found] == [2 * ROWS] * 2
+
+
+def test_reports_are_written_where_they_are_wanted(run: Run, tables: Path) -> None:
+    """HTML, JSON and the record of the run; the JSON report follows its schema."""
+    _, [found] = run("moved.parquet", *ROLES, "--report", str(tables / "reports"))
+    files = {path.name for path in (tables / "reports").iterdir()}
+    assert files == {
+        "drift_a_vs_moved.html",
+        "drift_a_vs_moved.json",
+        "runs.jsonl",
+    }
+    assert (found["json"], found["html"]) == ("drift_a_vs_moved.json", "drift_a_vs_moved.html")
+    report = json.loads((tables / "reports" / found["json"]).read_text())
+    jsonschema.validate(report, REPORT)
+    DriftReport.model_validate(report)
+    assert report["columns"] == found["columns"]
+
+
+def test_without_json_there_are_a_table_and_one_line(
+    tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People see every column and the decision; the last line is for grep."""
+    sides = ["--reference", str(tables / "a.parquet"), "--current", str(tables / "moved.parquet")]
+    assert main(["run", *sides, *ROLES, "--time-column", "t"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:3] == ["age", "number", "wasserstein"] for line in lines)
+    assert any(line.startswith("ALERT (< 0.30): 1 of 4 columns drifted: age") for line in lines)
+    assert lines[-1].startswith("report=none json=none drift_share=0.25 decision=ALERT (< 0.30) ")
+    table = make(3, shift=1.0)
+    table.loc[:99, "t"] = None
+    table.to_parquet(tables / "moved.parquet")
+    assert main(["run", *sides, "--time-column", "t", "--window-rows", "240"]) == 1
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == 2
+    assert output.err.splitlines() == [
+        "drift: 100 rows without a time are left out",
+        "drift: the last 20 rows fill no window",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--reference", "a.parquet"], "say what to compare: --current FILE"),
+        (["--current", "a.parquet"], "say what to compare: --reference FILE"),
+        (["--target", "y"], "--target is of tables: give --reference and --current"),
+        (["--probability", "q"], "--probability is of tables"),
+        (["--every", "5"], "--every needs"),
+        (["--window-rows", "5"], "--window-rows of the log needs --every"),
+        (["--window", "soon"], "'soon' is no duration"),
+    ],
+)
+def test_options_that_don_t_go_together(
+    tables: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
+) -> None:
+    """Exit code 2 and one line."""
+    monkeypatch.chdir(tables)
+    assert main(["run", *options]) == 2
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert not output.out
+
+
+def test_settings_of_the_watching_job_are_its_own(
+    run: Run, tables: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its segment, thresholds and windows don't reach tables; limits of decisions do."""
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "Age")
+    monkeypatch.setenv("TESTBED_DRIFT_CALIBRATION", str(tables / "nowhere.json"))
+    monkeypatch.setenv("TESTBED_DRIFT_REFERENCE_WINDOW", "2024-01-01/2024-01-31")
+    monkeypatch.setenv("TESTBED_DRIFT_MAX_ROWS", "10")
+    monkeypatch.setenv("TESTBED_DRIFT_MIN_ROWS", "5")
+    assert run("same.csv")[0] == 0
+    assert run("moved.parquet", *ROLES)[1][0]["bound"] == "< 0.30"
+    monkeypatch.setenv("TESTBED_DRIFT_ALERT_SHARE", "0.25")
+    assert run("moved.parquet", *ROLES)[1][0]["bound"] == ">= 0.25"
+
+
+def test_three_classes_have_a_probability_each(run: Run, tables: Path) -> None:
+    """Predictions are the most probable classes, and the scores means over the classes."""
+    rng = np.random.default_rng(7)
+    for name, seed in (("a.parquet", 1), ("three.parquet", 2)):
+        table = make(seed, 1000).drop(columns=["y", "p", "q"])
+        chances = rng.dirichlet([1, 1, 1], 1000)
+        for number, kind in enumerate("klm"):
+            table[f"q_{kind}"] = chances[:, number]
+        table["y"] = [rng.choice([*"klm"], p=row) for row in chances]
+        table.to_parquet(tables / name)
+    each = [f"--probability={kind}=q_{kind}" for kind in "klm"]
+    code, [found] = run("three.parquet", "--target", "y", *each)
+    assert code == 0
+    assert set(found["columns"]) == {"age", "town", "open", "day"}
+    performance = found["performance"]
+    assert performance["realised"]["classes"] == ["k", "l", "m"]
+    assert performance["realised"]["accuracy"] == pytest.approx(
+        performance["estimated"]["accuracy"], abs=0.05
+    )
+
+
+def test_segments_and_versions_exclude_each_other(run: Run) -> None:
+    """One column tells results apart."""
+    code, [found] = run("same.csv", "--segment", "town", "--version-column", "town")
+    assert (code, found["outcome"]) == (2, "error")
+    assert "not both" in found["message"]
