@@ -8,10 +8,10 @@ Two windows are compared by the difference of Fisher's z (Fisher 1921) of each p
 standard deviation between windows without drift. The largest of all pairs is compared with the
 largest of windows drawn from the reference (the single-step method of maxima, Westfall and Young,
 Resampling-Based Multiple Testing, 1993): that holds for ties, skew and dependent pairs, where the
-closed forms (Jennrich 1970; Steiger 1980) ask for normal columns. Both a stand-in for the reference
-and a window are drawn, as in :mod:`testbed_drift.resampling`, and the threshold keeps its budget as
-in :mod:`testbed_drift.calibration`. A pair drifted when its difference passes the threshold *and* a
-least change.
+closed forms (Jennrich 1970; Steiger 1980) ask for normal columns. Whole rows are drawn, as in
+:mod:`testbed_drift.resampling`; that the reference is a sample itself widens the spread by the
+share of its rows. The threshold keeps its budget as in :mod:`testbed_drift.calibration`. A pair
+drifted when its difference passes the threshold *and* a least change.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ DRAWS: Final = 3000
 # Least change of Fisher's z: near 0 it is one of the correlation itself.
 LEAST_CHANGE: Final = 0.1
 MIN_ROWS: Final = 100
-# The draws cost half a second for every column; the domain classifier sees more of them.
+# The draws cost a tenth of a second or two for every column; the classifier sees more of them.
 MOST_COLUMNS: Final = 40
 # Pairs with less spread between windows are constant there; a perfect correlation has infinite z.
 _LEAST_SPREAD: Final = 1e-9
 _STRONGEST: Final = 0.999_999
-# Windows of about as many rows share their draws: each step is a quarter larger than the one below.
-_STEP: Final = 1.25
+# Windows of about as many rows share their draws: each step is twice as large as the one below.
+_STEP: Final = 2.0
+_MOST_DRAWN: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,22 +177,27 @@ class Correlations:
     def _calm(self, rows: int) -> tuple[Floats, Floats]:
         """Spread of each pair's change, and the largest deviation, of windows without drift."""
         step = int(np.log(rows) / np.log(_STEP))
-        if step not in self._quiet:
-            # The smallest window of the step varies most, so larger ones have fewer false alarms.
-            size = int(np.ceil(_STEP**step))
+        # Divided by its spread the largest change hardly depends on the rows: fewer have the
+        # heavier tails, so that a larger window has no more false alarms.
+        size = min(int(np.ceil(_STEP**step)), _MOST_DRAWN)
+        if size not in self._quiet:
             rng = np.random.default_rng([self._seed, size])
-            changes = np.array([self._drawn(rng, size) for _ in range(self._draws)])
+            count = len(self._reference)
+            changes = np.array(
+                [
+                    _difference(
+                        self._before,
+                        self._reference.correlations(rng.integers(0, count, size)),
+                    )
+                    for _ in range(self._draws)
+                ]
+            )
             spread = np.sqrt((changes**2).mean(axis=0))
             largest = np.array([_divided(change, spread).max() for change in changes])
-            self._quiet[step] = spread, largest
-        return self._quiet[step]
-
-    def _drawn(self, rng: np.random.Generator, size: int) -> Floats:
-        count = len(self._reference)
-        before, now = (
-            self._reference.correlations(rng.integers(0, count, rows)) for rows in (count, size)
-        )
-        return _difference(before, now)
+            self._quiet[size] = spread, largest
+        spread, largest = self._quiet[size]
+        # The reference is a sample too: its share of the spread is that of its rows.
+        return spread * np.sqrt(size / rows + size / len(self._reference)), largest
 
 
 @dataclass(frozen=True, slots=True)

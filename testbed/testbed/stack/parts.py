@@ -46,6 +46,7 @@ USUAL_PORTS: Final = {
 }
 MANAGEMENT: Final = "api:9464"
 # Parts without which a run can still end in a (failed) verdict.
+RELATIONS_ROWS: Final = "TESTBED_DRIFT_RELATIONS_ROWS"
 OPTIONAL_PARTS: Final = (
     *("collector", "alertmanager", "node_exporter", "receiver", "drift"),
     "evidently",  # of `testbed up`
@@ -254,6 +255,7 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
         **_retraining(context),
+        **relations_environment(context.factor, os.environ),
     }
 
 
@@ -286,6 +288,16 @@ def evidently_ui() -> Part:
         ],
         get_ok("evidently:8085", "/api/version"),
     )
+
+
+def relations_environment(factor: float, callers: Mapping[str, str]) -> dict[str, str]:
+    """Whether the drift job studies relations: where time is scaled, only if the caller asks.
+
+    A second of the processor would be a minute of production time there, and its import several.
+    """
+    if factor > 1 and RELATIONS_ROWS not in callers:
+        return {RELATIONS_ROWS: "0"}
+    return {name: callers[name] for name in (RELATIONS_ROWS,) if name in callers}
 
 
 def locust_web_ui() -> Part:
