@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
-    from testbed_drift.results import RunResult
     from testbed_drift.scores import ColumnKind
     from testbed_otel.names import Metric
 
@@ -135,7 +134,7 @@ def test_segment_must_be_a_column() -> None:
 class Deaf:
     """A publisher that publishes nothing."""
 
-    def publish(self, result: RunResult) -> None:
+    def publish(self, *_: object) -> None:
         """Do nothing."""
 
 
