@@ -85,6 +85,8 @@ class History:
         self._folder = path / str(self._id) / SNAPSHOTS
         if self._workspace.get_project(self._id) is None:
             self._found(name)
+        for half in self._folder.glob(".*.new"):
+            half.unlink(missing_ok=True)
 
     def add(self, result: RunResult) -> None:
         """Add a run that found something.

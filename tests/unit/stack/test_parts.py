@@ -1,0 +1,52 @@
+"""What the parts are told, beside what the stack tests see of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from testbed.settings import Settings
+from testbed.stack.parts import StackContext, _retraining, stack_parts
+from testbed_drift.settings import ENV_PREFIX, read_settings
+
+
+def _context(**settings: Any) -> StackContext:  # noqa: ANN401 - settings of many types
+    management = ["127.0.0.1:9464", "127.0.0.1:9465"]
+    made = SimpleNamespace(settings=Settings(**settings), factor=30.0, management=management)
+    return cast("StackContext", made)
+
+
+def test_retraining_is_off_unless_somebody_wants_it() -> None:
+    """A run's drift job neither trains nor asks the API anything."""
+    assert _retraining(_context()) == {}
+
+
+@pytest.mark.parametrize("wanted", ["builtin", "command notify me"])
+def test_retraining_knows_every_replica_and_the_time_scale(wanted: str) -> None:
+    """The job takes the variables, with each management port and a scaled cool-down."""
+    given = _retraining(_context(drift_on_retrain=wanted))
+    read = {name.removeprefix(ENV_PREFIX).lower(): value for name, value in given.items()}
+    found = read_settings(log_url="sqlite://", artefact="model", **read)
+    assert found.on_retrain == wanted
+    assert found.management == ("http://127.0.0.1:9464", "http://127.0.0.1:9465")
+    assert found.retrain_cooldown == 120.0
+
+
+@pytest.mark.parametrize(
+    ("without", "web_ui", "shown"),
+    [
+        (frozenset[str](), True, True),
+        (frozenset[str](), False, False),
+        (frozenset({"evidently"}), True, False),
+        (frozenset({"drift"}), True, False),
+    ],
+)
+def test_evidently_is_there_where_it_has_runs_to_show(
+    without: frozenset[str],
+    web_ui: bool,  # noqa: FBT001 - a table
+    shown: bool,  # noqa: FBT001 - a table
+) -> None:
+    """Only a stack for people has it, and only beside a drift job."""
+    names = {part.name for part in stack_parts(without, web_ui=web_ui)}
+    assert ("evidently" in names) is shown
