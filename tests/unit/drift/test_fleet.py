@@ -248,6 +248,8 @@ class Collected:
         for resource in data.resource_metrics if data else ():
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
+                    if metric.name.startswith("otel."):  # the SDK about itself, where that is on
+                        continue
                     for point in metric.data.data_points:
                         value: Any = getattr(point, "value", None)
                         found.setdefault(metric.name, []).append(
