@@ -1,8 +1,7 @@
 """How far estimated performance is from the realised one and from NannyML's; concept drift.
 
-Run it with ``pytest tests/bench/test_estimation.py --benchmark-enable -s``. The comparison with
-NannyML needs a Python of another environment that has it (its pins don't fit ours), named in
-``TESTBED_BENCH_NANNYML``: ``uv venv nml && uv pip install --python nml nannyml statsmodels``.
+Run it with ``pytest tests/bench/test_estimation.py --benchmark-enable -s``. NannyML
+is installed into an environment of its own, since its pins don't fit ours (``peers``).
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from testbed_drift.estimation import Estimator
 from testbed_drift.outcomes import UNKNOWN, Outcomes
 from testbed_drift.performance import measure
 from testbed_load import drifts
+
+from .peers.environments import EnvironmentMissingError, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,12 +202,13 @@ def test_estimates_agree_with_nannyml(benchmark: Any) -> None:  # noqa: ANN401 -
     """On NannyML's car-loan data, chunk by chunk, every score is NannyML's."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
-    python = os.environ.get("TESTBED_BENCH_NANNYML")
-    if not python:
-        pytest.skip("TESTBED_BENCH_NANNYML names no Python that has NannyML")
-    environment = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1"}
+    try:
+        python = environment("nannyml") / "python"
+    except EnvironmentMissingError as error:
+        pytest.skip(str(error))
+    settings = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1"}
     answer = subprocess.run(
-        [python, "-c", NANNYML], env=environment, capture_output=True, text=True, check=True
+        [python, "-c", NANNYML], env=settings, capture_output=True, text=True, check=True
     )
     given = json.loads(answer.stdout.splitlines()[-1])
     reference, analysis = given["reference"], given["analysis"]
