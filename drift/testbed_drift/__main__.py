@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from testbed_drift.calibration import Calibration
     from testbed_drift.job import DriftJob
     from testbed_drift.results import RunResult
+    from testbed_drift.tracking import Tracker
 
 EXIT_NO_ACTION: Final = 0
 EXIT_ACTION: Final = 1
@@ -197,7 +198,17 @@ def _build(settings: DriftSettings, telemetry: Telemetry) -> DriftJob:
         clock=time.time,
         calibration=calibration,
         assessor=Assessor(artefact.schema, kinds, settings.segment),
+        tracker=build_tracker(settings, telemetry),
     )
+
+
+def build_tracker(settings: DriftSettings, telemetry: Telemetry) -> Tracker:
+    """Logs runs and challengers to the server of ``MLFLOW_TRACKING_URI``, where that is set."""
+    from testbed_drift.tracking import Tracker  # noqa: PLC0415 - as in _build
+    from testbed_drift.trackingclient import URI, connect  # noqa: PLC0415 - the same
+
+    chosen = connect if os.environ.get(URI) else None
+    return Tracker(chosen, settings, telemetry.meter("testbed_drift"), time.time)
 
 
 def _calibration(settings: DriftSettings) -> Calibration | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from testbed_drift.results import Table
     from testbed_drift.scores import DriftScores
     from testbed_drift.settings import DriftSettings
+    from testbed_drift.tracking import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class DriftJob:
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
         assessor: judges performance and data quality; None for drift alone.
+        tracker: logs runs to a tracking server; None logs none.
     """
 
     settings: DriftSettings
@@ -79,6 +81,7 @@ class DriftJob:
     clock: Callable[[], float]
     calibration: Calibration | None = None
     assessor: Assessor | None = None
+    tracker: Tracker | None = None
     _last_action: Action | None = field(default=None, init=False)
     _last_newest: float | None = field(default=None, init=False)
     _recent: list[Action] = field(default_factory=list, init=False)
@@ -173,6 +176,8 @@ class DriftJob:
             self.reports.append_run(result.record())
         except OSError as error:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
+        if self.tracker:
+            self.tracker.log_run(result)
         self.publisher.publish(result)
 
 

@@ -421,6 +421,15 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "s",
     "Unix time at which the drift job last ended without an error.",
 )
+DRIFT_TRACKING: Final = Metric(
+    "ml.drift.tracking.runs",
+    "counter",
+    "{run}",
+    "Runs of the drift job and challengers that a tracking server was to log: skipped while it is "
+    "left alone after a failure.",
+    (OUTCOME,),
+    values=((OUTCOME, ("logged", "failed", "skipped")),),
+)
 PERFORMANCE_SCORE: Final = Metric(
     "ml.performance.score",
     "gauge",

@@ -20,6 +20,7 @@ from testbed_drift.__main__ import (
     _finish,
     _guarded,
     _telemetry,
+    build_tracker,
 )
 from testbed_drift.flow.months import Month, pairs
 from testbed_drift.flow.server import API_URL, orchestration
@@ -92,7 +93,7 @@ def _work(arguments: dict[str, Any]) -> tuple[Comparison, ...]:
 
 
 def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str | None) -> None:
-    """Publish as the job would have: per model, in the order of the months."""
+    """Publish and log as the job would have: per model, in the order of the months."""
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for --help
 
     from testbed_drift.frames import kinds_of  # noqa: PLC0415 - the same
@@ -108,7 +109,9 @@ def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str
         meter, store = telemetry.meter("testbed_drift"), ReportStore(settings.output)
         kinds = kinds_of(load_artefact(settings.artefact).schema)
         publisher = Publisher(meter, settings.alert_share, version, kinds, store)
+        tracker = build_tracker(settings, telemetry)
         for result in results:
+            tracker.log_run(result)
             publisher.publish(result)
         _finish(telemetry)
 

@@ -49,7 +49,7 @@ class Comparison:
         job = _build(self.settings, _telemetry("none"))
         # Workers end in any order: who sent the work publishes, in the order of the months.
         silent = Publisher(NoOpMeter("testbed_drift"), 0.0, self.model_version, ())
-        return replace(job, publisher=silent).run_once()
+        return replace(job, publisher=silent, tracker=None).run_once()
 
 
 def comparisons(

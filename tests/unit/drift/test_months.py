@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 
 def _artefact(path: Path, version: str) -> Artefact:
     schema = FeatureSchema((Feature("size", "number", "A size."),), "good", (0, 1), 1)
-    created = "2024-01-01T00:00:00Z"
     return Artefact(
-        path,
-        "m",
-        version,
-        "m",
-        created,
-        1,
-        True,
-        {},
-        "",
-        schema,
-        {},
-        {},
-        {},
-        {},  # noqa: FBT003 - positional as the rest
+        path=path,
+        name="m",
+        version=version,
+        use_case="m",
+        created="2024-01-01T00:00:00Z",
+        seed=1,
+        synthetic=True,
+        source={},
+        sampling="",
+        schema=schema,
+        metrics={},
+        splits={},
+        libraries={},
+        files={},
     )
 
 
