@@ -67,9 +67,9 @@ def _flow(arguments: dict[str, Any]) -> int:
         from testbed_drift.flow.play import play  # noqa: PLC0415 - reads what was set just now
 
         played = play(work, workers, scheduler)
-    _publish(work, played, arguments["otlp_endpoint"])
     for one in played:
         _announce(one.result, as_json=arguments["json"])
+    _publish(work, played, arguments["otlp_endpoint"])
     _summarise(played, time.monotonic() - started)
     return _exit_code([one.result for one in played])
 
