@@ -1,7 +1,7 @@
 """Runs of the job and challengers, logged to an MLflow tracking server; the extra ``mlflow``.
 
 The server is nothing that the job depends on: what can't be logged is an outcome, counted in
-``ml.drift.tracking.runs``, and after a failure the server is left alone for a while. Only
+``ml.tracking.runs``, and after a failure the server is left alone for a while. Only
 :mod:`testbed_drift.trackingclient` imports MLflow.
 """
 
@@ -87,7 +87,7 @@ class Tracker:
     _counter: Counter = field(init=False)
 
     def __post_init__(self) -> None:
-        self._counter = counter(self.meter, names.DRIFT_TRACKING)
+        self._counter = counter(self.meter, names.TRACKING_RUNS)
         for outcome in OUTCOMES:
             self._counter.add(0, {names.OUTCOME: outcome})  # as in the publisher
 

@@ -421,8 +421,8 @@ DRIFT_LAST_COMPLETED: Final = Metric(
     "s",
     "Unix time at which the drift job last ended without an error.",
 )
-DRIFT_TRACKING: Final = Metric(
-    "ml.drift.tracking.runs",
+TRACKING_RUNS: Final = Metric(
+    "ml.tracking.runs",
     "counter",
     "{run}",
     "Runs of the drift job and challengers that a tracking server was to log: skipped while it is "

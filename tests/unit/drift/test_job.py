@@ -327,3 +327,18 @@ def test_watch_survives_broken_runs(bench: Bench, columns_of: Callable[..., Colu
     _watch(bench, 4, between=repair)
     assert outcomes == ["error", "insufficient_data", "error", "success"]
     assert [record["outcome"] for record in bench.records] == outcomes
+
+
+def test_tracker_is_told_of_every_run(bench: Bench) -> None:
+    """Whatever the run came to; what to log is the tracker's to say."""
+    told: list[RunResult] = []
+
+    class FakeTracker:
+        def log_run(self, result: RunResult) -> None:
+            told.append(result)
+
+    bench.job.tracker = FakeTracker()  # type: ignore[assignment] # a hand-written fake
+    first = bench.job.run_once()
+    bench.log.error = OSError("gone")
+    assert told == [first, bench.job.run_once()]
+    assert [result.outcome for result in told] == ["success", "error"]

@@ -83,7 +83,7 @@ class Bench:
         data = self.reader.get_metrics_data()
         assert data
         [metric] = data.resource_metrics[0].scope_metrics[0].metrics
-        assert metric.name == names.DRIFT_TRACKING.name
+        assert metric.name == names.TRACKING_RUNS.name
         points: list[Any] = list(metric.data.data_points)
         return {point.attributes["outcome"]: point.value for point in points}
 
