@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 import uuid
 from dataclasses import dataclass
@@ -183,6 +184,17 @@ def test_wrong_use_is_one_line(place: Place) -> None:
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
         assert words in done.stderr
+
+
+def test_environment_without_the_extra_is_one_line(tmp_path: Path) -> None:
+    """The environment of the API has no Prefect; the message says where there is one."""
+    place = Place(sys.executable, _artefact(tmp_path / "model"), tmp_path)
+    done = place.play()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "drift: Prefect and Dask are not there: use tools/flow, or pip install "
+        "'testbed-drift[flow]'\n"
+    )
 
 
 def test_killed_flow_leaves_no_process(place: Place) -> None:

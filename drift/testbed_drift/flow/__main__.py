@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import signal
@@ -55,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _flow(arguments: dict[str, Any]) -> int:
+    if importlib.util.find_spec("prefect_dask") is None:
+        raise DriftSettingsError(
+            "Prefect and Dask are not there: use tools/flow, or pip install 'testbed-drift[flow]'"
+        )
     work = _work(arguments)
     scheduler, workers = arguments["scheduler"], min(arguments["workers"], len(work))
     if scheduler and not os.environ.get(API_URL) and _host(scheduler) not in LOOPBACK:
