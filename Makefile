@@ -39,4 +39,4 @@ lock: setup  ## renew uv.lock
 	@"$$(tools/setup --print-uv)" lock --upgrade
 
 clean:  ## remove the environment and the runs; compiled tools stay in the cache
-	rm -rf .venv .tools .testbed .mypy_cache .ruff_cache
+	rm -rf .venv .venv-flow .tools .testbed .mypy_cache .ruff_cache

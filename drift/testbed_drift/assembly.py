@@ -5,6 +5,7 @@ It imports what takes seconds, so the command line imports it only for a command
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Final, cast
 
@@ -37,6 +38,8 @@ from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
 from testbed_drift.succession import Following, find
+from testbed_drift.tracking import Tracker
+from testbed_drift.trackingclient import URI, connect
 from testbed_drift.turns import Turns
 from testbed_drift.versionpublishing import VersionPublishers
 from testbed_drift.windows import WindowReader
@@ -192,7 +195,14 @@ def assemble(
         segments=_segments(settings, kinds, rule),
         analyst=_analyst(settings, artefact, kinds),
         turns=Turns.of(settings, artefact.version),
+        tracker=build_tracker(settings, telemetry),
     )
+
+
+def build_tracker(settings: DriftSettings, telemetry: Telemetry) -> Tracker:
+    """Logs runs and challengers to the server of ``MLFLOW_TRACKING_URI``, where that is set."""
+    chosen = connect if os.environ.get(URI) else None
+    return Tracker(chosen, settings, telemetry.meter(METER), time.time)
 
 
 def fleet(

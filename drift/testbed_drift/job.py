@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
 
 from testbed_drift.decision import Action, Policy, decide, decision_line
@@ -14,6 +15,7 @@ from testbed_drift.memory import Memory
 from testbed_drift.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
 from testbed_drift.segmentdrift import table as segment_table
 from testbed_drift.spans import Span
+from testbed_drift.succession import find
 from testbed_drift.windows import LogReader, NotEnoughRowsError, Window, WindowReader
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from testbed_drift.scores import DriftScores
     from testbed_drift.segmentdrift import SegmentScorer
     from testbed_drift.settings import DriftSettings
+    from testbed_drift.tracking import Tracker
     from testbed_drift.trial import Retraining
     from testbed_drift.turns import Turns
 
@@ -110,6 +113,7 @@ class DriftJob:
         segments: scores drift within segments; None for the whole window alone.
         analyst: studies what no single column shows; None where that is not wanted.
         turns: say which window is the current one; None for the last seconds.
+        tracker: logs runs to a tracking server; None logs none.
     """
 
     settings: DriftSettings
@@ -128,6 +132,7 @@ class DriftJob:
     segments: SegmentScorer | None = None
     analyst: Analyst | None = None
     turns: Turns | None = None
+    tracker: Tracker | None = None
     _training: Window | None = field(default=None, init=False)
     _relations: Relations | None = field(default=None, init=False)
     _last_study: float = field(default=-math.inf, init=False)
@@ -169,6 +174,7 @@ class DriftJob:
         # After the drift is told: a training takes its time, and so may a command.
         if retraining := self._retrain(result):
             self.publisher.retrained(retraining)
+            self._track(retraining)
             result = replace(result, retraining=retraining)
         return result
 
@@ -177,6 +183,14 @@ class DriftJob:
         if self.hook is None or found is None or found.decision.action is not Action.RETRAIN:
             return None
         return self.hook.call(result)
+
+    def _track(self, retraining: Retraining) -> None:
+        """Log a model that was trained where the runs are logged, too."""
+        if self.tracker is None or retraining.challenger is None:
+            return
+        path = find(retraining.challenger, self.settings.model_store.glob("*-*"))
+        if path is not None:
+            self.tracker.log_challenger(load_artefact(path), retraining.scores, retraining.outcome)
 
     def _compare(self, now: float) -> Finding:
         reference, current = self._windows(now)
@@ -295,6 +309,8 @@ class DriftJob:
             logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
         if self.archive:
             self.archive.take(result)
+        if self.tracker:
+            self.tracker.log_run(result)
         self._end_turn()
 
     def _end_turn(self) -> None:

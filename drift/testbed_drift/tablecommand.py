@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed_drift.calibration import Calibration, Plan
-    from testbed_drift.results import RunResult
+    from testbed_drift.results import Outcome, RunResult
     from testbed_drift.tablereference import Reference
 
 
@@ -43,11 +43,11 @@ def run_tables(
         from testbed_drift.windows import NotEnoughRowsError  # noqa: PLC0415 - the same
 
         few = isinstance(error, NotEnoughRowsError)
-        outcome = "insufficient_data" if few else "error"
+        outcome: Outcome = "insufficient_data" if few else "error"
         needed = error.needed if isinstance(error, NotEnoughRowsError) else None
         name = options.reference or "reference"
         seconds = max(0.0, time.time() - began)
-        failed = RunResult(name, outcome, began, seconds, str(error), None, needed)  # type: ignore[arg-type] # one of its words
+        failed = RunResult(name, outcome, began, seconds, str(error), rows_needed=needed)
         _print(json.dumps(failed.record()))
         raise
 

@@ -13,6 +13,7 @@ from testbed_domain.errors import DomainError
 from testbed_drift.assessment import Assessor
 from testbed_drift.columnkinds import kind_of, numbers, texts
 from testbed_drift.detection import Detector
+from testbed_drift.relations import Analyst
 from testbed_drift.replay import NoPublisher, Replay, enough
 from testbed_drift.scores import Rule
 from testbed_drift.segments import Segmentation
@@ -142,6 +143,7 @@ class Comparison:
 
     def _job(self, model_version: str) -> Replay:
         schema, calibration = self.reference.schema, self.reference.calibration
+        rows = self.settings.relations_rows
         least, purpose = self.settings.min_rows, ""
         if calibration:
             least, purpose = max(least, calibration.least_rows), calibration.purpose
@@ -156,6 +158,8 @@ class Comparison:
             publisher=NoPublisher(),
             clock=self.clock,
             assessor=Assessor(schema.features, schema.kinds),
+            # Without the model itself: a surrogate that has learnt its predictions.
+            analyst=Analyst(schema.kinds, rows=rows) if rows else None,
             least_reference=self.settings.min_rows,
         )
 

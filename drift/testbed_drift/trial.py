@@ -97,6 +97,18 @@ class Retraining:
     challenger: str | None = None
     trial: Trial | None = None
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """Scores on the held-out rows, for example ``challenger.accuracy``."""
+        if self.trial is None:
+            return {}
+        roles = {"champion": self.trial.champion, "challenger": self.trial.challenger}
+        return {
+            f"{role}.{score}": value
+            for role, scores in roles.items()
+            for score, value in scores.items()
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {

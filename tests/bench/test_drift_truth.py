@@ -1,14 +1,14 @@
-"""False alarms and detection of the drift rule against a known truth, beside Evidently's defaults.
+"""False alarms and detection of the drift rule against a known truth, beside the peers' defaults.
 
 Run it with ``pytest tests/bench/test_drift_truth.py --benchmark-enable``; it takes some minutes and
-writes ``docs/drift-rates.md``. References and windows are independent draws of one
-generator: eight columns of one kind, a prediction and a label of two classes (35 % positive).
+writes ``docs/drift-rates.md``. NannyML is installed into an environment of its own. References and
+windows are independent draws of one generator: eight columns of one kind, a prediction and a label
+of two classes (35 % positive). Streams of labels come from a calibrated model.
 """
 
 from __future__ import annotations
 
 import itertools
-import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import beta
 from testbed_drift.calibration import Plan, calibrate
 from testbed_drift.detection import Detector
 from testbed_drift.frames import declare
 from testbed_drift.scores import PREDICTION, TARGET, ColumnKind, Rule
 
+from .drift_page import RULES, Rates, bound, median, page
+from .drift_peers import SUFFIX, evidently, nannyml, save
+from .label_streams import falls, steady
+from .peers.environments import EnvironmentMissingError, environment
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from .drift_peers import Pair
 
 PAGE: Final = Path(__file__).parents[2] / "docs/drift-rates.md"
 WINDOWS: Final = (500, 1000, 5000)
@@ -33,10 +37,14 @@ REFERENCES: Final = (1000, 5000)
 COLUMNS: Final = (0, 4, 20, 200)
 QUIET: Final = 170  # windows without drift per cell and rule
 PEER_QUIET: Final = 10
+PEER_DRIFTED: Final = 20
 DRIFTED: Final = 200
 MOST_POOLED: Final = 0.01
 MOST_IN_A_CELL: Final = 0.02
 LEAST_FOUND: Final = 0.95
+STREAMS: Final = 100
+FALLS: Final = 30
+MOST_LABELS: Final = 800
 # Rows of the window, shift of one column, points of the positive rate of the predictions.
 DRIFTS: Final = {
     "0.5 standard deviations in one of eight columns": (500, 0.5, 0.0),
@@ -97,47 +105,21 @@ def _calibrated_alarms(rng: np.random.Generator, window: int, reference: int, ki
     return sum(_alarm(detector, before, _frame(rng, window, kind)) for _ in range(QUIET))
 
 
-def _peer_flags(reference: pd.DataFrame, window: pd.DataFrame, kind: int) -> list[str]:
-    """Features that Evidently's default method flags, as its ``ValueDrift`` chooses it."""
-    from evidently.legacy.calculations.stattests.registry import (  # noqa: PLC0415 - slow
-        get_stattest,
-    )
-
-    of_kind = "cat" if kind else "num"
-    flagged = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in _kinds(kind):
-            pair = reference[name], window[name]
-            if get_stattest(*pair, of_kind, None)(*pair, of_kind, None).drifted:
-                flagged.append(name)
-    return flagged
+def _pairs(
+    rng: np.random.Generator, count: int, cell: tuple[int, int, int], *drift: float
+) -> list[Pair]:
+    """So many windows with a reference of its own each, for the peers."""
+    window, reference, kind = cell
+    return [(_frame(rng, reference, kind), _frame(rng, window, kind, *drift)) for _ in range(count)]
 
 
-def _peer_alarms(
-    rng: np.random.Generator, window: int, reference: int, kind: int
-) -> tuple[int, int]:
-    """Windows with any flagged column, and windows with half of them, Evidently's own limit."""
-    counts = [
-        len(_peer_flags(_frame(rng, reference, kind), _frame(rng, window, kind), kind))
-        for _ in range(PEER_QUIET)
-    ]
-    return sum(count > 0 for count in counts), sum(count >= 4 for count in counts)
-
-
-def _cell(number: int, cell: tuple[int, int, int]) -> dict[str, Any]:
-    """Alarms in windows without drift, by rule."""
+def _cell(number: int, cell: tuple[int, int, int], folder: Path) -> dict[str, Any]:
+    """Alarms in windows without drift, by rule; keeps what NannyML is to judge later."""
     rng = np.random.default_rng([7, number])
-    return {
-        "default": _default_alarms(rng, *cell),
-        "calibrated": _calibrated_alarms(rng, *cell),
-        "peer": _peer_alarms(rng, *cell),
-    }
-
-
-def _bound(count: int, of: int) -> float:
-    """Upper 95 % bound of a share (Clopper and Pearson)."""
-    return float(beta.ppf(0.95, count + 1, of - count)) if count < of else 1.0
+    counts = {"default": _default_alarms(rng, *cell), "calibrated": _calibrated_alarms(rng, *cell)}
+    pairs, kinds = _pairs(rng, PEER_QUIET, cell), _kinds(cell[2])
+    save(folder / f"cell-{number:02}{SUFFIX}", pairs, kinds)
+    return counts | {"evidently": [len(flagged) for flagged in evidently(pairs, kinds)]}
 
 
 def _found(rng: np.random.Generator, detector: Detector, reference: Any, drift: Any) -> float:  # noqa: ANN401 - a frame or None, a row of DRIFTS
@@ -151,92 +133,72 @@ def _found(rng: np.random.Generator, detector: Detector, reference: Any, drift: 
     return found / DRIFTED
 
 
-def _rows(cells: dict[Any, dict[str, Any]]) -> Iterator[str]:
-    for (window, reference, kind), cell in cells.items():
-        columns = f"{kind} categories" if kind else "numbers"
-        any_column, half = cell["peer"]
-        yield (
-            f"| {columns} | {reference:,} | {window:,} | {cell['default'] / QUIET:.1%} "
-            f"| {cell['calibrated'] / QUIET:.1%} | {any_column / PEER_QUIET:.0%} "
-            f"| {half / PEER_QUIET:.0%} |"
-        )
+def _detect(rates: Rates, folder: Path) -> None:
+    """Detection by our rules and by Evidently; keeps what NannyML is to judge later."""
+    rng, peers = np.random.default_rng(8), np.random.default_rng(10)
+    reference = _frame(rng, 5000, 0)
+    for number, (name, drift) in enumerate(DRIFTS.items()):
+        calibrated = _calibrated(reference, 0, drift[0], 10_000)
+        shares = rates.found[name] = {
+            "default": _found(rng, Detector(_kinds(0)), None, drift),
+            "calibrated": _found(rng, calibrated, reference, drift),
+        }
+        moved = _moved(drift)
+        for kind, size in (("", drift[1:]), (" without", ())):
+            pairs = _pairs(peers, PEER_DRIFTED, (drift[0], 5000, 0), *size)
+            save(folder / f"drift-{number}{kind}{SUFFIX}", pairs, moved)
+            shares[f"evidently{kind}"] = _share(evidently(pairs, moved))
+        print(name, shares, flush=True)  # noqa: T201 - it takes minutes
 
 
-def _page(cells: dict[Any, dict[str, Any]], found: dict[str, dict[str, float]]) -> str:
-    total = QUIET * len(cells)
-    pooled = {
-        rule: sum(cell[rule] for cell in cells.values()) for rule in ("default", "calibrated")
-    }
-    words = " and ".join(
-        f"{count} of {total:,} windows under the {rule} rule (upper 95 % bound "
-        f"{_bound(count, total):.2%})"
-        for rule, count in pooled.items()
-    )
-    lines = [
-        "# Drift rates",
-        "",
-        "Written by `pytest tests/bench/test_drift_truth.py --benchmark-enable`. Reference and",
-        "windows are independent draws of one generator: eight columns of one kind (standard",
-        "normal numbers, or categories with shares as 1, 1/2, 1/3 …), a prediction and a label.",
-        "Under the default rule every window has a reference of its own; a calibration",
-        "(`testbed drift calibrate`, budget 0.1 %, 3,000 draws) is of one reference per cell.",
-        "",
-        "## False alarms",
-        "",
-        "Share of windows without drift in which any column, the prediction or the target drifted:",
-        f"{words}.",
-        "",
-        f"Evidently's defaults, on {PEER_QUIET} windows per cell, judge the columns alone: any of",
-        "the eight flagged, or half of them, its limit for a data set.",
-        "",
-        "| columns | reference | window | default | calibrated | Evidently any | Evidently half |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *_rows(cells),
-        "",
-        "## Detection",
-        "",
-        f"Share of {DRIFTED} windows in which what moved is found, reference of 5,000 rows,",
-        "calibrated with 10,000 draws.",
-        "",
-        "| drift | window | default rule | calibrated |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| {name} | {DRIFTS[name][0]:,} | {shares['default']:.1%} "
-            f"| {shares['calibrated']:.1%} |"
-            for name, shares in found.items()
-        ),
-    ]
-    return "\n".join(lines) + "\n"
+def _moved(drift: tuple[int, float, float]) -> dict[str, ColumnKind]:
+    """What moves."""
+    return {PREDICTION: "category"} if drift[2] else {FIRST: "numeric"}
 
 
-def test_rates(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface has no types
+def _share(flags: list[list[str]]) -> float:
+    return sum(map(bool, flags)) / len(flags)
+
+
+def _ask_nannyml(rates: Rates, python: Path, folder: Path) -> None:
+    flags = nannyml(python, folder)
+    for number, cell in enumerate(rates.cells.values()):
+        cell["nannyml"] = [len(flagged) for flagged in flags[f"cell-{number:02}"]]
+    for number, shares in enumerate(rates.found.values()):
+        for kind in ("", " without"):
+            shares[f"nannyml{kind}"] = _share(flags[f"drift-{number}{kind}"])
+
+
+def _play(rates: Rates, python: Path, folder: Path) -> None:
+    every = list(itertools.product(WINDOWS, REFERENCES, COLUMNS))
+    with ProcessPoolExecutor(2, get_context("fork")) as pool:
+        counts = pool.map(_cell, range(len(every)), every, itertools.repeat(folder))
+        for cell, found in zip(every, counts, strict=True):
+            rates.cells[cell] = found
+            print(cell, found, flush=True)  # noqa: T201 - it takes minutes
+        rates.falls += pool.map(falls, range(FALLS))
+        rates.streams += pool.map(steady, range(STREAMS))
+    _detect(rates, folder)
+    _ask_nannyml(rates, python, folder)
+
+
+@pytest.mark.timeout(7200)
+def test_rates(benchmark: Any, tmp_path: Path) -> None:  # noqa: ANN401 - half of its interface has no types
     """False alarms stay below 1 %, and 2 % in each cell; the stated drifts are found."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
-    cells: dict[Any, dict[str, Any]] = {}
-    found: dict[str, dict[str, float]] = {}
-
-    def play() -> None:
-        every = list(itertools.product(WINDOWS, REFERENCES, COLUMNS))
-        with ProcessPoolExecutor(2, get_context("fork")) as pool:
-            for cell, counts in zip(every, pool.map(_cell, range(len(every)), every), strict=True):
-                cells[cell] = counts
-                print(cell, counts, flush=True)  # noqa: T201 - it takes minutes
-        rng = np.random.default_rng(8)
-        reference = _frame(rng, 5000, 0)
-        for name, drift in DRIFTS.items():
-            calibrated = _calibrated(reference, 0, drift[0], 10_000)
-            found[name] = {
-                "default": _found(rng, Detector(_kinds(0)), None, drift),
-                "calibrated": _found(rng, calibrated, reference, drift),
-            }
-            print(name, found[name], flush=True)  # noqa: T201 - as above
-
-    benchmark.pedantic(play, rounds=1)
-    PAGE.write_text(_page(cells, found), encoding="utf-8")
-    total = QUIET * len(cells)
-    assert total >= 4000
-    for rule in ("default", "calibrated"):
-        assert _bound(sum(cell[rule] for cell in cells.values()), total) <= MOST_POOLED, rule
-        assert max(cell[rule] for cell in cells.values()) / QUIET <= MOST_IN_A_CELL, rule
-        assert min(shares[rule] for shares in found.values()) >= LEAST_FOUND, rule
+    try:
+        python = environment("nannyml") / "python"
+    except EnvironmentMissingError as error:
+        pytest.skip(str(error))
+    rates = Rates(QUIET, PEER_QUIET, DRIFTED, PEER_DRIFTED, DRIFTS)
+    benchmark.pedantic(_play, args=(rates, python, tmp_path), rounds=1)
+    PAGE.write_text(page(rates), encoding="utf-8")
+    assert rates.windows >= 4000
+    for rule in RULES:
+        assert bound(rates.alarms(rule), rates.windows) <= MOST_POOLED, rule
+        assert max(cell[rule] for cell in rates.cells.values()) / QUIET <= MOST_IN_A_CELL, rule
+        assert min(shares[rule] for shares in rates.found.values()) >= LEAST_FOUND, rule
+    assert not any(rates.streams)
+    assert 0 < median(rates.falls) <= MOST_LABELS
+    assert all(labels is None or labels > 0 for labels in rates.falls)

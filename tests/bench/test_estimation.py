@@ -1,8 +1,7 @@
 """How far estimated performance is from the realised one and from NannyML's; concept drift.
 
-Run it with ``pytest tests/bench/test_estimation.py --benchmark-enable -s``. The comparison with
-NannyML needs a Python of another environment that has it (its pins don't fit ours), named in
-``TESTBED_BENCH_NANNYML``: ``uv venv nml && uv pip install --python nml nannyml statsmodels``.
+Run it with ``pytest tests/bench/test_estimation.py --benchmark-enable -s``. NannyML
+is installed into an environment of its own, since its pins don't fit ours (``peers``).
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from testbed_drift.estimation import Estimator
 from testbed_drift.outcomes import UNKNOWN, Outcomes
 from testbed_drift.performance import measure
 from testbed_load import drifts
+
+from .peers.environments import EnvironmentMissingError, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +158,11 @@ def test_estimate_under_covariate_shift(benchmark: Any, model: Model) -> None:  
 
 
 def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model) -> None:  # noqa: ANN401 - half of its interface has no types
-    """Moved rows are concept drift with the labels that they had, not with those of the formula."""
+    """Moved rows are concept drift with the labels that they had, not with those of the formula.
+
+    There the estimate is wrong, by points that the test counts, because nothing that it looks at
+    has changed with the labels: this is where it can't work.
+    """
     schema = model.artefact.schema
     reference = list(model.artefact.reference())
     rows: list[Row] = [dict(row.features) for row in reference]
@@ -165,11 +170,12 @@ def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model
     statistics = drifts.reference_statistics(schema, rows)
     estimator = Estimator.learn(before)
     rng = np.random.default_rng(12)
-    report: dict[str, dict[str, int]] = {}
+    report: dict[str, dict[str, float]] = {}
 
     def play() -> None:
         for severity in (0.0, 0.5, 1.0):
-            found = {"risen": 0, "drifted": 0, "drifted_with_old_labels": 0}
+            found = {"risen": 0.0, "drifted": 0.0, "drifted_with_old_labels": 0.0}
+            wrong = []
             for _ in range(CONCEPT_WINDOWS):
                 drawn, labels = model.generator.sample(rng, ROWS)
                 moved, old = drifts.apply(
@@ -183,10 +189,14 @@ def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model
                 )
                 new = (rng.random(ROWS) < model.generator.probability(moved)).astype(int)
                 fair = judge(before, model.outcomes(moved, new), estimator)
-                turned = judge(before, model.outcomes(moved, np.array(old, dtype=int)), estimator)
+                stale = model.outcomes(moved, np.array(old, dtype=int))
+                turned = judge(before, stale, estimator)
+                guess = estimator.estimate(stale).scores or {}
+                wrong.append(guess["accuracy"] - measure(stale).scores["accuracy"])
                 found["risen"] += any(rise.risen for rise in fair.rises)
                 found["drifted"] += fair.drifted
                 found["drifted_with_old_labels"] += turned.drifted
+            found["mean_error_with_old_labels"] = float(np.mean(wrong))
             report[f"{severity:g}"] = found
 
     benchmark.pedantic(play, rounds=1, iterations=1)
@@ -195,18 +205,20 @@ def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model
     assert sum(found["drifted"] for found in report.values()) == 0
     assert report["0"]["drifted_with_old_labels"] == 0
     assert report["1"]["drifted_with_old_labels"] == CONCEPT_WINDOWS
+    assert report["1"]["mean_error_with_old_labels"] > 5 * MOST_ERROR
 
 
 def test_estimates_agree_with_nannyml(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface has no types
     """On NannyML's car-loan data, chunk by chunk, every score is NannyML's."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
-    python = os.environ.get("TESTBED_BENCH_NANNYML")
-    if not python:
-        pytest.skip("TESTBED_BENCH_NANNYML names no Python that has NannyML")
-    environment = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1"}
+    try:
+        python = environment("nannyml") / "python"
+    except EnvironmentMissingError as error:
+        pytest.skip(str(error))
+    settings = {**os.environ, "NML_DISABLE_USAGE_LOGGING": "1"}
     answer = subprocess.run(
-        [python, "-c", NANNYML], env=environment, capture_output=True, text=True, check=True
+        [python, "-c", NANNYML], env=settings, capture_output=True, text=True, check=True
     )
     given = json.loads(answer.stdout.splitlines()[-1])
     reference, analysis = given["reference"], given["analysis"]

@@ -360,3 +360,12 @@ FEATURE_DRIFT_EFFECT: Final = Metric(
     "Contribution of the column times its drift, in least effects of the drift rule.",
     (MODEL_VERSION, COLUMN),
 )
+TRACKING_RUNS: Final = Metric(
+    "ml.tracking.runs",
+    "counter",
+    "{run}",
+    "Runs of the drift job and challengers that a tracking server was to log: skipped while it is "
+    "left alone after a failure.",
+    (OUTCOME,),
+    values=((OUTCOME, ("logged", "failed", "skipped")),),
+)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.logstore import Columns
-    from testbed_drift.results import RunResult
     from testbed_drift.scores import ColumnKind
 
 KINDS: dict[str, ColumnKind] = {"used": "numeric", "half": "numeric", "idle": "numeric"}
@@ -235,7 +234,10 @@ def test_points_stay_within_the_vocabulary() -> None:
 class Deaf:
     """A publisher that publishes nothing."""
 
-    def publish(self, result: RunResult) -> None:
+    def publish(self, *_: object) -> None:
+        """Do nothing."""
+
+    def retrained(self, *_: object) -> None:
         """Do nothing."""
 
 

@@ -338,6 +338,42 @@ class FakeHook:
         return self.found
 
 
+def test_challenger_is_logged_where_the_runs_are(
+    bench: Bench,
+    columns_of: Callable[..., Columns],
+    scores_of: Callable[..., DriftScores],
+    small_artefact: Artefact,
+) -> None:
+    """With its files, its scores on the held-out rows and what became of it."""
+    logged: list[tuple[str, Any, str]] = []
+
+    class Tracker:
+        def log_run(self, result: RunResult) -> None:
+            assert result.finding
+
+        def log_challenger(self, artefact: Artefact, scores: Any, verdict: str) -> None:  # noqa: ANN401 - a mapping
+            logged.append((artefact.version, scores, verdict))
+
+    class Hook(FakeHook):
+        def call(self, result: RunResult) -> Retraining | None:
+            trial = Trial(300, {"accuracy": 0.5}, {"accuracy": 0.75}, 0.001)
+            version = small_artefact.version
+            return replace(
+                super().call(result), outcome="promoted", challenger=version, trial=trial
+            )  # type: ignore[type-var]
+
+    bench.job.settings = bench.job.settings.model_copy(
+        update={"models": small_artefact.path.parent}
+    )
+    bench.job.tracker = Tracker()  # type: ignore[assignment]
+    bench.job.hook = Hook(bench.publisher)  # type: ignore[assignment]
+    bench.detector.scores = scores_of(9)
+    bench.log.current = columns_of(300)
+    bench.job.run_once()
+    scores = {"champion.accuracy": 0.5, "challenger.accuracy": 0.75}
+    assert logged == [(small_artefact.version, scores, "promoted")]
+
+
 def test_retrain_starts_the_hook_once_all_is_told(
     bench: Bench, columns_of: Callable[..., Columns], scores_of: Callable[..., DriftScores]
 ) -> None:
@@ -499,3 +535,18 @@ def test_turns_say_which_window_is_judged(bench: Bench) -> None:
     bench.log.asked.clear()
     bench.job.run_once()
     assert bench.log.asked[0][1] == Span.parse("2024-02-01/2024-02-29").start
+
+
+def test_tracker_is_told_of_every_run(bench: Bench) -> None:
+    """Whatever the run came to; what to log is the tracker's to say."""
+    told: list[RunResult] = []
+
+    class FakeTracker:
+        def log_run(self, result: RunResult) -> None:
+            told.append(result)
+
+    bench.job.tracker = FakeTracker()  # type: ignore[assignment] # a hand-written fake
+    first = bench.job.run_once()
+    bench.log.error = OSError("gone")
+    assert told == [first, bench.job.run_once()]
+    assert [result.outcome for result in told] == ["success", "error"]

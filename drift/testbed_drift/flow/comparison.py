@@ -1,0 +1,100 @@
+"""One comparison of two months of one model: what a worker is sent, and what it does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from testbed_drift.settings import DriftSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed_domain.artefact import Artefact
+
+    from testbed_drift.flow.months import MonthPair
+    from testbed_drift.results import RunResult
+
+# Rows of a month that are judged unless a setting says otherwise; the newest stay.
+MONTH_ROWS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two months of one model.
+
+    Attributes:
+        model_version: whose rows.
+        settings: both windows, the log, the artefact and the folder of the reports, which every
+            worker must reach under these names.
+    """
+
+    model_version: str
+    settings: DriftSettings
+
+    @property
+    def name(self) -> str:
+        """What is compared, in one phrase."""
+        before, now = self.settings.reference_window, self.settings.current_window
+        return f"{self.model_version}: {before and before.name} vs {now and now.name}"
+
+    def run(self) -> RunResult:
+        """Compare and write the reports; a failure is an outcome. Nothing is published."""
+        from opentelemetry.metrics import NoOpMeter  # noqa: PLC0415 - workers only, with the below
+
+        from testbed_drift.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
+        from testbed_drift.memory import Memory  # noqa: PLC0415 - the same
+        from testbed_drift.publishing import Publisher  # noqa: PLC0415 - the same
+
+        job = assemble(self.settings, telemetry_of("none"), _never, once=True)
+        # Workers end in any order: who sent the work publishes, in the order of the months.
+        silent = Publisher(NoOpMeter("testbed_drift"), 0.0, self.model_version, ())
+        alone = replace(
+            job, publisher=silent, memory=Memory(), hook=None, archive=None, tracker=None
+        )
+        return alone.run_once()
+
+
+def _never(_seconds: float) -> bool:
+    return False
+
+
+def comparisons(
+    settings: DriftSettings, artefacts: Sequence[Artefact], months: Sequence[MonthPair]
+) -> tuple[Comparison, ...]:
+    """Every pair of months of every model, models first.
+
+    Several models have a folder of reports each, since the files are named after months only.
+
+    Args:
+        settings: what all comparisons share.
+        artefacts: the models.
+        months: pairs of months, oldest first.
+    """
+    given = settings.model_fields_set
+    usual = {"max_rows": max(MONTH_ROWS, settings.min_rows), "html": "always"}
+    common = {name: value for name, value in usual.items() if name not in given}
+    found = []
+    for artefact in artefacts:
+        output = settings.output / _folder(artefact.version) if artefacts[1:] else settings.output
+        found += [
+            Comparison(
+                artefact.version,
+                settings.model_copy(
+                    update=common
+                    | {
+                        "artefact": artefact.path,
+                        "output": output,
+                        "reference_window": pair.reference.span,
+                        "current_window": pair.current.span,
+                    }
+                ),
+            )
+            for pair in months
+        ]
+    return tuple(found)
+
+
+def _folder(version: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", version)

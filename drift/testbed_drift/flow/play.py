@@ -1,0 +1,96 @@
+"""The Prefect flow and its task, and the Dask workers that do it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import distributed
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, Failed
+from prefect_dask import DaskTaskRunner
+
+from testbed_drift.results import RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prefect.states import State
+
+    from testbed_drift.flow.comparison import Comparison
+
+FLOW: Final = "drift, month against month"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A comparison that was made.
+
+    Attributes:
+        result: what it came to.
+        worker: address of the worker that made it; None where that is not known.
+    """
+
+    result: RunResult
+    worker: str | None
+
+
+@task(  # type: ignore[untyped-decorator] # Prefect isn't in every environment
+    name="compare",
+    task_run_name="{label}",
+    cache_policy=NO_CACHE,  # the log changes, the parameters don't
+    persist_result=False,
+)
+def compare(comparison: Comparison, label: str) -> State[Played]:  # noqa: ARG001 - names the run
+    """One comparison; the name of its state is the decision."""
+    result = comparison.run()
+    played = Played(result, distributed.get_worker().address)
+    if result.outcome == "error":
+        return Failed(message=result.message, data=played)
+    name = str(result.finding.decision.action) if result.finding else result.outcome
+    return Completed(name=name, message=result.message, data=played)
+
+
+@flow(name=FLOW, validate_parameters=False, persist_result=False)  # type: ignore[untyped-decorator] # as above
+def months(comparisons: Sequence[Comparison]) -> State[list[Played]]:
+    """All comparisons at once, in the order given; one that fails leaves the others alone."""
+    futures = [compare.submit(one, one.name) for one in comparisons]
+    played = [_result(one, future) for one, future in zip(comparisons, futures, strict=True)]
+    return Completed(data=played)
+
+
+def _result(comparison: Comparison, future: Any) -> Played:  # noqa: ANN401 - generic in the result
+    started = time.time()
+    try:
+        found = future.result(raise_on_failure=False)
+    except Exception as error:  # noqa: BLE001 - a worker that died again and again, for example
+        found = error
+    if isinstance(found, Played):
+        return found
+    message = f"{type(found).__name__}: {' '.join(str(found).split())}"
+    return Played(RunResult(comparison.model_version, "error", started, 0.0, message), None)
+
+
+def play(comparisons: Sequence[Comparison], workers: int, scheduler: str | None) -> list[Played]:
+    """Make all comparisons.
+
+    Args:
+        comparisons: what to compare.
+        workers: processes on this machine; where a scheduler is given it has its own.
+        scheduler: address of a Dask scheduler; None starts one here for this flow.
+    """
+    if scheduler:
+        runner = DaskTaskRunner(address=scheduler)
+    else:
+        runner = DaskTaskRunner(
+            cluster_kwargs={
+                "n_workers": workers,
+                "threads_per_worker": 1,
+                "host": "127.0.0.1",
+                "dashboard_address": "127.0.0.1:0",
+            }
+        )
+    found: list[Played] = months.with_options(task_runner=runner)(comparisons)
+    return found

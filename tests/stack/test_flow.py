@@ -1,0 +1,274 @@
+"""The monthly flow as a real process: Prefect's server, Dask workers, reports and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from testbed_domain.logstore import PredictionRow, open_log
+
+from tests.conftest import REPOSITORY, free_port, missing
+
+from .test_drift_job import _artefact, _rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed_domain.artefact import Artefact
+
+pytestmark = pytest.mark.stack
+
+DEADLINE = 240.0
+FIRST, SECOND = "drift_2024-01-31_vs_2024-02-29", "drift_2024-02-29_vs_2024-03-31"
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Interpreter of the environment with the extra ``flow``; made if it isn't there."""
+    command = [str(REPOSITORY / "tools/flow"), "--print-python"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
+    if done.returncode:
+        missing(f"an environment for the flow: {done.stderr.strip()[-200:]}")
+    return done.stdout.strip()
+
+
+@dataclass
+class Place:
+    """A model with a log, and where the flow leaves things."""
+
+    python: str
+    artefact: Artefact
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """The prediction log."""
+        return f"sqlite:///{self.folder}/log.db"
+
+    @property
+    def reports(self) -> Path:
+        """Output folder."""
+        return self.folder / "reports"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As for a user who has neither a Prefect server nor a profile."""
+        kept = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+        return kept | {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
+
+    def predict(self, month: str, count: int, *, shift: float = 0.0) -> None:
+        """Log predictions of a month, all of them labelled."""
+        start = datetime.fromisoformat(f"{month}-02").replace(tzinfo=UTC).timestamp()
+        rows = [
+            PredictionRow(
+                id=str(uuid.uuid4()),
+                time=start + 600 * index,
+                request_id=None,
+                instance="test",
+                model_name=self.artefact.name,
+                model_version=self.artefact.version,
+                features=row["features"],
+                prediction=row["prediction"],
+                probability=row["probability"],
+                probabilities=row["probabilities"],
+            )
+            for index, row in enumerate(_rows(count, int(month[-2:]), shift))
+        ]
+        with open_log(self.url) as log:
+            log.append(rows)
+            log.append_labels([(row.id, row.prediction, row.time) for row in rows])
+
+    def command(self, *options: str) -> list[str]:
+        """The command line of the flow."""
+        given = {"log-url": self.url, "artefact": self.artefact.path, "output": self.reports}
+        common = [f"--{name}={value}" for name, value in given.items()]
+        return [self.python, "-m", "testbed_drift.flow", *common, *options]
+
+    def play(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Play the flow to its end."""
+        return subprocess.run(
+            self.command(*options),
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
+
+    @property
+    def files(self) -> set[str]:
+        """Reports. A killed worker may leave a half file behind, under a hidden name."""
+        return {path.name for path in self.reports.glob("drift_*")}
+
+
+@pytest.fixture
+def place(python: str, tmp_path: Path) -> Place:
+    """A log with two like months and one that drifted: January to March 2024."""
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    found = Place(python, _artefact(tmp_path / "model"), tmp_path)
+    for month, shift in (("2024-01", 0.0), ("2024-02", 0.0), ("2024-03", 1.0)):
+        found.predict(month, 400, shift=shift)
+    return found
+
+
+def _until(met: object, what: str) -> None:
+    """Wait for a condition."""
+    assert callable(met)
+    deadline = time.monotonic() + DEADLINE
+    while not met():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited in vain: {what}")
+        time.sleep(0.05)
+
+
+def _alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def test_months_are_compared_by_several_workers(place: Place) -> None:
+    """One decision line per pair in the order of the months, both reports, exit code of drift."""
+    done = place.play("--month=2024-03", "--months=2", "--workers=2")
+    assert done.returncode == 1, done.stderr
+    quiet, loud = done.stdout.splitlines()
+    assert re.fullmatch(
+        rf"report={place.reports}/{FIRST}\.html json={place.reports}/{FIRST}\.json "
+        r"drift_share=0\.00 decision=NO_ACTION \(< 0\.30\) target_drift=\S+ prediction_drift=\S+",
+        quiet,
+    )
+    assert f"/{SECOND}.html" in loud
+    assert "decision=RETRAIN (>= 0.50)" in loud
+    assert "flow: 2 comparisons by 2 workers in " in done.stderr
+    assert place.files == {f"{name}.{end}" for name in (FIRST, SECOND) for end in ("html", "json")}
+    assert json.loads((place.reports / f"{SECOND}.json").read_text())["decision"] == "RETRAIN"
+    # What it needed is gone: the server's database, the workers' folders, Prefect's home.
+    assert not [*(place.folder / "tmp").iterdir(), *(place.folder / "home").iterdir()]
+
+
+def test_month_without_rows_leaves_the_others_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other months are judged; the exit code says that one could not run."""
+    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
+    done = place.play("--month=2024-04", "--months=2", "--workers=1", "--json")
+    assert done.returncode == 2, done.stderr
+    drifted, empty = map(json.loads, done.stdout.splitlines())
+    assert (drifted["decision"], drifted["windows"]["current"]["rows"]) == ("RETRAIN", 400)
+    assert (empty["outcome"], "decision" in empty) == ("insufficient_data", False)
+    assert "0 rows" in empty["message"]
+    assert place.files == {f"{SECOND}.json"}
+
+
+def test_wrong_use_is_one_line(place: Place) -> None:
+    """No server and no worker is started for what can't work."""
+    for option, words in (
+        ("--month=2024-99", "write it as 2024-02"),
+        ("--scheduler=tcp://dask.example:8786", "PREFECT_API_URL"),
+        ("--artefact=/nowhere", "/nowhere"),
+    ):
+        done = place.play(option)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert words in done.stderr
+
+
+def test_environment_without_the_extra_is_one_line(tmp_path: Path) -> None:
+    """The environment of the API has no Prefect; the message says where there is one."""
+    place = Place(sys.executable, _artefact(tmp_path / "model"), tmp_path)
+    done = place.play()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "drift: Prefect and Dask are not there: use tools/flow, or pip install "
+        "'testbed-drift[flow]'\n"
+    )
+
+
+def test_killed_flow_leaves_no_process(place: Place) -> None:
+    """Prefect's server and the workers end with a flow that was killed outright."""
+    flow = subprocess.Popen(
+        place.command("--month=2024-03", "--workers=2"),
+        env=place.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    children: list[psutil.Process] = []
+
+    def workers_started() -> bool:
+        children[:] = psutil.Process(flow.pid).children(recursive=True)
+        return len(children) >= 3
+
+    try:
+        _until(workers_started, "server and workers")
+    finally:
+        flow.kill()
+        flow.wait()
+    _until(lambda: not any(map(_alive, children)), "their end")
+
+
+@pytest.fixture
+def cluster(place: Place) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A Dask scheduler and two workers, each a process of its own, without nannies."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    quiet = place.environment | {"DO_NOT_TRACK": "1", "PREFECT_HOME": str(place.folder / "prefect")}
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [place.python, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
+        return subprocess.Popen(
+            command,
+            env=quiet,
+            cwd=place.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    port = address.rpartition(":")[2]
+    processes = [start("dask_scheduler", "--host=127.0.0.1", f"--port={port}", "--no-dashboard")]
+    try:
+        worker = ("dask_worker", address, "--no-nanny", "--nthreads=1", "--no-dashboard")
+        processes += [start(*worker), start(*worker)]
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+def test_killed_worker_loses_no_comparison(
+    place: Place, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    """Another worker of the cluster does what the killed one had begun; all reports are whole."""
+    address, workers = cluster
+    place.predict("2024-04", 400, shift=1.0)
+    place.predict("2024-05", 400, shift=1.0)
+    command = place.command("--month=2024-05", "--months=4", f"--scheduler={address}")
+    flow = subprocess.Popen(
+        command, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        _until(lambda: place.reports.exists() or flow.poll() is not None, "a first report")
+        workers[0].kill()
+        output, errors = flow.communicate(timeout=DEADLINE)
+    finally:
+        flow.kill()
+        flow.wait()
+    assert flow.returncode == 1, errors
+    decisions = re.findall(r"decision=(\w+)", output)
+    assert decisions == ["NO_ACTION", "RETRAIN", "NO_ACTION", "NO_ACTION"]
+    assert len(place.files) == 8
+    for path in place.reports.glob("drift_*.json"):
+        assert json.loads(path.read_text())["decision"]
