@@ -21,6 +21,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from testbed_drift.calibration import false_alarms_allowed
 from testbed_drift.matrices import Coding
@@ -183,15 +184,12 @@ class Correlations:
         if size not in self._quiet:
             rng = np.random.default_rng([self._seed, size])
             count = len(self._reference)
-            changes = np.array(
-                [
-                    _difference(
-                        self._before,
-                        self._reference.correlations(rng.integers(0, count, size)),
-                    )
+            with threadpool_limits(1):  # several threads on small matrices wait for each other
+                drawn = [
+                    self._reference.correlations(rng.integers(0, count, size))
                     for _ in range(self._draws)
                 ]
-            )
+            changes = np.array([_difference(self._before, one) for one in drawn])
             spread = np.sqrt((changes**2).mean(axis=0))
             largest = np.array([_divided(change, spread).max() for change in changes])
             self._quiet[size] = spread, largest
