@@ -159,7 +159,8 @@ class DriftJob:
             outcome, message = "error", _failure(error)
         seconds = max(0.0, self.clock() - started)
         version = self.reader.model_version
-        behind = self.turns is not None and self.turns.behind
+        # What can't be read now is not asked for again without a wait.
+        behind = outcome != "error" and self.turns is not None and self.turns.behind
         result = RunResult(
             version,
             outcome,

@@ -260,7 +260,7 @@ def test_job_studies_at_its_interval(
     reader = WindowReader("rf-1", kinds, 200, 5000)
     store = ReportStore(tmp_path)
     analyst, deaf = Analyst(kinds), Deaf()
-    job = DriftJob(settings, reader, log, Detector(kinds), store, deaf, clock, analyst=analyst)  # type: ignore[arg-type]
+    job = DriftJob(settings, reader, log, Detector(kinds), store, deaf, clock, analyst=analyst)
     studies = []
     for number, seconds in enumerate([0, 99, 1]):
         clock.now += seconds

@@ -16,13 +16,14 @@ from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.settings import DriftSettings
 from testbed_drift.spans import Span
-from testbed_drift.trial import Retraining
+from testbed_drift.trial import Retraining, Trial
 from testbed_drift.windows import WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from testbed_domain.artefact import Artefact
     from testbed_domain.logstore import Columns
     from testbed_drift.results import RunResult
     from testbed_drift.scores import DriftScores
@@ -528,7 +529,8 @@ def test_turns_say_which_window_is_judged(bench: Bench) -> None:
     bench.job.turns = turns  # type: ignore[assignment] # a fake
     assert bench.job.run_once().behind
     bench.log.error = OSError("no route to the log")
-    assert bench.job.run_once().outcome == "error"
+    broken = bench.job.run_once()
+    assert (broken.outcome, broken.behind) == ("error", False)
     assert turns.ended == 2
     bench.log.error = None
     bench.with_settings(current_window=Span.parse("2024-02-01/2024-02-29"))

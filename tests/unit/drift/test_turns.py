@@ -104,6 +104,10 @@ def test_tumbling_windows_by_number_hold_each_row_once(place: Place) -> None:
     assert turns.behind
     assert place.take(turns, 100) == [13, 13, 14, 15]
     assert not turns.behind
+    turns.behind = True
+    with pytest.raises(NotEnoughRowsError, match="1 of 4 rows"):
+        place.take(turns, 100)
+    assert not turns.behind
 
 
 def test_windows_of_one_second_have_names_of_their_own(place: Place) -> None:
