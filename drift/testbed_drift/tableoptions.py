@@ -141,7 +141,7 @@ class TableOptions:
             arguments["window"] = None
             return WindowOptions(count(self.window_rows), window, self.every).cutting()
         if self.window_rows:
-            raise DriftSettingsError("--window-rows of the log needs --every beside it")
+            arguments["window_rows"] = self.window_rows
         if window is not None:
             arguments["window"] = seconds_of(window)
         return None

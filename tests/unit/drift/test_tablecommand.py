@@ -343,7 +343,6 @@ def test_without_json_there_are_a_table_and_one_line(
         (["--target", "y"], "--target is of tables: give --reference and --current"),
         (["--probability", "q"], "--probability is of tables"),
         (["--every", "5"], "--every needs"),
-        (["--window-rows", "5"], "--window-rows of the log needs --every"),
         (["--window", "soon"], "'soon' is no duration"),
     ],
 )
