@@ -295,7 +295,7 @@ def test_too_little_is_a_state(reference: pd.DataFrame) -> None:
     assert Correlations(reference, {"size": "numeric"}).compare(draw(13)).state == "few_columns"
     assert Correlations(reference, KINDS).compare(draw(13, 99)).state == "few_rows"
     wide = pd.DataFrame({f"x{number}": draw(13)["size"] for number in range(41)})
-    names: dict[str, ColumnKind] = dict.fromkeys(wide, "numeric")
+    names: dict[str, ColumnKind] = dict.fromkeys(map(str, wide), "numeric")
     assert Correlations(wide, names).compare(wide).state == "many_columns"
     assert judge_relation(reference, draw(13, MIN_LABELS - 1), KINDS).state == "few_labels"
     same = reference.assign(**{TARGET: "1"})
