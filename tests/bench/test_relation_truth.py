@@ -218,9 +218,9 @@ def _page(
         "",
         f"Windows of 5,000 rows, by a surrogate: {cost['first']:.1f} s of the processor for the",
         "first study of a reference, which draws 3,000 windows without drift for the correlations,",
-        f"and {cost['next']:.1f} s for every other. A window whose size is of another step",
-        "(each twice as large, up to 2,000 rows) has draws of its own. Larger windows are sampled",
-        "down to `TESTBED_DRIFT_RELATIONS_ROWS`, so they cost no more.",
+        f"and {cost['next']:.1f} s for every other. A window whose size is of another step (each",
+        "twice as large, up to 2,000 rows) has draws of its own. Larger windows are sampled down",
+        "to `TESTBED_DRIFT_RELATIONS_ROWS`, so they cost no more.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -344,6 +344,7 @@ def test_challenger_is_logged_where_the_runs_are(
     columns_of: Callable[..., Columns],
     scores_of: Callable[..., DriftScores],
     small_artefact: Artefact,
+    tmp_path: Path,
 ) -> None:
     """With its files, its scores on the held-out rows and what became of it."""
     logged: list[tuple[str, Any, str]] = []
@@ -363,9 +364,9 @@ def test_challenger_is_logged_where_the_runs_are(
                 super().call(result), outcome="promoted", challenger=version, trial=trial
             )  # type: ignore[type-var]
 
-    bench.job.settings = bench.job.settings.model_copy(
-        update={"models": small_artefact.path.parent}
-    )
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "rf-2").symlink_to(small_artefact.path)
+    bench.job.settings = bench.job.settings.model_copy(update={"models": tmp_path / "models"})
     bench.job.tracker = Tracker()  # type: ignore[assignment]
     bench.job.hook = Hook(bench.publisher)  # type: ignore[assignment]
     bench.detector.scores = scores_of(9)
