@@ -28,6 +28,7 @@ WHOLE_RUNS = ("demo", "lifecycle", "replica_runs", "scenarios", "signals", "use_
 MARK = "MARK_OF_TEST"  # not TESTBED_*: parts get none of these
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything below this folder starts real processes; of each group one test runs at a time."""
     here = Path(__file__).parent

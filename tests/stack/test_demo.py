@@ -27,8 +27,12 @@ BY_SETTING = (
     names.BATCH_WAIT,
     names.CACHE_REQUESTS,
     names.CALIBRATION_TIME,
+    *(names.DRIFT_SEGMENTS, names.DRIFT_SEGMENT_ROWS, names.DRIFT_SEGMENT_SHARE),
+    *(names.DRIFT_SEGMENT_SCORE, names.DRIFT_VERSION_STATE),
+    *(names.FEATURE_CONTRIBUTION, names.FEATURE_DRIFT_EFFECT),
     names.LOG_SPOOLED,
     names.PERFORMANCE_SEGMENT_SCORE,
+    *(names.RELATIONS_SCORE, names.RELATIONS_THRESHOLD, names.RELATIONS_DETECTED),
     *(names.RETRAINING_SCORE, names.RETRAINING_P_VALUE, names.RETRAINING_ROWS),
     *(names.RETRAINING_DURATION, names.RETRAINING_TIME),
     names.SHADOW_PREDICTIONS,
@@ -43,7 +47,7 @@ SEEDS: tuple[tuple[str, str, set[str]], ...] = (
     ("a", "node_filesystem_avail_bytes", {"mountpoint"}),
     ("b", "ml_predictions_total", {"model_version", "prediction_class"}),
     ("b", "ml_prediction_latency_seconds_bucket", set()),
-    ("b", "ml_prediction_errors_total", {"error_type"}),
+    ("b", "ml_prediction_errors_total", {"model_version", "error_type"}),
     ("b", "ml_prediction_confidence_bucket", {"class"}),
     ("b", "ml_prediction_confidence_summary_sum", set()),
     ("b", "ml_prediction_confidence_summary_count", set()),
@@ -134,8 +138,8 @@ def test_every_panel_shows_data(demo: Demo, query: Any) -> None:  # noqa: ANN401
         assert not series
         return
     values = [value for each in series for _, value in each.points]
-    if names.PERFORMANCE_SEGMENT_SCORE.prometheus in query.expr:
-        assert not values  # no segment is set
+    if any(metric.prometheus in query.expr for metric in BY_SETTING):
+        assert not values
     else:
         assert any(math.isfinite(value) for value in values), query.expr
 
