@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 # How long a connection waits for another one's write transaction.
 _BUSY_SECONDS: Final = 30
+_RETRY_SECONDS: Final = 0.01
 _WRITE: Final = "testbed_write"
 # Serialises the creation of tables in PostgreSQL; any number that nobody else uses.
 _LOCK: Final = 7_305_121_946
@@ -85,7 +88,7 @@ def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
     def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
         # The driver would begin transactions late and by guessing; here they begin below.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, patience)
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
@@ -95,6 +98,23 @@ def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Have a connection write ahead.
+
+    Of several that change a new file at once, SQLite refuses all but one, without waiting.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _postgresql(url: URL, patience: float) -> Engine:

@@ -204,6 +204,19 @@ def test_opening_at_once(url: str) -> None:
         assert opened.count() == 4
 
 
+def test_new_files_are_opened_at_once_however_often(tmp_path: Path) -> None:
+    """Of those that change a new file to write ahead, SQLite lets only one, and tells the rest."""
+    for number in range(30):
+        gate = threading.Barrier(8)
+
+        def start(_: int, number: int = number, gate: threading.Barrier = gate) -> None:
+            gate.wait(10)
+            open_log(f"sqlite:///{tmp_path}/{number}.db").close()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(start, range(8)))
+
+
 def test_sqlite_is_durable_and_does_not_block(log: PredictionLog) -> None:
     """Every connection writes ahead and syncs each commit."""
     with log._read() as connection:
