@@ -1,6 +1,6 @@
 """The prediction log: durable, idempotent, readable while it is written."""
 
-from __future__ import annotations
+from __future__ import contextlib
 
 import math
 import random
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed_domain.logengine import _write_ahead
 from testbed_domain.logstore import (
     LogError,
     PredictionLog,
@@ -204,17 +205,38 @@ def test_opening_at_once(url: str) -> None:
         assert opened.count() == 4
 
 
-def test_new_files_are_opened_at_once_however_often(tmp_path: Path) -> None:
-    """Of those that change a new file to write ahead, SQLite lets only one, and tells the rest."""
-    for number in range(30):
-        gate = threading.Barrier(8)
+def test_the_change_to_writing_ahead_waits_for_its_turn(tmp_path: Path) -> None:
+    """SQLite refuses it at once where another connection writes; it is tried again."""
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other,
+        contextlib.closing(sqlite3.connect(tmp_path / "log.db", 0.0)) as connection,
+    ):
+        other.execute("CREATE TABLE a (b)")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO a VALUES (1)")
+        tried: list[str] = []
 
-        def start(_: int, number: int = number, gate: threading.Barrier = gate) -> None:
-            gate.wait(10)
-            open_log(f"sqlite:///{tmp_path}/{number}.db").close()
+        def seen(statement: str) -> None:
+            tried.append(statement)
+            if len(tried) == 2:
+                other.execute("COMMIT")
 
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(start, range(8)))
+        connection.set_trace_callback(seen)
+        _write_ahead(connection, 30)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert len(tried) >= 2
+
+
+def test_the_change_to_writing_ahead_ends(tmp_path: Path) -> None:
+    """Who never gets his turn is told so."""
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other,
+        contextlib.closing(sqlite3.connect(tmp_path / "log.db", 0.0)) as connection,
+    ):
+        other.execute("CREATE TABLE a (b)")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            _write_ahead(connection, 0.05)
 
 
 def test_sqlite_is_durable_and_does_not_block(log: PredictionLog) -> None:
