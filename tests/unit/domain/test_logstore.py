@@ -1,7 +1,8 @@
 """The prediction log: durable, idempotent, readable while it is written."""
 
-from __future__ import contextlib
+from __future__ import annotations
 
+import contextlib
 import math
 import random
 import sqlite3
