@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
 
-PREDICTIONS: Final = 4_000
+PREDICTIONS: Final = 16_000
 ROUNDS: Final = 7
 MOST_ROUNDS: Final = 40
 # Share of the two cores that others may have in a round that counts.
