@@ -22,6 +22,7 @@ from testbed_drift.detection import Detector
 from testbed_drift.frames import kinds_of
 from testbed_drift.job import DriftJob
 from testbed_drift.reading import WindowLog
+from testbed_drift.replay import NoPublisher
 from testbed_drift.reports import ReportStore
 from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
@@ -72,13 +73,6 @@ class VersionRun:
     result: RunResult
     columns: tuple[str, ...]
     alert_share: float
-
-
-class _Silent:
-    """Publishes nothing: that is the parent's part, which has the telemetry."""
-
-    def publish(self, *_: Any) -> None:  # noqa: ANN401 - whatever a run has to tell
-        """Do nothing."""
 
 
 # Jobs of this process. A version always comes to the same process, so each is here at most once.
@@ -133,7 +127,7 @@ def job_of(task: VersionTask) -> DriftJob:
         open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
         detector=Detector(kinds, rule, settings.sample_rows),
         reports=ReportStore(settings.output),
-        publisher=_Silent(),  # type: ignore[arg-type] # of a publisher a run needs this alone
+        publisher=NoPublisher(),  # that is the parent's part, which has the telemetry
         clock=time.time,
         calibration=calibration,
         assessor=Assessor(

@@ -41,17 +41,14 @@ class Comparison:
 
     def run(self) -> RunResult:
         """Compare and write the reports; a failure is an outcome. Nothing is published."""
-        from opentelemetry.metrics import NoOpMeter  # noqa: PLC0415 - workers only, with the below
-
         from testbed_drift.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
         from testbed_drift.memory import Memory  # noqa: PLC0415 - the same
-        from testbed_drift.publishing import Publisher  # noqa: PLC0415 - the same
+        from testbed_drift.replay import NoPublisher  # noqa: PLC0415 - the same
 
         job = assemble(self.settings, telemetry_of("none"), _never, once=True)
         # Workers end in any order: who sent the work publishes, in the order of the months.
-        silent = Publisher(NoOpMeter("testbed_drift"), 0.0, self.model_version, ())
         alone = replace(
-            job, publisher=silent, memory=Memory(), hook=None, archive=None, tracker=None
+            job, publisher=NoPublisher(), memory=Memory(), hook=None, archive=None, tracker=None
         )
         return alone.run_once()
 

@@ -11,6 +11,7 @@ from testbed_domain.features import Feature, FeatureSchema
 from testbed_drift import indicators
 from testbed_drift.assessment import Assessment, AssessmentError, Assessor
 from testbed_drift.job import DriftJob
+from testbed_drift.replay import NoPublisher
 from testbed_drift.reports import RUNS_FILE, ReportStore
 from testbed_drift.settings import DriftSettings
 from testbed_drift.windows import WindowReader
@@ -131,22 +132,12 @@ def test_segment_must_be_a_column() -> None:
         Assessor(SCHEMA, KINDS, "shape")
 
 
-class Deaf:
-    """A publisher that publishes nothing."""
-
-    def publish(self, *_: object) -> None:
-        """Do nothing."""
-
-    def retrained(self, *_: object) -> None:
-        """Do nothing."""
-
-
 def test_run_reports_performance(tmp_path: Path, log: Any, detector: Any, clock: Any) -> None:  # noqa: ANN401 - fakes of conftest
     """The record and the JSON report carry the same figures, the page their table, schema 2."""
     settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=tmp_path, window=60)
     reader = WindowReader("rf-1", KINDS, 200, 5000)
     store = ReportStore(tmp_path)
-    job = DriftJob(settings, reader, log, detector, store, Deaf(), clock, assessor=ASSESSOR)
+    job = DriftJob(settings, reader, log, detector, store, NoPublisher(), clock, assessor=ASSESSOR)
     result = job.run_once()
     assert result.finding
     assert result.finding.json

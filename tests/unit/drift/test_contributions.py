@@ -18,6 +18,7 @@ from testbed_drift.frames import declare, kinds_of, reference_frame
 from testbed_drift.job import DriftJob
 from testbed_drift.models import ServedModel, Surrogate
 from testbed_drift.relations import Analyst
+from testbed_drift.replay import NoPublisher
 from testbed_drift.reports import RUNS_FILE, ReportStore
 from testbed_drift.scores import PREDICTION, TARGET
 from testbed_drift.settings import DriftSettings
@@ -231,16 +232,6 @@ def test_points_stay_within_the_vocabulary() -> None:
         assert all(attributes[attribute] in allowed for attribute, allowed in closed.items())
 
 
-class Deaf:
-    """A publisher that publishes nothing."""
-
-    def publish(self, *_: object) -> None:
-        """Do nothing."""
-
-    def retrained(self, *_: object) -> None:
-        """Do nothing."""
-
-
 def test_job_studies_at_its_interval(
     tmp_path: Path,
     log: Any,  # noqa: ANN401 - a fake of conftest
@@ -259,7 +250,7 @@ def test_job_studies_at_its_interval(
     )
     reader = WindowReader("rf-1", kinds, 200, 5000)
     store = ReportStore(tmp_path)
-    analyst, deaf = Analyst(kinds), Deaf()
+    analyst, deaf = Analyst(kinds), NoPublisher()
     job = DriftJob(settings, reader, log, Detector(kinds), store, deaf, clock, analyst=analyst)
     studies = []
     for number, seconds in enumerate([0, 99, 1]):
