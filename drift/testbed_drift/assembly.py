@@ -25,6 +25,7 @@ from testbed_drift.fleet import Fleet
 from testbed_drift.frames import kinds_of
 from testbed_drift.hook import Hook
 from testbed_drift.job import DriftJob
+from testbed_drift.limits import Limits, calibrated
 from testbed_drift.management import Management
 from testbed_drift.memory import Memory
 from testbed_drift.models import ServedModel
@@ -34,7 +35,6 @@ from testbed_drift.relations import Analyst
 from testbed_drift.replay import Replay
 from testbed_drift.reports import ReportStore
 from testbed_drift.retention import Retention
-from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
 from testbed_drift.succession import Following, find
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.job import Watched
     from testbed_drift.results import RunResult
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.scores import ColumnKind, Rule
 
 METER: Final = "testbed_drift"
 
@@ -145,23 +145,18 @@ def assemble(
     artefact = load_artefact(settings.artefact)
     kinds = kinds_of(artefact.schema)
     calibration = _calibration(settings)
-    least, purpose, rule = settings.min_rows, "", Rule()
+    limits = Limits.of(settings, calibration)
     if calibration:
         calibration.verify_version(artefact.version)
-        least, purpose = max(least, calibration.least_rows), calibration.purpose
-        rule = Rule(alphas=calibration.alphas)
-        if least > settings.max_rows:
+        if limits.least > settings.max_rows:
             raise DriftSettingsError(
-                f"the calibration needs {least} rows a window, TESTBED_DRIFT_MAX_ROWS are "
+                f"the calibration needs {limits.least} rows a window, TESTBED_DRIFT_MAX_ROWS are "
                 f"{settings.max_rows}: allow more, or calibrate for fewer"
             )
-        if "alert_share" not in settings.model_fields_set:
-            share = calibration.alert_share
-            retrain = max(share, settings.retrain_share)
-            settings = settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
+    settings = calibrated(settings, calibration)
     reports = ReportStore(settings.output)
     reports.recover()
-    fixed = {names.DRIFT_ROWS_NEEDED: float(least)}
+    fixed = {names.DRIFT_ROWS_NEEDED: float(limits.least)}
     if calibration and calibration.created:
         fixed[names.CALIBRATION_TIME] = calibration.created
     hook = Hook.of(settings, reports, time.time, wait)
@@ -180,9 +175,11 @@ def assemble(
             publisher.retrained(last, before=True)
     return DriftJob(
         settings=settings,
-        reader=WindowReader(artefact.version, kinds, least, settings.max_rows, purpose),
+        reader=WindowReader(
+            artefact.version, kinds, limits.least, settings.max_rows, limits.purpose
+        ),
         open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
-        detector=Detector(kinds, rule, settings.sample_rows),
+        detector=Detector(kinds, limits.rule, settings.sample_rows),
         reports=reports,
         publisher=publisher,
         clock=time.time,
@@ -192,7 +189,7 @@ def assemble(
         memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
         hook=hook,
         archive=_archive(settings, artefact.name, reports),
-        segments=_segments(settings, kinds, rule),
+        segments=_segments(settings, kinds, limits.rule),
         analyst=_analyst(settings, artefact, kinds),
         turns=Turns.of(settings, artefact.version),
         tracker=build_tracker(settings, telemetry),

@@ -57,6 +57,7 @@ def _compare(
 ) -> int:
     from testbed_drift.cutting import ByCount, Whole, WindowOptions  # noqa: PLC0415 - as in __main__._build
     from testbed_drift.display import lines  # noqa: PLC0415 - the same
+    from testbed_drift.limits import calibrated  # noqa: PLC0415 - the same
     from testbed_drift.replay import NoReports  # noqa: PLC0415 - the same
     from testbed_drift.reports import ReportStore  # noqa: PLC0415 - the same
     from testbed_drift.sources import open_source  # noqa: PLC0415 - the same
@@ -77,7 +78,7 @@ def _compare(
     current = read.in_order()
     if len(current) < len(read):
         _warn(f"{len(read) - len(current)} rows without a time are left out")
-    settings = _with_share(settings, reference.calibration)
+    settings = calibrated(settings, reference.calibration)
     comparison = Comparison(
         reference,
         settings,
@@ -194,14 +195,6 @@ def _calibrated(reference: Reference, file: str | None) -> Reference:
     calibration = Calibration.load(Path(file))
     calibration.verify(reference.name, reference.rows.frame)
     return replace(reference, calibration=calibration)
-
-
-def _with_share(settings: DriftSettings, calibration: Calibration | None) -> DriftSettings:
-    if calibration is None or "alert_share" in settings.model_fields_set:
-        return settings
-    share = calibration.alert_share
-    retrain = max(share, settings.retrain_share)
-    return settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
 
 
 def _since(began: float) -> Callable[[], float]:

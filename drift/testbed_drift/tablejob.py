@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from testbed_domain.errors import DomainError
 from testbed_drift.assessment import Assessor
 from testbed_drift.columnkinds import kind_of, numbers, texts
 from testbed_drift.detection import Detector
+from testbed_drift.limits import Limits
 from testbed_drift.relations import Analyst
 from testbed_drift.replay import NoPublisher, Replay, enough
-from testbed_drift.scores import Rule
 from testbed_drift.segments import Segmentation
 from testbed_drift.windows import WindowReader
 
@@ -103,12 +103,6 @@ class Comparison:
     grouping: Grouping
     reports: Reports
     clock: Callable[[], float]
-    _rule: Rule = field(init=False)
-
-    def __post_init__(self) -> None:
-        calibration = self.reference.calibration
-        rule = Rule(alphas=calibration.alphas) if calibration else Rule()
-        object.__setattr__(self, "_rule", rule)
 
     def results(self, current: TableRows, name: str) -> Iterator[tuple[str | None, RunResult]]:
         """Judge every window of every group, with what confirms it in the windows before.
@@ -142,18 +136,15 @@ class Comparison:
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
 
     def _job(self, model_version: str) -> Replay:
-        schema, calibration = self.reference.schema, self.reference.calibration
-        rows = self.settings.relations_rows
-        least, purpose = self.settings.min_rows, ""
-        if calibration:
-            least, purpose = max(least, calibration.least_rows), calibration.purpose
+        schema, rows = self.reference.schema, self.settings.relations_rows
+        limits = Limits.of(self.settings, self.reference.calibration)
         return Replay(
             settings=self.settings,
             reader=WindowReader(
-                model_version, schema.kinds, least, self.settings.max_rows, purpose
+                model_version, schema.kinds, limits.least, self.settings.max_rows, limits.purpose
             ),
             open_log=_no_log,
-            detector=Detector(schema.kinds, self._rule, self.settings.sample_rows),
+            detector=Detector(schema.kinds, limits.rule, self.settings.sample_rows),
             reports=self.reports,
             publisher=NoPublisher(),
             clock=self.clock,

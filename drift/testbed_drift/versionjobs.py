@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
@@ -21,10 +21,10 @@ from testbed_drift.calibration import FILE, Calibration
 from testbed_drift.detection import Detector
 from testbed_drift.frames import kinds_of
 from testbed_drift.job import DriftJob
+from testbed_drift.limits import Limits, calibrated
 from testbed_drift.reading import WindowLog
 from testbed_drift.replay import NoPublisher
 from testbed_drift.reports import ReportStore
-from testbed_drift.scores import Rule
 from testbed_drift.segmentdrift import SegmentScorer
 from testbed_drift.turns import Turns
 from testbed_drift.windows import WindowReader
@@ -101,31 +101,29 @@ def job_of(task: VersionTask) -> DriftJob:
     settings, artefact = task.settings, _artefact(task)
     own = artefact.version == task.version
     kinds = kinds_of(artefact.schema)
-    least, purpose, rule = settings.min_rows, "", Rule()
-    changes: dict[str, Any] = {"output": settings.output / folder(task.version)}
     calibration = None
     if own and not settings.reference_window and (artefact.path / FILE).exists():
         calibration = Calibration.load(artefact.path / FILE)
         calibration.verify_version(artefact.version)
-        least, purpose = max(least, calibration.least_rows), calibration.purpose
-        rule = Rule(alphas=calibration.alphas)
-        if "alert_share" not in settings.model_fields_set:
-            share = calibration.alert_share
-            changes |= {
-                "alert_share": share,
-                "retrain_share": max(share, settings.retrain_share),
-            }
-    settings = settings.model_copy(update=changes)
+    limits = Limits.of(settings, calibration)
+    settings = calibrated(settings, calibration)
+    settings = settings.model_copy(update={"output": settings.output / folder(task.version)})
     segments = None
     if settings.segment in kinds:
         segments = SegmentScorer(
-            settings.segment, kinds, rule, settings.segment_rows, settings.segments
+            settings.segment, kinds, limits.rule, settings.segment_rows, settings.segments
         )
     return DriftJob(
         settings=settings,
-        reader=WindowReader(task.version, kinds, least, max(least, settings.max_rows), purpose),
+        reader=WindowReader(
+            task.version,
+            kinds,
+            limits.least,
+            max(limits.least, settings.max_rows),
+            limits.purpose,
+        ),
         open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
-        detector=Detector(kinds, rule, settings.sample_rows),
+        detector=Detector(kinds, limits.rule, settings.sample_rows),
         reports=ReportStore(settings.output),
         publisher=NoPublisher(),  # that is the parent's part, which has the telemetry
         clock=time.time,
