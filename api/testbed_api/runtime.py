@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import onnxruntime as ort
-from testbed_domain.encoding import INPUT, OUTPUTS, width
+from testbed_domain.encoding import width
 from testbed_domain.errors import DomainError
+from testbed_domain.onnxsession import OnnxSession
 
 if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
@@ -37,18 +37,13 @@ class OnnxRuntime:
     def __init__(self, artefact: Artefact, threads: int = 1) -> None:
         self._artefact = artefact
         self._threads = threads
-        self._session: ort.InferenceSession | None = None
+        self._session: OnnxSession | None = None
 
     def load(self) -> None:
         """See :meth:`ModelRuntime.load`."""
         schema = self._artefact.schema
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
         try:
-            self._session = ort.InferenceSession(
-                str(self._artefact.model_file), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = OnnxSession(self._artefact.model_file, self._threads)
             answer = self.predict(np.zeros((1, width(schema)), np.float32))
         except Exception as error:  # its errors share no base class below Exception
             raise ModelError(f"cannot load {self._artefact.model_file}: {error}") from error
@@ -59,5 +54,4 @@ class OnnxRuntime:
         """See :meth:`ModelRuntime.predict`."""
         if self._session is None:
             raise ModelError("the model is not loaded yet")
-        probabilities: np.ndarray = self._session.run(OUTPUTS[1:], {INPUT: batch})[0]
-        return probabilities
+        return self._session.probabilities(batch)

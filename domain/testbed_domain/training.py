@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
-import onnxruntime
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn import metrics
@@ -40,9 +39,10 @@ from testbed_domain.artefact import (
     load_artefact,
 )
 from testbed_domain.dataset import read_bundled, read_file
-from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode, fitted, width
+from testbed_domain.encoding import INPUT, decode, encode, fitted, width
 from testbed_domain.errors import DomainError
 from testbed_domain.featuretable import write_table
+from testbed_domain.onnxsession import OnnxSession
 from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_stream
 from testbed_domain.skopsfile import skops_bytes
 
@@ -306,12 +306,10 @@ def _export(forest: RandomForestClassifier, features: int) -> bytes:
 
 def _scorer(model: bytes, schema: FeatureSchema) -> Scores:
     """The exported model as a function from rows to probabilities, ``[n, classes]``."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # as in serving: the order of sums decides the last bits
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = OnnxSession(model)
 
     def scores(sample: Sample) -> np.ndarray[Any, Any]:
-        return np.asarray(session.run([OUTPUTS[1]], {INPUT: encode(schema, sample[0])})[0])
+        return session.probabilities(encode(schema, sample[0]))
 
     return scores
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 import numpy as np
-from testbed_domain.encoding import INPUT, OUTPUTS, column_names, encode
+from testbed_domain.encoding import column_names, encode
 from testbed_domain.errors import DomainError
 
 from testbed_drift.classifiers import Learnt, folds, out_of_fold
@@ -69,15 +69,11 @@ class ServedModel:
     fidelity: float | None = None
 
     def __init__(self, artefact: Artefact) -> None:
-        import onnxruntime  # noqa: PLC0415 - only where contributions are wanted
+        from testbed_domain.onnxsession import OnnxSession  # noqa: PLC0415 - slow, seldom wanted
 
         self._schema = artefact.schema
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(artefact.model_file), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = OnnxSession(artefact.model_file)
         except Exception as error:  # its errors share no base class below Exception
             raise ModelLoadError(f"cannot load {artefact.model_file}: {error}") from error
         self.places = _places(self._schema)
@@ -98,7 +94,7 @@ class ServedModel:
 
     def probabilities(self, coded: Floats) -> Floats:
         """See :meth:`Model.probabilities`."""
-        told = self._session.run(OUTPUTS[1:], {INPUT: coded.astype(np.float32)})[0]
+        told = self._session.probabilities(coded.astype(np.float32))
         return np.asarray(told, dtype=float)
 
     def _one(self, row: Row) -> Floats | None:

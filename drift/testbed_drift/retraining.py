@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import onnxruntime
 from testbed_domain.artefact import Artefact, load_artefact
-from testbed_domain.encoding import INPUT, OUTPUTS, encode
+from testbed_domain.encoding import encode
 from testbed_domain.errors import DomainError
 from testbed_domain.featuretable import entities
 from testbed_domain.logstore import open_log
+from testbed_domain.onnxsession import OnnxSession
 from testbed_domain.training import TrainingData, train_again
 
 from testbed_drift.calibration import FILE, Calibration, CalibrationError, calibrate
@@ -167,5 +167,4 @@ def _try(champion: Artefact, challenger: Artefact, rows: LabelledRows, newest: s
 
 
 def _probabilities(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
-    session = onnxruntime.InferenceSession(artefact.model_file, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run([OUTPUTS[1]], {INPUT: encode(artefact.schema, rows)})[0])
+    return OnnxSession(artefact.model_file).probabilities(encode(artefact.schema, rows))

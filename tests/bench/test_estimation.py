@@ -87,19 +87,17 @@ def model(benchmark: Any, tmp_path: Path) -> Model:  # noqa: ANN401 - half of it
     """The diabetes forest of the generator, with 5,000 reference rows."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
-    import onnxruntime  # noqa: PLC0415 - slow to import
-    from testbed_domain.encoding import encode  # noqa: PLC0415 - goes with the above
+    from testbed_domain.encoding import encode  # noqa: PLC0415 - slow to import
+    from testbed_domain.onnxsession import OnnxSession  # noqa: PLC0415 - the same
     from testbed_domain.training import train  # noqa: PLC0415 - the same
     from testbed_domain.use_cases import get_use_case  # noqa: PLC0415 - the same
 
     use_case = get_use_case("diabetes")
     artefact = train(use_case, None, 1, tmp_path / "model")
-    session = onnxruntime.InferenceSession(str(artefact.path / "model.onnx"))
-    inputs, output = session.get_inputs()[0].name, session.get_outputs()[1].name
+    session = OnnxSession(artefact.model_file)
 
     def probabilities(rows: list[Row]) -> np.ndarray:
-        told = session.run([output], {inputs: encode(artefact.schema, rows)})[0]
-        return np.asarray(told, dtype=float)
+        return session.probabilities(encode(artefact.schema, rows)).astype(float)
 
     assert use_case.generator is not None
     return Model(artefact, use_case.generator, probabilities)

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from testbed_domain.encoding import INPUT, OUTPUTS, encode
+from testbed_domain.encoding import encode
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_domain.sampling import random_stream
 from testbed_domain.use_cases import get_use_case
@@ -37,10 +37,9 @@ def traffic(count: int, seed: int) -> tuple[list[Row], list[str]]:
 
 def predicted(artefact: Artefact, rows: Sequence[Row]) -> list[str]:
     """What the model says of rows."""
-    import onnxruntime  # noqa: PLC0415 - slow
+    from testbed_domain.onnxsession import OnnxSession  # noqa: PLC0415 - slow
 
-    session = onnxruntime.InferenceSession(str(artefact.model_file))
-    found = session.run([OUTPUTS[1]], {INPUT: encode(artefact.schema, rows)})[0]
+    found = OnnxSession(artefact.model_file).probabilities(encode(artefact.schema, rows))
     return [str(artefact.schema.classes[place]) for place in found.argmax(axis=1)]
 
 

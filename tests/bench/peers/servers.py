@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 READY_SECONDS: Final = 90
 END_SECONDS: Final = 20
 # Peers send usage data otherwise.
-QUIET: Final = {"DO_NOT_TRACK": "1", "BENTOML_DO_NOT_TRACK": "True"}
+QUIET: Final = {
+    "DO_NOT_TRACK": "1",
+    "BENTOML_DO_NOT_TRACK": "True",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
 TRACES: Final = {
     "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
     "OTEL_TRACES_SAMPLER_ARG": "0.01",

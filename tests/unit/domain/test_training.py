@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 import pytest
 from testbed_domain import training
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.dataset import read_bundled
-from testbed_domain.encoding import INPUT, OUTPUTS, decode, encode
+from testbed_domain.encoding import decode, encode
 from testbed_domain.errors import DomainError
+from testbed_domain.onnxsession import OnnxSession
 from testbed_domain.training import TrainingData, TrainingOptions, train, train_again, train_into
 from testbed_domain.use_cases import get_use_case
 
@@ -125,12 +125,12 @@ def test_onnx_agrees_with_scikit_learn(small: TrainingOptions) -> None:
 def test_reference_is_what_the_model_answers(name: str, request: pytest.FixtureRequest) -> None:
     """Asked row by row, the stored model gives the reference's very probabilities."""
     artefact: Artefact = request.getfixturevalue(name)
-    session = onnxruntime.InferenceSession(artefact.model_file, providers=["CPUExecutionProvider"])
+    session = OnnxSession(artefact.model_file)
     rows = list(artefact.reference())
     assert len(rows) == artefact.splits["reference"]
     for row in rows[:50]:
-        output = session.run([OUTPUTS[1]], {INPUT: encode(artefact.schema, [row.features])})
-        (answer,) = decode(artefact.schema, output[0])
+        output = session.probabilities(encode(artefact.schema, [row.features]))
+        (answer,) = decode(artefact.schema, output)
         assert row.prediction == str(artefact.schema.classes[answer.index])
         assert row.probability == answer.probability
         assert row.probabilities == answer.probabilities
