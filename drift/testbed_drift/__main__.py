@@ -16,20 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.settings import (
-    ENV_PREFIX,
-    DriftSettings,
-    DriftSettingsError,
-    read_settings,
-)
+from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import SIGNALS, StopSignal
-from testbed_drift.tablecommand import (
-    calibrate_table,
-    exit_code,
-    manage_references,
-    run_tables,
-)
-from testbed_drift.tableoptions import (
+from testbed_drift.tables.command import calibrate_table, exit_code, manage_references, run_tables
+from testbed_drift.tables.options import (
     TableOptions,
     add_calibrate_options,
     add_reference_command,
@@ -41,9 +31,9 @@ if TYPE_CHECKING:
 
     from testbed_otel.sdk import Telemetry
 
-    from testbed_drift.calibration import Calibration
-    from testbed_drift.cutting import Cutting
-    from testbed_drift.results import RunResult
+    from testbed_drift.judging.results import RunResult
+    from testbed_drift.rows.cutting import Cutting
+    from testbed_drift.scoring.calibration import Calibration
 
 EXIT_NO_ACTION: Final = 0
 EXIT_ACTION: Final = 1
@@ -117,7 +107,7 @@ def _guarded(work: Callable[[], int]) -> int:
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
     # Imported here, as all that takes seconds: --help and a wrong setting should not have to wait,
     # and a signal should already be obeyed.
-    from testbed_drift import assembly  # noqa: PLC0415
+    from testbed_drift.jobs import assembly  # noqa: PLC0415
 
     with assembly.claimed_output(settings):
         telemetry = assembly.telemetry_of(endpoint)
@@ -136,8 +126,8 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
 
 
 def _walk(settings: DriftSettings, endpoint: str | None, cutting: Cutting, *, as_json: bool) -> int:
-    from testbed_drift import assembly  # noqa: PLC0415 - as in _run
-    from testbed_drift.replay import walk_log  # noqa: PLC0415 - the same
+    from testbed_drift.jobs import assembly  # noqa: PLC0415 - as in _run
+    from testbed_drift.jobs.replay import walk_log  # noqa: PLC0415 - the same
 
     results = []
     with assembly.claimed_output(settings):
@@ -155,9 +145,9 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         raise DriftSettingsError("a current window is fixed: use it with run, not with watch")
     for number in SIGNALS:  # while the imports last there is nothing to finish
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
-    from testbed_drift import assembly  # noqa: PLC0415 - after the signals, as in _run
-    from testbed_drift.job import watch  # noqa: PLC0415 - the same
-    from testbed_drift.metricspage import serving  # noqa: PLC0415 - the same
+    from testbed_drift.jobs import assembly  # noqa: PLC0415 - after the signals, as in _run
+    from testbed_drift.jobs.job import watch  # noqa: PLC0415 - the same
+    from testbed_drift.publishing.metricspage import serving  # noqa: PLC0415 - the same
 
     with assembly.claimed_output(settings):
         telemetry = assembly.telemetry_of(endpoint)
@@ -174,9 +164,9 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
 def _calibrate(arguments: dict[str, Any], tables: TableOptions) -> int:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - as in _run
 
-    from testbed_drift.calibration import FILE, Plan, calibrate  # noqa: PLC0415 - the same
-    from testbed_drift.frames import kinds_of, reference_frame  # noqa: PLC0415 - the same
-    from testbed_drift.scores import Rule  # noqa: PLC0415 - the same
+    from testbed_drift.rows.frames import kinds_of, reference_frame  # noqa: PLC0415 - the same
+    from testbed_drift.scoring.calibration import FILE, Plan, calibrate  # noqa: PLC0415 - the same
+    from testbed_drift.scoring.scores import Rule  # noqa: PLC0415 - the same
 
     given, output = arguments.pop("artefact"), arguments.pop("output")
     if tables.of_tables:
@@ -196,14 +186,14 @@ def _calibrate(arguments: dict[str, Any], tables: TableOptions) -> int:
 
 
 def _calibrated(found: Calibration, path: Path) -> int:
-    from testbed_drift.calibration import summary  # noqa: PLC0415 - as in _run
+    from testbed_drift.scoring.calibration import summary  # noqa: PLC0415 - as in _run
 
     print(f"{summary(found)}\nWritten to {path}", flush=True)  # noqa: T201 - a command line's output
     return EXIT_NO_ACTION
 
 
 def _retrain(settings: DriftSettings) -> int:
-    from testbed_drift.retraining import retrain  # noqa: PLC0415 - as in _run
+    from testbed_drift.retraining.training import retrain  # noqa: PLC0415 - as in _run
 
     if not settings.management:
         raise DriftSettingsError(f"{ENV_PREFIX}MANAGEMENT_URLS: say where to register a challenger")
@@ -213,7 +203,7 @@ def _retrain(settings: DriftSettings) -> int:
 
 
 def _ui(workspace: str, host: str, port: int) -> int:
-    from testbed_drift.ui import serve  # noqa: PLC0415 - as in _run
+    from testbed_drift.keeping.ui import serve  # noqa: PLC0415 - as in _run
 
     serve(Path(workspace), host, port)
     return EXIT_NO_ACTION

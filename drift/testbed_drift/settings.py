@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
 
-from testbed_drift.spans import Span, SpanError
+from testbed_drift.rows.spans import Span, SpanError
 
 ENV_PREFIX = "TESTBED_DRIFT_"
 HtmlWhen = Literal["always", "on_change", "never"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from testbed_drift.recordschema import DriftReport, RunRecord
+from testbed_drift.judging.recordschema import DriftReport, RunRecord
 
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.layout import write_atomic

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from testbed_drift.concept import MIN_LABELS, judge
-from testbed_drift.estimation import Estimator
-from testbed_drift.outcomes import Outcomes
+from testbed_drift.quality.concept import MIN_LABELS, judge
+from testbed_drift.quality.estimation import Estimator
+from testbed_drift.quality.outcomes import Outcomes
 
 REFERENCE: Final = 5_000
 WINDOW: Final = 5_000  # the most rows that the drift job judges unless told otherwise

@@ -12,10 +12,10 @@ import sys
 import time
 
 from testbed_domain.logstore import open_log
-from testbed_drift.reading import WindowLog
-from testbed_drift.scores import ColumnKind
-from testbed_drift.spans import Span
-from testbed_drift.windows import WindowReader
+from testbed_drift.rows.columns import ColumnKind
+from testbed_drift.rows.reading import WindowLog
+from testbed_drift.rows.spans import Span
+from testbed_drift.rows.windows import WindowReader
 
 KINDS: dict[str, ColumnKind] = {f"x{index}": "numeric" for index in range(8)}
 

@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
-from testbed_drift.frames import declare
-from testbed_drift.packing import Shares
-from testbed_drift.scores import PREDICTION, ColumnKind
+from testbed_drift.rows.columns import PREDICTION, ColumnKind
+from testbed_drift.rows.frames import declare
+from testbed_drift.rows.packing import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def _frame(rows: int, seed: int) -> pd.DataFrame:
 
 
 def _kept(reference: pd.DataFrame, current: pd.DataFrame, cap: int) -> Callable[[], object]:
-    from testbed_drift.detection import Detector  # noqa: PLC0415 - each engine its own imports
+    from testbed_drift.judging.detection import Detector  # noqa: PLC0415 - each engine its own imports
 
     detector = Detector(KINDS, cap=cap or None)
     detector.detect(reference, current[:100])  # keeps the reference's statistics
@@ -53,7 +53,7 @@ def _floor(reference: pd.DataFrame, current: pd.DataFrame, _cap: int) -> Callabl
 
 
 def _preset(reference: pd.DataFrame, current: pd.DataFrame, _cap: int) -> Callable[[], object]:
-    import testbed_drift.library as evidently  # noqa: PLC0415 - as above
+    import testbed_drift.rendering.library as evidently  # noqa: PLC0415 - as above
     from evidently.presets import DataDriftPreset  # noqa: PLC0415 - as above
 
     definition = evidently.DataDefinition(numerical_columns=list(KINDS))
@@ -95,7 +95,7 @@ def _array(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> array[float]
 
 
 def _assess(reference: pd.DataFrame, current: pd.DataFrame, _cap: int) -> Callable[[], object]:
-    from testbed_drift.assessment import Assessor  # noqa: PLC0415 - as above
+    from testbed_drift.judging.assessment import Assessor  # noqa: PLC0415 - as above
 
     features = tuple(Feature(name, "number", "") for name in KINDS)
     assessor = Assessor(FeatureSchema(features, "y", (0, 1), 1), KINDS)

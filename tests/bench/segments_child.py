@@ -13,10 +13,11 @@ import time
 import numpy as np
 import pandas as pd
 from testbed_domain.logrows import Columns
-from testbed_drift.frames import declare
-from testbed_drift.scores import PREDICTION, TARGET, ColumnKind, Rule
-from testbed_drift.segmentdrift import SegmentScorer
-from testbed_drift.windows import Window
+from testbed_drift.judging.segmentdrift import SegmentScorer
+from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
+from testbed_drift.rows.frames import declare
+from testbed_drift.rows.windows import Window
+from testbed_drift.scoring.scores import Rule
 from testbed_drift.workers import Workers
 
 KINDS: dict[str, ColumnKind] = {

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.calibration import Plan, calibrate
-from testbed_drift.detection import Detector
-from testbed_drift.frames import declare
-from testbed_drift.scores import PREDICTION, TARGET, ColumnKind, Rule
+from testbed_drift.judging.detection import Detector
+from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
+from testbed_drift.rows.frames import declare
+from testbed_drift.scoring.calibration import Plan, calibrate
+from testbed_drift.scoring.scores import Rule
 
 from .drift_page import RULES, Rates, bound, median, page
 from .drift_peers import SUFFIX, evidently, nannyml, save

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
-from testbed_drift.concept import judge
-from testbed_drift.estimation import Estimator
-from testbed_drift.outcomes import UNKNOWN, Outcomes
-from testbed_drift.performance import measure
+from testbed_drift.quality.concept import judge
+from testbed_drift.quality.estimation import Estimator
+from testbed_drift.quality.outcomes import UNKNOWN, Outcomes
+from testbed_drift.quality.performance import measure
 from testbed_load import drifts
 
 from .peers.environments import EnvironmentMissingError, environment

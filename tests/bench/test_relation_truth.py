@@ -18,16 +18,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta
-from testbed_drift.detection import Detector
-from testbed_drift.frames import declare
-from testbed_drift.relations import Analyst
-from testbed_drift.scores import PREDICTION, TARGET, ColumnKind
+from testbed_drift.judging.detection import Detector
+from testbed_drift.relations.study import Analyst
+from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
+from testbed_drift.rows.frames import declare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed_drift.relations import Relations
-    from testbed_drift.scores import DriftScores
+    from testbed_drift.relations.study import Relations
+    from testbed_drift.scoring.scores import DriftScores
 
 PAGE: Final = Path(__file__).parents[2] / "docs/relation-rates.md"
 CHECKS: Final = ("correlation", "domain", "label")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.flow.comparison import Comparison
     from testbed_drift.flow.play import Played
-    from testbed_drift.results import RunResult
+    from testbed_drift.judging.results import RunResult
 
 EXIT_TERMINATED: Final = 143
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -99,10 +99,10 @@ def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str
     """Publish and log as the job would have: per model, in the order of the months."""
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for --help
 
-    from testbed_drift.assembly import build_tracker, telemetry_of  # noqa: PLC0415 - the same
-    from testbed_drift.frames import kinds_of  # noqa: PLC0415 - the same
-    from testbed_drift.publishing import Publisher  # noqa: PLC0415 - the same
-    from testbed_drift.reports import ReportStore  # noqa: PLC0415 - the same
+    from testbed_drift.jobs.assembly import build_tracker, telemetry_of  # noqa: PLC0415 - the same
+    from testbed_drift.keeping.reports import ReportStore  # noqa: PLC0415 - the same
+    from testbed_drift.publishing.gauges import Publisher  # noqa: PLC0415 - the same
+    from testbed_drift.rows.frames import kinds_of  # noqa: PLC0415 - the same
 
     models: dict[str, tuple[DriftSettings, list[RunResult]]] = {}
     for one, done in zip(work, played, strict=True):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
 
     from testbed_drift.flow.months import MonthPair
-    from testbed_drift.results import RunResult
+    from testbed_drift.judging.results import RunResult
 
 # Rows of a month that are judged unless a setting says otherwise; the newest stay.
 MONTH_ROWS: Final = 100_000
@@ -41,9 +41,9 @@ class Comparison:
 
     def run(self) -> RunResult:
         """Compare and write the reports; a failure is an outcome. Nothing is published."""
-        from testbed_drift.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
-        from testbed_drift.memory import Memory  # noqa: PLC0415 - the same
-        from testbed_drift.replay import NoPublisher  # noqa: PLC0415 - the same
+        from testbed_drift.jobs.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
+        from testbed_drift.jobs.replay import NoPublisher  # noqa: PLC0415 - the same
+        from testbed_drift.keeping.memory import Memory  # noqa: PLC0415 - the same
 
         job = assemble(self.settings, telemetry_of("none"), _never, once=True)
         # Workers end in any order: who sent the work publishes, in the order of the months.

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.spans import Span
+from testbed_drift.rows.spans import Span
 
 MONTHS: Final = 12
 

@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 from prefect_dask import DaskTaskRunner
 
-from testbed_drift.results import RunResult
+from testbed_drift.judging.results import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

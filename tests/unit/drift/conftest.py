@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pytest
 from testbed_domain.logstore import Columns
-from testbed_drift.scores import PREDICTION, TARGET, ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
-    from testbed_drift.results import Table
+    from testbed_drift.forms import Table
 
 
 def verdict(name: str, *, drifted: bool, effect: float = 0.4) -> ColumnDrift:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.features import Feature, FeatureSchema
-from testbed_drift import indicators
-from testbed_drift.assessment import Assessment, AssessmentError, Assessor
-from testbed_drift.job import DriftJob
-from testbed_drift.replay import NoPublisher
-from testbed_drift.reports import RUNS_FILE, ReportStore
+from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.replay import NoPublisher
+from testbed_drift.judging.assessment import Assessment, AssessmentError, Assessor
+from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
+from testbed_drift.publishing import indicators
+from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
-from testbed_drift.windows import WindowReader
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.rows.columns import ColumnKind
     from testbed_otel.names import Metric
 
 KINDS: dict[str, ColumnKind] = {"size": "numeric", "colour": "category"}

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.calibration import (
+from testbed_drift.judging.detection import Detector
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare
+from testbed_drift.scoring.calibration import (
     Calibration,
     CalibrationError,
     Plan,
@@ -18,15 +21,13 @@ from testbed_drift.calibration import (
     reference_hash,
     summary,
 )
-from testbed_drift.detection import Detector
-from testbed_drift.frames import declare
-from testbed_drift.resampling import Resampler
-from testbed_drift.scores import PREDICTION, TARGET, Rule
+from testbed_drift.scoring.resampling import Resampler
+from testbed_drift.scoring.scores import Rule
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.rows.columns import ColumnKind
 
 KINDS: dict[str, ColumnKind] = {"x": "numeric", "count": "numeric", "colour": "category"}
 PLAN = Plan(rows=300, budget=0.02, draws=400, power_draws=20)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from testbed_drift.__main__ import main
-from testbed_drift.assembly import telemetry_of
+from testbed_drift.jobs.assembly import telemetry_of
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import StopSignal
 from testbed_otel.settings import SDK_METRICS

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from testbed_drift.concept import LEVEL, MIN_LABELS, NEWEST, RISE, judge, rise_p_value
-from testbed_drift.decision import Policy, decide
-from testbed_drift.estimation import Estimator
-from testbed_drift.outcomes import Outcomes
+from testbed_drift.judging.decision import Policy, decide
+from testbed_drift.quality.concept import LEVEL, MIN_LABELS, NEWEST, RISE, judge, rise_p_value
+from testbed_drift.quality.estimation import Estimator
+from testbed_drift.quality.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.concept import ConceptDrift
-    from testbed_drift.scores import DriftScores
+    from testbed_drift.quality.concept import ConceptDrift
+    from testbed_drift.scoring.scores import DriftScores
 
 STEP = 25  # labels from one run to the next
 

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from testbed_domain.training import train
 from testbed_domain.use_cases import get_use_case
-from testbed_drift import relationpoints
-from testbed_drift.contributions import contributions, ranked
-from testbed_drift.detection import Detector
-from testbed_drift.frames import declare, kinds_of, reference_frame
-from testbed_drift.job import DriftJob
-from testbed_drift.models import ServedModel, Surrogate
-from testbed_drift.relations import Analyst
-from testbed_drift.replay import NoPublisher
-from testbed_drift.reports import RUNS_FILE, ReportStore
-from testbed_drift.scores import PREDICTION, TARGET
+from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.replay import NoPublisher
+from testbed_drift.judging.detection import Detector
+from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
+from testbed_drift.publishing import relationpoints
+from testbed_drift.relations.contributions import contributions, ranked
+from testbed_drift.relations.models import ServedModel, Surrogate
+from testbed_drift.relations.study import Analyst
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare, kinds_of, reference_frame
+from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
-from testbed_drift.windows import WindowReader
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.logstore import Columns
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.rows.columns import ColumnKind
 
 KINDS: dict[str, ColumnKind] = {"used": "numeric", "half": "numeric", "idle": "numeric"}
 
@@ -210,7 +210,7 @@ def test_study_is_in_evidentlys_report() -> None:
 
 def test_metrics_are_the_same_from_run_to_run() -> None:
     """A metric's identity holds no value, so a history of it is one line."""
-    from testbed_drift.studymetrics import FeatureContribution  # noqa: PLC0415 - takes seconds
+    from testbed_drift.rendering.studymetrics import FeatureContribution  # noqa: PLC0415 - takes seconds
 
     first, again = (
         FeatureContribution(column="used", basis="model", current=value) for value in (0.1, 0.2)

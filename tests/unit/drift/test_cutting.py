@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from testbed_drift.cutting import ByCount, ByTime, CuttingError, Whole, WindowOptions, seconds_of
+from testbed_drift.rows.cutting import (
+    ByCount,
+    ByTime,
+    CuttingError,
+    Whole,
+    WindowOptions,
+    seconds_of,
+)
 
 DAY = 86_400.0
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_drift.decision import Action, Decision, Policy, confirmed, decide, decision_line
+from testbed_drift.judging.decision import (
+    Action,
+    Decision,
+    Policy,
+    confirmed,
+    decide,
+    decision_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.scores import DriftScores
+    from testbed_drift.scoring.scores import DriftScores
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.detection import Detector
-from testbed_drift.frames import declare
-from testbed_drift.results import Table
-from testbed_drift.scores import PREDICTION, TARGET
+from testbed_drift.forms import Table
+from testbed_drift.judging.detection import Detector
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare
 
 if TYPE_CHECKING:
-    from testbed_drift.detection import Detection
-    from testbed_drift.scores import ColumnDrift, ColumnKind
+    from testbed_drift.judging.detection import Detection
+    from testbed_drift.rows.columns import ColumnKind
+    from testbed_drift.scoring.scores import ColumnDrift
 
 NUMERIC: dict[str, ColumnKind] = {f"x{index}": "numeric" for index in range(8)}
 TWO: dict[str, ColumnKind] = {"x0": "numeric", "x1": "numeric"}
@@ -58,7 +59,7 @@ def _one(
 
 def test_evidently_may_not_report_usage() -> None:
     """Importing what draws reports switches Evidently's usage reports off."""
-    importlib.import_module("testbed_drift.figures")
+    importlib.import_module("testbed_drift.rendering.figures")
     assert os.environ["DO_NOT_TRACK"]
 
 
@@ -228,8 +229,8 @@ def test_statistics_of_the_reference_are_kept() -> None:
 def test_scoring_leaves_evidently_out() -> None:
     """A process that scores does not import Evidently, which takes seconds."""
     code = (
-        "import sys, pandas; from testbed_drift.detection import Detector\n"
-        "from testbed_drift.frames import declare\n"
+        "import sys, pandas; from testbed_drift.judging.detection import Detector\n"
+        "from testbed_drift.rows.frames import declare\n"
         "frame = declare(pandas.DataFrame({'x': [1.0, 2.0]}), {'x': 'numeric'})\n"
         "Detector({'x': 'numeric'}).detect(frame, frame)\n"
         "sys.exit('evidently' in sys.modules)"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from testbed_drift.estimation import MIN_REFERENCE, Estimator
-from testbed_drift.outcomes import Outcomes
-from testbed_drift.performance import measure
+from testbed_drift.quality.estimation import MIN_REFERENCE, Estimator
+from testbed_drift.quality.outcomes import Outcomes
+from testbed_drift.quality.performance import measure
 
 
 def _outcomes(

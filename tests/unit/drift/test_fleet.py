@@ -15,11 +15,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from testbed_domain.artefact import Artefact, content_version, load_artefact
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow, open_log
-from testbed_drift.fleet import Fleet
-from testbed_drift.results import RunResult
+from testbed_drift.jobs.fleet import Fleet
+from testbed_drift.jobs.versionjobs import VersionTask, folder, job_of
+from testbed_drift.jobs.versionpublishing import VersionPublishers
+from testbed_drift.judging.results import RunResult
 from testbed_drift.settings import DriftSettings
-from testbed_drift.versionjobs import VersionTask, folder, job_of
-from testbed_drift.versionpublishing import VersionPublishers
 from testbed_drift.workers import Workers
 from testbed_otel import names
 

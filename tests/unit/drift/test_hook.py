@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_drift.hook import Hook
-from testbed_drift.reports import RETRAINING_FILE, ReportStore
-from testbed_drift.results import RunResult
+from testbed_drift.judging.results import RunResult
+from testbed_drift.keeping.reports import RETRAINING_FILE, ReportStore
+from testbed_drift.quality.trial import Retraining
+from testbed_drift.retraining.hook import Hook
 from testbed_drift.settings import ENV_PREFIX, read_settings
-from testbed_drift.trial import Retraining
 
 if TYPE_CHECKING:
     from collections.abc import Callable

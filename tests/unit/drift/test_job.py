@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.errors import DomainError
-from testbed_drift.job import DriftJob, watch
-from testbed_drift.memory import Memory
-from testbed_drift.reports import RUNS_FILE, ReportStore
-from testbed_drift.scores import Rule
-from testbed_drift.segmentdrift import SegmentScorer
+from testbed_drift.jobs.job import DriftJob, watch
+from testbed_drift.judging.segmentdrift import SegmentScorer
+from testbed_drift.keeping.memory import Memory
+from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
+from testbed_drift.quality.trial import Retraining, Trial
+from testbed_drift.rows.spans import Span
+from testbed_drift.rows.windows import WindowReader
+from testbed_drift.scoring.scores import Rule
 from testbed_drift.settings import DriftSettings
-from testbed_drift.spans import Span
-from testbed_drift.trial import Retraining, Trial
-from testbed_drift.windows import WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.logstore import Columns
-    from testbed_drift.results import RunResult
-    from testbed_drift.scores import DriftScores
-    from testbed_drift.windows import Window
+    from testbed_drift.judging.results import RunResult
+    from testbed_drift.rows.windows import Window
+    from testbed_drift.scoring.scores import DriftScores
 
 NOW = 1_000_000.0
 

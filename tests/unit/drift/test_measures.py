@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, ks_2samp, wasserstein_distance
-from testbed_drift.detection import Detector
-from testbed_drift.frames import declare
-from testbed_drift.measures import (
+from testbed_drift.judging.detection import Detector
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare
+from testbed_drift.scoring.measures import (
     KolmogorovSmirnov,
     Numbers,
     category_counts,
@@ -21,12 +22,11 @@ from testbed_drift.measures import (
     merge,
     total_variation,
 )
-from testbed_drift.scores import PREDICTION, TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.rows.columns import ColumnKind
 
     Draw = Callable[[np.random.Generator, int], Any]
 

@@ -6,8 +6,9 @@ import json
 import math
 
 import pytest
-from testbed_drift.decision import Action, Cause, Decision
-from testbed_drift.memory import Extent, Memory, Vote
+from testbed_drift.judging.decision import Action, Cause, Decision
+from testbed_drift.keeping.memory import Memory, Vote
+from testbed_drift.rows.extents import Extent
 
 QUIET = Decision(Action.NO_ACTION, "< 0.30", ("why",))
 ALERT = Decision(Action.ALERT, "< 0.30", ("why",), (Cause.CONCEPT,))

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from testbed_drift.metricspage import serving
+from testbed_drift.publishing.metricspage import serving
 from testbed_drift.settings import DriftSettingsError
 from testbed_otel import names
 from testbed_otel.sdk import TelemetrySettings, gauge, setup

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from testbed_domain.logrows import Columns
-from testbed_drift.outcomes import Outcomes
-from testbed_drift.packing import Shares, pack, packed
+from testbed_drift.quality.outcomes import Outcomes
+from testbed_drift.rows.packing import Shares, pack, packed
 
 
 def _piece(first: int, features: dict[str, list[Any]], labels: list[str | None]) -> Columns:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn import metrics
 from testbed_domain.logstore import Columns
-from testbed_drift.outcomes import STRANGE, Outcomes
-from testbed_drift.performance import SCORES, label_flow, measure
-from testbed_drift.segments import MOST, Segmentation
+from testbed_drift.quality.outcomes import STRANGE, Outcomes
+from testbed_drift.quality.performance import SCORES, label_flow, measure
+from testbed_drift.rows.segments import MOST, Segmentation
 
 
 def _columns(classes: int, rows: int, *, seed: int = 1, labelled: float = 1.0) -> Columns:

@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
-from testbed_drift.decision import Action, Cause, Policy, decide
-from testbed_drift.memory import Extent, Memory, Vote
-from testbed_drift.publishing import Publisher, remembered
-from testbed_drift.reports import STATE_FILE, ReportStore
-from testbed_drift.results import Finding, Outcome, RunResult, WindowSummary
-from testbed_drift.scores import PREDICTION, ColumnDrift, Comparison, DriftScores, Score
-from testbed_drift.segmentdrift import SegmentDrift
-from testbed_drift.trial import Retraining, Trial
+from testbed_drift.judging.decision import Action, Cause, Policy, decide
+from testbed_drift.judging.results import Finding, Outcome, RunResult
+from testbed_drift.judging.segmentdrift import SegmentDrift
+from testbed_drift.keeping.memory import Memory, Vote
+from testbed_drift.keeping.reports import STATE_FILE, ReportStore
+from testbed_drift.publishing.gauges import Publisher, remembered
+from testbed_drift.quality.trial import Retraining, Trial
+from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.rows.extents import Extent, WindowSummary
+from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Score
 from testbed_otel import names
 from testbed_otel.cells import SERIES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from testbed_drift.publishing import StateStore
+    from testbed_drift.publishing.gauges import StateStore
     from testbed_otel.names import Metric
 
 Points = dict[tuple[tuple[str, Any], ...], float]

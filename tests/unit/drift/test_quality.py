@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_domain.features import Feature, FeatureSchema
-from testbed_drift.quality import CHECKS, ColumnQuality, check, is_missing, type_of
+from testbed_drift.quality.data import CHECKS, ColumnQuality, check, is_missing, type_of
 
 SCHEMA = FeatureSchema(
     features=(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.logstore import PredictionRow, Selection, open_log
-from testbed_drift.reading import WindowLog
+from testbed_drift.rows.reading import WindowLog
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_drift.__main__ import main
-from testbed_drift.calibration import Calibration, CalibrationError, reference_hash
-from testbed_drift.referencestore import MANIFEST, ROWS, ReferenceStore, StoreError
+from testbed_drift.scoring.calibration import Calibration, CalibrationError, reference_hash
 from testbed_drift.settings import DriftSettings
-from testbed_drift.sources import open_source
-from testbed_drift.tablereference import Wanted, read_reference
-from testbed_drift.tableschema import Roles
+from testbed_drift.tables.reference import Wanted, read_reference
+from testbed_drift.tables.schema import Roles
+from testbed_drift.tables.sources import open_source
+from testbed_drift.tables.store import MANIFEST, ROWS, ReferenceStore, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed_drift.referencestore import Kept
+    from testbed_drift.tables.store import Kept
 
 WANTED = Wanted(Roles("y"))
 QUICK = ["--rows", "300", "--draws", "300", "--budget", "0.02", "--shift", "1"]

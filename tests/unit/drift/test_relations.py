@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.calibration import CalibrationError
-from testbed_drift.correlations import CHANGE, LEAST_CHANGE, Correlations
-from testbed_drift.decision import Policy, decide
-from testbed_drift.detection import Detector
-from testbed_drift.domains import MIN_ROWS, tell_apart
-from testbed_drift.frames import declare
-from testbed_drift.labelrelation import BY_MODEL, MIN_LABELS, judge_relation
-from testbed_drift.relations import Analyst
-from testbed_drift.scores import PREDICTION, TARGET
+from testbed_drift.judging.decision import Policy, decide
+from testbed_drift.judging.detection import Detector
+from testbed_drift.relations.correlations import CHANGE, LEAST_CHANGE, Correlations
+from testbed_drift.relations.domains import MIN_ROWS, tell_apart
+from testbed_drift.relations.labelrelation import BY_MODEL, MIN_LABELS, judge_relation
+from testbed_drift.relations.study import Analyst
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare
+from testbed_drift.scoring.calibration import CalibrationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.relations import Relations
-    from testbed_drift.scores import ColumnKind, DriftScores
+    from testbed_drift.relations.study import Relations
+    from testbed_drift.rows.columns import ColumnKind
+    from testbed_drift.scoring.scores import DriftScores
 
 KINDS: dict[str, ColumnKind] = {
     "size": "numeric",
@@ -273,9 +274,9 @@ def test_covariate_drift_without_loss_is_told_so(
 @pytest.fixture
 def harmless() -> Any:  # noqa: ANN401 - a concept verdict
     """A concept verdict of 1,000 labels whose error is the reference's."""
-    from testbed_drift.concept import judge  # noqa: PLC0415 - of this fixture only
-    from testbed_drift.estimation import Estimator  # noqa: PLC0415 - the same
-    from testbed_drift.outcomes import Outcomes  # noqa: PLC0415 - the same
+    from testbed_drift.quality.concept import judge  # noqa: PLC0415 - of this fixture only
+    from testbed_drift.quality.estimation import Estimator  # noqa: PLC0415 - the same
+    from testbed_drift.quality.outcomes import Outcomes  # noqa: PLC0415 - the same
 
     def outcomes(rows: int) -> Outcomes:
         label = np.arange(rows) % 2
@@ -343,7 +344,7 @@ def test_same_rows_give_the_same_study(reference: pd.DataFrame, analyst: Analyst
 
 def test_large_windows_are_sampled(reference: pd.DataFrame) -> None:
     """Above the cap a seeded sample is studied: as the sample alone would be."""
-    from testbed_drift.matrices import sampled  # noqa: PLC0415 - of this test only
+    from testbed_drift.relations.matrices import sampled  # noqa: PLC0415 - of this test only
 
     current = draw(18, 3_000)
     scores = _scores(reference, current)

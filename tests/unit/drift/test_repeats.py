@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from testbed_drift import repeats
-from testbed_drift.quality import _key
-from testbed_drift.repeats import repeated
+from testbed_drift.quality.data import _key
+from testbed_drift.rows import repeats
+from testbed_drift.rows.repeats import repeated
 
 VALUES: list[Any] = [None, math.nan, 0.0, -0.0, 1, 1.0, True, "a", "1", [1], 2**60, 2**60 + 1]
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from testbed_drift.cutting import ByCount, ByTime
-from testbed_drift.replay import NoPublisher, NoReports, Replay, part, walk_log
+from testbed_drift.jobs.replay import NoPublisher, NoReports, Replay, part, walk_log
+from testbed_drift.rows.cutting import ByCount, ByTime
+from testbed_drift.rows.spans import Span
+from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 from testbed_drift.settings import DriftSettings
-from testbed_drift.spans import Span
-from testbed_drift.windows import NotEnoughRowsError, WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
-    from testbed_drift.memory import Memory
-    from testbed_drift.results import RunResult
-    from testbed_drift.trial import Retraining
+    from testbed_drift.judging.results import RunResult
+    from testbed_drift.keeping.memory import Memory
+    from testbed_drift.quality.trial import Retraining
 
 KINDS: Any = {"size": "numeric", "colour": "category"}
 
@@ -40,7 +40,7 @@ class Loud:
 @pytest.fixture
 def job(tmp_path: Path, log: Any, clock: Any) -> Replay:  # noqa: ANN401 - fakes of conftest
     """A job with the real detector on a log of 300 rows, a second apart."""
-    from testbed_drift.detection import Detector  # noqa: PLC0415 - only here
+    from testbed_drift.judging.detection import Detector  # noqa: PLC0415 - only here
 
     settings = DriftSettings(log_url="-", artefact=tmp_path, html="never", confirm=2, confirm_of=2)
     reader = WindowReader("rf-1", KINDS, 90, 5000)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.logstore import PredictionRow, open_log
-from testbed_drift.retraining import LabelledRows, retrain
+from testbed_drift.retraining.training import LabelledRows, retrain
 from testbed_drift.settings import DriftSettings
 
 if TYPE_CHECKING:

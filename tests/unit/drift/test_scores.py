@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_drift.scores import ColumnDrift, Comparison, DriftScores, Rule, Score
+from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Rule, Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_domain.logrows import Columns
-from testbed_drift import segmentdrift, segmentindicators
-from testbed_drift.frames import declare
-from testbed_drift.scores import PREDICTION, TARGET, ColumnKind, Rule
-from testbed_drift.segmentdrift import SegmentScorer, shared_out, table
-from testbed_drift.windows import Window
+from testbed_drift.judging import segmentdrift
+from testbed_drift.judging.segmentdrift import SegmentScorer, shared_out, table
+from testbed_drift.publishing import segmentindicators
+from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
+from testbed_drift.rows.frames import declare
+from testbed_drift.rows.windows import Window
+from testbed_drift.scoring.scores import Rule
 from testbed_drift.workers import Workers
 from testbed_otel import names
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.sourcequeries import QuerySource
-from testbed_drift.sources import SourceError, open_source
+from testbed_drift.tables.queries import QuerySource
+from testbed_drift.tables.sources import SourceError, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from testbed_drift.reports import report_name
-from testbed_drift.spans import Span, SpanError
+from testbed_drift.keeping.reports import report_name
+from testbed_drift.rows.spans import Span, SpanError
 
 
 def _unix(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> float:

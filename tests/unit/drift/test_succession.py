@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.errors import DomainError
-from testbed_drift.management import Management, ManagementError
-from testbed_drift.results import RunResult
-from testbed_drift.succession import Following
+from testbed_drift.jobs.succession import Following
+from testbed_drift.judging.results import RunResult
+from testbed_drift.retraining.management import Management, ManagementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

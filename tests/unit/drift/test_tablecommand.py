@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from testbed.schemas import schema_text
 from testbed_drift.__main__ import main
-from testbed_drift.recordschema import DriftReport
+from testbed_drift.judging.recordschema import DriftReport
 from testbed_drift.settings import DriftSettings
-from testbed_drift.tablecommand import _since
+from testbed_drift.tables.command import _since
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.reports import ReportStore
-from testbed_drift.tables import (
+from testbed_drift.keeping.reports import ReportStore
+from testbed_drift.tables.dataframes import (
     TableError,
     classification_report,
     combined_report,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.columnkinds import days, kind_of, seconds, texts, without_blanks
-from testbed_drift.scores import PREDICTION
-from testbed_drift.tablerows import TableRows
-from testbed_drift.tableschema import (
+from testbed_drift.rows.columnkinds import days, kind_of, seconds, texts, without_blanks
+from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.tables.rows import TableRows
+from testbed_drift.tables.schema import (
     MOST_CATEGORIES,
     OTHER,
     Roles,

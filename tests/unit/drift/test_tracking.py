@@ -12,16 +12,17 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
-from testbed_drift.decision import Policy, decide
-from testbed_drift.results import Finding, RunResult, WindowSummary
+from testbed_drift.judging.decision import Policy, decide
+from testbed_drift.judging.results import Finding, RunResult
+from testbed_drift.keeping.tracking import Entry, Tracker, challenger_entry, run_entry
+from testbed_drift.rows.extents import WindowSummary
 from testbed_drift.settings import DriftSettings
-from testbed_drift.tracking import Entry, Tracker, challenger_entry, run_entry
 from testbed_otel import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from testbed_drift.scores import DriftScores
+    from testbed_drift.scoring.scores import DriftScores
 
 SETTINGS = DriftSettings(log_url="sqlite://", artefact=Path("model"), alert_share=0.25)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from testbed_drift.trial import GAIN, LEVEL, Retraining, Trial, compare
+from testbed_drift.quality.trial import GAIN, LEVEL, Retraining, Trial, compare
 
 
 def _chances(predicted: np.ndarray[Any, Any], sure: float = 0.9) -> np.ndarray[Any, Any]:

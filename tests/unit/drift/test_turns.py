@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.logstore import PredictionRow, open_log
-from testbed_drift.reading import WindowLog
+from testbed_drift.jobs.turns import FILE, Turns, TurnsError
+from testbed_drift.rows.reading import WindowLog
+from testbed_drift.rows.windows import NotEnoughRowsError, Window, WindowReader
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
-from testbed_drift.turns import FILE, Turns, TurnsError
-from testbed_drift.windows import NotEnoughRowsError, Window, WindowReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.rows.columns import ColumnKind
 
 KINDS: dict[str, ColumnKind] = {"x": "numeric"}
 READER = WindowReader("v1", KINDS, min_rows=2, max_rows=100)

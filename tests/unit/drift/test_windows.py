@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 from testbed_domain.features import Feature, FeatureSchema
-from testbed_drift.frames import declare, kinds_of
-from testbed_drift.scores import PREDICTION, TARGET
-from testbed_drift.spans import Span
-from testbed_drift.windows import NotEnoughRowsError, WindowReader
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare, kinds_of
+from testbed_drift.rows.spans import Span
+from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from testbed_domain.logstore import Columns
-    from testbed_drift.scores import ColumnKind
+    from testbed_drift.rows.columns import ColumnKind
 
 KINDS: dict[str, ColumnKind] = {"size": "numeric", "colour": "category"}
 READER = WindowReader("rf-0123456789ab", KINDS, min_rows=200, max_rows=1000)

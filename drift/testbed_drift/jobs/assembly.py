@@ -1,0 +1,266 @@
+"""The drift job put together from its settings.
+
+It imports what takes seconds, so the command line imports it only for a command that runs the job.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final, cast
+
+from testbed_domain.artefact import load_artefact
+from testbed_domain.logstore import open_log
+from testbed_otel import names
+from testbed_otel.names import SERVICE_DRIFT
+from testbed_otel.sdk import TelemetrySettings, TelemetrySettingsError, setup
+from testbed_otel.settings import watch_sdk
+
+from testbed_drift.jobs.fleet import Fleet
+from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.replay import Replay
+from testbed_drift.jobs.succession import Following, find
+from testbed_drift.jobs.turns import Turns
+from testbed_drift.jobs.versionpublishing import VersionPublishers
+from testbed_drift.judging.assessment import Assessor
+from testbed_drift.judging.detection import Detector
+from testbed_drift.judging.segmentdrift import SegmentScorer
+from testbed_drift.keeping.archive import Archive
+from testbed_drift.keeping.claim import claimed
+from testbed_drift.keeping.memory import Memory
+from testbed_drift.keeping.reports import ReportStore
+from testbed_drift.keeping.retention import Retention
+from testbed_drift.keeping.tracking import Tracker
+from testbed_drift.keeping.trackingclient import URI, connect
+from testbed_drift.publishing.gauges import Publisher, remembered
+from testbed_drift.relations.models import ServedModel
+from testbed_drift.relations.study import Analyst
+from testbed_drift.retraining.hook import Hook
+from testbed_drift.retraining.management import Management
+from testbed_drift.rows.frames import kinds_of
+from testbed_drift.rows.reading import WindowLog
+from testbed_drift.rows.windows import WindowReader
+from testbed_drift.scoring.calibration import FILE, Calibration
+from testbed_drift.scoring.limits import Limits, calibrated
+from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
+from testbed_drift.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
+    from testbed_otel.sdk import Telemetry
+
+    from testbed_drift.jobs.job import Watched
+    from testbed_drift.judging.results import RunResult
+    from testbed_drift.rows.columns import ColumnKind
+    from testbed_drift.scoring.scores import Rule
+
+METER: Final = "testbed_drift"
+
+
+def telemetry_of(endpoint: str | None) -> Telemetry:
+    """The job's telemetry.
+
+    Raises:
+        DriftSettingsError: a variable of OpenTelemetry can't be used.
+    """
+    watch_sdk()
+    try:
+        return setup(SERVICE_DRIFT, TelemetrySettings.from_env(endpoint=endpoint))
+    except TelemetrySettingsError as error:
+        raise DriftSettingsError(str(error)) from error
+
+
+def claimed_output(settings: DriftSettings) -> AbstractContextManager[None]:
+    """The output directory, for this process alone."""
+    load_artefact(settings.artefact)  # without a model there is nothing to make a directory for
+    return claimed(settings.output, settings.lock_wait)
+
+
+def watched(
+    settings: DriftSettings,
+    telemetry: Telemetry,
+    wait: Callable[[float], bool],
+    *,
+    once: bool = False,
+) -> Watched:
+    """The job, of whichever model is the champion where the API can be asked."""
+    management = Management(settings.management)
+    root = settings.artefact
+
+    def known() -> list[Path]:
+        return [root, *settings.model_store.glob("*-*")]
+
+    def of(path: Path) -> DriftSettings:
+        changes = {"artefact": path} | ({} if path == root else {"calibration": None})
+        return settings.model_copy(update=changes)
+
+    champion = management.champion()
+    job = assemble(of((champion and find(champion, known())) or root), telemetry, wait, once=once)
+    if not settings.management:
+        return job
+    publisher = cast("Publisher", job.publisher)  # as assemble() has made it
+    return Following(
+        job,
+        management.champion,
+        known,
+        lambda path: assemble(of(path), telemetry, wait, publisher, once=once),
+    )
+
+
+def replay(settings: DriftSettings, telemetry: Telemetry, wait: Callable[[float], bool]) -> Replay:
+    """The job for windows that are there already; it leaves nothing to a job that goes on."""
+    artefact = load_artefact(settings.artefact)
+    publisher = Publisher(
+        telemetry.meter(METER), settings.alert_share, artefact.version, kinds_of(artefact.schema)
+    )
+    job = Replay.of(assemble(settings, telemetry, wait, publisher, once=True))
+    # All rows, which are cut into windows before any of them is sampled.
+    job.open_log = lambda: WindowLog(open_log(settings.log_url, create=False))
+    return job
+
+
+def assemble(
+    settings: DriftSettings,
+    telemetry: Telemetry,
+    wait: Callable[[float], bool],
+    publisher: Publisher | None = None,
+    *,
+    once: bool = False,
+) -> DriftJob:
+    """The job of one model.
+
+    Args:
+        settings: of the job.
+        telemetry: takes what is published.
+        wait: waits so many seconds; True when the process must stop.
+        publisher: publishes for this model from now on; None makes one.
+        once: whether it is a single run.
+
+    Raises:
+        DomainError: the model or its calibration can't be used.
+    """
+    artefact = load_artefact(settings.artefact)
+    kinds = kinds_of(artefact.schema)
+    calibration = _calibration(settings)
+    limits = Limits.of(settings, calibration)
+    if calibration:
+        calibration.verify_version(artefact.version)
+        if limits.least > settings.max_rows:
+            raise DriftSettingsError(
+                f"the calibration needs {limits.least} rows a window, TESTBED_DRIFT_MAX_ROWS are "
+                f"{settings.max_rows}: allow more, or calibrate for fewer"
+            )
+    settings = calibrated(settings, calibration)
+    reports = ReportStore(settings.output)
+    reports.recover()
+    fixed = {names.DRIFT_ROWS_NEEDED: float(limits.least)}
+    if calibration and calibration.created:
+        fixed[names.CALIBRATION_TIME] = calibration.created
+    hook = Hook.of(settings, reports, time.time, wait)
+    if publisher:
+        publisher.follow(artefact.version, fixed)
+    else:
+        publisher = Publisher(
+            telemetry.meter(METER),
+            settings.alert_share,
+            artefact.version,
+            kinds,
+            reports,
+            fixed,
+        )
+        if hook and (last := hook.last()):
+            publisher.retrained(last, before=True)
+    return DriftJob(
+        settings=settings,
+        reader=WindowReader(
+            artefact.version, kinds, limits.least, settings.max_rows, limits.purpose
+        ),
+        open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
+        detector=Detector(kinds, limits.rule, settings.sample_rows),
+        reports=reports,
+        publisher=publisher,
+        clock=time.time,
+        calibration=calibration,
+        assessor=Assessor(artefact.schema, kinds, settings.segment, settings.segments),
+        once=once,
+        memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
+        hook=hook,
+        archive=_archive(settings, artefact.name, reports),
+        segments=_segments(settings, kinds, limits.rule),
+        analyst=_analyst(settings, artefact, kinds),
+        turns=Turns.of(settings, artefact.version),
+        tracker=build_tracker(settings, telemetry),
+    )
+
+
+def build_tracker(settings: DriftSettings, telemetry: Telemetry) -> Tracker:
+    """Logs runs and challengers to the server of ``MLFLOW_TRACKING_URI``, where that is set."""
+    chosen = connect if os.environ.get(URI) else None
+    return Tracker(chosen, settings, telemetry.meter(METER), time.time)
+
+
+def fleet(
+    job: Watched,
+    settings: DriftSettings,
+    telemetry: Telemetry,
+    announce: Callable[[RunResult], None],
+) -> Fleet | None:
+    """The jobs of further versions beside the one that is set up; None where none is wanted."""
+    if settings.versions == 1:
+        return None
+    return Fleet(
+        job,
+        settings,
+        lambda: open_log(settings.log_url, create=False),
+        VersionPublishers(telemetry.meter, settings.output),
+        time.time,
+        announce,
+        Workers(settings.workers) if settings.workers > 1 else None,
+    )
+
+
+def _segments(
+    settings: DriftSettings, kinds: Mapping[str, ColumnKind], rule: Rule
+) -> SegmentScorer | None:
+    if settings.segment is None:
+        return None
+    workers = Workers(settings.workers) if settings.workers > 1 else None
+    return SegmentScorer(
+        settings.segment, kinds, rule, settings.segment_rows, settings.segments, workers
+    )
+
+
+def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archive:
+    history = None
+    if settings.workspace:
+        from testbed_drift.keeping.history import History  # noqa: PLC0415 - takes seconds, and only if wanted
+
+        try:
+            history = History(settings.workspace, name, settings.alert_share)
+        except OSError as error:
+            raise DriftSettingsError(f"{ENV_PREFIX}WORKSPACE: {error}") from error
+    retention = Retention(settings.keep_runs, settings.keep_days)
+    return Archive(settings.output, reports, retention, history)
+
+
+def _analyst(
+    settings: DriftSettings, artefact: Artefact, kinds: Mapping[str, ColumnKind]
+) -> Analyst | None:
+    if not settings.relations_rows:
+        return None
+    return Analyst(kinds, lambda: ServedModel(artefact), settings.relations_rows)
+
+
+def _calibration(settings: DriftSettings) -> Calibration | None:
+    if settings.reference_window:
+        if settings.calibration:
+            raise DriftSettingsError("a calibration is of the training reference, not of a window")
+        return None
+    path = settings.calibration or settings.artefact / FILE
+    if settings.calibration is None and not path.exists():
+        return None
+    return Calibration.load(path)

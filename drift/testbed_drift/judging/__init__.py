@@ -1,0 +1,1 @@
+"""From windows to a result: detection, assessment, decision, and their JSON forms."""

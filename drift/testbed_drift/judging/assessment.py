@@ -1,0 +1,174 @@
+"""What a run says beside drift: how well the model does, and what is wrong with the data. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from testbed_domain.errors import DomainError
+
+from testbed_drift.forms import Table
+from testbed_drift.quality.concept import ConceptDrift, judge
+from testbed_drift.quality.data import CHECKS, DataQuality, check
+from testbed_drift.quality.estimation import Estimate, Estimator
+from testbed_drift.quality.outcomes import Outcomes
+from testbed_drift.quality.performance import SCORES, LabelFlow, Performance, label_flow, measure
+from testbed_drift.rows.segments import MOST, Segmentation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from testbed_domain.features import FeatureSchema
+    from testbed_domain.logstore import Columns
+
+    from testbed_drift.rows.columns import ColumnKind
+
+
+class AssessmentError(DomainError):
+    """What was asked for can't be assessed. One line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """How the model does in the current window, and how it did in the reference.
+
+    Attributes:
+        reference: realised performance in the reference.
+        current: realised performance in the current window, as far as labels have come.
+        estimate: expected performance of the current window, labels aside.
+        labels: coverage and delay of the current window's labels.
+        quality: what is wrong with the data of the current window.
+        concept: whether labels show more errors than the inputs explain.
+        segments: realised performance by segment of the current window.
+    """
+
+    reference: Performance
+    current: Performance
+    estimate: Estimate
+    labels: LabelFlow
+    quality: DataQuality
+    concept: ConceptDrift
+    segments: Mapping[str, Performance] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "performance": {
+                "reference": self.reference.to_dict(),
+                "realised": self.current.to_dict(),
+                "estimated": self.estimate.to_dict(),
+                "labels": self.labels.to_dict(),
+                "segments": {name: found.to_dict() for name, found in self.segments.items()},
+            },
+            "quality": self.quality.to_dict(),
+            "concept_drift": self.concept.to_dict(),
+        }
+
+    def tables(self) -> tuple[Table, ...]:
+        """What the report shows above the figures."""
+        return (
+            Table(
+                f"Performance on the {self.current.labels} of {self.current.rows} rows "
+                f"whose labels have come{self._concept_words()}",
+                ("rows", "state", "labels", *SCORES),
+                tuple(self._performance_rows()),
+            ),
+            self._quality_table(),
+        )
+
+    def _concept_words(self) -> str:
+        return f"; {self.concept.reason}" if self.concept.reason else ""
+
+    def _quality_table(self) -> Table:
+        """The columns with which something is wrong: a sound one of many would hide them."""
+        found = [column for column in self.quality.columns if any(column.shares.values())]
+        rows = [
+            (
+                column.column,
+                *(f"{column.shares[name]:.4g}" for name in CHECKS),
+                ", ".join(column.new),
+            )
+            for column in found
+        ]
+        return Table(
+            f"Data quality: something is wrong with {len(found)} of {len(self.quality.columns)} "
+            f"columns; {_shown(self.quality.duplicated)} of the rows are repeated "
+            f"({_shown(self.quality.reference_duplicated)} in the reference)",
+            ("column", *map(_words, CHECKS), "new values"),
+            tuple(rows),
+        )
+
+    def _performance_rows(self) -> Iterator[tuple[str, ...]]:
+        estimated = self.estimate.scores or {}
+        expected = (_shown(estimated.get(score)) for score in SCORES)
+        yield ("current, estimated", _words(self.estimate.state), "none needed", *expected)
+        parts = {"reference": self.reference, "current": self.current, **self.segments}
+        for name, found in parts.items():
+            scores = (_shown(found.scores.get(score)) for score in SCORES)
+            yield (name, _words(found.state), str(found.labels), *scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessor:
+    """Assesses windows of one model.
+
+    Attributes:
+        schema: the model's classes and features.
+        kinds: feature columns and kinds.
+        segment: column by whose values performance is told apart, or None.
+        most: most values of a category that are segments of their own.
+
+    Raises:
+        AssessmentError: the model has no such column.
+    """
+
+    schema: FeatureSchema
+    kinds: Mapping[str, ColumnKind]
+    segment: str | None = None
+    most: int = MOST
+
+    def __post_init__(self) -> None:
+        if self.segment is not None and self.segment not in self.kinds:
+            raise AssessmentError(
+                f"cannot segment by {self.segment!r}, which is no column of the model; choose one "
+                f"of: {', '.join(self.kinds)}"
+            )
+
+    def assess(self, reference: Columns, current: Columns) -> Assessment:
+        """Assess the current window beside the reference."""
+        before, now = (
+            Outcomes.of(columns, self.schema.classes, self.schema.positive_class)
+            for columns in (reference, current)
+        )
+        estimator = Estimator.learn(before)
+        return Assessment(
+            measure(before),
+            measure(now),
+            estimator.estimate(now),
+            label_flow(now),
+            check(reference.features, current.features, self.schema),
+            judge(before, now, estimator),
+            self._segments(reference, current, now),
+        )
+
+    def _segments(
+        self, reference: Columns, current: Columns, now: Outcomes
+    ) -> dict[str, Performance]:
+        if self.segment is None:
+            return {}
+        learnt = Segmentation.learn(
+            self.segment,
+            self.kinds[self.segment],
+            reference.features.get(self.segment, ()),
+            self.most,
+        )
+        groups = learnt.groups(current.features.get(self.segment, ()))
+        return {name: measure(now.where(chosen)) for name, chosen in groups.items()}
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"

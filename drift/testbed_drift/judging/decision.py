@@ -1,0 +1,187 @@
+"""From scores to a decision with its reasons, and its one-line form. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed_drift.quality.concept import ConceptDrift
+    from testbed_drift.relations.study import Relations
+    from testbed_drift.scoring.scores import ColumnDrift, DriftScores
+
+
+class Action(StrEnum):
+    """What to do about the current window, in order of severity."""
+
+    NO_ACTION = "NO_ACTION"
+    ALERT = "ALERT"
+    RETRAIN = "RETRAIN"
+
+
+class Cause(StrEnum):
+    """What an action may stand on."""
+
+    COLUMNS = "columns"
+    PREDICTION = "prediction"
+    TARGET = "target"
+    CONCEPT = "concept"
+    RELATIONS = "relations"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When drift asks for action.
+
+    Attributes:
+        alert_share: share of drifted columns from which somebody should look.
+        retrain_share: share from which the model should be trained again.
+    """
+
+    alert_share: float = 0.30
+    retrain_share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An action, the limit that it was measured by, and why.
+
+    Attributes:
+        action: what to do.
+        bound: the comparison of the share with its limit, for example ``< 0.30``.
+        reasons: one phrase each, never empty.
+        causes: what the action stands on; empty for NO_ACTION.
+    """
+
+    action: Action
+    bound: str
+    reasons: tuple[str, ...]
+    causes: tuple[Cause, ...] = ()
+
+
+def decide(
+    scores: DriftScores,
+    policy: Policy,
+    concept: ConceptDrift | None = None,
+    relations: Relations | None = None,
+) -> Decision:
+    """Weigh the scores.
+
+    RETRAIN from ``retrain_share`` on, or from ``alert_share`` on when the target drifted too: then
+    the inputs *and* what is to be learnt have moved. ALERT from ``alert_share`` on, or when only
+    prediction or target drifted, which tests on the inputs do not see, or several columns together.
+
+    Args:
+        scores: drift of inputs, prediction and target.
+        policy: limits.
+        concept: what labels say of the model's errors; concept drift weighs as much as a drifted
+            target. None where nobody looked.
+        relations: what no single column shows; labels that depend on the window at the same inputs
+            are concept drift as well. None where nobody studied it.
+    """
+    target = scores.target is not None and scores.target.drifted
+    prediction = scores.prediction.drifted
+    wide = scores.share >= policy.alert_share
+    errs = concept is not None and concept.drifted
+    together = False
+    if relations is not None:
+        errs = errs or relations.label.drifted
+        together = relations.multivariate
+    retrain = scores.share >= policy.retrain_share or (wide and (target or errs))
+    if retrain:
+        action = Action.RETRAIN
+    elif wide or target or prediction or errs or together:
+        action = Action.ALERT
+    else:
+        action = Action.NO_ACTION
+    reasons = _reasons(scores, target=target)
+    if relations is not None:
+        reasons = (*reasons, *relations.reasons)
+        if relations.label.reason:
+            reasons = (*reasons, relations.label.reason)
+    if concept is not None and concept.reason:
+        reasons = (*reasons, concept.reason)
+    elif concept is not None and concept.harmless and scores.drifted_columns and not errs:
+        reasons = (*reasons, concept.harmless)
+    found = {
+        Cause.COLUMNS: retrain or wide,
+        Cause.PREDICTION: prediction,
+        Cause.TARGET: target,
+        Cause.CONCEPT: errs,
+        Cause.RELATIONS: together,
+    }
+    causes = tuple(cause for cause, there in found.items() if there)
+    return Decision(action, _bound(scores.share, policy), reasons, causes)
+
+
+def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:
+    """The decision that enough windows agree on: one odd window neither alarms nor ends an alarm.
+
+    Args:
+        decision: of the last window.
+        before: what the windows before it asked for by themselves, as far back as they count.
+        needed: windows that must ask for an action, or a more severe one; 1 confirms every one.
+    """
+    wanted = [*before, decision.action]
+    order = list(Action)
+    action = next(
+        chosen
+        for chosen in reversed(order)
+        if chosen is order[0]
+        or sum(order.index(other) >= order.index(chosen) for other in wanted) >= needed
+    )
+    if action is decision.action:
+        return decision
+    reason = (
+        f"this window alone asks for {decision.action}; {needed} of {len(wanted)} decide, and they "
+        f"say {action}"
+    )
+    return replace(decision, action=action, reasons=(*decision.reasons, reason))
+
+
+def _bound(share: float, policy: Policy) -> str:
+    if share >= policy.retrain_share:
+        return f">= {policy.retrain_share:.2f}"
+    if share >= policy.alert_share:
+        return f">= {policy.alert_share:.2f}"
+    return f"< {policy.alert_share:.2f}"
+
+
+def _reasons(scores: DriftScores, *, target: bool) -> tuple[str, ...]:
+    drifted = scores.drifted_columns
+    reasons = [
+        f"{len(drifted)} of {len(scores.columns)} columns drifted: {', '.join(drifted)}"
+        if drifted
+        else f"none of {len(scores.columns)} columns drifted"
+    ]
+    if target:
+        reasons.append("the target drifted")
+    if scores.prediction.drifted:
+        reasons.append("the predicted class drifted")
+    return tuple(reasons)
+
+
+def decision_line(
+    html: str | None, json: str | None, scores: DriftScores, decision: Decision
+) -> str:
+    """The decision in one line, for people and for ``grep``.
+
+    Args:
+        html: path of the HTML report, or None where this run rendered none.
+        json: path of the JSON report, or None where none is kept.
+        scores: what was found.
+        decision: what was decided.
+    """
+    return (
+        f"report={html or 'none'} json={json or 'none'} drift_share={scores.share:.2f} "
+        f"decision={decision.action} ({decision.bound}) "
+        f"target_drift={_amount(scores.target)} prediction_drift={_amount(scores.prediction)}"
+    )
+
+
+def _amount(column: ColumnDrift | None) -> str:
+    leading = column.leading if column else None
+    return str(round(leading.value, 3)) if leading else "none"

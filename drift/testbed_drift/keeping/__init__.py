@@ -1,0 +1,1 @@
+"""What outlives a run: reports, memory, history in Evidently's workspace, MLflow."""

@@ -1,0 +1,1 @@
+"""Results as metrics of the telemetry vocabulary."""

@@ -1,0 +1,183 @@
+"""Concept drift: the same inputs come with other labels, so the model errs more. Pure.
+
+Only labels tell. The error among the newest labelled rows, and among all of the window's, is
+compared with the reference's: by Fisher's exact test of two shares (Fisher 1935; exact at any
+number of errors, where the z-test is not), one-sided, at a level that a run a minute on
+overlapping windows can afford, *and* a least rise. More errors alone are no concept drift: inputs
+may have moved to where the model was always weak. So the error is also compared with the one that
+:mod:`testbed_drift.quality.estimation` expects of these very rows; concept drift is what it can't
+explain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from scipy.stats import hypergeom, norm
+
+from testbed_drift.scoring.scores import Comparison, Score
+
+if TYPE_CHECKING:
+    from testbed_drift.quality.estimation import Estimator
+    from testbed_drift.quality.outcomes import Outcomes
+
+ConceptState = Literal["tested", "few_labels", "no_reference"]
+# Of each of the two tests of a run, on the newest rows and on all.
+LEVEL: Final = 1e-5
+# Least rise of the error that matters, 0 to 1.
+RISE: Final = 0.02
+MIN_LABELS: Final = 100
+# A change shows soonest where few older rows dilute it; fewer rows find only large changes.
+NEWEST: Final = 800
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRise:
+    """How the error of some rows compares; drift needs both comparisons.
+
+    Attributes:
+        rows: ``newest`` or ``all``: which labelled rows of the window.
+        error: share of wrong predictions among them, 0 to 1.
+        reference: that of the reference.
+        against_reference: test and rise against the reference.
+        against_estimate: test and rise against what the inputs explain; None where nothing can be
+            estimated.
+    """
+
+    rows: Literal["newest", "all"]
+    error: float
+    reference: float
+    against_reference: Comparison
+    against_estimate: Comparison | None
+
+    @property
+    def risen(self) -> bool:
+        """Whether the model errs more than in the reference, for whatever reason."""
+        return self.against_reference.drifted
+
+    @property
+    def drifted(self) -> bool:
+        """Whether it errs more than the inputs explain."""
+        return self.risen and (self.against_estimate is None or self.against_estimate.drifted)
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """All scores, with these rows as a part of their methods' names."""
+        both = (self.against_reference, self.against_estimate)
+        return tuple(score for one in both if one for score in (one.test, one.effect))
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptDrift:
+    """Verdict on a window.
+
+    Attributes:
+        state: ``tested``; ``few_labels`` or ``no_reference`` where window or reference have fewer
+            than :data:`MIN_LABELS` labels.
+        rises: the newest labelled rows, and all of them.
+    """
+
+    state: ConceptState
+    rises: tuple[ErrorRise, ...] = ()
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the labels' relation to the inputs has changed."""
+        return any(one.drifted for one in self.rises)
+
+    @property
+    def reason(self) -> str | None:
+        """One phrase for a decision, or None where nothing rose."""
+        for one in sorted(self.rises, key=lambda rise: not rise.drifted):
+            rose = f"the error rose from {one.reference:.3f} to {one.error:.3f}"
+            if one.drifted:
+                return f"concept drift: {rose}"
+            if one.risen:
+                return f"{rose}, as the inputs explain"
+        return None
+
+    @property
+    def harmless(self) -> str | None:
+        """One phrase for drift of the inputs that cost no accuracy, or None where labels say less.
+
+        A rise that is too small to be sure of is no proof of none: it must be below the least one.
+        """
+        rises = [one.error - one.reference for one in self.rises]
+        if not rises or any(one.risen for one in self.rises) or max(rises) >= RISE:
+            return None
+        every = self.rises[-1]
+        return (
+            f"the inputs drifted without loss of accuracy: error {every.error:.3f}, in the "
+            f"reference {every.reference:.3f}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "state": self.state,
+            "drifted": self.drifted,
+            "reason": self.reason,
+            "errors": {
+                one.rows: {
+                    "error": one.error,
+                    "reference": one.reference,
+                    "risen": one.risen,
+                    "drifted": one.drifted,
+                    "scores": {
+                        score.method: {"score": score.value, "threshold": score.threshold}
+                        for score in one.scores
+                    },
+                }
+                for one in self.rises
+            },
+        }
+
+
+def judge(reference: Outcomes, current: Outcomes, estimator: Estimator) -> ConceptDrift:
+    """Judge the labelled rows of a window.
+
+    Args:
+        reference: labelled rows to compare with.
+        current: rows of the window, oldest first.
+        estimator: learnt from the same reference.
+    """
+    before, now = (one.where(one.labelled) for one in (reference, current))
+    if len(before) < MIN_LABELS:
+        return ConceptDrift("no_reference")
+    if len(now) < MIN_LABELS:
+        return ConceptDrift("few_labels")
+    newest = now.where(np.arange(len(now)) >= len(now) - NEWEST)
+    return ConceptDrift(
+        "tested",
+        (_compare("newest", before, newest, estimator), _compare("all", before, now, estimator)),
+    )
+
+
+def _compare(
+    rows: Literal["newest", "all"], before: Outcomes, now: Outcomes, estimator: Estimator
+) -> ErrorRise:
+    errors_before, errors_now = (int((one.label != one.predicted).sum()) for one in (before, now))
+    usual, error = errors_before / len(before), errors_now / len(now)
+    p_value = rise_p_value(errors_before, len(before), errors_now, len(now))
+    found = estimator.estimate(now)
+    explained = None
+    if found.scores and found.standard_error is not None:
+        excess = error - (1 - found.scores["accuracy"])
+        spread = found.standard_error
+        unlikely = norm.sf(excess / spread) if spread else float(excess <= 0)
+        explained = _comparison(f"{rows}_residual", float(unlikely), excess)
+    against = _comparison(f"{rows}_error", float(p_value), error - usual)
+    return ErrorRise(rows, error, usual, against, explained)
+
+
+def _comparison(name: str, p_value: float, rise: float) -> Comparison:
+    test = Score(f"{name}_test", p_value, LEVEL, "p_value")
+    return Comparison(test, Score(f"{name}_rise", rise, RISE, "distance"))
+
+
+def rise_p_value(errors_before: Any, rows_before: Any, errors_now: Any, rows_now: Any) -> Any:  # noqa: ANN401 - numbers or arrays
+    """Chance of so many errors now, or more, if the error were the same as before."""
+    together, errors = rows_before + rows_now, errors_before + errors_now
+    return np.minimum(hypergeom.sf(errors_now - 1, together, errors, rows_now), 1.0)

@@ -1,0 +1,197 @@
+"""Champion against challenger on the same held-out rows, and the rule of promotion. Pure.
+
+Both predict the same rows, so what counts are those on which exactly one of them is right
+(McNemar 1947, in its exact form: a binomial test of one half, one-sided). The champion is judged by
+what it answered, as the log has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import numpy as np
+from scipy.stats import binom
+
+from testbed_drift.forms import Table, iso_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RetrainingOutcome = Literal["promoted", "kept", "too_few_rows", "called", "failed"]
+OUTCOMES: Final[tuple[RetrainingOutcome, ...]] = (
+    "promoted", "kept", "too_few_rows", "called", "failed",
+)  # fmt: skip
+LEVEL: Final = 0.01
+# Least gain of accuracy that is worth another model.
+GAIN: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Result of the comparison.
+
+    Attributes:
+        rows: held-out rows, none of which the challenger was trained on.
+        champion: score to value: ``accuracy`` and, where probabilities are known, ``log_loss``.
+        challenger: likewise.
+        p_value: chance of the challenger being alone right so often, were both equally good.
+    """
+
+    rows: int
+    champion: Mapping[str, float]
+    challenger: Mapping[str, float]
+    p_value: float
+
+    @property
+    def gain(self) -> float:
+        """Accuracy won, -1 to 1."""
+        return self.challenger["accuracy"] - self.champion["accuracy"]
+
+    @property
+    def better(self) -> bool:
+        """The rule: a gain that matters, no chance, and no worse probabilities."""
+        losses = [scores.get("log_loss") for scores in (self.champion, self.challenger)]
+        surer = losses[0] is None or losses[1] is None or losses[1] <= losses[0]
+        return self.gain >= GAIN and self.p_value <= LEVEL and surer
+
+    @property
+    def words(self) -> str:
+        """The comparison in one phrase."""
+        return (
+            f"accuracy {self.champion['accuracy']:.3f} of the champion, "
+            f"{self.challenger['accuracy']:.3f} of the challenger on {self.rows} held-out rows, "
+            f"p = {self.p_value:.2g}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "rows": self.rows,
+            "champion": dict(self.champion),
+            "challenger": dict(self.challenger),
+            "p_value": self.p_value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Retraining:
+    """What came of it.
+
+    Attributes:
+        outcome: ``promoted``; ``kept``: the champion stays; ``too_few_rows``; ``called``: a command
+            of the user ended well; ``failed``.
+        message: one line: why.
+        champion: version that answered before.
+        started: Unix time at which it began.
+        seconds: how long it took.
+        challenger: version that was trained, if one was.
+        trial: the comparison, if there was one.
+    """
+
+    outcome: RetrainingOutcome
+    message: str
+    champion: str
+    started: float
+    seconds: float = 0.0
+    challenger: str | None = None
+    trial: Trial | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Scores on the held-out rows, for example ``challenger.accuracy``."""
+        if self.trial is None:
+            return {}
+        roles = {"champion": self.trial.champion, "challenger": self.trial.challenger}
+        return {
+            f"{role}.{score}": value
+            for role, scores in roles.items()
+            for score, value in scores.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "outcome": self.outcome,
+            "message": self.message,
+            "champion": self.champion,
+            "challenger": self.challenger,
+            "started": self.started,
+            "seconds": self.seconds,
+            "trial": self.trial.to_dict() if self.trial else None,
+        }
+
+    def table(self) -> Table:
+        """What the HTML report shows of it."""
+        models = (("champion", self.champion), ("challenger", self.challenger or "none"))
+        scores = {} if self.trial is None else asdict(self.trial)
+        return Table(
+            f"Last training, {iso_time(self.started)}: {self.outcome.replace('_', ' ')}; "
+            f"{self.message}",
+            ("model", "version", "accuracy", "log loss"),
+            tuple(
+                (
+                    role,
+                    version,
+                    *(_shown(scores, role, score) for score in ("accuracy", "log_loss")),
+                )
+                for role, version in models
+            ),
+        )
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            values = {name: content[name] for name in cls.__dataclass_fields__}
+            if values["outcome"] not in OUTCOMES:
+                raise ValueError(values["outcome"])
+            values["trial"] = values["trial"] and Trial(**values["trial"])
+            return cls(**values)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no retraining: {error}") from error
+
+
+def compare(
+    truth: np.ndarray[Any, Any],
+    champion: np.ndarray[Any, Any],
+    challenger: np.ndarray[Any, Any],
+    answered: np.ndarray[Any, Any],
+) -> Trial:
+    """Compare two models.
+
+    Args:
+        truth: index of the true class of each row; at least one row.
+        champion: probabilities that the champion gave, ``[rows, classes]``; NaN where not known.
+        challenger: probabilities of the challenger, likewise.
+        answered: index of the class that the champion answered; -1 for one that it does not know.
+    """
+    right = answered == truth
+    wins = challenger.argmax(axis=1) == truth
+    only, other = int((wins & ~right).sum()), int((right & ~wins).sum())
+    return Trial(
+        len(truth),
+        _scores(right, champion, truth),
+        _scores(wins, challenger, truth),
+        float(binom.sf(only - 1, only + other, 0.5)),
+    )
+
+
+def _shown(scores: Mapping[str, Any], role: str, score: str) -> str:
+    value = scores.get(role, {}).get(score)
+    return "none" if value is None else f"{value:.3f}"
+
+
+def _scores(
+    right: np.ndarray[Any, Any], chances: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]
+) -> dict[str, float]:
+    found = {"accuracy": float(right.mean())}
+    of_truth = chances[np.arange(len(truth)), truth]
+    if np.isfinite(of_truth).all():
+        tiny = np.finfo(float).eps
+        found["log_loss"] = float(-np.log(np.clip(of_truth, tiny, 1 - tiny)).mean())
+    return found

@@ -1,0 +1,1 @@
+"""What no single column shows: correlations, classifiers, contributions of the model."""

@@ -1,0 +1,255 @@
+"""Columns that go together otherwise than before, though each alone is as it was. Pure.
+
+Spearman's rank correlation of every pair of columns, ranks taken within each window: a column that
+only moves or stretches keeps its ranks, so what changes here no single column shows. Categories are
+ranked by how frequent they are in the reference; of two values this is the phi coefficient.
+
+Two windows are compared by the difference of Fisher's z (Fisher 1921) of each pair, divided by its
+standard deviation between windows without drift. The largest of all pairs is compared with the
+largest of windows drawn from the reference (the single-step method of maxima, Westfall and Young,
+Resampling-Based Multiple Testing, 1993): that holds for ties, skew and dependent pairs, where the
+closed forms (Jennrich 1970; Steiger 1980) ask for normal columns. Whole rows are drawn, as in
+:mod:`testbed_drift.scoring.resampling`; that the reference is a sample itself widens the spread by
+the share of its rows. The threshold keeps its budget as in
+:mod:`testbed_drift.scoring.calibration`. A pair drifted when its difference passes the threshold
+*and* a least change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from testbed_drift.relations.matrices import Coding
+from testbed_drift.scoring.calibration import false_alarms_allowed
+from testbed_drift.scoring.scores import Comparison, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from testbed_drift.rows.columns import ColumnKind
+    from testbed_drift.scoring.measures import Floats, Integers
+
+CorrelationState = Literal["tested", "few_rows", "few_columns", "many_columns"]
+TEST: Final = "correlation_test"
+CHANGE: Final = "correlation_change"
+# False alarms per window, as of testbed drift calibrate; the fewest draws that can hold it.
+BUDGET: Final = 0.001
+DRAWS: Final = 3000
+# Least change of Fisher's z: near 0 it is one of the correlation itself.
+LEAST_CHANGE: Final = 0.1
+MIN_ROWS: Final = 100
+# The draws cost a tenth of a second or two for every column; the classifier sees more of them.
+MOST_COLUMNS: Final = 40
+# Pairs with less spread between windows are constant there; a perfect correlation has infinite z.
+_LEAST_SPREAD: Final = 1e-9
+_STRONGEST: Final = 0.999_999
+# Windows of about as many rows share their draws: each step is twice as large as the one below.
+_STEP: Final = 2.0
+_MOST_DRAWN: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class PairChange:
+    """How a pair of columns changed.
+
+    Attributes:
+        first: one column.
+        second: the other.
+        reference: rank correlation in the reference, -1 to 1.
+        current: that in the window.
+        change: difference of Fisher's z, without sign.
+        deviations: the change in its standard deviations between windows without drift.
+        drifted: whether it passes the threshold and the least change.
+    """
+
+    first: str
+    second: str
+    reference: float
+    current: float
+    change: float
+    deviations: float
+    drifted: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "columns": [self.first, self.second],
+            "reference": self.reference,
+            "current": self.current,
+            "change": self.change,
+            "deviations": self.deviations,
+            "drifted": self.drifted,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationDrift:
+    """Verdict on the pairs of a window.
+
+    Attributes:
+        state: ``tested``; ``few_rows`` or ``few_columns`` where there is nothing to test;
+            ``many_columns`` beyond :data:`MOST_COLUMNS`.
+        comparison: of the pair that stands out most.
+        pairs: all pairs, that one first.
+    """
+
+    state: CorrelationState
+    comparison: Comparison | None = None
+    pairs: tuple[PairChange, ...] = ()
+
+    @property
+    def drifted(self) -> tuple[PairChange, ...]:
+        """The drifted pairs."""
+        return tuple(pair for pair in self.pairs if pair.drifted)
+
+
+class Correlations:
+    """The pairs of one reference; keeps the draws for windows of about the same size.
+
+    Args:
+        reference: rows as :func:`testbed_drift.rows.frames.declare` makes them.
+        kinds: feature columns and kinds.
+        draws: windows without drift.
+        budget: false alarms per window.
+        seed: of the draws.
+
+    Raises:
+        CalibrationError: so few draws can't hold the budget.
+    """
+
+    def __init__(
+        self,
+        reference: pd.DataFrame,
+        kinds: Mapping[str, ColumnKind],
+        draws: int = DRAWS,
+        budget: float = BUDGET,
+        seed: int = 0,
+    ) -> None:
+        self._coding = Coding.learn(reference, kinds)
+        self._names = tuple(kinds)
+        self._reference = _Ranked.of(self._coding(reference))
+        self._before = self._reference.correlations()
+        self._draws = draws
+        self._allowed = false_alarms_allowed(draws, budget)
+        self._seed = seed
+        self._quiet: dict[int, tuple[Floats, Floats]] = {}
+
+    def compare(self, current: pd.DataFrame) -> CorrelationDrift:
+        """Judge a window, made like the reference."""
+        if len(self._names) < 2:  # noqa: PLR2004 - a pair
+            return CorrelationDrift("few_columns")
+        if len(self._names) > MOST_COLUMNS:
+            return CorrelationDrift("many_columns")
+        if min(len(current), len(self._reference)) < MIN_ROWS:
+            return CorrelationDrift("few_rows")
+        now = _Ranked.of(self._coding(current)).correlations()
+        spread, largest = self._calm(len(current))
+        change = _difference(self._before, now)
+        deviations = _divided(change, spread)
+        limit = (1 + self._allowed) / (1 + self._draws)
+        p_values = (1 + (largest[None, :] >= deviations[:, None]).sum(axis=1)) / (1 + self._draws)
+        drifted = (p_values <= limit) & (change >= LEAST_CHANGE)
+        pairs = [
+            PairChange(
+                first,
+                second,
+                float(self._before[index]),
+                float(now[index]),
+                float(change[index]),
+                float(deviations[index]),
+                bool(drifted[index]),
+            )
+            for index, (first, second) in enumerate(combinations(self._names, 2))
+        ]
+        order = np.lexsort((-deviations, ~drifted))
+        best = int(order[0])
+        comparison = Comparison(
+            Score(TEST, float(p_values[best]), limit, "p_value"),
+            Score(CHANGE, float(change[best]), LEAST_CHANGE, "distance"),
+        )
+        return CorrelationDrift("tested", comparison, tuple(pairs[index] for index in order))
+
+    def _calm(self, rows: int) -> tuple[Floats, Floats]:
+        """Spread of each pair's change, and the largest deviation, of windows without drift."""
+        step = int(np.log(rows) / np.log(_STEP))
+        # Divided by its spread the largest change hardly depends on the rows: fewer have the
+        # heavier tails, so that a larger window has no more false alarms.
+        size = min(int(np.ceil(_STEP**step)), _MOST_DRAWN)
+        if size not in self._quiet:
+            rng = np.random.default_rng([self._seed, size])
+            count = len(self._reference)
+            with threadpool_limits(1):  # several threads on small matrices wait for each other
+                drawn = [
+                    self._reference.correlations(rng.integers(0, count, size))
+                    for _ in range(self._draws)
+                ]
+            changes = np.array([_difference(self._before, one) for one in drawn])
+            spread = np.sqrt((changes**2).mean(axis=0))
+            largest = np.array([_divided(change, spread).max() for change in changes])
+            self._quiet[size] = spread, largest
+        spread, largest = self._quiet[size]
+        # The reference is a sample too: its share of the spread is that of its rows.
+        return spread * np.sqrt(size / rows + size / len(self._reference)), largest
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """Rows as places among the distinct values of their columns, so that ranking is counting.
+
+    Attributes:
+        places: per column, place of each row's value; ``sizes`` of the column where it misses.
+        sizes: distinct values per column.
+    """
+
+    places: tuple[Integers, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, coded: Floats) -> Self:
+        places, sizes = [], []
+        for column in coded.T:
+            distinct, place = np.unique(column, return_inverse=True)  # NaN comes last, once
+            places.append(place)
+            sizes.append(len(distinct) - int(bool(len(distinct)) and bool(np.isnan(distinct[-1]))))
+        return cls(tuple(places), tuple(sizes))
+
+    def __len__(self) -> int:
+        return len(self.places[0])
+
+    def correlations(self, rows: Integers | slice = slice(None)) -> Floats:
+        """Spearman's correlation of all pairs among the rows, in the order of ``combinations``.
+
+        A value that misses has the middle rank, for it says nothing about the order. 0 for a pair
+        with a constant.
+        """
+        scores = np.stack(
+            [_ranks(place[rows], size) for place, size in zip(self.places, self.sizes, strict=True)]
+        )
+        scores -= scores.mean(axis=1, keepdims=True)
+        length = np.sqrt((scores**2).sum(axis=1, keepdims=True))
+        scores /= np.where(length > 0, length, 1.0)
+        return np.asarray((scores @ scores.T)[np.triu_indices(len(scores), 1)])
+
+
+def _ranks(places: Integers, size: int) -> Floats:
+    """Twice the distance of each row's middle rank from the middle of all."""
+    counts = np.bincount(places, minlength=size + 1)[:size]
+    below = np.cumsum(counts)
+    table = np.append(2.0 * below - counts - (below[-1] if size else 0), 0.0)
+    return np.asarray(table[places])
+
+
+def _difference(before: Floats, now: Floats) -> Floats:
+    first, second = (np.arctanh(np.clip(one, -_STRONGEST, _STRONGEST)) for one in (before, now))
+    return np.asarray(np.abs(second - first))
+
+
+def _divided(change: Floats, spread: Floats) -> Floats:
+    return np.divide(change, np.maximum(spread, _LEAST_SPREAD))

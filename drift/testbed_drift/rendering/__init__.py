@@ -1,0 +1,1 @@
+"""Evidently's reports, from scores that are already there."""

@@ -1,0 +1,218 @@
+"""Evidently's metrics and figures of scores that are already there.
+
+Importing Evidently takes seconds and rendering more, so only a report that is wanted imports this
+module. Methods and thresholds are pinned in every metric: Evidently's own choice changes with the
+size of the reference.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from testbed_drift.rendering.library import (
+    ColumnType,
+    DataDefinition,
+    Dataset,
+    Report,
+    StatTest,
+    ValueDrift,
+    group_widget,
+    register_stattest,
+    render_widgets,
+    table_data,
+)
+from testbed_drift.rendering.studymetrics import study_metrics
+from testbed_drift.scoring import scores as methods
+from testbed_drift.scoring.measures import category_counts, chi_square, total_variation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from testbed_drift.forms import Table
+    from testbed_drift.relations.study import Relations
+    from testbed_drift.scoring.scores import ColumnDrift, DriftScores, Score
+
+MISSING_SUFFIX: Final = " (missing)"
+# Evidently appends the categories that one window lacks one by one, copying all each time: 12,000
+# of them were not through after five minutes.
+MOST_CATEGORIES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Evidently's view of a detection.
+
+    Attributes:
+        scores: verdict per column.
+        snapshot: Evidently's result.
+    """
+
+    scores: DriftScores
+    snapshot: Any
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Evidently's metrics: name, configuration and value, safe for strict JSON."""
+        return [
+            {"name": item["metric_name"], "config": item["config"], "value": _finite(item["value"])}
+            for item in self.snapshot.dict()["metrics"]
+        ]
+
+    def widgets(self) -> list[Any]:
+        """The table of the verdicts, and Evidently's figures."""
+        table = table_data(
+            title="Drift needs a significant test and a sufficient effect",
+            column_names=("column", "method", "score", "threshold", "speaks for drift", "drifted"),
+            data=[
+                (
+                    column.column,
+                    score.method,
+                    f"{score.value:.4g}",
+                    f"{score.threshold:.4g}",
+                    ("no", "yes")[score.exceeded],
+                    ("no", "yes")[column.drifted],
+                )
+                for column in _judged(self.scores)
+                for score in column.scores
+            ],
+        )
+        results = self.snapshot.metric_results.values()
+        widgets = [widget for result in results for widget in result.get_widgets()]
+        return [table, group_widget(title="", widgets=widgets)]
+
+
+def draw(
+    scores: DriftScores,
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    relations: Relations | None = None,
+) -> Figures:
+    """Have Evidently compare two windows by the methods and thresholds of the scores.
+
+    Columns of more than :data:`MOST_CATEGORIES` categories are left out: their scores stand in the
+    table of the verdicts only.
+
+    Args:
+        scores: what was found in the windows.
+        reference: rows as :func:`testbed_drift.rows.frames.declare` makes them.
+        current: likewise.
+        relations: what no single column shows, where that was studied.
+    """
+    wanted = [pair for pair in _wanted(scores) if _drawable(pair[0], reference, current)]
+    before, now = (
+        _with_missing(frame, [name for name, _ in wanted]) for frame in (reference, current)
+    )
+    numeric = [name for name in before if pd.api.types.is_numeric_dtype(before[name])]
+    definition = DataDefinition(
+        numerical_columns=numeric,
+        categorical_columns=[name for name in before if name not in numeric],
+    )
+    metrics = [
+        ValueDrift(column=name, method=_METHODS[score.method], threshold=score.threshold)
+        for name, score in wanted
+    ]
+    if relations:
+        metrics += study_metrics(relations)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exact KS test falls back to its asymptotic form
+        snapshot = Report(metrics).run(
+            Dataset.from_pandas(now, data_definition=definition),
+            Dataset.from_pandas(before, data_definition=definition),
+        )
+    return Figures(scores, snapshot)
+
+
+def above(tables: Sequence[Table]) -> list[Any]:
+    """Widgets of tables that stand above the report."""
+    return [
+        table_data(title=table.title, column_names=table.header, data=table.rows)
+        for table in tables
+    ]
+
+
+def page(widgets: Sequence[Any]) -> str:
+    """Evidently's widgets as one page of about 4 MB, which works offline."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return str(render_widgets(list(widgets)))
+
+
+def _judged(scores: DriftScores) -> list[ColumnDrift]:
+    judged = (*scores.columns, scores.prediction, scores.target)
+    return [column for column in judged if column]
+
+
+def _wanted(scores: DriftScores) -> Iterator[tuple[str, Score]]:
+    """Every score with the column of Evidently's data that it is about."""
+    for column in _judged(scores):
+        for score in column.scores:
+            missing = score.method in {methods.MISSING_TEST, methods.MISSING_SHARE}
+            yield column.column + (MISSING_SUFFIX if missing else ""), score
+
+
+def _drawable(name: str, reference: pd.DataFrame, current: pd.DataFrame) -> bool:
+    if name not in reference or pd.api.types.is_numeric_dtype(reference[name]):
+        return True
+    return len({*reference[name].unique(), *current[name].unique()}) <= MOST_CATEGORIES
+
+
+def _with_missing(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    """The wanted columns; one that says where values are missing is text.
+
+    Evidently drops missing values without a word, and fails where nothing is left.
+    """
+    return pd.DataFrame(
+        {
+            name: frame[name] if name in frame else _missing(frame, name)
+            for name in dict.fromkeys(wanted)
+        }
+    )
+
+
+def _missing(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
+    return frame[name.removesuffix(MISSING_SUFFIX)].isna().astype(str)
+
+
+def _finite(value: object) -> object:
+    """JSON has no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _chi_square(
+    reference: pd.Series[Any], current: pd.Series[Any], _type: object, threshold: float
+) -> tuple[float, bool]:
+    p_value = chi_square(category_counts(reference.value_counts(), current.value_counts()))
+    return p_value, p_value <= threshold
+
+
+def _total_variation(
+    reference: pd.Series[Any], current: pd.Series[Any], _type: object, threshold: float
+) -> tuple[float, bool]:
+    distance = total_variation(category_counts(reference.value_counts(), current.value_counts()))
+    return distance, distance >= threshold
+
+
+def _register(name: str, title: str, test: Any) -> str:  # noqa: ANN401 - Evidently is untyped
+    register_stattest(StatTest(name, title, [ColumnType.Categorical]), test)
+    return name
+
+
+_METHODS: Final = {
+    methods.KS: "ks",
+    methods.WASSERSTEIN: "wasserstein",
+    methods.CHI_SQUARE: _register(methods.CHI_SQUARE, "two-sample chi-square p-value", _chi_square),
+    methods.TOTAL_VARIATION: _register(
+        methods.TOTAL_VARIATION, "total variation distance", _total_variation
+    ),
+    methods.MISSING_TEST: methods.CHI_SQUARE,
+    methods.MISSING_SHARE: methods.TOTAL_VARIATION,
+}

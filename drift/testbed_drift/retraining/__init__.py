@@ -1,0 +1,1 @@
+"""What RETRAIN starts: training again, and another champion where that is better."""

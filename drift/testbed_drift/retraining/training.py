@@ -1,0 +1,170 @@
+"""Training again on what the log has learnt since, and another champion where that is better.
+
+``python -m testbed_drift retrain``: the drift job starts it on RETRAIN, as a process of its own, so
+that neither its memory nor its end are the job's.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from testbed_domain.artefact import Artefact, load_artefact
+from testbed_domain.encoding import encode
+from testbed_domain.errors import DomainError
+from testbed_domain.featuretable import entities
+from testbed_domain.logstore import open_log
+from testbed_domain.onnxsession import OnnxSession
+from testbed_domain.training import TrainingData, train_again
+
+from testbed_drift.quality.outcomes import Outcomes
+from testbed_drift.quality.trial import Retraining, Trial, compare
+from testbed_drift.retraining.management import Management
+from testbed_drift.rows.frames import kinds_of, reference_frame
+from testbed_drift.scoring.calibration import FILE, Calibration, CalibrationError, calibrate
+from testbed_drift.scoring.scores import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed_domain.features import Row
+    from testbed_domain.logstore import Columns
+
+    from testbed_drift.settings import DriftSettings
+
+SAMPLING: Final = (
+    "labelled rows of the prediction log, oldest first: the first ones train, the newest ones are "
+    "test and reference"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """Rows of the log whose label is a class of the model, oldest first."""
+
+    rows: list[Row]
+    labels: list[int | str]
+    outcomes: Outcomes
+
+    @classmethod
+    def of(cls, columns: Columns, champion: Artefact, limit: int) -> LabelledRows:
+        """The newest ``limit`` such rows."""
+        known = {str(name): name for name in champion.schema.classes}
+        labels = [None if text is None else known.get(text) for text in columns.label]
+        chosen = [place for place, label in enumerate(labels) if label is not None][-limit:]
+        features = [feature.name for feature in champion.schema.features]
+        rows: list[Row] = [
+            {name: columns.features[name][place] for name in features} for place in chosen
+        ]
+        outcomes = Outcomes.of(columns, champion.schema.classes, champion.schema.positive_class)
+        picked = [label for place in chosen if (label := labels[place]) is not None]
+        return cls(rows, picked, outcomes.where(np.array(chosen, dtype=int)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def retrain(settings: DriftSettings, *, seed: int = 0) -> Retraining:
+    """Train a challenger, compare it with the champion, and promote it where it is better.
+
+    Args:
+        settings: of the drift job; the artefact is the champion's.
+        seed: of the forest.
+    """
+    started = time.time()
+    champion = load_artefact(settings.artefact)
+    found = Retraining("failed", "", champion.version, started)
+    try:
+        found = _attempt(settings, champion, found, seed)
+    except (DomainError, OSError) as error:
+        found = replace(found, message=" ".join(str(error).split()))
+    return replace(found, seconds=max(0.0, time.time() - started))
+
+
+def _attempt(
+    settings: DriftSettings, champion: Artefact, found: Retraining, seed: int
+) -> Retraining:
+    rows = _recent(settings, champion, found.started)
+    held = round(len(rows) * settings.retrain_holdout)
+    if len(rows) < settings.retrain_min_rows:
+        return replace(
+            found,
+            outcome="too_few_rows",
+            message=f"{len(rows)} labelled rows of model {champion.version} in the last "
+            f"{settings.retrain_window or settings.window:g} s, {settings.retrain_min_rows} needed",
+        )
+    newest = slice(len(rows) - held, None)
+    for part in (slice(0, len(rows) - held), newest):
+        if len(set(rows.labels[part])) < len(champion.schema.classes):
+            message = "the labelled rows lack a class, in training or hold-out: wait for more"
+            return replace(found, outcome="too_few_rows", message=message)
+    challenger = _train(settings, champion, rows, held, seed)
+    trial = _try(champion, challenger, rows, newest)
+    management = Management(settings.management)
+    found = replace(found, challenger=challenger.version, trial=trial)
+    if challenger.version == champion.version:
+        return replace(found, outcome="kept", message="the same model came out again")
+    management.challenge(challenger.path)
+    if not trial.better:
+        management.withdraw()
+        return replace(found, outcome="kept", message=f"not better: {trial.words}")
+    try:
+        management.promote()
+    except DomainError:
+        management.withdraw()
+        raise
+    return replace(found, outcome="promoted", message=f"better: {trial.words}")
+
+
+def _recent(settings: DriftSettings, champion: Artefact, now: float) -> LabelledRows:
+    start = now - (settings.retrain_window or settings.window)
+    with open_log(settings.log_url, create=False) as log:
+        columns = log.window(champion.version, start, now)
+    return LabelledRows.of(columns, champion, settings.retrain_rows)
+
+
+def _train(
+    settings: DriftSettings, champion: Artefact, rows: LabelledRows, held: int, seed: int
+) -> Artefact:
+    first, newest = slice(0, len(rows) - held), slice(len(rows) - held, None)
+    holdout = rows.rows[newest], rows.labels[newest]
+    splits = TrainingData(
+        train=(rows.rows[first], rows.labels[first]),
+        test=holdout,
+        reference=holdout,
+        source={"kind": "log", "name": f"labelled rows of {champion.version}"},
+        synthetic=champion.synthetic,
+        entities=entities(champion),
+        sampling=SAMPLING,
+    )
+    made = train_again(settings.model_store, champion, splits, seed)
+    _calibrate(champion, made)
+    return made
+
+
+def _calibrate(champion: Artefact, made: Artefact) -> None:
+    """As the champion was calibrated, so is its successor, whose reference is another one."""
+    if not (champion.path / FILE).exists() or (made.path / FILE).exists():
+        return
+    try:
+        plan = Calibration.load(champion.path / FILE).plan
+        kinds = kinds_of(made.schema)
+        frame = reference_frame(made, kinds)
+        found = calibrate(frame, kinds, Rule(), plan, made.version)
+    except CalibrationError:
+        return  # the job goes on with thresholds that need none
+    replace(found, created=time.time()).save(made.path / FILE)
+
+
+def _try(champion: Artefact, challenger: Artefact, rows: LabelledRows, newest: slice) -> Trial:
+    held = rows.outcomes.where(np.arange(len(rows))[newest])
+    classes = len(champion.schema.classes)
+    answered = np.where(held.predicted < classes, held.predicted, -1)
+    chances = _probabilities(challenger, rows.rows[newest])
+    return compare(held.label, held.probabilities[:, :classes], chances, answered)
+
+
+def _probabilities(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+    return OnnxSession(artefact.model_file).probabilities(encode(artefact.schema, rows))

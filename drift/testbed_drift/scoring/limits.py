@@ -1,0 +1,44 @@
+"""What a calibration changes in how windows are judged, wherever they come from. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from testbed_drift.scoring.scores import Rule
+
+if TYPE_CHECKING:
+    from testbed_drift.scoring.calibration import Calibration
+    from testbed_drift.settings import DriftSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a window is judged, and when a column of it drifted.
+
+    Attributes:
+        least: fewest rows of a window.
+        purpose: what so many rows are needed for, in words.
+        rule: of columns.
+    """
+
+    least: int
+    purpose: str
+    rule: Rule
+
+    @classmethod
+    def of(cls, settings: DriftSettings, calibration: Calibration | None) -> Self:
+        """Those of the settings, or of a calibration where that asks for more."""
+        if calibration is None:
+            return cls(settings.min_rows, "", Rule())
+        least = max(settings.min_rows, calibration.least_rows)
+        return cls(least, calibration.purpose, Rule(alphas=calibration.alphas))
+
+
+def calibrated(settings: DriftSettings, calibration: Calibration | None) -> DriftSettings:
+    """The settings with the calibration's share of drifted columns, unless they have one set."""
+    if calibration is None or "alert_share" in settings.model_fields_set:
+        return settings
+    share = calibration.alert_share
+    retrain = max(share, settings.retrain_share)
+    return settings.model_copy(update={"alert_share": share, "retrain_share": retrain})

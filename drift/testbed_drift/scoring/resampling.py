@@ -1,0 +1,218 @@
+"""Windows without drift, and with a drift of known size, drawn from a reference alone. Pure.
+
+Both a stand-in for the reference and a window are drawn with replacement from the reference's rows
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 16; Romano 1989 shows that it
+holds for tests like Kolmogorov-Smirnov's). Drawing the window only would leave out that the
+reference itself is a sample. Whole rows are drawn, so columns that go together stay so.
+
+A drift is drawn by weights that grow exponentially with the value (exponential tilting, Efron
+1981): the mean moves by the wanted number of standard deviations and no value appears that the
+column does not know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.scoring.measures import (
+    LEAST_SCALE,
+    KolmogorovSmirnov,
+    chi_square,
+    distances,
+    total_variation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed_drift.rows.columns import ColumnKind
+    from testbed_drift.scoring.measures import Floats, Integers
+    from testbed_drift.scoring.scores import Rule
+
+# Steeper weights would leave a handful of rows of the reference.
+STEEPEST: Final = 20.0
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """A drawn column of numbers, as rows per value."""
+
+    distinct: Floats
+    rows: Integers
+
+    @property
+    def values(self) -> Floats:
+        return np.repeat(self.distinct, self.rows)
+
+    @cached_property
+    def present(self) -> int:
+        return int(self.rows.sum())
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the reference, coded: drawing it again is counting.
+
+    Attributes:
+        codes: place of each row's value in ``distinct``; behind its end where the value is missing.
+        distinct: values, sorted; of categories only their number counts.
+        numeric: whether the values are numbers.
+        effect: least distance of the rule.
+        missing_effect: least distance of the missing share.
+    """
+
+    codes: Integers
+    distinct: Floats
+    numeric: bool
+    effect: float
+    missing_effect: float
+
+    def p_value(self, before: Integers, now: Integers, test: KolmogorovSmirnov) -> float:
+        """The smallest p-value of the column's comparisons with a sufficient effect; 1 if none.
+
+        Args:
+            before: rows drawn as the reference.
+            now: rows drawn as the window.
+            test: keeps p-values.
+        """
+        size = len(self.distinct)
+        counts = [np.bincount(self.codes[rows], minlength=size + 1) for rows in (before, now)]
+        present = [side[:size] for side in counts]
+        found = [1.0]
+        if all(side.any() for side in present):
+            found.append(self._of_values(present[0], present[1], test))
+        if counts[0][size] or counts[1][size]:
+            missing = np.array([[side[:size].sum(), side[size]] for side in counts], dtype=float)
+            found.append(_of_counts(missing, self.missing_effect))
+        return min(found)
+
+    def _of_values(self, before: Integers, now: Integers, test: KolmogorovSmirnov) -> float:
+        if not self.numeric:
+            return _of_counts(np.array([before, now], dtype=float), self.effect)
+        distance, wasserstein = distances(self.distinct, np.cumsum(before), np.cumsum(now))
+        mean = np.average(self.distinct, weights=before)
+        spread = np.sqrt(np.average((self.distinct - mean) ** 2, weights=before))
+        if wasserstein / max(float(spread), LEAST_SCALE) < self.effect:
+            return 1.0
+        return test.p_value(distance, _Counts(self.distinct, before), _Counts(self.distinct, now))
+
+    def tilted(self, shift: float) -> Floats | None:
+        """Probability of each row in a window whose column has moved.
+
+        Args:
+            shift: standard deviations of the mean of numbers; of categories half so much is the
+                change of the commonest one's share, which is the same for two even classes.
+
+        Returns:
+            None where the column can't move so far: it is constant, for example.
+        """
+        size = len(self.distinct)
+        known = self.codes < size
+        if not known.any():
+            return None
+        weights = np.ones(len(self.codes))
+        if self.numeric:
+            values = self.distinct[self.codes[known]]
+            spread = values.std()
+            if spread < LEAST_SCALE:
+                return None
+            weights[known] = _exponential((values - values.mean()) / spread, shift)
+            if not weights[known].all():
+                return None
+        else:
+            shares = np.bincount(self.codes[known], minlength=size) / known.sum()
+            common, points = int(shares.argmax()), shift / 2
+            share = shares[common]
+            after = share - points if share > points else share + points
+            if not 0 < after < 1 or share == 1:
+                return None
+            weights = np.where(self.codes == common, after / share, (1 - after) / (1 - share))
+            weights[~known] = 1.0
+        return np.asarray(weights / weights.sum())
+
+
+class Resampler:
+    """Draws windows from a reference and has the rule judge them.
+
+    Args:
+        frame: the reference, as :func:`testbed_drift.rows.frames.declare` makes it.
+        kinds: feature columns and kinds.
+        rule: effect sizes, and the fewest labels with which the target is judged.
+        rng: draws.
+    """
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        kinds: Mapping[str, ColumnKind],
+        rule: Rule,
+        rng: np.random.Generator,
+    ) -> None:
+        self._rng = rng
+        self._rows = len(frame)
+        self._test = KolmogorovSmirnov()
+        judged = [*kinds]
+        judged += [PREDICTION] if frame[PREDICTION].count() else []
+        judged += [TARGET] if frame[TARGET].count() >= rule.min_labels else []
+        self._columns = {
+            name: _coded(frame[name], rule, numeric=kinds.get(name) == "numeric") for name in judged
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features, then prediction and target where the reference holds enough of them."""
+        return tuple(self._columns)
+
+    def quiet(self, rows: int, draws: int) -> Floats:
+        """Smallest p-value with a sufficient effect of each of ``draws`` windows without drift."""
+        return np.array([self._smallest(rows) for _ in range(draws)])
+
+    def _smallest(self, rows: int) -> float:
+        before, now = (self._rng.integers(0, self._rows, count) for count in (self._rows, rows))
+        return min(column.p_value(before, now, self._test) for column in self._columns.values())
+
+    def drifted(self, name: str, rows: int, draws: int, shift: float) -> Floats | None:
+        """The same of one column alone in windows in which it has moved; None where it can't."""
+        column = self._columns[name]
+        weights = column.tilted(shift)
+        if weights is None:
+            return None
+        found = []
+        for _ in range(draws):
+            before = self._rng.integers(0, self._rows, self._rows)
+            now = self._rng.choice(self._rows, rows, p=weights)
+            found.append(column.p_value(before, now, self._test))
+        return np.array(found)
+
+
+def _coded(column: pd.Series[Any], rule: Rule, *, numeric: bool) -> _Column:
+    codes, distinct = pd.factorize(column, sort=numeric)
+    codes[codes < 0] = len(distinct)
+    values = np.asarray(distinct, dtype=float) if numeric else np.arange(len(distinct), dtype=float)
+    effect = rule.numeric_effect if numeric else rule.category_effect
+    return _Column(codes, values, numeric, effect, rule.category_effect)
+
+
+def _of_counts(counts: Floats, effect: float) -> float:
+    return chi_square(counts) if total_variation(counts) >= effect else 1.0
+
+
+def _exponential(values: Floats, shift: float) -> Floats:
+    """Weights of standardised values whose weighted mean is ``shift``; zeros where none is."""
+
+    def weights(slope: float) -> Floats:
+        return np.asarray(np.exp(slope * values - (slope * values).max()))
+
+    def distance(slope: float) -> float:
+        return float(np.average(values, weights=weights(slope))) - shift
+
+    if distance(STEEPEST) < 0:
+        return np.zeros(len(values))
+    return weights(brentq(distance, 0.0, STEEPEST))

@@ -1,0 +1,1 @@
+"""The drift job on anybody's tables: files, queries, kept references."""

@@ -1,0 +1,217 @@
+"""``run`` and ``calibrate`` on tables, and ``reference``: wiring and exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from testbed_domain.errors import DomainError
+
+from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
+from testbed_drift.tables.options import TableOptions, count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed_drift.judging.results import Outcome, RunResult
+    from testbed_drift.scoring.calibration import Calibration, Plan
+    from testbed_drift.tables.reference import Reference
+
+
+def run_tables(
+    options: TableOptions, arguments: dict[str, Any], *, as_json: bool, began: float
+) -> int:
+    """Compare two tables, print the results, and return the exit code.
+
+    Args:
+        options: of tables.
+        arguments: parsed settings.
+        as_json: print an object per result, and nothing else.
+        began: Unix time at which the command began.
+    """
+    try:
+        return _compare(options, arguments, as_json=as_json, began=began)
+    except DomainError as error:
+        if not as_json:
+            raise
+        from testbed_drift.judging.results import RunResult  # noqa: PLC0415 - as in __main__._build
+        from testbed_drift.rows.windows import NotEnoughRowsError  # noqa: PLC0415 - the same
+
+        few = isinstance(error, NotEnoughRowsError)
+        outcome: Outcome = "insufficient_data" if few else "error"
+        needed = error.needed if isinstance(error, NotEnoughRowsError) else None
+        name = options.reference or "reference"
+        seconds = max(0.0, time.time() - began)
+        failed = RunResult(name, outcome, began, seconds, str(error), rows_needed=needed)
+        _print(json.dumps(failed.record()))
+        raise
+
+
+def _compare(
+    options: TableOptions, arguments: dict[str, Any], *, as_json: bool, began: float
+) -> int:
+    from testbed_drift.jobs.replay import NoReports  # noqa: PLC0415 - the same
+    from testbed_drift.keeping.reports import ReportStore  # noqa: PLC0415 - the same
+    from testbed_drift.rows.cutting import ByCount, Whole, WindowOptions  # noqa: PLC0415 - as in __main__._build
+    from testbed_drift.scoring.limits import calibrated  # noqa: PLC0415 - the same
+    from testbed_drift.tables.display import lines  # noqa: PLC0415 - the same
+    from testbed_drift.tables.job import Comparison, Grouping  # noqa: PLC0415 - the same
+    from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - the same
+
+    if arguments.pop("otlp_endpoint", None) not in {None, "none"}:
+        raise DriftSettingsError("results of tables are not published: leave --otlp-endpoint away")
+    length = arguments.pop("window", None)
+    windows = WindowOptions(count(options.window_rows), length, options.every).cutting()
+    # Not from the environment: there they are those of the job that watches a log.
+    segment, thresholds = arguments.pop("segment", None), arguments.pop("calibration", None)
+    settings = _settings(arguments, options.report)
+    grouping = Grouping(segment, options.version_column)
+    wanted = options.wanted(grouping.column)
+    source = open_source("current", options.current, options.current_url, options.current_query)
+    reference = _calibrated(options.read_reference(wanted), thresholds)
+    read = reference.current(source, wanted)
+    current = read.in_order()
+    if len(current) < len(read):
+        _warn(f"{len(read) - len(current)} rows without a time are left out")
+    settings = calibrated(settings, reference.calibration)
+    comparison = Comparison(
+        reference,
+        settings,
+        windows,
+        grouping,
+        ReportStore(Path(options.report)) if options.report else NoReports(),
+        _since(began),
+    )
+    single = grouping.column is None and windows == Whole()
+    results = []
+    for group, result in comparison.results(current, source.stem):
+        results.append(result)
+        if as_json:
+            _print(json.dumps(result.record() | _beside(reference, group), allow_nan=False))
+        else:
+            for line in lines(result, reference.schema, group, whole=single):
+                _print(line)
+    rows = len(current)
+    if isinstance(windows, ByCount) and grouping.column is None and windows.left_over(rows):
+        _warn(f"the last {windows.left_over(rows)} rows fill no window")
+    return exit_code(results)
+
+
+def exit_code(results: list[RunResult]) -> int:
+    """1 where any window asks for action, 2 where none could be judged, else 0."""
+    found = [result.finding for result in results if result.finding]
+    if any(one.decision.action != "NO_ACTION" for one in found):
+        return 1
+    failed = any(result.outcome == "error" for result in results)
+    return 2 if failed or not found else 0
+
+
+def calibrate_table(
+    options: TableOptions, plan: Plan, output: str | None
+) -> tuple[Calibration, Path]:
+    """Calibrate on a reference table; a kept one keeps the thresholds beside it.
+
+    Raises:
+        DriftSettingsError: nothing says where to write them.
+    """
+    from testbed_drift.scoring.calibration import calibrate  # noqa: PLC0415 - as in __main__._build
+    from testbed_drift.scoring.scores import Rule  # noqa: PLC0415 - the same
+    from testbed_drift.tables.store import ReferenceStore  # noqa: PLC0415 - the same
+
+    reference = options.read_reference(options.wanted(), thresholds=False)
+    kept = options.reference is not None and not Path(options.reference).is_file()
+    if output is None and not kept:
+        raise DriftSettingsError(
+            "say where to write the thresholds: --output FILE, and run with --calibration FILE; or "
+            "keep the reference: testbed drift reference add"
+        )
+    path = (
+        Path(output)
+        if output
+        else ReferenceStore(options.store).find(options.reference).calibration
+    )
+    found = calibrate(reference.rows.frame, reference.schema.kinds, Rule(), plan, reference.name)
+    found.save(path)
+    return found, path
+
+
+def manage_references(arguments: dict[str, Any]) -> int:
+    """``reference add|list|show|remove``."""
+    from testbed_drift.tables.store import ReferenceStore  # noqa: PLC0415 - as in __main__._build
+
+    action, name = arguments.pop("action"), arguments.pop("name", None)
+    file = arguments.pop("file", None)
+    options = TableOptions(arguments)
+    store = ReferenceStore(options.store)
+    actions: dict[str, Callable[[], None]] = {
+        "add": lambda: _keep(store, name, file, options),
+        "list": lambda: _list(store),
+        "show": lambda: _print(json.dumps(store.find(name).manifest(), indent=1)),
+        "remove": lambda: _print(f"removed {', '.join(store.remove(name))}"),
+    }
+    actions[action]()
+    return 0
+
+
+def _keep(store: Any, name: str, file: str | None, options: TableOptions) -> None:  # noqa: ANN401 - imported late
+    from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - as in __main__._build
+
+    source = open_source("reference", file, options.reference_url, options.reference_query)
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept, new = store.add(name, source, options.wanted(), created)
+    columns = ", ".join(f"{one.name} ({one.kind})" for one in kept.schema.columns)
+    _print(
+        f"{'kept as' if new else 'is kept already as'} {kept.title}: {kept.rows} rows; {columns}"
+    )
+    for column, reason in kept.schema.left_out.items():
+        _print(f"column {column} is left out: {reason}")
+
+
+def _list(store: Any) -> None:  # noqa: ANN401 - imported late
+    for kept in store.names():
+        calibrated = "calibrated" if kept.calibration.exists() else "not calibrated"
+        _print(
+            f"{kept.title}  {kept.rows} rows  {len(kept.schema.columns)} columns  {calibrated}  "
+            f"{kept.created}  {kept.source.get('path') or kept.source.get('url')}"
+        )
+
+
+def _settings(arguments: dict[str, Any], report: str | None) -> DriftSettings:
+    fixed = {"log_url": "none", "artefact": ".", "output": report or ".", "max_rows": sys.maxsize}
+    settings = read_settings(**{**arguments, **fixed})
+    return settings if report else settings.model_copy(update={"html": "never"})
+
+
+def _calibrated(reference: Reference, file: str | None) -> Reference:
+    from testbed_drift.scoring.calibration import Calibration  # noqa: PLC0415 - as in __main__._build
+
+    if file is None:
+        return reference
+    calibration = Calibration.load(Path(file))
+    calibration.verify(reference.name, reference.rows.frame)
+    return replace(reference, calibration=calibration)
+
+
+def _since(began: float) -> Callable[[], float]:
+    """A clock whose first reading is the command's start, so that reading the tables counts."""
+    first = iter([began])
+    return lambda: next(first, None) or time.time()
+
+
+def _beside(reference: Reference, group: str | None) -> dict[str, Any]:
+    """What an object says beside the record of the run."""
+    kinds = {column.name: column.to_dict() for column in reference.schema.columns}
+    return {"group": group, "kinds": kinds, "left_out": dict(reference.schema.left_out)}
+
+
+def _warn(line: str) -> None:
+    print(f"drift: {line}", file=sys.stderr)  # noqa: T201 - a command line speaks so
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a command line's output

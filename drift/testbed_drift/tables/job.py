@@ -1,0 +1,176 @@
+"""Comparing tables: every group and every window of the current one, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from testbed_domain.errors import DomainError
+
+from testbed_drift.jobs.replay import NoPublisher, Replay, enough
+from testbed_drift.judging.assessment import Assessor
+from testbed_drift.judging.detection import Detector
+from testbed_drift.relations.study import Analyst
+from testbed_drift.rows.columnkinds import kind_of, numbers, texts
+from testbed_drift.rows.segments import Segmentation
+from testbed_drift.rows.windows import WindowReader
+from testbed_drift.scoring.limits import Limits
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+
+    from testbed_drift.jobs.job import Reports
+    from testbed_drift.judging.results import RunResult
+    from testbed_drift.rows.cutting import Cutting
+    from testbed_drift.rows.windows import LogReader
+    from testbed_drift.settings import DriftSettings
+    from testbed_drift.tables.reference import Reference
+    from testbed_drift.tables.rows import TableRows
+
+
+class GroupingError(DomainError):
+    """Results can't be told apart so. One line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """By what results are told apart.
+
+    Attributes:
+        segment: column whose groups are compared with the same group of the reference, or None.
+        version: column of model versions, each compared with the whole reference, or None.
+    """
+
+    segment: str | None = None
+    version: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.segment and self.version:
+            raise GroupingError("give a column of segments or one of versions, not both")
+
+    @property
+    def column(self) -> str | None:
+        """The column, or None where all rows are one group."""
+        return self.segment or self.version
+
+    def parts(
+        self, reference: Reference, current: TableRows
+    ) -> Iterator[tuple[str | None, TableRows, TableRows]]:
+        """Name of each group, its rows of the reference and its rows of the current table.
+
+        Raises:
+            GroupingError: the reference does not hold the column of segments.
+        """
+        if self.version and current.groups is not None:
+            for name, chosen in _by_value(texts(current.groups)).items():
+                yield name, reference.rows, current.take(chosen)
+        elif self.segment and current.groups is not None:
+            before = _groups_of(reference, self.segment)
+            kind = kind_of(before, typed=True)
+            learnt = Segmentation.learn(
+                self.segment, "numeric" if kind == "number" else "category", _read(before, kind)
+            )
+            old = learnt.groups(_read(before, kind))
+            new = learnt.groups(_read(current.groups, kind))
+            none = np.zeros(len(reference.rows), dtype=bool)
+            for name, chosen in new.items():
+                yield name, reference.rows.take(old.get(name, none)), current.take(chosen)
+        else:
+            yield None, reference.rows, current
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How tables are compared.
+
+    Attributes:
+        reference: what with.
+        settings: limits, and when reports are rendered.
+        cutting: windows of the current table.
+        grouping: by what results are told apart.
+        reports: takes the reports.
+        clock: Unix time.
+    """
+
+    reference: Reference
+    settings: DriftSettings
+    cutting: Cutting
+    grouping: Grouping
+    reports: Reports
+    clock: Callable[[], float]
+
+    def results(self, current: TableRows, name: str) -> Iterator[tuple[str | None, RunResult]]:
+        """Judge every window of every group, with what confirms it in the windows before.
+
+        Args:
+            current: the rows, in order.
+            name: the table's part of the reports' file names.
+
+        Yields:
+            The group's name, or None, and the result.
+
+        Raises:
+            GroupingError: the reference does not hold the column of segments.
+            CuttingError: the windows can't be cut so.
+            NotEnoughRowsError: there is no whole window.
+        """
+        judged = False
+        for group, before, now in self.grouping.parts(self.reference, current):
+            job = self._job(group if self.grouping.version and group else self.reference.name)
+            marks = [group] if group else []
+            alike = marks if self.grouping.segment else []
+            compared = before.window("-".join([self.reference.name, *alike]))
+            for cut in self.cutting.cuts(len(now), now.times):
+                judged = True
+                title = "-".join(filter(None, (name, *marks, cut.name)))
+                newest = cut.span.end if cut.span else float(cut.end)
+                window = now.take(cut.rows).window(title, cut.span, newest)
+                yield group, job.judge(compared, window)
+        if not judged:
+            size = getattr(self.cutting, "size", 1)
+            enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
+
+    def _job(self, model_version: str) -> Replay:
+        schema, rows = self.reference.schema, self.settings.relations_rows
+        limits = Limits.of(self.settings, self.reference.calibration)
+        return Replay(
+            settings=self.settings,
+            reader=WindowReader(
+                model_version, schema.kinds, limits.least, self.settings.max_rows, limits.purpose
+            ),
+            open_log=_no_log,
+            detector=Detector(schema.kinds, limits.rule, self.settings.sample_rows),
+            reports=self.reports,
+            publisher=NoPublisher(),
+            clock=self.clock,
+            assessor=Assessor(schema.features, schema.kinds),
+            # Without the model itself: a surrogate that has learnt its predictions.
+            analyst=Analyst(schema.kinds, rows=rows) if rows else None,
+            least_reference=self.settings.min_rows,
+        )
+
+
+def _no_log() -> AbstractContextManager[LogReader]:
+    return nullcontext()  # type: ignore[return-value] # a replay never reads it
+
+
+def _by_value(values: pd.Series[Any]) -> dict[str, Any]:
+    named = values.where(values.notna(), "missing").to_numpy(dtype=object)
+    return {str(name): named == name for name in sorted(set(named))}
+
+
+def _groups_of(reference: Reference, column: str) -> pd.Series[Any]:
+    if reference.rows.groups is not None:
+        return reference.rows.groups
+    if column in reference.rows.features:
+        return reference.rows.features[column]
+    raise GroupingError(f"{reference.title} holds no column {column} to tell segments apart by")
+
+
+def _read(values: pd.Series[Any], kind: str | None) -> list[Any]:
+    return numbers(values).tolist() if kind == "number" else texts(values).tolist()

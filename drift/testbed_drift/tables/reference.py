@@ -1,0 +1,117 @@
+"""A reference table that has been read: what other tables are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from testbed_drift.jobs.replay import enough
+from testbed_drift.tables.rows import TableRows
+from testbed_drift.tables.schema import TableSchema, TableSchemaError, choose, pin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from testbed_drift.scoring.calibration import Calibration
+    from testbed_drift.tables.schema import Roles
+    from testbed_drift.tables.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to make of a table.
+
+    Attributes:
+        roles: the columns that are no features.
+        columns: columns to compare; empty for all.
+        time: column of the rows' times, or None.
+        group: column by which results are told apart, or None.
+    """
+
+    roles: Roles
+    columns: tuple[str, ...] = ()
+    time: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference.
+
+    Attributes:
+        name: what calibrations and reports know it by.
+        title: what errors call it.
+        schema: its columns, pinned.
+        rows: its rows.
+        calibration: its thresholds, or None where nobody calibrated.
+    """
+
+    name: str
+    title: str
+    schema: TableSchema
+    rows: TableRows
+    calibration: Calibration | None = None
+
+    def current(self, source: Source, wanted: Wanted) -> TableRows:
+        """Read a table to compare with it; of the target, labels may not have come yet.
+
+        Args:
+            source: the table.
+            wanted: its columns of times and groups.
+
+        Raises:
+            SourceError: it can't be read.
+            TableSchemaError: it lacks a column, or one holds something else; names the columns.
+        """
+        names = source.names()
+        known = [column.name for column in self.schema.columns] + [
+            name for name in self.schema.roles.columns if name != self.schema.roles.target
+        ]
+        beside = [name for name in (wanted.time, wanted.group) if name]
+        if absent := [name for name in dict.fromkeys((*known, *beside)) if name not in names]:
+            raise TableSchemaError(
+                f"{source.title} lacks columns of {self.title}: {', '.join(absent)}; it has "
+                f"{', '.join(names) or 'none'}"
+            )
+        target = self.schema.roles.target
+        columns = [*known, *beside, *([target] if target in names else [])]
+        return _rows(source, self.schema, columns, wanted)
+
+
+def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> Reference:
+    """Read a reference and pin its columns.
+
+    Args:
+        source: the table.
+        wanted: which of its columns are what; a reference has no order, so no times.
+        name: what to call it; None takes the source's short name.
+
+    Raises:
+        SourceError: it can't be read.
+        TableSchemaError: a column that was named is not there, or there is nothing to compare.
+        NotEnoughRowsError: it has no rows.
+    """
+    frame, schema = read_table(source, wanted)
+    rows = TableRows.of(frame, schema, group=wanted.group if wanted.group in frame else None)
+    return Reference(name or source.stem, source.title, schema, rows)
+
+
+def read_table(source: Source, wanted: Wanted) -> tuple[pd.DataFrame, TableSchema]:
+    """The reference's own rows and its pinned columns; raises as :func:`read_reference`."""
+    names = source.names()
+    chosen = choose(names, wanted.roles, wanted.columns, [wanted.time])
+    group = [wanted.group] if wanted.group in names else []
+    frame = source.read([*chosen, *wanted.roles.columns, *group])
+    enough(source.title, len(frame), 1)
+    schema = pin(frame, chosen, wanted.roles, typed=source.typed, asked=bool(wanted.columns))
+    return frame, schema
+
+
+def _rows(source: Source, schema: TableSchema, columns: Sequence[str], wanted: Wanted) -> TableRows:
+    frame: Any = source.read(columns)
+    try:
+        return TableRows.of(frame, schema, time=wanted.time, group=wanted.group)
+    except TableSchemaError as error:
+        raise TableSchemaError(f"{source.title}: {error}") from None
