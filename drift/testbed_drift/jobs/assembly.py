@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, cast
 
 from testbed_domain.artefact import load_artefact
@@ -177,7 +178,12 @@ def assemble(
     return DriftJob(
         settings=settings,
         reader=WindowReader(
-            artefact.version, kinds, limits.least, settings.max_rows, limits.purpose
+            artefact.version,
+            kinds,
+            limits.least,
+            settings.max_rows,
+            limits.purpose,
+            _trained(artefact),
         ),
         open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
         detector=Detector(kinds, limits.rule, settings.sample_rows),
@@ -195,6 +201,13 @@ def assemble(
         turns=Turns.of(settings, artefact.version),
         tracker=build_tracker(settings, telemetry),
     )
+
+
+def _trained(artefact: Artefact) -> float | None:
+    try:
+        return datetime.fromisoformat(artefact.created).timestamp()
+    except ValueError:  # of an artefact that others made
+        return None
 
 
 def build_tracker(settings: DriftSettings, telemetry: Telemetry) -> Tracker:

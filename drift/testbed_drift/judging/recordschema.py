@@ -61,6 +61,8 @@ class WindowRecord(_Part):
     """Unix time at which it begins; null where it is no window of time."""
     end: float | None
     """Unix time at which it ends, exclusive."""
+    newest: float | None = None
+    """Unix time of its newest row, of a training's reference that of the training."""
 
 
 class Windows(_Part):

@@ -31,17 +31,24 @@ logger = logging.getLogger(__name__)
 
 Point = tuple["Metric", float, dict[str, str]]
 
+_PREDICTION: Final = (
+    names.PREDICTION_DRIFT,
+    names.PREDICTION_DRIFT_THRESHOLD,
+    names.PREDICTION_DRIFT_DETECTED,
+)
+_TARGET: Final = (names.TARGET_DRIFT, names.TARGET_DRIFT_THRESHOLD, names.TARGET_DRIFT_DETECTED)
 _OF_FINDING: Final = (
     names.DRIFT_COLUMN_SCORE,
     names.DRIFT_COLUMN_THRESHOLD,
     names.DRIFT_COLUMN_DETECTED,
     names.DRIFT_SHARE,
     names.DRIFT_SHARE_THRESHOLD,
-    names.TARGET_DRIFT,
-    names.PREDICTION_DRIFT,
+    *_TARGET,
+    *_PREDICTION,
     names.DRIFT_DECISION,
     names.DRIFT_CAUSE,
     names.DRIFT_WINDOW_ROWS,
+    names.DRIFT_WINDOW_NEWEST,
     *indicators.METRICS,
     *segmentindicators.METRICS,
     *relationpoints.METRICS,
@@ -197,13 +204,15 @@ class Publisher:
             yield names.DRIFT_DECISION, float(chosen), {names.DECISION: str(action)}
         for cause in Cause:
             yield names.DRIFT_CAUSE, float(cause in found.decision.causes), {names.CAUSE: cause}
-        yield names.DRIFT_WINDOW_ROWS, found.reference.rows, {names.WINDOW: "reference"}
-        yield names.DRIFT_WINDOW_ROWS, found.current.rows, {names.WINDOW: "current"}
+        for window, which in ((found.reference, "reference"), (found.current, "current")):
+            yield names.DRIFT_WINDOW_ROWS, window.rows, {names.WINDOW: which}
+            if window.newest is not None:
+                yield names.DRIFT_WINDOW_NEWEST, window.newest, {names.WINDOW: which}
         for column in scores.columns:
             yield from _column_points(column)
-        yield from _class_points(names.PREDICTION_DRIFT, scores.prediction)
+        yield from _class_points(_PREDICTION, scores.prediction)
         if scores.target:
-            yield from _class_points(names.TARGET_DRIFT, scores.target)
+            yield from _class_points(_TARGET, scores.target)
         if found.assessment:
             yield from indicators.points(found.assessment)
         if found.relations:
@@ -225,9 +234,12 @@ def _column_points(column: ColumnDrift) -> Iterator[Point]:
     yield names.DRIFT_COLUMN_DETECTED, detected, {names.COLUMN: column.column}
 
 
-def _class_points(metric: Metric, column: ColumnDrift) -> Iterator[Point]:
+def _class_points(metrics: tuple[Metric, Metric, Metric], column: ColumnDrift) -> Iterator[Point]:
+    value, threshold, detected = metrics
     for score in column.scores:
-        yield metric, score.value, {names.METHOD: score.method}
+        yield value, score.value, {names.METHOD: score.method}
+        yield threshold, score.threshold, {names.METHOD: score.method}
+    yield detected, float(column.drifted), {}
 
 
 def kept(

@@ -17,6 +17,8 @@ class WindowSummary:
         labels: number of them with a label.
         start: Unix time at which it begins, or None for the training reference.
         end: Unix time at which it ends, exclusive, or None.
+        newest: Unix time of its newest row, of the training reference that of the training, or
+            None where neither is known.
     """
 
     name: str
@@ -24,6 +26,7 @@ class WindowSummary:
     labels: int
     start: float | None = None
     end: float | None = None
+    newest: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -33,6 +36,7 @@ class WindowSummary:
             "labels": self.labels,
             "start": self.start,
             "end": self.end,
+            "newest": self.newest,
         }
 
 

@@ -62,7 +62,7 @@ class Window:
         name: the window's part of the reports' file names.
         frame: one row per prediction, see :func:`testbed_drift.rows.frames.declare`.
         span: where it lies in time, or None for the training reference.
-        newest: time of its newest row, or None for the training reference.
+        newest: time of its newest row, of the training reference that of the training, or None.
         columns: its rows as the log has them, with probabilities and times of labels.
     """
 
@@ -83,7 +83,7 @@ class Window:
         """The window without its rows."""
         start, end = (self.span.start, self.span.end) if self.span else (None, None)
         labels = int(self.frame[TARGET].count())
-        return WindowSummary(self.name, len(self.frame), labels, start, end)
+        return WindowSummary(self.name, len(self.frame), labels, start, end, self.newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class WindowReader:
             data set has no larger one.
         max_rows: most rows of a window of the log; the newest stay.
         purpose: what so many rows are needed for, in words.
+        trained: Unix time of the training that made the reference, or None where nobody knows.
     """
 
     model_version: str
@@ -104,6 +105,7 @@ class WindowReader:
     min_rows: int
     max_rows: int
     purpose: str = ""
+    trained: float | None = None
 
     def training_reference(self, log: LogReader) -> Window:
         """The reference rows that the training registered.
@@ -118,7 +120,7 @@ class WindowReader:
                 "with this model and this log, or name a reference window"
             )
         name = "reference-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_version)[:24]
-        return Window(name, self._frame(columns), columns=columns)
+        return Window(name, self._frame(columns), newest=self.trained, columns=columns)
 
     def of_log(self, log: LogReader, span: Span) -> Window:
         """The newest rows of a span.

@@ -106,12 +106,40 @@ TARGET_DRIFT: Final = Metric(
     "Drift score of the target, where labels have come.",
     (MODEL_VERSION, METHOD),
 )
+TARGET_DRIFT_THRESHOLD: Final = Metric(
+    "ml.target_drift.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the target's score is compared with.",
+    (MODEL_VERSION, METHOD),
+)
+TARGET_DRIFT_DETECTED: Final = Metric(
+    "ml.target_drift.detected",
+    "gauge",
+    "{window}",
+    "1 where the target of the last window drifted, else 0.",
+    (MODEL_VERSION,),
+)
 PREDICTION_DRIFT: Final = Metric(
     "ml.prediction_drift.score",
     "gauge",
     "{score}",
     "Drift score of the predicted class.",
     (MODEL_VERSION, METHOD),
+)
+PREDICTION_DRIFT_THRESHOLD: Final = Metric(
+    "ml.prediction_drift.threshold",
+    "gauge",
+    "{score}",
+    "Threshold that the predicted class's score is compared with.",
+    (MODEL_VERSION, METHOD),
+)
+PREDICTION_DRIFT_DETECTED: Final = Metric(
+    "ml.prediction_drift.detected",
+    "gauge",
+    "{window}",
+    "1 where the predicted class of the last window drifted, else 0.",
+    (MODEL_VERSION,),
 )
 DRIFT_DECISION: Final = Metric(
     "ml.drift.decision",
@@ -126,6 +154,15 @@ DRIFT_WINDOW_ROWS: Final = Metric(
     "gauge",
     "{row}",
     "Rows of the windows that the last run compared.",
+    (MODEL_VERSION, WINDOW),
+    values=((WINDOW, ("reference", "current")),),
+)
+DRIFT_WINDOW_NEWEST: Final = Metric(
+    "ml.drift.window.newest.timestamp",
+    "gauge",
+    "s",
+    "Unix time of the newest row of each window that the last run compared, of a training's "
+    "reference that of the training; its age is the time since.",
     (MODEL_VERSION, WINDOW),
     values=((WINDOW, ("reference", "current")),),
 )

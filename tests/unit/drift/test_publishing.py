@@ -35,7 +35,7 @@ Points = dict[tuple[tuple[str, Any], ...], float]
 def _result(outcome: Outcome, started: float, scores: DriftScores | None = None) -> RunResult:
     finding = None
     if scores:
-        windows = WindowSummary("reference", 768, 768), WindowSummary("now", 500, 100, 0, 60)
+        windows = WindowSummary("reference", 768, 768), WindowSummary("now", 500, 100, 0, 60, 59)
         decision = decide(scores, Policy())
         segments = (SegmentDrift("shop=a", "scored", 500, 768, scores),)
         finding = Finding(*windows, scores, decision, Path("a.json"), None, segments=segments)
@@ -140,6 +140,15 @@ def test_success_publishes_all_of_the_vocabulary(
     assert target == {"ks": 1e-6, "wasserstein": 0.4}
     rows = _by(names.DRIFT_WINDOW_ROWS, collected.points(names.DRIFT_WINDOW_ROWS), names.WINDOW)
     assert rows == {"reference": 768, "current": 500}
+    newest = collected.points(names.DRIFT_WINDOW_NEWEST)
+    assert _by(names.DRIFT_WINDOW_NEWEST, newest, names.WINDOW) == {"current": 59}
+    limits = collected.points(names.TARGET_DRIFT_THRESHOLD)
+    assert _by(names.TARGET_DRIFT_THRESHOLD, limits, names.METHOD) == {
+        "ks": 0.01,
+        "wasserstein": 0.1,
+    }
+    assert list(collected.points(names.TARGET_DRIFT_DETECTED).values()) == [1]
+    assert list(collected.points(names.PREDICTION_DRIFT_DETECTED).values()) == [0]
     assert len(collected.points(names.DRIFT_COLUMN_SCORE)) == 20
     assert len(collected.points(names.DRIFT_COLUMN_THRESHOLD)) == 20
 
