@@ -47,9 +47,35 @@ def select(series: str, *matchers: str) -> str:
     return f"{series}{{{','.join(matchers)}}}" if matchers else series
 
 
+def equals(metric: Metric, attribute: str, value: str) -> str:
+    """A matcher of the series whose attribute has this value.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute, or never with that value.
+    """
+    matcher = f'{label(metric, attribute)}="{value}"'
+    if value not in dict(metric.values).get(attribute, (value,)):
+        raise ValueError(f"{metric.name} is never {matcher}")
+    return matcher
+
+
+def like(metric: Metric, attribute: str, pattern: str) -> str:
+    """A matcher of the series whose attribute matches a pattern as a whole.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute.
+    """
+    return f'{label(metric, attribute)}=~"{pattern}"'
+
+
 def rate(selector: str) -> str:
     """Increase per second over the window that fits the panel's resolution."""
     return f"rate({selector}[{RATE_INTERVAL}])"
+
+
+def rate_by(metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
+    """What the API counts per second on the chosen replicas, per combination of attributes."""
+    return sum_by(metric, attributes, rate(select(metric.prometheus, *API_TARGET, *matchers)))
 
 
 def sum_by(metric: Metric, attributes: tuple[str, ...], expr: str) -> str:
