@@ -232,7 +232,7 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "A monitored ML API: its status, traffic, errors, drift and telemetry.",
-        replicas(),
+        (replicas(),),
         (
             ("Service", (*status_panels(), *_traffic_panels(), *_trouble_panels())),
             ("Drift", drift_panels()),

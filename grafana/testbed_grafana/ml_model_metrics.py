@@ -184,7 +184,7 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "Predictions of the model, how right they are, what they cost, and whether data drifts.",
-        replicas(),
+        (replicas(),),
         (
             ("Predictions", _prediction_panels()),
             ("Accuracy and versions", _accuracy_panels()),

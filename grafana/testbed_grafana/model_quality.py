@@ -49,17 +49,6 @@ def _performance() -> Panels:
             unit=units.Short,
         ),
         graph(
-            "Accuracy per Segment",
-            "Accuracy realised by labels, by segment, where TESTBED_DRIFT_SEGMENT names a column.",
-            newest(
-                names.PERFORMANCE_SEGMENT_SCORE,
-                names.SEGMENT,
-                names.MODEL_VERSION,
-                where=(equals(names.PERFORMANCE_SEGMENT_SCORE, names.SCORE, "accuracy"),),
-            ),
-            unit=units.PercentUnit,
-        ),
-        graph(
             "Confusion Matrix",
             "Labelled rows of the last window by true and predicted class.",
             Query(

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 RATE_INTERVAL: Final = "$__rate_interval"
 INSTANCE: Final = "$instance"
 CONTAINER: Final = "$container"
+VERSION: Final = "$model_version"
+SEGMENT: Final = "$segment"
 # Labels that Prometheus itself sets; every other label is an attribute of its metric.
 TARGET_LABELS: Final = ("job", "instance")
 
-API_TARGET: Final = (f'job="{names.JOB_API}"', f'instance=~"{INSTANCE}"')
+API_JOB: Final = f'job="{names.JOB_API}"'
+API_TARGET: Final = (API_JOB, f'instance=~"{INSTANCE}"')
 
 
 def foreign(series: str) -> str:
@@ -66,6 +69,15 @@ def like(metric: Metric, attribute: str, pattern: str) -> str:
         ValueError: the metric doesn't carry the attribute.
     """
     return f'{label(metric, attribute)}=~"{pattern}"'
+
+
+def chosen(metric: Metric, attribute: str) -> str:
+    """A matcher of the series that the dashboard's variable of this attribute chooses.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute.
+    """
+    return like(metric, attribute, f"${label(metric, attribute)}")
 
 
 def rate(selector: str) -> str:
