@@ -21,7 +21,7 @@ from testbed_otel.aliases import ALIASES, aliases_of
 
 from .conftest import CommandLine, wait_for
 
-# What a setting turns on that a demo leaves off.
+# What a setting turns on that a demo leaves off; test_drift_panels turns on what panels show.
 BY_SETTING = (
     names.API_KEY_REQUESTS,
     names.BATCH_WAIT,
