@@ -43,12 +43,10 @@ def containers() -> dashboard.QueryVariable:
 
 
 def versions() -> dashboard.QueryVariable:
-    """The variable that chooses model versions that the drift job judges, or tries to."""
-    judged, tried = names.DRIFT_SHARE, names.DRIFT_VERSION_STATE
-    name = label(judged, names.MODEL_VERSION)
-    # Grafana asks for the label's values of all series that match.
-    either = f'{{__name__=~"{judged.prometheus}|{tried.prometheus}"}}'
-    return _chosen(VERSION.removeprefix("$"), "Model version", f"label_values({either}, {name})")
+    """The variable that chooses model versions that the drift job has judged."""
+    metric = names.DRIFT_SHARE
+    query = f"label_values({metric.prometheus}, {label(metric, names.MODEL_VERSION)})"
+    return _chosen(VERSION.removeprefix("$"), "Model version", query)
 
 
 def segments() -> dashboard.QueryVariable:

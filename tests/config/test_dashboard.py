@@ -135,6 +135,19 @@ def test_queries_use_the_vocabulary(query: PanelQuery) -> None:
     assert series <= KNOWN_SERIES
 
 
+def test_variables_use_the_vocabulary(board: dict[str, Any]) -> None:
+    """What one chooses from comes from a series that the vocabulary holds, and starts with all."""
+    for variable in board["templating"]["list"]:
+        if variable["type"] != "query":
+            continue
+        found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["definition"])
+        assert found, variable["definition"]
+        assert variable["query"]["query"] == variable["definition"]
+        series = selected(promql_parser.parse(found[1].replace("$model_version", ".+")))
+        assert series <= KNOWN_SERIES
+        assert variable["current"]["value"] == ["$__all"]
+
+
 def test_every_panel_explains_itself(board: dict[str, Any]) -> None:
     """Each panel has a description, a data source by variable, an id, queries with a legend."""
     for panel in panels(board):
