@@ -40,10 +40,12 @@ def of_versions(
     return newest(metric, names.MODEL_VERSION, *attributes, where=(mine, *where), word=word)
 
 
-def of_segments(metric: Metric, *attributes: str, where: tuple[str, ...] = ()) -> Query:
+def of_segments(
+    metric: Metric, *attributes: str, where: tuple[str, ...] = (), word: str = ""
+) -> Query:
     """The newest values of the chosen segments of the chosen versions."""
     mine = chosen(metric, names.SEGMENT)
-    return of_versions(metric, names.SEGMENT, *attributes, where=(mine, *where))
+    return of_versions(metric, names.SEGMENT, *attributes, where=(mine, *where), word=word)
 
 
 def _ranked(metric: Metric, attribute: str, *values: str) -> Query:
