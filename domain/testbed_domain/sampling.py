@@ -41,6 +41,15 @@ def random_stream(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, *purpose.encode()])
 
 
+def random_state(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose, in the range that scikit-learn takes.
+
+    Raises:
+        DomainError: the seed is negative.
+    """
+    return int(random_stream(seed, purpose).integers(2**32))
+
+
 class Sampler:
     """An endless seeded stream of labelled rows.
 

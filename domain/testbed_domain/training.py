@@ -1,4 +1,4 @@
-"""Training: from data to artefact; the only place that fits and exports models.
+"""Training: from data to artefact.
 
 The model that is kept is the ONNX export, once it has shown that it agrees with scikit-learn on
 the test split; metrics and reference scores come from it too, so they are what the API answers.
@@ -15,13 +15,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
-from sklearn import metrics
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
 from testbed_domain.artefact import (
@@ -39,26 +35,22 @@ from testbed_domain.artefact import (
     load_artefact,
 )
 from testbed_domain.dataset import read_bundled, read_file
-from testbed_domain.encoding import INPUT, decode, encode, fitted, width
+from testbed_domain.encoding import decode, fitted, width
 from testbed_domain.errors import DomainError
 from testbed_domain.featuretable import write_table
-from testbed_domain.onnxsession import OnnxSession
-from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_stream
+from testbed_domain.forests import check, export, fit, measure, scorer
+from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_state, random_stream
 from testbed_domain.skopsfile import skops_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from testbed_domain.features import FeatureSchema, Row
+    from testbed_domain.forests import Scores
     from testbed_domain.use_cases import Sample, UseCase
-
-    Scores: TypeAlias = Callable[[Sample], np.ndarray[Any, Any]]
 
 LIBRARIES: Final = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 SHARES: Final = {"train": 0.50, "test": 0.15, "reference": 0.35}
-# Single precision sums of 100 trees differ by about 1e-6; a row that takes another branch in one
-# tree differs by about 1e-2.
-MAXIMUM_DIFFERENCE: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +178,12 @@ def _built(
     created: datetime,
 ) -> Iterator[Artefact]:
     """A finished artefact in a temporary directory of ``parent``."""
-    forest = _fit(schema, splits.train, seed, options)
-    model = _export(forest, width(schema))
-    scores = _scorer(model, schema)
-    quality = _check(forest, schema, splits.test, scores)
-    quality |= _metrics(schema, splits.test, scores(splits.test))
+    state = random_state(seed, "forest")
+    forest = fit(schema, splits.train, state, options.trees, options.depth)
+    model = export(forest, width(schema))
+    scores = scorer(model, schema)
+    quality = check(forest, schema, splits.test, scores)
+    quality |= measure(schema, splits.test, scores(splits.test))
 
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +249,7 @@ def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
     """Train, test and reference by :data:`SHARES`, stratified by class, in the data's order."""
     rows, labels = sample
     texts = np.array([str(label) for label in labels])
-    state = _state(seed, "split")
+    state = random_state(seed, "split")
     first, rest = train_test_split(
         np.arange(len(rows)), train_size=SHARES["train"], stratify=texts, random_state=state
     )
@@ -270,90 +263,6 @@ def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
         return [rows[i] for i in order], [labels[i] for i in order]
 
     return pick(first), pick(second), pick(third)
-
-
-def _state(seed: int, purpose: str) -> int:
-    """A seed in the range that scikit-learn takes."""
-    return int(random_stream(seed, purpose).integers(2**32))
-
-
-def _indices(schema: FeatureSchema, sample: Sample) -> np.ndarray[Any, Any]:
-    return np.array([schema.classes.index(label) for label in sample[1]])
-
-
-def _fit(
-    schema: FeatureSchema, sample: Sample, seed: int, options: TrainingOptions
-) -> RandomForestClassifier:
-    forest = RandomForestClassifier(
-        n_estimators=options.trees,
-        max_depth=options.depth,
-        min_samples_leaf=3,
-        random_state=_state(seed, "forest"),
-        n_jobs=1,  # threads add probabilities up in any order: the last bits would vary
-    )
-    return forest.fit(encode(schema, sample[0]), _indices(schema, sample))
-
-
-def _export(forest: RandomForestClassifier, features: int) -> bytes:
-    graph = convert_sklearn(
-        forest,
-        name="forest",  # else a random one, and with it another hash at each training
-        initial_types=[(INPUT, FloatTensorType([None, features]))],
-        options={id(forest): {"zipmap": False}},
-    )
-    return bytes(graph.SerializeToString())
-
-
-def _scorer(model: bytes, schema: FeatureSchema) -> Scores:
-    """The exported model as a function from rows to probabilities, ``[n, classes]``."""
-    session = OnnxSession(model)
-
-    def scores(sample: Sample) -> np.ndarray[Any, Any]:
-        return session.probabilities(encode(schema, sample[0]))
-
-    return scores
-
-
-def _check(
-    forest: RandomForestClassifier,
-    schema: FeatureSchema,
-    test: Sample,
-    scores: Scores,
-) -> dict[str, float]:
-    """Compare the export with scikit-learn on the test split."""
-    expected = forest.predict_proba(encode(schema, test[0]))
-    answered = scores(test)
-    difference = float(np.abs(expected - answered).max())
-    if difference > MAXIMUM_DIFFERENCE:
-        raise DomainError(
-            f"the ONNX export differs from scikit-learn by {difference:.2g} in a probability; "
-            "the model was not kept: try other --trees or --depth, and please report it"
-        )
-    agreement = float((expected.argmax(axis=1) == answered.argmax(axis=1)).mean())
-    return {"onnx_agreement": agreement, "onnx_max_difference": difference}
-
-
-def _metrics(schema: FeatureSchema, test: Sample, scores: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Metrics on the test split: of the positive class, or macro means over several classes."""
-    truth, predicted = _indices(schema, test), scores.argmax(axis=1)
-    probabilities = scores.astype(float).clip(0.0, 1.0)  # single precision overshoots, as in decode
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    options: dict[str, Any] = {"average": "macro", "zero_division": 0}
-    if schema.positive_class is None:
-        auc = metrics.roc_auc_score(truth, probabilities, multi_class="ovr")
-    else:
-        positive = schema.classes.index(schema.positive_class)
-        options |= {"average": "binary", "pos_label": positive}
-        auc = metrics.roc_auc_score(truth == positive, probabilities[:, positive])
-    values = {
-        "accuracy": metrics.accuracy_score(truth, predicted),
-        "precision": metrics.precision_score(truth, predicted, **options),
-        "recall": metrics.recall_score(truth, predicted, **options),
-        "f1": metrics.f1_score(truth, predicted, **options),
-        "roc_auc": auc,
-        "log_loss": metrics.log_loss(truth, probabilities, labels=range(len(schema.classes))),
-    }
-    return {name: float(value) for name, value in values.items()}
 
 
 def _write_files(

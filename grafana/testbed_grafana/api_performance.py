@@ -116,7 +116,7 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "Requests to the API, their latency and their errors.",
-        replicas(),
+        (replicas(),),
         (
             ("Requests", _request_panels()),
             ("Latency", _latency_panels()),

@@ -6,9 +6,20 @@ from typing import TYPE_CHECKING, Final
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
+from testbed_otel import names
 
 from testbed_grafana.panels import DATASOURCE, RED
-from testbed_grafana.promql import API_TARGET, CONTAINER, INSTANCE, foreign, select
+from testbed_grafana.promql import (
+    API_JOB,
+    CONTAINER,
+    INSTANCE,
+    SEGMENT,
+    VERSION,
+    chosen,
+    foreign,
+    label,
+    select,
+)
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.cog.builder import Builder
@@ -21,7 +32,7 @@ DATASOURCE_UID: Final = "prometheus"
 
 def replicas() -> dashboard.QueryVariable:
     """The variable that chooses replicas of the API."""
-    up = select(foreign("up"), API_TARGET[0])
+    up = select(foreign("up"), API_JOB)
     return _chosen(INSTANCE.removeprefix("$"), "Replica", f"label_values({up}, instance)")
 
 
@@ -31,10 +42,25 @@ def containers() -> dashboard.QueryVariable:
     return _chosen(CONTAINER.removeprefix("$"), "Container", query)
 
 
-def _chosen(name: str, label: str, query: str) -> dashboard.QueryVariable:
+def versions() -> dashboard.QueryVariable:
+    """The variable that chooses model versions that the drift job has judged."""
+    metric = names.DRIFT_SHARE
+    query = f"label_values({metric.prometheus}, {label(metric, names.MODEL_VERSION)})"
+    return _chosen(VERSION.removeprefix("$"), "Model version", query)
+
+
+def segments() -> dashboard.QueryVariable:
+    """The variable that chooses segments of the chosen model versions."""
+    metric = names.DRIFT_SEGMENT_ROWS
+    rows = select(metric.prometheus, chosen(metric, names.MODEL_VERSION))
+    query = f"label_values({rows}, {label(metric, names.SEGMENT)})"
+    return _chosen(SEGMENT.removeprefix("$"), "Segment", query)
+
+
+def _chosen(name: str, title: str, query: str) -> dashboard.QueryVariable:
     return (
         dashboard.QueryVariable(name)
-        .label(label)
+        .label(title)
         .datasource(DATASOURCE)
         .query({"query": query, "refId": name, "qryType": 1})
         .definition(query)
@@ -70,7 +96,11 @@ def _firing_alerts() -> dashboard.AnnotationQuery:
 
 
 def assemble(
-    uid: str, title: str, description: str, variable: dashboard.QueryVariable, rows: Rows
+    uid: str,
+    title: str,
+    description: str,
+    variables: tuple[dashboard.QueryVariable, ...],
+    rows: Rows,
 ) -> model.Dashboard:
     """A dashboard, ready to be encoded.
 
@@ -78,7 +108,7 @@ def assemble(
         uid: its identity, and the name of its file.
         title: what people call it.
         description: what it shows.
-        variable: what one chooses on it, beside the data source.
+        variables: what one chooses on it, beside the data source.
         rows: title and panels of each row.
     """
     # The SDK would rather have the schema's second version; from files, Grafana provisions only
@@ -93,7 +123,7 @@ def assemble(
         .time("now-30m", "now")
         .refresh("10s")
         .timezone("browser")
-        .variables([_datasource(), variable])
+        .variables([_datasource(), *variables])
         .annotation(_firing_alerts())
     )
     for name, panels in rows:

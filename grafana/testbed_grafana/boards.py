@@ -9,6 +9,7 @@ from testbed_grafana import (
     container_monitoring,
     ml_api_monitoring,
     ml_model_metrics,
+    model_versions,
     system_overview,
 )
 
@@ -26,5 +27,6 @@ BOARDS: Final[Mapping[str, Callable[[], Dashboard]]] = {
         api_performance,
         container_monitoring,
         ml_model_metrics,
+        model_versions,
     )
 }

@@ -96,6 +96,6 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "Processor, memory, network, disk and state of each container, from cAdvisor.",
-        containers(),
+        (containers(),),
         (("State", _state_panels()), ("Resources", _resource_panels())),
     )

@@ -16,6 +16,7 @@ from testbed_grafana.panels import (
     State,
     graph,
     named,
+    newest,
     number,
     per_second,
     status,
@@ -157,7 +158,7 @@ def _trouble_panels() -> Panels:
 def drift_panels() -> Panels:
     """What the drift job found."""
     decision = label(names.DRIFT_DECISION, names.DECISION)
-    column = legend(names.DRIFT_COLUMN_SCORE, names.COLUMN, names.METHOD)
+    by_column = (names.COLUMN, names.METHOD)
     return (
         named(
             "Drift Decision",
@@ -177,7 +178,7 @@ def drift_panels() -> Panels:
         graph(
             "Share of Drifted Columns",
             "Share of the input columns that drifted, and the share that an alert starts from.",
-            Query(names.DRIFT_SHARE.prometheus, legend(names.DRIFT_SHARE, names.MODEL_VERSION)),
+            newest(names.DRIFT_SHARE, names.MODEL_VERSION),
             Query(f"max({names.DRIFT_SHARE_THRESHOLD.prometheus})", "threshold"),
             unit=units.PercentUnit,
             dashed="^threshold",
@@ -185,8 +186,8 @@ def drift_panels() -> Panels:
         graph(
             "Drift Score per Column",
             "Score of each column in the last window, with the thresholds of its method.",
-            Query(names.DRIFT_COLUMN_SCORE.prometheus, column),
-            Query(names.DRIFT_COLUMN_THRESHOLD.prometheus, f"threshold {column}"),
+            newest(names.DRIFT_COLUMN_SCORE, *by_column),
+            newest(names.DRIFT_COLUMN_THRESHOLD, *by_column, word="threshold"),
             unit=units.Short,
             dashed="^threshold",
         ),
@@ -231,7 +232,7 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "A monitored ML API: its status, traffic, errors, drift and telemetry.",
-        replicas(),
+        (replicas(),),
         (
             ("Service", (*status_panels(), *_traffic_panels(), *_trouble_panels())),
             ("Drift", drift_panels()),

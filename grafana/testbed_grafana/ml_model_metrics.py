@@ -10,14 +10,16 @@ from testbed_otel import names
 from testbed_grafana.assembly import assemble, replicas
 from testbed_grafana.ml_api_monitoring import INFERENCE_LIMIT, drift_panels, quantiles
 from testbed_grafana.model_quality import quality_panels
-from testbed_grafana.panels import Query, graph, number, per_second
+from testbed_grafana.panels import Query, graph, newest, number, per_second
 from testbed_grafana.promql import (
     API_TARGET,
+    equals,
     label,
     legend,
     mean,
     quantile_by,
     rate,
+    rate_by,
     select,
     sum_by,
 )
@@ -34,9 +36,8 @@ HOUR: Final = 3600
 
 
 def _prediction_panels() -> Panels:
-    predictions = rate(select(names.PREDICTIONS.prometheus, *API_TARGET))
     by_class = (names.PREDICTION_CLASS,)
-    per_class = sum_by(names.PREDICTIONS, by_class, predictions)
+    all_ = rate(select(names.PREDICTIONS.prometheus, *API_TARGET))
     return (
         graph(
             "Predictions per Version and Class",
@@ -48,8 +49,8 @@ def _prediction_panels() -> Panels:
             "Share of each Class",
             "Share of the predictions that say each class.",
             Query(
-                f"{per_class} / ignoring ({label(names.PREDICTIONS, *by_class)}) group_left () "
-                f"sum({predictions})",
+                f"{rate_by(names.PREDICTIONS, by_class)} "
+                f"/ ignoring ({label(names.PREDICTIONS, *by_class)}) group_left () sum({all_})",
                 legend(names.PREDICTIONS, *by_class),
             ),
             unit=units.PercentUnit,
@@ -90,24 +91,18 @@ def _prediction_panels() -> Panels:
 
 def _accuracy_panels() -> Panels:
     by_version = (names.MODEL_VERSION,)
-    outcome = label(names.DECISIONS, names.OUTCOME)
-    decisions = names.DECISIONS.prometheus
-    right = rate(select(decisions, *API_TARGET, f'{outcome}="correct"'))
-    all_ = rate(select(decisions, *API_TARGET))
+    right = equals(names.DECISIONS, names.OUTCOME, "correct")
     return (
         graph(
             "Accuracy",
             "Share of right predictions among those whose label came, in the window of a sample "
             "and since the start of each replica.",
             Query(
-                f"{sum_by(names.DECISIONS, by_version, right)} "
-                f"/ {sum_by(names.DECISIONS, by_version, all_)}",
+                f"{rate_by(names.DECISIONS, by_version, right)} "
+                f"/ {rate_by(names.DECISIONS, by_version)}",
                 legend(names.DECISIONS, *by_version),
             ),
-            Query(
-                select(names.MODEL_ACCURACY.prometheus, *API_TARGET),
-                f"since start {legend(names.MODEL_ACCURACY, *by_version)}",
-            ),
+            newest(names.MODEL_ACCURACY, *by_version, where=API_TARGET, word="since start"),
             unit=units.PercentUnit,
         ),
         graph(
@@ -134,12 +129,8 @@ def _business_panels() -> Panels:
     by_figure = (names.KPI, names.MODEL_VERSION)
     version = label(names.DECISIONS, names.MODEL_VERSION)
     series = select(names.BUSINESS_COST.prometheus, *API_TARGET)
-    cost = sum_by(names.BUSINESS_COST, by_figure, rate(series))
-    decided = sum_by(
-        names.DECISIONS,
-        (names.MODEL_VERSION,),
-        rate(select(names.DECISIONS.prometheus, *API_TARGET)),
-    )
+    cost = rate_by(names.BUSINESS_COST, by_figure)
+    decided = rate_by(names.DECISIONS, (names.MODEL_VERSION,))
     named = legend(names.BUSINESS_COST, *by_figure)
     return (
         number(
@@ -167,7 +158,6 @@ def _business_panels() -> Panels:
 
 
 def _column_panels() -> Panels:
-    both = (names.TARGET_DRIFT, names.PREDICTION_DRIFT)
     return (
         graph(
             "Windows that Drifted",
@@ -181,10 +171,8 @@ def _column_panels() -> Panels:
         graph(
             "Drift of Target and Predictions",
             "Scores of the labels and of the predicted classes in the last window.",
-            *(
-                Query(metric.prometheus, f"{word} {legend(metric, names.METHOD)}")
-                for metric, word in zip(both, ("target", "prediction"), strict=True)
-            ),
+            newest(names.TARGET_DRIFT, names.METHOD, word="target"),
+            newest(names.PREDICTION_DRIFT, names.METHOD, word="prediction"),
             unit=units.Short,
         ),
     )
@@ -196,7 +184,7 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "Predictions of the model, how right they are, what they cost, and whether data drifts.",
-        replicas(),
+        (replicas(),),
         (
             ("Predictions", _prediction_panels()),
             ("Accuracy and versions", _accuracy_panels()),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from grafana_foundation_sdk.models import units
 from testbed_otel import names
 
-from testbed_grafana.panels import Query, graph
-from testbed_grafana.promql import API_TARGET, label, legend, rate, select
+from testbed_grafana.panels import Query, graph, newest
+from testbed_grafana.promql import API_TARGET, equals, label, legend, like, rate, select
 
 if TYPE_CHECKING:
     from testbed_grafana.assembly import Panels
@@ -20,23 +20,19 @@ def quality_panels() -> Panels:
 
 
 def _performance() -> Panels:
-    score = label(names.PERFORMANCE_SCORE, names.SCORE)
-    basis = label(names.PERFORMANCE_SCORE, names.BASIS)
-    series = names.PERFORMANCE_SCORE.prometheus
-    error = names.PERFORMANCE_ESTIMATE_ERROR.prometheus
-    estimated = select(series, f'{score}="accuracy"', f'{basis}="estimated"')
-    ignoring = f"ignoring ({score}, {basis})"
+    score = names.PERFORMANCE_SCORE
+    accuracy = equals(score, names.SCORE, "accuracy")
+    estimated = select(score.prometheus, accuracy, equals(score, names.BASIS, "estimated"))
+    ignoring = f"ignoring ({label(score, names.SCORE)}, {label(score, names.BASIS)})"
+    error = f"{ignoring} 2 * {names.PERFORMANCE_ESTIMATE_ERROR.prometheus}"
     return (
         graph(
             "Accuracy: Estimated and Realised",
             "Accuracy of the last window: realised by its labels, estimated without them (twice "
             "its standard error below and above), and in the reference.",
-            Query(
-                select(series, f'{score}="accuracy"'),
-                legend(names.PERFORMANCE_SCORE, names.BASIS, names.MODEL_VERSION),
-            ),
-            Query(f"{estimated} - {ignoring} 2 * {error}", "estimated, low"),
-            Query(f"{estimated} + {ignoring} 2 * {error}", "estimated, high"),
+            newest(score, names.BASIS, names.MODEL_VERSION, where=(accuracy,)),
+            Query(f"{estimated} - {error}", "estimated, low"),
+            Query(f"{estimated} + {error}", "estimated, high"),
             unit=units.PercentUnit,
             dashed="^estimated, ",
         ),
@@ -44,34 +40,21 @@ def _performance() -> Panels:
             "Scores Realised by Labels",
             "All scores of the last window's labelled rows; log loss, Brier score and calibration "
             "error (ece) are better when low.",
-            Query(
-                select(series, f'{basis}="realised"'),
-                legend(names.PERFORMANCE_SCORE, names.SCORE, names.MODEL_VERSION),
+            newest(
+                score,
+                names.SCORE,
+                names.MODEL_VERSION,
+                where=(equals(score, names.BASIS, "realised"),),
             ),
             unit=units.Short,
-        ),
-        graph(
-            "Accuracy per Segment",
-            "Accuracy realised by labels, by segment, where TESTBED_DRIFT_SEGMENT names a column.",
-            Query(
-                select(
-                    names.PERFORMANCE_SEGMENT_SCORE.prometheus,
-                    f'{label(names.PERFORMANCE_SEGMENT_SCORE, names.SCORE)}="accuracy"',
-                ),
-                legend(names.PERFORMANCE_SEGMENT_SCORE, names.SEGMENT, names.MODEL_VERSION),
-            ),
-            unit=units.PercentUnit,
         ),
         graph(
             "Confusion Matrix",
             "Labelled rows of the last window by true and predicted class.",
             Query(
                 names.PERFORMANCE_CONFUSION.prometheus,
-                "is {{%s}}, predicted {{%s}}"  # noqa: UP031 - braces upon braces otherwise
-                % (
-                    label(names.PERFORMANCE_CONFUSION, names.TRUE_CLASS),
-                    label(names.PERFORMANCE_CONFUSION, names.PREDICTION_CLASS),
-                ),
+                f"is {legend(names.PERFORMANCE_CONFUSION, names.TRUE_CLASS)}, "
+                f"predicted {legend(names.PERFORMANCE_CONFUSION, names.PREDICTION_CLASS)}",
             ),
             unit=units.Short,
         ),
@@ -83,37 +66,31 @@ def _labels() -> Panels:
         graph(
             "Label Coverage",
             "Share of the last window's rows whose label has come.",
-            Query(
-                names.LABEL_COVERAGE.prometheus, legend(names.LABEL_COVERAGE, names.MODEL_VERSION)
-            ),
+            newest(names.LABEL_COVERAGE, names.MODEL_VERSION),
             unit=units.PercentUnit,
         ),
         graph(
             "Label Delay",
             "Time from prediction to label, of the labels that have come in the last window.",
-            Query(names.LABEL_DELAY.prometheus, legend(names.LABEL_DELAY, names.QUANTILE)),
+            newest(names.LABEL_DELAY, names.QUANTILE),
             unit=units.Seconds,
         ),
     )
 
 
 def _concept() -> Panels:
-    method = legend(names.CONCEPT_SCORE, names.METHOD)
-    rise = f'{label(names.CONCEPT_SCORE, names.METHOD)}=~".*_rise"'
+    rise = like(names.CONCEPT_SCORE, names.METHOD, ".*_rise")
     return (
         graph(
             "Concept Drift",
             "1 where labels of the last window show more errors than the inputs explain.",
-            Query(
-                names.CONCEPT_DETECTED.prometheus,
-                legend(names.CONCEPT_DETECTED, names.MODEL_VERSION),
-            ),
+            newest(names.CONCEPT_DETECTED, names.MODEL_VERSION),
             unit=units.Short,
         ),
         graph(
             "Rise of the Error",
             "Error among labelled rows above the reference's, and above what the inputs explain.",
-            Query(select(names.CONCEPT_SCORE.prometheus, rise), method),
+            newest(names.CONCEPT_SCORE, names.METHOD, where=(rise,)),
             Query(f"max({select(names.CONCEPT_THRESHOLD.prometheus, rise)})", "threshold"),
             unit=units.PercentUnit,
             dashed="^threshold",
@@ -122,54 +99,47 @@ def _concept() -> Panels:
 
 
 def _relations() -> Panels:
-    method = label(names.RELATIONS_SCORE, names.METHOD)
-    effects = f'{method}=~"correlation_change|domain_auc|label_relation_change"'
-    shown = legend(names.RELATIONS_SCORE, names.METHOD)
+    effects = like(
+        names.RELATIONS_SCORE,
+        names.METHOD,
+        "correlation_change|domain_auc|label_relation_change",
+    )
     return (
         graph(
             "Drift That No Single Column Shows",
             "1 where the last study found that pairs of columns changed (correlation), that a "
             "classifier tells the windows apart by columns that did not drift alone (domain), or "
             "that the same inputs come with other labels (label).",
-            Query(
-                names.RELATIONS_DETECTED.prometheus,
-                legend(names.RELATIONS_DETECTED, names.CHECK, names.MODEL_VERSION),
-            ),
+            newest(names.RELATIONS_DETECTED, names.CHECK, names.MODEL_VERSION),
             unit=units.Short,
         ),
         graph(
             "Size of Changed Relations",
             "Change of the correlation that stands out most, area under the classifier's ROC "
             "curve, change of a label's chance at the same inputs; dashed: their least effects.",
-            Query(select(names.RELATIONS_SCORE.prometheus, effects), shown),
-            Query(select(names.RELATIONS_THRESHOLD.prometheus, effects), f"threshold, {shown}"),
+            newest(names.RELATIONS_SCORE, names.METHOD, where=(effects,)),
+            newest(names.RELATIONS_THRESHOLD, names.METHOD, where=(effects,), word="threshold,"),
             unit=units.Short,
             dashed="^threshold",
         ),
         graph(
             "Contribution of Features",
             "How much the model's probabilities change when a column of a window is shuffled.",
-            Query(
-                names.FEATURE_CONTRIBUTION.prometheus,
-                legend(names.FEATURE_CONTRIBUTION, names.COLUMN, names.WINDOW),
-            ),
+            newest(names.FEATURE_CONTRIBUTION, names.COLUMN, names.WINDOW),
             unit=units.PercentUnit,
         ),
         graph(
             "Drift by Its Effect on the Model",
             "Contribution of a column times its drift, in least effects of the drift rule: what "
             "moves and what the model uses.",
-            Query(
-                names.FEATURE_DRIFT_EFFECT.prometheus,
-                legend(names.FEATURE_DRIFT_EFFECT, names.COLUMN, names.MODEL_VERSION),
-            ),
+            newest(names.FEATURE_DRIFT_EFFECT, names.COLUMN, names.MODEL_VERSION),
             unit=units.Short,
         ),
     )
 
 
 def _data() -> Panels:
-    refused = f'{label(names.PREDICTION_ERRORS, names.ERROR_TYPE)}="validation"'
+    refused = equals(names.PREDICTION_ERRORS, names.ERROR_TYPE, "validation")
     return (
         graph(
             "Data Quality per Column",
@@ -183,9 +153,7 @@ def _data() -> Panels:
         graph(
             "Repeated Rows",
             "Share of rows that repeat an earlier one of their window.",
-            Query(
-                names.QUALITY_DUPLICATED.prometheus, legend(names.QUALITY_DUPLICATED, names.WINDOW)
-            ),
+            newest(names.QUALITY_DUPLICATED, names.WINDOW),
             unit=units.PercentUnit,
         ),
         graph(

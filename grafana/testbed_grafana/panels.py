@@ -48,6 +48,22 @@ def per_second(metric: Metric, *attributes: str) -> Query:
     return Query(expr, legend(metric, *attributes))
 
 
+def newest(metric: Metric, *attributes: str, where: tuple[str, ...] = (), word: str = "") -> Query:
+    """The series of a metric as they are, told apart by some of its attributes.
+
+    Args:
+        metric: a gauge of the vocabulary.
+        attributes: what the legend shows.
+        where: label matchers of its series.
+        word: stands before the attributes in the legend.
+
+    Raises:
+        ValueError: the metric doesn't carry an attribute.
+    """
+    shown = f"{word} {legend(metric, *attributes)}".strip()
+    return Query(select(metric.prometheus, *where), shown)
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Word and colour that stand for a value."""

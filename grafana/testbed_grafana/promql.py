@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 RATE_INTERVAL: Final = "$__rate_interval"
 INSTANCE: Final = "$instance"
 CONTAINER: Final = "$container"
+VERSION: Final = "$model_version"
+SEGMENT: Final = "$segment"
 # Labels that Prometheus itself sets; every other label is an attribute of its metric.
 TARGET_LABELS: Final = ("job", "instance")
 
-API_TARGET: Final = (f'job="{names.JOB_API}"', f'instance=~"{INSTANCE}"')
+API_JOB: Final = f'job="{names.JOB_API}"'
+API_TARGET: Final = (API_JOB, f'instance=~"{INSTANCE}"')
 
 
 def foreign(series: str) -> str:
@@ -47,9 +50,44 @@ def select(series: str, *matchers: str) -> str:
     return f"{series}{{{','.join(matchers)}}}" if matchers else series
 
 
+def equals(metric: Metric, attribute: str, value: str) -> str:
+    """A matcher of the series whose attribute has this value.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute, or never with that value.
+    """
+    matcher = f'{label(metric, attribute)}="{value}"'
+    if value not in dict(metric.values).get(attribute, (value,)):
+        raise ValueError(f"{metric.name} is never {matcher}")
+    return matcher
+
+
+def like(metric: Metric, attribute: str, pattern: str) -> str:
+    """A matcher of the series whose attribute matches a pattern as a whole.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute.
+    """
+    return f'{label(metric, attribute)}=~"{pattern}"'
+
+
+def chosen(metric: Metric, attribute: str) -> str:
+    """A matcher of the series that the dashboard's variable of this attribute chooses.
+
+    Raises:
+        ValueError: the metric doesn't carry the attribute.
+    """
+    return like(metric, attribute, f"${label(metric, attribute)}")
+
+
 def rate(selector: str) -> str:
     """Increase per second over the window that fits the panel's resolution."""
     return f"rate({selector}[{RATE_INTERVAL}])"
+
+
+def rate_by(metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
+    """What the API counts per second on the chosen replicas, per combination of attributes."""
+    return sum_by(metric, attributes, rate(select(metric.prometheus, *API_TARGET, *matchers)))
 
 
 def sum_by(metric: Metric, attributes: tuple[str, ...], expr: str) -> str:

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from grafana_foundation_sdk.models.prometheus import Dataquery
 
 from testbed_grafana.boards import BOARDS
-from testbed_grafana.promql import CONTAINER, INSTANCE, RATE_INTERVAL
+from testbed_grafana.promql import CONTAINER, INSTANCE, RATE_INTERVAL, SEGMENT, VERSION
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -61,4 +61,6 @@ def extract(board: Dashboard, rate_interval: str) -> list[PanelQuery]:
 
 def _fill(expr: str, rate_interval: str) -> str:
     filled = expr.replace(RATE_INTERVAL, rate_interval)
-    return filled.replace(INSTANCE, ALL).replace(CONTAINER, ALL)
+    for variable in (INSTANCE, CONTAINER, VERSION, SEGMENT):
+        filled = filled.replace(variable, ALL)
+    return filled

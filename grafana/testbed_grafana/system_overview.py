@@ -115,6 +115,6 @@ def build() -> Dashboard:
         UID,
         TITLE,
         "What is up, what rings, and the machine below.",
-        replicas(),
+        (replicas(),),
         (("Service", _service_panels()), ("Machine", _machine_panels())),
     )

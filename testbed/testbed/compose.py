@@ -36,6 +36,7 @@ from testbed.composeimages import (
 from testbed.layout import write_atomic
 from testbed.resources import root
 from testbed.settings import Settings
+from testbed.stack import driftchoices
 from testbed.stack.parts import DRIFT_INTERVAL, DRIFT_WINDOW, EXPORT_INTERVAL
 
 if TYPE_CHECKING:
@@ -190,7 +191,9 @@ def _drift() -> Service:
             "TESTBED_DRIFT_ON_RETRAIN": "${TESTBED_DRIFT_ON_RETRAIN:-off}",
             "TESTBED_DRIFT_MANAGEMENT_URLS": "http://api:9464",
             "TESTBED_DRIFT_MODELS": f"{STATE}/models/retrained",
-        },
+            driftchoices.ARTEFACTS: f"{STATE}/models/retrained",
+        }
+        | {name: f"${{{name}:-}}" for name in driftchoices.CHOICES},
         # It writes models too: those that RETRAIN makes, which the API loads from there.
         volumes=[f"models:{STATE}/models", f"drift:{STATE}/drift"],
         depends_on=after(api="healthy", collector="started"),

@@ -75,13 +75,14 @@ def test_committed_files_are_current() -> None:
 
 
 def test_titles_are_those_people_look_for() -> None:
-    """The dashboard of an ML API, and the four of system B."""
+    """The dashboard of an ML API, the four of system B, and that of versions and segments."""
     assert {load(uid)["title"] for uid in BOARDS} == {
         "ML API Monitoring",
         "System Overview",
         "API Performance",
         "Container Monitoring",
         "ML Model Metrics",
+        "Model Versions",
     }
 
 
@@ -92,6 +93,32 @@ def test_business_figures_have_panels() -> None:
     ]
     series = names.BUSINESS_COST.prometheus
     assert len([expr for expr in expressions if series in expr]) == 3
+
+
+def test_versions_and_segments_can_be_chosen() -> None:
+    """Each panel of a row obeys the variables that the row is about, thresholds aside."""
+    board = load("model-versions")
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
+    assert "$model_version" in variables["segment"]["definition"]
+    row = ""
+    for panel in board["panels"]:
+        if panel["type"] == "row":
+            row = panel["title"]
+            continue
+        shown = [t["expr"] for t in panel["targets"] if "threshold" not in t["expr"]]
+        if row != "Retraining":
+            assert all('model_version=~"$model_version"' in expr for expr in shown), panel["title"]
+        if row == "Segments" and panel["title"] != "Segments by State":
+            assert all('segment=~"$segment"' in expr for expr in shown), panel["title"]
+
+
+@pytest.mark.parametrize("group", ["ml.retraining.", "segment", "ml.drift.version."])
+def test_what_the_job_tells_of_groups_has_a_panel(group: str) -> None:
+    """No metric of retraining, segments or versions is measured without being shown."""
+    told = [metric.prometheus for metric in names.METRICS if group in metric.name]
+    assert told
+    exprs = [query.expr for query in panel_queries("1m")]
+    assert [one for one in told if not any(one in expr for expr in exprs)] == []
 
 
 def test_eight_panels_come_first() -> None:
@@ -106,6 +133,19 @@ def test_queries_use_the_vocabulary(query: PanelQuery) -> None:
     series = selected(promql_parser.parse(query.expr))
     assert series
     assert series <= KNOWN_SERIES
+
+
+def test_variables_use_the_vocabulary(board: dict[str, Any]) -> None:
+    """What one chooses from comes from a series that the vocabulary holds, and starts with all."""
+    for variable in board["templating"]["list"]:
+        if variable["type"] != "query":
+            continue
+        found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["definition"])
+        assert found, variable["definition"]
+        assert variable["query"]["query"] == variable["definition"]
+        series = selected(promql_parser.parse(found[1].replace("$model_version", ".+")))
+        assert series <= KNOWN_SERIES
+        assert variable["current"]["value"] == ["$__all"]
 
 
 def test_every_panel_explains_itself(board: dict[str, Any]) -> None:

@@ -181,3 +181,31 @@ def test_an_alert_reaches_receiver_and_mailbox_and_resolves(
     ended = last.get_body(("plain",))
     assert ended is not None
     assert "Ended:" in ended.get_content()
+
+
+def test_a_segment_is_silent_while_another_version_drifts_as_a_whole(
+    start: Callable[[], Any],
+) -> None:
+    """The same job's segments wait until the whole is over; those of another job ring."""
+    hour = timedelta(hours=1)
+    whole = {"alertname": "DataDrift", "severity": "warning", "job": "drift-job"}
+    first = whole | {"instance": "drift-1", "model_version": "1"}
+    part = whole | {"alertname": "SegmentDrift", "model_version": "2", "segment": "shop=a"}
+    with start() as routes:
+        routes.tell(first, datetime.now(UTC) + hour)
+        wait_for(lambda: bool(routes.recorded("firing")), 20, "the whole does not ring")
+        for instance in ("drift-1", "drift-2"):
+            routes.tell(part | {"instance": instance}, datetime.now(UTC) + hour)
+        wait_for(lambda: len(routes.recorded("firing")) > 1, 20, "no segment rings")
+        assert {line["labels"]["instance"] for line in segments(routes)} == {"drift-2"}
+        routes.tell(first, datetime.now(UTC))
+        wait_for(
+            lambda: any(line["labels"]["instance"] == "drift-1" for line in segments(routes)),
+            20,
+            "the segment does not ring once the whole is over",
+        )
+
+
+def segments(routes: Routes) -> list[dict[str, Any]]:
+    """Firing notifications of segments."""
+    return [line for line in routes.recorded("firing") if line["alertname"] == "SegmentDrift"]

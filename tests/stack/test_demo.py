@@ -21,7 +21,7 @@ from testbed_otel.aliases import ALIASES, aliases_of
 
 from .conftest import CommandLine, wait_for
 
-# What a setting turns on that a demo leaves off.
+# What a setting turns on that a demo leaves off; test_drift_panels turns on what panels show.
 BY_SETTING = (
     names.API_KEY_REQUESTS,
     names.BATCH_WAIT,
@@ -33,7 +33,12 @@ BY_SETTING = (
     names.LOG_SPOOLED,
     names.PERFORMANCE_SEGMENT_SCORE,
     *(names.RELATIONS_SCORE, names.RELATIONS_THRESHOLD, names.RELATIONS_DETECTED),
-    *(names.RETRAINING_SCORE, names.RETRAINING_P_VALUE, names.RETRAINING_ROWS),
+    *(
+        names.RETRAINING_STATE,
+        names.RETRAINING_SCORE,
+        names.RETRAINING_P_VALUE,
+        names.RETRAINING_ROWS,
+    ),
     *(names.RETRAINING_DURATION, names.RETRAINING_TIME),
     names.SHADOW_PREDICTIONS,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed_drift.quality.performance import STATES
+from testbed_drift.quality.trial import OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ METRICS: Final = (
 
 
 RETRAINING_METRICS: Final = (
+    names.RETRAINING_STATE,
     names.RETRAINING_SCORE,
     names.RETRAINING_P_VALUE,
     names.RETRAINING_ROWS,
@@ -48,6 +50,9 @@ RETRAINING_METRICS: Final = (
 
 def retraining_points(found: Retraining) -> Iterator[Point]:
     """Metric, value and attributes of a training."""
+    for outcome in OUTCOMES:
+        ended = {names.MODEL_VERSION: found.champion, names.OUTCOME: outcome}
+        yield names.RETRAINING_STATE, float(outcome == found.outcome), ended
     yield names.RETRAINING_DURATION, found.seconds, {}
     yield names.RETRAINING_TIME, found.started + found.seconds, {}
     if found.trial is None:

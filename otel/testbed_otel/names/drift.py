@@ -324,6 +324,14 @@ RETRAINING_RUNS: Final = Metric(
     (OUTCOME,),
     values=((OUTCOME, ("promoted", "kept", "too_few_rows", "called", "failed")),),
 )
+RETRAINING_STATE: Final = Metric(
+    "ml.retraining.state",
+    "gauge",
+    "{state}",
+    "1 for the outcome of the last training that RETRAIN started for this champion, else 0.",
+    (MODEL_VERSION, OUTCOME),
+    values=((OUTCOME, ("promoted", "kept", "too_few_rows", "called", "failed")),),
+)
 RETRAINING_SCORE: Final = Metric(
     "ml.retraining.score",
     "gauge",

@@ -17,6 +17,7 @@ from testbed_otel.settings import ALIASES
 from testbed.errors import TestbedError, UsageError
 from testbed.layout import RunLayout
 from testbed.settings import Settings, otel_environment
+from testbed.stack import driftchoices
 from testbed.stack.build import Tools
 from testbed.stack.configuration import (
     NativeConfiguration,
@@ -255,6 +256,7 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
         **_retraining(context),
+        **driftchoices.chosen(os.environ),
         **relations_environment(context.factor, os.environ),
     }
 

@@ -14,6 +14,7 @@ from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.dataset import read_bundled
 from testbed_domain.encoding import decode, encode
 from testbed_domain.errors import DomainError
+from testbed_domain.forests import export, fit, measure, scorer
 from testbed_domain.onnxsession import OnnxSession
 from testbed_domain.training import TrainingData, TrainingOptions, train, train_again, train_into
 from testbed_domain.use_cases import get_use_case
@@ -102,9 +103,9 @@ def test_an_export_that_disagrees_is_not_kept(
 ) -> None:
     """A model whose ONNX form answers differently from scikit-learn is refused."""
     data = read_bundled(IRIS)
-    other = training._fit(IRIS.schema, (data.rows, data.labels), 99, small)
-    model = training._export(other, 4)
-    monkeypatch.setattr(training, "_export", lambda *_arguments: model)
+    other = fit(IRIS.schema, (data.rows, data.labels), 99, small.trees, small.depth)
+    model = export(other, 4)
+    monkeypatch.setattr(training, "export", lambda *_arguments: model)
     with pytest.raises(DomainError, match="differs from scikit-learn"):
         train(IRIS, None, 1, tmp_path / "model", small)
     assert not (tmp_path / "model").exists()
@@ -114,8 +115,8 @@ def test_onnx_agrees_with_scikit_learn(small: TrainingOptions) -> None:
     """On fresh rows the export gives scikit-learn's classes and probabilities."""
     assert DIABETES.generator is not None
     sample = DIABETES.generator.sample(np.random.default_rng(5), 2_000)
-    forest = training._fit(DIABETES.schema, sample, 5, small)
-    scores = training._scorer(training._export(forest, 8), DIABETES.schema)
+    forest = fit(DIABETES.schema, sample, 5, small.trees, small.depth)
+    scores = scorer(export(forest, 8), DIABETES.schema)
     fresh = DIABETES.generator.sample(np.random.default_rng(6), 2_000)
     expected = forest.predict_proba(encode(DIABETES.schema, fresh[0]))
     np.testing.assert_allclose(scores(fresh), expected, atol=1e-5)
@@ -173,7 +174,7 @@ def test_splits_are_stratified_and_disjoint() -> None:
 
 def test_metrics_of_a_known_answer() -> None:
     """Binary metrics speak of the positive class, those of three classes are macro means."""
-    binary = training._metrics(
+    binary = measure(
         DIABETES.schema,
         ([{}] * 4, [1, 1, 0, 0]),
         np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]]),
@@ -181,9 +182,7 @@ def test_metrics_of_a_known_answer() -> None:
     assert binary["accuracy"] == binary["precision"] == binary["recall"] == 0.5
     assert binary["roc_auc"] == 0.5
     assert binary["log_loss"] == pytest.approx(-np.log([0.9, 0.2, 0.7, 0.4]).mean())
-    classes = training._metrics(
-        IRIS.schema, ([{}] * 3, list(IRIS.schema.classes)), np.eye(3)[[0, 1, 1]]
-    )
+    classes = measure(IRIS.schema, ([{}] * 3, list(IRIS.schema.classes)), np.eye(3)[[0, 1, 1]])
     assert classes["recall"] == pytest.approx(2 / 3)
     assert classes["precision"] == pytest.approx((1 + 0.5 + 0) / 3)
 
@@ -214,7 +213,7 @@ def test_bad_settings(tmp_path: Path) -> None:
 def test_metrics_of_a_model_that_is_sure() -> None:
     """Sums in single precision reach beyond 1, and the rest below 0: the metrics bear it."""
     scores = np.array([[-1.2e-7, 1.00000012], [1.00000012, -1.2e-7]], np.float32)
-    values = training._metrics(DIABETES.schema, ([{}, {}], [1, 0]), scores)
+    values = measure(DIABETES.schema, ([{}, {}], [1, 0]), scores)
     assert values["accuracy"] == 1.0
     assert values["log_loss"] == pytest.approx(0.0, abs=1e-6)
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pytest
 from testbed_domain.logstore import Columns
+from testbed_drift.jobs.job import DriftJob
+from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
 from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.settings import DriftSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from testbed_drift.forms import Table
+    from testbed_drift.judging.results import RunResult
+    from testbed_drift.keeping.memory import Memory
+    from testbed_drift.quality.trial import Retraining
 
 
 def verdict(name: str, *, drifted: bool, effect: float = 0.4) -> ColumnDrift:
@@ -172,3 +181,59 @@ def detector() -> FakeDetector:
 def clock() -> FakeClock:
     """A clock that stands still."""
     return FakeClock()
+
+
+@dataclass
+class FakePublisher:
+    """Keeps what it was given."""
+
+    results: list[RunResult] = field(default_factory=list)
+    memories: list[Memory | None] = field(default_factory=list)
+    trainings: list[Retraining] = field(default_factory=list)
+
+    def publish(self, result: RunResult, memory: Memory | None = None) -> None:
+        """Keep it."""
+        self.results.append(result)
+        self.memories.append(memory)
+
+    def retrained(self, found: Retraining) -> None:
+        """Keep it."""
+        self.trainings.append(found)
+
+
+@dataclass
+class Bench:
+    """A job on fakes, with everything it touches."""
+
+    job: DriftJob
+    log: Any
+    detector: Any
+    clock: Any
+    publisher: FakePublisher
+    output: Path
+
+    def with_settings(self, **changes: Any) -> None:  # noqa: ANN401 - one of many types per name
+        """Change settings of the job."""
+        self.job.settings = self.job.settings.model_copy(update=changes)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Lines of the runs file."""
+        lines = (self.output / RUNS_FILE).read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    @property
+    def files(self) -> set[str]:
+        """Names of all other files."""
+        return {path.name for path in self.output.iterdir()} - {RUNS_FILE}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, log: Any, detector: Any, clock: Any) -> Bench:  # noqa: ANN401 - fakes of conftest
+    """A job whose log holds 300 rows, and whose detector finds nothing."""
+    output = tmp_path / "drift"
+    settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=output, window=60)
+    publisher = FakePublisher()
+    reader = WindowReader("rf-1", {"size": "numeric", "colour": "category"}, 200, 5000)
+    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)
+    return Bench(job, log, detector, clock, publisher, output)

@@ -1,91 +1,28 @@
-"""The job: outcomes of a run, and runs at an interval."""
+"""The job: outcomes of a run."""
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.errors import DomainError
-from testbed_drift.jobs.job import DriftJob, watch
 from testbed_drift.judging.segmentdrift import SegmentScorer
 from testbed_drift.keeping.memory import Memory
-from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
-from testbed_drift.quality.trial import Retraining, Trial
-from testbed_drift.rows.spans import Span
-from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.scores import Rule
 from testbed_drift.settings import DriftSettings
 
+from .conftest import Bench
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from testbed_domain.artefact import Artefact
     from testbed_domain.logstore import Columns
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.rows.windows import Window
     from testbed_drift.scoring.scores import DriftScores
 
 NOW = 1_000_000.0
-
-
-@dataclass
-class FakePublisher:
-    """Keeps what it was given."""
-
-    results: list[RunResult] = field(default_factory=list)
-    memories: list[Memory | None] = field(default_factory=list)
-    trainings: list[Retraining] = field(default_factory=list)
-
-    def publish(self, result: RunResult, memory: Memory | None = None) -> None:
-        """Keep it."""
-        self.results.append(result)
-        self.memories.append(memory)
-
-    def retrained(self, found: Retraining) -> None:
-        """Keep it."""
-        self.trainings.append(found)
-
-
-@dataclass
-class Bench:
-    """A job on fakes, with everything it touches."""
-
-    job: DriftJob
-    log: Any
-    detector: Any
-    clock: Any
-    publisher: FakePublisher
-    output: Path
-
-    def with_settings(self, **changes: Any) -> None:  # noqa: ANN401 - one of many types per name
-        """Change settings of the job."""
-        self.job.settings = self.job.settings.model_copy(update=changes)
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """Lines of the runs file."""
-        lines = (self.output / RUNS_FILE).read_text().splitlines()
-        return [json.loads(line) for line in lines]
-
-    @property
-    def files(self) -> set[str]:
-        """Names of all other files."""
-        return {path.name for path in self.output.iterdir()} - {RUNS_FILE}
-
-
-@pytest.fixture
-def bench(tmp_path: Path, log: Any, detector: Any, clock: Any) -> Bench:  # noqa: ANN401 - fakes of conftest
-    """A job whose log holds 300 rows, and whose detector finds nothing."""
-    output = tmp_path / "drift"
-    settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=output, window=60)
-    publisher = FakePublisher()
-    reader = WindowReader("rf-1", {"size": "numeric", "colour": "category"}, 200, 5000)
-    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)
-    return Bench(job, log, detector, clock, publisher, output)
 
 
 def test_run_compares_the_last_seconds(bench: Bench) -> None:
@@ -320,84 +257,6 @@ def test_training_reference_is_read_once(bench: Bench, columns_of: Callable[...,
     assert bench.log.asked.count(("rf-1", None, None, None)) == 1
 
 
-@dataclass
-class FakeHook:
-    """Remembers what was published when it was called."""
-
-    publisher: FakePublisher
-    called: list[int] = field(default_factory=list)
-    found: Retraining | None = None
-
-    def last(self) -> Retraining | None:
-        """What came of the last one."""
-        return self.found
-
-    def call(self, _: RunResult) -> Retraining | None:
-        """A training that leaves the champion."""
-        self.called.append(len(self.publisher.results))
-        self.found = Retraining("kept", "not better", "rf-1", NOW)
-        return self.found
-
-
-def test_challenger_is_logged_where_the_runs_are(
-    bench: Bench,
-    columns_of: Callable[..., Columns],
-    scores_of: Callable[..., DriftScores],
-    small_artefact: Artefact,
-    tmp_path: Path,
-) -> None:
-    """With its files, its scores on the held-out rows and what became of it."""
-    logged: list[tuple[str, Any, str]] = []
-
-    class Tracker:
-        def log_run(self, result: RunResult) -> None:
-            assert result.finding
-
-        def log_challenger(self, artefact: Artefact, scores: Any, verdict: str) -> None:  # noqa: ANN401 - a mapping
-            logged.append((artefact.version, scores, verdict))
-
-    class Hook(FakeHook):
-        def call(self, result: RunResult) -> Retraining | None:
-            trial = Trial(300, {"accuracy": 0.5}, {"accuracy": 0.75}, 0.001)
-            version = small_artefact.version
-            return replace(
-                super().call(result), outcome="promoted", challenger=version, trial=trial
-            )  # type: ignore[type-var]
-
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "rf-2").symlink_to(small_artefact.path)
-    bench.job.settings = bench.job.settings.model_copy(update={"models": tmp_path / "models"})
-    bench.job.tracker = Tracker()  # type: ignore[assignment]
-    bench.job.hook = Hook(bench.publisher)  # type: ignore[assignment]
-    bench.detector.scores = scores_of(9)
-    bench.log.current = columns_of(300)
-    bench.job.run_once()
-    scores = {"champion.accuracy": 0.5, "challenger.accuracy": 0.75}
-    assert logged == [(small_artefact.version, scores, "promoted")]
-
-
-def test_retrain_starts_the_hook_once_all_is_told(
-    bench: Bench, columns_of: Callable[..., Columns], scores_of: Callable[..., DriftScores]
-) -> None:
-    """Only RETRAIN does, after the run is published; the next report shows what came of it."""
-    hook = bench.job.hook = FakeHook(bench.publisher)  # type: ignore[assignment]
-    results = []
-    for number, drifted in enumerate([0, 4, 9, 0]):
-        bench.detector.scores = scores_of(drifted)
-        bench.log.current = columns_of(300 + number)
-        bench.clock.now += 100
-        results.append(bench.job.run_once())
-    assert hook.called == [3]
-    assert [result.retraining is not None for result in results] == [False, False, True, False]
-    assert bench.publisher.trainings == [results[2].retraining]
-    finding = results[3].finding
-    assert finding
-    assert finding.html
-    assert finding.json
-    assert json.loads(finding.json.read_text())["retraining"]["outcome"] == "kept"
-    assert "Last training" in finding.html.read_text()
-
-
 @pytest.mark.parametrize(
     ("error", "message", "traceback"),
     [
@@ -430,126 +289,3 @@ def test_full_disk_does_not_end_the_job(bench: Bench, caplog: pytest.LogCaptureF
     assert result.outcome == "error"
     assert bench.publisher.results == [result]
     assert "cannot record the run" in caplog.text
-
-
-def _watch(bench: Bench, turns: int, took: float = 1.0, between: Any = None) -> list[float]:  # noqa: ANN401 - a callable or nothing
-    """Watch for some turns; returns the waits that were asked for."""
-    waits: list[float] = []
-
-    def wait(seconds: float) -> bool:
-        waits.append(seconds)
-        bench.clock.now += seconds
-        return len(waits) > turns
-
-    def announce(result: RunResult) -> None:
-        bench.clock.now += took
-        if between:
-            between(result)
-
-    watch(bench.job, 10.0, bench.clock, wait, announce)
-    return waits
-
-
-def test_watch_runs_at_once_and_at_the_interval(bench: Bench) -> None:
-    """The time that a run takes is no part of the wait."""
-    assert _watch(bench, 3) == [0.0, 9.0, 9.0, 9.0]
-    assert [result.started - NOW for result in bench.publisher.results] == [0, 10, 20]
-
-
-def test_watch_skips_turns_that_it_missed(bench: Bench) -> None:
-    """Runs of 25 s at an interval of 10 s start every 30 s."""
-    assert _watch(bench, 2, took=25.0) == [0.0, 5.0, 5.0]
-
-
-def test_clock_put_back_does_not_stall_the_watch(bench: Bench) -> None:
-    """After the clock went back an hour, the next run is at most one interval away."""
-
-    def put_back(_result: RunResult) -> None:
-        bench.clock.now -= 3600
-
-    assert max(_watch(bench, 3, between=put_back)) <= 10.0
-
-
-def test_watch_survives_broken_runs(bench: Bench, columns_of: Callable[..., Columns]) -> None:
-    """A log that is away, then too few rows, then a broken detector: the fourth run succeeds."""
-    bench.log.error = DomainError("no log yet")
-    outcomes: list[str] = []
-
-    def repair(result: RunResult) -> None:
-        outcomes.append(result.outcome)
-        bench.log.error = None
-        bench.log.current = columns_of(10 if len(outcomes) == 1 else 300)
-        bench.detector.error = RuntimeError("broken") if len(outcomes) == 2 else None
-
-    _watch(bench, 4, between=repair)
-    assert outcomes == ["error", "insufficient_data", "error", "success"]
-    assert [record["outcome"] for record in bench.records] == outcomes
-
-
-def test_windows_that_are_full_already_are_judged_without_a_wait(
-    bench: Bench, columns_of: Callable[..., Columns]
-) -> None:
-    """A run that leaves a full window behind it is followed by the next one at once."""
-    waits: list[float] = []
-    behind = iter([True, True, False, False])
-
-    class Catching:
-        def run_once(self) -> RunResult:
-            bench.log.current = columns_of(300, first=bench.clock.now)
-            return replace(bench.job.run_once(), behind=next(behind))
-
-    def wait(seconds: float) -> bool:
-        waits.append(seconds)
-        bench.clock.now += seconds
-        return len(waits) > 4
-
-    watch(Catching(), 60, bench.clock, wait, lambda _: None)
-    assert waits == [0, 0, 0, 60, 60]
-
-
-@dataclass
-class FakeTurns:
-    """Gives the log's rows; remembers how many turns ended."""
-
-    behind: bool = True
-    ended: int = 0
-
-    def next(self, log: Any, reader: WindowReader, now: float) -> Window:  # noqa: ANN401 - a fake
-        """All rows of the log."""
-        return reader.of_log(log, Span.between(now - 60, now))
-
-    def done(self) -> None:
-        """Count it; the position is nowhere to be kept."""
-        self.ended += 1
-        raise OSError("disk full")
-
-
-def test_turns_say_which_window_is_judged(bench: Bench) -> None:
-    """A turn ends with its run, whatever became of it; a fixed window is no turn."""
-    turns = FakeTurns()
-    bench.job.turns = turns  # type: ignore[assignment] # a fake
-    assert bench.job.run_once().behind
-    bench.log.error = OSError("no route to the log")
-    broken = bench.job.run_once()
-    assert (broken.outcome, broken.behind) == ("error", False)
-    assert turns.ended == 2
-    bench.log.error = None
-    bench.with_settings(current_window=Span.parse("2024-02-01/2024-02-29"))
-    bench.log.asked.clear()
-    bench.job.run_once()
-    assert bench.log.asked[0][1] == Span.parse("2024-02-01/2024-02-29").start
-
-
-def test_tracker_is_told_of_every_run(bench: Bench) -> None:
-    """Whatever the run came to; what to log is the tracker's to say."""
-    told: list[RunResult] = []
-
-    class FakeTracker:
-        def log_run(self, result: RunResult) -> None:
-            told.append(result)
-
-    bench.job.tracker = FakeTracker()  # type: ignore[assignment] # a hand-written fake
-    first = bench.job.run_once()
-    bench.log.error = OSError("gone")
-    assert told == [first, bench.job.run_once()]
-    assert [result.outcome for result in told] == ["success", "error"]

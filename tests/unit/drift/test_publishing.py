@@ -195,6 +195,20 @@ def test_training_is_published_and_counted_once(collected: Collected) -> None:
     assert list(collected.points(names.RETRAINING_TIME).values()) == [102.0]
 
 
+def test_outcome_of_the_last_training_stands_until_the_next(collected: Collected) -> None:
+    """One outcome is 1 for the champion that it was for; another training takes its place."""
+    collected.publisher.retrained(Retraining("failed", "no disk", "v1", 100.0), before=True)
+    states = collected.points(names.RETRAINING_STATE)
+    assert set(_by(names.RETRAINING_STATE, states, names.MODEL_VERSION)) == {"v1"}
+    assert _by(names.RETRAINING_STATE, states, names.OUTCOME) == {
+        "promoted": 0, "kept": 0, "too_few_rows": 0, "called": 0, "failed": 1,
+    }  # fmt: skip
+    collected.publisher.retrained(Retraining("kept", "no better", "v2", 200.0))
+    states = collected.points(names.RETRAINING_STATE)
+    assert states[(names.MODEL_VERSION, "v2"), (names.OUTCOME, "kept")] == 1
+    assert len(states) == 5
+
+
 def test_next_champion_starts_without_values(
     collected: Collected, scores_of: Callable[..., DriftScores]
 ) -> None:

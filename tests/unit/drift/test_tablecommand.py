@@ -3,78 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsonschema
 import numpy as np
-import pandas as pd
 import pytest
 from testbed.schemas import schema_text
 from testbed_drift.__main__ import main
 from testbed_drift.judging.recordschema import DriftReport
-from testbed_drift.settings import DriftSettings
 from testbed_drift.tables.command import _since
 
+from .table_place import ROLES, ROWS, make
+from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
+from .table_place import run as run  # noqa: PLC0414 - a fixture
+from .table_place import tables as tables  # noqa: PLC0414 - a fixture
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    Run = Callable[..., tuple[int, list[dict[str, Any]]]]
+    from .table_place import Run
 
-ROWS = 600
-ROLES = ("--target", "y", "--prediction", "p", "--probability", "q")
-RECORD = json.loads(schema_text("drift-run.schema.json"))
 REPORT = json.loads(schema_text("drift-report.schema.json"))
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine reaches the tests."""
-    for name in DriftSettings.model_fields:
-        monkeypatch.delenv(f"TESTBED_DRIFT_{name.upper()}", raising=False)
-
-
-def make(seed: int, rows: int = ROWS, shift: float = 0.0) -> pd.DataFrame:
-    """Rows a minute apart: four inputs, a label, a calibrated probability and its prediction."""
-    rng = np.random.default_rng(seed)
-    age = rng.normal(shift, 1, rows)
-    chance = 1 / (1 + np.exp(-2 * age))
-    return pd.DataFrame(
-        {
-            "age": age,
-            "town": rng.choice(["a", "b", "c"], rows),
-            "open": rng.random(rows) < 0.5,
-            "day": pd.to_datetime(rng.integers(18_000, 19_000, rows), unit="D"),
-            "t": pd.date_range("2024-01-01", periods=rows, freq="min"),
-            "y": (rng.random(rows) < chance).astype(int),
-            "p": (chance > 0.5).astype(int),
-            "q": chance,
-        }
-    )
-
-
-@pytest.fixture
-def tables(tmp_path: Path) -> Path:
-    """A folder with a reference, rows like it, and rows whose age has moved."""
-    make(1, 2 * ROWS).to_parquet(tmp_path / "a.parquet")
-    make(2).to_csv(tmp_path / "same.csv", index=False)
-    make(3, shift=1.0).to_parquet(tmp_path / "moved.parquet")
-    return tmp_path
-
-
-@pytest.fixture
-def run(tables: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a comparison with ``a.parquet``: exit code, and the objects, checked by the schema."""
-
-    def play(current: str, *options: str) -> tuple[int, list[dict[str, Any]]]:
-        sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / current))
-        code = main(["run", *sides, "--time-column", "t", *options, "--json"])
-        objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        for one in objects:
-            jsonschema.validate(one, RECORD)
-        return code, objects
-
-    return play
 
 
 def test_rows_like_the_reference_need_no_action(run: Run) -> None:
@@ -197,104 +146,11 @@ def test_other_columns_are_an_error_that_names_them(
     capsys.readouterr()
 
 
-def test_windows_of_rows_confirm_each_other(run: Run, tables: Path) -> None:
-    """A line per window in the order of their times, with the memory of the windows before."""
-    both = pd.concat([make(2, 600), make(3, 600, shift=1.0)], ignore_index=True)
-    both["t"] = pd.date_range("2024-01-01", periods=1200, freq="min")
-    both.sample(frac=1, random_state=1).to_parquet(tables / "both.parquet")
-    code, found = run("both.parquet", "--window-rows", "300", "--columns", "age,town")
-    assert code == 1
-    assert [one["decision"] for one in found] == ["NO_ACTION", "NO_ACTION", "RETRAIN", "RETRAIN"]
-    assert [one["windows"]["current"]["name"] for one in found][:2] == [
-        "both-rows-1-300",
-        "both-rows-301-600",
-    ]
-    sliding = ("--window-rows", "300", "--every", "150", "--confirm", "2", "--confirm-of", "2")
-    _, found = run("both.parquet", *sliding, "--columns", "age,town")
-    decisions = [one["decision"] for one in found]
-    assert decisions == ["NO_ACTION"] * 4 + ["RETRAIN"] * 3
-    assert "2 of 2 decide" in " ".join(found[3]["reasons"])
-
-
-def test_windows_without_times_confirm_each_other(
-    tables: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each window of a file in its own order has its own vote."""
-    sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / "moved.parquet"))
-    votes = ("--confirm", "2", "--confirm-of", "2", "--window-rows", "200", "--columns", "age,town")
-    assert main(["run", *sides, *votes, "--json"]) == 1
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["decision"] for one in found] == ["NO_ACTION", "RETRAIN", "RETRAIN"]
-
-
-def test_an_alarm_that_is_over_is_an_alarm(run: Run, tables: Path) -> None:
-    """Exit code 1 where any window asked for action, the last one or not."""
-    both = pd.concat([make(3, 300, shift=1.0), make(2, 300)])
-    both.to_parquet(tables / "both.parquet")
-    sides = ("--columns", "age,town")
-    code, found = run("both.parquet", *sides, "--segment", "open", "--min-rows", "9999")
-    assert (code, {one["outcome"] for one in found}) == (2, {"insufficient_data"})
-    both["t"] = range(600)
-    both.to_parquet(tables / "both.parquet")
-    code, found = run("both.parquet", *sides, "--window-rows", "300")
-    assert [one["decision"] for one in found] == ["RETRAIN", "NO_ACTION"]
-    assert code == 1
-
-
 def test_seconds_count_from_the_start_of_the_command() -> None:
     """Reading the tables belongs to the first result."""
     clock = _since(5.0)
     assert clock() == 5.0
     assert clock() > 1e9
-
-
-def test_windows_of_time_tell_where_they_lie(run: Run) -> None:
-    """Hours of a table of ten hours; each has its span, and rows of none are lost."""
-    code, found = run("same.csv", "--window", "2h", "--min-rows", "50")
-    assert code == 0
-    windows = [one["windows"]["current"] for one in found]
-    assert [window["rows"] for window in windows] == [120] * 5
-    assert windows[0]["end"] - windows[0]["start"] == 7200
-    assert windows[1]["name"] == "same-20240101T020000Z-20240101T040000Z"
-
-
-def test_an_empty_hour_is_told(run: Run, tables: Path) -> None:
-    """A gap in the rows is a window with too few rows, and the others are judged."""
-    table = make(2)
-    table[(table.index < 120) | (table.index >= 240)].to_parquet(tables / "gap.parquet")
-    code, found = run("gap.parquet", "--window", "2h", "--min-rows", "50")
-    assert code == 0
-    assert [one["outcome"] for one in found].count("insufficient_data") == 1
-    assert "0 rows in gap-20240101T020000Z" in found[1]["message"]
-
-
-def test_segments_are_compared_like_with_like(run: Run, tables: Path) -> None:
-    """Only the town whose people are older drifts; one that the reference lacks is told."""
-    table = make(2, 1200)
-    table.loc[table["town"] == "b", "age"] += 1
-    table.loc[table["town"] == "c", "town"] = "d"
-    table.to_parquet(tables / "towns.parquet")
-    code, found = run("towns.parquet", "--segment", "town", "--columns", "age,open")
-    assert code == 1
-    outcomes = {one["group"]: one.get("decision") or one["outcome"] for one in found}
-    assert outcomes == {
-        "town=a": "NO_ACTION",
-        "town=b": "RETRAIN",
-        "town=rest": "insufficient_data",
-    }
-
-
-def test_versions_are_compared_with_the_whole_reference(run: Run, tables: Path) -> None:
-    """Each version of the model has its own result, under its own name."""
-    table = pd.concat([make(2).assign(v="one"), make(3, shift=1.0).assign(v="two")])
-    table.to_parquet(tables / "versions.parquet")
-    code, found = run("versions.parquet", *ROLES, "--version-column", "v")
-    assert code == 1
-    assert [(one["model_version"], one["decision"]) for one in found] == [
-        ("one", "NO_ACTION"),
-        ("two", "ALERT"),
-    ]
-    assert [one["windows"]["reference"]["rows"] for one in found] == [2 * ROWS] * 2
 
 
 def test_reports_are_written_where_they_are_wanted(run: Run, tables: Path) -> None:
@@ -396,10 +252,3 @@ def test_three_classes_have_a_probability_each(run: Run, tables: Path) -> None:
     assert performance["realised"]["accuracy"] == pytest.approx(
         performance["estimated"]["accuracy"], abs=0.05
     )
-
-
-def test_segments_and_versions_exclude_each_other(run: Run) -> None:
-    """One column tells results apart."""
-    code, [found] = run("same.csv", "--segment", "town", "--version-column", "town")
-    assert (code, found["outcome"]) == (2, "error")
-    assert "not both" in found["message"]

@@ -74,3 +74,26 @@ def test_select_without_matchers() -> None:
     """No matchers, no braces."""
     assert promql.select("up") == "up"
     assert promql.select("up", 'job="a"', 'instance="b"') == 'up{job="a",instance="b"}'
+
+
+def test_matcher_of_a_value() -> None:
+    """A value, or a pattern of values, of an attribute that the metric carries."""
+    assert promql.equals(names.RETRAINING_RUNS, names.OUTCOME, "failed") == 'outcome="failed"'
+    assert promql.equals(names.PREDICTIONS, names.MODEL_VERSION, "7") == 'model_version="7"'
+    assert promql.like(names.CONCEPT_SCORE, names.METHOD, ".*_rise") == 'method=~".*_rise"'
+
+
+def test_matcher_of_a_value_that_never_is_is_refused() -> None:
+    """A panel of it would stay empty for ever."""
+    with pytest.raises(ValueError, match="never outcome="):
+        promql.equals(names.RETRAINING_RUNS, names.OUTCOME, "successful")
+    with pytest.raises(ValueError, match="no attribute"):
+        promql.equals(names.RETRAINING_RUNS, names.COLUMN, "x")
+
+
+def test_rate_of_the_chosen_replicas() -> None:
+    """The API's target and further matchers stand in the selector."""
+    assert promql.rate_by(names.DECISIONS, (names.MODEL_VERSION,), 'outcome="correct"') == (
+        f"sum by (model_version) (rate({names.DECISIONS.prometheus}"
+        '{job="ml-api",instance=~"$instance",outcome="correct"}[$__rate_interval]))'
+    )

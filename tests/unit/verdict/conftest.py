@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
@@ -182,3 +183,24 @@ def world() -> World:
     world.notify(ALERT, 1017.0)
     world.notify(ALERT, 1038.0, "resolved")
     return world
+
+
+def hop(verdict: Verdict, key: str) -> Hop:
+    """One row of the loss table."""
+    return next(row for row in verdict.hops if row.key == key)
+
+
+def set_value(counts: list[Count], metric: str, value: int, **labels: str) -> None:
+    """Change one counter in place."""
+    for index, count in enumerate(counts):
+        if count.metric == metric and labels.items() <= count.labels.items():
+            counts[index] = count.model_copy(update={"value": value})
+            return
+    raise AssertionError(f"no counter {metric} {labels}")
+
+
+def both(world: World) -> list[list[Count]]:
+    """The API's counters and Prometheus's."""
+    own = world.api[INSTANCE]
+    assert own is not None
+    return [own, world.prometheus[INSTANCE]]

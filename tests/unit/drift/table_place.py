@@ -1,0 +1,74 @@
+"""Tables with a known drift, and ``run`` on them as the command line plays it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+from testbed.schemas import schema_text
+from testbed_drift.__main__ import main
+from testbed_drift.settings import DriftSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., tuple[int, list[dict[str, Any]]]]
+
+ROWS = 600
+ROLES = ("--target", "y", "--prediction", "p", "--probability", "q")
+RECORD = json.loads(schema_text("drift-run.schema.json"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine reaches the tests."""
+    for name in DriftSettings.model_fields:
+        monkeypatch.delenv(f"TESTBED_DRIFT_{name.upper()}", raising=False)
+
+
+def make(seed: int, rows: int = ROWS, shift: float = 0.0) -> pd.DataFrame:
+    """Rows a minute apart: four inputs, a label, a calibrated probability and its prediction."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(shift, 1, rows)
+    chance = 1 / (1 + np.exp(-2 * age))
+    return pd.DataFrame(
+        {
+            "age": age,
+            "town": rng.choice(["a", "b", "c"], rows),
+            "open": rng.random(rows) < 0.5,
+            "day": pd.to_datetime(rng.integers(18_000, 19_000, rows), unit="D"),
+            "t": pd.date_range("2024-01-01", periods=rows, freq="min"),
+            "y": (rng.random(rows) < chance).astype(int),
+            "p": (chance > 0.5).astype(int),
+            "q": chance,
+        }
+    )
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """A folder with a reference, rows like it, and rows whose age has moved."""
+    make(1, 2 * ROWS).to_parquet(tmp_path / "a.parquet")
+    make(2).to_csv(tmp_path / "same.csv", index=False)
+    make(3, shift=1.0).to_parquet(tmp_path / "moved.parquet")
+    return tmp_path
+
+
+@pytest.fixture
+def run(tables: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a comparison with ``a.parquet``: exit code, and the objects, checked by the schema."""
+
+    def play(current: str, *options: str) -> tuple[int, list[dict[str, Any]]]:
+        sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / current))
+        code = main(["run", *sides, "--time-column", "t", *options, "--json"])
+        objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        for one in objects:
+            jsonschema.validate(one, RECORD)
+        return code, objects
+
+    return play
