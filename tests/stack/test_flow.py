@@ -196,7 +196,7 @@ def test_job_goes_on_where_it_was_after_a_flow_in_its_folder(
 ) -> None:
     """The memory outlives the months; each run is one line, in their order, after every flow."""
     monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
-    memory = {"extent": None, "votes": [], "action": "ALERT", "reported": 7.0}
+    memory: dict[str, object] = {"extent": None, "votes": [], "action": "ALERT", "reported": 7.0}
     state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
     place.reports.mkdir()
     (place.reports / "published.json").write_text(json.dumps(state))
