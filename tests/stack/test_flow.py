@@ -299,9 +299,13 @@ def cluster(place: Place) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
 
 
 def test_killed_worker_loses_no_comparison(
-    place: Place, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+    place: Place,
+    cluster: tuple[str, list[subprocess.Popen[bytes]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another worker of the cluster does what the killed one had begun; all reports are whole."""
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "colour")
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
     address, workers = cluster
     place.predict("2024-04", 400, shift=1.0)
     place.predict("2024-05", 400, shift=1.0)
@@ -321,4 +325,6 @@ def test_killed_worker_loses_no_comparison(
     assert decisions == ["NO_ACTION", "RETRAIN", "NO_ACTION", "NO_ACTION"]
     assert len(place.files) == 8
     for path in place.reports.glob("drift_*.json"):
-        assert json.loads(path.read_text())["decision"]
+        found = json.loads(path.read_text())
+        assert found["decision"]
+        assert [one["state"] for one in found["segments"].values()] == ["scored"] * 2

@@ -46,12 +46,13 @@ class ClusterWorkers:
         futures = [
             client.submit(_done, work, task, pure=False, priority=SOONER) for task in tasks.values()
         ]
-        distributed.secede()  # its own thread is free for them meanwhile
+        # Its own thread is free for them until it has all results: one that is lost with its worker
+        # is made anew, maybe here.
+        distributed.secede()
         try:
-            distributed.wait(futures)
+            return {key: self._taken(future) for key, future in zip(tasks, futures, strict=True)}
         finally:
             distributed.rejoin()
-        return {key: self._taken(future) for key, future in zip(tasks, futures, strict=True)}
 
     def _taken(self, future: Any) -> Any:  # noqa: ANN401 - generic in the result
         try:
