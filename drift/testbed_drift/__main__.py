@@ -109,11 +109,11 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
     # and a signal should already be obeyed.
     from testbed_drift.jobs import assembly  # noqa: PLC0415
 
-    with assembly.claimed_output(settings):
+    with assembly.claimed_output(settings), assembly.worker_pool(settings) as workers:
         telemetry = assembly.telemetry_of(endpoint)
-        job = assembly.watched(settings, telemetry, StopSignal().wait, once=True)
+        job = assembly.watched(settings, telemetry, StopSignal().wait, workers, once=True)
         announce = (lambda _result: None) if as_json else _announce
-        fleet = assembly.fleet(job, settings, telemetry, announce)
+        fleet = assembly.fleet(job, settings, telemetry, announce, workers)
         result = fleet.run_once() if fleet else job.run_once()
         others = fleet.others if fleet else {}
         _announce(result, as_json=as_json, others=others)
@@ -149,11 +149,11 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
     from testbed_drift.jobs.job import watch  # noqa: PLC0415 - the same
     from testbed_drift.publishing.metricspage import serving  # noqa: PLC0415 - the same
 
-    with assembly.claimed_output(settings):
+    with assembly.claimed_output(settings), assembly.worker_pool(settings) as workers:
         telemetry = assembly.telemetry_of(endpoint)
         stop = StopSignal()
-        job = assembly.watched(settings, telemetry, stop.wait)
-        fleet = assembly.fleet(job, settings, telemetry, _announce)
+        job = assembly.watched(settings, telemetry, stop.wait, workers)
+        fleet = assembly.fleet(job, settings, telemetry, _announce, workers)
         stop.install()
         with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
             watch(fleet or job, settings.interval, time.time, stop.wait, _announce)

@@ -6,6 +6,7 @@ is installed into an environment of its own, since its pins don't fit ours (``pe
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from testbed_drift.quality.concept import judge
 from testbed_drift.quality.estimation import Estimator
 from testbed_drift.quality.outcomes import UNKNOWN, Outcomes
 from testbed_drift.quality.performance import measure
+from testbed_drift.rows.segments import Segmentation
 from testbed_load import drifts
 
 from .peers.environments import EnvironmentMissingError, environment
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 WINDOWS: Final = 200
 ROWS: Final = 1_000
 CONCEPT_WINDOWS: Final = 40
+# Segments are quartiles; a window of so many rows leaves the error of the calibration.
+SEGMENTED: Final = ("Age", "BMI", "Glucose")
+REFERENCES: Final = (1_000, 5_000)
+LARGE: Final = 20_000
+DRAWS: Final = 8
 # The bar: mean error of the estimated accuracy, in points.
 MOST_ERROR: Final = 0.01
 SHIFTS: Final = (
@@ -153,6 +160,40 @@ def test_estimate_under_covariate_shift(benchmark: Any, model: Model) -> None:  
     print(json.dumps(report, indent=1))  # noqa: T201 - what the run is for
     for name, found in report.items():
         assert abs(found["mean_error"]) <= MOST_ERROR, name
+
+
+def test_estimate_of_segments(benchmark: Any, model: Model) -> None:  # noqa: ANN401 - half of its interface has no types
+    """By the calibration of all reference rows, and by one of the segment's own, beside it."""
+    rng = np.random.default_rng(13)
+    report: dict[str, dict[str, float]] = {}
+
+    def play() -> None:
+        for column, size in itertools.product(SEGMENTED, REFERENCES):
+            errors: dict[str, list[float]] = {"of_all_rows": [], "of_its_own": []}
+            for _ in range(DRAWS):
+                before, labels = model.generator.sample(rng, size)
+                drawn, _ = model.generator.sample(rng, LARGE)
+                known = model.outcomes(list(before), np.array(labels, dtype=int))
+                chance = model.generator.probability(drawn)
+                window = model.outcomes(list(drawn), np.full(LARGE, UNKNOWN))
+                right = np.where(window.predicted == 1, chance, 1 - chance)
+                learnt = Segmentation.learn(column, "numeric", [row[column] for row in before])
+                old = learnt.groups([row[column] for row in before])
+                everywhere = Estimator.learn(known)
+                for name, chosen in learnt.groups([row[column] for row in drawn]).items():
+                    alone = Estimator.learn(known.where(old[name]))
+                    for kind, estimator in (("of_all_rows", everywhere), ("of_its_own", alone)):
+                        guess = estimator.estimate(window.where(chosen)).scores or {}
+                        errors[kind].append(guess["accuracy"] - right[chosen].mean())
+            report[f"{column}, {size} reference rows"] = {
+                kind: float(np.sqrt(np.mean(np.square(found)))) for kind, found in errors.items()
+            }
+
+    benchmark.pedantic(play, rounds=1, iterations=1)
+    benchmark.extra_info["root_mean_square_errors"] = report
+    print(json.dumps(report, indent=1))  # noqa: T201 - what the run is for
+    for name, found in report.items():
+        assert found["of_all_rows"] <= 2 * MOST_ERROR, name
 
 
 def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model) -> None:  # noqa: ANN401 - half of its interface has no types

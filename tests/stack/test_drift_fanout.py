@@ -46,14 +46,20 @@ def test_versions_and_segments_over_processes(place: Place) -> None:
 def test_watch_ends_with_its_processes(
     place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
 ) -> None:
-    """A job with processes of its own ends on request with 0, and so do they."""
+    """Segments and versions share as many processes as are set, which end with the job."""
     place.predict(800, seed=2)
-    options = ("--segment=colour", "--workers=2", "--html=never", "--otlp-endpoint=none")
-    job = start(place.command("watch", *options))
+    challenger = replace(place, artefact=replace(place.artefact, version="challenger"))
+    with open_log(place.url) as log:
+        log.register_reference(challenger.artefact)
+    challenger.predict(800, seed=3)
+    options = ("--versions=2", "--segment=colour", "--workers=2")
+    quiet = ("--html=never", "--otlp-endpoint=none")
+    job = start(place.command("watch", *options, *quiet))
     assert job.stdout is not None
-    assert "decision=NO_ACTION" in job.stdout.readline()
+    for _ in range(2):
+        assert "decision=NO_ACTION" in job.stdout.readline()
     children = psutil.Process(job.pid).children(recursive=True)
-    assert len(children) >= 2
+    assert sum("spawn_main" in " ".join(child.cmdline()) for child in children) == 2
     job.send_signal(signal.SIGTERM)
     assert job.wait(60) == 0
     _, alive = psutil.wait_procs(children, timeout=30)

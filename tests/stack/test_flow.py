@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from testbed_domain.logstore import PredictionRow, open_log
+from testbed_drift.keeping.claim import claimed
 
 from tests.conftest import REPOSITORY, free_port, missing
 
@@ -159,6 +160,55 @@ def test_months_are_compared_by_several_workers(place: Place) -> None:
     assert not [*(place.folder / "tmp").iterdir(), *(place.folder / "home").iterdir()]
 
 
+def test_segments_of_a_month_are_scored_by_several_workers(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in the JSON and the report as the job's own, whatever its processes are set to."""
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "size")
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
+    monkeypatch.setenv("TESTBED_DRIFT_WORKERS", "2")  # Dask's own may have no processes
+    options = ("--month=2024-02", "--json", "--otlp-endpoint=none")
+    done = place.play(*options, "--workers=2")
+    assert done.returncode == 0, done.stderr
+    assert "flow: 1 comparisons by 2 workers in " in done.stderr
+    found = json.loads(done.stdout)["segments"]
+    assert [one["state"] for one in found.values()] == ["scored"] * 4
+    assert {len(one["columns"]) for one in found.values()} == {4}
+    assert sum(one["rows"]["current"] for one in found.values()) == 400
+    assert json.loads((place.reports / f"{FIRST}.json").read_text())["segments"] == found
+    assert "0 of 4 segments drifted" in (place.reports / f"{FIRST}.html").read_text()
+    alone = place.play(*options, "--workers=1")
+    assert json.loads(alone.stdout)["segments"] == found
+
+
+def test_folder_of_a_running_job_is_left_alone(place: Place) -> None:
+    """One line says whose it is; what the job remembers stays as it was."""
+    with claimed(place.reports):
+        done = place.play("--month=2024-03")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert re.match(rf"drift: another drift job .*writes into {place.reports}: stop it", line)
+    assert not [*place.reports.iterdir()]
+
+
+def test_job_goes_on_where_it_was_after_a_flow_in_its_folder(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory outlives the months; each run is one line, in their order, after every flow."""
+    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
+    memory: dict[str, object] = {"extent": None, "votes": [], "action": "ALERT", "reported": 7.0}
+    state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
+    place.reports.mkdir()
+    (place.reports / "published.json").write_text(json.dumps(state))
+    names = [f"{name}.json" for name in (FIRST, SECOND)]
+    for flows in (1, 2):
+        done = place.play("--month=2024-03", "--months=2", "--workers=2", "--otlp-endpoint=none")
+        assert done.returncode == 1, done.stderr
+        assert json.loads((place.reports / "published.json").read_text())["memory"] == memory
+        lines = (place.reports / "runs.jsonl").read_text().splitlines()
+        assert [json.loads(line)["json"] for line in lines] == names * flows
+
+
 def test_month_without_rows_leaves_the_others_alone(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,9 +299,13 @@ def cluster(place: Place) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
 
 
 def test_killed_worker_loses_no_comparison(
-    place: Place, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+    place: Place,
+    cluster: tuple[str, list[subprocess.Popen[bytes]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another worker of the cluster does what the killed one had begun; all reports are whole."""
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "colour")
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
     address, workers = cluster
     place.predict("2024-04", 400, shift=1.0)
     place.predict("2024-05", 400, shift=1.0)
@@ -260,7 +314,7 @@ def test_killed_worker_loses_no_comparison(
         command, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        _until(lambda: place.reports.exists() or flow.poll() is not None, "a first report")
+        _until(lambda: place.files or flow.poll() is not None, "a first report")
         workers[0].kill()
         output, errors = flow.communicate(timeout=DEADLINE)
     finally:
@@ -271,4 +325,6 @@ def test_killed_worker_loses_no_comparison(
     assert decisions == ["NO_ACTION", "RETRAIN", "NO_ACTION", "NO_ACTION"]
     assert len(place.files) == 8
     for path in place.reports.glob("drift_*.json"):
-        assert json.loads(path.read_text())["decision"]
+        found = json.loads(path.read_text())
+        assert found["decision"]
+        assert [one["state"] for one in found["segments"].values()] == ["scored"] * 2

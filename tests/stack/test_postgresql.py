@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
 import pytest
 from testbed_domain.logkeeping import export, prune, stats
-from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, open_log
+from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, Selection, open_log
+from testbed_drift.jobs.turns import Turns
+from testbed_drift.rows.reading import WindowLog
+from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
+from testbed_drift.settings import DriftSettings
+
+from tests.conftest import missing
 
 from .conftest import PostgresServer, wait_for
 
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
 
+ICU_DATABASES = 150_000
 ROW = PredictionRow(
     "0", 0.5, "r", "one", "m", "v1", {"a": 1, "b": None, "c": 0.1, "ü": "x"}, "1", 0.75, {"1": 0.75}
 )
@@ -83,6 +93,95 @@ def test_keeping(log: PredictionLog, tmp_path: Path) -> None:
     assert export(log, tmp_path / "out.parquet", start=2.0) == 8
     assert prune(log, 4.0, group=2) == 4
     assert (log.count(), log.count_labels()) == (6, 0)
+
+
+@pytest.fixture
+def english(postgresql: PostgresServer) -> str:
+    """URL of a database that orders texts as English does: a-1, A, a1, b, B."""
+    with psycopg.connect(postgresql.url) as connection:
+        if connection.info.server_version < ICU_DATABASES:
+            missing("databases with a language's order: PostgreSQL 15 or newer")
+    postgresql.execute(
+        "CREATE DATABASE english TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+    )
+    return postgresql.url.removesuffix("/postgres") + "/english"
+
+
+def test_windows_by_number_hold_each_row_once(english: str, tmp_path: Path) -> None:
+    """Places have one order, whatever the database thinks of texts, over rows of one time too."""
+    keys = [f"{letter}{mark}{number}" for letter in "aBbA" for mark in "-_ " for number in (1, 2)]
+    with open_log(english) as log:
+        log.append([ROW._replace(id=key, time=5.0, features={"a": 1.0}) for key in keys])
+        log.append([ROW._replace(id=f"late-{number}", time=6.0 + number) for number in range(4)])
+        every = Selection("v1")
+        third = log.place(every, 3)
+        assert third
+        assert (log.size(replace(every, after=third)), log.size(replace(every, upto=third))) == (
+            25,
+            3,
+        )
+        parts = (replace(every, upto=third), replace(every, after=third))
+        assert [key for part in parts for key in log.window_of(part).id] == log.window("v1").id
+        assert log.place(every, 29) is None
+    settings = DriftSettings(
+        log_url=english,
+        artefact=tmp_path,
+        output=tmp_path,
+        min_rows=2,
+        window_rows=7,
+        window_mode="tumbling",
+    )
+    turns, read = Turns.of(settings, "v1"), []
+    turns._last = {"after": (0.0, "")}
+    with WindowLog(open_log(english, create=False)) as windows:
+        for behind in (True, True, True, False):
+            found = turns.next(windows, WindowReader("v1", {"a": "numeric"}, 2, 100), 99.0)
+            assert turns.behind is behind
+            turns.done()
+            assert found.columns
+            read += list(found.columns.time)
+        with pytest.raises(NotEnoughRowsError, match="0 of 7 rows of model v1 since"):
+            turns.next(windows, WindowReader("v1", {"a": "numeric"}, 2, 100), 99.0)
+    assert read == [5.0] * 24 + [6.0, 7.0, 8.0, 9.0]
+
+
+def test_samples_and_pieces_are_those_of_sqlite(english: str, tmp_path: Path) -> None:
+    """Both databases give the same share of the same rows, and pieces that make the same window."""
+    rng = random.Random(1)  # noqa: S311 - ids of a test
+    rows = [
+        ROW._replace(
+            id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+            time=float(number),
+            features={"a": number, "b": None if number % 3 else 0.5, "ü": "xy"[number % 2]},
+        )
+        for number in range(3000)
+    ]
+    found = []
+    for url in (english, f"sqlite:///{tmp_path / 'log.db'}"):
+        with open_log(url) as log:
+            log.append(rows)
+            log.append_labels([(row.id, "1", 9.0) for row in rows[::2]])
+            some = Selection("v1", 100, 2900, limit=2000, share=0.5)
+            drawn = log.window_of(some)
+            assert 900 <= len(drawn) <= 1100
+            assert min(drawn.time) >= 900
+            pieces = list(log.chunks(replace(some, share=None), size=700))
+            assert [len(piece) for piece in pieces] == [700, 700, 600]
+            assert pieces[0].time[-1] == 2899
+        with WindowLog(open_log(url, create=False), cap=400) as windows:
+            capped = windows.window("v1", 100, 2900, 2000)
+            assert 330 <= len(capped) <= 470
+            assert windows.size(Selection("v1", 100, 2900)) == 2800
+        with WindowLog(open_log(url, create=False)) as windows:
+            whole = windows.window("v1", 100, 2900, 2000)
+            assert list(whole.time) == [float(number) for number in range(900, 2900)]
+        shown = [
+            ({name: [str(value) for value in part] for name, part in one.features.items()})
+            | {"time": list(one.time), "label": list(one.label), "delay": list(one.label_time)}
+            for one in (drawn, capped, whole)
+        ]
+        found.append(shown)
+    assert found[0] == found[1]
 
 
 def _predict(api: Any) -> httpx.Response:  # noqa: ANN401 - made by a fixture

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from testbed_domain.artefact import load_artefact
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 
 from .drift_place import DriftPlace, traffic
+from .test_tracking import _client, _runs
+from .test_tracking import server as server  # noqa: PLC0414 - a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Row
@@ -136,6 +139,34 @@ def test_better_challenger_is_promoted_and_accuracy_recovers(
     _, err = process.communicate(timeout=30)
     assert "retraining: promoted: better: accuracy" in err
     assert len((place.output / "retraining.jsonl").read_text().splitlines()) == 1
+
+
+def test_challenger_of_the_job_stands_on_a_tracking_server(
+    service: Service,
+    place: DriftPlace,
+    server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The run that asked for it, and the model that the API now has, beside its hold-out scores."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "retraining")
+    rows, texts = traffic(ROWS, 8)
+    answers = service.predict(_shifted(rows))
+    service.label(answers, [1 - int(text) for text in texts])
+    done = place.run()
+    assert done.returncode == 1, done.stderr
+    assert "tracking" not in done.stderr
+    runs = {run.data.tags["kind"]: run for run in _runs(server, "retraining")}
+    assert runs["drift"].data.tags["decision"] == "RETRAIN"
+    logged, kept = runs["challenger"], _last(place)
+    assert logged.data.tags["verdict"] == kept["outcome"] == "promoted"
+    assert logged.data.tags["model_version"] == service.roles()["champion"]
+    for role in ("champion", "challenger"):
+        accuracy = logged.data.metrics[f"{role}.accuracy"]
+        assert accuracy == kept["trial"][role]["accuracy"]
+    copy = _client(server).download_artifacts(logged.info.run_id, "", str(tmp_path / "copy"))
+    assert load_artefact(Path(copy)).version == kept["challenger"]
 
 
 def test_champion_stays_where_nothing_is_better(

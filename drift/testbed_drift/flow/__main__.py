@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import logging
 import os
@@ -26,7 +27,7 @@ from testbed_drift.flow.server import API_URL, orchestration
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from testbed_drift.flow.comparison import Comparison
     from testbed_drift.flow.play import Played
@@ -59,20 +60,23 @@ def _flow(arguments: dict[str, Any]) -> int:
             "Prefect and Dask are not there: use tools/flow, or pip install 'testbed-drift[flow]'"
         )
     work = _work(arguments)
-    scheduler, workers = arguments["scheduler"], min(arguments["workers"], len(work))
+    scheduler, workers = arguments["scheduler"], arguments["workers"]
+    if not any(one.settings.segment for one in work):
+        workers = min(workers, len(work))
     if scheduler and not os.environ.get(API_URL) and _host(scheduler) not in LOOPBACK:
         raise DriftSettingsError(
             f"workers of {scheduler} can't reach a Prefect server of this process: set {API_URL} "
             "to one that they reach"
         )
     started = time.monotonic()
-    with orchestration():
-        from testbed_drift.flow.play import play  # noqa: PLC0415 - reads what was set just now
+    with _claimed(work):
+        with orchestration():
+            from testbed_drift.flow.play import play  # noqa: PLC0415 - reads what was set just now
 
-        played = play(work, workers, scheduler)
-    for one in played:
-        _announce(one.result, as_json=arguments["json"])
-    _publish(work, played, arguments["otlp_endpoint"])
+            played = play(work, workers, scheduler)
+        for one in played:
+            _announce(one.result, as_json=arguments["json"])
+        _publish(work, played, arguments["otlp_endpoint"])
     _summarise(played, time.monotonic() - started)
     return _exit_code([one.result for one in played])
 
@@ -95,13 +99,29 @@ def _work(arguments: dict[str, Any]) -> tuple[Comparison, ...]:
     return comparisons(settings, artefacts, months)
 
 
+@contextlib.contextmanager
+def _claimed(work: Sequence[Comparison]) -> Iterator[None]:
+    """The folders of the reports, for this flow alone; its workers write there unasked."""
+    from testbed_drift.jobs.assembly import claimed_output  # noqa: PLC0415 - not for --help
+
+    with contextlib.ExitStack() as stack:
+        # Always in the same order, so that no two flows wait for each other.
+        for _, settings in sorted({one.settings.output: one.settings for one in work}.items()):
+            stack.enter_context(claimed_output(settings))
+        yield
+
+
 def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str | None) -> None:
-    """Publish and log as the job would have: per model, in the order of the months."""
+    """Publish, record and log as the job would have: per model, in the order of the months."""
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for --help
 
     from testbed_drift.jobs.assembly import build_tracker, telemetry_of  # noqa: PLC0415 - the same
+    from testbed_drift.keeping.memory import Memory  # noqa: PLC0415 - the same
     from testbed_drift.keeping.reports import ReportStore  # noqa: PLC0415 - the same
-    from testbed_drift.publishing.gauges import Publisher  # noqa: PLC0415 - the same
+    from testbed_drift.publishing.gauges import (  # noqa: PLC0415 - the same
+        Publisher,
+        remembered,
+    )
     from testbed_drift.rows.frames import kinds_of  # noqa: PLC0415 - the same
 
     models: dict[str, tuple[DriftSettings, list[RunResult]]] = {}
@@ -114,14 +134,17 @@ def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str
         kinds = kinds_of(load_artefact(settings.artefact).schema)
         publisher = Publisher(meter, settings.alert_share, version, kinds, store)
         tracker = build_tracker(settings, telemetry)
+        # That of a job whose folder it is; months don't change how far it has come.
+        memory = Memory.from_dict(remembered(store.read_state(), version))
         for result in results:
+            publisher.publish(result, memory)
+            store.append_run(result.record())
             tracker.log_run(result)
-            publisher.publish(result)
         _finish(telemetry)
 
 
 def _summarise(played: Sequence[Played], seconds: float) -> None:
-    workers = len({one.worker for one in played if one.worker})
+    workers = len({worker for one in played for worker in one.workers})
     line = f"flow: {len(played)} comparisons by {workers} workers in {seconds:.1f} s"
     print(line, file=sys.stderr)  # noqa: T201 - a command line's output
 

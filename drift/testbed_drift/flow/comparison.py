@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.settings import DriftSettings
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.flow.months import MonthPair
     from testbed_drift.judging.results import RunResult
+    from testbed_drift.judging.segmentdrift import SegmentWorkers
 
 # Rows of a month that are judged unless a setting says otherwise; the newest stay.
 MONTH_ROWS: Final = 100_000
@@ -39,18 +41,37 @@ class Comparison:
         before, now = self.settings.reference_window, self.settings.current_window
         return f"{self.model_version}: {before and before.name} vs {now and now.name}"
 
-    def run(self) -> RunResult:
-        """Compare and write the reports; a failure is an outcome. Nothing is published."""
+    def run(self, workers: SegmentWorkers | None = None) -> RunResult:
+        """Compare and write the reports; a failure is an outcome.
+
+        Nothing is published or recorded, and nobody claims the folder: that is the part of who
+        sent the work, in the order of the months, since workers end in any.
+
+        Args:
+            workers: score the segments; None does it in this process.
+        """
         from testbed_drift.jobs.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
         from testbed_drift.jobs.replay import NoPublisher  # noqa: PLC0415 - the same
         from testbed_drift.keeping.memory import Memory  # noqa: PLC0415 - the same
 
-        job = assemble(self.settings, telemetry_of("none"), _never, once=True)
-        # Workers end in any order: who sent the work publishes, in the order of the months.
+        job = assemble(self.settings, telemetry_of("none"), _never, workers=workers, once=True)
         alone = replace(
-            job, publisher=NoPublisher(), memory=Memory(), hook=None, archive=None, tracker=None
+            job,
+            reports=_ReportFiles(self.settings.output),
+            publisher=NoPublisher(),
+            memory=Memory(),
+            hook=None,
+            archive=None,
+            tracker=None,
         )
         return alone.run_once()
+
+
+class _ReportFiles(ReportStore):
+    """The reports without the list of runs."""
+
+    def append_run(self, record: dict[str, Any]) -> None:
+        """Nowhere."""
 
 
 def _never(_seconds: float) -> bool:

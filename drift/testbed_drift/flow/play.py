@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 from prefect_dask import DaskTaskRunner
 
+from testbed_drift.flow.cluster import ClusterWorkers
 from testbed_drift.judging.results import RunResult
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ class Played:
 
     Attributes:
         result: what it came to.
-        worker: address of the worker that made it; None where that is not known.
+        workers: addresses of the workers that made it, its segments included; none where that is
+            not known.
     """
 
     result: RunResult
-    worker: str | None
+    workers: frozenset[str] = frozenset()
 
 
 @task(  # type: ignore[untyped-decorator] # Prefect isn't in every environment
@@ -45,8 +47,9 @@ class Played:
 )
 def compare(comparison: Comparison, label: str) -> State[Played]:  # noqa: ARG001 - names the run
     """One comparison; the name of its state is the decision."""
-    result = comparison.run()
-    played = Played(result, distributed.get_worker().address)
+    cluster = ClusterWorkers()
+    result = comparison.run(cluster)
+    played = Played(result, frozenset({distributed.get_worker().address, *cluster.used}))
     if result.outcome == "error":
         return Failed(message=result.message, data=played)
     name = str(result.finding.decision.action) if result.finding else result.outcome
@@ -70,7 +73,7 @@ def _result(comparison: Comparison, future: Any) -> Played:  # noqa: ANN401 - ge
     if isinstance(found, Played):
         return found
     message = f"{type(found).__name__}: {' '.join(str(found).split())}"
-    return Played(RunResult(comparison.model_version, "error", started, 0.0, message), None)
+    return Played(RunResult(comparison.model_version, "error", started, 0.0, message))
 
 
 def play(comparisons: Sequence[Comparison], workers: int, scheduler: str | None) -> list[Played]:

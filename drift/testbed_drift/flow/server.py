@@ -37,6 +37,8 @@ QUIET: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LEVEL": "ERROR",
     "DASK_LOGGING__DISTRIBUTED": "error",
+    # Segments are sent as they are, however large.
+    "DASK_DISTRIBUTED__ADMIN__LARGE_GRAPH_WARNING_THRESHOLD": "1 GiB",
 }
 
 

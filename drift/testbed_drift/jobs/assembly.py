@@ -5,6 +5,7 @@ It imports what takes seconds, so the command line imports it only for a command
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from datetime import datetime
@@ -47,7 +48,7 @@ from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
 from testbed_drift.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.jobs.job import Watched
     from testbed_drift.judging.results import RunResult
+    from testbed_drift.judging.segmentdrift import SegmentWorkers
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.scores import Rule
 
@@ -75,16 +77,30 @@ def telemetry_of(endpoint: str | None) -> Telemetry:
         raise DriftSettingsError(str(error)) from error
 
 
-def claimed_output(settings: DriftSettings) -> AbstractContextManager[None]:
-    """The output directory, for this process alone."""
+@contextlib.contextmanager
+def claimed_output(settings: DriftSettings) -> Iterator[ReportStore]:
+    """The output directory, for this process alone, and whole again after a killed one.
+
+    Raises:
+        DomainError: another job has it, or the model can't be used.
+    """
     load_artefact(settings.artefact)  # without a model there is nothing to make a directory for
-    return claimed(settings.output, settings.lock_wait)
+    with claimed(settings.output, settings.lock_wait):
+        reports = ReportStore(settings.output)
+        reports.recover()
+        yield reports
+
+
+def worker_pool(settings: DriftSettings) -> AbstractContextManager[Workers | None]:
+    """The processes of a job, for its segments and its other versions; None for none."""
+    return Workers(settings.workers) if settings.workers > 1 else contextlib.nullcontext()
 
 
 def watched(
     settings: DriftSettings,
     telemetry: Telemetry,
     wait: Callable[[float], bool],
+    workers: SegmentWorkers | None = None,
     *,
     once: bool = False,
 ) -> Watched:
@@ -100,7 +116,8 @@ def watched(
         return settings.model_copy(update=changes)
 
     champion = management.champion()
-    job = assemble(of((champion and find(champion, known())) or root), telemetry, wait, once=once)
+    first = of((champion and find(champion, known())) or root)
+    job = assemble(first, telemetry, wait, workers=workers, once=once)
     if not settings.management:
         return job
     publisher = cast("Publisher", job.publisher)  # as assemble() has made it
@@ -108,7 +125,7 @@ def watched(
         job,
         management.champion,
         known,
-        lambda path: assemble(of(path), telemetry, wait, publisher, once=once),
+        lambda path: assemble(of(path), telemetry, wait, publisher, workers=workers, once=once),
     )
 
 
@@ -130,6 +147,7 @@ def assemble(
     wait: Callable[[float], bool],
     publisher: Publisher | None = None,
     *,
+    workers: SegmentWorkers | None = None,
     once: bool = False,
 ) -> DriftJob:
     """The job of one model.
@@ -139,6 +157,7 @@ def assemble(
         telemetry: takes what is published.
         wait: waits so many seconds; True when the process must stop.
         publisher: publishes for this model from now on; None makes one.
+        workers: score segments; None does it in this process.
         once: whether it is a single run.
 
     Raises:
@@ -157,7 +176,6 @@ def assemble(
             )
     settings = calibrated(settings, calibration)
     reports = ReportStore(settings.output)
-    reports.recover()
     fixed = {names.DRIFT_ROWS_NEEDED: float(limits.least)}
     if calibration and calibration.created:
         fixed[names.CALIBRATION_TIME] = calibration.created
@@ -196,7 +214,7 @@ def assemble(
         memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
         hook=hook,
         archive=_archive(settings, artefact.name, reports),
-        segments=_segments(settings, kinds, limits.rule),
+        segments=_segments(settings, kinds, limits.rule, workers),
         analyst=_analyst(settings, artefact, kinds),
         turns=Turns.of(settings, artefact.version),
         tracker=build_tracker(settings, telemetry),
@@ -221,6 +239,7 @@ def fleet(
     settings: DriftSettings,
     telemetry: Telemetry,
     announce: Callable[[RunResult], None],
+    workers: Workers | None,
 ) -> Fleet | None:
     """The jobs of further versions beside the one that is set up; None where none is wanted."""
     if settings.versions == 1:
@@ -232,16 +251,18 @@ def fleet(
         VersionPublishers(telemetry.meter, settings.output),
         time.time,
         announce,
-        Workers(settings.workers) if settings.workers > 1 else None,
+        workers,
     )
 
 
 def _segments(
-    settings: DriftSettings, kinds: Mapping[str, ColumnKind], rule: Rule
+    settings: DriftSettings,
+    kinds: Mapping[str, ColumnKind],
+    rule: Rule,
+    workers: SegmentWorkers | None,
 ) -> SegmentScorer | None:
     if settings.segment is None:
         return None
-    workers = Workers(settings.workers) if settings.workers > 1 else None
     return SegmentScorer(
         settings.segment, kinds, rule, settings.segment_rows, settings.segments, workers
     )

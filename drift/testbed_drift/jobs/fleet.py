@@ -53,7 +53,8 @@ class Fleet:
         publisher: takes the results of the other versions.
         clock: Unix time.
         announce: told about every run of another version.
-        workers: processes of the other versions; None runs them in turn in this one.
+        workers: processes of the other versions, and of the job's segments; None runs them in turn
+            in this one.
         others: results of the other versions in the last run.
     """
 

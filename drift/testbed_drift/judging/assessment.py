@@ -18,6 +18,7 @@ from testbed_drift.rows.segments import MOST, Segmentation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import numpy as np
     from testbed_domain.features import FeatureSchema
     from testbed_domain.logstore import Columns
 
@@ -40,6 +41,7 @@ class Assessment:
         quality: what is wrong with the data of the current window.
         concept: whether labels show more errors than the inputs explain.
         segments: realised performance by segment of the current window.
+        estimates: expected performance by segment of it, labels aside.
     """
 
     reference: Performance
@@ -49,6 +51,7 @@ class Assessment:
     quality: DataQuality
     concept: ConceptDrift
     segments: Mapping[str, Performance] = field(default_factory=dict)
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -58,7 +61,10 @@ class Assessment:
                 "realised": self.current.to_dict(),
                 "estimated": self.estimate.to_dict(),
                 "labels": self.labels.to_dict(),
-                "segments": {name: found.to_dict() for name, found in self.segments.items()},
+                "segments": {
+                    name: found.to_dict() | {"estimated": self.estimates[name].to_dict()}
+                    for name, found in self.segments.items()
+                },
             },
             "quality": self.quality.to_dict(),
             "concept_drift": self.concept.to_dict(),
@@ -99,11 +105,11 @@ class Assessment:
         )
 
     def _performance_rows(self) -> Iterator[tuple[str, ...]]:
-        estimated = self.estimate.scores or {}
-        expected = (_shown(estimated.get(score)) for score in SCORES)
-        yield ("current, estimated", _words(self.estimate.state), "none needed", *expected)
+        yield _estimated_row("current", self.estimate)
         parts = {"reference": self.reference, "current": self.current, **self.segments}
         for name, found in parts.items():
+            if name in self.estimates:
+                yield _estimated_row(name, self.estimates[name])
             scores = (_shown(found.scores.get(score)) for score in SCORES)
             yield (name, _words(found.state), str(found.labels), *scores)
 
@@ -141,6 +147,7 @@ class Assessor:
             for columns in (reference, current)
         )
         estimator = Estimator.learn(before)
+        groups = self._groups(reference, current)
         return Assessment(
             measure(before),
             measure(now),
@@ -148,12 +155,12 @@ class Assessor:
             label_flow(now),
             check(reference.features, current.features, self.schema),
             judge(before, now, estimator),
-            self._segments(reference, current, now),
+            {name: measure(now.where(chosen)) for name, chosen in groups.items()},
+            # By the calibration of all rows: that of a segment's own few missed by more.
+            {name: estimator.estimate(now.where(chosen)) for name, chosen in groups.items()},
         )
 
-    def _segments(
-        self, reference: Columns, current: Columns, now: Outcomes
-    ) -> dict[str, Performance]:
+    def _groups(self, reference: Columns, current: Columns) -> dict[str, np.ndarray[Any, Any]]:
         if self.segment is None:
             return {}
         learnt = Segmentation.learn(
@@ -162,8 +169,12 @@ class Assessor:
             reference.features.get(self.segment, ()),
             self.most,
         )
-        groups = learnt.groups(current.features.get(self.segment, ()))
-        return {name: measure(now.where(chosen)) for name, chosen in groups.items()}
+        return learnt.groups(current.features.get(self.segment, ()))
+
+
+def _estimated_row(name: str, found: Estimate) -> tuple[str, ...]:
+    expected = (_shown((found.scores or {}).get(score)) for score in SCORES)
+    return (f"{name}, estimated", _words(found.state), "none needed", *expected)
 
 
 def _words(state: str) -> str:

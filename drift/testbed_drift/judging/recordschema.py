@@ -106,6 +106,12 @@ class EstimateRecord(_Part):
     """Of the accuracy that so many labels will show."""
 
 
+class SegmentPerformanceRecord(PerformanceRecord):
+    """Scores of the labelled rows of a segment, and those expected of all its rows."""
+
+    estimated: EstimateRecord | None = None
+
+
 class LabelRecord(_Part):
     """How many labels have come, and how late."""
 
@@ -121,7 +127,7 @@ class PerformanceRecords(_Part):
     realised: PerformanceRecord
     estimated: EstimateRecord
     labels: LabelRecord
-    segments: dict[str, PerformanceRecord]
+    segments: dict[str, SegmentPerformanceRecord]
 
 
 class ColumnQualityRecord(_Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from testbed_drift.scoring.measures import KolmogorovSmirnov
 from testbed_drift.workers import Broken, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from testbed_domain.features import Value
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.rows.windows import Window
     from testbed_drift.scoring.scores import DriftScores, Rule
-    from testbed_drift.workers import Workers
 
 SegmentState = Literal["scored", "insufficient_data", "error"]
 STATES: Final[tuple[SegmentState, ...]] = ("scored", "insufficient_data", "error")
@@ -85,6 +84,15 @@ class SegmentTask:
     current: pd.DataFrame
 
 
+class SegmentWorkers(Protocol):
+    """Score segments elsewhere: in processes of this machine, or of several."""
+
+    def run(
+        self, work: Callable[[SegmentTask], DriftScores], tasks: Mapping[str, SegmentTask]
+    ) -> Mapping[str, DriftScores | Broken]:
+        """What each task gave, by its key; one that fails leaves the others alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentScorer:
     """Scores the segments of two windows.
@@ -96,7 +104,7 @@ class SegmentScorer:
             that are scored, so that all of them together keep its budget of false alarms.
         least_rows: rows that either window needs of a segment.
         most: most values of a category that are segments of their own.
-        workers: processes that score; None scores in this one.
+        workers: score them; None does it in this process.
     """
 
     column: str
@@ -104,7 +112,7 @@ class SegmentScorer:
     rule: Rule
     least_rows: int
     most: int = MOST
-    workers: Workers | None = None
+    workers: SegmentWorkers | None = None
 
     def score(self, reference: Window, current: Window) -> tuple[SegmentDrift, ...]:
         """What drifted where: the segments with most drifted columns first, then the largest."""

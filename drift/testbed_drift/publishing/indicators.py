@@ -10,13 +10,14 @@ from testbed_drift.quality.performance import STATES
 from testbed_drift.quality.trial import OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from testbed_otel.names import Metric
 
     from testbed_drift.judging.assessment import Assessment
     from testbed_drift.quality.concept import ConceptDrift
     from testbed_drift.quality.data import DataQuality
+    from testbed_drift.quality.estimation import Estimate
     from testbed_drift.quality.performance import LabelFlow, Performance
     from testbed_drift.quality.trial import Retraining
 
@@ -26,6 +27,8 @@ METRICS: Final = (
     names.PERFORMANCE_SCORE,
     names.PERFORMANCE_ESTIMATE_ERROR,
     names.PERFORMANCE_SEGMENT_SCORE,
+    names.PERFORMANCE_SEGMENT_ESTIMATE,
+    names.PERFORMANCE_SEGMENT_ESTIMATE_ERROR,
     names.PERFORMANCE_CONFUSION,
     names.PERFORMANCE_STATE,
     names.LABEL_COVERAGE,
@@ -83,6 +86,7 @@ def points(found: Assessment) -> Iterator[Point]:
         for score, value in part.scores.items():
             attributes = {names.SEGMENT: segment, names.SCORE: score}
             yield names.PERFORMANCE_SEGMENT_SCORE, value, attributes
+    yield from _estimates(found.estimates)
     yield from _confusion(found.current)
     for state in STATES:
         current = float(found.current.state == state)
@@ -90,6 +94,16 @@ def points(found: Assessment) -> Iterator[Point]:
     yield from _labels(found.labels)
     yield from _concept(found.concept)
     yield from _quality(found.quality)
+
+
+def _estimates(segments: Mapping[str, Estimate]) -> Iterator[Point]:
+    for segment, found in segments.items():
+        for score, value in (found.scores or {}).items():
+            attributes = {names.SEGMENT: segment, names.SCORE: score}
+            yield names.PERFORMANCE_SEGMENT_ESTIMATE, value, attributes
+        if found.standard_error is not None:
+            error = found.standard_error
+            yield names.PERFORMANCE_SEGMENT_ESTIMATE_ERROR, error, {names.SEGMENT: segment}
 
 
 def _confusion(found: Performance) -> Iterator[Point]:

@@ -10,6 +10,7 @@ from testbed_otel.names.attributes import (
     CHECK,
     COLUMN,
     DECISION,
+    ESTIMATED_SCORES,
     METHOD,
     MODEL_VERSION,
     OUTCOME,
@@ -225,6 +226,21 @@ PERFORMANCE_SEGMENT_SCORE: Final = Metric(
     "Score realised by the labels of the last window, by segment of its rows.",
     (MODEL_VERSION, SEGMENT, SCORE),
     values=((SCORE, PERFORMANCE_SCORES),),
+)
+PERFORMANCE_SEGMENT_ESTIMATE: Final = Metric(
+    "ml.performance.segment.estimate",
+    "gauge",
+    "{score}",
+    "Score estimated without labels for the last window, by segment of its rows.",
+    (MODEL_VERSION, SEGMENT, SCORE),
+    values=((SCORE, ESTIMATED_SCORES),),
+)
+PERFORMANCE_SEGMENT_ESTIMATE_ERROR: Final = Metric(
+    "ml.performance.segment.estimate.error",
+    "gauge",
+    "{score}",
+    "Standard error of the accuracy that labels of the segment will show beside its estimate.",
+    (MODEL_VERSION, SEGMENT),
 )
 PERFORMANCE_CONFUSION: Final = Metric(
     "ml.performance.confusion",

@@ -109,6 +109,31 @@ def test_window_without_labels_publishes_no_scores(columns_of: Callable[..., Col
     assert _values(found, names.PERFORMANCE_STATE, names.STATE)["no_labels"] == 1
 
 
+def test_segments_are_estimated_before_labels(columns_of: Callable[..., Columns]) -> None:
+    """Each segment has its estimate beside what is realised; together they are the window's."""
+    reference, current = columns_of(300, seed=2), columns_of(300)
+    full = replace(reference, label=[*["1", "0", "0"] * 100], label_time=[], time=[])
+    found = ASSESSOR.assess(full, replace(current, label=[None] * 300, label_time=[None] * 300))
+    estimated = _values(found, names.PERFORMANCE_SEGMENT_ESTIMATE, names.SEGMENT, names.SCORE)
+    assert not _values(found, names.PERFORMANCE_SEGMENT_SCORE, names.SEGMENT, names.SCORE)
+    segments = found.to_dict()["performance"]["segments"]
+    assert set(segments) == {"colour=red", "colour=blue"}
+    right = 0.0
+    for name, part in segments.items():
+        assert (part["state"], part["accuracy"]) == ("no_labels", None)
+        accuracy = part["estimated"]["accuracy"]
+        assert estimated[name, "accuracy"] == accuracy
+        right += accuracy * part["estimated"]["rows"]
+    whole = found.to_dict()["performance"]["estimated"]
+    assert right / 300 == pytest.approx(whole["accuracy"])
+    errors = _values(found, names.PERFORMANCE_SEGMENT_ESTIMATE_ERROR, names.SEGMENT)
+    assert set(errors) == set(segments)
+    assert min(errors.values()) > whole["standard_error"]
+    shown, _ = found.tables()
+    row = next(row for row in shown.rows if row[0] == "colour=red, estimated")
+    assert row[1:4] == ("estimated", "none needed", f"{estimated['colour=red', 'accuracy']:.3f}")
+
+
 def test_data_quality_is_published(columns_of: Callable[..., Columns]) -> None:
     """Every check of every column has a point, the duplicated rows one per window."""
     current = columns_of(300)

@@ -55,6 +55,19 @@ def test_a_task_that_ends_its_process_leaves_the_others_alone(workers: Workers) 
     assert isinstance(workers.run(chore, {"killer": "pid"})["killer"], int)
 
 
+def test_two_lots_share_the_processes(workers: Workers) -> None:
+    """A task that ends its process costs neither another lot nor the rest of its own."""
+    before = set(workers.run(chore, dict.fromkeys("abcd", "pid")).values())
+    collect = workers.start(chore, {"killer": "die", "a": "pid", "b": "pid"})
+    others = workers.run(chore, dict.fromkeys("cdef", "pid"))
+    assert all(isinstance(pid, int) for pid in others.values())
+    found = collect()
+    assert found["killer"] == Broken("its worker process ended; is the memory enough?")
+    assert isinstance(found["a"], int)
+    assert isinstance(found["b"], int)
+    assert len(set(others.values()) | before) <= 3  # two, and one in place of the killed one
+
+
 def test_a_process_killed_from_outside_costs_nothing(workers: Workers) -> None:
     """The task of a process that somebody killed between two runs is done by the next one."""
     before = workers.run(chore, {"a": "pid"})["a"]
