@@ -165,7 +165,7 @@ def _version_panels() -> Panels:
 
 
 def _segment_panels() -> Panels:
-    score = names.PERFORMANCE_SEGMENT_SCORE
+    score, estimate = names.PERFORMANCE_SEGMENT_SCORE, names.PERFORMANCE_SEGMENT_ESTIMATE
     share = names.DRIFT_SEGMENT_SHARE
     return (
         graph(
@@ -185,8 +185,19 @@ def _segment_panels() -> Panels:
         ),
         graph(
             "Accuracy per Segment",
-            "Accuracy realised by the labels of the last window.",
+            "Accuracy realised by the labels of the last window; dashed: estimated without them.",
             of_segments(score, where=(equals(score, names.SCORE, "accuracy"),)),
+            of_segments(
+                estimate, where=(equals(estimate, names.SCORE, "accuracy"),), word="estimated"
+            ),
+            unit=units.PercentUnit,
+            dashed="^estimated",
+        ),
+        graph(
+            "Standard Error of Estimates",
+            "Of the accuracy that labels of so few rows will show beside the estimate: twice as "
+            "far off is no surprise.",
+            of_segments(names.PERFORMANCE_SEGMENT_ESTIMATE_ERROR),
             unit=units.PercentUnit,
         ),
         graph(
