@@ -110,6 +110,12 @@ class DriftSettings(BaseSettings):
         ge=1,
         description="Processes that score segments and other versions; 1: the job itself.",
     )
+    task_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds that a worker process may take for one segment or version; then it is "
+        "ended and replaced, and that one is an error.",
+    )
     keep_runs: int | None = Field(
         None,
         ge=1,

@@ -219,7 +219,7 @@ def fleet(
         VersionPublishers(telemetry.meter, settings.output),
         time.time,
         announce,
-        Workers(settings.workers) if settings.workers > 1 else None,
+        Workers(settings.workers, settings.task_timeout) if settings.workers > 1 else None,
     )
 
 
@@ -228,7 +228,7 @@ def _segments(
 ) -> SegmentScorer | None:
     if settings.segment is None:
         return None
-    workers = Workers(settings.workers) if settings.workers > 1 else None
+    workers = Workers(settings.workers, settings.task_timeout) if settings.workers > 1 else None
     return SegmentScorer(
         settings.segment, kinds, rule, settings.segment_rows, settings.segments, workers
     )
