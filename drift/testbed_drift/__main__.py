@@ -89,7 +89,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _walk(settings, endpoint, cutting, as_json=as_json)
         return _run(settings, endpoint, as_json=as_json)
 
-    return _guarded(play)
+    return _guarded(lambda: _told(play, began) if as_json else play())
+
+
+def _told(work: Callable[[], int], began: float) -> int:
+    """Do it; an error that ends it before there is a result is an object on standard output."""
+    try:
+        return work()
+    except DomainError as error:
+        from testbed_drift.judging.failures import failed_run  # noqa: PLC0415 - as in _run
+
+        failed = failed_run("unknown", began, time.time(), error)
+        print(json.dumps(failed.record()), flush=True)  # noqa: T201 - a command line's output
+        raise
 
 
 def _guarded(work: Callable[[], int]) -> int:

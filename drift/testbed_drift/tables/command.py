@@ -18,7 +18,7 @@ from testbed_drift.tables.options import TableOptions, count
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.judging.results import Outcome, RunResult
+    from testbed_drift.judging.results import RunResult
     from testbed_drift.scoring.calibration import Calibration, Plan
     from testbed_drift.tables.reference import Reference
 
@@ -39,15 +39,9 @@ def run_tables(
     except DomainError as error:
         if not as_json:
             raise
-        from testbed_drift.judging.results import RunResult  # noqa: PLC0415 - as in __main__._build
-        from testbed_drift.rows.windows import NotEnoughRowsError  # noqa: PLC0415 - the same
+        from testbed_drift.judging.failures import failed_run  # noqa: PLC0415 - as in __main__._run
 
-        few = isinstance(error, NotEnoughRowsError)
-        outcome: Outcome = "insufficient_data" if few else "error"
-        needed = error.needed if isinstance(error, NotEnoughRowsError) else None
-        name = options.reference or "reference"
-        seconds = max(0.0, time.time() - began)
-        failed = RunResult(name, outcome, began, seconds, str(error), rows_needed=needed)
+        failed = failed_run(options.reference or "reference", began, time.time(), error)
         _print(json.dumps(failed.record()))
         raise
 
@@ -78,6 +72,9 @@ def _compare(
     current = read.in_order()
     if len(current) < len(read):
         _warn(f"{len(read) - len(current)} rows without a time are left out")
+    if read.unread:
+        columns = ", ".join(read.unread)
+        _warn(f"{source.title} has columns that {reference.title} lacks, left out: {columns}")
     settings = calibrated(settings, reference.calibration)
     comparison = Comparison(
         reference,

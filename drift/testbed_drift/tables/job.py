@@ -121,7 +121,8 @@ class Comparison:
         """
         judged = False
         for group, before, now in self.grouping.parts(self.reference, current):
-            job = self._job(group if self.grouping.version and group else self.reference.name)
+            version = group if self.grouping.version and group else self.reference.name
+            job = self._job(version, current.unread)
             marks = [group] if group else []
             alike = marks if self.grouping.segment else []
             compared = before.window("-".join([self.reference.name, *alike]))
@@ -135,7 +136,7 @@ class Comparison:
             size = getattr(self.cutting, "size", 1)
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
 
-    def _job(self, model_version: str) -> Replay:
+    def _job(self, model_version: str, unread: tuple[str, ...]) -> Replay:
         schema, rows = self.reference.schema, self.settings.relations_rows
         limits = Limits.of(self.settings, self.reference.calibration)
         return Replay(
@@ -148,7 +149,7 @@ class Comparison:
             reports=self.reports,
             publisher=NoPublisher(),
             clock=self.clock,
-            assessor=Assessor(schema.features, schema.kinds),
+            assessor=Assessor(schema.features, schema.kinds, unread=unread),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
             least_reference=self.settings.min_rows,
