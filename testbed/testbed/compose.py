@@ -192,7 +192,11 @@ def _drift() -> Service:
             "TESTBED_DRIFT_MODELS": f"{STATE}/models/retrained",
         },
         # It writes models too: those that RETRAIN makes, which the API loads from there.
-        volumes=[f"models:{STATE}/models", f"drift:{STATE}/drift"],
+        volumes=[
+            f"models:{STATE}/models",
+            f"drift:{STATE}/drift",
+            f"textfiles:{STATE}/textfiles",  # of one-shot runs, for node_exporter
+        ],
         depends_on=after(api="healthy", collector="started"),
     )
 

@@ -95,6 +95,7 @@ class Comparison:
         grouping: by what results are told apart.
         reports: takes the reports.
         clock: Unix time.
+        publish: takes the group, the result, and the rows of the reference and of the window.
     """
 
     reference: Reference
@@ -103,6 +104,7 @@ class Comparison:
     grouping: Grouping
     reports: Reports
     clock: Callable[[], float]
+    publish: Callable[[str | None, RunResult, tuple[int, int]], None] = lambda *_: None
 
     def results(self, current: TableRows, name: str) -> Iterator[tuple[str | None, RunResult]]:
         """Judge every window of every group, with what confirms it in the windows before.
@@ -131,7 +133,9 @@ class Comparison:
                 title = "-".join(filter(None, (name, *marks, cut.name)))
                 newest = cut.span.end if cut.span else float(cut.end)
                 window = now.take(cut.rows).window(title, cut.span, newest)
-                yield group, job.judge(compared, window)
+                result = job.judge(compared, window)
+                self.publish(group, result, (len(before), len(window.frame)))
+                yield group, result
         if not judged:
             size = getattr(self.cutting, "size", 1)
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
