@@ -76,6 +76,15 @@ def test_fixed_window_cannot_be_watched(
     assert "use it with run" in line
 
 
+def test_a_textfile_is_not_of_watch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job that stays is scraped itself; a setting that it would not obey is told."""
+    monkeypatch.setenv("TESTBED_DRIFT_TEXTFILE", "shop.prom")
+    arguments = ("--log-url", "sqlite:///a.db", "--artefact", "model")
+    assert "watch has TESTBED_DRIFT_METRICS_PORT" in _error(capsys, "watch", *arguments)
+
+
 def test_missing_artefact_ends_with_2_and_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
