@@ -64,9 +64,8 @@ class _Worker:
     def result(self, future: Future[Result], patience: float | None) -> Result:
         """Wait for a task; whichever takes longer than ``patience`` seconds ends the process."""
         while True:
-            left = None if patience is None else self._turn + patience - time.monotonic()
             try:
-                return future.result(None if self.hung or left is None else max(left, 0.0))
+                return future.result(self._left(patience))
             except TimeoutError:
                 if future.done():  # the task's own
                     raise
@@ -77,6 +76,12 @@ class _Worker:
     def close(self) -> None:
         """End the process, after the task that it has begun."""
         self._executor.shutdown(cancel_futures=True)
+
+    def _left(self, patience: float | None) -> float | None:
+        """Seconds to wait before the next look; the turn may begin earlier than it seems now."""
+        if patience is None or self.hung:
+            return None
+        return min(max(self._turn + patience - time.monotonic(), 0.0), patience)
 
     def _over(self, future: Future[Any]) -> None:
         self._begins(future)

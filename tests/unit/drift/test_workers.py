@@ -72,6 +72,17 @@ def test_a_task_that_never_returns_is_ended() -> None:
         assert workers.run(chore, {"hung": "pid"})["hung"] == found["d"]
 
 
+def test_a_start_is_no_part_of_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time of a first task begins when its process has started, long before the start's end."""
+    monkeypatch.setattr("testbed_drift.workers.START_SECONDS", 1e6)
+    with Workers(1, patience=3.0) as workers:
+        found = workers.run(chore, {"hung": "hang", "a": "pid"})
+    assert found["hung"] == Broken(
+        "it took longer than 3 s (TESTBED_DRIFT_TASK_TIMEOUT), so its worker process was ended"
+    )
+    assert isinstance(found["a"], int)
+
+
 def test_a_task_s_own_timeout_is_its_failure() -> None:
     """An error of the same type as the wait's is what the task gave, and its process stays."""
     with Workers(1, patience=60.0) as workers:
