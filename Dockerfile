@@ -37,7 +37,7 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 DO_NOT_TRACK=1
 # A fresh named volume takes the owner of the folder that it is mounted on.
 RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/testbed --shell /usr/sbin/nologin testbed \
     && cd /var/lib && install -d -o testbed -g testbed \
-    testbed testbed/models testbed/drift testbed/truth testbed/receiver testbed/spool
+    testbed testbed/models testbed/drift testbed/truth testbed/receiver testbed/spool testbed/textfiles
 WORKDIR /var/lib/testbed
 USER testbed
 

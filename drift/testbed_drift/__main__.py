@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.judging.results import RunResult
+    from testbed_drift.publishing.textfile import Textfile
     from testbed_drift.rows.cutting import Cutting
     from testbed_drift.scoring.calibration import Calibration
 
@@ -89,7 +90,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _walk(settings, endpoint, cutting, as_json=as_json)
         return _run(settings, endpoint, as_json=as_json)
 
-    return _guarded(play)
+    return _guarded(lambda: _told(play, began) if as_json else play())
+
+
+def _told(work: Callable[[], int], began: float) -> int:
+    """Do it; an error that ends it before there is a result is an object on standard output."""
+    try:
+        return work()
+    except DomainError as error:
+        from testbed_drift.judging.failures import failed_run  # noqa: PLC0415 - as in _run
+
+        failed = failed_run("unknown", began, time.time(), error)
+        print(json.dumps(failed.record()), flush=True)  # noqa: T201 - a command line's output
+        raise
 
 
 def _guarded(work: Callable[[], int]) -> int:
@@ -108,7 +121,9 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
     # Imported here, as all that takes seconds: --help and a wrong setting should not have to wait,
     # and a signal should already be obeyed.
     from testbed_drift.jobs import assembly  # noqa: PLC0415
+    from testbed_drift.publishing.textfile import Textfile  # noqa: PLC0415 - the same
 
+    textfile = Textfile.of(settings.textfile)
     with assembly.claimed_output(settings), assembly.worker_pool(settings) as workers:
         telemetry = assembly.telemetry_of(endpoint)
         job = assembly.watched(settings, telemetry, StopSignal().wait, workers, once=True)
@@ -117,7 +132,7 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
         result = fleet.run_once() if fleet else job.run_once()
         others = fleet.others if fleet else {}
         _announce(result, as_json=as_json, others=others)
-        _finish(telemetry)
+        _finish(telemetry, textfile, [result, *others.values()])
     if result.finding is None:
         return EXIT_COULD_NOT_RUN
     found = [one.finding for one in (result, *others.values()) if one.finding]
@@ -128,21 +143,28 @@ def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int
 def _walk(settings: DriftSettings, endpoint: str | None, cutting: Cutting, *, as_json: bool) -> int:
     from testbed_drift.jobs import assembly  # noqa: PLC0415 - as in _run
     from testbed_drift.jobs.replay import walk_log  # noqa: PLC0415 - the same
+    from testbed_drift.publishing.textfile import Textfile  # noqa: PLC0415 - the same
 
-    results = []
+    results: list[RunResult] = []
+    group = None
+    textfile = Textfile.of(settings.textfile)
     with assembly.claimed_output(settings):
         telemetry = assembly.telemetry_of(endpoint)
         job = assembly.replay(settings, telemetry, StopSignal().wait)
         for group, result in walk_log(job, cutting):
             results.append(result)
             _announce(result, as_json=as_json, group=group)
-        _finish(telemetry)
+        _finish(telemetry, textfile, [] if group else results)  # groups are not published
     return exit_code(results)
 
 
 def _watch(settings: DriftSettings, endpoint: str | None) -> int:
     if settings.current_window:
         raise DriftSettingsError("a current window is fixed: use it with run, not with watch")
+    if settings.textfile:
+        raise DriftSettingsError(
+            f"a textfile is of runs that end: watch has {ENV_PREFIX}METRICS_PORT"
+        )
     for number in SIGNALS:  # while the imports last there is nothing to finish
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
     from testbed_drift.jobs import assembly  # noqa: PLC0415 - after the signals, as in _run
@@ -233,9 +255,13 @@ def _announce(
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command line's output
 
 
-def _finish(telemetry: Telemetry) -> None:
-    if not telemetry.shutdown():
-        print("drift: the last metrics did not reach the OTLP endpoint", file=sys.stderr)  # noqa: T201 - a command line's output
+def _finish(
+    telemetry: Telemetry, textfile: Textfile | None = None, results: Sequence[RunResult] = ()
+) -> None:
+    from testbed_drift.publishing.ending import ending  # noqa: PLC0415 - as in _run
+
+    for failure in ending(telemetry, textfile, judged=any(one.finding for one in results)):
+        print(f"drift: {failure}", file=sys.stderr)  # noqa: T201 - a command line's output
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -254,11 +280,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(run, without=("interval", "metrics_host", "metrics_port"))
     add_run_options(run)
     watch = commands.add_parser("watch", help="compare at an interval until stopped")
-    _add_settings(watch, without=("current_window",))
+    _add_settings(watch, without=("current_window", "textfile"))
     retrain = commands.add_parser(
         "retrain", help="train on the log's newest labelled rows; promote what is better"
     )
-    _add_settings(retrain, without=("current_window", "reference_window"), telemetry=False)
+    _add_settings(
+        retrain, without=("current_window", "reference_window", "textfile"), telemetry=False
+    )
     ui = commands.add_parser("ui", help="show a workspace in Evidently's UI until stopped")
     ui.add_argument("--workspace", metavar="PATH", required=True, help="Folder of the runs.")
     ui.add_argument("--host", metavar="HOST", default="127.0.0.1", help="Address (127.0.0.1).")

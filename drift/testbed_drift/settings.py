@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
 
@@ -27,6 +27,12 @@ def _span(value: object) -> object:
         return Span.parse(value)
     except SpanError as error:
         raise ValueError(str(error)) from error
+
+
+def _textfile(path: Path | None) -> Path | None:
+    if path is not None and path.suffix != ".prom":
+        raise ValueError(f"{path.name} must end in .prom: node_exporter reads no other files")
+    return path
 
 
 class DriftSettings(BaseSettings):
@@ -61,6 +67,11 @@ class DriftSettings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics; for watch.")
     metrics_port: int | None = Field(
         None, ge=1, le=65535, description="Port of /metrics; unset offers none; for watch."
+    )
+    textfile: Annotated[Path | None, AfterValidator(_textfile)] = Field(
+        None,
+        description="File, NAME.prom, that keeps the metrics of the last run for node_exporter's "
+        "textfile collector; for run.",
     )
     confirm: int = Field(
         1, ge=1, description="Windows, of the latest confirm_of, that must ask for an action."
@@ -109,6 +120,12 @@ class DriftSettings(BaseSettings):
         1,
         ge=1,
         description="Processes that score segments and other versions; 1: the job itself.",
+    )
+    task_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds that a worker process may take for one segment or version; then it is "
+        "ended and replaced, and that one is an error.",
     )
     keep_runs: int | None = Field(
         None,

@@ -97,7 +97,7 @@ def _decision_panels() -> Panels:
         graph(
             "What Decisions Stand on",
             "Causes of the last ALERT or RETRAIN of each version.",
-            _standing(names.DRIFT_CAUSE, names.CAUSE),
+            _standing(of_versions(names.DRIFT_CAUSE, names.CAUSE)),
             unit=units.Short,
         ),
         graph(
@@ -109,9 +109,8 @@ def _decision_panels() -> Panels:
     )
 
 
-def _standing(metric: Metric, attribute: str) -> Query:
-    """Per chosen version, the values of an attribute that hold now."""
-    shown = of_versions(metric, attribute)
+def _standing(shown: Query) -> Query:
+    """Those series of a query that hold now."""
     return Query(f"{shown.expr} == 1", shown.legend)
 
 
@@ -206,6 +205,12 @@ def _segment_panels() -> Panels:
             "where one class is rare.",
             of_segments(score, where=(equals(score, names.SCORE, "f1"),)),
             unit=units.PercentUnit,
+        ),
+        graph(
+            "Decisions on Segments of Tables",
+            "What a run on tables decided of each group of its --segment column.",
+            _standing(of_segments(names.DRIFT_SEGMENT_DECISION, names.DECISION)),
+            unit=units.Short,
         ),
         graph(
             "Rows per Segment",

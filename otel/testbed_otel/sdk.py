@@ -44,6 +44,8 @@ from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.metrics import _Gauge as Gauge
     from opentelemetry.trace import Tracer
@@ -56,6 +58,7 @@ NOISE_INTERVAL: Final = 60.0
 DROPPED: Final = "http.server.*.body.size"
 # Of the SDK about itself, in seconds; its default buckets are made for milliseconds.
 SDK_DURATIONS: Final = "otel.sdk.*.duration"
+_STORAGE: Final = "opentelemetry.sdk.metrics._internal.metric_reader_storage"
 
 
 class _QuietFilter(logging.Filter):
@@ -71,6 +74,11 @@ class _QuietFilter(logging.Filter):
             return False
         self._next[record.name] = now + NOISE_INTERVAL
         return True
+
+
+def _no_conflict(record: logging.LogRecord) -> bool:
+    """The SDK compares instruments by name alone; those of two meters are two."""
+    return "conflicting metrics identities" not in record.msg
 
 
 _quiet = _QuietFilter()
@@ -177,7 +185,9 @@ class Telemetry:
         return bool(delivered and delivered[0])
 
 
-def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
+def setup(
+    service_name: str, settings: TelemetrySettings, attributes: Mapping[str, str] | None = None
+) -> Telemetry:
     """Make the providers of one process.
 
     ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` go before the arguments. Without a
@@ -186,13 +196,16 @@ def setup(service_name: str, settings: TelemetrySettings) -> Telemetry:
     Args:
         service_name: ``service.name``, the ``job`` in Prometheus.
         settings: where telemetry goes, and how often.
+        attributes: further ones of the resource.
     """
     own = {
+        **(attributes or {}),
         SERVICE_NAME: service_name,
         SERVICE_VERSION: settings.service_version,
         SERVICE_INSTANCE_ID: str(uuid.uuid4()),
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
+    logging.getLogger(_STORAGE).addFilter(_no_conflict)
     registry = CollectorRegistry()
     bridge = Bridge(resource, aliases_of(settings.aliases))
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]

@@ -195,7 +195,11 @@ def _drift() -> Service:
         }
         | {name: f"${{{name}:-}}" for name in driftchoices.CHOICES},
         # It writes models too: those that RETRAIN makes, which the API loads from there.
-        volumes=[f"models:{STATE}/models", f"drift:{STATE}/drift"],
+        volumes=[
+            f"models:{STATE}/models",
+            f"drift:{STATE}/drift",
+            f"textfiles:{STATE}/textfiles",  # of one-shot runs, for node_exporter
+        ],
         depends_on=after(api="healthy", collector="started"),
     )
 

@@ -125,9 +125,9 @@ def node_exporter() -> Service:
     """It sees the machine, and can't write to it."""
     return {
         "image": images()["node_exporter"],
-        "command": ["--path.rootfs=/host"],
+        "command": ["--path.rootfs=/host", "--collector.textfile.directory=/textfiles"],
         "pid": "host",
-        "volumes": ["/:/host:ro"],
+        "volumes": ["/:/host:ro", "textfiles:/textfiles:ro"],
         "healthcheck": wget("http://127.0.0.1:9100/metrics"),
         "restart": "unless-stopped",
     }

@@ -77,6 +77,11 @@ class RunLayout:
         return self.root / "workspace"
 
     @property
+    def textfiles(self) -> Path:
+        """Metrics that node_exporter shows, `*.prom`: of `testbed drift run --textfile`."""
+        return self.root / "textfiles"
+
+    @property
     def notifications(self) -> Path:
         """Every notification that the receiver got, one JSON line each."""
         return self.root / "notifications.jsonl"
@@ -113,7 +118,8 @@ class RunLayout:
 
     def create(self) -> RunLayout:
         """Make the directories and return self."""
-        for path in (self.config, self.data, self.logs, self.truth, self.drift):
+        folders = (self.config, self.data, self.logs, self.truth, self.drift, self.textfiles)
+        for path in folders:
             path.mkdir(parents=True, exist_ok=True)
         return self
 

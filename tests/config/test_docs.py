@@ -315,6 +315,19 @@ def test_the_example_rule_is_valid(run_tool: Callable[..., str], tmp_path: Path)
     run_tool("promtool", "test", "rules", tmp_path / "my-rules-test" / "mine.yml")
 
 
+def test_the_rules_of_runs_from_cron_are_valid(
+    run_tool: Callable[..., str], tmp_path: Path
+) -> None:
+    """They pass the lint, whose mark they bear, and the test that stands below them."""
+    rule, test = blocks(HOW_TO / "drift-from-cron.md", "yaml")
+    assert not lint({"cron.yml": rule}, interval=15, factor=30)
+    for folder, content in (("my-rules", rule), ("my-rules-test", test)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cron.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    run_tool("promtool", "check", "rules", "--lint=all", tmp_path / "my-rules" / "cron.yml")
+    run_tool("promtool", "test", "rules", tmp_path / "my-rules-test" / "cron.yml")
+
+
 def test_the_python_examples_run(tmp_path: Path) -> None:
     """What the page on recording and reporting shows works as it stands, and says what it says."""
     text = (HOW_TO / "record-and-report.md").read_text(encoding="utf-8")

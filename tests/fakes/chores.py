@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 from testbed_domain.errors import DomainError
 
@@ -16,4 +17,8 @@ def chore(what: str) -> int:
         raise DomainError("no, for a reason")
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hang":
+        threading.Event().wait()
+    if what == "time out":
+        raise TimeoutError("nobody answered")
     return os.getpid()

@@ -19,6 +19,7 @@ from testbed_domain.logstore import open_log
 from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.quality.trial import Retraining, Trial
 from testbed_grafana.queries import PanelQuery, panel_queries
+from testbed_otel import names
 
 from tests.stack.test_demo import BY_SETTING
 from tests.stack.test_drift_job import Place
@@ -81,6 +82,7 @@ def only_settings() -> list[PanelQuery]:
         query
         for query in panel_queries("5s")
         if any(metric.prometheus in query.expr for metric in BY_SETTING)
+        and names.DRIFT_SEGMENT_DECISION.prometheus not in query.expr  # only of tables
     ]
 
 

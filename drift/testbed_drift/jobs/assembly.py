@@ -64,15 +64,19 @@ if TYPE_CHECKING:
 METER: Final = "testbed_drift"
 
 
-def telemetry_of(endpoint: str | None) -> Telemetry:
+def telemetry_of(endpoint: str | None, attributes: Mapping[str, str] | None = None) -> Telemetry:
     """The job's telemetry.
+
+    Args:
+        endpoint: where it goes, see :meth:`TelemetrySettings.from_env`.
+        attributes: further ones of its resource.
 
     Raises:
         DriftSettingsError: a variable of OpenTelemetry can't be used.
     """
     watch_sdk()
     try:
-        return setup(SERVICE_DRIFT, TelemetrySettings.from_env(endpoint=endpoint))
+        return setup(SERVICE_DRIFT, TelemetrySettings.from_env(endpoint=endpoint), attributes)
     except TelemetrySettingsError as error:
         raise DriftSettingsError(str(error)) from error
 
@@ -93,7 +97,9 @@ def claimed_output(settings: DriftSettings) -> Iterator[ReportStore]:
 
 def worker_pool(settings: DriftSettings) -> AbstractContextManager[Workers | None]:
     """The processes of a job, for its segments and its other versions; None for none."""
-    return Workers(settings.workers) if settings.workers > 1 else contextlib.nullcontext()
+    if settings.workers == 1:
+        return contextlib.nullcontext()
+    return Workers(settings.workers, settings.task_timeout)
 
 
 def watched(

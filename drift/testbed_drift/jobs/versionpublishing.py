@@ -62,10 +62,11 @@ class VersionPublishers:
 
     Args:
         meter: gives the meter of a scope.
-        output: directory of the job's reports, below which each version has its own.
+        output: directory of the job's reports, below which each version keeps its values; None
+            keeps nothing.
     """
 
-    def __init__(self, meter: Callable[[str], Meter], output: Path) -> None:
+    def __init__(self, meter: Callable[[str], Meter], output: Path | None = None) -> None:
         self._meter = meter
         self._output = output
         self._publishers: dict[str, tuple[Publisher, _VersionMeter]] = {}
@@ -84,6 +85,11 @@ class VersionPublishers:
             meter.heard = True
             publisher.publish(result)
 
+    @property
+    def known(self) -> set[str]:
+        """Versions that were published."""
+        return set(self._publishers)
+
     def forget(self, versions: set[str]) -> None:
         """End the values of all versions but these: no row of the window is theirs."""
         self._states = {name: state for name, state in self._states.items() if name in versions}
@@ -94,7 +100,7 @@ class VersionPublishers:
         known = self._publishers.get(version)
         if known is None:
             meter = _VersionMeter(self._meter(f"testbed_drift.version.{version}"))
-            state = ReportStore(self._output / folder(version))
+            state = ReportStore(self._output / folder(version)) if self._output else None
             publisher = Publisher(meter, found.alert_share, version, found.columns, state)  # type: ignore[arg-type] # of a meter it needs these two
             known = self._publishers[version] = publisher, meter
         return known

@@ -123,6 +123,7 @@ class Assessor:
         kinds: feature columns and kinds.
         segment: column by whose values performance is told apart, or None.
         most: most values of a category that are segments of their own.
+        unread: columns beside those of the windows, which the model does not know.
 
     Raises:
         AssessmentError: the model has no such column.
@@ -132,6 +133,7 @@ class Assessor:
     kinds: Mapping[str, ColumnKind]
     segment: str | None = None
     most: int = MOST
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment not in self.kinds:
@@ -153,7 +155,7 @@ class Assessor:
             measure(now),
             estimator.estimate(now),
             label_flow(now),
-            check(reference.features, current.features, self.schema),
+            check(reference.features, current.features, self.schema).beside(self.unread),
             judge(before, now, estimator),
             {name: measure(now.where(chosen)) for name, chosen in groups.items()},
             # By the calibration of all rows: that of a segment's own few missed by more.

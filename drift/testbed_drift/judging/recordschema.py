@@ -148,6 +148,7 @@ class QualityRecord(_Part):
     duplicated: Share | None
     reference_duplicated: Share | None
     unexpected_columns: list[str]
+    """Columns that the model, or the reference table, does not know; nobody reads them."""
     columns: dict[str, ColumnQualityRecord]
 
 
@@ -199,7 +200,8 @@ class _Told(_Part):
     seconds: float = Field(ge=0)
     """How long it took; the first one of tables with reading them."""
     model_version: str
-    """The model; of tables the value of the version column, else the reference's name."""
+    """The model; of tables the value of the version column, else the reference's name; `unknown`
+    where a run of the log failed before it was known."""
     message: str
     """The decision in one line, or why there is none."""
     group: str | None = None

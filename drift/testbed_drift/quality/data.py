@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Real
@@ -23,7 +23,7 @@ from testbed_drift.rows import packing
 from testbed_drift.rows.repeats import repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from testbed_domain.features import Feature, FeatureSchema
 
@@ -145,6 +145,10 @@ class DataQuality:
     duplicated: float | None
     reference_duplicated: float | None
     unexpected: tuple[str, ...] = ()
+
+    def beside(self, columns: Iterable[str]) -> DataQuality:
+        """The same of a window that has further columns, which nobody has read."""
+        return replace(self, unexpected=tuple(sorted({*self.unexpected, *columns})))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -14,11 +14,12 @@ from testbed_domain.errors import DomainError
 
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.tables.options import TableOptions, count
+from testbed_drift.tables.outlet import Outlet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.judging.results import Outcome, RunResult
+    from testbed_drift.judging.results import RunResult
     from testbed_drift.scoring.calibration import Calibration, Plan
     from testbed_drift.tables.reference import Reference
 
@@ -34,26 +35,34 @@ def run_tables(
         as_json: print an object per result, and nothing else.
         began: Unix time at which the command began.
     """
+    outlet = None
     try:
-        return _compare(options, arguments, as_json=as_json, began=began)
+        endpoint = arguments.pop("otlp_endpoint", None)
+        # Not from the environment: there they are those of the job that watches a log.
+        apart = {name: arguments.pop(name, None) for name in ("window", "segment", "calibration")}
+        outlet = Outlet.of(endpoint, _settings(arguments, options.report))
+        code = _compare(options, apart, outlet, as_json=as_json, began=began)
     except DomainError as error:
-        if not as_json:
-            raise
-        from testbed_drift.judging.results import RunResult  # noqa: PLC0415 - as in __main__._build
-        from testbed_drift.rows.windows import NotEnoughRowsError  # noqa: PLC0415 - the same
+        from testbed_drift.judging.failures import failed_run  # noqa: PLC0415 - as in __main__._run
 
-        few = isinstance(error, NotEnoughRowsError)
-        outcome: Outcome = "insufficient_data" if few else "error"
-        needed = error.needed if isinstance(error, NotEnoughRowsError) else None
-        name = options.reference or "reference"
-        seconds = max(0.0, time.time() - began)
-        failed = RunResult(name, outcome, began, seconds, str(error), rows_needed=needed)
-        _print(json.dumps(failed.record()))
+        failed = failed_run(options.reference or "reference", began, time.time(), error)
+        if as_json:
+            _print(json.dumps(failed.record()))
+        if outlet:
+            outlet.fail(failed)
+            _close(outlet)
         raise
+    _close(outlet)
+    return code
 
 
 def _compare(
-    options: TableOptions, arguments: dict[str, Any], *, as_json: bool, began: float
+    options: TableOptions,
+    apart: dict[str, Any],
+    outlet: Outlet,
+    *,
+    as_json: bool,
+    began: float,
 ) -> int:
     from testbed_drift.jobs.replay import NoReports  # noqa: PLC0415 - the same
     from testbed_drift.keeping.reports import ReportStore  # noqa: PLC0415 - the same
@@ -63,22 +72,20 @@ def _compare(
     from testbed_drift.tables.job import Comparison, Grouping  # noqa: PLC0415 - the same
     from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - the same
 
-    if arguments.pop("otlp_endpoint", None) not in {None, "none"}:
-        raise DriftSettingsError("results of tables are not published: leave --otlp-endpoint away")
-    length = arguments.pop("window", None)
-    windows = WindowOptions(count(options.window_rows), length, options.every).cutting()
-    # Not from the environment: there they are those of the job that watches a log.
-    segment, thresholds = arguments.pop("segment", None), arguments.pop("calibration", None)
-    settings = _settings(arguments, options.report)
-    grouping = Grouping(segment, options.version_column)
+    windows = WindowOptions(count(options.window_rows), apart["window"], options.every).cutting()
+    grouping = Grouping(apart["segment"], options.version_column)
     wanted = options.wanted(grouping.column)
     source = open_source("current", options.current, options.current_url, options.current_query)
-    reference = _calibrated(options.read_reference(wanted), thresholds)
+    reference = _calibrated(options.read_reference(wanted), apart["calibration"])
+    settings = calibrated(outlet.settings, reference.calibration)
+    outlet.begin(reference, settings, grouping)
     read = reference.current(source, wanted)
     current = read.in_order()
     if len(current) < len(read):
         _warn(f"{len(read) - len(current)} rows without a time are left out")
-    settings = calibrated(settings, reference.calibration)
+    if read.unread:
+        columns = ", ".join(read.unread)
+        _warn(f"{source.title} has columns that {reference.title} lacks, left out: {columns}")
     comparison = Comparison(
         reference,
         settings,
@@ -86,6 +93,7 @@ def _compare(
         grouping,
         ReportStore(Path(options.report)) if options.report else NoReports(),
         _since(began),
+        outlet.take,
     )
     single = grouping.column is None and windows == Whole()
     results = []
@@ -100,6 +108,11 @@ def _compare(
     if isinstance(windows, ByCount) and grouping.column is None and windows.left_over(rows):
         _warn(f"the last {windows.left_over(rows)} rows fill no window")
     return exit_code(results)
+
+
+def _close(outlet: Outlet) -> None:
+    for line in outlet.close():
+        _warn(line)
 
 
 def exit_code(results: list[RunResult]) -> int:

@@ -95,6 +95,7 @@ class Comparison:
         grouping: by what results are told apart.
         reports: takes the reports.
         clock: Unix time.
+        publish: takes the group, the result, and the rows of the reference and of the window.
     """
 
     reference: Reference
@@ -103,6 +104,7 @@ class Comparison:
     grouping: Grouping
     reports: Reports
     clock: Callable[[], float]
+    publish: Callable[[str | None, RunResult, tuple[int, int]], None] = lambda *_: None
 
     def results(self, current: TableRows, name: str) -> Iterator[tuple[str | None, RunResult]]:
         """Judge every window of every group, with what confirms it in the windows before.
@@ -121,7 +123,8 @@ class Comparison:
         """
         judged = False
         for group, before, now in self.grouping.parts(self.reference, current):
-            job = self._job(group if self.grouping.version and group else self.reference.name)
+            version = group if self.grouping.version and group else self.reference.name
+            job = self._job(version, current.unread)
             marks = [group] if group else []
             alike = marks if self.grouping.segment else []
             compared = before.window("-".join([self.reference.name, *alike]))
@@ -130,12 +133,14 @@ class Comparison:
                 title = "-".join(filter(None, (name, *marks, cut.name)))
                 newest = cut.span.end if cut.span else float(cut.end)
                 window = now.take(cut.rows).window(title, cut.span, newest)
-                yield group, job.judge(compared, window)
+                result = job.judge(compared, window)
+                self.publish(group, result, (len(before), len(window.frame)))
+                yield group, result
         if not judged:
             size = getattr(self.cutting, "size", 1)
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
 
-    def _job(self, model_version: str) -> Replay:
+    def _job(self, model_version: str, unread: tuple[str, ...]) -> Replay:
         schema, rows = self.reference.schema, self.settings.relations_rows
         limits = Limits.of(self.settings, self.reference.calibration)
         return Replay(
@@ -148,7 +153,7 @@ class Comparison:
             reports=self.reports,
             publisher=NoPublisher(),
             clock=self.clock,
-            assessor=Assessor(schema.features, schema.kinds),
+            assessor=Assessor(schema.features, schema.kinds, unread=unread),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
             least_reference=self.settings.min_rows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from testbed_drift.jobs.replay import enough
@@ -77,7 +77,8 @@ class Reference:
             )
         target = self.schema.roles.target
         columns = [*known, *beside, *([target] if target in names else [])]
-        return _rows(source, self.schema, columns, wanted)
+        rows = _rows(source, self.schema, columns, wanted)
+        return replace(rows, unread=self.schema.unread(names, beside))
 
 
 def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> Reference:
@@ -106,7 +107,8 @@ def read_table(source: Source, wanted: Wanted) -> tuple[pd.DataFrame, TableSchem
     frame = source.read([*chosen, *wanted.roles.columns, *group])
     enough(source.title, len(frame), 1)
     schema = pin(frame, chosen, wanted.roles, typed=source.typed, asked=bool(wanted.columns))
-    return frame, schema
+    beside = schema.unread(names, (wanted.time,))
+    return frame, replace(schema, beside=beside)
 
 
 def _rows(source: Source, schema: TableSchema, columns: Sequence[str], wanted: Wanted) -> TableRows:

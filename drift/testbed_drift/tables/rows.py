@@ -45,6 +45,7 @@ class TableRows:
         probabilities: class to probability; without columns where there are none.
         times: Unix seconds, NaN where there is none; None where nobody asked.
         groups: values of the column by which results are told apart, or None.
+        unread: columns that the table has and the reference lacks.
     """
 
     frame: pd.DataFrame
@@ -52,6 +53,7 @@ class TableRows:
     probabilities: pd.DataFrame
     times: Floats | None = None
     groups: pd.Series[Any] | None = None
+    unread: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -104,6 +106,7 @@ class TableRows:
             self.probabilities.iloc[rows],
             None if self.times is None else self.times[rows],
             None if self.groups is None else self.groups.iloc[rows],
+            self.unread,
         )
 
     def in_order(self) -> TableRows:

@@ -93,12 +93,14 @@ class TableSchema:
         roles: the other columns.
         classes: classes of target and prediction, sorted; empty where there are neither.
         left_out: column that is not compared to the reason.
+        beside: columns that the table has and nobody asked for.
     """
 
     columns: tuple[TableColumn, ...]
     roles: Roles
     classes: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> dict[str, ColumnKind]:
@@ -144,7 +146,19 @@ class TableSchema:
             Roles(**data["roles"]),
             tuple(data["classes"]),
             data["left_out"],
+            tuple(data.get("beside", ())),
         )
+
+    def unread(self, names: Iterable[str], apart: Iterable[str | None]) -> tuple[str, ...]:
+        """Columns of another table that the reference lacks, so that nobody reads them.
+
+        Args:
+            names: columns of that table, in order.
+            apart: those that are known otherwise: of times, of groups.
+        """
+        known = {*(column.name for column in self.columns), *self.roles.columns, *apart}
+        known |= {*self.left_out, *self.beside}
+        return tuple(dict.fromkeys(name for name in names if name not in known))
 
 
 def choose(

@@ -40,6 +40,10 @@ SEGMENT: Final = "segment"
 QUANTILE: Final = "quantile"
 TRUE_CLASS: Final = "label.class"
 CHECK: Final = "check"
+# Of every series in a file of metrics: which job wrote it.
+DRIFT_JOB: Final = "drift.job"
+# Of the resource: what tables are compared with.
+DRIFT_REFERENCE: Final = "ml.drift.reference"
 
 # What stands for every value that a closed set lacks.
 OTHER: Final = "other"

@@ -100,6 +100,14 @@ DRIFT_SEGMENTS: Final = Metric(
     (MODEL_VERSION, STATE),
     values=((STATE, ("scored", "insufficient_data", "error")),),
 )
+DRIFT_SEGMENT_DECISION: Final = Metric(
+    "ml.drift.segment.decision",
+    "gauge",
+    "{decision}",
+    "1 for the decision on one segment of a table, 0 for the others.",
+    (MODEL_VERSION, SEGMENT, DECISION),
+    values=((DECISION, ("NO_ACTION", "ALERT", "RETRAIN")),),
+)
 TARGET_DRIFT: Final = Metric(
     "ml.target_drift.score",
     "gauge",

@@ -150,6 +150,10 @@ def run(
     report: Annotated[
         Path | None, typer.Option(help="Folder of HTML and JSON reports; of tables default: none.")
     ] = None,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(help="File, NAME.prom, of metrics for node_exporter's textfile collector."),
+    ] = None,
     store: StoreOption = None,
     log_url: LogOption = None,
     artefact: ArtefactOption = None,
@@ -184,6 +188,8 @@ def run(
 
       testbed drift run --reference a.csv --current-url postgresql://me@db/shop --current-query \
 orders
+
+      testbed drift run --reference january --current b.csv --textfile /var/lib/node_exporter/b.prom
     """
     given = words(
         reference_window=reference_window,
@@ -197,6 +203,7 @@ orders
         confirm_of=confirm_of,
         calibration=calibration and calibration.resolve(),
         report=report and report.resolve(),
+        textfile=textfile and textfile.resolve(),
     )
     sides = words(
         reference=reference,
@@ -217,7 +224,7 @@ orders
     )
     arguments = ["run", *sides, *roles, *given, *(["--json"] if as_json else [])]
     if sides:
-        become([*arguments, *store_words(store)])
+        become([*arguments, *words(otlp_endpoint=otlp_endpoint), *store_words(store)])
     else:
         Job(log_url, artefact, folder, otlp_endpoint).become(arguments)
 

@@ -121,7 +121,7 @@ def settings() -> str:
         "## OpenTelemetry",
         "The standard variables that the API and the drift job read. Under `testbed run` and "
         "`testbed up` what you set wins, but for the name and the instance; `testbed serve` and "
-        "`testbed drift` take the endpoint from their option only.",
+        "`testbed drift` push nothing unless their option or the variable names an endpoint.",
         table(TITLES, ((code(name), *rest) for name, *rest in OTEL)),
     )
 

@@ -33,7 +33,10 @@ PROMETHEUS_DURATIONS: Final = {
 }
 ALERTMANAGER_DURATIONS: Final = {"dispatch.maintenance-interval": "30s"}
 
-NODE_COLLECTORS: Final = ("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev")
+NODE_COLLECTORS: Final = (
+    *("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev"),
+    "textfile",  # shows what runs of the drift job leave
+)
 """What node_exporter measures: scaled scrapes come often, and its defaults cost too much then."""
 
 _TRACE_VIEWER: Final = "jaeger:4318"
@@ -317,6 +320,7 @@ def node_exporter_argv(launch: Launch) -> list[str]:
         f"--web.listen-address={launch.endpoints['node_exporter:9100']}",
         "--collector.disable-defaults",
         *(f"--collector.{name}" for name in NODE_COLLECTORS),
+        f"--collector.textfile.directory={launch.layout.textfiles}",
     ]
 
 

@@ -36,7 +36,7 @@ def test_every_option_reaches_the_job(typed: list[list[str]], tmp_path: Path) ->
         "run --reference a.csv --current b.csv --target y --prediction p --probability 0=q0 "
         "--probability 1=q1 --positive 1 --columns x,z --time-column t --window-rows 100 "
         "--every 50 --segment x --min-rows 50 --confirm 2 --confirm-of 3 --report out "
-        "--calibration c.json --json",
+        "--calibration c.json --textfile t.prom --otlp-endpoint http://127.0.0.1:1 --json",
     )
     wanted = {
         "reference": "a.csv",
@@ -55,6 +55,8 @@ def test_every_option_reaches_the_job(typed: list[list[str]], tmp_path: Path) ->
         "confirm_of": "3",
         "report": str(tmp_path / "out"),
         "calibration": str(tmp_path / "c.json"),
+        "textfile": str(tmp_path / "t.prom"),
+        "otlp_endpoint": "http://127.0.0.1:1",
         "store": str(tmp_path / "home" / "references"),
         "json": True,
     }

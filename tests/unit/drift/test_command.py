@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
+from testbed.schemas import schema_text
 from testbed_drift.__main__ import main
 from testbed_drift.jobs.assembly import telemetry_of
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
@@ -73,12 +76,40 @@ def test_fixed_window_cannot_be_watched(
     assert "use it with run" in line
 
 
+def test_a_textfile_is_not_of_watch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job that stays is scraped itself; a setting that it would not obey is told."""
+    monkeypatch.setenv("TESTBED_DRIFT_TEXTFILE", "shop.prom")
+    arguments = ("--log-url", "sqlite:///a.db", "--artefact", "model")
+    assert "watch has TESTBED_DRIFT_METRICS_PORT" in _error(capsys, "watch", *arguments)
+
+
 def test_missing_artefact_ends_with_2_and_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """No model, no run: 2 and not 1, which would mean drift."""
     arguments = ("--log-url", "sqlite:///a.db", "--artefact", str(tmp_path))
     assert "artefact" in _error(capsys, "run", *arguments, "--otlp-endpoint", "none")
+
+
+def test_an_error_before_the_run_is_an_object(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With ``--json``: a wrong setting, and a model that is missing; the line stays, and exit 2."""
+    model = ("--log-url=sqlite://", f"--artefact={tmp_path / 'nowhere'}")
+    for options, message in (
+        (("--log-url=sqlite://",), "TESTBED_DRIFT_ARTEFACT: Field required"),
+        (model, "nowhere"),
+        ((*model, "--window-rows=400", "--every=400"), "nowhere"),
+    ):
+        assert main(("run", *options, f"--output={tmp_path}", "--json")) == 2
+        output = capsys.readouterr()
+        (found,) = map(json.loads, output.out.splitlines())
+        jsonschema.validate(found, json.loads(schema_text("drift-run.schema.json")))
+        assert (found["outcome"], found["model_version"]) == ("error", "unknown")
+        assert message in found["message"]
+        assert output.err.splitlines() == [f"drift: {found['message']}"]
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["watch"]])

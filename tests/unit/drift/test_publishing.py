@@ -125,8 +125,8 @@ def test_success_publishes_all_of_the_vocabulary(
         if metric.name.startswith(("ml.data_drift", "ml.drift", "ml.target", "ml.prediction_drift"))
         and metric is not names.DRIFT_VERSION_STATE  # of the versions beside the job's own
     }
-    of_the_fleet = {names.DRIFT_VERSION_STATE.name}
-    assert set(found) == (wanted - of_the_fleet) | {names.RETRAINING_RUNS.name}
+    elsewhere = {names.DRIFT_VERSION_STATE.name, names.DRIFT_SEGMENT_DECISION.name}
+    assert set(found) == (wanted - elsewhere) | {names.RETRAINING_RUNS.name}
     share = collected.points(names.DRIFT_SHARE)
     assert share == {((names.MODEL_VERSION, "v1"),): 0.4}
     assert set(collected.points(names.DRIFT_SHARE_THRESHOLD).values()) == {0.3}

@@ -146,6 +146,26 @@ def test_other_columns_are_an_error_that_names_them(
     capsys.readouterr()
 
 
+def test_columns_that_the_reference_lacks_are_told(
+    run: Run, tables: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line and a list name them; not those that have a role, or that the reference has, too."""
+    make(2).assign(note="x", extra=1).to_parquet(tables / "more.parquet")
+    code, [found] = run("more.parquet", *ROLES)
+    assert (code, found["quality"]["unexpected_columns"]) == (0, ["extra", "note"])
+    sides = ("--reference", str(tables / "a.parquet"), "--current", str(tables / "more.parquet"))
+    assert main(["run", *sides, "--columns", "age,town", "--segment", "open"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "more.parquet has columns that " in line
+    assert line.endswith("a.parquet lacks, left out: note, extra")
+    assert run("same.csv", *ROLES)[1][0]["quality"]["unexpected_columns"] == []
+    store = ("--store", str(tables / "kept"))
+    kept = ["reference", "add", "a", str(tables / "a.parquet"), "--columns", "age,town", *store]
+    assert main(kept) == 0
+    assert main(["run", "--reference", "a", *sides[2:], *store]) == 0
+    assert "lacks, left out: note, extra" in capsys.readouterr().err
+
+
 def test_seconds_count_from_the_start_of_the_command() -> None:
     """Reading the tables belongs to the first result."""
     clock = _since(5.0)
