@@ -5,14 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
+from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 from testbed_otel.recording import Recorder
 from testbed_otel.sdk import gauge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from opentelemetry.metrics import Meter
     from opentelemetry.metrics import _Gauge as Gauge
     from testbed_otel.cells import HistogramFamily, SumFamily
     from testbed_otel.sdk import Telemetry
+
+
+class LoadedModels:
+    """The gauge of loaded models: asked for, not set, so that what leaves has no value any more.
+
+    Args:
+        meter: makes the instrument.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        metric = names.MODEL_LOADED
+        self._read: Callable[[], Iterable[tuple[int, Mapping[str, str]]]] = tuple
+        meter.create_observable_gauge(metric.name, [self._observe], metric.unit, metric.help)
+
+    def follow(self, read: Callable[[], Iterable[tuple[int, Mapping[str, str]]]]) -> None:
+        """Ask for values and their attributes here from now on; in any thread."""
+        self._read = read
+
+    def _observe(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, attributes) for value, attributes in self._read()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +45,7 @@ class Instruments:
 
     http_duration: HistogramFamily
     http_active: SumFamily
-    model_loaded: Gauge
+    model_loaded: LoadedModels
     traffic: Gauge
     batch_wait: HistogramFamily
     batch_size: HistogramFamily
@@ -53,7 +77,7 @@ class Instruments:
         made = cls(
             http_duration=telemetry.histogram(meter, names.HTTP_DURATION),
             http_active=telemetry.sums(meter, names.HTTP_ACTIVE),
-            model_loaded=gauge(meter, names.MODEL_LOADED),
+            model_loaded=LoadedModels(meter),
             traffic=gauge(meter, names.MODEL_TRAFFIC),
             batch_wait=telemetry.histogram(meter, names.BATCH_WAIT),
             batch_size=telemetry.histogram(meter, names.BATCH_SIZE),

@@ -171,7 +171,6 @@ class ServedModel:
         self._miss = {**version, OUTCOME: "miss"}
         self._retired = False
         self._closing: asyncio.Task[None] | None = None
-        instruments.model_loaded.set(0, self.attributes)
         for attributes in self.classes:
             instruments.predictions.add(0, attributes)
         for kind in dict(PREDICTION_ERRORS.values)[ERROR_TYPE]:
@@ -237,7 +236,6 @@ class ServedModel:
             "inline" if self.inline else "in batches",
         )
         self.problem = None
-        self._instruments.model_loaded.set(1, self.attributes)
 
     def _warm_up(self) -> float:
         self._runtime.load()
@@ -313,7 +311,6 @@ class ServedModel:
     def retire(self) -> None:
         """No new requests come; end when those that are here have been answered."""
         self._retired = True
-        self._instruments.model_loaded.set(0, self.attributes)
         self._settle()
 
     def _settle(self) -> None:

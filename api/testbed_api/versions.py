@@ -19,7 +19,7 @@ from testbed_api.answers import ApiError
 from testbed_api.serving import Call, ServedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from testbed_domain.encoding import Scored
     from testbed_domain.features import Row
@@ -115,6 +115,7 @@ class Versions:
         self._changing = asyncio.Lock()
         self._shadows: set[asyncio.Task[None]] = set()
         self.routing = Routing(champion)
+        instruments.model_loaded.follow(self._loaded)
         self._show()
 
     def describe(self) -> dict[str, Any]:
@@ -155,7 +156,6 @@ class Versions:
             await challenger.load()
             if challenger.problem is not None:
                 await challenger.close()
-                self._show()
                 raise ApiError(409, "other", challenger.problem)
             self._change(replace(self.routing, challenger=challenger, split=split, shadow=shadow))
 
@@ -181,7 +181,6 @@ class Versions:
 
     def _check(self, challenger: ServedModel) -> None:
         champion, artefact = self.routing.champion.artefact, challenger.artefact
-        self._show()
         if artefact.version == champion.version:
             raise ApiError(409, "other", "the challenger is the champion itself")
         if artefact.schema != champion.schema:
@@ -199,10 +198,12 @@ class Versions:
         shares = ", ".join(f"{version} {share:.0%}" for version, share in routing.shares().items())
         logger.info("traffic: %s%s", shares, ", with a shadow" if routing.shadow else "")
 
-    def _show(self) -> None:
+    def _loaded(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """What has a role, and whether it is loaded. Any thread may ask: routing is one value."""
         for model in self.routing.models().values():
-            # Another one of the same version may just have ended, or failed to load.
-            self._instruments.model_loaded.set(int(model.problem is None), model.attributes)
+            yield int(model.problem is None), model.attributes
+
+    def _show(self) -> None:
         for version, share in self.routing.shares().items():
             self._instruments.traffic.set(share, {MODEL_VERSION: version})
         challenger = self.routing.challenger

@@ -31,6 +31,34 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.stack
 
+# A task on one worker hands out others, and kills the second worker before it takes the results.
+LOSING_A_WORKER = """
+import os, signal, sys
+import distributed
+from testbed_drift.flow.cluster import ClusterWorkers
+
+class Unlucky(ClusterWorkers):
+    def _taken(self, future):
+        distributed.wait(future)
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return super()._taken(future)
+
+def month():
+    found = Unlucky().run(done_by, dict.fromkeys("abcdef"))
+    return os.getpid(), list(found.values())
+
+def done_by(_task):
+    return os.getpid()
+
+with distributed.Client(sys.argv[1]) as client:
+    client.wait_for_workers(2)
+    (survivor, _), (_, victim) = client.run(os.getpid).items()
+    own, pids = client.submit(month, workers=[survivor]).result()
+print(set(pids) == {own}, len(pids))
+"""
 DEADLINE = 240.0
 FIRST, SECOND = "drift_2024-01-31_vs_2024-02-29", "drift_2024-02-29_vs_2024-03-31"
 
@@ -328,3 +356,18 @@ def test_killed_worker_loses_no_comparison(
         found = json.loads(path.read_text())
         assert found["decision"]
         assert [one["state"] for one in found["segments"].values()] == ["scored"] * 2
+
+
+def test_results_lost_with_a_worker_are_made_again(
+    place: Place, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+) -> None:
+    """A comparison waits for its segments with its thread free, to do them itself if need be."""
+    done = subprocess.run(
+        [place.python, "-c", LOSING_A_WORKER, cluster[0]],
+        env=place.environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.stdout == "True 6\n", done.stderr

@@ -56,7 +56,7 @@ MODEL_LOADED: Final = Metric(
     "ml.model.loaded",
     "gauge",
     "{model}",
-    "1 while the model is loaded and warmed up, else 0.",
+    "1 while the model is loaded and warmed up, else 0; a version that left has no value.",
     (MODEL_NAME, MODEL_VERSION),
 )
 MODEL_INFERENCE: Final = Metric(

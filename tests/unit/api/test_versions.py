@@ -49,6 +49,16 @@ def _shadowed(api: Api, outcome: str) -> float:
     return api.value("ml_shadow_predictions_total", model_version="v2", outcome=outcome)
 
 
+def _loaded(api: Api) -> dict[str, float]:
+    """Version to what ml_model_loaded says of it."""
+    return {
+        sample.labels["model_version"]: sample.value
+        for family in api.telemetry.registry.collect()
+        for sample in family.samples
+        if sample.name == "ml_model_loaded"
+    }
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event
@@ -220,7 +230,20 @@ async def test_challenger_that_does_not_load_or_fit_changes_nothing(api: Api) ->
     assert (await _predict(api))["model_version"] == "v1"
     assert api.service.problems == []
     assert api.value("ml_model_loaded", model_name="fake-forest", model_version="v1") == 1
-    assert api.value("ml_model_loaded", model_name="fake-forest", model_version="v2") == 0
+    assert _loaded(api) == {"v1": 1}
+
+
+async def test_versions_that_left_are_not_missed(api: Api) -> None:
+    """Neither who was withdrawn nor who was champion long ago looks like one that did not load."""
+    versions = api.service.versions
+    await versions.challenge(_model(api, "v2"), split=0.5, shadow=False)
+    assert _loaded(api) == {"v1": 1, "v2": 1}
+    await versions.withdraw()
+    assert _loaded(api) == {"v1": 1}
+    for version in ("v3", "v4"):
+        await versions.challenge(_model(api, version), split=0.0, shadow=False)
+        await versions.promote()
+    assert _loaded(api) == {"v3": 1, "v4": 1}
 
 
 async def test_version_that_comes_again_stays_loaded(api: Api) -> None:
