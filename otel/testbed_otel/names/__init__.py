@@ -11,17 +11,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from testbed_otel.names import drift, serving, telemetry
+from testbed_otel.names import drift, quality, serving, telemetry
 from testbed_otel.names.attributes import *  # noqa: F403 - one vocabulary, told in several files
 from testbed_otel.names.drift import *  # noqa: F403 - the same
 from testbed_otel.names.foreign import *  # noqa: F403 - the same
 from testbed_otel.names.metric import *  # noqa: F403 - the same
+from testbed_otel.names.quality import *  # noqa: F403 - the same
 from testbed_otel.names.serving import *  # noqa: F403 - the same
 from testbed_otel.names.telemetry import *  # noqa: F403 - the same
 
 METRICS: Final = tuple(
     value
-    for part in (serving, drift, telemetry)
+    for part in (serving, drift, quality, telemetry)
     for value in vars(part).values()
     if isinstance(value, Metric)  # noqa: F405 - of the same vocabulary
 )
