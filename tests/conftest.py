@@ -26,6 +26,8 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 # Evidently and others would send usage data.
 os.environ["DO_NOT_TRACK"] = "1"
+# What a test sends nowhere in particular would reach whoever listens on the usual port.
+os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "none"
 
 
 def missing(reason: str) -> NoReturn:

@@ -169,6 +169,7 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
     from testbed_drift.jobs import assembly  # noqa: PLC0415 - after the signals, as in _run
     from testbed_drift.jobs.job import watch  # noqa: PLC0415 - the same
+    from testbed_drift.jobs.preparation import preparing  # noqa: PLC0415 - the same
     from testbed_drift.publishing.metricspage import serving  # noqa: PLC0415 - the same
 
     with assembly.claimed_output(settings), assembly.worker_pool(settings) as workers:
@@ -178,7 +179,8 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         fleet = assembly.fleet(job, settings, telemetry, _announce, workers)
         stop.install()
         with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
-            watch(fleet or job, settings.interval, time.time, stop.wait, _announce)
+            chores = stop.interrupting(preparing(job))
+            watch(fleet or job, settings.interval, time.time, stop.wait, _announce, chores)
         _finish(telemetry)
     return EXIT_NO_ACTION
 

@@ -3,7 +3,7 @@
 Severity 0 changes nothing, 1 is the stated size, more is more. A drift never makes a row that
 the feature schema refuses: numbers are clipped to the schema's bounds, integers stay integers,
 categories stay among the known ones, values go missing only where they may. The label that belongs
-to a row stays the one that the generator or the data set gave it.
+to a row stays the one that the generator or the data set gave it, except under a drift of labels.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ Labelled: TypeAlias = tuple[list[Row], list[Label]]
 MISSING_SHARE: Final = 0.3
 MOVED_SHARE: Final = 0.3
 RELABELLED_SHARE: Final = 0.5
+DEALT_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,14 @@ class Drift:
         description: what severity 1 does, for people.
         change: the transformation of rows and labels.
         columns: the features that it changes; none means that it can't be used with a schema.
+        of_labels: whether it changes labels and no feature, so that it needs none.
     """
 
     name: str
     description: str
     change: Callable[[Sequence[Row], Sequence[Label], Context], Labelled]
     columns: Callable[[FeatureSchema], tuple[Feature, ...]]
+    of_labels: bool = False
 
 
 def reference_statistics(
@@ -135,6 +138,16 @@ def nullable(schema: FeatureSchema) -> tuple[Feature, ...]:
 def all_features(schema: FeatureSchema) -> tuple[Feature, ...]:
     """Every feature."""
     return schema.features
+
+
+def together(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """Every feature where there are several: one alone goes together with nothing."""
+    return schema.features if len(schema.features) > 1 else ()
+
+
+def no_features(_schema: FeatureSchema) -> tuple[Feature, ...]:
+    """None."""
+    return ()
 
 
 def _fit(feature: Feature, value: float, rng: np.random.Generator) -> float | int:
@@ -232,6 +245,32 @@ def _label_shift(rows: Sequence[Row], labels: Sequence[Label], context: Context)
     return [dict(rows[index]) for index in chosen], [labels[index] for index in chosen]
 
 
+def _deal_labels(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+    chosen = _chosen(len(rows), DEALT_SHARE * context.severity, context.rng)
+    dealt = list(labels)
+    for place, giver in zip(chosen, context.rng.permutation(chosen), strict=True):
+        dealt[place] = labels[giver]
+    return [dict(row) for row in rows], dealt
+
+
+def _take_apart(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+    # Within a label: its rate at any value of any one column stays, so labels and columns alone
+    # tell nothing.
+    changed = [dict(row) for row in rows]
+    chosen = _chosen(len(rows), context.severity, context.rng)
+    for label in context.schema.classes:
+        places = [place for place in chosen.tolist() if labels[place] == label]
+        for feature in context.schema.features:
+            for place, giver in zip(places, context.rng.permutation(places), strict=True):
+                changed[place][feature.name] = rows[giver][feature.name]
+    return changed, list(labels)
+
+
+def _chosen(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """The places, ascending, of a share of so many rows; a share of 1 or more is all."""
+    return np.flatnonzero(rng.random(count) < share)
+
+
 DRIFTS: Final[Mapping[str, Drift]] = {
     drift.name: drift
     for drift in (
@@ -276,6 +315,22 @@ DRIFTS: Final[Mapping[str, Drift]] = {
             _label_shift,
             all_features,
         ),
+        Drift(
+            "concept_drift",
+            f"Deals the labels of {DEALT_SHARE:.0%} of the rows out anew among these rows: the "
+            "same inputs come with other labels. Inputs stay, and so does the rate of every label.",
+            _deal_labels,
+            no_features,
+            of_labels=True,
+        ),
+        Drift(
+            "correlation_drift",
+            "Deals the values of every column out anew among the rows of the same label: columns "
+            "go together only as far as the label makes them. Every column alone stays as it was, "
+            "at every label, and so do labels. Less severe, it does so to a share of the rows.",
+            _take_apart,
+            together,
+        ),
     )
 }
 
@@ -294,7 +349,7 @@ def get_drift(name: str, schema: FeatureSchema | None = None) -> Drift:
         drift = DRIFTS[name]
     except KeyError:
         raise LoadError(f"unknown drift {name!r}; choose one of: {', '.join(DRIFTS)}") from None
-    if schema is not None and not drift.columns(schema):
+    if schema is not None and not drift.of_labels and not drift.columns(schema):
         raise LoadError(f"the drift {name!r} finds no column to change in this use case")
     return drift
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from testbed_drift.judging.decision import Cause
 
 from .conftest import CommandLine, Result
 
@@ -110,6 +112,52 @@ def test_damaged_rules_fail_the_verdict(
     result = play(command_line, "error-burst", "--rules", str(rules), *QUICK)
     assert result.code == 1, result.output
     assert any("HighErrorRate" in f"{k} {v}" for k, v in failed_checks(result).items())
+
+
+def causes(result: Result) -> set[str]:
+    """What the decisions of a run's drift job stood on."""
+    runs = (result.out / "drift" / "runs.jsonl").read_text().splitlines()
+    return {cause for run in runs for cause in json.loads(run).get("causes", ())}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options", "certain", "possible"),
+    [
+        ("concept-drift", (), {"concept"}, {"concept"}),
+        ("correlation-drift", (), {"relations"}, {"relations", "concept"}),
+        ("label-shift", QUICK, {"target", "prediction"}, set(Cause)),
+    ],
+)
+def test_a_drift_is_told_for_what_it_is(
+    command_line: CommandLine,
+    scenario: str,
+    options: tuple[str, ...],
+    certain: set[str],
+    possible: set[str],
+) -> None:
+    """It is notified, and no decision stands on anything that did not move."""
+    result = play(command_line, scenario, *options)
+    assert result.code == 0, result.output
+    assert certain <= causes(result) <= possible
+
+
+def test_concept_drift_that_is_told_as_data_drift_fails_the_verdict(
+    command_line: CommandLine, repository: Path, tmp_path: Path
+) -> None:
+    """Without ConceptDrift, and with a DataDrift that claims what it must not, both are noticed."""
+    rules = tmp_path / "rules"
+    shutil.copytree(repository / "prometheus" / "rules", rules)
+    document = yaml.safe_load((rules / "drift.yml").read_text())
+    [group] = document["groups"]
+    group["rules"] = [rule for rule in group["rules"] if rule["alert"] != "ConceptDrift"]
+    [claims] = [rule for rule in group["rules"] if rule["alert"] == "DataDrift"]
+    claims["expr"] = "ml_data_drift_share and on () ml_drift_decision_cause == 1"
+    (rules / "drift.yml").write_text(yaml.safe_dump(document))
+    result = play(command_line, "concept-drift", "--rules", str(rules), *QUICK)
+    assert result.code == 1, result.output
+    failed = failed_checks(result)
+    assert "alert ConceptDrift in drifted" in failed
+    assert "DataDrift" in failed["false alarms"]
 
 
 def test_a_missing_drift_job_fails_the_verdict(command_line: CommandLine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
@@ -19,7 +19,7 @@ from testbed_drift.rows.spans import Span
 from testbed_drift.rows.windows import LogReader, NotEnoughRowsError, Window, WindowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from testbed_drift.settings import DriftSettings
 
 logger = logging.getLogger(__name__)
+
+_DONE: Final = object()
 
 
 class Detection(Protocol):
@@ -344,6 +346,7 @@ def watch(
     clock: Callable[[], float],
     wait: Callable[[float], bool],
     announce: Callable[[RunResult], None],
+    chores: Iterator[object] | None = None,
 ) -> None:
     """Run at once and then every ``interval`` seconds, until told to stop.
 
@@ -356,6 +359,7 @@ def watch(
         clock: Unix time.
         wait: waits so many seconds; True when the job must stop.
         announce: told about every run.
+        chores: work that the runs to come are spared, done between runs, a step at a time.
     """
     due = clock()
     while not wait(min(interval, max(0.0, due - clock()))):  # a clock put back must not stall it
@@ -363,6 +367,9 @@ def watch(
         announce(result)
         if not result.behind:
             due += interval * max(1, math.ceil((clock() - due) / interval))
+        while chores and clock() < due and not wait(0.0):
+            if next(chores, _DONE) is _DONE:
+                chores = None
 
 
 def _failure(error: Exception) -> str:

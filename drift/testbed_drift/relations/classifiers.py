@@ -9,6 +9,7 @@ wait for each other ten times as long as one works.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -78,6 +79,11 @@ class Learnt:
             return np.tile(self.shares, (len(rows), 1))
         with threadpool_limits(1):
             return np.asarray(self.model.predict_proba(rows[:, self.columns]))
+
+
+def import_library() -> None:
+    """Import scikit-learn's part now, so that no study has to wait for it."""
+    import_module("sklearn.ensemble")
 
 
 def folds(labels: Integers, count: int, rng: np.random.Generator) -> Integers:

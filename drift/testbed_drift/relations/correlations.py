@@ -29,7 +29,7 @@ from testbed_drift.scoring.calibration import false_alarms_allowed
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -176,27 +176,34 @@ class Correlations:
         )
         return CorrelationDrift("tested", comparison, tuple(pairs[index] for index in order))
 
+    def preparing(self, least: int, most: int) -> Iterator[None]:
+        """Draw for windows of ``least`` to ``most`` rows, one size at each step."""
+        if 2 <= len(self._names) <= MOST_COLUMNS and len(self._reference) >= MIN_ROWS:  # noqa: PLR2004 - a pair
+            rows = max(least, MIN_ROWS)
+            for size in sorted({_drawn(each) for each in range(rows, most + 1)} - {*self._quiet}):
+                self._quiet[size] = self._draw(size)
+                yield
+
     def _calm(self, rows: int) -> tuple[Floats, Floats]:
         """Spread of each pair's change, and the largest deviation, of windows without drift."""
-        step = int(np.log(rows) / np.log(_STEP))
-        # Divided by its spread the largest change hardly depends on the rows: fewer have the
-        # heavier tails, so that a larger window has no more false alarms.
-        size = min(int(np.ceil(_STEP**step)), _MOST_DRAWN)
+        size = _drawn(rows)
         if size not in self._quiet:
-            rng = np.random.default_rng([self._seed, size])
-            count = len(self._reference)
-            with threadpool_limits(1):  # several threads on small matrices wait for each other
-                drawn = [
-                    self._reference.correlations(rng.integers(0, count, size))
-                    for _ in range(self._draws)
-                ]
-            changes = np.array([_difference(self._before, one) for one in drawn])
-            spread = np.sqrt((changes**2).mean(axis=0))
-            largest = np.array([_divided(change, spread).max() for change in changes])
-            self._quiet[size] = spread, largest
+            self._quiet[size] = self._draw(size)
         spread, largest = self._quiet[size]
         # The reference is a sample too: its share of the spread is that of its rows.
         return spread * np.sqrt(size / rows + size / len(self._reference)), largest
+
+    def _draw(self, size: int) -> tuple[Floats, Floats]:
+        rng = np.random.default_rng([self._seed, size])
+        count = len(self._reference)
+        with threadpool_limits(1):  # several threads on small matrices wait for each other
+            drawn = [
+                self._reference.correlations(rng.integers(0, count, size))
+                for _ in range(self._draws)
+            ]
+        changes = np.array([_difference(self._before, one) for one in drawn])
+        spread = np.sqrt((changes**2).mean(axis=0))
+        return spread, np.array([_divided(change, spread).max() for change in changes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +243,14 @@ class _Ranked:
         length = np.sqrt((scores**2).sum(axis=1, keepdims=True))
         scores /= np.where(length > 0, length, 1.0)
         return np.asarray((scores @ scores.T)[np.triu_indices(len(scores), 1)])
+
+
+def _drawn(rows: int) -> int:
+    """Rows of the windows that are drawn for one of so many."""
+    step = int(np.log(rows) / np.log(_STEP))
+    # Divided by its spread the largest change hardly depends on the rows: fewer have the heavier
+    # tails, so that a larger window has no more false alarms.
+    return min(int(np.ceil(_STEP**step)), _MOST_DRAWN)
 
 
 def _ranks(places: Integers, size: int) -> Floats:

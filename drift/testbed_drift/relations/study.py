@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_drift.forms import Table, finite
+from testbed_drift.relations.classifiers import import_library
 from testbed_drift.relations.contributions import Contributions, contributions, ranked
 from testbed_drift.relations.correlations import CorrelationDrift, Correlations
 from testbed_drift.relations.domains import DomainDrift, tell_apart
@@ -229,6 +230,20 @@ class Analyst:
             else None,
             alone,
         )
+
+    def preparing(self, reference: pd.DataFrame, least: int, most: int) -> Iterator[None]:
+        """Learn of a reference what its first studies would; a second at most at each step.
+
+        Args:
+            reference: rows to compare with, as for :meth:`study`.
+            least: rows of the smallest window that is to be studied.
+            most: rows of the largest.
+        """
+        import_library()
+        yield
+        known = self._learnt(sampled(reference, self._rows, SEED))
+        yield
+        yield from known.correlations.preparing(least, min(most, self._rows))
 
     def _learnt(self, reference: pd.DataFrame) -> _Known:
         digest = reference_hash(reference)

@@ -128,7 +128,7 @@ def drifts() -> str:
         "What a phase of a scenario, or `testbed load drifted`, does to the rows before they are "
         "sent. Severity 0 changes nothing, 1 is what stands here, more changes more. No row is "
         "made that the API would refuse: numbers stay within the bounds of their column. The label "
-        "of a row stays what it was.",
+        "of a row stays what it was, except under `concept_drift`.",
         table(
             ("drift", "at severity 1", *(f"columns in {case.name}" for case in cases)),
             (
@@ -137,7 +137,7 @@ def drifts() -> str:
                     drift.description,
                     *(
                         codes(feature.name for feature in drift.columns(case.schema))
-                        or "none: can't be used"
+                        or ("none: labels only" if drift.of_labels else "none: can't be used")
                         for case in cases
                     ),
                 )

@@ -57,6 +57,8 @@ OPTIONAL_PARTS: Final = (
 EXPORT_INTERVAL: Final = 15.0
 DRIFT_INTERVAL: Final = 300.0
 DRIFT_WINDOW: Final = 900.0
+# Real seconds from one run of the drift job to the next in which a study of relations has room.
+STUDIED_INTERVAL: Final = 4.0
 RETRAIN_COOLDOWN: Final = 3600.0
 PROBE_TIMEOUT: Final = 2.0
 
@@ -293,11 +295,11 @@ def evidently_ui() -> Part:
 
 
 def relations_environment(factor: float, callers: Mapping[str, str]) -> dict[str, str]:
-    """Whether the drift job studies relations: where time is scaled, only if the caller asks.
+    """Whether the drift job studies relations: only if the caller asks, where runs are too close.
 
-    A second of the processor would be a minute of production time there, and its import several.
+    A study costs about half a second of the processor, whatever the time scale.
     """
-    if factor > 1 and RELATIONS_ROWS not in callers:
+    if DRIFT_INTERVAL / factor < STUDIED_INTERVAL and RELATIONS_ROWS not in callers:
         return {RELATIONS_ROWS: "0"}
     return {name: callers[name] for name in (RELATIONS_ROWS,) if name in callers}
 

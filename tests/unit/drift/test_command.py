@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
@@ -11,8 +13,11 @@ from testbed.schemas import schema_text
 from testbed_drift.__main__ import main
 from testbed_drift.jobs.assembly import telemetry_of
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
-from testbed_drift.stopping import StopSignal
+from testbed_drift.stopping import SIGNALS, StopSignal
 from testbed_otel.settings import SDK_METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +134,30 @@ def test_stop_is_remembered() -> None:
     stop.set()
     assert stop.wait(60)
     assert stop.wait(60)
+
+
+def test_a_stop_interrupts_what_nobody_waits_for() -> None:
+    """A signal ends a chore in the middle of a step; there is no next one, and no error."""
+    stop, done = StopSignal(), list[str]()
+
+    def chores() -> Iterator[None]:
+        done.append("first")
+        yield
+        signal.raise_signal(signal.SIGTERM)
+        done.append("second")
+        yield
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        stop.install()
+        assert len(list(stop.interrupting(chores()))) == 1
+        signal.raise_signal(signal.SIGINT)  # outside of a step it is only remembered
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert done == ["first"]
+    assert stop.wait(60)
+    assert list(stop.interrupting(chores())) == []
 
 
 def test_the_job_tells_how_its_exports_went(monkeypatch: pytest.MonkeyPatch) -> None:

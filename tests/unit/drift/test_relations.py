@@ -342,6 +342,25 @@ def test_same_rows_give_the_same_study(reference: pd.DataFrame, analyst: Analyst
     assert Analyst(KINDS).study(reference.copy(), current, scores).to_dict() == first.to_dict()
 
 
+def test_a_prepared_study_says_the_same(reference: pd.DataFrame, analyst: Analyst) -> None:
+    """Each size of windows is drawn for once, and what was drawn before is what would be later."""
+    prepared = Analyst(KINDS)
+    # The library, the reference, and windows of 128, 256, 512, 1,024 and 2,000 rows.
+    assert len(list(prepared.preparing(reference, 200, 5_000))) == 7
+    assert len(list(prepared.preparing(reference, 200, 5_000))) == 2
+    current = draw(19)
+    scores = _scores(reference, current)
+    assert prepared.study(reference, current, scores) == analyst.study(reference, current, scores)
+
+
+def test_a_study_draws_for_what_is_not_prepared(reference: pd.DataFrame) -> None:
+    """A window of a size that was not prepared has been drawn for once it is judged."""
+    small = Correlations(reference, KINDS)
+    small.compare(draw(20, 300))
+    assert len(list(small.preparing(200, 600))) == 2  # of 128, 256 and 512 rows
+    assert list(Correlations(reference[["age"]], {"age": "numeric"}).preparing(200, 600)) == []
+
+
 def test_large_windows_are_sampled(reference: pd.DataFrame) -> None:
     """Above the cap a seeded sample is studied: as the sample alone would be."""
     from testbed_drift.relations.matrices import sampled  # noqa: PLC0415 - of this test only

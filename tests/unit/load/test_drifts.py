@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import ks_2samp, spearmanr
 from testbed_domain.artefact import LabelledRow
 from testbed_domain.features import Feature, FeatureSchema, Row
 from testbed_domain.sampling import Sampler
@@ -18,6 +18,7 @@ from testbed_load.drifts import (
     CategoryStatistics,
     ColumnStatistics,
     apply,
+    get_drift,
     majority,
     numeric,
     reference_statistics,
@@ -115,9 +116,10 @@ def test_a_drift_leaves_its_arguments_alone(source: Source, name: str) -> None:
 
 @pytest.mark.parametrize("name", DRIFTS)
 def test_severity_1_changes_some_rows(source: Source, name: str) -> None:
-    """No drift is a drift in name only."""
-    before, after, _, _ = drifted(source, name, 1.0)
-    assert after != before
+    """No drift is a drift in name only: rows change, or labels where it is one of labels."""
+    before, after, labels, new_labels = drifted(source, name, 1.0)
+    assert (after != before) != DRIFTS[name].of_labels
+    assert new_labels != labels or not DRIFTS[name].of_labels
 
 
 @pytest.mark.parametrize("severity", [0.5, 1.0, 50.0])
@@ -179,6 +181,70 @@ def test_a_label_shift_brings_whole_rows_of_the_positive_class(source: Source) -
     assert positives(new_labels) == pytest.approx(0.65, abs=0.03)
     known = {(str(row), label) for row, label in zip(before, labels, strict=True)}
     assert {(str(row), label) for row, label in zip(after, new_labels, strict=True)} <= known
+
+
+def columns(rows: Sequence[Row]) -> list[list[str]]:
+    """The values of each column, in an order that no row has a part in."""
+    return [sorted(str(row[name]) for row in rows) for name in rows[0]]
+
+
+def test_a_concept_drift_deals_labels_out_anew(source: Source) -> None:
+    """Half the labels change places, with as many of each class as before; no row changes."""
+    before, after, labels, new_labels = drifted(source, "concept_drift", 1.0, rows=4000)
+    assert after == before
+    assert sorted(map(str, new_labels)) == sorted(map(str, labels))
+    changed = np.mean([old != new for old, new in zip(labels, new_labels, strict=True)])
+    # Of the half that is dealt out anew, 0.42 get the other class: 2 * 0.3 * 0.7.
+    assert changed == pytest.approx(0.5 * 0.42, abs=0.03)
+
+
+def test_a_concept_drift_needs_no_column_of_some_kind() -> None:
+    """Labels can be dealt out wherever there are rows, whatever their columns are."""
+    schema = FeatureSchema((Feature("x", "number", ""),), "y", ("a", "b", "c"))
+    assert get_drift("concept_drift", schema).of_labels
+    with pytest.raises(LoadError, match="'correlation_drift' finds no column"):
+        get_drift("correlation_drift", schema)
+
+
+def test_a_correlation_drift_leaves_every_column_alone_as_it_was(patients: Source) -> None:
+    """At each label the same values in each column, and the labels; pairs no longer go together."""
+    before, after, labels, new_labels = drifted(patients, "correlation_drift", 1.0, rows=4000)
+    assert new_labels == labels
+    for label in (0, 1):
+        of_label = [
+            [row for row, own in zip(rows, labels, strict=True) if own == label]
+            for rows in (before, after)
+        ]
+        assert columns(of_label[0]) == columns(of_label[1])
+    together = [
+        spearmanr(values(rows, "Pregnancies"), values(rows, "Age")).statistic
+        for rows in (before, after)
+    ]
+    assert together[0] > 0.5
+    assert together[1] < 0.2
+
+
+def test_a_weaker_correlation_drift_takes_a_share_of_the_rows(patients: Source) -> None:
+    """At half the severity half of the rows stay whole."""
+    before, after, _, _ = drifted(patients, "correlation_drift", 0.5, rows=4000)
+    same = np.mean([old == new for old, new in zip(before, after, strict=True)])
+    assert same == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_correlation_drift_takes_categories_apart() -> None:
+    """Two categories that always agree, and miss together, agree by chance alone afterwards."""
+    two = tuple(
+        Feature(name, "category", "", categories=("a", "b"), nullable=True) for name in "xy"
+    )
+    schema = FeatureSchema(two, "t", (0, 1))
+    rows: list[Row] = [{"x": value, "y": value} for value in ["a", "b", None, "a"] * 500]
+    after, _ = apply(
+        "correlation_drift", rows, [0] * 2000, severity=1.0, schema=schema,
+        statistics=reference_statistics(schema, rows), rng=np.random.default_rng(1),
+    )  # fmt: skip
+    assert columns(after) == columns(rows)
+    agree = np.mean([row["x"] == row["y"] for row in after])
+    assert agree == pytest.approx(0.5**2 + 2 * 0.25**2, abs=0.04)
 
 
 def test_an_unknown_drift_is_refused_with_the_known_ones(source: Source) -> None:

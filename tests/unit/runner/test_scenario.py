@@ -9,7 +9,10 @@ from testbed.errors import UsageError
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import read_scenario
 
-SHIPPED = ("collector-restart", "covariate-drift", "demo", "error-burst", "normal", "slow-model")
+SHIPPED = (
+    *("collector-restart", "concept-drift", "correlation-drift", "covariate-drift", "demo"),
+    *("error-burst", "label-shift", "normal", "slow-model"),
+)
 
 
 def test_the_named_scenarios_ship() -> None:

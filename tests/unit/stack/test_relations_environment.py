@@ -9,14 +9,16 @@ from testbed.stack.parts import RELATIONS_ROWS, relations_environment
 @pytest.mark.parametrize(
     ("factor", "callers", "expected"),
     [
-        (30.0, {}, {RELATIONS_ROWS: "0"}),
-        (30.0, {RELATIONS_ROWS: "2000"}, {RELATIONS_ROWS: "2000"}),
         (1.0, {}, {}),
+        (60.0, {}, {}),
+        (75.0, {}, {}),
+        (76.0, {}, {RELATIONS_ROWS: "0"}),
+        (76.0, {RELATIONS_ROWS: "2000"}, {RELATIONS_ROWS: "2000"}),
         (1.0, {RELATIONS_ROWS: "0"}, {RELATIONS_ROWS: "0"}),
     ],
 )
-def test_scaled_runs_study_only_if_asked(
+def test_runs_study_where_there_is_room(
     factor: float, callers: dict[str, str], expected: dict[str, str]
 ) -> None:
-    """At production speed the job's default holds; in a scaled run the caller must ask for it."""
+    """The job's default holds, unless runs follow each other too fast; the caller's wish wins."""
     assert relations_environment(factor, callers | {"OTHER": "1"}) == expected

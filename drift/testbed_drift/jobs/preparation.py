@@ -1,0 +1,46 @@
+"""What a job that watches learns and imports before the first window needs it.
+
+The first window would otherwise pay for all that, in seconds in which no run ends; where time is
+scaled they are minutes. While there is nothing to judge yet there is time.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from testbed_domain.artefact import load_artefact
+
+from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.succession import Following
+from testbed_drift.rows.frames import reference_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed_drift.jobs.job import Watched
+
+logger = logging.getLogger(__name__)
+
+
+def preparing(job: Watched) -> Iterator[None]:
+    """Prepare a job step by step; where a step fails, the first window does what it can."""
+    first = job.job if isinstance(job, Following) else job
+    if not isinstance(first, DriftJob):
+        return
+    try:
+        yield from _steps(first)
+    except Exception as error:  # noqa: BLE001 - the runs tell what is wrong with them
+        logger.warning("cannot prepare the first window: %s", " ".join(str(error).split()))
+
+
+def _steps(job: DriftJob) -> Iterator[None]:
+    settings, reader = job.settings, job.reader
+    if settings.html != "never":
+        import_module("testbed_drift.rendering.figures")
+        yield
+    if job.analyst is not None and settings.reference_window is None:
+        # The rows that the log holds as reference, which may not be in it yet.
+        reference = reference_frame(load_artefact(settings.artefact), reader.kinds)
+        yield from job.analyst.preparing(reference, reader.min_rows, reader.max_rows)
