@@ -122,6 +122,7 @@ class DriftRun:
         json: file name of the JSON report below the drift folder, or None.
         reasons: why it decided so, or why it could not.
         drifted: names of the drifted columns.
+        causes: what the decision stands on.
     """
 
     time: float
@@ -132,6 +133,7 @@ class DriftRun:
     json: str | None = None
     reasons: tuple[str, ...] = ()
     drifted: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,7 @@ def _drift_run(entry: Json) -> DriftRun:
         drifted=tuple(
             name for name, column in (entry.get("columns") or {}).items() if column["drifted"]
         ),
+        causes=tuple(map(str, entry.get("causes") or ())),
     )
 
 

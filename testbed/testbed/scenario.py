@@ -104,6 +104,9 @@ class Limits(Model):
     lost_requests: int = Field(0, ge=0, description="Requests missing in Prometheus at the end.")
 
 
+DriftCause = Literal["columns", "prediction", "target", "concept", "relations"]
+
+
 class Scenario(Model):
     """One scenario file."""
 
@@ -120,6 +123,12 @@ class Scenario(Model):
     allowed_alerts: tuple[str, ...] = Field((), description="May ring; every other is forbidden.")
     expected_decision: tuple[Literal["NO_ACTION", "ALERT", "RETRAIN"], ...] = Field(
         ("NO_ACTION",), description="Most severe decision of the drift job: one of these."
+    )
+    expected_causes: tuple[DriftCause, ...] = Field(
+        (), description="What decisions of the drift job must stand on, each at least once."
+    )
+    allowed_causes: tuple[DriftCause, ...] | None = Field(
+        None, description="What else they may stand on; null allows anything."
     )
     limits: Limits = Limits()
 

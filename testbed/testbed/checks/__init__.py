@@ -7,7 +7,7 @@ from typing import Final
 from testbed.checks.alerts import check_expected, check_false_alarms
 from testbed.checks.case import Case, Check
 from testbed.checks.counts import check_hops, check_instances, check_log_ids, check_statuses
-from testbed.checks.drift import check_decision, check_runs
+from testbed.checks.drift import check_causes, check_decision, check_runs
 from testbed.checks.integrity import check_evidence, check_parts, check_replicas, check_truth
 from testbed.checks.limits import check_limits
 from testbed.checks.telemetry import check_telemetry
@@ -22,6 +22,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_telemetry,
     check_limits,
     check_decision,
+    check_causes,
     check_runs,
     check_parts,
     check_replicas,

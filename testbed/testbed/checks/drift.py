@@ -1,4 +1,4 @@
-"""The drift job: the most severe decision of all its runs is the expected one."""
+"""The drift job: the most severe decision of all its runs is the expected one, on its grounds."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def drift_summary(case: Case) -> DriftSummary:
                 drift_share=run.drift_share,
                 drifted=run.drifted,
                 reasons=run.reasons,
+                causes=run.causes,
                 html=run.html,
                 json_file=run.json,
             )
@@ -53,6 +54,35 @@ def check_decision(case: Case) -> tuple[CheckResult, ...]:
         if run.decision is not None and run.decision == summary.decision and run.reasons
     )
     return (CheckResult(name="drift decision", passed=passed, summary=text, details=details),)
+
+
+def check_causes(case: Case) -> tuple[CheckResult, ...]:
+    """Decisions stand on what they must, and on nothing that is neither expected nor allowed."""
+    wanted, allowed = case.scenario.expected_causes, case.scenario.allowed_causes
+    if not wanted and allowed is None:
+        return ()
+    told = {cause for run in case.evidence.drift_runs for cause in run.causes}
+    lacking = [cause for cause in wanted if cause not in told]
+    beyond = [] if allowed is None else sorted(told - {*wanted, *allowed})
+    faults = [
+        f"{text}: {', '.join(causes)}"
+        for text, causes in (("never stood on", lacking), ("must not stand on", beyond))
+        if causes
+    ]
+    seen = f"decisions stand on {', '.join(sorted(told)) or 'nothing'}"
+    details = tuple(
+        f"{', '.join(run.causes)}: {'; '.join(run.reasons)}"
+        for run in case.evidence.drift_runs
+        if set(beyond) & set(run.causes)
+    )
+    return (
+        CheckResult(
+            name="drift causes",
+            passed=not faults,
+            summary="; ".join((seen, *faults)),
+            details=details,
+        ),
+    )
 
 
 def check_runs(case: Case) -> tuple[CheckResult, ...]:

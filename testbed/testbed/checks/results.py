@@ -188,6 +188,7 @@ class DriftRunRow(Model):
     drift_share: float | None = None
     drifted: tuple[str, ...] = Field(default=(), description="Drifted columns.")
     reasons: tuple[str, ...] = ()
+    causes: tuple[str, ...] = Field(default=(), description="What the decision stands on.")
     html: str | None = Field(default=None, description="File below the run's drift folder.")
     json_file: str | None = Field(default=None, description="File below the run's drift folder.")
 

@@ -50,10 +50,15 @@ def _link(name: str) -> str:
 def _overview(item: Scenario) -> tuple[str, ...]:
     return (
         ", ".join(_alert(alert.alert) for alert in item.expected_alerts) or "nothing",
-        " or ".join(map(code, item.expected_decision)),
+        _decision(item),
         f"{item.time_scale:g}",
         f"{item.duration / item.time_scale:.0f} s, settling {item.settle / item.time_scale:.0f} s",
     )
+
+
+def _decision(item: Scenario) -> str:
+    grounds = f" on {', '.join(item.expected_causes)}" if item.expected_causes else ""
+    return " or ".join(map(code, item.expected_decision)) + grounds
 
 
 def _scenario(name: str, item: Scenario) -> Iterator[str]:

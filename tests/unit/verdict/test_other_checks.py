@@ -82,6 +82,31 @@ def test_the_most_severe_decision_counts(
 
 
 @pytest.mark.parametrize(
+    ("told", "expected", "allowed", "fault"),
+    [
+        (["concept"], ["concept"], [], None),
+        (["concept", "relations"], ["concept"], None, None),
+        (["concept", "relations"], ["concept"], ["relations"], None),
+        (["relations"], ["concept"], None, "never stood on: concept"),
+        ([], ["concept"], [], "never stood on: concept"),
+        (["columns", "concept"], ["concept"], [], "must not stand on: columns"),
+        (["columns"], [], [], "must not stand on: columns"),
+    ],
+)
+def test_decisions_stand_on_what_moved(
+    world: World, told: list[str], expected: list[str], allowed: list[str] | None, fault: str | None
+) -> None:
+    """What is expected is told in some run, and what is neither expected nor allowed in none."""
+    world.scenario |= {"expected_causes": expected, "allowed_causes": allowed}
+    runs = [DriftRun(1040.0 + n, "success", "NO_ACTION", causes=(c,)) for n, c in enumerate(told)]
+    world.drift_runs += runs
+    verdict = world.judge()
+    assert verdict.passed is (fault is None)
+    if fault:
+        assert fault in world.failed()["drift causes"]
+
+
+@pytest.mark.parametrize(
     ("runs", "without", "reason"),
     [
         ([], ("drift",), "without drift, the drift job"),
