@@ -15,7 +15,7 @@ from prometheus_client import write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 from testbed_otel import names
 from testbed_otel.aliases import ALIASES
-from testbed_otel.names import drift, label
+from testbed_otel.names import DRIFT_JOB_METRICS, label
 
 from testbed_drift.settings import ENV_PREFIX, DriftSettingsError
 
@@ -29,14 +29,18 @@ if TYPE_CHECKING:
     Key = tuple[str, frozenset[tuple[str, str]]]
 
 _JOB: Final = label(names.DRIFT_JOB)
-_METRICS: Final = [each for each in vars(drift).values() if isinstance(each, names.Metric)]
 # What speaks of the process that wrote, and ends with it, is left out.
-_WRITTEN: Final = {metric.prometheus for metric in _METRICS} | {
-    alias.name for aliases in ALIASES.values() for alias in aliases if alias.source in _METRICS
+_WRITTEN: Final = {metric.prometheus for metric in DRIFT_JOB_METRICS} | {
+    alias.name
+    for aliases in ALIASES.values()
+    for alias in aliases
+    if alias.source in DRIFT_JOB_METRICS
 }
 # What speaks of runs, whatever they found.
 _OF_RUNS: Final = {
-    metric.prometheus for metric in _METRICS if names.MODEL_VERSION not in metric.attributes
+    metric.prometheus
+    for metric in DRIFT_JOB_METRICS
+    if names.MODEL_VERSION not in metric.attributes
 }
 
 

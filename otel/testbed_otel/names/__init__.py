@@ -9,6 +9,7 @@ Everything is had from here; the modules below only keep the lists apart.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Final
 
 from testbed_otel.names import drift, quality, serving, telemetry
@@ -20,9 +21,11 @@ from testbed_otel.names.quality import *  # noqa: F403 - the same
 from testbed_otel.names.serving import *  # noqa: F403 - the same
 from testbed_otel.names.telemetry import *  # noqa: F403 - the same
 
-METRICS: Final = tuple(
-    value
-    for part in (serving, drift, quality, telemetry)
-    for value in vars(part).values()
-    if isinstance(value, Metric)  # noqa: F405 - of the same vocabulary
-)
+
+def _metrics(*parts: ModuleType) -> tuple[Metric, ...]:  # noqa: F405 - of the same vocabulary
+    values = (value for part in parts for value in vars(part).values())
+    return tuple(value for value in values if isinstance(value, Metric))  # noqa: F405 - as above
+
+
+DRIFT_JOB_METRICS: Final = _metrics(drift, quality)
+METRICS: Final = (*_metrics(serving), *DRIFT_JOB_METRICS, *_metrics(telemetry))

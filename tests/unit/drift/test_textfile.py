@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from testbed_drift.publishing.ending import ending
 from testbed_drift.publishing.textfile import Textfile
 from testbed_drift.settings import DriftSettingsError, read_settings
+from testbed_otel import names
 from testbed_otel.sdk import TelemetrySettings, setup
 
 if TYPE_CHECKING:
@@ -53,6 +54,21 @@ def _shown(textfile: Textfile) -> Mapping[tuple[str, ...], float]:
     named = {name for sample in samples for name in sample.labels}
     assert named <= {"outcome", "model_version", "column"}
     return {(one.name, *(v for _, v in sorted(one.labels.items()))): one.value for one in samples}
+
+
+@pytest.mark.parametrize("room", ["ml.data_drift.", "ml.performance.", "ml.relations."])
+def test_all_that_a_run_finds_is_written(textfile: Textfile, room: str) -> None:
+    """Whatever the vocabulary says of the drift job's results."""
+    wanted = {
+        metric.prometheus
+        for metric in names.METRICS
+        if metric.name.startswith(room) and metric.kind == "gauge"
+    }
+    registry = CollectorRegistry()
+    for name in wanted:
+        Gauge(name, "Found.", registry=registry).set(1)
+    textfile.write(registry, judged=True)
+    assert {name for (name,) in _shown(textfile)} == wanted != set()
 
 
 def test_counters_count_on_and_gauges_are_the_last_ones(textfile: Textfile) -> None:
