@@ -96,7 +96,9 @@ class CommandLine:
         self.folder = folder
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("TESTBED_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TESTBED_", "OTEL_"))
         } | {MARK: self.mark, "COLUMNS": "160"}
 
     def command(self, arguments: Sequence[str]) -> list[str]:

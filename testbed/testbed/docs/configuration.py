@@ -120,8 +120,9 @@ def settings() -> str:
         _table(DriftSettings),
         "## OpenTelemetry",
         "The standard variables that the API and the drift job read. Under `testbed run` and "
-        "`testbed up` what you set wins, but for the name and the instance; `testbed serve` and "
-        "`testbed drift` push nothing unless their option or the variable names an endpoint.",
+        "`testbed up` what you set wins, but for the name, the instance and, unless the Collector "
+        "is left out, the endpoint; `testbed serve` and `testbed drift` push nothing unless their "
+        "option or the variable names an endpoint.",
         table(TITLES, ((code(name), *rest) for name, *rest in OTEL)),
     )
 

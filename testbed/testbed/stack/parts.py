@@ -218,7 +218,7 @@ def drift_not_ready(context: StackContext) -> str | None:
 
 
 def telemetry_environment(context: StackContext, part: str, service: str) -> dict[str, str]:
-    """Standard OpenTelemetry variables of a Python part; the caller's own win."""
+    """Standard OpenTelemetry variables of a Python part; the caller's own win, but for where to."""
     interval = round(TimeScale(context.factor).interval_seconds(EXPORT_INTERVAL) * 1000)
     identity = f"service.instance.id={context.new_instance(part)}"
     mine = {
@@ -234,6 +234,8 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
     if extra := callers.pop("OTEL_RESOURCE_ATTRIBUTES", ""):
         mine["OTEL_RESOURCE_ATTRIBUTES"] = f"{extra},{identity}"
     callers.pop("OTEL_SERVICE_NAME", None)
+    if "collector" not in context.without:  # a shell often names another one than is tested here
+        callers.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
     return mine | callers
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from testbed.settings import Settings
-from testbed.stack.parts import StackContext, _retraining, stack_parts
+from testbed.stack.parts import StackContext, _retraining, stack_parts, telemetry_environment
 from testbed_drift.settings import ENV_PREFIX, read_settings
 
 
@@ -31,6 +31,33 @@ def test_retraining_knows_every_replica_and_the_time_scale(wanted: str) -> None:
     assert found.on_retrain == wanted
     assert found.management == ("http://127.0.0.1:9464", "http://127.0.0.1:9465")
     assert found.retrain_cooldown == 120.0
+
+
+@pytest.mark.parametrize(
+    ("without", "endpoint"),
+    [
+        (frozenset[str](), "http://127.0.0.1:1/collector:4318"),
+        (frozenset({"collector"}), "http://elsewhere:4318"),
+    ],
+)
+def test_parts_export_to_their_own_collector(
+    monkeypatch: pytest.MonkeyPatch, without: frozenset[str], endpoint: str
+) -> None:
+    """Where there is one, whichever the caller's shell names; what else the caller sets counts."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://elsewhere:4318")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "team=a")
+    context = SimpleNamespace(
+        settings=Settings(),
+        factor=30.0,
+        without=without,
+        new_instance=lambda part: f"{part}-1",
+        url=lambda address: f"http://127.0.0.1:1/{address}",
+    )
+    found = telemetry_environment(cast("StackContext", context), "api", "ml-api")
+    assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == endpoint
+    assert found["OTEL_TRACES_SAMPLER_ARG"] == "0.5"
+    assert found["OTEL_RESOURCE_ATTRIBUTES"] == "team=a,service.instance.id=api-1"
 
 
 @pytest.mark.parametrize(
