@@ -19,9 +19,9 @@ stack: setup  ## compile (once) the Collector, Prometheus, Alertmanager and node
 demo: setup  ## play the demo scenario and give the verdict
 	@$(TESTBED) run demo
 
-# Two at a time; of those that play whole scenarios, and of those that start single parts, one each.
+# Two files at a time, in the order of tests/stack/conftest.py.
 test: stack  ## run the tests
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: stack  ## lint, types, import contract, configuration and generated files
 	@tools/check

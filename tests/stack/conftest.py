@@ -23,23 +23,26 @@ import psycopg
 import pytest
 from testbed.stack import build
 
-# Tests that play whole scenarios; they are the longest, and mostly wait.
-WHOLE_RUNS = ("demo", "lifecycle", "replica_runs", "scenarios", "signals", "use_cases")
+# The files that take longest, the longest first, in minutes: 9 to 2.
+LONGEST = ("scenarios", "flow", "lifecycle", "use_cases", "demo", "replica_runs", "robustness")
 MARK = "MARK_OF_TEST"  # not TESTBED_*: parts get none of these
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything below this folder starts real processes; of each group one test runs at a time."""
+    """Everything below this folder starts real processes, and comes before what is quick.
+
+    Where two files run at a time, neither worker is then left with a long one at the end.
+    """
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.stack)
-            item.add_marker(pytest.mark.xdist_group(_group(item.path.stem)))
+    items.sort(key=lambda item: _place(item.path.stem, stack=here in item.path.parents))
 
 
-def _group(module: str) -> str:
-    return "runs" if module.removeprefix("test_") in WHOLE_RUNS else "parts"
+def _place(module: str, *, stack: bool) -> int:
+    name = module.removeprefix("test_")
+    return LONGEST.index(name) if stack and name in LONGEST else len(LONGEST) + (not stack)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,25 +123,6 @@ def test_a_drift_is_told_for_what_it_is(
     result = play(command_line, scenario, *options)
     assert result.code == 0, result.output
     assert "drift causes" in (result.out / "verdict.json").read_text()
-
-
-def test_concept_drift_that_is_told_as_data_drift_fails_the_verdict(
-    command_line: CommandLine, repository: Path, tmp_path: Path
-) -> None:
-    """Without ConceptDrift, and with a DataDrift that claims what it must not, both are noticed."""
-    rules = tmp_path / "rules"
-    shutil.copytree(repository / "prometheus" / "rules", rules)
-    document = yaml.safe_load((rules / "drift.yml").read_text())
-    [group] = document["groups"]
-    group["rules"] = [rule for rule in group["rules"] if rule["alert"] != "ConceptDrift"]
-    [claims] = [rule for rule in group["rules"] if rule["alert"] == "DataDrift"]
-    claims["expr"] = "ml_data_drift_share and on () ml_drift_decision_cause == 1"
-    (rules / "drift.yml").write_text(yaml.safe_dump(document))
-    result = play(command_line, "concept-drift", "--rules", str(rules), *QUICK)
-    assert result.code == 1, result.output
-    failed = failed_checks(result)
-    assert "alert ConceptDrift in drifted" in failed
-    assert "DataDrift" in failed["false alarms"]
 
 
 def test_a_missing_drift_job_fails_the_verdict(command_line: CommandLine) -> None:
