@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from testbed_domain.artefact import load_artefact
 from testbed_domain.logstore import open_log
-from testbed_otel import names
 from testbed_otel.names import SERVICE_DRIFT
 from testbed_otel.sdk import TelemetrySettings, TelemetrySettingsError, setup
 from testbed_otel.settings import watch_sdk
@@ -34,7 +33,7 @@ from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.keeping.retention import Retention
 from testbed_drift.keeping.tracking import Tracker
 from testbed_drift.keeping.trackingclient import URI, connect
-from testbed_drift.publishing.gauges import Publisher, remembered
+from testbed_drift.publishing.gauges import Publisher, of_model, remembered
 from testbed_drift.relations.models import ServedModel
 from testbed_drift.relations.study import Analyst
 from testbed_drift.retraining.hook import Hook
@@ -182,9 +181,7 @@ def assemble(
             )
     settings = calibrated(settings, calibration)
     reports = ReportStore(settings.output)
-    fixed = {names.DRIFT_ROWS_NEEDED: float(limits.least)}
-    if calibration and calibration.created:
-        fixed[names.CALIBRATION_TIME] = calibration.created
+    fixed = of_model(limits.least, calibration)
     hook = Hook.of(settings, reports, time.time, wait)
     if publisher:
         publisher.follow(artefact.version, fixed)

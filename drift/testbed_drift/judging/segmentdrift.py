@@ -141,7 +141,7 @@ class SegmentScorer:
         segments = (
             _judged(name, pair, self.least_rows, found.get(name)) for name, pair in groups.items()
         )
-        return tuple(sorted(segments, key=_rank))
+        return tuple(sorted(segments, key=rank))
 
 
 def score_segment(task: SegmentTask) -> DriftScores:
@@ -208,5 +208,6 @@ def _in_turn(tasks: Mapping[str, SegmentTask]) -> dict[str, DriftScores | Broken
     return found
 
 
-def _rank(found: SegmentDrift) -> tuple[float, int, str]:
+def rank(found: SegmentDrift) -> tuple[float, int, str]:
+    """Those that drifted most come first, so that a limit leaves out what tells least."""
     return (-found.scores.share if found.scores else 0.0, -found.rows, found.name)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
-from testbed_otel.cells import SERIES_LIMIT
 from testbed_otel.sdk import counter
 
 from testbed_drift.judging.decision import Action, Cause
 from testbed_drift.judging.results import OUTCOMES
 from testbed_drift.publishing import indicators, relationpoints, segmentindicators
+from testbed_drift.publishing.bound import Bound
 from testbed_drift.quality.trial import OUTCOMES as RETRAINING_OUTCOMES
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from testbed_drift.judging.results import Finding, RunResult
     from testbed_drift.keeping.memory import Memory
     from testbed_drift.quality.trial import Retraining
+    from testbed_drift.scoring.calibration import Calibration
     from testbed_drift.scoring.scores import ColumnDrift
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Publisher:
         before = state.read_state() if state else {}
         self._finding = restored(before, model_version)
         self._job = restored_job(before)
-        self._cut: set[str] = set()
+        self._bound = Bound()
         self._runs = counter(meter, names.DRIFT_RUNS)
         for outcome in OUTCOMES:
             self._runs.add(0, {names.OUTCOME: outcome})  # a rate needs the zero before the one
@@ -176,16 +177,9 @@ class Publisher:
         def read(_options: CallbackOptions) -> Iterable[Observation]:
             job = [point for (metric, _), point in self._job.items() if metric == name]
             maps = (self._finding, self._fixed, self._trained)
-            return self._bounded(name, job + [p for found in maps for p in found.get(name, [])])
+            return self._bound.first(name, job + [p for found in maps for p in found.get(name, [])])
 
         return read
-
-    def _bounded(self, name: str, points: list[Observation]) -> list[Observation]:
-        """What the SDK's limit of series lets through; the first points tell most."""
-        if len(points) > SERIES_LIMIT and name not in self._cut:
-            self._cut.add(name)
-            logger.warning("%s has %d series; %d are sent", name, len(points), SERIES_LIMIT)
-        return points[:SERIES_LIMIT]
 
     def _observations(self, found: Finding, version: str) -> dict[str, list[Observation]]:
         grouped: dict[str, list[Observation]] = {}
@@ -218,6 +212,13 @@ class Publisher:
         if found.relations:
             yield from relationpoints.points(found.relations)
         yield from segmentindicators.points(found.segments)
+
+
+def of_model(least: int, calibration: Calibration | None) -> dict[Metric, float]:
+    """What holds in every run: the rows that a window needs, and the calibration's time."""
+    created = calibration.created if calibration else None
+    age = {names.CALIBRATION_TIME: created} if created else {}
+    return {names.DRIFT_ROWS_NEEDED: float(least), **age}
 
 
 def _fixed(version: str, values: Mapping[Metric, float]) -> dict[str, list[Observation]]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
-from testbed_otel.cells import SERIES_LIMIT
 
 from testbed_drift.jobs.assembly import METER, telemetry_of
 from testbed_drift.jobs.versionjobs import VersionRun
 from testbed_drift.jobs.versionpublishing import VersionPublishers
 from testbed_drift.judging.decision import Action
 from testbed_drift.judging.results import OUTCOMES
-from testbed_drift.judging.segmentdrift import SegmentDrift
+from testbed_drift.judging.segmentdrift import SegmentDrift, rank
 from testbed_drift.publishing import segmentindicators
+from testbed_drift.publishing.bound import Bound
 from testbed_drift.publishing.ending import ending
-from testbed_drift.publishing.gauges import Publisher
+from testbed_drift.publishing.gauges import Publisher, of_model
 from testbed_drift.scoring.limits import Limits
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from testbed_drift.settings import DriftSettings
     from testbed_drift.tables.job import Grouping
     from testbed_drift.tables.reference import Reference
-
-logger = logging.getLogger(__name__)
 
 # Each version has all metrics of a model: a column of many values must not make them endless.
 MOST_VERSIONS: Final = 20
@@ -73,9 +70,7 @@ class Publication:
         """
         columns, share = tuple(reference.schema.kinds), settings.alert_share
         meter, calibration = self._telemetry.meter, reference.calibration
-        fixed = {names.DRIFT_ROWS_NEEDED: float(Limits.of(settings, calibration).least)}
-        if calibration and calibration.created:
-            fixed[names.CALIBRATION_TIME] = calibration.created
+        fixed = of_model(Limits.of(settings, calibration).least, calibration)
         alone = () if grouping.column else columns
         self._publisher = Publisher(meter(METER), share, reference.name, alone, None, fixed)
         if grouping.segment:
@@ -137,7 +132,7 @@ class _Segments:
         self._version = version
         self._alert_share = alert_share
         self._found: dict[str, tuple[SegmentDrift, Action | None]] = {}
-        self._cut: set[str] = set()
+        self._bound = Bound()
         metrics = (names.DRIFT_SHARE_THRESHOLD, names.DRIFT_SEGMENT_DECISION)
         for metric in (*segmentindicators.METRICS, *metrics):
             read = self._reader(metric)
@@ -159,28 +154,18 @@ class _Segments:
                 for one, value, attributes in self._points()
                 if one is metric
             ]
-            if len(chosen) > SERIES_LIMIT and metric.name not in self._cut:
-                self._cut.add(metric.name)
-                logger.warning(
-                    "%s has %d series; %d are sent", metric.name, len(chosen), SERIES_LIMIT
-                )
-            return chosen[:SERIES_LIMIT]
+            return self._bound.first(metric.name, chosen)
 
         return read
 
     def _points(self) -> Iterator[tuple[Metric, float, dict[str, str]]]:
-        ranked = sorted(self._found.values(), key=lambda pair: _rank(pair[0]))
+        ranked = sorted(self._found.values(), key=lambda pair: rank(pair[0]))
         yield names.DRIFT_SHARE_THRESHOLD, self._alert_share, {}
         yield from segmentindicators.points([drift for drift, _ in ranked])
         for drift, chosen in ranked:
             for action in Action if chosen else ():
                 attributes = {names.SEGMENT: drift.name, names.DECISION: str(action)}
                 yield names.DRIFT_SEGMENT_DECISION, float(action is chosen), attributes
-
-
-def _rank(found: SegmentDrift) -> tuple[float, int, str]:
-    """Those that drifted most come first, so that a limit leaves out what tells least."""
-    return (-found.scores.share if found.scores else 0.0, -found.rows, found.name)
 
 
 def _together(results: list[RunResult]) -> RunResult:
