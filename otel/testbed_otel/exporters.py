@@ -101,16 +101,34 @@ class MetricExporter(OTLPMetricExporter):
 
 
 class SpanExporter(OTLPSpanExporter):
-    """Exports spans; the arguments are those of :class:`MetricExporter`."""
+    """Exports spans, and counts them before it does.
+
+    The SDK counts them once it has the answer. Whoever received them counts earlier, so that its
+    count would be ahead of what the process says.
+
+    Args:
+        endpoint: URL with the path of the signal.
+        timeout: seconds that one export may take.
+        begun: counts the spans of exports that began.
+        failed: counts what could not be exported.
+        meters: for the SDK's metrics about itself.
+    """
 
     def __init__(
-        self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider
+        self,
+        endpoint: str,
+        timeout: float,
+        begun: SumCell,
+        failed: Failed,
+        meters: MeterProvider,
     ) -> None:
         super().__init__(endpoint, timeout=timeout, meter_provider=meters)
+        self._begun = begun
         self._failed = failed
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See the base class."""
+        self._begun.add(len(spans))
         result = super().export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._failed.add(len(spans))
@@ -118,7 +136,14 @@ class SpanExporter(OTLPSpanExporter):
 
 
 class LogExporter(OTLPLogExporter):
-    """Exports log records; the arguments are those of :class:`MetricExporter`."""
+    """Exports log records.
+
+    Args:
+        endpoint: URL with the path of the signal.
+        timeout: seconds that one export may take.
+        failed: counts what could not be exported.
+        meters: for the SDK's metrics about itself.
+    """
 
     def __init__(
         self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider

@@ -39,7 +39,7 @@ from testbed_otel.aliases import aliases_of
 from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily
 from testbed_otel.export import Bridge, PushReader, ScrapeReader
 from testbed_otel.exporters import FailedExports, MetricExporter, SpanExporter
-from testbed_otel.names import DURATION_BUCKETS, METRICS, Metric
+from testbed_otel.names import DURATION_BUCKETS, METRICS, TELEMETRY_EXPORT_SPANS, Metric
 from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
@@ -209,7 +209,7 @@ def setup(
     registry = CollectorRegistry()
     bridge = Bridge(resource, aliases_of(settings.aliases))
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
-    failed = FailedExports()
+    failed, spans = FailedExports(), SumFamily(TELEMETRY_EXPORT_SPANS)
     exporter = reader = None
     if settings.endpoint is not None:
         _limit_noise()
@@ -220,8 +220,9 @@ def setup(
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
     if exporter is not None:
         exporter.set_meter_provider(meters)  # for the SDK's metrics about itself
-        bridge.add(meters.get_meter("testbed_otel.exporters"), failed.items, failed.exports)
-    tracers, chosen = _tracers(resource, settings, meters, failed)
+        meter = meters.get_meter("testbed_otel.exporters")
+        bridge.add(meter, failed.items, failed.exports, spans)
+    tracers, chosen = _tracers(resource, settings, meters, spans, failed)
     ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
     return Telemetry(
         resource,
@@ -239,7 +240,11 @@ def setup(
 
 
 def _tracers(
-    resource: Resource, settings: TelemetrySettings, meters: MeterProvider, failed: FailedExports
+    resource: Resource,
+    settings: TelemetrySettings,
+    meters: MeterProvider,
+    spans: SumFamily,
+    failed: FailedExports,
 ) -> tuple[TracerProvider, TracerProvider]:
     """The provider that samples, and the one for what is sampled already."""
     if settings.endpoint is None:
@@ -256,7 +261,9 @@ def _tracers(
         meter_provider=meters,
     )
     url = f"{settings.endpoint}/v1/traces"
-    exporter = SpanExporter(url, settings.export_timeout, failed.of("traces"), meters)
+    exporter = SpanExporter(
+        url, settings.export_timeout, spans.cell({}), failed.of("traces"), meters
+    )
     processor = BatchSpanProcessor(exporter, meter_provider=meters)
     tracers.add_span_processor(processor)
     chosen.add_span_processor(processor)

@@ -51,13 +51,15 @@ class SpanCount(Kept):
 
     Attributes:
         time: Unix time.
-        ended: spans that were handed to the exporter, or dropped.
+        ended: spans whose export is over, or that were dropped.
+        begun: spans whose export began.
         dropped: those that found the queue full.
         failed: those of failed exports.
     """
 
     time: float
     ended: int
+    begun: int = 0
     dropped: int = 0
     failed: int = 0
 
@@ -68,7 +70,7 @@ class Process(Kept):
     Attributes:
         instance: its ``service.instance.id``.
         exports: what Prometheus holds, by time.
-        spans: the same of spans; empty where it made none.
+        spans: the same of spans; empty where it exports none.
         failed: points of failed exports, as of the last one that arrived.
         failures: failed exports of points, as of then.
     """
@@ -137,6 +139,8 @@ def read_pipeline(prometheus: PrometheusClient, *, at: float, window: float) -> 
     failed = _by_instance(raw(names.TELEMETRY_EXPORT_FAILED.prometheus, of_metrics))
     failures = _by_instance(raw(names.TELEMETRY_EXPORT_FAILURES.prometheus, of_metrics))
     lost_spans = _by_instance(raw(names.TELEMETRY_EXPORT_FAILED.prometheus, of_traces))
+    # Told from the start on; what the SDK says of spans begins with the first ones.
+    begun = _by_instance(raw(names.TELEMETRY_EXPORT_SPANS.prometheus, PROCESSES))
     handled = raw(HANDLED_SPANS, PROCESSES)
     ended = _by_instance(handled)
     dropped = _by_instance(each for each in handled if each.labels.get("error_type"))
@@ -150,11 +154,12 @@ def read_pipeline(prometheus: PrometheusClient, *, at: float, window: float) -> 
             spans=tuple(
                 SpanCount(
                     time=time,
-                    ended=count,
+                    ended=ended[instance].get(time, 0),
+                    begun=count,
                     dropped=dropped[instance].get(time, 0),
                     failed=lost_spans[instance].get(time, 0),
                 )
-                for time, count in ended[instance].items()
+                for time, count in begun[instance].items()
             ),
             failed=_last(failed[instance]),
             failures=_last(failures[instance]),

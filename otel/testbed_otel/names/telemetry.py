@@ -35,6 +35,12 @@ TELEMETRY_EXPORT_POINTS: Final = Metric(
     "{point}",
     "Metric points in those exports, the points of the one that carries this value included.",
 )
+TELEMETRY_EXPORT_SPANS: Final = Metric(
+    "telemetry.export.spans",
+    "counter",
+    "{span}",
+    "Spans in the exports of spans that this process began, whether or not they are over.",
+)
 TELEMETRY_EXPORT_FAILED: Final = Metric(
     "telemetry.export.failed",
     "counter",

@@ -153,9 +153,12 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
 
 
 def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
-    """Readings of which Prometheus holds the exports before and after; else the last one."""
-    newest = max((p.exports[-1].time for p in pipeline.processes if p.exports), default=0.0)
-    known = [reading for reading in life.readings if reading.time + SKEW <= newest]
+    """Readings before and after which each process that lives has told; else the last one."""
+    last = [process.exports[-1].time for process in pipeline.processes if process.exports]
+    newest = max(last, default=0.0)
+    living = [process for process in pipeline.processes if not _ended(process, newest)]
+    told = min((process.exports[-1].time for process in living if process.exports), default=newest)
+    known = [reading for reading in life.readings if reading.time + SKEW <= told]
     return known[-LOOKBACK:] or life.readings[-1:]
 
 
@@ -213,11 +216,15 @@ def _ended(process: Process, time: float) -> bool:
 
 
 def _spans_offered(process: Process, time: float) -> Offered:
-    """Spans are exported at other times than the points that tell of them: before, that is."""
+    """Spans are exported at other times than the points that tell of them: before, that is.
+
+    The process takes an export for over when it has the answer, which on a busy machine is well
+    after the Collector has counted it.
+    """
     before = [count.ended for count in process.spans if count.time <= time - DELIVERY]
-    until = next((count.ended for count in process.spans if count.time >= time + SKEW), None)
-    last = process.spans[-1].ended if process.spans else 0
-    most = last if until is None else until
+    until = [count for count in process.spans if count.time >= time + SKEW] or process.spans[-1:]
+    # Runs of earlier versions don't hold what was begun.
+    most = sum(max(count.ended, count.begun + count.dropped) for count in until[:1])
     return Offered(before[-1] if before else 0, most, most)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,24 @@ def test_lost_spans_and_log_records_are_counted(receiver: Receiver) -> None:
     shown = scraped(telemetry, names.TELEMETRY_EXPORT_FAILURES.prometheus, "signal")
     assert shown == {"traces": 1, "logs": 1, "metrics": 0}
     receiver.status = 200
+    telemetry.shutdown()
+
+
+def test_spans_are_counted_before_they_leave(receiver: Receiver) -> None:
+    """Whoever received them may count them before the exporter has its answer."""
+    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=5.0, trace_ratio=1.0)
+    telemetry = setup("ml-api", settings)
+    name = names.TELEMETRY_EXPORT_SPANS.prometheus
+    assert scraped(telemetry, name) == {"": 0}
+    for _ in range(3):
+        telemetry.tracer("test").start_span("work").end()
+    receiver.gate.clear()
+    flushing = threading.Thread(target=telemetry.tracers.force_flush)
+    flushing.start()
+    assert receiver.held.wait(10)
+    assert scraped(telemetry, name) == {"": 3}
+    receiver.gate.set()
+    flushing.join(10)
     telemetry.shutdown()
 
 

@@ -263,6 +263,49 @@ def test_lost_spans_have_the_reasons_of_their_process(world: World) -> None:
     assert "without a reason" in world.failed()["counts spans_collector"]
 
 
+def late(whole: Pipeline, *, begun: int) -> Pipeline:
+    """The Collector has six spans more; their process has not heard so yet."""
+    (process,) = whole.processes
+    spans = tuple(
+        count.model_copy(update={"begun": count.ended + begun * (count.time > 1030)})
+        for count in process.spans
+    )
+    readings = tuple(
+        reading.model_copy(
+            update={"spans": Flow(accepted=reading.spans.accepted + 6 * (reading.time > 1031))}
+        )
+        for reading in whole.readings
+    )
+    processes = (process.model_copy(update={"spans": spans}),)
+    return whole.model_copy(update={"processes": processes, "readings": readings})
+
+
+@pytest.mark.parametrize(("begun", "residual"), [(6, 0), (0, -6)])
+def test_spans_whose_export_is_not_over_are_not_too_many(
+    world: World, begun: int, residual: int
+) -> None:
+    """A busy process hears late that the Collector has them; begun they must be."""
+    world.pipeline = late(Telemetry().pipeline(), begun=begun)
+    found = {hop.key: hop for hop in world.judge().hops}
+    assert found["spans_collector"].residual == residual
+
+
+def test_readings_wait_for_the_word_of_every_living_process(world: World) -> None:
+    """Another process's later export says nothing of what this one exported since its last."""
+    whole = Telemetry().pipeline()
+    (process,) = whole.processes
+    behind = process.model_copy(update={"exports": process.exports[:-1], "spans": ()})
+    ahead = process.model_copy(update={"instance": "api-2", "spans": ()})
+    readings = tuple(
+        reading.model_copy(update={"points": Flow(accepted=reading.points.accepted * 2)})
+        for reading in whole.readings
+    )
+    world.pipeline = whole.model_copy(update={"processes": (behind, ahead), "readings": readings})
+    found = {hop.key: hop for hop in world.judge().hops}
+    assert found["points_collector"].residual == 0
+    assert found["points_collector"].sent == 2 * 48 * SIZE
+
+
 @pytest.mark.parametrize(("lasting", "residual"), [(20, 0), (50, -2)])
 def test_a_killed_process_may_not_have_told_of_its_last_spans(
     world: World, lasting: int, residual: int
