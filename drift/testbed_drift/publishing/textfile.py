@@ -7,6 +7,9 @@ the decision before it standing.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -20,7 +23,7 @@ from testbed_otel.names import DRIFT_JOB_METRICS, label
 from testbed_drift.settings import ENV_PREFIX, DriftSettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from prometheus_client import CollectorRegistry
@@ -73,6 +76,8 @@ class Textfile:
     def write(self, registry: CollectorRegistry, *, judged: bool) -> None:
         """Write what a process measured, with what still holds of the file before.
 
+        Runs that end at once take turns: each counts on from what the other has written.
+
         Args:
             registry: shows what it measured.
             judged: whether it decided anything; else all values of the last decision still hold.
@@ -80,8 +85,9 @@ class Textfile:
         Raises:
             OSError: it can't be written; then it is as it was.
         """
-        families = merged(self._before(), registry.collect(), self.path.stem, judged=judged)
-        write_to_textfile(str(self.path), _Collected(families))
+        with _alone(self.path):
+            families = merged(self._before(), registry.collect(), self.path.stem, judged=judged)
+            write_to_textfile(str(self.path), _Collected(families))
 
     def _before(self) -> list[Family]:
         try:
@@ -91,6 +97,31 @@ class Textfile:
             return []
         except ValueError:  # somebody else's; it is replaced
             return []
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Lock the file itself meanwhile; where there is none, it begins empty.
+
+    Whoever had the lock has put a new file in the place of the locked one, which then is to be
+    locked in its turn.
+    """
+    while True:
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is(path, handle):
+                yield
+                return
+        finally:
+            os.close(handle)
+
+
+def _is(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:  # deleted meanwhile
+        return False
 
 
 class _Collected:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ RUNS, SHARE, LAST = (
     "ml_data_drift_share",
     "ml_drift_job_last_run_timestamp_seconds",
 )
+PROCESSES, TIMES = 3, 40
 FOUND = "ml_data_drift_detections_total"
 
 
@@ -85,6 +88,19 @@ def test_counters_count_on_and_gauges_are_the_last_ones(textfile: Textfile) -> N
     }
     assert (second[RUNS, "success"], second[LAST, "success"], second[SHARE, "1"]) == (2, 20, 0.5)
     assert sorted(second.values()) == [0.5, 2, 4, 20]
+
+
+def _write_often(path: Path) -> None:
+    for _ in range(TIMES):
+        Textfile(path).write(_measured("success", 10, 0.25), judged=True)
+
+
+def test_runs_that_end_at_once_all_count(textfile: Textfile) -> None:
+    """Processes take turns: none writes over what another has just counted."""
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_write_often, [textfile.path] * PROCESSES))
+    assert _shown(textfile)[RUNS, "success"] == PROCESSES * TIMES
+    assert list(textfile.path.parent.iterdir()) == [textfile.path]
 
 
 def test_a_run_without_a_decision_leaves_the_last_one(textfile: Textfile) -> None:
