@@ -147,7 +147,7 @@ class Tracker:
 
 
 def run_entry(result: RunResult, found: Finding, settings: DriftSettings) -> Entry:
-    """A run of the job: windows, limits and thresholds, scores, decision, reports."""
+    """A run of the job: windows, limits and thresholds, scores, segments, decision, reports."""
     params = {
         "alert_share": f"{settings.alert_share:g}",
         "retrain_share": f"{settings.retrain_share:g}",
@@ -169,12 +169,17 @@ def run_entry(result: RunResult, found: Finding, settings: DriftSettings) -> Ent
             ("estimated", shown.estimate.scores or {}),
         ):
             metrics |= {f"performance/{basis}/{name}": value for name, value in scores.items()}
+    if found.relations:
+        for _, comparison, _ in found.relations.comparisons():
+            for score in (comparison.test, comparison.effect):
+                params[f"threshold/{score.method}"] = f"{score.threshold:g}"
+                metrics[f"score/{score.method}"] = score.value
     return Entry(
         f"{found.reference.name} vs {found.current.name}",
         result.started,
         result.ended,
         _named(params),
-        _finite(metrics),
+        _finite(metrics | dict(_of_segments(found))),
         {
             "kind": "drift",
             "decision": str(found.decision.action),
@@ -183,6 +188,22 @@ def run_entry(result: RunResult, found: Finding, settings: DriftSettings) -> Ent
         },
         tuple(path for path in (found.json, found.html) if path),
     )
+
+
+def _of_segments(found: Finding) -> Iterator[tuple[str, float]]:
+    """Names and values of what was found within segments."""
+    for drift in found.segments:
+        yield f"segment/{drift.name}/rows", drift.rows
+        if drift.scores:
+            yield f"segment/{drift.name}/drift_share", drift.scores.share
+    if found.assessment is None:
+        return
+    realised = {name: one.scores for name, one in found.assessment.segments.items()}
+    estimated = {name: one.scores or {} for name, one in found.assessment.estimates.items()}
+    for basis, segments in (("realised", realised), ("estimated", estimated)):
+        for segment, scores in segments.items():
+            for name, value in scores.items():
+                yield f"segment/{segment}/performance/{basis}/{name}", value
 
 
 def challenger_entry(

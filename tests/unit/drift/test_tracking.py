@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +12,34 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
+from testbed_drift.judging.assessment import Assessor
 from testbed_drift.judging.decision import Policy, decide
 from testbed_drift.judging.results import Finding, RunResult
+from testbed_drift.judging.segmentdrift import SegmentDrift
 from testbed_drift.keeping.tracking import Entry, Tracker, challenger_entry, run_entry
+from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.extents import WindowSummary
+from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
 from testbed_otel import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from testbed_domain.logstore import Columns
+    from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.scores import DriftScores
 
+KINDS: dict[str, ColumnKind] = {"size": "numeric", "colour": "category"}
+SCHEMA = FeatureSchema(
+    (
+        Feature("size", "number", "A size."),
+        Feature("colour", "category", "A colour.", categories=("red", "blue")),
+    ),
+    "good",
+    (0, 1),
+    1,
+)
 SETTINGS = DriftSettings(log_url="sqlite://", artefact=Path("model"), alert_share=0.25)
 
 
@@ -117,6 +133,47 @@ def test_run_is_logged_with_limits_scores_and_reports(
     assert entry.metrics["drift_share"] == 0.6
     assert (entry.tags["kind"], entry.tags["decision"]) == ("drift", "RETRAIN")
     assert entry.files == (Path("a.json"),)
+
+
+def test_segments_and_relations_are_logged(
+    scores_of: Callable[..., DriftScores], columns_of: Callable[..., Columns]
+) -> None:
+    """What was found within them, before labels and after; one that was not scored has its rows."""
+    reader = WindowReader("rf-1", KINDS, 100, 5000)
+    reference, current = (
+        reader.of_columns(columns_of(400, seed=seed), "rows", None).frame for seed in (1, 2)
+    )
+    labelled = replace(columns_of(300, seed=2), label=["1", *["0"] * 299], label_time=[], time=[])
+    result = _result(scores_of(6))
+    assert result.finding
+    finding = replace(
+        result.finding,
+        segments=(
+            SegmentDrift("colour=red", "scored", 250, 300, scores_of(2)),
+            SegmentDrift("colour=blue", "insufficient_data", 9, 300),
+        ),
+        assessment=Assessor(SCHEMA, KINDS, "colour").assess(labelled, columns_of(300)),
+        relations=Analyst(KINDS).study(reference, current, scores_of(0)),
+    )
+    entry = run_entry(result, finding, SETTINGS)
+    assert entry.metrics["segment/colour_red/drift_share"] == 0.2
+    assert entry.metrics["segment/colour_blue/rows"] == 9
+    assert "segment/colour_blue/drift_share" not in entry.metrics
+    assert finding.assessment
+    for basis, segments in (
+        ("realised", finding.assessment.segments),
+        ("estimated", finding.assessment.estimates),
+    ):
+        scores = segments["colour=red"].scores
+        assert scores
+        assert (
+            entry.metrics[f"segment/colour_red/performance/{basis}/accuracy"] == scores["accuracy"]
+        )
+    assert finding.relations
+    _, comparison, _ = next(finding.relations.comparisons())
+    method = comparison.effect.method
+    assert entry.metrics[f"score/{method}"] == comparison.effect.value
+    assert entry.params[f"threshold/{method}"] == f"{comparison.effect.threshold:g}"
 
 
 def test_names_and_values_are_what_mlflow_takes(tmp_path: Path) -> None:
