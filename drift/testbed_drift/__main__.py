@@ -144,17 +144,20 @@ def _walk(settings: DriftSettings, endpoint: str | None, cutting: Cutting, *, as
     from testbed_drift.jobs import assembly  # noqa: PLC0415 - as in _run
     from testbed_drift.jobs.replay import walk_log  # noqa: PLC0415 - the same
     from testbed_drift.publishing.textfile import Textfile  # noqa: PLC0415 - the same
+    from testbed_drift.publishing.windowgroups import together  # noqa: PLC0415 - the same
 
     results: list[RunResult] = []
-    group = None
     textfile = Textfile.of(settings.textfile)
     with assembly.claimed_output(settings):
         telemetry = assembly.telemetry_of(endpoint)
         job = assembly.replay(settings, telemetry, StopSignal().wait)
-        for group, result in walk_log(job, cutting):
+        groups = assembly.groups(job, telemetry)
+        for group, result in walk_log(job, cutting, groups.take):
             results.append(result)
             _announce(result, as_json=as_json, group=group)
-        _finish(telemetry, textfile, [] if group else results)  # groups are not published
+        if settings.segment:
+            job.publisher.publish(together(results))
+        _finish(telemetry, textfile, results)
     return exit_code(results)
 
 

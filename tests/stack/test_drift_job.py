@@ -22,6 +22,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from prometheus_client.parser import text_string_to_metric_families
 from testbed_domain.artefact import Artefact, content_version, load_artefact
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow, open_log
@@ -254,6 +255,33 @@ def test_the_log_is_walked_window_by_window(place: Place) -> None:
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, len(found) >= 2) == (1, True)
     assert len({one["windows"]["current"]["name"] for one in found if "windows" in one}) >= 2
+
+
+def test_groups_of_the_walked_log_are_published(place: Place, tmp_path: Path) -> None:
+    """As segments of one run, the last window of each; nobody decides on the whole."""
+    place.predict(800, seed=3, shift=1.0)
+    file = tmp_path / "walk.prom"
+    done = place.run(
+        "--html=never",
+        "--relations-rows=0",
+        "--segment=colour",
+        "--window-rows=100",
+        "--every=100",
+        "--min-rows=100",
+        f"--textfile={file}",
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    values = {
+        (sample.name, sample.labels.get("segment"), sample.labels.get("decision")): sample.value
+        for family in text_string_to_metric_families(file.read_text())
+        for sample in family.samples
+    }
+    for segment in ("colour=red", "colour=blue"):
+        assert values["ml_drift_segment_decision", segment, "RETRAIN"] == 1
+        assert values["ml_data_drift_segment_share", segment, None] >= 2 / 3
+    assert not {name for name, *_ in values} & {"ml_drift_decision", "ml_data_drift_share"}
+    runs = [line for line in file.read_text().splitlines() if line.startswith("ml_drift_job_runs")]
+    assert [line.rpartition(" ")[2] for line in sorted(runs)] == ["0.0", "0.0", "1.0"]
 
 
 def test_traffic_like_the_reference_needs_no_action(place: Place) -> None:

@@ -34,6 +34,7 @@ from testbed_drift.keeping.retention import Retention
 from testbed_drift.keeping.tracking import Tracker
 from testbed_drift.keeping.trackingclient import URI, connect
 from testbed_drift.publishing.gauges import Publisher, of_model, remembered
+from testbed_drift.publishing.windowgroups import GroupGauges
 from testbed_drift.relations.models import ServedModel
 from testbed_drift.relations.study import Analyst
 from testbed_drift.retraining.hook import Hook
@@ -137,13 +138,18 @@ def watched(
 def replay(settings: DriftSettings, telemetry: Telemetry, wait: Callable[[float], bool]) -> Replay:
     """The job for windows that are there already; it leaves nothing to a job that goes on."""
     artefact = load_artefact(settings.artefact)
-    publisher = Publisher(
-        telemetry.meter(METER), settings.alert_share, artefact.version, kinds_of(artefact.schema)
-    )
+    columns = () if settings.segment else tuple(kinds_of(artefact.schema))
+    publisher = Publisher(telemetry.meter(METER), settings.alert_share, artefact.version, columns)
     job = Replay.of(assemble(settings, telemetry, wait, publisher, once=True))
     # All rows, which are cut into windows before any of them is sampled.
     job.open_log = lambda: WindowLog(open_log(settings.log_url, create=False))
     return job
+
+
+def groups(job: DriftJob, telemetry: Telemetry) -> GroupGauges:
+    """Gauges of the groups of a job's model."""
+    meter = telemetry.meter(f"{METER}.segments")  # two instruments of one name would be one
+    return GroupGauges(meter, job.version, job.settings.alert_share)
 
 
 def assemble(

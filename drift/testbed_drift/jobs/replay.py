@@ -12,7 +12,7 @@ from testbed_drift.rows.segments import Segmentation
 from testbed_drift.rows.windows import NotEnoughRowsError, Window, file_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from testbed_drift.keeping.memory import Memory
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.rows.cutting import Cutting
+
+    # Takes a group, its result, and the rows of the reference and of the window.
+    Publish = Callable[[str, RunResult, tuple[int, int]], None]
 
 
 class NoReports:
@@ -99,15 +102,19 @@ def enough(name: str, rows: int, needed: int, purpose: str = "") -> None:
         )
 
 
-def walk_log(job: Replay, cutting: Cutting) -> Iterator[tuple[str | None, RunResult]]:
+def walk_log(
+    job: Replay, cutting: Cutting, publish: Publish = lambda *_: None
+) -> Iterator[tuple[str | None, RunResult]]:
     """Judge every window of the log, or of the current window where one is set, in order.
 
     Where the settings name a segment, each of its groups is walked by itself, compared with the
-    same group of the reference, and not published: a metric has one value at a time.
+    same group of the reference. The job publishes windows of all rows, ``publish`` those of groups:
+    a metric of the job has one value at a time.
 
     Args:
         job: whose reader and settings say which model and which reference.
         cutting: how to cut.
+        publish: takes the windows of groups.
 
     Yields:
         The group, or None, and the result.
@@ -132,7 +139,10 @@ def walk_log(job: Replay, cutting: Cutting) -> Iterator[tuple[str | None, RunRes
         for cut in cutting.cuts(len(rows), np.array(rows.time)):
             name = "-".join([*marks, cut.name])
             window = job.reader.of_columns(part(rows, cut.rows), name, cut.span)
-            yield group, one.judge(before, window)
+            result = one.judge(before, window)
+            if group:
+                publish(group, result, (len(before.frame), len(window.frame)))
+            yield group, result
 
 
 def _groups(

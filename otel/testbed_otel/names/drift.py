@@ -93,7 +93,7 @@ DRIFT_SEGMENT_DECISION: Final = Metric(
     "ml.drift.segment.decision",
     "gauge",
     "{decision}",
-    "1 for the decision on one segment of a table, 0 for the others.",
+    "1 for the decision on a segment that is judged by itself, 0 for the others.",
     (MODEL_VERSION, SEGMENT, DECISION),
     values=((DECISION, ("NO_ACTION", "ALERT", "RETRAIN")),),
 )
