@@ -172,7 +172,7 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
     from testbed_drift.jobs import assembly  # noqa: PLC0415 - after the signals, as in _run
     from testbed_drift.jobs.job import watch  # noqa: PLC0415 - the same
-    from testbed_drift.jobs.preparation import preparing  # noqa: PLC0415 - the same
+    from testbed_drift.jobs.preparation import import_reports, preparing  # noqa: PLC0415 - the same
     from testbed_drift.publishing.metricspage import serving  # noqa: PLC0415 - the same
 
     with assembly.claimed_output(settings), assembly.worker_pool(settings) as workers:
@@ -180,6 +180,7 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         stop = StopSignal()
         job = assembly.watched(settings, telemetry, stop.wait, workers)
         fleet = assembly.fleet(job, settings, telemetry, _announce, workers)
+        import_reports(settings)
         stop.install()
         with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
             chores = stop.interrupting(preparing(job))

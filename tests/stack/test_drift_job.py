@@ -402,6 +402,20 @@ def test_watch_can_be_stopped_while_it_still_starts(
     assert place.records == []
 
 
+def test_watch_imports_before_its_first_run(
+    place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
+) -> None:
+    """Afterwards the seconds that Evidently takes would delay the second one."""
+    program, *options = place.command("watch", "--otlp-endpoint=none")
+    process = start([program, "-X", "importtime", *options])
+    lines: list[str] = []
+    assert process.stderr
+    while "insufficient_data" not in "".join(lines[-1:]):
+        lines.append(process.stderr.readline())
+        assert lines[-1], "it ended before its first run"
+    assert [line for line in lines if line.endswith(" testbed_drift.rendering.library\n")]
+
+
 def test_calibrated_job_obeys_its_calibration(place: Place) -> None:
     """Thresholds and rows are the calibration's; a foreign one is refused with what to do."""
     options = ["--rows=250", "--budget=0.02", "--draws=300", f"--artefact={place.artefact.path}"]

@@ -6,6 +6,7 @@ scaled they are minutes. While there is nothing to judge yet there is time.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -20,8 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed_drift.jobs.job import Watched
+    from testbed_drift.settings import DriftSettings
 
 logger = logging.getLogger(__name__)
+
+
+def import_reports(settings: DriftSettings) -> None:
+    """Import what renders reports, where any will be: three seconds that can't be divided.
+
+    Meant for before the first run: between two runs they would delay the second one.
+    """
+    if settings.html != "never":
+        with _left_to_the_runs():
+            import_module("testbed_drift.rendering.figures")
 
 
 def preparing(job: Watched) -> Iterator[None]:
@@ -29,17 +41,20 @@ def preparing(job: Watched) -> Iterator[None]:
     first = job.job if isinstance(job, Following) else job
     if not isinstance(first, DriftJob):
         return
-    try:
+    with _left_to_the_runs():
         yield from _steps(first)
+
+
+@contextlib.contextmanager
+def _left_to_the_runs() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # noqa: BLE001 - the runs tell what is wrong with them
         logger.warning("cannot prepare the first window: %s", " ".join(str(error).split()))
 
 
 def _steps(job: DriftJob) -> Iterator[None]:
     settings, reader = job.settings, job.reader
-    if settings.html != "never":
-        import_module("testbed_drift.rendering.figures")
-        yield
     if job.analyst is not None and settings.reference_window is None:
         # The rows that the log holds as reference, which may not be in it yet.
         reference = reference_frame(load_artefact(settings.artefact), reader.kinds)

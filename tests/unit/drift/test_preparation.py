@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.logstore import open_log
 from testbed_drift.jobs.job import DriftJob, watch
-from testbed_drift.jobs.preparation import preparing
+from testbed_drift.jobs.preparation import import_reports, preparing
 from testbed_drift.jobs.replay import NoPublisher
 from testbed_drift.jobs.succession import Following
 from testbed_drift.judging.detection import Detector
@@ -92,6 +93,22 @@ def test_what_fails_is_left_to_the_runs(
     job = _job(small_artefact, tmp_path, [], artefact=tmp_path / "gone")
     assert not list(preparing(job))
     assert "cannot prepare the first window" in caplog.text
+
+
+def test_reports_that_can_t_be_rendered_do_not_end_the_job(
+    small_artefact: Artefact,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Scores need no Evidently; where no report is wanted it is not asked for."""
+    monkeypatch.delitem(sys.modules, "testbed_drift.rendering.figures", raising=False)
+    monkeypatch.setitem(sys.modules, "testbed_drift.rendering.library", None)
+    settings = _job(small_artefact, tmp_path, []).settings
+    import_reports(settings)
+    assert not caplog.text
+    import_reports(settings.model_copy(update={"html": "always"}))
+    assert "cannot prepare the first window: import of testbed_drift.rendering" in caplog.text
 
 
 def test_chores_are_done_between_runs(small_artefact: Artefact, tmp_path: Path) -> None:
