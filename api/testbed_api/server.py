@@ -41,15 +41,18 @@ from testbed_api.settings import PREFIX, ApiSettings, SettingsError
 from testbed_api.sockets import bind, inherited, url
 from testbed_api.spool import Spool
 from testbed_api.spooling import SpoolingLog
+from testbed_api.versionsfile import Roles, starting_roles
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from io import RawIOBase
 
     from fastapi import FastAPI
     from testbed_domain.artefact import Artefact
     from testbed_otel.cells import SumFamily
+
+    from testbed_api.runtime import ModelRuntime
 
 logger = logging.getLogger(__name__)
 
@@ -159,21 +162,22 @@ async def _serve(
     instruments = Instruments.create(telemetry)
     instruments.replica_starts.add(1, {REASON: settings.start})
     control = FaultControl(settings.fault_seed)
-    challenger = None if settings.challenger is None else load_artefact(settings.challenger)
-    costs = Costs(telemetry.meter("testbed_api"), artefact)
-    writer = _writer(settings, [artefact, challenger], instruments, costs, Accuracy(instruments))
+    roles, file = starting_roles(settings, artefact)
+    costs = Costs(telemetry.meter("testbed_api"), roles.champion)
+    writer = _writer(settings, roles.artefacts, instruments, costs, Accuracy(instruments))
     make_runtime = runtime_maker(settings)
     service = Service(
-        artefact,
-        make_runtime(artefact),
+        roles.champion,
+        make_runtime(roles.champion),
         writer,
         control,
         instruments,
         telemetry.instance_id,
         serving=settings.serving,
     )
-    if challenger is not None:
-        _put_challenger(settings, service, challenger)
+    _give_roles(service, roles, make_runtime)
+    if file is not None:
+        service.versions.keep = file.keep
     stack = contextlib.ExitStack()
     access = stack.enter_context(_access_log(logs, instruments.access_lines))
     app = create_app(settings, service, telemetry, keys, access)
@@ -210,12 +214,18 @@ async def _serve(
         await watching
 
 
-def _put_challenger(settings: ApiSettings, service: Service, challenger: Artefact) -> None:
-    model = service.model(challenger, runtime_maker(settings)(challenger))
-    try:
-        service.versions.put(model, split=settings.split, shadow=settings.shadow)
-    except ApiError as error:
-        raise SettingsError(f"TESTBED_API_CHALLENGER: {error.detail}") from None
+def _give_roles(
+    service: Service, roles: Roles, make_runtime: Callable[[Artefact], ModelRuntime]
+) -> None:
+    """What stands beside the champion."""
+    if roles.previous is not None:
+        service.versions.remember(service.model(roles.previous, make_runtime(roles.previous)))
+    if roles.challenger is not None:
+        model = service.model(roles.challenger, make_runtime(roles.challenger))
+        try:
+            service.versions.put(model, split=roles.split, shadow=roles.shadow)
+        except ApiError as error:
+            raise SettingsError(f"TESTBED_API_CHALLENGER: {error.detail}") from None
 
 
 def _register(settings: ApiSettings, artefact: Artefact) -> None:
@@ -234,7 +244,7 @@ async def _load(service: Service) -> None:
 
 def _writer(
     settings: ApiSettings,
-    artefacts: Sequence[Artefact | None],
+    artefacts: Sequence[Artefact],
     instruments: Instruments,
     *counters: DecisionCounter,
 ) -> LogWriter | NoLog:
@@ -245,8 +255,7 @@ def _writer(
     def opened(patience: float = LOG_PATIENCE) -> CountingLog:
         log = open_log(log_url, patience=patience)
         for artefact in artefacts:
-            if artefact is not None:
-                log.register_reference(artefact)
+            log.register_reference(artefact)
         return CountingLog(log, *counters)
 
     if settings.log_failure == "refuse":

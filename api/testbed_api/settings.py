@@ -46,6 +46,12 @@ class ApiSettings(BaseSettings):
         default=False,
         description="Whether the challenger predicts unseen what the champion answers.",
     )
+    versions_file: Path | None = Field(
+        default=None,
+        description="File that keeps which version has which role, so that a promotion outlives a "
+        "restart; replicas share it. Another artefact, challenger, split or shadow in the settings "
+        "makes it void.",
+    )
     host: str = Field(default="127.0.0.1", description="Address of the public port.")
     port: int = Field(default=8000, ge=0, le=65535, description="Public port; 0 takes a free one.")
     management_host: str = Field(default="127.0.0.1", description="Address of the management port.")

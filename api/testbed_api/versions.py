@@ -19,7 +19,7 @@ from testbed_api.answers import ApiError
 from testbed_api.serving import Call, ServedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from testbed_domain.encoding import Scored
     from testbed_domain.features import Row
@@ -108,6 +108,10 @@ class Versions:
     Args:
         champion: the first version.
         instruments: the API's own metrics.
+
+    Attributes:
+        routing: which version answers.
+        keep: is told of every change.
     """
 
     def __init__(self, champion: ServedModel, instruments: Instruments) -> None:
@@ -115,6 +119,7 @@ class Versions:
         self._changing = asyncio.Lock()
         self._shadows: set[asyncio.Task[None]] = set()
         self.routing = Routing(champion)
+        self.keep: Callable[[Routing], None] = lambda _: None
         instruments.model_loaded.follow(self._loaded)
         self._show()
 
@@ -135,6 +140,10 @@ class Versions:
         for model in self.routing.models().values():
             await model.load()
         self._show()
+
+    def remember(self, previous: ServedModel) -> None:
+        """Make a version the champion before this one, as before a restart."""
+        self._change(replace(self.routing, previous=previous))
 
     def put(self, challenger: ServedModel, *, split: float, shadow: bool) -> None:
         """Make a version the challenger; it gets requests once it is loaded.
@@ -197,6 +206,7 @@ class Versions:
         self._show()
         shares = ", ".join(f"{version} {share:.0%}" for version, share in routing.shares().items())
         logger.info("traffic: %s%s", shares, ", with a shadow" if routing.shadow else "")
+        self.keep(routing)
 
     def _loaded(self) -> Iterator[tuple[int, Mapping[str, str]]]:
         """What has a role, and whether it is loaded. Any thread may ask: routing is one value."""

@@ -154,6 +154,7 @@ def _api(folder: Path) -> Service:
             "TESTBED_API_MANAGEMENT_PORT": "9464",
             "TESTBED_API_LOG_URL": log_url(),
             "TESTBED_API_LOG_SPOOL": f"{STATE}/spool",
+            "TESTBED_API_VERSIONS_FILE": f"{STATE}/spool/versions.json",
             "OTEL_LOGS_EXPORTER": "${OTEL_LOGS_EXPORTER:-none}",
         }
         | choices(),

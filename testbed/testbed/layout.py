@@ -92,6 +92,11 @@ class RunLayout:
         return self.root / "timeline.jsonl"
 
     @property
+    def versions(self) -> Path:
+        """Which model version has which role, as the API keeps it over restarts."""
+        return self.root / "versions.json"
+
+    @property
     def replicas(self) -> Path:
         """What the supervisor of several API replicas did with them, one JSON line each."""
         return self.root / "replicas.jsonl"

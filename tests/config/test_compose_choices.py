@@ -17,6 +17,7 @@ from testbed import compose
 # What the containers' layout decides.
 FIXED = {
     *("artefact", "host", "port", "management_host", "management_port", "log_url", "log_spool"),
+    "versions_file",
 }
 # What needs a file or package that the image lacks, a second scrape target, or more time than
 # Compose gives a container to end; and limits of slow clients, which nobody changes for a trial.
@@ -96,11 +97,12 @@ def test_logs_over_otlp_are_a_choice(environment: dict[str, str]) -> None:
 
 
 def test_spooled_rows_outlive_the_container(repository: Path) -> None:
-    """The spool lies in a volume, which belongs to the containers' user."""
+    """The spool and the versions' roles lie in a volume, which belongs to the containers' user."""
     model = yaml.safe_load((repository / compose.FILE).read_text("utf-8"))
     api = model["services"]["api"]
     folder = api["environment"][f"{PREFIX}LOG_SPOOL"]
     assert f"spool:{folder}" in api["volumes"]
+    assert api["environment"][f"{PREFIX}VERSIONS_FILE"] == f"{folder}/versions.json"
 
 
 def test_the_example_shows_the_defaults(repository: Path) -> None:

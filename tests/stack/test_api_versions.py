@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import signal
 import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from .conftest import wait_for
 
+if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
 
 
@@ -95,6 +100,136 @@ def test_promotion_and_rollback_under_load_lose_nothing(
     assert set(rows) == registered == versions
     for version in versions:
         assert _sum(counted, f'ml_predictions_total{{model_version="{version}"') == rows[version]
+
+
+@dataclass
+class Restarting:
+    """An API that ends and starts anew with the same file of versions."""
+
+    start: Callable[..., Any]
+    artefact: Path
+    file: Path
+    api: Any = None
+
+    def again(self, **settings: str) -> dict[str, Any]:
+        """End it the hard way where it runs, start it; returns version by role."""
+        if self.api is not None:
+            self.api.process.kill()
+            self.api.process.wait(30)
+        environment = {"TESTBED_API_VERSIONS_FILE": str(self.file), **settings}
+        self.api = self.start(self.artefact, environment=environment)
+        return self.roles(self.call("GET", ""))
+
+    def call(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - JSON
+        """Ask the management port about versions."""
+        address = f"http://127.0.0.1:{self.api.management_port}/models{path}"
+        reply = httpx.request(method, address, json=body or None, timeout=30)
+        return reply.raise_for_status().json()
+
+    @staticmethod
+    def roles(found: dict[str, Any]) -> dict[str, Any]:
+        """Version by role, and what the challenger gets."""
+        versions = {one["role"]: one["version"] for one in found["versions"]}
+        return versions | {"split": found["split"], "shadow": found["shadow"]}
+
+
+@pytest.fixture
+def restarting(
+    small_artefact: Artefact, start_api: Callable[..., Any], tmp_path: Path
+) -> Restarting:
+    """With no file yet."""
+    return Restarting(start_api, small_artefact.path, tmp_path / "versions.json")
+
+
+def test_changes_outlive_a_kill(
+    restarting: Restarting, small_artefact: Artefact, candidate: Artefact
+) -> None:
+    """Challenger with its share, promotion and rollback; all of them are loaded again."""
+    old, new = small_artefact.version, candidate.version
+    none = {"split": 0.0, "shadow": False}
+    assert restarting.again() == {"champion": old, **none}
+    assert not restarting.file.exists()
+    restarting.call("PUT", "/challenger", artefact=str(candidate.path), split=0.25, shadow=True)
+    given = {"split": 0.25, "shadow": True}
+    assert restarting.again() == {"champion": old, "challenger": new, **given}
+    restarting.call("POST", "/promote")
+    assert restarting.again() == {"champion": new, "previous": old, **none}
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    answer = httpx.post(f"http://127.0.0.1:{restarting.api.port}/predict", json=row, timeout=30)
+    assert answer.json()["model_version"] == new
+    restarting.call("POST", "/rollback")
+    assert restarting.again() == {"champion": old, "previous": new, **none}
+    assert [path.name for path in restarting.file.parent.glob("*versions.json*")] == [
+        "versions.json"
+    ]
+
+
+def test_kept_roles_that_can_t_be_used_are_left_aside(
+    restarting: Restarting, small_artefact: Artefact, candidate: Artefact
+) -> None:
+    """Other settings, a version that is gone, a file of something else: what is set counts."""
+    old, new = small_artefact.version, candidate.version
+    restarting.again()
+    restarting.call("PUT", "/challenger", artefact=str(candidate.path))
+    restarting.call("POST", "/promote")
+    assert restarting.again()["champion"] == new
+    assert restarting.again(TESTBED_API_SPLIT="0.5")["champion"] == old
+    assert "is of other settings" in restarting.api.output.read_text()
+    moved = candidate.path.rename(candidate.path.with_name("elsewhere"))
+    assert restarting.again()["champion"] == old
+    assert "versions.json is left aside: " in restarting.api.output.read_text()
+    moved.rename(candidate.path)
+    restarting.file.write_text("{")
+    assert restarting.again()["champion"] == old
+    assert "versions.json is left aside: " in restarting.api.output.read_text()
+
+
+def test_a_file_that_can_t_be_written_costs_no_change(
+    restarting: Restarting, candidate: Artefact
+) -> None:
+    """The promotion is done and a line tells that it is not kept."""
+    restarting.file = restarting.file.parent / "away" / "versions.json"
+    restarting.file.parent.mkdir()
+    restarting.again()
+    restarting.file.parent.rmdir()
+    restarting.call("PUT", "/challenger", artefact=str(candidate.path))
+    found = restarting.roles(restarting.call("POST", "/promote"))
+    assert found["champion"] == candidate.version
+    assert "a restart will not know of the change" in restarting.api.output.read_text()
+    restarting.api.process.kill()
+    with pytest.raises(pytest.fail.Exception, match="VERSIONS_FILE: there is no folder"):
+        restarting.again()
+
+
+def test_a_killed_replica_comes_back_with_the_promoted_version(
+    small_artefact: Artefact,
+    candidate: Artefact,
+    start_api: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Replicas share the file, so that none of them answers with what the others have left."""
+    file = tmp_path / "versions.json"
+    api = start_api(
+        small_artefact.path, replicas=2, environment={"TESTBED_API_VERSIONS_FILE": str(file)}
+    )
+    addresses = [f"http://127.0.0.1:{port}" for port in api.management_ports]
+    for address in addresses:
+        body = {"artefact": str(candidate.path)}
+        httpx.put(f"{address}/models/challenger", json=body, timeout=30).raise_for_status()
+        httpx.post(f"{address}/models/promote", timeout=30).raise_for_status()
+    psutil.Process(api.process.pid).children()[0].kill()
+    crash = re.compile(r'^ml_replica_starts_total\{.*reason="crash".*\} 1\.0$', re.MULTILINE)
+
+    def came_back() -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            pages = [httpx.get(f"{address}/metrics", timeout=10).text for address in addresses]
+            return any(map(crash.search, pages))
+        return False
+
+    wait_for(came_back, 60, "no replica came back")
+    for address in addresses:
+        found = Restarting.roles(httpx.get(f"{address}/models", timeout=30).json())
+        assert (found["champion"], found["previous"]) == (candidate.version, small_artefact.version)
 
 
 def _wait_for_more(answered: list[str], count: int) -> None:

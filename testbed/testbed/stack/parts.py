@@ -247,6 +247,7 @@ def _api_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_API_LOG_URL": context.log_url,
         "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
         "TESTBED_API_REPLICAS": str(context.replicas),
+        "TESTBED_API_VERSIONS_FILE": str(context.layout.versions.resolve()),
         "TESTBED_API_REPLICAS_FILE": str(context.layout.replicas.resolve()),
     }
 

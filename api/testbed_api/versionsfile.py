@@ -1,0 +1,171 @@
+"""Which version has which role, in a file, so that an API that starts anew goes on with it.
+
+The file is of what is configured: where other versions or another share are set, those are what the
+API starts from.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from testbed_domain.artefact import Artefact, load_artefact
+from testbed_domain.errors import DomainError
+
+from testbed_api.settings import PREFIX, SettingsError
+
+if TYPE_CHECKING:
+    from testbed_api.settings import ApiSettings
+    from testbed_api.versions import Routing
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Versions by role, and the challenger's share, as in :class:`testbed_api.versions.Routing`."""
+
+    champion: Artefact
+    challenger: Artefact | None = None
+    previous: Artefact | None = None
+    split: float = 0.0
+    shadow: bool = False
+
+    @property
+    def artefacts(self) -> list[Artefact]:
+        """Those that are there."""
+        return [one for one in (self.champion, self.challenger, self.previous) if one is not None]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Configured(_Part):
+    """What the settings say."""
+
+    champion: str
+    challenger: str | None
+    split: float
+    shadow: bool
+
+    @classmethod
+    def of(cls, roles: Roles) -> Self:
+        challenger = roles.challenger and roles.challenger.version
+        return cls(
+            champion=roles.champion.version,
+            challenger=challenger,
+            split=roles.split,
+            shadow=roles.shadow,
+        )
+
+
+class _Kept(_Part):
+    """What the file says: paths of artefacts by role."""
+
+    configured: _Configured
+    champion: Path
+    challenger: Path | None
+    previous: Path | None
+    split: float
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsFile:
+    """Keeps the roles of versions.
+
+    Attributes:
+        path: the file; replicas share it, since they are all changed alike.
+        configured: roles as the settings say.
+    """
+
+    path: Path
+    configured: Roles
+
+    def read(self) -> Roles:
+        """The roles to start with: those kept, or the settings' where they can't be used."""
+        try:
+            kept = _Kept.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return self.configured
+        except (OSError, ValidationError) as error:
+            logger.error("%s is left aside: %s", self.path, _first_line(error))  # noqa: TRY400 - one line
+            return self.configured
+        if kept.configured != _Configured.of(self.configured):
+            logger.info("%s is of other settings and left aside", self.path)
+            return self.configured
+        try:
+            return Roles(
+                load_artefact(kept.champion),
+                _loaded(kept.challenger),
+                _loaded(kept.previous),
+                kept.split,
+                kept.shadow,
+            )
+        except DomainError as error:
+            logger.error("%s is left aside: %s", self.path, error)  # noqa: TRY400 - one line
+            return self.configured
+
+    def keep(self, routing: Routing) -> None:
+        """Write the roles down; what can't be written is said, and costs no change."""
+        paths = {role: model.artefact.path.resolve() for role, model in routing.models().items()}
+        kept = _Kept(
+            configured=_Configured.of(self.configured),
+            champion=paths["champion"],
+            challenger=paths.get("challenger"),
+            previous=paths.get("previous"),
+            split=routing.split,
+            shadow=routing.shadow,
+        )
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write(kept.model_dump_json(indent=1))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except OSError as error:
+            logger.error(  # noqa: TRY400 - one line
+                "cannot write %s, a restart will not know of the change: %s",
+                self.path,
+                error.strerror,
+            )
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def starting_roles(settings: ApiSettings, champion: Artefact) -> tuple[Roles, VersionsFile | None]:
+    """The roles to start with, and where changes are kept.
+
+    Args:
+        settings: of the process.
+        champion: the configured one.
+
+    Raises:
+        DomainError: the configured challenger can't be used, or the file has no folder.
+    """
+    configured = Roles(
+        champion, _loaded(settings.challenger), None, settings.split, settings.shadow
+    )
+    if settings.versions_file is None:
+        return configured, None
+    if not settings.versions_file.parent.is_dir():
+        raise SettingsError(
+            f"{PREFIX}VERSIONS_FILE: there is no folder {settings.versions_file.parent}"
+        )
+    file = VersionsFile(settings.versions_file, configured)
+    return file.read(), file
+
+
+def _loaded(path: Path | None) -> Artefact | None:
+    return None if path is None else load_artefact(path)
+
+
+def _first_line(error: OSError | ValidationError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]
