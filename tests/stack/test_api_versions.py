@@ -168,11 +168,10 @@ def test_kept_roles_that_can_t_be_used_are_left_aside(
     restarting: Restarting, small_artefact: Artefact, candidate: Artefact
 ) -> None:
     """Other settings, a version that is gone, a file of something else: what is set counts."""
-    old, new = small_artefact.version, candidate.version
+    old = small_artefact.version
     restarting.again()
     restarting.call("PUT", "/challenger", artefact=str(candidate.path))
     restarting.call("POST", "/promote")
-    assert restarting.again()["champion"] == new
     assert restarting.again(TESTBED_API_SPLIT="0.5")["champion"] == old
     assert "is of other settings" in restarting.api.output.read_text()
     moved = candidate.path.rename(candidate.path.with_name("elsewhere"))
