@@ -7,8 +7,6 @@ API starts from.
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.errors import DomainError
+from testbed_domain.files import write_atomic
 
 from testbed_api.settings import PREFIX, SettingsError
 
@@ -123,21 +122,14 @@ class VersionsFile:
             split=routing.split,
             shadow=routing.shadow,
         )
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(kept.model_dump_json(indent=1))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
+            write_atomic(self.path, kept.model_dump_json(indent=1), make_folder=False)
         except OSError as error:
             logger.error(  # noqa: TRY400 - one line
                 "cannot write %s, a restart will not know of the change: %s",
                 self.path,
                 error.strerror,
             )
-            with suppress(OSError):
-                temporary.unlink()
 
 
 def starting_roles(settings: ApiSettings, champion: Artefact) -> tuple[Roles, VersionsFile | None]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from testbed_domain.files import write_atomic
 
-from testbed.layout import RunLayout, write_atomic
+from testbed.layout import RunLayout
 
 ACTIVE_FILE = "stack.json"
 

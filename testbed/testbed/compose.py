@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from testbed_api.settings import PREFIX, ApiSettings
+from testbed_domain.files import write_atomic
 from testbed_otel import names
 from testbed_otel.settings import ALIASES
 
@@ -33,7 +34,6 @@ from testbed.composeimages import (
     prometheus,
     secret,
 )
-from testbed.layout import write_atomic
 from testbed.resources import root
 from testbed.settings import Settings
 from testbed.stack import driftchoices

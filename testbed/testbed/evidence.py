@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from testbed_domain.files import write_atomic
 
 from testbed.errors import UsageError
-from testbed.layout import RunLayout, write_atomic
+from testbed.layout import RunLayout
 from testbed.snapshot import Snapshot, Span, take_snapshot
 from testbed.timescale import TimeScale
 from testbed.truth import Json, Truth, read_lines, read_truth

@@ -1,13 +1,12 @@
 """Where a run keeps its files: the run-directory layout, version 1.
 
-A file under its final name is always whole: writers use :func:`write_atomic`, or append whole
-lines (JSON Lines), so a killed run leaves nothing half-written that looks finished.
+A file under its final name is always whole: writers use
+:func:`testbed_domain.files.write_atomic`, or append whole lines (JSON Lines), so a killed run
+leaves nothing half-written that looks finished.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -127,27 +126,3 @@ class RunLayout:
         for path in folders:
             path.mkdir(parents=True, exist_ok=True)
         return self
-
-
-def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-    """Write ``content`` so that ``path`` holds either the old or the whole new content.
-
-    Args:
-        path: the file; its folder is made.
-        content: text is written as UTF-8.
-        mode: permissions of the file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

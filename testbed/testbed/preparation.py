@@ -13,12 +13,13 @@ from pathlib import Path
 
 import yaml
 from testbed_domain.artefact import Artefact, load_artefact
+from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
 
 from testbed import __version__
 from testbed.errors import UsageError
-from testbed.layout import LAYOUT_VERSION, RunLayout, write_atomic
+from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, package_versions
 from testbed.resources import root
 from testbed.rulelint import require_scale

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from testbed_domain.files import write_atomic
 from testbed_drift.judging.recordschema import DriftReport, RunRecord
 
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
-from testbed.layout import write_atomic
 from testbed.scenario import Scenario
 from testbed.verdict import Verdict
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, ValidationError
+from testbed_domain.files import write_atomic
 
 from testbed.checks import CHECKS, Case
 from testbed.checks.alerts import alert_rows
@@ -25,7 +26,7 @@ from testbed.checks.results import (
 from testbed.checks.telemetry import telemetry_hops
 from testbed.errors import UsageError
 from testbed.evidence import RunInfo
-from testbed.layout import RunLayout, write_atomic
+from testbed.layout import RunLayout
 
 if TYPE_CHECKING:
     from testbed.evidence import Evidence

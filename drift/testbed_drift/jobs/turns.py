@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from testbed_domain.errors import DomainError
+from testbed_domain.files import write_atomic
 from testbed_domain.logreading import Selection
 
 from testbed_drift.rows.spans import Span
@@ -69,17 +68,7 @@ class PositionFile:
     def write(self, **position: Any) -> None:  # noqa: ANN401 - JSON
         """Keep a position."""
         about = {"schema_version": SCHEMA_VERSION, "model_version": self.model_version}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{FILE}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(about | position, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomic(self.path, json.dumps(about | position), mode=0o600)
 
 
 @dataclass(slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from testbed_domain.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 RUNS_FILE: Final = "runs.jsonl"
 RETRAINING_FILE: Final = "retraining.jsonl"
@@ -107,18 +108,9 @@ class ReportStore:
 
     def _write(self, name: str, content: str) -> Path:
         """Write beside the final name and move there, so that a killed job leaves no half file."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self._directory, prefix=f".{name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide the reports from others
-            return Path(temporary).replace(self._directory / name)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        path = self._directory / name
+        write_atomic(path, content)
+        return path
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed_domain.files import write_atomic
+
 from testbed.evidence import load_evidence
-from testbed.layout import write_atomic
 from testbed.report.junit import junit_xml
 from testbed.report.terminal import render_table
 from testbed.verdict import read_verdict, write_verdict

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import yaml
+from testbed_domain.files import write_atomic
 
 from testbed.errors import UsageError
-from testbed.layout import RunLayout, write_atomic
+from testbed.layout import RunLayout
 from testbed.rulelint import read_rules
 from testbed.timescale import TimeScale, Tree, parse_duration
 

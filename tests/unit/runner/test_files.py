@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from testbed.active import ActiveStack, active_stacks, withdraw
-from testbed.layout import RunLayout, write_atomic
+from testbed.layout import RunLayout
 from testbed.tail import JsonLinesTail
 from testbed.timeline import Event, Timeline
+from testbed_domain.files import write_atomic
 
 
 def test_a_half_written_line_waits(tmp_path: Path) -> None:
