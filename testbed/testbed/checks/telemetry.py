@@ -154,10 +154,10 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
 
 def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
     """Readings before and after which each process that lives has told; else the last one."""
-    last = [process.exports[-1].time for process in pipeline.processes if process.exports]
-    newest = max(last, default=0.0)
-    living = [process for process in pipeline.processes if not _ended(process, newest)]
-    told = min((process.exports[-1].time for process in living if process.exports), default=newest)
+    exporting = [process for process in pipeline.processes if process.exports]
+    newest = max((process.exports[-1].time for process in exporting), default=0.0)
+    living = [process for process in exporting if not _ended(process, newest)]
+    told = min((process.exports[-1].time for process in living), default=newest)
     known = [reading for reading in life.readings if reading.time + SKEW <= told]
     return known[-LOOKBACK:] or life.readings[-1:]
 
