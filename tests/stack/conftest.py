@@ -22,6 +22,7 @@ import psutil
 import psycopg
 import pytest
 from testbed.stack import build
+from testbed_domain.artefact import Artefact
 
 # The files that take longest, the longest first, in minutes: 9 to 2.
 LONGEST = ("scenarios", "flow", "lifecycle", "use_cases", "demo", "replica_runs", "robustness")
@@ -261,3 +262,13 @@ def postgresql() -> Iterator[PostgresServer]:
         with contextlib.suppress(subprocess.CalledProcessError):  # it may be stopped already
             server.stop("immediate")
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Artefact:
+    """Another small forest of the same use case."""
+    from testbed_domain.training import TrainingOptions, train  # noqa: PLC0415 - slow to import
+    from testbed_domain.use_cases import get_use_case  # noqa: PLC0415 - goes with the above
+
+    options = TrainingOptions(10, 4, train_rows=600, test_rows=200, reference_rows=100)
+    return train(get_use_case("diabetes"), None, 2, tmp_path / "candidate", options)

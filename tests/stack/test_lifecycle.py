@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,17 +27,23 @@ def run_folder(line: CommandLine) -> Path:
     return folder
 
 
+def started(line: CommandLine, process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait until `up` has started its stack; what it wrote about it."""
+    wait_for(
+        lambda: STARTED in line.output or process.poll() is not None,
+        120,
+        "the stack did not start",
+    )
+    assert process.poll() is None, line.output
+    stack: dict[str, Any] = json.loads((run_folder(line) / "stack.json").read_text())
+    return stack
+
+
 def test_up_status_logs_down(command_line: CommandLine) -> None:
     """The stack stays, every URL answers, other terminals see it, and down stops all of it."""
     assert command_line.run("status").code == 1
     with command_line.start("up", "--time-scale", "30", background=True) as process:
-        wait_for(
-            lambda: STARTED in command_line.output or process.poll() is not None,
-            120,
-            "the stack did not start",
-        )
-        assert process.poll() is None, command_line.output
-        stack = json.loads((run_folder(command_line) / "stack.json").read_text())
+        stack = started(command_line, process)
         assert set(stack["parts"]) == {
             *("collector", "prometheus", "alertmanager", "node_exporter"),
             *("receiver", "api", "drift", "locust", "evidently"),
@@ -107,25 +115,14 @@ def test_usual_ports_may_be_taken(command_line: CommandLine) -> None:
     """Another service on a usual port makes the stack choose a free one."""
     ports = {"Prometheus API": 9090, "Alertmanager": 9093, "Machine metrics": 9100}
     with taken(ports) as name, command_line.start("up", "--time-scale", "30") as process:
-        wait_for(
-            lambda: STARTED in command_line.output or process.poll() is not None,
-            120,
-            "the stack did not start",
-        )
-        assert process.poll() is None, command_line.output
-        stack = json.loads((run_folder(command_line) / "stack.json").read_text())
+        stack = started(command_line, process)
         assert urlsplit(stack["urls"][name]).port != ports[name]
 
 
 def test_a_crashed_part_is_reported_with_its_log(command_line: CommandLine) -> None:
     """A part that dies ends `up` at once, with exit 2 and the tail of its log."""
     with command_line.start("up", "--time-scale", "30") as process:
-        wait_for(
-            lambda: STARTED in command_line.output or process.poll() is not None,
-            120,
-            "the stack did not start",
-        )
-        stack = json.loads((run_folder(command_line) / "stack.json").read_text())
+        stack = started(command_line, process)
         os.kill(stack["parts"]["alertmanager"], signal.SIGKILL)
         assert process.wait(30) == 2
     assert "alertmanager" in command_line.output

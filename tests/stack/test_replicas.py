@@ -278,6 +278,29 @@ def test_killed_replica_loses_nothing_that_was_answered_and_comes_back(
     assert "crash" in replicas.starts()
 
 
+def test_killed_replica_comes_back_with_the_promoted_version(
+    start_replicas: Callable[..., Replicas],
+    small_artefact: Artefact,
+    candidate: Artefact,
+    tmp_path: Path,
+) -> None:
+    """Replicas share the file, so that none of them answers with what the others have left."""
+    replicas = start_replicas(2, TESTBED_API_VERSIONS_FILE=str(tmp_path / "versions.json"))
+    addresses = [f"http://127.0.0.1:{port}/models" for port in replicas.management_ports]
+    for address in addresses:
+        body = {"artefact": str(candidate.path)}
+        httpx.put(f"{address}/challenger", json=body, timeout=30).raise_for_status()
+        httpx.post(f"{address}/promote", timeout=30).raise_for_status()
+    before = replicas.instances()
+    replicas.children()[0].kill()
+    asyncio.run(_wait_for_new(replicas, before, 1))
+    assert "crash" in replicas.starts()
+    for address in addresses:
+        versions = httpx.get(address, timeout=30).json()["versions"]
+        roles = {one["role"]: one["version"] for one in versions}
+        assert roles == {"champion": candidate.version, "previous": small_artefact.version}
+
+
 def test_nothing_is_left_when_the_supervisor_is_killed(
     start_replicas: Callable[..., Replicas],
 ) -> None:
