@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from testbed_domain.files import write_atomic
 
 from testbed.errors import UsageError
+from testbed.facts.sources import Sources, Span
 from testbed.layout import RunLayout
-from testbed.snapshot import Snapshot, Span, take_snapshot
+from testbed.phases import played_phases
+from testbed.snapshot import Snapshot, take_snapshot
 from testbed.timescale import TimeScale
 from testbed.truth import Json, Truth, read_lines, read_truth
 
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from testbed.clients.alertmanager import AlertmanagerClient
     from testbed.clients.prometheus import PrometheusClient
+    from testbed.scenario import Scenario
 
 T = TypeVar("T")
 Decision = Literal["NO_ACTION", "ALERT", "RETRAIN"]
@@ -160,11 +164,13 @@ class Evidence:
     problems: tuple[str, ...] = ()
 
 
-def collect(
+def collect(  # noqa: PLR0913 - what the facts of a run come from
     layout: RunLayout,
     prometheus: PrometheusClient,
+    alertmanager: AlertmanagerClient | None,
     *,
-    api_counters: Mapping[str, str | None],
+    scenario: Scenario,
+    pages: Mapping[str, str | None],
     log_url: str,
     factor: float,
     clock: Callable[[], float] = time.time,
@@ -174,7 +180,9 @@ def collect(
     Args:
         layout: the run's folder.
         prometheus: the run's Prometheus.
-        api_counters: instance to the text of its ``/metrics`` at the end, or None if unknown; one
+        alertmanager: the run's Alertmanager; None where the run has none.
+        scenario: what was played.
+        pages: instance to the text of its ``/metrics`` at the end, or None if unknown; one
             entry for every instance that the run started.
         log_url: SQLAlchemy URL of the prediction log.
         factor: time scale of the run.
@@ -186,7 +194,19 @@ def collect(
     started_at = timeline[0].time if timeline else truth.started_at or ended_at
     step = TimeScale(factor).interval_seconds(EVALUATION_INTERVAL)
     span = Span(started_at, ended_at, step)
-    snapshot = take_snapshot(prometheus, api_counters, truth, log_url, span)
+    sources = Sources(
+        prometheus=prometheus,
+        alertmanager=alertmanager,
+        layout=layout,
+        scenario=scenario,
+        factor=factor,
+        truth=truth,
+        pages=pages,
+        log_url=log_url,
+        span=span,
+        phases=played_phases(timeline, ended_at),
+    )
+    snapshot = take_snapshot(sources)
     write_atomic(layout.series, snapshot.model_dump_json())
     return load_evidence(layout)
 

@@ -14,6 +14,7 @@ from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, writ
 
 from testbed.active import ActiveStack, withdraw
 from testbed.board import Board
+from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError
 from testbed.evidence import Evidence, collect
@@ -280,10 +281,18 @@ class Play:
 
     def _collect(self) -> Evidence:
         self._notice()
+        context = self._prepared.context
+        alertmanager = (
+            None
+            if "alertmanager" in context.without
+            else AlertmanagerClient(context.url("alertmanager:9093"))
+        )
         return collect(
             self._layout,
             self._prometheus,
-            api_counters=self._api_counters(),
+            alertmanager,
+            scenario=self._prepared.scenario,
+            pages=self._api_counters(),
             log_url=self._prepared.context.log_url,
             factor=self._prepared.factor,
         )

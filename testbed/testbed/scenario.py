@@ -87,6 +87,15 @@ class ExpectedAlert(Model):
     resolves_within: Duration | None = Field(
         None, description="Must be notified as resolved within this time after the phase's end."
     )
+    severity: str | None = Field(
+        None, description="Label `severity` of each notification; null: as its rule says."
+    )
+    receiver: str | None = Field(
+        None, description="Receiver in Alertmanager; null: as the configured routes say."
+    )
+    contains: tuple[str, ...] = Field(
+        (), description="Texts that stand in the annotations of each firing notification."
+    )
 
 
 class Labels(Model):
@@ -102,6 +111,9 @@ class Limits(Model):
     error_share: Share = Field(0.0, description="Share of predictions answered 5xx or not at all.")
     p95_seconds: float = Field(1.0, gt=0, description="95th percentile of latency seen by load.")
     lost_requests: int = Field(0, ge=0, description="Requests missing in Prometheus at the end.")
+    repeats: int = Field(
+        1, ge=0, description="Identical notifications of one episode at one receiver."
+    )
 
 
 DriftCause = Literal["columns", "prediction", "target", "concept", "relations"]
@@ -129,6 +141,14 @@ class Scenario(Model):
     )
     allowed_causes: tuple[DriftCause, ...] | None = Field(
         None, description="What else they may stand on; null allows anything."
+    )
+    expected_columns: tuple[str, ...] | None = Field(
+        None,
+        description="Columns that the drift job must name, and no other; null: those that the load "
+        "moved.",
+    )
+    muted_alerts: tuple[str, ...] = Field(
+        (), description="May be held back by Alertmanager though they fire."
     )
     limits: Limits = Limits()
 

@@ -7,7 +7,6 @@ again from the files alone.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
@@ -22,6 +21,16 @@ from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Chart, Kept, fetch_charts
 from testbed.errors import TestbedError
+from testbed.facts.boards import Boards, read_boards
+from testbed.facts.delivery import Delivery, read_delivery
+from testbed.facts.logcontent import LogContent, read_logcontent
+from testbed.facts.margins import Margins, read_margins
+from testbed.facts.measured import Measured, read_measured
+from testbed.facts.published import Published, read_published
+from testbed.facts.realised import Realised, read_realised
+from testbed.facts.rulehealth import RuleHealth, read_rulehealth
+from testbed.facts.signals import Signals, read_signals
+from testbed.facts.sources import Sources
 from testbed.pipeline import Pipeline, read_pipeline
 
 if TYPE_CHECKING:
@@ -54,21 +63,6 @@ STATES: Final[Mapping[str, tuple[str, ...]]] = {names.LOG_SPOOLED.prometheus: ()
 KEPT: Final = {**COUNTERS, **STATES}
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The time of a run.
-
-    Attributes:
-        start: Unix time.
-        end: Unix time.
-        step: evaluation interval of the rules in real seconds; resolution of alerts and charts.
-    """
-
-    start: float
-    end: float
-    step: float
 
 
 class Count(Kept):
@@ -149,6 +143,7 @@ class Snapshot(Kept):
         charts: series for the report.
         log: the prediction log, or None where it could not be read.
         pipeline: the telemetry's own way, or None where it could not be had.
+        measured, logcontent and so on: see ``testbed.facts``; None where they could not be had.
         problems: what could not be had, one line each.
     """
 
@@ -162,6 +157,15 @@ class Snapshot(Kept):
     charts: tuple[Chart, ...] = ()
     log: LogFacts | None = None
     pipeline: Pipeline | None = None
+    measured: Measured | None = None
+    logcontent: LogContent | None = None
+    realised: Realised | None = None
+    delivery: Delivery | None = None
+    rulehealth: RuleHealth | None = None
+    margins: Margins | None = None
+    published: Published | None = None
+    signals: Signals | None = None
+    boards: Boards | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -307,22 +311,9 @@ def join_log(truth: Truth, rows: Sequence[tuple[str, str | None, str]], labels: 
     )
 
 
-def take_snapshot(
-    prometheus: PrometheusClient,
-    api_counters: Mapping[str, str | None],
-    truth: Truth,
-    log_url: str,
-    span: Span,
-) -> Snapshot:
-    """Ask for everything; what can't be had becomes a problem, so that there is a verdict still.
-
-    Args:
-        prometheus: the run's Prometheus.
-        api_counters: instance to the text of its ``/metrics`` at the end, or None if unknown.
-        truth: what the load sent and saw.
-        log_url: SQLAlchemy URL of the prediction log.
-        span: the time of the run.
-    """
+def take_snapshot(sources: Sources) -> Snapshot:
+    """Ask for everything; what can't be had becomes a problem, so that there is a verdict still."""
+    prometheus, truth, span = sources.prometheus, sources.truth, sources.span
     problems: list[str] = []
 
     def ask(what: str, read: Callable[[], T]) -> T | None:
@@ -336,7 +327,7 @@ def take_snapshot(
         instance: None
         if text is None
         else ask(f"counters of {instance}", partial(parse_counters, text))
-        for instance, text in sorted(api_counters.items())
+        for instance, text in sorted(sources.pages.items())
     }
     recent = {"at": span.end, "window": span.end - span.start}
     stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
@@ -344,7 +335,7 @@ def take_snapshot(
     rules = ask("rules", prometheus.rules)
     pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **recent))
     charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
-    log = ask("prediction log", lambda: read_log(log_url, truth, since=span.start))
+    log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
     return Snapshot(
         started_at=span.start,
         ended_at=span.end,
@@ -355,6 +346,15 @@ def take_snapshot(
         charts=charts or (),
         log=log,
         pipeline=pipeline,
+        measured=ask("measured values", lambda: read_measured(sources)),
+        logcontent=ask("content of the prediction log", lambda: read_logcontent(sources)),
+        realised=ask("realised drift", lambda: read_realised(sources)),
+        delivery=ask("routes", lambda: read_delivery(sources)),
+        rulehealth=ask("evaluation of the rules", lambda: read_rulehealth(sources)),
+        margins=ask("margins of the rules", lambda: read_margins(sources)),
+        published=ask("published drift scores", lambda: read_published(sources)),
+        signals=ask("spans and log records", lambda: read_signals(sources)),
+        boards=ask("dashboards", lambda: read_boards(sources)),
         problems=tuple(problems),
     )
 

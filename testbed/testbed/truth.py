@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from testbed_domain.features import Value
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
@@ -27,6 +29,13 @@ class Request:
         status: HTTP status, or None without an answer.
         error: ``timeout``, ``connection`` or ``reset``, or None with an answer.
         prediction_id: id in the answer, where there was one.
+        seq: number of the request within the plan.
+        drift: name of the phase's drift, or None.
+        severity: its severity.
+        features: the row that was sent.
+        label: its true class.
+        prediction: class in the answer.
+        probability: probability in the answer.
     """
 
     request_id: str
@@ -37,6 +46,13 @@ class Request:
     status: int | None
     error: str | None
     prediction_id: str | None
+    seq: int = -1
+    drift: str | None = None
+    severity: float = 0.0
+    features: Mapping[str, Value] = field(default_factory=dict)
+    label: int | str | None = None
+    prediction: int | str | None = None
+    probability: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -62,6 +78,7 @@ class Truth:
         ended_at: Unix time at which all was written, or None if the load did not end.
         requests: one per prediction request.
         labels: one per label batch.
+        missed: planned requests that overload left unsent when their phase ended.
         problems: what is missing or broken, one line each.
     """
 
@@ -70,6 +87,7 @@ class Truth:
     requests: tuple[Request, ...] = ()
     labels: tuple[LabelBatch, ...] = ()
     problems: tuple[str, ...] = ()
+    missed: int = 0
 
 
 def read_truth(folder: Path) -> Truth:
@@ -82,7 +100,15 @@ def read_truth(folder: Path) -> Truth:
     if end is not None:
         _compare("requests", end.get("requests"), len(requests), problems)
         _compare("labels", end.get("labels"), sum(batch.count for batch in labels), problems)
-    return Truth(_at(start), _at(end), requests, labels, tuple(problems))
+    missed = (end or {}).get("missed")
+    return Truth(
+        _at(start),
+        _at(end),
+        requests,
+        labels,
+        tuple(problems),
+        missed=missed if isinstance(missed, int) else 0,
+    )
 
 
 def read_lines(path: Path, problems: list[str], *, required: bool = True) -> Iterator[Json]:
@@ -136,6 +162,13 @@ def _request(entry: Json) -> Request:
         status=None if status is None else int(status),
         error=entry.get("error"),
         prediction_id=entry.get("prediction_id"),
+        seq=int(entry.get("seq", -1)),
+        drift=entry.get("drift"),
+        severity=float(entry.get("severity") or 0.0),
+        features=entry.get("features") or {},
+        label=entry.get("label"),
+        prediction=entry.get("prediction"),
+        probability=entry.get("probability"),
     )
 
 

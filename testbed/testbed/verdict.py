@@ -21,12 +21,13 @@ from testbed.checks.results import (
     InstanceRow,
     LimitRow,
     Model,
-    PhaseRow,
 )
+from testbed.checks.stages import Stage, along_the_way
 from testbed.checks.telemetry import telemetry_hops
 from testbed.errors import UsageError
 from testbed.evidence import RunInfo
 from testbed.layout import RunLayout
+from testbed.phases import PhaseRow
 
 if TYPE_CHECKING:
     from testbed.evidence import Evidence
@@ -42,6 +43,9 @@ class Verdict(Model):
 
     schema_version: Literal[1] = 1
     passed: bool = Field(description="Whether every check passed.")
+    culprit: Stage | None = Field(
+        default=None, description="The first broken link of the way of the data; null if passed."
+    )
     run: RunInfo
     title: str = Field(description="Title of the scenario.")
     started_at: float = Field(description="Unix time.")
@@ -56,23 +60,33 @@ class Verdict(Model):
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
-        """The checks that did not pass."""
-        return tuple(check for check in self.checks if not check.passed)
+        """The checks that did not pass, along the way of the data: the first one leads."""
+        return along_the_way(check for check in self.checks if not check.passed)
+
+    @property
+    def skipped(self) -> tuple[CheckResult, ...]:
+        """The checks whose evidence this run could not give."""
+        return tuple(check for check in self.checks if not check.applicable)
+
+    @property
+    def score(self) -> str:
+        """How many of the checks that apply passed, in words."""
+        count = len(self.checks) - len(self.skipped)
+        beside = f", {len(self.skipped)} not applicable" if self.skipped else ""
+        return f"{count - len(self.failed)} of {count} checks passed{beside}"
 
     def lines(self) -> tuple[str, ...]:
         """The verdict in plain text: the outcome, and what failed and why."""
-        passed = len(self.checks) - len(self.failed)
         outcome = "PASSED" if self.passed else "FAILED"
-        first = f"{outcome} {self.run.scenario}: {passed} of {len(self.checks)} checks passed"
-        reasons = (
-            line
-            for check in self.failed
-            for line in (
-                f"  {check.name}: {check.summary}",
-                *(f"    {detail}" for detail in check.details),
-            )
-        )
-        return (first, *reasons)
+        lines = [f"{outcome} {self.run.scenario}: {self.score}"]
+        for number, check in enumerate(self.failed):
+            if number == 0:
+                lines.append(f"first broken link: {check.stage}")
+            elif number == 1:
+                lines.append("what may follow from it:")
+            lines.append(f"  {check.name}: {check.summary}")
+            lines += [f"    {detail}" for detail in check.details]
+        return tuple(lines)
 
 
 def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
@@ -85,8 +99,10 @@ def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
     """
     case = Case(scenario, evidence, factor)
     checks = tuple(result for check in CHECKS for result in check(case))
+    failed = along_the_way(check for check in checks if not check.passed)
     return Verdict(
-        passed=all(check.passed for check in checks),
+        passed=not failed,
+        culprit=failed[0].stage if failed else None,
         run=evidence.run,
         title=scenario.title,
         started_at=evidence.snapshot.started_at,

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from testbed.checks.alerts import check_expected, check_false_alarms
+from testbed.checks.boards import check_boards
 from testbed.checks.case import Case, Check
+from testbed.checks.content import check_content
 from testbed.checks.counts import check_hops, check_instances, check_log_ids, check_statuses
 from testbed.checks.drift import check_causes, check_decision, check_runs
 from testbed.checks.integrity import check_evidence, check_parts, check_replicas, check_truth
 from testbed.checks.limits import check_limits
+from testbed.checks.load import check_load
+from testbed.checks.margins import check_margins
+from testbed.checks.measured import check_measured
+from testbed.checks.notifications import check_notifications
+from testbed.checks.published import check_published
+from testbed.checks.rulehealth import check_rulehealth
+from testbed.checks.signals import check_signals
 from testbed.checks.telemetry import check_telemetry
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -27,6 +36,15 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_parts,
     check_replicas,
     check_truth,
+    check_measured,
+    check_content,
+    check_load,
+    check_notifications,
+    check_rulehealth,
+    check_margins,
+    check_published,
+    check_signals,
+    check_boards,
     check_evidence,
 )
 

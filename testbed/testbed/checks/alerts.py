@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from testbed.checks.results import AlertRow, AlertStatus, CheckResult, PhaseRow
+from testbed.checks.results import AlertRow, AlertStatus, CheckResult
+from testbed.checks.stages import Stage
+from testbed.phases import PhaseRow
 from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
@@ -58,7 +60,12 @@ def alert_rows(case: Case) -> tuple[AlertRow, ...]:
 def check_expected(case: Case) -> tuple[CheckResult, ...]:
     """One result per expected alert."""
     return tuple(
-        CheckResult(name=f"alert {row.alert} in {row.phase}", passed=row.passed, summary=row.reason)
+        CheckResult(
+            name=f"alert {row.alert} in {row.phase}",
+            passed=row.passed,
+            stage=_stage(row),
+            summary=row.reason,
+        )
         for row in alert_rows(case)
         if row.expected
     )
@@ -70,7 +77,26 @@ def check_false_alarms(case: Case) -> tuple[CheckResult, ...]:
     names = ", ".join(sorted({row.alert for row in wrong}))
     summary = f"rang though not expected: {names}" if wrong else "no false alarm"
     details = tuple(f"{row.alert}: {row.reason}" for row in wrong)
-    return (CheckResult(name="false alarms", passed=not wrong, summary=summary, details=details),)
+    return (
+        CheckResult(
+            name="false alarms",
+            passed=not wrong,
+            stage=Stage.RULE,
+            summary=summary,
+            details=details,
+        ),
+    )
+
+
+def _stage(row: AlertRow) -> Stage:
+    """The link that an expected alert did not pass; the rule's, where it is only late."""
+    match row.status:
+        case AlertStatus.NOT_PLAYED:
+            return Stage.LOAD
+        case AlertStatus.NOT_NOTIFIED | AlertStatus.NOT_RESOLVED:
+            return Stage.ROUTE
+        case _:
+            return Stage.RULE
 
 
 def _expected_row(case: Case, item: ExpectedAlert, rang: tuple[Episode, ...]) -> AlertRow:

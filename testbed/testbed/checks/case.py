@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from testbed.checks.results import CheckResult, Delay, PhaseRow
+from testbed.checks.results import CheckResult, Delay
+from testbed.phases import PhaseRow, played_phases
 
 if TYPE_CHECKING:
     from testbed.evidence import Evidence
@@ -30,7 +31,8 @@ class Case:
     @cached_property
     def phases(self) -> tuple[PhaseRow, ...]:
         """The phases as they were played, in order: from the timeline, else from the truth."""
-        return self._seen() or self._planned()
+        over = self.evidence.snapshot.ended_at
+        return played_phases(self.evidence.timeline, over) or self._planned()
 
     def phase(self, name: str) -> PhaseRow | None:
         """A phase by name; None if it was never played."""
@@ -50,20 +52,6 @@ class Case:
             real=round(real, 3),
             production=round(real * self.factor, 3),
             allowed_production=allowed,
-        )
-
-    def _seen(self) -> tuple[PhaseRow, ...]:
-        starts: dict[str, float] = {}
-        ends: dict[str, float] = {}
-        for event in self.evidence.timeline:
-            if event.event == "phase_started":
-                starts[event.name] = event.time
-            elif event.event == "phase_ended":
-                ends[event.name] = event.time
-        over = self.evidence.snapshot.ended_at
-        return tuple(
-            PhaseRow(name=name, start=start, end=ends.get(name, over))
-            for name, start in starts.items()
         )
 
     def _planned(self) -> tuple[PhaseRow, ...]:

@@ -19,6 +19,7 @@ from testbed.checks.results import (
     Reason,
 )
 from testbed.checks.rows import FAILED, REJECTED, of_many, rows_of_many, status_of
+from testbed.checks.stages import Stage
 from testbed.snapshot import compared
 
 if TYPE_CHECKING:
@@ -42,6 +43,21 @@ HOPS = {
     "log_counter": ("Rows", "log counter", "prediction log"),
     "labels_api": ("Labels", "load", "API"),
     "labels_log": ("Labels", "API", "prediction log"),
+}
+
+# Key of a hop to the link that is broken where it has a residual.
+STAGES = {
+    "load_api": Stage.INSTRUMENT,
+    "api_prometheus": Stage.PROMETHEUS,
+    "api_log": Stage.LOG,
+    "log_counter": Stage.LOG,
+    "labels_api": Stage.INSTRUMENT,
+    "labels_log": Stage.LOG,
+    "points_collector": Stage.EXPORT,
+    "points_prometheus": Stage.COLLECTOR,
+    "exports_prometheus": Stage.PROMETHEUS,
+    "spans_collector": Stage.EXPORT,
+    "spans_viewer": Stage.COLLECTOR,
 }
 
 
@@ -148,7 +164,10 @@ def check_hops(case: Case) -> tuple[CheckResult, ...]:
     results = tuple(hop_result(case, hop) for hop in hops(case))
     if case.evidence.snapshot.log is None:
         gone = CheckResult(
-            name="counts api_log", passed=False, summary="the prediction log could not be read"
+            name="counts api_log",
+            passed=False,
+            stage=Stage.LOG,
+            summary="the prediction log could not be read",
         )
         return (*results, gone)
     return results
@@ -170,7 +189,15 @@ def check_statuses(case: Case) -> tuple[CheckResult, ...]:
         if n > counted[status] and status != 413  # noqa: PLR2004 - see above
     )
     summary = "statuses differ between load and API" if wrong else "statuses agree"
-    return (CheckResult(name="counts statuses", passed=not wrong, summary=summary, details=wrong),)
+    return (
+        CheckResult(
+            name="counts statuses",
+            passed=not wrong,
+            stage=Stage.INSTRUMENT,
+            summary=summary,
+            details=wrong,
+        ),
+    )
 
 
 def check_instances(case: Case) -> tuple[CheckResult, ...]:
@@ -195,7 +222,11 @@ def check_instances(case: Case) -> tuple[CheckResult, ...]:
         summary = f"Prometheus lacks {lost} of what the API counted{_why_lost(case)}"
     return (
         CheckResult(
-            name="counts instances", passed=passed, summary=summary, details=tuple(details)
+            name="counts instances",
+            passed=passed,
+            stage=Stage.PROMETHEUS,
+            summary=summary,
+            details=tuple(details),
         ),
     )
 
@@ -212,7 +243,13 @@ def check_log_ids(case: Case) -> tuple[CheckResult, ...]:
     ]
     summary = "ids of the log and of the load differ" if details else "every id is found again"
     return (
-        CheckResult(name="counts ids", passed=not details, summary=summary, details=tuple(details)),
+        CheckResult(
+            name="counts ids",
+            passed=not details,
+            stage=Stage.LOG,
+            summary=summary,
+            details=tuple(details),
+        ),
     )
 
 
@@ -335,7 +372,11 @@ def hop_result(case: Case, hop: Hop) -> CheckResult:
         if hop.key == "api_prometheus":
             summary = f"{counts}: {hop.residual} lost{_why_lost(case)}"
     return CheckResult(
-        name=f"counts {hop.key}", passed=not hop.residual, summary=summary, details=reasons
+        name=f"counts {hop.key}",
+        passed=not hop.residual,
+        stage=STAGES[hop.key],
+        summary=summary,
+        details=reasons,
     )
 
 

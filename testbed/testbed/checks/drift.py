@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary
+from testbed.checks.stages import Stage
 from testbed.evidence import SEVERITIES
 
 if TYPE_CHECKING:
@@ -53,7 +54,15 @@ def check_decision(case: Case) -> tuple[CheckResult, ...]:
         for run in summary.runs
         if run.decision is not None and run.decision == summary.decision and run.reasons
     )
-    return (CheckResult(name="drift decision", passed=passed, summary=text, details=details),)
+    return (
+        CheckResult(
+            name="drift decision",
+            passed=passed,
+            stage=Stage.DRIFT_JOB,
+            summary=text,
+            details=details,
+        ),
+    )
 
 
 def check_causes(case: Case) -> tuple[CheckResult, ...]:
@@ -79,6 +88,7 @@ def check_causes(case: Case) -> tuple[CheckResult, ...]:
         CheckResult(
             name="drift causes",
             passed=not faults,
+            stage=Stage.DRIFT_JOB,
             summary="; ".join((seen, *faults)),
             details=details,
         ),
@@ -97,7 +107,11 @@ def check_runs(case: Case) -> tuple[CheckResult, ...]:
     details = tuple("; ".join(run.reasons) or "without a reason" for run in errors)
     return (
         CheckResult(
-            name="drift job", passed=not errors, summary=f"runs: {outcomes}", details=details
+            name="drift job",
+            passed=not errors,
+            stage=Stage.DRIFT_JOB,
+            summary=f"runs: {outcomes}",
+            details=details,
         ),
     )
 

@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING
 from testbed_otel import names
 
 from testbed.checks.results import CheckResult
+from testbed.checks.stages import Stage
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
+
+# Component of the stack to the link that breaks with it.
+STAGES = {
+    "api": Stage.SERVICE,
+    "drift": Stage.DRIFT_JOB,
+    "collector": Stage.COLLECTOR,
+    "prometheus": Stage.PROMETHEUS,
+    "node_exporter": Stage.PROMETHEUS,
+    "alertmanager": Stage.ROUTE,
+    "receiver": Stage.RECEIVER,
+}
 
 
 def check_parts(case: Case) -> tuple[CheckResult, ...]:
@@ -21,7 +33,13 @@ def check_parts(case: Case) -> tuple[CheckResult, ...]:
         f"{event.name}: {event.details.get('outcome', 'ended by itself')}" for event in crashed
     )
     summary = f"crashed: {names}" if crashed else "no part crashed"
-    return (CheckResult(name="parts", passed=not crashed, summary=summary, details=details),)
+    broken = [STAGES.get(event.name, Stage.EVIDENCE) for event in crashed]
+    stage = min(broken, key=lambda each: each.place, default=Stage.SERVICE)
+    return (
+        CheckResult(
+            name="parts", passed=not crashed, stage=stage, summary=summary, details=details
+        ),
+    )
 
 
 def check_replicas(case: Case) -> tuple[CheckResult, ...]:
@@ -50,7 +68,13 @@ def check_replicas(case: Case) -> tuple[CheckResult, ...]:
     else:
         summary = "Prometheus counted other starts" if details else f"{wanted} ran to the end"
     return (
-        CheckResult(name="replicas", passed=not details, summary=summary, details=tuple(details)),
+        CheckResult(
+            name="replicas",
+            passed=not details,
+            stage=Stage.SERVICE,
+            summary=summary,
+            details=tuple(details),
+        ),
     )
 
 
@@ -67,7 +91,13 @@ def check_truth(case: Case) -> tuple[CheckResult, ...]:
     sent = len(case.evidence.truth.requests)
     summary = "the truth has gaps" if problems else f"complete, {sent} requests"
     return (
-        CheckResult(name="truth", passed=not problems, summary=summary, details=tuple(problems)),
+        CheckResult(
+            name="truth",
+            passed=not problems,
+            stage=Stage.LOAD,
+            summary=summary,
+            details=tuple(problems),
+        ),
     )
 
 
@@ -75,4 +105,12 @@ def check_evidence(case: Case) -> tuple[CheckResult, ...]:
     """Everything could be asked for at the end, and every record can be read."""
     problems = (*case.evidence.snapshot.problems, *case.evidence.problems)
     summary = "evidence is missing or broken" if problems else "complete"
-    return (CheckResult(name="evidence", passed=not problems, summary=summary, details=problems),)
+    return (
+        CheckResult(
+            name="evidence",
+            passed=not problems,
+            stage=Stage.EVIDENCE,
+            summary=summary,
+            details=problems,
+        ),
+    )

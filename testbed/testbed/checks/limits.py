@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed.checks.counts import lost_requests
 from testbed.checks.results import CheckResult, LimitRow
+from testbed.checks.stages import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +21,13 @@ LAG_LIMIT: Final = 1.0
 """Seconds: 95 % of the requests must be sent within so much of their planned time."""
 
 
-# Name of a limit to its title and unit.
+# Name of a limit to its title, its unit, and the link that it is about.
 LIMITS: Final = {
-    "error_share": ("Share answered 5xx or not at all", "share"),
-    "p95_seconds": ("95th percentile of latency seen by the load", "s"),
-    "lost_requests": ("Predictions missing in Prometheus", "requests"),
-    "load_share": ("Share of the planned requests that were sent", "share"),
-    "load_lag": ("95th percentile of how late requests were sent", "s"),
+    "error_share": ("Share answered 5xx or not at all", "share", Stage.SERVICE),
+    "p95_seconds": ("95th percentile of latency seen by the load", "s", Stage.SERVICE),
+    "lost_requests": ("Predictions missing in Prometheus", "requests", Stage.PROMETHEUS),
+    "load_share": ("Share of the planned requests that were sent", "share", Stage.LOAD),
+    "load_lag": ("95th percentile of how late requests were sent", "s", Stage.LOAD),
 }
 
 
@@ -60,7 +61,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def _row(name: str, value: float | None, limit: float, *, at_least: bool = False) -> LimitRow:
-    title, unit = LIMITS[name]
+    title, unit, _ = LIMITS[name]
     kept = value is not None and (value >= limit if at_least else value <= limit)
     return LimitRow(
         name=name,
@@ -81,4 +82,5 @@ def _result(row: LimitRow) -> CheckResult:
     else:
         unit = "" if row.unit == "share" else f" {row.unit}"
         summary = f"{title}: {row.value:.4g}{unit}, {bound} {row.limit:.4g}{unit}"
-    return CheckResult(name=f"limit {row.name}", passed=row.passed, summary=summary)
+    stage = LIMITS[row.name][2]
+    return CheckResult(name=f"limit {row.name}", passed=row.passed, stage=stage, summary=summary)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from testbed.checks.stages import Stage
+
 
 class Model(BaseModel):
     """Base of the verdict's parts: immutable, unknown keys refused."""
@@ -19,8 +21,18 @@ class CheckResult(Model):
 
     name: str = Field(description="Unique within the verdict.")
     passed: bool
+    stage: Stage = Field(description="Link of the way of the data that the check is about.")
+    applicable: bool = Field(
+        default=True,
+        description="False: it could not be evaluated, for the reason in the summary.",
+    )
     summary: str = Field(description="One sentence; the reason, where it failed.")
     details: tuple[str, ...] = Field(default=(), description="One line each.")
+
+
+def not_applicable(name: str, stage: Stage, reason: str) -> CheckResult:
+    """The result of a check whose evidence this run can't give, and why."""
+    return CheckResult(name=name, passed=True, stage=stage, applicable=False, summary=reason)
 
 
 class AlertStatus(StrEnum):
@@ -201,11 +213,3 @@ class DriftSummary(Model):
         None, description="Most severe decision of all runs; null where there was none."
     )
     runs: tuple[DriftRunRow, ...] = ()
-
-
-class PhaseRow(Model):
-    """A phase as it was played; Unix seconds."""
-
-    name: str
-    start: float
-    end: float

@@ -33,6 +33,8 @@ def junit_xml(verdict: Verdict) -> str:
             "testcase",
             {"classname": _text(f"testbed.{verdict.run.scenario}"), "name": _text(check.name)},
         )
+        if not check.applicable:
+            ET.SubElement(case, "skipped", {"message": _text(check.summary)})
         if not check.passed:
             failure = ET.SubElement(
                 case, "failure", {"type": "failed", "message": _text(check.summary)}

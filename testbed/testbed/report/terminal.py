@@ -29,9 +29,14 @@ def render_table(verdict: Verdict) -> RenderableType:
     if verdict.alerts:
         parts += [_alerts(verdict.alerts), Text()]
     parts += [_hops(verdict.hops), Text()]
-    for check in verdict.failed:
+    parts += [_skipped(check) for check in verdict.skipped]
+    for number, check in enumerate(verdict.failed):
+        if number == 0:
+            parts.append(Text(f"first broken link: {check.stage}", style="bold"))
+        elif number == 1:
+            parts.append(Text("what may follow from it:", style="bold"))
         parts += _failure(check)
-    if verdict.failed:
+    if verdict.failed or verdict.skipped:
         parts.append(Text())
     return Group(*parts, _outcome(verdict))
 
@@ -77,12 +82,13 @@ def _failure(check: CheckResult) -> list[RenderableType]:
     return lines
 
 
+def _skipped(check: CheckResult) -> Text:
+    return Text(f"{NONE} {check.name} is not applicable: {check.summary}", style="dim")
+
+
 def _outcome(verdict: Verdict) -> Text:
-    passed = len(verdict.checks) - len(verdict.failed)
     word, style = ("✓ PASSED", "bold green") if verdict.passed else ("✗ FAILED", "bold red")
-    return Text.assemble(
-        (word, style), f"  {verdict.run.scenario}: {passed} of {len(verdict.checks)} checks passed"
-    )
+    return Text.assemble((word, style), f"  {verdict.run.scenario}: {verdict.score}")
 
 
 def _outcome_of(row: AlertRow) -> Text:

@@ -13,6 +13,7 @@ from testbed.clients.prometheus import PrometheusClient, Series
 from testbed.errors import UsageError
 from testbed.evidence import Evidence, collect, load_evidence
 from testbed.layout import RunLayout
+from testbed.scenario import Scenario
 from testbed.snapshot import (
     alert_spans,
     behind,
@@ -23,6 +24,8 @@ from testbed.snapshot import (
 from testbed.truth import Request, Truth, read_truth
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_otel import names
+
+from .conftest import SCENARIO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +48,10 @@ other_total 4.0
 def request(number: int, sent_at: float = 100.0) -> Request:
     """A request that was answered a tenth of a second later."""
     at = sent_at - 0.5
-    return Request(f"r{number}", "normal", at, sent_at, sent_at + 0.1, 200, None, f"p{number}")
+    return Request(
+        f"r{number}", "normal", at, sent_at, sent_at + 0.1, 200, None, f"p{number}",
+        seq=number, features={"a": 1},
+    )  # fmt: skip
 
 
 def write_truth(folder: Path, count: int = 2, promised: int = 2) -> None:
@@ -267,7 +273,9 @@ def take(layout: RunLayout, prometheus: FakePrometheus) -> Evidence:
         return collect(
             layout,
             client,
-            api_counters={"api-1": METRICS, "api-0": None},
+            None,
+            scenario=Scenario.model_validate(SCENARIO),
+            pages={"api-1": METRICS, "api-0": None},
             log_url=f"sqlite:///{layout.prediction_log}",
             factor=30.0,
             clock=lambda: 110.0,
