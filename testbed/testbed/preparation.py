@@ -21,6 +21,7 @@ from testbed import __version__
 from testbed.errors import UsageError
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, package_versions
+from testbed.planting import NOTHING, Planting
 from testbed.resources import root
 from testbed.rulelint import require_scale
 from testbed.scenario import Scenario
@@ -80,6 +81,7 @@ class Prepared:
     artefact: Artefact
     context: StackContext
     options: RunOptions
+    planting: Planting = NOTHING
 
 
 def new_run_id(name: str, seed: int, now: datetime) -> str:
@@ -197,8 +199,18 @@ def prepare(
     progress: Progress,
     say: Say,
     clock: Callable[[], float] = time.time,
+    planting: Planting = NOTHING,
 ) -> Prepared:
     """Do all that can be done before the first process starts.
+
+    Args:
+        scenario: what to play.
+        options: what the caller chose.
+        settings: effective settings.
+        progress: is told how far the tools are.
+        say: is told what goes on.
+        clock: Unix seconds.
+        planting: a defect, for the self-test.
 
     Raises:
         TestbedError: one line that says what to change.
@@ -236,6 +248,7 @@ def prepare(
         api_targets=[],
         smtp=smtp_settings(settings),
     )
+    planting.edit(layout.config)
     context = StackContext(
         layout=layout,
         settings=settings,
@@ -250,7 +263,9 @@ def prepare(
         replicas=options.replicas,
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
-    prepared = Prepared(run_id, layout, played, factor, use_case, artefact, context, options)
+    prepared = Prepared(
+        run_id, layout, played, factor, use_case, artefact, context, options, planting
+    )
     _write_identity(prepared, now)
     return prepared
 

@@ -78,7 +78,7 @@ def running_stack(
 ) -> Iterator[tuple[Stack, Supervisor]]:
     """The started stack, announced to other terminals; stopped at the end, whatever happens."""
     layout = prepared.layout
-    parts = stack_parts(prepared.context.without, web_ui=web_ui)
+    parts = prepared.planting.wrap(stack_parts(prepared.context.without, web_ui=web_ui))
     with Supervisor() as supervisor:
         try:
             stack = Stack(prepared.context, parts, supervisor, timeline)
@@ -161,14 +161,15 @@ class Play:
 
     def _start_load(self) -> float:
         """Start Locust; returns the Unix time at which the first phase began."""
-        write_plan(self._layout.load_plan, load_plan(self._prepared))
+        planting = self._prepared.planting
+        write_plan(self._layout.load_plan, planting.plan(load_plan(self._prepared)))
         host = self._prepared.context.url("api:8000")
         argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
         log = self._layout.logs / f"{LOAD}.log"
         request = ProcessRequest(
             LOAD, argv, log, env=base_environment(), cwd=self._layout.root, job=True
         )
-        instance = self._load = self._supervisor.start(request)
+        instance = self._load = self._supervisor.start(planting.start(request))
         start_file = self._layout.truth / "start.json"
         wait_until(
             lambda: None if start_file.exists() else "no first request yet",
@@ -182,9 +183,13 @@ class Play:
 
     def _play_actions(self, start: float) -> None:
         pending = schedule(self._prepared.scenario, self._prepared.factor)
+        planted = sorted(self._prepared.planting.acts, key=lambda act: act.after)
         last_look = 0.0
         while pending:
             elapsed = self._clocks.wall() - start
+            while planted and planted[0].after <= elapsed:
+                act = planted.pop(0)
+                act.do(self._stack.pids()[act.component])
             while pending and pending[0].at <= elapsed:
                 self._act(pending.pop(0))
             self._notice()

@@ -8,7 +8,7 @@ import sys
 import typer
 from testbed_domain.errors import DomainError
 
-from testbed.cli import drift, housekeeping, keys, live, log, parts, run, tools
+from testbed.cli import drift, housekeeping, keys, live, log, parts, run, selftest, tools
 from testbed.cli.common import errors
 from testbed.errors import EXIT_COULD_NOT_RUN, TestbedError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 run.register(app)
+selftest.register(app)
 live.register(app)
 parts.register(app)
 housekeeping.register(app)

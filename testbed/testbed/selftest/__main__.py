@@ -1,0 +1,47 @@
+"""``python -m testbed.selftest DEFECT FOLDER``: play one defect; exit code as ``testbed run``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from testbed_domain.errors import DomainError
+
+from testbed.board import Board
+from testbed.cli.common import BuildProgress, interruptible, out, say
+from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED, TestbedError
+from testbed.preparation import RunOptions, prepare
+from testbed.report import render_table
+from testbed.runner import play
+from testbed.scenario import read_scenario
+from testbed.schedule import schedule
+from testbed.selftest.catalogue import defect_named, scenario_file
+from testbed.settings import load_settings
+
+
+def main() -> int:
+    """Play it."""
+    name, folder = sys.argv[1:]
+    defect = defect_named(name)
+    try:
+        with interruptible():
+            prepared = prepare(
+                read_scenario(scenario_file(defect.scenario)),
+                RunOptions(out=Path(folder)),
+                load_settings(),
+                progress=BuildProgress(),
+                say=say,
+                planting=defect.planting,
+            )
+            played, factor = prepared.scenario, prepared.factor
+            with Board(out, defect.what, schedule(played, factor), played.duration / factor) as b:
+                verdict = play(prepared, b)
+    except (TestbedError, DomainError) as error:
+        sys.stderr.write(f"testbed: {error}\n")
+        return getattr(error, "exit_code", EXIT_COULD_NOT_RUN)
+    out.print(render_table(verdict))
+    return EXIT_PASS if verdict.passed else EXIT_VERDICT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""What the drift job judges and publishes wrongly."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from testbed.checks.stages import Stage
+from testbed.selftest.defects.patched import patched
+
+_make = patched("drift", "drift", "quick-drift", Stage.PUBLISHED)
+
+DRIFT: Final = (
+    _make("share_constant", "The published share of drifted columns is always 0."),
+    _make("scores_unpublished", "Scores of columns are never published."),
+    _make("columns_renamed", "Published columns bear other names."),
+    _make("scores_halved", "Published scores are half of what was found."),
+    _make("decision_mild", "The published decision is always NO_ACTION."),
+    _make("effects_twice", "A column needs twice the effect.", Stage.DRIFT_JOB),
+    _make("effects_five_times", "A column needs five times the effect.", Stage.DRIFT_JOB),
+    _make("half_the_rows", "Only half of each window is judged.", Stage.DRIFT_JOB),
+    _make("never_decides", "Every decision is NO_ACTION.", Stage.DRIFT_JOB),
+)

@@ -1,0 +1,77 @@
+"""What goes wrong between the instruments and Prometheus."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.stages import Stage
+from testbed.planting import Act, Planting
+from testbed.selftest import edits
+from testbed.selftest.defect import Defect
+from testbed.selftest.defects.patched import patched
+
+if TYPE_CHECKING:
+    from testbed.selftest.edits import Tree
+
+_make = patched("api", "export", "quick", Stage.EXPORT)
+
+
+def _no_api_scrape(tree: Tree) -> None:
+    tree["scrape_configs"] = [job for job in tree["scrape_configs"] if job["job_name"] != "ml-api"]
+
+
+def _half_refused(tree: Tree) -> None:
+    # Far less than the Collector needs, so that it refuses what comes in.
+    tree["processors"]["memory_limiter"] = {
+        "check_interval": "100ms", "limit_mib": 20, "spike_limit_mib": 10,
+    }  # fmt: skip
+
+
+def _debug_only(tree: Tree) -> None:
+    tree["exporters"]["debug/planted"] = {}
+    tree["service"]["pipelines"]["metrics"]["exporters"] = ["debug/planted"]
+
+
+def _stopped_for(seconds: float, component: str, after: float) -> tuple[Act, ...]:
+    return (
+        Act(after, component, lambda pid: os.kill(pid, signal.SIGSTOP)),
+        Act(after + seconds, component, lambda pid: os.kill(pid, signal.SIGCONT)),
+    )
+
+
+TELEMETRY: Final = (
+    _make("predictions_too_few", "The counter of predictions is exported 3 % too small."),
+    _make("exports_lost", "One export of metrics in ten is dropped and counts as sent."),
+    _make("exports_stop", "After forty exports no more metrics are sent."),
+    _make("spans_lost", "Every third export of spans is dropped and counts as sent."),
+    Defect(
+        "collector-refuses",
+        "The Collector's memory limit makes it refuse what comes in.",
+        "quick",
+        (Stage.COLLECTOR, Stage.EXPORT),
+        Planting(edit=edits.collector(_half_refused)),
+    ),
+    Defect(
+        "collector-drops-metrics",
+        "The Collector takes metrics and sends them nowhere.",
+        "quick",
+        (Stage.COLLECTOR,),
+        Planting(edit=edits.collector(_debug_only)),
+    ),
+    Defect(
+        "prometheus-frozen",
+        "Prometheus stands still for 12 of 20 seconds.",
+        "quick",
+        (Stage.PROMETHEUS,),
+        Planting(acts=_stopped_for(12.0, "prometheus", 4.0)),
+    ),
+    Defect(
+        "api-not-scraped",
+        "Prometheus has no scrape job for the API.",
+        "quick",
+        (Stage.PROMETHEUS, Stage.RULE),
+        Planting(edit=edits.prometheus(_no_api_scrape)),
+    ),
+)

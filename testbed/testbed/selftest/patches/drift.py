@@ -1,0 +1,123 @@
+"""Defects in the drift job: what it judges, and what it publishes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from testbed_drift.jobs import job
+from testbed_drift.judging.decision import Action, decide
+from testbed_drift.publishing.gauges import Publisher
+from testbed_drift.rows.reading import WindowLog
+from testbed_drift.scoring import limits
+from testbed_drift.scoring.scores import Rule
+from testbed_otel import names
+
+from testbed.selftest.patches.tools import put, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testbed_drift.publishing.gauges import Point
+
+
+def _published(change: Callable[[Point], Point | None]) -> None:
+    """Change, or leave out, points on their way to Prometheus; the record stays."""
+
+    def points(original: Any, publisher: Any, found: Any) -> Iterator[Point]:
+        for point in original(publisher, found):
+            changed = change(point)
+            if changed is not None:
+                yield changed
+
+    wrap(Publisher, "_points", points)
+
+
+def share_constant() -> None:
+    """The published share of drifted columns is always 0."""
+    _published(lambda point: (point[0], 0.0, point[2]) if point[0] is names.DRIFT_SHARE else point)
+
+
+def scores_unpublished() -> None:
+    """Scores of columns are never published."""
+    _published(lambda point: None if point[0] is names.DRIFT_COLUMN_SCORE else point)
+
+
+def columns_renamed() -> None:
+    """Published columns bear other names."""
+
+    def change(point: Point) -> Point:
+        metric, value, attributes = point
+        if names.COLUMN not in attributes:
+            return point
+        return metric, value, {**attributes, names.COLUMN: f"column_{attributes[names.COLUMN]}"}
+
+    _published(change)
+
+
+def scores_halved() -> None:
+    """Published scores of columns are half of what was found."""
+    _published(
+        lambda point: (
+            (point[0], point[1] / 2, point[2]) if point[0] is names.DRIFT_COLUMN_SCORE else point
+        )
+    )
+
+
+def decision_mild() -> None:
+    """The published decision is always NO_ACTION."""
+
+    def change(point: Point) -> Point:
+        metric, _, attributes = point
+        if metric is not names.DRIFT_DECISION:
+            return point
+        mild = attributes[names.DECISION] == str(Action.NO_ACTION)
+        return metric, float(mild), attributes
+
+    _published(change)
+
+
+def _effects(factor: float) -> None:
+    """Multiply the effects from which a column drifted."""
+    usual = Rule()
+    altered = partial(
+        Rule,
+        numeric_effect=factor * usual.numeric_effect,
+        category_effect=factor * usual.category_effect,
+    )
+    put(limits, "Rule", altered)
+
+
+def effects_twice() -> None:
+    """A column needs twice the effect to count as drifted."""
+    _effects(2.0)
+
+
+def effects_five_times() -> None:
+    """A column needs five times the effect to count as drifted."""
+    _effects(5.0)
+
+
+def half_the_rows() -> None:
+    """Only the older half of each window is judged."""
+
+    def read(original: Any, log: Any, selection: Any) -> Any:
+        if selection.start is not None and selection.end is not None:
+            middle = (selection.start + selection.end) / 2
+            selection = replace(selection, end=middle)
+        elif selection.limit is not None:
+            selection = replace(selection, limit=max(1, selection.limit // 2))
+        return original(log, selection)
+
+    wrap(WindowLog, "read", read)
+
+
+def never_decides() -> None:
+    """Every decision is NO_ACTION, whatever the columns say."""
+    original = decide
+
+    def mild(*arguments: Any, **options: Any) -> Any:
+        return replace(original(*arguments, **options), action=Action.NO_ACTION, causes=())
+
+    put(job, "decide", mild)

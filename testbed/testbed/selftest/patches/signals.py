@@ -1,0 +1,48 @@
+"""Defects in spans and log records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.sdk.trace import Span
+from opentelemetry.trace import Status, StatusCode
+from testbed_otel.tracing import Chooser
+
+from testbed.selftest.patches.tools import wrap
+
+
+def nothing_sampled() -> None:
+    """No request is sampled, whatever the ratio says; failed ones still get their span."""
+
+    def begin(original: Any, chooser: Any, _ratio: float, *rest: Any) -> None:
+        original(chooser, 0.0, *rest)
+
+    wrap(Chooser, "__init__", begin)
+
+
+def names_wrong() -> None:
+    """Spans bear the path of the request in place of method and route."""
+
+    def end(original: Any, span: Any, *rest: Any, **options: Any) -> None:
+        span._name = "/predict?user=42"  # noqa: SLF001 - `update_name` warns once it has ended
+        original(span, *rest, **options)
+
+    wrap(Span, "end", end)
+
+
+def status_never_error() -> None:
+    """Spans of failed requests bear no error."""
+
+    def set_status(original: Any, span: Any, *_rest: Any) -> None:
+        original(span, Status(StatusCode.UNSET))
+
+    wrap(Span, "set_status", set_status)
+
+
+def durations_zero() -> None:
+    """Spans end when they began."""
+
+    def end(original: Any, span: Any, _end: Any = None) -> None:
+        original(span, span.start_time)
+
+    wrap(Span, "end", end)
