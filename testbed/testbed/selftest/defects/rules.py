@@ -62,6 +62,4 @@ RULES: Final = (
           edits.rule(ERRORS, _for("60s"))),
     _rule("rule-4xx", "The rule counts 4xx in place of 5xx.", "quick-errors",
           edits.expression(ERRORS, '"5.."', '"4.."')),
-    _rule("rule-absent-removed", "`absent()` is gone.", "api-gone",
-          edits.expression("APIDown", ' or absent(up{job="ml-api"})', "")),
 )  # fmt: skip

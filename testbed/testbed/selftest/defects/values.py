@@ -27,5 +27,4 @@ VALUES: Final = (
     _make(
         "error_kind_wrong", "Injected errors are counted as the model's.", scenario="quick-errors"
     ),
-    _make("unavailable_as_error", "Answers with 503 are counted as 500.", scenario="model-lost"),
 )
