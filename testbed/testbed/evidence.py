@@ -103,7 +103,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One alert of one notification, as the receiver got it; times are Unix seconds."""
+    """One alert of one notification, as the receiver got it; times are Unix seconds.
+
+    Attributes:
+        received_at: time of arrival.
+        status: ``firing`` or ``resolved``.
+        alert: name.
+        labels: all that it bears, its name included.
+        annotations: rendered.
+        starts_at: since when it fires, or None.
+        receiver: name of the receiver in Alertmanager.
+        ends_at: since when it does not fire any more, or None.
+        group_key: of the group that it was sent with.
+        delivery: the same for all alerts of one webhook; None in records that don't tell.
+    """
 
     received_at: float
     status: str
@@ -112,6 +125,9 @@ class Notification:
     annotations: Mapping[str, str]
     starts_at: float | None
     receiver: str
+    ends_at: float | None = None
+    group_key: str = ""
+    delivery: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +300,9 @@ def _notification(entry: Json) -> Notification:
         annotations={str(k): str(v) for k, v in (entry.get("annotations") or {}).items()},
         starts_at=_unix(entry.get("starts_at")),
         receiver=str(entry.get("receiver", "")),
+        ends_at=_unix(entry.get("ends_at")),
+        group_key=str(entry.get("group_key", "")),
+        delivery=None if entry.get("delivery") is None else int(entry["delivery"]),
     )
 
 

@@ -52,6 +52,9 @@ class Notification(BaseModel):
     group_key: str
     receiver: str
     fingerprint: str
+    delivery: int = Field(
+        0, description="The same for all alerts of one webhook: where it begins in the file."
+    )
 
 
 def _unix(moment: datetime) -> float:
@@ -119,8 +122,9 @@ class Recorder:
         Raises:
             OSError: nothing was written; the sender should try again.
         """
-        data = "".join(f"{each.model_dump_json()}\n" for each in arrived).encode()
         before = self._file.seek(0, os.SEEK_END)
+        arrived = [each.model_copy(update={"delivery": before}) for each in arrived]
+        data = "".join(f"{each.model_dump_json()}\n" for each in arrived).encode()
         try:
             written = 0
             while written < len(data):

@@ -102,17 +102,22 @@ def test_every_alert_becomes_one_line(client: Client, out: Path) -> None:
         "group_key": '{}:{alertname="APIDown"}',
         "receiver": "critical",
         "fingerprint": "abc",
+        "delivery": 0,
     }
     assert (resolved["status"], resolved["ends_at"]) == ("resolved", 1_700_000_000.0)
     assert client.get("/notifications").json() == [firing, resolved]
 
 
 def test_notifications_survive_a_restart(client: Client, out: Path) -> None:
-    """A second receiver appends to what the first wrote."""
-    client.post(webhook(alert()))
+    """A second receiver appends to what the first wrote, and webhooks still differ."""
+    client.post(webhook(alert(), alert()))
     with Recorder(out) as recorder:
         recorder.add(notifications(json.dumps(webhook(alert())).encode(), ARRIVED + 1))
-    assert [line["received_at"] for line in lines(out)] == [ARRIVED, ARRIVED + 1]
+    recorded = lines(out)
+    assert [line["received_at"] for line in recorded] == [ARRIVED, ARRIVED, ARRIVED + 1]
+    first, same, other = (line["delivery"] for line in recorded)
+    assert first == same
+    assert first != other
 
 
 @pytest.mark.parametrize(
