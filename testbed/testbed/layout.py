@@ -86,6 +86,11 @@ class RunLayout:
         return self.root / "notifications.jsonl"
 
     @property
+    def held_back(self) -> Path:
+        """What Alertmanager held back and why, one JSON line whenever that changed."""
+        return self.root / "held-back.jsonl"
+
+    @property
     def timeline(self) -> Path:
         """What the runner did and saw, one JSON line each: phases, faults, part events."""
         return self.root / "timeline.jsonl"

@@ -125,7 +125,12 @@ class Play:
         context = prepared.context
         self._prometheus = PrometheusClient(context.url("prometheus:9090"))
         self._faults = FaultControl([f"http://{each}" for each in context.management])
-        self._watch = Watch(prepared.layout, context.url("prometheus:9090"), clocks.wall)
+        self._watch = Watch(
+            prepared.layout,
+            context.url("prometheus:9090"),
+            clocks.wall,
+            None if "alertmanager" in context.without else context.url("alertmanager:9093"),
+        )
         self._load: ProcessInstance | None = None
         self._began = clocks.wall()
 

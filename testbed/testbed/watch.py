@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from testbed.heldback import HeldBackRecorder
 from testbed.layout import RunLayout
 from testbed.tail import JsonLinesTail
 
@@ -44,19 +45,29 @@ class Snapshot:
 class Watch:
     """Keeps a :class:`Snapshot` up to date from the run's files and from Prometheus.
 
+    What Alertmanager holds back is recorded beside it, since nobody can ask that afterwards.
+
     Args:
         layout: files of the run.
         prometheus: base URL.
         clock: Unix seconds.
+        alertmanager: base URL, or None where the run has none.
     """
 
-    def __init__(self, layout: RunLayout, prometheus: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        layout: RunLayout,
+        prometheus: str,
+        clock: Callable[[], float],
+        alertmanager: str | None = None,
+    ) -> None:
         self.snapshot = Snapshot()
         self._requests = JsonLinesTail(layout.truth / "requests.jsonl")
         self._notifications = JsonLinesTail(layout.notifications)
         self._drift = JsonLinesTail(layout.drift / "runs.jsonl")
         self._prometheus = prometheus
         self._clock = clock
+        self._held = alertmanager and HeldBackRecorder(layout.held_back, alertmanager, clock)
         self._recent: deque[tuple[float, float]] = deque()
 
     def update(self) -> Snapshot:
@@ -72,6 +83,8 @@ class Watch:
         for line in self._drift.read():
             self.snapshot.drift = line
         self.snapshot.alerts = self._alerts()
+        if self._held:
+            self._held.look()
         return self.snapshot
 
     def _read_requests(self) -> None:

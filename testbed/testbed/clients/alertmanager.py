@@ -23,6 +23,10 @@ class ManagedAlert:
         starts_at: RFC 3339.
         ends_at: RFC 3339.
         receivers: names of the receivers that it is routed to.
+        fingerprint: by which others name it.
+        inhibited_by: fingerprints of the alerts that inhibit it.
+        silenced_by: ids of the silences that hold it back.
+        muted_by: names of the time intervals that hold it back.
     """
 
     labels: Mapping[str, str]
@@ -31,6 +35,10 @@ class ManagedAlert:
     starts_at: str
     ends_at: str
     receivers: tuple[str, ...]
+    fingerprint: str = ""
+    inhibited_by: tuple[str, ...] = ()
+    silenced_by: tuple[str, ...] = ()
+    muted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,10 @@ class AlertmanagerClient(Client):
                 starts_at=item["startsAt"],
                 ends_at=item["endsAt"],
                 receivers=tuple(receiver["name"] for receiver in item["receivers"]),
+                fingerprint=item.get("fingerprint", ""),
+                inhibited_by=tuple(item["status"].get("inhibitedBy") or ()),
+                silenced_by=tuple(item["status"].get("silencedBy") or ()),
+                muted_by=tuple(item["status"].get("mutedBy") or ()),
             )
             for item in body
         ]

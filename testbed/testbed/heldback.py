@@ -1,0 +1,101 @@
+"""What Alertmanager holds back while a run goes on, and by whom: recorded whenever it changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from testbed.clients.alertmanager import AlertmanagerClient, ManagedAlert
+from testbed.errors import StackError
+
+PATIENCE = 1.0  # seconds: it is asked again soon, and the run waits meanwhile
+SUPPRESSED = "suppressed"
+
+
+class Held(BaseModel):
+    """An alert that is held back for one reason.
+
+    Attributes:
+        labels: of the alert.
+        kind: what holds it back.
+        by: labels of the inhibiting alert, id of the silence, or name of the time interval.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    labels: dict[str, str]
+    kind: Literal["inhibited", "silenced", "muted", "unknown"]
+    by: str = ""
+
+
+class HeldBack(BaseModel):
+    """All that is held back from a Unix time on: a line of ``held-back.jsonl``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    time: float
+    held: tuple[Held, ...] = ()
+
+
+def held_back(alerts: Iterable[ManagedAlert]) -> tuple[Held, ...]:
+    """What is held back of the alerts that Alertmanager holds."""
+    known = {alert.fingerprint: alert for alert in alerts}
+    found = []
+    for alert in known.values():
+        if alert.state != SUPPRESSED:
+            continue
+        labels = dict(alert.labels)
+        reasons = [
+            *(
+                Held(labels=labels, kind="inhibited", by=_named(known.get(source), source))
+                for source in alert.inhibited_by
+            ),
+            *(Held(labels=labels, kind="silenced", by=each) for each in alert.silenced_by),
+            *(Held(labels=labels, kind="muted", by=each) for each in alert.muted_by),
+        ]
+        found += reasons or [Held(labels=labels, kind="unknown")]
+    return tuple(sorted(found, key=lambda held: (sorted(held.labels.items()), held.kind, held.by)))
+
+
+def described(labels: dict[str, str]) -> str:
+    """An alert as people write it: its name and its other labels."""
+    rest = ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k != "alertname")
+    return f"{labels.get('alertname', '')}{{{rest}}}"
+
+
+class HeldBackRecorder:
+    """Asks Alertmanager what it holds back, and appends a line when that has changed.
+
+    The first answer is written in any case: an empty line says that one looked.
+
+    Args:
+        path: file to append to.
+        url: base URL of Alertmanager.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, path: Path, url: str, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._client = AlertmanagerClient(url, timeout=PATIENCE)
+        self._clock = clock
+        self._last: tuple[Held, ...] | None = None
+
+    def look(self) -> None:
+        """Look once; an Alertmanager that does not answer is asked again next time."""
+        try:
+            held = held_back(self._client.alerts())
+        except StackError:
+            return
+        if held != self._last:
+            self._last = held
+            line = HeldBack(time=self._clock(), held=held).model_dump(mode="json")
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def _named(source: ManagedAlert | None, fingerprint: str) -> str:
+    return described(dict(source.labels)) if source else f"the alert {fingerprint}"
