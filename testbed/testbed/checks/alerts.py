@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from testbed.checks.contract import why_not_notified
 from testbed.checks.results import AlertRow, AlertStatus, CheckResult
 from testbed.checks.stages import Stage
 from testbed.phases import PhaseRow
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.evidence import Notification
     from testbed.scenario import ExpectedAlert
+
+HELD_UP: Final = 5.0
+"""Real seconds from firing to notification that nobody is blamed for: a busy machine."""
+
+HELD_UP_SCALED: Final = 60.0
+"""Production seconds more: a group waits for its first notification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ def check_expected(case: Case) -> tuple[CheckResult, ...]:
         CheckResult(
             name=f"alert {row.alert} in {row.phase}",
             passed=row.passed,
-            stage=_stage(row),
+            stage=_stage(case, row),
             summary=row.reason,
         )
         for row in alert_rows(case)
@@ -88,15 +95,31 @@ def check_false_alarms(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
-def _stage(row: AlertRow) -> Stage:
-    """The link that an expected alert did not pass; the rule's, where it is only late."""
+def _stage(case: Case, row: AlertRow) -> Stage:
+    """The link that an expected alert did not pass.
+
+    What came late is the rule's doing, unless it fired in time and was then held up; what did not
+    end is the rule's, where it still fires in Prometheus.
+    """
     match row.status:
         case AlertStatus.NOT_PLAYED:
             return Stage.LOAD
-        case AlertStatus.NOT_NOTIFIED | AlertStatus.NOT_RESOLVED:
-            return Stage.ROUTE
+        case AlertStatus.NOT_NOTIFIED:
+            return why_not_notified(case, row.alert)[0]
+        case AlertStatus.NOT_RESOLVED if not _still_fires(case, row.alert):
+            return why_not_notified(case, row.alert)[0]
+        case AlertStatus.LATE if row.fired_at is not None and row.notified_at is not None:
+            held_up = row.notified_at - row.fired_at > HELD_UP + case.real(HELD_UP_SCALED)
+            return Stage.ROUTE if held_up else Stage.RULE
         case _:
             return Stage.RULE
+
+
+def _still_fires(case: Case, alert: str) -> bool:
+    """Whether Prometheus holds it firing at the end, or ended so lately that nobody could say."""
+    spans = [s for s in case.evidence.snapshot.spans if s.alert == alert and s.state == "firing"]
+    last = max((span.end for span in spans), default=0.0)
+    return case.evidence.snapshot.ended_at - last <= HELD_UP
 
 
 def _expected_row(case: Case, item: ExpectedAlert, rang: tuple[Episode, ...]) -> AlertRow:
@@ -108,10 +131,11 @@ def _expected_row(case: Case, item: ExpectedAlert, rang: tuple[Episode, ...]) ->
             reason=f"the phase {item.phase} was never played",
         )  # fmt: skip
     start, end = phase.start, _next_start(case, item, phase)
-    mine = [e for e in rang if e.alert == item.alert and start <= e.began < end]
+    heard = _heard(case, item, rang)
+    mine = [e for e in heard if e.alert == item.alert and start <= e.began < end]
     fired = _first_firing(case, item.alert, start, end)
     if not mine:
-        return _silent_row(case, item, phase, fired, rang)
+        return _silent_row(case, item, phase, fired, heard)
     notified, resolved = mine[0].notified_at, _resolved_at(mine)
     status, reason = _outcome(case, item, phase, notified, resolved)
     allowed = item.resolves_within
@@ -132,6 +156,13 @@ def _expected_row(case: Case, item: ExpectedAlert, rang: tuple[Episode, ...]) ->
         else case.delay(max(0.0, resolved - phase.end), allowed),
         reason=reason,
     )
+
+
+def _heard(case: Case, item: ExpectedAlert, rang: tuple[Episode, ...]) -> tuple[Episode, ...]:
+    """What the receiver that the scenario names was notified of; all, where it names none."""
+    if item.receiver is None:
+        return rang
+    return episodes(n for n in case.evidence.notifications if n.receiver == item.receiver)
 
 
 def _outcome(
@@ -169,7 +200,7 @@ def _silent_row(
         status = AlertStatus.NOT_NOTIFIED
         reason = (
             f"fired in Prometheus {_span(case, fired - phase.start)} after the start of "
-            f"{phase.name}, but no notification reached the receiver{_left_out(case)}"
+            f"{phase.name}, but {_nobody(case, item)}{_left_out(case)}"
         )
     elif early is not None:
         status = AlertStatus.EARLY
@@ -285,6 +316,16 @@ def _resolved_at(rang: list[Episode]) -> float | None:
     """When the last one was over; None while one of them still rings."""
     ends = [episode.resolved_at for episode in rang if episode.resolved_at is not None]
     return max(ends) if len(ends) == len(rang) else None
+
+
+def _nobody(case: Case, item: ExpectedAlert) -> str:
+    """That no notification reached the receiver, who got it in its place, and why."""
+    others = {n.receiver for n in case.evidence.notifications if n.alert == item.alert}
+    others.discard(item.receiver or "")
+    if item.receiver is not None and others:
+        return f"{', '.join(sorted(others))} was notified in place of {item.receiver}"
+    why = why_not_notified(case, item.alert)[1]
+    return "no notification reached the receiver" + (f": {why}" if why else "")
 
 
 def _left_out(case: Case) -> str:

@@ -2,14 +2,296 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.contract import (
+    Contract,
+    contract_of,
+    deliveries,
+    span_text,
+    undelivered,
+    why_not_notified,
+)
+from testbed.checks.findings import Finding, finding_result
+from testbed.checks.notifiedtexts import check_labels, check_texts
+from testbed.checks.results import CheckResult, not_applicable
+from testbed.checks.stages import Stage
+from testbed.heldback import described
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from testbed.checks.case import Case
-    from testbed.checks.results import CheckResult
+    from testbed.checks.contract import Firing, Identity
+    from testbed.evidence import Notification
+    from testbed.heldback import Held
+    from testbed.routes import Route
+
+RECEIVERS: Final = "notified receivers"
+LABELS: Final = "notified labels"
+TEXTS: Final = "notified texts"
+ENDS: Final = "notified ends"
+REPEATS: Final = "repeated notifications"
+HELD: Final = "held-back alerts"
+DELIVERIES: Final = "deliveries"
+
+SHORTEST_REPEAT: Final = 3600.0
+"""Production seconds: a repeat_interval below this is no excuse for repeats, it is the defect."""
 
 
 def check_notifications(case: Case) -> tuple[CheckResult, ...]:
     """Notifications as a contract: who got what, with which words, how often."""
-    del case
-    return ()
+    contract = contract_of(case)
+    if contract is None:
+        return ()
+    gone = [part for part in ("alertmanager", "receiver") if part in case.evidence.run.without]
+    if gone:
+        reason = f"the run was made without {' and '.join(gone)}"
+        stages = {TEXTS: Stage.RULE, DELIVERIES: Stage.RECEIVER}
+        every = (RECEIVERS, LABELS, TEXTS, ENDS, REPEATS, HELD, DELIVERIES)
+        return tuple(not_applicable(n, stages.get(n, Stage.ROUTE), reason) for n in every)
+    held, sent = _held(contract), _deliveries(contract)
+    if not case.evidence.notifications:
+        reason = "no alert was notified"
+        return (
+            *(not_applicable(name, Stage.ROUTE, reason) for name in (RECEIVERS, LABELS)),
+            not_applicable(TEXTS, Stage.RULE, reason),
+            *(not_applicable(name, Stage.ROUTE, reason) for name in (ENDS, REPEATS)),
+            held,
+            sent,
+        )
+    return (
+        _receivers(contract),
+        check_labels(contract, LABELS),
+        check_texts(contract, TEXTS),
+        _ends(contract),
+        _repeats(contract),
+        held,
+        sent,
+    )
+
+
+def _receivers(contract: Contract) -> CheckResult:
+    """Each notified alert reached exactly the receivers that routes and scenario give."""
+    findings: list[Finding] = []
+    for identity, items in contract.notified.items():
+        labels, got = dict(identity), {item.receiver for item in items}
+        name = described(labels)
+        routed = set(contract.routed(labels))
+        due = contract.due(labels)
+        lasting = any(f.identity == identity and _lasted(contract, f) for f in contract.firings)
+        missing = {each for each in routed - got if contract.recorded(each)} if lasting else set()
+        if due is not None and (got - due or (due - got and lasting)):
+            instead = f"{_names(got)} in place of {_names(due)}"
+            beside = f"{_names(got - due)} besides {_names(due)}"
+            findings.append(
+                Finding(
+                    f"{name} reached {instead if due - got else beside}: the configured routes "
+                    f"give {_names(routed)}"
+                )
+            )
+        elif got - routed:
+            findings.append(
+                Finding(f"{name} reached {_names(got)}, but its routes give {_names(routed)}")
+            )
+        elif missing:
+            stage, why = why_not_notified(contract.case, labels.get("alertname", ""))
+            findings.append(
+                Finding(
+                    f"{name} did not reach {_names(missing)}, as its routes give"
+                    + (f": {why}" if why else ""),
+                    stage,
+                )
+            )
+    count = len(contract.notified)
+    passed = f"{_count(count, 'alert')} reached the receivers that routes and scenario give"
+    return finding_result(RECEIVERS, Stage.ROUTE, passed, findings)
+
+
+def _ends(contract: Contract) -> CheckResult:
+    """Each notified alert that ended long enough ago was notified as resolved, at each receiver."""
+    findings = [
+        Finding(
+            f"the receiver {name} is notified of no alert's end: "
+            f"{receiver.unresolved} of its webhooks have send_resolved: false"
+        )
+        for name, receiver in contract.receivers.items()
+        if receiver.unresolved
+        and any(n.receiver == name for n in contract.case.evidence.notifications)
+    ]
+    ended = 0
+    over = contract.case.evidence.snapshot.ended_at
+    for firing in contract.firings:
+        items = contract.notified.get(firing.identity, ())
+        got = {n.receiver for n in items if n.status == "firing" and _of(contract, firing, n)}
+        heard = {receiver for receiver in got if _resolved(contract, firing, receiver)}
+        ended += len(heard)
+        due = firing.end + contract.interval(firing.labels) + contract.slack < over
+        if not due or firing.alert in contract.case.scenario.muted_alerts:
+            continue
+        findings += (
+            Finding(
+                f"{firing} was not notified as resolved at {receiver}, though it had stopped "
+                f"firing {span_text(contract.case, over - firing.end)} before the end",
+                why_not_notified(contract.case, firing.alert)[0],
+            )
+            for receiver in sorted(got - heard)
+        )
+    if not ended and not findings:
+        return not_applicable(
+            ENDS, Stage.ROUTE, "no notified alert ended long enough before the run"
+        )
+    passed = f"each alert that stopped firing was notified as resolved: {ended} of {ended}"
+    return finding_result(ENDS, Stage.ROUTE, passed, findings)
+
+
+def _repeats(contract: Contract) -> CheckResult:
+    """No receiver got the same again and again."""
+    case = contract.case
+    contents: dict[tuple[str, frozenset[tuple[Identity, str, float | None]]], list[float]]
+    contents = defaultdict(list)
+    for items in _webhooks(case.evidence.notifications):
+        first = items[0]
+        states = frozenset((frozenset(n.labels.items()), n.status, n.starts_at) for n in items)
+        contents[first.receiver, states].append(first.received_at)
+    findings = []
+    most = 1
+    for (receiver, states), times in contents.items():
+        labels = [dict(identity) for identity, _, _ in states]
+        most = max(most, len(times))
+        allowed = _allowed_repeats(contract, labels, receiver, max(times) - min(times))
+        if len(times) > allowed:
+            names = ", ".join(sorted({each.get("alertname", "") for each in labels}))
+            findings.append(
+                Finding(
+                    f"{names} reached {receiver} {len(times)} times with the same content within "
+                    f"{span_text(case, max(times) - min(times))}, allowed: {allowed}"
+                )
+            )
+    passed = f"no notification came more than {_count(most, 'time')} with the same content"
+    return finding_result(REPEATS, Stage.ROUTE, passed, findings)
+
+
+def _allowed_repeats(
+    contract: Contract, labels: list[dict[str, str]], receiver: str, lasted: float
+) -> int:
+    case, delivery = contract.case, contract.delivery
+    allowed = max(1, case.scenario.limits.repeats)
+    leaves: list[Route] = [
+        leaf for each in labels for leaf in contract.tree.leaves(each) if leaf.receiver == receiver
+    ]
+    interval = min((leaf.repeat_interval for leaf in leaves), default=float("inf"))
+    if interval * case.factor >= SHORTEST_REPEAT:
+        allowed += int((lasted + contract.slack) // interval)
+    # A request that failed may have been recorded all the same; a restart may forget what it sent.
+    allowed += delivery.sent.refused if delivery.sent else 0
+    starts = [e for e in case.evidence.timeline if e.event == "part_started"]
+    return allowed + max(0, sum(e.name == "alertmanager" for e in starts) - 1)
+
+
+def _held(contract: Contract) -> CheckResult:
+    """Every alert that fired long enough was notified, and none was held back but by permission."""
+    case = contract.case
+    permitted = set(case.scenario.muted_alerts)
+    findings = []
+    named = set()
+    for held in {h for line in contract.delivery.held or () for h in _keys(line.held)}:
+        labels = dict(held)
+        if labels.get("alertname") not in permitted:
+            named.add(held)
+            findings.append(
+                Finding(f"{described(labels)} was held back: it was {contract.held_by(labels)}")
+            )
+    lasting = [f for f in contract.firings if f.alert not in permitted and _lasted(contract, f)]
+    for firing in lasting:
+        heard = any(
+            n.status == "firing" and _of(contract, firing, n)
+            for n in contract.notified.get(firing.identity, ())
+        )
+        if heard or firing.identity in named:
+            continue
+        unseen = [each for each in contract.routed(firing.labels) if not contract.recorded(each)]
+        stage, why = why_not_notified(case, firing.alert)
+        if unseen and len(unseen) == len(contract.routed(firing.labels)):
+            stage = Stage.ROUTE
+            why = f"its routes give {_names(unseen)}, without a webhook to the recording receiver"
+        findings.append(
+            Finding(
+                f"{firing} fired for {span_text(case, firing.end - firing.start)} and was never "
+                f"notified" + (f": {why}" if why else ""),
+                stage,
+            )
+        )
+    findings.sort(key=lambda finding: finding.text)
+    if not findings and not lasting:
+        return not_applicable(HELD, Stage.ROUTE, "no alert fired long enough to be notified")
+    looked = "" if contract.delivery.held is not None else "; nobody asked what was held back"
+    passed = f"{_count(len(lasting), 'alert')} that fired were notified, none was held back{looked}"
+    return finding_result(HELD, Stage.ROUTE, passed, findings)
+
+
+def _deliveries(contract: Contract) -> CheckResult:
+    """The receiver recorded what Alertmanager sent."""
+    sent = contract.delivery.sent
+    if sent is None:
+        return not_applicable(
+            DELIVERIES, Stage.RECEIVER, "Prometheus holds no counters of Alertmanager's webhooks"
+        )
+    if deliveries(contract.case) is None:
+        reason = "the records don't tell which alerts came with one webhook"
+        return not_applicable(DELIVERIES, Stage.RECEIVER, reason)
+    lost = undelivered(contract.case)
+    findings = []
+    if lost > 0:
+        findings.append(
+            Finding(
+                f"Alertmanager sent {sent.begun - sent.failed} webhooks, the receiver recorded "
+                f"{sent.begun - sent.failed - lost}"
+            )
+        )
+    failed = f"; {sent.failed} could not be delivered" if sent.failed else ""
+    passed = f"the receiver recorded all {sent.begun - sent.failed} webhooks that were sent{failed}"
+    return finding_result(DELIVERIES, Stage.RECEIVER, passed, findings)
+
+
+def _lasted(contract: Contract, firing: Firing) -> bool:
+    """Whether it fired so long at a stretch that Alertmanager must have notified it."""
+    return max(end - start for start, end in firing.spans) > contract.wait(firing)
+
+
+def _of(contract: Contract, firing: Firing, item: Notification) -> bool:
+    """Whether a notification may be about this time of firing."""
+    over = firing.end + contract.interval(firing.labels) + contract.slack
+    return firing.start - contract.delivery.step <= item.received_at <= over
+
+
+def _resolved(contract: Contract, firing: Firing, receiver: str) -> bool:
+    return any(
+        n.status == "resolved"
+        and n.receiver == receiver
+        and n.received_at >= firing.end - contract.delivery.step
+        for n in contract.notified[firing.identity]
+    )
+
+
+def _webhooks(notifications: tuple[Notification, ...]) -> list[list[Notification]]:
+    """Notifications by the webhook that brought them."""
+    webhooks: dict[tuple[float, str, str], list[Notification]] = defaultdict(list)
+    for item in notifications:
+        number = item.received_at if item.delivery is None else float(item.delivery)
+        webhooks[number, item.receiver, item.group_key].append(item)
+    return list(webhooks.values())
+
+
+def _keys(held: tuple[Held, ...]) -> set[Identity]:
+    return {frozenset(each.labels.items()) for each in held}
+
+
+def _names(receivers: Iterable[str]) -> str:
+    names = sorted(receivers)
+    return ("receiver " if len(names) == 1 else "receivers ") + " and ".join(names or ["none"])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

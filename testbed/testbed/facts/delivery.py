@@ -2,16 +2,118 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import Field
+from testbed_otel import names
 
 from testbed.charts import Kept
+from testbed.errors import StackError, UsageError
+from testbed.heldback import HeldBack
+from testbed.routes import read_tree
+from testbed.rulelint import read_rules
+from testbed.ruletexts import is_template, names_value
+from testbed.timescale import Tree, parse_duration
+from testbed.truth import read_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from testbed.clients.prometheus import Series
     from testbed.facts.sources import Sources
+    from testbed.layout import RunLayout
+    from testbed.truth import Json
+
+RESEND_DELAY: Final = 60.0
+"""Production seconds after which Prometheus sends a firing alert again, as the stack sets it."""
+
+SETTLED: Final = 3.0
+"""Seconds in which what Alertmanager had begun to send has arrived."""
+
+VALUED: Final = 50
+"""Notifications whose value is held against the rule's own."""
+
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "::1", "receiver"})
+
+
+class RuleTexts(Kept):
+    """The templates of a rule: its labels and annotations."""
+
+    alert: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class ReceiverFacts(Kept):
+    """A receiver of Alertmanager's configuration.
+
+    Attributes:
+        name: as routes name it.
+        webhooks: those that post to this machine, so that the receiver records them.
+        unresolved: of those, how many don't send the end of an alert.
+        others: integrations whose notifications nobody records, e-mail for example.
+    """
+
+    name: str
+    webhooks: int = 0
+    unresolved: int = 0
+    others: tuple[str, ...] = ()
+
+
+class Sent(Kept):
+    """Webhooks by Alertmanager's own counters, over its restarts.
+
+    Attributes:
+        alerts: firing alerts that Prometheus posted to it, repeats counted.
+        begun: notifications that it began, without those that may be on their way still.
+        failed: notifications that it gave up.
+        refused: requests that failed; each may have been recorded and sent again.
+        reasons: of those given up.
+    """
+
+    alerts: int
+    begun: int
+    failed: int = 0
+    refused: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class Valued(Kept):
+    """What a rule's expression gave around a notification."""
+
+    alert: str
+    labels: dict[str, str]
+    received_at: float
+    low: float
+    high: float
 
 
 class Delivery(Kept):
-    """How alerts were routed: the configured routes, and what Alertmanager held back."""
+    """How alerts were routed: the configured routes, and what Alertmanager held back.
+
+    Attributes:
+        route: the rendered route tree as Alertmanager was given it; None where there is none.
+        receivers: those of the same file.
+        external: labels that Prometheus adds to each alert it sends.
+        rules: templates of the rules that fired, were notified, or are expected.
+        held: what was held back, by time; None where nobody looked.
+        sent: Alertmanager's own counters, or None where Prometheus lacks them.
+        values: of rules whose text shows one.
+        step: evaluation interval in real seconds.
+    """
+
+    route: dict[str, Any] | None = None
+    receivers: tuple[ReceiverFacts, ...] = ()
+    external: dict[str, str] = Field(default_factory=dict)
+    rules: tuple[RuleTexts, ...] = ()
+    held: tuple[HeldBack, ...] | None = None
+    sent: Sent | None = None
+    values: tuple[Valued, ...] = ()
+    step: float = 0.5
 
 
 def read_delivery(sources: Sources) -> Delivery:
@@ -20,5 +122,170 @@ def read_delivery(sources: Sources) -> Delivery:
     Raises:
         TestbedError: they can't be had.
     """
-    del sources
-    return Delivery()
+    config = sources.layout.config
+    if not (config / "alertmanager.yml").exists():
+        return Delivery()
+    alertmanager = _yaml(config / "alertmanager.yml")
+    read_tree(alertmanager)  # what can't be read is said now
+    notified = list(read_lines(sources.layout.notifications, [], required=False))
+    rules = _rules(sources, notified)
+    external = (_yaml(config / "prometheus.yml").get("global") or {}).get("external_labels") or {}
+    return Delivery(
+        route=alertmanager["route"],
+        receivers=tuple(map(_receiver, alertmanager.get("receivers") or ())),
+        external={str(name): str(value) for name, value in external.items()},
+        rules=tuple(_texts(rule) for rule in rules),
+        held=_held(sources.layout),
+        sent=None if sources.alertmanager is None else _sent(sources),
+        values=_values(sources, rules, notified, external),
+        step=sources.span.step,
+    )
+
+
+def _yaml(path: Path) -> Tree:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path} holds no configuration")
+    return document
+
+
+def _receiver(entry: Mapping[str, Any]) -> ReceiverFacts:
+    webhooks = [
+        webhook
+        for webhook in entry.get("webhook_configs") or ()
+        if urlsplit(str(webhook.get("url", ""))).hostname in _HERE
+    ]
+    others = (key.removesuffix("_configs") for key in entry if key.endswith("_configs"))
+    return ReceiverFacts(
+        name=str(entry["name"]),
+        webhooks=len(webhooks),
+        unresolved=sum(webhook.get("send_resolved") is False for webhook in webhooks),
+        others=tuple(name for name in others if name != "webhook"),
+    )
+
+
+def _rules(sources: Sources, notified: Iterable[Json]) -> list[Tree]:
+    """The alerting rules of the run's own files that anything is known of."""
+    span = sources.span
+    fired = sources.prometheus.last_values(
+        'ALERTS{alertstate="firing"}', at=span.end, window=span.end - span.start
+    )
+    wanted = {sample.labels.get("alertname") for sample in fired}
+    wanted |= {str(line.get("alertname")) for line in notified}
+    wanted |= {item.alert for item in sources.scenario.expected_alerts}
+    try:
+        files = read_rules(sources.layout.config / "rules")
+    except UsageError:
+        return []  # that no rule is loaded is said elsewhere
+    groups = [group for document in files.values() for group in document.get("groups") or ()]
+    return [
+        rule
+        for group in groups
+        for rule in ({**each, "labels": _joined(group, each)} for each in group.get("rules") or ())
+        if rule.get("alert") in wanted
+    ]
+
+
+def _joined(group: Tree, rule: Tree) -> dict[str, str]:
+    both = {**(group.get("labels") or {}), **(rule.get("labels") or {})}
+    return {str(name): str(value) for name, value in both.items()}
+
+
+def _texts(rule: Tree) -> RuleTexts:
+    annotations = {str(k): str(v) for k, v in (rule.get("annotations") or {}).items()}
+    return RuleTexts(alert=str(rule["alert"]), labels=rule["labels"], annotations=annotations)
+
+
+def _held(layout: RunLayout) -> tuple[HeldBack, ...] | None:
+    if not layout.held_back.exists():
+        return None
+    return tuple(HeldBack.model_validate(line) for line in read_lines(layout.held_back, []))
+
+
+def _sent(sources: Sources) -> Sent | None:
+    span, prometheus = sources.span, sources.prometheus
+    job = f'job="{names.JOB_ALERTMANAGER}"'
+
+    def series(metric: str, only: str, *, until: float = span.end) -> list[Series]:
+        selector = f"alertmanager_{metric}{{{job},{only}}}"
+        return prometheus.raw(selector, at=until, window=max(0.001, until - span.start))
+
+    begun = series("notifications_total", 'integration="webhook"', until=span.end - SETTLED)
+    if not begun:
+        return None
+    failed = series("notifications_failed_total", 'integration="webhook"')
+    refused = series("notification_requests_failed_total", 'integration="webhook"')
+    alerts = series("alerts_received_total", 'status="firing"')
+    reasons = {each.labels.get("reason", "") for each in failed if _total([each])}
+    return Sent(
+        alerts=_total(alerts),
+        begun=_total(begun),
+        failed=_total(failed),
+        refused=_total(refused),
+        reasons=tuple(sorted(reasons - {""})),
+    )
+
+
+def _total(series: Iterable[Series]) -> int:
+    """Final count over restarts: a value below the one before it begins anew."""
+    total = 0.0
+    for each in series:
+        values = [value for _, value in each.points]
+        ends = [a for a, b in pairwise(values) if b < a]
+        total += sum(ends) + (values[-1] if values else 0.0)
+    return round(total)
+
+
+def _values(
+    sources: Sources,
+    rules: Iterable[Tree],
+    notified: Iterable[Json],
+    external: Mapping[str, Any],
+) -> tuple[Valued, ...]:
+    """What the rules gave around each notification whose text shows it."""
+    shown = [r for r in rules if any(map(names_value, (r.get("annotations") or {}).values()))]
+    lines = [line for line in notified if line["alertname"] in {rule["alert"] for rule in shown}]
+    found = []
+    for line in lines[:VALUED]:
+        for rule in shown:
+            if not _may_be_of(rule, line):
+                continue
+            apart = {"alertname", "__name__", *rule["labels"], *external}
+            values = _around(sources, rule, line, apart)
+            if values:
+                found.append(
+                    Valued(
+                        alert=line["alertname"],
+                        labels=line["labels"],
+                        received_at=line["received_at"],
+                        low=min(values),
+                        high=max(values),
+                    )
+                )
+    return tuple(found)
+
+
+def _may_be_of(rule: Tree, line: Json) -> bool:
+    fixed = {k: v for k, v in rule["labels"].items() if not is_template(v)}
+    return bool(rule["alert"] == line["alertname"] and fixed.items() <= line["labels"].items())
+
+
+def _around(sources: Sources, rule: Tree, line: Json, apart: set[str]) -> list[float]:
+    """Values of the alert's own series when the text of a notification was rendered."""
+
+    def identity(labels: Mapping[str, str]) -> dict[str, str]:
+        return {name: value for name, value in labels.items() if name not in apart}
+
+    step = sources.span.step
+    last = float(line["received_at"] if line.get("ends_at") is None else line["ends_at"])
+    kept = parse_duration(str(rule.get("keep_firing_for") or "0"))
+    first = last - sources.real(RESEND_DELAY) - 4 * step - 1.0 - kept
+    try:
+        series = sources.prometheus.query_range(str(rule["expr"]), first, last + step, step / 2)
+    except StackError:
+        return []  # a rule that can't be evaluated is reported as such
+    wanted = identity(line["labels"])
+    return [v for each in series if identity(each.labels) == wanted for _, v in each.points]

@@ -1,0 +1,259 @@
+"""What notifications a run owed: alerts that fired in Prometheus, and whom their routes name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.stages import Stage
+from testbed.heldback import described
+from testbed.routes import Route, read_tree
+from testbed.timescale import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from testbed.checks.case import Case
+    from testbed.evidence import Notification
+    from testbed.facts.delivery import Delivery, ReceiverFacts, Sent
+    from testbed.heldback import Held
+    from testbed.scenario import ExpectedAlert
+
+BUSY: Final = 5.0
+"""Real seconds that a busy machine may take from an evaluation to a recorded notification."""
+
+Identity = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An alert that fired, with the pauses that Alertmanager need not have noticed.
+
+    Attributes:
+        alert: its name.
+        labels: all of them, as notifications must bear them.
+        spans: when it fired, in Unix seconds.
+    """
+
+    alert: str
+    labels: dict[str, str]
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def identity(self) -> Identity:
+        """What tells alerts apart."""
+        return frozenset(self.labels.items())
+
+    @property
+    def start(self) -> float:
+        """Since when."""
+        return self.spans[0][0]
+
+    @property
+    def end(self) -> float:
+        """Until when."""
+        return self.spans[-1][1]
+
+    def __str__(self) -> str:
+        return described(self.labels)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A case seen from its notifications.
+
+    Attributes:
+        case: the case.
+        delivery: how alerts were routed.
+        tree: the rendered routes.
+    """
+
+    case: Case
+    delivery: Delivery
+    tree: Route
+
+    @cached_property
+    def slack(self) -> float:
+        """Real seconds between a cause and its notification, besides Alertmanager's own times."""
+        return BUSY + 2 * self.delivery.step + self._outage
+
+    @cached_property
+    def _outage(self) -> float:
+        """Real seconds in which Alertmanager or receiver were gone, and to get going again."""
+        gone: dict[str, float] = {}
+        outage = 0.0
+        for event in self.case.evidence.timeline:
+            if event.name not in {"alertmanager", "receiver"}:
+                continue
+            if event.event in {"part_stopped", "part_crashed"}:
+                gone.setdefault(event.name, event.time)
+            elif event.event == "part_ready" and event.name in gone:
+                outage += event.time - gone.pop(event.name)
+                outage += max(node.group_interval for node in self.tree.walk())
+        return outage
+
+    @cached_property
+    def firings(self) -> tuple[Firing, ...]:
+        """What fired, by time."""
+        spans: dict[Identity, list[tuple[float, float]]] = {}
+        for span in self.case.evidence.snapshot.spans:
+            if span.state == "firing":
+                labels = {**self.delivery.external, **span.labels}
+                spans.setdefault(frozenset(labels.items()), []).append((span.start, span.end))
+        firings: list[Firing] = []
+        for identity, found in spans.items():
+            labels = dict(identity)
+            pause = self.interval(labels) + self.slack
+            firings += (
+                Firing(labels.get("alertname", ""), labels, together)
+                for together in _joined(sorted(found), pause)
+            )
+        return tuple(sorted(firings, key=lambda firing: firing.start))
+
+    @cached_property
+    def notified(self) -> dict[Identity, list[Notification]]:
+        """Notifications of each alert, by time."""
+        found: dict[Identity, list[Notification]] = {}
+        for item in self.case.evidence.notifications:
+            found.setdefault(frozenset(item.labels.items()), []).append(item)
+        return found
+
+    @cached_property
+    def receivers(self) -> dict[str, ReceiverFacts]:
+        """The receivers of the configuration by name."""
+        return {receiver.name: receiver for receiver in self.delivery.receivers}
+
+    def interval(self, labels: dict[str, str]) -> float:
+        """The longest real time between two notifications of a group that changed."""
+        return max(leaf.group_interval for leaf in self.tree.leaves(labels))
+
+    def wait(self, firing: Firing) -> float:
+        """Real seconds in which Alertmanager must notify it first: of a living group, longer."""
+        longest = 0.0
+        for leaf in self.tree.leaves(firing.labels):
+            group = leaf.group(firing.labels)
+            alive = any(
+                other is not firing
+                and other.start <= firing.end
+                and other.end + leaf.group_interval + self.slack >= firing.start
+                and leaf in self.tree.leaves(other.labels)
+                and leaf.group(other.labels) == group
+                for other in self.firings
+            )
+            longest = max(longest, leaf.group_interval if alive else leaf.group_wait)
+        return longest + self.slack
+
+    def routed(self, labels: dict[str, str]) -> tuple[str, ...]:
+        """Names of the receivers that the routes give."""
+        return tuple(dict.fromkeys(leaf.receiver for leaf in self.tree.leaves(labels)))
+
+    def recorded(self, name: str) -> bool:
+        """Whether what this receiver gets is recorded."""
+        return name in self.receivers and self.receivers[name].webhooks > 0
+
+    def expectations(self, alert: str) -> tuple[ExpectedAlert, ...]:
+        """What the scenario says of an alert."""
+        return tuple(e for e in self.case.scenario.expected_alerts if e.alert == alert)
+
+    def due(self, labels: dict[str, str]) -> frozenset[str] | None:
+        """Receivers that an alert must reach by another witness than the routes; None: unknown.
+
+        That is the scenario, else the project's convention for its own rules: each severity has
+        the receiver of its name.
+        """
+        named = {e.receiver for e in self.expectations(labels.get("alertname", "")) if e.receiver}
+        if named:
+            return frozenset(named)
+        severity = labels.get("severity")
+        if self.case.evidence.run.custom_rules or not severity:
+            return None
+        return frozenset({severity})
+
+    def held_by(self, labels: dict[str, str]) -> str:
+        """Who held an alert back, in words; an empty text where nobody is known to have."""
+        return held_by(self.delivery, lambda held: held.labels == labels)
+
+
+def contract_of(case: Case) -> Contract | None:
+    """The contract of a case; None where the routes are not known."""
+    delivery = case.evidence.snapshot.delivery
+    if delivery is None or delivery.route is None:
+        return None
+    return Contract(case, delivery, read_tree({"route": delivery.route}))
+
+
+def held_by(delivery: Delivery, wanted: Callable[[Held], bool]) -> str:
+    """Who held back the alerts that are wanted."""
+    kinds = {
+        "inhibited": "inhibited by",
+        "silenced": "silenced by the silence",
+        "muted": "muted by the time interval",
+        "unknown": "suppressed by Alertmanager",
+    }
+    found = [
+        f"{kinds[held.kind]} {held.by}".strip()
+        for line in delivery.held or ()
+        for held in line.held
+        if wanted(held)
+    ]
+    return " and ".join(dict.fromkeys(found))
+
+
+def why_not_notified(case: Case, alert: str) -> tuple[Stage, str]:
+    """The link at which a notification of an alert that fired was lost, and why, if known."""
+    delivery = case.evidence.snapshot.delivery
+    if delivery is None:
+        return Stage.ROUTE, ""
+    by = held_by(delivery, lambda held: held.labels.get("alertname") == alert)
+    if by:
+        return Stage.ROUTE, f"Alertmanager held it back: it was {by}"
+    return (Stage.ROUTE, "") if delivery.sent is None else _lost(case, delivery.sent)
+
+
+def _lost(case: Case, sent: Sent) -> tuple[Stage, str]:
+    """Where Alertmanager's own counters say that a notification was lost."""
+    if sent.failed:
+        reasons = f" ({', '.join(sent.reasons)})" if sent.reasons else ""
+        many = "1 notification" if sent.failed == 1 else f"{sent.failed} notifications"
+        return Stage.RECEIVER, f"Alertmanager could not deliver {many}{reasons}"
+    if (lost := undelivered(case)) > 0:
+        return Stage.RECEIVER, f"Alertmanager sent {lost} webhooks that were not recorded"
+    if not sent.alerts:
+        return Stage.ROUTE, "Alertmanager got no firing alert from Prometheus"
+    return Stage.ROUTE, ""
+
+
+def deliveries(case: Case) -> int | None:
+    """Webhooks that the receiver recorded; None where records don't tell them apart."""
+    notifications = case.evidence.notifications
+    if any(item.delivery is None for item in notifications):
+        return None
+    return len({item.delivery for item in notifications})
+
+
+def undelivered(case: Case) -> int:
+    """Webhooks that Alertmanager sent for good and the receiver lacks."""
+    delivery = case.evidence.snapshot.delivery
+    recorded = deliveries(case)
+    if delivery is None or delivery.sent is None or recorded is None:
+        return 0
+    return delivery.sent.begun - delivery.sent.failed - recorded
+
+
+def span_text(case: Case, real: float) -> str:
+    """A real time with its production time."""
+    production = format_duration(max(0.0, float(round(real * case.factor))))
+    return f"{real:.1f} s ({production} of production time)"
+
+
+def _joined(
+    spans: Iterable[tuple[float, float]], pause: float
+) -> list[tuple[tuple[float, float], ...]]:
+    groups: list[list[tuple[float, float]]] = []
+    for span in spans:
+        if groups and span[0] - groups[-1][-1][1] <= pause:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return [tuple(group) for group in groups]

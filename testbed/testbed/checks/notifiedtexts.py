@@ -1,0 +1,176 @@
+"""What notifications say: the labels and annotations of each, against rule, series and scenario."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.findings import Finding, finding_result
+from testbed.checks.stages import Stage
+from testbed.heldback import described
+from testbed.ruletexts import Reading, is_template, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from testbed.checks.contract import Contract
+    from testbed.checks.results import CheckResult
+    from testbed.evidence import Notification
+    from testbed.facts.delivery import RuleTexts, Valued
+    from testbed.ruletexts import Shown
+
+WANTED: Final = ("summary", "description")
+"""Annotations without which an alert of the project's rules says nothing."""
+
+TOLERANCE: Final = 0.05
+"""By which a shown value may differ: it was rounded, and samples may have come late."""
+
+
+def check_labels(contract: Contract, name: str) -> CheckResult:
+    """Each notification bears the labels of its rule, of its series, and of the scenario."""
+    findings = [
+        finding for identity in contract.notified for finding in _labels(contract, dict(identity))
+    ]
+    count = len(contract.notified)
+    many = "1 notified alert bears" if count == 1 else f"{count} notified alerts bear"
+    passed = f"{many} the labels of rule and series"
+    return finding_result(name, Stage.ROUTE, passed, findings)
+
+
+def check_texts(contract: Contract, name: str) -> CheckResult:
+    """Each annotation of the rule arrived, rendered, with its values."""
+    findings: dict[str, Finding] = {}
+    seen = set()
+    for item in contract.case.evidence.notifications:
+        key = (item.status, *sorted(item.labels.items()), *sorted(item.annotations.items()))
+        if key not in seen:
+            seen.add(key)
+            for text in _texts(contract, item):
+                findings.setdefault(text, Finding(text))
+    passed = f"{len(seen)} different texts were rendered as the rules have them"
+    return finding_result(name, Stage.RULE, passed, list(findings.values()))
+
+
+def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[Finding]:
+    alert, name = labels.get("alertname", ""), described(labels)
+    severities = {e.severity for e in contract.expectations(alert) if e.severity}
+    if severities and labels.get("severity") not in severities:
+        wanted = " or ".join(sorted(severities))
+        has = repr(labels["severity"]) if labels.get("severity") else "none"
+        rules = [rule for rule in contract.delivery.rules if rule.alert == alert]
+        right = any(rule.labels.get("severity") in severities for rule in rules)
+        yield Finding(
+            f"{alert} has the severity {has}, the scenario says {wanted}",
+            Stage.ROUTE if right else Stage.RULE,
+        )
+    for label, value in labels.items():
+        if is_template(value) or "<error expanding template" in value:
+            yield Finding(f"{name}: the label {label} was not rendered: {value!r}", Stage.RULE)
+    if contract.delivery.rules and not _rules_of(contract, labels):
+        yield _unlike_rules(contract, labels)
+    if not contract.firings:
+        return  # that nothing fired at all is said of the alerts, or could not be read
+    known = [firing.labels for firing in contract.firings if firing.alert == alert]
+    if labels not in known:
+        yield Finding(f"{name} was notified, but Prometheus holds {_nearest(labels, known)}")
+
+
+def _unlike_rules(contract: Contract, labels: dict[str, str]) -> Finding:
+    alert = labels.get("alertname", "")
+    rules = [rule for rule in contract.delivery.rules if rule.alert == alert]
+    if not rules:
+        return Finding(f"{alert} was notified, but no rule of the run has that name")
+    lacking = [
+        f'{key}="{value}"'
+        for key, value in rules[0].labels.items()
+        if not is_template(value) and labels.get(key) != value
+    ] or [key for key in rules[0].labels if key not in labels]
+    stage = Stage.RULE if any(is_template(v) for v in rules[0].labels.values()) else Stage.ROUTE
+    return Finding(f"{described(labels)} lacks what its rule adds: {', '.join(lacking)}", stage)
+
+
+def _nearest(labels: dict[str, str], known: list[dict[str, str]]) -> str:
+    if not known:
+        return "no such alert"
+    nearest = max(known, key=lambda each: len(each.items() & labels.items()))
+    return described(nearest)
+
+
+def _rules_of(contract: Contract, labels: dict[str, str]) -> list[RuleTexts]:
+    """The rules that a notification may come from."""
+    return [
+        rule
+        for rule in contract.delivery.rules
+        if rule.alert == labels.get("alertname")
+        and all(
+            name in labels if is_template(value) else labels.get(name, "") == value
+            for name, value in rule.labels.items()
+        )
+    ]
+
+
+def _texts(contract: Contract, item: Notification) -> list[str]:
+    """What is wrong with the texts of one notification, by the rule that fits it best."""
+    expected = contract.expectations(item.alert)
+    strict = bool(expected) or not contract.case.evidence.run.custom_rules
+    rules = _rules_of(contract, dict(item.labels))
+    found = min(
+        (_against(contract, rule, item, strict=strict) for rule in rules), key=len, default=[]
+    )
+    if item.status == "firing" and expected:
+        spoken = "\n".join(item.annotations.values())
+        texts = {text for each in expected for text in each.contains}
+        found += [
+            f"{item.alert}: no annotation says {text!r}, as the scenario wants"
+            for text in sorted(texts)
+            if text not in spoken
+        ]
+    return found
+
+
+def _against(contract: Contract, rule: RuleTexts, item: Notification, *, strict: bool) -> list[str]:
+    custom = contract.case.evidence.run.custom_rules
+    wanted = () if custom else WANTED
+    found = [f"{item.alert} has no {name}" for name in wanted if not rule.annotations.get(name)]
+    hidden = {"alertname", *rule.labels}
+    labels: dict[str, str | None] = {
+        name: value for name, value in item.labels.items() if name not in contract.delivery.external
+    }
+    labels |= dict.fromkeys(hidden)
+    for name, template in rule.annotations.items():
+        if not template.strip():
+            if strict and name not in wanted:
+                found.append(f"{item.alert}: its rule has an empty {name}")
+            continue
+        text = item.annotations.get(name)
+        if text is None:
+            found.append(f"{item.alert}: the annotation {name} of its rule did not arrive")
+            continue
+        reading = read_text(template, text, labels)
+        fault = reading.fault or _wrong_value(contract, item, reading)
+        if fault:
+            found.append(f"{item.alert}: its {name} {fault}")
+    return found
+
+
+def _wrong_value(contract: Contract, item: Notification, reading: Reading) -> str:
+    """Whether a text shows another value than the rule's expression had."""
+    mine = [
+        valued
+        for valued in contract.delivery.values
+        if valued.received_at == item.received_at and valued.labels == item.labels
+    ]
+    if not mine:
+        return ""
+    for shown in reading.shown:
+        if not any(_agrees(shown, valued) for valued in mine):
+            low, high = mine[0].low, mine[0].high
+            between = f"{low:.4g}" if low == high else f"between {low:.4g} and {high:.4g}"
+            return f"shows the value {shown.value:.4g}, but the rule's expression gave {between}"
+    return ""
+
+
+def _agrees(shown: Shown, valued: Valued) -> bool:
+    size = max(abs(valued.low), abs(valued.high))
+    # Between two samples it may have been what was not looked at.
+    room = shown.precision + TOLERANCE * size + (valued.high - valued.low)
+    return valued.low - room <= shown.value <= valued.high + room
