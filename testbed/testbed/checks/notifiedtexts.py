@@ -44,8 +44,8 @@ def check_texts(contract: Contract, name: str) -> CheckResult:
         key = (item.status, *sorted(item.labels.items()), *sorted(item.annotations.items()))
         if key not in seen:
             seen.add(key)
-            for text in _texts(contract, item):
-                findings.setdefault(text, Finding(text))
+            for finding in _texts(contract, item):
+                findings.setdefault(finding.text, finding)
     passed = f"{len(seen)} different texts were rendered as the rules have them"
     return finding_result(name, Stage.RULE, passed, list(findings.values()))
 
@@ -108,47 +108,50 @@ def _rules_of(contract: Contract, labels: dict[str, str]) -> list[RuleTexts]:
     ]
 
 
-def _texts(contract: Contract, item: Notification) -> list[str]:
+def _texts(contract: Contract, item: Notification) -> list[Finding]:
     """What is wrong with the texts of one notification, by the rule that fits it best."""
-    expected = contract.expectations(item.alert)
-    strict = bool(expected) or not contract.case.evidence.run.custom_rules
-    rules = _rules_of(contract, dict(item.labels))
     found = min(
-        (_against(contract, rule, item, strict=strict) for rule in rules), key=len, default=[]
+        (_against(contract, rule, item) for rule in _rules_of(contract, dict(item.labels))),
+        key=len,
+        default=[],
     )
-    if item.status == "firing" and expected:
+    lost = any(finding.stage is Stage.RECEIVER for finding in found)
+    if item.status == "firing" and not lost:
         spoken = "\n".join(item.annotations.values())
-        texts = {text for each in expected for text in each.contains}
+        wanted = {text for each in contract.expectations(item.alert) for text in each.contains}
         found += [
-            f"{item.alert}: no annotation says {text!r}, as the scenario wants"
-            for text in sorted(texts)
+            Finding(f"{item.alert}: no annotation says {text!r}, as the scenario wants")
+            for text in sorted(wanted)
             if text not in spoken
         ]
     return found
 
 
-def _against(contract: Contract, rule: RuleTexts, item: Notification, *, strict: bool) -> list[str]:
+def _against(contract: Contract, rule: RuleTexts, item: Notification) -> list[Finding]:
+    """What is wrong with the texts of a notification, if it comes from this rule."""
     custom = contract.case.evidence.run.custom_rules
     wanted = () if custom else WANTED
-    found = [f"{item.alert} has no {name}" for name in wanted if not rule.annotations.get(name)]
-    hidden = {"alertname", *rule.labels}
+    strict = not custom or bool(contract.expectations(item.alert))
+    missing = [name for name in wanted if not rule.annotations.get(name, "").strip()]
+    found = [Finding(f"{item.alert} has no {name}") for name in missing]
     labels: dict[str, str | None] = {
         name: value for name, value in item.labels.items() if name not in contract.delivery.external
     }
-    labels |= dict.fromkeys(hidden)
+    # What these were before the rule put its own over them is not known.
+    labels |= dict.fromkeys(("alertname", *rule.labels))
     for name, template in rule.annotations.items():
-        if not template.strip():
-            if strict and name not in wanted:
-                found.append(f"{item.alert}: its rule has an empty {name}")
-            continue
         text = item.annotations.get(name)
-        if text is None:
-            found.append(f"{item.alert}: the annotation {name} of its rule did not arrive")
-            continue
-        reading = read_text(template, text, labels)
-        fault = reading.fault or _wrong_value(contract, item, reading)
-        if fault:
-            found.append(f"{item.alert}: its {name} {fault}")
+        if not template.strip():
+            if strict and name not in missing:
+                found.append(Finding(f"{item.alert}: its rule has an empty {name}"))
+        elif text is None:
+            # What Prometheus renders it sends, even if nothing came of it.
+            why = f"{item.alert}: the annotation {name} of its rule did not arrive"
+            found.append(Finding(why, Stage.RECEIVER))
+        else:
+            reading = read_text(template, text, labels)
+            fault = reading.fault or _wrong_value(contract, item, reading)
+            found += [Finding(f"{item.alert}: its {name} {fault}")] if fault else []
     return found
 
 

@@ -31,7 +31,7 @@ from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table, rewrite_report
 from testbed.resources import find_scenario, scenario_files
 from testbed.runner import play
-from testbed.scenario import read_scenario
+from testbed.scenario import Scenario, read_scenario
 from testbed.schedule import schedule
 from testbed.settings import load_settings
 from testbed.stack.stack import Stack
@@ -91,7 +91,7 @@ def run(
     started = time.monotonic()
     with interruptible():
         prepared = prepare(
-            read_scenario(find_scenario(scenario)),
+            _scenario(scenario, rules),
             options,
             settings,
             progress=BuildProgress(),
@@ -122,6 +122,12 @@ def _keep(board: Board) -> Callable[[Stack, Verdict], None]:
             hold(stack)
 
     return keep
+
+
+def _scenario(name: str, rules: Path | None) -> Scenario:
+    """The scenario; of one that ships, without what it says of the rules that ship."""
+    scenario = read_scenario(find_scenario(name))
+    return scenario.for_other_rules() if rules and name in scenario_files() else scenario
 
 
 def scenarios() -> None:

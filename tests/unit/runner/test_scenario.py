@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from testbed.errors import UsageError
 from testbed.resources import find_scenario, scenario_files
-from testbed.scenario import read_scenario
+from testbed.scenario import Scenario, read_scenario
 
 SHIPPED = (
     *("collector-restart", "concept-drift", "correlation-drift", "covariate-drift", "demo"),
@@ -76,3 +76,20 @@ def test_a_file_that_is_no_scenario_is_refused(tmp_path: Path, content: str) -> 
     path.write_text(content)
     with pytest.raises(UsageError, match=r"broken\.yaml"):
         read_scenario(path)
+
+
+def test_what_a_scenario_says_of_its_rules_is_left_out_for_others() -> None:
+    """That they must fire stays."""
+    entry = {"alert": "A", "phase": "only", "within": "1m", "severity": "x", "receiver": "y"}
+    scenario = Scenario.model_validate(
+        {
+            "name": "s",
+            "title": "S",
+            "description": "",
+            "phases": [{"name": "only", "duration": "1m", "rate": 1}],
+            "expected_alerts": [{**entry, "contains": ["z"]}],
+        }
+    )
+    (expected,) = scenario.for_other_rules().expected_alerts
+    assert (expected.alert, expected.within) == ("A", 60.0)
+    assert (expected.severity, expected.receiver, expected.contains) == (None, None, ())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from testbed.checks.results import AlertStatus
+from testbed.checks.stages import Stage
 from testbed.snapshot import Rule
 
 if TYPE_CHECKING:
@@ -82,6 +84,35 @@ def test_an_alert_that_fired_without_a_notification_fails(world: World) -> None:
     world.without = ("receiver",)
     assert expected_row(world).status is AlertStatus.NOT_NOTIFIED
     assert "without receiver" in world.failed()[CHECK]
+
+
+def test_another_receiver_than_the_scenario_names_does_not_count(world: World) -> None:
+    """The alert was notified, but not to whom it should."""
+    world.scenario["expected_alerts"][0]["receiver"] = "warning"
+    assert expected_row(world).status is AlertStatus.NOT_NOTIFIED
+    assert "default was notified in place of warning" in world.failed()[CHECK]
+    world.notifications = [replace(n, receiver="warning") for n in world.notifications]
+    assert world.judge().passed
+
+
+def test_what_fired_in_time_and_was_held_up_is_the_routes_fault(world: World) -> None:
+    """What fired too late is the rule's."""
+    world.notifications = [
+        replace(n, received_at=n.received_at + 15.0) for n in world.notifications
+    ]
+    assert world.judge().culprit is Stage.ROUTE
+    world.spans.clear()
+    world.fire(ALERT, 1030.0, 1050.0)
+    assert world.judge().culprit is Stage.RULE
+
+
+def test_what_still_fires_at_the_end_is_the_rules_fault(world: World) -> None:
+    """What has stopped was not passed on."""
+    world.notifications.pop()
+    assert world.judge().culprit is Stage.ROUTE
+    world.spans.clear()
+    world.fire(ALERT, 1016.0, 1060.0)
+    assert world.judge().culprit is Stage.RULE
 
 
 def test_a_late_alert_fails(world: World) -> None:

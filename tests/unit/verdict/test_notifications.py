@@ -286,8 +286,9 @@ def test_an_annotation_that_did_not_arrive_is_found(run: Run) -> None:
     run.notifications = [
         replace(n, annotations={"summary": TEXTS["summary"]}) for n in run.notifications
     ]
-    details = run.results()["notified texts"]
-    assert "annotation description of its rule did not arrive" in details.summary
+    stage, summary = run.failed()["notified texts"]
+    assert stage is Stage.RECEIVER
+    assert "annotation description of its rule did not arrive" in summary
 
 
 def test_a_text_that_the_scenario_wants_is_missed(run: Run) -> None:
