@@ -93,6 +93,9 @@ class ExpectedAlert(Model):
     receiver: str | None = Field(
         None, description="Receiver in Alertmanager; null: as the configured routes say."
     )
+    labels: dict[str, str] = Field(
+        {}, description="Labels that tell the alert from others of its name."
+    )
     contains: tuple[str, ...] = Field(
         (), description="Texts that stand in the annotations of each firing notification."
     )

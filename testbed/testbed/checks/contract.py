@@ -12,7 +12,7 @@ from testbed.routes import Route, read_tree
 from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from testbed.checks.case import Case
     from testbed.evidence import Notification
@@ -152,9 +152,25 @@ class Contract:
         """Whether what this receiver gets is recorded."""
         return name in self.receivers and self.receivers[name].webhooks > 0
 
-    def expectations(self, alert: str) -> tuple[ExpectedAlert, ...]:
-        """What the scenario says of an alert."""
-        return tuple(e for e in self.case.scenario.expected_alerts if e.alert == alert)
+    def expectations(
+        self, labels: Mapping[str, str], began: float | None = None
+    ) -> tuple[ExpectedAlert, ...]:
+        """What the scenario says of an alert with these labels.
+
+        Args:
+            labels: all of them.
+            began: since when it fires: then only what is said of the latest phase that had begun.
+        """
+        mine = [
+            item
+            for item in self.case.scenario.expected_alerts
+            if item.alert == labels.get("alertname") and item.labels.items() <= labels.items()
+        ]
+        if began is None:
+            return tuple(mine)
+        starts = [(p.start, item) for item in mine if (p := self.case.phase(item.phase))]
+        latest = max((start for start, _ in starts if start <= began), default=None)
+        return tuple(item for start, item in starts if start == latest)
 
     def due(self, labels: dict[str, str]) -> frozenset[str] | None:
         """Receivers that an alert must reach by another witness than the routes; None: unknown.
@@ -162,7 +178,7 @@ class Contract:
         That is the scenario, else the project's convention for its own rules: each severity has
         the receiver of its name.
         """
-        named = {e.receiver for e in self.expectations(labels.get("alertname", "")) if e.receiver}
+        named = {e.receiver for e in self.expectations(labels) if e.receiver}
         if named:
             return frozenset(named)
         severity = labels.get("severity")

@@ -52,7 +52,7 @@ def check_texts(contract: Contract, name: str) -> CheckResult:
 
 def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[Finding]:
     alert, name = labels.get("alertname", ""), described(labels)
-    severities = {e.severity for e in contract.expectations(alert) if e.severity}
+    severities = {e.severity for e in contract.expectations(labels) if e.severity}
     if severities and labels.get("severity") not in severities:
         wanted = " or ".join(sorted(severities))
         has = repr(labels["severity"]) if labels.get("severity") else "none"
@@ -118,7 +118,8 @@ def _texts(contract: Contract, item: Notification) -> list[Finding]:
     lost = any(finding.stage is Stage.RECEIVER for finding in found)
     if item.status == "firing" and not lost:
         spoken = "\n".join(item.annotations.values())
-        wanted = {text for each in contract.expectations(item.alert) for text in each.contains}
+        expected = contract.expectations(item.labels, item.starts_at)
+        wanted = {text for each in expected for text in each.contains}
         found += [
             Finding(f"{item.alert}: no annotation says {text!r}, as the scenario wants")
             for text in sorted(wanted)
@@ -131,7 +132,7 @@ def _against(contract: Contract, rule: RuleTexts, item: Notification) -> list[Fi
     """What is wrong with the texts of a notification, if it comes from this rule."""
     custom = contract.case.evidence.run.custom_rules
     wanted = () if custom else WANTED
-    strict = not custom or bool(contract.expectations(item.alert))
+    strict = not custom or bool(contract.expectations(item.labels))
     missing = [name for name in wanted if not rule.annotations.get(name, "").strip()]
     found = [Finding(f"{item.alert} has no {name}") for name in missing]
     labels: dict[str, str | None] = {

@@ -297,6 +297,21 @@ def test_a_text_that_the_scenario_wants_is_missed(run: Run) -> None:
     assert "no annotation says 'never said'" in run.failed()["notified texts"][1]
 
 
+def test_texts_are_wanted_of_the_expectation_whose_phase_and_labels_fit(run: Run) -> None:
+    """The same alert may be expected twice, with other words."""
+    run.scenario["phases"] = [
+        {"name": "before", "duration": "1m", "rate": 10},
+        {"name": "burst", "duration": "19m", "rate": 10},
+    ]
+    (expected,) = run.scenario["expected_alerts"]
+    other = {**expected, "phase": "before", "contains": ["other words"]}
+    third = {**expected, "labels": {"job": "other"}, "contains": ["third words"]}
+    run.scenario["expected_alerts"] = [other, expected, third]
+    assert not run.failed()
+    run.scenario["expected_alerts"] = [other, third]
+    assert "other words" in run.failed()["notified texts"][1]
+
+
 @pytest.mark.parametrize(("low", "high", "passes"), [(14.9, 15.1, True), (1.4, 1.6, False)])
 def test_a_shown_value_must_be_the_rules_own(
     run: Run, low: float, high: float, *, passes: bool
