@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 TESTBED := .venv/bin/testbed
 
-.PHONY: help setup stack demo test check format generate bench lock clean
+.PHONY: help setup stack demo test check format generate selftest bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ format: setup  ## format the code and mend what lint can mend
 	@.venv/bin/ruff check --fix-only --quiet . && .venv/bin/ruff format .
 
 generate: setup  ## write every generated file anew
+	@tools/generate
+
+selftest: stack  ## plant every defect and see that the verdict finds and names it (about 40 min)
+	@$(TESTBED) selftest --json testbed/testbed/selftest/results.json
 	@tools/generate
 
 bench: stack  ## measure: the pytest benchmark suite

@@ -15,6 +15,7 @@ from testbed.docs.configuration import settings
 from testbed.docs.files import files
 from testbed.docs.markdown import section
 from testbed.docs.playing import drifts, scenarios
+from testbed.docs.selftest import selftest
 from testbed.docs.systems import recipes
 from testbed.docs.telemetry import alerts, metrics
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
@@ -31,6 +32,7 @@ PAGES: Final[Sequence[tuple[str, str, Callable[[], str]]]] = (
     ("alerts.md", "every alert with its rule and runbook", alerts),
     ("metrics.md", "every metric, its labels and buckets", metrics),
     ("recipes.md", "metric names and PromQL of other systems", recipes),
+    ("selftest.md", "every defect that the verdict must find", selftest),
     ("files.md", "what a run leaves where", files),
 )
 SCHEMAS: Final = (
