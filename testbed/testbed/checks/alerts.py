@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from testbed.checks.results import AlertRow, AlertStatus, CheckResult
@@ -27,12 +27,14 @@ class Episode:
         began: when Prometheus started it, so far as the notification says.
         notified_at: arrival of the first notification.
         resolved_at: arrival of the notification that it is over, or None.
+        labels: of the alert.
     """
 
     alert: str
     began: float
     notified_at: float
     resolved_at: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def episodes(notifications: Iterable[Notification]) -> tuple[Episode, ...]:
@@ -44,7 +46,9 @@ def episodes(notifications: Iterable[Notification]) -> tuple[Episode, ...]:
         if item.status == "firing" and identity not in running:
             started = item.received_at if item.starts_at is None else item.starts_at
             began = min(started, item.received_at)
-            running[identity] = Episode(item.alert, began, item.received_at)
+            running[identity] = Episode(
+                item.alert, began, item.received_at, labels=dict(item.labels)
+            )
         elif item.status == "resolved" and identity in running:
             ended.append(replace(running.pop(identity), resolved_at=item.received_at))
     return tuple(sorted([*ended, *running.values()], key=lambda e: e.notified_at))
@@ -108,8 +112,9 @@ def _expected_row(case: Case, item: ExpectedAlert, rang: tuple[Episode, ...]) ->
             reason=f"the phase {item.phase} was never played",
         )  # fmt: skip
     start, end = phase.start, _next_start(case, item, phase)
-    mine = [e for e in rang if e.alert == item.alert and start <= e.began < end]
-    fired = _first_firing(case, item.alert, start, end)
+    rang = tuple(e for e in rang if e.alert == item.alert and bears(e.labels, item))
+    mine = [e for e in rang if start <= e.began < end]
+    fired = _first_firing(case, item, start, end)
     if not mine:
         return _silent_row(case, item, phase, fired, rang)
     notified, resolved = mine[0].notified_at, _resolved_at(mine)
@@ -164,7 +169,7 @@ def _silent_row(
     rang: tuple[Episode, ...],
 ) -> AlertRow:
     """The row of an expected alert that was not notified in its phase: why not."""
-    early = next((e for e in rang if e.alert == item.alert and e.began < phase.start), None)
+    early = next((e for e in rang if e.began < phase.start), None)
     if fired is not None:
         status = AlertStatus.NOT_NOTIFIED
         reason = (
@@ -175,18 +180,18 @@ def _silent_row(
         status = AlertStatus.EARLY
         reason = f"rang {_span(case, phase.start - early.began)} before {phase.name} began"
     else:
-        status, reason = _never_fired(case, item.alert, phase)
+        status, reason = _never_fired(case, item, phase)
     return AlertRow(
         alert=item.alert, phase=item.phase, expected=True, passed=False, status=status,
         fired=fired is not None, notified=False, fired_at=fired, reason=reason,
     )  # fmt: skip
 
 
-def _never_fired(case: Case, alert: str, phase: PhaseRow) -> tuple[AlertStatus, str]:
+def _never_fired(case: Case, item: ExpectedAlert, phase: PhaseRow) -> tuple[AlertStatus, str]:
     rules = case.evidence.snapshot.rules
     if rules is None:
         return AlertStatus.NEVER_FIRED, "never fired, and Prometheus did not tell its rules"
-    rule = next((rule for rule in rules if rule.name == alert), None)
+    rule = next((rule for rule in rules if rule.name == item.alert), None)
     if rule is None:
         return AlertStatus.RULE_MISSING, "no rule of that name is loaded in Prometheus"
     if rule.health == "err":
@@ -195,7 +200,10 @@ def _never_fired(case: Case, alert: str, phase: PhaseRow) -> tuple[AlertStatus, 
     pending = [
         span.end - max(span.start, phase.start)
         for span in case.evidence.snapshot.spans
-        if span.alert == alert and span.state == "pending" and span.end > phase.start
+        if span.alert == item.alert
+        and bears(span.labels, item)
+        and span.state == "pending"
+        and span.end > phase.start
     ]
     if pending:
         return AlertStatus.NEVER_FIRED, (
@@ -207,11 +215,10 @@ def _never_fired(case: Case, alert: str, phase: PhaseRow) -> tuple[AlertStatus, 
 
 def _other_rows(case: Case, rang: tuple[Episode, ...]) -> list[AlertRow]:
     """Rows of what rang though it was not expected, or before it was expected."""
-    starts = _expected_starts(case)
-    unexpected = [e for e in rang if e.began < starts.get(e.alert, float("inf"))]
+    unexpected = [e for e in rang if not _is_expected(case, e.alert, e.labels, e.began)]
     fired: dict[str, float] = {}
     for span in case.evidence.snapshot.spans:
-        if span.state == "firing" and span.start < starts.get(span.alert, float("inf")):
+        if span.state == "firing" and not _is_expected(case, span.alert, span.labels, span.start):
             fired.setdefault(span.alert, span.start)
     alerts = sorted({e.alert for e in unexpected} | set(fired))
     return [
@@ -248,14 +255,15 @@ def _other_row(case: Case, alert: str, fired: float | None, rang: list[Episode])
     )
 
 
-def _expected_starts(case: Case) -> Mapping[str, float]:
-    """Expected alert to the start of the first phase in which it may ring."""
-    starts: dict[str, float] = {}
-    for item in case.scenario.expected_alerts:
-        phase = case.phase(item.phase)
-        start = float("inf") if phase is None else phase.start
-        starts[item.alert] = min(start, starts.get(item.alert, float("inf")))
-    return starts
+def _is_expected(case: Case, alert: str, labels: Mapping[str, str], began: float) -> bool:
+    """Whether an alert that began then is an expected one, whose phase had begun."""
+    return any(
+        item.alert == alert
+        and bears(labels, item)
+        and (phase := case.phase(item.phase)) is not None
+        and began >= phase.start
+        for item in case.scenario.expected_alerts
+    )
 
 
 def _next_start(case: Case, item: ExpectedAlert, phase: PhaseRow) -> float:
@@ -264,18 +272,27 @@ def _next_start(case: Case, item: ExpectedAlert, phase: PhaseRow) -> float:
         other.start
         for candidate in case.scenario.expected_alerts
         if candidate.alert == item.alert
+        and candidate.labels == item.labels
         and (other := case.phase(candidate.phase)) is not None
         and other.start > phase.start
     ]
     return min(later, default=float("inf"))
 
 
-def _first_firing(case: Case, alert: str, start: float, end: float) -> float | None:
+def bears(labels: Mapping[str, str], item: ExpectedAlert) -> bool:
+    """Whether an alert with these labels is the one that is expected."""
+    return item.labels.items() <= labels.items()
+
+
+def _first_firing(case: Case, item: ExpectedAlert, start: float, end: float) -> float | None:
     return next(
         (
             span.start
             for span in case.evidence.snapshot.spans
-            if span.alert == alert and span.state == "firing" and start <= span.start < end
+            if span.alert == item.alert
+            and bears(span.labels, item)
+            and span.state == "firing"
+            and start <= span.start < end
         ),
         None,
     )
