@@ -196,17 +196,23 @@ def smtp_settings(settings: Settings) -> SmtpSettings | None:
     )
 
 
-def require_columns(scenario: Scenario, artefact: Artefact) -> None:
-    """Refuse a scenario that names columns which the use case lacks.
+def require_fit(scenario: Scenario, artefact: Artefact) -> None:
+    """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
 
     Raises:
-        UsageError: it does; names them.
+        UsageError: it is; says what is missing.
     """
     known = {feature.name for feature in artefact.schema.features}
     if lacking := [name for name in scenario.columns if name not in known]:
         raise UsageError(
             f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
             f"{artefact.use_case} lacks: play it with {scenario.use_case}"
+        )
+    rows = artefact.splits["reference"]
+    if rows < scenario.reference_rows:
+        raise UsageError(
+            f"the scenario {scenario.name} needs {scenario.reference_rows} reference rows for its "
+            f"doses, this model has {rows}: play it without --data"
         )
 
 
@@ -244,7 +250,7 @@ def prepare(
         say(f"rules: {problem}")
     tools = install_tools(settings, progress)
     trained = train_model(settings, use_case, options.data, say, target=options.target)
-    require_columns(scenario, trained)
+    require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)

@@ -116,6 +116,9 @@ class Scenario(Model):
     settle: Duration = Field(0.0, description="Time after the load in which alerts may resolve.")
     labels: Labels = Labels()
     settings: PartSettings = PartSettings()
+    reference_rows: int = Field(
+        0, ge=0, description="Rows that a model's reference needs for the doses to be certain."
+    )
     expected_alerts: tuple[ExpectedAlert, ...] = ()
     allowed_alerts: tuple[str, ...] = Field((), description="May ring; every other is forbidden.")
     expected_decision: tuple[Literal["NO_ACTION", "ALERT", "RETRAIN"], ...] = Field(
