@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 TESTBED := .venv/bin/testbed
 
-.PHONY: help setup stack demo test check format generate selftest bench lock clean
+.PHONY: help setup stack demo test scenarios check format generate selftest bench lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: setup  ## play the demo scenario and give the verdict
 # Two files at a time, in the order of tests/stack/conftest.py.
 test: stack  ## run the tests
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+scenarios: stack  ## play every scenario, two at a time, and print a table
+	@.venv/bin/python -m testbed.playall
 
 check: stack  ## lint, types, import contract, configuration and generated files
 	@tools/check

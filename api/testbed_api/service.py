@@ -73,7 +73,9 @@ class Service:
 
     def model(self, artefact: Artefact, runtime: ModelRuntime) -> ServedModel:
         """A further version, to be loaded, served as all others are."""
-        return ServedModel(artefact, runtime, self.instruments, self.serving)
+        return ServedModel(
+            artefact, runtime, self.instruments, self.serving, lambda: self.faults.problem
+        )
 
     @property
     def champion(self) -> Artefact:
@@ -177,8 +179,8 @@ class Service:
         started = time.perf_counter()
         patience = served.patience if call.patience is None else call.patience
         deadline = time.monotonic() + patience
-        if self.faults.latency:
-            await asyncio.sleep(self.faults.latency)
+        if delay := self.faults.delay():
+            await asyncio.sleep(delay)
         size = served.chunk
         if len(rows) <= size:
             scored = await served.score(rows, deadline, call)

@@ -38,7 +38,7 @@ from testbed_api.gathering import MOST_ROWS, Gatherer
 from testbed_api.runtime import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from testbed_domain.artefact import Artefact
@@ -141,6 +141,7 @@ class ServedModel:
         runtime: the model itself.
         instruments: the API's own metrics.
         options: how it is served.
+        fault: why no model can predict now, or None: what goes wrong on purpose.
     """
 
     def __init__(
@@ -149,9 +150,11 @@ class ServedModel:
         runtime: ModelRuntime,
         instruments: Instruments,
         options: Serving,
+        fault: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.artefact = artefact
-        self.problem: str | None = "the model is not loaded yet"
+        self._problem: str | None = "the model is not loaded yet"
+        self._fault = fault
         self.users = 0
         self.use = _Use(self)
         version = {MODEL_VERSION: artefact.version}
@@ -180,6 +183,11 @@ class ServedModel:
         if options.cache:
             instruments.cache.add(0, self._hit)
             instruments.cache.add(0, self._miss)
+
+    @property
+    def problem(self) -> str | None:
+        """Why it can't predict now, or None."""
+        return self._problem or self._fault()
 
     @property
     def inline(self) -> bool:
@@ -218,7 +226,7 @@ class ServedModel:
             seconds = await asyncio.to_thread(self._warm_up)
         except ModelError as error:
             logger.error("%s", error)  # noqa: TRY400 - expected: one line, no traceback
-            self.problem = str(error)
+            self._problem = str(error)
             return
         options = self._options
         if options.batching == "always" or (
@@ -235,7 +243,7 @@ class ServedModel:
             seconds * 1e6,
             "inline" if self.inline else "in batches",
         )
-        self.problem = None
+        self._problem = None
 
     def _warm_up(self) -> float:
         self._runtime.load()

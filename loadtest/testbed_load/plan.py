@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from testbed_load.errors import LoadError
+
+if TYPE_CHECKING:
+    from testbed_domain.features import Row
 
 SCHEMA_VERSION: Final = 1
 
@@ -29,11 +32,39 @@ _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedOnly:
+    """Which rows drift: ``column`` has this value, or is a number above this one."""
+
+    column: str
+    equals: str | None = None
+    above: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what says nothing, or two things."""
+        if (self.equals is None) == (self.above is None):
+            raise LoadError(f"only {self.column}: give either equals or above")
+
+    def holds(self, row: Row) -> bool:
+        """Whether this row, as it was drawn, drifts."""
+        value = row[self.column]
+        if self.above is None:
+            return value == self.equals
+        return isinstance(value, int | float) and value > self.above
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedDrift:
-    """A named transformation of :mod:`testbed_load.drifts` and its severity (0: identity)."""
+    """A named transformation of :mod:`testbed_load.drifts`.
+
+    Attributes:
+        name: as there.
+        severity: 0 is the identity.
+        only: the rows that drift; None drifts all.
+    """
 
     name: str
     severity: float = 1.0
+    only: PlannedOnly | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,18 +269,36 @@ def write_plan(path: Path, plan: LoadPlan) -> None:
 def _phase_to_dict(phase: LoadPhase) -> dict[str, Any]:
     data: dict[str, Any] = {"name": phase.name, "duration": phase.duration, "rate": phase.rate}
     drift = phase.drift
-    data["drift"] = drift and {"name": drift.name, "severity": drift.severity}
+    data["drift"] = drift and _drift_to_dict(drift)
     optional = {"requests": phase.requests, "users": phase.users}
     return data | {key: value for key, value in optional.items() if value is not None}
 
 
-def _phase_from_dict(fields: _Fields) -> LoadPhase:
-    drift = None
-    raw = fields.take("drift", None)
+def _drift_to_dict(drift: PlannedDrift) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": drift.name, "severity": drift.severity}
+    return data if drift.only is None else data | {"only": asdict(drift.only)}
+
+
+def _drift_from_dict(fields: _Fields) -> PlannedDrift:
+    only = None
+    raw = fields.take("only", None)
     if raw is not None:
-        inner = _Fields(raw, f"{fields.where}.drift")
-        drift = PlannedDrift(inner.text("name"), inner.number("severity", default=1.0))
+        inner = _Fields(raw, f"{fields.where}.only")
+        above = inner.take("above", None)
+        only = PlannedOnly(
+            inner.text("column"),
+            inner.take("equals", None),
+            None if above is None else number(above, inner.name("above"), minimum=-math.inf),
+        )
         inner.done()
+    drift = PlannedDrift(fields.text("name"), fields.number("severity", default=1.0), only)
+    fields.done()
+    return drift
+
+
+def _phase_from_dict(fields: _Fields) -> LoadPhase:
+    raw = fields.take("drift", None)
+    drift = None if raw is None else _drift_from_dict(_Fields(raw, f"{fields.where}.drift"))
     rate = fields.take("rate")
     phase = LoadPhase(
         name=fields.text("name"),
@@ -263,8 +312,15 @@ def _phase_from_dict(fields: _Fields) -> LoadPhase:
     return phase
 
 
-def number(value: object, name: str, *, positive: bool = False, maximum: float = math.inf) -> float:
-    """``value`` as a finite number of at least 0 (more than 0 where ``positive``).
+def number(
+    value: object,
+    name: str,
+    *,
+    positive: bool = False,
+    minimum: float = 0.0,
+    maximum: float = math.inf,
+) -> float:
+    """``value`` as a finite number of at least ``minimum`` (more than 0 where ``positive``).
 
     Raises:
         LoadError: it isn't; names the field.
@@ -272,11 +328,11 @@ def number(value: object, name: str, *, positive: bool = False, maximum: float =
     fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if fits:
         result = float(value)  # type: ignore[arg-type]  # checked just above
-        if 0 <= result <= maximum and not (positive and result == 0):
+        if minimum <= result <= maximum and not (positive and result == 0):
             return result
-    least = "more than 0" if positive else "0 or more"
+    least = ", more than 0" if positive else "" if math.isinf(minimum) else ", 0 or more"
     most = "" if math.isinf(maximum) else f", at most {maximum:g}"
-    raise LoadError(f"{name} must be a number, {least}{most}, not {value!r}")
+    raise LoadError(f"{name} must be a number{least}{most}, not {value!r}")
 
 
 _REQUIRED: Final = object()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import FeatureSchema, Row
 
-    from testbed_load.plan import LoadPhase, LoadPlan
+    from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift, PlannedOnly
 
 # Rows are drawn and drifted in blocks of this size, so that a row depends on its place only.
 BLOCK: Final = 256
@@ -128,19 +128,31 @@ def phase_rows(phase: LoadPhase, source: Source, seed: int, number: int) -> Iter
     rng = np.random.default_rng(int(own.integers(2**62)))
     while True:
         block = drawn.draw(BLOCK)
-        if phase.drift is not None:
-            rows, labels = zip(*block, strict=True)
-            changed = drifts.apply(
-                phase.drift.name,
-                rows,
-                labels,
-                severity=phase.drift.severity,
-                schema=source.schema,
-                statistics=source.statistics,
-                rng=rng,
-            )
-            block = list(zip(*changed, strict=True))
-        yield from block
+        yield from block if phase.drift is None else _drifted(block, phase.drift, source, rng)
+
+
+def _drifted(
+    block: list[LabelledRow], drift: PlannedDrift, source: Source, rng: np.random.Generator
+) -> list[LabelledRow]:
+    """The rows of a block with those drifted that shall drift; each keeps its place."""
+    only = drift.only
+    places = [place for place, (row, _) in enumerate(block) if only is None or only.holds(row)]
+    if not places:
+        return block
+    rows, labels = zip(*(block[place] for place in places), strict=True)
+    changed = drifts.apply(
+        drift.name,
+        rows,
+        labels,
+        severity=drift.severity,
+        schema=source.schema,
+        statistics=source.statistics,
+        rng=rng,
+    )
+    whole = list(block)
+    for place, item in zip(places, zip(*changed, strict=True), strict=True):
+        whole[place] = item
+    return whole
 
 
 def plan_rows(plan: LoadPlan, source: Source) -> tuple[Iterator[LabelledRow], ...]:
@@ -149,10 +161,19 @@ def plan_rows(plan: LoadPlan, source: Source) -> tuple[Iterator[LabelledRow], ..
     Raises:
         LoadError: a drift of the plan can't be used with the source.
     """
+    for phase in plan.phases:
+        if phase.drift is not None:
+            drifts.get_drift(phase.drift.name, source.schema)
+            _require_column(phase.drift.only, source.schema)
     return tuple(
         _primed(phase_rows(phase, source, plan.seed, number))
         for number, phase in enumerate(plan.phases)
     )
+
+
+def _require_column(only: PlannedOnly | None, schema: FeatureSchema) -> None:
+    if only is not None and only.column not in {feature.name for feature in schema.features}:
+        raise LoadError(f"there is no column {only.column!r} whose rows could drift")
 
 
 def _primed(rows: Iterator[LabelledRow]) -> Iterator[LabelledRow]:

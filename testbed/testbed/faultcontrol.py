@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import httpx
 
 from testbed.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class FaultControl:
@@ -18,23 +21,28 @@ class FaultControl:
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = [f"{url}/faults" for url in urls]
-        self._body: dict[str, dict[str, float]] = {}
+        self._body: dict[str, Mapping[str, object]] = {}
 
-    def set(self, *, errors: float = 0.0, latency: float = 0.0) -> None:
-        """Make these the faults; none when both are 0.
+    def set(self, key: str, values: Mapping[str, object]) -> None:
+        """Turn one fault on, or change it; the others stay.
 
         Args:
-            errors: share of predictions to answer with 500.
-            latency: seconds to add to every inference.
+            key: of the fault in the body of ``PUT /faults``.
+            values: its fields.
 
         Raises:
             StackError: the API refused or did not answer.
         """
-        self._body = {}
-        if errors:
-            self._body["errors"] = {"share": errors}
-        if latency:
-            self._body["latency"] = {"seconds": latency}
+        self._body[key] = values
+        self._put()
+
+    def clear(self, key: str) -> None:
+        """Turn one fault off; the others stay.
+
+        Raises:
+            StackError: the API refused or did not answer.
+        """
+        self._body.pop(key, None)
         self._put()
 
     def set_again(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import yaml
 from testbed_domain.artefact import Artefact, load_artefact
@@ -28,6 +29,7 @@ from testbed.scenario import Scenario
 from testbed.settings import Settings
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
+from testbed.stack.gate import Gate
 from testbed.stack.parts import (
     EXPORT_INTERVAL,
     MANAGEMENT,
@@ -40,6 +42,9 @@ from testbed.stack.ports import PortClaims, allocate, allocate_row
 from testbed.stack.recipe import Progress
 
 Say = Callable[[str], None]
+
+# Receiver of OTLP over HTTP to its Compose address.
+RECEIVERS: Final = {"collector": "collector:4318", "prometheus": "prometheus:9090"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,26 @@ def smtp_settings(settings: Settings) -> SmtpSettings | None:
     )
 
 
+def require_fit(scenario: Scenario, artefact: Artefact) -> None:
+    """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
+
+    Raises:
+        UsageError: it is; says what is missing.
+    """
+    known = {feature.name for feature in artefact.schema.features}
+    if lacking := [name for name in scenario.columns if name not in known]:
+        raise UsageError(
+            f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
+            f"{artefact.use_case} lacks: play it with {scenario.use_case}"
+        )
+    rows = artefact.splits["reference"]
+    if rows < scenario.reference_rows:
+        raise UsageError(
+            f"the scenario {scenario.name} needs {scenario.reference_rows} reference rows for its "
+            f"doses, this model has {rows}: play it without --data"
+        )
+
+
 def prepare(
     scenario: Scenario,
     options: RunOptions,
@@ -225,6 +250,7 @@ def prepare(
         say(f"rules: {problem}")
     tools = install_tools(settings, progress)
     trained = train_model(settings, use_case, options.data, say, target=options.target)
+    require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
@@ -238,6 +264,7 @@ def prepare(
     usual = {address: port for address, port in USUAL_PORTS.items() if address not in ports}
     ports |= allocate(usual, claims)
     endpoints = {address: f"127.0.0.1:{port}" for address, port in ports.items()}
+    gates = {name: Gate(endpoints[RECEIVERS[name]]) for name in scenario.gates}
     configuration = render_native(
         layout,
         source=root(),
@@ -247,6 +274,8 @@ def prepare(
         without=options.without,
         api_targets=[],
         smtp=smtp_settings(settings),
+        gate=gates["prometheus"].address if "prometheus" in gates else None,
+        queue_size=scenario.settings.collector.queue_size,
     )
     planting.edit(layout.config)
     context = StackContext(
@@ -261,6 +290,8 @@ def prepare(
         use_case=use_case,
         without=options.without,
         replicas=options.replicas,
+        played=scenario.settings,
+        gates=gates,
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     prepared = Prepared(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 from testbed_load.command import locust_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, PlannedOnly, write_plan
 
 from testbed.active import ActiveStack, withdraw
 from testbed.board import Board
@@ -22,6 +22,8 @@ from testbed.faultcontrol import FaultControl
 from testbed.layout import RunLayout
 from testbed.preparation import Prepared
 from testbed.report import write_outcome
+from testbed.rig import Rig
+from testbed.scenario import Drift
 from testbed.schedule import Action, schedule
 from testbed.snapshot import behind
 from testbed.stack.parts import base_environment, stack_parts
@@ -57,7 +59,7 @@ def load_plan(prepared: Prepared) -> LoadPlan:
             name=phase.name,
             duration=phase.duration / factor,
             rate=phase.rate,
-            drift=PlannedDrift(phase.drift.name, phase.drift.severity) if phase.drift else None,
+            drift=_planned(phase.drift) if phase.drift else None,
         )
         for phase in scenario.phases
     )
@@ -70,6 +72,12 @@ def load_plan(prepared: Prepared) -> LoadPlan:
         labels=LabelPlan(scenario.labels.share, scenario.labels.delay / factor),
         timeout=prepared.context.settings.request_timeout,
     )
+
+
+def _planned(drift: Drift) -> PlannedDrift:
+    rows = drift.only
+    only = None if rows is None else PlannedOnly(rows.column, rows.equals, rows.above)
+    return PlannedDrift(drift.name, drift.severity, only)
 
 
 @contextmanager
@@ -87,6 +95,8 @@ def running_stack(
             yield stack, supervisor
         finally:
             withdraw(layout)
+            for gate in prepared.context.gates.values():
+                gate.close()
 
 
 def announce(stack: Stack, layout: RunLayout, run_id: str, command: str) -> None:
@@ -124,7 +134,7 @@ class Play:
         self._layout = prepared.layout
         context = prepared.context
         self._prometheus = PrometheusClient(context.url("prometheus:9090"))
-        self._faults = FaultControl([f"http://{each}" for each in context.management])
+        self._rig = Rig(stack, FaultControl([f"http://{each}" for each in context.management]))
         self._watch = Watch(
             prepared.layout,
             context.url("prometheus:9090"),
@@ -207,16 +217,14 @@ class Play:
         match action.kind:
             case "phase_started" | "phase_ended":
                 self._timeline.add(action.kind, action.name)
-            case "faults_set":
-                self._faults.set(errors=action.errors, latency=action.latency)
-                on = action.describe_fault
-                self._timeline.add("fault_on" if on else "fault_off", on or action.name)
-            case "part_stop":
-                self._timeline.add("fault_on", f"{action.name} stopped")
-                self._stack.stop_part(action.name)
-            case "part_start":
-                self._stack.start_part(action.name)
-                self._timeline.add("fault_off", f"{action.name} started again")
+            case "fault_on":
+                self._timeline.add(action.kind, action.name)
+                if action.fault is not None:
+                    action.fault.begin(self._rig)
+            case "fault_off":
+                if action.fault is not None:
+                    action.fault.end(self._rig)
+                self._timeline.add(action.kind, action.name)
 
     def _notice(self) -> None:
         """Look for processes that ended; without the load or Prometheus there is no verdict.
@@ -228,7 +236,7 @@ class Play:
             if outcome.name in {LOAD, "prometheus"}:
                 raise StackError(f"{outcome.describe()}; the end of its log:\n{outcome.tail()}")
         if self._stack.replicas.came_up():
-            self._faults.set_again()
+            self._rig.api.set_again()
 
     def _wait_for_load(self, start: float) -> None:
         total = self._prepared.scenario.duration / self._prepared.factor

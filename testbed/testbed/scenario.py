@@ -7,33 +7,38 @@ them by the time scale, together with those of the rules. Rates are not scaled.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from testbed.errors import UsageError
-from testbed.timescale import parse_duration
+from testbed.faults import Fault, OtlpFault
+from testbed.fields import Duration, Model, Share
+from testbed.partsettings import PartSettings
 
 SCHEMA_VERSION = 1
 
 
-def _seconds(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
+class Only(Model):
+    """Which rows drift: those with this value of a category, or with more than this in a number."""
 
+    column: str
+    equals: str | None = None
+    above: float | None = None
 
-Duration = Annotated[
-    float,
-    BeforeValidator(_seconds, json_schema_input_type=str | float),
-    Field(ge=0, description="A duration as in Prometheus, for example 90s, 5m, 1h30m."),
-]
-Share = Annotated[float, Field(ge=0, le=1)]
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.equals is None) == (self.above is None):
+            raise ValueError("give either equals or above")
+        return self
 
-
-class Model(BaseModel):
-    """Base of the scenario's parts: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    @property
+    def words(self) -> str:
+        """The condition, for people."""
+        if self.equals is not None:
+            return f"{self.column} = {self.equals}"
+        return f"{self.column} > {self.above:g}"
 
 
 class Drift(Model):
@@ -41,31 +46,7 @@ class Drift(Model):
 
     name: str = Field(description="Transformation of the load room, for example covariate_shift.")
     severity: float = Field(1.0, ge=0, description="0 changes nothing, 1 is the stated size.")
-
-
-class ErrorFault(Model):
-    """Share of predictions that the API answers with 500."""
-
-    kind: Literal["errors"] = "errors"
-    share: Share
-
-
-class LatencyFault(Model):
-    """Latency added to every inference, in real seconds: latency limits don't scale."""
-
-    kind: Literal["latency"] = "latency"
-    seconds: float = Field(gt=0, le=60)
-
-
-class RestartFault(Model):
-    """A part of the stack that is stopped at the start of the phase and comes back later."""
-
-    kind: Literal["restart"] = "restart"
-    part: str
-    down: Duration
-
-
-Fault = Annotated[ErrorFault | LatencyFault | RestartFault, Field(discriminator="kind")]
+    only: Only | None = Field(None, description="The rows that drift; null: all.")
 
 
 class Phase(Model):
@@ -134,6 +115,10 @@ class Scenario(Model):
     phases: tuple[Phase, ...] = Field(min_length=1)
     settle: Duration = Field(0.0, description="Time after the load in which alerts may resolve.")
     labels: Labels = Labels()
+    settings: PartSettings = PartSettings()
+    reference_rows: int = Field(
+        0, ge=0, description="Rows that a model's reference needs for the doses to be certain."
+    )
     expected_alerts: tuple[ExpectedAlert, ...] = ()
     allowed_alerts: tuple[str, ...] = Field((), description="May ring; every other is forbidden.")
     expected_decision: tuple[Literal["NO_ACTION", "ALERT", "RETRAIN"], ...] = Field(
@@ -160,6 +145,10 @@ class Scenario(Model):
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError("phase names must differ")
+        for phase in self.phases:
+            faults = [fault.label.split()[0] for fault in phase.faults]
+            if len(set(faults)) < len(faults):
+                raise ValueError(f"phase {phase.name} has two faults of one kind")
         for expected in self.expected_alerts:
             if expected.phase not in names:
                 raise ValueError(
@@ -167,6 +156,21 @@ class Scenario(Model):
                     f"the scenario has {', '.join(names)}"
                 )
         return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the scenario names: use cases that lack one can't be played with it."""
+        named = [
+            phase.drift.only.column for phase in self.phases if phase.drift and phase.drift.only
+        ]
+        named += [self.settings.drift.segment] if self.settings.drift.segment else []
+        return tuple(dict.fromkeys([*named, *(self.expected_columns or ())]))
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Receivers of OTLP that a fault shuts."""
+        shut = (f.to for phase in self.phases for f in phase.faults if isinstance(f, OtlpFault))
+        return tuple(sorted(set(shut)))
 
     @property
     def duration(self) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from testbed.scenario import ErrorFault, LatencyFault, Phase, RestartFault, Scenario
+if TYPE_CHECKING:
+    from testbed.faults import FaultModel
+    from testbed.scenario import Scenario
 
-ActionKind = Literal["phase_started", "phase_ended", "faults_set", "part_stop", "part_start"]
+ActionKind = Literal["phase_started", "phase_ended", "fault_on", "fault_off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,26 +19,14 @@ class Action:
     Attributes:
         at: real seconds after the start of the load.
         kind: what to do.
-        name: the phase, or the part to stop or start.
-        errors: share of predictions to fail, for ``faults_set``.
-        latency: seconds to add to every inference, for ``faults_set``.
+        name: the phase, or what the timeline calls the fault.
+        fault: the fault to begin or to end, or None.
     """
 
     at: float
     kind: ActionKind
     name: str
-    errors: float = 0.0
-    latency: float = 0.0
-
-    @property
-    def describe_fault(self) -> str:
-        """The faults that ``faults_set`` turns on, or an empty text when it turns all off."""
-        parts = []
-        if self.errors:
-            parts.append(f"errors {self.errors:.0%}")
-        if self.latency:
-            parts.append(f"latency +{self.latency:g} s")
-        return ", ".join(parts)
+    fault: FaultModel | None = None
 
 
 def schedule(scenario: Scenario, factor: float) -> list[Action]:
@@ -46,22 +36,11 @@ def schedule(scenario: Scenario, factor: float) -> list[Action]:
     for phase in scenario.phases:
         end = start + phase.duration / factor
         actions.append(Action(start, "phase_started", phase.name))
-        actions.extend(_faults(phase, start, end, factor))
+        for fault in phase.faults:
+            over = start + fault.lasts(phase.duration) / factor
+            actions.append(Action(start, "fault_on", fault.label, fault))
+            actions.append(Action(over, "fault_off", fault.label, fault))
         actions.append(Action(end, "phase_ended", phase.name))
         start = end
     # Stable: within one moment the order above holds, so a phase ends before the next one starts.
     return sorted(actions, key=lambda action: action.at)
-
-
-def _faults(phase: Phase, start: float, end: float, factor: float) -> list[Action]:
-    actions: list[Action] = []
-    errors = max((f.share for f in phase.faults if isinstance(f, ErrorFault)), default=0.0)
-    latency = sum(f.seconds for f in phase.faults if isinstance(f, LatencyFault))
-    if errors or latency:
-        actions.append(Action(start, "faults_set", phase.name, errors, latency))
-        actions.append(Action(end, "faults_set", phase.name))
-    for fault in phase.faults:
-        if isinstance(fault, RestartFault):
-            actions.append(Action(start, "part_stop", fault.part))
-            actions.append(Action(start + fault.down / factor, "part_start", fault.part))
-    return actions

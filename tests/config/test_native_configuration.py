@@ -122,6 +122,19 @@ def test_native_differs_in_hosts_ports_and_durations_only(
     assert f"{exporter['host']}:{exporter['port']}" == LOCAL["collector:8888"]
 
 
+def test_a_gate_and_a_queue_change_nothing_else(
+    render: Callable[..., NativeConfiguration],
+) -> None:
+    """The Collector exports metrics to the gate, from a queue of that size."""
+    before = dict(leaves(read(render().collector)))
+    after = dict(leaves(read(render(gate="127.0.0.1:1", queue_size=7).collector)))
+    exporter = "/exporters/otlp_http/prometheus"
+    assert {path: after[path] for path in after if after[path] != before[path]} == {
+        f"{exporter}/endpoint": "http://127.0.0.1:1/api/v1/otlp",
+        f"{exporter}/sending_queue/queue_size": 7,
+    }
+
+
 def test_no_compose_address_is_left(
     render: Callable[..., NativeConfiguration], layout: RunLayout
 ) -> None:

@@ -79,7 +79,7 @@ def telemetry_hops(case: Case) -> tuple[Hop, ...]:
         return (_hop("points_collector", made, 0, ()),)
     return (
         *_to_collector_and_on(pipeline, found, "points"),
-        _exports_to_prometheus(pipeline),
+        _exports_to_prometheus(pipeline, found),
         *_to_collector_and_on(pipeline, found, "spans"),
     )
 
@@ -162,12 +162,24 @@ def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
     return known[-LOOKBACK:] or life.readings[-1:]
 
 
-def _exports_to_prometheus(pipeline: Pipeline) -> Hop:
-    """Each export is a sample in Prometheus, which the last of them knows of."""
+def _exports_to_prometheus(pipeline: Pipeline, found: Sequence[Life]) -> Hop:
+    """Each export is a sample in Prometheus, which the last of them knows of.
+
+    Of those that the Collector dropped it counted the points only: no more exports than these were
+    of the smallest kind are explained so.
+    """
     made = sum(export.exports for process in pipeline.processes for export in process.exports[-1:])
     stored = sum(len(process.exports) for process in pipeline.processes)
     failures = sum(process.failures for process in pipeline.processes)
-    return _hop("exports_prometheus", made, stored, [(Reason.EXPORT_FAILED, failures)])
+    counted = [life.readings[-1].points for life in found]
+    firsts = [process.exports[0] for process in pipeline.processes if process.exports]
+    smallest = min((first.points / first.exports for first in firsts), default=1.0)
+    possible: list[Cause] = [
+        (Reason.EXPORT_FAILED, failures),
+        (Reason.ENQUEUE_FAILED, round(sum(c.enqueue_failed for c in counted) / smallest)),
+        (Reason.SEND_FAILED, round(sum(c.send_failed for c in counted) / smallest)),
+    ]
+    return _hop("exports_prometheus", made, stored, possible)
 
 
 def _losses(pipeline: Pipeline, kind: Kind) -> list[Cause]:

@@ -11,10 +11,8 @@ from testbed_load.drifts import DRIFTS
 from testbed.docs.markdown import code, codes, section, table
 from testbed.resources import scenario_files
 from testbed.scenario import (
-    ErrorFault,
+    Drift,
     ExpectedAlert,
-    Fault,
-    LatencyFault,
     Limits,
     Phase,
     Scenario,
@@ -49,7 +47,8 @@ def _link(name: str) -> str:
 
 def _overview(item: Scenario) -> tuple[str, ...]:
     return (
-        ", ".join(_alert(alert.alert) for alert in item.expected_alerts) or "nothing",
+        ", ".join(dict.fromkeys(_alert(alert.alert) for alert in item.expected_alerts))
+        or "nothing",
         _decision(item),
         f"{item.time_scale:g}",
         f"{item.duration / item.time_scale:.0f} s, settling {item.settle / item.time_scale:.0f} s",
@@ -68,6 +67,7 @@ def _scenario(name: str, item: Scenario) -> Iterator[str]:
         f"[File]({FOLDER}/{name}.yaml). Use case {code(item.use_case)}, time scale "
         f"{item.time_scale:g}. Labels: {item.labels.share:.0%} of the predictions, "
         f"{format_duration(item.labels.delay)} later. Limits: {_limits(item.limits)}."
+        f"{_settings(item)}"
     )
     yield table(
         ("phase", "duration", "real", "rate", "drift", "faults"),
@@ -82,32 +82,37 @@ def _scenario(name: str, item: Scenario) -> Iterator[str]:
         yield f"May ring: {', '.join(map(_alert, item.allowed_alerts))}."
 
 
+def _settings(item: Scenario) -> str:
+    """What it sets of its parts."""
+    parts = item.settings
+    variables = {**parts.api_environment, **parts.drift_environment}
+    found = [code(f"{name}={value}") for name, value in variables.items()]
+    if size := parts.collector.queue_size:
+        found.append(f"a queue of {size} batches in the Collector")
+    return f" Settings: {', '.join(found)}." if found else ""
+
+
 def _phase(phase: Phase, factor: float) -> tuple[str, ...]:
-    drift = phase.drift
     return (
         phase.name,
         format_duration(phase.duration),
         f"{phase.duration / factor:.0f} s",
         f"{phase.rate:g}/s",
-        f"[{drift.name}](drifts.md), severity {drift.severity:g}" if drift else "",
-        "; ".join(_fault(fault) for fault in phase.faults),
+        _drift(phase.drift) if phase.drift else "",
+        "; ".join(fault.description for fault in phase.faults),
     )
 
 
-def _fault(fault: Fault) -> str:
-    match fault:
-        case ErrorFault():
-            return f"{fault.share:.0%} of the predictions fail"
-        case LatencyFault():
-            return f"inference takes {fault.seconds:g} s longer"
-        case _:
-            return f"{fault.part} is down for {format_duration(fault.down)}"
+def _drift(drift: Drift) -> str:
+    where = f", only {drift.only.words}" if drift.only else ""
+    return f"[{drift.name}](drifts.md), severity {drift.severity:g}{where}"
 
 
 def _expected(alert: ExpectedAlert) -> tuple[str, ...]:
     over = alert.resolves_within
+    labels = "".join(f", {name} {code(value)}" for name, value in alert.labels.items())
     return (
-        _alert(alert.alert),
+        f"{_alert(alert.alert)}{labels}",
         alert.phase,
         format_duration(alert.within),
         "not asked for" if over is None else format_duration(over),

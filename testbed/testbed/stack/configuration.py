@@ -42,6 +42,7 @@ NODE_COLLECTORS: Final = (
 
 _TRACE_VIEWER: Final = "jaeger:4318"
 _TRACE_EXPORTER: Final = "otlp_http/traces"
+_METRIC_EXPORTER: Final = "otlp_http/prometheus"
 _ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - what the Compose file says; native mode replaces it
 
 
@@ -103,6 +104,8 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     without: frozenset[str] = frozenset(),
     api_targets: Sequence[tuple[str, str]] = (),
     smtp: SmtpSettings | None = None,
+    gate: str | None = None,
+    queue_size: int | None = None,
 ) -> NativeConfiguration:
     """Write the configuration of every part into ``layout.config``.
 
@@ -115,6 +118,8 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         without: parts that the run leaves out.
         api_targets: management address and ``service.instance.id`` of each replica.
         smtp: e-mail, if any.
+        gate: address to which the Collector exports in place of Prometheus's own.
+        queue_size: batches that the Collector's queue to Prometheus holds, in place of the file's.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
@@ -129,9 +134,12 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     if smtp:
         alertmanager = with_email(alertmanager, smtp, config / "smtp-password")
         write_atomic(config / "smtp-password", smtp.password or "", mode=0o600)
+    ways = endpoints if gate is None else {**endpoints, "prometheus:9090": gate}
     collector = scale.collector(
-        collector_tree(_read(source / "otel/collector.yaml"), endpoints, layout.data / "collector")
+        collector_tree(_read(source / "otel/collector.yaml"), ways, layout.data / "collector")
     )
+    if queue_size is not None:
+        collector["exporters"][_METRIC_EXPORTER]["sending_queue"]["queue_size"] = queue_size
     intervals = prometheus["global"]
     native = NativeConfiguration(
         prometheus=config / "prometheus.yml",

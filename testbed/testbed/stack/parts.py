@@ -16,6 +16,7 @@ from testbed_otel.settings import ALIASES
 
 from testbed.errors import TestbedError, UsageError
 from testbed.layout import RunLayout
+from testbed.partsettings import PartSettings
 from testbed.settings import Settings, otel_environment
 from testbed.stack import driftchoices
 from testbed.stack.build import Tools
@@ -26,6 +27,7 @@ from testbed.stack.configuration import (
     node_exporter_argv,
     prometheus_argv,
 )
+from testbed.stack.gate import Gate
 from testbed.stack.ports import PortClaims
 from testbed.stack.process import ProcessRequest
 from testbed.timescale import TimeScale
@@ -83,6 +85,8 @@ class StackContext:
         api_instances: every instance id that the API was started with, oldest first.
         replicas: processes of the API.
         serving: management address to the instance id of the latest replica there.
+        played: settings of parts that the scenario needs.
+        gates: receiver of OTLP to the gate before it, where the scenario shuts one.
     """
 
     layout: RunLayout
@@ -100,6 +104,8 @@ class StackContext:
     api_instances: list[str] = field(default_factory=list)
     replicas: int = 1
     serving: dict[str, str] = field(default_factory=dict)
+    played: PartSettings = field(default_factory=PartSettings)
+    gates: Mapping[str, Gate] = field(default_factory=dict)
 
     @property
     def management(self) -> list[str]:
@@ -224,7 +230,7 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
     mine = {
         "OTEL_SERVICE_NAME": service,
         "OTEL_RESOURCE_ATTRIBUTES": identity,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": context.url("collector:4318"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": _collector(context, part),
         "OTEL_METRIC_EXPORT_INTERVAL": str(interval),
         "OTEL_TRACES_SAMPLER_ARG": str(context.settings.trace_ratio),
         ALIASES: context.settings.metric_aliases,
@@ -239,6 +245,12 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
     return mine | callers
 
 
+def _collector(context: StackContext, part: str) -> str:
+    """Where a part exports to: the Collector, or the gate that the scenario has before it."""
+    gate = context.gates.get("collector") if part == "api" else None
+    return context.url("collector:4318") if gate is None else f"http://{gate.address}"
+
+
 def _api_environment(context: StackContext) -> dict[str, str]:
     return telemetry_environment(context, "api", names.SERVICE_API) | {
         "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
@@ -249,6 +261,7 @@ def _api_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_API_REPLICAS": str(context.replicas),
         "TESTBED_API_VERSIONS_FILE": str(context.layout.versions.resolve()),
         "TESTBED_API_REPLICAS_FILE": str(context.layout.replicas.resolve()),
+        **context.played.api_environment,
     }
 
 
@@ -263,12 +276,13 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         **_retraining(context),
         **driftchoices.chosen(os.environ),
         **relations_environment(context.factor, os.environ),
+        **context.played.drift_environment,
     }
 
 
 def _retraining(context: StackContext) -> dict[str, str]:
     """What RETRAIN starts, and where a challenger is registered; empty where nothing is to be."""
-    wanted = context.settings.drift_on_retrain
+    wanted = context.played.drift.on_retrain or context.settings.drift_on_retrain
     if wanted == "off":
         return {}
     return {

@@ -35,6 +35,7 @@ class Replicas:
         self._timeline = timeline
         self._journal = JsonLinesTail(context.layout.replicas)
         self._came_up = False
+        self._hidden = False
 
     def begin(self) -> None:
         """The API is being started: one process has its id already."""
@@ -64,6 +65,17 @@ class Replicas:
         found, self._came_up = self._came_up, False
         return found
 
+    def hide(self) -> None:
+        """Let Prometheus know of no replica, as when service discovery lost them."""
+        self._hidden = True
+        self._write_targets()
+
+    def show(self) -> None:
+        """Let Prometheus know of the replicas again."""
+        self._hidden = False
+        self._write_targets()
+
     def _write_targets(self) -> None:
         # One that is down stays a target until the next one takes its place: `up` must show it.
-        write_api_targets(self._context.configuration.targets, self._context.serving.items())
+        targets = {} if self._hidden else self._context.serving
+        write_api_targets(self._context.configuration.targets, targets.items())

@@ -6,12 +6,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.faults import ErrorFault, FaultControl, FaultState
+from testbed_api.faults import ErrorFault, FaultControl, FaultState, LatencyFault
 
 if TYPE_CHECKING:
     from .conftest import Api, ApiMaker
 
 pytestmark = pytest.mark.anyio
+
+NONE = {"errors": None, "latency": None, "unloaded": None}
 
 
 async def test_injected_errors_give_500_and_no_row(api: Api) -> None:
@@ -22,7 +24,7 @@ async def test_injected_errors_give_500_and_no_row(api: Api) -> None:
     assert api.errors("injected") == 1
     assert api.requests("/predict", 500, error_type="500") == 1
     assert not api.log.rows
-    assert (await api.management.delete("/faults")).json() == {"errors": None, "latency": None}
+    assert (await api.management.delete("/faults")).json() == NONE
     assert (await api.public.post("/predict", json=api.row)).status_code == 200
 
 
@@ -36,10 +38,25 @@ async def test_injected_latency_counts_as_inference(api: Api) -> None:
     assert total >= 0.05
 
 
+async def test_an_unloaded_model_gives_503_until_it_is_back(api: Api) -> None:
+    """Callers, health and ml_model_loaded say so, and no error is taken for the model's own."""
+    labels = {"model_name": "fake-forest", "model_version": "v1"}
+    await api.management.put("/faults", json={"unloaded": {}})
+    reply = await api.public.post("/predict", json=api.row)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert api.errors("not_ready") == 1
+    assert (await api.management.get("/health/ready")).status_code == 503
+    assert api.value("ml_model_loaded", **labels) == 0
+    assert not api.log.rows
+    await api.management.delete("/faults")
+    assert (await api.public.post("/predict", json=api.row)).status_code == 200
+    assert api.value("ml_model_loaded", **labels) == 1
+
+
 async def test_put_replaces_all_faults(api: Api) -> None:
     """What is not in the body is off afterwards, and GET shows what holds."""
     await api.management.put("/faults", json={"errors": {"share": 0.3}})
-    state = {"errors": None, "latency": {"seconds": 1.0}}
+    state = NONE | {"latency": {"seconds": 1.0, "share": 1.0}}
     assert (await api.management.put("/faults", json={"latency": {"seconds": 1}})).json() == state
     assert (await api.management.get("/faults")).json() == state
 
@@ -50,6 +67,8 @@ async def test_put_replaces_all_faults(api: Api) -> None:
         ({"errors": {"share": 1.1}}, ["errors", "share"]),
         ({"errors": {"share": -0.1}}, ["errors", "share"]),
         ({"latency": {"seconds": 61}}, ["latency", "seconds"]),
+        ({"latency": {"seconds": 1, "share": 2}}, ["latency", "share"]),
+        ({"unloaded": {"for": 1}}, ["unloaded", "for"]),
         ({"errors": {}}, ["errors", "share"]),
         ({"error": {"share": 1}}, ["error"]),
     ],
@@ -90,3 +109,17 @@ def test_failing_predictions_are_evenly_spread() -> None:
     control.state = FaultState(errors=ErrorFault(share=0.01))
     failed = [index for index in range(5000) if control.fails()]
     assert {b - a for a, b in pairwise(failed)} <= {99, 100, 101}
+
+
+def test_slow_predictions_are_evenly_spread_and_their_own() -> None:
+    """One in five is slow, whatever fails: neither choice changes the other."""
+    both, slow = FaultControl(1), FaultControl(1)
+    both.state = FaultState(
+        errors=ErrorFault(share=0.5), latency=LatencyFault(seconds=1.5, share=0.2)
+    )
+    slow.state = FaultState(latency=LatencyFault(seconds=1.5, share=0.2))
+    alone = [slow.delay() for _ in range(500)]
+    assert [(both.fails(), both.delay())[1] for _ in range(500)] == alone
+    assert set(alone) == {0.0, 1.5}
+    hit = [index for index, seconds in enumerate(alone) if seconds]
+    assert {b - a for a, b in pairwise(hit)} <= {4, 5, 6}

@@ -15,6 +15,7 @@ from testbed_load.plan import (
     LoadPhase,
     LoadPlan,
     PlannedDrift,
+    PlannedOnly,
     read_plan,
     write_plan,
 )
@@ -27,6 +28,10 @@ def plan(*phases: LoadPhase) -> LoadPlan:
 
 NORMAL = LoadPhase("normal", 30.0, 50.0)
 DRIFTED = LoadPhase("drifted", 12.0, 20.0, PlannedDrift("covariate_shift", 0.5))
+PARTLY = [
+    LoadPhase("men", 1.0, 1.0, PlannedDrift("scale", 0.5, PlannedOnly("sex", equals="male"))),
+    LoadPhase("warm", 1.0, 1.0, PlannedDrift("scale", 0.5, PlannedOnly("celsius", above=-3.5))),
+]
 
 
 def document(changes: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def test_a_phase_without_a_rate_has_no_planned_rate() -> None:
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     """What is read is what was written."""
     written = replace(
-        plan(NORMAL, LoadPhase("burst", 2.0, 10.0, DRIFTED.drift, requests=20, users=4)),
+        plan(*PARTLY, LoadPhase("burst", 2.0, 10.0, DRIFTED.drift, requests=20, users=4)),
         artefact=Path("model"),
         data=Path("rows.csv"),
         labels=LabelPlan(0.5, 2.0),
@@ -138,6 +143,8 @@ def test_a_broken_plan_is_refused_by_the_name_of_its_field(
         ({"requests": 0}, r"phases\[0\].requests must be a whole number, 1 or more"),
         ({"drift": {"severity": 1}}, r"phases\[0\].drift.name is missing"),
         ({"drift": {"name": "scale", "severity": -1}}, r"phases\[0\].drift.severity must be"),
+        ({"drift": {"name": "scale", "only": {"equals": "a"}}}, r"drift.only.column is missing"),
+        ({"drift": {"name": "scale", "only": {"column": "a"}}}, "either equals or above"),
         ({"rate": None}, "'normal' has no rate"),
         ({"requests": 5}, "only the last one may end by a number of requests"),
         ({"name": "drifted"}, "names must differ"),

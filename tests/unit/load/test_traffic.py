@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.errors import DomainError
@@ -12,8 +13,13 @@ from testbed_domain.featuretable import FeatureTable
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 from testbed_load.errors import LoadError
-from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift
+from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift, PlannedOnly
 from testbed_load.traffic import BLOCK, Source, load_source, phase_rows, plan_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed_domain.features import Row
 
 NORMAL = LoadPhase("normal", 60.0, 50.0)
 DRIFTED = LoadPhase("drifted", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0))
@@ -40,6 +46,35 @@ def test_a_drift_changes_rows_and_not_which_rows_are_drawn(source: Source) -> No
     assert [label for _, label in drifted] == [label for _, label in normal]
     assert [row["level"] for row, _ in drifted] == [row["level"] for row, _ in normal]
     assert [row["size"] for row, _ in drifted] != [row["size"] for row, _ in normal]
+
+
+@pytest.mark.parametrize(
+    ("only", "drifts"),
+    [
+        (PlannedOnly("kind", equals="b"), lambda row: row["kind"] == "b"),
+        (PlannedOnly("size", above=55.0), lambda row: float(row["size"] or 0) > 55),
+    ],
+)
+def test_a_drift_of_some_rows_leaves_the_others(
+    source: Source, only: PlannedOnly, drifts: Callable[[Row], bool]
+) -> None:
+    """Which drift is asked of the row as it was drawn; each row keeps its place and its label."""
+    phase = LoadPhase("d", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0, only))
+    normal = list(islice(phase_rows(NORMAL, source, 4, 0), 200))
+    drifted = list(islice(phase_rows(phase, source, 4, 0), 200))
+    assert [label for _, label in drifted] == [label for _, label in normal]
+    moved = [a["size"] != b["size"] for (a, _), (b, _) in zip(normal, drifted, strict=True)]
+    assert 0 < sum(moved) < 200
+    assert not any(m and not drifts(row) for m, (row, _) in zip(moved, normal, strict=True))
+    assert sum(moved) > 0.8 * sum(drifts(row) for row, _ in normal)
+
+
+def test_rows_of_an_unknown_column_can_not_drift(source: Source) -> None:
+    """The plan is refused before anything is sent."""
+    only = PlannedOnly("colour", equals="red")
+    phase = LoadPhase("p", 1.0, 1.0, PlannedDrift("covariate_shift", 1.0, only))
+    with pytest.raises(LoadError, match="'colour'"):
+        plan_rows(LoadPlan("run", 1, "diabetes", (phase,)), source)
 
 
 def test_a_plan_with_an_unknown_drift_is_refused_before_anything_is_sent(source: Source) -> None:

@@ -54,11 +54,14 @@ def replicas() -> Iterator[list[_Replica]]:
 
 
 def test_all_replicas_get_the_faults(replicas: list[_Replica]) -> None:
-    """And all are rid of them."""
+    """And all are rid of them; one fault that ends leaves the others."""
     control = FaultControl([replica.url for replica in replicas])
-    control.set(errors=0.5)
+    control.set("errors", {"share": 0.5})
     assert [replica.given for replica in replicas] == [{"errors": {"share": 0.5}}] * 2
-    control.set()
+    control.set("unloaded", {})
+    control.clear("errors")
+    assert [replica.given for replica in replicas] == [{"unloaded": {}}] * 2
+    control.clear("unloaded")
     assert [replica.given for replica in replicas] == [{}] * 2
 
 
@@ -69,7 +72,7 @@ def test_a_replica_that_was_down_gets_them_later(
     control = FaultControl([f"http://127.0.0.1:{unused_port}", replicas[0].url])
     control.set_again()
     assert replicas[0].given is None
-    control.set(latency=1.5)
+    control.set("latency", {"seconds": 1.5})
     replicas[0].given = None
     control.set_again()
     assert replicas[0].given == {"latency": {"seconds": 1.5}}
@@ -78,7 +81,7 @@ def test_a_replica_that_was_down_gets_them_later(
 def test_nobody_who_takes_them_is_an_error(replicas: list[_Replica], unused_port: int) -> None:
     """Where all are down, or one refuses."""
     with pytest.raises(StackError, match="fault control"):
-        FaultControl([f"http://127.0.0.1:{unused_port}"]).set(errors=0.5)
+        FaultControl([f"http://127.0.0.1:{unused_port}"]).set("errors", {"share": 0.5})
     replicas[1].status = 404
     with pytest.raises(StackError, match="404"):
-        FaultControl([replica.url for replica in replicas]).set(errors=0.5)
+        FaultControl([replica.url for replica in replicas]).set("errors", {"share": 0.5})

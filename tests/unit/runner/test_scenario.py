@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from testbed.errors import UsageError
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import Scenario, read_scenario
 
 SHIPPED = (
-    *("collector-restart", "concept-drift", "correlation-drift", "covariate-drift", "demo"),
-    *("error-burst", "label-shift", "normal", "slow-model"),
+    *("api-outage", "collector-restart", "concept-drift", "correlation-drift", "covariate-drift"),
+    *("demo", "drift-job-down", "drift-margin", "error-burst", "error-margin", "label-shift"),
+    *("latency-margin", "metrics-rejected", "model-lost", "normal", "queue-full", "replica-silent"),
+    *("retraining-failed", "segment-drift", "slow-model", "too-late", "version-unwatched"),
 )
 
 
@@ -36,6 +39,9 @@ def test_durations_are_read_as_prometheus_writes_them() -> None:
         ("colour: red", "phases.0.colour"),
         ("faults: [{kind: errors, share: 2}]", "phases.0.faults.0.errors.share"),
         ("faults: [{kind: magic}]", "phases.0.faults.0"),
+        ("faults: [{kind: otlp, to: receiver}]", "phases.0.faults.0.otlp.to"),
+        ("drift: {name: scale, only: {column: Age}}", "phases.0.drift.only"),
+        ("drift: {name: scale, only: {column: Age, equals: a, above: 1}}", "phases.0.drift.only"),
     ],
 )
 def test_a_bad_field_is_named(tmp_path: Path, change: str, complaint: str) -> None:
@@ -61,6 +67,55 @@ def test_an_expected_alert_names_an_existing_phase(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="names the phase 'b'; the scenario has a"):
         read_scenario(path)
+
+
+def test_a_phase_has_one_fault_of_a_kind(tmp_path: Path) -> None:
+    """Two of them would undo each other."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ntitle: t\ndescription: d\nphases: [{name: a, duration: 5m, rate: 1, faults: "
+        "[{kind: errors, share: 0.1}, {kind: errors, share: 0.2}]}]\n"
+    )
+    with pytest.raises(UsageError, match="phase a has two faults of one kind"):
+        read_scenario(path)
+
+
+def test_every_alert_is_provoked_by_a_shipped_scenario(repository: Path) -> None:
+    """A rule that no scenario tests may be broken for ever."""
+    played = {
+        (alert.alert, alert.labels.get("cause"))
+        for path in scenario_files().values()
+        for alert in read_scenario(path).expected_alerts
+    }
+    rules = [
+        rule
+        for path in (repository / "prometheus" / "rules").glob("*.yml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    known = {(rule["alert"], rule.get("labels", {}).get("cause")) for rule in rules}
+    assert played >= known
+
+
+def test_a_scenario_knows_its_columns_and_gates() -> None:
+    """Use cases without them can't play it, and gates are made before the stack starts."""
+    assert read_scenario(find_scenario("segment-drift")).columns == ("Age",)
+    assert read_scenario(find_scenario("replica-silent")).gates == ("collector",)
+    assert read_scenario(find_scenario("normal")).gates == ()
+
+
+def test_settings_of_parts_are_their_variables() -> None:
+    """What a scenario does not set stays as it is."""
+    settings = read_scenario(find_scenario("segment-drift")).settings
+    assert settings.drift_environment == {
+        "TESTBED_DRIFT_SEGMENT": "Age",
+        "TESTBED_DRIFT_SEGMENT_ROWS": "200",
+        "TESTBED_DRIFT_RELATIONS_ROWS": "0",
+    }
+    assert settings.api_environment == {}
+    assert read_scenario(find_scenario("too-late")).settings.api_environment == {
+        "TESTBED_API_DEADLINE": "0.3"
+    }
 
 
 def test_an_unknown_scenario_lists_the_known_ones() -> None:

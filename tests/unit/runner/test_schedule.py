@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.scenario import ErrorFault, LatencyFault, Phase, RestartFault, Scenario
+from testbed.faults import ErrorFault, LatencyFault, RestartFault
+from testbed.scenario import Phase, Scenario
 from testbed.schedule import Action, schedule
 
 
@@ -25,16 +26,24 @@ def test_phases_follow_each_other_at_the_time_scale() -> None:
 
 
 def test_faults_hold_for_their_phase() -> None:
-    """Faults are set once together at the phase's start and taken back at its end."""
-    faults = (ErrorFault(share=0.2), LatencyFault(seconds=0.5))
-    actions = schedule(scenario(Phase(name="a", duration=60, rate=1, faults=faults)), 10)
-    settings = [a for a in actions if a.kind == "faults_set"]
-    assert settings == [
-        Action(0, "faults_set", "a", errors=0.2, latency=0.5),
-        Action(6, "faults_set", "a"),
+    """Each begins with the phase and ends with it, before the next one's begin."""
+    errors, latency = ErrorFault(share=0.2), LatencyFault(seconds=0.5, share=0.1)
+    more = ErrorFault(share=0.4)
+    actions = schedule(
+        scenario(
+            Phase(name="a", duration=60, rate=1, faults=(errors, latency)),
+            Phase(name="b", duration=60, rate=1, faults=(more,)),
+        ),
+        10,
+    )
+    assert [a for a in actions if a.fault] == [
+        Action(0, "fault_on", "errors 20%", errors),
+        Action(0, "fault_on", "latency +0.5 s for 10%", latency),
+        Action(6, "fault_off", "errors 20%", errors),
+        Action(6, "fault_off", "latency +0.5 s for 10%", latency),
+        Action(6, "fault_on", "errors 40%", more),
+        Action(12, "fault_off", "errors 40%", more),
     ]
-    assert settings[0].describe_fault == "errors 20%, latency +0.5 s"
-    assert settings[1].describe_fault == ""
 
 
 def test_a_restart_may_outlast_its_phase() -> None:
@@ -47,6 +56,6 @@ def test_a_restart_may_outlast_its_phase() -> None:
         ),
         10,
     )
-    parts = [(a.at, a.kind) for a in actions if a.name == "collector"]
-    assert parts == [(0, "part_stop"), (12, "part_start")]
+    parts = [(a.at, a.kind) for a in actions if a.name == "collector stopped"]
+    assert parts == [(0, "fault_on"), (12, "fault_off")]
     assert [a.at for a in actions] == sorted(a.at for a in actions)

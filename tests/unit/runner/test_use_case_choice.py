@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.errors import UsageError
-from testbed.preparation import choose_use_case
+from testbed.preparation import choose_use_case, require_fit
+from testbed.scenario import Drift, Only, Phase, Scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from testbed_domain.artefact import Artefact
 
 
 def _silent(text: str) -> None:
@@ -36,3 +39,20 @@ def test_file_and_target_must_fit_the_use_case(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="iris knows its own target"):
         choose_use_case("iris", None, "species", _silent)
     assert choose_use_case("iris", None, None, _silent).name == "iris"
+
+
+def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
+    """Columns that it names are there, and as many reference rows as its doses need."""
+    column = small_artefact.schema.names[0]
+    rows = small_artefact.splits["reference"]
+
+    def scenario(column: str, rows: int) -> Scenario:
+        drift = Drift(name="scale", only=Only(column=column, above=1))
+        phase = Phase(name="a", duration=60, rate=1, drift=drift)
+        return Scenario(name="s", title="S", description="", phases=(phase,), reference_rows=rows)
+
+    require_fit(scenario(column, rows), small_artefact)
+    with pytest.raises(UsageError, match="is about Colour, which the use case"):
+        require_fit(scenario("Colour", rows), small_artefact)
+    with pytest.raises(UsageError, match=f"needs {rows + 1} reference rows .* has {rows}"):
+        require_fit(scenario(column, rows + 1), small_artefact)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from testbed.partsettings import PartSettings
 from testbed.settings import Settings
 from testbed.stack.parts import StackContext, _retraining, stack_parts, telemetry_environment
 from testbed_drift.settings import ENV_PREFIX, read_settings
@@ -13,7 +14,9 @@ from testbed_drift.settings import ENV_PREFIX, read_settings
 
 def _context(**settings: Any) -> StackContext:  # noqa: ANN401 - settings of many types
     management = ["127.0.0.1:9464", "127.0.0.1:9465"]
-    made = SimpleNamespace(settings=Settings(**settings), factor=30.0, management=management)
+    made = SimpleNamespace(
+        settings=Settings(**settings), factor=30.0, management=management, played=PartSettings()
+    )
     return cast("StackContext", made)
 
 
@@ -53,6 +56,7 @@ def test_parts_export_to_their_own_collector(
         without=without,
         new_instance=lambda part: f"{part}-1",
         url=lambda address: f"http://127.0.0.1:1/{address}",
+        gates={},
     )
     found = telemetry_environment(cast("StackContext", context), "api", "ml-api")
     assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == endpoint

@@ -86,3 +86,17 @@ def test_a_single_process_has_no_journal(context: Any, tmp_path: Path) -> None: 
     replicas.begin()
     replicas.update()
     assert context.serving == _targets(context) == {MANAGEMENT[0]: "api-x"}
+
+
+def test_replicas_that_are_hidden_are_no_targets_until_they_are_shown(
+    context: Any,  # noqa: ANN401 - made by a fixture
+    tmp_path: Path,
+) -> None:
+    """Not even those that start meanwhile."""
+    replicas = Replicas(context, Timeline(tmp_path / "timeline.jsonl"))
+    replicas.hide()
+    _write(context, (1.0, "started", 0, "a-0"))
+    replicas.update()
+    assert _targets(context) == {}
+    replicas.show()
+    assert _targets(context) == context.serving == {MANAGEMENT[0]: "a-0"}

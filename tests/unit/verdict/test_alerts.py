@@ -230,3 +230,21 @@ def test_an_allowed_alert_is_listed_and_passes(world: World) -> None:
     verdict = world.judge()
     assert verdict.passed
     assert verdict.alerts[-1].status is AlertStatus.ALLOWED
+
+
+def test_labels_tell_alerts_of_one_name_apart(world: World) -> None:
+    """Another cause is not the one that is expected, and is expected nowhere."""
+    expected = world.scenario["expected_alerts"][0]
+    world.silence()
+    for cause in ("silent", "queue"):
+        world.notify(ALERT, 1017.0, cause=cause)
+        world.notify(ALERT, 1038.0, "resolved", cause=cause)
+    expected["labels"] = {"cause": "queue"}
+    assert "false alarms" in world.failed()
+    assert CHECK not in world.failed()
+    expected["labels"] = {"cause": "losing"}
+    assert CHECK in world.failed()
+    world.scenario["expected_alerts"] = [
+        expected | {"labels": {"cause": cause}} for cause in ("silent", "queue")
+    ]
+    assert world.judge().passed

@@ -33,6 +33,7 @@ class Telemetry:
     Attributes:
         failing: numbers of exports that fail, from 1; they leave no sample.
         lost: numbers of exports that the Collector took and then lost.
+        rejected: numbers of exports that the Collector took and Prometheus did not.
         gone: first and last second in which there is no Collector, or None.
         unread: exports that the Collector took after its last scrape before it went.
         uncounted: points that the Collector took and did not pass on.
@@ -44,6 +45,7 @@ class Telemetry:
 
     failing: set[int] = field(default_factory=set)
     lost: set[int] = field(default_factory=set)
+    rejected: set[int] = field(default_factory=set)
     gone: tuple[int, int] | None = None
     unread: int = 0
     uncounted: int = 0
@@ -64,7 +66,7 @@ class Telemetry:
             taken = ends and not fails and number > self.spans_away
             failed += ends and (fails or number <= self.failed_spans)
             if not fails:
-                if number not in self.lost:
+                if number not in self.lost | self.rejected:
                     exports.append(Export(time=time, exports=number, points=number * SIZE))
                 ended, dropped = min(number, SPANS), min(self.dropped_spans, number)
                 spans.append(SpanCount(time=time, ended=ended, dropped=dropped, failed=failed))
@@ -75,7 +77,10 @@ class Telemetry:
             if not fails:
                 accepted = points.accepted + SIZE
                 kept = self.uncounted if number > 20 else 0
-                points = Flow(accepted=accepted, sent=accepted - kept)
+                refused = points.send_failed + (SIZE if number in self.rejected else 0)
+                points = Flow(
+                    accepted=accepted, sent=accepted - kept - refused, send_failed=refused
+                )
             seen = Flow(accepted=seen.accepted + taken, sent=seen.sent + taken)
             if self.gone is not None and self.gone[0] - self.unread <= number and not down:
                 continue  # alive, but never scraped again
@@ -129,6 +134,19 @@ def test_failed_exports_are_the_reason_of_what_lacks(world: World) -> None:
         Explanation(reason=Reason.EXPORT_FAILED, count=3, certain=False),
     )
     assert world.judge().passed
+
+
+def test_exports_that_prometheus_refused_are_as_many_as_the_collector_dropped(
+    world: World,
+) -> None:
+    """What it counts in points explains so many exports, and not one more."""
+    found = rows(world, Telemetry(rejected={20, 21, 22}))
+    assert found["exports_prometheus"].explained == (
+        Explanation(reason=Reason.SEND_FAILED, count=3, certain=False),
+    )
+    assert world.judge().passed
+    rows(world, Telemetry(rejected={20, 21, 22}, lost={30}))
+    assert "1 without a reason" in world.failed()["counts exports_prometheus"]
 
 
 def test_an_export_that_vanished_fails(world: World) -> None:

@@ -1,0 +1,64 @@
+"""Settings of single parts that a scenario needs; what it leaves open is as in any other run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from testbed.fields import Model
+
+_DRIFT = "TESTBED_DRIFT_"
+_API = "TESTBED_API_"
+
+
+class _Settings(Model):
+    def environment(self, prefix: str) -> dict[str, str]:
+        """The fields that are set, as variables."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"{prefix}{name.upper()}": str(value) for name, value in values.items()}
+
+
+class ApiSettings(_Settings):
+    """Of the API; each as ``TESTBED_API_`` and its name in capitals."""
+
+    deadline: float | None = Field(None, gt=0, description="In real seconds: it doesn't scale.")
+
+
+class DriftSettings(_Settings):
+    """Of the drift job; each as ``TESTBED_DRIFT_`` and its name in capitals."""
+
+    segment: str | None = None
+    segment_rows: int | None = Field(None, ge=1)
+    relations_rows: int | None = Field(None, ge=0)
+    versions: int | None = Field(None, ge=1)
+    on_retrain: Literal["off", "builtin"] | None = None
+    retrain_min_rows: int | None = Field(None, ge=20)
+    models: Path | None = None
+
+
+class CollectorSettings(Model):
+    """Of the Collector."""
+
+    queue_size: int | None = Field(
+        None, ge=1, description="Batches that its queue to Prometheus holds."
+    )
+
+
+class PartSettings(Model):
+    """Of all parts that have some."""
+
+    api: ApiSettings = ApiSettings()
+    drift: DriftSettings = DriftSettings()
+    collector: CollectorSettings = CollectorSettings()
+
+    @property
+    def api_environment(self) -> dict[str, str]:
+        """Variables of the API."""
+        return self.api.environment(_API)
+
+    @property
+    def drift_environment(self) -> dict[str, str]:
+        """Variables of the drift job."""
+        return self.drift.environment(_DRIFT)
