@@ -15,6 +15,8 @@ from testbed.errors import StackError
 PATIENCE = 1.0  # seconds: it is asked again soon, and the run waits meanwhile
 SUPPRESSED = "suppressed"
 
+Reason = Literal["inhibited", "silenced", "muted", "unknown"]
+
 
 class Held(BaseModel):
     """An alert that is held back for one reason.
@@ -28,7 +30,7 @@ class Held(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     labels: dict[str, str]
-    kind: Literal["inhibited", "silenced", "muted", "unknown"]
+    kind: Reason
     by: str = ""
 
 
@@ -43,22 +45,22 @@ class HeldBack(BaseModel):
 
 def held_back(alerts: Iterable[ManagedAlert]) -> tuple[Held, ...]:
     """What is held back of the alerts that Alertmanager holds."""
+    alerts = tuple(alerts)
     known = {alert.fingerprint: alert for alert in alerts}
-    found = []
-    for alert in known.values():
-        if alert.state != SUPPRESSED:
-            continue
-        labels = dict(alert.labels)
-        reasons = [
-            *(
-                Held(labels=labels, kind="inhibited", by=_named(known.get(source), source))
-                for source in alert.inhibited_by
-            ),
-            *(Held(labels=labels, kind="silenced", by=each) for each in alert.silenced_by),
-            *(Held(labels=labels, kind="muted", by=each) for each in alert.muted_by),
+    found: set[tuple[str, Reason, str]] = set()
+    for alert in alerts:
+        reasons: list[tuple[Reason, str]] = [
+            *(("inhibited", _named(known.get(each), each)) for each in alert.inhibited_by),
+            *(("silenced", each) for each in alert.silenced_by),
+            *(("muted", each) for each in alert.muted_by),
         ]
-        found += reasons or [Held(labels=labels, kind="unknown")]
-    return tuple(sorted(found, key=lambda held: (sorted(held.labels.items()), held.kind, held.by)))
+        if alert.state == SUPPRESSED and not reasons:
+            reasons.append(("unknown", ""))
+        found |= {(alert.fingerprint, kind, by) for kind, by in reasons}
+    return tuple(
+        Held(labels=dict(known[fingerprint].labels), kind=kind, by=by)
+        for fingerprint, kind, by in sorted(found)
+    )
 
 
 def described(labels: dict[str, str]) -> str:
@@ -87,7 +89,7 @@ class HeldBackRecorder:
     def look(self) -> None:
         """Look once; an Alertmanager that does not answer is asked again next time."""
         try:
-            held = held_back(self._client.alerts())
+            held = held_back(self._client.grouped_alerts())
         except StackError:
             return
         if held != self._last:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.clients.base import Client
 from testbed.errors import StackError
@@ -57,24 +57,21 @@ class AlertmanagerClient(Client):
 
     def alerts(self) -> list[ManagedAlert]:
         """The alerts that it holds now."""
-        body = self._json("GET", "/api/v2/alerts")
+        return [_alert(item) for item in self._list("/api/v2/alerts")]
+
+    def grouped_alerts(self) -> list[ManagedAlert]:
+        """The alerts of each group: one that is in several stands there as often.
+
+        Only here Alertmanager says which time intervals mute an alert.
+        """
+        groups = self._list("/api/v2/alerts/groups")
+        return [_alert(item) for group in groups for item in group["alerts"]]
+
+    def _list(self, path: str) -> list[dict[str, Any]]:
+        body = self._json("GET", path)
         if not isinstance(body, list):
             raise StackError(f"{self.base_url} does not answer like Alertmanager")
-        return [
-            ManagedAlert(
-                labels=item["labels"],
-                annotations=item["annotations"],
-                state=item["status"]["state"],
-                starts_at=item["startsAt"],
-                ends_at=item["endsAt"],
-                receivers=tuple(receiver["name"] for receiver in item["receivers"]),
-                fingerprint=item.get("fingerprint", ""),
-                inhibited_by=tuple(item["status"].get("inhibitedBy") or ()),
-                silenced_by=tuple(item["status"].get("silencedBy") or ()),
-                muted_by=tuple(item["status"].get("mutedBy") or ()),
-            )
-            for item in body
-        ]
+        return body
 
     def status(self) -> AlertmanagerStatus:
         """What it says of itself."""
@@ -86,3 +83,19 @@ class AlertmanagerClient(Client):
             started_at=body["uptime"],
             cluster=body["cluster"]["status"],
         )
+
+
+def _alert(item: dict[str, Any]) -> ManagedAlert:
+    status = item["status"]
+    return ManagedAlert(
+        labels=item["labels"],
+        annotations=item["annotations"],
+        state=status["state"],
+        starts_at=item["startsAt"],
+        ends_at=item["endsAt"],
+        receivers=tuple(receiver["name"] for receiver in item["receivers"]),
+        fingerprint=item.get("fingerprint", ""),
+        inhibited_by=tuple(status.get("inhibitedBy") or ()),
+        silenced_by=tuple(status.get("silencedBy") or ()),
+        muted_by=tuple(status.get("mutedBy") or ()),
+    )
