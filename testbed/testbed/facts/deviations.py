@@ -174,12 +174,12 @@ def _numbers(
     feature: Feature, values: np.ndarray, expected: Expectation, exponent: float
 ) -> Iterator[Quantity]:
     name = feature.name
-    gone = np.isnan(values)
+    missing_here = np.isnan(values)
     whole = _sample(len(values), expected, expected.inflation)
     missing = expected.missing(feature)
     bound = share_bound(missing, whole, exponent)
-    yield Quantity(name, SHARE_MISSING, missing, float(gone.mean()), bound)
-    known = values[~gone]
+    yield Quantity(name, SHARE_MISSING, missing, float(missing_here.mean()), bound)
+    known = values[~missing_here]
     numbers, weights = expected.numbers(feature)
     if not len(known) or not len(numbers):
         return

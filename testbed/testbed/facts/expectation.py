@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from testbed.facts.tables import MISSING, Tabulator, is_category
+from testbed.facts.tables import MISSING, Tabulator, gone, is_category
 
 if TYPE_CHECKING:
     from testbed_domain.features import Feature, FeatureSchema
@@ -133,8 +133,7 @@ class Expectation:
     def missing(self, feature: Feature) -> float:
         """Share of a column's values that are missing."""
         values = self.reference.table.columns[feature.name]
-        gone = values == MISSING if is_category(feature) else np.isnan(values)
-        own = float(self._weights[gone].sum())
+        own = float(self._weights[gone(feature, values)].sum())
         blank = self.effect.blank if feature.name in self.effect.blanked else 0.0
         return own + (1.0 - own) * blank
 

@@ -24,15 +24,25 @@ MODEL_PROBABILITY: Final = "model probability"
 INVERTED: Final = "inverted"
 
 
-def score(artefact: Artefact, requests: Sequence[Request]) -> np.ndarray:
-    """Probabilities ``[requests, classes]`` of the rows that were sent.
+class Scorer:
+    """A model that scores rows as they were sent.
 
-    Raises:
-        DomainError: a row doesn't fit the artefact's schema.
+    Args:
+        artefact: of the model.
     """
-    rows = [request.features for request in requests]
-    batch = Encoder(artefact.schema)(rows)
-    return OnnxSession(artefact.model_file).probabilities(batch).clip(0.0, 1.0)
+
+    def __init__(self, artefact: Artefact) -> None:
+        self._encode = Encoder(artefact.schema)
+        self._session = OnnxSession(artefact.model_file)
+
+    def __call__(self, requests: Sequence[Request]) -> np.ndarray:
+        """Probabilities ``[requests, classes]``.
+
+        Raises:
+            DomainError: a row doesn't fit the artefact's schema.
+        """
+        batch = self._encode([request.features for request in requests])
+        return np.asarray(self._session.probabilities(batch).clip(0.0, 1.0))
 
 
 def hold_against_model(artefact: Artefact, requests: Sequence[Request], findings: Findings) -> None:
@@ -48,7 +58,7 @@ def hold_against_model(artefact: Artefact, requests: Sequence[Request], findings
     """
     if not requests:
         return
-    scores = score(artefact, requests)
+    scores = Scorer(artefact)(requests)
     classes = [str(label) for label in artefact.schema.classes]
     places = {label: place for place, label in enumerate(classes)}
     given = np.array([places.get(str(request.prediction), -1) for request in requests])

@@ -61,7 +61,7 @@ class Tabulator:
                 found = [codes.setdefault(row.get(name), len(codes)) for row in rows]
                 columns[name] = np.array(found, np.int64)
             else:
-                columns[name] = np.array([_number(row.get(name)) for row in rows], float)
+                columns[name] = _numbers([row.get(name) for row in rows])
         places = [self._labels.get(str(label), -1) for label in labels]
         return Table(columns, np.array(places, np.int64))
 
@@ -80,5 +80,13 @@ def is_category(feature: Feature) -> bool:
     return feature.kind == "category"
 
 
-def _number(value: Value) -> float:
-    return float(value) if isinstance(value, int | float) else np.nan
+def gone(feature: Feature, values: np.ndarray) -> np.ndarray:
+    """Which values of a column are missing."""
+    return np.asarray(values == MISSING if is_category(feature) else np.isnan(values))
+
+
+def _numbers(values: list[Value]) -> np.ndarray:
+    try:
+        return np.array(values, float)  # None becomes NaN
+    except (TypeError, ValueError):
+        return np.array([v if isinstance(v, int | float) else np.nan for v in values], float)
