@@ -127,7 +127,7 @@ class Study:
             self.reference.tabulator.size(feature) if is_category(feature) else 3
             for feature in schema.features
         )
-        return own + len(schema.features) + len(schema.classes) + 4
+        return own + 2 * len(schema.features) + len(schema.classes) + 4
 
     def phase(
         self,
@@ -233,7 +233,7 @@ class Study:
         if effect.columns or effect.replaced:
             return  # how they go together then, no word of these drifts says
         together = together_quantity(table, expected, exponent)
-        if together is not None:
+        if together is not None and not effect.dealt:
             yield together
         if not effect.apart:
             predicted = self.scorer(requests).argmax(axis=1)

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
 MOVED: Final = "share of the values that became the rarest one"
 BLANKED: Final = "share of the values that went missing"
+UP: Final = "share of the values that were rounded up"
 REPLACED: Final = "share of the other rows that were replaced"
 DEALT: Final = "share of the rows with another label than was drawn"
 APART: Final = "share of the rows whose columns come from several rows"
 LABELS: Final = "labels"
+DEALT_INFLATION: Final = 1.2
 
 
 def drawn_rows(artefact: Artefact, seed: int, number: int, count: int) -> list[LabelledRow]:
@@ -103,33 +105,63 @@ def _column(
     exponent: float,
 ) -> None:
     name, effect = feature.name, expected.effect
-    blank = effect.blank if name in effect.blanked else 0.0
     own, drawn = sent.columns[name], base.columns[name]
-    if is_category(feature):
-        if name in effect.rarest:
-            goal, share, what = expected.reference.rarest[name], effect.to_rarest, MOVED
-        else:
-            goal, share, what = MISSING, blank, BLANKED
-        changed = own != drawn
-        wrong = changed & ((own != goal) | (drawn == MISSING))
-        could = (drawn != goal) & (drawn != MISSING)
-        if not share:
-            wrong = changed
+    if not is_category(feature):
+        _numbers(feature, own, drawn, pairs, expected, exponent)
+        return
+    if name in effect.rarest:
+        goal, share, what = expected.reference.rarest[name], effect.to_rarest, MOVED
     else:
-        moved = expected.moved_numbers(feature, drawn)
-        low, high = (drawn, drawn) if moved is None else moved[:2]
-        fits = _equal(own, low) | _equal(own, high)
-        share, what = blank, BLANKED
-        could = ~np.isnan(drawn)
-        changed = np.isnan(own) & could
-        wrong = ~fits & ~changed if share else ~fits
+        goal, share, what = MISSING, effect.blank if name in effect.blanked else 0.0, BLANKED
+    changed = own != drawn
+    _keep_wrong(pairs, name, changed & ((own != goal) | (drawn == MISSING)) if share else changed)
+    could = (drawn != goal) & (drawn != MISSING)
+    if share:
+        _keep_share(pairs, (name, what), changed[could], share, exponent)
+
+
+def _numbers(
+    feature: Feature,
+    own: np.ndarray,
+    drawn: np.ndarray,
+    pairs: Pairs,
+    expected: Expectation,
+    exponent: float,
+) -> None:
+    name, effect = feature.name, expected.effect
+    moved = expected.moved_numbers(feature, drawn)
+    low, high = (drawn, drawn) if moved is None else moved[:2]
+    fits = _equal(own, low) | _equal(own, high)
+    blank = effect.blank if name in effect.blanked else 0.0
+    known = ~np.isnan(drawn)
+    gone = np.isnan(own) & known
+    _keep_wrong(pairs, name, ~fits & ~gone if blank else ~fits)
+    if blank:
+        _keep_share(pairs, (name, BLANKED), gone[known], blank, exponent)
+    if moved is not None:
+        open_ = known & (low != high)
+        up = moved[2][open_]
+        _keep_share(
+            pairs,
+            (name, UP),
+            own[open_] == high[open_],
+            float(up.mean()) if len(up) else 0,
+            exponent,
+        )
+
+
+def _keep_wrong(pairs: Pairs, name: str, wrong: np.ndarray) -> None:
     if wrong.any():
         pairs.wrong[name] = np.flatnonzero(wrong)
-    if share and could.any():
-        sample = Sample(int(could.sum()), None)
-        found = float(changed[could].mean())
-        bound = share_bound(share, sample, exponent)
-        pairs.quantities.append(Quantity(name, what, share, found, bound))
+
+
+def _keep_share(
+    pairs: Pairs, about: tuple[str, str], happened: np.ndarray, share: float, exponent: float
+) -> None:
+    """Keep how often something happened that should with some chance; nothing could: nothing."""
+    if len(happened):
+        bound = share_bound(share, Sample(len(happened), None), exponent)
+        pairs.quantities.append(Quantity(*about, share, float(happened.mean()), bound))
 
 
 def _dealt(
@@ -152,8 +184,8 @@ def _dealt(
     rates = _counts(base.labels, classes) / max(1, len(base))
     share = expected.effect.dealt * float(1 - (rates**2).sum())
     found = float(np.mean(sent.labels != base.labels))
-    # A deal swaps labels in pairs, so that the share varies as with half the rows.
-    bound = share_bound(share, Sample(len(sent), None, 2.0), exponent)
+    # Labels change in pairs, and how many are dealt is chance: a little more than independent rows.
+    bound = share_bound(share, Sample(len(sent), None, DEALT_INFLATION), exponent)
     pairs.quantities.append(Quantity(LABELS, DEALT, share, found, bound))
 
 
