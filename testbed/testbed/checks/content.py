@@ -59,9 +59,34 @@ def check_content(case: Case) -> tuple[CheckResult, ...]:
     if found is None:
         return ()
     return (
+        _sent(found),
         _answers(found),
         *(_rows(name, found) for name in _CHECKS),
         _labels(found),
+    )
+
+
+def _sent(found: LogContent) -> CheckResult:
+    """Whether the service got what the truth says, by the log and the model's own answers."""
+    if not found.sent_otherwise:
+        if not found.rows or not found.scored:
+            reason = "what the service got can't be told without rows of the log and their model"
+            return not_applicable("content sent", Stage.LOAD, reason)
+        fine = "the service got the rows that the truth holds"
+        return CheckResult(name="content sent", passed=True, stage=Stage.LOAD, summary=fine)
+    first = found.sent_otherwise[0]
+    summary = (
+        f"column {first.subject} was sent otherwise than the truth says in {first.share} rows "
+        f"(for example {first.examples[0]}): the answers fit what is stored, so the load's truth "
+        "is wrong, or the service changes rows before it scores them"
+    )
+    details = [f"column {f.subject}: {'; '.join(f.examples)}" for f in found.sent_otherwise]
+    return CheckResult(
+        name="content sent",
+        passed=False,
+        stage=Stage.LOAD,
+        summary=summary,
+        details=tuple(details[:DETAILS]),
     )
 
 

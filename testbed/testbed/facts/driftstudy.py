@@ -236,7 +236,7 @@ class Study:
         if together is not None and not effect.dealt:
             yield together
         if not effect.apart:
-            predicted = self.scorer(requests).argmax(axis=1)
+            predicted = self.scorer([request.features for request in requests]).argmax(axis=1)
             yield agreement_quantity(predicted, self.predicted, table, expected, exponent)
 
     def _paired(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed.facts.findings import Findings
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from testbed_domain.features import Value
-
-    from testbed.facts.findings import Findings
     from testbed.facts.logrows import LoggedPrediction
     from testbed.truth import Request
 
@@ -36,6 +35,10 @@ class RowCheck:
         models: names and versions of models that may have answered; empty where unknown.
         instances: service instances of the run; empty where unknown.
         ended_at: Unix time at which the log was read.
+
+    Attributes:
+        columns: findings about features.
+        differing: requests whose row holds other features than were sent, and these.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class RowCheck:
         ended_at: float,
     ) -> None:
         self._findings = findings
+        self.columns = Findings()
+        self.differing: list[tuple[Request, Mapping[str, Any]]] = []
         self._classes = frozenset(classes)
         self._models = frozenset(models)
         self._instances = frozenset(instances)
@@ -55,20 +60,24 @@ class RowCheck:
 
     def __call__(self, row: LoggedPrediction, request: Request) -> None:
         """Look at one row."""
-        if row.features != request.features:
-            self._columns(request.request_id, row.features, request.features)
+        if row.features != request.features and self._columns(row.features, request):
+            self.differing.append((request, row.features))
         self._answer(row, request)
         self._own_numbers(row)
         self._identity(row, request)
         self._time(row, request)
 
-    def _columns(self, which: str, stored: Mapping[str, Any], sent: Mapping[str, Value]) -> None:
-        for name in (*sent, *(name for name in stored if name not in sent)):
-            if not same_value(stored.get(name), sent.get(name)) or (name in sent) != (
-                name in stored
-            ):
-                example = f"{which}: sent {_shown(sent, name)}, stored {_shown(stored, name)}"
-                self._findings.add(COLUMN, example, subject=name)
+    def _columns(self, stored: Mapping[str, Any], request: Request) -> bool:
+        """Whether a column differs; each that does is a finding."""
+        sent = request.features
+        differing = False
+        for name in {**sent, **stored}:
+            both = name in sent and name in stored
+            if not both or not same_value(stored[name], sent[name]):
+                shown = f"sent {_shown(sent, name)}, stored {_shown(stored, name)}"
+                self.columns.add(COLUMN, f"{request.request_id}: {shown}", subject=name)
+                differing = True
+        return differing
 
     def _answer(self, row: LoggedPrediction, request: Request) -> None:
         if request.prediction_id is None:

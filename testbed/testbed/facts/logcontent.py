@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
@@ -16,10 +16,10 @@ from testbed.facts.labelposts import Posting, postings, taken
 from testbed.facts.logcompare import CLOCK, SKEW, RowCheck
 from testbed.facts.logrows import LoggedLabel, LogReader
 from testbed.facts.runfile import read_identity
-from testbed.facts.scoring import hold_against_model
+from testbed.facts.scoring import Scorer, answered_by_log, hold_against_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from testbed.facts.sources import Sources
     from testbed.truth import Truth
@@ -37,6 +37,8 @@ class LogContent(Kept):
         scored: answers that were held against the model's own.
         not_scored: why they could not be; empty where they were.
         findings: what differs in the rows.
+        sent_otherwise: columns that differ though the answers fit what the log holds: so the
+            service got other rows than the truth says, and it is not the log that is damaged.
         answers: what differs between answers and model.
         labels: labels of these rows in the log.
         label_findings: what differs in them.
@@ -46,6 +48,7 @@ class LogContent(Kept):
     scored: int = 0
     not_scored: str = ""
     findings: tuple[Finding, ...] = ()
+    sent_otherwise: tuple[Finding, ...] = ()
     answers: tuple[Finding, ...] = ()
     labels: int = 0
     label_findings: tuple[Finding, ...] = ()
@@ -82,26 +85,50 @@ def read_logcontent(sources: Sources) -> LogContent:
             if (row.model_name, row.model_version) in promoted:
                 of_others.add(request.request_id)
         stored = list(log.labels())
-    answered = [
-        r for r in truth.requests if r.prediction_id is not None and r.request_id not in of_others
-    ]
-    answers = Findings()
-    if artefact is not None:
-        try:
-            hold_against_model(artefact, answered, answers)
-        except DomainError as error:
-            problem = str(error)
-    scored = 0 if problem else len(answered)
+    model = _by_model(artefact, truth, of_others, check)
     due = postings(truth, sources.scenario.labels, run.seed)
     return LogContent(
         rows=rows,
-        scored=scored,
-        not_scored=problem,
-        findings=findings.all(rows),
-        answers=answers.all(scored),
+        scored=model.scored,
+        not_scored=model.problem or problem,
+        findings=(*findings.all(rows), *(() if model.by_log else check.columns.all(rows))),
+        sent_otherwise=check.columns.all(rows) if model.by_log else (),
+        answers=model.findings,
         labels=len(stored),
         label_findings=compare_labels(truth, stored, due),
     )
+
+
+class _Model(NamedTuple):
+    """What the model's own answers say."""
+
+    scored: int = 0
+    problem: str = ""
+    by_log: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+def _by_model(
+    artefact: Artefact | None, truth: Truth, of_others: Collection[str], check: RowCheck
+) -> _Model:
+    if artefact is None:
+        return _Model()
+    scorer = Scorer(artefact)
+    answered = [
+        r for r in truth.requests if r.prediction_id is not None and r.request_id not in of_others
+    ]
+    known = {request.request_id for request in answered}
+    differing = [(r, stored) for r, stored in check.differing if r.request_id in known]
+    by_log = bool(differing) and answered_by_log(scorer, *zip(*differing, strict=True))
+    if by_log:
+        otherwise = {request.request_id for request, _ in differing}
+        answered = [request for request in answered if request.request_id not in otherwise]
+    findings = Findings()
+    try:
+        hold_against_model(scorer, answered, findings)
+    except DomainError as error:
+        return _Model(problem=str(error), by_log=by_log)
+    return _Model(len(answered), by_log=by_log, findings=findings.all(len(answered)))
 
 
 def promoted_models(path: Path) -> set[tuple[str, str]]:
