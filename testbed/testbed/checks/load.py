@@ -9,6 +9,7 @@ from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.facts import sending as kinds
 from testbed.facts.bounds import Sample, level, share_bound
+from testbed.facts.deviations import MEAN
 from testbed.facts.planrows import COLUMN
 
 if TYPE_CHECKING:
@@ -166,11 +167,16 @@ def _say_phase(phase: RealisedPhase) -> str:
     planned = f"{phase.drift} at severity {phase.severity:g}" if phase.drift else "no drift"
     start = f"phase {phase.name} was to have {planned}, but"
     if phase.deviations:
-        first = max(phase.deviations, key=lambda d: abs(d.found - d.expected) / (d.allowed + 1e-9))
+        first = max(phase.deviations, key=_weight)
         others = len({d.subject for d in phase.deviations}) - 1
         more = f", and {others} others differ" if others > 0 else ""
         return f"{start} {_say_deviation(first)}{more}"
     return f"{start} {_say_change(phase.changed[0])}"
+
+
+def _weight(found: Deviation) -> tuple[bool, float]:
+    """Means say most to people, then what is furthest from its expectation."""
+    return found.what == MEAN, abs(found.found - found.expected) / (found.allowed + 1e-9)
 
 
 def _phase_lines(phase: RealisedPhase) -> list[str]:
@@ -181,6 +187,11 @@ def _phase_lines(phase: RealisedPhase) -> list[str]:
 
 
 def _say_deviation(found: Deviation) -> str:
+    if found.what == MEAN:
+        return (
+            f"the mean of {found.subject} moved by {found.found:.2f} standard deviations, "
+            f"expected {found.expected:.2f} ± {found.allowed:.2f}"
+        )
     return (
         f"{found.subject}: {found.what} is {found.found:.3g}, expected {found.expected:.3g} "
         f"± {found.allowed:.2g}"
@@ -189,9 +200,8 @@ def _say_deviation(found: Deviation) -> str:
 
 def _say_change(found: Finding) -> str:
     what = found.subject if found.subject in {"labels", "rows"} else f"column {found.subject}"
-    return (
-        f"{what} differ from what was drawn, otherwise than the drift says, in {found.share} rows"
-    )
+    verb = "differ" if what == found.subject else "differs"
+    return f"{what} {verb} from the drawn rows, not as the drift says, in {found.share} rows"
 
 
 def _say_row(found: Finding) -> str:

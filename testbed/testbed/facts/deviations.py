@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from testbed.facts.expectation import Expectation
     from testbed.facts.tables import Table
 
-MEAN: Final = "mean, in standard deviations of the reference"
+MEAN: Final = "shift of the mean in standard deviations of the reference"
 DISTRIBUTION: Final = "largest distance between the distributions"
 SHARE_MISSING: Final = "share of missing values"
 RATE: Final = "share of the rows with this label"
