@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from testbed_domain.errors import DomainError
 from testbed_domain.logengine import create_log_engine, one_line
 from testbed_domain.predictionlog import labels as labels_table
@@ -270,21 +270,38 @@ def _stretches(times: Sequence[float], gap: float) -> list[tuple[float, float]]:
 def read_log(url: str, truth: Truth, *, since: float) -> LogFacts:
     """Count the prediction log's rows from ``since`` on and join them with the truth.
 
+    Rows of the run's own requests count whatever time they bear: a wrong clock is another fault.
+
     Raises:
         LogError: the log can't be read.
     """
     engine = create_log_engine(url, create=False)
     rows, marks = predictions_table.c, labels_table.c
+    own = _own_rows(truth)
     try:
         with one_line(engine.url), engine.connect() as connection:
-            columns = select(rows.id, rows.request_id, rows.instance).where(rows.time >= since)
+            columns = select(rows.id, rows.request_id, rows.instance).where(
+                or_(rows.time >= since, own)
+            )
             found = [(row.id, row.request_id, row.instance) for row in connection.execute(columns)]
             labels = connection.scalar(
-                select(func.count()).select_from(labels_table).where(marks.time >= since)
+                select(func.count())
+                .select_from(labels_table)
+                .where(
+                    or_(marks.time >= since, marks.prediction_id.in_(select(rows.id).where(own)))
+                )
             )
     finally:
         engine.dispose()
     return join_log(truth, found, labels or 0)
+
+
+def _own_rows(truth: Truth) -> ColumnElement[bool]:
+    """Rows of requests of the run, by the prefix that all their ids have."""
+    if not truth.requests:
+        return false()
+    prefix = truth.requests[0].request_id.rpartition("-")[0]
+    return predictions_table.c.request_id.startswith(f"{prefix}-", autoescape=True)
 
 
 def join_log(truth: Truth, rows: Sequence[tuple[str, str | None, str]], labels: int) -> LogFacts:

@@ -2,23 +2,192 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
+from testbed_domain.errors import DomainError
 
 from testbed.charts import Kept
+from testbed.facts.findings import Finding, Findings
+from testbed.facts.labelposts import Posting, postings, taken
+from testbed.facts.logcompare import CLOCK, SKEW, RowCheck
+from testbed.facts.logrows import LoggedLabel, LogReader
+from testbed.facts.runfile import read_identity
+from testbed.facts.scoring import Scorer, answered_by_log, hold_against_model
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from testbed.facts.sources import Sources
+    from testbed.truth import Truth
+
+LABEL_VALUE, LABEL_MISSING, LABEL_UNPOSTED = "label value", "label missing", "label unposted"
+LABEL_PATIENCE: Final = 10.0
+"""Seconds that a batch of labels may be on its way: the load gives up after them."""
 
 
 class LogContent(Kept):
-    """The prediction log row by row, joined with the truth by request id."""
+    """The prediction log row by row, joined with the truth by request id.
+
+    Attributes:
+        rows: rows of the log that belong to a request of the truth.
+        scored: answers that were held against the model's own.
+        not_scored: why they could not be; empty where they were.
+        findings: what differs in the rows.
+        sent_otherwise: columns that differ though the answers fit what the log holds: so the
+            service got other rows than the truth says, and it is not the log that is damaged.
+        answers: what differs between answers and model.
+        labels: labels of these rows in the log.
+        label_findings: what differs in them.
+    """
+
+    rows: int = 0
+    scored: int = 0
+    not_scored: str = ""
+    findings: tuple[Finding, ...] = ()
+    sent_otherwise: tuple[Finding, ...] = ()
+    answers: tuple[Finding, ...] = ()
+    labels: int = 0
+    label_findings: tuple[Finding, ...] = ()
 
 
 def read_logcontent(sources: Sources) -> LogContent:
-    """Read them.
+    """Read the run's rows of the log, and hold them against truth and model.
 
     Raises:
-        TestbedError: they can't be had.
+        TestbedError: the run's identity can't be read.
+        DomainError: the log can't be read.
     """
-    del sources
-    return LogContent()
+    truth, run = sources.truth, read_identity(sources.layout)
+    artefact, problem = _artefact(sources.layout.model)
+    promoted = promoted_models(sources.layout.versions) - {run.model}
+    findings = Findings()
+    check = RowCheck(
+        findings,
+        classes=() if artefact is None else [str(each) for each in artefact.schema.classes],
+        models={run.model, *promoted},
+        instances=sources.pages.keys(),
+        ended_at=sources.span.end,
+    )
+    by_id = {request.request_id: request for request in truth.requests}
+    rows = 0
+    of_others: set[str] = set()
+    with LogReader(sources.log_url, run.id) as log:
+        for row in log.predictions():
+            request = by_id.get(row.request_id or "")
+            if request is None:
+                continue
+            rows += 1
+            check(row, request)
+            if (row.model_name, row.model_version) in promoted:
+                of_others.add(request.request_id)
+        stored = list(log.labels())
+    model = _by_model(artefact, truth, of_others, check)
+    due = postings(truth, sources.scenario.labels, run.seed)
+    return LogContent(
+        rows=rows,
+        scored=model.scored,
+        not_scored=model.problem or problem,
+        findings=(*findings.all(rows), *(() if model.by_log else check.columns.all(rows))),
+        sent_otherwise=check.columns.all(rows) if model.by_log else (),
+        answers=model.findings,
+        labels=len(stored),
+        label_findings=compare_labels(truth, stored, due),
+    )
+
+
+class _Model(NamedTuple):
+    """What the model's own answers say."""
+
+    scored: int = 0
+    problem: str = ""
+    by_log: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+def _by_model(
+    artefact: Artefact | None, truth: Truth, of_others: Collection[str], check: RowCheck
+) -> _Model:
+    if artefact is None:
+        return _Model()
+    scorer = Scorer(artefact)
+    answered = [
+        r for r in truth.requests if r.prediction_id is not None and r.request_id not in of_others
+    ]
+    known = {request.request_id for request in answered}
+    differing = [(r, stored) for r, stored in check.differing if r.request_id in known]
+    by_log = bool(differing) and answered_by_log(scorer, *zip(*differing, strict=True))
+    if by_log:
+        otherwise = {request.request_id for request, _ in differing}
+        answered = [request for request in answered if request.request_id not in otherwise]
+    findings = Findings()
+    try:
+        hold_against_model(scorer, answered, findings)
+    except DomainError as error:
+        return _Model(problem=str(error), by_log=by_log)
+    return _Model(len(answered), by_log=by_log, findings=findings.all(len(answered)))
+
+
+def promoted_models(path: Path) -> set[tuple[str, str]]:
+    """Names and versions of the models that the API was given while it ran."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        folders = [content.get(role) for role in ("champion", "challenger", "previous")]
+    except (OSError, ValueError, AttributeError):
+        return set()
+    found = set()
+    for folder in filter(None, folders):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+            found.add((str(manifest["name"]), str(manifest["version"])))
+    return found
+
+
+def compare_labels(
+    truth: Truth, stored: Iterable[LoggedLabel], due: Iterable[Posting]
+) -> tuple[Finding, ...]:
+    """Labels of the log against the labels that the load posted.
+
+    Args:
+        truth: of the load.
+        stored: the log's labels.
+        due: what the load had to post.
+    """
+    findings = Findings()
+    waiting = {posting.request.prediction_id: posting for posting in due}
+    owners = {r.prediction_id: r for r in truth.requests if r.prediction_id is not None}
+    count = 0
+    for mark in stored:
+        count += 1
+        posting = waiting.pop(mark.prediction_id, None)
+        request = owners.get(mark.prediction_id) if posting is None else posting.request
+        if posting is None or posting.batch is None:
+            which = mark.prediction_id if request is None else request.request_id
+            findings.add(LABEL_UNPOSTED, f"{which}: stored {mark.label}")
+            if request is None:
+                continue
+        if request is not None and mark.label != str(request.label):
+            example = f"{request.request_id}: true {request.label}, stored {mark.label}"
+            findings.add(LABEL_VALUE, example)
+        if posting is not None and posting.batch is not None and taken(posting.batch):
+            sent = posting.batch.sent_at
+            if not sent - SKEW <= mark.time <= sent + LABEL_PATIENCE + SKEW:
+                example = (
+                    f"{posting.request.request_id}: posted at {sent:.3f}, stored {mark.time:.3f}"
+                )
+                findings.add(CLOCK, example, offset=mark.time - sent)
+    for posting in waiting.values():
+        if taken(posting.batch):
+            request = posting.request
+            findings.add(LABEL_MISSING, f"{request.request_id}: true {request.label}")
+    return findings.all(count, **{LABEL_MISSING: len(owners)})
+
+
+def _artefact(folder: Path) -> tuple[Artefact | None, str]:
+    try:
+        return load_artefact(folder), ""
+    except DomainError as error:
+        return None, str(error)

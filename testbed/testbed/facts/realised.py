@@ -1,24 +1,138 @@
-"""The drift that the load realised, phase by phase, recomputed from the truth."""
+"""The load itself: planned against sent, and the drift of each phase recomputed from the truth."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed_domain.artefact import load_artefact
+from testbed_domain.errors import DomainError
+from testbed_load.errors import LoadError
+
 from testbed.charts import Kept
+from testbed.facts.bounds import level
+from testbed.facts.driftstudy import RealisedColumn, RealisedPhase, Study
+from testbed.facts.findings import Finding
+from testbed.facts.labelposts import LabelPosts, label_posts, postings
+from testbed.facts.loadplan import plan_differences, read_load_plan
+from testbed.facts.planrows import hold_against_plan
+from testbed.facts.runfile import read_identity
+from testbed.facts.sending import Sending, read_sending
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed_domain.artefact import Artefact, ReferenceRow
+    from testbed_load.plan import LoadPlan
+
     from testbed.facts.sources import Sources
+    from testbed.truth import Request
+
+__all__ = ["Realised", "RealisedColumn", "RealisedPhase", "read_realised"]
 
 
 class Realised(Kept):
-    """The drift that the load realised, phase by phase, recomputed from the truth."""
+    """What the load sent, against scenario, plan and reference.
+
+    Attributes:
+        plan: what the plan that the load read says otherwise than the scenario, one line each.
+        sending: planned against sent.
+        labels: how labels were posted.
+        planned_rows: rows that are not those that the load's code makes of its plan.
+        not_planned: why that could not be seen; empty where it was.
+        phases: as in the scenario, in order; those without a row are there, too.
+        not_drawn: why the drift could not be recomputed; empty where it was.
+    """
+
+    plan: tuple[str, ...] = ()
+    sending: Sending | None = None
+    labels: LabelPosts | None = None
+    planned_rows: tuple[Finding, ...] = ()
+    not_planned: str = ""
+    phases: tuple[RealisedPhase, ...] = ()
+    not_drawn: str = ""
 
 
 def read_realised(sources: Sources) -> Realised:
-    """Read them.
+    """Read plan and artefact, and hold the truth against them.
 
     Raises:
-        TestbedError: they can't be had.
+        TestbedError: the run's identity can't be read.
     """
-    del sources
-    return Realised()
+    run, truth = read_identity(sources.layout), sources.truth
+    plan, no_plan = read_load_plan(sources)
+    delay = sources.real(sources.scenario.labels.delay)
+    due = postings(truth, sources.scenario.labels, run.seed)
+    realised = Realised(
+        plan=(no_plan,) if plan is None else plan_differences(plan, sources, run),
+        sending=read_sending(sources, run.id),
+        labels=label_posts(truth, due, delay),
+    )
+    try:
+        artefact = load_artefact(sources.layout.model)
+        scored = list(artefact.reference())
+    except DomainError as error:
+        return realised.model_copy(update={"not_planned": str(error), "not_drawn": str(error)})
+    sent = _by_phase(truth.requests, plan)
+    return realised.model_copy(
+        update={
+            **_planned(plan, artefact, scored, sent),
+            **_phases(sources, artefact, scored, sent, run.seed),
+        }
+    )
+
+
+def _by_phase(requests: Sequence[Request], plan: LoadPlan | None) -> dict[str, dict[int, Request]]:
+    """Index within the phase to the request, for each phase of the plan that was played."""
+    found: dict[str, dict[int, Request]] = {}
+    first = 0
+    for phase in () if plan is None else plan.phases:
+        found[phase.name] = {}
+        last = first + (phase.slots or 0)
+        found[phase.name] = {
+            r.seq - first: r for r in requests if r.phase == phase.name and first <= r.seq < last
+        }
+        first = last
+    return found
+
+
+def _planned(
+    plan: LoadPlan | None,
+    artefact: Artefact,
+    scored: Sequence[ReferenceRow],
+    sent: Mapping[str, Mapping[int, Request]],
+) -> dict[str, object]:
+    if plan is None:
+        return {"not_planned": "the load's plan can't be read"}
+    rows = [row.features for row in scored]
+    try:
+        found = hold_against_plan(plan, artefact, rows, list(sent.values()))
+    except (DomainError, LoadError) as error:
+        return {"not_planned": str(error)}
+    return {"planned_rows": found}
+
+
+def _phases(
+    sources: Sources,
+    artefact: Artefact,
+    scored: Sequence[ReferenceRow],
+    sent: Mapping[str, Mapping[int, Request]],
+    seed: int,
+) -> dict[str, object]:
+    study = Study(artefact, scored, seed)
+    phases = sources.scenario.phases
+    exponent = level(len(phases) * study.tests)
+    try:
+        return {
+            "phases": tuple(
+                study.phase(
+                    number,
+                    phase.name,
+                    (phase.drift.name, phase.drift.severity) if phase.drift else (None, 0.0),
+                    sent.get(phase.name, {}),
+                    exponent,
+                )
+                for number, phase in enumerate(phases)
+            )
+        }
+    except DomainError as error:
+        return {"not_drawn": str(error)}

@@ -242,7 +242,16 @@ def make_run(root: Path) -> RunLayout:
     layout = RunLayout(root).create()
     write_truth(layout.truth)
     layout.run_file.write_text(
-        json.dumps({"id": "run-1", "scenario": "normal", "synthetic": False, "data": "mine.csv"})
+        json.dumps(
+            {
+                "id": "run-1",
+                "scenario": "normal",
+                "synthetic": False,
+                "data": "mine.csv",
+                "seed": 1,
+                "use_case": "any",
+            }
+        )
     )
     layout.timeline.write_text('{"time": 99.0, "event": "run_started", "name": "normal"}\n')
     notification = {

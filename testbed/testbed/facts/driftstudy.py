@@ -1,0 +1,279 @@
+"""Recomputes the drift of a phase from its rows, and compares them with those that were drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from testbed.charts import Kept
+from testbed.facts.deviations import (
+    Deviation,
+    Quantity,
+    agreement_quantity,
+    column_quantities,
+    distance,
+    label_quantities,
+    together_quantity,
+)
+from testbed.facts.driftwords import NOTHING, effect_of
+from testbed.facts.expectation import BLOCK, Expectation, Reference
+from testbed.facts.findings import EXAMPLES, Finding
+from testbed.facts.pairing import compare, drawn_rows
+from testbed.facts.scoring import Scorer
+from testbed.facts.tables import Table, Tabulator, gone, is_category
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from testbed_domain.artefact import Artefact, ReferenceRow
+
+    from testbed.truth import Request
+
+PAIRED: Final = "paired"
+MOVED: Final = 0.05
+"""Effect, in standard deviations or total-variation distance, from which on a drift that means to
+move a column has moved it."""
+
+
+class RealisedColumn(Kept):
+    """What happened to one column in one phase, against the reference rows of the artefact.
+
+    Attributes:
+        name: of the feature.
+        kind: as in the feature schema: ``number``, ``integer`` or ``category``.
+        effect: shift of the mean in standard deviations of the reference where the column is
+            numeric, else the total-variation distance of its values, missing ones among them.
+        missing: by how much the share of missing values is higher than in the reference.
+        moved: whether the drift of the phase, or anything else, moved the column.
+    """
+
+    name: str
+    kind: str = ""
+    effect: float
+    missing: float = 0.0
+    moved: bool
+
+
+class RealisedPhase(Kept):
+    """One phase, as its rows were sent.
+
+    Attributes:
+        name: of the phase.
+        drift: name of the drift that the scenario gives it, or None.
+        severity: of that drift; 0 without one.
+        rows: requests with features and label.
+        known: whether it is known what the drift must do.
+        columns: in the schema's order.
+        label_shift: total-variation distance of the labels from those of the reference rows.
+        labels_moved: whether that is beyond what the sampling explains.
+        tests: statistics that were held against their expectation.
+        deviations: those that are too far from it.
+        changed: rows that differ from the drawn ones otherwise than the drift says.
+    """
+
+    name: str
+    drift: str | None = None
+    severity: float = 0.0
+    rows: int = 0
+    known: bool = True
+    columns: tuple[RealisedColumn, ...] = ()
+    label_shift: float = 0.0
+    labels_moved: bool = False
+    tests: int = 0
+    deviations: tuple[Deviation, ...] = ()
+    changed: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """Recomputes the drift of phases.
+
+    Attributes:
+        artefact: whose rows were sent.
+        scored: its reference rows.
+        seed: of the traffic.
+    """
+
+    artefact: Artefact
+    scored: Sequence[ReferenceRow]
+    seed: int
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference rows as a table."""
+        tabulator = Tabulator(self.artefact.schema)
+        table = tabulator([r.features for r in self.scored], [r.label for r in self.scored])
+        return Reference(tabulator, table, drawn_from=any(True for _ in self.artefact.pool()))
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The model."""
+        return Scorer(self.artefact)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Places of the classes that the model predicts for the reference rows."""
+        places = {str(label): place for place, label in enumerate(self.artefact.schema.classes)}
+        return np.array([places[row.prediction] for row in self.scored])
+
+    @property
+    def tests(self) -> int:
+        """Statistics of one phase at most."""
+        schema = self.artefact.schema
+        own = sum(
+            self.reference.tabulator.size(feature) if is_category(feature) else 3
+            for feature in schema.features
+        )
+        return own + 2 * len(schema.features) + len(schema.classes) + 4
+
+    def phase(
+        self,
+        number: int,
+        name: str,
+        drift: tuple[str | None, float],
+        sent: Mapping[int, Request],
+        exponent: float,
+    ) -> RealisedPhase:
+        """Recompute one phase.
+
+        Args:
+            number: of the phase, from 0.
+            name: of the phase.
+            drift: name and severity that the scenario says.
+            sent: index within the phase to the request.
+            exponent: of the bounds.
+
+        Raises:
+            DomainError: rows don't fit the schema, or can't be drawn again.
+        """
+        effect = effect_of(*drift, self.artefact.schema)
+        about = RealisedPhase(
+            name=name, drift=drift[0], severity=drift[1], rows=len(sent), known=effect is not None
+        )
+        if not sent:
+            return about
+        requests = [sent[index] for index in sorted(sent)]
+        reference = self.reference
+        table = reference.tabulator([r.features for r in requests], [r.label for r in requests])
+        still = Expectation(reference, NOTHING)
+        expected = Expectation(reference, effect or NOTHING)
+        labels = list(label_quantities(table, still, exponent))
+        by_column = self._by_column(table, still, exponent)
+        about = about.model_copy(
+            update={
+                "columns": self._columns(table, still, expected, by_column),
+                "label_shift": round(sum(abs(q.found - q.expected) for q in labels) / 2, 6),
+                "labels_moved": any(quantity.deviates for quantity in labels),
+            }
+        )
+        if effect is None:
+            return about
+        if effect != NOTHING:
+            by_column = self._by_column(table, expected, exponent)
+        quantities = [quantity for each in by_column.values() for quantity in each]
+        quantities += self._of_rows(requests, table, expected, exponent)
+        changed, paired = self._paired(number, sent, table, expected, exponent)
+        quantities += paired
+        return about.model_copy(
+            update={
+                "tests": len(quantities),
+                "deviations": tuple(each.deviation() for each in quantities if each.deviates),
+                "changed": changed,
+            }
+        )
+
+    def _by_column(
+        self, table: Table, expected: Expectation, exponent: float
+    ) -> dict[str, list[Quantity]]:
+        return {
+            feature.name: list(column_quantities(feature, table, expected, exponent))
+            for feature in self.artefact.schema.features
+        }
+
+    def _columns(
+        self,
+        table: Table,
+        still: Expectation,
+        expected: Expectation,
+        by_column: Mapping[str, Sequence[Quantity]],
+    ) -> tuple[RealisedColumn, ...]:
+        """What moved, by what undrifted columns would be."""
+        found = []
+        for feature in self.artefact.schema.features:
+            name = feature.name
+            effect = distance(feature, table, still)
+            missing = float(gone(feature, table.columns[name]).mean()) - still.missing(feature)
+            deviates = any(quantity.deviates for quantity in by_column[name])
+            meant = name in expected.effect.columns or expected.effect.replaced > 0
+            large = max(abs(effect), abs(missing)) >= MOVED
+            found.append(
+                RealisedColumn(
+                    name=name,
+                    kind=feature.kind,
+                    effect=round(effect, 6),
+                    missing=round(missing, 6),
+                    moved=deviates or (meant and large),
+                )
+            )
+        return tuple(found)
+
+    def _of_rows(
+        self,
+        requests: Sequence[Request],
+        table: Table,
+        expected: Expectation,
+        exponent: float,
+    ) -> Iterator[Quantity]:
+        """Statistics of labels, and of how columns and labels go together."""
+        yield from label_quantities(table, expected, exponent)
+        effect = expected.effect
+        if effect.columns or effect.replaced:
+            return  # how they go together then, no word of these drifts says
+        together = together_quantity(table, expected, exponent)
+        if together is not None and not effect.dealt:
+            yield together
+        if not effect.apart:
+            predicted = self.scorer([request.features for request in requests]).argmax(axis=1)
+            yield agreement_quantity(predicted, self.predicted, table, expected, exponent)
+
+    def _paired(
+        self,
+        number: int,
+        sent: Mapping[int, Request],
+        table: Table,
+        expected: Expectation,
+        exponent: float,
+    ) -> tuple[tuple[Finding, ...], list[Quantity]]:
+        places = np.array(sorted(sent))
+        count = (int(places.max()) // BLOCK + 1) * BLOCK
+        drawn = drawn_rows(self.artefact, self.seed, number, count)
+        base = self.reference.tabulator([row for row, _ in drawn], [label for _, label in drawn])
+        pairs = compare(table, base, places, expected, exponent)
+        changed = []
+        for subject, wrong in pairs.wrong.items():
+            examples = []
+            for row in wrong[:EXAMPLES].tolist():
+                request, (features, label) = sent[int(places[row])], drawn[int(places[row])]
+                own, other = _values(subject, request, features, label)
+                examples.append(f"{request.request_id}: drawn {other}, sent {own}")
+            changed.append(
+                Finding(
+                    kind=PAIRED,
+                    subject=subject,
+                    count=len(wrong),
+                    of=len(table),
+                    examples=tuple(examples),
+                )
+            )
+        return tuple(changed), pairs.quantities
+
+
+def _values(
+    subject: str, request: Request, features: Mapping[str, object], label: object
+) -> tuple[object, object]:
+    if subject in features:
+        return request.features.get(subject), features[subject]
+    return request.label, label

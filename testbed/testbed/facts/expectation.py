@@ -1,0 +1,162 @@
+"""What columns and labels must look like under a drift, from the reference rows and its words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from testbed.facts.tables import MISSING, Tabulator, gone, is_category
+
+if TYPE_CHECKING:
+    from testbed_domain.features import Feature, FeatureSchema
+
+    from testbed.facts.driftwords import Effect
+    from testbed.facts.tables import Table
+
+BLOCK: Final = 256
+"""Rows that the load drifts together: what is dealt out anew stays within them."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The reference rows of the artefact.
+
+    Attributes:
+        tabulator: of the schema.
+        table: the rows.
+        drawn_from: whether traffic is drawn from these very rows, not from their generator.
+    """
+
+    tabulator: Tabulator
+    table: Table
+    drawn_from: bool
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """Of the rows."""
+        return self.tabulator.schema
+
+    @cached_property
+    def sigma(self) -> dict[str, float]:
+        """Standard deviation of each column of numbers; missing values don't count."""
+        found = {}
+        for feature in self.schema.features:
+            values = self.table.columns[feature.name]
+            if not is_category(feature):
+                values = values[~np.isnan(values)]
+                found[feature.name] = float(values.std()) if len(values) else 0.0
+        return found
+
+    @cached_property
+    def rarest(self) -> dict[str, int]:
+        """Code of each category's rarest known value, the first of equals."""
+        found = {}
+        for feature in self.schema.features:
+            if feature.categories:
+                counts = Counter(self.table.columns[feature.name].tolist())
+                known = range(MISSING + 1, MISSING + 1 + len(feature.categories))
+                found[feature.name] = min(known, key=lambda code: counts[code])
+        return found
+
+    @property
+    def wanted(self) -> int:
+        """Place of the positive class, of the last one where there is no positive one."""
+        schema = self.schema
+        if schema.positive_class is None:
+            return len(schema.classes) - 1
+        return schema.classes.index(schema.positive_class)
+
+
+class Expectation:
+    """What a sample must look like.
+
+    Args:
+        reference: the undrifted rows.
+        effect: what the drift does.
+    """
+
+    def __init__(self, reference: Reference, effect: Effect) -> None:
+        self.reference = reference
+        self.effect = effect
+        table = reference.table
+        own = np.bincount(table.labels, minlength=len(reference.schema.classes)) / len(table)
+        wanted = reference.wanted
+        share = float(own[wanted])
+        donors = 1.0 - (1.0 - share) ** BLOCK  # a block without a row of that class stays
+        replaced = effect.replaced * donors
+        self.labels = own * (1.0 - replaced)
+        self.labels[wanted] += replaced
+        self._weights = np.full(len(table), (1.0 - replaced) / len(table))
+        donor = table.labels == wanted
+        if donor.any():
+            self._weights[donor] += replaced / donor.sum()
+        # Rows that stand in for others come several times: 1 + Poisson(extra) times each.
+        extra = replaced * (1.0 - share) / share if share else 0.0
+        self.inflation = 1.0 + extra + extra / (1.0 + extra)
+
+    def numbers(self, feature: Feature) -> tuple[np.ndarray, np.ndarray]:
+        """Values of a column that are not missing, and how likely each is."""
+        values = self.reference.table.columns[feature.name]
+        known = ~np.isnan(values)
+        values, weights = values[known], self._weights[known]
+        weights = weights / weights.sum() if len(weights) else weights
+        moved = self.moved_numbers(feature, values)
+        if moved is None:
+            return values, weights
+        low, high, up = moved
+        return np.concatenate((low, high)), np.concatenate((weights * (1 - up), weights * up))
+
+    def moved_numbers(
+        self, feature: Feature, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """What becomes of numbers: the lower and the upper result, and how likely the upper is.
+
+        They are the same but for whole numbers, which are rounded up or down at random. None
+        where the drift leaves the column alone.
+        """
+        name, effect = feature.name, self.effect
+        if name in effect.shifted:
+            moved = values + effect.shift * self.reference.sigma[name]
+        elif name in effect.scaled:
+            moved = values * effect.factor
+        else:
+            return None
+        if feature.kind != "integer":
+            return _clip(feature, moved), _clip(feature, moved), np.zeros(len(moved))
+        low = np.floor(moved)
+        return _clip(feature, low), _clip(feature, low + 1), moved - low
+
+    def missing(self, feature: Feature) -> float:
+        """Share of a column's values that are missing."""
+        values = self.reference.table.columns[feature.name]
+        own = float(self._weights[gone(feature, values)].sum())
+        blank = self.effect.blank if feature.name in self.effect.blanked else 0.0
+        return own + (1.0 - own) * blank
+
+    def shares(self, feature: Feature) -> np.ndarray:
+        """Share of each code of a category."""
+        codes = self.reference.table.columns[feature.name]
+        size = self.reference.tabulator.size(feature)
+        found = np.bincount(codes, weights=self._weights, minlength=size)
+        name, effect = feature.name, self.effect
+        if name in effect.rarest:
+            known = found.copy()
+            known[MISSING] = 0.0
+            found = found - effect.to_rarest * known
+            found[self.reference.rarest[name]] += effect.to_rarest * known.sum()
+        if name in effect.blanked:
+            known = found.copy()
+            known[MISSING] = 0.0
+            found = found - effect.blank * known
+            found[MISSING] += effect.blank * known.sum()
+        return found
+
+
+def _clip(feature: Feature, values: np.ndarray) -> np.ndarray:
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    return np.asarray(np.clip(values, low, high))

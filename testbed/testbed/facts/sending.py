@@ -1,0 +1,101 @@
+"""Planned against sent, request by request: numbers, times, phases."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from testbed.charts import Kept
+from testbed.facts.findings import Finding, Findings
+from testbed.facts.loadplan import planned_requests
+
+if TYPE_CHECKING:
+    from testbed.facts.sources import Sources
+    from testbed.truth import Request
+
+NUMBER, SCHEDULE, EARLY, PHASE = "number", "schedule", "early", "phase"
+
+SCHEDULE_ERROR: Final = 1e-3
+"""Seconds: a planned time is computed, so that only rounding may change it."""
+
+EARLY_ERROR: Final = 0.05
+"""Seconds by which a timer may wake a sender too early."""
+
+
+class SentPhase(Kept):
+    """How many requests a phase planned and sent."""
+
+    name: str
+    planned: int
+    sent: int
+
+
+class Sending(Kept):
+    """All phases.
+
+    Attributes:
+        phases: in order.
+        missed: planned requests that the load itself says it left unsent.
+        findings: requests that are not as the plan says.
+    """
+
+    phases: tuple[SentPhase, ...] = ()
+    missed: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+def read_sending(sources: Sources, run_id: str) -> Sending:
+    """Hold every request against the scenario."""
+    phases, truth = sources.scenario.phases, sources.truth
+    seconds = [sources.real(phase.duration) for phase in phases]
+    planned = [
+        planned_requests(each, phase.rate) for each, phase in zip(seconds, phases, strict=True)
+    ]
+    places = {phase.name: place for place, phase in enumerate(phases)}
+    firsts = list(accumulate(planned, initial=0))
+    starts = list(accumulate(seconds, initial=truth.started_at or 0.0))
+    findings = Findings()
+    seen: list[set[int]] = [set() for _ in phases]
+    for request in truth.requests:
+        place = places.get(request.phase)
+        which = request.request_id
+        if place is None:
+            findings.add(PHASE, f"{which}: the scenario has no phase {request.phase}")
+            continue
+        index = request.seq - firsts[place]
+        drift = phases[place].drift
+        wanted = (drift.name, drift.severity) if drift else (None, 0.0)
+        if not 0 <= index < planned[place] or index in seen[place] or which != _id(run_id, request):
+            findings.add(NUMBER, f"{which}: number {request.seq} in phase {request.phase}")
+        elif (request.drift, request.severity) != wanted:
+            said = f"{request.drift} at {request.severity:g}"
+            findings.add(PHASE, f"{which}: sent as {said}, planned {wanted[0]} at {wanted[1]:g}")
+        seen[place].add(index)
+        due = starts[place] + index / phases[place].rate
+        if abs(request.scheduled_at - due) > SCHEDULE_ERROR:
+            off = request.scheduled_at - due
+            findings.add(SCHEDULE, f"{which}: planned {off:+.3f} s off its due time", offset=off)
+        if request.sent_at < request.scheduled_at - EARLY_ERROR:
+            by = request.scheduled_at - request.sent_at
+            findings.add(EARLY, f"{which}: sent {by:.3f} s too early", offset=by)
+    for place, indices in enumerate(seen):
+        gaps = set(range(max(indices, default=-1) + 1)) - indices
+        for index in sorted(gaps):
+            number = firsts[place] + index
+            findings.add(NUMBER, f"number {number} in phase {phases[place].name} was never sent")
+    return Sending(
+        phases=tuple(
+            SentPhase(name=phase.name, planned=count, sent=_count(truth.requests, phase.name))
+            for phase, count in zip(phases, planned, strict=True)
+        ),
+        missed=truth.missed,
+        findings=findings.all(len(truth.requests)),
+    )
+
+
+def _id(run_id: str, request: Request) -> str:
+    return f"{run_id}-{request.seq}"
+
+
+def _count(requests: tuple[Request, ...], name: str) -> int:
+    return sum(request.phase == name for request in requests)

@@ -1,0 +1,274 @@
+"""The load itself: a plan that is not kept, wrong rows and drift that isn't there are its fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed.checks.stages import Stage
+from testbed_domain.training import TrainingOptions, train
+from testbed_domain.use_cases import get_use_case
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+
+from .playedrun import PlayedRun, played_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from testbed.truth import Request
+    from testbed_domain.artefact import Artefact
+
+SMALL = TrainingOptions(trees=8, depth=5, train_rows=600, test_rows=200, reference_rows=1500)
+USE_CASES = ("diabetes", "iris", "titanic")
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artefact]:
+    """Small models; read only. Iris is a data set, so its traffic is drawn from its reference."""
+    root = tmp_path_factory.mktemp("load")
+    return {name: train(get_use_case(name), None, 7, root / name, SMALL) for name in USE_CASES}
+
+
+@pytest.fixture
+def make(tmp_path: Path, artefacts: dict[str, Artefact]) -> Callable[..., PlayedRun]:
+    """Makes a run that passes."""
+    runs = Counter[str]()
+
+    def made(
+        use_case: str = "diabetes", drift: tuple[str, float] | None = None, requests: int = 1400
+    ) -> PlayedRun:
+        runs[use_case] += 1
+        folder = tmp_path / f"{use_case}-{runs[use_case]}"
+        return played_run(folder, artefacts[use_case], drift, requests)
+
+    return made
+
+
+def others(run: PlayedRun) -> set[str]:
+    """Failed checks; all of them must blame the load."""
+    failed = [each for each in run.check().values() if not each.passed]
+    assert {each.stage for each in failed} <= {Stage.LOAD}
+    return {each.name for each in failed}
+
+
+def changed(plan: LoadPlan, drift: PlannedDrift | None) -> LoadPlan:
+    """A plan with another drift in its second phase."""
+    first, phase = plan.phases
+    return replace(plan, phases=(first, replace(phase, drift=drift)))
+
+
+CASES = [
+    ("diabetes", None),
+    ("diabetes", ("covariate_shift", 1.0)),
+    ("diabetes", ("concept_drift", 1.0)),
+    ("diabetes", ("correlation_drift", 0.5)),
+    ("diabetes", ("scale", 0.25)),
+    ("titanic", ("covariate_shift", 1.0)),
+    ("titanic", ("category_shift", 1.0)),
+    ("titanic", ("missing", 1.0)),
+    ("titanic", ("single_column", 1.0)),
+    ("titanic", ("label_shift", 1.0)),
+    ("iris", ("label_shift", 1.0)),
+    ("iris", ("correlation_drift", 1.0)),
+    ("iris", None),
+]
+
+
+@pytest.mark.parametrize(("use_case", "drift"), CASES)
+def test_what_was_planned_passes(
+    make: Callable[..., PlayedRun], use_case: str, drift: tuple[str, float] | None
+) -> None:
+    """Every drift does what the verdict thinks that it does."""
+    results = make(use_case, drift).check()
+    assert [r.summary for r in results.values() if not r.passed or not r.applicable] == []
+
+
+@pytest.mark.parametrize(("use_case", "drift"), [case for case in CASES if case[1] is not None])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_drift_that_is_not_there_or_half_as_severe(
+    make: Callable[..., PlayedRun], use_case: str, drift: tuple[str, float], share: float
+) -> None:
+    """By the truth's rows alone: the plan and the truth's own words say that all is well."""
+    name, severity = drift
+    run = make(use_case, drift)
+    less = None if share == 0 else PlannedDrift(name, share * severity)
+    run.send(changed(run.plan, drift=less))
+    run.change_requests(lambda r: _said(r, drift))
+    run.serve()
+    failed = others(run)
+    assert "load drift" in failed
+    assert "load rows" in failed  # and its own code would have made other rows
+    assert failed == {"load drift", "load rows"}
+
+
+def _said(request: Request, drift: tuple[str, float]) -> Request:
+    if request.phase != "second":
+        return request
+    return replace(request, drift=drift[0], severity=drift[1])
+
+
+def test_statistics_alone_see_a_drift_that_is_not_there(make: Callable[..., PlayedRun]) -> None:
+    """The summary says how far the worst column is, and what was expected."""
+    run = make("diabetes", ("covariate_shift", 1.0))
+    run.send(changed(run.plan, drift=None))
+    run.change_requests(lambda r: _said(r, ("covariate_shift", 1.0)))
+    run.serve()
+    summary = run.failed()["load drift"]
+    assert summary.startswith("phase second was to have covariate_shift at severity 1, but ")
+    assert " standard deviations, expected " in summary
+    assert "and 5 others differ" in summary
+
+
+def test_a_control_column_that_moves(make: Callable[..., PlayedRun]) -> None:
+    """It should have stayed: the column is named."""
+    run = make("diabetes", ("covariate_shift", 1.0))
+
+    def moved(request: Request) -> Request:
+        age = request.features["Age"]
+        assert isinstance(age, int)
+        return replace(request, features={**request.features, "Age": min(150, 2 * age)})
+
+    run.change_requests(moved)
+    run.serve()
+    assert "Age" in run.failed()["load drift"]
+    assert "column Age is not the one of the plan in 100 %" in run.failed()["load rows"]
+
+
+def test_a_truth_of_zeros(make: Callable[..., PlayedRun]) -> None:
+    """Every label is the first class."""
+    run = make()
+    run.change_requests(lambda r: replace(r, label=0))
+    run.serve()
+    assert others(run) == {"load rows", "load drift"}
+    assert "share of the rows with this label is" in run.failed()["load drift"]
+
+
+def test_labels_that_are_shuffled_in_a_tenth_of_the_rows(make: Callable[..., PlayedRun]) -> None:
+    """No rate moves, but each row has the label that was drawn with it."""
+    run = make()
+    chosen = list(range(0, len(run.requests), 10))
+    labels = [run.requests[place].label for place in chosen]
+    labels = labels[1:] + labels[:1]
+    for place, label in zip(chosen, labels, strict=True):
+        run.requests[place] = replace(run.requests[place], label=label)
+    run.serve()
+    assert others(run) == {"load rows", "load drift"}
+    assert "labels differ from the drawn rows, not as the drift says" in run.failed()["load drift"]
+
+
+def test_another_plan_than_the_scenarios(make: Callable[..., PlayedRun]) -> None:
+    """Half the severity in the plan: the load did what it was told, and that is named first."""
+    run = make("diabetes", ("covariate_shift", 1.0))
+    plan = changed(run.plan, drift=PlannedDrift("covariate_shift", 0.5))
+    write_plan(run.layout.load_plan, plan)
+    run.send(plan)
+    run.serve()
+    failed = others(run)
+    assert {"load plan", "load requests", "load drift"} == failed
+    assert run.failed()["load plan"] == (
+        "the load was given another plan than the scenario's: severity of phase second: "
+        "the scenario says 1, the load's plan 0.5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"seed": 4}, "seed: the scenario says 3, the load's plan 4"),
+        ({"labels": LabelPlan(0.5, 1.0)}, "share of labels: the scenario says 1"),
+        ({"labels": LabelPlan(1.0, 2.0)}, "delay of labels: the scenario says 1"),
+        ({"phases": (LoadPhase("first", 20.0, 50.0),)}, "phases: the scenario says first, second"),
+    ],
+)
+def test_each_difference_of_the_plan_is_said(
+    make: Callable[..., PlayedRun], change: dict[str, Any], line: str
+) -> None:
+    """One line each."""
+    run = make(requests=200)
+    write_plan(run.layout.load_plan, replace(run.plan, **change))
+    assert run.check()["load plan"].details[0].startswith(line)
+
+
+def test_fewer_requests_than_planned(make: Callable[..., PlayedRun]) -> None:
+    """8 % less in one phase, and not a word about the others."""
+    run = make()
+    run.requests = [r for r in run.requests if r.seq < 1320]
+    run.serve()
+    results = run.check()
+    assert results["load requests"].summary == (
+        "the load sent 1,320 of 1,400 planned requests and says nothing of the others"
+    )
+    assert results["load requests"].details == (
+        "phase second: 620 of 700 planned requests were sent",
+    )
+    run.missed = 80
+    results = run.check()
+    assert results["load requests"].passed
+    assert results["load requests"].summary.endswith(
+        "80 were not, because the service or the machine was too slow"
+    )
+
+
+def test_numbers_with_gaps_and_doubles(make: Callable[..., PlayedRun]) -> None:
+    """Counts alone would agree."""
+    run = make(requests=200)
+    run.requests[50] = replace(run.requests[50], seq=49, request_id="run-1-49")
+    details = run.check()["load requests"].details
+    assert any("number 50 in phase first was never sent" in line for line in details)
+    assert any("run-1-49: number 49 in phase first" in line for line in details)
+
+
+def test_bursts_are_not_the_planned_rate(make: Callable[..., PlayedRun]) -> None:
+    """Planned times are those of the rate, and requests follow them."""
+    run = make(requests=400)
+
+    def burst(request: Request) -> Request:
+        due = 3.0 * (request.scheduled_at // 3.0)
+        return replace(request, scheduled_at=due)
+
+    honest = list(run.requests)
+    run.change_requests(burst)
+    assert "planned for another time than the rate" in run.failed()["load requests"]
+    run.requests = [replace(r, sent_at=r.sent_at + 0.4) for r in honest]
+    assert run.failed()["load pace"].startswith("half of the requests were sent within 0.401 s")
+    run.requests = [replace(r, sent_at=r.sent_at - 0.2) for r in honest]
+    assert "requests are sent before they are due" in run.failed()["load requests"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "text"),
+    [(-0.5, "labels were posted before their delay was over"), (3.0, "after their delay")],
+)
+def test_labels_posted_at_another_time(
+    make: Callable[..., PlayedRun], shift: float, text: str
+) -> None:
+    """The delay is part of the plan."""
+    run = make()
+    run.batches = [replace(b, sent_at=b.sent_at + shift) for b in run.batches]
+    assert text in run.failed()["load labels"]
+
+
+def test_labels_that_were_not_posted(make: Callable[..., PlayedRun]) -> None:
+    """Exactly those of the chosen share go out."""
+    run = make(requests=200)
+    run.batches.pop()
+    assert run.failed()["load labels"].startswith(
+        "the load posted 180 labels, 200 were chosen of 200 answered predictions"
+    )
+
+
+def test_an_unknown_drift_is_not_evaluated(make: Callable[..., PlayedRun]) -> None:
+    """A plug-in may do what it likes; that nobody looked is said by name."""
+    run = make(requests=200)
+    run.scenario["phases"][1]["drift"] = {"name": "my_drift", "severity": 1.0}
+    plan = changed(run.plan, drift=PlannedDrift("my_drift", 1.0))
+    write_plan(run.layout.load_plan, plan)
+    run.change_requests(lambda r: _said(r, ("my_drift", 1.0)))
+    results = run.check()
+    assert not results["load drift second"].applicable
+    assert results["load drift second"].summary.startswith("what the drift my_drift must do")
+    assert not results["load rows"].applicable
+    assert results["load drift"].passed
