@@ -86,6 +86,16 @@ class RunLayout:
         return self.root / "notifications.jsonl"
 
     @property
+    def traces(self) -> Path:
+        """Spans that the receiver got from the Collector, one JSON line each."""
+        return self.root / "traces.jsonl"
+
+    @property
+    def log_records(self) -> Path:
+        """Log records that the receiver got from the Collector, one JSON line each."""
+        return self.root / "log-records.jsonl"
+
+    @property
     def timeline(self) -> Path:
         """What the runner did and saw, one JSON line each: phases, faults, part events."""
         return self.root / "timeline.jsonl"

@@ -25,7 +25,7 @@ from testbed.planting import NOTHING, Planting
 from testbed.resources import root
 from testbed.rulelint import require_scale
 from testbed.scenario import Scenario
-from testbed.settings import Settings
+from testbed.settings import Settings, trace_ratio
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.parts import (
@@ -261,6 +261,8 @@ def prepare(
         use_case=use_case,
         without=options.without,
         replicas=options.replicas,
+        trace_ratio=_trace_ratio(settings, scenario, factor),
+        logs=scenario.logs,
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     prepared = Prepared(
@@ -268,6 +270,11 @@ def prepare(
     )
     _write_identity(prepared, now)
     return prepared
+
+
+def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:
+    planned = sum(phase.rate * phase.duration / factor for phase in scenario.phases)
+    return trace_ratio(settings, planned if scenario.traces else None)
 
 
 def _write_identity(prepared: Prepared, now: datetime) -> None:
@@ -287,6 +294,7 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "without": sorted(options.without),
         "replicas": options.replicas,
         "custom_rules": options.rules is not None,
+        "trace_ratio": context.trace_ratio,
         "endpoints": dict(context.endpoints),
         "version": __version__,
         "packages": package_versions(),

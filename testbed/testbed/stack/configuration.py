@@ -42,6 +42,9 @@ NODE_COLLECTORS: Final = (
 
 _TRACE_VIEWER: Final = "jaeger:4318"
 _TRACE_EXPORTER: Final = "otlp_http/traces"
+_SINK: Final = "receiver:9080"
+SINK_EXPORTER: Final = "otlp_http/receiver"
+"""What sends spans and log records to the receiver, which keeps them in the run."""
 _ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - what the Compose file says; native mode replaces it
 
 
@@ -130,7 +133,9 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         alertmanager = with_email(alertmanager, smtp, config / "smtp-password")
         write_atomic(config / "smtp-password", smtp.password or "", mode=0o600)
     collector = scale.collector(
-        collector_tree(_read(source / "otel/collector.yaml"), endpoints, layout.data / "collector")
+        collector_tree(
+            _read(source / "otel/collector.yaml"), endpoints, layout.data / "collector", without
+        )
     )
     intervals = prometheus["global"]
     native = NativeConfiguration(
@@ -232,10 +237,16 @@ def with_email(document: Tree, smtp: SmtpSettings, password_file: Path) -> Tree:
     }
 
 
-def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) -> Tree:
+def collector_tree(
+    document: Tree,
+    endpoints: Mapping[str, str],
+    queue: Path,
+    without: frozenset[str] = frozenset(),
+) -> Tree:
     """The Collector's configuration with local addresses and its queue below the run.
 
-    Traces need a viewer: without one they end in the debug exporter, which the log level mutes.
+    Without a trace viewer, spans and log records go to the receiver; where that is left out, too,
+    spans end in the debug exporter, which the log level mutes.
     """
     own = {
         address.replace("collector", _ANY_HOST, 1): local
@@ -246,8 +257,19 @@ def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) ->
     placed["extensions"]["file_storage"]["directory"] = str(queue.absolute())
     if _TRACE_VIEWER not in endpoints:
         del placed["exporters"][_TRACE_EXPORTER]
-        placed["exporters"]["debug"] = {}
-        placed["service"]["pipelines"]["traces"]["exporters"] = ["debug"]
+        pipelines, exporters = placed["service"]["pipelines"], placed["exporters"]
+        if _SINK in endpoints and _SINK.partition(":")[0] not in without:
+            exporters[SINK_EXPORTER] = {
+                "endpoint": f"http://{endpoints[_SINK]}",
+                "encoding": "json",
+                "compression": "none",
+                "retry_on_failure": {"initial_interval": "5s", "max_interval": "30s"},
+            }
+            del exporters["debug/logs"]
+            pipelines["traces"]["exporters"] = pipelines["logs"]["exporters"] = [SINK_EXPORTER]
+        else:
+            exporters["debug"] = {}
+            pipelines["traces"]["exporters"] = ["debug"]
     return cast("Tree", placed)
 
 
