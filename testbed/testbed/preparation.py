@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
+from testbed_otel.otlplogs import wanted
 
 from testbed import __version__
 from testbed.errors import UsageError
@@ -262,7 +264,7 @@ def prepare(
         without=options.without,
         replicas=options.replicas,
         trace_ratio=_trace_ratio(settings, scenario, factor),
-        logs=scenario.logs,
+        logs=wanted(os.environ, default=scenario.logs),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     prepared = Prepared(
@@ -295,6 +297,7 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "replicas": options.replicas,
         "custom_rules": options.rules is not None,
         "trace_ratio": context.trace_ratio,
+        "logs": context.logs,
         "endpoints": dict(context.endpoints),
         "version": __version__,
         "packages": package_versions(),

@@ -48,21 +48,10 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
     signals = case.evidence.snapshot.signals
     if signals is None or signals.ratio is None:
         return ()
+    if gone := {"collector", "receiver"} & set(case.evidence.run.without):
+        return _nothing(f"The run has no {min(gone)}, so no spans or log records were looked at.")
     if not signals.sink:
-        reason = (
-            "Spans and log records went to no receiver, so that none was looked at: the run has "
-            "left out the receiver."
-        )
-        everything = {
-            SAMPLED: Stage.INSTRUMENT,
-            CONTENT: Stage.INSTRUMENT,
-            SPANS_ARRIVED: Stage.COLLECTOR,
-            RECORDS: Stage.INSTRUMENT,
-            RECORDS_ARRIVED: Stage.COLLECTOR,
-        }
-        return tuple(not_applicable(name, stage, reason) for name, stage in everything.items())
-    if "collector" in case.evidence.run.without:
-        return ()
+        return _nothing("The Collector was not to send spans and log records to the receiver.")
     found = [_arrived(case, SPANS_ARRIVED, "spans", signals.spans)]
     if signals.traces is not None:
         lost = _lost_spans(case, signals.spans)
@@ -80,6 +69,18 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
             _records(case, signals.logs, signals.records),
         ]
     return tuple(found)
+
+
+def _nothing(reason: str) -> tuple[CheckResult, ...]:
+    """All of these checks, where none can be made."""
+    everything = {
+        SAMPLED: Stage.INSTRUMENT,
+        CONTENT: Stage.INSTRUMENT,
+        SPANS_ARRIVED: Stage.COLLECTOR,
+        RECORDS: Stage.INSTRUMENT,
+        RECORDS_ARRIVED: Stage.COLLECTOR,
+    }
+    return tuple(not_applicable(name, stage, reason) for name, stage in everything.items())
 
 
 def _lost_spans(case: Case, arrival: Arrival) -> int | None:

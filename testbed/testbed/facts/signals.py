@@ -92,12 +92,12 @@ def read_signals(sources: Sources) -> Signals:
         TestbedError: they can't be had.
     """
     layout = sources.layout
-    ratio = _ratio(layout.run_file)
+    ratio, wanted = _asked(layout.run_file)
     if not _sink(layout.config / "collector.yaml"):
         return Signals(ratio=ratio)
     spans, records = _Lines(layout.traces), _Lines(layout.log_records)
     setting = _setting(sources)
-    logs = sources.scenario.logs or records.lines
+    logs = wanted or records.lines
     return Signals(
         sink=True,
         ratio=ratio,
@@ -108,12 +108,14 @@ def read_signals(sources: Sources) -> Signals:
     )
 
 
-def _ratio(path: Path) -> float | None:
+def _asked(path: Path) -> tuple[float | None, bool]:
+    """Share of requests that were to be sampled, and whether log records were to be sent."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8")).get("trace_ratio")
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return None if found is None else float(found)
+        return None, False
+    ratio = found.get("trace_ratio")
+    return None if ratio is None else float(ratio), bool(found.get("logs"))
 
 
 def _sink(path: Path) -> bool:

@@ -87,7 +87,7 @@ class StackContext:
         api_instances: every instance id that the API was started with, oldest first.
         replicas: processes of the API.
         trace_ratio: share of requests that the parts sample.
-        logs: whether the API sends its log records, where the caller's environment says nothing.
+        logs: whether the API sends its log records.
         serving: management address to the instance id of the latest replica there.
     """
 
