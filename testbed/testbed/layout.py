@@ -36,6 +36,11 @@ class RunLayout:
         return self.root / "config"
 
     @property
+    def dashboards(self) -> Path:
+        """Grafana's dashboards, whose queries the verdict runs on the run's Prometheus."""
+        return self.config / "dashboards"
+
+    @property
     def data(self) -> Path:
         """State of the parts: Prometheus's TSDB, Alertmanager's data, the Collector's queue."""
         return self.root / "data"

@@ -214,6 +214,15 @@ def test_every_signal_has_a_bounded_pipeline(render: Callable[..., NativeConfigu
     assert collector["exporters"]["debug/logs"]["use_internal_logger"] is False
 
 
+def test_a_run_has_the_dashboards(
+    render: Callable[..., NativeConfiguration], layout: RunLayout, repository: Path
+) -> None:
+    """As Grafana reads them: what the verdict runs is what people look at."""
+    render()
+    for path in (repository / "grafana/dashboards").glob("*.json"):
+        assert (layout.dashboards / path.name).read_bytes() == path.read_bytes()
+
+
 def test_own_rules_replace_the_projects(
     render: Callable[..., NativeConfiguration], tmp_path: Path
 ) -> None:

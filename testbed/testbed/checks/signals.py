@@ -48,10 +48,9 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
     signals = case.evidence.snapshot.signals
     if signals is None or signals.ratio is None:
         return ()
-    if gone := {"collector", "receiver"} & set(case.evidence.run.without):
-        return _nothing(f"The run has no {min(gone)}, so no spans or log records were looked at.")
     if not signals.sink:
-        return _nothing("The Collector was not to send spans and log records to the receiver.")
+        gone = " and ".join(sorted({"collector", "receiver"} & set(case.evidence.run.without)))
+        return _nothing(f"The run has no {gone}, so no spans or log records were looked at.")
     found = [_arrived(case, SPANS_ARRIVED, "spans", signals.spans)]
     if signals.traces is not None:
         lost = _lost_spans(case, signals.spans)

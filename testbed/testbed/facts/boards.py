@@ -13,7 +13,6 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
 from testbed.errors import StackError
 from testbed.facts.panels import Anatomy, PanelQuery, Selector, anatomy, read_panels
-from testbed.resources import root
 from testbed.timescale import TimeScale
 
 if TYPE_CHECKING:
@@ -33,6 +32,9 @@ LOOKBACK: Final = 300.0
 """Seconds in production for which a sample is a series' value, as Prometheus's default has it."""
 POINTS: Final = 240
 """Points of one query at most."""
+
+PER_SECOND: Final = frozenset({"reqps", "cps", "ops"})
+"""Grafana's names of units per second."""
 
 _REFUSED: Final = re.compile(r" answered 4\d\d")
 
@@ -127,7 +129,7 @@ def read_boards(sources: Sources) -> Boards:
     """
     interval = TimeScale(sources.factor).interval_seconds(EXPORT_INTERVAL)
     window = max(WINDOW * interval, SHORTEST)
-    return run_queries(sources, read_panels(root() / "grafana" / "dashboards", window), window)
+    return run_queries(sources, read_panels(sources.layout.dashboards, window), window)
 
 
 def run_queries(sources: Sources, queries: Sequence[PanelQuery], window: float) -> Boards:
@@ -230,7 +232,7 @@ def _panel(
         }
         for each in samples
     )
-    kind, whole = _kind(parts, result)
+    kind, whole = _kind(parts, result, {query.unit for query in group})
     values = (value for series in result for _, value in series.points)
     return PanelFacts(
         where=where,
@@ -307,13 +309,15 @@ def _attributes(selectors: Iterable[Selector]) -> set[str]:
     }
 
 
-def _kind(parts: Anatomy, result: Sequence[Series]) -> tuple[Kind | None, bool]:
+def _kind(parts: Anatomy, result: Sequence[Series], units: set[str]) -> tuple[Kind | None, bool]:
     """What the values of a query can be held against, and whether they speak of predictions only.
 
     Only what is unmistakable is: everything else is a matter of taste.
     """
     route, status = names.label(names.HTTP_ROUTE), names.label(names.HTTP_STATUS)
     error = names.label(names.ERROR_TYPE)
+    alone = len(parts.selectors) == 1 and not parts.filters
+    rate = alone and (parts.plain or (parts.additive and bool(units & PER_SECOND)))
     for selector in parts.selectors:
         takes = {m.label: m.takes for m in selector.matchers}
         free = set(takes) <= {"job", "instance", "model_version"}
@@ -321,11 +325,11 @@ def _kind(parts: Anatomy, result: Sequence[Series]) -> tuple[Kind | None, bool]:
             fails = status in takes and takes[status]("500") and not takes[status]("200")
             if fails:
                 return "errors", False
-            if parts.plain and free:
+            if rate and free:
                 return "requests", any(route in series.labels for series in result)
         if selector.metric == names.PREDICTION_ERRORS.prometheus and error not in takes:
             return "errors", False
-        if selector.metric == names.PREDICTIONS.prometheus and parts.plain and free:
+        if selector.metric == names.PREDICTIONS.prometheus and selector.rated and rate and free:
             return "answers", True
         if selector.metric == names.DRIFT_SHARE.prometheus and free and not parts.filters:
             return "drift", True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import promql_parser as promql
@@ -22,6 +22,7 @@ _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)|\[\[(\w+)\]\]")
 _LEGEND: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _LABEL_VALUES: Final = re.compile(r"label_values\((?:(.+),)?\s*(\w+)\s*\)", re.DOTALL)
 _COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
+_INCREASES: Final = frozenset({"rate", "irate", "increase"})
 _TIMES: Final = frozenset({"__rate_interval", "__interval", "__range"})
 
 
@@ -33,11 +34,13 @@ class PanelQuery:
         where: dashboard, panel and letter of the query, for people.
         expr: PromQL, without any Grafana variable.
         legend: labels that its legend shows.
+        unit: of its values, as Grafana names it.
     """
 
     where: str
     expr: str
     legend: tuple[str, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,14 @@ class Anatomy:
         grouping: labels by which aggregations group.
         filters: operators of comparisons that drop series.
         plain: whether it is one selector, at most under one rate and one sum.
+        additive: whether nothing but sums, arithmetic and increases are made of its selectors.
     """
 
     selectors: tuple[Selector, ...] = ()
     grouping: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
-    plain: bool = field(default=False)
+    plain: bool = False
+    additive: bool = False
 
 
 def read_panels(folder: Path, window: float) -> tuple[PanelQuery, ...]:
@@ -122,11 +127,12 @@ def read_panels(folder: Path, window: float) -> tuple[PanelQuery, ...]:
 def _of_board(board: dict[str, Any], window: str, stem: str) -> Iterator[PanelQuery]:
     title = board.get("uid") or stem
     for panel in _flat(board.get("panels") or ()):
+        unit = ((panel.get("fieldConfig") or {}).get("defaults") or {}).get("unit") or ""
         for target in panel.get("targets") or ():
             if expr := target.get("expr"):
                 where = f"{title}: {panel.get('title', '')} {target.get('refId', '')}".strip()
                 legend = _LEGEND.findall(target.get("legendFormat") or "")
-                yield PanelQuery(where, fill(expr, window), tuple(legend))
+                yield PanelQuery(where, fill(expr, window), tuple(legend), unit)
     for variable in (board.get("templating") or {}).get("list") or ():
         found = _LABEL_VALUES.fullmatch(str(variable.get("definition") or "").strip())
         if found and found[1]:
@@ -177,7 +183,13 @@ def anatomy(expr: str) -> Anatomy:
             _signature(node) for node in nodes if isinstance(node, promql.VectorSelector)
         )
     )
-    return Anatomy(selectors, tuple(dict.fromkeys(grouping)), tuple(filters), _plain(tree))
+    additive = all(
+        (not isinstance(node, promql.AggregateExpr) or str(node.op) == "sum")
+        and (not isinstance(node, promql.Call) or node.func.name in _INCREASES)
+        for node in nodes
+    )
+    groups = tuple(dict.fromkeys(grouping))
+    return Anatomy(selectors, groups, tuple(filters), _plain(tree), additive)
 
 
 def _signature(node: promql.VectorSelector) -> tuple[str, tuple[Matcher, ...]]:

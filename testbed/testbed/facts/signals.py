@@ -7,7 +7,6 @@ from bisect import bisect_right
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
 from testbed_otel import names
 
 from testbed.charts import Kept
@@ -69,7 +68,7 @@ class Signals(Kept):
     """Spans and log records that arrived behind the Collector.
 
     Attributes:
-        sink: whether the run had the receiver get them.
+        sink: whether the receiver was to get them.
         ratio: share of requests that were to be sampled; None in runs of before.
         spans: how spans arrived.
         traces: what they say; None without a sink.
@@ -92,12 +91,13 @@ def read_signals(sources: Sources) -> Signals:
         TestbedError: they can't be had.
     """
     layout = sources.layout
-    ratio, wanted = _asked(layout.run_file)
-    if not _sink(layout.config / "collector.yaml"):
+    asked = _asked(layout.run_file)
+    ratio = asked.get("trace_ratio")
+    if ratio is None or {"collector", "receiver"} & set(asked.get("without") or ()):
         return Signals(ratio=ratio)
     spans, records = _Lines(layout.traces), _Lines(layout.log_records)
     setting = _setting(sources)
-    logs = wanted or records.lines
+    logs = asked.get("logs") or records.lines
     return Signals(
         sink=True,
         ratio=ratio,
@@ -108,23 +108,13 @@ def read_signals(sources: Sources) -> Signals:
     )
 
 
-def _asked(path: Path) -> tuple[float | None, bool]:
-    """Share of requests that were to be sampled, and whether log records were to be sent."""
+def _asked(path: Path) -> dict[str, Any]:
+    """The identity of the run: what was to be sampled and sent, and which parts there are."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None, False
-    ratio = found.get("trace_ratio")
-    return None if ratio is None else float(ratio), bool(found.get("logs"))
-
-
-def _sink(path: Path) -> bool:
-    """Whether the Collector was to send to the receiver."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return False
-    return EXPORTER in ((document or {}).get("exporters") or {})
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _setting(sources: Sources) -> Setting:

@@ -111,7 +111,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
 
     Args:
         layout: the run.
-        source: folder that holds ``prometheus/``, ``alertmanager/`` and ``otel/``.
+        source: folder that holds ``prometheus/``, ``alertmanager/``, ``otel/`` and ``grafana/``.
         endpoints: Compose address to ``127.0.0.1:port``; with ``jaeger:4318``, traces go there.
         factor: time scale.
         rules: folder of rule files in place of the project's.
@@ -152,6 +152,8 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     _write(native.collector, collector)
     for template in sorted((source / "alertmanager/templates").glob("*.tmpl")):
         write_atomic(config / "templates" / template.name, template.read_bytes())
+    for board in sorted((source / "grafana/dashboards").glob("*.json")):
+        write_atomic(layout.dashboards / board.name, board.read_bytes())
     _write_rules(native.rules, read_rules(rules or source / "prometheus/rules"), scale)
     write_api_targets(native.targets, api_targets)
     return native

@@ -67,7 +67,7 @@ class FakePrometheus:
         return httpx.Response(200, json={"status": "success", "data": data})
 
 
-def run(tmp_path: Path, expr: str, *legend: str) -> Boards:
+def run(tmp_path: Path, expr: str, *legend: str, unit: str = "") -> Boards:
     """Run one query."""
     with FakePrometheus().client() as client:
         sources = Sources(
@@ -82,7 +82,7 @@ def run(tmp_path: Path, expr: str, *legend: str) -> Boards:
             span=Span(995.0, 1050.0, 0.5),
             phases=tuple(PhaseRow(name=n, start=s, end=e) for n, s, e in PHASES),
         )
-        return run_queries(sources, [PanelQuery("board: panel A", expr, legend)], 2.0)
+        return run_queries(sources, [PanelQuery("board: panel A", expr, legend, unit)], 2.0)
 
 
 def panel(**facts: object) -> PanelFacts:
@@ -152,6 +152,25 @@ def test_facts_of_a_sound_query(tmp_path: Path) -> None:
     assert (found.absent, found.unmatched, found.unlabelled) == ((), (), ())
     assert (found.kind, found.whole) == ("requests", True)
     assert [(m.phase, m.mean) for m in found.moves] == [(name, 10.0) for name, _, _ in PHASES]
+
+
+@pytest.mark.parametrize(
+    ("expr", "unit", "kind"),
+    [
+        (f"sum(increase({HTTP_COUNT}[2s]))", "reqps", "requests"),
+        (f"sum(increase({HTTP_COUNT}[2s]))", "", None),
+        (f"60 * sum({RATE})", "reqps", "requests"),
+        (f"60 * sum({RATE})", "reqpm", None),
+        (f"avg({RATE})", "reqps", None),
+        (f"{HTTP_COUNT}", "reqps", None),
+    ],
+)
+def test_what_a_panel_claims_to_be_a_rate_is_held_against_the_load(
+    tmp_path: Path, expr: str, unit: str, kind: str | None
+) -> None:
+    """By its unit, unless it shows something of a rate that is none."""
+    (found,) = run(tmp_path, expr, unit=unit).panels
+    assert found.kind == kind
 
 
 def test_facts_of_broken_queries(tmp_path: Path) -> None:

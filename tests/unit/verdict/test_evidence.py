@@ -215,8 +215,6 @@ class FakePrometheus:
             }  # fmt: skip
             return self._data({"groups": [{"name": "g", "rules": [rule]}]})
         query = httpx.QueryParams(request.content.decode())["query"]
-        if query.startswith("last_over_time("):
-            return self._data({"resultType": "vector", "result": []})
         return self._data({"resultType": "matrix", "result": self._series(query)})
 
     def _series(self, query: str) -> list[dict[str, Any]]:
@@ -315,7 +313,7 @@ def test_a_dead_prometheus_becomes_a_problem(tmp_path: Path) -> None:
     evidence = take(layout, prometheus)
     assert evidence.snapshot.rules is None
     assert evidence.snapshot.log is not None
-    assert len(evidence.snapshot.problems) == 6
+    assert len(evidence.snapshot.problems) == 5
     assert evidence.snapshot.pipeline is None
     assert all("does not answer" in problem for problem in evidence.snapshot.problems)
 
