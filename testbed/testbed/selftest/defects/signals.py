@@ -82,7 +82,7 @@ SIGNALS: Final = (
     ),
     _panel(
         "value",
-        "A panel shows requests per minute in place of those per second.",
+        "A panel shows an increase in place of a rate.",
         *("api-performance", "Requests per Endpoint", "rate(", "increase("),
     ),
 )
