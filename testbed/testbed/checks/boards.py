@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from testbed.checks.case import Case
     from testbed.facts.boards import Boards, Moves, PanelFacts, Unmatched
-    from testbed.truth import Request
 
 PANELS: Final = "panel queries"
 VALUES: Final = "panel values"
@@ -198,33 +196,27 @@ def _wrong(case: Case, panel: PanelFacts) -> Iterator[str]:
     for moves in panel.moves:
         if moves.phase in quiet:
             continue
-        requests = [r for r in case.evidence.truth.requests if r.phase == moves.phase]
         if panel.kind == "errors":
-            yield from _errors(requests, moves)
+            yield from _errors(case, moves)
         else:
-            yield from _rate(case, panel, requests, moves)
+            yield from _rate(panel, moves)
 
 
 def _restarts(faults: Iterable[object]) -> bool:
     return any(getattr(fault, "kind", None) == "restart" for fault in faults)
 
 
-def _errors(requests: Iterable[Request], moves: Moves) -> Iterator[str]:
+def _errors(case: Case, moves: Moves) -> Iterator[str]:
+    requests = (r for r in case.evidence.truth.requests if r.phase == moves.phase)
     failed = sum(r.status is not None and r.failed for r in requests)
     if failed >= COUNTED and not moves.most:
         yield f"it shows no error in {moves.phase}, where the load saw {failed}"
 
 
-def _rate(
-    case: Case, panel: PanelFacts, requests: Iterable[Request], moves: Moves
-) -> Iterator[str]:
-    phase = case.phase(moves.phase)
-    if phase is None or moves.mean is None:
+def _rate(panel: PanelFacts, moves: Moves) -> Iterator[str]:
+    rate = moves.expected
+    if rate is None or moves.mean is None:
         return
-    statuses = Counter(r.status for r in requests)
-    answered = sum(n for status, n in statuses.items() if status is not None)
-    count = statuses[200] if panel.kind == "answers" else answered
-    rate = count / max(phase.end - phase.start, 1e-9)
     slack = TOLERANCE * rate + SPREAD
     above = slack if panel.whole else slack + STRAY + TOLERANCE * rate
     if not rate - slack <= moves.mean <= rate + above:

@@ -41,6 +41,9 @@ _TIMES: Final = frozenset(
 )
 # Faults that spans or records which were lost on the way leave behind.
 _OF_LOSSES: Final = frozenset({"whose parent did not arrive", "whose span did not arrive"})
+"""Lost are spans in both cases: records are only what shows it."""
+# Faults of exports that failed for their process and arrived all the same.
+_OF_RETRIES: Final = frozenset({"arrived more than once", "twice for one request"})
 
 
 def check_signals(case: Case) -> tuple[CheckResult, ...]:
@@ -57,7 +60,12 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
         full = signals.spans.full
         found += [
             _sampled(case, signals.ratio, signals.traces, lost, full=full),
-            _content(CONTENT, "spans", signals.traces.joined, _span_faults(signals.traces, lost)),
+            _content(
+                CONTENT,
+                "spans",
+                signals.traces.joined,
+                _span_faults(signals.traces, lost, signals.spans.failed),
+            ),
         ]
     if signals.logs is None:
         reason = "The API sends no log records: the scenario does not ask for them (`logs: true`)."
@@ -65,7 +73,7 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
     else:
         found += [
             _arrived(case, RECORDS_ARRIVED, "log records", signals.records),
-            _records(case, signals.logs, signals.records),
+            _records(case, signals.logs, signals.records, _lost_spans(case, signals.spans)),
         ]
     return tuple(found)
 
@@ -169,8 +177,8 @@ def _divergence(seen: float, expected: float) -> float:
     return total
 
 
-def _span_faults(spans: SpanFacts, lost: int | None) -> list[str]:
-    faults = _faults("spans", spans.faults, spans.joined, lost)
+def _span_faults(spans: SpanFacts, lost: int | None, failed: int) -> list[str]:
+    faults = _faults("spans", spans.faults, spans.joined, lost, failed)
     if spans.excess is not None and spans.excess > LONGER:
         faults.append(
             f"spans last {1000 * spans.excess:.1f} ms longer than their clients waited (median)"
@@ -178,13 +186,17 @@ def _span_faults(spans: SpanFacts, lost: int | None) -> list[str]:
     return faults
 
 
-def _faults(what: str, faults: Mapping[str, Found], joined: int, lost: int | None = 0) -> list[str]:
+def _faults(
+    what: str, faults: Mapping[str, Found], joined: int, lost: int | None, failed: int
+) -> list[str]:
     """One line per kind of fault that is more than chance or a loss explains."""
     lines = []
     for kind, found in faults.items():
-        if kind in _TIMES and found.count <= max(1, STRAGGLERS * joined):
+        if kind in _TIMES and found.count <= max(2, STRAGGLERS * joined):
             continue
         if kind in _OF_LOSSES and (lost is None or found.count <= lost):
+            continue
+        if kind in _OF_RETRIES and found.count <= failed:
             continue
         lines.append(f"{found.count} {what} {kind}, as {found.examples[0]}")
     return lines
@@ -245,16 +257,18 @@ def _arrived(case: Case, name: str, what: str, arrival: Arrival) -> CheckResult:
     )
 
 
-def _records(case: Case, logs: RecordFacts, arrival: Arrival) -> CheckResult:
+def _records(
+    case: Case, logs: RecordFacts, arrival: Arrival, lost_spans: int | None
+) -> CheckResult:
     """Each answered request has one record, and they meet the spans under their trace."""
-    faults = _faults("log records", logs.faults, logs.requests, _lost_records(case, arrival))
+    lost = _lost_records(case, arrival)
+    faults = _faults("log records", logs.faults, logs.requests, lost_spans, arrival.failed)
     if logs.excess is not None and abs(logs.excess) > AGREEMENT:
         faults.append(
             f"spans last {1000 * logs.excess:.1f} ms longer than the access log says of the same "
             "requests (median)"
         )
     missing = logs.missing.count
-    lost = _lost_records(case, arrival)
     if missing and not arrival.full and lost is not None and missing > lost:
         faults.insert(
             0,
@@ -269,4 +283,4 @@ def _lost_records(case: Case, arrival: Arrival) -> int | None:
     restarts = any(f.kind == "restart" for p in case.scenario.phases for f in p.faults)
     if restarts or arrival.restarted or None in case.evidence.snapshot.api.values():
         return None
-    return max(0, (arrival.accepted or 0) - arrival.by_then) + arrival.waiting
+    return max(0, (arrival.accepted or 0) - arrival.by_then) + arrival.waiting + arrival.failed

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from testbed_otel import names
@@ -30,6 +32,7 @@ SHORTEST: Final = 2.0
 """Real seconds of such a window at least."""
 LOOKBACK: Final = 300.0
 """Seconds in production for which a sample is a series' value, as Prometheus's default has it."""
+OK: Final = 200
 POINTS: Final = 240
 """Points of one query at most."""
 
@@ -65,11 +68,13 @@ class Moves(Kept):
         phase: its name.
         mean: over the points that lie within the phase; None where there is none.
         most: the highest of them.
+        expected: mean of the load's own rate, over the same stretches of time.
     """
 
     phase: str
     mean: float | None
     most: float | None
+    expected: float | None = None
 
 
 class PanelFacts(Kept):
@@ -153,10 +158,10 @@ def run_queries(sources: Sources, queries: Sequence[PanelQuery], window: float) 
     # What came with the last export has no rate yet, and maybe no point of a query.
     early = _held(sources, selected, over - 2 * window)
     results = _ask(sources, list(by_expr), window)
-    phases = _phases(sources, window)
+    view = _View(_phases(sources, window), window, *_finished(sources))
     return Boards(
         panels=tuple(
-            _panel(group, parsed[expr], (held, early), results[expr], phases)
+            _panel(group, parsed[expr], (held, early), results[expr], view)
             for expr, group in by_expr.items()
         ),
         foreign=tuple(sorted(selected - _known() - set(held))),
@@ -214,12 +219,61 @@ def _phases(sources: Sources, window: float) -> tuple[tuple[str, float, float], 
     return tuple((name, start, end) for name, start, end in inner if end - start >= window)
 
 
+def _finished(sources: Sources) -> tuple[list[float], list[float]]:
+    """When answers came, in order: all of them, and those with a prediction."""
+    answered = [r for r in sources.truth.requests if r.status is not None]
+    return (
+        sorted(r.finished_at for r in answered),
+        sorted(r.finished_at for r in answered if r.status == OK),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What values are held against, phase by phase.
+
+    Attributes:
+        phases: name, start and end.
+        window: seconds that a rate looks back on.
+        answered: times of all answers.
+        predicted: those of predictions.
+    """
+
+    phases: Sequence[tuple[str, float, float]]
+    window: float
+    answered: Sequence[float]
+    predicted: Sequence[float]
+
+    def moves(self, kind: Kind, values: Mapping[float, float]) -> tuple[Moves, ...]:
+        """Values of a query by phase."""
+        found = []
+        for name, start, end in self.phases:
+            within = {time: value for time, value in values.items() if start <= time <= end}
+            found.append(
+                Moves(
+                    phase=name,
+                    mean=sum(within.values()) / len(within) if within else None,
+                    most=max(within.values(), default=None),
+                    expected=self._expected(kind, list(within)),
+                )
+            )
+        return tuple(found)
+
+    def _expected(self, kind: Kind, times: Sequence[float]) -> float | None:
+        """The load's own rate, as rates over the same windows; of other kinds there is none."""
+        if kind not in {"requests", "answers"} or not times:
+            return None
+        ends = self.answered if kind == "requests" else self.predicted
+        counts = (bisect_right(ends, t) - bisect_right(ends, t - self.window) for t in times)
+        return sum(counts) / self.window / len(times)
+
+
 def _panel(
     group: Sequence[PanelQuery],
     parts: Anatomy,
     samples: tuple[Held, Held],
     result: Sequence[Series] | str,
-    phases: Sequence[tuple[str, float, float]],
+    view: _View,
 ) -> PanelFacts:
     where = tuple(query.where for query in group)
     if isinstance(result, str):
@@ -250,7 +304,7 @@ def _panel(
         unlabelled=tuple(_unlabelled(group, parts, chosen, result)),
         kind=kind,
         whole=whole,
-        moves=_moves(_shown(kind, result, whole=whole), phases) if kind else (),
+        moves=view.moves(kind, _shown(kind, result, whole=whole)) if kind else (),
     )
 
 
@@ -348,14 +402,3 @@ def _shown(kind: Kind, result: Sequence[Series], *, whole: bool) -> dict[float, 
                 values[time].append(value)
     join = max if kind == "drift" else sum
     return {time: join(found) for time, found in values.items()}
-
-
-def _moves(
-    values: Mapping[float, float], phases: Sequence[tuple[str, float, float]]
-) -> tuple[Moves, ...]:
-    found = []
-    for name, start, end in phases:
-        within = [value for time, value in values.items() if start <= time <= end]
-        mean = sum(within) / len(within) if within else None
-        found.append(Moves(phase=name, mean=mean, most=max(within, default=None)))
-    return tuple(found)

@@ -50,6 +50,8 @@ class Arrival(Kept):
         by_then: what the receiver had by then.
         before: what it had well before.
         waiting: the fewest that it had taken and, two scrapes later, not sent.
+        failed: what the processes say of exports that failed or were dropped: some of it may have
+            arrived.
         restarted: whether it began to count anew, so that some counts were never read.
     """
 
@@ -61,6 +63,7 @@ class Arrival(Kept):
     by_then: int = 0
     before: int = 0
     waiting: int = 0
+    failed: int = 0
     restarted: bool = False
 
 
@@ -171,6 +174,16 @@ def _arrival(sources: Sources, kind: str, lines: _Lines) -> Arrival:
     known = Arrival(received=len(times), broken=lines.broken, full=lines.full)
     if not accepted:
         return known
+    signal, item = {"spans": ("traces", "span"), "log_records": ("logs", "log")}[kind]
+    failed = (
+        f'{names.TELEMETRY_EXPORT_FAILED.prometheus}{{{names.label(names.SIGNAL)}="{signal}"}}',
+        f'otel_sdk_processor_{item}_processed_total{{{names.label(names.ERROR_TYPE)}!=""}}',
+    )
+    lost = sum(
+        sample.value
+        for selector in failed
+        for sample in sources.prometheus.last_values(selector, at=at, window=window)
+    )
     last = max(accepted)
     taken = _over_lives(accepted.values())
     passed = _over_lives(sent.get(time, 0) for time in accepted)
@@ -182,6 +195,7 @@ def _arrival(sources: Sources, kind: str, lines: _Lines) -> Arrival:
             "by_then": bisect_right(times, last + SKEW),
             "before": bisect_right(times, last - ACKNOWLEDGED),
             "waiting": max(0, min(differences[-LOOKBACK:], default=0)),
+            "failed": round(lost),
             "restarted": any(b < a for a, b in pairwise(accepted.values())),
         }
     )

@@ -21,7 +21,7 @@ from testbed.scenario import Scenario
 from testbed.truth import Truth
 from testbed_otel import names
 
-from tests.unit.verdict.conftest import FACTOR, PHASES, SCENARIO
+from tests.unit.verdict.conftest import FACTOR, PHASES, SCENARIO, make_requests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def run(tmp_path: Path, expr: str, *legend: str, unit: str = "") -> Boards:
             layout=RunLayout(tmp_path),
             scenario=Scenario.model_validate(SCENARIO),
             factor=FACTOR,
-            truth=Truth(None, None),
+            truth=Truth(None, None, tuple(make_requests())),
             pages={},
             log_url="",
             span=Span(995.0, 1050.0, 0.5),
@@ -97,9 +97,11 @@ def failing(world: World, *panels: PanelFacts, foreign: tuple[str, ...] = ()) ->
     return world.failed()
 
 
-def moves(**by_phase: float | None) -> tuple[Moves, ...]:
-    """The same value throughout each phase."""
-    return tuple(Moves(phase=name, mean=v, most=v) for name, v in by_phase.items())
+def moves(expected: float | None = None, **by_phase: float | None) -> tuple[Moves, ...]:
+    """The same value throughout each phase, and what the load saw."""
+    return tuple(
+        Moves(phase=name, mean=v, most=v, expected=expected) for name, v in by_phase.items()
+    )
 
 
 def test_variables_are_filled_in() -> None:
@@ -152,6 +154,9 @@ def test_facts_of_a_sound_query(tmp_path: Path) -> None:
     assert (found.absent, found.unmatched, found.unlabelled) == ((), (), ())
     assert (found.kind, found.whole) == ("requests", True)
     assert [(m.phase, m.mean) for m in found.moves] == [(name, 10.0) for name, _, _ in PHASES]
+    assert [m.expected for m in found.moves] == pytest.approx([10.0] * 3, abs=0.5)
+    (found,) = run(tmp_path, f"sum(rate({names.PREDICTIONS.prometheus}[2s]))").panels
+    assert [m.expected for m in found.moves] == pytest.approx([10.0, 5.0, 10.0], abs=0.8)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,7 @@ def test_a_prometheus_that_does_not_answer_is_no_broken_query(tmp_path: Path) ->
 
 def test_sound_panels_pass(world: World) -> None:
     """All of them run and show what the load saw."""
-    shown = moves(normal=10.0, burst=10.0, recovery=10.0)
+    shown = moves(10.0, normal=10.0, burst=10.0, recovery=10.0)
     errors = panel(kind="errors", moves=moves(normal=0.0, burst=5.0, recovery=0.0))
     assert not failing(world, panel(kind="requests", moves=shown), errors)
     (queries,) = (c for c in world.judge().checks if c.name == "panel queries")
@@ -280,7 +285,8 @@ def test_values_are_held_against_the_load(
 ) -> None:
     """Rates, errors and the drift share move as the load and the drift job say."""
     world.drift_runs = [DriftRun(1020.0, "success", "NO_ACTION", 0.5)]
-    said = failing(world, panel(kind=kind, whole=whole, moves=moves(**shown)))
+    seen = {"requests": 10.0, "answers": 5.0}.get(kind)
+    said = failing(world, panel(kind=kind, whole=whole, moves=moves(seen, **shown)))
     if says is None:
         assert "panel values" not in said
     else:
@@ -290,5 +296,5 @@ def test_values_are_held_against_the_load(
 def test_phases_in_which_a_part_restarts_have_no_rate(world: World) -> None:
     """Nobody knows what Prometheus got in between."""
     world.scenario["phases"][0]["faults"] = [{"kind": "restart", "part": "collector", "down": "1m"}]
-    facts = panel(kind="requests", moves=moves(normal=1.0))
+    facts = panel(kind="requests", moves=moves(10.0, normal=1.0))
     assert "panel values" not in failing(world, facts)

@@ -521,3 +521,24 @@ def test_found_counts_all_and_shows_some(traffic: Traffic) -> None:
     found = traffic.facts().faults["with a wrong name"]
     assert (found.count, len(found.examples)) == (300, 3)
     assert found == Found.model_validate_json(found.model_dump_json())
+
+
+def test_records_of_lost_spans_are_not_the_instruments_fault(
+    world: World, traffic: Traffic
+) -> None:
+    """The processes made 150 spans: that 20 of them did not arrive, the hops say."""
+    del traffic.spans[:20]
+    assert traffic.logs().faults["whose span did not arrive"].count == 20
+    assert "log records content" not in judged(world_that_made(world, 150), traffic)
+    assert "log records content" in judged(world_that_made(world, 130), traffic)
+
+
+def test_failed_exports_that_arrived_all_the_same_are_chance(
+    world: World, traffic: Traffic
+) -> None:
+    """Their process sends them again, or takes them for lost."""
+    traffic.spans.append(deepcopy(traffic.spans[0]))
+    world_that_made(world, 150)
+    arrival = Arrival(received=151, accepted=151, sent=151, by_then=151, before=151)
+    assert "arrived more than once" in judged(world, traffic)["spans content"]
+    assert not judged(world, traffic, spans=arrival.model_copy(update={"failed": 1}))
