@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from testbed.checks.case import Case
-    from testbed.facts.boards import Boards, Moves, PanelFacts, Unmatched
+    from testbed.facts.boards import Boards, PanelFacts, Unmatched
+    from testbed.facts.panelvalues import Moves
 
 PANELS: Final = "panel queries"
 VALUES: Final = "panel values"

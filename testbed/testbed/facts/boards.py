@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_right
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from testbed_otel import names
 
-from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
+from testbed.charts import Kept
 from testbed.errors import StackError
 from testbed.facts.panels import Anatomy, PanelQuery, Selector, anatomy, read_panels
+from testbed.facts.panelvalues import Kind, Moves, View, finished, kind_of, shown
 from testbed.timescale import TimeScale
 
 if TYPE_CHECKING:
@@ -32,17 +31,12 @@ SHORTEST: Final = 2.0
 """Real seconds of such a window at least."""
 LOOKBACK: Final = 300.0
 """Seconds in production for which a sample is a series' value, as Prometheus's default has it."""
-OK: Final = 200
 POINTS: Final = 240
 """Points of one query at most."""
-
-PER_SECOND: Final = frozenset({"reqps", "cps", "ops"})
-"""Grafana's names of units per second."""
 
 _REFUSED: Final = re.compile(r" answered 4\d\d")
 
 Held: TypeAlias = "dict[str, list[Sample]]"
-Kind = Literal["requests", "answers", "errors", "drift"]
 
 
 class Unmatched(Kept):
@@ -59,22 +53,6 @@ class Unmatched(Kept):
     matcher: str
     label: str
     known: bool
-
-
-class Moves(Kept):
-    """Values of a query over one phase, added up over its series.
-
-    Attributes:
-        phase: its name.
-        mean: over the points that lie within the phase; None where there is none.
-        most: the highest of them.
-        expected: mean of the load's own rate, over the same stretches of time.
-    """
-
-    phase: str
-    mean: float | None
-    most: float | None
-    expected: float | None = None
 
 
 class PanelFacts(Kept):
@@ -158,7 +136,7 @@ def run_queries(sources: Sources, queries: Sequence[PanelQuery], window: float) 
     # What came with the last export has no rate yet, and maybe no point of a query.
     early = _held(sources, selected, over - 2 * window)
     results = _ask(sources, list(by_expr), window)
-    view = _View(_phases(sources, window), window, *_finished(sources))
+    view = View(_phases(sources, window), window, *finished(sources.truth.requests))
     return Boards(
         panels=tuple(
             _panel(group, parsed[expr], (held, early), results[expr], view)
@@ -219,61 +197,12 @@ def _phases(sources: Sources, window: float) -> tuple[tuple[str, float, float], 
     return tuple((name, start, end) for name, start, end in inner if end - start >= window)
 
 
-def _finished(sources: Sources) -> tuple[list[float], list[float]]:
-    """When answers came, in order: all of them, and those with a prediction."""
-    answered = [r for r in sources.truth.requests if r.status is not None]
-    return (
-        sorted(r.finished_at for r in answered),
-        sorted(r.finished_at for r in answered if r.status == OK),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What values are held against, phase by phase.
-
-    Attributes:
-        phases: name, start and end.
-        window: seconds that a rate looks back on.
-        answered: times of all answers.
-        predicted: those of predictions.
-    """
-
-    phases: Sequence[tuple[str, float, float]]
-    window: float
-    answered: Sequence[float]
-    predicted: Sequence[float]
-
-    def moves(self, kind: Kind, values: Mapping[float, float]) -> tuple[Moves, ...]:
-        """Values of a query by phase."""
-        found = []
-        for name, start, end in self.phases:
-            within = {time: value for time, value in values.items() if start <= time <= end}
-            found.append(
-                Moves(
-                    phase=name,
-                    mean=sum(within.values()) / len(within) if within else None,
-                    most=max(within.values(), default=None),
-                    expected=self._expected(kind, list(within)),
-                )
-            )
-        return tuple(found)
-
-    def _expected(self, kind: Kind, times: Sequence[float]) -> float | None:
-        """The load's own rate, as rates over the same windows; of other kinds there is none."""
-        if kind not in {"requests", "answers"} or not times:
-            return None
-        ends = self.answered if kind == "requests" else self.predicted
-        counts = (bisect_right(ends, t) - bisect_right(ends, t - self.window) for t in times)
-        return sum(counts) / self.window / len(times)
-
-
 def _panel(
     group: Sequence[PanelQuery],
     parts: Anatomy,
     samples: tuple[Held, Held],
     result: Sequence[Series] | str,
-    view: _View,
+    view: View,
 ) -> PanelFacts:
     where = tuple(query.where for query in group)
     if isinstance(result, str):
@@ -286,7 +215,7 @@ def _panel(
         }
         for each in samples
     )
-    kind, whole = _kind(parts, result, {query.unit for query in group})
+    kind, whole = kind_of(parts, result, {query.unit for query in group})
     values = (value for series in result for _, value in series.points)
     return PanelFacts(
         where=where,
@@ -304,7 +233,7 @@ def _panel(
         unlabelled=tuple(_unlabelled(group, parts, chosen, result)),
         kind=kind,
         whole=whole,
-        moves=view.moves(kind, _shown(kind, result, whole=whole)) if kind else (),
+        moves=view.moves(kind, shown(kind, result, whole=whole)) if kind else (),
     )
 
 
@@ -361,44 +290,3 @@ def _attributes(selectors: Iterable[Selector]) -> set[str]:
         if wanted & set(metric.prometheus_series)
         for attribute in metric.attributes
     }
-
-
-def _kind(parts: Anatomy, result: Sequence[Series], units: set[str]) -> tuple[Kind | None, bool]:
-    """What the values of a query can be held against, and whether they speak of predictions only.
-
-    Only what is unmistakable is: everything else is a matter of taste.
-    """
-    route, status = names.label(names.HTTP_ROUTE), names.label(names.HTTP_STATUS)
-    error = names.label(names.ERROR_TYPE)
-    alone = len(parts.selectors) == 1 and not parts.filters
-    rate = alone and (parts.plain or (parts.additive and bool(units & PER_SECOND)))
-    for selector in parts.selectors:
-        takes = {m.label: m.takes for m in selector.matchers}
-        free = set(takes) <= {"job", "instance", "model_version"}
-        if selector.metric == HTTP_COUNT and selector.rated:
-            fails = status in takes and takes[status]("500") and not takes[status]("200")
-            if fails:
-                return "errors", False
-            if rate and free:
-                return "requests", any(route in series.labels for series in result)
-        if selector.metric == names.PREDICTION_ERRORS.prometheus and error not in takes:
-            return "errors", False
-        if selector.metric == names.PREDICTIONS.prometheus and selector.rated and rate and free:
-            return "answers", True
-        if selector.metric == names.DRIFT_SHARE.prometheus and free and not parts.filters:
-            return "drift", True
-    return None, True
-
-
-def _shown(kind: Kind, result: Sequence[Series], *, whole: bool) -> dict[float, float]:
-    """Value by time: of a share the highest, of all else the sum, over the series."""
-    route = names.label(names.HTTP_ROUTE)
-    values: defaultdict[float, list[float]] = defaultdict(list)
-    for series in result:
-        if kind == "requests" and whole and series.labels.get(route) != PREDICT_ROUTE:
-            continue
-        for time, value in series.points:
-            if math.isfinite(value):
-                values[time].append(value)
-    join = max if kind == "drift" else sum
-    return {time: join(found) for time, found in values.items()}

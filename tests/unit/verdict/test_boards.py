@@ -11,8 +11,9 @@ from testbed.charts import HTTP_COUNT
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError, UsageError
 from testbed.evidence import DriftRun
-from testbed.facts.boards import Boards, Moves, PanelFacts, Unmatched, run_queries
+from testbed.facts.boards import Boards, PanelFacts, Unmatched, run_queries
 from testbed.facts.panels import Matcher, PanelQuery, anatomy, fill, read_panels
+from testbed.facts.panelvalues import Moves
 from testbed.facts.sources import Sources, Span
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
