@@ -32,7 +32,7 @@ from testbed_api.calls import call_of
 from testbed_api.faults import FaultControl, fault_router
 from testbed_api.guard import Guard
 from testbed_api.httproutes import route_table
-from testbed_api.httptelemetry import HttpTelemetry, Traces
+from testbed_api.httptelemetry import REQUEST_ID_HEADER, HttpTelemetry, Traces
 from testbed_api.lookup import row_lookup
 from testbed_api.modelroutes import model_router
 from testbed_api.monitoring import entry_router, summary
@@ -64,6 +64,7 @@ UNCOUNTED: Final = (
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 WATCHED: Final = {"health": "/health", "metrics": "/metrics", "stats": "/monitoring/stats"}
 SEMANTIC_CONVENTIONS: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+CAPTURED_HEADERS: Final = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST"
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": schemas.Problem, "description": description}
     for status, description in (
@@ -192,6 +193,10 @@ def _instrument(
         meter_provider=NoOpMeterProvider(),
         excluded_urls="",  # the layer has chosen already
         exclude_spans=["receive", "send"],
+        http_capture_headers_server_request=[
+            REQUEST_ID_HEADER.decode(),
+            *filter(None, os.environ.get(CAPTURED_HEADERS, "").split(",")),
+        ],
     )
     tracer = telemetry.chosen.get_tracer(__name__) if telemetry.traced else None
     app.middleware_stack = HttpTelemetry(

@@ -45,6 +45,7 @@ SERVER_ERROR: Final = 500
 # Nobody gives up sooner than this, so the connection isn't looked at for faster replies.
 IMPATIENCE: Final = 0.005
 TRACERESPONSE: Final = b"traceresponse"
+REQUEST_ID_HEADER: Final = b"x-request-id"
 DISCONNECT_MESSAGE: Final = "http.disconnect"
 
 
@@ -331,7 +332,7 @@ def _span_afterwards(tracer: Tracer, method: str, served: Served) -> None:
     if current_request() is not served.trace:
         return  # left over from a request that was torn down elsewhere: its ids can't be given
     end = int(served.time * 1e9)
-    attributes: dict[str, str | int] = {
+    attributes: dict[str, str | int | list[str]] = {
         names.HTTP_METHOD: method,
         names.HTTP_ROUTE: served.route,
         names.URL_SCHEME: served.scope["scheme"],
@@ -342,6 +343,9 @@ def _span_afterwards(tracer: Tracer, method: str, served: Served) -> None:
         attributes[names.HTTP_STATUS] = served.status
     if served.error is not None:
         attributes[names.ERROR_TYPE] = served.error
+    ids = [value for name, value in served.scope["headers"] if name == REQUEST_ID_HEADER]
+    if ids:
+        attributes[names.REQUEST_ID] = [value.decode("latin-1") for value in ids]
     # A route that is unknown is no name, as in the standard instrumentation.
     verb = "HTTP" if method == names.OTHER_METHOD else method
     span = tracer.start_span(

@@ -25,9 +25,9 @@ ACCESS: Final = "access"
 VARIABLE: Final = "OTEL_LOGS_EXPORTER"
 
 
-def wanted(env: Mapping[str, str]) -> bool:
+def wanted(env: Mapping[str, str], *, default: bool = False) -> bool:
     """Whether ``OTEL_LOGS_EXPORTER`` turns logs over OTLP on; they are off by default."""
-    return env.get(VARIABLE, "none") == "otlp"
+    return env.get(VARIABLE, "otlp" if default else "none") == "otlp"
 
 
 @dataclass(frozen=True, slots=True)

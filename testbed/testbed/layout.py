@@ -36,6 +36,11 @@ class RunLayout:
         return self.root / "config"
 
     @property
+    def dashboards(self) -> Path:
+        """Grafana's dashboards, whose queries the verdict runs on the run's Prometheus."""
+        return self.config / "dashboards"
+
+    @property
     def data(self) -> Path:
         """State of the parts: Prometheus's TSDB, Alertmanager's data, the Collector's queue."""
         return self.root / "data"
@@ -89,6 +94,16 @@ class RunLayout:
     def held_back(self) -> Path:
         """What Alertmanager held back and why, one JSON line whenever that changed."""
         return self.root / "held-back.jsonl"
+
+    @property
+    def traces(self) -> Path:
+        """Spans that the receiver got from the Collector, one JSON line each."""
+        return self.root / "traces.jsonl"
+
+    @property
+    def log_records(self) -> Path:
+        """Log records that the receiver got from the Collector, one JSON line each."""
+        return self.root / "log-records.jsonl"
 
     @property
     def timeline(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
+from testbed_otel.otlplogs import wanted
 
 from testbed import __version__
 from testbed.errors import UsageError
@@ -26,7 +28,7 @@ from testbed.planting import NOTHING, Planting
 from testbed.resources import root
 from testbed.rulelint import require_scale
 from testbed.scenario import Scenario
-from testbed.settings import Settings
+from testbed.settings import Settings, trace_ratio
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.gate import Gate
@@ -292,6 +294,8 @@ def prepare(
         replicas=options.replicas,
         played=scenario.settings,
         gates=gates,
+        trace_ratio=_trace_ratio(settings, scenario, factor),
+        logs=wanted(os.environ, default=scenario.logs),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     prepared = Prepared(
@@ -299,6 +303,11 @@ def prepare(
     )
     _write_identity(prepared, now)
     return prepared
+
+
+def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:
+    planned = sum(phase.rate * phase.duration / factor for phase in scenario.phases)
+    return trace_ratio(settings, planned if scenario.traces else None)
 
 
 def _write_identity(prepared: Prepared, now: datetime) -> None:
@@ -318,6 +327,8 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "without": sorted(options.without),
         "replicas": options.replicas,
         "custom_rules": options.rules is not None,
+        "trace_ratio": context.trace_ratio,
+        "logs": context.logs,
         "endpoints": dict(context.endpoints),
         "version": __version__,
         "packages": package_versions(),

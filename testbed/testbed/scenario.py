@@ -139,6 +139,8 @@ class Scenario(Model):
         (), description="May be held back by Alertmanager though they fire."
     )
     limits: Limits = Limits()
+    traces: bool = Field(default=True, description="Whether sampling must yield spans.")
+    logs: bool = Field(default=False, description="Whether the API sends its log records.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

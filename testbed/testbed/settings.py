@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -111,6 +112,33 @@ def load_settings() -> Settings:
         raise UsageError(f"setting {name} (TESTBED_{name.upper()}): {first['msg']}") from error
     except ValueError as error:  # tomllib's
         raise UsageError(f"cannot read {SETTINGS_FILE}: {error}") from error
+
+
+TRACED: Final = 30
+"""Requests that a run samples at least, so that sampling can be seen to work."""
+
+
+def trace_ratio(settings: Settings, planned: float | None = None) -> float:
+    """Share of requests that the parts are to sample; the caller's ``OTEL_*`` variable wins.
+
+    Args:
+        settings: the effective settings.
+        planned: requests of the run; where nobody set a ratio, about :data:`TRACED` of them are
+            sampled at least. None keeps the default.
+
+    Raises:
+        UsageError: the variable is not a number.
+    """
+    given = os.environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    try:
+        if given:
+            return float(given)
+    except ValueError as error:
+        raise UsageError(f"OTEL_TRACES_SAMPLER_ARG: {given!r} is not a number") from error
+    ratio = settings.trace_ratio
+    if planned and ratio > 0 and "trace_ratio" not in settings.model_fields_set:
+        return max(ratio, min(1.0, round(TRACED / planned, 4)))
+    return ratio
 
 
 def otel_environment() -> dict[str, str]:

@@ -187,16 +187,31 @@ def test_parts_left_out_leave_no_trace(render: Callable[..., NativeConfiguration
     assert LOCAL["receiver:9080"] not in native.alertmanager.read_text()
 
 
-def test_traces_without_a_viewer_end_in_the_debug_exporter(
+def test_spans_and_log_records_go_to_the_receiver(
     render: Callable[..., NativeConfiguration],
 ) -> None:
     """Native mode has no trace viewer, unless an endpoint of one is given."""
     without = {address: local for address, local in LOCAL.items() if "jaeger" not in address}
     collector = read(render(endpoints=without).collector)
-    assert collector["service"]["pipelines"]["traces"]["exporters"] == ["debug"]
-    assert set(collector["exporters"]) == {"otlp_http/prometheus", "debug", "debug/logs"}
+    sink = collector["exporters"]["otlp_http/receiver"]
+    assert sink["endpoint"] == f"http://{LOCAL['receiver:9080']}"
+    assert (sink["encoding"], sink["compression"]) == ("json", "none")
+    assert parse_duration(sink["retry_on_failure"]["initial_interval"]) < 5
+    for signal in ("traces", "logs"):
+        assert collector["service"]["pipelines"][signal]["exporters"] == ["otlp_http/receiver"]
+    assert set(collector["exporters"]) == {"otlp_http/prometheus", "otlp_http/receiver"}
     collector = read(render().collector)
     assert collector["exporters"]["otlp_http/traces"]["endpoint"] == "http://127.0.0.1:20009"
+
+
+def test_traces_without_a_viewer_and_a_receiver_end_in_the_debug_exporter(
+    render: Callable[..., NativeConfiguration],
+) -> None:
+    """Nobody looks at them then; log records stand in the Collector's output."""
+    endpoints = {address: local for address, local in LOCAL.items() if "jaeger" not in address}
+    collector = read(render(endpoints=endpoints, without=frozenset({"receiver"})).collector)
+    assert collector["service"]["pipelines"]["traces"]["exporters"] == ["debug"]
+    assert set(collector["exporters"]) == {"otlp_http/prometheus", "debug", "debug/logs"}
 
 
 def test_every_signal_has_a_bounded_pipeline(render: Callable[..., NativeConfiguration]) -> None:
@@ -210,6 +225,15 @@ def test_every_signal_has_a_bounded_pipeline(render: Callable[..., NativeConfigu
         assert set(pipeline["exporters"]) <= set(collector["exporters"])
     # The Collector's own level mutes what its logger prints, and these are no words of its own.
     assert collector["exporters"]["debug/logs"]["use_internal_logger"] is False
+
+
+def test_a_run_has_the_dashboards(
+    render: Callable[..., NativeConfiguration], layout: RunLayout, repository: Path
+) -> None:
+    """As Grafana reads them: what the verdict runs is what people look at."""
+    render()
+    for path in (repository / "grafana/dashboards").glob("*.json"):
+        assert (layout.dashboards / path.name).read_bytes() == path.read_bytes()
 
 
 def test_own_rules_replace_the_projects(

@@ -19,6 +19,8 @@ HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
 URL_SCHEME: Final = "url.scheme"
 ERROR_TYPE: Final = "error.type"
+# Of spans: the id by which the caller knows the request, a list as all headers are.
+REQUEST_ID: Final = "http.request.header.x_request_id"
 PROTOCOL_VERSION: Final = "network.protocol.version"
 MODEL_NAME: Final = "model.name"
 MODEL_VERSION: Final = "model.version"

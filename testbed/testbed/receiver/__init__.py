@@ -1,6 +1,18 @@
-"""The alert receiver: takes Alertmanager's webhooks and keeps each with its time of arrival."""
+"""The alert receiver: takes Alertmanager's webhooks and keeps each with its time of arrival.
 
-from testbed.receiver.app import create_app
+It also takes spans and log records, as OTLP in JSON, and keeps them in the run.
+"""
+
+from testbed.receiver.app import Signals, create_app
+from testbed.receiver.otlp import BoundedFile
 from testbed.receiver.record import Notification, PayloadError, Recorder, notifications
 
-__all__ = ["Notification", "PayloadError", "Recorder", "create_app", "notifications"]
+__all__ = [
+    "BoundedFile",
+    "Notification",
+    "PayloadError",
+    "Recorder",
+    "Signals",
+    "create_app",
+    "notifications",
+]

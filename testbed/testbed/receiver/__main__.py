@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
 
 from testbed.errors import EXIT_COULD_NOT_RUN
-from testbed.receiver import Recorder, create_app
+from testbed.receiver import BoundedFile, Recorder, Signals, create_app
 
 PORT = 9080
 
@@ -25,14 +26,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="file to append to")
     parser.add_argument("--port", type=int, default=PORT, help="port to listen on (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--traces", type=Path, help="file for spans posted to /v1/traces")
+    parser.add_argument("--log-records", type=Path, help="file for records posted to /v1/logs")
     options = parser.parse_args(arguments)
-    try:
-        recorder = Recorder(options.out)
-    except OSError as error:
-        sys.stderr.write(f"cannot write {options.out}: {error.strerror}; give another --out\n")
-        return EXIT_COULD_NOT_RUN
-    with recorder:
-        app = create_app(recorder, time.time)
+    with ExitStack() as stack:
+        try:
+            recorder = stack.enter_context(Recorder(options.out))
+            traces, log_records = (
+                stack.enter_context(BoundedFile(path)) if path else None
+                for path in (options.traces, options.log_records)
+            )
+        except OSError as error:
+            sys.stderr.write(
+                f"cannot write {error.filename}: {error.strerror}; "
+                "give another --out, --traces or --log-records\n"
+            )
+            return EXIT_COULD_NOT_RUN
+        app = create_app(recorder, time.time, Signals(traces, log_records))
         uvicorn.run(
             app, host=options.host, port=options.port, log_level="warning", access_log=False
         )

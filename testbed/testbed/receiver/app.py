@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from testbed.receiver.otlp import BoundedFile, Line, log_records, spans
 from testbed.receiver.record import PayloadError, Recorder, notifications
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -52,12 +54,56 @@ def _moment(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-def create_app(recorder: Recorder, clock: Callable[[], float]) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Where spans and log records go, as OTLP in JSON; None takes none.
+
+    Attributes:
+        traces: file of the spans.
+        log_records: file of the log records.
+    """
+
+    traces: BoundedFile | None = None
+    log_records: BoundedFile | None = None
+
+    def routes(self, clock: Callable[[], float]) -> list[Route]:
+        """The paths to which OTLP posts them."""
+        return [
+            Route(path, _sink(file, read, clock), methods=["POST"])
+            for path, file, read in (
+                ("/v1/traces", self.traces, spans),
+                ("/v1/logs", self.log_records, log_records),
+            )
+            if file is not None
+        ]
+
+
+def _sink(
+    file: BoundedFile,
+    read: Callable[[bytes, float], list[Line]],
+    clock: Callable[[], float],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def take(request: Request) -> Response:
+        try:
+            file.add(read(await request.body(), clock()))
+        except PayloadError as error:
+            return PlainTextResponse(f"{error}\n", status_code=400)
+        except OSError as error:
+            return PlainTextResponse(f"cannot record, try again: {error}\n", status_code=503)
+        return JSONResponse({})
+
+    return take
+
+
+def create_app(
+    recorder: Recorder, clock: Callable[[], float], signals: Signals | None = None
+) -> Starlette:
     """The receiver.
 
     Args:
         recorder: where notifications go.
         clock: Unix time in seconds.
+        signals: where spans and log records go; without, they are not taken.
     """
 
     async def take(request: Request) -> Response:
@@ -88,5 +134,6 @@ def create_app(recorder: Recorder, clock: Callable[[], float]) -> Starlette:
             Route("/notifications", take, methods=["POST"]),
             Route("/notifications", give),
             Route("/health/ready", ready),
+            *(signals or Signals()).routes(clock),
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
@@ -51,6 +52,27 @@ def prometheus(change: Change) -> Edit:
 def collector(change: Change) -> Edit:
     """Change ``collector.yaml``."""
     return document("collector.yaml", change)
+
+
+def panel(board: str, title: str, old: str, new: str) -> Edit:
+    """Replace a text in the first query of a panel of a dashboard.
+
+    Raises:
+        LookupError: the panel has no such query.
+    """
+
+    def edit(folder: Path) -> None:
+        path = folder / "dashboards" / f"{board}.json"
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        for each_panel in tree["panels"]:
+            for target in each_panel.get("targets") or ():
+                if each_panel["title"] == title and old in target["expr"]:
+                    target["expr"] = target["expr"].replace(old, new)
+                    path.write_text(json.dumps(tree), encoding="utf-8")
+                    return
+        raise LookupError(f"no query of the panel {title!r} holds {old!r}")
+
+    return edit
 
 
 def rule(alert: str, change: Change) -> Edit:

@@ -43,6 +43,9 @@ NODE_COLLECTORS: Final = (
 _TRACE_VIEWER: Final = "jaeger:4318"
 _TRACE_EXPORTER: Final = "otlp_http/traces"
 _METRIC_EXPORTER: Final = "otlp_http/prometheus"
+_SINK: Final = "receiver:9080"
+SINK_EXPORTER: Final = "otlp_http/receiver"
+"""What sends spans and log records to the receiver, which keeps them in the run."""
 _ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - what the Compose file says; native mode replaces it
 
 
@@ -111,7 +114,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
 
     Args:
         layout: the run.
-        source: folder that holds ``prometheus/``, ``alertmanager/`` and ``otel/``.
+        source: folder that holds ``prometheus/``, ``alertmanager/``, ``otel/`` and ``grafana/``.
         endpoints: Compose address to ``127.0.0.1:port``; with ``jaeger:4318``, traces go there.
         factor: time scale.
         rules: folder of rule files in place of the project's.
@@ -136,7 +139,9 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         write_atomic(config / "smtp-password", smtp.password or "", mode=0o600)
     ways = endpoints if gate is None else {**endpoints, "prometheus:9090": gate}
     collector = scale.collector(
-        collector_tree(_read(source / "otel/collector.yaml"), ways, layout.data / "collector")
+        collector_tree(
+            _read(source / "otel/collector.yaml"), ways, layout.data / "collector", without
+        )
     )
     if queue_size is not None:
         collector["exporters"][_METRIC_EXPORTER]["sending_queue"]["queue_size"] = queue_size
@@ -155,6 +160,8 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     _write(native.collector, collector)
     for template in sorted((source / "alertmanager/templates").glob("*.tmpl")):
         write_atomic(config / "templates" / template.name, template.read_bytes())
+    for board in sorted((source / "grafana/dashboards").glob("*.json")):
+        write_atomic(layout.dashboards / board.name, board.read_bytes())
     _write_rules(native.rules, read_rules(rules or source / "prometheus/rules"), scale)
     write_api_targets(native.targets, api_targets)
     return native
@@ -240,10 +247,16 @@ def with_email(document: Tree, smtp: SmtpSettings, password_file: Path) -> Tree:
     }
 
 
-def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) -> Tree:
+def collector_tree(
+    document: Tree,
+    endpoints: Mapping[str, str],
+    queue: Path,
+    without: frozenset[str] = frozenset(),
+) -> Tree:
     """The Collector's configuration with local addresses and its queue below the run.
 
-    Traces need a viewer: without one they end in the debug exporter, which the log level mutes.
+    Without a trace viewer, spans and log records go to the receiver; where that is left out, too,
+    spans end in the debug exporter, which the log level mutes.
     """
     own = {
         address.replace("collector", _ANY_HOST, 1): local
@@ -254,8 +267,19 @@ def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) ->
     placed["extensions"]["file_storage"]["directory"] = str(queue.absolute())
     if _TRACE_VIEWER not in endpoints:
         del placed["exporters"][_TRACE_EXPORTER]
-        placed["exporters"]["debug"] = {}
-        placed["service"]["pipelines"]["traces"]["exporters"] = ["debug"]
+        pipelines, exporters = placed["service"]["pipelines"], placed["exporters"]
+        if _SINK in endpoints and _SINK.partition(":")[0] not in without:
+            exporters[SINK_EXPORTER] = {
+                "endpoint": f"http://{endpoints[_SINK]}",
+                "encoding": "json",
+                "compression": "none",
+                "retry_on_failure": {"initial_interval": "5s", "max_interval": "30s"},
+            }
+            del exporters["debug/logs"]
+            pipelines["traces"]["exporters"] = pipelines["logs"]["exporters"] = [SINK_EXPORTER]
+        else:
+            exporters["debug"] = {}
+            pipelines["traces"]["exporters"] = ["debug"]
     return cast("Tree", placed)
 
 

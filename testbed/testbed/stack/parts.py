@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import httpx
 from testbed_load.command import web_command
 from testbed_otel import names
+from testbed_otel.otlplogs import VARIABLE as LOGS_EXPORTER
 from testbed_otel.settings import ALIASES
 
 from testbed.errors import TestbedError, UsageError
@@ -57,6 +58,9 @@ OPTIONAL_PARTS: Final = (
 
 # Production durations, in seconds; a run divides them by its time scale.
 EXPORT_INTERVAL: Final = 15.0
+BATCH_DELAY: Final = 5.0
+# Real seconds: an export of spans costs what it costs, whatever the time scale.
+SHORTEST_DELAY: Final = 0.5
 DRIFT_INTERVAL: Final = 300.0
 DRIFT_WINDOW: Final = 900.0
 # Real seconds from one run of the drift job to the next in which a study of relations has room.
@@ -84,6 +88,8 @@ class StackContext:
         instances: part to the ``service.instance.id`` of its latest start.
         api_instances: every instance id that the API was started with, oldest first.
         replicas: processes of the API.
+        trace_ratio: share of requests that the parts sample.
+        logs: whether the API sends its log records.
         serving: management address to the instance id of the latest replica there.
         played: settings of parts that the scenario needs.
         gates: receiver of OTLP to the gate before it, where the scenario shuts one.
@@ -103,6 +109,8 @@ class StackContext:
     instances: dict[str, str] = field(default_factory=dict)
     api_instances: list[str] = field(default_factory=list)
     replicas: int = 1
+    trace_ratio: float = 0.01
+    logs: bool = False
     serving: dict[str, str] = field(default_factory=dict)
     played: PartSettings = field(default_factory=PartSettings)
     gates: Mapping[str, Gate] = field(default_factory=dict)
@@ -232,7 +240,9 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
         "OTEL_RESOURCE_ATTRIBUTES": identity,
         "OTEL_EXPORTER_OTLP_ENDPOINT": _collector(context, part),
         "OTEL_METRIC_EXPORT_INTERVAL": str(interval),
-        "OTEL_TRACES_SAMPLER_ARG": str(context.settings.trace_ratio),
+        "OTEL_BSP_SCHEDULE_DELAY": _delay(context.factor),
+        "OTEL_BLRP_SCHEDULE_DELAY": _delay(context.factor),
+        "OTEL_TRACES_SAMPLER_ARG": str(context.trace_ratio),
         ALIASES: context.settings.metric_aliases,
     }
     callers = otel_environment()
@@ -251,18 +261,28 @@ def _collector(context: StackContext, part: str) -> str:
     return context.url("collector:4318") if gate is None else f"http://{gate.address}"
 
 
+def _delay(factor: float) -> str:
+    """Milliseconds in which spans and log records gather: the SDK's own delay, scaled."""
+    return str(round(max(BATCH_DELAY / factor, SHORTEST_DELAY) * 1000))
+
+
 def _api_environment(context: StackContext) -> dict[str, str]:
-    return telemetry_environment(context, "api", names.SERVICE_API) | {
-        "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
-        "TESTBED_API_PORT": context.port("api:8000"),
-        "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
-        "TESTBED_API_LOG_URL": context.log_url,
-        "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
-        "TESTBED_API_REPLICAS": str(context.replicas),
-        "TESTBED_API_VERSIONS_FILE": str(context.layout.versions.resolve()),
-        "TESTBED_API_REPLICAS_FILE": str(context.layout.replicas.resolve()),
-        **context.played.api_environment,
-    }
+    logs = {LOGS_EXPORTER: "otlp"} if context.logs else {}
+    return (
+        logs
+        | telemetry_environment(context, "api", names.SERVICE_API)
+        | {
+            "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
+            "TESTBED_API_PORT": context.port("api:8000"),
+            "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
+            "TESTBED_API_LOG_URL": context.log_url,
+            "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
+            "TESTBED_API_REPLICAS": str(context.replicas),
+            "TESTBED_API_VERSIONS_FILE": str(context.layout.versions.resolve()),
+            "TESTBED_API_REPLICAS_FILE": str(context.layout.replicas.resolve()),
+            **context.played.api_environment,
+        }
+    )
 
 
 def _drift_environment(context: StackContext) -> dict[str, str]:
@@ -357,6 +377,8 @@ def stack_parts(without: frozenset[str] = frozenset(), *, web_ui: bool = False) 
                 *(sys.executable, "-m", "testbed.receiver"),
                 *("--host", "127.0.0.1", "--port", c.port("receiver:9080")),
                 *("--out", str(c.layout.notifications.resolve())),
+                *("--traces", str(c.layout.traces.resolve())),
+                *("--log-records", str(c.layout.log_records.resolve())),
             ],
             get_ok("receiver:9080", "/health/ready"),
         ),

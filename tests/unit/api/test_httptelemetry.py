@@ -258,6 +258,14 @@ async def test_errors_and_slow_requests_always_get_a_span(
     assert span.parent is None
 
 
+async def test_late_span_bears_the_id_of_its_request(layer: Layer) -> None:
+    """By it the caller finds the span, as in the standard instrumentation."""
+    layer.app = layer.answer(500)
+    layer.headers = [(b"x-request-id", b"mine")]
+    await layer.request()
+    assert dict(layer.spans[0].attributes or {})[names.REQUEST_ID] == ("mine",)
+
+
 async def test_others_get_none_where_nothing_is_sampled(layer: Layer) -> None:
     """A good and fast request costs no span, and a refused one doesn't either."""
     await layer.request()

@@ -110,4 +110,6 @@ def test_logs_stay_here_without_an_endpoint_or_the_setting(receiver: Receiver) -
     assert otlp_logs(setup("ml-api", settings), settings) is None
     assert not wanted({})
     assert wanted({"OTEL_LOGS_EXPORTER": "otlp"})
+    assert wanted({}, default=True)
+    assert not wanted({"OTEL_LOGS_EXPORTER": "none"}, default=True)
     assert not receiver.logs

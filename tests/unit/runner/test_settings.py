@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from testbed.cli.housekeeping import parse_age
 from testbed.errors import UsageError
-from testbed.settings import load_settings
+from testbed.settings import Settings, load_settings, trace_ratio
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +54,19 @@ def test_ages() -> None:
     assert parse_age("2w") == 14 * 86400
     with pytest.raises(UsageError, match="7 days"):
         parse_age("7 days")
+
+
+def test_a_run_samples_some_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short run samples more of them, unless somebody set a ratio; 0 stays 0."""
+    monkeypatch.delenv("OTEL_TRACES_SAMPLER_ARG", raising=False)
+    assert trace_ratio(Settings(), planned=None) == 0.01
+    assert trace_ratio(Settings(), planned=300) == 0.1
+    assert trace_ratio(Settings(), planned=10) == 1.0
+    assert trace_ratio(Settings(), planned=100_000) == 0.01
+    assert trace_ratio(Settings(trace_ratio=0.02), planned=300) == 0.02
+    assert trace_ratio(Settings(trace_ratio=0), planned=300) == 0
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    assert trace_ratio(Settings(), planned=300) == 0.5
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "half")
+    with pytest.raises(UsageError, match="OTEL_TRACES_SAMPLER_ARG"):
+        trace_ratio(Settings())

@@ -60,8 +60,11 @@ def test_an_edit_changes_the_rendered_configuration(
 
 def _contents(folder: Path) -> dict[str, object]:
     return {
-        str(path.relative_to(folder)): yaml.safe_load(path.read_text())
-        for path in folder.rglob("*.y*ml")
+        str(path.relative_to(folder)): path.read_text()
+        if path.suffix == ".json"
+        else yaml.safe_load(path.read_text())
+        for path in folder.rglob("*")
+        if path.suffix in {".json", ".yaml", ".yml"}
     }
 
 

@@ -53,6 +53,7 @@ def test_parts_export_to_their_own_collector(
     context = SimpleNamespace(
         settings=Settings(),
         factor=30.0,
+        trace_ratio=0.01,
         without=without,
         new_instance=lambda part: f"{part}-1",
         url=lambda address: f"http://127.0.0.1:1/{address}",
@@ -61,6 +62,7 @@ def test_parts_export_to_their_own_collector(
     found = telemetry_environment(cast("StackContext", context), "api", "ml-api")
     assert found["OTEL_EXPORTER_OTLP_ENDPOINT"] == endpoint
     assert found["OTEL_TRACES_SAMPLER_ARG"] == "0.5"
+    assert found["OTEL_BSP_SCHEDULE_DELAY"] == found["OTEL_BLRP_SCHEDULE_DELAY"] == "500"
     assert found["OTEL_RESOURCE_ATTRIBUTES"] == "team=a,service.instance.id=api-1"
 
 

@@ -11,6 +11,8 @@ import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
+from testbed.facts.boards import Boards
+from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
 from testbed.snapshot import AlertSpan, Count, LogFacts, Rule, Snapshot
@@ -90,6 +92,8 @@ class World:
     rules: list[Rule] | None = field(default_factory=lambda: [Rule(name=ALERT, hold=4.0)])
     log: LogFacts | None = field(default_factory=lambda: LogFacts(rows=400, labels=400))
     pipeline: Pipeline | None = None
+    signals: Signals | None = None
+    boards: Boards | None = None
     problems: list[str] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     drift_runs: list[DriftRun] = field(
@@ -137,6 +141,8 @@ class World:
             rules=None if self.rules is None else tuple(self.rules),
             log=self.log,
             pipeline=self.pipeline,
+            signals=self.signals,
+            boards=self.boards,
             problems=tuple(self.problems),
         )
         truth = Truth(

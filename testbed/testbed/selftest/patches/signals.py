@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from opentelemetry import context
 from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Status, StatusCode
+from testbed_otel.otlplogs import OtlpLogs
 from testbed_otel.tracing import Chooser
 
-from testbed.selftest.patches.tools import wrap
+from testbed.selftest.patches.tools import Every, wrap
 
 
 def nothing_sampled() -> None:
@@ -46,3 +48,27 @@ def durations_zero() -> None:
         original(span, span.start_time)
 
     wrap(Span, "end", end)
+
+
+def records_without_trace() -> None:
+    """Log records don't bear the trace of the request that they are of."""
+
+    def access(original: Any, logs: Any, fields: Any) -> None:
+        token = context.attach(context.Context())
+        try:
+            original(logs, fields)
+        finally:
+            context.detach(token)
+
+    wrap(OtlpLogs, "access", access)
+
+
+def records_left_out() -> None:
+    """One request in ten leaves no record in the access log."""
+    tenth = Every(10)
+
+    def access(original: Any, logs: Any, fields: Any) -> None:
+        if not tenth():
+            original(logs, fields)
+
+    wrap(OtlpLogs, "access", access)

@@ -1,0 +1,133 @@
+"""Log records of a run, held against what the load saw and against the spans."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import Field
+from testbed_otel import names
+
+from testbed.charts import PREDICT_ROUTE, Kept
+from testbed.facts.spans import EXAMPLES, Faults, Found, Setting, request_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Line = dict[str, Any]
+
+ACCESS: Final = "access"
+"""Scope of the access log, as ``testbed_otel.otlplogs`` names it."""
+LAG: Final = 0.5
+"""Seconds by which a record may be older or newer than the request that it is of."""
+
+
+class RecordFacts(Kept):
+    """Records of the access log beside the requests that they are of.
+
+    Attributes:
+        records: of the API, of whichever logger.
+        requests: answered requests whose records must have arrived.
+        missing: those of them that have none.
+        traced: records that say that their request has a span.
+        faults: kind of fault to the records that have it.
+        excess: median of a span's duration minus that in the record of the same request.
+    """
+
+    records: int = 0
+    requests: int = 0
+    missing: Found = Found()
+    traced: int = 0
+    faults: dict[str, Found] = Field(default_factory=dict)
+    excess: float | None = None
+
+
+def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting) -> RecordFacts:
+    """Join records with requests and spans.
+
+    Args:
+        lines: records as the receiver writes them.
+        spans: the same of spans.
+        setting: the run.
+    """
+    faults = Faults()
+    known = {(span["trace_id"], span["span_id"]): span for span in spans}
+    told: Counter[str] = Counter()
+    excess, records, traced = [], 0, 0
+    for line in lines:
+        if line["service"] != names.SERVICE_API or line["instance"] not in setting.instances:
+            faults.add("of an unknown sender", f"{line['service']} {line['instance']}")
+            continue
+        records += 1
+        _check_record(line, setting, faults)
+        identity = line["attributes"].get("request_id")
+        if line["scope"] != ACCESS or identity not in setting.requests:
+            continue
+        if line["attributes"].get("route") != PREDICT_ROUTE:
+            faults.add("with a wrong route", f"{identity}: {line['attributes'].get('route')!r}")
+        told[identity] += 1
+        _check_request(line, setting, faults)
+        span = known.get((line["trace_id"], line["span_id"]))
+        sampled = bool(line["attributes"].get("trace_sampled"))
+        traced += sampled
+        _check_trace(line, span, setting, faults, sampled=sampled)
+        if span is not None and request_of(span) == identity:
+            excess.append(span["duration"] - float(line["attributes"].get("duration", 0.0)))
+    for identity, count in told.items():
+        if count > 1:
+            faults.add("twice for one request", f"{identity}: {count} records")
+    settled = [
+        r.request_id
+        for r in setting.requests.values()
+        if r.status is not None and r.finished_at <= setting.arrived
+    ]
+    missing = [identity for identity in settled if identity not in told]
+    return RecordFacts(
+        records=records,
+        requests=len(settled),
+        missing=Found(count=len(missing), examples=tuple(missing[:EXAMPLES])),
+        traced=traced,
+        faults=faults.freeze(),
+        excess=statistics.median(excess) if excess else None,
+    )
+
+
+def _check_record(line: Line, setting: Setting, faults: Faults) -> None:
+    if not line["body"]:
+        faults.add("without a body", f"a record of {line['scope']}")
+    if not line["severity"] or not line["severity_text"]:
+        faults.add("without a severity", f"a record of {line['scope']}")
+    if not setting.start - 1 <= line["time"] <= setting.end + 1:
+        faults.add("out of the run's time", f"a record of {line['scope']}: {line['time']:.3f}")
+
+
+def _check_request(line: Line, setting: Setting, faults: Faults) -> None:
+    identity = line["attributes"]["request_id"]
+    request, status = setting.requests[identity], line["attributes"].get("status")
+    if request.status is None:
+        return
+    if status != request.status:
+        faults.add(
+            "with a wrong HTTP status", f"{identity}: {status}, the load got {request.status}"
+        )
+    if not request.sent_at - LAG <= line["time"] <= request.finished_at + LAG:
+        late = line["time"] - request.finished_at
+        faults.add("with a wrong time", f"{identity}: {late:.3f} s after the client had its answer")
+
+
+def _check_trace(
+    line: Line, span: Line | None, setting: Setting, faults: Faults, *, sampled: bool
+) -> None:
+    """The record and the span of a request meet under its trace; without a span there is none."""
+    identity, attributes = line["attributes"]["request_id"], line["attributes"]
+    if not line["trace_id"].strip("0"):
+        faults.add("without a trace", identity)
+    elif attributes.get("trace_id") != line["trace_id"]:
+        faults.add("of another trace than they say", f"{identity}: {line['trace_id']}")
+    elif span is not None and request_of(span) not in {None, identity}:
+        faults.add("in the trace of another request", f"{identity}: {line['trace_id']}")
+    elif span is not None and not sampled:
+        faults.add("that deny their span", f"{identity}: {line['trace_id']}")
+    elif span is None and sampled and line["time"] <= setting.arrived:
+        faults.add("whose span did not arrive", f"{identity}: {line['trace_id']}")
