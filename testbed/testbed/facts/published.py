@@ -1,24 +1,290 @@
-"""What Prometheus holds of the drift job, against what the job wrote down."""
+"""What Prometheus holds of the drift job, against what the job wrote down, run by run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from testbed_otel import names
 
 from testbed.charts import Kept
+from testbed.facts import driftpoints
+from testbed.facts.driftmatch import Difference, Matched, Step, match
+from testbed.facts.driftwindows import Recomputed, recompute
+from testbed.truth import read_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from testbed.clients.prometheus import Series
+    from testbed.facts.driftpoints import Key, Record
     from testbed.facts.sources import Sources
+
+EXAMPLES: Final = 10
+ALERT_SHARE: Final = 0.30
+"""The documented share of drifted columns from which a window asks for action."""
+_SCOPE: Final = "otel_scope_"
+
+
+class Mismatch(Kept):
+    """One series that does not hold what a run wrote down; see ``driftmatch.Difference``."""
+
+    series: str
+    run: int
+    kind: str
+    stored: float | None = None
+    recorded: float | None = None
 
 
 class Published(Kept):
-    """What Prometheus holds of the drift job, against what the job wrote down."""
+    """What Prometheus holds of the drift job, against what the job wrote down.
+
+    Attributes:
+        runs: lines of ``runs.jsonl``.
+        exports: exports of the job that Prometheus holds.
+        unseen: runs after which nothing was exported before the next one ended.
+        compared: pairs of a run and a series that were held against each other.
+        wrong: those that hold another value than the run wrote down.
+        missing: those of which no export holds a value.
+        unexpected: series that no run wrote down.
+        examples: the first few of these differences, each metric once before any twice.
+        alert_share: share of drifted columns that the job was to obey.
+        windows: a few of its windows, computed again from the prediction log.
+    """
+
+    runs: int = 0
+    exports: int = 0
+    unseen: int = 0
+    compared: int = 0
+    wrong: int = 0
+    missing: int = 0
+    unexpected: int = 0
+    examples: tuple[Mismatch, ...] = ()
+    alert_share: float = ALERT_SHARE
+    windows: tuple[Recomputed, ...] = ()
 
 
 def read_published(sources: Sources) -> Published:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        TestbedError: Prometheus can't be asked.
+        DomainError: the prediction log or the artefact can't be read.
     """
-    del sources
-    return Published()
+    root, end = sources.layout.drift, sources.span.end
+    records = read_records(root / "runs.jsonl", end)
+    share = calibrated_share(sources.layout.model / "calibration.json")
+    job = names.SERVICE_DRIFT
+    selector = f'{{job="{job}",__name__=~"{"|".join(sorted(driftpoints.COMPARED))}"}}'
+    series = sources.prometheus.raw(selector, at=end, window=end - sources.span.start)
+    others = {path.name: read_records(path / "runs.jsonl", end) for path in root.glob("version-*")}
+    found = compare(records, series, share, _starts(sources.layout.timeline), others)
+    return Published(
+        runs=len(records),
+        exports=len(_exports(series)),
+        alert_share=share,
+        windows=recompute(sources, records),
+        **_told(found),
+    )
+
+
+def read_records(path: Path, end: float) -> list[Record]:
+    """The runs that ended until a time, in order."""
+    found = [line for line in read_lines(path, [], required=False) if line.get("time", end) < end]
+    return sorted(found, key=lambda line: line["time"])
+
+
+def calibrated_share(path: Path) -> float:
+    """The share of a model's calibration, or the documented one where it has none."""
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["alert_share"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ALERT_SHARE
+
+
+def compare(
+    records: Sequence[Record],
+    series: Sequence[Series],
+    alert_share: float,
+    starts: Sequence[float] = (),
+    others: Mapping[str, Sequence[Record]] | None = None,
+) -> Matched:
+    """Hold everything that was stored against everything that was written down.
+
+    Args:
+        records: runs of the job, in order.
+        series: raw samples of the metrics that are compared.
+        alert_share: what the job was to obey.
+        starts: when processes of the job were started, in order.
+        others: further model version to its runs.
+    """
+    streams = _streams(records, series, alert_share, starts, others or {})
+    found = Matched()
+    for number, stream in enumerate(streams):
+        one = match(stream.steps, stream.samples, stream.exports)
+        found.compared += one.compared
+        found.differences += one.differences
+        found.unseen += one.unseen if not number else 0
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """Series that go through the same steps."""
+
+    steps: list[Step]
+    samples: dict[Key, list[tuple[float, float]]]
+    exports: list[float]
+
+
+def _streams(
+    records: Sequence[Record],
+    series: Sequence[Series],
+    alert_share: float,
+    starts: Sequence[float],
+    others: Mapping[str, Sequence[Record]],
+) -> Iterator[_Stream]:
+    own = {str(record["model_version"]) for record in records}
+    gauges, counters = _parted(series)
+    exports = _exports(series)
+    apart = {key: version for key in gauges if (version := _version(key, own, others))}
+    yield _Stream(
+        _gauge_steps(records, alert_share),
+        {key: points for key, points in gauges.items() if key not in apart},
+        exports,
+    )
+    for name in set(apart.values()):
+        steps = _gauge_steps(others[name], alert_share, alone=True)
+        yield _Stream(steps, {k: p for k, p in gauges.items() if apart.get(k) == name}, exports)
+    for samples in counters.values():
+        # Further versions count their detections beside those of the job.
+        mine = {key: points for key, points in samples.items() if not _version(key, own, others)}
+        times = sorted({at for points in mine.values() for at, _ in points})
+        if times:
+            yield _Stream(_counter_steps(records, starts, times[0]), mine, times)
+
+
+def _parted(
+    series: Iterable[Series],
+) -> tuple[dict[Key, list[tuple[float, float]]], dict[str, dict[Key, list[tuple[float, float]]]]]:
+    """Gauges, whichever process exported them; counters by process, since each begins at 0."""
+    gauges: dict[Key, list[tuple[float, float]]] = {}
+    counters: dict[str, dict[Key, list[tuple[float, float]]]] = {}
+    for one in series:
+        labels = {
+            name: value
+            for name, value in one.labels.items()
+            if name not in {"__name__", "job", "instance"} and not name.startswith(_SCOPE)
+        }
+        key = one.labels["__name__"], tuple(sorted(labels.items()))
+        place = gauges
+        if key[0] in driftpoints.COUNTERS:
+            place = counters.setdefault(one.labels.get("instance", ""), {})
+        place.setdefault(key, []).extend(one.points)
+    for place in (gauges, *counters.values()):
+        for points in place.values():
+            points.sort()
+    return gauges, counters
+
+
+def _exports(series: Iterable[Series]) -> list[float]:
+    return sorted({at for one in series for at, _ in one.points})
+
+
+def _version(key: Key, own: set[str], others: Mapping[str, Any]) -> str | None:
+    """The further version that a series speaks of; None where it is the job's own."""
+    version = dict(key[1]).get("model_version")
+    return version if version in others and version not in own else None
+
+
+def _gauge_steps(
+    records: Sequence[Record], alert_share: float, *, alone: bool = False
+) -> list[Step]:
+    """Steps of the gauges; those of a further version (``alone``) say nothing of the job."""
+    first = float(records[0]["started"]) if records else float("inf")
+    steps = [Step(float("-inf"), first, {})]
+    of_job: dict[Key, float] = {}
+    of_model: dict[Key, float] = {}
+    version = None
+    for index, record in enumerate(records):
+        if record["model_version"] != version:
+            of_model, version = {}, record["model_version"]
+        if record["outcome"] == driftpoints.SUCCESS:
+            of_model = driftpoints.finding(record, alert_share)
+        of_job = {} if alone else driftpoints.job_gauges(of_job, record)
+        around = records[max(0, index - 1) : index + 2]
+        others = {str(one["model_version"]) for one in around} - {version}
+        steps.append(
+            Step(
+                float(record["time"]),
+                _next_start(records, index),
+                {**of_model, **of_job},
+                frozenset(others),
+            )
+        )
+    return steps
+
+
+def _counter_steps(records: Sequence[Record], starts: Sequence[float], first: float) -> list[Step]:
+    """Steps of one process's counters.
+
+    Args:
+        records: runs of all processes.
+        starts: when processes were started.
+        first: when this one first exported.
+    """
+    place = bisect_right(starts, first)
+    began = starts[place - 1] if place else float("-inf")
+    made = [record for record in records if record["time"] >= began]
+    versions = {str(record["model_version"]) for record in made}
+    ready = float(made[0]["started"]) if made else float("inf")
+    nothing = driftpoints.counted(())
+    steps = [Step(float("-inf"), ready, nothing, frozenset(versions))]
+    for index, record in enumerate(made):
+        values = driftpoints.counted(made[: index + 1])
+        ended, ready = float(record["time"]), _next_start(made, index)
+        steps.append(Step(ended, ready, values, frozenset(versions)))
+    return steps
+
+
+def _next_start(records: Sequence[Record], index: int) -> float:
+    following = records[index + 1 : index + 2]
+    return float(following[0]["started"]) if following else float("inf")
+
+
+def _starts(timeline: Path) -> list[float]:
+    return sorted(
+        float(event["time"])
+        for event in read_lines(timeline, [], required=False)
+        if event.get("event") == "part_started" and event.get("name") == "drift"
+    )
+
+
+def _told(found: Matched) -> dict[str, Any]:
+    kinds = [one.kind for one in found.differences]
+    seen: dict[str, int] = {}
+    ranked: list[tuple[int, int, Difference]] = []
+    for one in found.differences:
+        seen[one.key[0]] = seen.get(one.key[0], 0) + 1
+        ranked.append((seen[one.key[0]], len(ranked), one))
+    return {
+        "unseen": found.unseen,
+        "compared": found.compared,
+        "wrong": kinds.count("wrong"),
+        "missing": kinds.count("missing"),
+        "unexpected": kinds.count("unexpected"),
+        "examples": tuple(_example(one) for _, _, one in sorted(ranked)[:EXAMPLES]),
+    }
+
+
+def _example(one: Difference) -> Mismatch:
+    return Mismatch(
+        series=driftpoints.text_of(one.key),
+        run=one.run,
+        kind=one.kind,
+        stored=one.stored,
+        recorded=one.recorded,
+    )
