@@ -18,6 +18,7 @@ from testbed_domain.logstore import open_log
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
 
 from testbed import __version__
+from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, package_versions
@@ -263,6 +264,7 @@ def prepare(
         replicas=options.replicas,
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
+    context.drift_plan = drift_plan(played, factor, settings.drift_min_rows)
     prepared = Prepared(
         run_id, layout, played, factor, use_case, artefact, context, options, planting
     )

@@ -14,6 +14,8 @@ from testbed_load.command import web_command
 from testbed_otel import names
 from testbed_otel.settings import ALIASES
 
+from testbed import driftplan
+from testbed.driftplan import DriftPlan
 from testbed.errors import TestbedError, UsageError
 from testbed.layout import RunLayout
 from testbed.settings import Settings, otel_environment
@@ -55,8 +57,8 @@ OPTIONAL_PARTS: Final = (
 
 # Production durations, in seconds; a run divides them by its time scale.
 EXPORT_INTERVAL: Final = 15.0
-DRIFT_INTERVAL: Final = 300.0
-DRIFT_WINDOW: Final = 900.0
+DRIFT_INTERVAL: Final = driftplan.INTERVAL
+DRIFT_WINDOW: Final = driftplan.WINDOW
 # Real seconds from one run of the drift job to the next in which a study of relations has room.
 STUDIED_INTERVAL: Final = 4.0
 RETRAIN_COOLDOWN: Final = 3600.0
@@ -83,6 +85,7 @@ class StackContext:
         api_instances: every instance id that the API was started with, oldest first.
         replicas: processes of the API.
         serving: management address to the instance id of the latest replica there.
+        drift_plan: windows of the drift job in a run; None judges by time.
     """
 
     layout: RunLayout
@@ -100,6 +103,7 @@ class StackContext:
     api_instances: list[str] = field(default_factory=list)
     replicas: int = 1
     serving: dict[str, str] = field(default_factory=dict)
+    drift_plan: DriftPlan | None = None
 
     @property
     def management(self) -> list[str]:
@@ -260,10 +264,24 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL / context.factor:g}",
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
+        **_planned_windows(context),
         **_retraining(context),
         **driftchoices.chosen(os.environ),
         **relations_environment(context.factor, os.environ),
     }
+
+
+def _planned_windows(context: StackContext) -> dict[str, str]:
+    """Windows and level of a run; without a plan the job's own."""
+    plan = context.drift_plan
+    if plan is None:
+        return {}
+    found = {"TESTBED_DRIFT_LEVEL": repr(plan.level)}
+    if plan.every is not None:
+        found["TESTBED_DRIFT_WINDOW_ROWS"] = str(plan.rows)
+        found["TESTBED_DRIFT_WINDOW_EVERY"] = str(plan.every)
+        found["TESTBED_DRIFT_WINDOW_LAG"] = f"{plan.lag:g}"
+    return found
 
 
 def _retraining(context: StackContext) -> dict[str, str]:
