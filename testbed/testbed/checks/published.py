@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.driftcolumns import COLUMNS, check_columns
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "published drift scores"
 WINDOWS: Final = "drift windows"
-DRIFT: Final = "drift"
+RULES: Final = "drift limits"
 LEAST_READ: Final = 0.9
 """Share of the rows that were in the log for certain; fewer means that the job left rows out."""
 
@@ -30,9 +31,14 @@ def check_published(case: Case) -> tuple[CheckResult, ...]:
         reason = "the drift job made no run"
         return (
             not_applicable(NAME, Stage.PUBLISHED, reason),
-            not_applicable(WINDOWS, Stage.DRIFT_JOB, reason),
+            *(not_applicable(name, Stage.DRIFT_JOB, reason) for name in (WINDOWS, RULES, COLUMNS)),
         )
-    return _published(case, facts), _windows(facts)
+    return (
+        _published(case, facts),
+        _windows(facts),
+        _rules(facts),
+        *check_columns(case, facts),
+    )
 
 
 def _published(case: Case, facts: Published) -> CheckResult:
@@ -92,6 +98,22 @@ def _windows(facts: Published) -> CheckResult:
         )
     return CheckResult(
         name=WINDOWS, passed=not faults, stage=Stage.DRIFT_JOB, summary=text, details=faults[:10]
+    )
+
+
+def _rules(facts: Published) -> CheckResult:
+    """Limits, verdicts and decisions are as documented, and follow from the scores."""
+    text = (
+        "verdicts and decisions of the drift job follow from its scores and the documented limits"
+    )
+    if facts.broken:
+        text = f"the drift job does not decide as documented: {facts.rule_faults[0]}"
+    return CheckResult(
+        name=RULES,
+        passed=not facts.broken,
+        stage=Stage.DRIFT_JOB,
+        summary=text,
+        details=facts.rule_faults[:10] if facts.broken else (),
     )
 
 

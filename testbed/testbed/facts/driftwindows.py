@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy.stats import kstwo, wasserstein_distance
-from testbed_domain.artefact import load_artefact
 from testbed_domain.logstore import open_log
 
 from testbed.charts import Kept
@@ -17,12 +16,12 @@ from testbed.facts.driftpoints import SUCCESS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from testbed_domain.artefact import Artefact
     from testbed_domain.features import FeatureSchema
     from testbed_domain.logrows import Columns
     from testbed_domain.logstore import PredictionLog
 
     from testbed.facts.driftpoints import Record
-    from testbed.facts.sources import Sources
 
 MOST_ROWS: Final = 5000
 """Rows of a window of which the job reads the newest only (``TESTBED_DRIFT_MAX_ROWS``)."""
@@ -86,13 +85,20 @@ class Recomputed(Kept):
     scores: tuple[Score, ...] = ()
 
 
-def recompute(sources: Sources, records: Sequence[Record]) -> tuple[Recomputed, ...]:
+def recompute(
+    log_url: str, artefact: Artefact, registered: int, records: Sequence[Record]
+) -> tuple[Recomputed, ...]:
     """Compute the first, the last and the most severe window of the artefact's model again.
 
+    Args:
+        log_url: prediction log.
+        artefact: the model.
+        registered: rows of its reference.
+        records: runs of the job.
+
     Raises:
-        DomainError: log or artefact can't be read.
+        DomainError: the log can't be read.
     """
-    artefact = load_artefact(sources.layout.model)
     judged = [
         (index, record)
         for index, record in enumerate(records)
@@ -105,9 +111,8 @@ def recompute(sources: Sources, records: Sequence[Record]) -> tuple[Recomputed, 
         return ()
     worst = max(judged, key=lambda pair: pair[1]["drift_share"])
     chosen = dict([judged[0], worst, judged[-1]])
-    with contextlib.closing(open_log(sources.log_url, create=False)) as log:
+    with contextlib.closing(open_log(log_url, create=False)) as log:
         reference = _Reference(artefact.schema, log.reference(artefact.version))
-        registered = sum(1 for _ in artefact.reference())
         return tuple(
             _again(log, reference, registered, index, record)
             for index, record in sorted(chosen.items())
@@ -168,8 +173,7 @@ def _numeric(
 ) -> Iterable[Score]:
     if not len(before) or not len(now) or WASSERSTEIN not in told:
         return
-    scale = max(float(before.std()), LEAST_SCALE)
-    distance = float(wasserstein_distance(before, now)) / scale
+    distance = wasserstein(before, now)
     yield Score(column=name, method=WASSERSTEIN, recorded=told[WASSERSTEIN], computed=distance)
     places = np.concatenate([before, now])
     below = [np.searchsorted(np.sort(one), places, "right") / len(one) for one in (before, now)]
@@ -179,14 +183,20 @@ def _numeric(
     yield Score(column=name, method=KS, recorded=told.get(KS), computed=p_value)
 
 
+def wasserstein(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> float:
+    """Distance in standard deviations of the first sample, as the job has it."""
+    return float(wasserstein_distance(before, now)) / max(float(before.std()), LEAST_SCALE)
+
+
 def _variation(name: str, before: Sequence[Any], now: Sequence[Any], told: float | None) -> Score:
-    shares = [_shares(values) for values in (before, now)]
+    shares = [shares_of(values) for values in (before, now)]
     names = shares[0].keys() | shares[1].keys()
     distance = sum(abs(shares[0].get(one, 0.0) - shares[1].get(one, 0.0)) for one in names) / 2
     return Score(column=name, method=VARIATION, recorded=told, computed=distance)
 
 
-def _shares(values: Sequence[Any]) -> dict[str, float]:
+def shares_of(values: Sequence[Any]) -> dict[str, float]:
+    """Value to share of the rows that have one."""
     counts: dict[str, int] = {}
     for value in values:
         if value is not None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_domain.artefact import load_artefact
 from testbed_otel import names
 
 from testbed.charts import Kept
+from testbed.driftplan import RUN_LEVEL, DriftPlan, drift_plan
 from testbed.facts import driftpoints
 from testbed.facts.driftmatch import Difference, Matched, Step, match
+from testbed.facts.driftmoves import Move, Named, moves, named
+from testbed.facts.driftrules import Rules, faults
 from testbed.facts.driftwindows import Recomputed, recompute
+from testbed.settings import load_settings
 from testbed.truth import read_lines
 
 if TYPE_CHECKING:
@@ -24,8 +28,6 @@ if TYPE_CHECKING:
     from testbed.facts.sources import Sources
 
 EXAMPLES: Final = 10
-ALERT_SHARE: Final = 0.30
-"""The documented share of drifted columns from which a window asks for action."""
 _SCOPE: Final = "otel_scope_"
 
 
@@ -51,8 +53,13 @@ class Published(Kept):
         missing: those of which no export holds a value.
         unexpected: series that no run wrote down.
         examples: the first few of these differences, each metric once before any twice.
-        alert_share: share of drifted columns that the job was to obey.
+        level: chance that a run without drift has a decision, over all its windows.
+        planned: windows that share it.
+        broken: verdicts, decisions and limits of the job that are not as documented.
+        rule_faults: the first few of them.
         windows: a few of its windows, computed again from the prediction log.
+        named: columns that each run called drifted.
+        moves: how far the load moved each column, phase by phase.
     """
 
     runs: int = 0
@@ -63,8 +70,13 @@ class Published(Kept):
     missing: int = 0
     unexpected: int = 0
     examples: tuple[Mismatch, ...] = ()
-    alert_share: float = ALERT_SHARE
+    level: float | None = None
+    planned: int = 0
+    broken: int = 0
+    rule_faults: tuple[str, ...] = ()
     windows: tuple[Recomputed, ...] = ()
+    named: tuple[Named, ...] = ()
+    moves: tuple[Move, ...] = ()
 
 
 def read_published(sources: Sources) -> Published:
@@ -75,18 +87,29 @@ def read_published(sources: Sources) -> Published:
         DomainError: the prediction log or the artefact can't be read.
     """
     root, end = sources.layout.drift, sources.span.end
+    settings = load_settings()
+    plan = drift_plan(sources.scenario, sources.factor, settings.drift_min_rows)
     records = read_records(root / "runs.jsonl", end)
-    share = calibrated_share(sources.layout.model / "calibration.json")
+    artefact = load_artefact(sources.layout.model)
+    reference = list(artefact.reference())
+    rules = Rules.of(sources.layout.model, plan.level)
+    wrong = sorted([*faults(records, rules), *unplanned(records, plan)])
+    broken = [f"run {run + 1}: {text}" for run, text in wrong]
     job = names.SERVICE_DRIFT
     selector = f'{{job="{job}",__name__=~"{"|".join(sorted(driftpoints.COMPARED))}"}}'
     series = sources.prometheus.raw(selector, at=end, window=end - sources.span.start)
     others = {path.name: read_records(path / "runs.jsonl", end) for path in root.glob("version-*")}
-    found = compare(records, series, share, _starts(sources.layout.timeline), others)
+    found = compare(records, series, rules.alert_share, _starts(sources.layout.timeline), others)
     return Published(
         runs=len(records),
         exports=len(_exports(series)),
-        alert_share=share,
-        windows=recompute(sources, records),
+        level=RUN_LEVEL,
+        planned=plan.windows,
+        broken=len(broken),
+        rule_faults=tuple(broken[:EXAMPLES]),
+        windows=recompute(sources.log_url, artefact, len(reference), records),
+        named=named(records, artefact.version),
+        moves=tuple(moves(sources.truth, artefact, reference)),
         **_told(found),
     )
 
@@ -97,12 +120,15 @@ def read_records(path: Path, end: float) -> list[Record]:
     return sorted(found, key=lambda line: line["time"])
 
 
-def calibrated_share(path: Path) -> float:
-    """The share of a model's calibration, or the documented one where it has none."""
-    try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["alert_share"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ALERT_SHARE
+def unplanned(records: Sequence[Record], plan: DriftPlan) -> Iterator[tuple[int, str]]:
+    """Windows of another size than planned, which would judge other rows with the same seed."""
+    if plan.rows is None or plan.every is None:
+        return
+    sizes = {min(plan.rows, number * plan.every) for number in range(1, plan.windows + 1)}
+    for index, record in enumerate(records):
+        rows = record.get("rows", {}).get("current")
+        if record["outcome"] == driftpoints.SUCCESS and rows not in sizes:
+            yield index, f"its window has {rows} rows, planned are {plan.rows}"
 
 
 def compare(
