@@ -38,8 +38,9 @@ def check_columns(case: Case, facts: Published) -> tuple[CheckResult, ...]:
     faults = _against(wanted, facts) if wanted is not None else _by_load(case, facts)
     told = sorted({name for run in facts.named for name in run.columns})
     seen = f"the drift job names {', '.join(told) or 'no column'}"
-    expected = "the scenario expects" if wanted is not None else "the load moved"
-    text = f"{seen}, as {expected}"
+    text = f"{seen}, as {'the scenario expects' if wanted is not None else 'the load moved them'}"
+    if not told and wanted is None:
+        text = f"{seen}, and the load moved none clearly"
     if faults:
         text = f"{seen}; {'; '.join(faults[:3])}"
     result = CheckResult(
