@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NAME: Final = "published drift scores"
 WINDOWS: Final = "drift windows"
 RULES: Final = "drift limits"
+MOVED: Final = 0.02
+"""Share of the rows before a window's end that may have come into the log behind it."""
 LEAST_READ: Final = 0.9
 """Share of the rows that were in the log for certain; fewer means that the job left rows out."""
 
@@ -86,7 +88,8 @@ def _windows(facts: Published) -> CheckResult:
     if not facts.windows:
         reason = "the drift job judged no window of the model that can be computed again"
         return not_applicable(WINDOWS, Stage.DRIFT_JOB, reason)
-    faults = tuple(line for window in facts.windows for line in _of_window(window))
+    faults = tuple(line for window in facts.windows for line in _of_window(window, facts.every))
+    faults += tuple(_behind(facts.windows[-1]))
     number = len(facts.windows)
     if faults:
         text = f"the drift job judged other rows than the log holds, or wrongly: {faults[0]}"
@@ -117,10 +120,25 @@ def _rules(facts: Published) -> CheckResult:
     )
 
 
-def _of_window(window: Recomputed) -> Iterator[str]:
+def _behind(last: Recomputed) -> Iterator[str]:
+    """Whether the job stopped going on: windows behind it were full for long."""
+    if last.place is not None and last.place < last.total / 2:
+        yield (
+            f"the last window that was judged ends at row {last.place}, the log holds {last.total}"
+        )
+
+
+def _of_window(window: Recomputed, every: int | None) -> Iterator[str]:
     run = f"run {window.run + 1}"
     if not LEAST_READ * window.settled <= window.judged <= window.logged:
         yield f"{run} judged {window.judged} rows, the log holds {window.logged} of that time"
+    if window.place is not None and every:
+        off = min(window.place % every, -window.place % every)
+        if off > MOVED * window.place:
+            yield (
+                f"{run} judged the rows up to the {window.place}th, windows end at multiples of "
+                f"{every}"
+            )
     if window.reference != window.registered:
         yield (
             f"{run} compared with {window.reference} rows, the model's reference has "

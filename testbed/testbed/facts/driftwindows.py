@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy.stats import kstwo, wasserstein_distance
+from testbed_domain.logreading import Selection
 from testbed_domain.logstore import open_log
 
 from testbed.charts import Kept
@@ -73,6 +74,9 @@ class Recomputed(Kept):
         settled: those of them that were in the log for certain when the job read it.
         reference: rows that it says it compared with.
         registered: reference rows of the artefact.
+        place: place of its last row among those of the run, counted from 1; None where windows
+            are not cut by rows.
+        total: rows of the run in the log.
         scores: of the columns and of the predicted class.
     """
 
@@ -82,11 +86,17 @@ class Recomputed(Kept):
     settled: int
     reference: int
     registered: int
+    place: int | None = None
+    total: int = 0
     scores: tuple[Score, ...] = ()
 
 
 def recompute(
-    log_url: str, artefact: Artefact, registered: int, records: Sequence[Record]
+    log_url: str,
+    artefact: Artefact,
+    registered: int,
+    records: Sequence[Record],
+    since: float | None = None,
 ) -> tuple[Recomputed, ...]:
     """Compute the first, the last and the most severe window of the artefact's model again.
 
@@ -95,6 +105,7 @@ def recompute(
         artefact: the model.
         registered: rows of its reference.
         records: runs of the job.
+        since: Unix time from which on rows are those of the run, where windows are cut by rows.
 
     Raises:
         DomainError: the log can't be read.
@@ -114,7 +125,7 @@ def recompute(
     with contextlib.closing(open_log(log_url, create=False)) as log:
         reference = _Reference(artefact.schema, log.reference(artefact.version))
         return tuple(
-            _again(log, reference, registered, index, record)
+            _again(log, reference, registered, index, record, since)
             for index, record in sorted(chosen.items())
         )
 
@@ -131,14 +142,22 @@ class _Reference:
 
 
 def _again(
-    log: PredictionLog, reference: _Reference, registered: int, index: int, record: Record
+    log: PredictionLog,
+    reference: _Reference,
+    registered: int,
+    index: int,
+    record: Record,
+    since: float | None,
 ) -> Recomputed:
     window = record["windows"]["current"]
     version, start, end = record["model_version"], window["start"], window["end"]
     rows = log.window(version, start, end, MOST_ROWS)
     sure = min(end, record["started"] - LATE)
     settled = sum(time < sure for time in rows.time)
+    counted = since is not None
     return Recomputed(
+        place=log.size(Selection(version, since, end)) if counted else None,
+        total=log.size(Selection(version, since)) if counted else 0,
         run=index,
         judged=window["rows"],
         logged=len(rows),

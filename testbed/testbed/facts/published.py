@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -55,6 +56,7 @@ class Published(Kept):
         examples: the first few of these differences, each metric once before any twice.
         level: chance that a run without drift has a decision, over all its windows.
         planned: windows that share it.
+        every: rows from the end of one window to that of the next; None for windows of time.
         broken: verdicts, decisions and limits of the job that are not as documented.
         rule_faults: the first few of them.
         windows: a few of its windows, computed again from the prediction log.
@@ -72,6 +74,7 @@ class Published(Kept):
     examples: tuple[Mismatch, ...] = ()
     level: float | None = None
     planned: int = 0
+    every: int | None = None
     broken: int = 0
     rule_faults: tuple[str, ...] = ()
     windows: tuple[Recomputed, ...] = ()
@@ -107,7 +110,10 @@ def read_published(sources: Sources) -> Published:
         planned=plan.windows,
         broken=len(broken),
         rule_faults=tuple(broken[:EXAMPLES]),
-        windows=recompute(sources.log_url, artefact, len(reference), records),
+        every=plan.every,
+        windows=recompute(
+            sources.log_url, artefact, len(reference), records, _since(root, artefact.version)
+        ),
         named=named(records, artefact.version),
         moves=tuple(moves(sources.truth, artefact, reference)),
         **_told(found),
@@ -274,6 +280,15 @@ def _counter_steps(records: Sequence[Record], starts: Sequence[float], first: fl
         ended, ready = float(record["time"]), _next_start(made, index)
         steps.append(Step(ended, ready, values, frozenset(versions)))
     return steps
+
+
+def _since(root: Path, version: str) -> float | None:
+    """From when on rows are those of the run, as the job keeps it."""
+    try:
+        found = json.loads((root / "position.json").read_text(encoding="utf-8"))
+        return float(found["since"]) if found["model_version"] == version else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _next_start(records: Sequence[Record], index: int) -> float:

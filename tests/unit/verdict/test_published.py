@@ -407,6 +407,21 @@ def test_rows_and_scores_that_the_log_does_not_bear_out(world: World) -> None:
     assert "wasserstein of size is 0.5 by the log's rows" in found["drift windows"]
 
 
+def test_windows_that_do_not_go_on(world: World) -> None:
+    """They end at steps, and the last one near the end of the log; rows that were late excuse."""
+    window = _facts().windows[0]
+    for place, total, told in (
+        (400, 700, None),
+        (404, 700, None),
+        (440, 700, "windows end at multiples of 100"),
+        (400, 900, "ends at row 400, the log holds 900"),
+    ):
+        change = {"place": place, "total": total}
+        found = _failed(world, _facts(every=100, windows=(window.model_copy(update=change),)))
+        assert (told or "") in found.get("drift windows", "")
+        assert bool(found) == bool(told)
+
+
 def test_columns_are_those_that_the_load_moved(world: World) -> None:
     """A column that moved clearly must be named, one that did not must not."""
     run = _facts().named[0]
