@@ -172,7 +172,7 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         signal.signal(number, lambda _number, _frame: sys.exit(EXIT_NO_ACTION))
     from testbed_drift.jobs import assembly  # noqa: PLC0415 - after the signals, as in _run
     from testbed_drift.jobs.job import watch  # noqa: PLC0415 - the same
-    from testbed_drift.jobs.preparation import import_reports, preparing  # noqa: PLC0415 - the same
+    from testbed_drift.jobs.preparation import full, import_reports, preparing  # noqa: PLC0415 - the same
     from testbed_drift.publishing.metricspage import serving  # noqa: PLC0415 - the same
 
     with assembly.claimed_output(settings), assembly.worker_pool(settings) as workers:
@@ -184,7 +184,8 @@ def _watch(settings: DriftSettings, endpoint: str | None) -> int:
         stop.install()
         with serving(telemetry.registry, settings.metrics_host, settings.metrics_port):
             chores = stop.interrupting(preparing(job))
-            watch(fleet or job, settings.interval, time.time, stop.wait, _announce, chores)
+            ready = (lambda: full(job)) if settings.window_every else None
+            watch(fleet or job, settings.interval, time.time, stop.wait, _announce, chores, ready)
         _finish(telemetry)
     return EXIT_NO_ACTION
 

@@ -55,10 +55,30 @@ class DriftSettings(BaseSettings):
         description="sliding: the newest window each time; tumbling: one after another, each row "
         "in one.",
     )
+    window_every: int | None = Field(
+        None,
+        ge=1,
+        description="Rows from the end of one window to that of the next, counted from the first "
+        "row after the job's start; with window_rows, which holds fewer in the first windows; for "
+        "watch.",
+    )
+    window_lag: float = Field(
+        0.0,
+        ge=0,
+        description="Seconds that a row must be old to be judged, so that its label has come; with "
+        "window_every.",
+    )
     min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are judged.")
     max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are kept.")
     sample_rows: int | None = Field(
         None, ge=1, description="Rows of a window above which a sample of about so many is read."
+    )
+    level: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Chance that a window without drift asks for an action, shared out among all "
+        "tests; unset: each test has its own level.",
     )
     alert_share: float = Field(0.30, ge=0, le=1, description="Share of drifted columns for ALERT.")
     retrain_share: float = Field(
@@ -191,6 +211,8 @@ class DriftSettings(BaseSettings):
             raise ValueError(f"max_rows {self.max_rows} is below min_rows {self.min_rows}")
         if self.window_rows is not None and self.window_rows < self.min_rows:
             raise ValueError(f"window_rows {self.window_rows} is below min_rows {self.min_rows}")
+        if self.window_every is not None and self.window_rows is None:
+            raise ValueError("window_every needs window_rows")
         if self.retrain_share < self.alert_share:
             raise ValueError("retrain_share is below alert_share")
         if self.confirm_of < self.confirm:

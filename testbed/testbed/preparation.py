@@ -21,6 +21,7 @@ from testbed_domain.use_cases import ANY, UseCase, get_use_case
 from testbed_otel.otlplogs import wanted
 
 from testbed import __version__
+from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, package_versions
@@ -298,6 +299,7 @@ def prepare(
         logs=wanted(os.environ, default=scenario.logs),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
+    context.drift_plan = drift_plan(played, factor, settings.drift_min_rows)
     prepared = Prepared(
         run_id, layout, played, factor, use_case, artefact, context, options, planting
     )

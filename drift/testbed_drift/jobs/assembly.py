@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from testbed_drift.judging.results import RunResult
     from testbed_drift.judging.segmentdrift import SegmentWorkers
     from testbed_drift.rows.columns import ColumnKind
+    from testbed_drift.scoring.levels import Levels
     from testbed_drift.scoring.scores import Rule
 
 METER: Final = "testbed_drift"
@@ -218,13 +219,19 @@ def assemble(
         publisher=publisher,
         clock=time.time,
         calibration=calibration,
-        assessor=Assessor(artefact.schema, kinds, settings.segment, settings.segments),
+        assessor=Assessor(
+            artefact.schema,
+            kinds,
+            settings.segment,
+            settings.segments,
+            level=limits.levels.concept,
+        ),
         once=once,
         memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
         hook=hook,
         archive=_archive(settings, artefact.name, reports),
         segments=_segments(settings, kinds, limits.rule, workers),
-        analyst=_analyst(settings, artefact, kinds),
+        analyst=_analyst(settings, artefact, kinds, limits.levels),
         turns=Turns.of(settings, artefact.version),
         tracker=build_tracker(settings, telemetry),
     )
@@ -291,11 +298,14 @@ def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archiv
 
 
 def _analyst(
-    settings: DriftSettings, artefact: Artefact, kinds: Mapping[str, ColumnKind]
+    settings: DriftSettings,
+    artefact: Artefact,
+    kinds: Mapping[str, ColumnKind],
+    levels: Levels,
 ) -> Analyst | None:
     if not settings.relations_rows:
         return None
-    return Analyst(kinds, lambda: ServedModel(artefact), settings.relations_rows)
+    return Analyst(kinds, lambda: ServedModel(artefact), settings.relations_rows, levels)
 
 
 def _calibration(settings: DriftSettings) -> Calibration | None:

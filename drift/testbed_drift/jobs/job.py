@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _DONE: Final = object()
+LOOKS: Final = 20
+"""Looks for a full window in an interval."""
 
 
 class Detection(Protocol):
@@ -180,6 +182,16 @@ class DriftJob:
             self._track(retraining)
             result = replace(result, retraining=retraining)
         return result
+
+    def ready(self) -> bool:
+        """Whether a window is full that needs not wait for the interval."""
+        if self.turns is None or self.turns.every is None:
+            return False
+        try:
+            with self.open_log() as log:
+                return self.turns.full(log, self.reader, self.clock())
+        except Exception:  # noqa: BLE001 - the run that is due says what is wrong
+            return False
 
     def _retrain(self, result: RunResult) -> Retraining | None:
         found = result.finding
@@ -347,11 +359,12 @@ def watch(
     wait: Callable[[float], bool],
     announce: Callable[[RunResult], None],
     chores: Iterator[object] | None = None,
+    ready: Callable[[], bool] | None = None,
 ) -> None:
     """Run at once and then every ``interval`` seconds, until told to stop.
 
     A run that takes longer than the interval skips the turns that it missed. Windows that are full
-    already are judged without a wait.
+    already are judged without a wait, and one that fills meanwhile before the interval is over.
 
     Args:
         job: what to run.
@@ -360,16 +373,35 @@ def watch(
         wait: waits so many seconds; True when the job must stop.
         announce: told about every run.
         chores: work that the runs to come are spared, done between runs, a step at a time.
+        ready: whether a window is full that need not wait for the interval; None looks for none.
     """
     due = clock()
-    while not wait(min(interval, max(0.0, due - clock()))):  # a clock put back must not stall it
+    while not _waited(interval, due, clock, wait, ready):
+        due = min(due, clock())  # it may have been full before
         result = job.run_once()
         announce(result)
         if not result.behind:
             due += interval * max(1, math.ceil((clock() - due) / interval))
-        while chores and clock() < due and not wait(0.0):
+        while chores and clock() < due and not (ready and ready()) and not wait(0.0):
             if next(chores, _DONE) is _DONE:
                 chores = None
+
+
+def _waited(
+    interval: float,
+    due: float,
+    clock: Callable[[], float],
+    wait: Callable[[float], bool],
+    ready: Callable[[], bool] | None,
+) -> bool:
+    """Wait until a run is due or need not wait; True when the job must stop."""
+    step = interval / LOOKS if ready else interval
+    while True:
+        left = min(interval, max(0.0, due - clock()))  # a clock put back must not stall it
+        if wait(min(left, step)):
+            return True
+        if left <= step or (ready and ready()):
+            return False
 
 
 def _failure(error: Exception) -> str:

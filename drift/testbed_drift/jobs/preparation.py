@@ -36,6 +36,12 @@ def import_reports(settings: DriftSettings) -> None:
             import_module("testbed_drift.rendering.figures")
 
 
+def full(job: Watched) -> bool:
+    """Whether a window is full that need not wait for the interval."""
+    first = job.job if isinstance(job, Following) else job
+    return isinstance(first, DriftJob) and first.ready()
+
+
 def preparing(job: Watched) -> Iterator[None]:
     """Prepare a job step by step; where a step fails, the first window does what it can."""
     first = job.job if isinstance(job, Following) else job

@@ -80,10 +80,17 @@ class Turns:
     length since 1970. The first one is the newest that is full. A row that reaches the log after a
     later one was judged is in no window.
 
+    Windows with an ``every`` end at whole multiples of it, counted from the first row after the
+    job's start, whenever they are read: the same rows are judged whatever the machine's speed. The
+    first ones hold all rows so far.
+
     Attributes:
         seconds: length of windows by time.
         rows: length of windows by number, or None for windows by time.
         tumbling: whether they follow each other.
+        every: rows from the end of one window to that of the next, or None for windows that end
+            where the log does.
+        lag: seconds that a row must be old to be in a window with an ``every``.
         position: keeps how far tumbling windows have come.
         behind: whether another tumbling window was full already when the last one was read.
     """
@@ -92,6 +99,8 @@ class Turns:
     rows: int | None
     tumbling: bool
     position: PositionFile
+    every: int | None = None
+    lag: float = 0.0
     behind: bool = field(default=False, init=False)
     _begun: dict[str, Any] | None = field(default=None, init=False)
     _last: dict[str, Any] | None = field(default=None, init=False)
@@ -101,7 +110,15 @@ class Turns:
         """The turns that the settings ask for."""
         position = PositionFile(settings.output / FILE, model_version)
         tumbling = settings.window_mode == "tumbling"
-        return cls(settings.window, settings.window_rows, tumbling, position)
+        every, lag = settings.window_every, settings.window_lag
+        return cls(settings.window, settings.window_rows, tumbling, position, every, lag)
+
+    def full(self, log: LogReader, reader: WindowReader, now: float) -> bool:
+        """Whether a window with an ``every`` waits to be judged."""
+        if self.every is None or not isinstance(log, PlacedLog):
+            return False
+        number, chosen = self._stepped(reader, now, self.every)
+        return log.place(chosen, number * self.every) is not None
 
     def next(self, log: LogReader, reader: WindowReader, now: float) -> Window:
         """The window of this turn.
@@ -123,6 +140,8 @@ class Turns:
             )
         if not isinstance(log, PlacedLog):
             raise TurnsError("this log can't count rows: unset TESTBED_DRIFT_WINDOW_ROWS")
+        if self.every is not None:
+            return self._by_steps(log, reader, now, self.rows, self.every)
         return self._by_number(log, reader, now, self.rows)
 
     def done(self) -> None:
@@ -164,11 +183,31 @@ class Turns:
             upto = log.place(chosen, number)
             self.behind = log.place(replace(chosen, after=upto), rows) is not None
             self._begun = {"after": upto}
-        columns = log.read(replace(chosen, limit=rows, upto=upto))
-        span = Span.between(columns.time[0], math.nextafter(columns.time[-1], math.inf))
-        # Many rows may share a second, and then two windows their times.
-        end = "-" + re.sub(r"[^A-Za-z0-9]+", "", upto[1])[-12:] if upto else ""
-        return reader.of_columns(columns, span.name + end, span)
+        return _placed(log, reader, replace(chosen, limit=rows, upto=upto), upto)
+
+    def _stepped(self, reader: WindowReader, now: float, every: int) -> tuple[int, Selection]:
+        """Number of the next window, counted from 1, and the rows that are old enough for it."""
+        known = self._known()
+        if "since" not in known:
+            known = self._last = {"since": now, "windows": math.ceil(reader.min_rows / every) - 1}
+            self.position.write(**known)
+        chosen = Selection(reader.model_version, float(known["since"]), now - self.lag)
+        return int(known["windows"]) + 1, chosen
+
+    def _by_steps(
+        self, log: PlacedLog, reader: WindowReader, now: float, rows: int, every: int
+    ) -> Window:
+        number, chosen = self._stepped(reader, now, every)
+        upto = log.place(chosen, number * every)
+        if upto is None:
+            have = log.size(chosen)
+            raise NotEnoughRowsError(
+                f"{have} of {number * every} rows of model {reader.model_version} up to the end of "
+                f"window {number}"
+            )
+        self.behind = log.place(chosen, (number + 1) * every) is not None
+        self._begun = {"since": chosen.start, "windows": number}
+        return _placed(log, reader, replace(chosen, limit=rows, upto=upto), upto)
 
     def _known(self) -> dict[str, Any]:
         """How far the windows have come, here or in an earlier process."""
@@ -180,3 +219,12 @@ class Turns:
             return float(time), str(key)
         except (KeyError, TypeError, ValueError):
             return None
+
+
+def _placed(log: PlacedLog, reader: WindowReader, chosen: Selection, upto: Place | None) -> Window:
+    """The chosen rows as a window."""
+    columns = log.read(chosen)
+    span = Span.between(columns.time[0], math.nextafter(columns.time[-1], math.inf))
+    # Many rows may share a second, and then two windows their times.
+    end = "-" + re.sub(r"[^A-Za-z0-9]+", "", upto[1])[-12:] if upto else ""
+    return reader.of_columns(columns, span.name + end, span)

@@ -129,7 +129,11 @@ def job_of(task: VersionTask) -> DriftJob:
         clock=time.time,
         calibration=calibration,
         assessor=Assessor(
-            artefact.schema, kinds, settings.segment if segments else None, settings.segments
+            artefact.schema,
+            kinds,
+            settings.segment if segments else None,
+            settings.segments,
+            level=limits.levels.concept,
         ),
         segments=segments,
         turns=Turns.of(settings, task.version),

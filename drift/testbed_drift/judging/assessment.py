@@ -14,6 +14,7 @@ from testbed_drift.quality.estimation import Estimate, Estimator
 from testbed_drift.quality.outcomes import Outcomes
 from testbed_drift.quality.performance import SCORES, LabelFlow, Performance, label_flow, measure
 from testbed_drift.rows.segments import MOST, Segmentation
+from testbed_drift.scoring.levels import CONCEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,6 +124,7 @@ class Assessor:
         kinds: feature columns and kinds.
         segment: column by whose values performance is told apart, or None.
         most: most values of a category that are segments of their own.
+        level: of each test of the model's error.
         unread: columns beside those of the windows, which the model does not know.
 
     Raises:
@@ -134,6 +136,7 @@ class Assessor:
     segment: str | None = None
     most: int = MOST
     unread: tuple[str, ...] = ()
+    level: float = CONCEPT
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment not in self.kinds:
@@ -156,7 +159,7 @@ class Assessor:
             estimator.estimate(now),
             label_flow(now),
             check(reference.features, current.features, self.schema).beside(self.unread),
-            judge(before, now, estimator),
+            judge(before, now, estimator, self.level),
             {name: measure(now.where(chosen)) for name, chosen in groups.items()},
             # By the calibration of all rows: that of a segment's own few missed by more.
             {name: estimator.estimate(now.where(chosen)) for name, chosen in groups.items()},

@@ -157,6 +157,8 @@ def shared_out(rule: Rule, parts: int) -> Rule:
         rule,
         alpha=rule.alpha / parts,
         class_alpha=rule.class_alpha / parts,
+        target_alpha=rule.target_alpha / parts,
+        most_alpha=None if rule.most_alpha is None else rule.most_alpha / parts,
         alphas={column: alpha / parts for column, alpha in rule.alphas.items()},
     )
 

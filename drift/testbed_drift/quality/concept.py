@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from scipy.stats import hypergeom, norm
 
+from testbed_drift.scoring.levels import CONCEPT
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from testbed_drift.quality.outcomes import Outcomes
 
 ConceptState = Literal["tested", "few_labels", "no_reference"]
-# Of each of the two tests of a run, on the newest rows and on all.
-LEVEL: Final = 1e-5
 # Least rise of the error that matters, 0 to 1.
 RISE: Final = 0.02
 MIN_LABELS: Final = 100
@@ -135,13 +134,16 @@ class ConceptDrift:
         }
 
 
-def judge(reference: Outcomes, current: Outcomes, estimator: Estimator) -> ConceptDrift:
+def judge(
+    reference: Outcomes, current: Outcomes, estimator: Estimator, level: float = CONCEPT
+) -> ConceptDrift:
     """Judge the labelled rows of a window.
 
     Args:
         reference: labelled rows to compare with.
         current: rows of the window, oldest first.
         estimator: learnt from the same reference.
+        level: of each of the two tests, on the newest rows and on all.
     """
     before, now = (one.where(one.labelled) for one in (reference, current))
     if len(before) < MIN_LABELS:
@@ -151,12 +153,19 @@ def judge(reference: Outcomes, current: Outcomes, estimator: Estimator) -> Conce
     newest = now.where(np.arange(len(now)) >= len(now) - NEWEST)
     return ConceptDrift(
         "tested",
-        (_compare("newest", before, newest, estimator), _compare("all", before, now, estimator)),
+        (
+            _compare("newest", before, newest, estimator, level),
+            _compare("all", before, now, estimator, level),
+        ),
     )
 
 
 def _compare(
-    rows: Literal["newest", "all"], before: Outcomes, now: Outcomes, estimator: Estimator
+    rows: Literal["newest", "all"],
+    before: Outcomes,
+    now: Outcomes,
+    estimator: Estimator,
+    level: float,
 ) -> ErrorRise:
     errors_before, errors_now = (int((one.label != one.predicted).sum()) for one in (before, now))
     usual, error = errors_before / len(before), errors_now / len(now)
@@ -167,13 +176,13 @@ def _compare(
         excess = error - (1 - found.scores["accuracy"])
         spread = found.standard_error
         unlikely = norm.sf(excess / spread) if spread else float(excess <= 0)
-        explained = _comparison(f"{rows}_residual", float(unlikely), excess)
-    against = _comparison(f"{rows}_error", float(p_value), error - usual)
+        explained = _comparison(f"{rows}_residual", float(unlikely), excess, level)
+    against = _comparison(f"{rows}_error", float(p_value), error - usual, level)
     return ErrorRise(rows, error, usual, against, explained)
 
 
-def _comparison(name: str, p_value: float, rise: float) -> Comparison:
-    test = Score(f"{name}_test", p_value, LEVEL, "p_value")
+def _comparison(name: str, p_value: float, rise: float, level: float) -> Comparison:
+    test = Score(f"{name}_test", p_value, level, "p_value")
     return Comparison(test, Score(f"{name}_rise", rise, RISE, "distance"))
 
 

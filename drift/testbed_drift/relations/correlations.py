@@ -22,10 +22,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
+from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
 from testbed_drift.relations.matrices import Coding
 from testbed_drift.scoring.calibration import false_alarms_allowed
+from testbed_drift.scoring.levels import CORRELATION
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
@@ -39,8 +41,7 @@ if TYPE_CHECKING:
 CorrelationState = Literal["tested", "few_rows", "few_columns", "many_columns"]
 TEST: Final = "correlation_test"
 CHANGE: Final = "correlation_change"
-# False alarms per window, as of testbed drift calibrate; the fewest draws that can hold it.
-BUDGET: Final = 0.001
+# The fewest draws that can hold the usual level, as of testbed drift calibrate.
 DRAWS: Final = 3000
 # Least change of Fisher's z: near 0 it is one of the correlation itself.
 LEAST_CHANGE: Final = 0.1
@@ -53,6 +54,8 @@ _STRONGEST: Final = 0.999_999
 # Windows of about as many rows share their draws: each step is twice as large as the one below.
 _STEP: Final = 2.0
 _MOST_DRAWN: Final = 2000
+# Share of the draws at which their tail is held against that of normal changes.
+_TAIL: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class Correlations:
         reference: pd.DataFrame,
         kinds: Mapping[str, ColumnKind],
         draws: int = DRAWS,
-        budget: float = BUDGET,
+        budget: float = CORRELATION,
         seed: int = 0,
     ) -> None:
         self._coding = Coding.learn(reference, kinds)
@@ -137,7 +140,9 @@ class Correlations:
         self._reference = _Ranked.of(self._coding(reference))
         self._before = self._reference.correlations()
         self._draws = draws
-        self._allowed = false_alarms_allowed(draws, budget)
+        # A lower level than the draws can hold is held by their tail.
+        self._level = budget if budget < CORRELATION else None
+        self._allowed = false_alarms_allowed(draws, max(budget, CORRELATION))
         self._seed = seed
         self._quiet: dict[int, tuple[Floats, Floats]] = {}
 
@@ -154,7 +159,12 @@ class Correlations:
         change = _difference(self._before, now)
         deviations = _divided(change, spread)
         limit = (1 + self._allowed) / (1 + self._draws)
-        p_values = (1 + (largest[None, :] >= deviations[:, None]).sum(axis=1)) / (1 + self._draws)
+        reached = (largest[None, :] >= deviations[:, None]).sum(axis=1)
+        p_values = (1 + reached) / (1 + self._draws)
+        if self._level is not None:
+            limit = self._level
+            beyond = np.minimum(p_values, _tail(deviations, largest))
+            p_values = np.where(reached == 0, beyond, p_values)
         drifted = (p_values <= limit) & (change >= LEAST_CHANGE)
         pairs = [
             PairChange(
@@ -243,6 +253,19 @@ class _Ranked:
         length = np.sqrt((scores**2).sum(axis=1, keepdims=True))
         scores /= np.where(length > 0, length, 1.0)
         return np.asarray((scores @ scores.T)[np.triu_indices(len(scores), 1)])
+
+
+def _tail(deviations: Floats, largest: Floats) -> Floats:
+    """P-values beyond the draws: the largest of normal changes, as heavy-tailed as the drawn ones.
+
+    Fisher's z is normal in large windows, so each pair's chance is a normal tail, and their sum
+    bounds that of the largest. Where the drawn windows reach further out than that, at one in a
+    thousand of them, so is the whole tail stretched.
+    """
+    pairs = len(deviations)
+    usual = norm.isf(_TAIL / (2 * pairs))
+    stretch = max(1.0, float(np.quantile(largest, 1 - _TAIL)) / usual)
+    return np.asarray(2 * pairs * norm.sf(deviations / stretch))
 
 
 def _drawn(rows: int) -> int:

@@ -21,6 +21,7 @@ from scipy.stats import mannwhitneyu
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
 from testbed_drift.relations.matrices import Coding
+from testbed_drift.scoring.levels import DOMAIN
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 DomainState = Literal["tested", "few_rows", "few_columns"]
 TEST: Final = "domain_test"
 AREA: Final = "domain_auc"
-LEVEL: Final = 0.001
 # A single normal column that moves by a quarter of a standard deviation reaches 0.57.
 LEAST_AREA: Final = 0.55
 # In each window: a half of fewer teaches nothing.
@@ -66,6 +66,7 @@ def tell_apart(
     current: pd.DataFrame,
     kinds: Mapping[str, ColumnKind],
     seed: int = 0,
+    level: float = DOMAIN,
 ) -> DomainDrift:
     """Have a classifier tell two windows apart.
 
@@ -74,6 +75,7 @@ def tell_apart(
         current: rows to judge, made alike.
         kinds: the columns that the classifier may see, and their kinds.
         seed: of the halves and of the classifier.
+        level: p-value up to which they speak of drift.
     """
     if len(kinds) < 2:  # noqa: PLR2004 - one column is judged by its own test
         return DomainDrift("few_columns")
@@ -91,7 +93,7 @@ def tell_apart(
         "tested",
         tuple(kinds),
         Comparison(
-            Score(TEST, p_value, LEVEL, "p_value"),
+            Score(TEST, p_value, level, "p_value"),
             Score(AREA, float(np.mean(areas)), LEAST_AREA, "distance"),
         ),
     )

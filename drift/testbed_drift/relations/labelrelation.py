@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
 from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.columns import TARGET
+from testbed_drift.scoring.levels import LABEL
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 RelationState = Literal["tested", "few_labels", "one_class"]
 TEST: Final = "label_relation_test"
 CHANGE: Final = "label_relation_change"
-LEVEL: Final = 0.001
 # Least change of a class's chance at the same inputs, as root mean square over them, 0 to 1.
 LEAST_CHANGE: Final = 0.05
 MIN_LABELS: Final = 200
@@ -93,6 +93,7 @@ def judge_relation(
     current: pd.DataFrame,
     kinds: Mapping[str, ColumnKind],
     seed: int = 0,
+    level: float = LABEL,
 ) -> LabelRelation:
     """Test whether labels depend on the window, given the inputs.
 
@@ -101,6 +102,7 @@ def judge_relation(
         current: rows to judge, made alike; rows without a label are left out.
         kinds: feature columns and kinds.
         seed: of the folds, the models and the draws.
+        level: p-value up to which labels speak of drift.
     """
     before, now = (frame[frame[TARGET].notna()] for frame in (reference, current))
     if min(len(before), len(now)) < MIN_LABELS:
@@ -117,7 +119,7 @@ def judge_relation(
     fold = folds(2 * label + window, _FOLDS, rng)
     chances = out_of_fold(rows, label, coding.categorical, fold, seed)
     here = window - out_of_fold(rows, window, coding.categorical, fold, seed)[:, 1]
-    return _judged(_Left(rows, label, chances, here), classes, tuple(kinds), rng)
+    return _judged(_Left(rows, label, chances, here), classes, tuple(kinds), rng, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ def _judged(
     classes: Any,  # noqa: ANN401 - an array of texts
     names: tuple[str, ...],
     rng: np.random.Generator,
+    level: float,
 ) -> LabelRelation:
     # Of two classes one says all: what the other gains it loses.
     numbers = range(1, len(classes)) if len(classes) == 2 else range(len(classes))  # noqa: PLR2004
@@ -175,7 +178,7 @@ def _judged(
     return LabelRelation(
         "tested",
         Comparison(
-            Score(TEST, p_value, LEVEL, "p_value"),
+            Score(TEST, p_value, level, "p_value"),
             Score(CHANGE, float(change * size), LEAST_CHANGE, "distance"),
         ),
         str(classes[number]),
@@ -184,11 +187,16 @@ def _judged(
 
 
 def _p_value(statistic: float, together: Floats, rng: np.random.Generator) -> float:
-    """Share of the largest of correlated normal variables, without sign, that reach it."""
+    """Share of the largest of correlated normal variables, without sign, that reach it.
+
+    Where none of the drawn ones does, the sum of their single chances bounds it.
+    """
     values, vectors = np.linalg.eigh(together)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     drawn = np.abs(rng.standard_normal((_DRAWS, len(together))) @ root.T).max(axis=1)
-    return float((1 + (drawn >= statistic).sum()) / (1 + _DRAWS))
+    reached = int((drawn >= statistic).sum())
+    share = (1 + reached) / (1 + _DRAWS)
+    return share if reached else float(min(share, 2 * len(together) * norm.sf(statistic)))
 
 
 def _centred(column: Floats) -> Floats:

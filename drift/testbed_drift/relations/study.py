@@ -15,6 +15,7 @@ from testbed_drift.relations.labelrelation import LabelRelation, judge_relation
 from testbed_drift.relations.matrices import sampled
 from testbed_drift.relations.models import ModelLoadError, Surrogate
 from testbed_drift.scoring.calibration import reference_hash
+from testbed_drift.scoring.levels import Levels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -193,6 +194,7 @@ class Analyst:
         load: loads the served model, when it is first needed; None, or a model that can't be
             loaded, has a surrogate learn the reference's predictions.
         rows: rows of a window above which a seeded sample of so many is studied.
+        levels: of the tests.
     """
 
     def __init__(
@@ -200,10 +202,12 @@ class Analyst:
         kinds: Mapping[str, ColumnKind],
         load: Callable[[], Model] | None = None,
         rows: int = ROWS,
+        levels: Levels | None = None,
     ) -> None:
         self._kinds = dict(kinds)
         self._load = load
         self._rows = rows
+        self._levels = levels or Levels()
         self._known: tuple[str, _Known] | None = None
 
     def study(
@@ -223,8 +227,8 @@ class Analyst:
         model = known.model
         return Relations(
             known.correlations.compare(now),
-            tell_apart(before, now, calm, SEED),
-            judge_relation(before, now, self._kinds, SEED),
+            tell_apart(before, now, calm, SEED, self._levels.domain),
+            judge_relation(before, now, self._kinds, SEED, self._levels.label),
             ranked(model, known.contributions, contributions(model, now, SEED), scores)
             if model
             else None,
@@ -252,7 +256,9 @@ class Analyst:
             self._known = (
                 digest,
                 _Known(
-                    Correlations(reference, self._kinds, seed=SEED),
+                    Correlations(
+                        reference, self._kinds, budget=self._levels.correlation, seed=SEED
+                    ),
                     model,
                     contributions(model, reference, SEED) if model else {},
                 ),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from testbed_drift.scoring.levels import USUAL, Levels
 from testbed_drift.scoring.scores import Rule
 
 if TYPE_CHECKING:
@@ -20,19 +21,28 @@ class Limits:
         least: fewest rows of a window.
         purpose: what so many rows are needed for, in words.
         rule: of columns.
+        levels: of the tests beside the rule's.
     """
 
     least: int
     purpose: str
     rule: Rule
+    levels: Levels = USUAL
 
     @classmethod
     def of(cls, settings: DriftSettings, calibration: Calibration | None) -> Self:
         """Those of the settings, or of a calibration where that asks for more."""
+        levels = Levels.of(settings.level)
+        rule = Rule(
+            alpha=levels.columns,
+            class_alpha=levels.prediction,
+            target_alpha=levels.target,
+            most_alpha=None if settings.level is None else levels.columns,
+        )
         if calibration is None:
-            return cls(settings.min_rows, "", Rule())
+            return cls(settings.min_rows, "", rule, levels)
         least = max(settings.min_rows, calibration.least_rows)
-        return cls(least, calibration.purpose, Rule(alphas=calibration.alphas))
+        return cls(least, calibration.purpose, replace(rule, alphas=calibration.alphas), levels)
 
 
 def calibrated(settings: DriftSettings, calibration: Calibration | None) -> DriftSettings:

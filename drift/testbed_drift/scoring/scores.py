@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from testbed_drift.forms import finite
+from testbed_drift.rows.columns import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,26 +49,34 @@ class Rule:
         numeric_effect: least Wasserstein distance, in standard deviations of the reference.
         category_effect: least total variation distance, 0 to 1. For a balanced binary column 0.05
             is the same effect as a numeric one of 0.1.
-        class_alpha: significance for the target and for the prediction, each tested in every run.
+        class_alpha: significance for the prediction, tested in every run.
+        target_alpha: significance for the target.
         min_labels: labelled rows that each window needs before the target is tested.
         alphas: calibrated significance of single columns, which goes before the others.
+        most_alpha: no column's significance is above its equal part of it, calibrated or not.
     """
 
     alpha: float = 0.001
     numeric_effect: float = 0.1
     category_effect: float = 0.05
     class_alpha: float = 0.001
+    target_alpha: float = 0.001
     min_labels: int = 100
     alphas: Mapping[str, float] = field(default_factory=dict)
+    most_alpha: float | None = None
 
     def feature_limits(self, column: str, kind: ColumnKind, columns: int) -> Limits:
         """Thresholds of one of ``columns`` features, for a comparison of that kind."""
         effect = self.numeric_effect if kind == "numeric" else self.category_effect
-        return Limits(self.alphas.get(column, self.alpha / max(columns, 1)), effect)
+        alpha = self.alphas.get(column, self.alpha / max(columns, 1))
+        if self.most_alpha is not None:
+            alpha = min(alpha, self.most_alpha / max(columns, 1))
+        return Limits(alpha, effect)
 
     def class_limits(self, column: str) -> Limits:
         """Thresholds of the prediction or of the target."""
-        return Limits(self.alphas.get(column, self.class_alpha), self.category_effect)
+        alpha = self.target_alpha if column == TARGET else self.class_alpha
+        return Limits(self.alphas.get(column, alpha), self.category_effect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 def drift_summary(case: Case) -> DriftSummary:
     """What the job decided, run by run and over all."""
     runs = case.evidence.drift_runs
+    facts = case.evidence.snapshot.published
     made = {run.decision for run in runs if run.outcome == "success"}
     worst = next((name for name in reversed(SEVERITIES) if name in made), None)
     return DriftSummary(
         expected=case.scenario.expected_decision,
         decision=worst,
+        level=facts.level if facts else None,
+        windows=facts.planned if facts and facts.level is not None else None,
         runs=tuple(
             DriftRunRow(
                 time=run.time,
@@ -54,6 +57,9 @@ def check_decision(case: Case) -> tuple[CheckResult, ...]:
         for run in summary.runs
         if run.decision is not None and run.decision == summary.decision and run.reasons
     )
+    if summary.level is not None:
+        level = f"without drift at most {summary.level:.1%} of all runs decide on an action"
+        details = (f"{level}, over all their {summary.windows} windows", *details)
     return (
         CheckResult(
             name="drift decision",

@@ -1,15 +1,155 @@
-"""Drift: what Prometheus holds equals what the job judged, run by run."""
+"""Drift: what Prometheus holds equals what the job judged, and that is what the log holds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.driftcolumns import COLUMNS, check_columns
+from testbed.checks.results import CheckResult, not_applicable
+from testbed.checks.stages import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.checks.case import Case
-    from testbed.checks.results import CheckResult
+    from testbed.facts.driftwindows import Recomputed
+    from testbed.facts.published import Mismatch, Published
+
+NAME: Final = "published drift scores"
+WINDOWS: Final = "drift windows"
+RULES: Final = "drift limits"
+MOVED: Final = 0.02
+"""Share of the rows before a window's end that may have come into the log behind it."""
+LEAST_READ: Final = 0.9
+"""Share of the rows that were in the log for certain; fewer means that the job left rows out."""
 
 
 def check_published(case: Case) -> tuple[CheckResult, ...]:
-    """Drift: what Prometheus holds equals what the job judged, run by run."""
-    del case
-    return ()
+    """Every score that was published is the one that the job wrote down and should have found."""
+    facts = case.evidence.snapshot.published
+    if facts is None:
+        return ()
+    if not facts.runs:
+        reason = "the drift job made no run"
+        return (
+            not_applicable(NAME, Stage.PUBLISHED, reason),
+            *(not_applicable(name, Stage.DRIFT_JOB, reason) for name in (WINDOWS, RULES, COLUMNS)),
+        )
+    return (
+        _published(case, facts),
+        _windows(facts),
+        _rules(facts),
+        *check_columns(case, facts),
+    )
+
+
+def _published(case: Case, facts: Published) -> CheckResult:
+    if not facts.exports:
+        if "collector" in case.evidence.run.without:
+            reason = "the run was made without collector, so nothing is exported"
+            return not_applicable(NAME, Stage.PUBLISHED, reason)
+        return CheckResult(
+            name=NAME,
+            passed=False,
+            stage=Stage.EXPORT,
+            summary=f"Prometheus holds no export of the drift job, which made {facts.runs} runs",
+        )
+    faults = {
+        "hold another value than the job wrote down": facts.wrong,
+        "were never published": facts.missing,
+        "are not among those that the job wrote down": facts.unexpected,
+    }
+    told = [f"{count} {text}" for text, count in faults.items() if count]
+    seen = f"{facts.compared} values of {facts.runs - facts.unseen} runs were compared"
+    if told:
+        text = f"the drift job's series are not what it judged: {', '.join(told)} ({seen})"
+    else:
+        text = f"Prometheus holds what the drift job judged: {seen}"
+    return CheckResult(
+        name=NAME,
+        passed=not told,
+        stage=Stage.PUBLISHED,
+        summary=text,
+        details=tuple(map(_line, facts.examples)),
+    )
+
+
+def _line(one: Mismatch) -> str:
+    after = f"after run {one.run + 1}" if one.run >= 0 else "before the first run"
+    if one.kind == "missing":
+        return f"{one.series}: no value {after}, the job wrote down {one.recorded:g}"
+    if one.kind == "unexpected":
+        return f"{one.series}: {one.stored:g} {after}, the job wrote down no such series"
+    recorded = "nothing" if one.recorded is None else f"{one.recorded:g}"
+    return f"{one.series}: {one.stored:g} {after}, the job wrote down {recorded}"
+
+
+def _windows(facts: Published) -> CheckResult:
+    if not facts.windows:
+        reason = "the drift job judged no window of the model that can be computed again"
+        return not_applicable(WINDOWS, Stage.DRIFT_JOB, reason)
+    faults = tuple(line for window in facts.windows for line in _of_window(window, facts.every))
+    faults += tuple(_behind(facts.windows[-1]))
+    number = len(facts.windows)
+    if faults:
+        text = f"the drift job judged other rows than the log holds, or wrongly: {faults[0]}"
+    else:
+        rows = ", ".join(str(window.judged) for window in facts.windows)
+        text = (
+            f"{number} windows of the drift job, computed again from the log, "
+            f"have the same rows ({rows}) and scores"
+        )
+    return CheckResult(
+        name=WINDOWS, passed=not faults, stage=Stage.DRIFT_JOB, summary=text, details=faults[:10]
+    )
+
+
+def _rules(facts: Published) -> CheckResult:
+    """Limits, verdicts and decisions are as documented, and follow from the scores."""
+    text = (
+        "verdicts and decisions of the drift job follow from its scores and the documented limits"
+    )
+    if facts.broken:
+        text = f"the drift job does not decide as documented: {facts.rule_faults[0]}"
+    return CheckResult(
+        name=RULES,
+        passed=not facts.broken,
+        stage=Stage.DRIFT_JOB,
+        summary=text,
+        details=facts.rule_faults[:10] if facts.broken else (),
+    )
+
+
+def _behind(last: Recomputed) -> Iterator[str]:
+    """Whether the job stopped going on: windows behind it were full for long."""
+    if last.place is not None and last.place < last.total / 2:
+        yield (
+            f"the last window that was judged ends at row {last.place}, the log holds {last.total}"
+        )
+
+
+def _of_window(window: Recomputed, every: int | None) -> Iterator[str]:
+    run = f"run {window.run + 1}"
+    if not LEAST_READ * window.settled <= window.judged <= window.logged:
+        yield f"{run} judged {window.judged} rows, the log holds {window.logged} of that time"
+    if window.place is not None and every:
+        off = min(window.place % every, -window.place % every)
+        if off > MOVED * window.place:
+            yield (
+                f"{run} judged the rows up to the {window.place}th, windows end at multiples of "
+                f"{every}"
+            )
+    if window.reference != window.registered:
+        yield (
+            f"{run} compared with {window.reference} rows, the model's reference has "
+            f"{window.registered}"
+        )
+    if window.judged != window.logged:
+        return  # rows that came in late: the scores are those of others
+    for score in window.scores:
+        if score.apart > 1:
+            recorded = "nothing" if score.recorded is None else f"{score.recorded:.4g}"
+            yield (
+                f"{run}: {score.method} of {score.column} is {score.computed:.4g} by the log's "
+                f"rows, the job says {recorded}"
+            )

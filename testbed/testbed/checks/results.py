@@ -213,3 +213,11 @@ class DriftSummary(Model):
         None, description="Most severe decision of all runs; null where there was none."
     )
     runs: tuple[DriftRunRow, ...] = ()
+    level: float | None = Field(
+        default=None,
+        description="Chance that a run without drift has another decision than NO_ACTION, over all "
+        "its windows; null where that is not known.",
+    )
+    windows: int | None = Field(
+        default=None, description="Windows that the load can fill at most, which share the level."
+    )

@@ -87,6 +87,7 @@ def up(
     )
     with interruptible():
         prepared = prepare(LIVE_SCENARIO, options, settings, progress=BuildProgress(), say=say)
+        prepared.context.drift_plan = None  # nobody knows what will be asked
         say("up: starting the stack")
         try:
             live(prepared, print_urls)

@@ -15,6 +15,8 @@ from testbed_otel import names
 from testbed_otel.otlplogs import VARIABLE as LOGS_EXPORTER
 from testbed_otel.settings import ALIASES
 
+from testbed import driftplan
+from testbed.driftplan import DriftPlan
 from testbed.errors import TestbedError, UsageError
 from testbed.layout import RunLayout
 from testbed.partsettings import PartSettings
@@ -61,8 +63,8 @@ EXPORT_INTERVAL: Final = 15.0
 BATCH_DELAY: Final = 5.0
 # Real seconds: an export of spans costs what it costs, whatever the time scale.
 SHORTEST_DELAY: Final = 0.5
-DRIFT_INTERVAL: Final = 300.0
-DRIFT_WINDOW: Final = 900.0
+DRIFT_INTERVAL: Final = driftplan.INTERVAL
+DRIFT_WINDOW: Final = driftplan.WINDOW
 # Real seconds from one run of the drift job to the next in which a study of relations has room.
 STUDIED_INTERVAL: Final = 4.0
 RETRAIN_COOLDOWN: Final = 3600.0
@@ -93,6 +95,7 @@ class StackContext:
         serving: management address to the instance id of the latest replica there.
         played: settings of parts that the scenario needs.
         gates: receiver of OTLP to the gate before it, where the scenario shuts one.
+        drift_plan: windows of the drift job in a run; None judges by time.
     """
 
     layout: RunLayout
@@ -114,6 +117,7 @@ class StackContext:
     serving: dict[str, str] = field(default_factory=dict)
     played: PartSettings = field(default_factory=PartSettings)
     gates: Mapping[str, Gate] = field(default_factory=dict)
+    drift_plan: DriftPlan | None = None
 
     @property
     def management(self) -> list[str]:
@@ -293,11 +297,25 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL / context.factor:g}",
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
+        **_planned_windows(context),
         **_retraining(context),
         **driftchoices.chosen(os.environ),
         **relations_environment(context.factor, os.environ),
         **context.played.drift_environment,
     }
+
+
+def _planned_windows(context: StackContext) -> dict[str, str]:
+    """Windows and level of a run; without a plan the job's own."""
+    plan = context.drift_plan
+    if plan is None:
+        return {}
+    found = {"TESTBED_DRIFT_LEVEL": repr(plan.level)}
+    if plan.every is not None:
+        found["TESTBED_DRIFT_WINDOW_ROWS"] = str(plan.rows)
+        found["TESTBED_DRIFT_WINDOW_EVERY"] = str(plan.every)
+        found["TESTBED_DRIFT_WINDOW_LAG"] = f"{plan.lag:g}"
+    return found
 
 
 def _retraining(context: StackContext) -> dict[str, str]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from testbed_drift.judging.decision import Policy, decide
-from testbed_drift.quality.concept import LEVEL, MIN_LABELS, NEWEST, RISE, judge, rise_p_value
+from testbed_drift.quality.concept import MIN_LABELS, NEWEST, RISE, judge, rise_p_value
 from testbed_drift.quality.estimation import Estimator
 from testbed_drift.quality.outcomes import Outcomes
+from testbed_drift.scoring.levels import CONCEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ def _alarms(errors: np.ndarray, reference_errors: int, reference_rows: int) -> n
     recent = totals[ends] - totals[ends - NEWEST]
     p_values = rise_p_value(reference_errors, reference_rows, recent, NEWEST)
     rises = recent / NEWEST - reference_errors / reference_rows
-    return np.asarray((p_values <= LEVEL) & (rises >= RISE))
+    return np.asarray((p_values <= CONCEPT) & (rises >= RISE))
 
 
 def test_steady_streams_raise_no_alarm() -> None:

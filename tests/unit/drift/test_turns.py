@@ -177,3 +177,43 @@ def test_windows_that_are_never_judged_are_refused(place: Place) -> None:
         turns.next(None, WindowReader("v1", KINDS, 5, 9, "for the calibration"), 9)  # type: ignore[arg-type] # it is not asked
     with pytest.raises(TurnsError, match="can't count"):
         turns.next(object(), READER, 9)  # type: ignore[arg-type] # that is the point
+
+
+def test_windows_in_steps_hold_the_same_rows_whenever_they_are_read(place: Place) -> None:
+    """They end at whole steps, the first ones hold all so far, and a late reader misses none."""
+    settings = {"window_rows": 4, "window_every": 2}
+    turns = place.turns(**settings)
+    with pytest.raises(NotEnoughRowsError, match="0 of 2 rows"):
+        place.take(turns, 10.5)  # what was logged before the job is no row of the run
+    place.predict(*(11.0 + number for number in range(7)))
+    assert place.take(turns, 30.0) == [11.0, 12.0]
+    assert turns.behind
+    assert place.take(place.turns(**settings), 30.0) == [11.0, 12.0, 13.0, 14.0]
+    assert place.take(place.turns(**settings), 99.0) == [13.0, 14.0, 15.0, 16.0]
+    with pytest.raises(NotEnoughRowsError, match="7 of 8 rows"):
+        place.take(place.turns(**settings), 99.0)
+
+
+def test_rows_wait_for_their_labels_in_windows_in_steps(place: Place) -> None:
+    """A row is judged once it is old enough; a full window need not wait for the interval."""
+    turns = place.turns(window_rows=2, window_every=2, window_lag=3.0)
+    with WindowLog(open_log(place.url)) as log:
+        assert not turns.full(log, READER, 10.5)
+        place.predict(11.0, 12.0)
+        assert not turns.full(log, READER, 14.0)
+        assert turns.full(log, READER, 15.5)
+
+
+def test_windows_that_are_too_small_are_passed_over(place: Place) -> None:
+    """The first one that is judged has the fewest rows that may be."""
+    turns = place.turns(window_rows=4, window_every=1)
+    with pytest.raises(NotEnoughRowsError, match="0 of 2 rows"):
+        place.take(turns, 10.5)
+    place.predict(11.0, 12.0)
+    assert place.take(turns, 20.0) == [11.0, 12.0]
+
+
+def test_steps_need_a_number_of_rows() -> None:
+    """Windows of time have no steps in rows."""
+    with pytest.raises(DriftSettingsError, match="window_every needs window_rows"):
+        read_settings(log_url="-", artefact="-", window_every=5)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from testbed_domain.errors import DomainError
 from testbed_drift.jobs.job import watch
 from testbed_drift.quality.trial import Retraining, Trial
@@ -226,3 +227,21 @@ def test_tracker_is_told_of_every_run(bench: Bench) -> None:
     bench.log.error = OSError("gone")
     assert told == [first, bench.job.run_once()]
     assert [result.outcome for result in told] == ["success", "error"]
+
+
+def test_a_full_window_does_not_wait_for_the_interval(bench: Bench) -> None:
+    """It is judged at the next look; the interval counts from there."""
+    now, begun = [0.0], []
+    full = iter([False, True, *[False] * 100])
+
+    class Job:
+        def run_once(self) -> RunResult:
+            begun.append(now[0])
+            return bench.job.run_once()
+
+    def wait(seconds: float) -> bool:
+        now[0] += seconds
+        return now[0] > 120.0
+
+    watch(Job(), 100.0, lambda: now[0], wait, lambda _: None, ready=lambda: next(full))
+    assert begun == pytest.approx([0.0, 10.0, 110.0])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.checks.case import Case
 from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
 from testbed.facts.boards import Boards
@@ -156,6 +157,10 @@ class World:
             drift_runs=tuple(self.drift_runs),
             timeline=tuple(self.timeline),
         )
+
+    def case(self) -> Case:
+        """What the checks are given."""
+        return Case(Scenario.model_validate(self.scenario), self.evidence(), FACTOR)
 
     def judge(self) -> Verdict:
         """The verdict on it."""

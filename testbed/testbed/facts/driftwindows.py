@@ -1,0 +1,231 @@
+"""Windows of the drift job, computed again from the prediction log and the model's reference."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.stats import kstwo, wasserstein_distance
+from testbed_domain.logreading import Selection
+from testbed_domain.logstore import open_log
+
+from testbed.charts import Kept
+from testbed.facts.driftpoints import SUCCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from testbed_domain.artefact import Artefact
+    from testbed_domain.features import FeatureSchema
+    from testbed_domain.logrows import Columns
+    from testbed_domain.logstore import PredictionLog
+
+    from testbed.facts.driftpoints import Record
+
+MOST_ROWS: Final = 5000
+"""Rows of a window of which the job reads the newest only (``TESTBED_DRIFT_MAX_ROWS``)."""
+LATE: Final = 2.0
+"""Real seconds within which a row of the log may be committed after its time."""
+SHOWN: Final = 10
+"""Scores of a window that are kept: those that agree least."""
+ROUNDING: Final = 1e-6
+DECADES: Final = 0.3
+SHARE: Final = 0.05
+LEAST_P: Final = 1e-280
+LEAST_SCALE: Final = 0.001
+WASSERSTEIN: Final = "wasserstein"
+VARIATION: Final = "total_variation"
+KS: Final = "ks"
+
+
+class Score(Kept):
+    """A score of a column as the job has it, and computed again."""
+
+    column: str
+    method: str
+    recorded: float | None
+    computed: float
+
+    @property
+    def apart(self) -> float:
+        """How far both are apart, in the tolerance of an equal computation; above 1 they differ.
+
+        Distances differ by rounding only. The job's p-values are exact and these asymptotic:
+        measured within 10 % down to 1e-37.
+        """
+        if self.recorded is None:
+            return float("inf")
+        if self.method != KS:
+            return abs(self.recorded - self.computed) / ROUNDING
+        both = (max(self.recorded, LEAST_P), max(self.computed, LEAST_P))
+        first, second = (math.log10(one) for one in both)
+        return abs(first - second) / (DECADES + SHARE * abs(second))
+
+
+class Recomputed(Kept):
+    """One window of the job, computed again.
+
+    Attributes:
+        run: index of the run.
+        judged: rows that the job says it judged.
+        logged: rows that the log holds of that span.
+        settled: those of them that were in the log for certain when the job read it.
+        reference: rows that it says it compared with.
+        registered: reference rows of the artefact.
+        place: place of its last row among those of the run, counted from 1; None where windows
+            are not cut by rows.
+        total: rows of the run in the log.
+        scores: of the columns and of the predicted class.
+    """
+
+    run: int
+    judged: int
+    logged: int
+    settled: int
+    reference: int
+    registered: int
+    place: int | None = None
+    total: int = 0
+    scores: tuple[Score, ...] = ()
+
+
+def recompute(
+    log_url: str,
+    artefact: Artefact,
+    registered: int,
+    records: Sequence[Record],
+    since: float | None = None,
+) -> tuple[Recomputed, ...]:
+    """Compute the first, the last and the most severe window of the artefact's model again.
+
+    Args:
+        log_url: prediction log.
+        artefact: the model.
+        registered: rows of its reference.
+        records: runs of the job.
+        since: Unix time from which on rows are those of the run, where windows are cut by rows.
+
+    Raises:
+        DomainError: the log can't be read.
+    """
+    judged = [
+        (index, record)
+        for index, record in enumerate(records)
+        if record["outcome"] == SUCCESS
+        and record["model_version"] == artefact.version
+        and record["windows"]["current"]["start"] is not None
+        and record["windows"]["reference"]["start"] is None
+    ]
+    if not judged:
+        return ()
+    worst = max(judged, key=lambda pair: pair[1]["drift_share"])
+    chosen = dict([judged[0], worst, judged[-1]])
+    with contextlib.closing(open_log(log_url, create=False)) as log:
+        reference = _Reference(artefact.schema, log.reference(artefact.version))
+        return tuple(
+            _again(log, reference, registered, index, record, since)
+            for index, record in sorted(chosen.items())
+        )
+
+
+class _Reference:
+    """What is needed of the reference, once."""
+
+    def __init__(self, schema: FeatureSchema, columns: Columns) -> None:
+        self.numeric = {f.name for f in schema.features if f.kind != "category"}
+        self.columns = columns
+        self.values = {
+            name: _numbers(columns.features.get(name, ())) for name in sorted(self.numeric)
+        }
+
+
+def _again(
+    log: PredictionLog,
+    reference: _Reference,
+    registered: int,
+    index: int,
+    record: Record,
+    since: float | None,
+) -> Recomputed:
+    window = record["windows"]["current"]
+    version, start, end = record["model_version"], window["start"], window["end"]
+    rows = log.window(version, start, end, MOST_ROWS)
+    sure = min(end, record["started"] - LATE)
+    settled = sum(time < sure for time in rows.time)
+    counted = since is not None
+    return Recomputed(
+        place=log.size(Selection(version, since, end)) if counted else None,
+        total=log.size(Selection(version, since)) if counted else 0,
+        run=index,
+        judged=window["rows"],
+        logged=len(rows),
+        settled=settled,
+        reference=record["windows"]["reference"]["rows"],
+        registered=registered,
+        scores=_most_apart(_scores(reference, rows, record) if len(rows) else ()),
+    )
+
+
+def _most_apart(scores: Iterable[Score]) -> tuple[Score, ...]:
+    """Those that agree least, so that a wide model does not swell the facts."""
+    return tuple(sorted(scores, key=lambda score: -score.apart)[:SHOWN])
+
+
+def _scores(reference: _Reference, rows: Columns, record: Record) -> Iterable[Score]:
+    for name, verdict in record["columns"].items():
+        told = {score["method"]: score["score"] for score in verdict["scores"]}
+        if name in reference.numeric:
+            yield from _numeric(name, reference.values[name], _numbers(rows.features[name]), told)
+        elif VARIATION in told:
+            before, now = reference.columns.features[name], rows.features[name]
+            yield _variation(name, before, now, told[VARIATION])
+    told = {score["method"]: score["score"] for score in record["prediction_drift"]["scores"]}
+    if VARIATION in told:
+        before, now = reference.columns.prediction, rows.prediction
+        yield _variation("prediction", before, now, told[VARIATION])
+
+
+def _numeric(
+    name: str, before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], told: Mapping[str, Any]
+) -> Iterable[Score]:
+    if not len(before) or not len(now) or WASSERSTEIN not in told:
+        return
+    distance = wasserstein(before, now)
+    yield Score(column=name, method=WASSERSTEIN, recorded=told[WASSERSTEIN], computed=distance)
+    places = np.concatenate([before, now])
+    below = [np.searchsorted(np.sort(one), places, "right") / len(one) for one in (before, now)]
+    apart = float(np.abs(below[0] - below[1]).max())
+    effective = round(len(before) * len(now) / (len(before) + len(now)))
+    p_value = float(kstwo.sf(apart, effective))
+    yield Score(column=name, method=KS, recorded=told.get(KS), computed=p_value)
+
+
+def wasserstein(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> float:
+    """Distance in standard deviations of the first sample, as the job has it."""
+    return float(wasserstein_distance(before, now)) / max(float(before.std()), LEAST_SCALE)
+
+
+def _variation(name: str, before: Sequence[Any], now: Sequence[Any], told: float | None) -> Score:
+    shares = [shares_of(values) for values in (before, now)]
+    names = shares[0].keys() | shares[1].keys()
+    distance = sum(abs(shares[0].get(one, 0.0) - shares[1].get(one, 0.0)) for one in names) / 2
+    return Score(column=name, method=VARIATION, recorded=told, computed=distance)
+
+
+def shares_of(values: Sequence[Any]) -> dict[str, float]:
+    """Value to share of the rows that have one."""
+    counts: dict[str, int] = {}
+    for value in values:
+        if value is not None:
+            counts[str(value)] = counts.get(str(value), 0) + 1
+    total = sum(counts.values())
+    return {name: count / total for name, count in counts.items()}
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    found: np.ndarray[Any, Any] = np.asarray(
+        [np.nan if value is None else float(value) for value in values]
+    )
+    return np.asarray(found[~np.isnan(found)])

@@ -1,0 +1,175 @@
+"""How often a run without drift has a decision: by default, and with one level for the run.
+
+Draws whole runs as the testbed plays them (rows of the model's own traffic, windows as planned),
+judges each window with the job's own parts, and counts decisions. Prints one JSON line per model.
+
+    python tests/bench/drift_level.py ARTEFACT... --runs 200 --study 20
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from testbed.driftplan import DriftPlan, drift_plan
+from testbed.scenario import Scenario, read_scenario
+from testbed_domain.artefact import Artefact, load_artefact
+from testbed_drift.judging.decision import Policy, decide
+from testbed_drift.judging.detection import Detector
+from testbed_drift.quality.concept import judge
+from testbed_drift.quality.estimation import Estimator
+from testbed_drift.quality.outcomes import Outcomes
+from testbed_drift.relations.models import ServedModel
+from testbed_drift.relations.study import Analyst
+from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import declare, kinds_of, reference_frame
+from testbed_drift.scoring.levels import Levels
+from testbed_drift.scoring.measures import KolmogorovSmirnov, asymptotic
+from testbed_drift.scoring.scores import Rule
+from testbed_load.plan import LoadPhase, PlannedDrift
+from testbed_load.traffic import load_source, phase_rows
+
+if TYPE_CHECKING:
+    from testbed_drift.scoring.measures import Sample
+    from testbed_load.traffic import Source
+
+RATE = 50.0
+FACTOR = 30.0
+
+
+class Judge:
+    """The decisions of one model's windows."""
+
+    def __init__(self, artefact: Artefact, level: float | None) -> None:
+        levels = Levels.of(level)
+        self.schema, self.kinds = artefact.schema, kinds_of(artefact.schema)
+        rule = Rule(
+            alpha=levels.columns,
+            class_alpha=levels.prediction,
+            target_alpha=levels.target,
+            most_alpha=None if level is None else levels.columns,
+        )
+        self.levels = levels
+        self.detector = Detector(self.kinds, rule, test=TEST)
+        self.model = ServedModel(artefact)
+        self.reference = reference_frame(artefact, self.kinds)
+        self.before = self.outcomes(self.reference)
+        self.estimator = Estimator.learn(self.before)
+        self.analyst = Analyst(self.kinds, lambda: ServedModel(artefact), levels=levels)
+
+    def outcomes(self, frame: pd.DataFrame) -> Outcomes:
+        """Rows whose labels have all come, with what the model says of them."""
+        classes = tuple(map(str, self.schema.classes))
+        known = {name: index for index, name in enumerate(classes)}
+        labels, told = (
+            np.array([known[str(value)] for value in frame[name]]) for name in (TARGET, PREDICTION)
+        )
+        positive = self.schema.positive_class
+        return Outcomes(
+            classes=classes,
+            positive=None if positive is None else classes.index(str(positive)),
+            predicted=told,
+            label=labels,
+            probabilities=self.model.probabilities(self.model.coded(frame)),
+            delay=np.zeros(len(frame)),
+        )
+
+    def decide(self, frame: pd.DataFrame, *, study: bool) -> tuple[str, list[str], list[str]]:
+        """Decision, causes and drifted columns of a window."""
+        scores = self.detector.detect(self.reference, frame).scores
+        concept = judge(self.before, self.outcomes(frame), self.estimator, self.levels.concept)
+        relations = self.analyst.study(self.reference, frame, scores) if study else None
+        made = decide(scores, Policy(), concept, relations)
+        return str(made.action), [str(cause) for cause in made.causes], list(scores.drifted_columns)
+
+
+class Quick(KolmogorovSmirnov):
+    """P-values of large samples: exact ones would be most of the cost and differ by a percent."""
+
+    def p_value(self, distance: float, before: Sample, now: Sample) -> float:
+        """See :func:`testbed_drift.scoring.measures.asymptotic`."""
+        return asymptotic(distance, before.present, now.present)
+
+
+TEST = Quick()
+
+
+def run_rows(judge: Judge, source: Source, scenario: Scenario, seed: int) -> pd.DataFrame:
+    """All rows of a run, as the load sends them, with the model's predictions."""
+    rows, labels = [], []
+    for number, phase in enumerate(scenario.phases):
+        drift = PlannedDrift(phase.drift.name, phase.drift.severity) if phase.drift else None
+        planned = LoadPhase(phase.name, phase.duration / FACTOR, phase.rate, drift)
+        stream = phase_rows(planned, source, seed, number)
+        for _ in range(planned.slots or 0):
+            row, label = next(stream)
+            rows.append(row)
+            labels.append(str(label))
+    raw = pd.DataFrame(rows)
+    raw[TARGET], raw[PREDICTION] = labels, "0"
+    frame = declare(raw, judge.kinds)
+    told = judge.model.probabilities(judge.model.coded(frame)).argmax(axis=1)
+    raw[PREDICTION] = [str(judge.schema.classes[place]) for place in told]
+    return declare(raw, judge.kinds)
+
+
+def windows(plan: DriftPlan, rows: int) -> list[tuple[int, int]]:
+    """First row and end of each window."""
+    assert plan.rows is not None
+    assert plan.every is not None
+    ends = range(plan.every, rows + 1, plan.every)
+    return [(max(0, end - plan.rows), end) for end in ends if end >= 200]
+
+
+def measure(path: Path, scenario: Scenario, runs: int, studied: int, first: int) -> dict[str, Any]:
+    """Decisions of seeded runs, with each test at its own level and with one for the run."""
+    artefact = load_artefact(path)
+    source = load_source(path, artefact.use_case)
+    plan = drift_plan(scenario, FACTOR, 200)
+    judges = {"before": Judge(artefact, None), "after": Judge(artefact, plan.level)}
+    found: dict[str, Any] = {"model": artefact.use_case, "windows": plan.windows, "runs": runs}
+    for name in judges:
+        found[name] = {"runs": 0, "windows": 0, "causes": {}, "columns": {}, "seeds": []}
+    for seed in range(first, first + runs):
+        frame = run_rows(judges["after"], source, scenario, seed)
+        for name, one in judges.items():
+            hit = False
+            for start, end in windows(plan, len(frame)):
+                part = frame.iloc[start:end].reset_index(drop=True)
+                action, causes, columns = one.decide(part, study=seed < first + studied)
+                told = found[name]
+                for key, values in (("causes", causes), ("columns", columns)):
+                    for value in values:
+                        told[key][value] = told[key].get(value, 0) + 1
+                told["windows"] += action != "NO_ACTION"
+                hit |= action != "NO_ACTION" or bool(columns)
+            found[name]["runs"] += hit
+            found[name]["seeds"] += [seed] * hit
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("artefacts", nargs="+", type=Path)
+    parser.add_argument("--scenario", type=Path, default=Path("scenarios/error-burst.yaml"))
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--study", type=int, default=0, help="runs whose relations are studied")
+    parser.add_argument("--first", type=int, default=1, help="first seed")
+    arguments = parser.parse_args()
+    scenario = read_scenario(arguments.scenario)
+    for path in arguments.artefacts:
+        began = time.process_time()
+        found = measure(path, scenario, arguments.runs, arguments.study, arguments.first)
+        found["scenario"] = scenario.name
+        found["seconds"] = round(time.process_time() - began)
+        print(json.dumps(found), flush=True)  # noqa: T201 - a command line's output
+
+
+if __name__ == "__main__":
+    main()
