@@ -67,9 +67,8 @@ def _group(case: Case, name: str, group: Group) -> CheckResult:
     if not group.wrong:
         summary = f"{what}: {group.compared} values are what the load saw"
     else:
-        summary = (
-            f"{what}: the API counted what the load did not see: {_line(case, group.examples[0])}"
-        )
+        first = _line(case, group.examples[0])
+        summary = f"{what}: the API counted otherwise than the load: {first}"
     return CheckResult(
         name=name,
         passed=not group.wrong,

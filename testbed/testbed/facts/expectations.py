@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
@@ -111,23 +112,24 @@ def expected_probabilities(crew: Crew) -> Expectation:
     """The histogram of the probabilities in the answers."""
     found: Expectation = {}
     bounds = (*names.PREDICTION_PROBABILITY.buckets, INFINITE)
-    texts = [repr(float(bound)) for bound in bounds]
+    buckets: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0] * len(bounds))
     for answer in _predicted(crew):
         request = answer.request
         if request.probability is None:
             continue
-        moments = (request.sent_at, request.finished_at)
-        labels = {VERSION: str(answer.version), CLASS: str(request.prediction)}
-        own = _sorted(labels)
-        instance = str(answer.instance)
-        _cell(found, (instance, f"{PROBABILITY}_count", own), crew).add(*moments)
-        _cell(found, (instance, f"{PROBABILITY}_sum", own), crew).add(*moments, request.probability)
-        first = bisect_left(bounds, request.probability)
-        for number, text in enumerate(texts):
-            key = (instance, f"{PROBABILITY}_bucket", _sorted({**labels, BUCKET: text}))
-            cell = _cell(found, key, crew)
-            if number >= first:
-                cell.add(*moments)
+        instance, version, told = str(answer.instance), str(answer.version), str(request.prediction)
+        own = _sorted({VERSION: version, CLASS: told})
+        count = _cell(found, (instance, f"{PROBABILITY}_count", own), crew)
+        count.add(request.sent_at, request.finished_at)
+        total = _cell(found, (instance, f"{PROBABILITY}_sum", own), crew)
+        total.add(request.sent_at, request.finished_at, request.probability)
+        buckets[instance, version, told][bisect_left(bounds, request.probability)] += 1
+    for (instance, version, told), counts in buckets.items():
+        for bound, number in zip(bounds, accumulate(counts), strict=True):
+            labels = {VERSION: version, CLASS: told, BUCKET: repr(float(bound))}
+            # They are not followed through time, so that all can be one event.
+            key = (instance, f"{PROBABILITY}_bucket", _sorted(labels))
+            _cell(found, key, crew).add(0.0, 0.0, number)
     return found
 
 
