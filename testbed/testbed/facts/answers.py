@@ -52,6 +52,11 @@ class Answer:
     logged_at: float | None
 
     @property
+    def unanswered(self) -> bool:
+        """Whether it may have arrived without the load knowing what became of it."""
+        return self.request.status is None and self.request.error != "connection"
+
+    @property
     def predicted(self) -> bool:
         """Whether the load got a prediction."""
         return self.request.status == OK and self.request.prediction is not None
@@ -125,8 +130,7 @@ def place(
 def unknown(answers: Sequence[Answer]) -> int:
     """Requests of which it is open who counted them, and whether."""
     return sum(
-        each.request.status is None
-        or (each.predicted and (each.instance is None or each.version is None))
+        each.unanswered or (each.predicted and (each.instance is None or each.version is None))
         for each in answers
     )
 

@@ -46,6 +46,9 @@ KEPT: Final[Mapping[str, tuple[str, ...]]] = {
     names.DECISIONS.prometheus: (VERSION, OUTCOME),
     names.BUSINESS_COST.prometheus: (VERSION, KPI),
 }
+# Kinds of errors that are compared by themselves too; when they came is known of all together.
+SINGLE: Final = ("injected", "model")
+SINGLE_LABELS: Final = [error_labels((kind,)) for kind in SINGLE]
 # Those of them that stand for all processes together: nothing says which one it was.
 SUMMED: Final = {
     HTTP_COUNT,
@@ -70,22 +73,21 @@ class Counted:
         )
 
 
-def _cell_key(instance: str, metric: str, labels: Mapping[str, str]) -> CellKey | None:
-    """The cell that a series belongs to; None where it is not compared."""
+def _cell_keys(instance: str, metric: str, labels: Mapping[str, str]) -> list[CellKey]:
+    """The cells that a series belongs to; none where it is not compared."""
     if metric not in KEPT:
-        return None
+        return []
     own = {name: labels.get(name, "") for name in KEPT[metric]}
+    if metric == names.PREDICTION_ERRORS.prometheus:
+        kind = own[ERROR_TYPE]
+        groups = [kinds for kinds, _, _ in ERRORS if kind in kinds]
+        groups += [(kind,)] if kind in SINGLE else []
+        return [(ALL, metric, error_labels(kinds)) for kinds in groups]
     if metric == HTTP_COUNT and own[ROUTE] not in {PREDICT_ROUTE, LABELS_ROUTE}:
-        return None
+        return []
     if BUCKET in own:
         own[BUCKET] = repr(float(own[BUCKET]))
-    found = tuple(sorted(own.items()))
-    if metric == names.PREDICTION_ERRORS.prometheus:
-        kinds = [kinds for kinds, _, _ in ERRORS if own[ERROR_TYPE] in kinds]
-        if not kinds:
-            return None  # the client had left
-        found = error_labels(kinds[0])
-    return (ALL if metric in SUMMED else instance), metric, found
+    return [(ALL if metric in SUMMED else instance, metric, tuple(sorted(own.items())))]
 
 
 def values(pages: Mapping[str, Page]) -> dict[CellKey, float]:
@@ -93,8 +95,7 @@ def values(pages: Mapping[str, Page]) -> dict[CellKey, float]:
     found: defaultdict[CellKey, float] = defaultdict(float)
     for instance, page in pages.items():
         for (metric, labels), value in page.values.items():
-            key = _cell_key(instance, metric, dict(labels))
-            if key is not None:
+            for key in _cell_keys(instance, metric, dict(labels)):
                 found[key] += value
     return {key: value for key, value in found.items() if value}
 
@@ -106,9 +107,9 @@ def tracks(series: Sequence[Series], instances: Mapping[str, object]) -> dict[Ce
         instance = each.labels.get("instance", "")
         if instance not in instances:
             continue
-        key = _cell_key(instance, each.labels.get("__name__", ""), each.labels)
-        if key is None or (key[0] == ALL and len(instances) > 1):
-            continue
-        for time, value in each.points:
-            found[key][time] += value
+        for key in _cell_keys(instance, each.labels.get("__name__", ""), each.labels):
+            if key[0] == ALL and (len(instances) > 1 or key[2] in SINGLE_LABELS):
+                continue
+            for time, value in each.points:
+                found[key][time] += value
     return {key: tuple(sorted(points.items())) for key, points in found.items()}

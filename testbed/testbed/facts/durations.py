@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.facts.cells import same
 from testbed.facts.expectations import BUCKET, ERROR_TYPE, INFERENCE_COUNT, ROUTE, STATUS
+from testbed.facts.injected import latencies
 from testbed.facts.timing import MISMATCH, Bin, Bound, Timing, Window, fault_timing, make_bins
-from testbed.scenario import LatencyFault
-from testbed.truth import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,31 +26,6 @@ DURATION: Final = names.HTTP_DURATION.prometheus
 INFERENCE_SUM: Final = f"{names.MODEL_INFERENCE.prometheus}_sum"
 
 
-def injected_latencies(sources: Sources) -> tuple[Window, ...]:
-    """When latency was injected for sure: from the event of its start to that of its end."""
-    injected = {
-        phase.name: sum(
-            # One that hits only a share of the requests says nothing certain of any.
-            fault.seconds
-            for fault in phase.faults
-            if isinstance(fault, LatencyFault) and getattr(fault, "share", 1.0) == 1
-        )
-        for phase in sources.scenario.phases
-    }
-    on = [
-        (str(e.get("event")), float(e.get("time", 0.0)))
-        for e in read_lines(sources.layout.timeline, [], required=False)
-        if e.get("event") in {"fault_on", "fault_off"}
-    ]
-    found = []
-    for phase in sources.phases:
-        seconds = injected.get(phase.name, 0.0)
-        starts = [time for event, time in on if event == "fault_on" and phase.start <= time]
-        if seconds and starts:
-            found.append((starts[0], phase.end, seconds))
-    return tuple(found)
-
-
 def read_timing(
     sources: Sources,
     answers: Sequence[Answer],
@@ -58,7 +33,7 @@ def read_timing(
     series: Sequence[Series],
 ) -> Timing:
     """Durations by the API, the load and the log."""
-    windows = injected_latencies(sources)
+    windows = latencies(sources)
     spans = sorted(
         a.request.finished_at - a.request.sent_at for a in answers if a.request.status is not None
     )
@@ -67,10 +42,10 @@ def read_timing(
     def total(name: str, labels: Mapping[str, str]) -> float:
         return sum(page.total(name, labels) for page in pages.values())
 
-    bins, skipped = _bins(sources, answers, series, windows)
+    bins, skipped = _bins(sources, answers, (pages, series), windows)
     return Timing(
         requests=len(spans),
-        unanswered=len(answers) - len(spans),
+        unanswered=sum(answer.unanswered for answer in answers),
         client_sum=sum(spans),
         server_count=round(total(f"{DURATION}_count", all_of)),
         server_sum=total(f"{DURATION}_sum", all_of),
@@ -105,9 +80,10 @@ def _earlier(bound: float) -> float:
 def _bins(
     sources: Sources,
     answers: Sequence[Answer],
-    series: Sequence[Series],
+    counted: tuple[Mapping[str, Page], Sequence[Series]],
     windows: Sequence[Window],
 ) -> tuple[tuple[Bin, ...], str]:
+    pages, series = counted
     bins: list[Bin] = []
     for instance in sorted(sources.pages):
         own = [a for a in answers if a.predicted and a.instance == instance]
@@ -122,8 +98,11 @@ def _bins(
                 (INFERENCE_SUM, {}),
             )
         )
-        if not counts:
+        if not counts or not sums or not inferences:
             continue
+        timed = pages[instance].total(f"{DURATION}_sum", ok)
+        if not same(sums[-1][1], timed):
+            return (), "Prometheus holds other durations than the API"
         if abs(counts[-1][1] - len(own)) > max(2, MISMATCH * len(own)):
             return (), "load and API counted different numbers of answers"
         bins += make_bins(own, counts, sums, inferences, windows)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.facts.answers import Answer, statuses, unknown
+from testbed.facts.answers import OK, Answer, statuses, unknown
 from testbed.facts.cells import CellKey, Expected
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ ERROR_TYPE, OUTCOME, KPI = map(names.label, (names.ERROR_TYPE, names.OUTCOME, na
 BUCKET: Final = "le"
 ALL: Final = ""
 TOO_LARGE: Final = 413
+SERVER_ERROR: Final = 500
 UNAVAILABLE: Final = 503
 INFINITE: Final = float("inf")
 
@@ -146,6 +147,26 @@ def expected_errors(crew: Crew) -> Expectation:
     return found
 
 
+def expected_kinds(crew: Crew, injected: int) -> Expectation:
+    """Failed predictions that were answered with 500, by single kind.
+
+    Args:
+        crew: who answered.
+        injected: errors that the scenario's faults must have made at least.
+    """
+    failed = sum(answer.request.status == SERVER_ERROR for answer in crew.answers)
+    sure = min(injected, failed)
+    found: Expectation = {}
+    for kind in ("injected", "model"):
+        cell = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels((kind,))] = crew.cell(
+            ALL
+        )
+        if kind == "injected":
+            cell.add(0.0, 0.0, sure)
+        cell.maybe += failed - sure
+    return found
+
+
 def error_labels(kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Labels of the cell that sums errors of these kinds."""
     return ((ERROR_TYPE, "|".join(kinds)),)
@@ -160,21 +181,30 @@ class Decision:
     true: str
     begun: float
     ended: float
+    sure: bool = True
+
+    def add_to(self, cell: Expected, weight: float = 1.0) -> None:
+        """Count it, for certain where its label was taken."""
+        if self.sure:
+            cell.add(self.begun, self.ended, weight)
+        else:
+            cell.maybe += weight
 
 
 def decisions(
     chosen: Sequence[Answer], batches: Sequence[LabelBatch], ended: float
 ) -> tuple[Decision, ...] | None:
-    """The posted labels in the order in which they went; None where not all were taken.
+    """The posted labels in the order in which they went; None where it is open which they were.
 
     Args:
         chosen: predictions whose label was to come, in the order of their answers.
         batches: posted.
         ended: when the load had ended.
     """
-    if any(batch.status != 200 for batch in batches):  # noqa: PLR2004 - HTTP's OK
-        return None
-    if sum(batch.count for batch in batches) != len(chosen):
+    missing = len(chosen) - sum(batch.count for batch in batches)
+    # The load gives the rest up where nothing answers.
+    given_up = missing > 0 and bool(batches) and batches[-1].status is None
+    if missing and not given_up:
         return None
     if any(answer.version is None for answer in chosen):
         return None
@@ -186,6 +216,7 @@ def decisions(
             str(answer.request.label),
             batch.sent_at,
             over,
+            sure=batch.status == OK,
         )
         for batch, over in _with_ends(batches, ended)
         for answer in islice(left, batch.count)
@@ -200,7 +231,7 @@ def expected_outcomes(found: Iterable[Decision], crew: Crew) -> Expectation:
             labels = {VERSION: each.version, OUTCOME: outcome}
             cell = _cell(cells, (ALL, names.DECISIONS.prometheus, _sorted(labels)), crew)
             if (each.predicted == each.true) == (outcome == "correct"):
-                cell.add(each.begun, each.ended)
+                each.add_to(cell)
     return cells
 
 
@@ -214,7 +245,7 @@ def expected_costs(found: Iterable[Decision], kpis: Sequence[Kpi], crew: Crew) -
         for name, table in costs.items():
             labels = {VERSION: each.version, KPI: name}
             cell = _cell(cells, (ALL, names.BUSINESS_COST.prometheus, _sorted(labels)), crew)
-            cell.add(each.begun, each.ended, table.get((each.predicted, each.true), 0.0))
+            each.add_to(cell, table.get((each.predicted, each.true), 0.0))
     return cells
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
+from testbed_load.errors import LoadError
 from testbed_load.labels import DelayedLabels
-from testbed_load.plan import LabelPlan
+from testbed_load.plan import LabelPlan, read_plan
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
+from testbed.facts import injected
 from testbed.facts.answers import only_version, place, read_rows
 from testbed.facts.cells import Group, compare
 from testbed.facts.counted import KEPT, Counted, tracks, values
@@ -26,6 +28,7 @@ from testbed.facts.expectations import (
     decisions,
     expected_costs,
     expected_errors,
+    expected_kinds,
     expected_outcomes,
     expected_predictions,
     expected_probabilities,
@@ -129,7 +132,10 @@ def read_measured(sources: Sources) -> Measured:
             expected_probabilities(crew),
             *(f"{PROBABILITY}_{part}" for part in ("count", "sum", "bucket")),
         ),
-        errors=group(expected_errors(crew), names.PREDICTION_ERRORS.prometheus),
+        errors=group(
+            {**expected_errors(crew), **expected_kinds(crew, injected.errors(sources, answers))},
+            names.PREDICTION_ERRORS.prometheus,
+        ),
         outcomes=_outcomes(sources, crew, counted, over),
         accuracy=tuple(_rates(pages)),
         active=round(
@@ -183,8 +189,7 @@ def _loose(sources: Sources, pages: Mapping[str, Page]) -> dict[str, float]:
 
 
 def _outcomes(sources: Sources, crew: Crew, counted: Counted, over: float) -> Group:
-    plan, factor = sources.scenario.labels, sources.factor
-    labels = DelayedLabels(LabelPlan(plan.share, plan.delay / factor), _seed(sources))
+    labels = _labels(sources)
     chosen = [
         answer
         for answer in crew.answers
@@ -199,10 +204,13 @@ def _outcomes(sources: Sources, crew: Crew, counted: Counted, over: float) -> Gr
     return compare(expected, *counted.of(*metrics), sources.phases)
 
 
-def _seed(sources: Sources) -> int:
-    for line in read_lines(sources.layout.load_plan, [], required=False):
-        return int(line.get("seed", 0))
-    return 0
+def _labels(sources: Sources) -> DelayedLabels:
+    """Which labels the load posts, by its plan."""
+    try:
+        plan = read_plan(sources.layout.load_plan)
+    except LoadError:
+        return DelayedLabels(LabelPlan(sources.scenario.labels.share, 0.0), 0)
+    return DelayedLabels(plan.labels, plan.seed)
 
 
 def _kpis(sources: Sources) -> tuple[Kpi, ...]:

@@ -80,7 +80,6 @@ class MeasuredRun:
     instances: tuple[str, ...] = (INSTANCE,)
     gone: tuple[str, ...] = ()
     injected: float = 0.0
-    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.batches:
@@ -145,14 +144,16 @@ class MeasuredRun:
         layout = RunLayout(tmp_path / "run").create()
         layout.run_file.write_text(json.dumps({"model": {"version": VERSION}}))
         layout.timeline.write_text(
-            json.dumps({"time": PHASES[1].start + 0.5, "event": "fault_on", "name": "latency"})
+            json.dumps({"time": PHASES[1].start + 0.5, "event": "fault_on", "name": "fault"}) + "\n"
         )
         url = f"sqlite:///{layout.prediction_log}"
         self._write_log(url)
         calls = [
             altered for call in self.calls() for altered in (alter(call) if alter else (call,))
         ]
-        faults = [{"kind": "latency", "seconds": self.injected}] if self.injected else []
+        faults: list[dict[str, Any]] = [{"kind": "errors", "share": 0.1}]
+        if self.injected:
+            faults.append({"kind": "latency", "seconds": self.injected})
         scenario = Scenario.model_validate(
             {
                 "name": "measured",

@@ -105,6 +105,10 @@ DEFECTS: dict[str, tuple[Alter, str]] = {
         relabelled(names.PREDICTION_ERRORS, names.ERROR_TYPE, {"injected": "validation"}),
         "measured errors",
     ),
+    "injected errors counted as the model's": (
+        relabelled(names.PREDICTION_ERRORS, names.ERROR_TYPE, {"injected": "model"}),
+        "measured errors",
+    ),
     "confidence inverted": (
         valued(names.PREDICTION_PROBABILITY, lambda value: 1 - value),
         "measured probabilities",
@@ -267,7 +271,7 @@ def test_a_process_that_ended_is_asked_of_prometheus(tmp_path: Path) -> None:
     sources = run.sources(tmp_path / "less", less)
     assert "measured predictions" in failed(judge(sources))
     with sources.layout.timeline.open("a") as file:
-        file.write('\n{"time": 1050, "event": "replica_crashed", "name": "api-2"}\n')
+        file.write('{"time": 1050, "event": "replica_crashed", "name": "api-2"}\n')
     assert failed(judge(sources)) == {}
 
 
@@ -281,11 +285,28 @@ def test_an_answer_without_a_prediction_is_the_services_fault(tmp_path: Path) ->
     assert result.details == ("r0",)
 
 
-def test_labels_that_were_not_all_taken_are_not_judged(tmp_path: Path) -> None:
-    """The check says so, in place of passing."""
-    sources = MeasuredRun().sources(tmp_path)
+def test_labels_that_were_not_taken_may_count_or_not(tmp_path: Path) -> None:
+    """The others must, and right and wrong are told apart among them."""
+    sources = MeasuredRun().sources(tmp_path / "true")
     first, second = sources.truth.labels
     truth = replace(sources.truth, labels=(first, replace(second, status=503)))
+    assert failed(judge(replace(sources, truth=truth))) == {
+        "measured statuses": (
+            "answers by status: the API counted otherwise than the load: "
+            "http_server_request_duration_seconds_count{http_request_method=POST, "
+            "http_response_status_code=200, http_route=/labels} 2, the load saw 1; "
+            "the phase late 2 for 1"
+        )
+    }
+    swap = relabelled(names.DECISIONS, OUTCOME, {"correct": "wrong", "wrong": "correct"})
+    swapped = MeasuredRun().sources(tmp_path / "swapped", swap)
+    assert "measured outcomes" in failed(judge(replace(swapped, truth=truth)))
+
+
+def test_labels_of_which_it_is_open_which_they_were_are_not_judged(tmp_path: Path) -> None:
+    """The check says so, in place of passing."""
+    sources = MeasuredRun().sources(tmp_path)
+    truth = replace(sources.truth, labels=sources.truth.labels[:1])
     result = judge(replace(sources, truth=truth))["measured outcomes"]
     assert not result.applicable
     assert "not every label" in result.summary
