@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +67,7 @@ def _bounds(spans: Sequence[float], pages: Mapping[str, Page]) -> tuple[Bound, .
             if metric == f"{DURATION}_bucket" and own.get(ROUTE) == PREDICT_ROUTE:
                 held[float(own[BUCKET])] += value
     return tuple(
-        Bound(le=le, server=round(value), client=sum(span <= _earlier(le) for span in spans))
+        Bound(le=le, server=round(value), client=bisect_right(spans, _earlier(le)))
         for le, value in sorted(held.items())
         if le != float("inf")
     )
