@@ -106,7 +106,7 @@ def _bins(
             return (), "Prometheus holds other durations than the API"
         if abs(counts[-1][1] - len(own)) > max(2, MISMATCH * len(own)):
             return (), "load and API counted different numbers of answers"
-        bins += make_bins(own, counts, sums, inferences, windows)
+        bins += make_bins(own, counts, sums, inferences, windows, sources.phases)
     return tuple(bins), ""
 
 

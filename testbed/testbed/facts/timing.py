@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from testbed.facts.answers import Answer
     from testbed.facts.cells import Points
+    from testbed.phases import PhaseRow
 
 BIN: Final = 20
 """Requests of a bin at least, so that those at its edges don't matter."""
@@ -50,6 +51,7 @@ class Bin(Kept):
         inference: time to the model's answer by the API.
         after: from the row's time in the log to the answer at the load.
         client: duration by the load.
+        phase: name of the phase that holds them all, or empty.
     """
 
     requests: int
@@ -57,6 +59,7 @@ class Bin(Kept):
     inference: float
     after: float
     client: float
+    phase: str = ""
 
 
 class FaultTiming(Kept):
@@ -129,6 +132,7 @@ def make_bins(
     sums: Points,
     inferences: Points,
     windows: Sequence[Window],
+    phases: Sequence[PhaseRow],
 ) -> tuple[Bin, ...]:
     """The requests of one API process between its exports.
 
@@ -141,6 +145,7 @@ def make_bins(
         sums: their durations.
         inferences: durations of its inferences.
         windows: injected latencies; bins that touch them are left out.
+        phases: as they were played.
     """
     ordered = sorted(answers, key=lambda answer: answer.request.finished_at)
     finished = np.array([answer.request.finished_at for answer in ordered])
@@ -173,6 +178,7 @@ def make_bins(
                 inference=_rounded((inference_1 - inference_0) / number),
                 after=_rounded((after[last] - after[first]) / number),
                 client=_rounded((client[last] - client[first]) / number),
+                phase=next((p.name for p in phases if p.start <= begin and end < p.end), ""),
             )
         )
     return tuple(bins)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from testbed.clients.prometheus import PrometheusClient
     from testbed_otel.names import Metric
 
-START, SECONDS, RATE, EXPORT = 1000.0, 60, 20, 1.0
+START, SECONDS, RATE, EXPORT = 1000.0, 60, 25, 1.0
 VERSION = "rf-1"
 INSTANCE = "api-1"
 PHASES = (
@@ -50,7 +50,7 @@ class Call:
 
 
 def make_requests(injected: float = 0.0) -> list[Request]:
-    """Twenty a second; each tenth fails; ``injected`` seconds more in the second phase."""
+    """Twenty-five a second; each tenth fails; ``injected`` seconds more in the second phase."""
     random = np.random.default_rng(7)
     requests = []
     for number in range(SECONDS * RATE):
@@ -84,8 +84,8 @@ class MeasuredRun:
     def __post_init__(self) -> None:
         if not self.batches:
             count = sum(r.prediction_id is not None for r in self.requests)
-            self.batches = [LabelBatch(START + 61, 200, 500), LabelBatch(START + 61.2, 200, 580)]
-            assert count == 1080
+            self.batches = [LabelBatch(START + 61, 200, 700), LabelBatch(START + 61.2, 200, 650)]
+            assert count == 1350
 
     def instance(self, request: Request) -> str:
         """Who serves it."""

@@ -193,8 +193,8 @@ def test_only_what_is_wrong_fails(tmp_path: Path) -> None:
     assert failed(results) == {
         "measured predictions": (
             "predictions by version and class: the API counted otherwise than the load: "
-            "ml_predictions_total{model_version=rf-1, prediction_class=0} 1560, the load saw 780; "
-            "the phase calm 780 for 390; the phase late 754 for 377"
+            "ml_predictions_total{model_version=rf-1, prediction_class=0} 1950, the load saw 975; "
+            "the phase calm 976 for 488; the phase late 942 for 471"
         )
     }
 
@@ -224,6 +224,18 @@ def test_a_slow_phase_bounds_durations_from_below(tmp_path: Path) -> None:
     assert list(found) == ["measured inference"]
 
 
+def test_a_constant_in_one_phase_is_found(tmp_path: Path) -> None:
+    """The other phase alone would make a scale that passes."""
+    run = MeasuredRun()
+
+    def stuck(call: Call) -> Iterable[Call]:
+        late = call.metric == names.HTTP_DURATION and call.time > PHASES[1].start
+        return (changed(call, value=0.004) if late else call,)
+
+    found = failed(judge(run.sources(tmp_path, stuck)))
+    assert list(found) == ["measured latency"]
+
+
 def test_each_process_is_held_against_its_own_requests(tmp_path: Path) -> None:
     """Counts that change places between two replicas add up, and are wrong all the same."""
     run = MeasuredRun(instances=("api-1", "api-2"))
@@ -251,7 +263,7 @@ def test_requests_without_an_answer_may_have_been_counted_or_not(tmp_path: Path)
     }
     sources = run.sources(tmp_path)
     seen = tuple(silent.get(r.request_id, r) for r in truth)
-    labels = (sources.truth.labels[0], replace(sources.truth.labels[1], count=575))
+    labels = (sources.truth.labels[0], replace(sources.truth.labels[1], count=645))
     sources = replace(sources, truth=replace(sources.truth, requests=seen, labels=labels))
     found = failed(judge(sources))
     assert set(found) <= {"measured outcomes"}  # their labels were posted all the same, here
