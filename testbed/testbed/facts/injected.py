@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from testbed.scenario import ErrorFault, LatencyFault
+from testbed.faults import ErrorFault, LatencyFault
 from testbed.truth import read_lines
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from testbed.facts.answers import Answer
     from testbed.facts.sources import Sources
     from testbed.facts.timing import Window
-    from testbed.phases import PhaseRow
-    from testbed.scenario import Fault
+    from testbed.faults import Fault
 
 EDGE: Final = 2
 """Errors that a window may lack: the API picks them evenly, from a random start."""
@@ -23,17 +22,12 @@ EDGE: Final = 2
 
 def latencies(sources: Sources) -> tuple[Window, ...]:
     """When latency was injected for sure: from the event of its start to the end of its phase."""
-    found = []
-    for start, end, faults in _windows(sources):
-        seconds = sum(
-            # One that hits only a share of the requests says nothing certain of any.
-            fault.seconds
-            for fault in faults
-            if isinstance(fault, LatencyFault) and getattr(fault, "share", 1.0) == 1
-        )
-        if seconds:
-            found.append((start, end, seconds))
-    return tuple(found)
+    return tuple(
+        (start, end, fault.seconds)
+        for start, end, fault in _windows(sources)
+        # One that hits only a share of the requests says nothing certain of any.
+        if isinstance(fault, LatencyFault) and fault.share == 1
+    )
 
 
 def errors(sources: Sources, answers: Sequence[Answer]) -> int:
@@ -41,30 +35,30 @@ def errors(sources: Sources, answers: Sequence[Answer]) -> int:
     if any(page is None for page in sources.pages.values()):
         return 0
     least = 0
-    for start, end, faults in _windows(sources):
-        share = max((fault.share for fault in faults if isinstance(fault, ErrorFault)), default=0.0)
+    for start, end, fault in _windows(sources):
+        if not isinstance(fault, ErrorFault):
+            continue
         hit = sum(
             answer.request.status in {200, 500}
             and answer.request.sent_at >= start
             and answer.request.finished_at <= end
             for answer in answers
         )
-        least += max(0, math.floor(share * hit) - EDGE * len(sources.pages))
+        least += max(0, math.floor(fault.share * hit) - EDGE * len(sources.pages))
     return least
 
 
-def _windows(sources: Sources) -> Iterable[tuple[float, float, Sequence[Fault]]]:
+def _windows(sources: Sources) -> Iterable[tuple[float, float, Fault]]:
+    """Each fault that began, with the time from then to the end of its phase."""
     faults = {phase.name: phase.faults for phase in sources.scenario.phases}
-    on = [
-        float(event.get("time", 0.0))
+    begun = [
+        (str(event.get("name")), float(event.get("time", 0.0)))
         for event in read_lines(sources.layout.timeline, [], required=False)
         if event.get("event") == "fault_on"
     ]
     for phase in sources.phases:
-        start = _first(on, phase)
-        if start is not None and faults.get(phase.name):
-            yield start, phase.end, faults[phase.name]
-
-
-def _first(times: Sequence[float], phase: PhaseRow) -> float | None:
-    return next((time for time in times if phase.start <= time < phase.end), None)
+        for fault in faults.get(phase.name, ()):
+            own = (t for name, t in begun if name == fault.label and phase.start <= t < phase.end)
+            start = next(own, None)
+            if start is not None:
+                yield start, phase.end, fault

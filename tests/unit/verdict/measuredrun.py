@@ -143,8 +143,11 @@ class MeasuredRun:
         """
         layout = RunLayout(tmp_path / "run").create()
         layout.run_file.write_text(json.dumps({"model": {"version": VERSION}}))
+        on = {"time": PHASES[1].start + 0.5, "event": "fault_on"}
         layout.timeline.write_text(
-            json.dumps({"time": PHASES[1].start + 0.5, "event": "fault_on", "name": "fault"}) + "\n"
+            "".join(
+                json.dumps({**on, "name": name}) + "\n" for name in ("errors 10%", "latency +1.5 s")
+            )
         )
         url = f"sqlite:///{layout.prediction_log}"
         self._write_log(url)
