@@ -9,8 +9,9 @@ from testbed_domain.files import write_atomic
 
 from testbed.checks import CHECKS, Case
 from testbed.checks.alerts import alert_rows
-from testbed.checks.counts import hops, instances
+from testbed.checks.counts import hops
 from testbed.checks.drift import drift_summary
+from testbed.checks.instances import instances
 from testbed.checks.limits import limit_rows
 from testbed.checks.results import (
     AlertRow,

@@ -8,8 +8,9 @@ from testbed.checks.alerts import check_expected, check_false_alarms
 from testbed.checks.boards import check_boards
 from testbed.checks.case import Case, Check
 from testbed.checks.content import check_content
-from testbed.checks.counts import check_hops, check_instances, check_log_ids, check_statuses
+from testbed.checks.counts import check_hops, check_log_ids
 from testbed.checks.drift import check_causes, check_decision, check_runs
+from testbed.checks.instances import check_instances
 from testbed.checks.integrity import check_evidence, check_parts, check_replicas, check_truth
 from testbed.checks.limits import check_limits
 from testbed.checks.load import check_load
@@ -25,7 +26,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_expected,
     check_false_alarms,
     check_hops,
-    check_statuses,
     check_instances,
     check_log_ids,
     check_telemetry,

@@ -10,17 +10,16 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.crashes import maybe_taken_along, taken_along
 from testbed.checks.crashes import total as _total
+from testbed.checks.instances import request_count, why_lost
 from testbed.checks.results import (
     REASON_TEXTS,
     CheckResult,
     Explanation,
     Hop,
-    InstanceRow,
     Reason,
 )
 from testbed.checks.rows import FAILED, REJECTED, of_many, rows_of_many, status_of
 from testbed.checks.stages import Stage
-from testbed.snapshot import compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,37 +127,6 @@ def hops(case: Case) -> tuple[Hop, ...]:
     return tuple(rows)
 
 
-def instances(case: Case) -> tuple[InstanceRow, ...]:
-    """Final counters of each API instance, its own against those in Prometheus."""
-    snapshot = case.evidence.snapshot
-    rows = []
-    for instance in sorted({*snapshot.api, *snapshot.prometheus}):
-        own, stored = snapshot.api.get(instance), snapshot.prometheus.get(instance, ())
-        differences = () if own is None else _differences(own, stored)
-        requests = None if own is None else _requests(own)
-        held = _requests(stored)
-        rows.append(
-            InstanceRow(
-                instance=instance,
-                api=requests,
-                prometheus=held,
-                lost=0 if requests is None else max(0, requests - held),
-                differences=differences,
-            )
-        )
-    return tuple(rows)
-
-
-def lost_requests(case: Case) -> int:
-    """Predictions that were counted, or answered, and are missing in Prometheus."""
-    lost = sum(row.lost for row in instances(case))
-    if all(row.api is not None for row in instances(case)):
-        return lost
-    # An instance ended without being asked: what the load saw answered must be somewhere.
-    answered = sum(request.status is not None for request in case.evidence.truth.requests)
-    return max(lost, answered - sum(row.prometheus for row in instances(case)))
-
-
 def check_hops(case: Case) -> tuple[CheckResult, ...]:
     """Each hop's residual is 0."""
     results = tuple(hop_result(case, hop) for hop in hops(case))
@@ -171,64 +139,6 @@ def check_hops(case: Case) -> tuple[CheckResult, ...]:
         )
         return (*results, gone)
     return results
-
-
-def check_statuses(case: Case) -> tuple[CheckResult, ...]:
-    """The API counted every answer under the status that the load saw."""
-    if any(own is None for own in case.evidence.snapshot.api.values()):
-        return ()
-    seen = Counter(r.status for r in case.evidence.truth.requests if r.status is not None)
-    counted: Counter[int] = Counter()
-    for count in _counted(case):
-        if count.metric == HTTP_COUNT and count.labels[ROUTE] == PREDICT_ROUTE:
-            counted[status_of(count)] += count.value
-    # A 413 may be refused before the request has a route; unanswered ones may add to any status.
-    wrong = tuple(
-        f"status {status}: the load saw {n}, the API counted {counted[status]}"
-        for status, n in sorted(seen.items())
-        if n > counted[status] and status != 413  # noqa: PLR2004 - see above
-    )
-    summary = "statuses differ between load and API" if wrong else "statuses agree"
-    return (
-        CheckResult(
-            name="counts statuses",
-            passed=not wrong,
-            stage=Stage.INSTRUMENT,
-            summary=summary,
-            details=wrong,
-        ),
-    )
-
-
-def check_instances(case: Case) -> tuple[CheckResult, ...]:
-    """Prometheus holds exactly the final counters of every instance."""
-    snapshot, rows = case.evidence.snapshot, instances(case)
-    foreign = [row.instance for row in rows if row.instance not in snapshot.api]
-    details = [f"{row.instance}: {line}" for row in rows for line in row.differences]
-    details += [f"{name}: in Prometheus, but no instance of this run" for name in foreign]
-    unknown = sum(row.api is None for row in rows) - len(foreign)
-    too_many, lost = _per_metric(case)
-    passed = not foreign and not too_many and lost <= case.scenario.limits.lost_requests
-    if passed:
-        compared = len(rows) - unknown
-        summary = f"Prometheus holds the final counters of {compared} of {len(rows)} instances"
-        if details:
-            summary += f", but for {lost} within the limit"
-    elif foreign:
-        summary = "Prometheus holds counters of instances that this run did not start"
-    elif too_many:
-        summary = "Prometheus counted more than the API did"
-    else:
-        summary = f"Prometheus lacks {lost} of what the API counted{_why_lost(case)}"
-    return (
-        CheckResult(
-            name="counts instances",
-            passed=passed,
-            stage=Stage.PROMETHEUS,
-            summary=summary,
-            details=tuple(details),
-        ),
-    )
 
 
 def check_log_ids(case: Case) -> tuple[CheckResult, ...]:
@@ -283,15 +193,15 @@ def _load_to_api(case: Case, counted: Sequence[Count]) -> Hop:
         possible.append((Reason.REPLICA_CRASHED, maybe_taken_along(case)))
         possible.append((Reason.TELEMETRY_LOST, case.scenario.limits.lost_requests))
     certain = [(connection, silent[connection])]
-    return _hop("load_api", len(requests), _requests(counted), certain, possible)
+    return _hop("load_api", len(requests), request_count(counted), certain, possible)
 
 
 def _api_to_prometheus(case: Case) -> Hop:
     snapshot = case.evidence.snapshot
-    stored = sum(_requests(snapshot.prometheus.get(instance, ())) for instance in snapshot.api)
+    stored = sum(request_count(snapshot.prometheus.get(instance, ())) for instance in snapshot.api)
     lost = [(Reason.TELEMETRY_LOST, case.scenario.limits.lost_requests)]
-    crashed = [(Reason.REPLICA_CRASHED, _requests(taken_along(case)))]
-    return _hop("api_prometheus", _requests(_counted(case)), stored, crashed, lost)
+    crashed = [(Reason.REPLICA_CRASHED, request_count(taken_along(case)))]
+    return _hop("api_prometheus", request_count(_counted(case)), stored, crashed, lost)
 
 
 def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
@@ -308,7 +218,7 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
             reason = FAILED.get(count.labels[ERROR_TYPE])
             if reason is not None:
                 certain[reason] += count.value
-    sent = _requests(counted)
+    sent = request_count(counted)
     if of_many(counted):
         sent += rows_of_many(counted, certain, broken)
     nameless = broken.total() - sum(certain[reason] for reason in FAILED.values())
@@ -370,7 +280,7 @@ def hop_result(case: Case, hop: Hop) -> CheckResult:
     else:
         summary = f"{counts}: {hop.residual} without a reason"
         if hop.key == "api_prometheus":
-            summary = f"{counts}: {hop.residual} lost{_why_lost(case)}"
+            summary = f"{counts}: {hop.residual} lost{why_lost(case)}"
     return CheckResult(
         name=f"counts {hop.key}",
         passed=not hop.residual,
@@ -378,47 +288,6 @@ def hop_result(case: Case, hop: Hop) -> CheckResult:
         summary=summary,
         details=reasons,
     )
-
-
-def _per_metric(case: Case) -> tuple[bool, int]:
-    """Whether Prometheus has too much of any series, and the most that any metric lacks."""
-    snapshot = case.evidence.snapshot
-    lacking: Counter[str] = Counter()
-    too_many = False
-    for instance, own in snapshot.api.items():
-        if own is None:
-            continue
-        stored = compared(snapshot.prometheus.get(instance, ()))
-        held = {count.key: count.value for count in stored}
-        for count in compared(own):
-            missing = count.value - held.pop(count.key, 0)
-            lacking[count.metric] += max(0, missing)
-            too_many |= missing < 0
-        too_many |= any(held.values())
-    return too_many, max(lacking.values(), default=0)
-
-
-def _differences(own: Sequence[Count], stored: Sequence[Count]) -> tuple[str, ...]:
-    mine = {count.key: count.value for count in compared(own)}
-    held = {count.key: count.value for count in compared(stored)}
-    return tuple(
-        f"{metric}{{{', '.join(labels)}}}: API {mine.get(key, 0)}, Prometheus {held.get(key, 0)}"
-        for key in sorted({*mine, *held})
-        if mine.get(key, 0) != held.get(key, 0)
-        for metric, *labels in (key,)
-    )
-
-
-def _why_lost(case: Case) -> str:
-    if "collector" in case.evidence.run.without:
-        return ": the run was made without collector, so no telemetry could arrive"
-    if not case.evidence.snapshot.prometheus:
-        return ": no telemetry of the API ever reached it"
-    return ": telemetry was lost on the way"
-
-
-def _requests(counts: Iterable[Count]) -> int:
-    return _total(counts, HTTP_COUNT, {ROUTE: PREDICT_ROUTE})
 
 
 def _ids(ids: Ids, what: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from testbed.checks.counts import lost_requests
+from testbed.checks.instances import lost_requests
 from testbed.checks.results import CheckResult, LimitRow
 from testbed.checks.stages import Stage
 from testbed.facts.loadplan import planned_requests

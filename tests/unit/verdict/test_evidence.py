@@ -322,7 +322,7 @@ def test_a_dead_prometheus_becomes_a_problem(tmp_path: Path) -> None:
     evidence = take(layout, prometheus)
     assert evidence.snapshot.rules is None
     assert evidence.snapshot.log is not None
-    assert len(evidence.snapshot.problems) == 5
+    assert len(evidence.snapshot.problems) >= 5
     assert evidence.snapshot.pipeline is None
     assert all("does not answer" in problem for problem in evidence.snapshot.problems)
 

@@ -1,0 +1,279 @@
+"""What the API's counters must show by the load's truth; pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING, Final
+
+from testbed_otel import names
+
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.facts.answers import OK, Answer, statuses, unknown
+from testbed.facts.cells import CellKey, Expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from testbed_domain.features import Kpi
+
+    from testbed.truth import LabelBatch
+
+LABELS_ROUTE: Final = "/labels"
+METHOD, ROUTE, STATUS = map(names.label, (names.HTTP_METHOD, names.HTTP_ROUTE, names.HTTP_STATUS))
+VERSION, CLASS = map(names.label, (names.MODEL_VERSION, names.PREDICTION_CLASS))
+ERROR_TYPE, OUTCOME, KPI = map(names.label, (names.ERROR_TYPE, names.OUTCOME, names.KPI))
+BUCKET: Final = "le"
+ALL: Final = ""
+TOO_LARGE: Final = 413
+SERVER_ERROR: Final = 500
+UNAVAILABLE: Final = 503
+INFINITE: Final = float("inf")
+
+# Kinds of errors that are answered alike: the statuses that only they have, and others of theirs.
+ERRORS: Final[tuple[tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]], ...]] = (
+    (("injected", "model", "other"), (500,), (400, 401, 429)),
+    (("not_ready", "log", "shed", "deadline"), (503,), ()),
+    (("validation",), (415, 422), (TOO_LARGE,)),
+)
+PROBABILITY: Final = names.PREDICTION_PROBABILITY.prometheus
+INFERENCE_COUNT: Final = f"{names.MODEL_INFERENCE.prometheus}_count"
+
+Expectation = dict[CellKey, Expected]
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The API processes of a run.
+
+    Attributes:
+        answers: the load's requests.
+        loose: how much less each process may show that was not there to be asked at the end.
+    """
+
+    answers: Sequence[Answer]
+    loose: Mapping[str, float] = field(default_factory=dict)
+
+    def cell(self, instance: str) -> Expected:
+        """A counter of one process, or of all of them together."""
+        loose = sum(self.loose.values()) if instance == ALL else self.loose.get(instance, 0.0)
+        return Expected(maybe=self._unknown, loose=loose)
+
+    @cached_property
+    def _unknown(self) -> int:
+        return unknown(self.answers)
+
+
+def expected_statuses(crew: Crew, batches: Sequence[LabelBatch], ended: float) -> Expectation:
+    """HTTP requests by route and status."""
+    found: Expectation = {}
+    for status in statuses(crew.answers):
+        found[_http(PREDICT_ROUTE, status)] = crew.cell(ALL)
+    for answer in crew.answers:
+        request = answer.request
+        if request.status is None:
+            continue
+        cell = found[_http(PREDICT_ROUTE, request.status)]
+        if request.status == TOO_LARGE:
+            cell.maybe += 1  # may be refused before it has a route
+        else:
+            cell.add(request.sent_at, request.finished_at)
+    silent = sum(batch.status is None for batch in batches)
+    for batch, over in _with_ends(batches, ended):
+        if batch.status is None:
+            continue
+        key = _http(LABELS_ROUTE, batch.status)
+        if key not in found:
+            found[key] = crew.cell(ALL)
+            found[key].maybe = silent
+        found[key].add(batch.sent_at, over)
+    return found
+
+
+def expected_predictions(crew: Crew) -> Expectation:
+    """Predictions by process, version and class, and inferences by process and version."""
+    found: Expectation = {}
+    refused = sum(answer.request.status == UNAVAILABLE for answer in crew.answers)
+    for answer in _predicted(crew):
+        request, instance = answer.request, str(answer.instance)
+        labels = {VERSION: str(answer.version), CLASS: str(request.prediction)}
+        key = (instance, names.PREDICTIONS.prometheus, _sorted(labels))
+        _cell(found, key, crew).add(request.sent_at, request.finished_at)
+        key = (instance, INFERENCE_COUNT, _sorted({VERSION: str(answer.version)}))
+        if key not in found:
+            _cell(found, key, crew).maybe += refused  # inferred, and not logged
+        found[key].add(request.sent_at, request.finished_at)
+    return found
+
+
+def expected_probabilities(crew: Crew) -> Expectation:
+    """The histogram of the probabilities in the answers."""
+    found: Expectation = {}
+    bounds = (*names.PREDICTION_PROBABILITY.buckets, INFINITE)
+    buckets: defaultdict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0] * len(bounds))
+    for answer in _predicted(crew):
+        request = answer.request
+        if request.probability is None:
+            continue
+        instance, version, told = str(answer.instance), str(answer.version), str(request.prediction)
+        own = _sorted({VERSION: version, CLASS: told})
+        count = _cell(found, (instance, f"{PROBABILITY}_count", own), crew)
+        count.add(request.sent_at, request.finished_at)
+        total = _cell(found, (instance, f"{PROBABILITY}_sum", own), crew)
+        total.add(request.sent_at, request.finished_at, request.probability)
+        buckets[instance, version, told][bisect_left(bounds, request.probability)] += 1
+    for (instance, version, told), counts in buckets.items():
+        for bound, number in zip(bounds, accumulate(counts), strict=True):
+            labels = {VERSION: version, CLASS: told, BUCKET: repr(float(bound))}
+            # They are not followed through time, so that all can be one event.
+            key = (instance, f"{PROBABILITY}_bucket", _sorted(labels))
+            _cell(found, key, crew).add(0.0, 0.0, number)
+    return found
+
+
+def expected_errors(crew: Crew) -> Expectation:
+    """Failed predictions, by what they were answered with."""
+    found: Expectation = {}
+    for kinds, certain, possible in ERRORS:
+        cell = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels(kinds)] = crew.cell(ALL)
+        for answer in crew.answers:
+            request = answer.request
+            if request.status in certain:
+                cell.add(request.sent_at, request.finished_at)
+            cell.maybe += request.status in possible
+    return found
+
+
+def expected_kinds(crew: Crew, injected: int) -> Expectation:
+    """Failed predictions that were answered with 500, by single kind.
+
+    Args:
+        crew: who answered.
+        injected: errors that the scenario's faults must have made at least.
+    """
+    failed = sum(answer.request.status == SERVER_ERROR for answer in crew.answers)
+    sure = min(injected, failed)
+    found: Expectation = {}
+    for kind in ("injected", "model"):
+        cell = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels((kind,))] = crew.cell(
+            ALL
+        )
+        if kind == "injected":
+            cell.add(0.0, 0.0, sure)
+        cell.maybe += failed - sure
+    return found
+
+
+def error_labels(kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Labels of the cell that sums errors of these kinds."""
+    return ((ERROR_TYPE, "|".join(kinds)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A prediction whose label was posted: its version, classes, and when the label came."""
+
+    version: str
+    predicted: str
+    true: str
+    begun: float
+    ended: float
+    sure: bool = True
+
+    def add_to(self, cell: Expected, weight: float = 1.0) -> None:
+        """Count it, for certain where its label was taken."""
+        if self.sure:
+            cell.add(self.begun, self.ended, weight)
+        else:
+            cell.maybe += weight
+
+
+def decisions(
+    chosen: Sequence[Answer], batches: Sequence[LabelBatch], ended: float
+) -> tuple[Decision, ...] | None:
+    """The posted labels in the order in which they went; None where it is open which they were.
+
+    Args:
+        chosen: predictions whose label was to come, in the order of their answers.
+        batches: posted.
+        ended: when the load had ended.
+    """
+    missing = len(chosen) - sum(batch.count for batch in batches)
+    # The load gives the rest up where nothing answers.
+    given_up = missing > 0 and bool(batches) and batches[-1].status is None
+    if missing and not given_up:
+        return None
+    if any(answer.version is None for answer in chosen):
+        return None
+    left = iter(chosen)
+    return tuple(
+        Decision(
+            str(answer.version),
+            str(answer.request.prediction),
+            str(answer.request.label),
+            batch.sent_at,
+            over,
+            sure=batch.status == OK,
+        )
+        for batch, over in _with_ends(batches, ended)
+        for answer in islice(left, batch.count)
+    )
+
+
+def expected_outcomes(found: Iterable[Decision], crew: Crew) -> Expectation:
+    """Right and wrong predictions, by version."""
+    cells: Expectation = {}
+    for each in found:
+        for outcome in ("correct", "wrong"):
+            labels = {VERSION: each.version, OUTCOME: outcome}
+            cell = _cell(cells, (ALL, names.DECISIONS.prometheus, _sorted(labels)), crew)
+            if (each.predicted == each.true) == (outcome == "correct"):
+                each.add_to(cell)
+    return cells
+
+
+def expected_costs(found: Iterable[Decision], kpis: Sequence[Kpi], crew: Crew) -> Expectation:
+    """What decisions cost, by version and figure."""
+    cells: Expectation = {}
+    costs = {
+        kpi.name: {(str(told), str(true)): cost for told, true, cost in kpi.costs} for kpi in kpis
+    }
+    for each in found:
+        for name, table in costs.items():
+            labels = {VERSION: each.version, KPI: name}
+            cell = _cell(cells, (ALL, names.BUSINESS_COST.prometheus, _sorted(labels)), crew)
+            each.add_to(cell, table.get((each.predicted, each.true), 0.0))
+    return cells
+
+
+def _predicted(crew: Crew) -> list[Answer]:
+    return [
+        answer
+        for answer in crew.answers
+        if answer.predicted and answer.instance is not None and answer.version is not None
+    ]
+
+
+def _cell(found: Expectation, key: CellKey, crew: Crew) -> Expected:
+    cell = found.get(key)
+    if cell is None:
+        cell = found[key] = crew.cell(key[0])
+    return cell
+
+
+def _http(route: str, status: int) -> CellKey:
+    labels = {METHOD: "POST", ROUTE: route, STATUS: str(status)}
+    return ALL, HTTP_COUNT, _sorted(labels)
+
+
+def _sorted(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(labels.items()))
+
+
+def _with_ends(batches: Sequence[LabelBatch], ended: float) -> Iterable[tuple[LabelBatch, float]]:
+    """Each batch, and when its answer was there: the next one goes out after that."""
+    ends = [batch.sent_at for batch in batches[1:]] + [ended]
+    return zip(batches, ends, strict=True)
