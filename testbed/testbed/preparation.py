@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,10 +30,14 @@ from testbed.settings import Settings
 from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.parts import (
+    COLLECTOR_GRPC,
+    DRIFT_INTERVAL,
     EXPORT_INTERVAL,
     MANAGEMENT,
+    SENT_TO,
     USUAL_PORTS,
     StackContext,
+    export_interval,
     management_addresses,
     stack_parts,
 )
@@ -56,6 +61,8 @@ class RunOptions:
         without: parts to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
         replicas: processes of the API.
+        guarded: whether only telemetry of this very run is taken in: at ports that nothing else
+            knows, and with an id. Else the ports are the usual ones, for anyone to send to.
     """
 
     use_case: str | None = None
@@ -67,6 +74,7 @@ class RunOptions:
     without: frozenset[str] = frozenset()
     out: Path | None = None
     replicas: int = 1
+    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +243,8 @@ def prepare(
         log.register_reference(artefact)
     claims = PortClaims()
     ports = allocate_row(management_addresses(options.replicas), USUAL_PORTS[MANAGEMENT], claims)
-    usual = {address: port for address, port in USUAL_PORTS.items() if address not in ports}
-    ports |= allocate(usual, claims)
+    ports |= allocate(_wanted_ports(options.guarded, ports), claims)
+    intake = f"{run_id}-{uuid.uuid4().hex[:8]}" if options.guarded else ""
     endpoints = {address: f"127.0.0.1:{port}" for address, port in ports.items()}
     configuration = render_native(
         layout,
@@ -247,6 +255,7 @@ def prepare(
         without=options.without,
         api_targets=[],
         smtp=smtp_settings(settings),
+        intake=intake,
     )
     planting.edit(layout.config)
     context = StackContext(
@@ -270,6 +279,15 @@ def prepare(
     return prepared
 
 
+def _wanted_ports(guarded: bool, taken: Collection[str]) -> dict[str, int]:  # noqa: FBT001 - as the option
+    """Compose address to the port that is tried first; 0 for one that nobody could guess."""
+    wanted = {address: port for address, port in USUAL_PORTS.items() if address not in taken}
+    if guarded:
+        del wanted[COLLECTOR_GRPC]  # no component of a run speaks it
+        wanted |= dict.fromkeys(SENT_TO, 0)
+    return wanted
+
+
 def _write_identity(prepared: Prepared, now: datetime) -> None:
     artefact, options, context = prepared.artefact, prepared.options, prepared.context
     identity = {
@@ -287,7 +305,10 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "without": sorted(options.without),
         "replicas": options.replicas,
         "custom_rules": options.rules is not None,
+        "export_interval": export_interval(context.factor),
+        "drift_interval": DRIFT_INTERVAL / context.factor,
         "endpoints": dict(context.endpoints),
+        "intake": context.configuration.intake,
         "version": __version__,
         "packages": package_versions(),
         "tools": {name: item.version for name, item in context.tools.programs.items()},

@@ -42,6 +42,9 @@ NODE_COLLECTORS: Final = (
 
 _TRACE_VIEWER: Final = "jaeger:4318"
 _TRACE_EXPORTER: Final = "otlp_http/traces"
+_PROMETHEUS: Final = "prometheus:9090"
+_GRPC: Final = "collector:4317"
+_SIGNALS: Final = ("metrics", "traces", "logs")
 _ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - what the Compose file says; native mode replaces it
 
 
@@ -82,6 +85,8 @@ class NativeConfiguration:
         targets: scrape targets of the API's replicas, for :func:`write_api_targets`.
         scrape_interval: real seconds.
         evaluation_interval: real seconds.
+        intake: id that telemetry must bring along, as the first part of its path, to be taken in;
+            empty demands none.
     """
 
     prometheus: Path
@@ -91,6 +96,7 @@ class NativeConfiguration:
     targets: Path
     scrape_interval: float
     evaluation_interval: float
+    intake: str = ""
 
 
 def render_native(  # noqa: PLR0913 - the ways in which a run may differ
@@ -103,6 +109,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     without: frozenset[str] = frozenset(),
     api_targets: Sequence[tuple[str, str]] = (),
     smtp: SmtpSettings | None = None,
+    intake: str = "",
 ) -> NativeConfiguration:
     """Write the configuration of every part into ``layout.config``.
 
@@ -115,13 +122,14 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         without: parts that the run leaves out.
         api_targets: management address and ``service.instance.id`` of each replica.
         smtp: e-mail, if any.
+        intake: id that telemetry must bring along to be taken in; empty demands none.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
     """
     scale, config = TimeScale(factor), layout.config
     prometheus = scale.prometheus(
-        prometheus_tree(_read(source / "prometheus/prometheus.yml"), endpoints, without)
+        prometheus_tree(_read(source / "prometheus/prometheus.yml"), endpoints, without, intake)
     )
     alertmanager = scale.alertmanager(
         alertmanager_tree(_read(source / "alertmanager/alertmanager.yml"), endpoints, without)
@@ -130,7 +138,9 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         alertmanager = with_email(alertmanager, smtp, config / "smtp-password")
         write_atomic(config / "smtp-password", smtp.password or "", mode=0o600)
     collector = scale.collector(
-        collector_tree(_read(source / "otel/collector.yaml"), endpoints, layout.data / "collector")
+        collector_tree(
+            _read(source / "otel/collector.yaml"), endpoints, layout.data / "collector", intake
+        )
     )
     intervals = prometheus["global"]
     native = NativeConfiguration(
@@ -141,6 +151,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         targets=config / "targets/api.json",
         scrape_interval=parse_duration(intervals["scrape_interval"]),
         evaluation_interval=parse_duration(intervals["evaluation_interval"]),
+        intake=intake,
     )
     _write(native.prometheus, prometheus)
     _write(native.alertmanager, alertmanager)
@@ -175,9 +186,15 @@ def _write_rules(folder: Path, files: Mapping[str, Tree], scale: TimeScale) -> N
 
 
 def prometheus_tree(
-    document: Tree, endpoints: Mapping[str, str], without: frozenset[str] = frozenset()
+    document: Tree,
+    endpoints: Mapping[str, str],
+    without: frozenset[str] = frozenset(),
+    intake: str = "",
 ) -> Tree:
-    """Prometheus's configuration with local addresses and without the parts left out."""
+    """Prometheus's configuration with local addresses and without the parts left out.
+
+    Where an id is demanded, all of Prometheus's paths begin with it, those of its own metrics too.
+    """
 
     def there(entry: Tree) -> bool:
         targets = [target for group in entry["static_configs"] for target in group["targets"]]
@@ -188,7 +205,19 @@ def prometheus_tree(
     kept["scrape_configs"] = [job for job in jobs if "static_configs" not in job or there(job)]
     if not any(map(there, document["alerting"]["alertmanagers"])):
         del kept["alerting"]
+    if intake:
+        kept["scrape_configs"] = [
+            job | {"metrics_path": f"/{intake}{job.get('metrics_path', '/metrics')}"}
+            if _scrapes(job, _PROMETHEUS)
+            else job
+            for job in kept["scrape_configs"]
+        ]
     return cast("Tree", _placed(kept, endpoints))
+
+
+def _scrapes(job: Tree, address: str) -> bool:
+    groups = job.get("static_configs") or ()
+    return any(address in group["targets"] for group in groups)
 
 
 def alertmanager_tree(
@@ -232,10 +261,14 @@ def with_email(document: Tree, smtp: SmtpSettings, password_file: Path) -> Tree:
     }
 
 
-def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) -> Tree:
+def collector_tree(
+    document: Tree, endpoints: Mapping[str, str], queue: Path, intake: str = ""
+) -> Tree:
     """The Collector's configuration with local addresses and its queue below the run.
 
     Traces need a viewer: without one they end in the debug exporter, which the log level mutes.
+    gRPC is left out where it has no port. Where an id is demanded, it begins the path of every
+    signal that comes in, and of the metrics that go out to Prometheus.
     """
     own = {
         address.replace("collector", _ANY_HOST, 1): local
@@ -244,6 +277,16 @@ def collector_tree(document: Tree, endpoints: Mapping[str, str], queue: Path) ->
     }
     placed = _placed(document, {**endpoints, **own})
     placed["extensions"]["file_storage"]["directory"] = str(queue.absolute())
+    protocols = placed["receivers"]["otlp"]["protocols"]
+    if _GRPC not in endpoints:
+        protocols.pop("grpc", None)
+    if intake:
+        protocols["http"] |= {f"{each}_url_path": f"/{intake}/v1/{each}" for each in _SIGNALS}
+        base = f"http://{endpoints[_PROMETHEUS]}"
+        for exporter in placed["exporters"].values():
+            target = exporter.get("endpoint", "")
+            if target.startswith(f"{base}/"):
+                exporter["endpoint"] = target.replace(base, f"{base}/{intake}", 1)
     if _TRACE_VIEWER not in endpoints:
         del placed["exporters"][_TRACE_EXPORTER]
         placed["exporters"]["debug"] = {}
@@ -288,8 +331,9 @@ def prometheus_argv(launch: Launch) -> list[str]:
         str(launch.tools.path("prometheus")),
         f"--config.file={launch.configuration.prometheus}",
         f"--storage.tsdb.path={launch.layout.data / 'prometheus'}",
-        f"--web.listen-address={launch.endpoints['prometheus:9090']}",
+        f"--web.listen-address={launch.endpoints[_PROMETHEUS]}",
         "--web.enable-otlp-receiver",
+        *([f"--web.route-prefix=/{intake}"] if (intake := launch.configuration.intake) else []),
         *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
     ]
 
