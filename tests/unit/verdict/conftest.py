@@ -11,6 +11,7 @@ import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
+from testbed.facts.rulehealth import RuleHealth
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
 from testbed.snapshot import AlertSpan, Count, LogFacts, Rule, Snapshot
@@ -96,6 +97,8 @@ class World:
         default_factory=lambda: [DriftRun(1040.0, "success", "NO_ACTION", 0.0)]
     )
     timeline: list[Event] = field(default_factory=list)
+    rulehealth: RuleHealth | None = None
+    run: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     replicas: int = 1
 
@@ -126,7 +129,7 @@ class World:
         """All of it, frozen."""
         run = RunInfo(
             id="run-1", scenario="error-burst", time_scale=FACTOR, without=self.without, seed=7,
-            replicas=self.replicas,
+            replicas=self.replicas, **self.run,
         )  # fmt: skip
         snapshot = Snapshot(
             started_at=995.0,
@@ -137,6 +140,7 @@ class World:
             rules=None if self.rules is None else tuple(self.rules),
             log=self.log,
             pipeline=self.pipeline,
+            rulehealth=self.rulehealth,
             problems=tuple(self.problems),
         )
         truth = Truth(
