@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 DETAILS: Final = 10
 
+FAILURES: Final = 2
+"""Evaluations of a group that may fail: a query may run out of its time once."""
+
 SKEW: Final = 1.0
 """Seconds by which clocks of one machine may seem to differ: each is read at its own moment."""
 
@@ -63,11 +66,19 @@ def _healthy(health: RuleHealth) -> tuple[CheckResult, ...]:
     if not health.rules:
         return ()
     sick = [rule for rule in health.rules if not rule.evaluated or rule.health != "ok"]
-    lines = tuple(map(_sickness, sick))
+    known = {rule.group for rule in sick}
+    lines = (
+        *map(_sickness, sick),
+        *(
+            f"{each.failures} evaluations of rules of the group {each.name} failed"
+            for each in health.evaluations
+            if each.failures > FAILURES and each.name not in known
+        ),
+    )
     return (
         CheckResult(
             name="rules healthy",
-            passed=not sick,
+            passed=not lines,
             stage=Stage.RULE,
             summary=lines[0] if lines else f"all {len(health.rules)} were evaluated without error",
             details=lines[:DETAILS],

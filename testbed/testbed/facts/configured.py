@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from testbed.errors import UsageError
-from testbed.timescale import parse_duration
+from testbed.timescale import MINIMUM_INTERVAL, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 DEFAULT_INTERVAL: Final = "1m"
 """Prometheus's own, for scrapes and evaluations, where its file says nothing."""
+
+
+ROUNDING: Final = 0.0015
+"""Seconds: durations are written in whole milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,45 @@ def read_configured(layout: RunLayout) -> Configured:
         },
         groups=read_groups(layout.config / "rules"),
     )
+
+
+def interval_differences(configured: Configured, source: Path, factor: float) -> tuple[str, ...]:
+    """How intervals of a run differ from those of its source, divided by the time scale.
+
+    Args:
+        configured: of the run.
+        source: the ``prometheus.yml`` that the run's own was made of.
+        factor: time scale.
+
+    Raises:
+        UsageError: the source is missing or broken.
+    """
+    document = _yaml(source)
+    intervals = document.get("global") or {}
+    scrape = scaled_interval(_interval(intervals, "scrape_interval"), factor)
+    lines = _interval_line(
+        "evaluation_interval",
+        configured.evaluation_interval,
+        scaled_interval(_interval(intervals, "evaluation_interval"), factor),
+    )
+    for job in document.get("scrape_configs") or ():
+        name = str(job["job_name"])
+        own = job.get("scrape_interval")
+        wanted = scrape if own is None else scaled_interval(parse_duration(str(own)), factor)
+        if name in configured.jobs:
+            lines += _interval_line(f"scrape_interval of {name}", configured.jobs[name], wanted)
+    return tuple(lines)
+
+
+def scaled_interval(production: float, factor: float) -> float:
+    """Real seconds of an interval; worked out here once more than where files are rendered."""
+    return max(production / factor, min(production, MINIMUM_INTERVAL))
+
+
+def _interval_line(what: str, found: float, wanted: float) -> list[str]:
+    if abs(found - wanted) <= ROUNDING:
+        return []
+    return [f"{what} is {found:g} s, and must be {wanted:g} s at this time scale"]
 
 
 def evaluation_interval(layout: RunLayout) -> float:

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import promql_parser as promql
 
-from testbed.timescale import MINIMUM_INTERVAL, DurationError, parse_duration
+from testbed.facts.configured import ROUNDING, scaled_interval
+from testbed.timescale import DurationError, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from testbed.clients.prometheus import AlertRule, RuleGroup
     from testbed.facts.configured import ConfiguredGroup, ConfiguredRule
-
-ROUNDING: Final = 0.0015
-"""Seconds: durations are written in whole milliseconds."""
 
 SHOWN: Final = 120
 """Characters of a text that a line shows."""
@@ -81,7 +79,7 @@ def _names(rules: Iterable[ConfiguredRule]) -> str:
 def _group(
     loaded: RuleGroup, group: ConfiguredGroup, interval: float, factor: float
 ) -> Iterator[str]:
-    wanted = interval if group.interval is None else _scaled_interval(group.interval, factor)
+    wanted = interval if group.interval is None else scaled_interval(group.interval, factor)
     if abs(loaded.interval - wanted) > ROUNDING:
         yield (
             f"group {group.name} is evaluated every {loaded.interval:g} s, configured are "
@@ -93,10 +91,6 @@ def _group(
         yield f"{other.name} of group {group.name} is loaded, but its file does not have it"
     for other, rule in zip(loaded.rules, group.rules, strict=False):
         yield from _rule(other, rule, factor)
-
-
-def _scaled_interval(production: float, factor: float) -> float:
-    return max(production / factor, min(production, MINIMUM_INTERVAL))
 
 
 def _rule(loaded: AlertRule, rule: ConfiguredRule, factor: float) -> Iterator[str]:

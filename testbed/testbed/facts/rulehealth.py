@@ -10,10 +10,11 @@ from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.facts.cadence import LONG, Cadence, failing, pauses
-from testbed.facts.configured import read_configured, read_groups
+from testbed.facts.configured import interval_differences, read_configured, read_groups
 from testbed.facts.loadedrules import differences
 from testbed.facts.pace import Pace, read_pace
 from testbed.facts.selectors import IdleSelector, idle_selectors
+from testbed.resources import root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ AHEAD: Final = 3600.0
 
 _EVALUATED: Final = "prometheus_rule_group_last_evaluation_timestamp_seconds"
 _MISSED: Final = "prometheus_rule_group_iterations_missed_total"
+_FAILED: Final = "prometheus_rule_evaluation_failures_total"
 _DURATION: Final = "prometheus_rule_group_last_duration_seconds"
 
 
@@ -96,20 +98,30 @@ def read_rulehealth(sources: Sources) -> RuleHealth:
     clocks = _clocks(sources)
     loaded = sources.prometheus.groups()
     interval = configured.evaluation_interval
-    source = () if sources.rules is None else read_groups(sources.rules)
-    unlike_source = differences(loaded, source, interval=interval, factor=sources.factor)
     scrapes = tuple(_scrapes(sources, configured))
     return RuleHealth(
         groups=len(loaded),
         rules=tuple(_state(rule) for group in loaded for rule in group.rules),
         unlike_files=differences(loaded, configured.groups, interval=interval)[:LINES],
-        unlike_source=() if sources.rules is None else unlike_source[:LINES],
+        unlike_source=_unlike_source(sources, configured, loaded)[:LINES],
         evaluations=tuple(_evaluations(sources, configured, loaded)),
         scrapes=scrapes,
         unscraped=_unscraped(configured, scrapes),
         clocks=clocks,
         idle=idle_selectors(sources, loaded),
         pace=read_pace(sources.layout),
+    )
+
+
+def _unlike_source(
+    sources: Sources, configured: Configured, loaded: Sequence[RuleGroup]
+) -> tuple[str, ...]:
+    if sources.rules is None:
+        return ()
+    factor, interval = sources.factor, configured.evaluation_interval
+    return (
+        *interval_differences(configured, root() / "prometheus" / "prometheus.yml", factor),
+        *differences(loaded, read_groups(sources.rules), interval=interval, factor=factor),
     )
 
 
@@ -136,6 +148,7 @@ def _evaluations(
     own = f'{{job="{names.JOB_PROMETHEUS}"}}'
     evaluated = _by_group(_raw(sources, f"{_EVALUATED}{own}"))
     missed = _by_group(_raw(sources, f"{_MISSED}{own}"))
+    failed = _by_group(_raw(sources, f"{_FAILED}{own}"))
     durations = _by_group(_raw(sources, f"{_DURATION}{own}"))
     seen_every = configured.jobs.get(names.JOB_PROMETHEUS, configured.scrape_interval)
     for group in loaded:
@@ -151,6 +164,7 @@ def _evaluations(
             last=times[-1] if times else None,
             pauses=pauses(times, longer=longer, until=sources.span.end),
             missed=round(_increase(missed.get(key, ()))),
+            failures=round(_increase(failed.get(key, ()))),
             slowest=max((value for _, value in durations.get(key, ())), default=0.0),
         )
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 from testbed.clients.prometheus import AlertRule, RuleGroup
-from testbed.facts.configured import ConfiguredGroup, ConfiguredRule, read_configured, read_groups
+from testbed.facts.configured import (
+    Configured,
+    ConfiguredGroup,
+    ConfiguredRule,
+    interval_differences,
+    read_configured,
+    read_groups,
+)
 from testbed.facts.loadedrules import differences, same_expression
 from testbed.layout import RunLayout
 
@@ -93,6 +100,21 @@ def test_a_group_must_have_its_own_interval() -> None:
     (group,) = FILES
     own = (replace(group, interval=60.0),)
     assert found(loaded(rule(), interval=2.0), own) == ()
+
+
+def test_intervals_of_a_run_are_those_of_its_source(tmp_path: Path) -> None:
+    """Divided by the time scale, but not below what a machine can keep up with."""
+    source = tmp_path / "prometheus.yml"
+    source.write_text(
+        "global: {evaluation_interval: 15s, scrape_interval: 15s}\n"
+        "scrape_configs: [{job_name: a}, {job_name: b, scrape_interval: 5s}, {job_name: gone}]"
+    )
+    configured = Configured(8.0, 0.5, {"a": 0.5, "b": 0.25}, {}, ())
+    (line,) = interval_differences(configured, source, 30.0)
+    assert line == "evaluation_interval is 8 s, and must be 0.5 s at this time scale"
+    slower = replace(configured, evaluation_interval=0.5, jobs={"a": 5.0})
+    (line,) = interval_differences(slower, source, 30.0)
+    assert line.startswith("scrape_interval of a is 5 s")
 
 
 def test_matchers_in_another_order_are_the_same_expression() -> None:

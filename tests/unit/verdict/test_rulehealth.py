@@ -107,6 +107,14 @@ def test_a_rule_that_is_not_healthy_fails_though_nobody_expects_it(
     assert (check.stage, check.summary) == (Stage.RULE, complaint)
 
 
+def test_a_rule_that_failed_for_a_while_is_not_healthy(sound: World) -> None:
+    """Its last evaluation may be in order again."""
+    sound.rulehealth = health(evaluations=(cadence("api", failures=9), cadence("drift")))
+    assert lead(sound).summary == "9 evaluations of rules of the group api failed"
+    sound.rulehealth = health(evaluations=(cadence("api", failures=2), cadence("drift")))
+    assert sound.judge().passed
+
+
 def test_a_frozen_prometheus_is_the_culprit(sound: World) -> None:
     """All evaluations and scrapes pause at once: not the rules, and not the targets."""
     sound.rulehealth = health((1012.0, 1032.0))
