@@ -27,5 +27,9 @@ class StackError(TestbedError):
     """A tool or a process of the stack that could not be built, started or kept running."""
 
 
+class SlowMachineError(StackError):
+    """What failed is the machine's doing: it was too slow for the time scale of the run."""
+
+
 class StoppedError(TestbedError):
     """The user ended the command before it was done."""

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from testbed_domain.files import write_atomic
 
 from testbed.errors import UsageError
+from testbed.facts.configured import evaluation_interval
 from testbed.facts.sources import Sources, Span
 from testbed.layout import RunLayout
 from testbed.phases import played_phases
 from testbed.snapshot import Snapshot, take_snapshot
-from testbed.timescale import TimeScale
 from testbed.truth import Json, Truth, read_lines, read_truth
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Decision = Literal["NO_ACTION", "ALERT", "RETRAIN"]
-
-EVALUATION_INTERVAL: Final = 15.0
-"""Seconds between two evaluations of the rules in production, as in ``prometheus.yml``."""
 
 SEVERITIES: Final[tuple[Decision, ...]] = ("NO_ACTION", "ALERT", "RETRAIN")
 """Decisions of the drift job, the mildest first."""
@@ -56,6 +53,8 @@ class RunInfo(BaseModel):
         without: parts that were left out.
         replicas: processes of the API.
         custom_rules: whether other rules than the project's were loaded.
+        export_interval: real seconds between two exports of metrics; None where unknown.
+        drift_interval: real seconds between two runs of the drift job; None where unknown.
         version: version of the testbed.
         packages: Python package to version.
         tools: tool of the stack to version.
@@ -76,6 +75,8 @@ class RunInfo(BaseModel):
     without: tuple[str, ...] = ()
     replicas: int = 1
     custom_rules: bool = False
+    export_interval: float | None = None
+    drift_interval: float | None = None
     version: str = ""
     packages: dict[str, str] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
@@ -189,6 +190,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     pages: Mapping[str, str | None],
     log_url: str,
     factor: float,
+    rules: Path | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Evidence:
     """Ask the living stack, keep its answers in ``series.json``, and load all evidence.
@@ -202,14 +204,17 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
             entry for every instance that the run started.
         log_url: SQLAlchemy URL of the prediction log.
         factor: time scale of the run.
+        rules: folder of the rule files that the run's own were made of.
         clock: gives Unix seconds.
+
+    Raises:
+        UsageError: the run's folder holds no configuration of Prometheus.
     """
     truth = read_truth(layout.truth)
     ended_at = clock()
     timeline = _records(layout.timeline, _event, [])
     started_at = timeline[0].time if timeline else truth.started_at or ended_at
-    step = TimeScale(factor).interval_seconds(EVALUATION_INTERVAL)
-    span = Span(started_at, ended_at, step)
+    span = Span(started_at, ended_at, evaluation_interval(layout))
     sources = Sources(
         prometheus=prometheus,
         alertmanager=alertmanager,
@@ -221,6 +226,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         log_url=log_url,
         span=span,
         phases=played_phases(timeline, ended_at),
+        rules=rules,
     )
     snapshot = take_snapshot(sources)
     write_atomic(layout.series, snapshot.model_dump_json())

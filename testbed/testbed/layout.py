@@ -111,6 +111,11 @@ class RunLayout:
         return self.root / "timeline.jsonl"
 
     @property
+    def pace(self) -> Path:
+        """How fast the machine was while the run went on, one JSON line per half second."""
+        return self.root / "pace.jsonl"
+
+    @property
     def versions(self) -> Path:
         """Which model version has which role, as the API keeps it over restarts."""
         return self.root / "versions.json"

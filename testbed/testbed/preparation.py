@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,10 +35,14 @@ from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.gate import Gate
 from testbed.stack.parts import (
+    COLLECTOR_GRPC,
+    DRIFT_INTERVAL,
     EXPORT_INTERVAL,
     MANAGEMENT,
+    SENT_TO,
     USUAL_PORTS,
     StackContext,
+    export_interval,
     management_addresses,
     stack_parts,
 )
@@ -64,6 +69,8 @@ class RunOptions:
         without: parts to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
         replicas: processes of the API.
+        guarded: whether only telemetry of this very run is taken in: at ports that nothing else
+            knows, and with an id. Else the ports are the usual ones, for anyone to send to.
     """
 
     use_case: str | None = None
@@ -75,6 +82,7 @@ class RunOptions:
     without: frozenset[str] = frozenset()
     out: Path | None = None
     replicas: int = 1
+    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +272,8 @@ def prepare(
         log.register_reference(artefact)
     claims = PortClaims()
     ports = allocate_row(management_addresses(options.replicas), USUAL_PORTS[MANAGEMENT], claims)
-    usual = {address: port for address, port in USUAL_PORTS.items() if address not in ports}
-    ports |= allocate(usual, claims)
+    ports |= allocate(_wanted_ports(options.guarded, ports), claims)
+    intake = f"{run_id}-{uuid.uuid4().hex[:8]}" if options.guarded else ""
     endpoints = {address: f"127.0.0.1:{port}" for address, port in ports.items()}
     gates = {name: Gate(endpoints[RECEIVERS[name]]) for name in scenario.gates}
     configuration = render_native(
@@ -279,6 +287,7 @@ def prepare(
         smtp=smtp_settings(settings),
         gate=gates["prometheus"].address if "prometheus" in gates else None,
         queue_size=scenario.settings.collector.queue_size,
+        intake=intake,
     )
     planting.edit(layout.config)
     context = StackContext(
@@ -312,6 +321,15 @@ def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float
     return trace_ratio(settings, planned if scenario.traces else None)
 
 
+def _wanted_ports(guarded: bool, taken: Collection[str]) -> dict[str, int]:  # noqa: FBT001 - as the option
+    """Compose address to the port that is tried first; 0 for one that nobody could guess."""
+    wanted = {address: port for address, port in USUAL_PORTS.items() if address not in taken}
+    if guarded:
+        del wanted[COLLECTOR_GRPC]  # no component of a run speaks it
+        wanted |= dict.fromkeys(SENT_TO, 0)
+    return wanted
+
+
 def _write_identity(prepared: Prepared, now: datetime) -> None:
     artefact, options, context = prepared.artefact, prepared.options, prepared.context
     identity = {
@@ -331,7 +349,10 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "custom_rules": options.rules is not None,
         "trace_ratio": context.trace_ratio,
         "logs": context.logs,
+        "export_interval": export_interval(context.factor),
+        "drift_interval": DRIFT_INTERVAL / context.factor,
         "endpoints": dict(context.endpoints),
+        "intake": context.configuration.intake,
         "version": __version__,
         "packages": package_versions(),
         "tools": {name: item.version for name, item in context.tools.programs.items()},

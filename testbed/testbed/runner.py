@@ -16,12 +16,14 @@ from testbed.active import ActiveStack, withdraw
 from testbed.board import Board
 from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.prometheus import PrometheusClient
-from testbed.errors import StackError
+from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
 from testbed.faultcontrol import FaultControl
 from testbed.layout import RunLayout
+from testbed.pace import Pacemaker
 from testbed.preparation import Prepared
 from testbed.report import write_outcome
+from testbed.resources import root
 from testbed.rig import Rig
 from testbed.scenario import Drift
 from testbed.schedule import Action, schedule
@@ -114,6 +116,7 @@ class Play:
         timeline: is told what happens.
         board: shows it.
         clocks: time sources.
+        pacemaker: measures the machine until the evidence is collected.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Play:
         timeline: Timeline,
         board: Board,
         clocks: Clocks,
+        pacemaker: Pacemaker,
     ) -> None:
         self._prepared = prepared
         self._stack = stack
@@ -131,6 +135,7 @@ class Play:
         self._timeline = timeline
         self._board = board
         self._clocks = clocks
+        self._pacemaker = pacemaker
         self._layout = prepared.layout
         context = prepared.context
         self._prometheus = PrometheusClient(context.url("prometheus:9090"))
@@ -149,6 +154,7 @@ class Play:
 
         Raises:
             StackError: the load could not start, or no evidence could be collected.
+            SlowMachineError: checks failed because the machine was too slow; all files are written.
         """
         self._board.stage("waiting until no alert is active")
         self._wait_quiet()
@@ -159,10 +165,15 @@ class Play:
         self._wait_for_load(start)
         self._board.stage("settling")
         self._settle()
+        self._pacemaker.stop()  # collecting is work of the runner itself
         self._board.stage("collecting evidence and judging")
         evidence = self._collect()
         verdict = judge(self._prepared.scenario, evidence, self._prepared.factor)
         write_outcome(self._layout, verdict, evidence)
+        if verdict.too_slow:
+            raise SlowMachineError(
+                f"{verdict.too_slow}. What was measured stands in {self._layout.report_file}"
+            )
         return verdict
 
     def _wait_quiet(self) -> None:
@@ -313,6 +324,7 @@ class Play:
             pages=self._api_counters(),
             log_url=self._prepared.context.log_url,
             factor=self._prepared.factor,
+            rules=self._prepared.options.rules or root() / "prometheus" / "rules",
         )
 
 
@@ -337,7 +349,9 @@ def play(
     timeline = Timeline(prepared.layout.timeline, clock=clocks.wall, listener=board.event)
     timeline.add("run_started", prepared.scenario.name)
     with running_stack(prepared, timeline, "run") as (stack, supervisor):
-        verdict = Play(prepared, stack, supervisor, timeline, board, clocks).run()
+        with Pacemaker(prepared.layout.pace) as pacemaker:
+            game = Play(prepared, stack, supervisor, timeline, board, clocks, pacemaker)
+            verdict = game.run()
         timeline.add("run_ended")
         if hold is not None:
             hold(stack, verdict)

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from testbed.truth import Truth
 
 SCHEMA_VERSION: Final = 1
+GAP: Final = 2.5
+"""Intervals between two samples of an alert that end a span: one may be missing, one be late."""
+
 EXAMPLES: Final = 10
 """Ids that a problem names at most."""
 
@@ -89,12 +92,35 @@ class AlertSpan(Kept):
 
 
 class Rule(Kept):
-    """An alerting rule that was loaded; ``hold`` is its ``for`` in real seconds."""
+    """A rule that was loaded; durations in real seconds.
+
+    Attributes:
+        name: name of the alert, or of the recorded series.
+        hold: ``for``.
+        health: ``ok``, ``err`` or ``unknown``.
+        last_error: why its last evaluation failed.
+        kind: whether it alerts or records.
+        group: its group.
+        interval: between two evaluations of its group.
+        query: the expression, as Prometheus writes it.
+        labels: labels that it sets.
+        annotations: templates.
+        evaluation_time: what its last evaluation took.
+        last_evaluation: Unix time, or None before the first one.
+    """
 
     name: str
     hold: float = 0.0
     health: str = "ok"
     last_error: str = ""
+    kind: Literal["alerting", "recording"] = "alerting"
+    group: str = ""
+    interval: float = 0.0
+    query: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    evaluation_time: float = 0.0
+    last_evaluation: float | None = None
 
 
 class Ids(Kept):
@@ -140,6 +166,7 @@ class Snapshot(Kept):
         prometheus: instance to its raw final counters.
         spans: when alerts were pending or firing.
         rules: the alerting rules that were loaded, or None where that is unknown.
+        recording: the recording rules that were loaded.
         charts: series for the report.
         log: the prediction log, or None where it could not be read.
         pipeline: the telemetry's own way, or None where it could not be had.
@@ -154,6 +181,7 @@ class Snapshot(Kept):
     prometheus: dict[str, tuple[Count, ...]]
     spans: tuple[AlertSpan, ...] = ()
     rules: tuple[Rule, ...] | None = None
+    recording: tuple[Rule, ...] = ()
     charts: tuple[Chart, ...] = ()
     log: LogFacts | None = None
     pipeline: Pipeline | None = None
@@ -239,15 +267,24 @@ def behind(
     return missing
 
 
-def alert_spans(series: Iterable[Series], *, gap: float) -> tuple[AlertSpan, ...]:
-    """Join raw samples of ``ALERTS`` to spans; a pause longer than ``gap`` seconds splits them."""
+def alert_spans(
+    series: Iterable[Series], *, gap: float, gaps: Mapping[str, float] | None = None
+) -> tuple[AlertSpan, ...]:
+    """Join raw samples of ``ALERTS`` to spans.
+
+    Args:
+        series: the samples.
+        gap: a pause of more seconds splits a span.
+        gaps: the same by alert, where its rule is evaluated at another interval.
+    """
     spans: list[AlertSpan] = []
     for item in series:
         labels = {k: v for k, v in item.labels.items() if k not in {"__name__", "alertstate"}}
         state: Literal["pending", "firing"] = (
             "firing" if item.labels.get("alertstate") == "firing" else "pending"
         )
-        for start, end in _stretches([time for time, _ in item.points], gap):
+        split = (gaps or {}).get(labels.get("alertname", ""), gap)
+        for start, end in _stretches([time for time, _ in item.points], split):
             spans.append(
                 AlertSpan(
                     alert=labels.get("alertname", ""), labels=labels, state=state,
@@ -349,7 +386,8 @@ def take_snapshot(sources: Sources) -> Snapshot:
     recent = {"at": span.end, "window": span.end - span.start}
     stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
     alerts = ask("alerts", lambda: prometheus.raw("ALERTS", **recent))
-    rules = ask("rules", prometheus.rules)
+    groups = ask("rules", prometheus.groups)
+    loaded = [_rule(rule) for group in groups or () for rule in group.rules]
     pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **recent))
     charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
     log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
@@ -358,8 +396,9 @@ def take_snapshot(sources: Sources) -> Snapshot:
         ended_at=span.end,
         api=api,
         prometheus=stored or {},
-        spans=alert_spans(alerts or (), gap=2.5 * span.step),
-        rules=None if rules is None else tuple(map(_rule, rules)),
+        spans=alert_spans(alerts or (), gap=GAP * span.step, gaps=_gaps(loaded)),
+        rules=None if groups is None else tuple(r for r in loaded if r.kind == "alerting"),
+        recording=tuple(rule for rule in loaded if rule.kind == "recording"),
         charts=charts or (),
         log=log,
         pipeline=pipeline,
@@ -377,4 +416,26 @@ def take_snapshot(sources: Sources) -> Snapshot:
 
 
 def _rule(rule: AlertRule) -> Rule:
-    return Rule(name=rule.name, hold=rule.hold, health=rule.health, last_error=rule.last_error)
+    return Rule(
+        name=rule.name,
+        hold=rule.hold,
+        health=rule.health,
+        last_error=rule.last_error,
+        kind=rule.kind,
+        group=rule.group,
+        interval=rule.interval,
+        query=rule.query,
+        labels=dict(rule.labels),
+        annotations=dict(rule.annotations),
+        evaluation_time=rule.evaluation_time,
+        last_evaluation=rule.last_evaluation,
+    )
+
+
+def _gaps(rules: Iterable[Rule]) -> dict[str, float]:
+    """Alert to the pause that splits its spans; of rules that share a name, the slowest counts."""
+    gaps: dict[str, float] = {}
+    for rule in rules:
+        if rule.kind == "alerting" and rule.interval:
+            gaps[rule.name] = max(GAP * rule.interval, gaps.get(rule.name, 0.0))
+    return gaps

@@ -10,6 +10,7 @@ from testbed_domain.files import write_atomic
 from testbed.checks import CHECKS, Case
 from testbed.checks.alerts import alert_rows
 from testbed.checks.counts import hops
+from testbed.checks.coverage import Coverage, coverage
 from testbed.checks.drift import drift_summary
 from testbed.checks.instances import instances
 from testbed.checks.limits import limit_rows
@@ -23,9 +24,10 @@ from testbed.checks.results import (
     LimitRow,
     Model,
 )
+from testbed.checks.slowness import too_slow
 from testbed.checks.stages import Stage, along_the_way
 from testbed.checks.telemetry import telemetry_hops
-from testbed.errors import UsageError
+from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED, UsageError
 from testbed.evidence import RunInfo
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
@@ -58,6 +60,14 @@ class Verdict(Model):
     instances: tuple[InstanceRow, ...]
     limits: tuple[LimitRow, ...]
     drift: DriftSummary
+    coverage: Coverage | None = Field(
+        default=None, description="What was exercised of the loaded alerts; null if unknown."
+    )
+    too_slow: str | None = Field(
+        default=None,
+        description="Why what failed blames nobody: the machine was too slow for the time scale. "
+        "Such a run counts as one that could not be run, exit code 2.",
+    )
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -76,10 +86,25 @@ class Verdict(Model):
         beside = f", {len(self.skipped)} not applicable" if self.skipped else ""
         return f"{count - len(self.failed)} of {count} checks passed{beside}"
 
+    @property
+    def outcome(self) -> str:
+        """One or two words: what came of it."""
+        if self.too_slow:
+            return "NO VERDICT"
+        return "PASSED" if self.passed else "FAILED"
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command that played it."""
+        if self.too_slow:
+            return EXIT_COULD_NOT_RUN
+        return EXIT_PASS if self.passed else EXIT_VERDICT_FAILED
+
     def lines(self) -> tuple[str, ...]:
         """The verdict in plain text: the outcome, and what failed and why."""
-        outcome = "PASSED" if self.passed else "FAILED"
-        lines = [f"{outcome} {self.run.scenario}: {self.score}"]
+        lines = [f"{self.outcome} {self.run.scenario}: {self.score}"]
+        if self.too_slow:
+            lines.append(f"  {self.too_slow}")
         for number, check in enumerate(self.failed):
             if number == 0:
                 lines.append(f"first broken link: {check.stage}")
@@ -101,6 +126,7 @@ def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
     case = Case(scenario, evidence, factor)
     checks = tuple(result for check in CHECKS for result in check(case))
     failed = along_the_way(check for check in checks if not check.passed)
+    alerts = alert_rows(case)
     return Verdict(
         passed=not failed,
         culprit=failed[0].stage if failed else None,
@@ -110,11 +136,13 @@ def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         ended_at=evidence.snapshot.ended_at,
         checks=checks,
         phases=case.phases,
-        alerts=alert_rows(case),
+        alerts=alerts,
         hops=(*hops(case), *telemetry_hops(case)),
         instances=instances(case),
         limits=limit_rows(case),
         drift=drift_summary(case),
+        coverage=coverage(case, alerts),
+        too_slow=too_slow(case, failed, alerts),
     )
 
 

@@ -353,14 +353,48 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def test_collector_series_are_those_of_the_vocabulary(
-    render: Callable[..., NativeConfiguration], layout: RunLayout, run_tool: Callable[..., str]
+def test_a_run_takes_in_only_what_bears_its_id(
+    render: Callable[..., NativeConfiguration], repository: Path
 ) -> None:
-    """A real Collector exposes the names that rules select, and forwards nothing before it can."""
+    """At the Collector, and at Prometheus, whose paths all begin with it; gRPC has no port."""
+    endpoints = {address: local for address, local in LOCAL.items() if address != "collector:4317"}
+    native = render(endpoints=endpoints, intake="run-1-abc")
+    collector = read(native.collector)
+    assert collector["receivers"]["otlp"]["protocols"] == {
+        "http": {
+            "endpoint": LOCAL["collector:4318"],
+            "metrics_url_path": "/run-1-abc/v1/metrics",
+            "traces_url_path": "/run-1-abc/v1/traces",
+            "logs_url_path": "/run-1-abc/v1/logs",
+        }
+    }
+    exported = collector["exporters"]["otlp_http/prometheus"]["endpoint"]
+    assert exported == f"http://{LOCAL['prometheus:9090']}/run-1-abc/api/v1/otlp"
+    paths = {
+        job["job_name"]: job.get("metrics_path")
+        for job in read(native.prometheus)["scrape_configs"]
+    }
+    assert {job for job, path in paths.items() if path} == {"prometheus"}
+    assert paths["prometheus"] == "/run-1-abc/metrics"
+    source = read(repository / "otel/collector.yaml")["receivers"]["otlp"]["protocols"]
+    assert "metrics_url_path" not in source["http"], "Compose stays open to anybody"
+
+
+@pytest.mark.parametrize("intake", ["", "run-1-abc"])
+def test_collector_series_are_those_of_the_vocabulary(
+    render: Callable[..., NativeConfiguration],
+    layout: RunLayout,
+    run_tool: Callable[..., str],
+    intake: str,
+) -> None:
+    """A real Collector exposes the names that rules select, and forwards nothing before it can.
+
+    Where a run demands its id, what comes without is not found.
+    """
     run_tool("otelcol", "--version")
     ports = free_ports(len(ADDRESSES))
     endpoints = {a: f"127.0.0.1:{port}" for a, port in zip(ADDRESSES, ports, strict=True)}
-    launch = Launched(find(), layout, endpoints, render(endpoints=endpoints))
+    launch = Launched(find(), layout, endpoints, render(endpoints=endpoints, intake=intake))
     point = {"asDouble": 1, "timeUnixNano": str(time.time_ns())}
     metric = {"name": "x", "gauge": {"dataPoints": [point]}}
     body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
@@ -381,8 +415,12 @@ def test_collector_series_are_those_of_the_vocabulary(
             time.sleep(0.05)
             try:
                 if not sent:
-                    url = f"http://{endpoints['collector:4318']}/v1/metrics"
-                    sent = httpx.post(url, json=body, timeout=5).is_success
+                    url = f"http://{endpoints['collector:4318']}"
+                    if intake:
+                        stranger = httpx.post(f"{url}/v1/metrics", json=body, timeout=5)
+                        assert stranger.status_code == httpx.codes.NOT_FOUND
+                        url = f"{url}/{intake}"
+                    sent = httpx.post(f"{url}/v1/metrics", json=body, timeout=5).is_success
                 text = httpx.get(f"http://{endpoints['collector:8888']}/metrics", timeout=5).text
             except httpx.TransportError:
                 continue

@@ -100,7 +100,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory, tools: None) -> Iterator[Demo
         folder = line.folder / "run"
         run = json.loads((folder / "run.json").read_text())
         times = json.loads((folder / "verdict.json").read_text())
-        with PrometheusClient(f"http://{run['endpoints']['prometheus:9090']}") as client:
+        with PrometheusClient(
+            f"http://{run['endpoints']['prometheus:9090']}/{run['intake']}"
+        ) as client:
             yield Demo(folder, line.output, client, times["started_at"], times["ended_at"])
     wait_for(lambda: not line.left(), 15, "processes are left")
     assert process.returncode == 0, "Ctrl-C after the verdict must keep the verdict's exit code"

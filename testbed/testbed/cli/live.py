@@ -84,6 +84,7 @@ def up(
         rules=rules,
         without=frozenset(without or ()),
         replicas=replicas,
+        guarded=False,  # whoever brings a service of their own sends to the usual ports
     )
     with interruptible():
         prepared = prepare(LIVE_SCENARIO, options, settings, progress=BuildProgress(), say=say)

@@ -25,11 +25,13 @@ from testbed.cli.common import (
     say,
 )
 from testbed.cli.live import find_run, print_urls
-from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
+from testbed.coverage import alert_coverage, coverage_text
+from testbed.facts.configured import read_groups
 from testbed.live import hold
 from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table, rewrite_report
-from testbed.resources import find_scenario, scenario_files
+from testbed.resources import find_scenario, root, scenario_files
+from testbed.rulelint import read_rules
 from testbed.runner import play
 from testbed.scenario import Scenario, read_scenario
 from testbed.schedule import schedule
@@ -108,7 +110,7 @@ def run(
     out.print(f"use case  {prepared.use_case}, {origin}, seed {seed}", highlight=False)
     out.print(f"report    {_shown(prepared.layout.report_file)}", highlight=False)
     out.print(f"took      {time.monotonic() - started:.0f} s", highlight=False)
-    raise typer.Exit(EXIT_PASS if verdict.passed else EXIT_VERDICT_FAILED)
+    raise typer.Exit(verdict.exit_code)
 
 
 def _keep(board: Board) -> Callable[[Stack, Verdict], None]:
@@ -130,17 +132,40 @@ def _scenario(name: str, rules: Path | None) -> Scenario:
     return scenario.for_other_rules() if rules and name in scenario_files() else scenario
 
 
-def scenarios() -> None:
-    """List the scenarios that ship with the testbed."""
+def scenarios(
+    *,
+    rules: Annotated[
+        Path | None, typer.Option(help="Folder of your rule files, in place of the shipped ones.")
+    ] = None,
+) -> None:
+    """List the scenarios that ship with the testbed, and which alerts they exercise.
+
+    Examples:
+
+      testbed scenarios
+
+      testbed scenarios --rules ./my-rules
+    """
+    folder = rules or root() / "prometheus" / "rules"
+    read_rules(folder)  # says what is wrong with a folder of one's own
+    shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
+    covered = alert_coverage(read_groups(folder), shipped)
     table = Table(box=None, pad_edge=False)
     for title in ("name", "real time", "must ring", "what"):
         table.add_column(title, overflow="fold")
-    for name, path in scenario_files().items():
-        item = read_scenario(path)
+    for name, item in shipped.items():
         alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
         seconds = item.duration / item.time_scale
         table.add_row(name, f"{seconds:.0f} s", alerts, item.description.strip())
     out.print(table)
+    out.print()
+    table = Table(box=None, pad_edge=False)
+    for title in ("alert", "exercised by"):
+        table.add_column(title, overflow="fold")
+    for alert, by in covered.items():
+        table.add_row(alert, ", ".join(by) or "no scenario")
+    out.print(table)
+    out.print(coverage_text(covered), highlight=False)
 
 
 def report(

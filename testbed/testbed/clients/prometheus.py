@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from testbed.clients.base import Client
 from testbed.errors import StackError
@@ -46,16 +47,24 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """An alerting rule as Prometheus has loaded it.
+    """A rule as Prometheus has loaded it; despite the name, ``kind`` says which.
 
     Attributes:
-        name: name of the alert.
+        name: name of the alert, or of the recorded series.
         group: its rule group.
-        query: the expression.
+        query: the expression, as Prometheus writes it.
         hold: ``for`` in real seconds.
         state: ``inactive``, ``pending`` or ``firing``.
         health: ``ok``, ``err`` or ``unknown``.
         last_error: why the last evaluation failed, or an empty text.
+        kind: whether it alerts or records.
+        file: path of its rule file.
+        interval: seconds between two evaluations of its group.
+        keep_firing: ``keep_firing_for`` in real seconds.
+        labels: labels that it sets.
+        annotations: templates of its annotations.
+        evaluation_time: seconds that the last evaluation took.
+        last_evaluation: Unix time of the last evaluation; None before the first one.
     """
 
     name: str
@@ -65,6 +74,31 @@ class AlertRule:
     state: str
     health: str
     last_error: str = ""
+    kind: Literal["alerting", "recording"] = "alerting"
+    file: str = ""
+    interval: float = 0.0
+    keep_firing: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    evaluation_time: float = 0.0
+    last_evaluation: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup:
+    """A rule group as Prometheus has loaded it.
+
+    Attributes:
+        name: unique in its file.
+        file: path of the rule file.
+        interval: seconds between two evaluations.
+        rules: alerting and recording rules, in order.
+    """
+
+    name: str
+    file: str
+    interval: float
+    rules: tuple[AlertRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +178,26 @@ class PrometheusClient(Client):
 
     def rules(self) -> list[AlertRule]:
         """The alerting rules that are loaded."""
-        groups = self._data("GET", "/api/v1/rules", type="alert")["groups"]
-        return [
-            AlertRule(
-                name=rule["name"],
-                group=group["name"],
-                query=rule["query"],
-                hold=float(rule.get("duration", 0.0)),
-                state=rule.get("state", "inactive"),
-                health=rule.get("health", "unknown"),
-                last_error=rule.get("lastError", ""),
-            )
-            for group in groups
-            for rule in group["rules"]
-        ]
+        return [rule for group in self.groups() for rule in group.rules if rule.kind == "alerting"]
+
+    def groups(self) -> list[RuleGroup]:
+        """The rule groups that are loaded, with their alerting and recording rules."""
+        return [_group(item) for item in self._data("GET", "/api/v1/rules")["groups"]]
+
+    def series(
+        self, selector: str, *, start: float, end: float, limit: int = 0
+    ) -> list[Mapping[str, str]]:
+        """Labels of the series that a selector matches and that have samples between two times.
+
+        Args:
+            selector: without a range.
+            start: Unix time.
+            end: Unix time.
+            limit: how many at most; 0 for all.
+        """
+        query = {"match[]": selector, "limit": str(limit), **_time(start=start, end=end)}
+        found: list[Mapping[str, str]] = self._data("POST", "/api/v1/series", **query)
+        return found
 
     def alerts(self) -> list[ActiveAlert]:
         """The alerts that are pending or firing now."""
@@ -186,6 +226,38 @@ class PrometheusClient(Client):
         if not isinstance(body, dict) or "data" not in body:
             raise StackError(f"{self.base_url} does not answer like Prometheus")
         return body["data"]
+
+
+def _group(item: dict[str, Any]) -> RuleGroup:
+    name, file, interval = item["name"], item.get("file", ""), float(item.get("interval", 0.0))
+    rules = tuple(
+        AlertRule(
+            name=rule["name"],
+            group=name,
+            query=rule["query"],
+            hold=float(rule.get("duration", 0.0)),
+            state=rule.get("state", "inactive"),
+            health=rule.get("health", "unknown"),
+            last_error=rule.get("lastError", ""),
+            kind="recording" if rule.get("type") == "recording" else "alerting",
+            file=file,
+            interval=interval,
+            keep_firing=float(rule.get("keepFiringFor", 0.0)),
+            labels=rule.get("labels") or {},
+            annotations=rule.get("annotations") or {},
+            evaluation_time=float(rule.get("evaluationTime", 0.0)),
+            last_evaluation=_moment(rule.get("lastEvaluation", "")),
+        )
+        for rule in item["rules"]
+    )
+    return RuleGroup(name, file, interval, rules)
+
+
+def _moment(text: str) -> float | None:
+    """Unix time of what Prometheus writes; its year 1 means never."""
+    if not text or text.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _time(**values: float | None) -> dict[str, str]:

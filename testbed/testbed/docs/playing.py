@@ -8,8 +8,10 @@ from typing import Final
 from testbed_domain.use_cases import USE_CASES
 from testbed_load.drifts import DRIFTS
 
+from testbed.coverage import alert_coverage, coverage_text
 from testbed.docs.markdown import code, codes, section, table
-from testbed.resources import scenario_files
+from testbed.facts.configured import read_groups
+from testbed.resources import root, scenario_files
 from testbed.scenario import (
     Drift,
     ExpectedAlert,
@@ -26,6 +28,7 @@ FOLDER: Final = "../../scenarios"
 def scenarios() -> str:
     """The page of the scenarios."""
     found = {name: read_scenario(path) for name, path in scenario_files().items()}
+    covered = alert_coverage(read_groups(root() / "prometheus" / "rules"), found)
     return section(
         "# Scenarios",
         "Played by `testbed run NAME`. Durations are production durations; a run divides them by "
@@ -36,6 +39,16 @@ def scenarios() -> str:
         table(
             ("scenario", "must ring", "drift decision", "time scale", "real duration"),
             ((_link(name), *_overview(item)) for name, item in found.items()),
+        ),
+        "## Coverage",
+        f"{coverage_text(covered)}. `testbed scenarios --rules FOLDER` shows the same of your own "
+        "rules; each verdict says which alerts its run exercised.",
+        table(
+            ("alert", "exercised by"),
+            (
+                (_alert(alert), ", ".join(map(_link, by)) or "no scenario")
+                for alert, by in covered.items()
+            ),
         ),
         *(block for name, item in found.items() for block in _scenario(name, item)),
     )

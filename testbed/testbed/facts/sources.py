@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from testbed.clients.alertmanager import AlertmanagerClient
     from testbed.clients.prometheus import PrometheusClient
@@ -23,7 +24,8 @@ class Span:
     Attributes:
         start: Unix time.
         end: Unix time.
-        step: evaluation interval of the rules in real seconds; resolution of alerts and charts.
+        step: evaluation interval of the rules in real seconds, where their group has no other;
+            resolution of charts.
     """
 
     start: float
@@ -46,6 +48,7 @@ class Sources:
         log_url: SQLAlchemy URL of the prediction log.
         span: the time of the run.
         phases: as they were played, in order.
+        rules: folder of the rule files that the run's own were made of; None where unknown.
     """
 
     prometheus: PrometheusClient
@@ -58,6 +61,7 @@ class Sources:
     log_url: str
     span: Span
     phases: tuple[PhaseRow, ...] = ()
+    rules: Path | None = None
 
     def real(self, production: float) -> float:
         """Real seconds of a production duration."""

@@ -46,12 +46,16 @@ def junit_xml(verdict: Verdict) -> str:
 
 def _properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
     run = verdict.run
+    covered, slow = verdict.coverage, verdict.too_slow
     return (
         ("run", run.id),
         ("use_case", run.use_case),
         ("seed", str(run.seed)),
         ("time_scale", f"{run.time_scale:g}"),
         ("data", run.data_source),
+        *((("alerts_exercised", ", ".join(covered.exercised)),) if covered else ()),
+        *((("alerts_not_exercised", ", ".join(covered.idle)),) if covered else ()),
+        *((("too_slow", slow),) if slow else ()),
     )
 
 

@@ -38,6 +38,10 @@ def render_table(verdict: Verdict) -> RenderableType:
         parts += _failure(check)
     if verdict.failed or verdict.skipped:
         parts.append(Text())
+    if verdict.coverage is not None:
+        parts.append(Text(verdict.coverage.text, style="dim"))
+    if verdict.too_slow:
+        parts.append(Text(verdict.too_slow, style="bold yellow"))
     return Group(*parts, _outcome(verdict))
 
 
@@ -87,7 +91,10 @@ def _skipped(check: CheckResult) -> Text:
 
 
 def _outcome(verdict: Verdict) -> Text:
-    word, style = ("✓ PASSED", "bold green") if verdict.passed else ("✗ FAILED", "bold red")
+    sign, style = ("✓", "bold green") if verdict.passed else ("✗", "bold red")
+    if verdict.too_slow:
+        sign, style = "?", "bold yellow"
+    word = f"{sign} {verdict.outcome}"
     return Text.assemble((word, style), f"  {verdict.run.scenario}: {verdict.score}")
 
 

@@ -46,6 +46,9 @@ _METRIC_EXPORTER: Final = "otlp_http/prometheus"
 _SINK: Final = "receiver:9080"
 SINK_EXPORTER: Final = "otlp_http/receiver"
 """What sends spans and log records to the receiver, which keeps them in the run."""
+_PROMETHEUS: Final = "prometheus:9090"
+_GRPC: Final = "collector:4317"
+_SIGNALS: Final = ("metrics", "traces", "logs")
 _ANY_HOST: Final = "0.0.0.0"  # noqa: S104 - what the Compose file says; native mode replaces it
 
 
@@ -86,6 +89,8 @@ class NativeConfiguration:
         targets: scrape targets of the API's replicas, for :func:`write_api_targets`.
         scrape_interval: real seconds.
         evaluation_interval: real seconds.
+        intake: id that telemetry must bring along, as the first part of its path, to be taken in;
+            empty demands none.
     """
 
     prometheus: Path
@@ -95,6 +100,7 @@ class NativeConfiguration:
     targets: Path
     scrape_interval: float
     evaluation_interval: float
+    intake: str = ""
 
 
 def render_native(  # noqa: PLR0913 - the ways in which a run may differ
@@ -109,6 +115,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     smtp: SmtpSettings | None = None,
     gate: str | None = None,
     queue_size: int | None = None,
+    intake: str = "",
 ) -> NativeConfiguration:
     """Write the configuration of every part into ``layout.config``.
 
@@ -123,13 +130,14 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         smtp: e-mail, if any.
         gate: address to which the Collector exports in place of Prometheus's own.
         queue_size: batches that the Collector's queue to Prometheus holds, in place of the file's.
+        intake: id that telemetry must bring along to be taken in; empty demands none.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
     """
     scale, config = TimeScale(factor), layout.config
     prometheus = scale.prometheus(
-        prometheus_tree(_read(source / "prometheus/prometheus.yml"), endpoints, without)
+        prometheus_tree(_read(source / "prometheus/prometheus.yml"), endpoints, without, intake)
     )
     alertmanager = scale.alertmanager(
         alertmanager_tree(_read(source / "alertmanager/alertmanager.yml"), endpoints, without)
@@ -140,7 +148,11 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     ways = endpoints if gate is None else {**endpoints, "prometheus:9090": gate}
     collector = scale.collector(
         collector_tree(
-            _read(source / "otel/collector.yaml"), ways, layout.data / "collector", without
+            _read(source / "otel/collector.yaml"),
+            ways,
+            layout.data / "collector",
+            without,
+            intake,
         )
     )
     if queue_size is not None:
@@ -154,6 +166,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         targets=config / "targets/api.json",
         scrape_interval=parse_duration(intervals["scrape_interval"]),
         evaluation_interval=parse_duration(intervals["evaluation_interval"]),
+        intake=intake,
     )
     _write(native.prometheus, prometheus)
     _write(native.alertmanager, alertmanager)
@@ -190,9 +203,15 @@ def _write_rules(folder: Path, files: Mapping[str, Tree], scale: TimeScale) -> N
 
 
 def prometheus_tree(
-    document: Tree, endpoints: Mapping[str, str], without: frozenset[str] = frozenset()
+    document: Tree,
+    endpoints: Mapping[str, str],
+    without: frozenset[str] = frozenset(),
+    intake: str = "",
 ) -> Tree:
-    """Prometheus's configuration with local addresses and without the parts left out."""
+    """Prometheus's configuration with local addresses and without the parts left out.
+
+    Where an id is demanded, all of Prometheus's paths begin with it, those of its own metrics too.
+    """
 
     def there(entry: Tree) -> bool:
         targets = [target for group in entry["static_configs"] for target in group["targets"]]
@@ -203,7 +222,19 @@ def prometheus_tree(
     kept["scrape_configs"] = [job for job in jobs if "static_configs" not in job or there(job)]
     if not any(map(there, document["alerting"]["alertmanagers"])):
         del kept["alerting"]
+    if intake:
+        kept["scrape_configs"] = [
+            job | {"metrics_path": f"/{intake}{job.get('metrics_path', '/metrics')}"}
+            if _scrapes(job, _PROMETHEUS)
+            else job
+            for job in kept["scrape_configs"]
+        ]
     return cast("Tree", _placed(kept, endpoints))
+
+
+def _scrapes(job: Tree, address: str) -> bool:
+    groups = job.get("static_configs") or ()
+    return any(address in group["targets"] for group in groups)
 
 
 def alertmanager_tree(
@@ -252,11 +283,14 @@ def collector_tree(
     endpoints: Mapping[str, str],
     queue: Path,
     without: frozenset[str] = frozenset(),
+    intake: str = "",
 ) -> Tree:
     """The Collector's configuration with local addresses and its queue below the run.
 
     Without a trace viewer, spans and log records go to the receiver; where that is left out, too,
-    spans end in the debug exporter, which the log level mutes.
+    spans end in the debug exporter, which the log level mutes. gRPC is left out where it has no
+    port. Where an id is demanded, it begins the path of every signal that comes in, and of the
+    metrics that go out to Prometheus.
     """
     own = {
         address.replace("collector", _ANY_HOST, 1): local
@@ -265,6 +299,16 @@ def collector_tree(
     }
     placed = _placed(document, {**endpoints, **own})
     placed["extensions"]["file_storage"]["directory"] = str(queue.absolute())
+    protocols = placed["receivers"]["otlp"]["protocols"]
+    if _GRPC not in endpoints:
+        protocols.pop("grpc", None)
+    if intake:
+        protocols["http"] |= {f"{each}_url_path": f"/{intake}/v1/{each}" for each in _SIGNALS}
+        base = f"http://{endpoints[_PROMETHEUS]}"
+        for exporter in placed["exporters"].values():
+            target = exporter.get("endpoint", "")
+            if target.startswith(f"{base}/"):
+                exporter["endpoint"] = target.replace(base, f"{base}/{intake}", 1)
     if _TRACE_VIEWER not in endpoints:
         del placed["exporters"][_TRACE_EXPORTER]
         pipelines, exporters = placed["service"]["pipelines"], placed["exporters"]
@@ -320,8 +364,9 @@ def prometheus_argv(launch: Launch) -> list[str]:
         str(launch.tools.path("prometheus")),
         f"--config.file={launch.configuration.prometheus}",
         f"--storage.tsdb.path={launch.layout.data / 'prometheus'}",
-        f"--web.listen-address={launch.endpoints['prometheus:9090']}",
+        f"--web.listen-address={launch.endpoints[_PROMETHEUS]}",
         "--web.enable-otlp-receiver",
+        *([f"--web.route-prefix=/{intake}"] if (intake := launch.configuration.intake) else []),
         *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
     ]
 

@@ -51,6 +51,12 @@ USUAL_PORTS: Final = {
     "evidently:8085": 8085,
 }
 MANAGEMENT: Final = "api:9464"
+PROMETHEUS: Final = "prometheus:9090"
+COLLECTOR_HTTP: Final = "collector:4318"
+COLLECTOR_GRPC: Final = "collector:4317"
+# What other programs of a machine send to unasked: OTLP by an SDK's or a Collector's defaults, and
+# alerts by another Prometheus.
+SENT_TO: Final = (COLLECTOR_HTTP, PROMETHEUS, "alertmanager:9093", "receiver:9080")
 # Parts without which a run can still end in a (failed) verdict.
 RELATIONS_ROWS: Final = "TESTBED_DRIFT_RELATIONS_ROWS"
 OPTIONAL_PARTS: Final = (
@@ -125,8 +131,9 @@ class StackContext:
         return [self.endpoints[address] for address in management_addresses(self.replicas)]
 
     def url(self, address: str) -> str:
-        """Base URL of a Compose address."""
-        return f"http://{self.endpoints[address]}"
+        """Base URL of a Compose address; with the id where one is demanded."""
+        guarded = address in {COLLECTOR_HTTP, PROMETHEUS} and self.configuration.intake
+        return f"http://{self.endpoints[address]}{f'/{guarded}' if guarded else ''}"
 
     def port(self, address: str) -> str:
         """Local port of a Compose address, as text."""
@@ -262,12 +269,22 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
 def _collector(context: StackContext, part: str) -> str:
     """Where a part exports to: the Collector, or the gate that the scenario has before it."""
     gate = context.gates.get("collector") if part == "api" else None
-    return context.url("collector:4318") if gate is None else f"http://{gate.address}"
+    url = context.url("collector:4318")
+    return url if gate is None else url.replace(context.endpoints["collector:4318"], gate.address)
 
 
 def _delay(factor: float) -> str:
     """Milliseconds in which spans and log records gather: the SDK's own delay, scaled."""
     return str(round(max(BATCH_DELAY / factor, SHORTEST_DELAY) * 1000))
+
+
+def export_interval(factor: float) -> float:
+    """Real seconds between two exports of metrics, with what the caller's environment says."""
+    callers = otel_environment().get("OTEL_METRIC_EXPORT_INTERVAL", "")
+    try:
+        return float(callers) / 1000
+    except ValueError:
+        return TimeScale(factor).interval_seconds(EXPORT_INTERVAL)
 
 
 def _api_environment(context: StackContext) -> dict[str, str]:

@@ -109,7 +109,7 @@ def test_rules_alerts_and_targets_are_read() -> None:
     assert prometheus(server).rules() == [
         AlertRule("A", "g", "x > 1", 4.0, "pending", "err", "bad")
     ]
-    assert server.asked == [("GET", "/api/v1/rules", {"type": "alert"})]
+    assert server.asked == [("GET", "/api/v1/rules", {})]
 
     alert = {"labels": {"alertname": "A"}, "annotations": {"summary": "s"}, "state": "firing"}
     (active,) = prometheus(data({"alerts": [alert]})).alerts()
@@ -121,6 +121,38 @@ def test_rules_alerts_and_targets_are_read() -> None:
     }  # fmt: skip
     server = data({"activeTargets": [target]})
     assert prometheus(server).targets() == [Target("j", "i", "http://x/metrics", "down", "refused")]
+
+
+def test_groups_hold_recording_rules_and_all_that_a_rule_says() -> None:
+    """File, interval, labels, annotations and when it was evaluated; year 1 means never."""
+    alert = {
+        "name": "A", "query": "x > 1", "type": "alerting", "keepFiringFor": 3,
+        "labels": {"severity": "critical"}, "annotations": {"summary": "s"},
+        "evaluationTime": 0.25, "lastEvaluation": "2026-01-01T00:00:00.5Z", "health": "ok",
+    }  # fmt: skip
+    record = {
+        "name": "r:x", "query": "x", "type": "recording", "health": "unknown",
+        "lastEvaluation": "0001-01-01T00:00:00Z",
+    }  # fmt: skip
+    found = {"name": "g", "file": "/r/a.yml", "interval": 2, "rules": [alert, record]}
+    server = data({"groups": [found]})
+    (group,) = prometheus(server).groups()
+    assert (group.name, group.file, group.interval) == ("g", "/r/a.yml", 2.0)
+    first, second = group.rules
+    assert (first.kind, first.keep_firing, first.evaluation_time) == ("alerting", 3.0, 0.25)
+    assert (first.labels["severity"], first.annotations["summary"]) == ("critical", "s")
+    assert first.last_evaluation == 1767225600.5
+    assert (second.kind, second.last_evaluation, second.interval) == ("recording", None, 2.0)
+    assert [rule.name for rule in prometheus(server).rules()] == ["A"]
+
+
+def test_series_are_asked_for_between_two_times() -> None:
+    """Labels alone come back."""
+    server = data([{"__name__": "up", "job": "j"}])
+    (labels,) = prometheus(server).series("up", start=1.0, end=2.0)
+    assert labels["job"] == "j"
+    asked = {"match[]": "up", "limit": "0", "start": "1.000", "end": "2.000"}
+    assert server.asked == [("POST", "/api/v1/series", asked)]
 
 
 def test_readiness_is_a_plain_question() -> None:

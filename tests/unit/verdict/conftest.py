@@ -13,6 +13,7 @@ from testbed.checks.case import Case
 from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
 from testbed.facts.boards import Boards
+from testbed.facts.rulehealth import RuleHealth
 from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
@@ -101,6 +102,8 @@ class World:
         default_factory=lambda: [DriftRun(1040.0, "success", "NO_ACTION", 0.0)]
     )
     timeline: list[Event] = field(default_factory=list)
+    rulehealth: RuleHealth | None = None
+    run: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     replicas: int = 1
 
@@ -131,7 +134,7 @@ class World:
         """All of it, frozen."""
         run = RunInfo(
             id="run-1", scenario="error-burst", time_scale=FACTOR, without=self.without, seed=7,
-            replicas=self.replicas,
+            replicas=self.replicas, **self.run,
         )  # fmt: skip
         snapshot = Snapshot(
             started_at=995.0,
@@ -144,6 +147,7 @@ class World:
             pipeline=self.pipeline,
             signals=self.signals,
             boards=self.boards,
+            rulehealth=self.rulehealth,
             problems=tuple(self.problems),
         )
         truth = Truth(

@@ -1,0 +1,179 @@
+"""Whether the machine was too slow for the time scale, so that nobody in the stack is to blame.
+
+Three things must come together. Something failed, and all that failed is what a slow machine makes
+fail. The runner's own work took far longer than the processor time that it needed. And components
+lagged behind their times.
+
+Scrapes, evaluations and exports are not among what a slow machine makes fail: they need so little
+of a processor that none came more than 1.3 s late where work took thirteen times as long (measured
+on two processors, load average 9). A component that stands still is to blame for itself, unless
+the runner's own thread stood still, too, which their checks know.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from testbed.checks.results import AlertStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from testbed.checks.case import Case
+    from testbed.checks.results import AlertRow, CheckResult
+    from testbed.facts.pace import Pace
+    from testbed.facts.rulehealth import RuleHealth
+
+SLOWDOWN: Final = 4.0
+"""Over a whole run; one run beside other work on two processors has 2, six busy loops make 20."""
+
+WORST: Final = 8.0
+"""Over ten seconds."""
+
+STALLED: Final = 0.1
+"""Share of the run in which nothing ran at all."""
+
+SPACING: Final = 1.3
+"""Runs of the drift job that are further apart than so many intervals lag."""
+
+LAGGED: Final = 2.5
+"""Intervals between two exports that make one late."""
+
+LOAD_LAG: Final = 0.25
+"""Seconds by which the load sends a request late."""
+
+SCALES: Final = (60.0, 30.0, 20.0, 15.0, 12.0, 10.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
+
+# Names of checks, or beginnings of them, that a slow machine can make fail.
+TIMED: Final = (
+    "limit p95_seconds", "limit error_share", "limit load_", "drift decision", "drift job",
+    "load",
+)  # fmt: skip
+# Of these, what no time scale changes.
+UNSCALED: Final = ("limit ", "load")
+# What no slowness fires: these alerts stand on values, not on times.
+OF_VALUES: Final = frozenset(
+    {"DataDrift", "ConceptDrift", "SegmentDrift", "RetrainingFailed", "ModelNotLoaded"}
+)
+# These wait for a run of the drift job to end, which is what a slow machine delays most.
+OF_DRIFT: Final = frozenset(
+    {"DataDrift", "ConceptDrift", "SegmentDrift", "RetrainingFailed", "VersionUnwatched"}
+)
+_ALERT: Final = frozenset(
+    {
+        AlertStatus.LATE,
+        AlertStatus.NOT_RESOLVED,
+        AlertStatus.RESOLVED_LATE,
+        AlertStatus.EARLY,
+    }
+)
+
+
+def too_slow(case: Case, failed: Iterable[CheckResult], alerts: Iterable[AlertRow]) -> str | None:
+    """A sentence that says what was measured and which time scale would work; None if it was not.
+
+    Args:
+        case: the run.
+        failed: checks that did not pass.
+        alerts: the table of alerts.
+    """
+    health = case.evidence.snapshot.rulehealth
+    checks = tuple(failed)
+    if not checks or health is None or health.pace is None:
+        return None
+    pace = health.pace
+    strained = _strain(case, pace)
+    if strained is None or not _all_timed(checks, tuple(alerts)):
+        return None
+    lags = tuple(_lags(case, health))
+    if not lags:
+        return None
+    advice = _advice(case, checks)
+    return f"the machine was too slow for this time scale: {strained}; {'; '.join(lags)}. {advice}"
+
+
+def _strain(case: Case, pace: Pace) -> str | None:
+    """What the runner measured on itself, where that is too much."""
+    if pace.slowdown >= SLOWDOWN or pace.worst >= WORST:
+        return (
+            f"work took {pace.slowdown:.1f} times the processor time that it needed "
+            f"({pace.worst:.1f} times in the worst 10 s), the processors were {pace.busy:.0%} busy"
+        )
+    snapshot = case.evidence.snapshot
+    stalled = sum(each.seconds for each in pace.stalls)
+    if stalled >= STALLED * (snapshot.ended_at - snapshot.started_at):
+        return f"nothing ran for {stalled:.1f} s, {pace.late:.1f} s at a time"
+    return None
+
+
+def _all_timed(checks: Iterable[CheckResult], alerts: tuple[AlertRow, ...]) -> bool:
+    """Whether a slow machine can be why each of the checks failed."""
+    wrong = [row for row in alerts if not row.passed]
+    return all(_timed(check.name, wrong) for check in checks)
+
+
+def _timed(name: str, wrong: list[AlertRow]) -> bool:
+    if name.startswith("alert "):
+        rows = [row for row in wrong if row.expected and f"alert {row.alert} in" in name]
+        return all(
+            row.status in _ALERT
+            or (row.status is AlertStatus.NEVER_FIRED and row.alert in OF_DRIFT)
+            for row in rows
+        )
+    unexpected = [row for row in wrong if not row.expected]
+    if name in {"false alarms", "unexpected alerts"}:
+        return all(row.alert not in OF_VALUES for row in unexpected)
+    return name.startswith(TIMED)
+
+
+def _lags(case: Case, health: RuleHealth) -> Iterator[str]:
+    """What else lagged, one clause each."""
+    failures = sum(each.failures for each in health.scrapes)
+    if failures:
+        yield f"{failures} scrapes were not answered in time"
+    interval, spacing = case.evidence.run.drift_interval, _spacing(case)
+    if interval and spacing is not None and spacing > SPACING * interval:
+        yield f"the drift job ran every {spacing:.1f} s in place of every {interval:.1f} s"
+    every, late = case.evidence.run.export_interval, _late_exports(case)
+    if every and late:
+        yield f"{late} exports came later than {LAGGED * every:.2g} s after the one before"
+    requests = case.evidence.truth.requests
+    behind = sum(r.sent_at - r.scheduled_at > LOAD_LAG for r in requests)
+    missing = case.evidence.truth.missed
+    if behind + missing > len(requests) / 100:
+        yield f"the load sent {behind + missing} requests late or not at all"
+    slow = sum(r.finished_at - r.sent_at > LOAD_LAG for r in requests)
+    if slow > len(requests) / 20:
+        yield f"{slow} of {len(requests)} answers took longer than {LOAD_LAG:g} s"
+
+
+def _spacing(case: Case) -> float | None:
+    """Median seconds from one run of the drift job to the next."""
+    times = [run.time for run in case.evidence.drift_runs]
+    return median(b - a for a, b in pairwise(times)) if len(times) > 1 else None
+
+
+def _late_exports(case: Case) -> int:
+    pipeline, every = case.evidence.snapshot.pipeline, case.evidence.run.export_interval
+    if pipeline is None or not every:
+        return 0
+    return sum(
+        b.time - a.time > LAGGED * every
+        for process in pipeline.processes
+        for a, b in pairwise(process.exports)
+    )
+
+
+def _advice(case: Case, checks: Iterable[CheckResult]) -> str:
+    """The time scale at which what came too late has the time that it took here, and half more."""
+    if all(check.name.startswith(UNSCALED) for check in checks):
+        return "Free the processors: rates and latencies are those of any time scale"
+    interval, spacing = case.evidence.run.drift_interval, _spacing(case)
+    ratio = spacing / interval if interval and spacing else 1.0
+    fits = case.factor / max(2.0, 1.5 * ratio)
+    if fits < 1:
+        return "Free the processors: no time scale would make up for it"
+    scale = next(scale for scale in SCALES if scale <= fits)
+    return f"Run it with --time-scale {scale:g}, or free the processors"

@@ -1,0 +1,126 @@
+"""A machine that is too slow is said, and nobody is blamed; a culprit is never excused by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from testbed.evidence import DriftRun
+from testbed.facts.cadence import Stretch
+from testbed.facts.pace import Pace, read_pace, summarise
+from testbed.facts.rulehealth import RuleHealth
+from testbed.layout import RunLayout
+from testbed.pace import Pacemaker
+from testbed.stack.process import wait_until
+
+from .conftest import World
+from .test_rulehealth import cadence, health
+
+SLOW = Pace(lines=100, slowdown=4.2, worst=7.5, late=0.05, busy=1.0, waiting=0.95)
+FAST = SLOW.model_copy(update={"slowdown": 1.6, "worst": 2.8})
+
+
+@pytest.fixture
+def late(world: World) -> World:
+    """An expected alert is late, and the drift job ran too seldom."""
+    world.rulehealth = health(pace=SLOW)
+    world.run = {"export_interval": 0.5, "drift_interval": 10.0}
+    world.drift_runs = [DriftRun(1000.0 + 18 * n, "success", "NO_ACTION", 0.0) for n in range(3)]
+    world.notifications = [
+        replace(each, received_at=each.received_at + 20) for each in world.notifications
+    ]
+    return world
+
+
+def test_a_slow_machine_is_said_with_the_scale_that_would_work(late: World) -> None:
+    """Exit 2, and the verdict's parts say what was measured."""
+    verdict = late.judge()
+    assert verdict.exit_code == 2
+    assert verdict.outcome == "NO VERDICT"
+    assert not verdict.passed
+    assert verdict.too_slow is not None
+    assert "work took 4.2 times the processor time" in verdict.too_slow
+    assert "the drift job ran every 18.0 s in place of every 10.0 s" in verdict.too_slow
+    assert verdict.too_slow.endswith("Run it with --time-scale 10, or free the processors")
+    assert any("too slow" in line for line in verdict.lines())
+
+
+def test_a_run_that_passes_passes(world: World) -> None:
+    """However slow the machine was."""
+    world.rulehealth = health(pace=SLOW)
+    verdict = world.judge()
+    assert (verdict.too_slow, verdict.exit_code) == (None, 0)
+
+
+def test_a_fast_machine_excuses_nothing(late: World) -> None:
+    """Two runs at a time do not count as slow."""
+    late.rulehealth = health(pace=FAST)
+    assert late.judge().exit_code == 1
+
+
+def test_without_measurements_nothing_is_excused(late: World) -> None:
+    """As in a run of an earlier version."""
+    late.rulehealth = RuleHealth()
+    assert late.judge().too_slow is None
+
+
+def test_a_wrong_value_is_wrong_on_a_slow_machine_too(late: World) -> None:
+    """Slowness loses no count."""
+    late.prometheus["api-1"].pop(0)
+    assert late.judge().exit_code == 1
+
+
+def test_drift_that_fired_wrongly_is_not_excused(late: World) -> None:
+    """It stands on values; an alert on latency is another matter."""
+    late.notify("DataDrift", 1045.0)
+    late.notify("DataDrift", 1046.0, "resolved")
+    assert late.judge().exit_code == 1
+    late.notifications = [n for n in late.notifications if n.alert != "DataDrift"]
+    late.notify("HighLatency", 1045.0)
+    assert late.judge().exit_code == 2
+
+
+def test_one_component_that_stands_still_is_the_culprit(late: World) -> None:
+    """However slow the machine was: scrapes cost it next to nothing."""
+    facts = health(pace=SLOW)
+    away = (1010.0, 1020.0)
+    late.rulehealth = facts.model_copy(
+        update={"scrapes": (cadence("api-1", "ml-api", away), *facts.scrapes[1:])}
+    )
+    assert late.judge().exit_code == 1
+
+
+def test_slow_work_alone_is_not_enough(late: World) -> None:
+    """If no component lagged, what failed has another reason."""
+    late.drift_runs = []
+    late.requests = [replace(r, finished_at=r.sent_at + 0.01) for r in late.requests]
+    assert late.judge().exit_code == 1
+
+
+def test_measurements_are_summed_up() -> None:
+    """Slowdown over all and over the worst ten seconds; stalls are times without any work."""
+    line = {"late": 0.0, "took": 0.01, "needed": 0.01, "busy": 0.5, "waited": 0.0}
+    lines = [line | {"time": number / 2, "waited": number / 4} for number in range(60)]
+    lines[30:50] = [each | {"took": 0.05} for each in lines[30:50]]
+    lines[59] |= {"late": 2.0}
+    pace = summarise(lines)
+    assert pace.slowdown == pytest.approx((40 + 20 * 5) / 60)
+    assert pace.worst == pytest.approx(5.0)
+    assert (pace.busy, pace.waiting, pace.late) == (0.5, 0.5, 2.0)
+    assert pace.stalls == (Stretch(start=27.5, end=29.5),)
+
+
+def test_the_machine_is_measured_until_the_pacemaker_stops(tmp_path: Path) -> None:
+    """A real thread writes lines that are read again."""
+    layout = RunLayout(tmp_path).create()
+    assert read_pace(layout) is None
+    with Pacemaker(layout.pace):
+        wait_until(
+            lambda: None if layout.pace.exists() and layout.pace.stat().st_size else "no line",
+            20,
+            what="a line",
+        )
+    pace = read_pace(layout)
+    assert pace is not None
+    assert pace.slowdown > 0.5
