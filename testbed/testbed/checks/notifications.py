@@ -226,8 +226,8 @@ def _held(contract: Contract) -> CheckResult:
     findings.sort(key=lambda finding: finding.text)
     if not findings and not lasting:
         return not_applicable(HELD, Stage.ROUTE, "no alert fired long enough to be notified")
-    looked = "" if contract.delivery.held is not None else "; nobody asked what was held back"
-    passed = f"{_count(len(lasting), 'alert')} that fired were notified, none was held back{looked}"
+    looked = "" if contract.delivery.held is not None else "; what was held back is unknown"
+    passed = f"each alert that fired was notified: {len(lasting)} of {len(lasting)}{looked}"
     return finding_result(HELD, Stage.ROUTE, passed, findings)
 
 
