@@ -34,16 +34,16 @@ def read_timing(
     series: Sequence[Series],
 ) -> Timing:
     """Durations by the API, the load and the log."""
-    windows = latencies(sources)
     spans = sorted(
         a.request.finished_at - a.request.sent_at for a in answers if a.request.status is not None
     )
+    sure = latencies(sources, every=True)
     all_of = {ROUTE: PREDICT_ROUTE}
 
     def total(name: str, labels: Mapping[str, str]) -> float:
         return sum(page.total(name, labels) for page in pages.values())
 
-    bins, skipped = _bins(sources, answers, (pages, series), windows)
+    bins, skipped = _bins(sources, answers, (pages, series), latencies(sources, every=False))
     return Timing(
         requests=len(spans),
         unanswered=sum(answer.unanswered for answer in answers),
@@ -53,7 +53,7 @@ def read_timing(
         bounds=_bounds(spans, pages),
         inferences=round(total(INFERENCE_COUNT, {})),
         inference_sum=total(INFERENCE_SUM, {}),
-        faults=fault_timing(answers, windows) if len(sources.pages) == 1 else (),
+        faults=fault_timing(answers, sure) if len(sources.pages) == 1 else (),
         bins=bins,
         skipped=skipped,
     )

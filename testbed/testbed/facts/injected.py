@@ -20,13 +20,17 @@ EDGE: Final = 2
 """Errors that a window may lack: the API picks them evenly, from a random start."""
 
 
-def latencies(sources: Sources) -> tuple[Window, ...]:
-    """When latency was injected for sure: from the event of its start to the end of its phase."""
+def latencies(sources: Sources, *, every: bool) -> tuple[Window, ...]:
+    """When latency was injected: from the event of its start to the end of its phase.
+
+    Args:
+        sources: of the run.
+        every: only those that hit every request; others say nothing certain of any.
+    """
     return tuple(
         (start, end, fault.seconds)
         for start, end, fault in _windows(sources)
-        # One that hits only a share of the requests says nothing certain of any.
-        if isinstance(fault, LatencyFault) and fault.share == 1
+        if isinstance(fault, LatencyFault) and (fault.share == 1 or not every)
     )
 
 

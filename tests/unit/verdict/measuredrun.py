@@ -34,7 +34,8 @@ PHASES = (
 )
 
 
-Values = tuple[str, tuple[tuple[str, str], ...]]
+Labels = tuple[tuple[str, str], ...]
+Values = tuple[str, Labels]
 OUTER = ("__name__", "job", "instance")
 
 
@@ -211,20 +212,6 @@ class MeasuredRun:
         return self.injected if request.sent_at >= PHASES[1].start + 1 else 0.0
 
 
-def samples(call: Call) -> Iterator[tuple[str, dict[str, str], float]]:
-    """The samples that a measurement adds to."""
-    labels = {names.label(key): value for key, value in call.labels.items()}
-    name = call.metric.prometheus
-    if call.metric.kind != "histogram":
-        yield name, labels, call.value
-        return
-    yield f"{name}_count", labels, 1
-    yield f"{name}_sum", labels, call.value
-    for bound in (*call.metric.buckets, float("inf")):
-        text = "+Inf" if bound == float("inf") else str(float(bound))
-        yield f"{name}_bucket", {**labels, "le": text}, float(call.value <= bound)
-
-
 def page(calls: Sequence[Call], found: dict[Values, float]) -> str:
     """The ``/metrics`` page with these values."""
     lines = []
@@ -263,18 +250,36 @@ class Stored:
             self._series += self._of(own, instance)
 
     def _of(self, own: Sequence[Call], instance: str) -> Iterator[Series]:
-        additions: defaultdict[tuple[Any, ...], list[tuple[float, float]]] = defaultdict(list)
+        groups: defaultdict[tuple[Metric, Labels], list[Call]] = defaultdict(list)
         for call in own:
-            for name, labels, amount in samples(call):
-                additions[name, tuple(sorted(labels.items()))].append((call.time, amount))
-        for (name, labels), added in additions.items():
-            times = np.arange(START + EXPORT, own[-1].time + 2 * EXPORT, EXPORT)
-            moments, amounts = np.array(added).T
-            sums = np.concatenate([[0.0], np.cumsum(amounts)])
-            values = sums[np.searchsorted(moments, times, side="right")]
-            points = tuple(zip(times.tolist(), values.tolist(), strict=True))
-            own_labels = {"__name__": name, "job": "ml-api", "instance": instance, **dict(labels)}
-            yield Series(own_labels, points)
+            groups[call.metric, tuple(call.labels.items())].append(call)
+        times = np.arange(START + EXPORT, own[-1].time + 2 * EXPORT, EXPORT)
+        for (metric, attributes), calls in groups.items():
+            labels = {names.label(key): value for key, value in attributes}
+            measured = np.array([call.value for call in calls])
+            places = np.searchsorted([call.time for call in calls], times, side="right")
+
+            def series(
+                name: str,
+                amounts: np.ndarray,
+                places: np.ndarray = places,
+                labels: dict[str, str] = labels,
+                **more: str,
+            ) -> Series:
+                values = np.concatenate([[0.0], np.cumsum(amounts)])[places]
+                outer = {"__name__": name, "job": "ml-api", "instance": instance}
+                points = tuple(zip(times.tolist(), values.tolist(), strict=True))
+                return Series({**outer, **labels, **more}, points)
+
+            name = metric.prometheus
+            if metric.kind != "histogram":
+                yield series(name, measured)
+                continue
+            yield series(f"{name}_count", np.ones(len(calls)))
+            yield series(f"{name}_sum", measured)
+            for bound in metric.buckets:
+                yield series(f"{name}_bucket", measured <= bound, le=str(float(bound)))
+            yield series(f"{name}_bucket", np.ones(len(calls)), le="+Inf")
 
     def final(self, instance: str) -> dict[Values, float]:
         """Final values of one process."""
