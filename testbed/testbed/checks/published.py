@@ -30,7 +30,7 @@ def check_published(case: Case) -> tuple[CheckResult, ...]:
     if facts is None:
         return ()
     if not facts.runs:
-        reason = "the drift job made no run"
+        reason = "the drift job wrote down no run"
         return (
             not_applicable(NAME, Stage.PUBLISHED, reason),
             *(not_applicable(name, Stage.DRIFT_JOB, reason) for name in (WINDOWS, RULES, COLUMNS)),

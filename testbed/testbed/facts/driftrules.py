@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from testbed.driftplan import DriftPlan
     from testbed.facts.driftpoints import Record
 
 ALERT_SHARE: Final = 0.30
@@ -97,6 +98,17 @@ def faults(records: Sequence[Record], rules: Rules) -> Iterator[tuple[int, str]]
         if record["outcome"] == SUCCESS:
             for text in _of_record(record, rules):
                 yield index, text
+
+
+def unplanned(records: Sequence[Record], plan: DriftPlan) -> Iterator[tuple[int, str]]:
+    """Windows of another size than planned, which would judge other rows with the same seed."""
+    if plan.rows is None or plan.every is None:
+        return
+    sizes = {min(plan.rows, number * plan.every) for number in range(1, plan.windows + 1)}
+    for index, record in enumerate(records):
+        if record["outcome"] == SUCCESS and record["rows"]["current"] not in sizes:
+            rows = record["rows"]["current"]
+            yield index, f"its window has {rows} rows, planned are {plan.rows}"
 
 
 def _of_record(record: Record, rules: Rules) -> Iterator[str]:

@@ -11,11 +11,12 @@ from testbed_domain.artefact import load_artefact
 from testbed_otel import names
 
 from testbed.charts import Kept
-from testbed.driftplan import RUN_LEVEL, DriftPlan, drift_plan
+from testbed.driftplan import RUN_LEVEL, drift_plan
+from testbed.errors import TestbedError
 from testbed.facts import driftpoints
 from testbed.facts.driftmatch import Difference, Matched, Step, match
 from testbed.facts.driftmoves import Move, Named, moves, named
-from testbed.facts.driftrules import Rules, faults
+from testbed.facts.driftrules import Rules, faults, unplanned
 from testbed.facts.driftwindows import Recomputed, recompute
 from testbed.settings import load_settings
 from testbed.truth import read_lines
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from testbed.facts.driftpoints import Key, Record
     from testbed.facts.sources import Sources
 
+SCHEMA_VERSION: Final = 2
+"""Of the lines of ``runs.jsonl`` that are read."""
 EXAMPLES: Final = 10
 _SCOPE: Final = "otel_scope_"
 
@@ -86,34 +89,42 @@ def read_published(sources: Sources) -> Published:
     """Read them.
 
     Raises:
-        TestbedError: Prometheus can't be asked.
+        TestbedError: Prometheus can't be asked, or a record lacks what its schema demands.
         DomainError: the prediction log or the artefact can't be read.
     """
-    root, end = sources.layout.drift, sources.span.end
-    settings = load_settings()
-    plan = drift_plan(sources.scenario, sources.factor, settings.drift_min_rows)
-    records = read_records(root / "runs.jsonl", end)
-    artefact = load_artefact(sources.layout.model)
-    reference = list(artefact.reference())
+    records = read_records(sources.layout.drift / "runs.jsonl", sources.span.end)
+    if not records:
+        return Published()
+    try:
+        return _read(sources, records)
+    except (KeyError, TypeError) as error:
+        raise TestbedError(f"a line of drift/runs.jsonl lacks a field ({error!r})") from error
+
+
+def _read(sources: Sources, records: Sequence[Record]) -> Published:
+    root, span = sources.layout.drift, sources.span
+    plan = drift_plan(sources.scenario, sources.factor, load_settings().drift_min_rows)
     rules = Rules.of(sources.layout.model, plan.level)
-    wrong = sorted([*faults(records, rules), *unplanned(records, plan)])
-    broken = [f"run {run + 1}: {text}" for run, text in wrong]
     job = names.SERVICE_DRIFT
     selector = f'{{job="{job}",__name__=~"{"|".join(sorted(driftpoints.COMPARED))}"}}'
-    series = sources.prometheus.raw(selector, at=end, window=end - sources.span.start)
-    others = {path.name: read_records(path / "runs.jsonl", end) for path in root.glob("version-*")}
+    series = sources.prometheus.raw(selector, at=span.end, window=span.end - span.start)
+    folders = (read_records(path / "runs.jsonl", span.end) for path in root.glob("version-*"))
+    others = {str(found[0]["model_version"]): found for found in folders if found}
     found = compare(records, series, rules.alert_share, _starts(sources.layout.timeline), others)
+    wrong = sorted([*faults(records, rules), *unplanned(records, plan)])
+    broken = [f"run {run + 1}: {text}" for run, text in wrong]
+    artefact = load_artefact(sources.layout.model)
+    reference = list(artefact.reference())
+    since = _since(root, artefact.version)
     return Published(
         runs=len(records),
         exports=len(_exports(series)),
         level=RUN_LEVEL,
         planned=plan.windows,
+        every=plan.every,
         broken=len(broken),
         rule_faults=tuple(broken[:EXAMPLES]),
-        every=plan.every,
-        windows=recompute(
-            sources.log_url, artefact, len(reference), records, _since(root, artefact.version)
-        ),
+        windows=recompute(sources.log_url, artefact, len(reference), records, since),
         named=named(records, artefact.version),
         moves=tuple(moves(sources.truth, artefact, reference)),
         **_told(found),
@@ -121,20 +132,13 @@ def read_published(sources: Sources) -> Published:
 
 
 def read_records(path: Path, end: float) -> list[Record]:
-    """The runs that ended until a time, in order."""
-    found = [line for line in read_lines(path, [], required=False) if line.get("time", end) < end]
+    """The runs of this schema that ended until a time, in order."""
+    found = [
+        line
+        for line in read_lines(path, [], required=False)
+        if line.get("schema_version") == SCHEMA_VERSION and line.get("time", end) < end
+    ]
     return sorted(found, key=lambda line: line["time"])
-
-
-def unplanned(records: Sequence[Record], plan: DriftPlan) -> Iterator[tuple[int, str]]:
-    """Windows of another size than planned, which would judge other rows with the same seed."""
-    if plan.rows is None or plan.every is None:
-        return
-    sizes = {min(plan.rows, number * plan.every) for number in range(1, plan.windows + 1)}
-    for index, record in enumerate(records):
-        rows = record.get("rows", {}).get("current")
-        if record["outcome"] == driftpoints.SUCCESS and rows not in sizes:
-            yield index, f"its window has {rows} rows, planned are {plan.rows}"
 
 
 def compare(

@@ -17,9 +17,9 @@ from testbed.clients.prometheus import Series
 from testbed.driftplan import DriftPlan, drift_plan
 from testbed.facts import driftpoints
 from testbed.facts.driftmoves import Move, Named
-from testbed.facts.driftrules import Rules, faults
+from testbed.facts.driftrules import Rules, faults, unplanned
 from testbed.facts.driftwindows import Recomputed, Score
-from testbed.facts.published import Published, compare, unplanned
+from testbed.facts.published import Published, compare
 from testbed.scenario import Scenario
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
