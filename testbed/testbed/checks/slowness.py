@@ -13,7 +13,6 @@ the runner's own thread stood still, too, which their checks know.
 from __future__ import annotations
 
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.results import AlertStatus
@@ -35,8 +34,11 @@ WORST: Final = 8.0
 STALLED: Final = 0.1
 """Share of the run in which nothing ran at all."""
 
-SPACING: Final = 1.3
+SPACING: Final = 1.5
 """Runs of the drift job that are further apart than so many intervals lag."""
+
+MANY: Final = 0.01
+"""Share of scrapes or exports that must be late before it says something of the machine."""
 
 LAGGED: Final = 2.5
 """Intervals between two exports that make one late."""
@@ -131,14 +133,17 @@ def _timed(name: str, wrong: list[AlertRow]) -> bool:
 def _lags(case: Case, health: RuleHealth) -> Iterator[str]:
     """What else lagged, one clause each."""
     failures = sum(each.failures for each in health.scrapes)
-    if failures:
+    if failures > MANY * sum(each.count for each in health.scrapes):
         yield f"{failures} scrapes were not answered in time"
     interval, spacing = case.evidence.run.drift_interval, _spacing(case)
     if interval and spacing is not None and spacing > SPACING * interval:
-        yield f"the drift job ran every {spacing:.1f} s in place of every {interval:.1f} s"
-    every, late = case.evidence.run.export_interval, _late_exports(case)
-    if every and late:
-        yield f"{late} exports came later than {LAGGED * every:.2g} s after the one before"
+        yield (
+            f"runs of the drift job were up to {spacing:.1f} s apart, its interval is "
+            f"{interval:g} s"
+        )
+    late, exports = _late_exports(case)
+    if late > MANY * exports:
+        yield f"{late} of {exports} exports were late"
     requests = case.evidence.truth.requests
     behind = sum(r.sent_at - r.scheduled_at > LOAD_LAG for r in requests)
     missing = case.evidence.truth.missed
@@ -150,20 +155,18 @@ def _lags(case: Case, health: RuleHealth) -> Iterator[str]:
 
 
 def _spacing(case: Case) -> float | None:
-    """Median seconds from one run of the drift job to the next."""
+    """The most seconds from one run of the drift job to the next."""
     times = [run.time for run in case.evidence.drift_runs]
-    return median(b - a for a, b in pairwise(times)) if len(times) > 1 else None
+    return max((b - a for a, b in pairwise(times)), default=None)
 
 
-def _late_exports(case: Case) -> int:
+def _late_exports(case: Case) -> tuple[int, int]:
+    """How many exports came late, and how many there are."""
     pipeline, every = case.evidence.snapshot.pipeline, case.evidence.run.export_interval
     if pipeline is None or not every:
-        return 0
-    return sum(
-        b.time - a.time > LAGGED * every
-        for process in pipeline.processes
-        for a, b in pairwise(process.exports)
-    )
+        return 0, 0
+    gaps = [b.time - a.time for process in pipeline.processes for a, b in pairwise(process.exports)]
+    return sum(gap > LAGGED * every for gap in gaps), len(gaps)
 
 
 def _advice(case: Case, checks: Iterable[CheckResult]) -> str:
