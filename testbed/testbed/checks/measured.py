@@ -24,6 +24,8 @@ GROUPS: Final = {
 }
 LINES: Final = 10
 ROUNDING: Final = 1e-9
+BETWEEN: Final = 0.01
+"""Least distance of two bounds that are both named."""
 
 
 def check_measured(case: Case) -> tuple[CheckResult, ...]:
@@ -82,7 +84,7 @@ def _line(case: Case, cell: Cell) -> str:
     labels = ", ".join(f"{key}={value}" for key, value in cell.labels.items())
     who = f"{cell.instance}: " if cell.instance and len(case.evidence.snapshot.api) > 1 else ""
     seen = _number(cell.low)
-    if _number(cell.high) != seen:
+    if cell.high - cell.low > BETWEEN and _number(cell.high) != seen:
         seen = f"{seen} to {_number(cell.high)}"
     when = ""
     if cell.time is not None:

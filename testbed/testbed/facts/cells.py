@@ -112,7 +112,7 @@ class Expected:
         """Least and most that it may show in the end."""
         total = self.total
         room = min(0.5, TOLERANCE * max(1.0, abs(total)))  # less than one event
-        return max(0.0, total - self.loose) - room, total + self.maybe + room
+        return max(0.0, total - self.loose - room), total + self.maybe + room
 
     def way(self) -> Way:
         """For values on the way there."""

@@ -101,7 +101,7 @@ def _bins(
         )
         if not counts or not sums or not inferences:
             continue
-        timed = pages[instance].total(f"{DURATION}_sum", ok)
+        timed = pages[instance].total(f"{DURATION}_sum", ok, without=ERROR_TYPE)
         if not same(sums[-1][1], timed):
             return (), "Prometheus holds other durations than the API"
         if abs(counts[-1][1] - len(own)) > max(2, MISMATCH * len(own)):

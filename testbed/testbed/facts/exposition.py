@@ -51,13 +51,13 @@ class Page:
 
     values: Mapping[Key, float] = field(default_factory=dict)
 
-    def total(self, name: str, labels: Mapping[str, str]) -> float:
-        """Sum of the series that bear all of these labels."""
+    def total(self, name: str, labels: Mapping[str, str], *, without: str = "") -> float:
+        """Sum of the series that bear all of these labels, and none of the name ``without``."""
         wanted = labels.items()
         return sum(
             value
             for (metric, own), value in self.values.items()
-            if metric == name and wanted <= dict(own).items()
+            if metric == name and wanted <= dict(own).items() and not dict(own).get(without)
         )
 
 

@@ -236,6 +236,18 @@ def test_a_constant_in_one_phase_is_found(tmp_path: Path) -> None:
     assert list(found) == ["measured latency"]
 
 
+def test_a_client_that_left_says_nothing_of_the_scale(tmp_path: Path) -> None:
+    """Its duration bears its error, on the page and in Prometheus, and counts in neither."""
+
+    def gone(call: Call) -> Iterable[Call]:
+        if call.metric != names.HTTP_DURATION or call.labels[STATUS] != "200":
+            return (call,)
+        labels = {**call.labels, names.ERROR_TYPE: names.DISCONNECT}
+        return (call, changed(call, labels=labels, value=1.0)) if call.time < START + 1 else (call,)
+
+    assert read_measured(MeasuredRun().sources(tmp_path, gone)).timing.skipped == ""
+
+
 def test_each_process_is_held_against_its_own_requests(tmp_path: Path) -> None:
     """Counts that change places between two replicas add up, and are wrong all the same."""
     run = MeasuredRun(instances=("api-1", "api-2"))
