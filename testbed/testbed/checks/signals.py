@@ -137,9 +137,7 @@ def _sampled(
         f"{traced} of {spans.failed} requests answered with 5xx have a span",
     )
     if problem is None:
-        summary = f"{counted}, as a ratio of {ratio:g} has it."
-        if low == 0:
-            summary = f"{counted}; at a ratio of {ratio:g} so few need not have any."
+        summary = _as_told(spans, ratio, low, counted)
         return CheckResult(
             name=SAMPLED, passed=True, stage=Stage.INSTRUMENT, summary=summary, details=details
         )
@@ -150,6 +148,15 @@ def _sampled(
         summary=f"{problem}.",
         details=(*details, *spans.untraced.examples),
     )
+
+
+def _as_told(spans: SpanFacts, ratio: float, low: int, counted: str) -> str:
+    """How many were sampled, said of a run in which nothing is wrong with it."""
+    if spans.sampled < low:
+        return f"{counted}; more were made and lost on the way, which the hops show."
+    if low == 0:
+        return f"{counted}; at a ratio of {ratio:g} so few need not have any."
+    return f"{counted}, as a ratio of {ratio:g} has it."
 
 
 def bounds(number: int, share: float) -> tuple[int, int]:

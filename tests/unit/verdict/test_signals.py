@@ -290,6 +290,8 @@ def test_spans_that_were_lost_on_the_way_are_not_the_instruments_fault(
     traffic.spans = []
     said = judged(world_that_made(world, 150), traffic, logs=None)
     assert "spans sampled" not in said
+    (check,) = (c for c in world.judge().checks if c.name == "spans sampled")
+    assert "lost on the way" in check.summary
 
 
 def test_a_ratio_of_zero_fails_unless_no_spans_are_wanted(world: World, traffic: Traffic) -> None:
@@ -519,7 +521,7 @@ def test_found_counts_all_and_shows_some(traffic: Traffic) -> None:
     for line in traffic.spans:
         edit(line, name="x")
     found = traffic.facts().faults["with a wrong name"]
-    assert (found.count, len(found.examples)) == (300, 3)
+    assert (found.count, len(found.examples)) == (150, 3)
     assert found == Found.model_validate_json(found.model_dump_json())
 
 
