@@ -211,7 +211,7 @@ def smirnov(before: Floats, now: Floats) -> float:
     if exponent < _CERTAIN:
         return 1.0
     terms = ((-1) ** (k - 1) * math.exp(-min(k * k * exponent, _LARGEST)) for k in range(1, 101))
-    return min(max(2 * sum(terms), 0.0), 1.0)
+    return float(min(max(2 * sum(terms), 0.0), 1.0))
 
 
 def _steps(before: Floats, now: Floats) -> tuple[Floats, Floats]:
