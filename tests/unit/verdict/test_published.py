@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from testbed.checks.published import check_published
@@ -18,7 +19,7 @@ from testbed.driftplan import DriftPlan, drift_plan
 from testbed.facts import driftpoints
 from testbed.facts.driftmoves import Move, Named
 from testbed.facts.driftrules import Rules, faults, unplanned
-from testbed.facts.driftwindows import Recomputed, Score
+from testbed.facts.driftwindows import Recomputed, Score, smirnov, wasserstein
 from testbed.facts.published import Published, compare
 from testbed.scenario import Scenario
 from testbed_domain.features import Feature, FeatureSchema
@@ -453,3 +454,15 @@ def test_nothing_arrived(world: World) -> None:
     case = replace(world.case(), evidence=replace(evidence, snapshot=snapshot))
     first = check_published(case)[0]
     assert (first.passed, first.stage) == (False, Stage.EXPORT)
+
+
+@pytest.mark.parametrize(("shift", "rows"), [(0.0, 400), (0.1, 1500), (0.6, 200), (3.0, 1500)])
+def test_the_scores_are_those_of_scipy(shift: float, rows: int) -> None:
+    """Computed without it, which takes seconds to import."""
+    rng = np.random.default_rng(7)
+    before, now = rng.normal(size=5000).round(2), rng.normal(shift, 1, rows).round(2)
+    distance = scipy.stats.wasserstein_distance(before, now) / before.std()
+    assert wasserstein(before, now) == pytest.approx(distance)
+    p_value = float(scipy.stats.ks_2samp(before, now).pvalue)
+    score = Score(column="a", method="ks", recorded=p_value, computed=smirnov(before, now))
+    assert score.apart < 0.5
