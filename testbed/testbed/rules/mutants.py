@@ -232,5 +232,5 @@ def _operation(node: promql.BinaryExpr) -> Iterator[tuple[Kind, str, str]]:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text.replace("{}", "").split())
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

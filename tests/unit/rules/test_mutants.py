@@ -64,21 +64,21 @@ def test_quantiles() -> None:
 def test_sides_of_set_operations() -> None:
     """``absent()`` is forgotten easily."""
     found = {text: written(each.condition) for text, each in made("up == 0 or absent(up)").items()}
-    assert found["absent(up{}) dropped after `or`"] == "up{} == 0"
-    assert found["up{} == 0 dropped before `or`"] == "absent(up{})"
+    assert found["absent(up) dropped after `or`"] == "up{} == 0"
+    assert found["up == 0 dropped before `or`"] == "absent(up{})"
 
 
 def test_comparisons_within_a_query_are_changed_there() -> None:
     """As between two series, or within an aggregation."""
     found = {text: written(each.condition) for text, each in made("max(a > 3)").items()}
-    assert found["limit \u00d7 2 of a{} > 3"] == "max(a{} > 6.0)".replace("6.0", "6")
-    assert found["> becomes < of a{} > 3"] == "max(a{} < 3)"
+    assert found["limit \u00d7 2 of a > 3"] == "max(a{} > 6)"
+    assert found["> becomes < of a > 3"] == "max(a{} < 3)"
     found = {text: written(each.condition) for text, each in made("a >= on (x) b").items()}
-    assert found["> becomes".replace(">", ">=") + " <= of a{} >= on (x) b{}"] == "a{} <= on (x) b{}"
+    assert found[">= becomes <= of a >= on (x) b"] == "a{} <= on (x) b{}"
 
 
 def test_several_comparisons_are_told_apart() -> None:
     """Each mutant says which one."""
     found = made("a > 1 or b > 1")
-    assert "limit \u00d7 2 of a{} > 1" in found
-    assert "limit \u00d7 2 of b{} > 1" in found
+    assert "limit \u00d7 2 of a > 1" in found
+    assert "limit \u00d7 2 of b > 1" in found
