@@ -8,7 +8,8 @@ from testbed.checks.contract import why_not_notified
 from testbed.checks.episodes import bears
 from testbed.checks.faults import drifted, effects
 from testbed.checks.results import AlertStatus
-from testbed.timescale import format_duration
+from testbed.evidence import EVALUATION_INTERVAL
+from testbed.timescale import TimeScale, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +175,7 @@ def _interval(case: Case, alert: str) -> float:
     """Seconds between two evaluations of an alert; those of the shipped rules where unknown."""
     margins = case.evidence.snapshot.margins
     known = () if margins is None else margins.rules
-    shipped = max(15.0 / case.factor, 0.25)
+    shipped = TimeScale(case.factor).interval_seconds(EVALUATION_INTERVAL)
     return next((r.interval for r in known if r.alert == alert and r.interval), shipped)
 
 

@@ -7,10 +7,13 @@ replay of each rule does what Prometheus did.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.results import CheckResult, RuleLimitRow, RuleRow, not_applicable
 from testbed.checks.stages import Stage
+from testbed.evidence import EVALUATION_INTERVAL
+from testbed.facts.margins import LATE_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,7 +103,21 @@ def _hindered(case: Case) -> str | None:
     parts = sorted(ended & LATE_BY_DESIGN)
     if parts:
         return f"{' and '.join(parts)} was gone for a while, so rules had to do without late points"
+    pause, instance = _longest_pause(case)
+    if pause > LATE_DATA + case.real(EVALUATION_INTERVAL):
+        return f"exports of {instance} paused for {pause:.1f} s, so rules had to do without them"
     return None
+
+
+def _longest_pause(case: Case) -> tuple[float, str]:
+    """Seconds between two exports of one process; the next one waits while one is under way."""
+    pipeline = case.evidence.snapshot.pipeline
+    pauses = [
+        (after.time - before.time, process.instance)
+        for process in (() if pipeline is None else pipeline.processes)
+        for before, after in pairwise(process.exports)
+    ]
+    return max(pauses, default=(0.0, ""))
 
 
 def _differences(case: Case, rule: RuleMargins) -> Iterator[str]:

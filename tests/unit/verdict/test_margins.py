@@ -9,6 +9,7 @@ from testbed.checks.margins import mutant_line
 from testbed.checks.stages import Stage
 from testbed.evidence import Event
 from testbed.facts.margins import LimitMargin, Margins, Replayed, RuleMargins
+from testbed.pipeline import Export, Pipeline, Process
 from testbed.snapshot import Rule
 
 if TYPE_CHECKING:
@@ -109,6 +110,21 @@ def test_an_outage_of_the_telemetry_leaves_nothing_to_compare(world: World, part
     world.timeline.pop()
     world.margins = Margins(rules=(rule(possible=()),), restarted=True)
     assert [check.name for check in world.judge().skipped] == [CHECK]
+
+
+@pytest.mark.parametrize(("pause", "compared"), [(2.0, True), (4.0, False)])
+def test_exports_that_paused_leave_nothing_to_compare(
+    world: World, pause: float, *, compared: bool
+) -> None:
+    """As on a machine that is too slow: what came late was not there for the rules."""
+    exports = tuple(
+        Export(time=at, exports=number, points=1)
+        for number, at in enumerate((1000.0, 1000.5, 1000.5 + pause))
+    )
+    world.pipeline = Pipeline(processes=(Process(instance="api-1", exports=exports),))
+    world.margins = Margins(rules=(rule(possible=()),))
+    found = next(check for check in world.judge().checks if check.name == CHECK)
+    assert found.applicable is compared
 
 
 def test_alerts_that_could_not_be_read_are_not_compared(world: World) -> None:
