@@ -98,8 +98,7 @@ def evidence_of(case: Case, item: ExpectedAlert) -> tuple[str, ...]:
         line for rule in rules if rule.alert == item.alert for line in _rule_lines(rule, item.phase)
     ]
     lines += [effect.sentence for effect in effects(case) if effect.phase == item.phase]
-    planned = next((phase for phase in case.scenario.phases if phase.name == item.phase), None)
-    drift = None if planned is None else drifted(case, planned)
+    drift = drifted(case, item.phase)
     return (*lines, *(() if drift is None else (drift,)))
 
 

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Final
 
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.scenario import ErrorFault, LatencyFault, RestartFault
+from testbed.faults import ErrorFault, LatencyFault, RestartFault, UnloadFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.checks.case import Case
     from testbed.phases import PhaseRow
-    from testbed.scenario import Phase
     from testbed.truth import Request
 
 LEAST_SHARE: Final = 0.75
-"""Part of the planned errors that must be seen: the API spreads them evenly, it does not draw."""
+"""Part of the planned requests that must be hit: the API spreads them evenly, it does not draw."""
 
-SPARE_ERRORS: Final = 3
-"""Errors that may be missing for each replica: what it owes when the fault ends."""
+SPARE: Final = 3
+"""Hits that may be missing for each replica: what it owes when the fault ends."""
 
 LEAST_LATENCY: Final = 0.5
-"""Part of the planned latency by which the median must rise: it is added to each inference."""
+"""Part of the planned latency by which a request that was hit must be slower than the median."""
+
+UNAVAILABLE: Final = 503
+SETTING: Final = 0.5
+"""Seconds after a fault began that do not count: it is set in each replica, one after another."""
 
 FEWEST: Final = 10
 """Requests from which on a fault is judged."""
@@ -57,7 +60,7 @@ class Effect:
 
 
 def effects(case: Case) -> tuple[Effect, ...]:
-    """One per fault of the scenario, by phase."""
+    """One per fault of the scenario that its load can see, and per restart, by phase."""
     found = []
     for planned in case.scenario.phases:
         phase = case.phase(planned.name)
@@ -69,8 +72,12 @@ def effects(case: Case) -> tuple[Effect, ...]:
                     found.append(_errors(case, phase, fault))
                 case LatencyFault():
                     found.append(_latency(case, phase, fault))
+                case UnloadFault():
+                    found.append(_unloaded(case, phase, fault))
                 case RestartFault():
                     found.append(_restart(case, phase, fault))
+                case _:
+                    pass  # What it does to telemetry, the load can't see.
     return tuple(found)
 
 
@@ -79,15 +86,17 @@ def check_faults(case: Case) -> tuple[CheckResult, ...]:
     return tuple(_result(effect) for effect in effects(case))
 
 
-def drifted(case: Case, planned: Phase) -> str | None:
-    """How many rows of a phase the load says it drifted, in words; None without a drift."""
-    if planned.drift is None:
+def drifted(case: Case, phase: str) -> str | None:
+    """What the load drifted in a phase, in words; None without a drift, or where it is unknown."""
+    realised = case.evidence.snapshot.realised
+    found = next((p for p in realised.phases if p.name == phase), None) if realised else None
+    if found is None or found.drift is None:
         return None
-    rows = [r for r in case.evidence.truth.requests if r.phase == planned.name]
-    moved = sum(r.drift == planned.drift.name for r in rows)
+    moved = ", ".join(column.name for column in found.columns if column.moved) or "no column"
+    labels = " and the labels" if found.labels_moved else ""
     return (
-        f"the load drifted {moved} of {len(rows)} rows of {planned.name} "
-        f"({planned.drift.name}, severity {planned.drift.severity:g})"
+        f"the load sent {found.rows} rows in {phase} with {found.drift} at severity "
+        f"{found.severity:g}, which moved {moved}{labels}"
     )
 
 
@@ -99,38 +108,56 @@ def _result(effect: Effect) -> CheckResult:
 
 
 def _errors(case: Case, phase: PhaseRow, fault: ErrorFault) -> Effect:
-    title = f"errors {100 * fault.share:g} %"
-    rows = _during(case, phase)
-    if len(rows) < FEWEST:
-        return Effect(phase.name, title, None, f"the load sent {len(rows)} requests meanwhile")
-    failed = sum(row.failed for row in rows)
-    spare = SPARE_ERRORS * max(1, case.evidence.run.replicas)
-    took = failed + spare >= LEAST_SHARE * fault.share * len(rows) and (
-        failed > 0 or fault.share * len(rows) < spare
-    )
-    seen = f"the load saw {100 * failed / len(rows):.1f} % of {len(rows)} requests fail"
-    return Effect(phase.name, title, took, seen)
+    rows = _during(case, phase, fault.label)
+    hit = sum(row.failed for row in rows)
+    return _shared(case, phase, fault.label, rows, hit, fault.share, "failed")
+
+
+def _unloaded(case: Case, phase: PhaseRow, fault: UnloadFault) -> Effect:
+    rows = _during(case, phase, fault.label)
+    hit = sum(row.status == UNAVAILABLE for row in rows)
+    return _shared(case, phase, fault.label, rows, hit, 1.0, f"were answered {UNAVAILABLE}")
 
 
 def _latency(case: Case, phase: PhaseRow, fault: LatencyFault) -> Effect:
-    title = f"latency {fault.seconds:g} s"
-    slow = {p.name for p in case.scenario.phases if any(f.kind == "latency" for f in p.faults)}
-    during = [row.finished_at - row.sent_at for row in _during(case, phase)]
     usual = [
         row.finished_at - row.sent_at
         for row in case.evidence.truth.requests
-        if row.phase not in slow and row.sent_at < phase.start
+        if row.sent_at < phase.start and not row.failed and row.phase not in _slow(case)
     ]
-    if len(during) < FEWEST:
-        return Effect(phase.name, title, None, f"{len(during)} requests began and ended meanwhile")
-    now, before = median(during), median(usual) if usual else 0.0
-    seen = f"the load's median latency was {now:.3f} s"
-    seen += f", {before:.3f} s before" if usual else ""
-    return Effect(phase.name, title, now - before >= LEAST_LATENCY * fault.seconds, seen)
+    before = median(usual) if usual else 0.0
+    rows = _during(case, phase, fault.label)
+    least = before + LEAST_LATENCY * fault.seconds
+    hit = sum(row.finished_at - row.sent_at >= least for row in rows)
+    seen = f"took {least:.3f} s or more, of a median of {before:.3f} s before"
+    return _shared(case, phase, fault.label, rows, hit, fault.share, seen)
+
+
+def _slow(case: Case) -> set[str]:
+    return {p.name for p in case.scenario.phases if any(f.kind == "latency" for f in p.faults)}
+
+
+def _shared(
+    case: Case,
+    phase: PhaseRow,
+    title: str,
+    rows: Sequence[Request],
+    hit: int,
+    share: float,
+    what: str,
+) -> Effect:
+    """Of a fault that hits a share of the requests."""
+    if len(rows) < FEWEST:
+        seen = f"{len(rows)} requests began and ended meanwhile"
+        return Effect(phase.name, title, None, seen)
+    planned, spare = share * len(rows), SPARE * max(1, case.evidence.run.replicas)
+    took = hit + spare >= LEAST_SHARE * planned and (hit > 0 or planned < spare)
+    seen = f"{100 * hit / len(rows):.1f} % of the {len(rows)} requests of the load {what}"
+    return Effect(phase.name, title, took, seen)
 
 
 def _restart(case: Case, phase: PhaseRow, fault: RestartFault) -> Effect:
-    title = f"restart of {fault.part}"
+    title = fault.label
     events = [e for e in case.evidence.timeline if e.name == fault.part and e.time >= phase.start]
     stopped = next((e.time for e in events if e.event == "part_stopped"), None)
     if stopped is None:
@@ -142,14 +169,13 @@ def _restart(case: Case, phase: PhaseRow, fault: RestartFault) -> Effect:
     return Effect(phase.name, title, took=True, seen=f"{down} to {ready - phase.start:+.1f} s")
 
 
-def _during(case: Case, phase: PhaseRow) -> Sequence[Request]:
-    """The requests that began and ended while the faults of a phase were on."""
-    events = [e for e in case.evidence.timeline if phase.start <= e.time]
+def _during(case: Case, phase: PhaseRow, fault: str) -> Sequence[Request]:
+    """The requests of a phase that began and ended while a fault was on."""
+    events = [e for e in case.evidence.timeline if e.name == fault and e.time >= phase.start - 1]
     on = next((e.time for e in events if e.event == "fault_on"), phase.start)
     off = next((e.time for e in events if e.event == "fault_off" and e.time > on), phase.end)
-    end = min(off, phase.end)
     return [
         row
         for row in case.evidence.truth.requests
-        if row.phase == phase.name and row.sent_at >= on and row.finished_at <= end
+        if row.phase == phase.name and row.sent_at >= on + SETTING and row.finished_at <= off
     ]

@@ -103,6 +103,8 @@ def _hindered(case: Case) -> str | None:
     parts = sorted(ended & LATE_BY_DESIGN)
     if parts:
         return f"{' and '.join(parts)} was gone for a while, so rules had to do without late points"
+    if any(fault.kind == "otlp" for phase in case.scenario.phases for fault in phase.faults):
+        return "exports were refused for a while, so rules had to do without late points"
     pause, instance = _longest_pause(case)
     if pause > LATE_DATA + case.real(EVALUATION_INTERVAL):
         return f"exports of {instance} paused for {pause:.1f} s, so rules had to do without them"

@@ -238,6 +238,7 @@ class _Loaded:
                 self._times,
                 answers,
                 self._mutants,
+                self.rule.labels,
             )
 
     def firings(self) -> Firings:
@@ -281,7 +282,9 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
     own = played.firings()
     kept = broken_by((*own, *others), contract) is None
     exercised = kept and any(
-        each.start <= firing.start < each.until for each in contract.expected for firing in own
+        each.is_met_by(firing) and each.start <= firing.start < each.until
+        for each in contract.expected
+        for firing in own
     )
     # What is only allowed may fire or not: no mutant of it could be noticed.
     scored = score(played, others, contract) if kept and not contract.allowed else Score()
@@ -363,18 +366,25 @@ def contract_of(
         for item in scenario.expected_alerts
         if item.alert == alert and item.phase in played
     ]
-    starts = sorted(phase.start for _, phase in mine)
     return Contract(
         expected=tuple(
             Expectation(
                 phase=phase.name,
                 start=phase.start,
                 end=phase.end,
-                until=min((start for start in starts if start > phase.start), default=math.inf),
+                until=min(
+                    (
+                        later.start
+                        for other, later in mine
+                        if other.labels == item.labels and later.start > phase.start
+                    ),
+                    default=math.inf,
+                ),
                 within=item.within / factor,
                 resolves_within=None
                 if item.resolves_within is None
                 else item.resolves_within / factor,
+                labels=frozenset(item.labels.items()),
             )
             for item, phase in sorted(mine, key=lambda pair: pair[1].start)
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from testbed.rules.conditions import Labels
     from testbed.rules.replay import Firing
 
 
@@ -23,6 +24,7 @@ class Expectation:
         until: start of the next phase that expects the alert; what begins there belongs there.
         within: seconds from the start to the notification.
         resolves_within: seconds from the end to that of the resolution; None asks for none.
+        labels: that tell the alert from others of its name.
     """
 
     phase: str
@@ -31,6 +33,11 @@ class Expectation:
     until: float
     within: float
     resolves_within: float | None
+    labels: Labels = frozenset()
+
+    def is_met_by(self, firing: Firing) -> bool:
+        """Whether a firing is of this alert."""
+        return self.labels <= firing.labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +59,22 @@ class Contract:
 
 def broken_by(firings: Sequence[Firing], contract: Contract) -> str | None:
     """How firings break a contract, in words; None where they keep it."""
-    first = min((each.start for each in contract.expected), default=math.inf)
-    if not contract.allowed and any(firing.start < first for firing in firings):
+    if not contract.allowed and any(not _expected(firing, contract) for firing in firings):
         return "fires unexpectedly"
     faults = (_fault(firings, each, contract) for each in contract.expected)
     return next((fault for fault in faults if fault is not None), None)
 
 
+def _expected(firing: Firing, contract: Contract) -> bool:
+    return any(each.is_met_by(firing) and firing.start >= each.start for each in contract.expected)
+
+
 def _fault(firings: Sequence[Firing], expected: Expectation, contract: Contract) -> str | None:
-    mine = [firing for firing in firings if expected.start <= firing.start < expected.until]
+    mine = [
+        firing
+        for firing in firings
+        if expected.is_met_by(firing) and expected.start <= firing.start < expected.until
+    ]
     if not mine:
         return f"does not fire in {expected.phase}"
     notified = min(firing.start for firing in mine) + contract.group_wait

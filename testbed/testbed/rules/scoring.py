@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from testbed.rules.conditions import Condition
+    from testbed.rules.conditions import Condition, Labels
     from testbed.rules.mutants import Mutant
     from testbed.rules.outcomes import Contract
     from testbed.rules.replay import Timing
@@ -34,6 +34,7 @@ class Played:
         times: of its evaluations.
         answers: query to its series at these times; one that failed is not there.
         mutants: of the rule.
+        labels: that the rule adds.
     """
 
     condition: Condition
@@ -41,6 +42,7 @@ class Played:
     times: NDArray[np.float64]
     answers: Mapping[str, Vector]
     mutants: tuple[Mutant, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def firings(self, condition: Condition | None = None, timing: Timing | None = None) -> Firings:
         """Replay the rule, or another condition or timing in its place.
@@ -49,7 +51,11 @@ class Played:
             KeyError: a query that it needs has no answer.
         """
         vector = evaluate(condition or self.condition, self.answers)
-        return replay(self.times, vector, timing or self.timing)
+        firings = replay(self.times, vector, timing or self.timing)
+        return tuple(replace(firing, labels=self._labelled(firing)) for firing in firings)
+
+    def _labelled(self, firing: Firing) -> Labels:
+        return frozenset({**dict(firing.labels), **self.labels}.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,22 @@ def test_what_is_allowed_breaks_nothing() -> None:
     assert broken_by([], Contract()) is None
 
 
+def test_labels_tell_expected_alerts_of_one_name_apart() -> None:
+    """What bears others is unexpected, whenever it fires."""
+    contract = replace(CONTRACT, expected=(replace(EXPECTED, labels=frozenset({("cause", "a")})),))
+    mine = replace(fires(12, 22), labels=frozenset({("cause", "a"), ("job", "x")}))
+    other = replace(fires(12, 22), labels=frozenset({("cause", "b")}))
+    assert broken_by([mine], contract) is None
+    assert broken_by([mine, other], contract) == "fires unexpectedly"
+    assert broken_by([other], replace(contract, allowed=True)) == "does not fire in burst"
+
+
+def test_a_firing_bears_the_labels_of_its_rule() -> None:
+    """They win over those of the series."""
+    rule = replace(played("a > 2"), labels={"cause": "a", "job": "y"})
+    assert rule.firings()[0].labels == {("cause", "a"), ("job", "y")}
+
+
 def played(text: str, hold: float = 2.0) -> Played:
     """A rule on a value that is 1, from 10 to 20 is 5, and on one whose label is alone."""
     condition, timing = read_condition(text), Timing(hold)

@@ -127,6 +127,13 @@ def test_exports_that_paused_leave_nothing_to_compare(
     assert found.applicable is compared
 
 
+def test_refused_exports_leave_nothing_to_compare(world: World) -> None:
+    """They are tried again, and arrive late."""
+    world.scenario["phases"][1]["faults"].append({"kind": "otlp", "to": "prometheus"})
+    world.margins = Margins(rules=(rule(possible=()),))
+    assert CHECK in [check.name for check in world.judge().skipped]
+
+
 def test_alerts_that_could_not_be_read_are_not_compared(world: World) -> None:
     """The check of the evidence says so already."""
     world.margins = Margins(rules=(rule(possible=()),))
@@ -157,7 +164,10 @@ def test_an_alert_that_never_fired_comes_with_value_and_limit(world: World) -> N
     assert check.details == (
         "rule: errors > 60",
         "highest value in burst: 6, for all of `for` (4 s): 5; limit: > 60",
-        "the fault errors 50 % of phase burst took hold: the load saw 50.0 % of 200 requests fail",
+        (
+            "the fault errors 50% of phase burst took hold: "
+            "49.7 % of the 195 requests of the load failed"
+        ),
     )
 
 
