@@ -8,8 +8,8 @@ from testbed.checks.contract import why_not_notified
 from testbed.checks.episodes import bears
 from testbed.checks.faults import drifted, effects
 from testbed.checks.results import AlertStatus
-from testbed.evidence import EVALUATION_INTERVAL
-from testbed.timescale import TimeScale, format_duration
+from testbed.snapshot import GAP
+from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from testbed.scenario import ExpectedAlert
     from testbed.snapshot import AlertSpan, Rule
 
-JOINED: Final = 2.5
-"""Evaluations within which two samples of an alert count as one stretch; see the snapshot."""
+SHIPPED_INTERVAL: Final = 15.0
+"""Production seconds between two evaluations of the shipped rules."""
 
 
 def spell(case: Case, real: float) -> str:
@@ -75,7 +75,7 @@ def late(case: Case, item: ExpectedAlert, phase: PhaseRow, began: float, notifie
         (
             span.start
             for span in _pending(case, item, phase)
-            if span.start <= began and span.end >= began - JOINED * _interval(case, item.alert)
+            if span.start <= began and span.end >= began - GAP * _interval(case, item.alert)
         ),
         default=began,
     )
@@ -162,7 +162,7 @@ def _only_pending(case: Case, spans: list[AlertSpan], rules: list[Rule]) -> str:
         most = "for" if len(spans) == 1 else "at longest for"
         return f"never fired: it was pending {times}, {most} {spell(case, lasted)}, and {for_}"
     interval = _interval(case, longest.alert)
-    if case.evidence.snapshot.ended_at - longest.end <= JOINED * interval:
+    if case.evidence.snapshot.ended_at - longest.end <= GAP * interval:
         return f"never fired: the run ended when it had been pending for as long as {for_}"
     return (
         f"never fired: it was pending {times}, but not on end: its condition failed at single "
@@ -172,10 +172,9 @@ def _only_pending(case: Case, spans: list[AlertSpan], rules: list[Rule]) -> str:
 
 def _interval(case: Case, alert: str) -> float:
     """Seconds between two evaluations of an alert; those of the shipped rules where unknown."""
-    margins = case.evidence.snapshot.margins
-    known = () if margins is None else margins.rules
-    shipped = TimeScale(case.factor).interval_seconds(EVALUATION_INTERVAL)
-    return next((r.interval for r in known if r.alert == alert and r.interval), shipped)
+    rules = case.evidence.snapshot.rules or ()
+    known = (rule.interval for rule in rules if rule.name == alert and rule.interval)
+    return next(known, case.real(SHIPPED_INTERVAL))
 
 
 def _nobody(case: Case, item: ExpectedAlert) -> str:

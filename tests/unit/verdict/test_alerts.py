@@ -240,7 +240,7 @@ def test_labels_tell_alerts_of_one_name_apart(world: World) -> None:
         world.notify(ALERT, 1017.0, cause=cause)
         world.notify(ALERT, 1038.0, "resolved", cause=cause)
     expected["labels"] = {"cause": "queue"}
-    assert "false alarms" in world.failed()
+    assert "unexpected alerts" in world.failed()
     assert CHECK not in world.failed()
     expected["labels"] = {"cause": "losing"}
     assert CHECK in world.failed()
