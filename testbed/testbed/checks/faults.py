@@ -128,8 +128,9 @@ def _latency(case: Case, phase: PhaseRow, fault: LatencyFault) -> Effect:
     before = median(usual) if usual else 0.0
     rows = _during(case, phase, fault.label)
     least = before + LEAST_LATENCY * fault.seconds
-    hit = sum(row.finished_at - row.sent_at >= least for row in rows)
-    seen = f"took {least:.3f} s or more, of a median of {before:.3f} s before"
+    # What would be too late is refused, where the API has a deadline.
+    hit = sum(row.failed or row.finished_at - row.sent_at >= least for row in rows)
+    seen = f"took {least:.3f} s or more or failed, the median was {before:.3f} s before"
     return _shared(case, phase, fault.label, rows, hit, fault.share, seen)
 
 
@@ -150,9 +151,11 @@ def _shared(
     if len(rows) < FEWEST:
         seen = f"{len(rows)} requests began and ended meanwhile"
         return Effect(phase.name, title, None, seen)
-    planned, spare = share * len(rows), SPARE * max(1, case.evidence.run.replicas)
-    took = hit + spare >= LEAST_SHARE * planned and (hit > 0 or planned < spare)
     seen = f"{100 * hit / len(rows):.1f} % of the {len(rows)} requests of the load {what}"
+    planned, spare = share * len(rows), SPARE * max(1, case.evidence.run.replicas)
+    if planned < spare:
+        return Effect(phase.name, title, None, f"{seen}, {planned:.1f} requests were to be hit")
+    took = hit > 0 and hit + spare >= LEAST_SHARE * planned
     return Effect(phase.name, title, took, seen)
 
 
@@ -162,11 +165,12 @@ def _restart(case: Case, phase: PhaseRow, fault: RestartFault) -> Effect:
     stopped = next((e.time for e in events if e.event == "part_stopped"), None)
     if stopped is None:
         return Effect(phase.name, title, took=False, seen=f"{fault.part} was never stopped")
-    ready = next((e.time for e in events if e.event == "part_ready" and e.time > stopped), None)
-    down = f"{fault.part} was down from {stopped - phase.start:+.1f} s"
-    if ready is None:
-        return Effect(phase.name, title, took=True, seen=f"{down} on and never came back")
-    return Effect(phase.name, title, took=True, seen=f"{down} to {ready - phase.start:+.1f} s")
+    back = next((e.time for e in events if e.event == "part_started" and e.time > stopped), None)
+    down = f"{fault.part} was stopped at {stopped - phase.start:+.1f} s"
+    if back is None:
+        return Effect(phase.name, title, took=True, seen=f"{down} and not started again")
+    seen = f"{down} and started again at {back - phase.start:+.1f} s"
+    return Effect(phase.name, title, took=True, seen=seen)
 
 
 def _during(case: Case, phase: PhaseRow, fault: str) -> Sequence[Request]:

@@ -68,13 +68,29 @@ def test_latency_by_the_load_s_own_clock(
     """So many requests must be slower by at least half of what is added."""
     world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "share": share}]
     world.requests = [
-        replace(r, finished_at=r.finished_at + added) if r.phase == "burst" and not n % every else r
+        replace(r, status=200, finished_at=r.finished_at + (0.0 if n % every else added))
+        if r.phase == "burst"
+        else r
         for n, r in enumerate(world.requests)
     ]
     (fault,) = (check for check in world.judge().checks if check.name.startswith("fault latency"))
     assert fault.passed is passes
     assert fault.stage is Stage.SERVICE
-    assert "took 0.760 s or more, of a median of 0.010 s before" in fault.summary
+    assert "took 0.760 s or more or failed, the median was 0.010 s before" in fault.summary
+
+
+def test_a_slow_inference_may_be_refused_instead(world: World) -> None:
+    """By an API that has a deadline: the fault took hold all the same."""
+    world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "share": 0.5}]
+    (fault,) = (check for check in world.judge().checks if check.name.startswith("fault latency"))
+    assert fault.passed
+
+
+def test_a_dose_of_one_or_two_requests_is_not_judged(world: World) -> None:
+    """The last of them may have been due when the fault ended."""
+    world.scenario["phases"][1]["faults"] = [{"kind": "errors", "share": 0.01}]
+    (check,) = (check for check in world.judge().checks if check.name.startswith("fault errors"))
+    assert not check.applicable
 
 
 def test_a_model_that_was_not_unloaded(world: World) -> None:
@@ -91,8 +107,8 @@ def test_a_part_that_was_never_stopped(world: World) -> None:
     assert world.failed()[name].endswith("collector was never stopped")
     world.timeline += [
         Event(1010.5, "part_stopped", "collector", {}),
-        Event(1021.0, "part_ready", "collector", {}),
+        Event(1021.0, "part_started", "collector", {}),
     ]
     assert next(c for c in world.judge().checks if c.name == name).summary.endswith(
-        "collector was down from +0.5 s to +11.0 s"
+        "collector was stopped at +0.5 s and started again at +11.0 s"
     )
