@@ -130,7 +130,8 @@ def _latency(case: Case, phase: PhaseRow, fault: LatencyFault) -> Effect:
     least = before + LEAST_LATENCY * fault.seconds
     # What would be too late is refused, where the API has a deadline.
     hit = sum(row.failed or row.finished_at - row.sent_at >= least for row in rows)
-    seen = f"took {least:.3f} s or more or failed, the median was {before:.3f} s before"
+    seen = f"took {least:.3f} s or more or failed"
+    seen += f", the median was {before:.3f} s before" if usual else ""
     return _shared(case, phase, fault.label, rows, hit, fault.share, seen)
 
 

@@ -182,6 +182,7 @@ def _row(rule: RuleMargins) -> RuleRow:
         alike=rule.alike,
         survivors=rule.survivors,
         problem=rule.problem,
+        unscored=rule.unscored,
     )
 
 

@@ -233,6 +233,9 @@ class RuleRow(Model):
         default=(), description="Mutants of an exercised rule that would have passed."
     )
     problem: str = Field(default="", description="Why it was not replayed; empty if it was.")
+    unscored: str = Field(
+        default="", description="Why there are no mutants of it; empty if there are."
+    )
 
 
 class DriftRunRow(Model):

@@ -98,6 +98,7 @@ class RuleMargins(Kept):
         hold: ``for`` in real seconds.
         interval: of the evaluations in real seconds.
         problem: why nothing could be replayed; empty if it could.
+        unscored: why its mutants say nothing; empty if they do.
         exercised: whether the scenario expects the alert and this rule made it fire.
         limits: its comparisons.
         mutants: how many were replayed.
@@ -115,6 +116,7 @@ class RuleMargins(Kept):
     hold: float = 0.0
     interval: float = 0.0
     problem: str = ""
+    unscored: str = ""
     exercised: bool = False
     limits: tuple[LimitMargin, ...] = ()
     mutants: int = 0
@@ -280,7 +282,8 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
     if played is None:
         return about
     own = played.firings()
-    kept = broken_by((*own, *others), contract) is None
+    fault = broken_by((*own, *others), contract)
+    kept = fault is None
     exercised = kept and any(
         each.is_met_by(firing) and each.start <= firing.start < each.until
         for each in contract.expected
@@ -295,6 +298,7 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
     steps = EDGE + math.ceil(LATE_DATA / rule.interval)
     return about.model_copy(
         update={
+            "unscored": _unscored(fault, contract),
             "exercised": exercised,
             "limits": limits,
             "mutants": len(scored.killed) + len(scored.survivors),
@@ -305,6 +309,13 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
             "certain": _replayed(played, partial(narrowed, steps=steps)),
         }
     )
+
+
+def _unscored(fault: str | None, contract: Contract) -> str:
+    """Why mutants of a rule can't be told apart by what its alert must do; empty if they can."""
+    if fault is not None:
+        return f"the alert {fault} in the replay of the rules themselves"
+    return "the scenario allows the alert, whatever it does" if contract.allowed else ""
 
 
 def _limit(

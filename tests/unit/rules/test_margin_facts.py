@@ -127,6 +127,13 @@ def test_rules_that_can_t_be_replayed_say_why(tmp_path: Path) -> None:
     assert silent.mutants > 0
 
 
+def test_mutants_of_a_rule_that_breaks_its_contract_itself_say_nothing(tmp_path: Path) -> None:
+    """There is nothing to hold them against; and nothing is held against what is allowed."""
+    (rule,) = read_margins(sources(Fake([alert("a > 0")]), tmp_path)).rules
+    assert rule.mutants == 0
+    assert rule.unscored == "the alert fires unexpectedly in the replay of the rules themselves"
+
+
 def test_hundreds_of_rules_do_not_ask_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
