@@ -60,7 +60,7 @@ class Phase(Model):
 
 
 class ExpectedAlert(Model):
-    """An alert that must ring."""
+    """An alert that must fire."""
 
     alert: str
     phase: str = Field(description="Phase from whose start the delay counts.")
@@ -120,7 +120,7 @@ class Scenario(Model):
         0, ge=0, description="Rows that a model's reference needs for the doses to be certain."
     )
     expected_alerts: tuple[ExpectedAlert, ...] = ()
-    allowed_alerts: tuple[str, ...] = Field((), description="May ring; every other is forbidden.")
+    allowed_alerts: tuple[str, ...] = Field((), description="May fire; every other is forbidden.")
     expected_decision: tuple[Literal["NO_ACTION", "ALERT", "RETRAIN"], ...] = Field(
         ("NO_ACTION",), description="Most severe decision of the drift job: one of these."
     )

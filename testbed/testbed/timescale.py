@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from testbed.errors import UsageError
 
@@ -112,12 +112,43 @@ def format_duration(seconds: float) -> str:
     return "".join(parts) or "0s"
 
 
-def _seconds(literal: str) -> float:
+def literal_seconds(literal: str) -> float:
     """Seconds of a literal in PromQL, where a plain number counts seconds."""
     try:
         return float(literal)
     except ValueError:
         return parse_duration(literal)
+
+
+DurationPlace: TypeAlias = Literal["range", "step", "offset"]
+
+
+def rewrite_durations(promql: str, change: Callable[[DurationPlace, str], str]) -> str:
+    """A PromQL expression with every range, offset and subquery step changed.
+
+    All else, comments and strings included, stays as it is written.
+
+    Args:
+        promql: the expression.
+        change: gets the place and the literal of each duration, in the order of the text.
+
+    Raises:
+        DurationError: a range holds something other than literal durations.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        if match["unread"]:
+            rest = promql[match.start() : match.start() + 20]
+            raise DurationError(f"cannot read the range at {rest!r}: write it like [5m]")
+        if match["offset"]:
+            return match["offset"] + change("offset", match["by"])
+        if match["range"]:
+            length = change("range", match["range"])
+            step = change("step", match["step"]) if match["step"] else ""
+            return f"[{length}{':' if match['sub'] else ''}{step}]"
+        return match[0]
+
+    return _TOKEN.sub(replace, promql)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +193,10 @@ class TimeScale:
         Raises:
             DurationError: a range holds something other than literal durations.
         """
-
-        def replace(match: re.Match[str]) -> str:
-            if match["unread"]:
-                rest = promql[match.start() : match.start() + 20]
-                raise DurationError(f"cannot read the range at {rest!r}: write it like [5m]")
-            if match["offset"]:
-                return match["offset"] + self._literal(match["by"])
-            if match["range"]:
-                step = self._literal(match["step"]) if match["step"] else ""
-                return f"[{self._literal(match['range'])}{':' if match['sub'] else ''}{step}]"
-            return match[0]
-
-        return _TOKEN.sub(replace, promql)
+        return rewrite_durations(promql, lambda _, literal: self._literal(literal))
 
     def _literal(self, literal: str) -> str:
-        return format_duration(self.seconds(_seconds(literal)))
+        return format_duration(self.seconds(literal_seconds(literal)))
 
     def rule(self, entry: Mapping[str, Any]) -> Tree:
         """One rule: ``for``, ``keep_firing_for`` and the expression."""

@@ -14,6 +14,7 @@ from testbed.checks.coverage import Coverage, coverage
 from testbed.checks.drift import drift_summary
 from testbed.checks.instances import instances
 from testbed.checks.limits import limit_rows
+from testbed.checks.margins import rule_rows
 from testbed.checks.results import (
     AlertRow,
     AlertStatus,
@@ -23,6 +24,7 @@ from testbed.checks.results import (
     InstanceRow,
     LimitRow,
     Model,
+    RuleRow,
 )
 from testbed.checks.slowness import too_slow
 from testbed.checks.stages import Stage, along_the_way
@@ -67,6 +69,9 @@ class Verdict(Model):
         default=None,
         description="Why what failed blames nobody: the machine was too slow for the time scale. "
         "Such a run counts as one that could not be run, exit code 2.",
+    )
+    rules: tuple[RuleRow, ...] = Field(
+        default=(), description="How much the run proves of each rule: margins and mutants."
     )
 
     @property
@@ -143,6 +148,7 @@ def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         drift=drift_summary(case),
         coverage=coverage(case, alerts),
         too_slow=too_slow(case, failed, alerts),
+        rules=rule_rows(case),
     )
 
 

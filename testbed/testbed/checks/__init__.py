@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from testbed.checks.alerts import check_expected, check_false_alarms
+from testbed.checks.alerts import check_expected, check_unexpected
 from testbed.checks.boards import check_boards
 from testbed.checks.case import Case, Check
 from testbed.checks.content import check_content
 from testbed.checks.counts import check_hops, check_log_ids
 from testbed.checks.drift import check_causes, check_decision, check_runs
+from testbed.checks.faults import check_faults
 from testbed.checks.instances import check_instances
 from testbed.checks.integrity import check_evidence, check_parts, check_replicas, check_truth
 from testbed.checks.limits import check_limits
@@ -24,7 +25,8 @@ from testbed.checks.telemetry import check_telemetry
 
 CHECKS: Final[tuple[Check, ...]] = (
     check_expected,
-    check_false_alarms,
+    check_unexpected,
+    check_faults,
     check_hops,
     check_instances,
     check_log_ids,

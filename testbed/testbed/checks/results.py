@@ -191,6 +191,53 @@ class LimitRow(Model):
     passed: bool
 
 
+class RuleLimitRow(Model):
+    """One limit of a rule, and how near the run came to it."""
+
+    expression: str = Field(description="What is compared with it.")
+    operator: str
+    limit: float
+    quiet: float | None = Field(
+        default=None,
+        description="Value nearest to firing, for all of `for`, before a phase expects the alert.",
+    )
+    fault: float | None = Field(
+        default=None,
+        description="Value nearest to firing, for all of `for`, in the phases that expect it.",
+    )
+    bounded: bool = Field(
+        description="Whether the limits that would have passed are known: only where it fired."
+    )
+    passes_from: float | None = Field(
+        default=None, description="Lowest limit that would have passed; null: there is none."
+    )
+    passes_to: float | None = Field(
+        default=None, description="Highest limit that would have passed; null: there is none."
+    )
+
+
+class RuleRow(Model):
+    """An alerting rule on this run's data: its margins, and which mistakes in it would pass."""
+
+    alert: str
+    labels: dict[str, str] = Field(description="Labels that the rule adds.")
+    expression: str
+    exercised: bool = Field(
+        description="Whether the scenario expects the alert, and this rule fired as expected."
+    )
+    limits: tuple[RuleLimitRow, ...] = ()
+    mutants: int = Field(description="Mutants of the rule that were replayed on the run's series.")
+    killed: int = Field(description="Those that would have failed the verdict.")
+    alike: int = Field(description="Further ones that the run's data can't tell from the rule.")
+    survivors: tuple[str, ...] = Field(
+        default=(), description="Mutants of an exercised rule that would have passed."
+    )
+    problem: str = Field(default="", description="Why it was not replayed; empty if it was.")
+    unscored: str = Field(
+        default="", description="Why there are no mutants of it; empty if there are."
+    )
+
+
 class DriftRunRow(Model):
     """One run of the drift job."""
 

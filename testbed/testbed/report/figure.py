@@ -285,6 +285,6 @@ def _plain(text: str) -> str:
 def summary(verdict: Verdict, evidence: Evidence) -> str:
     """The figure in one sentence."""
     phases = ", ".join(phase.name for phase in verdict.phases) or "none"
-    rang = Counter(episode.alert for episode in episodes(evidence.notifications))
-    alerts = ", ".join(f"{name} ({n})" for name, n in sorted(rang.items())) or "none"
+    fired = Counter(episode.alert for episode in episodes(evidence.notifications))
+    alerts = ", ".join(f"{name} ({n})" for name, n in sorted(fired.items())) or "none"
     return f"Phases: {phases}. Alerts that were notified, with their number: {alerts}."

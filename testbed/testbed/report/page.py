@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
 from testbed.report import texts
 from testbed.report.figure import build_figure, origin_of, phase_table, summary
@@ -51,6 +52,7 @@ def render_page(verdict: Verdict, evidence: Evidence) -> str:
         "gibibytes": texts.gibibytes,
         "seconds": texts.seconds,
         "status": texts.status_text,
+        "passing": texts.passing_limits,
         "reason": REASON_TEXTS.__getitem__,
         "drift_file": drift_link,
     }
@@ -76,6 +78,7 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "script_hashes": [_source_hash(text) for text in (plotly, own)],
         "figure": _json_block(build_figure(verdict, evidence).to_json()),
         "summary": summary(verdict, evidence),
+        "mutants": mutant_line(verdict.rules),
         "tables": [
             (chart, rows)
             for chart in evidence.snapshot.charts

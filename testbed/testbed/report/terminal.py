@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from testbed.checks.margins import mutant_line
 from testbed.report.texts import NONE, count, seconds, status_text
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def render_table(verdict: Verdict) -> RenderableType:
     if verdict.alerts:
         parts += [_alerts(verdict.alerts), Text()]
     parts += [_hops(verdict.hops), Text()]
+    mutants = mutant_line(verdict.rules)
+    if mutants:
+        parts += [Text(mutants, style="dim"), Text()]
     parts += [_skipped(check) for check in verdict.skipped]
     for number, check in enumerate(verdict.failed):
         if number == 0:

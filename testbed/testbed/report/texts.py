@@ -9,16 +9,16 @@ from testbed.checks.results import AlertStatus
 from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
-    from testbed.checks.results import Delay
+    from testbed.checks.results import Delay, RuleLimitRow
 
 NONE: Final = "\u2013"
 """Stands where there is no value."""
 
 STATUS_TEXTS: Final = {
-    AlertStatus.DETECTED: "rang as expected",
-    AlertStatus.ALLOWED: "rang, allowed",
-    AlertStatus.FALSE_ALARM: "false alarm",
-    AlertStatus.EARLY: "rang too early",
+    AlertStatus.DETECTED: "fired as expected",
+    AlertStatus.ALLOWED: "fired, allowed",
+    AlertStatus.FALSE_ALARM: "unexpected alert",
+    AlertStatus.EARLY: "fired too early",
     AlertStatus.RULE_MISSING: "its rule is missing",
     AlertStatus.RULE_FAILING: "its rule fails",
     AlertStatus.NEVER_FIRED: "never fired",
@@ -59,6 +59,19 @@ def number(value: float | None, unit: str = "") -> str:
     if unit == "share":
         return f"{value:.2%}"
     return f"{value:,.4g} {unit}".strip()
+
+
+def passing_limits(row: RuleLimitRow) -> str:
+    """The range of limits with which the run would have had the same outcome."""
+    if not row.bounded:
+        return NONE
+    if row.passes_from is None and row.passes_to is None:
+        return "any"
+    if row.passes_from is None:
+        return f"up to {number(row.passes_to)}"
+    if row.passes_to is None:
+        return f"from {number(row.passes_from)}"
+    return f"{number(row.passes_from)} to {number(row.passes_to)}"
 
 
 def moment(time: float | None) -> str:

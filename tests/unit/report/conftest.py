@@ -48,7 +48,7 @@ class FinishedRun:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> FinishedRun:
-    """A run that failed by a false alarm with an evil name."""
+    """A run that failed by an unexpected alert with an evil name."""
     layout = RunLayout(tmp_path / "run").create()
     _write_identity(layout)
     _write_truth(layout)

@@ -12,11 +12,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
+from testbed.checks.results import RuleLimitRow, RuleRow
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.report import render_table, rewrite_report, write_outcome, write_report
 from testbed.report.junit import junit_xml
-from testbed.report.page import drift_link
+from testbed.report.page import drift_link, render_page
+from testbed.report.texts import passing_limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -225,7 +227,7 @@ def test_junit_has_one_case_per_check(finished: FinishedRun) -> None:
     assert suite.get("tests") == str(len(cases))
     failures = {case.get("name"): case.find("failure") for case in cases if len(case)}
     assert suite.get("failures") == str(len(failures)) == str(len(finished.verdict.failed))
-    alarm = failures["false alarms"]
+    alarm = failures["unexpected alerts"]
     assert alarm is not None
     assert 'alert("x")' in str(alarm.get("message"))
 
@@ -246,9 +248,9 @@ def test_the_terminal_shows_alerts_losses_and_reasons(finished: FinishedRun) -> 
         console.print(render_table(finished.verdict))
     text = capture.get()
     assert "HighErrorRate" in text
-    assert "rang as expected" in text
+    assert "fired as expected" in text
     assert "66 injected_error" in text
-    assert "✗ false alarms" in text
+    assert "✗ unexpected alerts" in text
     assert text.rstrip().splitlines()[-1].startswith("✗ FAILED")
 
 
@@ -260,3 +262,40 @@ def test_square_brackets_in_names_stay_text(finished: FinishedRun) -> None:
     with console.capture() as capture:
         console.print(render_table(verdict))
     assert "[red]Odd[/red]" in capture.get()
+
+
+def test_what_a_run_proves_of_its_rules_is_shown(finished: FinishedRun) -> None:
+    """A table in the report, one line in the terminal."""
+    limit = RuleLimitRow(
+        expression="errors", operator=">", limit=0.1, fault=5.0, bounded=True,
+        passes_from=0.0, passes_to=4.5,
+    )  # fmt: skip
+    row = RuleRow(
+        alert="HighErrorRate", labels={"severity": "warning", "cause": "losing"},
+        expression="errors > 0.1", exercised=True, limits=(limit,), mutants=70, killed=68, alike=1,
+        survivors=("`for` removed", "limit <b>"),
+    )  # fmt: skip
+    verdict = finished.verdict.model_copy(update={"rules": (row,)})
+    page = render_page(verdict, finished.evidence)
+    assert "68 of 70" in page
+    assert "0 to 4.5" in page
+    assert "cause: losing" in page
+    assert "limit &lt;b&gt;" in page
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(render_table(verdict))
+    line = "mutants: 68 of 70 killed; survivors of HighErrorRate: `for` removed, limit <b>"
+    assert line in capture.get()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [(None, None, "any"), (None, 2.0, "up to 2"), (1.0, None, "from 1"), (1.0, 2.0, "1 to 2")],
+)
+def test_the_limits_that_would_pass(low: float | None, high: float | None, text: str) -> None:
+    """A side without a bound is said so."""
+    row = RuleLimitRow(
+        expression="x", operator=">", limit=1.5, bounded=True, passes_from=low, passes_to=high
+    )
+    assert passing_limits(row) == text
+    assert passing_limits(row.model_copy(update={"bounded": False})) == "\u2013"

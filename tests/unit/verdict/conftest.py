@@ -13,6 +13,7 @@ from testbed.checks.case import Case
 from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
 from testbed.facts.boards import Boards
+from testbed.facts.margins import Margins
 from testbed.facts.rulehealth import RuleHealth
 from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
@@ -106,6 +107,7 @@ class World:
     run: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     replicas: int = 1
+    margins: Margins | None = None
 
     def count_by_truth(self) -> list[Count]:
         """What an API would count that saw every answered request."""
@@ -126,7 +128,7 @@ class World:
         self.spans.append(AlertSpan.model_validate(span))
 
     def silence(self) -> None:
-        """Take back all that rang."""
+        """Take back all that fired."""
         self.notifications.clear()
         self.spans.clear()
 
@@ -147,6 +149,7 @@ class World:
             pipeline=self.pipeline,
             signals=self.signals,
             boards=self.boards,
+            margins=self.margins,
             rulehealth=self.rulehealth,
             problems=tuple(self.problems),
         )

@@ -67,7 +67,7 @@ def test_an_alert_that_only_pended_names_the_hold_of_its_rule(world: World) -> N
     world.fire(ALERT, 1012.0, 1030.0, "pending")
     assert expected_row(world).status is AlertStatus.NEVER_FIRED
     reason = world.failed()[CHECK]
-    assert "pending for 18.0 s" in reason
+    assert "pending once, for 18.0 s" in reason
     assert "120.0 s (1h of production time)" in reason
 
 
@@ -148,20 +148,20 @@ def test_an_alert_that_resolves_late_fails(world: World) -> None:
 
 
 def test_resolution_is_not_asked_for_where_the_scenario_does_not(world: World) -> None:
-    """An alert without ``resolves_within`` may ring on."""
+    """An alert without ``resolves_within`` may fire on."""
     world.scenario["expected_alerts"] = [{"alert": ALERT, "phase": "burst", "within": "10m"}]
     world.notifications.pop()
     assert world.judge().passed
 
 
 def test_an_expected_alert_before_its_phase_is_a_false_alarm(world: World) -> None:
-    """It counts neither as detection nor as allowed, even if it rings on into the phase."""
+    """It counts neither as detection nor as allowed, even if it fires on into the phase."""
     world.silence()
     world.fire(ALERT, 1004.0, 1036.0)
     world.notify(ALERT, 1005.0)
     world.notify(ALERT, 1038.0, "resolved")
     assert expected_row(world).status is AlertStatus.EARLY
-    assert set(world.failed()) == {CHECK, "false alarms"}
+    assert set(world.failed()) == {CHECK, "unexpected alerts"}
 
 
 def test_a_phase_that_was_never_played_is_the_reason(world: World) -> None:
@@ -197,11 +197,11 @@ def test_the_same_alert_may_be_expected_twice(world: World) -> None:
 
 
 def test_a_notified_alert_that_nobody_expects_is_a_false_alarm(world: World) -> None:
-    """Its phase and how often it rang are told."""
+    """Its phase and how often it fired are reported."""
     world.notify("HighLatency", 1015.0)
     verdict = world.judge()
     (check,) = verdict.failed
-    assert check.name == "false alarms"
+    assert check.name == "unexpected alerts"
     assert check.details == (
         "HighLatency: notified 1 time, first in burst: neither expected nor allowed",
     )
@@ -224,7 +224,7 @@ def test_a_pending_alert_is_no_false_alarm(world: World) -> None:
 
 
 def test_an_allowed_alert_is_listed_and_passes(world: World) -> None:
-    """It may ring; the table still shows it."""
+    """It may fire; the table still shows it."""
     world.scenario["allowed_alerts"] = ["HighLatency"]
     world.notify("HighLatency", 1015.0)
     verdict = world.judge()
@@ -240,7 +240,7 @@ def test_labels_tell_alerts_of_one_name_apart(world: World) -> None:
         world.notify(ALERT, 1017.0, cause=cause)
         world.notify(ALERT, 1038.0, "resolved", cause=cause)
     expected["labels"] = {"cause": "queue"}
-    assert "false alarms" in world.failed()
+    assert "unexpected alerts" in world.failed()
     assert CHECK not in world.failed()
     expected["labels"] = {"cause": "losing"}
     assert CHECK in world.failed()

@@ -175,7 +175,7 @@ def test_plain_lines_tell_the_outcome_and_every_reason(world: World) -> None:
     world.notify("HighLatency", 1015.0)
     lines = world.judge().lines()
     assert lines[0].startswith("FAILED error-burst")
-    assert "  false alarms: rang though not expected: HighLatency" in lines
+    assert "  unexpected alerts: fired though not expected: HighLatency" in lines
 
 
 def test_names_of_checks_are_unique(world: World) -> None:

@@ -1,0 +1,107 @@
+"""Expressions taken apart and evaluated: as Prometheus does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed.rules.conditions import Compare, Leaf, evaluate, leaves, read_condition, written
+from testbed.rules.parsing import constant, nodes_of, parse, replaced, text_of, with_ranges_changed
+
+from tests.unit.rules.conftest import NAN, line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed.rules.conditions import Vector
+
+
+def present(text: str, answers: Mapping[str, Vector]) -> list[tuple[dict[str, str], list[int]]]:
+    """Labels and the places at which each series of an expression is present."""
+    found = evaluate(read_condition(text), answers)
+    return [
+        (dict(each.labels), each.present.nonzero()[0].tolist())
+        for each in found
+        if each.present.any()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "limit"),
+    [
+        ("a > 0.1", ">", 0.1),
+        ("0.1 < a", ">", 0.1),
+        ("(a) >= -2", ">=", -2.0),
+        ("1 == a", "==", 1.0),
+    ],
+)
+def test_a_comparison_has_its_number_on_the_right(text: str, operator: str, limit: float) -> None:
+    """However the rule is written."""
+    assert read_condition(text) == Compare(Leaf("a{}"), operator, limit)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text", ["a >= on (job) group_left () b", "a > bool 1", "max without (x) (a == 1)", "2 * a"]
+)
+def test_what_is_no_filter_by_a_number_is_asked_of_prometheus(text: str) -> None:
+    """Vectors against vectors, and comparisons within aggregations."""
+    assert isinstance(read_condition(text), Leaf)
+
+
+def test_milliseconds_survive_the_parser() -> None:
+    """It refuses them; scaled rules are full of them."""
+    text = 'changes(max by (job)(a{b="500ms"} offset 333ms)[14s:500ms]) == 0'
+    assert text_of(parse(text)) == text
+    assert list(leaves(read_condition(text))) == [text.removesuffix(" == 0")]
+
+
+def test_one_range_of_several_is_changed() -> None:
+    """Neither steps nor offsets are."""
+    text = "rate(a[10s]) / rate(b[1m] offset 5m) > changes(c[2m:500ms])"
+    assert [(old, new) for old, new, _ in with_ranges_changed(text, 3)] == [
+        ("10s", "30s"), ("1m", "3m"), ("2m", "6m"),
+    ]  # fmt: skip
+    assert [changed for _, _, changed in with_ranges_changed(text, 1 / 4)][1] == (
+        "rate(a[10s]) / rate(b[15s] offset 5m) > changes(c[2m:500ms])"
+    )
+
+
+def test_one_of_two_equal_nodes_is_replaced() -> None:
+    """By its place, not by its text."""
+    root = parse("a + a")
+    places = [index for index, node in enumerate(nodes_of(root)) if str(node) == "a{}"]
+    assert replaced(root, places[1], "b") == "a{} + b{}"
+
+
+@pytest.mark.parametrize(("text", "value"), [("-0.5", -0.5), ("(1e3)", 1000.0), ("a", None)])
+def test_constants(text: str, value: float | None) -> None:
+    """Numbers, whatever their sign and parentheses."""
+    assert constant(parse(text)) == value
+
+
+def test_comparisons_drop_what_is_no_number() -> None:
+    """NaN is above and below nothing."""
+    answers = {"a{}": (line(1, 2, NAN, 3, job="x"),)}
+    assert present("a > 1", answers) == [({"job": "x"}, [1, 3])]
+    assert present("a <= 2", answers) == [({"job": "x"}, [0, 1])]
+
+
+def test_sets_match_on_labels() -> None:
+    """``and`` and ``unless`` keep the left side, ``or`` adds what the left lacks."""
+    answers = {
+        "a{}": (line(1, 1, NAN, job="x", i="1"), line(1, 1, 1, job="y", i="1")),
+        "b{}": (line(NAN, 1, 1, job="x", i="2"),),
+    }
+    assert present("a and on (job) b", answers) == [({"job": "x", "i": "1"}, [1])]
+    assert present("a unless ignoring (i) b", answers) == [
+        ({"job": "x", "i": "1"}, [0]), ({"job": "y", "i": "1"}, [0, 1, 2]),
+    ]  # fmt: skip
+    assert present("a or on (job) b", answers)[2] == ({"job": "x", "i": "2"}, [2])
+    assert present("a and b", answers) == []
+    assert len(present("a or b", answers)) == 3
+
+
+def test_a_condition_is_written_as_it_was_read() -> None:
+    """Matching and order of operations included."""
+    text = "(a{} > 1 and on (job) b{}) unless ignoring (x) c{} == 0 or absent(d{})"
+    assert read_condition(written(read_condition(text))) == read_condition(text)
