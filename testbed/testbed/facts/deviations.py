@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MEAN: Final = "shift of the mean in standard deviations of the reference"
 DISTRIBUTION: Final = "largest distance between the distributions"
 SHARE_MISSING: Final = "share of missing values"
-RATE: Final = "share of the rows with this label"
+RATE: Final = "share of the rows"
 TOGETHER: Final = "correlation within labels"
 AGREEMENT: Final = "share of the rows whose label the model predicts"
 
@@ -94,7 +94,7 @@ def label_quantities(sent: Table, expected: Expectation, exponent: float) -> Ite
     for place, label in enumerate(expected.reference.schema.classes):
         rate = float(expected.labels[place])
         found = float(np.mean(sent.labels == place))
-        yield Quantity(str(label), RATE, rate, found, share_bound(rate, sample, exponent))
+        yield Quantity(f"label {label}", RATE, rate, found, share_bound(rate, sample, exponent))
 
 
 def together_quantity(sent: Table, expected: Expectation, exponent: float) -> Quantity | None:

@@ -143,7 +143,7 @@ def test_a_truth_of_zeros(make: Callable[..., PlayedRun]) -> None:
     run.change_requests(lambda r: replace(r, label=0))
     run.serve()
     assert others(run) == {"load rows", "load drift"}
-    assert "share of the rows with this label is" in run.failed()["load drift"]
+    assert "label 0: share of the rows is 1, expected" in run.failed()["load drift"]
 
 
 def test_labels_that_are_shuffled_in_a_tenth_of_the_rows(make: Callable[..., PlayedRun]) -> None:
