@@ -19,6 +19,7 @@ from testbed.facts.configured import evaluation_interval
 from testbed.facts.sources import Sources, Span
 from testbed.layout import RunLayout
 from testbed.phases import played_phases
+from testbed.resources import root
 from testbed.snapshot import Snapshot, take_snapshot
 from testbed.truth import Json, Truth, read_lines, read_truth
 
@@ -191,6 +192,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     log_url: str,
     factor: float,
     rules: Path | None = None,
+    source: Path | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Evidence:
     """Ask the living stack, keep its answers in ``series.json``, and load all evidence.
@@ -204,7 +206,8 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
             entry for every instance that the run started.
         log_url: SQLAlchemy URL of the prediction log.
         factor: time scale of the run.
-        rules: folder of the rule files that the run's own were made of.
+        rules: folder of the user's own rule files; None where they are the source's.
+        source: folder that the configuration was rendered from; the checkout's by default.
         clock: gives Unix seconds.
 
     Raises:
@@ -226,7 +229,8 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         log_url=log_url,
         span=span,
         phases=played_phases(timeline, ended_at),
-        rules=rules,
+        rules=rules or (source or root()) / "prometheus" / "rules",
+        source=source or root(),
     )
     snapshot = take_snapshot(sources)
     write_atomic(layout.series, snapshot.model_dump_json())

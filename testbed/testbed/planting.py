@@ -8,6 +8,7 @@ scenario that the verdict holds the run against stays as it was.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from testbed.stack.process import ProcessRequest
 
 LAUNCHER: Final = "testbed.selftest.launcher"
+SOURCES: Final = ("prometheus", "alertmanager", "otel")
 
 
 def _unchanged(_folder: Path) -> None:
@@ -52,6 +54,8 @@ class Planting:
     """What is changed.
 
     Attributes:
+        source: gets a copy of the folders that configuration is rendered from (``prometheus``,
+            ``alertmanager``, ``otel``), which then counts as what the user gave; None copies none.
         edit: gets the folder with the rendered configuration.
         plan: gets the load plan, and gives the one that Locust reads.
         patches: component to ``module:function``, called in its process before it starts.
@@ -59,11 +63,26 @@ class Planting:
         acts: what is done while the run is played.
     """
 
+    source: Callable[[Path], None] | None = None
     edit: Callable[[Path], None] = _unchanged
     plan: Callable[[LoadPlan], LoadPlan] = _as_planned
     patches: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     acts: tuple[Act, ...] = ()
+
+    def source_of(self, shipped: Path, folder: Path) -> Path:
+        """The folder that configuration is rendered from.
+
+        Args:
+            shipped: the checkout's.
+            folder: gets the copy, where this planting changes one.
+        """
+        if self.source is None:
+            return shipped
+        for name in SOURCES:
+            shutil.copytree(shipped / name, folder / name)
+        self.source(folder)
+        return folder
 
     def wrap(self, parts: Sequence[Part]) -> list[Part]:
         """The components of the stack, started as this planting wants them."""

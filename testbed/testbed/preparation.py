@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -98,6 +98,7 @@ class Prepared:
     context: StackContext
     options: RunOptions
     planting: Planting = NOTHING
+    source: Path = field(default_factory=root)
 
 
 def new_run_id(name: str, seed: int, now: datetime) -> str:
@@ -270,6 +271,7 @@ def prepare(
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     with closing(open_log(log_url)) as log:
         log.register_reference(artefact)
+    source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
     ports = allocate_row(management_addresses(options.replicas), USUAL_PORTS[MANAGEMENT], claims)
     ports |= allocate(_wanted_ports(options.guarded, ports), claims)
@@ -278,7 +280,7 @@ def prepare(
     gates = {name: Gate(endpoints[RECEIVERS[name]]) for name in scenario.gates}
     configuration = render_native(
         layout,
-        source=root(),
+        source=source,
         endpoints=endpoints,
         factor=factor,
         rules=options.rules,
@@ -310,7 +312,7 @@ def prepare(
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     context.drift_plan = drift_plan(played, factor, settings.drift_min_rows)
     prepared = Prepared(
-        run_id, layout, played, factor, use_case, artefact, context, options, planting
+        run_id, layout, played, factor, use_case, artefact, context, options, planting, source
     )
     _write_identity(prepared, now)
     return prepared

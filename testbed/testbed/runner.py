@@ -23,7 +23,6 @@ from testbed.layout import RunLayout
 from testbed.pace import Pacemaker
 from testbed.preparation import Prepared
 from testbed.report import write_outcome
-from testbed.resources import root
 from testbed.rig import Rig
 from testbed.scenario import Drift
 from testbed.schedule import Action, schedule
@@ -324,7 +323,8 @@ class Play:
             pages=self._api_counters(),
             log_url=self._prepared.context.log_url,
             factor=self._prepared.factor,
-            rules=self._prepared.options.rules or root() / "prometheus" / "rules",
+            rules=self._prepared.options.rules,
+            source=self._prepared.source,
         )
 
 

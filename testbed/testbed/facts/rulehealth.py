@@ -14,7 +14,6 @@ from testbed.facts.configured import interval_differences, read_configured, read
 from testbed.facts.loadedrules import differences
 from testbed.facts.pace import Pace, read_pace
 from testbed.facts.selectors import IdleSelector, idle_selectors
-from testbed.resources import root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -116,11 +115,11 @@ def read_rulehealth(sources: Sources) -> RuleHealth:
 def _unlike_source(
     sources: Sources, configured: Configured, loaded: Sequence[RuleGroup]
 ) -> tuple[str, ...]:
-    if sources.rules is None:
+    if sources.rules is None or sources.source is None:
         return ()
     factor, interval = sources.factor, configured.evaluation_interval
     return (
-        *interval_differences(configured, root() / "prometheus" / "prometheus.yml", factor),
+        *interval_differences(configured, sources.source / "prometheus" / "prometheus.yml", factor),
         *differences(loaded, read_groups(sources.rules), interval=interval, factor=factor),
     )
 

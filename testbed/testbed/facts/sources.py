@@ -49,6 +49,7 @@ class Sources:
         span: the time of the run.
         phases: as they were played, in order.
         rules: folder of the rule files that the run's own were made of; None where unknown.
+        source: folder that the configuration was rendered from; None where unknown.
     """
 
     prometheus: PrometheusClient
@@ -62,6 +63,7 @@ class Sources:
     span: Span
     phases: tuple[PhaseRow, ...] = ()
     rules: Path | None = None
+    source: Path | None = None
 
     def real(self, production: float) -> float:
         """Real seconds of a production duration."""

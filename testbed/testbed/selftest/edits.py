@@ -27,6 +27,11 @@ def each(*edits: Edit) -> Edit:
     return edit
 
 
+def below(name: str, edit: Edit) -> Edit:
+    """An edit of a folder within the one that is given."""
+    return lambda folder: edit(folder / name)
+
+
 def document(name: str, change: Change) -> Edit:
     """Change one YAML file of the configuration in place."""
 

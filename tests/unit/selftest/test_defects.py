@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ALL = chosen(())
 PATCHED = [defect for defect in ALL if defect.planting.patches]
 EDITED = [defect for defect in ALL if defect.planting.edit is not NOTHING.edit]
+SOURCED = [defect for defect in ALL if defect.planting.source is not None]
 PLANNED = [defect for defect in ALL if defect.planting.plan is not NOTHING.plan]
 
 
@@ -56,6 +57,18 @@ def test_an_edit_changes_the_rendered_configuration(
     defect.planting.edit(layout.config)
     after = _contents(layout.config)
     assert {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize("defect", SOURCED, ids=lambda defect: defect.name)
+def test_an_edit_changes_a_copy_of_the_source(
+    defect: Defect, tmp_path: Path, repository: Path
+) -> None:
+    """The checkout stays as it is."""
+    shipped = _contents(repository / "prometheus")
+    planted = defect.planting.source_of(repository, tmp_path / "planted")
+    assert _contents(planted / "prometheus") != shipped
+    assert _contents(repository / "prometheus") == shipped
+    assert NOTHING.source_of(repository, tmp_path / "other") == repository
 
 
 def _contents(folder: Path) -> dict[str, object]:

@@ -15,7 +15,12 @@ DRIFT: Final = (
     _make("columns_renamed", "Published columns bear other names."),
     _make("scores_halved", "Published scores are half of what was found."),
     _make("decision_mild", "The published decision is always NO_ACTION."),
-    _make("effects_twice", "A column needs twice the effect.", Stage.DRIFT_JOB),
+    _make(
+        "effects_twice",
+        "A column needs twice the effect.",
+        Stage.DRIFT_JOB,
+        scenario="drift-margin",
+    ),
     _make("effects_five_times", "A column needs five times the effect.", Stage.DRIFT_JOB),
     _make("half_the_rows", "Only half of each window is judged.", Stage.DRIFT_JOB),
     _make("never_decides", "Every decision is NO_ACTION.", Stage.DRIFT_JOB),

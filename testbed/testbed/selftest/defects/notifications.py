@@ -23,7 +23,8 @@ def _routed(name: str, what: str, change: Any) -> Defect:  # noqa: ANN401 - a ch
 
 
 def _ruled(name: str, what: str, edit: Edit) -> Defect:
-    return Defect(name, what, "quick-errors", (Stage.RULE,), Planting(edit=edit))
+    planting = Planting(source=edits.below("prometheus", edit))
+    return Defect(name, what, "quick-errors", (Stage.RULE,), planting)
 
 
 def _to_critical(tree: Tree) -> None:

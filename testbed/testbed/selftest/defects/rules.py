@@ -10,13 +10,21 @@ from testbed.selftest import edits
 from testbed.selftest.defect import Defect
 
 if TYPE_CHECKING:
-    from testbed.selftest.edits import Edit, Tree
+    from testbed.selftest.edits import Change, Edit, Tree
 
 ERRORS: Final = "HighErrorRate"
 
 
 def _rule(name: str, what: str, scenario: str, edit: Edit, *culprits: Stage) -> Defect:
-    return Defect(name, what, scenario, culprits or (Stage.RULE,), Planting(edit=edit))
+    """A defect of the rule files themselves, which no comparison with them can find."""
+    planting = Planting(source=edits.below("prometheus", edit))
+    return Defect(name, what, scenario, culprits or (Stage.RULE,), planting)
+
+
+def _unloaded(name: str, what: str, change: Change, *culprits: Stage) -> Defect:
+    """A defect between the rule files and Prometheus."""
+    planting = Planting(edit=edits.prometheus(change))
+    return Defect(name, what, "quick", culprits or (Stage.RULE,), planting)
 
 
 def _no_rules(tree: Tree) -> None:
@@ -31,16 +39,17 @@ def _seldom_evaluated(tree: Tree) -> None:
     tree["global"]["evaluation_interval"] = "8s"
 
 
-def _for(seconds: str) -> edits.Change:
+def _for(seconds: str) -> Change:
     return lambda entry: entry.update({"for": seconds})
 
 
 RULES: Final = (
-    _rule("rules-none", "No rule file is loaded.", "quick", edits.prometheus(_no_rules)),
-    _rule("rules-one-file", "Two of three rule files are not loaded.", "quick",
-          edits.prometheus(_one_file)),
-    _rule("rules-seldom", "Rules are evaluated every 8 s of real time.", "quick",
-          edits.prometheus(_seldom_evaluated), Stage.RULE, Stage.PROMETHEUS),
+    _unloaded("rules-none", "No rule file is loaded.", _no_rules),
+    _unloaded("rules-one-file", "Two of three rule files are not loaded.", _one_file),
+    _unloaded("rules-seldom", "Rules are evaluated every 8 s of real time.", _seldom_evaluated,
+              Stage.RULE, Stage.PROMETHEUS),
+    _rule("rules-never-loaded", "The configuration names no rule file.", "quick",
+          edits.prometheus(_no_rules)),
     _rule("rule-gone", "The rule of the alert is gone.", "quick-errors",
           edits.without_rule(ERRORS)),
     _rule("rule-matcher-typo", "The rule asks for the job ml-apii.", "quick",
@@ -52,14 +61,20 @@ RULES: Final = (
                            'up == on(instance) group_left() ({__name__=~"go_.+"} > 0)')),
     _rule("rule-limit-times-ten", "The limit is ten times too high.", "error-burst",
           edits.expression(ERRORS, "> 0.1", "> 1")),
-    _rule("rule-limit-tenth", "The limit is a tenth of what it should be.", "error-burst",
+    _rule("rule-limit-tenth", "The limit is a tenth of what it should be.", "error-margin",
           edits.expression(ERRORS, "> 0.1", "> 0.01")),
-    _rule("rule-flipped", "The comparison is the wrong way round.", "quick",
+    _rule("rule-flipped", "The comparison is the wrong way round.", "quick-errors",
           edits.expression(ERRORS, "> 0.1", "< 0.1")),
-    _rule("rule-median", "The median is taken for the 95th percentile.", "slow-model",
+    _rule("rule-median", "The median is taken for the 95th percentile.", "latency-margin",
           edits.expression("HighLatency", "histogram_quantile(0.95", "histogram_quantile(0.5")),
     _rule("rule-for-long", "`for` is six times too long.", "quick-errors",
-          edits.rule(ERRORS, _for("60s"))),
+          edits.rule(ERRORS, _for("30m"))),
     _rule("rule-4xx", "The rule counts 4xx in place of 5xx.", "quick-errors",
           edits.expression(ERRORS, '"5.."', '"4.."')),
+    _rule("rule-absent-removed", "`absent()` is gone.", "api-outage",
+          edits.expression("APIDown", ' or absent(up{job="ml-api"})', "")),
+    _rule("rule-slow-limit-double", "The limit is twice too high.", "latency-margin",
+          edits.expression("SlowInference", "> 0.5", "> 1")),
+    _rule("rule-concurrency-tenth", "The limit is a tenth.", "latency-margin",
+          edits.expression("HighConcurrentRequests", "> 10", "> 1")),
 )  # fmt: skip

@@ -24,6 +24,7 @@ VALUES: Final = (
     _make("buckets_coarse", "The histogram of durations has half of its buckets."),
     _make("labels_twice", "Every stored label is counted twice."),
     _make("errors_as_successes", "Answers with 500 are counted as 200.", scenario="quick-errors"),
+    _make("unavailable_as_error", "Answers with 503 are counted as 500.", scenario="model-lost"),
     _make(
         "error_kind_wrong", "Injected errors are counted as the model's.", scenario="quick-errors"
     ),
