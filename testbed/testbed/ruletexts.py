@@ -240,15 +240,18 @@ def _whole(nodes: tuple[Node, ...], labels: Mapping[str, str | None]) -> str:
     """
     open_holes: list[str] = []
     between: list[list[str]] = [[]]
+    digit = False
     for node in nodes:
         part = _part(node, labels)
         if part in {_ANYTHING, _EVEN_NOTHING}:
             open_holes.append(part)
             between.append([])
         elif isinstance(node, Hole) and _form(node.body):
-            between[-1].append(f"({part})")
+            # What may or may not stand before it must not take its first digits.
+            between[-1].append(f"({part})" if digit else rf"(?<![\d.])({part})")
         else:
             between[-1].append(part)
+        digit = isinstance(node, Literal) and node.text[-1] in "0123456789."
     last = len(open_holes) - 1
     parts = ["".join(between[0])]
     for number, (hole, after) in enumerate(zip(open_holes, between[1:], strict=True)):

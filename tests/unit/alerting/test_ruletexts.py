@@ -67,6 +67,8 @@ def test_texts_that_miss_something_are_found(template: str, text: str, fault: st
         ("is {{ $value }}", "is 3", 3.0),
         ('is {{ $value | printf "%.2f" }} s', "is 1.25 s", 1.25),
         ("{{ $value | humanizePercentage }} full", "75.5% full", 0.755),
+        ("{{ with query `up` }}{{ . | first }}{{ end }}{{ $value }}", "15.02", 15.02),
+        ("v1.{{ $value }}", "v1.15", 15.0),
     ],
 )
 def test_the_value_that_a_text_shows_is_read(template: str, text: str, value: float) -> None:
