@@ -224,7 +224,7 @@ def require_fit(scenario: Scenario, artefact: Artefact) -> None:
     if rows < scenario.reference_rows:
         raise UsageError(
             f"the scenario {scenario.name} needs {scenario.reference_rows} reference rows for its "
-            f"doses, this model has {rows}: play it without --data"
+            f"doses, this model has {rows}: play it with a use case or a table that has more"
         )
 
 
