@@ -59,6 +59,10 @@ STAGES = {
     "spans_viewer": Stage.COLLECTOR,
 }
 
+# What the API counted stands at the end of one hop and at the start of another: where both are
+# broken, the count is wrong, not what it is held against.
+BEFORE = {"api_log": "load_api", "labels_log": "labels_api"}
+
 
 def account(
     difference: int, certain: Iterable[Cause], possible: Iterable[Cause] = ()
@@ -129,7 +133,12 @@ def hops(case: Case) -> tuple[Hop, ...]:
 
 def check_hops(case: Case) -> tuple[CheckResult, ...]:
     """Each hop's residual is 0."""
-    results = tuple(hop_result(case, hop) for hop in hops(case))
+    found = hops(case)
+    broken = {hop.key for hop in found if hop.residual}
+    results = tuple(
+        hop_result(case, hop, Stage.INSTRUMENT if BEFORE.get(hop.key) in broken else None)
+        for hop in found
+    )
     if case.evidence.snapshot.log is None:
         gone = CheckResult(
             name="counts api_log",
@@ -267,8 +276,14 @@ def _labels_to_log(counted: Sequence[Count], rows: int) -> Hop:
     return _hop("labels_log", _total(counted, metric), rows, certain)
 
 
-def hop_result(case: Case, hop: Hop) -> CheckResult:
-    """What a hop of the loss table means for the verdict."""
+def hop_result(case: Case, hop: Hop, stage: Stage | None = None) -> CheckResult:
+    """What a hop of the loss table means for the verdict.
+
+    Args:
+        case: of the hop.
+        hop: one row of the loss table.
+        stage: the broken link, where it is not the hop's own.
+    """
     reasons = tuple(
         f"{item.count} {item.reason}: {REASON_TEXTS[item.reason]}" for item in hop.explained
     )
@@ -284,7 +299,7 @@ def hop_result(case: Case, hop: Hop) -> CheckResult:
     return CheckResult(
         name=f"counts {hop.key}",
         passed=not hop.residual,
-        stage=STAGES[hop.key],
+        stage=stage or STAGES[hop.key],
         summary=summary,
         details=reasons,
     )

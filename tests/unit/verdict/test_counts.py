@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed.checks.counts import account
 from testbed.checks.results import Explanation, Reason
+from testbed.checks.stages import Stage
+from testbed.snapshot import LogFacts
 from testbed_otel import names
 
 from .conftest import INSTANCE, both, hop, set_value
@@ -155,3 +157,19 @@ def test_what_an_unasked_instance_lost_is_found_by_the_load(world: World) -> Non
     failed = world.failed()
     assert "20 without a reason" in failed["counts load_api"]
     assert "20 requests" in failed["limit lost_requests"]
+
+
+def test_a_wrong_count_is_blamed_on_the_api_not_on_the_log(world: World) -> None:
+    """Load and log agree on the labels; only what the API counts between them is twice as much."""
+    for counts in both(world):
+        set_value(counts, names.LABELS.prometheus, 800, outcome="stored")
+    stages = {check.name: check.stage for check in world.judge().failed}
+    assert stages["counts labels_api"] is Stage.INSTRUMENT
+    assert stages["counts labels_log"] is Stage.INSTRUMENT
+
+
+def test_a_log_that_lacks_labels_is_blamed_itself(world: World) -> None:
+    """Load and API agree."""
+    world.log = LogFacts(rows=400, labels=390)
+    stages = {check.name: check.stage for check in world.judge().failed}
+    assert stages["counts labels_log"] is Stage.LOG
