@@ -6,6 +6,7 @@ them by the time scale, together with those of the rules. Rates are not scaled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -32,6 +33,13 @@ class Only(Model):
         if (self.equals is None) == (self.above is None):
             raise ValueError("give either equals or above")
         return self
+
+    def holds(self, row: Mapping[str, object]) -> bool:
+        """Whether a row, as it was drawn, drifts."""
+        value = row.get(self.column)
+        if self.above is None:
+            return value == self.equals
+        return isinstance(value, int | float) and value > self.above
 
     @property
     def words(self) -> str:

@@ -28,8 +28,9 @@ from testbed.facts.tables import Table, Tabulator, gone, is_category
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from testbed_domain.artefact import Artefact, ReferenceRow
+    from testbed_domain.artefact import Artefact, LabelledRow, ReferenceRow
 
+    from testbed.scenario import Only
     from testbed.truth import Request
 
 PAIRED: Final = "paired"
@@ -136,8 +137,12 @@ class Study:
         drift: tuple[str | None, float],
         sent: Mapping[int, Request],
         exponent: float,
+        only: Only | None = None,
     ) -> RealisedPhase:
         """Recompute one phase.
+
+        Where some rows drift only, each is held against the one that was drawn, and nothing else:
+        the reference knows nothing of such a part of the traffic.
 
         Args:
             number: of the phase, from 0.
@@ -145,6 +150,7 @@ class Study:
             drift: name and severity that the scenario says.
             sent: index within the phase to the request.
             exponent: of the bounds.
+            only: the rows that drift; None is all.
 
         Raises:
             DomainError: rows don't fit the schema, or can't be drawn again.
@@ -171,11 +177,16 @@ class Study:
         )
         if effect is None:
             return about
-        if effect != NOTHING:
-            by_column = self._by_column(table, expected, exponent)
-        quantities = [quantity for each in by_column.values() for quantity in each]
-        quantities += self._of_rows(requests, table, expected, exponent)
-        changed, paired = self._paired(number, sent, table, expected, exponent)
+        quantities: list[Quantity] = []
+        if only is None:
+            if effect != NOTHING:
+                by_column = self._by_column(table, expected, exponent)
+            quantities += [quantity for each in by_column.values() for quantity in each]
+            quantities += self._of_rows(requests, table, expected, exponent)
+        drawn = self._drawn(number, sent)
+        drifting = [only is None or only.holds(drawn[place][0]) for place in sorted(sent)]
+        parts = ((np.array(drifting), expected), (~np.array(drifting), still))
+        changed, paired = self._paired(sent, table, drawn, parts, exponent)
         quantities += paired
         return about.model_copy(
             update={
@@ -239,23 +250,36 @@ class Study:
             predicted = self.scorer([request.features for request in requests]).argmax(axis=1)
             yield agreement_quantity(predicted, self.predicted, table, expected, exponent)
 
+    def _drawn(self, number: int, sent: Mapping[int, Request]) -> list[LabelledRow]:
+        """The rows of a phase as they were drawn, up to the end of the last one's block."""
+        count = (max(sent) // BLOCK + 1) * BLOCK
+        return drawn_rows(self.artefact, self.seed, number, count)
+
     def _paired(
         self,
-        number: int,
         sent: Mapping[int, Request],
         table: Table,
-        expected: Expectation,
+        drawn: Sequence[LabelledRow],
+        parts: Sequence[tuple[np.ndarray, Expectation]],
         exponent: float,
     ) -> tuple[tuple[Finding, ...], list[Quantity]]:
+        """Hold each row against the drawn one; ``parts`` say which rows must look like what."""
         places = np.array(sorted(sent))
-        count = (int(places.max()) // BLOCK + 1) * BLOCK
-        drawn = drawn_rows(self.artefact, self.seed, number, count)
         base = self.reference.tabulator([row for row, _ in drawn], [label for _, label in drawn])
-        pairs = compare(table, base, places, expected, exponent)
+        wrong: dict[str, list[int]] = {}
+        quantities: list[Quantity] = []
+        for chosen, expected in parts:
+            rows = np.flatnonzero(chosen)
+            if not len(rows):
+                continue
+            pairs = compare(table.take(rows), base, places[rows], expected, exponent)
+            quantities += pairs.quantities
+            for subject, found in pairs.wrong.items():
+                wrong.setdefault(subject, []).extend(rows[found].tolist())
         changed = []
-        for subject, wrong in pairs.wrong.items():
+        for subject, rows_of_it in wrong.items():
             examples = []
-            for row in wrong[:EXAMPLES].tolist():
+            for row in rows_of_it[:EXAMPLES]:
                 request, (features, label) = sent[int(places[row])], drawn[int(places[row])]
                 own, other = _values(subject, request, features, label)
                 examples.append(f"{request.request_id}: drawn {other}, sent {own}")
@@ -263,12 +287,12 @@ class Study:
                 Finding(
                     kind=PAIRED,
                     subject=subject,
-                    count=len(wrong),
+                    count=len(rows_of_it),
                     of=len(table),
                     examples=tuple(examples),
                 )
             )
-        return tuple(changed), pairs.quantities
+        return tuple(changed), quantities
 
 
 def _values(

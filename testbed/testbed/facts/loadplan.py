@@ -11,11 +11,11 @@ from testbed_load.plan import read_plan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed_load.plan import LoadPhase, LoadPlan
+    from testbed_load.plan import LoadPhase, LoadPlan, PlannedOnly
 
     from testbed.facts.runfile import RunIdentity
     from testbed.facts.sources import Sources
-    from testbed.scenario import Phase
+    from testbed.scenario import Only, Phase
 
 
 def planned_requests(duration: float, rate: float) -> int:
@@ -64,7 +64,12 @@ def _phase_pairs(
     yield f"drift {of}", drift and drift.name, own and own.name
     if drift and own:
         yield f"severity {of}", drift.severity, own.severity
+        yield f"rows that drift {of}", _rows(drift.only), _rows(own.only)
     yield f"number of requests {of}", None, played.requests
+
+
+def _rows(only: Only | PlannedOnly | None) -> tuple[object, ...] | None:
+    return None if only is None else (only.column, only.equals, only.above)
 
 
 def _path(sources: Sources) -> str:

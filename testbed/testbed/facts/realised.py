@@ -130,6 +130,7 @@ def _phases(
                     (phase.drift.name, phase.drift.severity) if phase.drift else (None, 0.0),
                     sent.get(phase.name, {}),
                     exponent,
+                    phase.drift.only if phase.drift else None,
                 )
                 for number, phase in enumerate(phases)
             )

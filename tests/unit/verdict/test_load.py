@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed.checks.stages import Stage
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, PlannedOnly, write_plan
 
 from .playedrun import PlayedRun, played_run
 
@@ -108,6 +108,39 @@ def _said(request: Request, drift: tuple[str, float]) -> Request:
     if request.phase != "second":
         return request
     return replace(request, drift=drift[0], severity=drift[1])
+
+
+ONLY = [
+    ("diabetes", PlannedOnly("Age", above=37.0), PlannedOnly("Age", above=30.0)),
+    ("titanic", PlannedOnly("Sex", equals="male"), None),
+]
+
+
+@pytest.mark.parametrize(("use_case", "only", "wrong"), ONLY)
+def test_a_drift_of_some_rows(
+    make: Callable[..., PlayedRun],
+    use_case: str,
+    only: PlannedOnly,
+    wrong: PlannedOnly | None,
+) -> None:
+    """Those that must drift do and the others don't, or the load is to blame, row by row."""
+    run = make(use_case, ("covariate_shift", 0.5))
+    right = changed(run.plan, PlannedDrift("covariate_shift", 0.5, only))
+    run.scenario["phases"][1]["drift"]["only"] = {
+        key: value for key, value in asdict(only).items() if value is not None
+    }
+    write_plan(run.layout.load_plan, right)
+    run.send(right)
+    run.serve()
+    results = run.check()
+    assert [r.summary for r in results.values() if not r.passed or not r.applicable] == []
+    for drift in (PlannedDrift("covariate_shift", 0.5, wrong), None):
+        run.send(changed(run.plan, drift))
+        run.change_requests(lambda r: _said(r, ("covariate_shift", 0.5)))
+        run.serve()
+        assert others(run) == {"load drift", "load rows"}
+    write_plan(run.layout.load_plan, run.plan)
+    assert "rows that drift of phase second" in " ".join(run.failed().values())
 
 
 def test_statistics_alone_see_a_drift_that_is_not_there(make: Callable[..., PlayedRun]) -> None:
