@@ -21,6 +21,11 @@ NOTE: Final = "stranger.txt"
 TIMEOUT: Final = 10.0  # seconds in which the API must load it
 
 
+def copy_of(model: Path) -> Path:
+    """Folder of the copy of a run's model, which is there once a challenger was put."""
+    return model.with_name(f"{model.name}-{NAME}")
+
+
 def copy_under_another_name(model: Path, out: Path) -> Path:
     """Copy an artefact as the model ``stranger``, whose version is another one.
 
@@ -49,7 +54,7 @@ def put(management: Sequence[str], model: Path, *, split: float) -> None:
     Raises:
         StackError: a replica did not take it.
     """
-    copy = model.with_name(f"{model.name}-{NAME}")
+    copy = copy_of(model)
     if not copy.exists():
         copy_under_another_name(model, copy)
     body = {"artefact": str(copy.resolve()), "split": split}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
 
+from testbed.challenger import copy_of
 from testbed.charts import Kept
 from testbed.facts.findings import Finding, Findings
 from testbed.facts.labelposts import Posting, postings, taken
@@ -68,7 +69,7 @@ def read_logcontent(sources: Sources) -> LogContent:
     check = RowCheck(
         findings,
         classes=() if artefact is None else [str(each) for each in artefact.schema.classes],
-        models={run.model, *promoted},
+        models={run.model, *promoted, *_manifests([copy_of(sources.layout.model)])},
         instances=sources.pages.keys(),
         ended_at=sources.span.end,
     )
@@ -138,10 +139,15 @@ def promoted_models(path: Path) -> set[tuple[str, str]]:
         folders = [content.get(role) for role in ("champion", "challenger", "previous")]
     except (OSError, ValueError, AttributeError):
         return set()
+    return _manifests(map(Path, filter(None, folders)))
+
+
+def _manifests(folders: Iterable[Path]) -> set[tuple[str, str]]:
+    """Names and versions of the artefacts in these folders, of those that are there."""
     found = set()
-    for folder in filter(None, folders):
+    for folder in folders:
         with suppress(OSError, ValueError, KeyError, TypeError):
-            manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             found.add((str(manifest["name"]), str(manifest["version"])))
     return found
 

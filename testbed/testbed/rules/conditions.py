@@ -209,10 +209,23 @@ def evaluate(condition: Condition, answers: Mapping[str, Vector]) -> Vector:
 def _combined(operation: SetOf, left: Vector, right: Vector) -> Vector:
     if operation.operator == "or":
         there = _presence(operation, left)
-        return (*left, *(_where(line, there, operation, negate=True) for line in right))
+        rest = (_where(line, there, operation, negate=True) for line in right)
+        return _joined((*left, *rest))
     there = _presence(operation, right)
     negate = operation.operator == "unless"
     return tuple(_where(line, there, operation, negate=negate) for line in left)
+
+
+def _joined(vector: Vector) -> Vector:
+    """Lines of equal labels as one: for the rule they are one alert, whichever side it is from."""
+    found: dict[Labels, Line] = {}
+    for line in vector:
+        other = found.get(line.labels)
+        if other is not None:
+            values = np.where(other.present, other.values, line.values)
+            line = Line(line.labels, values, other.present | line.present)  # noqa: PLW2901
+        found[line.labels] = line
+    return tuple(found.values())
 
 
 def _presence(operation: SetOf, vector: Vector) -> Mapping[Labels, NDArray[np.bool_]]:

@@ -101,6 +101,19 @@ def test_sets_match_on_labels() -> None:
     assert len(present("a or b", answers)) == 3
 
 
+def test_sides_of_equal_labels_are_one_alert() -> None:
+    """As the two sides of DriftJobStale, whose `for` counts through from one to the other."""
+    answers = {
+        "a{}": (line(1, 1, NAN, NAN, job="x"),),
+        "b{}": (line(NAN, 2, 2, NAN, job="x"), line(3, 3, 3, 3, job="y")),
+    }
+    found = evaluate(read_condition("a or b"), answers)
+    assert present("a or b", answers) == [
+        ({"job": "x"}, [0, 1, 2]), ({"job": "y"}, [0, 1, 2, 3]),
+    ]  # fmt: skip
+    assert found[0].values[:3].tolist() == [1, 1, 2]
+
+
 def test_a_condition_is_written_as_it_was_read() -> None:
     """Matching and order of operations included."""
     text = "(a{} > 1 and on (job) b{}) unless ignoring (x) c{} == 0 or absent(d{})"

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed.challenger import copy_of, copy_under_another_name
 from testbed.checks.stages import Stage, along_the_way
+from testbed_domain.artefact import load_artefact
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 
@@ -164,6 +166,17 @@ def test_a_promoted_model_is_no_stranger(run: PlayedRun, tmp_path: Path) -> None
     results = run.check()
     assert results["content identity"].passed
     assert results["content answers"].summary.startswith("300 answers")
+
+
+def test_a_challenger_of_the_scenario_is_no_stranger(run: PlayedRun) -> None:
+    """The runner made it, and took it away again; it answers as the model does."""
+    copy = load_artefact(copy_under_another_name(run.artefact.path, copy_of(run.layout.model)))
+    run.change_rows(
+        lambda row: row._replace(model_name=copy.name, model_version=copy.version), every=2
+    )
+    results = run.check()
+    assert results["content identity"].passed
+    assert results["content answers"].summary.startswith("600 answers")
 
 
 @pytest.mark.parametrize(

@@ -423,6 +423,17 @@ def test_windows_that_do_not_go_on(world: World) -> None:
         assert bool(found) == bool(told)
 
 
+def test_a_job_that_the_scenario_stopped_may_be_behind(world: World) -> None:
+    """It has windows to make up for; one that was not stopped has none."""
+    window = _facts().windows[0].model_copy(update={"place": 400, "total": 900})
+    facts = _facts(every=100, windows=(window,))
+    faults = world.scenario["phases"][1]["faults"]
+    for part, wrong in (("collector", True), ("drift", False)):
+        stop = {"kind": "restart", "part": part, "down": 60}
+        world.scenario["phases"][1]["faults"] = [*faults, stop]
+        assert ("drift windows" in _failed(world, facts)) == wrong
+
+
 def test_columns_are_those_that_the_load_moved(world: World) -> None:
     """A column that moved clearly must be named, one that did not must not."""
     run = _facts().named[0]
