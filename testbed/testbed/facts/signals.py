@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_otel import names
 
 from testbed.charts import Kept
+from testbed.facts.injected import latencies
 from testbed.facts.logrecords import RecordFacts, record_facts
 from testbed.facts.spans import Setting, SpanFacts, span_facts
 
@@ -121,10 +122,6 @@ def _asked(path: Path) -> dict[str, Any]:
 
 
 def _setting(sources: Sources) -> Setting:
-    faults = {
-        phase.name: sum(f.seconds for f in phase.faults if f.kind == "latency")
-        for phase in sources.scenario.phases
-    }
     return Setting(
         requests={request.request_id: request for request in sources.truth.requests},
         instances=frozenset(sources.pages),
@@ -132,9 +129,8 @@ def _setting(sources: Sources) -> Setting:
         end=sources.span.end,
         arrived=sources.span.end - MARGIN - sources.real(BATCHES),
         slowed=tuple(
-            (phase.start + EDGE, phase.end - EDGE, faults[phase.name])
-            for phase in sources.phases
-            if faults.get(phase.name)
+            (start + EDGE, end - EDGE, seconds)
+            for start, end, seconds in latencies(sources, every=True)
         ),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
@@ -13,10 +14,12 @@ from testbed.checks.signals import LEVEL, bounds
 from testbed.checks.stages import Stage
 from testbed.clients.prometheus import PrometheusClient
 from testbed.facts.logrecords import RecordFacts, record_facts
-from testbed.facts.signals import EXPORTER, Arrival, Signals, read_signals
+from testbed.facts.signals import EXPORTER, Arrival, Signals, _setting, read_signals
 from testbed.facts.sources import Sources, Span
 from testbed.facts.spans import Found, Setting, SpanFacts, span_facts
+from testbed.faults import LatencyFault
 from testbed.layout import RunLayout
+from testbed.phases import PhaseRow
 from testbed.pipeline import Export, Pipeline, Process, SpanCount
 from testbed.scenario import Scenario
 from testbed.stack.configuration import SINK_EXPORTER
@@ -544,3 +547,28 @@ def test_failed_exports_that_arrived_all_the_same_are_chance(
     arrival = Arrival(received=151, accepted=151, sent=151, by_then=151, before=151)
     assert "arrived more than once" in judged(world, traffic)["spans content"]
     assert not judged(world, traffic, spans=arrival.model_copy(update={"failed": 1}))
+
+
+@pytest.mark.parametrize(("share", "slowed"), [(1.0, 1), (0.2, 0)])
+def test_a_latency_of_some_requests_bounds_no_span(
+    tmp_path: Path, share: float, slowed: int
+) -> None:
+    """Of a fault that hits every fifth request nobody knows which spans must be long."""
+    layout = RunLayout(tmp_path)
+    fault = LatencyFault(seconds=0.5, share=share)
+    layout.timeline.write_text(
+        json.dumps({"time": 1000.5, "event": "fault_on", "name": fault.label}) + "\n"
+    )
+    phase = {"name": "slow", "duration": "10m", "rate": 10, "faults": [fault.model_dump()]}
+    sources = SimpleNamespace(
+        scenario=Scenario.model_validate(
+            {"name": "x", "title": "x", "description": "x", "phases": [phase]}
+        ),
+        layout=layout,
+        phases=(PhaseRow(name="slow", start=1000.0, end=1020.0),),
+        truth=Truth(1000.0, 1020.0),
+        pages={},
+        span=Span(999.0, 1021.0, 0.5),
+        real=lambda production: production / 30,
+    )
+    assert len(_setting(cast("Sources", sources)).slowed) == slowed
