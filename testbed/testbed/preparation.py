@@ -310,7 +310,8 @@ def prepare(
         logs=wanted(os.environ, default=scenario.logs),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
-    context.drift_plan = drift_plan(played, factor, settings.drift_min_rows)
+    if played.duration:  # the load of `up` is in its user's hands
+        context.drift_plan = drift_plan(played, factor, settings.drift_min_rows)
     prepared = Prepared(
         run_id, layout, played, factor, use_case, artefact, context, options, planting, source
     )
