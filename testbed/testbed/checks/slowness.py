@@ -125,7 +125,7 @@ def _timed(name: str, wrong: list[AlertRow]) -> bool:
             for row in rows
         )
     unexpected = [row for row in wrong if not row.expected]
-    if name in {"false alarms", "unexpected alerts"}:
+    if name == "unexpected alerts":
         return all(row.alert not in OF_VALUES for row in unexpected)
     return name.startswith(TIMED)
 

@@ -18,7 +18,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 app = typer.Typer(
     name="testbed",
     help="Proves that the monitoring of an ML API works: plays traffic, drift and faults against a "
-    "really instrumented service and gives a verdict on the alarms.",
+    "really instrumented service and gives a verdict on the alerts.",
     epilog="Exit codes: 0 pass, 1 verdict failed, 2 could not run. Start with: testbed run demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -151,7 +151,7 @@ def scenarios(
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
     covered = alert_coverage(read_groups(folder), shipped)
     table = Table(box=None, pad_edge=False)
-    for title in ("name", "real time", "must ring", "what"):
+    for title in ("name", "real time", "must fire", "what"):
         table.add_column(title, overflow="fold")
     for name, item in shipped.items():
         alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"

@@ -34,10 +34,10 @@ def scenarios() -> str:
         "Played by `testbed run NAME`. Durations are production durations; a run divides them by "
         "its time scale, and rates are real requests per second. The real duration is that of the "
         "load; starting takes some seconds more, and settling at most what is given. An alert that "
-        "is not listed must not ring. [Write your own](../how-to/bring-your-own.md#scenarios); "
+        "is not listed must not fire. [Write your own](../how-to/bring-your-own.md#scenarios); "
         "[the schema](scenario.schema.json).",
         table(
-            ("scenario", "must ring", "drift decision", "time scale", "real duration"),
+            ("scenario", "must fire", "drift decision", "time scale", "real duration"),
             ((_link(name), *_overview(item)) for name, item in found.items()),
         ),
         "## Coverage",
@@ -88,11 +88,11 @@ def _scenario(name: str, item: Scenario) -> Iterator[str]:
     )
     if item.expected_alerts:
         yield table(
-            ("must ring", "from the start of", "notified within", "resolved within, from its end"),
+            ("must fire", "from the start of", "notified within", "resolved within, from its end"),
             (_expected(alert) for alert in item.expected_alerts),
         )
     if item.allowed_alerts:
-        yield f"May ring: {', '.join(map(_alert, item.allowed_alerts))}."
+        yield f"May fire: {', '.join(map(_alert, item.allowed_alerts))}."
 
 
 def _settings(item: Scenario) -> str:

@@ -125,7 +125,7 @@ def _alert(alert: str, items: list[tuple[str, dict[str, Any]]]) -> Iterator[str]
     yield f"## {alert}"
     yield (
         f"[Runbook]({_relative(target)}), [rule]({_relative(source)}). "
-        f"Must ring in: {', '.join(expected) or 'no shipped scenario'}."
+        f"Must fire in: {', '.join(expected) or 'no shipped scenario'}."
     )
     for _, each in items:
         severity, hold, summary = _facts(each)
