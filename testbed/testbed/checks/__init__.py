@@ -10,8 +10,8 @@ from testbed.checks.case import Case, Check
 from testbed.checks.content import check_content
 from testbed.checks.counts import check_hops, check_log_ids
 from testbed.checks.drift import check_causes, check_decision, check_runs
+from testbed.checks.exportfailures import check_export_failures
 from testbed.checks.faults import check_faults
-from testbed.checks.instances import check_instances
 from testbed.checks.integrity import check_evidence, check_parts, check_replicas, check_truth
 from testbed.checks.limits import check_limits
 from testbed.checks.load import check_load
@@ -21,6 +21,7 @@ from testbed.checks.notifications import check_notifications
 from testbed.checks.published import check_published
 from testbed.checks.rulehealth import check_rulehealth
 from testbed.checks.signals import check_signals
+from testbed.checks.stored import check_instances
 from testbed.checks.telemetry import check_telemetry
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -31,6 +32,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_instances,
     check_log_ids,
     check_telemetry,
+    check_export_failures,
     check_limits,
     check_decision,
     check_causes,

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.checks.results import Explanation, Reason
+from testbed.checks.stages import Stage
 from testbed.checks.telemetry import lives
+from testbed.evidence import Event
 from testbed.pipeline import Export, Flow, Pipeline, Process, Reading, SpanCount
+from testbed_otel import names
+
+from tests.unit.verdict.conftest import INSTANCE, set_value
 
 if TYPE_CHECKING:
-    from testbed.checks.results import Hop
+    from testbed.checks.results import CheckResult, Hop
 
     from tests.unit.verdict.conftest import World
 
@@ -127,6 +132,7 @@ def test_runs_without_such_evidence_have_no_such_hops(world: World) -> None:
 def test_failed_exports_are_the_reason_of_what_lacks(world: World) -> None:
     """Points that never arrived, and samples that Prometheus lacks."""
     found = rows(world, Telemetry(failing={20, 21, 22}))
+    world.timeline.append(Event(1015.0, "part_stopped", "collector", {}))
     assert found["points_collector"].explained == (
         Explanation(reason=Reason.EXPORT_FAILED, count=3 * SIZE, certain=False),
     )
@@ -369,3 +375,53 @@ def test_a_new_life_is_seen_by_its_age() -> None:
     quick = lives(Pipeline(readings=readings))
     assert [life.missed for life in quick] == [4.0, None]
     assert lives(Pipeline()) == ()
+
+
+def _failing(failures: int, *, down: tuple[float, ...] = ()) -> Pipeline:
+    """A process of a hundred exports, so many of which failed."""
+    exports = (
+        Export(time=1001.0, exports=1, points=10),
+        Export(time=1049.0, exports=100, points=9),
+    )
+    return Pipeline(
+        processes=(Process(instance="api-1", exports=exports, failures=failures),),
+        readings=(Reading(time=1049.0, uptime=50.0),),
+        down=down,
+    )
+
+
+def export_failures(world: World) -> CheckResult:
+    """The check of failed exports."""
+    return next(c for c in world.judge().checks if c.name == "export failures")
+
+
+def test_a_collector_that_refuses_exports_is_named(world: World) -> None:
+    """It answered its scrapes, so it was there; a few time-outs are nobody's fault."""
+    world.pipeline = _failing(5)
+    assert export_failures(world).passed
+    world.pipeline = _failing(40)
+    found = export_failures(world)
+    assert (found.passed, found.stage) == (False, Stage.COLLECTOR)
+    assert found.details == ("api-1: 40 of 100 exports failed",)
+
+
+def test_a_collector_that_cannot_be_reached_is_a_matter_of_the_export(world: World) -> None:
+    """Nothing is said of one that the scenario stops."""
+    world.pipeline = _failing(40, down=(1020.0,))
+    assert export_failures(world).stage is Stage.EXPORT
+    world.timeline.append(Event(1015.0, "part_stopped", "collector", {}))
+    assert not export_failures(world).applicable
+
+
+def test_values_that_change_though_every_point_arrives_are_blamed_on_the_export(
+    world: World,
+) -> None:
+    """Prometheus stored what it got."""
+    world.pipeline = Pipeline(
+        processes=(Process(instance="api-1", exports=(Export(time=1049.0, exports=1, points=9),)),),
+        readings=(Reading(time=1050.0, uptime=50.0, points=Flow(accepted=9, sent=9)),),
+    )
+    set_value(world.prometheus[INSTANCE], names.LABELS.prometheus, 380, outcome="stored")
+    found = next(c for c in world.judge().checks if c.name == "counts instances")
+    assert (found.passed, found.stage) == (False, Stage.EXPORT)
+    assert "changed at the export" in found.summary

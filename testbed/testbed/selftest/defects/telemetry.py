@@ -18,20 +18,11 @@ if TYPE_CHECKING:
 _make = patched("api", "export", "quick", Stage.EXPORT)
 
 
-def _no_api_scrape(tree: Tree) -> None:
-    tree["scrape_configs"] = [job for job in tree["scrape_configs"] if job["job_name"] != "ml-api"]
-
-
 def _half_refused(tree: Tree) -> None:
     # Far less than the Collector needs, so that it refuses what comes in.
     tree["processors"]["memory_limiter"] = {
         "check_interval": "100ms", "limit_mib": 20, "spike_limit_mib": 10,
     }  # fmt: skip
-
-
-def _debug_only(tree: Tree) -> None:
-    tree["exporters"]["debug/planted"] = {}
-    tree["service"]["pipelines"]["metrics"]["exporters"] = ["debug/planted"]
 
 
 def _stopped_for(seconds: float, component: str, after: float) -> tuple[Act, ...]:
@@ -54,11 +45,11 @@ TELEMETRY: Final = (
         Planting(edit=edits.collector(_half_refused)),
     ),
     Defect(
-        "collector-drops-metrics",
-        "The Collector takes metrics and sends them nowhere.",
+        "collector-frozen",
+        "The Collector stands still for 12 seconds.",
         "quick",
         (Stage.COLLECTOR,),
-        Planting(edit=edits.collector(_debug_only)),
+        Planting(acts=_stopped_for(12.0, "collector", 5.0)),
     ),
     Defect(
         "prometheus-frozen",
@@ -66,12 +57,5 @@ TELEMETRY: Final = (
         "quick",
         (Stage.PROMETHEUS,),
         Planting(acts=_stopped_for(12.0, "prometheus", 4.0)),
-    ),
-    Defect(
-        "api-not-scraped",
-        "Prometheus has no scrape job for the API.",
-        "quick",
-        (Stage.PROMETHEUS, Stage.RULE),
-        Planting(edit=edits.prometheus(_no_api_scrape)),
     ),
 )
