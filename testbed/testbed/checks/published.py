@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 NAME: Final = "published drift scores"
 WINDOWS: Final = "drift windows"
 RULES: Final = "drift limits"
-STEPS_BEHIND: Final = 3
-"""Windows that may have filled since the last one was judged."""
+STEPS_BEHIND: Final = 4
+SHARE_BEHIND: Final = 0.75
+"""Windows, and share of the rows, that may have come since the last one was judged: a training or a
+study of relations takes its time on a busy machine."""
 MOVED: Final = 0.02
 """Share of the rows before a window's end that may have come into the log behind it."""
 LEAST_READ: Final = 0.9
@@ -137,7 +139,7 @@ def _behind(last: Recomputed, every: int) -> Iterator[str]:
     """
     if last.place is None:
         return
-    if last.total - last.place > max(last.total / 2, STEPS_BEHIND * every):
+    if last.total - last.place > max(SHARE_BEHIND * last.total, STEPS_BEHIND * every):
         yield (
             f"the last window that was judged ends at row {last.place}, the log holds {last.total}"
         )

@@ -415,7 +415,7 @@ def test_windows_that_do_not_go_on(world: World) -> None:
         (400, 700, None),
         (404, 700, None),
         (440, 700, "windows end at multiples of 100"),
-        (400, 900, "ends at row 400, the log holds 900"),
+        (400, 1700, "ends at row 400, the log holds 1700"),
     ):
         change = {"place": place, "total": total}
         found = _failed(world, _facts(every=100, windows=(window.model_copy(update=change),)))
@@ -425,7 +425,7 @@ def test_windows_that_do_not_go_on(world: World) -> None:
 
 def test_a_job_that_the_scenario_stopped_may_be_behind(world: World) -> None:
     """It has windows to make up for; one that was not stopped has none."""
-    window = _facts().windows[0].model_copy(update={"place": 400, "total": 900})
+    window = _facts().windows[0].model_copy(update={"place": 400, "total": 1700})
     facts = _facts(every=100, windows=(window,))
     faults = world.scenario["phases"][1]["faults"]
     for part, wrong in (("collector", True), ("drift", False)):
@@ -477,3 +477,26 @@ def test_the_scores_are_those_of_scipy(shift: float, rows: int) -> None:
     p_value = float(scipy.stats.ks_2samp(before, now).pvalue)
     score = Score(column="a", method="ks", recorded=p_value, computed=smirnov(before, now))
     assert score.apart < 0.5
+
+
+def test_a_process_that_decided_nothing_counts_its_columns_from_0() -> None:
+    """Their names stand in no record; a count above 0 would have to."""
+    record = {
+        "time": 1010.0,
+        "started": 1009.9,
+        "outcome": "insufficient_data",
+        "seconds": 0.1,
+        "model_version": "v1",
+        "message": "20 of 400 rows",
+    }
+    labels = {
+        "__name__": names.DRIFT_DETECTIONS.prometheus,
+        "instance": "drift-1",
+        "model_version": "v1",
+        "column": "Age",
+    }
+    for value, found in ((0.0, 0), (1.0, 1)):
+        series = [Series(labels, tuple((1000.0 + n, value) for n in range(20)))]
+        differences = compare([record], series, 0.3, (999.0,)).differences
+        keys = {one.key[0] for one in differences if one.stored is not None}
+        assert len(keys & {names.DRIFT_DETECTIONS.prometheus}) == found
