@@ -200,25 +200,7 @@ def _streams(
         mine = {key: points for key, points in samples.items() if not _version(key, own, others)}
         times = sorted({at for points in mine.values() for at, _ in points})
         if times:
-            steps = _counter_steps(records, starts, times[0])
-            yield _Stream(steps, _without_idle(mine, steps), times)
-
-
-def _without_idle(
-    samples: dict[Key, list[tuple[float, float]]], steps: Sequence[Step]
-) -> dict[Key, list[tuple[float, float]]]:
-    """The counters without those of detections that a process began at 0 and never came to use.
-
-    Their columns stand in no record of a process that decided nothing.
-    """
-    detections = names.DRIFT_DETECTIONS.prometheus
-    if any(key[0] == detections for step in steps for key in step.values):
-        return samples
-    return {
-        key: points
-        for key, points in samples.items()
-        if key[0] != detections or any(value for _, value in points)
-    }
+            yield _Stream(_counter_steps(records, starts, times[0]), mine, times)
 
 
 def _parted(
@@ -293,7 +275,8 @@ def _counter_steps(records: Sequence[Record], starts: Sequence[float], first: fl
     place = bisect_right(starts, first)
     began = starts[place - 1] if place else float("-inf")
     made = [record for record in records if record["time"] >= began]
-    versions = {str(record["model_version"]) for record in made}
+    # Of all processes: one that ended before its first run counts its columns from 0 as well.
+    versions = {str(record["model_version"]) for record in records}
     ready = float(made[0]["started"]) if made else float("inf")
     nothing = driftpoints.counted(())
     steps = [Step(float("-inf"), ready, nothing, frozenset(versions))]
