@@ -11,6 +11,8 @@ from testbed.selftest.defects import DEFECTS
 from testbed.selftest.results import read_results, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed.selftest.defect import Defect
     from testbed.selftest.results import Result
 
@@ -27,7 +29,8 @@ def selftest() -> str:
         "notice, and demands that the verdict fails and names the right link first. "
         "Nothing is planted in the checkout. A new check is added with the defect that it is for "
         "(`testbed/testbed/selftest/defects/`).",
-        f"{summary(tuple(results.values()))}, when all were last played (`make selftest`)."
+        f"{summary(tuple(results.values()))} when they were last played (`make selftest`); "
+        f"{_unplayed(results)}"
         if results
         else "",
         *(
@@ -40,6 +43,13 @@ def selftest() -> str:
             )
             for kind, defects in DEFECTS.items()
         ),
+    )
+
+
+def _unplayed(results: Mapping[str, Result]) -> str:
+    count = sum(each.name not in results for defects in DEFECTS.values() for each in defects)
+    return (
+        f"{count} have not been played since they were written." if count else "none is left out."
     )
 
 
