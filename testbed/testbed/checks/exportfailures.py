@@ -30,7 +30,7 @@ def check_export_failures(case: Case) -> tuple[CheckResult, ...]:
         return ()
     if intended(case, "collector", "exports"):
         reason = "the scenario stops the Collector or shuts it off: exports are meant to fail"
-        return (not_applicable(NAME, Stage.EXPORT, reason),)
+        return (not_applicable(NAME, Stage.COLLECTOR, reason),)
     begun = {each.instance: each.exports[-1].exports for each in pipeline.processes if each.exports}
     failed = {
         each.instance: each.failures
@@ -48,5 +48,8 @@ def check_export_failures(case: Case) -> tuple[CheckResult, ...]:
         f"{name}: {count} of {begun.get(name, count)} exports failed"
         for name, count in sorted(failed.items())
     )
-    stage = Stage.COLLECTOR if refused else Stage.EXPORT
-    return (CheckResult(name=NAME, passed=not failed, stage=stage, summary=text, details=details),)
+    return (
+        CheckResult(
+            name=NAME, passed=not failed, stage=Stage.COLLECTOR, summary=text, details=details
+        ),
+    )

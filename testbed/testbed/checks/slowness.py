@@ -51,7 +51,7 @@ SCALES: Final = (60.0, 30.0, 20.0, 15.0, 12.0, 10.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.
 # Names of checks, or beginnings of them, that a slow machine can make fail.
 TIMED: Final = (
     "limit p95_seconds", "limit error_share", "limit load_", "drift decision", "drift job",
-    "load", "rule replay", "export failures",
+    "load requests", "load pace", "rule replay", "export failures",
 )  # fmt: skip
 # Of these, what no time scale changes.
 UNSCALED: Final = ("limit ", "load")

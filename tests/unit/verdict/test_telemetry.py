@@ -405,10 +405,12 @@ def test_a_collector_that_refuses_exports_is_named(world: World) -> None:
     assert found.details == ("api-1: 40 of 100 exports failed",)
 
 
-def test_a_collector_that_cannot_be_reached_is_a_matter_of_the_export(world: World) -> None:
+def test_a_collector_that_cannot_be_reached_is_named_too(world: World) -> None:
     """Nothing is said of one that the scenario stops."""
     world.pipeline = _failing(40, down=(1020.0,))
-    assert export_failures(world).stage is Stage.EXPORT
+    found = export_failures(world)
+    assert (found.passed, found.stage) == (False, Stage.COLLECTOR)
+    assert "could not be reached" in found.summary
     world.timeline.append(Event(1015.0, "part_stopped", "collector", {}))
     assert not export_failures(world).applicable
 
