@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 COMMAND: Final = "import sys; from testbed.cli import main; sys.argv[0] = 'testbed'; main()"
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
+INTERRUPTED: Final = 130
 OUTCOMES: Final = {0: "passed", 1: "failed"}
 
 
@@ -52,29 +54,46 @@ class Played:
         return self.name, outcome, f"{self.seconds:.0f} s", self.checks, self.why
 
 
-def play(name: str, out: Path, options: Sequence[str]) -> Played:
+def play(
+    name: str, out: Path, options: Sequence[str], running: list[subprocess.Popen[bytes]]
+) -> Played:
     """Play one scenario.
 
     Args:
         name: of the scenario.
         out: folder of all runs; the run's own is made in it, and what it prints goes beside that.
         options: further ones of ``testbed run``.
+        running: holds its process while that runs.
     """
     began, folder, log = time.monotonic(), out / name, out / f"{name}.log"
     argv = [sys.executable, "-c", COMMAND, "run", name, "--out", str(folder), *options]
-    with log.open("wb") as file:
-        code = subprocess.run(argv, stdout=file, stderr=file, check=False).returncode
-    checks, why = summary(folder / "verdict.json", log)
+    with (
+        log.open("wb") as file,
+        # A session of its own: the terminal's Ctrl-C reaches it once, through this process.
+        subprocess.Popen(argv, stdout=file, stderr=file, start_new_session=True) as process,
+    ):
+        running.append(process)
+        code = process.wait()
+        running.remove(process)
+    checks, why = summary(folder / "verdict.json", log, code)
     return Played(name, code, time.monotonic() - began, checks, why)
 
 
-def summary(verdict_file: Path, log: Path) -> tuple[str, str]:
+def summary(verdict_file: Path, log: Path, code: int) -> tuple[str, str]:
     """Number of checks that passed, and why the run did not pass, or an empty text."""
+    checks, why = _judged(verdict_file)
+    if code in OUTCOMES:
+        return checks, why
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return checks, next((line for line in reversed(lines) if line.strip()), "")
+
+
+def _judged(verdict_file: Path) -> tuple[str, str]:
+    """The same by the verdict alone; empty where there is none."""
     try:
         verdict = json.loads(verdict_file.read_text(encoding="utf-8"))
     except OSError:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-        return "", next((line for line in reversed(lines) if line.strip()), "")
+        return "", ""
     checks = verdict["checks"]
     failed = [check for check in checks if not check["passed"]]
     why = f"{failed[0]['stage']}: {failed[0]['summary']}" if failed else ""
@@ -121,11 +140,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = ["--seed", asked.seed, *(["--use-case", asked.use_case] if asked.use_case else [])]
     names = longest_first(asked.names or list(scenario_files()))
     _say(f"{len(names)} scenarios, {asked.jobs} at a time, into {out}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     played = []
+    running: list[subprocess.Popen[bytes]] = []
+    one_of = partial(play, out=out, options=options, running=running)
     with ThreadPoolExecutor(asked.jobs) as pool:
-        for one in pool.map(partial(play, out=out, options=options), names):
-            played.append(one)
-            _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
+        try:
+            for one in pool.map(one_of, names):
+                played.append(one)
+                _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running[:]:
+                process.send_signal(signal.SIGINT)
+            _say("interrupted; the runs that were under way stop their stacks")
+            return INTERRUPTED
     _say("", *lines(sorted(played, key=lambda each: each.name)))
     return max((each.code for each in played), default=0)
 
