@@ -9,6 +9,7 @@ from testbed_otel import names
 
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
+from testbed.faults import OtlpFault, RestartFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.facts.boards import Boards, PanelFacts, Unmatched
     from testbed.facts.panelvalues import Moves
+    from testbed.faults import FaultModel
 
 PANELS: Final = "panel queries"
 VALUES: Final = "panel values"
@@ -193,7 +195,7 @@ def _wrong(case: Case, panel: PanelFacts) -> Iterator[str]:
     if panel.kind == "drift":
         yield from _drift(case, panel)
         return
-    quiet = {phase.name for phase in case.scenario.phases if _restarts(phase.faults)}
+    quiet = {phase.name for phase in case.scenario.phases if _interrupted(phase.faults)}
     for moves in panel.moves:
         if moves.phase in quiet:
             continue
@@ -203,8 +205,9 @@ def _wrong(case: Case, panel: PanelFacts) -> Iterator[str]:
             yield from _rate(panel, moves)
 
 
-def _restarts(faults: Iterable[object]) -> bool:
-    return any(getattr(fault, "kind", None) == "restart" for fault in faults)
+def _interrupted(faults: Iterable[FaultModel]) -> bool:
+    """Whether measurements do not come all the time, so that a rate is one of what did come."""
+    return any(isinstance(fault, (RestartFault, OtlpFault)) for fault in faults)
 
 
 def _errors(case: Case, moves: Moves) -> Iterator[str]:

@@ -294,8 +294,17 @@ def test_values_are_held_against_the_load(
         assert says in said["panel values"]
 
 
-def test_phases_in_which_a_part_restarts_have_no_rate(world: World) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "restart", "part": "collector", "down": "1m"},
+        {"kind": "otlp", "to": "prometheus"},
+    ],
+)
+def test_phases_in_which_measurements_are_held_up_have_no_rate(
+    world: World, fault: dict[str, str]
+) -> None:
     """Nobody knows what Prometheus got in between."""
-    world.scenario["phases"][0]["faults"] = [{"kind": "restart", "part": "collector", "down": "1m"}]
+    world.scenario["phases"][0]["faults"] = [fault]
     facts = panel(kind="requests", moves=moves(10.0, normal=1.0))
     assert "panel values" not in failing(world, facts)
