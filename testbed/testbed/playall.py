@@ -8,17 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import read_scenario
+from testbed.sidebyside import Command, Ended, last_line, run_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,38 +52,29 @@ class Played:
         return self.name, outcome, f"{self.seconds:.0f} s", self.checks, self.why
 
 
-def play(
-    name: str, out: Path, options: Sequence[str], running: list[subprocess.Popen[bytes]]
-) -> Played:
-    """Play one scenario.
+def command(name: str, out: Path, options: Sequence[str]) -> Command:
+    """How one scenario is played.
 
     Args:
         name: of the scenario.
         out: folder of all runs; the run's own is made in it, and what it prints goes beside that.
         options: further ones of ``testbed run``.
-        running: holds its process while that runs.
     """
-    began, folder, log = time.monotonic(), out / name, out / f"{name}.log"
-    argv = [sys.executable, "-c", COMMAND, "run", name, "--out", str(folder), *options]
-    with (
-        log.open("wb") as file,
-        # A session of its own: the terminal's Ctrl-C reaches it once, through this process.
-        subprocess.Popen(argv, stdout=file, stderr=file, start_new_session=True) as process,
-    ):
-        running.append(process)
-        code = process.wait()
-        running.remove(process)
-    checks, why = summary(folder / "verdict.json", log, code)
-    return Played(name, code, time.monotonic() - began, checks, why)
+    argv = (sys.executable, "-c", COMMAND, "run", name, "--out", str(out / name), *options)
+    return Command(name, argv, out / f"{name}.log")
+
+
+def played(ended: Ended, out: Path) -> Played:
+    """What became of a run that has ended."""
+    name, code = ended.command.name, ended.code
+    checks, why = summary(out / name / "verdict.json", ended.command.log, code)
+    return Played(name, code, ended.seconds, checks, why)
 
 
 def summary(verdict_file: Path, log: Path, code: int) -> tuple[str, str]:
     """Number of checks that passed, and why the run did not pass, or an empty text."""
     checks, why = _judged(verdict_file)
-    if code in OUTCOMES:
-        return checks, why
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return checks, next((line for line in reversed(lines) if line.strip()), "")
+    return checks, why if code in OUTCOMES else last_line(log)
 
 
 def _judged(verdict_file: Path) -> tuple[str, str]:
@@ -141,22 +130,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = longest_first(asked.names or list(scenario_files()))
     _say(f"{len(names)} scenarios, {asked.jobs} at a time, into {out}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    played = []
-    running: list[subprocess.Popen[bytes]] = []
-    one_of = partial(play, out=out, options=options, running=running)
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        try:
-            for one in pool.map(one_of, names):
-                played.append(one)
-                _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in running[:]:
-                process.send_signal(signal.SIGINT)
-            _say("interrupted; the runs that were under way stop their stacks")
-            return INTERRUPTED
-    _say("", *lines(sorted(played, key=lambda each: each.name)))
-    return max((each.code for each in played), default=0)
+    found: list[Played] = []
+
+    def tell(ended: Ended) -> None:
+        one = played(ended, out)
+        found.append(one)
+        _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
+
+    try:
+        run_side_by_side([command(name, out, options) for name in names], asked.jobs, tell)
+    except KeyboardInterrupt:
+        _say("interrupted; the runs that were under way have stopped their stacks")
+        return INTERRUPTED
+    _say("", *lines(sorted(found, key=lambda each: each.name)))
+    return max((each.code for each in found), default=0)
 
 
 if __name__ == "__main__":
