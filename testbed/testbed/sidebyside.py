@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ def run_side_by_side(
         ended: called with each as it ends, in the caller's thread.
         limit: seconds that one may take; None sets none.
     """
-    running: list[subprocess.Popen[bytes]] = []
+    running = _Running()
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(_run, command, running, limit) for command in commands}
         try:
@@ -69,32 +70,50 @@ def run_side_by_side(
                     ended(one.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in running[:]:
-                process.send_signal(signal.SIGINT)
+            running.interrupt()
             raise
 
 
-def _run(command: Command, running: list[subprocess.Popen[bytes]], limit: float | None) -> Ended:
+class _Running:
+    """The processes that run, which can be interrupted together, those that start now included."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._over = False
+
+    def start(self, command: Command, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start one."""
+        with self._lock:
+            # A session of its own: the terminal's Ctrl-C reaches it once, through this process.
+            process = subprocess.Popen(
+                command.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._processes.append(process)
+            if self._over:
+                process.send_signal(signal.SIGINT)
+        return process
+
+    def interrupt(self) -> None:
+        """Interrupt all; one that has ended gets nothing."""
+        with self._lock:
+            self._over = True
+            for process in self._processes:
+                process.send_signal(signal.SIGINT)
+
+
+def _run(command: Command, running: _Running, limit: float | None) -> Ended:
     began = time.monotonic()
-    with (
-        command.log.open("wb") as output,
-        # A session of its own: the terminal's Ctrl-C reaches it once, through this process.
-        subprocess.Popen(
-            command.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process,
-    ):
-        running.append(process)
+    with command.log.open("wb") as output, running.start(command, output) as process:
         try:
             code = process.wait(limit)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             code = process.wait(ENDING)
-        finally:
-            running.remove(process)
     return Ended(command, code, time.monotonic() - began)
 
 
