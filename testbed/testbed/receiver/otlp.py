@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from testbed.receiver.record import PayloadError
+from testbed.receiver.wholelines import WholeLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +120,7 @@ def _value(value: Line) -> Any:  # noqa: ANN401 - whatever an attribute may be
     return None
 
 
-class BoundedFile:
+class BoundedFile(WholeLines):
     """Appends whole JSON lines to a file until it is full; what comes then is let go.
 
     The last line of a full file is ``{"full": true}``.
@@ -135,10 +134,9 @@ class BoundedFile:
     """
 
     def __init__(self, path: Path, limit: int = LIMIT) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path)
         self._limit = limit
-        self._file = io.FileIO(path, "ab")
-        self._full = self._file.seek(0, os.SEEK_END) >= limit
+        self._full = self.size() >= limit
 
     def add(self, lines: list[Line]) -> None:
         """Append all of them or, if the disk refuses, none.
@@ -149,25 +147,6 @@ class BoundedFile:
         if self._full or not lines:
             return
         data = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines).encode()
-        before = self._file.seek(0, os.SEEK_END)
-        full = before + len(data) > self._limit
-        if full:
-            data = b'{"full":true}\n'
-        try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:])
-        except OSError:
-            self._file.truncate(before)
-            raise
+        full = self.size() + len(data) > self._limit
+        self.append(b'{"full":true}\n' if full else data)
         self._full = full
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections import deque
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from testbed.receiver.wholelines import WholeLines
 
 SHOWN: Final = 1000
 """Notifications kept in memory for the page; the file keeps all."""
@@ -100,7 +100,7 @@ def notifications(body: bytes, received_at: float) -> list[Notification]:
     ]
 
 
-class Recorder:
+class Recorder(WholeLines):
     """Appends notifications to a file as whole JSON lines, and remembers the last ones.
 
     Args:
@@ -111,10 +111,8 @@ class Recorder:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+        super().__init__(path)
         self.recent: deque[Notification] = deque(maxlen=SHOWN)
-        self._file: io.FileIO = io.FileIO(path, "ab")
 
     def add(self, arrived: list[Notification]) -> None:
         """Append all of ``arrived`` or, if the disk refuses, none.
@@ -122,24 +120,7 @@ class Recorder:
         Raises:
             OSError: nothing was written; the sender should try again.
         """
-        before = self._file.seek(0, os.SEEK_END)
-        arrived = [each.model_copy(update={"delivery": before}) for each in arrived]
-        data = "".join(f"{each.model_dump_json()}\n" for each in arrived).encode()
-        try:
-            written = 0
-            while written < len(data):
-                written += self._file.write(data[written:])
-        except OSError:
-            self._file.truncate(before)
-            raise
+        delivery = self.size()
+        arrived = [each.model_copy(update={"delivery": delivery}) for each in arrived]
+        self.append("".join(f"{each.model_dump_json()}\n" for each in arrived).encode())
         self.recent.extend(arrived)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
