@@ -148,15 +148,18 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
         count = sum(each.count for each in health.scrapes)
         summary = f"{count} scrapes of {len(health.scrapes)} targets, without holes"
         return (CheckResult(name="scrapes", passed=True, stage=Stage.PROMETHEUS, summary=summary),)
+    return (_first_along_the_way("scrapes", found),)
+
+
+def _first_along_the_way(name: str, found: list[tuple[Stage, str]]) -> CheckResult:
+    """The result of findings, led by the one whose link comes first."""
     found.sort(key=lambda each: each[0].place)
-    return (
-        CheckResult(
-            name="scrapes",
-            passed=False,
-            stage=found[0][0],
-            summary=found[0][1],
-            details=tuple(line for _, line in found[:DETAILS]),
-        ),
+    return CheckResult(
+        name=name,
+        passed=False,
+        stage=found[0][0],
+        summary=found[0][1],
+        details=tuple(line for _, line in found[:DETAILS]),
     )
 
 
@@ -184,16 +187,7 @@ def check_exports(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
         count = sum(each.count for each in cadences)
         summary = f"{count} exports of {len(cadences)} processes, without holes"
         return (CheckResult(name="exports", passed=True, stage=Stage.EXPORT, summary=summary),)
-    found.sort(key=lambda each: each[0].place)
-    return (
-        CheckResult(
-            name="exports",
-            passed=False,
-            stage=found[0][0],
-            summary=found[0][1],
-            details=tuple(line for _, line in found[:DETAILS]),
-        ),
-    )
+    return (_first_along_the_way("exports", found),)
 
 
 def intended(

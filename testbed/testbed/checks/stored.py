@@ -35,19 +35,26 @@ def check_instances(case: Case) -> tuple[CheckResult, ...]:
         summary = "Prometheus counted more than the API did"
     else:
         summary = f"Prometheus lacks {lost} of what the API counted{why_lost(case)}"
-    # Where every export and every point arrived, what they hold was changed on the way.
-    changed = not foreign and not any(hop.residual for hop in telemetry_hops(case))
-    if not passed and changed and snapshot.pipeline is not None:
+    stage = Stage.PROMETHEUS
+    if not passed and not foreign and _all_arrived(case):
+        stage = Stage.EXPORT
         summary += "; every point arrived, so values were changed at the export"
     return (
         CheckResult(
             name="counts instances",
             passed=passed,
-            stage=Stage.EXPORT if changed and snapshot.pipeline else Stage.PROMETHEUS,
+            stage=stage,
             summary=summary,
             details=tuple(details),
         ),
     )
+
+
+def _all_arrived(case: Case) -> bool:
+    """Whether every export and every point is known to have arrived, whatever they hold."""
+    if case.evidence.snapshot.pipeline is None:
+        return False
+    return not any(hop.residual for hop in telemetry_hops(case))
 
 
 def _per_metric(case: Case) -> tuple[bool, int]:

@@ -83,7 +83,7 @@ def read_configured(layout: RunLayout) -> Configured:
         UsageError: a file is missing or broken.
     """
     path = layout.config / "prometheus.yml"
-    document = _yaml(path)
+    document = read_mapping(path)
     intervals = document.get("global") or {}
     scrape = _interval(intervals, "scrape_interval")
     jobs = document.get("scrape_configs") or ()
@@ -119,7 +119,7 @@ def interval_differences(configured: Configured, source: Path, factor: float) ->
     Raises:
         UsageError: the source is missing or broken.
     """
-    document = _yaml(source)
+    document = read_mapping(source)
     intervals = document.get("global") or {}
     scrape = scaled_interval(_interval(intervals, "scrape_interval"), factor)
     lines = _interval_line(
@@ -153,7 +153,7 @@ def evaluation_interval(layout: RunLayout) -> float:
     Raises:
         UsageError: ``config/prometheus.yml`` is missing or broken.
     """
-    document = _yaml(layout.config / "prometheus.yml")
+    document = read_mapping(layout.config / "prometheus.yml")
     return _interval(document.get("global") or {}, "evaluation_interval")
 
 
@@ -172,7 +172,7 @@ def read_groups(folder: Path) -> tuple[ConfiguredGroup, ...]:
             rules=tuple(_rule(rule) for rule in group.get("rules") or ()),
         )
         for path in paths
-        for group in _yaml(path).get("groups") or ()
+        for group in read_mapping(path).get("groups") or ()
     )
 
 
@@ -192,7 +192,12 @@ def _interval(intervals: Mapping[str, Any], key: str) -> float:
     return parse_duration(str(intervals.get(key, DEFAULT_INTERVAL)))
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A YAML file of the run's configuration.
+
+    Raises:
+        UsageError: it can't be read, or holds no mapping.
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import Field
 from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.errors import StackError, UsageError
+from testbed.facts.configured import read_mapping
 from testbed.heldback import HeldBack
 from testbed.routes import read_tree
 from testbed.rulelint import read_rules
@@ -21,7 +21,6 @@ from testbed.truth import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from testbed.clients.prometheus import Series
     from testbed.facts.sources import Sources
@@ -125,11 +124,12 @@ def read_delivery(sources: Sources) -> Delivery:
     config = sources.layout.config
     if not (config / "alertmanager.yml").exists():
         return Delivery()
-    alertmanager = _yaml(config / "alertmanager.yml")
+    alertmanager = read_mapping(config / "alertmanager.yml")
     read_tree(alertmanager)  # what can't be read is said now
     notified = list(read_lines(sources.layout.notifications, [], required=False))
     rules = _rules(sources, notified)
-    external = (_yaml(config / "prometheus.yml").get("global") or {}).get("external_labels") or {}
+    shared = read_mapping(config / "prometheus.yml").get("global") or {}
+    external = shared.get("external_labels") or {}
     return Delivery(
         route=alertmanager["route"],
         receivers=tuple(map(_receiver, alertmanager.get("receivers") or ())),
@@ -140,16 +140,6 @@ def read_delivery(sources: Sources) -> Delivery:
         values=_values(sources, rules, notified, external),
         step=sources.span.step,
     )
-
-
-def _yaml(path: Path) -> Tree:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} holds no configuration")
-    return document
 
 
 def _receiver(entry: Mapping[str, Any]) -> ReceiverFacts:
