@@ -79,7 +79,6 @@ class Route:
         group_wait: real seconds before the first notification of a new group.
         group_interval: real seconds between notifications of a group that changed.
         repeat_interval: real seconds between notifications of a group that did not.
-        mute: names of the time intervals in which it is silent, or outside of which it is.
         routes: children.
     """
 
@@ -90,7 +89,6 @@ class Route:
     group_wait: float = 30.0
     group_interval: float = 300.0
     repeat_interval: float = 14_400.0
-    mute: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
 
     def leaves(self, labels: Mapping[str, str]) -> tuple[Route, ...]:
@@ -159,14 +157,12 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
 
 def _node(entry: Mapping[str, Any], parent: Route) -> Route:
     group_by = entry.get("group_by")
-    intervals = (entry.get("mute_time_intervals"), entry.get("active_time_intervals"))
     node = replace(
         parent,
         receiver=str(entry.get("receiver") or parent.receiver),
         matchers=tuple(_matchers(entry)),
         go_on=bool(entry.get("continue", False)),
         group_by=parent.group_by if group_by is None else tuple(map(str, group_by)),
-        mute=tuple(str(name) for names in intervals for name in names or ()),
         routes=(),
         **{
             key: parse_duration(str(entry[key]))

@@ -166,7 +166,6 @@ class Snapshot(Kept):
         prometheus: instance to its raw final counters.
         spans: when alerts were pending or firing.
         rules: the alerting rules that were loaded, or None where that is unknown.
-        recording: the recording rules that were loaded.
         charts: series for the report.
         log: the prediction log, or None where it could not be read.
         pipeline: the telemetry's own way, or None where it could not be had.
@@ -181,7 +180,6 @@ class Snapshot(Kept):
     prometheus: dict[str, tuple[Count, ...]]
     spans: tuple[AlertSpan, ...] = ()
     rules: tuple[Rule, ...] | None = None
-    recording: tuple[Rule, ...] = ()
     charts: tuple[Chart, ...] = ()
     log: LogFacts | None = None
     pipeline: Pipeline | None = None
@@ -398,7 +396,6 @@ def take_snapshot(sources: Sources) -> Snapshot:
         prometheus=stored or {},
         spans=alert_spans(alerts or (), gap=GAP * span.step, gaps=_gaps(loaded)),
         rules=None if groups is None else tuple(r for r in loaded if r.kind == "alerting"),
-        recording=tuple(rule for rule in loaded if rule.kind == "recording"),
         charts=charts or (),
         log=log,
         pipeline=pipeline,

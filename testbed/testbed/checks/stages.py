@@ -19,7 +19,6 @@ class Stage(StrEnum):
     scores. The log stands before the instruments because the drift job reads it.
     """
 
-    MACHINE = "machine"
     LOAD = "load"
     SERVICE = "service"
     LOG = "prediction log"

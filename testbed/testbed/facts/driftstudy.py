@@ -68,8 +68,8 @@ class RealisedPhase(Kept):
         rows: requests with features and label.
         known: whether it is known what the drift must do.
         columns: in the schema's order.
-        label_shift: total-variation distance of the labels from those of the reference rows.
-        labels_moved: whether that is beyond what the sampling explains.
+        labels_moved: whether their rates are further from those of the reference rows than the
+            sampling explains.
         tests: statistics that were held against their expectation.
         deviations: those that are too far from it.
         changed: rows that differ from the drawn ones otherwise than the drift says.
@@ -81,7 +81,6 @@ class RealisedPhase(Kept):
     rows: int = 0
     known: bool = True
     columns: tuple[RealisedColumn, ...] = ()
-    label_shift: float = 0.0
     labels_moved: bool = False
     tests: int = 0
     deviations: tuple[Deviation, ...] = ()
@@ -171,7 +170,6 @@ class Study:
         about = about.model_copy(
             update={
                 "columns": self._columns(table, still, expected, by_column),
-                "label_shift": round(sum(abs(q.found - q.expected) for q in labels) / 2, 6),
                 "labels_moved": any(quantity.deviates for quantity in labels),
             }
         )

@@ -58,8 +58,8 @@ class LimitMargin(Kept):
         expression: what is compared.
         operator: how.
         limit: with what.
-        quiet_peak: outside of the phases that expect the alert.
-        quiet_held: the same, for all of the rule's ``for``; only that makes it fire.
+        quiet_held: before the phases that expect the alert, for all of the rule's ``for``; only
+            that makes it fire.
         fault_peak: phase that expects the alert to the value in it.
         fault_held: the same, for all of ``for``.
         bounded: whether the range of limits that would have passed, too, is known.
@@ -70,7 +70,6 @@ class LimitMargin(Kept):
     expression: str
     operator: str
     limit: float
-    quiet_peak: float | None = None
     quiet_held: float | None = None
     fault_peak: dict[str, float] = Field(default_factory=dict)
     fault_held: dict[str, float] = Field(default_factory=dict)
@@ -332,7 +331,6 @@ def _limit(
         expression=written(compare.side),
         operator=compare.operator,
         limit=compare.limit,
-        quiet_peak=quiet.peak,
         quiet_held=quiet.held,
         fault_peak={k: v.peak for k, v in faults.items() if v.peak is not None},
         fault_held={k: v.held for k, v in faults.items() if v.held is not None},
