@@ -234,11 +234,15 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     )
     snapshot = take_snapshot(sources)
     write_atomic(layout.series, snapshot.model_dump_json())
-    return load_evidence(layout)
+    return load_evidence(layout, truth)
 
 
-def load_evidence(layout: RunLayout) -> Evidence:
+def load_evidence(layout: RunLayout, truth: Truth | None = None) -> Evidence:
     """Read the evidence of a run from its folder.
+
+    Args:
+        layout: the run's folder.
+        truth: what was read of it already.
 
     Raises:
         UsageError: the folder holds no finished run.
@@ -257,7 +261,7 @@ def load_evidence(layout: RunLayout) -> Evidence:
     end = snapshot.ended_at
     return Evidence(
         run=run,
-        truth=read_truth(layout.truth),
+        truth=truth or read_truth(layout.truth),
         snapshot=snapshot,
         notifications=tuple(
             sorted((n for n in notifications if n.received_at <= end), key=lambda n: n.received_at)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import yaml
-
 from testbed.resources import root
+from testbed.yamlfile import read_yaml
 
 FILE: Final = "prometheus/recipes.yml"
 
@@ -31,5 +30,5 @@ class Recipe:
 
 def read_recipes() -> list[Recipe]:
     """All recipes, in the file's order."""
-    systems = yaml.safe_load((root() / FILE).read_text(encoding="utf-8"))
+    systems = read_yaml(root() / FILE)
     return [Recipe(system, **entry) for system, entries in systems.items() for entry in entries]

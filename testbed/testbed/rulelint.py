@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import promql_parser as promql
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from testbed_otel import names
 
 from testbed.errors import UsageError
 from testbed.timescale import MINIMUM_INTERVAL, DurationError, TimeScale, Tree, format_duration
+from testbed.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -308,10 +308,7 @@ def read_rules(folder: Path) -> dict[str, Tree]:
 
 
 def _read_file(path: Path) -> Tree:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    document = read_yaml(path)
     try:
         return _RulesFile.model_validate(document).model_dump(exclude_unset=True)
     except ValidationError as error:

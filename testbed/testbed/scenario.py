@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from testbed.errors import UsageError
 from testbed.faults import Fault, OtlpFault
 from testbed.fields import Duration, Model, Share
 from testbed.partsettings import PartSettings
+from testbed.yamlfile import read_yaml
 
 SCHEMA_VERSION = 1
 
@@ -200,10 +200,7 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         UsageError: the file is missing, no YAML, or breaks the schema; names the field.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read the scenario {path}: {error}") from error
+    data = read_yaml(path, "the scenario")
     try:
         return Scenario.model_validate(data)
     except ValidationError as error:

@@ -7,8 +7,9 @@ again from the files alone.
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
@@ -64,6 +65,11 @@ COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
 # Kept beside them, but not compared: it changes while it is asked for.
 STATES: Final[Mapping[str, tuple[str, ...]]] = {names.LOG_SPOOLED.prometheus: ()}
 KEPT: Final = {**COUNTERS, **STATES}
+
+READERS: Final = 4
+"""Readers at work at a time: some wait for Prometheus while others compute."""
+
+EXPECTED: Final = (TestbedError, DomainError, ValueError)
 
 T = TypeVar("T")
 
@@ -366,50 +372,80 @@ def join_log(truth: Truth, rows: Sequence[tuple[str, str | None, str]], labels: 
 def take_snapshot(sources: Sources) -> Snapshot:
     """Ask for everything; what can't be had becomes a problem, so that there is a verdict still."""
     prometheus, truth, span = sources.prometheus, sources.truth, sources.span
-    problems: list[str] = []
-
-    def ask(what: str, read: Callable[[], T]) -> T | None:
-        try:
-            return read()
-        except (TestbedError, DomainError, ValueError) as error:
-            problems.append(f"{what}: {error}")
-            return None
-
-    api = {
-        instance: None
-        if text is None
-        else ask(f"counters of {instance}", partial(parse_counters, text))
-        for instance, text in sorted(sources.pages.items())
-    }
     recent = {"at": span.end, "window": span.end - span.start}
-    stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
-    alerts = ask("alerts", lambda: prometheus.raw("ALERTS", **recent))
-    groups = ask("rules", prometheus.groups)
-    loaded = [_rule(rule) for group in groups or () for rule in group.rules]
-    pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **recent))
-    charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
-    log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
+    with _Questions() as ask:
+        # The longest first: they share the processors with what waits for Prometheus.
+        content = ask("content of the prediction log", lambda: read_logcontent(sources))
+        realised = ask("realised drift", lambda: read_realised(sources))
+        published = ask("published drift scores", lambda: read_published(sources))
+        margins = ask("margins of the rules", lambda: read_margins(sources))
+        api = {
+            instance: ask(f"counters of {instance}", partial(parse_counters, text))
+            for instance, text in sorted(sources.pages.items())
+            if text is not None
+        }
+        stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
+        alerts = ask("alerts", lambda: prometheus.raw("ALERTS", **recent))
+        groups = ask("rules", prometheus.groups)
+        pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **recent))
+        charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
+        log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
+        measured = ask("measured values", lambda: read_measured(sources))
+        delivery = ask("routes", lambda: read_delivery(sources))
+        health = ask("evaluation of the rules", lambda: read_rulehealth(sources))
+        signals = ask("spans and log records", lambda: read_signals(sources))
+        boards = ask("dashboards", lambda: read_boards(sources))
+    found = groups()
+    loaded = [_rule(rule) for group in found or () for rule in group.rules]
     return Snapshot(
         started_at=span.start,
         ended_at=span.end,
-        api=api,
-        prometheus=stored or {},
-        spans=alert_spans(alerts or (), gap=GAP * span.step, gaps=_gaps(loaded)),
-        rules=None if groups is None else tuple(r for r in loaded if r.kind == "alerting"),
-        charts=charts or (),
-        log=log,
-        pipeline=pipeline,
-        measured=ask("measured values", lambda: read_measured(sources)),
-        logcontent=ask("content of the prediction log", lambda: read_logcontent(sources)),
-        realised=ask("realised drift", lambda: read_realised(sources)),
-        delivery=ask("routes", lambda: read_delivery(sources)),
-        rulehealth=ask("evaluation of the rules", lambda: read_rulehealth(sources)),
-        margins=ask("margins of the rules", lambda: read_margins(sources)),
-        published=ask("published drift scores", lambda: read_published(sources)),
-        signals=ask("spans and log records", lambda: read_signals(sources)),
-        boards=ask("dashboards", lambda: read_boards(sources)),
-        problems=tuple(problems),
+        api={
+            instance: api[instance]() if instance in api else None
+            for instance in sorted(sources.pages)
+        },
+        prometheus=stored() or {},
+        spans=alert_spans(alerts() or (), gap=GAP * span.step, gaps=_gaps(loaded)),
+        rules=None if found is None else tuple(r for r in loaded if r.kind == "alerting"),
+        charts=charts() or (),
+        log=log(),
+        pipeline=pipeline(),
+        measured=measured(),
+        logcontent=content(),
+        realised=realised(),
+        delivery=delivery(),
+        rulehealth=health(),
+        margins=margins(),
+        published=published(),
+        signals=signals(),
+        boards=boards(),
+        problems=ask.problems(),
     )
+
+
+class _Questions:
+    """Readers at work side by side; leaving the context waits for all of them."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(READERS)
+        self._asked: list[tuple[str, Future[Any]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+
+    def __call__(self, what: str, read: Callable[[], T]) -> Callable[[], T | None]:
+        """Ask; returns what gives the answer, or None where there is none."""
+        future = self._pool.submit(read)
+        self._asked.append((what, future))
+        return lambda: None if isinstance(future.exception(), EXPECTED) else future.result()
+
+    def problems(self) -> tuple[str, ...]:
+        """What could not be had, in the order in which it was asked for."""
+        failed = ((what, future.exception()) for what, future in self._asked)
+        return tuple(f"{what}: {error}" for what, error in failed if isinstance(error, EXPECTED))
 
 
 def _rule(rule: AlertRule) -> Rule:

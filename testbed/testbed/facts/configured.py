@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
-from testbed.errors import UsageError
 from testbed.timescale import MINIMUM_INTERVAL, parse_duration
+from testbed.yamlfile import read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,18 +188,3 @@ def _rule(rule: Mapping[str, Any]) -> ConfiguredRule:
 
 def _interval(intervals: Mapping[str, Any], key: str) -> float:
     return parse_duration(str(intervals.get(key, DEFAULT_INTERVAL)))
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """A YAML file of the run's configuration.
-
-    Raises:
-        UsageError: it can't be read, or holds no mapping.
-    """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{path} holds no mapping")
-    return document

@@ -11,13 +11,13 @@ from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.errors import StackError, UsageError
-from testbed.facts.configured import read_mapping
 from testbed.heldback import HeldBack
 from testbed.routes import read_tree
 from testbed.rulelint import read_rules
 from testbed.ruletexts import is_template, names_value
 from testbed.timescale import Tree, parse_duration
 from testbed.truth import read_lines
+from testbed.yamlfile import read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import yaml
 from pydantic import Field
 
 from testbed.charts import Kept
-from testbed.errors import StackError
+from testbed.errors import StackError, UsageError
 from testbed.facts.evaluations import read_evaluations
 from testbed.rules.conditions import Line, evaluate, leaves, read_condition, written
 from testbed.rules.limits import extremes, limits_of, passing_limits
@@ -22,6 +21,7 @@ from testbed.rules.outcomes import Contract, Expectation, broken_by
 from testbed.rules.replay import Timing, narrowed, replay, widened
 from testbed.rules.scoring import Played, Score, score
 from testbed.timescale import parse_duration
+from testbed.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -409,7 +409,7 @@ def read_waits(path: Path) -> tuple[float, float]:
     0 where the file does not say; a run without Alertmanager has none.
     """
     try:
-        route = yaml.safe_load(path.read_text(encoding="utf-8"))["route"]
+        route = read_yaml(path)["route"]
         return tuple(parse_duration(str(route.get(key, "0"))) for key in WAITS)  # type: ignore[return-value]
-    except (OSError, KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError):
+    except (UsageError, KeyError, TypeError, AttributeError, ValueError):
         return (0.0, 0.0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
+from testbed.yamlfile import read_yaml
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -37,7 +39,7 @@ def document(name: str, change: Change) -> Edit:
 
     def edit(folder: Path) -> None:
         path = folder / name
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = read_yaml(path)
         change(tree)
         path.write_text(yaml.safe_dump(tree, sort_keys=False, width=1000), encoding="utf-8")
 
@@ -90,7 +92,7 @@ def rule(alert: str, change: Change) -> Edit:
     def edit(folder: Path) -> None:
         found = 0
         for path in sorted((folder / "rules").glob("*.yml")):
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = read_yaml(path)
             for group in tree["groups"]:
                 for each_rule in group["rules"]:
                     if each_rule.get("alert") == alert:
@@ -108,7 +110,7 @@ def without_rule(alert: str) -> Edit:
 
     def edit(folder: Path) -> None:
         for path in sorted((folder / "rules").glob("*.yml")):
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            tree = read_yaml(path)
             for group in tree["groups"]:
                 group["rules"] = [r for r in group["rules"] if r.get("alert") != alert]
             path.write_text(yaml.safe_dump(tree, sort_keys=False, width=1000), encoding="utf-8")

@@ -18,6 +18,7 @@ from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.rulelint import read_rules
 from testbed.timescale import TimeScale, Tree, parse_duration
+from testbed.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -424,7 +425,7 @@ def _placed(node: Any, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401 - Y
 
 
 def _read(path: Path) -> Tree:
-    return cast("Tree", yaml.safe_load(path.read_text(encoding="utf-8")))
+    return cast("Tree", read_yaml(path))
 
 
 def _write(path: Path, document: Tree) -> None:
