@@ -93,20 +93,25 @@ def match(
     found = Matched()
     ends = [step.start for step in steps]
     crowded = _crowded(steps)
+    # A series that no export holds, to when it is due: runs may follow each other so closely that
+    # no export is for certain of one of them, but every export is of one that wrote it down.
+    due: dict[Key, float] = {}
     for index, step in enumerate(steps):
         until = ends[index + 1] if index + 1 < len(ends) else float("inf")
         seen = _between(exports, step.start, until)
         clear = any(step.start + SETTLE <= at < step.ready for at in seen)
         found.unseen += index > 0 and not seen
         found.compared += len(step.values) if seen else 0
-        missing = step.values.keys() - samples.keys() if clear else ()
-        found.differences += [
-            Difference(key, index - 1, "missing", None, step.values[key])
-            for key in sorted(missing)
-            if key[0] not in crowded
-        ]
         before = steps[index - 1].values if index else {}
         after = steps[index + 1].values if index + 1 < len(steps) else {}
+        absent = step.values.keys() - samples.keys()
+        due = {key: due.get(key, step.start + SETTLE) for key in absent}
+        found.differences += [
+            Difference(key, index - 1, "missing", None, step.values[key])
+            for key in sorted(absent)
+            if key[0] not in crowded
+            and any(due[key] <= at and (at < step.ready or key in after) for at in seen)
+        ]
         for key, points in samples.items():
             inside = _inside(points, step.start, until)
             allowed = (before.get(key), step.values.get(key), after.get(key))

@@ -17,6 +17,7 @@ from testbed.checks.stages import Stage
 from testbed.clients.prometheus import Series
 from testbed.driftplan import DriftPlan, drift_plan
 from testbed.facts import driftpoints
+from testbed.facts.driftmatch import Step, match
 from testbed.facts.driftmoves import Move, Named
 from testbed.facts.driftrules import Rules, faults, unplanned
 from testbed.facts.driftwindows import Recomputed, Score, smirnov, wasserstein
@@ -498,3 +499,20 @@ def test_a_process_that_ended_before_its_first_run_accuses_nobody() -> None:
     series = [Series(labels, tuple((1021.0 + n, 0.0) for n in range(20)))]
     found = compare([record], series, 0.3, (999.0, 1020.0)).differences
     assert not [one for one in found if one.key[0] == names.DRIFT_DETECTIONS.prometheus]
+
+
+@pytest.mark.parametrize(("runs", "found"), [(3, ["missing"]), (1, [])])
+def test_a_series_that_no_export_holds_while_runs_follow_closely(
+    runs: int, found: list[str]
+) -> None:
+    """Where no single run had time to be exported, a series that several knew is missing still."""
+    key = driftpoints.key_of(names.DRIFT_COLUMN_SCORE, {names.COLUMN: "size"})
+    share = driftpoints.key_of(names.DRIFT_SHARE, {})
+    ends = [100.0 + 2 * run for run in range(runs)]
+    steps = [Step(float("-inf"), 99.0, {})]
+    steps += [Step(end, end + 0.1, {key: end, share: end}) for end in ends]
+    exports = [98.5, *(end + after for end in ends for after in (0.5, 1.0, 1.5))]
+    samples = {share: [(at, 100 + 2 * ((at - 100) // 2)) for at in exports[1:]]}
+    differences = match(steps, samples, exports).differences
+    assert sorted({one.kind for one in differences}) == found
+    assert {one.key for one in differences} <= {key}
