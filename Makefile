@@ -21,7 +21,7 @@ demo: setup  ## play the demo scenario and give the verdict
 
 # Two files at a time, in the order of tests/stack/conftest.py.
 test: stack  ## run the tests
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10
 
 scenarios: stack  ## play every scenario, two at a time, and print a table
 	@.venv/bin/python -m testbed.playall
