@@ -7,6 +7,7 @@ again from the files alone.
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
@@ -29,6 +30,7 @@ from testbed.facts.measured import Measured, read_measured
 from testbed.facts.published import Published, read_published
 from testbed.facts.realised import Realised, read_realised
 from testbed.facts.rulehealth import RuleHealth, read_rulehealth
+from testbed.facts.ruletests import RuleTests, read_ruletests
 from testbed.facts.signals import Signals, read_signals
 from testbed.facts.sources import Sources
 from testbed.pipeline import Pipeline, read_pipeline
@@ -192,6 +194,7 @@ class Snapshot(Kept):
     published: Published | None = None
     signals: Signals | None = None
     boards: Boards | None = None
+    ruletests: RuleTests | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -367,6 +370,9 @@ def take_snapshot(sources: Sources) -> Snapshot:
     """Ask for everything; what can't be had becomes a problem, so that there is a verdict still."""
     prometheus, truth, span = sources.prometheus, sources.truth, sources.span
     problems: list[str] = []
+    pool = ThreadPoolExecutor(1)  # promtool works in a process of its own meanwhile
+    tests = pool.submit(read_ruletests, sources)
+    pool.shutdown(wait=False)
 
     def ask(what: str, read: Callable[[], T]) -> T | None:
         try:
@@ -408,6 +414,7 @@ def take_snapshot(sources: Sources) -> Snapshot:
         published=ask("published drift scores", lambda: read_published(sources)),
         signals=ask("spans and log records", lambda: read_signals(sources)),
         boards=ask("dashboards", lambda: read_boards(sources)),
+        ruletests=ask("tests of the rules", tests.result),
         problems=tuple(problems),
     )
 

@@ -20,6 +20,7 @@ from testbed.checks.measured import check_measured
 from testbed.checks.notifications import check_notifications
 from testbed.checks.published import check_published
 from testbed.checks.rulehealth import check_rulehealth
+from testbed.checks.ruletests import check_ruletests
 from testbed.checks.signals import check_signals
 from testbed.checks.stored import check_instances
 from testbed.checks.telemetry import check_telemetry
@@ -45,6 +46,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_load,
     check_notifications,
     check_rulehealth,
+    check_ruletests,
     check_margins,
     check_published,
     check_signals,
