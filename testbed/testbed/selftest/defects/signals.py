@@ -85,4 +85,19 @@ SIGNALS: Final = (
         "A panel shows an increase in place of a rate.",
         *("api-performance", "Requests per Endpoint", "rate(", "increase("),
     ),
+    _panel(
+        "quantile",
+        "A panel of the 95th percentile shows the median.",
+        *("api-performance", "Latency p95 per Endpoint", "0.95", "0.5"),
+    ),
+    _panel(
+        "status",
+        "A panel of failed requests shows those that were refused.",
+        *("system-overview", "Failed Requests", "5..", "4.."),
+    ),
+    _panel(
+        "inverted",
+        "A panel of the processor's load shows how idle it is.",
+        *("system-overview", "Processor", "1 - avg", "avg"),
+    ),
 )
