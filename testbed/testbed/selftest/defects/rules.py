@@ -43,6 +43,10 @@ def _for(seconds: str) -> Change:
     return lambda entry: entry.update({"for": seconds})
 
 
+def _group_seldom(tree: Tree) -> None:
+    tree["groups"][0]["interval"] = "5m"
+
+
 def _limit_in_text(entry: Tree) -> None:
     texts = entry["annotations"]
     texts["description"] = texts["description"].replace("the limit is 0.1", "the limit is 1")
@@ -53,6 +57,8 @@ RULES: Final = (
     _unloaded("rules-one-file", "Two of three rule files are not loaded.", _one_file),
     _unloaded("rules-seldom", "Rules are evaluated every 8 s of real time.", _seldom_evaluated,
               Stage.RULE, Stage.PROMETHEUS),
+    _rule("rules-group-seldom", "One group is evaluated every five minutes.", "quick",
+          edits.document("rules/drift.yml", _group_seldom)),
     _rule("rules-never-loaded", "The configuration names no rule file.", "quick",
           edits.prometheus(_no_rules)),
     _rule("rule-gone", "The rule of the alert is gone.", "quick-errors",
