@@ -41,6 +41,16 @@ SIGNALS: Final = (
         "One request in ten has no record in the access log.",
         scenario="quick-errors",
     ),
+    _make(
+        "half_sampled",
+        "Half as many requests are sampled as the ratio says.",
+        scenario="quick-errors",
+    ),
+    _make(
+        "records_debug",
+        "Records of the access log bear the severity DEBUG.",
+        scenario="quick-errors",
+    ),
     Defect(
         "signals-ratio-zero",
         "The API is told to sample no request.",

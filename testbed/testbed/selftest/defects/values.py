@@ -21,6 +21,8 @@ VALUES: Final = (
     _make("latency_too_small", "Durations of requests are recorded 30 % too small."),
     _make("latency_doubled", "Durations of requests are recorded twice as long."),
     _make("inference_in_milliseconds", "Inference is recorded in milliseconds as seconds."),
+    _make("log_writes_in_milliseconds", "Commits of the log are timed in milliseconds as seconds."),
+    _make("batches_eightfold", "Batches are recorded as eight times as large."),
     _make("buckets_coarse", "The histogram of durations has half of its buckets."),
     _make("labels_twice", "Every stored label is counted twice."),
     _make("errors_as_successes", "Answers with 500 are counted as 200.", scenario="quick-errors"),
