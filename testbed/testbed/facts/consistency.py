@@ -49,6 +49,7 @@ def disagreements(page: Page, lived: float) -> Iterator[str]:
                 f"{lived:.4g} s"
             )
     yield from _batches(page)
+    yield from _states(page)
 
 
 def _sums(page: Page) -> Iterator[str]:
@@ -102,6 +103,20 @@ def _batches(page: Page) -> Iterator[str]:
             f"batches held {rows:.0f} rows by {size}, the model answered {answered:.0f} and "
             f"{failed:.0f} failed"
         )
+
+
+def _states(page: Page) -> Iterator[str]:
+    """Shares of the whole sum up to 1, one state holds at a time, and a model is loaded or not."""
+    for metric, what in (
+        (names.MODEL_TRAFFIC.prometheus, "shares of the traffic"),
+        (names.LOG_STATE.prometheus, "states of the prediction log"),
+    ):
+        held = [value for (name, _), value in page.values.items() if name == metric]
+        if held and abs(sum(held) - 1.0) > ROUNDING:
+            yield f"{what} sum up to {sum(held):.4g} by {metric}, not to 1"
+    for (name, labels), value in page.values.items():
+        if name == names.MODEL_LOADED.prometheus and value not in {0.0, 1.0}:
+            yield f"{name}{_shown(labels)} is {value:g}, neither 0 nor 1"
 
 
 def _shown(labels: tuple[tuple[str, str], ...]) -> str:

@@ -76,6 +76,29 @@ def test_a_contradiction_is_said(found: Page, says: str) -> None:
     assert any(says in line for line in disagreements(found, LIVED))
 
 
+@pytest.mark.parametrize(
+    ("metric", "values", "says"),
+    [
+        (names.MODEL_TRAFFIC, (0.9, 0.1), ""),
+        (names.MODEL_TRAFFIC, (0.5,), "shares of the traffic sum up to 0.5"),
+        (names.LOG_STATE, (1.0, 0.0), ""),
+        (names.LOG_STATE, (1.0, 1.0), "states of the prediction log sum up to 2"),
+        (names.MODEL_LOADED, (0.0, 1.0), ""),
+        (names.MODEL_LOADED, (100.0,), "ml_model_loaded{x=0} is 100, neither 0 nor 1"),
+    ],
+)
+def test_gauges_of_states_and_shares(
+    metric: names.Metric, values: tuple[float, ...], says: str
+) -> None:
+    """Nobody else knows them, and they have to add up."""
+    held: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {
+        (metric.prometheus, (("x", str(number)),)): value for number, value in enumerate(values)
+    }
+    found = list(disagreements(Page(held), LIVED))
+    assert bool(found) is bool(says)
+    assert all(says in line for line in found)
+
+
 def test_a_challenger_in_the_shadow_has_batches_of_its_own() -> None:
     """They hold rows that nobody was answered by it."""
     values = dict(page(sizes=(2, 2, 4)).values)

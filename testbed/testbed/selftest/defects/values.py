@@ -22,6 +22,7 @@ VALUES: Final = (
     _make("latency_doubled", "Durations of requests are recorded twice as long."),
     _make("inference_in_milliseconds", "Inference is recorded in milliseconds as seconds."),
     _make("log_writes_in_milliseconds", "Commits of the log are timed in milliseconds as seconds."),
+    _make("log_state_stuck", "Every state of the prediction log holds at once."),
     _make("batches_eightfold", "Batches are recorded as eight times as large."),
     _make("buckets_coarse", "The histogram of durations has half of its buckets."),
     _make("labels_twice", "Every stored label is counted twice."),
