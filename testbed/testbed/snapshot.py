@@ -30,6 +30,7 @@ from testbed.facts.measured import Measured, read_measured
 from testbed.facts.published import Published, read_published
 from testbed.facts.realised import Realised, read_realised
 from testbed.facts.rulehealth import RuleHealth, read_rulehealth
+from testbed.facts.ruletests import RuleTests, read_ruletests
 from testbed.facts.signals import Signals, read_signals
 from testbed.facts.sources import Sources
 from testbed.pipeline import Pipeline, read_pipeline
@@ -198,6 +199,7 @@ class Snapshot(Kept):
     published: Published | None = None
     signals: Signals | None = None
     boards: Boards | None = None
+    ruletests: RuleTests | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -374,6 +376,8 @@ def take_snapshot(sources: Sources) -> Snapshot:
     prometheus, truth, span = sources.prometheus, sources.truth, sources.span
     recent = {"at": span.end, "window": span.end - span.start}
     with _Questions() as ask:
+        # promtool works in a process of its own meanwhile.
+        tests = ask("tests of the rules", lambda: read_ruletests(sources))
         # The longest first: they share the processors with what waits for Prometheus.
         content = ask("content of the prediction log", lambda: read_logcontent(sources))
         realised = ask("realised drift", lambda: read_realised(sources))
@@ -419,6 +423,7 @@ def take_snapshot(sources: Sources) -> Snapshot:
         published=published(),
         signals=signals(),
         boards=boards(),
+        ruletests=tests(),
         problems=ask.problems(),
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
+from testbed.facts.ruletests import read_ruletests
+from testbed.facts.sources import Sources
 from testbed.rulelint import read_rules
 from testbed.timescale import TimeScale, parse_duration
 from testbed_otel import names
@@ -98,3 +102,27 @@ def test_out_of_order_window_outlasts_outages(config: dict[str, Any]) -> None:
     """With the default of none, what waits in the Collector's queue would be lost."""
     window = config["storage"]["tsdb"]["out_of_order_time_window"]
     assert parse_duration(window) >= 600
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("> 0.1", "> 1", "HighErrorRate does not fire"),
+        ("HighErrorRate.md", "HighLatency.md", "runbook_url is 'docs/runbooks/HighLatency.md'"),
+        ("the limit is 0.1.", "the limit is 1.", "description is"),
+    ],
+)
+def test_the_verdict_sees_a_mistake_in_the_rule_files(
+    run_tool: Callable[..., str], folder: Path, tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    """Though a run's rules are as their files say: the tests of the rules are a second witness."""
+    run_tool("promtool", "--version")  # is skipped where there is none
+    shutil.copytree(folder, tmp_path / "prometheus")
+    rules = tmp_path / "prometheus/rules"
+    sources = cast("Sources", SimpleNamespace(source=tmp_path, rules=rules))
+    sound = read_ruletests(sources)
+    assert (sound.failed, sound.skipped) == ((), "")
+    assert sound.tests > 0
+    text = (rules / "api.yml").read_text()
+    (rules / "api.yml").write_text(text.replace(old, new))
+    assert says in read_ruletests(sources).failed[0].says

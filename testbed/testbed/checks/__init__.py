@@ -19,7 +19,9 @@ from testbed.checks.margins import check_margins
 from testbed.checks.measured import check_measured
 from testbed.checks.notifications import check_notifications
 from testbed.checks.published import check_published
+from testbed.checks.routing import check_routing
 from testbed.checks.rulehealth import check_rulehealth
+from testbed.checks.ruletests import check_ruletests
 from testbed.checks.signals import check_signals
 from testbed.checks.stored import check_instances
 from testbed.checks.telemetry import check_telemetry
@@ -44,7 +46,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_content,
     check_load,
     check_notifications,
+    check_routing,
     check_rulehealth,
+    check_ruletests,
     check_margins,
     check_published,
     check_signals,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from testbed.facts.panelvalues import Moves
     from testbed.faults import FaultModel
 
+DRAWN: Final = "dashboards drawn"
 PANELS: Final = "panel queries"
 VALUES: Final = "panel values"
 DETAILS: Final = 10
@@ -50,7 +51,25 @@ def check_boards(case: Case) -> tuple[CheckResult, ...]:
     if not boards.panels:
         reason = "No dashboard has a panel, so that no query was run."
         return (not_applicable(PANELS, Stage.DASHBOARD, reason),)
-    return (_queries(case, boards), _values(case, boards))
+    return (_drawn(boards), _queries(case, boards), _values(case, boards))
+
+
+def _drawn(boards: Boards) -> CheckResult:
+    """Dashboards are as their source makes them, and say of themselves what they show."""
+    lines = (*boards.unlike_source, *boards.contradictions)
+    if boards.unlike_source:
+        summary = f"A dashboard is not the one that its source makes: {lines[0]}."
+    elif lines:
+        summary = f"A panel says something else than its query: {lines[0]}."
+    else:
+        summary = "The dashboards are those that their source makes, and show what they say."
+    return CheckResult(
+        name=DRAWN,
+        passed=not lines,
+        stage=Stage.DASHBOARD,
+        summary=summary,
+        details=_cut(list(lines[1:])),
+    )
 
 
 def _queries(case: Case, boards: Boards) -> CheckResult:

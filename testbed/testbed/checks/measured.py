@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed_otel import names
+
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.latency import check_latency
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
@@ -22,6 +25,7 @@ GROUPS: Final = {
     "errors": "failed predictions by kind",
     "outcomes": "right and wrong predictions, and their cost",
 }
+OK: Final = 200
 LINES: Final = 10
 ROUNDING: Final = 1e-9
 BETWEEN: Final = 0.01
@@ -35,29 +39,58 @@ def check_measured(case: Case) -> tuple[CheckResult, ...]:
         return ()
     groups = (_group(case, name, getattr(facts, name)) for name in GROUPS)
     return (
-        _answers(facts),
+        _answers(case, facts),
         *groups,
         _accuracy(facts),
         _active(facts),
+        _consistency(facts),
         *check_latency(facts.timing),
         check_vocabulary(facts.pages),
     )
 
 
-def _answers(facts: Measured) -> CheckResult:
-    """An answer with 200 holds a prediction."""
+def _answers(case: Case, facts: Measured) -> CheckResult:
+    """An answer with 200 holds a prediction.
+
+    Where the service counted as many answers with 5xx as the load has such ones too many, it is the
+    load's record of them that is wrong: a service that failed does not answer 200.
+    """
     empty = facts.unpredicted
+    stage, summary = Stage.SERVICE, "every answer with 200 holds a prediction"
+    if empty:
+        summary = "the service answered 200 without a prediction"
+        count, more = _empty(case), _further_failures(case)
+        if count and more == count:
+            stage = Stage.LOAD
+            summary = (
+                f"the load recorded {count} answers with 200 that hold no prediction, and the "
+                "service answered as many more with 5xx than the load recorded"
+            )
     return CheckResult(
-        name="measured answers",
-        passed=not empty,
-        stage=Stage.SERVICE,
-        summary=(
-            "the service answered 200 without a prediction"
-            if empty
-            else "every answer with 200 holds a prediction"
-        ),
-        details=empty,
+        name="measured answers", passed=not empty, stage=stage, summary=summary, details=empty
     )
+
+
+def _empty(case: Case) -> int:
+    """Answers with 200 that hold no prediction, by the load."""
+    return sum(r.status == OK and r.prediction is None for r in case.evidence.truth.requests)
+
+
+def _further_failures(case: Case) -> int | None:
+    """Answers with 5xx by the service beyond those that the load saw; None where unknown."""
+    own = case.evidence.snapshot.api.values()
+    if None in own:
+        return None
+    status, route = names.label(names.HTTP_STATUS), names.label(names.HTTP_ROUTE)
+    counted = sum(
+        count.value
+        for counts in own
+        for count in counts or ()
+        if count.metric == HTTP_COUNT
+        and count.labels.get(route) == PREDICT_ROUTE
+        and count.labels.get(status, "").startswith("5")
+    )
+    return counted - sum(r.status is not None and r.failed for r in case.evidence.truth.requests)
 
 
 def _group(case: Case, name: str, group: Group) -> CheckResult:
@@ -137,4 +170,20 @@ def _active(facts: Measured) -> CheckResult:
             if passed
             else f"the API counts {facts.active} requests in flight after the load has ended"
         ),
+    )
+
+
+def _consistency(facts: Measured) -> CheckResult:
+    """What only the process itself knows does not contradict the rest of what it says."""
+    wrong = facts.disagreements
+    return CheckResult(
+        name="measured consistency",
+        passed=not wrong,
+        stage=Stage.INSTRUMENT,
+        summary=(
+            f"the API's metrics contradict each other: {wrong[0]}"
+            if wrong
+            else "sums lie where their buckets say, and nothing took longer than the run"
+        ),
+        details=wrong[1:],
     )

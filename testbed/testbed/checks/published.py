@@ -170,3 +170,4 @@ def _of_window(window: Recomputed, every: int | None) -> Iterator[str]:
                 f"{run}: {score.method} of {score.column} is {score.computed:.4g} by the log's "
                 f"rows, the job says {recorded}"
             )
+    yield from (f"{run}: {fault}" for fault in window.faults)

@@ -33,6 +33,7 @@ def check_rulehealth(case: Case) -> tuple[CheckResult, ...]:
     return (
         _loaded(health),
         *_healthy(health),
+        *_intervals(health),
         *check_evaluations(case, health),
         *check_selectors(case, health),
         *check_scrapes(case, health),
@@ -58,6 +59,25 @@ def _loaded(health: RuleHealth) -> CheckResult:
         stage=Stage.RULE,
         summary=summary,
         details=tuple(lines[:DETAILS]),
+    )
+
+
+def _intervals(health: RuleHealth) -> tuple[CheckResult, ...]:
+    """The configured intervals are short enough for the rules that they serve."""
+    found = (
+        ("rule intervals", Stage.RULE, health.seldom.evaluations),
+        ("scrape intervals", Stage.PROMETHEUS, health.seldom.scrapes),
+        ("Collector intervals", Stage.COLLECTOR, health.seldom.collector),
+    )
+    return tuple(
+        CheckResult(
+            name=name,
+            passed=not lines,
+            stage=stage,
+            summary=lines[0] if lines else "short enough for the shipped rules",
+            details=lines[1:DETAILS],
+        )
+        for name, stage, lines in found
     )
 
 

@@ -42,6 +42,13 @@ METRICS: Final[Mapping[str, Metric]] = {
 KNOWN: Final = frozenset(METRICS) | frozenset(names.FOREIGN_SERIES)
 
 
+STEADY: Final = {
+    "otelcol_exporter_queue_size": names.JOB_COLLECTOR,
+    "otelcol_exporter_queue_capacity": names.JOB_COLLECTOR,
+}
+"""Metrics that a component has from its start on, to the job by which they are scraped."""
+
+
 def check_selectors(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     """No selector of a rule is idle for another reason than that nothing happened.
 
@@ -71,6 +78,25 @@ def check_selectors(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
             summary=summary,
             details=(*wrong, *(f"warning: {line}" for line in unsure))[:DETAILS],
         ),
+        _steady(health, absent),
+    )
+
+
+def _steady(health: RuleHealth, absent_jobs: Collection[str]) -> CheckResult:
+    """What rules ask for and a component always has is in Prometheus."""
+    lost = [
+        f"{', '.join(idle.rules)}: Prometheus holds no {idle.metric}, which {job} always has"
+        for idle in health.idle
+        if not idle.series
+        and (job := STEADY.get(idle.metric)) is not None
+        and job not in absent_jobs
+    ]
+    return CheckResult(
+        name="rule series",
+        passed=not lost,
+        stage=Stage.PROMETHEUS,
+        summary=lost[0] if lost else "Prometheus holds what rules ask of the Collector",
+        details=tuple(lost[1:DETAILS]),
     )
 
 

@@ -21,6 +21,24 @@ if TYPE_CHECKING:
 NAME: Final = "measured vocabulary"
 LINES: Final = 10
 VOCABULARY: Final = {metric.prometheus: metric for metric in names.METRICS}
+DURATIONS: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75),
+    *(1.0, 2.5, 5.0, 7.5, 10.0),
+)
+INFERENCES: Final = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0),
+)
+# Once more what the vocabulary says: the API takes its buckets from there, so a mistake in it would
+# be in both. A change of a bucket, of which the limits of alerts depend, is made in both places.
+BUCKETS: Final = {
+    "http_server_request_duration_seconds": DURATIONS,
+    "ml_prediction_log_write_duration_seconds": DURATIONS,
+    "ml_model_inference_duration_seconds": INFERENCES,
+    "ml_batch_queue_wait_seconds": INFERENCES,
+    "ml_batch_size": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    "ml_prediction_probability": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
+}
 # How the exposition calls an instrument's kind.
 KINDS: Final = {"updowncounter": "gauge"}
 ALIASED: Final = {alias.name for aliases in ALIASES.values() for alias in aliases}
@@ -66,7 +84,7 @@ def _compare(shape: Shape, metric: Metric) -> Iterable[str]:
     if shape.kind != kind:
         yield f"{shape.name} is a {shape.kind}, not a {kind}"
         return
-    buckets = tuple(float(bound) for bound in metric.buckets)
+    buckets = tuple(map(float, BUCKETS.get(shape.name, metric.buckets)))
     if shape.bounds and shape.bounds != buckets:
         yield f"{shape.name} has the buckets {_list(shape.bounds)}, not {_list(buckets)}"
     allowed = {names.label(name) for name in metric.attributes} | {OVERFLOW}

@@ -8,10 +8,12 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from testbed_grafana.files import render
 from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.errors import StackError
+from testbed.facts.boardwords import contradictions, unlike_source
 from testbed.facts.panels import Anatomy, PanelQuery, Selector, anatomy, read_panels
 from testbed.facts.panelvalues import Kind, Moves, View, finished, kind_of, shown
 from testbed.timescale import TimeScale
@@ -31,6 +33,8 @@ SHORTEST: Final = 2.0
 """Real seconds of such a window at least."""
 LOOKBACK: Final = 300.0
 """Seconds in production for which a sample is a series' value, as Prometheus's default has it."""
+LINES: Final = 20
+"""Differences that are stored."""
 POINTS: Final = 240
 """Points of one query at most."""
 
@@ -98,10 +102,14 @@ class Boards(Kept):
     Attributes:
         panels: one entry per different query.
         foreign: names that neither the vocabulary nor the run's Prometheus knows.
+        unlike_source: how the files differ from what makes them.
+        contradictions: panels whose words say something else than their queries.
     """
 
     panels: tuple[PanelFacts, ...] = ()
     foreign: tuple[str, ...] = ()
+    unlike_source: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
 
 
 def read_boards(sources: Sources) -> Boards:
@@ -112,7 +120,14 @@ def read_boards(sources: Sources) -> Boards:
     """
     interval = TimeScale(sources.factor).interval_seconds(EXPORT_INTERVAL)
     window = max(WINDOW * interval, SHORTEST)
-    return run_queries(sources, read_panels(sources.layout.dashboards, window), window)
+    folder = sources.layout.dashboards
+    boards = run_queries(sources, read_panels(folder, window), window)
+    return boards.model_copy(
+        update={
+            "unlike_source": unlike_source(folder, render())[:LINES],
+            "contradictions": contradictions(folder)[:LINES],
+        }
+    )
 
 
 def run_queries(sources: Sources, queries: Sequence[PanelQuery], window: float) -> Boards:

@@ -11,6 +11,7 @@ from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.errors import StackError, UsageError
+from testbed.facts.routing import misrouted
 from testbed.heldback import HeldBack
 from testbed.routes import read_tree
 from testbed.rulelint import read_rules
@@ -32,6 +33,9 @@ RESEND_DELAY: Final = 60.0
 
 SETTLED: Final = 3.0
 """Seconds in which what Alertmanager had begun to send has arrived."""
+
+LINES: Final = 20
+"""Differences that are stored."""
 
 VALUED: Final = 50
 """Notifications whose value is held against the rule's own."""
@@ -103,6 +107,8 @@ class Delivery(Kept):
         sent: Alertmanager's own counters, or None where Prometheus lacks them.
         values: of rules whose text shows one.
         step: evaluation interval in real seconds.
+        misrouted: alerts of shipped rules that would not arrive where their severity says;
+            None where that is unknown.
     """
 
     route: dict[str, Any] | None = None
@@ -113,6 +119,7 @@ class Delivery(Kept):
     sent: Sent | None = None
     values: tuple[Valued, ...] = ()
     step: float = 0.5
+    misrouted: tuple[str, ...] | None = None
 
 
 def read_delivery(sources: Sources) -> Delivery:
@@ -139,7 +146,15 @@ def read_delivery(sources: Sources) -> Delivery:
         sent=None if sources.alertmanager is None else _sent(sources),
         values=_values(sources, rules, notified, external),
         step=sources.span.step,
+        misrouted=_misrouted(sources, alertmanager),
     )
+
+
+def _misrouted(sources: Sources, alertmanager: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Of shipped rules only: which receivers a user's severities have, nobody knows."""
+    if sources.source is None or sources.rules != sources.source / "prometheus" / "rules":
+        return None
+    return misrouted(alertmanager, _all_rules(sources.layout))[:LINES]
 
 
 def _receiver(entry: Mapping[str, Any]) -> ReceiverFacts:
@@ -166,16 +181,21 @@ def _rules(sources: Sources, notified: Iterable[Json]) -> list[Tree]:
     wanted = {sample.labels.get("alertname") for sample in fired}
     wanted |= {str(line.get("alertname")) for line in notified}
     wanted |= {item.alert for item in sources.scenario.expected_alerts}
+    return [rule for rule in _all_rules(sources.layout) if rule["alert"] in wanted]
+
+
+def _all_rules(layout: RunLayout) -> list[Tree]:
+    """The alerting rules of the run's own files, with the labels of their groups."""
     try:
-        files = read_rules(sources.layout.config / "rules")
+        files = read_rules(layout.config / "rules")
     except UsageError:
         return []  # that no rule is loaded is said elsewhere
     groups = [group for document in files.values() for group in document.get("groups") or ()]
     return [
-        rule
+        {**each, "labels": _joined(group, each)}
         for group in groups
-        for rule in ({**each, "labels": _joined(group, each)} for each in group.get("rules") or ())
-        if rule.get("alert") in wanted
+        for each in group.get("rules") or ()
+        if each.get("alert")
     ]
 
 

@@ -12,6 +12,7 @@ from testbed_domain.logstore import open_log
 
 from testbed.charts import Kept
 from testbed.facts.driftpoints import SUCCESS
+from testbed.facts.driftquality import faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,6 +82,7 @@ class Recomputed(Kept):
             are not cut by rows.
         total: rows of the run in the log.
         scores: of the columns and of the predicted class.
+        faults: what else the job says of these rows, labels and values, and they don't give.
     """
 
     run: int
@@ -92,6 +94,7 @@ class Recomputed(Kept):
     place: int | None = None
     total: int = 0
     scores: tuple[Score, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def recompute(
@@ -137,6 +140,7 @@ class _Reference:
     """What is needed of the reference, once."""
 
     def __init__(self, schema: FeatureSchema, columns: Columns) -> None:
+        self.schema = schema
         self.numeric = {f.name for f in schema.features if f.kind != "category"}
         self.columns = columns
         self.values = {
@@ -168,6 +172,9 @@ def _again(
         reference=record["windows"]["reference"]["rows"],
         registered=registered,
         scores=_most_apart(_scores(reference, rows, record) if len(rows) else ()),
+        faults=faults(record, rows, reference.columns, reference.schema, LATE)[:SHOWN]
+        if window["rows"] == len(rows)
+        else (),
     )
 
 

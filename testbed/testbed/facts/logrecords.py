@@ -10,7 +10,15 @@ from pydantic import Field
 from testbed_otel import names
 
 from testbed.charts import PREDICT_ROUTE, Kept
-from testbed.facts.spans import EXAMPLES, Faults, Found, Setting, request_of
+from testbed.facts.spans import (
+    EXAMPLES,
+    SERVER_ERROR,
+    SLOW,
+    Faults,
+    Found,
+    Setting,
+    request_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +27,13 @@ Line = dict[str, Any]
 
 ACCESS: Final = "access"
 """Scope of the access log, as ``testbed_otel.otlplogs`` names it."""
+ACCESS_SEVERITY: Final = "INFO"
+_SEVERITIES: Final = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+"""By number, four each from 1 on, as OpenTelemetry has them."""
+_SAME: Final = {"WARNING": "WARN", "CRITICAL": "FATAL", "NOTSET": ""}
+DOUBT: Final = 0.05
+"""Share of the ratio by which the stored one may be rounded."""
+_IDS: Final = 2**64
 LAG: Final = 0.5
 """Seconds by which a record may be older or newer than the request that it is of."""
 
@@ -72,6 +87,12 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
         sampled = bool(line["attributes"].get("trace_sampled"))
         traced += sampled
         _check_trace(line, span, setting, faults, sampled=sampled)
+        if line["severity_text"] != ACCESS_SEVERITY:
+            faults.add("with a wrong severity", f"{identity}: {line['severity_text']}")
+        chosen = _chosen(line, setting)
+        if chosen is not None and chosen is not sampled:
+            was = "was sampled" if sampled else "was not sampled"
+            faults.add("sampled otherwise than their trace id says", f"{identity} {was}")
         if span is not None and request_of(span) == identity:
             excess.append(span["duration"] - float(line["attributes"].get("duration", 0.0)))
     for identity, count in told.items():
@@ -98,8 +119,44 @@ def _check_record(line: Line, setting: Setting, faults: Faults) -> None:
         faults.add("without a body", f"a record of {line['scope']}")
     if not line["severity"] or not line["severity_text"]:
         faults.add("without a severity", f"a record of {line['scope']}")
+    elif not _agrees(line["severity"], line["severity_text"]):
+        said = f"{line['severity_text']} with the number {line['severity']}"
+        faults.add("with a wrong severity", f"a record of {line['scope']}: {said}")
     if not setting.start - 1 <= line["time"] <= setting.end + 1:
         faults.add("out of the run's time", f"a record of {line['scope']}: {line['time']:.3f}")
+
+
+def _agrees(number: int, text: str) -> bool:
+    """Whether a severity's number is of the range that its text names, where it is a known one."""
+    name = _SAME.get(text.upper(), text.upper())
+    if name not in _SEVERITIES:
+        return True
+    least = 4 * _SEVERITIES.index(name) + 1
+    return least <= number < least + 4
+
+
+def _chosen(line: Line, setting: Setting) -> bool | None:
+    """Whether the ratio samples a request of this trace; None where more than the ratio decides.
+
+    As OpenTelemetry's sampler has it: the lower half of the trace id lies below the ratio.
+    """
+    attributes = line["attributes"]
+    status, duration = attributes.get("status"), attributes.get("duration")
+    if (
+        setting.ratio is None
+        or not isinstance(status, int)
+        or not isinstance(duration, int | float)
+    ):
+        return None
+    if status >= SERVER_ERROR or attributes.get("error") or duration >= SLOW - LAG:
+        return None
+    try:
+        place = int(line["trace_id"][16:], 16) / _IDS
+    except ValueError:
+        return None
+    if abs(place - setting.ratio) <= DOUBT * setting.ratio:
+        return None
+    return place < setting.ratio
 
 
 def _check_request(line: Line, setting: Setting, faults: Faults) -> None:

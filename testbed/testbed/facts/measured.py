@@ -15,6 +15,7 @@ from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
 from testbed.facts import injected
 from testbed.facts.answers import only_version, place, read_rows
 from testbed.facts.cells import Group, compare
+from testbed.facts.consistency import disagreements
 from testbed.facts.counted import KEPT, Counted, tracks, values
 from testbed.facts.durations import DURATION, INFERENCE_SUM, read_timing
 from testbed.facts.expectations import (
@@ -87,6 +88,7 @@ class Measured(Kept):
         timing: latency.
         pages: shapes of the metrics.
         unpredicted: answers with 200 that held no prediction.
+        disagreements: numbers of a process that contradict each other.
     """
 
     statuses: Group = Group()
@@ -99,6 +101,7 @@ class Measured(Kept):
     timing: Timing = Timing()
     pages: tuple[PageShapes, ...] = ()
     unpredicted: tuple[str, ...] = ()
+    disagreements: tuple[str, ...] = ()
 
 
 def read_measured(sources: Sources) -> Measured:
@@ -149,7 +152,19 @@ def read_measured(sources: Sources) -> Measured:
             for answer in answers
             if answer.request.status == 200 and answer.request.prediction is None  # noqa: PLR2004 - HTTP's OK
         )[:10],
+        disagreements=_disagreements(sources, pages, many=bool(many))[:10],
     )  # fmt: skip
+
+
+def _disagreements(sources: Sources, pages: Mapping[str, Page], *, many: bool) -> tuple[str, ...]:
+    """Of processes that told of themselves; requests with many rows are batches of their own."""
+    lived = sources.span.end - sources.span.start
+    return tuple(
+        f"{instance}: {line}"
+        for instance, page in pages.items()
+        if sources.pages[instance] is not None and not many
+        for line in disagreements(page, lived)
+    )
 
 
 def _pages(sources: Sources) -> tuple[dict[str, Page], tuple[PageShapes, ...]]:

@@ -13,6 +13,7 @@ from testbed.facts.cadence import LONG, Cadence, failing, pauses
 from testbed.facts.configured import interval_differences, read_configured, read_groups
 from testbed.facts.loadedrules import differences
 from testbed.facts.pace import Pace, read_pace
+from testbed.facts.seldom import Seldom, read_seldom
 from testbed.facts.selectors import IdleSelector, idle_selectors
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class RuleHealth(Kept):
         clocks: whether they agree.
         idle: selectors of rules that matched nothing in the whole run.
         pace: how fast the machine was.
+        seldom: intervals of the source that are too long for its own rules.
     """
 
     groups: int = 0
@@ -85,6 +87,7 @@ class RuleHealth(Kept):
     clocks: Clocks = Clocks()
     idle: tuple[IdleSelector, ...] = ()
     pace: Pace | None = None
+    seldom: Seldom = Seldom()
 
 
 def read_rulehealth(sources: Sources) -> RuleHealth:
@@ -109,7 +112,14 @@ def read_rulehealth(sources: Sources) -> RuleHealth:
         clocks=clocks,
         idle=idle_selectors(sources, loaded),
         pace=read_pace(sources.layout),
+        seldom=_seldom(sources),
     )
+
+
+def _seldom(sources: Sources) -> Seldom:
+    if sources.source is None or sources.rules != sources.source / "prometheus" / "rules":
+        return Seldom()  # the user's own rules may need less
+    return read_seldom(sources.source)
 
 
 def _unlike_source(

@@ -100,7 +100,7 @@ def read_signals(sources: Sources) -> Signals:
     if ratio is None or {"collector", "receiver"} & set(asked.get("without") or ()):
         return Signals(ratio=ratio)
     spans, records = _Lines(layout.traces), _Lines(layout.log_records)
-    setting = _setting(sources)
+    setting = _setting(sources, ratio)
     logs = asked.get("logs") or records.lines
     return Signals(
         sink=True,
@@ -121,7 +121,7 @@ def _asked(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _setting(sources: Sources) -> Setting:
+def _setting(sources: Sources, ratio: float | None = None) -> Setting:
     return Setting(
         requests={request.request_id: request for request in sources.truth.requests},
         instances=frozenset(sources.pages),
@@ -132,6 +132,7 @@ def _setting(sources: Sources) -> Setting:
             (start + EDGE, end - EDGE, seconds)
             for start, end, seconds in latencies(sources, every=True)
         ),
+        ratio=ratio,
     )
 
 

@@ -93,6 +93,7 @@ class Setting:
         end: Unix time.
         arrived: Unix time; what ended before it must have arrived.
         slowed: stretches of time in which each prediction takes so many seconds at least.
+        ratio: share of requests that are to be sampled; None where that is unknown.
     """
 
     requests: Mapping[str, Request]
@@ -101,6 +102,7 @@ class Setting:
     end: float
     arrived: float
     slowed: tuple[tuple[float, float, float], ...] = ()
+    ratio: float | None = None
 
 
 def request_of(line: Line) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
-from testbed.planting import NOTHING, Planting, launched
+from testbed.planting import NOTHING, SOURCES, Planting, launched
 from testbed.scenario import read_scenario
 from testbed.selftest import edits
 from testbed.selftest.catalogue import chosen, scenario_file
@@ -64,11 +64,15 @@ def test_an_edit_changes_a_copy_of_the_source(
     defect: Defect, tmp_path: Path, repository: Path
 ) -> None:
     """The checkout stays as it is."""
-    shipped = _contents(repository / "prometheus")
+    shipped = _sources(repository)
     planted = defect.planting.source_of(repository, tmp_path / "planted")
-    assert _contents(planted / "prometheus") != shipped
-    assert _contents(repository / "prometheus") == shipped
+    assert _sources(planted) != shipped
+    assert _sources(repository) == shipped
     assert NOTHING.source_of(repository, tmp_path / "other") == repository
+
+
+def _sources(folder: Path) -> list[dict[str, object]]:
+    return [_contents(folder / name) for name in SOURCES]
 
 
 def _contents(folder: Path) -> dict[str, object]:

@@ -15,6 +15,7 @@ from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
 from testbed.facts.boards import Boards
 from testbed.facts.margins import Margins
 from testbed.facts.rulehealth import RuleHealth
+from testbed.facts.ruletests import RuleTests
 from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
@@ -104,6 +105,7 @@ class World:
     )
     timeline: list[Event] = field(default_factory=list)
     rulehealth: RuleHealth | None = None
+    ruletests: RuleTests | None = None
     run: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     replicas: int = 1
@@ -151,6 +153,7 @@ class World:
             boards=self.boards,
             margins=self.margins,
             rulehealth=self.rulehealth,
+            ruletests=self.ruletests,
             problems=tuple(self.problems),
         )
         truth = Truth(

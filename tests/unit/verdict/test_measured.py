@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed.charts import HTTP_COUNT
 from testbed.checks.case import Case
 from testbed.checks.measured import check_measured
 from testbed.checks.stages import Stage
 from testbed.evidence import Evidence, RunInfo
 from testbed.facts.measured import Measured, read_measured
-from testbed.snapshot import Snapshot
+from testbed.snapshot import Count, Snapshot
 from testbed_otel import names
 
 from .measuredrun import INSTANCE, PHASES, START, Call, MeasuredRun, changed, make_requests
@@ -28,14 +29,18 @@ if TYPE_CHECKING:
 CLASS, OUTCOME, STATUS = names.PREDICTION_CLASS, names.OUTCOME, names.HTTP_STATUS
 
 
-def judge(sources: Sources, facts: Measured | None = None) -> dict[str, CheckResult]:
+def judge(
+    sources: Sources,
+    facts: Measured | None = None,
+    api: dict[str, tuple[Count, ...] | None] | None = None,
+) -> dict[str, CheckResult]:
     """The results by name."""
     facts = facts or read_measured(sources)
     again = Measured.model_validate_json(facts.model_dump_json())
     snapshot = Snapshot(
         started_at=START - 5,
         ended_at=START + 70,
-        api=dict.fromkeys(sources.pages),
+        api=api or dict.fromkeys(sources.pages),
         prometheus={},
         measured=again,
     )
@@ -307,6 +312,31 @@ def test_an_answer_without_a_prediction_is_the_services_fault(tmp_path: Path) ->
     assert not result.passed
     assert result.stage is Stage.SERVICE
     assert result.details == ("r0",)
+
+
+@pytest.mark.parametrize(("counted", "stage"), [(3, Stage.LOAD), (2, Stage.SERVICE)])
+def test_failures_that_the_load_wrote_down_as_successes_are_its_own(
+    tmp_path: Path, counted: int, stage: Stage
+) -> None:
+    """Where the service counted as many answers with 5xx more; else it is the service's fault."""
+    run = MeasuredRun()
+    run.requests[:3] = [replace(each, prediction=None) for each in run.requests[:3]]
+    sources = run.sources(tmp_path)
+    failures = sum(request.failed for request in run.requests)
+    labels = {"http_route": "/predict", "http_response_status_code": "500"}
+    count = Count(metric=HTTP_COUNT, labels=labels, value=failures + counted)
+    result = judge(sources, api={INSTANCE: (count,)})["measured answers"]
+    assert (result.passed, result.stage) == (False, stage)
+    assert ("the load recorded 3 answers with 200" in result.summary) is (stage is Stage.LOAD)
+
+
+def test_a_process_that_contradicts_itself_is_found(tmp_path: Path) -> None:
+    """What nobody else sees is held against the rest."""
+    sources = MeasuredRun().sources(tmp_path)
+    facts = read_measured(sources).model_copy(update={"disagreements": ("a: x is wrong",)})
+    result = judge(sources, facts)["measured consistency"]
+    assert (result.passed, result.stage) == (False, Stage.INSTRUMENT)
+    assert "a: x is wrong" in result.summary
 
 
 def test_labels_that_were_not_taken_may_count_or_not(tmp_path: Path) -> None:

@@ -361,7 +361,8 @@ def test_windows_that_hold_other_rows_than_planned(played: Played) -> None:
     assert [run for run, _ in unplanned(played.records, DriftPlan(3, 300, 150, 1.0))] == [1, 2, 3]
 
 
-def _facts(**changes: Any) -> Published:  # noqa: ANN401 - fields
+def facts_of(**changes: Any) -> Published:  # noqa: ANN401 - fields
+    """Facts of a sound run, with changes."""
     score = Score(column="size", method="wasserstein", recorded=0.5, computed=0.5)
     window = Recomputed(
         run=0, judged=400, logged=400, settled=390, reference=600, registered=600, scores=(score,)
@@ -385,7 +386,8 @@ def _facts(**changes: Any) -> Published:  # noqa: ANN401 - fields
     )
 
 
-def _failed(world: World, facts: Published, **scenario: Any) -> dict[str, str]:  # noqa: ANN401 - fields
+def failed_checks(world: World, facts: Published, **scenario: Any) -> dict[str, str]:  # noqa: ANN401 - fields
+    """Name to summary of the checks that fail."""
     world.scenario.update(scenario)
     evidence = world.evidence()
     snapshot = evidence.snapshot.model_copy(update={"published": facts})
@@ -395,23 +397,25 @@ def _failed(world: World, facts: Published, **scenario: Any) -> dict[str, str]: 
 
 def test_sound_facts_pass(world: World) -> None:
     """Nothing is claimed of a run in which all agrees."""
-    assert _failed(world, _facts()) == {}
+    assert failed_checks(world, facts_of()) == {}
 
 
 def test_rows_and_scores_that_the_log_does_not_bear_out(world: World) -> None:
     """A job that judges other rows, or computes something else, is the culprit."""
-    window = _facts().windows[0]
+    window = facts_of().windows[0]
     for change in ({"judged": 300}, {"judged": 401}, {"reference": 599}):
-        found = _failed(world, _facts(windows=(window.model_copy(update=change),)))
+        found = failed_checks(world, facts_of(windows=(window.model_copy(update=change),)))
         assert list(found) == ["drift windows"]
     wrong = window.scores[0].model_copy(update={"recorded": 0.25})
-    found = _failed(world, _facts(windows=(window.model_copy(update={"scores": (wrong,)}),)))
+    found = failed_checks(
+        world, facts_of(windows=(window.model_copy(update={"scores": (wrong,)}),))
+    )
     assert "wasserstein of size is 0.5 by the log's rows" in found["drift windows"]
 
 
 def test_windows_that_do_not_go_on(world: World) -> None:
     """They end at steps, and the last one near the end of the log; rows that were late excuse."""
-    window = _facts().windows[0]
+    window = facts_of().windows[0]
     for place, total, told in (
         (400, 700, None),
         (404, 700, None),
@@ -419,48 +423,50 @@ def test_windows_that_do_not_go_on(world: World) -> None:
         (400, 1700, "ends at row 400, the log holds 1700"),
     ):
         change = {"place": place, "total": total}
-        found = _failed(world, _facts(every=100, windows=(window.model_copy(update=change),)))
+        found = failed_checks(
+            world, facts_of(every=100, windows=(window.model_copy(update=change),))
+        )
         assert (told or "") in found.get("drift windows", "")
         assert bool(found) == bool(told)
 
 
 def test_a_job_that_the_scenario_stopped_may_be_behind(world: World) -> None:
     """It has windows to make up for; one that was not stopped has none."""
-    window = _facts().windows[0].model_copy(update={"place": 400, "total": 1700})
-    facts = _facts(every=100, windows=(window,))
+    window = facts_of().windows[0].model_copy(update={"place": 400, "total": 1700})
+    facts = facts_of(every=100, windows=(window,))
     faults = world.scenario["phases"][1]["faults"]
     for part, wrong in (("collector", True), ("drift", False)):
         stop = {"kind": "restart", "part": part, "down": 60}
         world.scenario["phases"][1]["faults"] = [*faults, stop]
-        assert ("drift windows" in _failed(world, facts)) == wrong
+        assert ("drift windows" in failed_checks(world, facts)) == wrong
 
 
 def test_columns_are_those_that_the_load_moved(world: World) -> None:
     """A column that moved clearly must be named, one that did not must not."""
-    run = _facts().named[0]
-    silent = _failed(world, _facts(named=(run.model_copy(update={"columns": ()}),)))
+    run = facts_of().named[0]
+    silent = failed_checks(world, facts_of(named=(run.model_copy(update={"columns": ()}),)))
     assert "the load moved size by 0.90 in burst" in silent["drift columns"]
     both = run.model_copy(update={"columns": ("size", "age")})
-    invented = _failed(world, _facts(named=(both,)))
+    invented = failed_checks(world, facts_of(named=(both,)))
     assert "names age, which the load moved by 0.04 at most" in invented["drift columns"]
 
 
 def test_a_window_across_phases_need_not_show_what_one_moved(world: World) -> None:
     """Diluted by other rows a column may stay below the limit."""
     across = Named(run=0, start=1001.0, end=1012.0, rows=400, columns=())
-    assert _failed(world, _facts(named=(across,))) == {}
+    assert failed_checks(world, facts_of(named=(across,))) == {}
 
 
 def test_columns_that_the_scenario_expects(world: World) -> None:
     """They go before what the load's rows say."""
-    found = _failed(world, _facts(), expected_columns=["age"])
+    found = failed_checks(world, facts_of(), expected_columns=["age"])
     assert "it never names age" in found["drift columns"]
     assert "does not expect size" in found["drift columns"]
 
 
 def test_nothing_arrived(world: World) -> None:
     """Without any export of the job the scores are not the culprit."""
-    facts = _facts(exports=0)
+    facts = facts_of(exports=0)
     evidence = world.evidence()
     snapshot = evidence.snapshot.model_copy(update={"published": facts})
     case = replace(world.case(), evidence=replace(evidence, snapshot=snapshot))

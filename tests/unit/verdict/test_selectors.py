@@ -123,3 +123,22 @@ def test_own_rules_on_what_the_testbed_does_not_know_are_only_mentioned(world: W
     checks = {check.name: check for check in world.judge().checks}
     assert checks["rule selectors"].details[0].startswith("warning: Other: the selector")
     assert judged(world, idle("job", "shop", "ml-api", rule=ALERT), custom=True) is not None
+
+
+@pytest.mark.parametrize("without", [(), ("collector",)])
+def test_a_metric_that_a_component_always_has_must_be_there(
+    world: World, without: tuple[str, ...]
+) -> None:
+    """Dropped at the scrape, say; where there is no Collector, it has none."""
+    metric = "otelcol_exporter_queue_size"
+    lost = IdleSelector(rules=("TelemetryPipelineDown",), selector=metric, metric=metric, series=0)
+    world.rulehealth = RuleHealth(
+        groups=1,
+        rules=(RuleState(name="Other", kind="alerting", group="g", health="ok"),),
+        idle=(lost,),
+    )
+    world.without = without
+    check = next(check for check in world.judge().checks if check.name == "rule series")
+    assert check.stage is Stage.PROMETHEUS
+    assert check.passed is bool(without)
+    assert check.passed or "Prometheus holds no otelcol_exporter_queue_size" in check.summary

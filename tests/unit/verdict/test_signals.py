@@ -345,6 +345,38 @@ def test_records_and_spans_agree_on_who_was_sampled(traffic: Traffic) -> None:
     assert traffic.logs().faults["in the trace of another request"].count == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"severity_text": "DEBUG", "severity": 5}, "DEBUG"),
+        ({"severity": 17}, "INFO with the number 17"),
+    ],
+)
+def test_a_wrong_severity_is_found(traffic: Traffic, changes: dict[str, object], says: str) -> None:
+    """The access log is at INFO, and number and text of a severity agree."""
+    edit(traffic.records[0], **changes)
+    found = traffic.logs().faults["with a wrong severity"]
+    assert found.count == 1
+    assert says in found.examples[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "sampled", "wrong"),
+    [(0.01, True, False), (0.01, False, True), (0.5, True, True), (0.101, True, False)],
+)
+def test_the_trace_id_says_who_is_sampled(
+    traffic: Traffic, place: float, *, sampled: bool, wrong: bool
+) -> None:
+    """As OpenTelemetry's sampler has it; near to the ratio it may have been rounded."""
+    traffic.records = traffic.records[1:2]
+    trace = f"{7:016x}{int(place * 2**64):016x}"
+    edit(traffic.records[0], trace_id=trace, a_trace=trace)
+    traffic.records[0]["attributes"]["trace_sampled"] = sampled
+    setting = replace(traffic.setting, ratio=0.1)
+    faults = record_facts(traffic.records, (), setting).faults
+    assert ("sampled otherwise than their trace id says" in faults) is wrong
+
+
 def test_missing_and_doubled_records_are_found(world: World, traffic: Traffic) -> None:
     """Each answered request has one."""
     traffic.records.append(deepcopy(traffic.records[0]))

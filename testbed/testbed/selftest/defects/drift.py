@@ -23,5 +23,8 @@ DRIFT: Final = (
     ),
     _make("effects_five_times", "A column needs five times the effect.", Stage.DRIFT_JOB),
     _make("half_the_rows", "Only half of each window is judged.", Stage.DRIFT_JOB),
+    _make("column_left_out", "One column of the model is not judged.", Stage.DRIFT_JOB),
+    _make("accuracy_squared", "The accuracy is not that of the labels.", Stage.DRIFT_JOB),
+    _make("delays_in_milliseconds", "Delays of labels are in milliseconds.", Stage.DRIFT_JOB),
     _make("never_decides", "Every decision is NO_ACTION.", Stage.DRIFT_JOB),
 )

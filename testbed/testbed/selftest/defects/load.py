@@ -44,6 +44,8 @@ LOAD: Final = (
     _make("half_drift", "The generator drifts half as much.", scenario="quick-drift"),
     _make("labels_zero", "Every label of the truth is the first class."),
     _make("labels_flipped", "One label of the truth in ten is wrong."),
+    _make("failures_as_successes", "Answers with 500 are written down as 200.",
+          scenario="quick-errors"),
     _make("same_rows", "The same fifty rows are sent again and again."),
     _make("other_bodies", "One request in ten differs from what the truth holds."),
     _make("bursts", "Requests go out once in three seconds, all at once."),

@@ -74,6 +74,28 @@ def _waiting(tree: Tree) -> None:
 
 _make = patched("receiver", "receiver", "quick-errors", Stage.RECEIVER)
 
+
+def _critical_lost(tree: Tree) -> None:
+    for route in tree["route"]["routes"]:
+        if route["receiver"] == "critical":
+            route["matchers"] = ['severity="critcal"']
+
+
+def _critical_inhibited(tree: Tree) -> None:
+    tree["inhibit_rules"].append(
+        {
+            "source_matchers": ['severity="warning"'],
+            "target_matchers": ['severity="critical"'],
+            "equal": [],
+        }
+    )
+
+
+def _idle(name: str, what: str, change: Any) -> Defect:  # noqa: ANN401 - a change of a tree
+    """A defect of routes for alerts that the run does not make fire."""
+    return Defect(name, what, "quick", (Stage.ROUTE,), Planting(edit=edits.alertmanager(change)))
+
+
 NOTIFICATIONS: Final = (
     _routed("route-to-critical", "Warnings go to the receiver `critical`.", _to_critical),
     _routed("route-never-resolves", "`send_resolved` is false.", _unresolved),
@@ -113,4 +135,14 @@ NOTIFICATIONS: Final = (
     _make("resolved_lost", "The receiver drops notifications of resolved alerts."),
     _make("all_lost", "The receiver drops all notifications."),
     _make("annotations_lost", "The receiver drops annotations.", Stage.RECEIVER, Stage.RULE),
+    _idle(
+        "route-critical-typo",
+        "The route of critical alerts has a typo, and none of them fires.",
+        _critical_lost,
+    ),
+    _idle(
+        "route-critical-inhibited",
+        "Any warning would inhibit critical alerts, and none of them fires.",
+        _critical_inhibited,
+    ),
 )

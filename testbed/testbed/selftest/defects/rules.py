@@ -43,11 +43,22 @@ def _for(seconds: str) -> Change:
     return lambda entry: entry.update({"for": seconds})
 
 
+def _group_seldom(tree: Tree) -> None:
+    tree["groups"][0]["interval"] = "5m"
+
+
+def _limit_in_text(entry: Tree) -> None:
+    texts = entry["annotations"]
+    texts["description"] = texts["description"].replace("the limit is 0.1", "the limit is 1")
+
+
 RULES: Final = (
     _unloaded("rules-none", "No rule file is loaded.", _no_rules),
     _unloaded("rules-one-file", "Two of three rule files are not loaded.", _one_file),
     _unloaded("rules-seldom", "Rules are evaluated every 8 s of real time.", _seldom_evaluated,
               Stage.RULE, Stage.PROMETHEUS),
+    _rule("rules-group-seldom", "One group is evaluated every five minutes.", "quick",
+          edits.document("rules/drift.yml", _group_seldom)),
     _rule("rules-never-loaded", "The configuration names no rule file.", "quick",
           edits.prometheus(_no_rules)),
     _rule("rule-gone", "The rule of the alert is gone.", "quick-errors",
@@ -75,6 +86,16 @@ RULES: Final = (
           edits.expression("APIDown", ' or absent(up{job="ml-api"})', "")),
     _rule("rule-slow-limit-double", "The limit is twice too high.", "latency-margin",
           edits.expression("SlowInference", "> 0.5", "> 1")),
+    _rule("rule-runbook-other", "An alert names the runbook of another one.", "quick",
+          edits.annotation(ERRORS, "runbook_url", "docs/runbooks/HighLatency.md")),
+    _rule("rule-text-limit", "The description names another limit than the rule has.", "quick",
+          edits.rule(ERRORS, _limit_in_text)),
+    _rule("rule-idle-severity", "An alert that does not fire in the run is no longer critical.",
+          "quick", edits.label("APIDown", "severity", "warning")),
+    _rule("rule-idle-for", "`for` of an alert that does not fire in the run is a tenth.", "quick",
+          edits.rule("HighLatency", _for("30s"))),
+    _rule("rule-idle-grouping", "A rule adds replicas up that it should tell apart.", "quick",
+          edits.expression("HighConcurrentRequests", "by (job, instance)", "by (job)")),
     _rule("rule-concurrency-tenth", "The limit is a tenth.", "latency-margin",
           edits.expression("HighConcurrentRequests", "> 10", "> 1")),
 )  # fmt: skip

@@ -41,6 +41,16 @@ SIGNALS: Final = (
         "One request in ten has no record in the access log.",
         scenario="quick-errors",
     ),
+    _make(
+        "half_sampled",
+        "Half as many requests are sampled as the ratio says.",
+        scenario="quick-errors",
+    ),
+    _make(
+        "records_debug",
+        "Records of the access log bear the severity DEBUG.",
+        scenario="quick-errors",
+    ),
     Defect(
         "signals-ratio-zero",
         "The API is told to sample no request.",
@@ -84,5 +94,20 @@ SIGNALS: Final = (
         "value",
         "A panel shows an increase in place of a rate.",
         *("api-performance", "Requests per Endpoint", "rate(", "increase("),
+    ),
+    _panel(
+        "quantile",
+        "A panel of the 95th percentile shows the median.",
+        *("api-performance", "Latency p95 per Endpoint", "0.95", "0.5"),
+    ),
+    _panel(
+        "status",
+        "A panel of failed requests shows those that were refused.",
+        *("system-overview", "Failed Requests", "5..", "4.."),
+    ),
+    _panel(
+        "inverted",
+        "A panel of the processor's load shows how idle it is.",
+        *("system-overview", "Processor", "1 - avg", "avg"),
     ),
 )

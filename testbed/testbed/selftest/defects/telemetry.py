@@ -6,6 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING, Final
 
+from testbed_otel import names
+
 from testbed.checks.stages import Stage
 from testbed.planting import Act, Planting
 from testbed.selftest import edits
@@ -13,7 +15,7 @@ from testbed.selftest.defect import Defect
 from testbed.selftest.defects.patched import patched
 
 if TYPE_CHECKING:
-    from testbed.selftest.edits import Tree
+    from testbed.selftest.edits import Edit, Tree
 
 _make = patched("api", "export", "quick", Stage.EXPORT)
 
@@ -30,6 +32,31 @@ def _stopped_for(seconds: float, component: str, after: float) -> tuple[Act, ...
         Act(after, component, lambda pid: os.kill(pid, signal.SIGSTOP)),
         Act(after + seconds, component, lambda pid: os.kill(pid, signal.SIGCONT)),
     )
+
+
+def _source(name: str, what: str, folder: str, edit: Edit, stage: Stage) -> Defect:
+    """A defect of the configuration that a run is made of."""
+    return Defect(name, what, "quick", (stage,), Planting(source=edits.below(folder, edit)))
+
+
+def _scraped_seldom(tree: Tree) -> None:
+    tree["global"]["scrape_interval"] = "1m"
+
+
+def _queue_dropped(tree: Tree) -> None:
+    for job in tree["scrape_configs"]:
+        if job["job_name"] == names.JOB_COLLECTOR:
+            job["metric_relabel_configs"] = [
+                {
+                    "action": "drop",
+                    "source_labels": ["__name__"],
+                    "regex": "otelcol_exporter_queue.*",
+                }
+            ]
+
+
+def _held_back(tree: Tree) -> None:
+    tree["processors"]["batch"]["timeout"] = "90s"
 
 
 TELEMETRY: Final = (
@@ -57,5 +84,26 @@ TELEMETRY: Final = (
         "quick",
         (Stage.PROMETHEUS,),
         Planting(acts=_stopped_for(12.0, "prometheus", 4.0)),
+    ),
+    _source(
+        "collector-holds-back",
+        "The Collector gathers points for a minute and a half.",
+        "otel",
+        edits.collector(_held_back),
+        Stage.COLLECTOR,
+    ),
+    _source(
+        "prometheus-scrapes-seldom",
+        "Prometheus scrapes once a minute, as long as the `for` of an alert.",
+        "prometheus",
+        edits.prometheus(_scraped_seldom),
+        Stage.PROMETHEUS,
+    ),
+    _source(
+        "prometheus-drops-a-metric",
+        "Prometheus drops a metric of the Collector that a rule asks for.",
+        "prometheus",
+        edits.prometheus(_queue_dropped),
+        Stage.PROMETHEUS,
     ),
 )

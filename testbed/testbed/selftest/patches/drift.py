@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from testbed_drift.jobs import job
 from testbed_drift.judging.decision import Action, decide
+from testbed_drift.judging.detection import Detector
 from testbed_drift.publishing.gauges import Publisher
+from testbed_drift.quality import outcomes, performance
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.scoring import limits
 from testbed_drift.scoring.scores import Rule
@@ -111,6 +113,35 @@ def half_the_rows() -> None:
         return original(log, selection)
 
     wrap(WindowLog, "read", read)
+
+
+def column_left_out() -> None:
+    """The last column of the model is not judged."""
+
+    def init(original: Any, detector: Any, kinds: Any, *arguments: Any, **options: Any) -> None:
+        original(detector, dict(list(kinds.items())[:-1]), *arguments, **options)
+
+    wrap(Detector, "__init__", init)
+
+
+def accuracy_squared() -> None:
+    """The job says another accuracy than its labels give."""
+    original = performance.from_confusion
+
+    def squared(*arguments: Any) -> dict[str, float]:
+        found = original(*arguments)
+        return {**found, "accuracy": found["accuracy"] ** 2}
+
+    put(performance, "from_confusion", squared)
+
+
+def delays_in_milliseconds() -> None:
+    """The delay of labels is in milliseconds."""
+
+    def delayed(original: Any, columns: Any) -> Any:
+        return 1000 * original(columns)
+
+    put(outcomes, "_delays", partial(delayed, outcomes._delays))  # noqa: SLF001 - planted in it
 
 
 def never_decides() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_api.accuracy import Accuracy
+from testbed_api.instruments import Instruments
 from testbed_api.service import Service
 from testbed_otel import cells, names
 from testbed_otel.sdk import Telemetry
@@ -128,6 +129,27 @@ def latency_doubled() -> None:
 def inference_in_milliseconds() -> None:
     """Durations of inference are recorded in milliseconds under a name that says seconds."""
     _values(names.MODEL_INFERENCE, lambda value: 1000.0 * value)
+
+
+def log_writes_in_milliseconds() -> None:
+    """Durations of commits are recorded in milliseconds under a name that says seconds."""
+    _values(names.LOG_WRITE_DURATION, lambda value: 1000.0 * value)
+
+
+def log_state_stuck() -> None:
+    """Every state of the prediction log holds at the same time."""
+
+    def set_state(_original: Any, instruments: Any, _state: str) -> None:
+        for attribute, states in names.LOG_STATE.values:
+            for state in states:
+                instruments.log_state.set(1, {attribute: state})
+
+    wrap(Instruments, "set_log_state", set_state)
+
+
+def batches_eightfold() -> None:
+    """Batches are recorded as eight times as large as they are."""
+    _values(names.BATCH_SIZE, lambda value: 8.0 * value)
 
 
 def errors_as_successes() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from opentelemetry import context
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Status, StatusCode
 from testbed_otel.otlplogs import OtlpLogs
@@ -20,6 +22,30 @@ def nothing_sampled() -> None:
         original(chooser, 0.0, *rest)
 
     wrap(Chooser, "__init__", begin)
+
+
+def half_sampled() -> None:
+    """Half as many requests are sampled as the ratio says."""
+
+    def begin(original: Any, chooser: Any, ratio: float, *rest: Any) -> None:
+        original(chooser, ratio / 2, *rest)
+
+    wrap(Chooser, "__init__", begin)
+
+
+def records_debug() -> None:
+    """Records of the access log bear the severity DEBUG."""
+
+    def access(_original: Any, logs: Any, fields: Any) -> None:
+        logs._access.emit(  # noqa: SLF001 - planted in it
+            timestamp=time.time_ns(),
+            severity_number=SeverityNumber.DEBUG,
+            severity_text="DEBUG",
+            body="request",
+            attributes={key: value for key, value in fields.items() if value is not None},
+        )
+
+    wrap(OtlpLogs, "access", access)
 
 
 def names_wrong() -> None:

@@ -1,0 +1,211 @@
+"""What the drift job says of labels and of data quality, computed again from the same rows. Pure.
+
+Beside the scores of drift, which :mod:`testbed.facts.driftwindows` computes again, a run says how
+well the model did and what is wrong with the values. Scores that need ranks or bins are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from testbed_domain.features import Feature, FeatureSchema
+    from testbed_domain.logrows import Columns
+
+    from testbed.facts.driftpoints import Record
+
+ROUNDING: Final = 1e-6
+BINARY: Final = 2
+DELAY: Final = 0.05
+"""Seconds by which the median delay of labels may differ: a quantile may lie between two rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one window, or of the reference.
+
+    Attributes:
+        columns: the rows.
+        labels: true classes; None where the label was not there yet.
+    """
+
+    columns: Columns
+    labels: Sequence[str | None]
+
+
+def faults(
+    record: Record, rows: Columns, reference: Columns, schema: FeatureSchema, late: float
+) -> tuple[str, ...]:
+    """How a run differs from what its rows give, one line each.
+
+    Args:
+        record: the run.
+        rows: of its window, all that it judged.
+        reference: of the model.
+        schema: of the model.
+        late: real seconds within which a label may be committed after its time.
+    """
+    known = Rows(reference, reference.label)
+    then = _labelled(record, rows, late)
+    return (
+        *_unjudged(record, schema),
+        *_performance(record, "reference", known, schema),
+        *(() if then is None else _performance(record, "realised", then, schema)),
+        *(() if then is None else _delay(record, rows)),
+        *_quality(record, rows, reference, schema),
+    )
+
+
+def _labelled(record: Record, rows: Columns, late: float) -> Rows | None:
+    """The rows with the labels that had come by the run; None where that is not certain."""
+    times = rows.label_time
+    if len(times) != len(rows):
+        return None
+    open_ = [t for t in times if t is not None and record["started"] - late <= t < record["time"]]
+    if open_:
+        return None
+    before = record["started"]
+    pairs = zip(rows.label, times, strict=True)
+    return Rows(rows, [label if t is not None and t < before else None for label, t in pairs])
+
+
+def _unjudged(record: Record, schema: FeatureSchema) -> Iterator[str]:
+    for feature in schema.features:
+        if feature.name not in record["columns"]:
+            yield f"column {feature.name} of the model was not judged"
+
+
+def _performance(record: Record, basis: str, rows: Rows, schema: FeatureSchema) -> Iterator[str]:
+    said = (record.get("performance") or {}).get(basis)
+    if not said:
+        return
+    labelled = [place for place, label in enumerate(rows.labels) if label is not None]
+    if said["labels"] != len(labelled):
+        yield f"{basis} labels are {len(labelled)} by the log, the job says {said['labels']}"
+        return
+    if not labelled:
+        return
+    pairs = Counter((str(rows.labels[at]), rows.columns.prediction[at]) for at in labelled)
+    wanted = _scores(pairs, schema) | _of_probabilities(rows, labelled, schema)
+    for name, value in wanted.items():
+        found = said.get(name)
+        if found is None or abs(found - value) > ROUNDING:
+            yield f"{basis} {name} is {value:.4g} by the log's rows, the job says {_text(found)}"
+    if any(label not in said["classes"] for pair in pairs for label in pair):
+        return  # what is no class of the model stands under another name
+    for place, true in enumerate(said["classes"]):
+        for other, predicted in enumerate(said["classes"]):
+            count = said["confusion"][place][other]
+            if count != pairs[true, predicted]:
+                yield (
+                    f"{basis} rows of class {true} predicted as {predicted} are "
+                    f"{pairs[true, predicted]} by the log, the job says {count}"
+                )
+
+
+def _scores(pairs: Counter[tuple[str, str]], schema: FeatureSchema) -> dict[str, float]:
+    """Accuracy, and precision, recall and F1 of the positive class, where there is one."""
+    right = sum(count for (true, predicted), count in pairs.items() if true == predicted)
+    found = {"accuracy": right / pairs.total()}
+    if schema.positive_class is None:
+        return found
+    wanted = str(schema.positive_class)
+    hits = pairs[wanted, wanted]
+    true = sum(count for (label, _), count in pairs.items() if label == wanted)
+    told = sum(count for (_, predicted), count in pairs.items() if predicted == wanted)
+    for name, above, below in (
+        ("precision", hits, told),
+        ("recall", hits, true),
+        ("f1", 2 * hits, true + told),
+    ):
+        if below:
+            found[name] = above / below
+    return found
+
+
+def _of_probabilities(rows: Rows, labelled: list[int], schema: FeatureSchema) -> dict[str, float]:
+    """Brier score and log loss, where every row has a probability of every class."""
+    classes = [str(each) for each in schema.classes]
+    held = rows.columns.probabilities
+    if len(held) != len(rows.columns) or any(held[at].keys() < {*classes} for at in labelled):
+        return {}
+    if any(rows.labels[at] not in classes for at in labelled):
+        return {}
+    chances = np.array([[held[at][name] for name in classes] for at in labelled])
+    places = [classes.index(str(rows.labels[at])) for at in labelled]
+    truth = np.eye(len(classes))[places]
+    brier = float(((chances - truth) ** 2).sum(axis=1).mean())
+    tiny = np.finfo(float).eps
+    sure = np.clip(chances, tiny, 1 - tiny)[np.arange(len(places)), places]
+    return {
+        "brier": brier / (2 if len(classes) == BINARY else 1),
+        "log_loss": float(-np.log(sure).mean()),
+    }
+
+
+def _delay(record: Record, rows: Columns) -> Iterator[str]:
+    said = ((record.get("performance") or {}).get("labels") or {}).get("delay_seconds") or {}
+    before = record["started"]
+    delays = [
+        came - time
+        for came, time in zip(rows.label_time, rows.time, strict=True)
+        if came is not None and came < before
+    ]
+    if "0.5" not in said or not delays:
+        return
+    middle = float(np.median(delays))
+    if abs(said["0.5"] - middle) > DELAY:
+        yield (
+            f"the median delay of labels is {middle:.3g} s by the log, the job says "
+            f"{said['0.5']:.3g} s"
+        )
+
+
+def _quality(
+    record: Record, rows: Columns, reference: Columns, schema: FeatureSchema
+) -> Iterator[str]:
+    said: Mapping[str, Any] = (record.get("quality") or {}).get("columns") or {}
+    for feature in schema.features:
+        if feature.name not in said or feature.name not in rows.features:
+            continue
+        values = rows.features[feature.name]
+        wanted = _shares(feature, values, reference.features.get(feature.name, ()))
+        for name, value in wanted.items():
+            found = said[feature.name].get(name)
+            if found is None or abs(found - value) > ROUNDING:
+                yield (
+                    f"column {feature.name}: the {name} share is {value:.4g} by the log's rows, "
+                    f"the job says {_text(found)}"
+                )
+
+
+def _shares(feature: Feature, values: Sequence[Any], known: Sequence[Any]) -> dict[str, float]:
+    count = max(1, len(values))
+    found = {"missing": sum(map(_is_missing, values)) / count}
+    if feature.kind == "category":
+        return found
+    numbers, own = _numbers(values), _numbers(known)
+    if own:
+        low = max([min(own), *([] if feature.minimum is None else [feature.minimum])])
+        high = min([max(own), *([] if feature.maximum is None else [feature.maximum])])
+        found["out_of_range"] = sum(not low <= each <= high for each in numbers) / count
+    return found
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [float(v) for v in values if isinstance(v, int | float) and not _is_missing(v)]
+
+
+def _text(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.4g}"

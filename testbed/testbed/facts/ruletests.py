@@ -1,0 +1,143 @@
+"""Whether the shipped rules pass their own promtool tests: a second witness of what they say.
+
+A run's rules are held against the files that they were made of, so a mistake in these is in both.
+The tests name labels, texts, limits and times of each alert once more, also of those that a run
+does not make fire.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from testbed.charts import Kept
+from testbed.errors import StackError
+from testbed.stack.build import find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.facts.sources import Sources
+
+PROMTOOL: Final = "promtool"
+TIMEOUT: Final = 120.0
+SHOWN: Final = 400
+"""Characters of what promtool says that are stored."""
+
+_ALERT: Final = re.compile(r"alertname: (?P<alert>[^,\n]+), time: (?P<time>[^,\n]+)")
+_PAIR: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+class FailedTest(Kept):
+    """A test that does not pass.
+
+    Attributes:
+        name: of the test.
+        says: what differs, in words.
+    """
+
+    name: str
+    says: str
+
+
+class RuleTests(Kept):
+    """The tests of the rules.
+
+    Attributes:
+        tests: how many there are.
+        failed: those that don't pass.
+        skipped: why they were not run; empty where they were.
+    """
+
+    tests: int = 0
+    failed: tuple[FailedTest, ...] = ()
+    skipped: str = ""
+
+
+def read_ruletests(sources: Sources) -> RuleTests:
+    """Run them with promtool.
+
+    Raises:
+        StackError: promtool can't be run, or takes too long.
+    """
+    if sources.source is None:
+        return RuleTests(skipped="it is unknown which rule files the run was made of")
+    folder = sources.source / "prometheus"
+    if sources.rules != folder / "rules":
+        return RuleTests(skipped="the run has rule files of its own, which bring no tests")
+    files = sorted((folder / "rules_test").glob("*.yml"))
+    if not files:
+        return RuleTests(skipped=f"{folder / 'rules_test'} holds no tests")
+    tools = find()
+    if PROMTOOL in tools.missing:
+        tools = find(prefer_path=True)
+    if PROMTOOL in tools.missing:
+        return RuleTests(skipped="promtool is not installed")
+    return _run(tools.path(PROMTOOL), files)
+
+
+def _run(promtool: Path, files: list[Path]) -> RuleTests:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "junit.xml"
+        command = [promtool, "test", "rules", f"--junit={report}", *files]
+        try:
+            done = subprocess.run(
+                list(map(str, command)),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=TIMEOUT,
+                env=os.environ | {"NO_COLOR": "1"},
+            )
+            written = report.read_text(encoding="utf-8") if report.exists() else ""
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise StackError(f"promtool could not test the rules: {error}") from error
+    found = parse_report(written)
+    if done.returncode and not found.failed:
+        says = _short(f"{done.stderr} {done.stdout}")
+        found = RuleTests(tests=found.tests, failed=(FailedTest(name="promtool", says=says),))
+    return found
+
+
+def parse_report(text: str) -> RuleTests:
+    """Read what promtool writes for ``--junit``; an empty text holds no test."""
+    cases = list(ET.fromstring(text).iter("testcase")) if text.strip() else []  # noqa: S314 - written by promtool
+    failed = [
+        FailedTest(name=case.get("name") or "a test", says=_said("".join(part.itertext())))
+        for case in cases
+        for part in (*case.findall("failure"), *case.findall("error"))
+    ]
+    return RuleTests(tests=len(cases), failed=tuple(failed))
+
+
+def _said(text: str) -> str:
+    """What differs, of the first alert that a failure is about."""
+    found = _ALERT.search(text)
+    if found is None:
+        return _short(text)
+    expected, _, got = text[found.end() :].partition("got:")
+    got = got.partition("alertname:")[0]
+    alert, time = found["alert"].strip(), found["time"].strip()
+    if "Labels" not in got:
+        return f"{alert} does not fire at {time}, as its test wants"
+    if "Labels" not in expected:
+        return f"{alert} fires at {time}, which its test forbids"
+    return f"{alert} at {time}: {'; '.join(_differences(expected, got)) or _short(text)}"
+
+
+def _differences(expected: str, got: str) -> Iterator[str]:
+    """Labels and texts that differ between the first alerts of both."""
+    wanted, found = (dict(_PAIR.findall(each)) for each in (expected, got))
+    for name in sorted({*wanted, *found}):
+        if wanted.get(name) != found.get(name):
+            yield f"{name} is {found.get(name, 'missing')!r}, not {wanted.get(name, 'set')!r}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

@@ -1,0 +1,87 @@
+"""Where the routes lead the alerts that a run does not make fire."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from testbed.checks.routing import check_routing
+from testbed.checks.stages import Stage
+from testbed.facts.delivery import Delivery
+from testbed.facts.routing import misrouted
+
+from .conftest import World
+
+RULES = [
+    {"alert": "Down", "labels": {"severity": "critical"}},
+    {"alert": "Slow", "labels": {"severity": "warning"}},
+    {"alert": "Own", "labels": {}},
+]
+
+
+@pytest.fixture
+def document(repository: Path) -> Any:  # noqa: ANN401 - YAML
+    """The shipped configuration of Alertmanager."""
+    return yaml.safe_load((repository / "alertmanager/alertmanager.yml").read_text())
+
+
+def test_the_shipped_routes_are_sound(document: Any) -> None:  # noqa: ANN401 - YAML
+    """An alert without severity may go anywhere."""
+    assert misrouted(document, RULES) == ()
+
+
+def test_a_matcher_that_fits_nothing_is_found(document: Any) -> None:  # noqa: ANN401 - YAML
+    """The alert falls to the receiver of all others."""
+    changed = deepcopy(document)
+    changed["route"]["routes"][0]["matchers"] = ['severity="critcal"']
+    assert misrouted(changed, RULES) == (
+        "Down of severity critical would reach warning, not critical",
+    )
+
+
+def test_a_further_receiver_is_found(document: Any) -> None:  # noqa: ANN401 - YAML
+    """By `continue`."""
+    changed = deepcopy(document)
+    changed["route"]["routes"][0] |= {"matchers": ['severity=~".+"'], "continue": True}
+    assert "Slow of severity warning would reach critical and warning, not warning" in misrouted(
+        changed, RULES
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ('severity="critical"', True),
+        ('alertname=~"Down|Slow"', True),
+        ('severity="warning"', False),
+        ('instance="a"', False),
+    ],
+)
+def test_critical_alerts_are_not_inhibited(document: Any, target: str, *, found: bool) -> None:  # noqa: ANN401 - YAML
+    """Whatever else fires; of labels that are not known nothing is claimed."""
+    changed = deepcopy(document)
+    changed["inhibit_rules"].append(
+        {"source_matchers": ['alertname="Slow"'], "target_matchers": [target], "equal": []}
+    )
+    lines = misrouted(changed, RULES)
+    assert bool(lines) is found
+    assert all(line.startswith("Down is critical and would be held back") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "failed"), [(None, []), ((), []), (("Down would reach nobody",), [Stage.ROUTE])]
+)
+def test_the_route_is_named(
+    world: World, lines: tuple[str, ...] | None, failed: list[Stage]
+) -> None:
+    """Where it is known; runs with rules of the user's own have no such convention."""
+    evidence = world.evidence()
+    snapshot = evidence.snapshot.model_copy(update={"delivery": Delivery(misrouted=lines)})
+    case = replace(world.case(), evidence=replace(evidence, snapshot=snapshot))
+    results = check_routing(case)
+    assert [result.stage for result in results if not result.passed] == failed
+    assert bool(results) is (lines is not None)
