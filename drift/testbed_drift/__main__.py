@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "reference":
         return _guarded(lambda: manage_references(arguments))
     if command == "ui":
-        return _guarded(lambda: _ui(arguments["workspace"], arguments["host"], arguments["port"]))
+        return _guarded(lambda: _ui(**arguments))
     if command == "retrain":
         return _guarded(lambda: _retrain(read_settings(**arguments)))
     tables = TableOptions({} if command == "watch" else arguments)
@@ -231,10 +231,10 @@ def _retrain(settings: DriftSettings) -> int:
     return EXIT_NO_ACTION
 
 
-def _ui(workspace: str, host: str, port: int) -> int:
+def _ui(workspace: str, host: str, port: int, names: str) -> int:
     from testbed_drift.keeping.ui import serve  # noqa: PLC0415 - as in _run
 
-    serve(Path(workspace), host, port)
+    serve(Path(workspace), host, port, names)
     return EXIT_NO_ACTION
 
 
@@ -298,6 +298,13 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--workspace", metavar="PATH", required=True, help="Folder of the runs.")
     ui.add_argument("--host", metavar="HOST", default="127.0.0.1", help="Address (127.0.0.1).")
     ui.add_argument("--port", metavar="PORT", type=int, default=8085, help="Port (8085).")
+    ui.add_argument(
+        "--names",
+        metavar="NAMES",
+        default="",
+        help="Host names by which it may be asked, with commas between; IP addresses and localhost "
+        "always may.",
+    )
     calibrate = commands.add_parser(
         "calibrate", help="find thresholds that keep a budget of false alarms"
     )
