@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
+from testbed_otel.masking import mask
 
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import SIGNALS, StopSignal
@@ -109,7 +110,7 @@ def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except DomainError as error:
-        print(f"drift: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks so
+        print(f"drift: {mask(error)}", file=sys.stderr)  # noqa: T201 - a command line speaks so
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 - Python would leave with 1, which means drift
@@ -268,7 +269,7 @@ def _finish(
     from testbed_drift.publishing.ending import ending  # noqa: PLC0415 - as in _run
 
     for failure in ending(telemetry, textfile, judged=any(one.finding for one in results)):
-        print(f"drift: {failure}", file=sys.stderr)  # noqa: T201 - a command line's output
+        print(f"drift: {mask(failure)}", file=sys.stderr)  # noqa: T201 - a command line's output
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
 from testbed_domain.tokens import TokenError, read_token
+from testbed_otel.masking import mask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,8 @@ class Management:
             roles = _roles(_ask(url, "GET", "/models"))
             if "challenger" in roles:
                 raise ManagementError(
-                    f"{url} has the challenger {roles['challenger']} already: withdraw it first"
+                    f"{mask(url)} has the challenger {roles['challenger']} already: "
+                    "withdraw it first"
                 )
         body = {"artefact": str(artefact.resolve()), "split": 0.0}
         self._each("PUT", "/models/challenger", ("DELETE", "/models/challenger"), body)
@@ -112,7 +114,9 @@ def _ask(
     timeout: float = TIMEOUT,
 ) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")):
-        raise ManagementError(f"{url!r} is no address of a management port: write http://HOST:PORT")
+        raise ManagementError(
+            f"{mask(url)!r} is no address of a management port: write http://HOST:PORT"
+        )
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} if body else {}
     if token is not None:
@@ -125,7 +129,7 @@ def _ask(
             found: dict[str, Any] = json.load(reply)
     except urllib.error.HTTPError as error:
         text = error.read(1000).decode(errors="replace")
-        raise ManagementError(f"{method} {url}{path}: {error.code} {text.strip()}") from error
+        raise ManagementError(f"{method} {mask(url)}{path}: {error.code} {text.strip()}") from error
     except (OSError, ValueError) as error:
-        raise ManagementError(f"{method} {url}{path}: {error}") from error
+        raise ManagementError(f"{method} {mask(url)}{path}: {mask(error)}") from error
     return found

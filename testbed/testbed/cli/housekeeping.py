@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+from testbed_domain.logengine import database_url
+from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
 from testbed.cli.common import out
@@ -52,15 +53,18 @@ def settings() -> None:
         table.add_row(f"TESTBED_{name.upper()}", str(value), origin, field.description or "")
     for name, value in otel_environment().items():
         secret = name.endswith("HEADERS")  # they carry credentials
-        table.add_row(name, "**********" if secret else value, "set", "passed on to the parts")
+        table.add_row(
+            name, "**********" if secret else mask(value), "set", "passed on to the parts"
+        )
     out.print(table)
 
 
 def _without_password(url: str) -> str:
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        database_url(url)
     except ArgumentError:
         return "not a database URL"  # and no reason to show what may hold a password
+    return mask(url)
 
 
 def parse_age(text: str) -> float:
