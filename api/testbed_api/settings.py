@@ -120,7 +120,8 @@ class ApiSettings(BaseSettings):
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
     keys_file: Path | None = Field(
         default=None,
-        description="File of API keys (testbed keys new); set, predictions and labels need one.",
+        description="File of API keys (testbed keys new); set, predictions, labels and metrics on "
+        "the public port need one, and its health is a status alone.",
     )
     docs_enabled: bool = Field(
         default=True, description="Whether /docs and /openapi.json exist on the public port."
