@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One target per container of this project; each holds just the packages of its own room:
 #   docker build --target api .      the prediction service: no Locust, no Evidently
 #   docker build --target drift .    the drift job
@@ -7,7 +6,9 @@
 FROM python:3.11-slim-bookworm AS python
 
 FROM python AS build
-COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
+COPY tools/uv.txt /tmp/uv.txt
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary :all: \
+    --require-hashes -r /tmp/uv.txt
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR=/var/cache/uv
 WORKDIR /app
 COPY . .

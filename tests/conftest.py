@@ -101,6 +101,12 @@ class ApiProcess:
     management_port: int
     output: Path
     replicas: int = 1
+    token_file: Path = Path()
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that changes on a management port need."""
+        return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
 
     @property
     def management_ports(self) -> range:
@@ -150,6 +156,9 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
             "TESTBED_API_ARTEFACT": str(artefact),
             "TESTBED_API_PORT": str(port),
             "TESTBED_API_MANAGEMENT_PORT": str(management_port),
+            "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(tmp_path / "management-token"),
+            # Models of the session and of the test lie below.
+            "TESTBED_API_ARTEFACT_FOLDERS": f"{artefact.parents[1]},{tmp_path}",
             "TESTBED_API_REPLICAS": str(replicas),
             "TESTBED_API_LOG_URL": log_url,
             "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
@@ -158,7 +167,9 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
         command = [sys.executable, "-m", "testbed_api"]
         with output.open("wb") as log:
             process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
-        api = ApiProcess(process, port, management_port, output, replicas)
+        api = ApiProcess(
+            process, port, management_port, output, replicas, tmp_path / "management-token"
+        )
         started.append(api)
         if core is not None:
             os.sched_setaffinity(process.pid, {core})

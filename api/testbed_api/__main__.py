@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from testbed_domain.errors import DomainError
+from testbed_otel.masking import mask
 from testbed_otel.settings import TelemetrySettingsError, watch_sdk
 
 from testbed_api.logs import configure
@@ -36,7 +37,7 @@ def main() -> int:
 
         run(settings)
     except (DomainError, TelemetrySettingsError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {mask(error)}\n")
         return 2
     return 0
 

@@ -29,6 +29,7 @@ from testbed_api.answers import (
 )
 from testbed_api.bodies import read_json
 from testbed_api.calls import call_of
+from testbed_api.discretion import discreet_route
 from testbed_api.faults import FaultControl, fault_router
 from testbed_api.guard import Guard
 from testbed_api.httproutes import route_table
@@ -121,7 +122,8 @@ def create_app(
         entries = entry_router(service, service.instruments.recorder)
         app.include_router(entries, dependencies=guarded, responses=ENTRY_ERRORS)
     if settings.public_metrics:
-        app.include_router(_watch_router(service, telemetry))
+        kind = APIRoute if guard is None else discreet_route(guard)
+        app.include_router(_watch_router(service, telemetry, kind=kind))
     shortcut = Shortcut(
         app.build_middleware_stack(),
         [route for route in predictions.routes if isinstance(route, APIRoute)],
@@ -263,9 +265,12 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
 
 
 def _watch_router(
-    service: Service, telemetry: Telemetry, clock: Callable[[], float] = time.monotonic
+    service: Service,
+    telemetry: Telemetry,
+    clock: Callable[[], float] = time.monotonic,
+    kind: type[APIRoute] = APIRoute,
 ) -> APIRouter:
-    router = APIRouter(tags=["watch"])
+    router = APIRouter(tags=["watch"], route_class=kind)
     started = clock()
 
     @router.get("/metrics")

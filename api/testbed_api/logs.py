@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import sys
 import threading
 import traceback
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 import orjson
 import structlog
 from opentelemetry import trace
+from testbed_otel.masking import mask
 from testbed_otel.names import OUTCOME
 
 from testbed_api.answers import REQUEST_ID_LENGTH
@@ -35,29 +35,10 @@ STDOUT: Final = "stdout"
 TEXT_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 PATH_LIMIT: Final = 200
 REQUEST_ID: Final = b"x-request-id"
-MASK: Final = "***"
 PAUSE: Final = 0.1
 BATCH: Final = 500
 WAITING_LIMIT: Final = 20_000
 CLOSE_TIMEOUT: Final = 5.0
-# Passwords in URLs, and what follows a word that announces a secret.
-SECRETS: Final = (
-    (re.compile(r"(://[^:/@\s]*):[^@/\s]+@"), rf"\1:{MASK}@"),
-    (
-        re.compile(
-            r"(?i)\b(authorization|x?-?api[-_]?key|password|passwd|token|secret)\b"
-            r"(['\"]?\s*[:=]\s*['\"]?)(?:(?:bearer|basic)\s+)?[^\s'\",;&]+"
-        ),
-        rf"\1\2{MASK}",
-    ),
-)
-
-
-def redact(text: str) -> str:
-    """The text with whatever looks like a secret masked."""
-    for pattern, replacement in SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 class Redaction(logging.Filter):
@@ -66,11 +47,11 @@ class Redaction(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Change the record; lets all of them pass."""
         message = record.getMessage()
-        masked = redact(message)
+        masked = mask(message)
         if record.exc_info and record.exc_info[0] is not None:
             trail = "".join(traceback.format_exception(*record.exc_info))
-            if redact(trail) != trail:
-                masked += "\n" + redact(trail)
+            if mask(trail) != trail:
+                masked += "\n" + mask(trail)
                 record.exc_info = record.exc_text = None
         if masked != message or record.exc_info is None:
             record.msg, record.args = masked, None

@@ -13,6 +13,7 @@ from testbed_domain.errors import DomainError
 
 from testbed_api.answers import ApiError
 from testbed_api.bodies import read_json
+from testbed_api.management import inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from testbed_api.runtime import ModelRuntime
     from testbed_api.service import Service
 
+# Says nothing of whether there is anything at the path.
+OUTSIDE: Final = (
+    "The artefact lies in none of the folders of TESTBED_API_ARTEFACT_FOLDERS: copy it there."
+)
 _JSON_BODY: Final[dict[str, Any]] = {"requestBody": {"content": {"application/json": {}}}}
 
 
@@ -68,6 +73,7 @@ def versions_router(
     service: Service,
     make_runtime: Callable[[Artefact], ModelRuntime],
     register: Callable[[Artefact], None],
+    folders: tuple[Path, ...] | None = None,
 ) -> APIRouter:
     """What operators do with versions; for the management port only.
 
@@ -75,6 +81,7 @@ def versions_router(
         service: whose versions.
         make_runtime: makes the runtime of an artefact that is to be loaded.
         register: makes a new artefact known to the prediction log; blocks.
+        folders: resolved ones, in which an artefact must lie; None takes any path.
     """
     router = APIRouter(prefix="/models", tags=["models"])
     versions = service.versions
@@ -87,6 +94,8 @@ def versions_router(
     @router.put("/challenger", openapi_extra=_JSON_BODY)
     async def challenge(request: Request) -> dict[str, Any]:
         wanted = await read_json(request, challenger)
+        if folders is not None and not await asyncio.to_thread(inside, wanted.artefact, folders):
+            raise ApiError(403, "other", OUTSIDE)
         try:
             artefact = await asyncio.to_thread(_load, wanted.artefact, register)
         except DomainError as error:

@@ -33,6 +33,7 @@ from testbed_api.keys import KeyRing, read_keys
 from testbed_api.kpis import Costs, CountingLog, DecisionCounter
 from testbed_api.logs import AccessLog, LineWriter, Sink, configure, fields, opened
 from testbed_api.logwriter import LogWriter, NoLog
+from testbed_api.management import artefact_folders, guarded
 from testbed_api.modelroutes import versions_router
 from testbed_api.retention import keep_pruned
 from testbed_api.runtimes import runtime_maker
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from io import RawIOBase
 
-    from fastapi import FastAPI
     from testbed_domain.artefact import Artefact
+    from testbed_domain.callerguard import Application
     from testbed_otel.cells import SumFamily
 
     from testbed_api.runtime import ModelRuntime
@@ -182,17 +183,15 @@ async def _serve(
     access = stack.enter_context(_access_log(logs, instruments.access_lines))
     app = create_app(settings, service, telemetry, keys, access)
     public = _server(app, settings, settings.linger_seconds)
-    management = _server(
-        create_management_app(
-            settings,
-            service,
-            telemetry,
-            control if settings.faults_enabled else None,
-            versions_router(service, make_runtime, partial(_register, settings)),
-        ),
+    folders = artefact_folders(settings, *roles.artefacts)
+    management_app = create_management_app(
         settings,
-        linger=0,
+        service,
+        telemetry,
+        control if settings.faults_enabled else None,
+        versions_router(service, make_runtime, partial(_register, settings), folders),
     )
+    management = _server(guarded(management_app, settings), settings, linger=0)
     with stack, _signals(public, service):
         logger.info("predictions on %s", url(public_socket))
         logger.info("management on %s", url(management_socket))
@@ -286,7 +285,7 @@ def _pruning(settings: ApiSettings) -> asyncio.Task[None] | None:
     return asyncio.create_task(keep_pruned(settings.log_url, settings.log_retention_days))
 
 
-def _server(app: FastAPI, settings: ApiSettings, linger: float) -> DrainingServer:
+def _server(app: Application, settings: ApiSettings, linger: float) -> DrainingServer:
     connections = connection_class(
         Limits(
             head_seconds=settings.head_seconds,

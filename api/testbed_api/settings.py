@@ -58,6 +58,21 @@ class ApiSettings(BaseSettings):
     management_port: int = Field(
         default=9464, ge=0, le=65535, description="Metrics, health and faults; 0 takes a free port."
     )
+    management_token_file: Path | None = Field(
+        default=None,
+        description="File of the token that changes on the management port need; made at the start "
+        "where it is missing. Unset refuses every change.",
+    )
+    management_names: str = Field(
+        default="",
+        description="Host names by which the management port may be asked, with commas between; "
+        "IP addresses and localhost always may.",
+    )
+    artefact_folders: str = Field(
+        default="",
+        description="Folders from which the management port may load a challenger, with commas "
+        "between; default: the folder in which the artefact lies.",
+    )
     log_url: str | None = Field(
         default=None, description="Prediction log as SQLAlchemy URL; 'none' keeps no log."
     )
@@ -105,7 +120,8 @@ class ApiSettings(BaseSettings):
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
     keys_file: Path | None = Field(
         default=None,
-        description="File of API keys (testbed keys new); set, predictions and labels need one.",
+        description="File of API keys (testbed keys new); set, predictions, labels and metrics on "
+        "the public port need one, and its health is a status alone.",
     )
     docs_enabled: bool = Field(
         default=True, description="Whether /docs and /openapi.json exist on the public port."

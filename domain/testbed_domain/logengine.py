@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from testbed_otel.masking import mask
 
 from testbed_domain.errors import DomainError
 
@@ -40,11 +41,11 @@ def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS
         LogError: the URL is none, names no file, or its driver is not installed.
     """
     try:
-        parsed = make_url(url)
+        parsed = database_url(url)
     except ArgumentError:
         raise LogError(
             "the prediction log's URL is none; write sqlite:////path/to/log.db "
-            "or postgresql://user:password@host/database"
+            "or postgresql://user:password@host/database, a '@' in the password as %40"
         ) from None
     kind = parsed.get_backend_name()
     if kind == "sqlite":
@@ -52,6 +53,23 @@ def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS
     if kind in {"postgresql", "postgres"}:
         return _postgresql(parsed, patience)
     raise LogError(f"the prediction log cannot live in {kind}; use sqlite or postgresql")
+
+
+def database_url(url: str) -> URL:
+    """A database's URL, read in the one way that its writer can mean.
+
+    Raises:
+        ArgumentError: it is none; or its password holds a plain ``@``, whose end would be taken for
+            the host, and shown as such by whatever then fails.
+    """
+    try:
+        parsed = make_url(url)
+    except ValueError:  # a port that is no number, which may be such an end, too
+        raise ArgumentError("no number as port") from None
+    after = f"{parsed.host}{parsed.database}"
+    if parsed.password is not None and "@" in after:
+        raise ArgumentError("a plain '@' in the password")
+    return parsed
 
 
 @contextmanager
@@ -71,7 +89,7 @@ def one_line(url: URL) -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         reason = (str(cause).strip() or type(error).__name__).splitlines()[0]
-        raise LogError(f"prediction log {url}: {reason}") from error
+        raise LogError(f"prediction log {mask(url)}: {mask(reason)}") from error
 
 
 def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 import orjson
 from sqlalchemy import Connection, Engine, func, insert, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
+from testbed_otel.masking import mask
 
 from testbed_domain.logengine import LogError, create_log_engine, lock_schema, one_line, writing
 from testbed_domain.logreading import (
@@ -318,7 +319,7 @@ def _prepare(engine: Engine, *, create: bool) -> None:
         if _check_version(connection):
             return
     if not create:
-        raise LogError(f"{engine.url} holds no prediction log; is it the API's --log-url?")
+        raise LogError(f"{mask(engine.url)} holds no prediction log; is it the API's --log-url?")
     with writing(engine) as connection:
         # Another replica may have been faster: look again, now that this one alone may write.
         lock_schema(connection)
@@ -341,7 +342,7 @@ def _check_version(connection: Connection) -> bool:
         return False
     if version != str(SCHEMA_VERSION):
         raise LogError(
-            f"the prediction log {connection.engine.url} has schema version {version}, this "
+            f"the prediction log {mask(connection.engine.url)} has schema version {version}, this "
             f"program needs {SCHEMA_VERSION}; give another --log-url"
         )
     return True

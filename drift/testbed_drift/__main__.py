@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
+from testbed_otel.masking import mask
 
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import SIGNALS, StopSignal
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command == "reference":
         return _guarded(lambda: manage_references(arguments))
     if command == "ui":
-        return _guarded(lambda: _ui(arguments["workspace"], arguments["host"], arguments["port"]))
+        return _guarded(lambda: _ui(**arguments))
     if command == "retrain":
         return _guarded(lambda: _retrain(read_settings(**arguments)))
     tables = TableOptions({} if command == "watch" else arguments)
@@ -109,7 +110,7 @@ def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except DomainError as error:
-        print(f"drift: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks so
+        print(f"drift: {mask(error)}", file=sys.stderr)  # noqa: T201 - a command line speaks so
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 - Python would leave with 1, which means drift
@@ -231,10 +232,10 @@ def _retrain(settings: DriftSettings) -> int:
     return EXIT_NO_ACTION
 
 
-def _ui(workspace: str, host: str, port: int) -> int:
+def _ui(workspace: str, host: str, port: int, names: str) -> int:
     from testbed_drift.keeping.ui import serve  # noqa: PLC0415 - as in _run
 
-    serve(Path(workspace), host, port)
+    serve(Path(workspace), host, port, names)
     return EXIT_NO_ACTION
 
 
@@ -268,7 +269,7 @@ def _finish(
     from testbed_drift.publishing.ending import ending  # noqa: PLC0415 - as in _run
 
     for failure in ending(telemetry, textfile, judged=any(one.finding for one in results)):
-        print(f"drift: {failure}", file=sys.stderr)  # noqa: T201 - a command line's output
+        print(f"drift: {mask(failure)}", file=sys.stderr)  # noqa: T201 - a command line's output
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -298,6 +299,13 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--workspace", metavar="PATH", required=True, help="Folder of the runs.")
     ui.add_argument("--host", metavar="HOST", default="127.0.0.1", help="Address (127.0.0.1).")
     ui.add_argument("--port", metavar="PORT", type=int, default=8085, help="Port (8085).")
+    ui.add_argument(
+        "--names",
+        metavar="NAMES",
+        default="",
+        help="Host names by which it may be asked, with commas between; IP addresses and localhost "
+        "always may.",
+    )
     calibrate = commands.add_parser(
         "calibrate", help="find thresholds that keep a budget of false alarms"
     )

@@ -181,6 +181,11 @@ class DriftSettings(BaseSettings):
     models: Path | None = Field(
         None, description="Folder of trained models, which the API must see; unset: in the output."
     )
+    management_token_file: Path | None = Field(
+        None,
+        description="File of the token that changes on the management ports need: what "
+        "TESTBED_API_MANAGEMENT_TOKEN_FILE names.",
+    )
     management_urls: str = Field(
         "",
         description="Management port of each replica of the API, with commas between; the job "

@@ -12,8 +12,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from locust.runners import LocalRunner
+from testbed_domain.callers import names_of
 from testbed_domain.errors import DomainError
 
+from testbed_load import webguard
 from testbed_load.command import PLAN_VARIABLE, TRUTH_VARIABLE
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
@@ -51,6 +53,7 @@ class Control:
         self._playback: Playback | None = None
         self._poster: LabelPoster | None = None
         self._starts = 0
+        self._named_host = ""
 
     def register(self, events: Events) -> None:
         """Listen to Locust's events."""
@@ -89,6 +92,8 @@ class Control:
             if web_ui is None:
                 self._run_without_web_ui()
             elif web_ui.app is not None:
+                self._named_host = str(options["host"] or "")
+                webguard.install(web_ui.app, names_of(options["web_names"]))
                 web_ui.app.before_request(self._start_from_web_form)
         except DomainError as error:
             sys.stderr.write(f"load: {error}\n")
@@ -144,8 +149,10 @@ class Control:
 
         if request.method != "POST" or not request.path.endswith("/swarm"):
             return None
-        values = vars(self._environment.parsed_options) | request.form.to_dict()
+        form = request.form.to_dict()
+        values = vars(self._environment.parsed_options) | form
         try:
+            webguard.check_form(form, SHOWN, self._named_host)
             check_host(values)
             self._starts += 1
             run_id = f"web-{os.getpid()}-{self._starts}"
@@ -187,6 +194,10 @@ class Control:
             self._playback.stop()
 
 
+# Names of the options that the web UI shows.
+SHOWN: Final = ("load_profile", "rate", "drift", "severity", "duration", "seed")
+
+
 def add_options(parser: LocustArgumentParser) -> None:
     """Add the load room's options to Locust's; those shown in the web UI come first."""
     parser.add_argument(
@@ -220,6 +231,12 @@ def add_options(parser: LocustArgumentParser) -> None:
         ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
         ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
         ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
+        (
+            webguard.NAMES_OPTION,
+            "TESTBED_LOAD_WEB_NAMES",
+            "Host names by which the web UI may be asked, beside IP addresses and localhost.",
+            "",
+        ),
     )
     for flag, variable, text, default in hidden:
         parser.add_argument(

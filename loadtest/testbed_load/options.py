@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from testbed_otel.masking import mask
+
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
 from testbed_load.profiles import PROFILES, profile
@@ -35,7 +37,9 @@ def check_host(values: Values) -> str:
     host = str(values.get("host") or "")
     parts = urlsplit(host)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LoadError(f"host must be the service's URL, as http://127.0.0.1:8000, not {host!r}")
+        raise LoadError(
+            f"host must be the service's URL, as http://127.0.0.1:8000, not {mask(host)!r}"
+        )
     return host
 
 

@@ -11,6 +11,7 @@ from testbed_domain.artefact import MANIFEST, content_version, file_hash, load_a
 from testbed_domain.files import write_atomic
 
 from testbed.errors import StackError
+from testbed.faultcontrol import bearer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +44,16 @@ def copy_under_another_name(model: Path, out: Path) -> Path:
     return out
 
 
-def put(management: Sequence[str], model: Path, *, split: float) -> None:
+def put(
+    management: Sequence[str], model: Path, *, split: float, token_file: Path | None = None
+) -> None:
     """Let each replica load a copy of the model as its challenger.
 
     Args:
         management: management address of each replica.
         model: folder of the run's model; the copy is made beside it.
         split: share of the requests that it answers.
+        token_file: file of the token that changes there need.
 
     Raises:
         StackError: a replica did not take it.
@@ -59,22 +63,26 @@ def put(management: Sequence[str], model: Path, *, split: float) -> None:
         copy_under_another_name(model, copy)
     body = {"artefact": str(copy.resolve()), "split": split}
     for address in management:
-        _ask("PUT", address, body)
+        _ask("PUT", address, token_file, body)
 
 
-def withdraw(management: Sequence[str]) -> None:
+def withdraw(management: Sequence[str], token_file: Path | None = None) -> None:
     """Take it away again.
 
     Raises:
         StackError: a replica did not answer.
     """
     for address in management:
-        _ask("DELETE", address)
+        _ask("DELETE", address, token_file)
 
 
-def _ask(method: str, address: str, body: dict[str, object] | None = None) -> None:
+def _ask(
+    method: str, address: str, token_file: Path | None, body: dict[str, object] | None = None
+) -> None:
+    headers = bearer(token_file)
     url = f"http://{address}/models/challenger"
     try:
-        httpx.request(method, url, json=body, timeout=TIMEOUT).raise_for_status()
+        reply = httpx.request(method, url, json=body, headers=headers, timeout=TIMEOUT)
+        reply.raise_for_status()
     except httpx.HTTPError as error:
         raise StackError(f"the challenger could not be changed: {error}") from error

@@ -55,6 +55,7 @@ STATE: Final = "/var/lib/testbed"
 ARTEFACT: Final = f"{STATE}/models/current"
 WORKSPACE: Final = f"{STATE}/drift/workspace"
 LOCUSTFILE: Final = "/app/loadtest/testbed_load/locustfile.py"
+TOKEN, TOKEN_VARIABLE = "management_token", "TESTBED_MANAGEMENT_TOKEN"
 USE_CASE: Final = "${TESTBED_USE_CASE:-diabetes}"
 
 # Settings of the API that whoever starts Compose may choose, with the API's own defaults. The
@@ -152,12 +153,15 @@ def _api(folder: Path) -> Service:
             "TESTBED_API_PORT": "8000",
             "TESTBED_API_MANAGEMENT_HOST": "0.0.0.0",  # noqa: S104 - the same; not published
             "TESTBED_API_MANAGEMENT_PORT": "9464",
+            "TESTBED_API_MANAGEMENT_NAMES": "api,ml-api",
+            "TESTBED_API_MANAGEMENT_TOKEN_FILE": f"/run/secrets/{TOKEN}",
             "TESTBED_API_LOG_URL": log_url(),
             "TESTBED_API_LOG_SPOOL": f"{STATE}/spool",
             "TESTBED_API_VERSIONS_FILE": f"{STATE}/spool/versions.json",
             "OTEL_LOGS_EXPORTER": "${OTEL_LOGS_EXPORTER:-none}",
         }
         | choices(),
+        secrets=[TOKEN],
         volumes=[f"models:{STATE}/models:ro", f"spool:{STATE}/spool"],
         ports=loopback(8000),
         depends_on=after(train="completed_successfully", postgres="healthy", collector="started"),
@@ -191,10 +195,12 @@ def _drift() -> Service:
             "TESTBED_DRIFT_KEEP_DAYS": "${TESTBED_DRIFT_KEEP_DAYS:-30}",
             "TESTBED_DRIFT_ON_RETRAIN": "${TESTBED_DRIFT_ON_RETRAIN:-off}",
             "TESTBED_DRIFT_MANAGEMENT_URLS": "http://api:9464",
+            "TESTBED_DRIFT_MANAGEMENT_TOKEN_FILE": f"/run/secrets/{TOKEN}",
             "TESTBED_DRIFT_MODELS": f"{STATE}/models/retrained",
             driftchoices.ARTEFACTS: f"{STATE}/models/retrained",
         }
         | {name: f"${{{name}:-}}" for name in driftchoices.CHOICES},
+        secrets=[TOKEN],
         # It writes models too: those that RETRAIN makes, which the API loads from there.
         volumes=[
             f"models:{STATE}/models",
@@ -227,6 +233,7 @@ def _receiver() -> Service:
         command=[
             *("python", "-m", "testbed.receiver"),
             *("--host", "0.0.0.0", "--port", "9080", "--out", out),  # noqa: S104 - in the container
+            *("--names", "receiver"),
         ],
         volumes=[f"receiver:{STATE}/receiver"],
         ports=loopback(9080),
@@ -281,6 +288,8 @@ def compose(folder: Path) -> dict[str, Any]:
         "name": "ml-observability-testbed",
         "services": services,
         "volumes": {name: {} for name in named},
+        # The variable's value stands in a file of those containers only, not in an environment.
+        "secrets": {TOKEN: {"environment": TOKEN_VARIABLE}},
     }
 
 

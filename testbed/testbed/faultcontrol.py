@@ -5,11 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import httpx
+from testbed_domain.tokens import TokenError, read_token
 
 from testbed.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+def bearer(token_file: Path | None) -> dict[str, str]:
+    """The header that a change on a management port needs; none without a token.
+
+    Raises:
+        StackError: the token can't be read.
+    """
+    if token_file is None:
+        return {}
+    try:
+        return {"Authorization": f"Bearer {read_token(token_file)}"}
+    except TokenError as error:
+        raise StackError(str(error)) from None
 
 
 class FaultControl:
@@ -17,9 +33,11 @@ class FaultControl:
 
     Args:
         urls: base URL of each replica's management port.
+        token_file: file of the token that changes there need; None sends none.
     """
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], token_file: Path | None = None) -> None:
+        self._token_file = token_file
         self._urls = [f"{url}/faults" for url in urls]
         self._body: dict[str, Mapping[str, object]] = {}
 
@@ -56,10 +74,11 @@ class FaultControl:
 
     def _put(self) -> None:
         down = []
+        headers = bearer(self._token_file)
         try:
             for url in self._urls:
                 try:
-                    httpx.put(url, json=self._body, timeout=5.0).raise_for_status()
+                    httpx.put(url, json=self._body, headers=headers, timeout=5.0).raise_for_status()
                 except httpx.TransportError as error:
                     # A replica that is down gets them once it is back.
                     down.append(error)

@@ -232,11 +232,17 @@ class ChallengerFault(FaultModel):
     def begin(self, rig: Rig) -> None:
         """Make a copy of the model under another name, and let the API load it."""
         context = rig.stack.context
-        challenger.put(context.management, context.layout.model, split=self.split)
+        challenger.put(
+            context.management,
+            context.layout.model,
+            split=self.split,
+            token_file=context.layout.management_token,
+        )
 
     def end(self, rig: Rig) -> None:
         """Withdraw it."""
-        challenger.withdraw(rig.stack.context.management)
+        context = rig.stack.context
+        challenger.withdraw(context.management, context.layout.management_token)
 
 
 Fault = Annotated[

@@ -121,6 +121,11 @@ class RunLayout:
         return self.root / "versions.json"
 
     @property
+    def management_token(self) -> Path:
+        """Token that changes on the API's management ports need; its owner's alone."""
+        return self.root / "management-token"
+
+    @property
     def replicas(self) -> Path:
         """What the supervisor of several API replicas did with them, one JSON line each."""
         return self.root / "replicas.jsonl"

@@ -138,7 +138,12 @@ class Play:
         self._layout = prepared.layout
         context = prepared.context
         self._prometheus = PrometheusClient(context.url("prometheus:9090"))
-        self._rig = Rig(stack, FaultControl([f"http://{each}" for each in context.management]))
+        self._rig = Rig(
+            stack,
+            FaultControl(
+                [f"http://{each}" for each in context.management], context.layout.management_token
+            ),
+        )
         self._watch = Watch(
             prepared.layout,
             context.url("prometheus:9090"),

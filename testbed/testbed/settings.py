@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -17,8 +17,19 @@ from testbed_otel.aliases import ALIASES, aliases_of, systems
 from typing_extensions import override
 
 from testbed.errors import UsageError
+from testbed.trust import check
 
 SETTINGS_FILE = "testbed.toml"
+
+
+class _FileSource(TomlConfigSettingsSource):
+    """The file, whose commands must be trusted."""
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        check(Path(SETTINGS_FILE), values)
+        return values
 
 
 class Settings(BaseSettings):
@@ -95,7 +106,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _FileSource(settings_cls)
 
 
 def load_settings() -> Settings:

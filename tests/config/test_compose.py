@@ -177,15 +177,31 @@ def test_state_outlives_containers(services: dict[str, dict[str, Any]]) -> None:
     assert "alertmanager:/alertmanager" in services["alertmanager"]["volumes"]
 
 
+def test_the_management_token_is_a_file_of_those_that_need_it(
+    services: dict[str, dict[str, Any]], text: str
+) -> None:
+    """No environment holds it; API and drift job read the same file, nobody else has it."""
+    assert yaml.safe_load(text)["secrets"] == {
+        compose.TOKEN: {"environment": compose.TOKEN_VARIABLE}
+    }
+    holders = {name for name, service in services.items() if "secrets" in service}
+    assert holders == {"api", "drift"}
+    path = f"/run/secrets/{compose.TOKEN}"
+    assert services["api"]["environment"]["TESTBED_API_MANAGEMENT_TOKEN_FILE"] == path
+    assert services["drift"]["environment"]["TESTBED_DRIFT_MANAGEMENT_TOKEN_FILE"] == path
+
+
 def test_no_password_stands_in_the_files(repository: Path, text: str) -> None:
     """Secrets are required variables without a default; the example gives none that works."""
     for name in SECRETS:
         assert set(re.findall(rf"\$\{{{name}[^}}]*\}}", text)) == {composeimages.secret(name)}
-    literal = re.findall(r"(?mi)^\s*\S*(?:PASSWORD|SECRET|TOKEN)\S*:\s*(?!\$\{)(\S+)$", text)
+    literal = re.findall(
+        r"(?mi)^\s*\S*(?:PASSWORD|SECRET|TOKEN)\S*:[ \t]*(?!\$\{|/run/secrets/)(\S+)$", text
+    )
     assert literal == []
     assert re.findall(r"//[^\s/@]+:(?!\$\{)[^\s/@]+@", text) == []
     example = (repository / ".env.example").read_text("utf-8")
-    assert set(re.findall(r"(?m)^([A-Z_]+)=$", example)) == set(SECRETS)
+    assert set(re.findall(r"(?m)^([A-Z_]+)=$", example)) == {*SECRETS, compose.TOKEN_VARIABLE}
     assert re.findall(r"(?m)^[A-Z_]+=.+$", example) == []
 
 

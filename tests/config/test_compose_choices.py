@@ -17,7 +17,7 @@ from testbed import compose
 # What the containers' layout decides.
 FIXED = {
     *("artefact", "host", "port", "management_host", "management_port", "log_url", "log_spool"),
-    "versions_file",
+    *("versions_file", "management_names", "management_token_file", "artefact_folders"),
 }
 # What needs a file or package that the image lacks, a second scrape target, or more time than
 # Compose gives a container to end; and limits of slow clients, which nobody changes for a trial.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,9 @@ from .conftest import stages
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+METADATA = "Metadata-Version: 2.1\nName: uv\nVersion: 0.0.1\n"
+WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def locked_closure(lock: dict[str, Any], roots: dict[str, set[str]]) -> set[str]:
@@ -94,3 +101,52 @@ def test_grafana_image_fits_the_sdk(repository: Path) -> None:
         "grafana-foundation-sdk>=0.0." in need for need in project["project"]["dependencies"]
     )
     assert composeimages.COMPOSE_IMAGES["grafana"].startswith("grafana/grafana:12.")
+
+
+def test_nothing_unchecked_makes_an_environment(repository: Path, dockerfile: str) -> None:
+    """Uv comes by hash, everywhere; building needs no registry but those of the named images."""
+    text = (repository / "tools" / "uv.txt").read_text("utf-8")
+    (version,) = re.findall(r"(?m)^uv==([0-9.]+) ", text)
+    assert len(re.findall(r"(?m)^[^#\s].*==", text)) == 1
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", text)) >= 10, version
+    setup = (repository / "tools" / "setup").read_text("utf-8")
+    for script in (setup, dockerfile):
+        installs = re.findall(r"pip install .*(?:\\\n.*)*", script)
+        assert installs
+        assert all("--require-hashes" in each or "hashed" in each for each in installs)
+        assert "uv.txt" in script
+    assert "syntax=" not in dockerfile
+    assert not re.findall(r"--from=[^\s]*[/.:]", dockerfile)
+    assert "!tools/uv.txt" in (repository / ".dockerignore").read_text("utf-8").splitlines()
+
+
+def test_a_uv_of_another_hash_is_refused(repository: Path, tmp_path: Path) -> None:
+    """Whatever is served under the version, only what stands in the checkout is installed."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    shutil.copy(repository / "tools" / "setup", tools)
+    served = tmp_path / "served"
+    served.mkdir()
+    with zipfile.ZipFile(served / "uv-0.0.1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("uv.py", "")
+        wheel.writestr(
+            "uv-0.0.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: uv\nVersion: 0.0.1\n"
+        )
+        wheel.writestr(
+            "uv-0.0.1.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        wheel.writestr("uv-0.0.1.dist-info/RECORD", "")
+    (tools / "uv.txt").write_text(f"uv==0.0.1 --hash=sha256:{'0' * 64}\n")
+    environment = {
+        "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHON": sys.executable,
+        "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(served),
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", str(tools / "setup"), "--print-uv"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert "setup: uv could not be installed" in done.stderr
+    assert not (tmp_path / ".tools").exists()

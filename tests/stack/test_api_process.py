@@ -65,7 +65,8 @@ def test_process_serves_and_drains(
     assert _post(f"{public}/labels", label)["labels"][0]["outcome"] == "stored"
 
     faults = {"latency": {"seconds": 0.5}}
-    httpx.put(f"{management}/faults", json=faults, timeout=30).raise_for_status()
+    reply = httpx.put(f"{management}/faults", json=faults, headers=api.bearer, timeout=30)
+    reply.raise_for_status()
     answers: list[dict[str, Any]] = []
     waiting = [
         threading.Thread(target=lambda: answers.append(_post(f"{public}/predict", row)))
@@ -303,7 +304,8 @@ def test_api_keys_are_nowhere_to_be_read(
 
     assert call() == {200, 401, 422}
     errors = {"errors": {"share": 1.0}}
-    httpx.put(f"{management}/faults", json=errors, timeout=30).raise_for_status()
+    reply = httpx.put(f"{management}/faults", json=errors, headers=api.bearer, timeout=30)
+    reply.raise_for_status()
     assert call() == {401, 422, 500}
     with socket.create_connection(("127.0.0.1", api.port), timeout=30) as client:
         client.sendall(f"X-API-Key: {right}\r\n\r\n".encode())

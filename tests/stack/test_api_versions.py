@@ -60,9 +60,11 @@ def test_promotion_and_rollback_under_load_lose_nothing(
     try:
         for step in ("promote", "rollback", "rollback"):
             _wait_for_more(answered, 40)
-            httpx.post(f"{management}/models/{step}", timeout=30).raise_for_status()
+            address = f"{management}/models/{step}"
+            httpx.post(address, headers=api.bearer, timeout=30).raise_for_status()
         body = {"artefact": str(small_artefact.path), "split": 0.5}
-        put = httpx.put(f"{management}/models/challenger", json=body, timeout=30)
+        address = f"{management}/models/challenger"
+        put = httpx.put(address, json=body, headers=api.bearer, timeout=30)
         assert put.status_code == httpx.codes.OK, put.text
         _wait_for_more(answered, 40)
     finally:
@@ -108,7 +110,8 @@ class Restarting:
     def call(self, method: str, path: str, **body: Any) -> Any:  # noqa: ANN401 - JSON
         """Ask the management port about versions."""
         address = f"http://127.0.0.1:{self.api.management_port}/models{path}"
-        reply = httpx.request(method, address, json=body or None, timeout=30)
+        headers = self.api.bearer
+        reply = httpx.request(method, address, json=body or None, headers=headers, timeout=30)
         return reply.raise_for_status().json()
 
     @staticmethod

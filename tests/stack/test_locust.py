@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from testbed_load.command import locust_command, web_command
 from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
@@ -368,6 +369,31 @@ def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
             refused = json.loads(fetch(f"{page}/swarm", form | {key: value}))
             assert refused["success"] is False
             assert key in refused["message"]
+        script = "<script>document.documentElement.setAttribute('data-ran', '1')</script>"
+        other = service.url.replace("127.0.0.1", "127.0.0.2")
+        for key, value in (
+            ("host", other),
+            ("truth_dir", str(tmp_path / "elsewhere")),
+            ("artefact", "/etc"),
+            ("use_case", script),
+            ("loglevel", script),
+        ):
+            refused = json.loads(fetch(f"{page}/swarm", form | {key: value}))
+            assert (refused["success"], key in refused["message"]) == (False, True), refused
+        for headers, method, path, status in (
+            ({"Origin": "https://evil.example"}, "POST", "/swarm", 403),
+            ({"Origin": "null"}, "POST", "/stop", 403),
+            ({"Sec-Fetch-Site": "cross-site"}, "GET", "/stats/requests", 403),
+            ({"Host": "evil.example"}, "GET", "/", 421),
+            ({}, "POST", "/user", 403),
+        ):
+            reply = httpx.request(method, f"{page}{path}", headers=headers, data=form, timeout=30)
+            assert reply.status_code == status, path
+            assert reply.headers["content-type"].startswith("text/plain")
+        bad = httpx.post(f"{page}/swarm", data=form | {"user_count": script}, timeout=30)
+        assert "html" not in bad.headers["content-type"]
+        assert "access-control-allow-origin" not in bad.headers
+        assert not (tmp_path / "elsewhere").exists()
         assert json.loads(fetch(f"{page}/swarm", form))["success"] is True
         wait_for(lambda: len(service.seen()["request_ids"]) >= 20, "requests arrive")
         assert json.loads(fetch(f"{page}/stop", {}))["success"] is True

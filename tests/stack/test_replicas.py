@@ -88,6 +88,8 @@ def start_replicas(small_artefact: Artefact, tmp_path: Path) -> Iterator[Callabl
             "TESTBED_API_ARTEFACT": str(small_artefact.path),
             "TESTBED_API_PORT": str(port),
             "TESTBED_API_MANAGEMENT_PORT": str(management),
+            "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(tmp_path / "management-token"),
+            "TESTBED_API_ARTEFACT_FOLDERS": str(small_artefact.path.parents[1]),
             "TESTBED_API_REPLICAS": str(count),
             "TESTBED_API_LOG_URL": f"sqlite:///{tmp_path / 'log.db'}",
             "TESTBED_API_REPLICAS_FILE": str(tmp_path / "replicas.jsonl"),
@@ -287,10 +289,13 @@ def test_killed_replica_comes_back_with_the_promoted_version(
     """Replicas share the file, so that none of them answers with what the others have left."""
     replicas = start_replicas(2, TESTBED_API_VERSIONS_FILE=str(tmp_path / "versions.json"))
     addresses = [f"http://127.0.0.1:{port}/models" for port in replicas.management_ports]
+    token = (tmp_path / "management-token").read_text().strip()
+    bearer = {"Authorization": f"Bearer {token}"}
     for address in addresses:
         body = {"artefact": str(candidate.path)}
-        httpx.put(f"{address}/challenger", json=body, timeout=30).raise_for_status()
-        httpx.post(f"{address}/promote", timeout=30).raise_for_status()
+        url = f"{address}/challenger"
+        httpx.put(url, json=body, headers=bearer, timeout=30).raise_for_status()
+        httpx.post(f"{address}/promote", headers=bearer, timeout=30).raise_for_status()
     before = replicas.instances()
     replicas.children()[0].kill()
     asyncio.run(_wait_for_new(replicas, before, 1))

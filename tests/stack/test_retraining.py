@@ -44,6 +44,7 @@ class Service:
             base_url=f"http://127.0.0.1:{api.management_port}", timeout=60
         )
         self.management = f"http://127.0.0.1:{api.management_port}"
+        self.token_file = api.token_file
 
     def close(self) -> None:
         """Close the connections."""
@@ -82,6 +83,7 @@ def place(champion: Artefact, service: Service, tmp_path: Path) -> Iterator[Drif
     options = (
         *("--html=never", "--otlp-endpoint=none", "--on-retrain=builtin"),
         f"--management-urls={service.management}",
+        f"--management-token-file={service.token_file}",
         *("--retrain-min-rows=500", "--retrain-cooldown=3600", "--max-rows=2000"),
     )
     url = f"sqlite:///{tmp_path / 'log.db'}"

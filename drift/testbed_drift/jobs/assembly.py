@@ -112,7 +112,7 @@ def watched(
     once: bool = False,
 ) -> Watched:
     """The job, of whichever model is the champion where the API can be asked."""
-    management = Management(settings.management)
+    management = Management(settings.management, settings.management_token_file)
     root = settings.artefact
 
     def known() -> list[Path]:

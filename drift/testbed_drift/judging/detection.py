@@ -85,7 +85,8 @@ class Detection:
         Args:
             tables: what to show above it.
         """
-        from testbed_drift.rendering.figures import above, page  # noqa: PLC0415 - as above
+        from testbed_drift.rendering.figures import above  # noqa: PLC0415 - as above
+        from testbed_drift.rendering.page import page  # noqa: PLC0415 - as above
 
         return page([*above(tables), *self.widgets()])
 

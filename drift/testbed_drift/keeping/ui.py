@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from testbed_domain.callerguard import CallerGuard
+from testbed_domain.callers import names_of
 
-from testbed_drift.rendering.uilibrary import create_app, get_config
+from testbed_drift.rendering.uilibrary import ASSETS, create_app, get_config
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from testbed_domain.callerguard import Application
+
+NAMES_OPTION: Final = "--names"
+INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def serve(workspace: Path, host: str, port: int) -> None:
+def guarded(app: Application, names: str = "") -> Application:
+    """Evidently's UI, asked by no page of another site, and running no script but its own.
+
+    It has no users and no secret of its own that its pages could send: whoever reaches its port may
+    change and delete.
+
+    Args:
+        app: Evidently's.
+        names: host names by which it may be asked, with commas between.
+    """
+    index = Path(ASSETS, "index.html").read_text(encoding="utf-8")
+    own = " ".join(f"'{_hash(script)}'" for script in INLINE_SCRIPT.findall(index))
+    policy = (
+        f"default-src 'self'; script-src 'self' {own}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    )
+    headers = (("content-security-policy", policy), ("x-content-type-options", "nosniff"))
+    return CallerGuard(app, names_of(names), NAMES_OPTION, headers)
+
+
+def serve(workspace: Path, host: str, port: int, names: str = "") -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         workspace: folder of the runs; made where it is missing.
         host: address to listen on. Whoever reaches it may change and delete: keep it to loopback.
         port: port to listen on.
+        names: host names by which it may be asked, with commas between.
     """
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     config = get_config(host=host, port=port, workspace=str(workspace))
     config.telemetry.enabled = False
-    uvicorn.run(create_app(config), host=host, port=port, log_level="warning")
+    app = guarded(create_app(config), names)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def _hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

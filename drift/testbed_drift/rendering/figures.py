@@ -24,7 +24,6 @@ from testbed_drift.rendering.library import (
     ValueDrift,
     group_widget,
     register_stattest,
-    render_widgets,
     table_data,
 )
 from testbed_drift.rendering.studymetrics import study_metrics
@@ -133,13 +132,6 @@ def above(tables: Sequence[Table]) -> list[Any]:
         table_data(title=table.title, column_names=table.header, data=table.rows)
         for table in tables
     ]
-
-
-def page(widgets: Sequence[Any]) -> str:
-    """Evidently's widgets as one page of about 4 MB, which works offline."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return str(render_widgets(list(widgets)))
 
 
 def _judged(scores: DriftScores) -> list[ColumnDrift]:

@@ -15,14 +15,17 @@ with warnings.catch_warnings():
         MulticlassClassification,
         Report,
     )
-    from evidently.core.metric_types import (
-        SingleValueCalculation,
-        SingleValueMetric,
-        render_widgets,
-    )
+    from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
     from evidently.legacy.calculations.stattests.registry import StatTest, register_stattest
     from evidently.legacy.core import ColumnType
+    from evidently.legacy.model.dashboard import DashboardInfo
     from evidently.legacy.renderers.html_widgets import group_widget, table_data
+    from evidently.legacy.utils import NumpyEncoder
+    from evidently.legacy.utils.dashboard import (
+        TemplateParams,
+        dashboard_info_to_json,
+        file_html_template,
+    )
     from evidently.metrics import ValueDrift
     from evidently.presets import ClassificationPreset
 
@@ -30,16 +33,20 @@ __all__ = [
     "BinaryClassification",
     "ClassificationPreset",
     "ColumnType",
+    "DashboardInfo",
     "DataDefinition",
     "Dataset",
     "MulticlassClassification",
+    "NumpyEncoder",
     "Report",
     "SingleValueCalculation",
     "SingleValueMetric",
     "StatTest",
+    "TemplateParams",
     "ValueDrift",
+    "dashboard_info_to_json",
+    "file_html_template",
     "group_widget",
     "register_stattest",
-    "render_widgets",
     "table_data",
 ]

@@ -14,10 +14,12 @@ with warnings.catch_warnings():
     from evidently.legacy.utils import NumpyEncoder
     from evidently.sdk.models import PanelMetric, ProjectModel
     from evidently.sdk.panels import bar_plot_panel, line_plot_panel
+    from evidently.ui.service.api.static import BASE_PATH as ASSETS
     from evidently.ui.service.app import create_app, get_config
     from evidently.ui.workspace import Workspace
 
 __all__ = [
+    "ASSETS",
     "NumpyEncoder",
     "PanelMetric",
     "ProjectModel",

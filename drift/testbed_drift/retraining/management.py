@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
+from testbed_domain.tokens import TokenError, read_token
+from testbed_otel.masking import mask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +29,11 @@ class Management:
 
     Attributes:
         urls: base URL of each management port.
+        token_file: file of the token that changes need; None sends none.
     """
 
     urls: tuple[str, ...]
+    token_file: Path | None = None
 
     def champion(self) -> str | None:
         """Version that answers now; None where no replica says so."""
@@ -51,7 +55,8 @@ class Management:
             roles = _roles(_ask(url, "GET", "/models"))
             if "challenger" in roles:
                 raise ManagementError(
-                    f"{url} has the challenger {roles['challenger']} already: withdraw it first"
+                    f"{mask(url)} has the challenger {roles['challenger']} already: "
+                    "withdraw it first"
                 )
         body = {"artefact": str(artefact.resolve()), "split": 0.0}
         self._each("PUT", "/models/challenger", ("DELETE", "/models/challenger"), body)
@@ -63,7 +68,7 @@ class Management:
             ManagementError: a replica did not.
         """
         for url in self.urls:
-            _ask(url, "DELETE", "/models/challenger")
+            self._change(url, "DELETE", "/models/challenger")
 
     def promote(self) -> None:
         """Make the challenger the champion.
@@ -79,12 +84,20 @@ class Management:
         done: list[str] = []
         try:
             for url in self.urls:
-                _ask(url, method, path, body)
+                self._change(url, method, path, body)
                 done.append(url)
         except ManagementError:
             for url in done:
-                _ask(url, *back)
+                self._change(url, *back)
             raise
+
+    def _change(self, url: str, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+        # Read anew each time: a service that starts again may have made another token.
+        try:
+            token = None if self.token_file is None else read_token(self.token_file)
+        except TokenError as error:
+            raise ManagementError(str(error)) from None
+        _ask(url, method, path, body, token=token)
 
 
 def _roles(described: dict[str, Any]) -> dict[str, str]:
@@ -97,12 +110,17 @@ def _ask(
     path: str,
     body: dict[str, Any] | None = None,
     *,
+    token: str | None = None,
     timeout: float = TIMEOUT,
 ) -> dict[str, Any]:
     if not url.startswith(("http://", "https://")):
-        raise ManagementError(f"{url!r} is no address of a management port: write http://HOST:PORT")
+        raise ManagementError(
+            f"{mask(url)!r} is no address of a management port: write http://HOST:PORT"
+        )
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} if body else {}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
         url.rstrip("/") + path, data, headers, method=method
     )
@@ -111,7 +129,7 @@ def _ask(
             found: dict[str, Any] = json.load(reply)
     except urllib.error.HTTPError as error:
         text = error.read(1000).decode(errors="replace")
-        raise ManagementError(f"{method} {url}{path}: {error.code} {text.strip()}") from error
+        raise ManagementError(f"{method} {mask(url)}{path}: {error.code} {text.strip()}") from error
     except (OSError, ValueError) as error:
-        raise ManagementError(f"{method} {url}{path}: {error}") from error
+        raise ManagementError(f"{method} {mask(url)}{path}: {mask(error)}") from error
     return found

@@ -102,7 +102,7 @@ def _attempt(
             return replace(found, outcome="too_few_rows", message=message)
     challenger = _train(settings, champion, rows, held, seed)
     trial = _try(champion, challenger, rows, newest)
-    management = Management(settings.management)
+    management = Management(settings.management, settings.management_token_file)
     found = replace(found, challenger=challenger.version, trial=trial)
     if challenger.version == champion.version:
         return replace(found, outcome="kept", message="the same model came out again")

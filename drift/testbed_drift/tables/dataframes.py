@@ -14,7 +14,7 @@ from testbed_domain.errors import DomainError
 
 from testbed_drift.judging.detection import Detector
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
-from testbed_drift.rendering.figures import page
+from testbed_drift.rendering.page import page
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.scores import Rule

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pandas as pd
-from sqlalchemy import URL, create_engine, make_url
+from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from testbed_domain.logengine import database_url
+from testbed_otel.masking import mask
 
 from testbed_drift.tables.sources import SourceError
 
@@ -50,11 +52,11 @@ class QuerySource:
             SourceError: the URL is none, or names a SQLite file that does not exist.
         """
         try:
-            parsed = make_url(url)
+            parsed = database_url(url)
         except ArgumentError:
             raise SourceError(
                 f"--{which}-url is no URL of a database; write sqlite:////path/to/file.db or "
-                "postgresql://user@host/database"
+                "postgresql://user@host/database, a '@' in a password as %40"
             ) from None
         if parsed.get_backend_name() == _SQLITE and not Path(parsed.database or "").is_file():
             # SQLite would make an empty one.
@@ -69,7 +71,7 @@ class QuerySource:
     @property
     def title(self) -> str:
         """Which query of which database; the password is not shown."""
-        return f"the {self.which} query of {self.url}"
+        return f"the {self.which} query of {mask(self.url)}"
 
     @property
     def stem(self) -> str:
@@ -102,7 +104,7 @@ class QuerySource:
 
     def identity(self) -> dict[str, Any]:
         """Database and query. Their rows may change: nothing here tells."""
-        return {"kind": "query", "url": str(self.url), "query": self.query}
+        return {"kind": "query", "url": mask(self.url), "query": self.query}
 
     def _asked(self, columns: Sequence[str], take: Callable[[Any], T], condition: str = "") -> T:
         try:
@@ -120,12 +122,12 @@ class QuerySource:
                 engine.dispose()
         except (ImportError, NoSuchModuleError) as error:
             raise SourceError(
-                f"cannot read {self.title}: its driver is missing: {error}"
+                f"cannot read {self.title}: its driver is missing: {mask(error)}"
             ) from error
         except SQLAlchemyError as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = (str(cause).strip() or type(error).__name__).splitlines()[0]
-            raise SourceError(f"cannot read {self.title}: {reason}") from error
+            raise SourceError(f"cannot read {self.title}: {mask(reason)}") from error
 
 
 def _read_only(connection: Connection) -> Connection:

@@ -7,6 +7,7 @@ import sys
 
 import typer
 from testbed_domain.errors import DomainError
+from testbed_otel.masking import mask
 
 from testbed.cli import drift, housekeeping, keys, live, log, parts, run, selftest, tools
 from testbed.cli.common import errors
@@ -41,8 +42,8 @@ def main() -> None:
     try:
         app()
     except TestbedError as error:
-        errors.print(f"testbed: {error}", markup=False, style="red")
+        errors.print(f"testbed: {mask(error)}", markup=False, style="red")
         sys.exit(error.exit_code)
     except DomainError as error:
-        errors.print(f"testbed: {error}", markup=False, style="red")
+        errors.print(f"testbed: {mask(error)}", markup=False, style="red")
         sys.exit(EXIT_COULD_NOT_RUN)

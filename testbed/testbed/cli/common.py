@@ -42,6 +42,11 @@ ReplicasOption = Annotated[
 ]
 
 
+def management_token(home: Path) -> Path:
+    """File of the token that changes on the management port of ``testbed serve`` need."""
+    return (home / "management-token").resolve()
+
+
 def say(text: str) -> None:
     """Progress of long work, on standard error."""
     errors.print(text, markup=False, highlight=False, style="dim")

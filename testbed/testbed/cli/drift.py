@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from testbed.cli.common import management_token
 from testbed.cli.driftjob import become
 from testbed.cli.drifttables import (
     ColumnsOption,
@@ -78,6 +79,9 @@ class Job:
         environment = dict(os.environ) | {name: value for name, value in given.items() if value}
         environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
         environment.setdefault("TESTBED_DRIFT_OUTPUT", str((settings.home / "drift").resolve()))
+        token = management_token(settings.home)
+        if token.exists():
+            environment.setdefault("TESTBED_DRIFT_MANAGEMENT_TOKEN_FILE", str(token))
         if settings.log_url is not None:
             environment.setdefault("TESTBED_DRIFT_LOG_URL", settings.log_url)
         if not {"TESTBED_DRIFT_LOG_URL", "TESTBED_DRIFT_ARTEFACT"} <= environment.keys():

@@ -10,15 +10,17 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+from testbed_domain.logengine import database_url
+from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
 from testbed.cli.common import out
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
-from testbed.settings import Settings, load_settings, otel_environment
+from testbed.settings import SETTINGS_FILE, Settings, load_settings, otel_environment
 from testbed.stack.build import cache_folder
 from testbed.stack.doctor import diagnose
+from testbed.trust import trust
 
 AGE = re.compile(r"(\d+)([hdw])")
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -52,15 +54,28 @@ def settings() -> None:
         table.add_row(f"TESTBED_{name.upper()}", str(value), origin, field.description or "")
     for name, value in otel_environment().items():
         secret = name.endswith("HEADERS")  # they carry credentials
-        table.add_row(name, "**********" if secret else value, "set", "passed on to the parts")
+        table.add_row(
+            name, "**********" if secret else mask(value), "set", "passed on to the parts"
+        )
     out.print(table)
+
+
+def trust_file() -> None:
+    """Trust the commands that testbed.toml of the working directory names, as it is now."""
+    path = Path(SETTINGS_FILE)
+    found = trust(path)
+    for name, value in found.items():
+        out.print(f"trusted: {name} = {value}", markup=False, highlight=False)
+    if not found:
+        out.print(f"{path} names no command", markup=False, highlight=False)
 
 
 def _without_password(url: str) -> str:
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        database_url(url)
     except ArgumentError:
         return "not a database URL"  # and no reason to show what may hold a password
+    return mask(url)
 
 
 def parse_age(text: str) -> float:
@@ -115,4 +130,5 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(doctor)
     app.command()(settings)
+    app.command(name="trust")(trust_file)
     app.command()(clean)

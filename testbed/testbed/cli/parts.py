@@ -17,7 +17,15 @@ from testbed_load.command import locust_command
 from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
 
-from testbed.cli.common import USE_CASE_HELP, DataOption, SeedOption, TargetOption, out, say
+from testbed.cli.common import (
+    USE_CASE_HELP,
+    DataOption,
+    SeedOption,
+    TargetOption,
+    management_token,
+    out,
+    say,
+)
 from testbed.cli.log import default_log
 from testbed.errors import UsageError
 from testbed.preparation import train_model
@@ -156,6 +164,11 @@ def serve(
     environment = dict(os.environ) | {k: _text(v) for k, v in given.items() if v is not None}
     environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
     environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
+    token = environment.setdefault(
+        "TESTBED_API_MANAGEMENT_TOKEN_FILE", str(management_token(settings.home))
+    )
+    # Trained models and those of a retraining lie there.
+    environment.setdefault("TESTBED_API_ARTEFACT_FOLDERS", str(settings.home.resolve()))
     url = environment.setdefault(
         "TESTBED_API_LOG_URL", settings.log_url or default_log(settings.home)
     )
@@ -165,6 +178,7 @@ def serve(
     address = f"{environment.get('TESTBED_API_HOST', '127.0.0.1')}:"
     address += environment.get("TESTBED_API_PORT", "8000")
     say(f"serve: {artefact.name} {artefact.version}, http://{address}/docs")
+    say(f"serve: changes on the management port need the token in {token}")
     # The replica (or the supervisor of several) is this very process from here on: signals reach
     # it, its exit code is ours.
     sys.stdout.flush()

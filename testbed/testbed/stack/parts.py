@@ -296,6 +296,7 @@ def _api_environment(context: StackContext) -> dict[str, str]:
             "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
             "TESTBED_API_PORT": context.port("api:8000"),
             "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
+            "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(context.layout.management_token.resolve()),
             "TESTBED_API_LOG_URL": context.log_url,
             "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
             "TESTBED_API_REPLICAS": str(context.replicas),
@@ -344,6 +345,7 @@ def _retraining(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_ON_RETRAIN": wanted,
         "TESTBED_DRIFT_RETRAIN_COOLDOWN": f"{RETRAIN_COOLDOWN / context.factor:g}",
         "TESTBED_DRIFT_MANAGEMENT_URLS": ",".join(f"http://{each}" for each in context.management),
+        "TESTBED_DRIFT_MANAGEMENT_TOKEN_FILE": str(context.layout.management_token.resolve()),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -29,8 +30,12 @@ _GO_VERSION = re.compile(r"\bgo(\d+)\.(\d+)(?:\.\d+)?")
 _PASSED: Final = re.compile(
     r"PATH|HOME|USER|LANG|LC_ALL|TMPDIR|SSH_AUTH_SOCK|NETRC|XDG_\w+|GIT_\w+|SSL_CERT_\w+"
     r"|(?:HTTPS?|NO|ALL)_PROXY|(?:https?|no|all)_proxy"
-    r"|GO(?:PROXY|PRIVATE|NOPROXY|NOSUMDB|SUMDB|INSECURE|AUTH|VCS|CACHE|MODCACHE|PATH|TMPDIR|ENV)"
+    r"|GO(?:PROXY|NOPROXY|AUTH|VCS|CACHE|MODCACHE|PATH|TMPDIR|ENV)"
 )
+# Where modules come from and lie is the machine's to say; whether they are checked is not. Of the
+# file that `go env -w` writes only these pass, too.
+_WRITTEN: Final = ("GOPROXY", "GONOPROXY", "GOAUTH", "GOPATH", "GOMODCACHE", "GOCACHE")
+SUM_DATABASE: Final = "sum.golang.org"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,14 @@ class Toolchain:
     own: bool
 
     def environment(self, base: Mapping[str, str], cache: Path) -> dict[str, str]:
-        """Environment of a build: static binaries, nothing fetched but modules."""
+        """Environment of a build: static binaries, nothing fetched but modules.
+
+        Every module is checked against the public checksum database, whatever the shell and the
+        user's Go settings say (``GOSUMDB=off``, ``GONOSUMDB``, ``GOPRIVATE``, ``GOINSECURE``,
+        ``GOFLAGS=-insecure``): no lock of ours would notice another one.
+        """
         env = {name: value for name, value in base.items() if _PASSED.fullmatch(name)}
+        env = _written(self.go, env) | env | {"GOENV": "off", "GOSUMDB": SUM_DATABASE}
         env["PATH"] = f"{self.go.parent}{os.pathsep}{env.get('PATH', os.defpath)}"
         env |= {
             "CGO_ENABLED": "0",
@@ -67,6 +78,23 @@ class Toolchain:
                 "GOFLAGS": env["GOFLAGS"] + " -modcacherw",  # so that cleaning can remove it
             }
         return env
+
+
+def _written(go: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """What the user's Go settings say of :data:`_WRITTEN`; nothing where Go can't be asked."""
+    try:
+        done = subprocess.run(
+            [str(go), "env", "-json", *_WRITTEN],
+            env=dict(env),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        found: dict[str, str] = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {}
+    return {name: value for name, value in found.items() if value}
 
 
 def machine_toolchain() -> Toolchain | None:

@@ -11,6 +11,7 @@ from testbed.cli import app as command_line
 from testbed_api.app import create_app
 from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, TokenBucket, digest, new_key, read_keys
+from testbed_api.runtime import ModelError
 from testbed_api.settings import SettingsError
 from typer.testing import CliRunner
 
@@ -119,6 +120,29 @@ async def test_guarded_routes(api: Api, instruments: Instruments) -> None:
     assert api.value(name, api_key_name="me", outcome="limited") == 1
     assert api.value(name, api_key_name="unknown", outcome="refused") == 7
     assert len(api.log.rows) == 2
+
+
+@pytest.mark.anyio
+async def test_strangers_learn_only_whether_it_serves(make_api: ApiMaker) -> None:
+    """No path, no name of a key and no count; who has a key sees the metrics."""
+    async with make_api(load=False) as api:
+        api.runtime.load_error = ModelError("no model at /secret/place")
+        await api.service.load()
+        ring = KeyRing({digest("good"): ("my-name", TokenBucket(1.0, 9.0))}, lambda: 0.0)
+        call: dict[str, Any] = {"method": "POST", "url": "/predict", "json": api.row}
+        answers = [await _guarded(api, ring, **call)]
+        paths = ("/", "/metrics", "/monitoring/stats", "/health", "/health/live")
+        answers += [await _guarded(api, ring, method="GET", url=path) for path in paths]
+        ready = await _guarded(api, ring, method="GET", url="/health/ready")
+        assert (ready.status_code, ready.json()) == (503, {"status": "unavailable"})
+        assert "/secret/place" in (await api.public.get("/health/ready")).text  # no keys set
+        assert [reply.status_code for reply in answers] == [401, 200, 401, 401, 200, 200]
+        for reply in (*answers, ready):
+            assert not re.search(r"secret|my-name|_total|\d{2,}", reply.text), reply.text
+        for path in ("/metrics", "/monitoring/stats"):
+            known = await _guarded(api, ring, method="GET", url=path, headers={"X-API-Key": "good"})
+            assert known.status_code == 200
+        assert "/secret/place" in (await api.management.get("/health/ready")).text
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ from testbed_api import logs
 from testbed_api.httptelemetry import Served
 from testbed_otel import names
 from testbed_otel.cells import SumFamily
+from testbed_otel.masking import MASK
 from testbed_otel.tracing import RequestTrace, UnsampledSpan
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_secrets_are_masked(message: str, as_json: bool) -> None:  # noqa: FBT00
     except OSError:
         logger.exception("failed")
     assert SECRET not in stream.getvalue()
-    assert stream.getvalue().count(logs.MASK) >= 2
+    assert stream.getvalue().count(MASK) >= 2
     assert "failed" in stream.getvalue()
 
 

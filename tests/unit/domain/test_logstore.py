@@ -267,10 +267,21 @@ def test_unusable_urls(url: str, message: str) -> None:
 
 def test_passwords_are_not_shown() -> None:
     """A PostgreSQL server that cannot be reached is named without its password."""
-    with pytest.raises(LogError) as caught:
-        open_log("postgresql://user:secret@127.0.0.1:1/log")
-    assert "secret" not in str(caught.value)
-    assert "\n" not in str(caught.value)
+    for url in (
+        "postgresql://user:secret@127.0.0.1:1/log",
+        "postgresql://user@127.0.0.1:1/log?password=secret",
+        "postgresql://user@127.0.0.1:1/log?connect_timeout=2&pass%77ord=secret",
+        "postgresql://user:sec/secret@127.0.0.1:1/log",
+        "postgresql://user:sec@secret@127.0.0.1:1/log",
+        "postgresql://user:sec@secret/secret@127.0.0.1:1/log",
+        "postgresql://user:sec@127.0.0.1:secret@127.0.0.1:1/log",
+        "mysql://user:secret@127.0.0.1/log",
+        "secret",
+    ):
+        with pytest.raises(LogError) as caught:
+            open_log(url)
+        assert "secret" not in str(caught.value), url
+        assert "\n" not in str(caught.value)
 
 
 def test_what_is_no_log(tmp_path: Path, url: str) -> None:

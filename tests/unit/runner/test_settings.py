@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
+from testbed.cli import app as command_line
 from testbed.cli.housekeeping import parse_age
 from testbed.errors import UsageError
 from testbed.settings import Settings, load_settings, trace_ratio
+from typer.testing import CliRunner
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +73,50 @@ def test_a_run_samples_some_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "half")
     with pytest.raises(UsageError, match="OTEL_TRACES_SAMPLER_ARG"):
         trace_ratio(Settings())
+
+
+def test_a_command_in_the_file_must_be_trusted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that came with a folder starts nothing; the same command at the same place may."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    file = Path("testbed.toml")
+    file.write_text('drift_on_retrain = "command rm -rf /"\n')
+    with pytest.raises(UsageError, match=r"not trusted.*testbed trust"):
+        load_settings()
+    monkeypatch.setenv("TESTBED_DRIFT_ON_RETRAIN", "off")  # what wins over the file is the user's
+    assert load_settings().drift_on_retrain == "off"
+    monkeypatch.delenv("TESTBED_DRIFT_ON_RETRAIN")
+    assert CliRunner().invoke(command_line, ["trust"]).stdout == (
+        "trusted: drift_on_retrain = command rm -rf /\n"
+    )
+    assert load_settings().drift_on_retrain == "command rm -rf /"
+    store = tmp_path / "config" / "ml-observability-testbed" / "trusted.json"
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
+    file.write_text('drift_on_retrain = "command rm -rf /"\nhome = "elsewhere"\n')
+    assert load_settings().home == Path("elsewhere")  # nothing that starts a program has changed
+    for other in ("command  rm -rf /", "command sh evil", " command x"):
+        file.write_text(f"drift_on_retrain = {other!r}\n")
+        with pytest.raises(UsageError, match="not trusted"):
+            load_settings()
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    file.write_text('drift_on_retrain = "command rm -rf /"\n')
+    with pytest.raises(UsageError, match="not trusted"):
+        load_settings()
+
+
+def test_other_files_need_no_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does one that trains by our own means; a broken store trusts nothing."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = Path("testbed.toml")
+    file.write_text('drift_on_retrain = "builtin"\n')
+    assert load_settings().drift_on_retrain == "builtin"
+    assert "names no command" in CliRunner().invoke(command_line, ["trust"]).stdout
+    store = tmp_path / "ml-observability-testbed" / "trusted.json"
+    store.parent.mkdir()
+    for content in ("{", "{}", "null"):
+        store.write_text(content)
+        file.write_text('drift_on_retrain = "command x"\n')
+        with pytest.raises(UsageError, match="not trusted"):
+            load_settings()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from testbed.layout import RunLayout
 from testbed.partsettings import PartSettings
 from testbed.settings import Settings
 from testbed.stack.parts import StackContext, _retraining, stack_parts, telemetry_environment
@@ -15,7 +17,11 @@ from testbed_drift.settings import ENV_PREFIX, read_settings
 def _context(**settings: Any) -> StackContext:  # noqa: ANN401 - settings of many types
     management = ["127.0.0.1:9464", "127.0.0.1:9465"]
     made = SimpleNamespace(
-        settings=Settings(**settings), factor=30.0, management=management, played=PartSettings()
+        settings=Settings(**settings),
+        factor=30.0,
+        management=management,
+        played=PartSettings(),
+        layout=RunLayout(Path("/runs/one")),
     )
     return cast("StackContext", made)
 
@@ -34,6 +40,7 @@ def test_retraining_knows_every_replica_and_the_time_scale(wanted: str) -> None:
     assert found.on_retrain == wanted
     assert found.management == ("http://127.0.0.1:9464", "http://127.0.0.1:9465")
     assert found.retrain_cooldown == 120.0
+    assert found.management_token_file == Path("/runs/one/management-token")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from testbed.errors import StackError
@@ -14,6 +16,9 @@ from testbed.stack.toolchain import (
     packaged_toolchain,
     provide_toolchain,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def fake_go(folder: Path, version: str) -> Path:
@@ -88,6 +93,11 @@ def test_build_environment_holds_nothing_that_the_builder_would_misread(tmp_path
         "GOOS": "plan9",
         "EXPORTERS": "x",
         "DIST": "y",
+        "GOSUMDB": "off",
+        "GONOSUMDB": "*",
+        "GONOSUMCHECK": "1",
+        "GOPRIVATE": "*",
+        "GOINSECURE": "*",
     }
     env = Toolchain(tmp_path / "bin" / "go", "1.26.0", own=False).environment(base, tmp_path)
     assert env["GOPROXY"] == "direct"
@@ -97,6 +107,25 @@ def test_build_environment_holds_nothing_that_the_builder_would_misread(tmp_path
     assert env["GOTOOLCHAIN"] == "local"
     assert "vendor" not in env["GOFLAGS"]
     assert not {"GOOS", "EXPORTERS", "DIST", "GOCACHE", "GOROOT"} & set(env)
+    assert (env["GOSUMDB"], env["GOENV"]) == ("sum.golang.org", "off")
+    assert not {"GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE", "GOINSECURE"} & set(env)
+
+
+def test_of_the_users_go_settings_only_places_pass(
+    tmp_path: Path, program: Callable[..., str]
+) -> None:
+    """The proxy that `go env -w` wrote counts; that modules are not checked does not."""
+    go = Path(program("go"))
+    written = tmp_path / "env"
+    written.write_text(
+        "GOPROXY=http://127.0.0.1:1\nGOSUMDB=off\nGONOSUMDB=*\nGOINSECURE=*\nGOFLAGS=-insecure\n"
+    )
+    base = {"PATH": "/usr/bin", "HOME": str(tmp_path), "GOENV": str(written)}
+    env = Toolchain(go, "1.26.0", own=False).environment(base, tmp_path)
+    names = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE")
+    asked = subprocess.run([go, "env", *names], env=env, capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines() == ["http://127.0.0.1:1", "sum.golang.org", "", ""]
+    assert "insecure" not in env["GOFLAGS"]
 
 
 def test_own_toolchain_keeps_its_caches_in_the_testbeds_cache(tmp_path: Path) -> None:

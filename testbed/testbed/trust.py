@@ -1,0 +1,106 @@
+"""Which settings of a ``testbed.toml`` may start a program: only those that its reader has trusted.
+
+The file is read from the working directory, which may be anybody's: a download, a shared folder.
+What it may say is harmless but for commands. Such a command is trusted once, by ``testbed trust``;
+the file at another place, or with another command, is to be trusted anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from testbed_domain.files import write_atomic
+
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Settings that can name a command line, and how such a value begins.
+COMMANDS: Final = {"drift_on_retrain": "command "}
+
+
+def commands_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Settings of a file that name a command, with their values."""
+    return {
+        name: str(values[name])
+        for name, beginning in COMMANDS.items()
+        # A value that some later reader could take for one counts, however it is spaced.
+        if name in values and str(values[name]).strip().startswith(beginning.strip())
+    }
+
+
+def check(
+    path: Path, values: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> None:
+    """See that every command that a file names is trusted.
+
+    Args:
+        path: the file.
+        values: its settings.
+        environment: variables that win over the file, and where trust is stored.
+
+    Raises:
+        UsageError: one is not; says how to trust it.
+    """
+    asked = {
+        name: value
+        for name, value in commands_of(values).items()
+        if f"TESTBED_{name.upper()}" not in environment
+    }
+    if asked and _mark(path, commands_of(values)) not in _trusted(environment):
+        name, value = next(iter(asked.items()))
+        raise UsageError(
+            f"{path}: {name} names a command that is not trusted: {value!r}; "
+            "run `testbed trust` to trust it, or remove it"
+        )
+
+
+def trust(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Trust the commands that a file names now.
+
+    Returns:
+        Those commands by their settings; empty where it names none.
+
+    Raises:
+        UsageError: the file can't be read, or the trust can't be stored.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    found = commands_of(values)
+    if found:
+        marks = sorted({*_trusted(environment), _mark(path, found)})
+        try:
+            write_atomic(_store(environment), json.dumps(marks, indent=1) + "\n", mode=0o600)
+        except OSError as error:
+            raise UsageError(f"cannot store the trust: {error}") from None
+    return found
+
+
+def _store(environment: Mapping[str, str]) -> Path:
+    base = environment.get("XDG_CONFIG_HOME")
+    folder = Path(base) if base else Path.home() / ".config"
+    return folder / "ml-observability-testbed" / "trusted.json"
+
+
+def _trusted(environment: Mapping[str, str]) -> frozenset[str]:
+    """Marks that are stored; what can't be read trusts nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(_store(environment).read_text(encoding="utf-8"))
+        if isinstance(found, list):
+            return frozenset(map(str, found))
+    return frozenset()
+
+
+def _mark(path: Path, commands: Mapping[str, str]) -> str:
+    """Stands for a file at its place with its commands."""
+    text = json.dumps([str(path.resolve()), sorted(commands.items())])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,45 @@
+"""Secrets in what is printed."""
+
+from __future__ import annotations
+
+import pytest
+from testbed_otel.masking import mask
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:hunter2@db/x", "postgresql://me:***@db/x"),
+        ("postgresql://me:hun/ter2@db/x", "postgresql://me:***@db/x"),
+        ("postgresql://me:hun@ter2@db/x", "postgresql://me:***@db/x"),
+        ("postgresql://me:hun@ter2/hunter2@db:5432/x", "postgresql://me:***@db:5432/x"),
+        ("postgresql://me:hun:ter2?x#y@db/x", "postgresql://me:***@db/x"),
+        ("postgresql://:hunter2@db/x", "postgresql://:***@db/x"),
+        ("postgresql://db/x?password=hunter2", "postgresql://db/x?password=***"),
+        ("http://h/?a=1&access_token=hunter2&b=2", "http://h/?a=1&access_token=***&b=2"),
+        ("http://h/?pass%77ord=hunter2", "http://h/?pass%77ord=***"),
+        ("http://h/?X-Amz-Signature=hunter2", "http://h/?X-Amz-Signature=***"),
+        ("postgresql://db/x?sslpassword=hunter2;a=b", "postgresql://db/x?sslpassword=***"),
+        ("http://me:hunter2@h: refused", "http://me:***@h: refused"),
+        ("'http://me:hunter2@h' and 'http://you:hunter2@h'", "'http://me:***@h' and 'http://you:***@h'"),
+        ("Authorization: Bearer hunter2", "Authorization: ***"),
+        ('{"password": "hunter2"}', '{"password": "***"}'),
+        ("api_key=hunter2&x=1", "api_key=***&x=1"),
+    ],
+)  # fmt: skip
+def test_secrets_are_hidden(text: str, shown: str) -> None:
+    """Wherever the password ends, and however the parameter is written."""
+    assert mask(text) == shown
+    assert mask(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:////var/lib/log.db", "postgresql://me@db:5432/x?connect_timeout=3", "a:b@c",
+        "http://127.0.0.1:8000/predict?monday=1", "no URL at all", "",
+    ],
+)  # fmt: skip
+def test_what_is_no_secret_stays(text: str) -> None:
+    """Host, port, path and harmless parameters help to find the mistake."""
+    assert mask(text) == text
