@@ -47,7 +47,7 @@ async def test_requests_that_wait_are_written_in_one_group(api: Api) -> None:
 async def test_requests_that_come_together_are_written_in_one_group(api: Api) -> None:
     """What the event loop finds in one go is one transaction, without any waiting."""
     row = PredictionRow("1", 0.0, None, "one", "model", "v1", {"a": 1}, "1", 0.5, {"1": 0.5})
-    await asyncio.gather(*(api.writer.append(row._replace(id=str(n))) for n in range(10)))
+    await asyncio.gather(*(api.writer.append([row._replace(id=str(n))]) for n in range(10)))
     assert api.log.groups == [10]
 
 
