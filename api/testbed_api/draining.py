@@ -54,6 +54,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._class = connections
         self._accepting: set[asyncio.Task[Any]] = set()
+        self._opening: set[Connection] = set()
         self._next_sweep = 0.0
         self._next_warning = 0.0
 
@@ -86,13 +87,17 @@ class DrainingServer(uvicorn.Server):
             return
         accepted.setblocking(False)  # noqa: FBT003 - the name of the method says it
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.get_running_loop().create_task(self._connect(accepted))
+        loop = asyncio.get_running_loop()
+        connection = self._class(self.config, self.server_state, self.lifespan.state, loop)
+        self._opening.add(connection)
+        task = loop.create_task(self._connect(accepted, connection))
         self._accepting.add(task)
         task.add_done_callback(self._accepting.discard)
 
     @property
     def _count(self) -> int:
-        return len(self.server_state.connections) + len(self._accepting)
+        connections = self.server_state.connections
+        return len(connections) + sum(each not in connections for each in self._opening)
 
     def _room(self) -> bool:
         """Whether there may be one more connection; closes one that does nothing for it."""
@@ -127,15 +132,14 @@ class DrainingServer(uvicorn.Server):
             self._next_warning = now + WARN_SECONDS
             logger.warning(message, count)
 
-    async def _connect(self, accepted: socket.socket) -> None:
+    async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        state = self.lifespan.state
         try:
-            await loop.connect_accepted_socket(
-                lambda: self._class(self.config, self.server_state, state, loop), accepted
-            )
+            await loop.connect_accepted_socket(lambda: connection, accepted)
         except OSError:  # the client left at once
             accepted.close()
+        finally:
+            self._opening.discard(connection)
 
     async def on_tick(self, counter: int) -> bool:
         """Cut off who is slow, now and then."""

@@ -161,10 +161,17 @@ class RowReader(Generic[T]):
             yield from columns.rows()
 
     def _cut_records(self, text: bytes, place: int, limit: int) -> Iterator[bytes]:
+        if text.startswith(b"]", place):
+            _refuse("List should have at least 1 item", "too_short", "records")
         for number in range(limit):
             row = _ROW.match(text, place, place + self._limit)
             if row is None:
-                _refuse("the row is not a flat object, or it is too long", "dict_type", number)
+                _refuse(
+                    "the row is not a flat object, or it is too long",
+                    "dict_type",
+                    "records",
+                    number,
+                )
             yield row[0]
             place, mark = _after(text, row.end())
             if mark == b"]":
@@ -265,8 +272,8 @@ def _json(text: bytes) -> Any:  # noqa: ANN401 - whatever it holds
         _refuse(f"Invalid JSON: {error}", "json_invalid")
 
 
-def _refuse(message: str, kind: str, row: int | None = None) -> NoReturn:
-    place = ["body"] if row is None else ["body", "records", row]
+def _refuse(message: str, kind: str, *inside: str | int) -> NoReturn:
+    place = ["body", *inside]
     raise ApiError(422, "validation", [{"loc": place, "msg": message, "type": kind}])
 
 
