@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from testbed_domain.artefact import Artefact
 
@@ -149,6 +149,7 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
         core: int | None = None,
         replicas: int = 1,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "testbed_api"),
     ) -> ApiProcess:
         port, management_port = free_port(), free_ports(replicas)
         output = tmp_path / f"api-{port}.log"
@@ -164,7 +165,7 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
             "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
             **(environment or {}),
         }
-        command = [sys.executable, "-m", "testbed_api"]
+        command = [sys.executable, *program]
         with output.open("wb") as log:
             process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
         api = ApiProcess(

@@ -27,11 +27,12 @@ from testbed_api.answers import (
     answer_invalid,
     request_id,
 )
-from testbed_api.bodies import read_json
+from testbed_api.bodies import read_body
 from testbed_api.calls import call_of
 from testbed_api.discretion import discreet_route
 from testbed_api.faults import FaultControl, fault_router
 from testbed_api.guard import Guard
+from testbed_api.heads import HeadAsGet
 from testbed_api.httproutes import route_table
 from testbed_api.httptelemetry import REQUEST_ID_HEADER, HttpTelemetry, Traces
 from testbed_api.lookup import row_lookup
@@ -40,6 +41,7 @@ from testbed_api.monitoring import entry_router, summary
 from testbed_api.replies import reply_model
 from testbed_api.rowroutes import rows_router
 from testbed_api.shortcut import Shortcut
+from testbed_api.turns import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +63,8 @@ UNCOUNTED: Final = (
     "/health/ready",
     "/monitoring/stats",
 )
+# Bytes of a body that is read in one go, with no pause for others.
+SHORT: Final = 2048
 # FastAPI brings telemetry of its own; the standard instrumentation takes its place.
 NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 WATCHED: Final = {"health": "/health", "metrics": "/metrics", "stats": "/monitoring/stats"}
@@ -85,6 +89,10 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 
 UNKNOWN_KEY: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": schemas.Problem, "description": "The id is not in the feature table."}
+}
+
+UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"description": "Requests had better not come here now: the problems say why."}
 }
 
 ENTRY_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
@@ -116,7 +124,7 @@ def create_app(
     guarded = [] if guard is None else [Depends(guard)]
     predictions = _prediction_router(settings, service, guarded)
     app.include_router(predictions)
-    app.include_router(rows_router(settings, service, ERRORS), dependencies=guarded)
+    app.include_router(rows_router(settings, service, ERRORS, guard))
     app.include_router(model_router(service), dependencies=guarded)
     if settings.monitoring_test_enabled:
         entries = entry_router(service, service.instruments.recorder)
@@ -172,6 +180,7 @@ def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
         redoc_url=None,
         telemetry=NO_TELEMETRY,
     )
+    app.add_middleware(HeadAsGet)
     app.exception_handler(ApiError)(answer_api_error)
     app.exception_handler(HTTPException)(answer_http_error)
     app.exception_handler(RequestValidationError)(answer_invalid)
@@ -216,8 +225,8 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
     router = APIRouter()
     artefact, schema = service.champion, service.champion.schema
     look_up = row_lookup(artefact)
-    rows = schemas.row_adapter(schema, look_up)
-    batches = schemas.labels_adapter(schema, settings.labels_limit)
+    reader = schemas.row_reader(schema, look_up, settings.body_limit)
+    label_reader = schemas.LabelReader(schema, settings.labels_limit)
 
     @router.get("/", tags=["about"])
     async def about() -> dict[str, Any]:
@@ -241,11 +250,11 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
         dependencies=guarded,
         response_model=reply_model(artefact),
         responses=ERRORS if look_up is None else UNKNOWN_KEY | ERRORS,
-        openapi_extra=schemas.row_body(schema, rows, by_key=look_up is not None),
+        openapi_extra=schemas.row_body(schema, reader.adapter, by_key=look_up is not None),
     )
     async def predict(request: Request) -> Response:
         with service.counting_errors():
-            row = await read_json(request, rows)
+            row = reader.read(await read_body(request))
             identity = request_id(request)
             reply = await service.predict(row, identity, call_of(request))
             return FastJSONResponse(reply, identity)
@@ -259,7 +268,10 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
         openapi_extra=schemas.labels_body(schema, settings.labels_limit),
     )
     async def labels(request: Request) -> Response:
-        return JSONResponse(await service.label(await read_json(request, batches)))
+        body = await read_body(request)
+        reading = label_reader.read(body)
+        found = at_once(reading) if len(body) <= SHORT else await service.turns.run(reading)
+        return JSONResponse(await service.label(found))
 
     return router
 
@@ -287,29 +299,34 @@ def _watch_router(
             **summary(telemetry.registry.collect()),
         }
 
-    @router.get("/health")
-    async def health() -> dict[str, Any]:
-        return {
-            **_readiness(service),
-            "model_loaded": service.problem is None,
-            "model": service.champion.name,
-            "model_version": service.champion.version,
-            "use_case": service.champion.use_case,
-            "synthetic": service.champion.synthetic,
-            "instance": service.instance,
-            "uptime_seconds": round(clock() - started, 3),
-        }
+    @router.get("/health", responses=UNAVAILABLE)
+    async def health() -> JSONResponse:
+        return _answer_health(
+            {
+                **_readiness(service),
+                "model_loaded": service.problem is None,
+                "model": service.champion.name,
+                "model_version": service.champion.version,
+                "use_case": service.champion.use_case,
+                "synthetic": service.champion.synthetic,
+                "instance": service.instance,
+                "uptime_seconds": round(clock() - started, 3),
+            }
+        )
 
     @router.get("/health/live")
     async def live() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/health/ready")
+    @router.get("/health/ready", responses=UNAVAILABLE)
     async def ready() -> JSONResponse:
-        body = _readiness(service)
-        return JSONResponse(body, 503 if body["problems"] else 200)
+        return _answer_health(_readiness(service))
 
     return router
+
+
+def _answer_health(body: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(body, 503 if body["problems"] else 200)
 
 
 def _readiness(service: Service) -> dict[str, Any]:

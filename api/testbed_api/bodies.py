@@ -30,16 +30,45 @@ async def read_json(request: Asked, adapter: TypeAdapter[T]) -> T:
     Raises:
         ApiError: 415 for another content type, 422 naming every field (or ``body``) that is wrong.
     """
+    try:
+        return adapter.validate_json(await read_body(request))
+    except ValidationError as error:
+        raise ApiError(422, "validation", problems(error)) from None
+
+
+async def read_body(request: Asked) -> bytes:
+    """The body of a request that sends JSON.
+
+    Raises:
+        ApiError: 415 for another content type or a compressed body, 400 where it ends too early.
+    """
     content_type = request.headers.get("content-type", "application/json")
     media = content_type.partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
         raise ApiError(415, "validation", "send JSON, with Content-Type: application/json")
+    check_encoding(request)
     try:
-        return adapter.validate_json(await request.body())
-    except ValidationError as error:
-        raise ApiError(422, "validation", problems(error)) from None
+        return await request.body()
     except ClientDisconnect:
         raise ApiError(400, "other", "the client left before its request was complete") from None
+
+
+def check_encoding(request: Asked) -> None:
+    """Refuse a compressed body: a small one may hold a large one.
+
+    Raises:
+        ApiError: 415.
+    """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"identity", ""}:
+        raise ApiError(415, "validation", "send the body uncompressed, without Content-Encoding")
+
+
+def body_size(request: Asked, limit: int) -> int:
+    """Bytes of the body as its head says, at most the limit; the limit where it says nothing."""
+    length = request.headers.get("content-length", "")
+    known = length.isascii() and length.isdigit()
+    return min(int(length), limit) if known else limit
 
 
 def problems(error: ValidationError) -> list[dict[str, Any]]:

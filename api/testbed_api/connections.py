@@ -1,42 +1,36 @@
-"""Connections: who is slow is cut off, and who is being served when the process ends is not.
-
-An idle keep-alive connection can't be closed without a risk: its client may be sending at that
-moment. So a server that drains answers each connection's next request with ``Connection: close``,
-and closes only those that stay quiet for a while, after a look whether something has just come.
-"""
+"""Connections: who is slow is cut off, and who brings much at a time waits for the others."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import logging
+import math
 import os
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-import uvicorn
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
 
+from testbed_api.pace import Pace, Writing
+from testbed_api.reading import PIECE, ReadingTime
 from testbed_api.replywriter import DefaultHeaders, ReplyWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import asyncio
+    from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
-
-SWEEP_INTERVAL: Final = 0.25
-DRAIN_INTERVAL: Final = 0.02
 # ASGI extension: takes what to call when the client of this request closes the connection, or None.
 WHEN_LOST: Final = "testbed.when_lost"
-# A connection that was accepted just before the end has this long to show up.
-SETTLE_SECONDS: Final = 0.1
+# Requests that wait for those before them on the same connection; more are left unread.
+MOST_PIPELINED: Final = 8
+MOST_HEADERS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +40,20 @@ class Limits:
     Attributes:
         head_bytes: request line and headers.
         head_seconds: from the first byte (or from the connection) to the end of the headers.
-        body_seconds: for the body; each ``body_rate`` bytes that came give another second.
-        body_rate: bytes per second below which a body is too slow.
+        body_seconds: for the body; one that takes longer must bring ``rate`` bytes a second in each
+            such period.
+        write_seconds: a client must take ``rate`` bytes a second of an answer in each such period.
+        rate: bytes per second below which a client is too slow.
+        connections: most of them at a time.
         linger_seconds: how long a server that drains waits for an idle connection's next request.
     """
 
     head_bytes: int = 64 * 1024
     head_seconds: float = 10.0
     body_seconds: float = 20.0
-    body_rate: int = 500
+    write_seconds: float = 20.0
+    rate: int = 500
+    connections: int = 1000
     linger_seconds: float = 1.0
 
 
@@ -64,6 +63,7 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[Limits] = Limits()
     draining: ClassVar[bool] = False
     default_headers: ClassVar[DefaultHeaders] = DefaultHeaders()
+    reading: ClassVar[ReadingTime] = ReadingTime()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as in the base class
         super().__init__(*args, **kwargs)
@@ -71,6 +71,10 @@ class Connection(HttpToolsProtocol):
         self.waiting_since: float | None = time.monotonic()
         self._head: int | None = 0  # bytes of an unfinished head; None in a body
         self._body = 0
+        self._idle_since = self.waiting_since
+        self._pace: Pace | None = None  # of a body
+        self._writing: Writing | None = None
+        self._held = b""  # read, but not parsed yet
         self._served: RequestResponseCycle | None = None
         self._when_lost: Callable[[], object] | None = None
 
@@ -80,7 +84,7 @@ class Connection(HttpToolsProtocol):
         scope["extensions"] = {WHEN_LOST: self.when_lost}
         # The server's types are other names for the same ASGI.
         writer: Any = ReplyWriter(app, cycle, self.default_headers)
-        super()._start_asgi_task(cycle, writer)
+        self.reading.begin(partial(super()._start_asgi_task, cycle, writer), self.loop)
 
     def when_lost(self, callback: Callable[[], object] | None) -> None:
         """Call back when the client of the request that is being served leaves; None: don't."""
@@ -104,22 +108,104 @@ class Connection(HttpToolsProtocol):
             self._served.message_event.set()
             self._tell()
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, with a flow that isn't resumed while there is enough to do."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self)
+        self._writing = Writing(transport, self.limits.write_seconds, self.limits.rate)
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head without end is refused."""
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
-        if self._head is not None:
-            self._head += len(data)
+        if self._held:
+            self._held += data
+            self.flow.pause_reading()
+        elif self.reading.fresh:
+            self._parse(data)
         else:
-            self._body += len(data)
-        super().data_received(data)
-        if self._head is not None and self._head > self.limits.head_bytes:
-            self.refuse(431)
+            self._hold(data)
+
+    def parse_held(self) -> None:
+        """Go on with what was read; see :class:`ReadingTime`."""
+        data, self._held = self._held, b""
+        if self.parser is None or self.transport.is_closing():
+            return
+        self._parse(data)
+        cycle = self.cycle
+        busy = cycle is not None and not cycle.response_complete
+        if (
+            not self.full
+            and not self.pipeline
+            and not (busy and len(cycle.body) > HIGH_WATER_LIMIT)
+        ):
+            self.flow.resume_reading()
+
+    def _hold(self, data: bytes) -> None:
+        self._held = data
+        self.flow.pause_reading()
+        if len(self.pipeline) < MOST_PIPELINED:
+            self.reading.wait(self, self.loop)
+        # Else an answer wakes it.
+
+    def _parse(self, data: bytes) -> None:
+        """Parse as much as this turn has time for, and hold the rest."""
+        reading, place = self.reading, 0
+        begun = reading.clock()
+        while place < len(data):
+            size = PIECE
+            if self._head is not None:
+                size = min(size, self.limits.head_bytes - self._head)
+                if size <= 0:
+                    self.refuse(431)
+                    break
+            piece = data[place : place + size] if len(data) > size else data
+            place += len(piece)
+            if self._head is not None:
+                self._head += len(piece)
+            super().data_received(piece)
+            if self.parser is None or self.transport.is_closing():
+                break
+            if place >= len(data):
+                break
+            now = reading.clock()
+            reading.spend(now - begun, self.loop)
+            begun = now
+            if reading.over or len(self.pipeline) >= MOST_PIPELINED:
+                self._hold(data[place:])
+                return
+        reading.spend(reading.clock() - begun, self.loop)
+
+    @property
+    def full(self) -> bool:
+        """Whether what is there already must be dealt with before more is read."""
+        return bool(self._held) or len(self.pipeline) >= MOST_PIPELINED
+
+    def on_response_complete(self) -> None:
+        """Go on with what was held back for the sake of the requests before it."""
+        self._idle_since = time.monotonic()
+        woken = len(self.pipeline) >= MOST_PIPELINED
+        super().on_response_complete()
+        if woken and self._held and len(self.pipeline) < MOST_PIPELINED:
+            self.reading.wait(self, self.loop)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body; what frames it counts for nothing."""
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; the request is refused for those beyond the limit."""
+        if len(self.headers) < MOST_HEADERS:
+            super().on_header(name, value)
+        else:
+            self.app = _refuse_headers
 
     def on_headers_complete(self) -> None:
         """Begin a request; while draining it is the last one here."""
         self._head, self._body = None, 0
-        self.waiting_since = time.monotonic()
+        self.waiting_since = now = time.monotonic()
+        self._pace = Pace(self.limits.body_seconds, self.limits.rate, now)
         super().on_headers_complete()
         if self.draining and self.cycle is not None:
             self.cycle.keep_alive = False
@@ -129,14 +215,31 @@ class Connection(HttpToolsProtocol):
         self._head, self.waiting_since = 0, None
         super().on_message_complete()
 
+    def resume_writing(self) -> None:
+        """Go on: the client has taken most of what was written."""
+        if self._writing is not None:
+            self._writing.resumed()
+        super().resume_writing()
+
     def late(self, now: float) -> bool:
         """Whether the client takes too long to send what it began."""
-        if self.waiting_since is None or self.flow is None or self.flow.read_paused:
+        if self.waiting_since is None or self.flow is None:
             return False
-        waited = now - self.waiting_since
-        if self._head is not None:
-            return waited > self.limits.head_seconds
-        return waited > self.limits.body_seconds + self._body / self.limits.body_rate
+        if self.flow.read_paused:
+            if self._pace is not None:
+                self._pace.restart(now, self._body)
+            return False
+        if self._head is not None or self._pace is None:
+            return now - self.waiting_since > self.limits.head_seconds
+        return self._pace.late(now, self._body)
+
+    def stuck(self, now: float) -> bool:
+        """Whether the client takes too long to take its answer."""
+        return self._writing is not None and self._writing.late(now, paused=self.flow.write_paused)
+
+    def cut(self) -> None:
+        """Close at once, with what is not sent yet."""
+        self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is told so in JSON, as all other errors are."""
@@ -165,7 +268,24 @@ class Connection(HttpToolsProtocol):
     def idle(self) -> bool:
         """Whether no request is being served or on its way, as far as was read."""
         served = self.cycle is None or self.cycle.response_complete
-        return served and not self.pipeline and not self._head
+        return served and not self.pipeline and not self._head and not self._held
+
+    @property
+    def expendable(self) -> float:
+        """Since when it does nothing that anybody waits for; infinity where it is of use."""
+        if self.idle:
+            return self._idle_since
+        if self._head is not None and self.waiting_since is not None and not self.pipeline:
+            return self.waiting_since + self.limits.head_seconds  # after all that are idle
+        return math.inf
+
+    def give_way(self) -> bool:
+        """Close for the sake of a new connection, unless a request is on its way here."""
+        if self.idle and self._bytes_wait():
+            return False
+        self.transport.close()
+        self._abandon()
+        return True
 
     def announce(self) -> None:
         """The server drains: close after the response that is being made."""
@@ -188,116 +308,30 @@ class Connection(HttpToolsProtocol):
                 return False
 
 
+async def _refuse_headers(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+    body = b'{"detail":"the request has too many headers"}'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 431, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Flow(FlowControl):
+    """The flow of a connection, which the application can't resume while there is enough to do."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if not self._connection.full:
+            super().resume_reading()
+
+
 def connection_class(limits: Limits) -> type[Connection]:
     """The connections of one server; its ``draining`` is theirs alone."""
-    return type(
-        "ServerConnection", (Connection,), {"limits": limits, "default_headers": DefaultHeaders()}
-    )
-
-
-class DrainingServer(uvicorn.Server):
-    """A server that accepts one connection at a time, watches the slow ones, and drains.
-
-    One at a time, so that replicas which share a socket share a burst of connections too. Signals
-    are left alone: two servers share this process.
-
-    Args:
-        config: with ``http`` from :func:`connection_class` and ``lifespan`` off.
-        connections: the same class.
-    """
-
-    def __init__(self, config: uvicorn.Config, connections: type[Connection]) -> None:
-        super().__init__(config)
-        self._class = connections
-        self._accepting: set[asyncio.Task[Any]] = set()
-        self._next_sweep = 0.0
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them to the process."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on the sockets."""
-        loop = asyncio.get_running_loop()
-        for listener in sockets or []:
-            listener.setblocking(False)  # noqa: FBT003 - the name of the method says it
-            listener.listen(self.config.backlog)
-            loop.add_reader(listener, self._accept, listener)
-        self.started = True
-
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            accepted, _ = listener.accept()
-        except OSError:  # another replica was faster, the client left, or files are short
-            return
-        accepted.setblocking(False)  # noqa: FBT003 - the name of the method says it
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.get_running_loop().create_task(self._connect(accepted))
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
-
-    async def _connect(self, accepted: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        state = self.lifespan.state
-        try:
-            await loop.connect_accepted_socket(
-                lambda: self._class(self.config, self.server_state, state, loop), accepted
-            )
-        except OSError:  # the client left at once
-            accepted.close()
-
-    async def on_tick(self, counter: int) -> bool:
-        """Cut off who is slow, now and then."""
-        now = time.monotonic()
-        if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_INTERVAL
-            self._sweep(now)
-        return await super().on_tick(counter)
-
-    def _sweep(self, now: float) -> None:
-        for connection in self._connections():
-            if connection.late(now):
-                connection.refuse(408)
-
-    def _connections(self) -> list[Connection]:
-        return [item for item in self.server_state.connections if isinstance(item, Connection)]
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, answer what has begun, and close connections without losing a request."""
-        loop = asyncio.get_running_loop()
-        for listener in sockets or []:
-            loop.remove_reader(listener)
-            listener.close()
-        self._class.draining = True
-        if self._accepting:
-            await asyncio.wait(self._accepting)
-        for connection in self._connections():
-            connection.announce()
-        await self._drain()
-        if self._busy():
-            logger.warning("%d connections are cut off", len(self.server_state.connections))
-        for task in self.server_state.tasks:
-            task.cancel()
-        for connection in self._connections():
-            connection.transport.close()
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=1)
-
-    async def _drain(self) -> None:
-        """Wait until all connections have gone, or the patience is over."""
-        begun = time.monotonic()
-        patience = self.config.timeout_graceful_shutdown or 0
-        while not self.force_exit:
-            now = time.monotonic()
-            waited = now - begun
-            if waited > patience or (waited > SETTLE_SECONDS and not self._busy()):
-                return
-            self._sweep(now)
-            if waited > self._class.limits.linger_seconds:
-                for connection in self._connections():
-                    connection.close_if_quiet()
-            await asyncio.sleep(DRAIN_INTERVAL)
-
-    def _busy(self) -> bool:
-        return bool(self.server_state.connections or self.server_state.tasks)
+    own = {"limits": limits, "default_headers": DefaultHeaders(), "reading": ReadingTime()}
+    return type("ServerConnection", (Connection,), own)

@@ -54,17 +54,19 @@ class Gatherer(Generic[Row, Answer]):
         return await future
 
     def _run(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        """Predict up to :data:`MOST_ROWS` rows; what waits beyond them has the next turn."""
         batch: list[tuple[Sequence[Row], asyncio.Future[list[Answer]]]] = []
-        size = 0
-        for rows, future in waiting:
-            if future.done():  # its caller was cancelled
-                continue
+        size = taken = 0
+        for rows, future in self._waiting:
             if batch and size + len(rows) > MOST_ROWS:
-                self._answer(batch, size)
-                batch, size = [], 0
-            batch.append((rows, future))
-            size += len(rows)
+                break
+            taken += 1
+            if not future.done():  # its caller was not cancelled
+                batch.append((rows, future))
+                size += len(rows)
+        self._waiting = self._waiting[taken:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._run)
         if batch:
             self._answer(batch, size)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from fastapi import Request
@@ -12,12 +14,16 @@ from testbed_api.answers import ApiError
 from testbed_api.keys import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed_api.asked import Asked
     from testbed_api.instruments import Instruments
-    from testbed_api.keys import KeyRing
+    from testbed_api.keys import Decision, KeyRing, TokenBucket
 
 KEY_HEADER: Final = "X-API-Key"
 SCHEME: Final = "bearer"
+# Where a request's scope holds what its key allows.
+ALLOWANCE: Final = "testbed.allowance"
 
 
 class Guard:
@@ -37,19 +43,110 @@ class Guard:
         instruments.key_requests.add(0, {API_KEY: UNKNOWN, OUTCOME: "refused"})
 
     async def __call__(self, request: Request) -> None:
-        """Let a request pass.
+        """Let a request pass that takes one prediction's time.
 
         Raises:
             ApiError: 401 without a key that is known, 429 beyond its limit.
         """
+        self._count(self._decide(request))
+
+    async def rows(self, request: Request) -> None:
+        """Let a request for several predictions pass; see :func:`allowance`.
+
+        Raises:
+            ApiError: as above.
+        """
+        decision = self._decide(request)
+        request.scope[ALLOWANCE] = Allowance(decision.bucket, self._ring.clock, decision, self)
+
+    def _decide(self, request: Asked) -> Decision:
         decision = self._ring.decide(_presented(request))
-        labels = {API_KEY: decision.name, OUTCOME: decision.verdict}
-        self._instruments.key_requests.add(1, labels)
         if decision.verdict == "refused":
+            self._count(decision)
             raise ApiError(401, "other", f"send a known key in {KEY_HEADER}")
         if decision.verdict == "limited":
-            wait = math.ceil(decision.retry_after)
-            raise ApiError(429, "other", "too many requests with this key", wait)
+            self._count(decision)
+            raise limited(decision.retry_after)
+        return decision
+
+    def _count(self, decision: Decision) -> None:
+        self._instruments.key_requests.add(1, {API_KEY: decision.name, OUTCOME: decision.verdict})
+
+    def done(self, decision: Decision, *, enough: bool) -> None:
+        """Count a request whose predictions were all allowed, or weren't."""
+        self._count(decision if enough else replace(decision, verdict="limited"))
+
+
+class Allowance:
+    """What a key still allows one request that asks for several predictions.
+
+    A context; at its end the request is counted. The first prediction is taken already.
+
+    Args:
+        bucket: the key's limit; None limits nothing.
+        clock: seconds of a clock that never goes back.
+        decision: by which the request was let in.
+        guard: counts.
+    """
+
+    def __init__(
+        self,
+        bucket: TokenBucket | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        decision: Decision | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        self._bucket = bucket
+        self._clock = clock
+        self._decision = decision
+        self._guard = guard
+        self._enough = True
+
+    def take(self, count: int) -> None:
+        """Take further predictions, all or none.
+
+        Raises:
+            ApiError: 429, the key's limit is reached.
+        """
+        if self._bucket is None:
+            return
+        wait = self._bucket.take(self._clock(), count)
+        if wait:
+            self._enough = False
+            raise limited(wait, self._bucket.burst)
+
+    def take_rows(self, count: int) -> None:
+        """Take the predictions of a whole batch, whose first is taken already.
+
+        Raises:
+            ApiError: 429; nothing is taken then, that first one is given back.
+        """
+        if self._bucket is None:
+            return
+        self._bucket.give(1)
+        self.take(count)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        if self._guard is not None and self._decision is not None:
+            self._guard.done(self._decision, enough=self._enough)
+
+
+def allowance(request: Asked) -> Allowance:
+    """What the key of a request allows; everything where none is asked for."""
+    found: Allowance | None = request.scope.get(ALLOWANCE)
+    return Allowance() if found is None else found
+
+
+def limited(wait: float, burst: float = math.inf) -> ApiError:
+    """The answer to who asks for too much."""
+    if math.isinf(wait):
+        return ApiError(
+            429, "other", f"this key allows {burst:g} predictions at once; send fewer rows"
+        )
+    return ApiError(429, "other", "too many predictions with this key", math.ceil(wait))
 
 
 def _presented(request: Asked) -> str | None:

@@ -1,9 +1,11 @@
-"""API keys: who may ask, and how often.
+"""API keys: who may ask, and for how many predictions.
 
 A key is 256 random bits, so its plain SHA-256 can be kept: nothing shorter than the key itself can
 be guessed. The keys file has one key per line, ``#`` begins a comment:
 
-    NAME  SHA256-IN-HEX  [REQUESTS-PER-SECOND  [BURST]]
+    NAME  SHA256-IN-HEX  [PREDICTIONS-PER-SECOND  [BURST]]
+
+A request for labels, or for anything else that needs a key, counts as one prediction.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 FIELDS: Final = range(2, 5)
 # Each is the value of a metric's attribute.
 MOST_KEYS: Final = 100
+# One in 11 days. Less would never come back in practice.
+MIN_RATE: Final = 1e-6
 # What the metrics call a caller whose key is none; no key may have that name.
 UNKNOWN: Final = "unknown"
 
@@ -45,7 +49,7 @@ def digest(key: str) -> str:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """A rate limit: ``burst`` requests at once, ``rate`` per second in the long run.
+    """A rate limit: ``burst`` predictions at once, ``rate`` per second in the long run.
 
     Attributes:
         rate: tokens that come back per second; ``inf`` limits nothing.
@@ -60,24 +64,30 @@ class TokenBucket:
     def __post_init__(self) -> None:
         self._tokens = self.burst
 
-    def take(self, now: float) -> float:
-        """Take a token.
+    def take(self, now: float, count: int = 1) -> float:
+        """Take tokens, all or none.
 
         Args:
             now: seconds of a clock that never goes back.
+            count: how many.
 
         Returns:
-            0.0 where there was one, else the seconds until there is.
+            0.0 where they were there, else the seconds until they are; ``inf`` where there are
+            never so many at once.
         """
         if math.isinf(self.rate):
             return 0.0
         if self._filled is not None:
             self._tokens = min(self.burst, self._tokens + (now - self._filled) * self.rate)
         self._filled = now
-        if self._tokens >= 1:
-            self._tokens -= 1
+        if self._tokens >= count:
+            self._tokens -= count
             return 0.0
-        return (1 - self._tokens) / self.rate
+        return math.inf if count > self.burst else (count - self._tokens) / self.rate
+
+    def give(self, count: int) -> None:
+        """Give tokens back."""
+        self._tokens = min(self.burst, self._tokens + count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +98,13 @@ class Decision:
         verdict: what the metrics count.
         name: of the key, or ``unknown``.
         retry_after: seconds until the key's next request; 0 unless it is limited.
+        bucket: the key's limit; None where it is unknown.
     """
 
     verdict: Verdict
     name: str
     retry_after: float = 0.0
+    bucket: TokenBucket | None = None
 
 
 class KeyRing:
@@ -107,7 +119,7 @@ class KeyRing:
         self, keys: dict[str, tuple[str, TokenBucket]], clock: Callable[[], float]
     ) -> None:
         self._keys = keys
-        self._clock = clock
+        self.clock = clock
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,8 +133,8 @@ class KeyRing:
         if found is None:
             return Decision("refused", UNKNOWN)
         name, bucket = found
-        wait = bucket.take(self._clock())
-        return Decision("limited", name, wait) if wait else Decision("accepted", name)
+        wait = bucket.take(self.clock())
+        return Decision("limited" if wait else "accepted", name, wait, bucket)
 
 
 def read_keys(path: Path, clock: Callable[[], float]) -> KeyRing:
@@ -162,6 +174,8 @@ def _parse(words: list[str], where: str) -> tuple[str, str, TokenBucket]:
         burst = float(words[3]) if len(words) > 3 else max(1.0, rate)  # noqa: PLR2004 - the fourth
     except ValueError:
         rate = burst = math.nan
-    if not (rate > 0 and burst >= 1):
-        raise SettingsError(f"{where}: the rate must be above 0, the burst at least 1")
+    if not (rate >= MIN_RATE and burst >= 1 and (math.isinf(rate) or math.isfinite(burst))):
+        raise SettingsError(
+            f"{where}: the rate must be at least {MIN_RATE:g} a second, the burst 1 or more"
+        )
     return words[0], words[1], TokenBucket(rate, burst)

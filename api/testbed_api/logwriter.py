@@ -11,18 +11,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from testbed_otel.names import OUTCOME
 
+from testbed_api.alarms import Deadlines
 from testbed_api.answers import ApiError
 from testbed_api.spooling import LogBusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from testbed_domain.logstore import PredictionRow
 
@@ -33,11 +36,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Label = tuple[str, str, float]
+Late = Callable[["list[LabelOutcome]"], object]
+"""Is given the outcomes of labels, nothing for rows."""
 
 QUEUE_LIMIT: Final = 5_000
 GROUP_LIMIT: Final = 1_000
 REOPEN_PAUSE: Final = 1.0
 RETRY_AFTER: Final = 1
+# How long the end waits for a log that doesn't answer. What is in it then nobody was answered for.
+CLOSE_SECONDS: Final = 2.0
 
 
 class Log(Protocol):
@@ -64,18 +71,28 @@ class Writer(Protocol):
     def warning(self) -> str | None:
         """What is wrong though predictions go on, or None."""
 
-    async def append(self, row: PredictionRow) -> None:
-        """Return when the row is durable.
+    async def append(
+        self, rows: Sequence[PredictionRow], due: float = math.inf, late: Late | None = None
+    ) -> None:
+        """Return when all the rows are durable.
+
+        Args:
+            rows: written together, or not at all.
+            due: when to give up, by ``time.monotonic``. Rows that wait then are never written.
+            late: called where the rows are written though nobody waits any more: the commit was
+                under way then.
 
         Raises:
-            ApiError: 503, the row isn't in the log.
+            ApiError: 503, the rows aren't in the log, or not in time.
         """
 
-    async def append_labels(self, items: list[Label]) -> list[LabelOutcome]:
-        """Store labels; one outcome per item.
+    async def append_labels(
+        self, items: list[Label], due: float = math.inf, late: Late | None = None
+    ) -> list[LabelOutcome]:
+        """Store labels; one outcome per item. For ``due`` and ``late`` see :meth:`append`.
 
         Raises:
-            ApiError: the labels aren't stored.
+            ApiError: the labels aren't stored, or not in time.
         """
 
 
@@ -85,21 +102,31 @@ class NoLog:
     problem: None = None
     warning: None = None
 
-    async def append(self, row: PredictionRow) -> None:
-        """Drop the row."""
+    async def append(
+        self, rows: Sequence[PredictionRow], due: float = math.inf, late: Late | None = None
+    ) -> None:
+        """Drop the rows."""
 
-    async def append_labels(self, items: list[Label]) -> list[LabelOutcome]:
+    async def append_labels(
+        self, items: list[Label], due: float = math.inf, late: Late | None = None
+    ) -> list[LabelOutcome]:
         """Refuse: without predictions there is nothing to label."""
-        del items
+        del items, due, late
         raise ApiError(404, "log", "this API keeps no prediction log (TESTBED_API_LOG_URL=none)")
 
 
 class _Job(NamedTuple):
-    """What one request waits for: a row or some labels."""
+    """What one request waits for: rows or labels."""
 
     future: asyncio.Future[list[LabelOutcome]]
-    row: PredictionRow | None = None
+    rows: Sequence[PredictionRow] = ()
     labels: Sequence[Label] = ()
+    late: Late | None = None
+
+    @property
+    def size(self) -> int:
+        """What it adds to the queue and to a group."""
+        return len(self.rows) or 1
 
 
 _Answer = tuple[list[_Job], "list[LabelOutcome] | None"]
@@ -130,6 +157,7 @@ class LogWriter:
         self._pending = 0
         self._gathered: list[_Job] = []
         self._handing_over = False  # a group is being written, or goes to the thread in a moment
+        self._deadlines = Deadlines(_not_in_time)
         self._log: Log | None = None
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
@@ -139,34 +167,56 @@ class LogWriter:
         """See :attr:`Writer.warning`."""
         return self._warn()
 
-    async def append(self, row: PredictionRow) -> None:
+    async def append(
+        self, rows: Sequence[PredictionRow], due: float = math.inf, late: Late | None = None
+    ) -> None:
         """See :meth:`Writer.append`."""
-        await self._submit(_Job(self._loop.create_future(), row=row))
+        await self._submit(_Job(self._loop.create_future(), rows, late=late), due)
 
-    async def append_labels(self, items: list[Label]) -> list[LabelOutcome]:
+    async def append_labels(
+        self, items: list[Label], due: float = math.inf, late: Late | None = None
+    ) -> list[LabelOutcome]:
         """See :meth:`Writer.append_labels`."""
-        return await self._submit(_Job(self._loop.create_future(), labels=items))
+        return await self._submit(_Job(self._loop.create_future(), (), items, late), due)
 
     async def close(self) -> None:
-        """Write what is queued, then close the log."""
+        """Write what is queued, then close the log; give up where it doesn't answer."""
         self._groups.put(self._gathered)
         self._gathered = []
         self._groups.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        self._deadlines.close()
+        if self._thread.is_alive():
+            logger.error("the prediction log did not close in %g s: left as it is", CLOSE_SECONDS)
 
-    async def _submit(self, job: _Job) -> list[LabelOutcome]:
+    async def _submit(self, job: _Job, due: float) -> list[LabelOutcome]:
         if self._pending >= QUEUE_LIMIT:
             raise ApiError(503, "log", "the prediction log is too slow; try again", RETRY_AFTER)
-        self._pending += 1
+        self._pending += job.size
         self._gathered.append(job)
         if not self._handing_over:
             self._handing_over = True
             self._loop.call_soon(self._hand_over)
-        return await job.future
+        self._deadlines.add(job.future, due)
+        try:
+            return await job.future
+        finally:
+            self._deadlines.remove(job.future)
 
     def _hand_over(self) -> None:
         """Give the thread what has gathered, or let the next request begin anew."""
-        group, self._gathered = self._gathered[:GROUP_LIMIT], self._gathered[GROUP_LIMIT:]
+        group: list[_Job] = []
+        size = taken = 0
+        for job in self._gathered:
+            if size >= GROUP_LIMIT:
+                break
+            taken += 1
+            if job.future.done():  # too late, or its request is gone
+                self._pending -= job.size
+            else:
+                group.append(job)
+                size += job.size
+        self._gathered = self._gathered[taken:]
         if group:
             self._groups.put(group)
         else:
@@ -190,18 +240,22 @@ class LogWriter:
         answers: list[_Answer] = []
         # Two commits, so that labels which fail don't take rows with them that are durable. Rows
         # first, so that a label never comes before its prediction.
-        rows = [job for job in jobs if job.row is not None]
+        waited = [job for job in jobs if not job.future.done()]
+        rows = [job for job in waited if job.rows]
         if rows:
             answers.append((rows, self._write_rows(rows)))
-        labelled = [job for job in jobs if job.row is None]
+        labelled = [job for job in waited if not job.rows]
         if labelled:
             answers.append((labelled, self._write_labels(labelled)))
+        if len(waited) < len(jobs):  # too late while the log was opened
+            written = {id(job) for job in waited}
+            answers.append(([job for job in jobs if id(job) not in written], None))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._answer, answers)
 
     def _write_rows(self, jobs: list[_Job]) -> list[LabelOutcome] | None:
         """Write rows; None where they are not in the log."""
-        rows = [job.row for job in jobs if job.row is not None]
+        rows = [row for job in jobs for row in job.rows]
         started = time.perf_counter()
         try:
             outcome = self._opened().append(rows) or "written"
@@ -264,12 +318,13 @@ class LogWriter:
 
     def _resolve(self, jobs: list[_Job], outcomes: list[LabelOutcome] | None) -> None:
         """Answer the jobs with their outcomes, or with a failure where there are none."""
-        self._pending -= len(jobs)
         start = 0
         for job in jobs:
+            self._pending -= job.size
             end = start + len(job.labels)
-            if job.future.cancelled():
-                pass
+            if job.future.done():
+                if outcomes is not None and job.late is not None:
+                    job.late(outcomes[start:end])
             elif outcomes is None:
                 job.future.set_exception(
                     ApiError(503, "log", "the prediction log fails; try again", RETRY_AFTER)
@@ -277,3 +332,7 @@ class LogWriter:
             else:
                 job.future.set_result(outcomes[start:end])
             start = end
+
+
+def _not_in_time() -> ApiError:
+    return ApiError(503, "deadline", "the prediction log did not answer in time", RETRY_AFTER)

@@ -9,6 +9,7 @@ another, a crash is reported and mended after a pause that grows.
 from __future__ import annotations
 
 import ctypes
+import http.client
 import logging
 import os
 import signal
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from testbed_api.journal import Journal
 from testbed_api.settings import PREFIX, SettingsError
-from testbed_api.sockets import bind, url
+from testbed_api.sockets import bind, reachable, url
 
 if TYPE_CHECKING:
     import socket
@@ -45,6 +46,8 @@ BACKLOG: Final = 2048
 CANNOT_RUN: Final = 2
 HIGHEST_PORT: Final = 65_535
 PR_SET_PDEATHSIG: Final = 1
+# Past any proxy of the environment: the replicas are on this machine.
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 INSTANCE_KEY: Final = "service.instance.id"
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 
@@ -75,6 +78,7 @@ class Replica:
     Attributes:
         number: from 0.
         management_port: its own.
+        management_host: where that port is, as the settings have it.
         process: None while it is down.
         started: when it was started, on the monotonic clock.
         stopping: when it was asked to stop; None while nobody did.
@@ -87,6 +91,7 @@ class Replica:
 
     number: int
     management_port: int
+    management_host: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     stopping: float | None = None
@@ -109,11 +114,11 @@ class Replica:
 
     def probe(self) -> bool:
         """Ask its readiness."""
-        address = f"http://127.0.0.1:{self.management_port}/health/ready"
+        address = f"{reachable(self.management_host, self.management_port)}/health/ready"
         try:
-            with urllib.request.urlopen(address, timeout=PROBE_TIMEOUT):
+            with _DIRECT.open(address, timeout=PROBE_TIMEOUT):
                 return True
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
 
@@ -135,7 +140,7 @@ def supervise(settings: ApiSettings) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     logger.info("predictions on %s, %d replicas", url(public), settings.replicas)
     supervisor = Supervisor(
-        [Replica(number, port) for number, port in enumerate(ports)],
+        [Replica(number, port, settings.management_host) for number, port in enumerate(ports)],
         lambda replica: _spawn(settings, public, replica),
         settings.shutdown_seconds + settings.linger_seconds + STOP_SLACK,
         Journal(settings.replicas_file),

@@ -15,8 +15,10 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from testbed_api.rowbodies import RowReader
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from testbed_domain.features import EntityKey, Feature, FeatureSchema, Row
 
@@ -102,6 +104,14 @@ def row_adapter(
     return TypeAdapter(row)
 
 
+def row_reader(
+    schema: FeatureSchema, look_up: Callable[[str], Row] | None, limit: int
+) -> RowReader[Row]:
+    """Reads rows of up to ``limit`` bytes; see :func:`row_adapter`."""
+    names = [*schema.names, *([] if schema.key is None else [schema.key.field])]
+    return RowReader(row_adapter(schema, look_up), names, limit)
+
+
 def _by_key(key: EntityKey, look_up: Callable[[str], Row]) -> Callable[[object], object]:
     """Puts the known features in the place of a body that holds the key."""
 
@@ -165,11 +175,30 @@ def _plain(value: object) -> object:
     return value
 
 
-def labels_adapter(schema: FeatureSchema, limit: int) -> TypeAdapter[LabelBatch]:
-    """Validator of ``POST /labels``: up to ``limit`` labels in a list, or one label alone."""
-    items = conlist(_label_item(schema), min_length=1, max_length=limit)
-    batch: Any = Annotated[_typed_dict("LabelBatch", {"labels": items}), BeforeValidator(_as_batch)]
-    return TypeAdapter(batch)
+class LabelReader:
+    """Reads the bodies of ``POST /labels``: up to ``limit`` labels in a list, or one label alone.
+
+    Args:
+        schema: knows the classes.
+        limit: most labels.
+    """
+
+    def __init__(self, schema: FeatureSchema, limit: int) -> None:
+        item: TypeAdapter[LabelItem] = TypeAdapter(_label_item(schema))
+        self._rows = RowReader(item, LabelItem.__annotations__, limit)
+        self._limit = limit
+        items = {"labels": conlist(Any, min_length=1, max_length=limit)}
+        batch: Any = Annotated[_typed_dict("LabelBatch", items), BeforeValidator(_as_batch)]
+        self._whole: TypeAdapter[Any] = TypeAdapter(batch)
+
+    def read(self, text: bytes) -> Generator[None, None, LabelBatch]:
+        """The labels of a body, in small steps.
+
+        Raises:
+            ApiError: 422 naming what is wrong.
+        """
+        found = yield from self._rows.items(text, self._whole, "labels", self._limit)
+        return {"labels": found}
 
 
 def _label_item(schema: FeatureSchema) -> Any:  # noqa: ANN401 - a type made here

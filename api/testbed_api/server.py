@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import time
 from functools import partial
@@ -26,7 +27,9 @@ from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_api.accuracy import Accuracy
 from testbed_api.answers import ApiError
 from testbed_api.app import create_app, create_management_app
-from testbed_api.connections import DrainingServer, Limits, connection_class
+from testbed_api.connections import Limits, connection_class
+from testbed_api.draining import DrainingServer
+from testbed_api.ending import SLACK_SECONDS, LastResort, within
 from testbed_api.faults import FaultControl
 from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, read_keys
@@ -72,6 +75,10 @@ SECURITY_HEADERS: Final = [
 # How long a replica waits for the log before it takes requests all the same.
 LOG_OPEN_SECONDS: Final = 5.0
 READY_INTERVAL: Final = 0.01
+# Log, spool, temporary files of streams, the model's, the other port.
+OTHER_FILES: Final = 160
+# For open requests of operators at the very end.
+MANAGEMENT_SECONDS: Final = 1
 # How long one write may wait for another writer's lock: where rows have no other place, and where
 # they have the spool.
 LOG_PATIENCE: Final = 30.0
@@ -182,7 +189,7 @@ async def _serve(
     stack = contextlib.ExitStack()
     access = stack.enter_context(_access_log(logs, instruments.access_lines))
     app = create_app(settings, service, telemetry, keys, access)
-    public = _server(app, settings, settings.linger_seconds)
+    public = _server(app, settings, settings.linger_seconds, settings.shutdown_seconds)
     folders = artefact_folders(settings, *roles.artefacts)
     management_app = create_management_app(
         settings,
@@ -191,8 +198,11 @@ async def _serve(
         control if settings.faults_enabled else None,
         versions_router(service, make_runtime, partial(_register, settings), folders),
     )
-    management = _server(guarded(management_app, settings), settings, linger=0)
-    with stack, _signals(public, service):
+    management = _server(
+        guarded(management_app, settings), settings, linger=0, shutdown=MANAGEMENT_SECONDS
+    )
+    overdue = LastResort(settings.shutdown_seconds + SLACK_SECONDS)
+    with stack, _signals(public, service, overdue):
         logger.info("predictions on %s", url(public_socket))
         logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
@@ -203,10 +213,10 @@ async def _serve(
         if not public.should_exit:
             await public.serve([public_socket])
         # Operators can look until the very end.
-        await loading
+        await within(_finished(loading), "the loading of the model")
         if pruning is not None:
             pruning.cancel()
-        await service.versions.close()
+        await within(service.versions.close(), "a prediction")
         if isinstance(writer, LogWriter):
             await writer.close()
         management.should_exit = True
@@ -232,6 +242,10 @@ def _register(settings: ApiSettings, artefact: Artefact) -> None:
     if settings.log_url is not None:
         with open_log(settings.log_url) as log:
             log.register_reference(artefact)
+
+
+async def _finished(task: asyncio.Task[None]) -> None:
+    await task
 
 
 async def _load(service: Service) -> None:
@@ -285,12 +299,16 @@ def _pruning(settings: ApiSettings) -> asyncio.Task[None] | None:
     return asyncio.create_task(keep_pruned(settings.log_url, settings.log_retention_days))
 
 
-def _server(app: Application, settings: ApiSettings, linger: float) -> DrainingServer:
+def _server(
+    app: Application, settings: ApiSettings, linger: float, shutdown: int
+) -> DrainingServer:
     connections = connection_class(
         Limits(
             head_seconds=settings.head_seconds,
             body_seconds=settings.body_seconds,
+            write_seconds=settings.write_seconds,
             linger_seconds=linger,
+            connections=_affordable(settings.connections_limit),
         )
     )
     config = uvicorn.Config(
@@ -306,16 +324,27 @@ def _server(app: Application, settings: ApiSettings, linger: float) -> DrainingS
         headers=SECURITY_HEADERS,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_graceful_shutdown=shutdown,
     )
     return DrainingServer(config, connections)
 
 
+def _affordable(connections: int) -> int:
+    """As many connections as the process may open files for, beside its others."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or files - OTHER_FILES >= connections:
+        return connections
+    most = max(1, files - OTHER_FILES)
+    logger.warning("%d connections at most: this process may open %d files", most, files)
+    return most
+
+
 @contextlib.contextmanager
-def _signals(server: DrainingServer, service: Service) -> Iterator[None]:
+def _signals(server: DrainingServer, service: Service, overdue: LastResort) -> Iterator[None]:
     """The first signal drains, a second one doesn't wait for open requests."""
 
     def stop() -> None:
+        overdue.start()
         server.force_exit = service.draining
         service.draining = server.should_exit = True
 

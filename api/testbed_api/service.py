@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
@@ -15,10 +16,11 @@ from testbed_api.answers import ApiError, Kind
 from testbed_api.ids import RandomIds
 from testbed_api.replies import own_fields
 from testbed_api.serving import Call, ServedModel, Serving
+from testbed_api.turns import Turns
 from testbed_api.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from testbed_api.instruments import Instruments
     from testbed_api.logwriter import Writer
     from testbed_api.runtime import ModelRuntime
-    from testbed_api.schemas import LabelBatch
+    from testbed_api.schemas import LabelBatch, LabelOutcome
 
 NOT_READY_RETRY: Final = 1
 _PLAIN: Final = Call()
@@ -51,6 +53,7 @@ class Service:
         clock: UTC Unix seconds.
         new_id: ids for predictions.
         serving: how models are served.
+        turns: time in the event loop for what takes long.
         versions: the versions that are loaded.
     """
 
@@ -64,6 +67,7 @@ class Service:
     new_id: Callable[[], str] = field(default_factory=RandomIds)
     draining: bool = False
     serving: Serving = field(default_factory=Serving)
+    turns: Turns = field(default_factory=Turns)
     versions: Versions = field(init=False)
     _counting: _Counting = field(init=False)
 
@@ -115,9 +119,10 @@ class Service:
         """
         served = self._begin(request_id, call)
         with served.use:
-            (scored,) = await self._score(served, [row], call)
+            due = _due(served, call)
+            (scored,) = await self._score(served, [row], call, due)
             logged = self._row(served, row, scored, request_id)
-            await self.writer.append(logged)
+            await self.writer.append([logged], due, partial(self._count_late, served, [scored]))
             reply = self._reply(served, logged, scored)
             self.versions.shadow(served, [row], [scored])
             return reply
@@ -131,29 +136,17 @@ class Service:
             One reply per row, in their order.
 
         Raises:
-            ApiError: no prediction was made, or some of them aren't in the log; those that are,
-                are counted.
+            ApiError: no prediction was made, or none is in the log.
         """
         if not rows:
             return []
         served = self._begin(request_id, call)
         with served.use:
-            scored = await self._score(served, rows, call)
-            logged = [
-                self._row(served, row, answer, request_id)
-                for row, answer in zip(rows, scored, strict=True)
-            ]
-            outcomes = await asyncio.gather(
-                *(self.writer.append(row) for row in logged), return_exceptions=True
-            )
-            replies = [
-                self._reply(served, row, answer)
-                for row, answer, outcome in zip(logged, scored, outcomes, strict=True)
-                if outcome is None
-            ]
-            for outcome in outcomes:
-                if outcome is not None:
-                    raise outcome
+            due = _due(served, call)
+            scored = await self._score(served, rows, call, due)
+            logged = await self.turns.run(self._rows(served, rows, scored, request_id))
+            await self.writer.append(logged, due, partial(self._count_late, served, scored))
+            replies = await self.turns.run(self._replies(served, logged, scored))
             self.versions.shadow(served, rows, scored)
             return replies
 
@@ -175,28 +168,62 @@ class Service:
         served.users += 1
         return served
 
-    async def _score(self, served: ServedModel, rows: Sequence[Row], call: Call) -> list[Scored]:
+    async def _score(
+        self, served: ServedModel, rows: Sequence[Row], call: Call, due: float
+    ) -> list[Scored]:
         started = time.perf_counter()
-        patience = served.patience if call.patience is None else call.patience
-        deadline = time.monotonic() + patience
         if delay := self.faults.delay():
             await asyncio.sleep(delay)
         size = served.chunk
         if len(rows) <= size:
-            scored = await served.score(rows, deadline, call)
+            scored = await served.score(rows, due, call)
         else:
             scored = []
             for start in range(0, len(rows), size):
-                scored += await served.score(rows[start : start + size], deadline, call)
+                scored += await served.score(rows[start : start + size], due, call)
                 await asyncio.sleep(0)  # others have their turn
         self.instruments.inference.record(time.perf_counter() - started, served.attributes)
         return scored
 
-    def _reply(self, served: ServedModel, logged: PredictionRow, scored: Scored) -> dict[str, Any]:
-        # Counted only now: what is counted is in the log.
+    def _rows(
+        self,
+        served: ServedModel,
+        rows: Sequence[Row],
+        scored: Sequence[Scored],
+        request_id: str | None,
+    ) -> Generator[None, None, list[PredictionRow]]:
+        """Rows of the log, made in small steps."""
+        made: list[PredictionRow] = []
+        for row, answer in zip(rows, scored, strict=True):
+            made.append(self._row(served, row, answer, request_id))
+            yield
+        return made
+
+    def _replies(
+        self, served: ServedModel, logged: Sequence[PredictionRow], scored: Sequence[Scored]
+    ) -> Generator[None, None, list[dict[str, Any]]]:
+        """Replies, made and counted in small steps."""
+        made: list[dict[str, Any]] = []
+        for row, answer in zip(logged, scored, strict=True):
+            made.append(self._reply(served, row, answer))
+            yield
+        return made
+
+    def _count(self, served: ServedModel, scored: Scored) -> None:
         attributes = served.classes[scored.index]
         self.instruments.predictions.add(1, attributes)
         self.instruments.probability.record(scored.probability, attributes)
+
+    def _count_late(
+        self, served: ServedModel, scored: Sequence[Scored], _outcomes: list[LabelOutcome]
+    ) -> None:
+        """Count predictions that came into the log when their request had been refused."""
+        for answer in scored:
+            self._count(served, answer)
+
+    def _reply(self, served: ServedModel, logged: PredictionRow, scored: Scored) -> dict[str, Any]:
+        # Counted only now: what is counted is in the log.
+        self._count(served, scored)
         return {
             "prediction_id": logged.id,
             "prediction": served.artefact.schema.classes[scored.index],
@@ -236,10 +263,11 @@ class Service:
         now = self.clock()
         items = batch["labels"]
         outcomes = await self.writer.append_labels(
-            [(item["prediction_id"], str(item["label"]), now) for item in items]
+            [(item["prediction_id"], str(item["label"]), now) for item in items],
+            time.monotonic() + self.serving.patience,
+            self._count_labels,
         )
-        for outcome in set(outcomes):
-            self.instruments.labels.add(outcomes.count(outcome), {OUTCOME: outcome})
+        self._count_labels(outcomes)
         return {
             "labels": [
                 {"prediction_id": item["prediction_id"], "outcome": outcome}
@@ -247,9 +275,18 @@ class Service:
             ]
         }
 
+    def _count_labels(self, outcomes: list[LabelOutcome]) -> None:
+        for outcome in set(outcomes):
+            self.instruments.labels.add(outcomes.count(outcome), {OUTCOME: outcome})
+
     def counting_errors(self) -> AbstractContextManager[None]:
         """Count what a prediction request in this block fails with."""
         return self._counting
+
+
+def _due(served: ServedModel, call: Call) -> float:
+    """When the answer to a request is due, by ``time.monotonic``."""
+    return time.monotonic() + (served.patience if call.patience is None else call.patience)
 
 
 class _Counting:

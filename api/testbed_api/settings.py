@@ -115,7 +115,13 @@ class ApiSettings(BaseSettings):
         default=4 << 20, ge=1024, description="Largest body of /predict/batch, in bytes."
     )
     stream_body_limit: int = Field(
-        default=1 << 30, ge=1024, description="Largest body of /predict/stream, in bytes."
+        default=64 << 20, ge=1024, description="Largest body of /predict/stream, in bytes."
+    )
+    held_bodies_limit: int = Field(
+        default=256 << 20,
+        ge=1024,
+        description="Most bytes of the bodies of /predict/batch and /predict/stream that are held "
+        "at a time, in memory and in temporary files; a request beyond that gets a 503.",
     )
     labels_limit: int = Field(default=1000, ge=1, description="Most labels in one request.")
     keys_file: Path | None = Field(
@@ -181,7 +187,20 @@ class ApiSettings(BaseSettings):
     body_seconds: float = Field(
         default=20.0,
         gt=0,
-        description="Seconds in which it must send the body; one more for every 500 bytes of it.",
+        description="Seconds in which it must send the body; a longer one must bring 500 bytes a "
+        "second in each such period.",
+    )
+    write_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="Seconds in which it must take the answer, or 500 bytes a second of it in each "
+        "such period; else the connection is cut.",
+    )
+    connections_limit: int = Field(
+        default=1000,
+        ge=1,
+        description="Most connections of each port; beyond that an idle one is closed for a new "
+        "one, or the new one is answered with a 503.",
     )
     replicas: int = Field(
         default=1,

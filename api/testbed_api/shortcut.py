@@ -58,8 +58,10 @@ class Shortcut:
         if endpoint is None:
             await self._app(scope, receive, send)
             return
+        # Of several of one name the first counts, as in the framework.
         headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in reversed(scope["headers"])
         }
         if not self._fits(headers):
             await self._app(scope, receive, send)

@@ -49,3 +49,9 @@ def url(bound: socket.socket) -> str:
     """Base URL of a bound socket."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def reachable(host: str, port: int) -> str:
+    """Base URL by which this machine reaches what listens on a host: any address is loopback's."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - replaced
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

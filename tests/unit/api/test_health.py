@@ -31,6 +31,9 @@ async def test_readiness_names_what_is_missing(make_api: ApiMaker) -> None:
         reply = await api.management.get("/health/ready")
         assert reply.status_code == 503
         assert "the model is not loaded yet" in reply.json()["problems"]
+        for client in (api.public, api.management):
+            health = await client.get("/health")
+            assert (health.status_code, health.json()["model_loaded"]) == (503, False)
         assert api.value("ml_model_loaded", model_name="fake-forest", model_version="v1") == 0
         await api.service.load()
         await api.public.post("/predict", json=api.row)  # only answered with an open log

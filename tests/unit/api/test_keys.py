@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +65,8 @@ def test_keys_are_told_apart(tmp_path: Path) -> None:
         ([f"na/me {'0' * 64}"], "line 1: a name has"),
         ([f"unknown {'0' * 64}"], "line 1: a name has"),
         ([f"one {'0' * 64} 0"], "line 1: the rate"),
+        ([f"one {'0' * 64} 1e-320"], "line 1: the rate"),
+        ([f"one {'0' * 64} 1 inf"], "line 1: the rate"),
         ([f"one {'0' * 64} many"], "line 1: the rate"),
         ([f"one {'0' * 64} 5 nan"], "line 1: the rate"),
         ([f"one {'0' * 64}", f"two {'0' * 64}"], "line 2: this key or its name"),
@@ -152,3 +156,65 @@ async def test_docs_can_be_turned_off(make_api: ApiMaker) -> None:
         for path in ("/docs", "/openapi.json", "/redoc"):
             assert (await api.public.get(path)).status_code == 404
         assert "docs" not in (await api.public.get("/")).json()
+
+
+@pytest.mark.anyio
+async def test_rows_of_a_batch_count_as_predictions(api: Api) -> None:
+    """All are allowed or none; what is refused takes nothing from the key."""
+    bucket = TokenBucket(1.0, 5.0)
+    ring = KeyRing({digest("good"): ("me", bucket)}, lambda: 0.0)
+
+    async def send(count: int) -> httpx.Response:
+        body = {"records": [api.row] * count}
+        headers = {"X-API-Key": "good"}
+        return await _guarded(
+            api, ring, method="POST", url="/predict/batch", json=body, headers=headers
+        )
+
+    too_large = await send(6)
+    assert (too_large.status_code, "5 predictions at once" in too_large.text) == (429, True)
+    assert "Retry-After" not in too_large.headers
+    assert (await send(3)).status_code == 200
+    later = await send(4)
+    assert (later.status_code, later.headers["Retry-After"]) == (429, "2")
+    assert (await send(2)).status_code == 200
+    assert len(api.log.rows) == 5
+    name = "ml_api_key_requests_total"
+    assert api.value(name, api_key_name="me", outcome="accepted") == 2
+    assert api.value(name, api_key_name="me", outcome="limited") == 2
+
+
+@pytest.mark.anyio
+async def test_lines_of_a_stream_count_as_predictions(api: Api) -> None:
+    """What the key allows is predicted; every further line is answered with 429."""
+    ring = KeyRing({digest("good"): ("me", TokenBucket(1.0, 3.0))}, lambda: 0.0)
+    reply = await _guarded(
+        api,
+        ring,
+        method="POST",
+        url="/predict/stream",
+        content=(json.dumps(api.row) + "\n") * 600,
+        headers={"X-API-Key": "good", "Content-Type": "application/x-ndjson"},
+    )
+    answers = [json.loads(line) for line in reply.text.splitlines()]
+    assert [answer.get("status", 200) for answer in answers] == [200] * 3 + [429] * 597
+    assert answers[-1]["retry_after"] == 1
+    assert len(api.log.rows) == 3
+    assert api.value("ml_api_key_requests_total", api_key_name="me", outcome="limited") == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("order", [("good", "bad"), ("bad", "good")])
+async def test_two_keys_mean_the_same_everywhere(api: Api, order: tuple[str, str]) -> None:
+    """The first counts, on every route."""
+    ring = KeyRing({digest("good"): ("me", TokenBucket(math.inf, 1.0))}, lambda: 0.0)
+    headers = [("X-API-Key", key) for key in order]
+    statuses = {
+        (await _guarded(api, ring, method=method, url=path, headers=headers, **body)).status_code
+        for method, path, body in (
+            ("POST", "/predict", {"json": api.row}),
+            ("POST", "/predict/batch", {"json": {"records": [api.row]}}),
+            ("GET", "/model", {}),
+        )
+    }
+    assert statuses == {200 if order[0] == "good" else 401}

@@ -47,7 +47,7 @@ async def test_requests_that_wait_are_written_in_one_group(api: Api) -> None:
 async def test_requests_that_come_together_are_written_in_one_group(api: Api) -> None:
     """What the event loop finds in one go is one transaction, without any waiting."""
     row = PredictionRow("1", 0.0, None, "one", "model", "v1", {"a": 1}, "1", 0.5, {"1": 0.5})
-    await asyncio.gather(*(api.writer.append(row._replace(id=str(n))) for n in range(10)))
+    await asyncio.gather(*(api.writer.append([row._replace(id=str(n))]) for n in range(10)))
     assert api.log.groups == [10]
 
 
@@ -130,3 +130,49 @@ async def test_closing_writes_what_is_queued(make_api: ApiMaker) -> None:
         await closing
         assert [reply.status_code for reply in await asyncio.gather(*waiting)] == [200] * 5
         assert (len(api.log.rows), api.log.closed) == (5, 1)
+
+
+async def test_deadline_covers_the_log(api: Api) -> None:
+    """Who waits for the log is refused when due; what was not begun by then is never written."""
+    api.log.gate.clear()
+    headers = {"X-Timeout-Ms": "50"}
+    first = asyncio.create_task(api.public.post("/predict", json=api.row, headers=headers))
+    await asyncio.to_thread(api.log.writing.wait, 10)
+    rows = {"records": [api.row] * 3}
+    second = asyncio.create_task(api.public.post("/predict", json=api.row, headers=headers))
+    third = asyncio.create_task(api.public.post("/predict/batch", json=rows, headers=headers))
+    replies = await asyncio.gather(first, second, third)
+    assert [reply.status_code for reply in replies] == [503] * 3
+    assert all("Retry-After" in reply.headers for reply in replies)
+    assert api.errors("deadline") == 3
+    assert not api.log.rows
+    api.log.gate.set()
+    assert (await api.public.post("/predict", json=api.row)).status_code == 200
+    # The commit that was under way could not be called back: its row is in the log, and counts.
+    assert len(api.log.rows) == 2
+    assert api.value("ml_predictions_total", model_version="v1", prediction_class="1") == 2
+    assert api.writer._pending == 0
+
+
+async def test_labels_have_the_deadline_of_the_settings(make_api: ApiMaker) -> None:
+    """They don't wait for a log that is stuck either."""
+    async with make_api(deadline=0.05) as api:
+        api.log.gate.clear()
+        first = asyncio.create_task(api.public.post("/predict", json=api.row))
+        await asyncio.to_thread(api.log.writing.wait, 10)
+        reply = await api.public.post("/labels", json={"prediction_id": "a", "label": 1})
+        assert reply.status_code == 503
+        assert (await first).status_code == 503
+
+
+async def test_log_that_is_stuck_does_not_hold_up_the_end(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left after a while; nobody was answered for what is in it."""
+    monkeypatch.setattr(logwriter, "CLOSE_SECONDS", 0.01)
+    api.log.gate.clear()
+    waiting = asyncio.create_task(api.public.post("/predict", json=api.row))
+    await asyncio.to_thread(api.log.writing.wait, 10)
+    async with asyncio.timeout(5):  # the gate itself gives up after ten
+        await api.writer.close()
+    waiting.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,8 @@ def _with(field: str, raw: str) -> bytes:
         (_with("schema", "{}"), "schema"),
         (_with("schema", '"\\u0000"'), "schema"),
         (_with("Pregnancies", "6.5"), "Pregnancies"),
-        (_with("Pregnancies", "6.0"), "Pregnancies"),
+        (_with("Pregnancies", "6.0000001"), "Pregnancies"),
+        (_with("Pregnancies", '"6"'), "Pregnancies"),
         (_with("Pregnancies", "true"), "Pregnancies"),
         (_with("Pregnancies", "-1"), "Pregnancies"),
         (_with("Pregnancies", "51"), "Pregnancies"),
@@ -188,3 +190,39 @@ async def test_unknown_paths_and_methods_make_no_new_series(api: Api) -> None:
     ]
     assert len(series) == 2
     assert "/nothing" not in json.dumps(series)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/labels", "/predict/batch", "/predict/stream"])
+async def test_compressed_bodies_are_refused(api: Api, path: str) -> None:
+    """415, not a complaint about JSON: a small body may hold a large one."""
+    media = "application/x-ndjson" if path.endswith("stream") else "application/json"
+    headers = {"Content-Type": media, "Content-Encoding": "gzip"}
+    content = gzip.compress(GOOD.encode())
+    reply = await api.public.post(path, content=content, headers=headers)
+    assert reply.status_code == 415
+    assert "uncompressed" in reply.json()["detail"]
+    headers["Content-Encoding"] = "identity"
+    reply = await api.public.post("/predict", content=GOOD, headers=JSON | headers)
+    assert reply.status_code in {200, 415}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/model", "/health/live", "/metrics", "/openapi.json", "/docs"]
+)
+async def test_head_is_get_without_a_body(api: Api, path: str) -> None:
+    """The same status, type and length; what takes no GET takes no HEAD."""
+    got, head = await api.public.get(path), await api.public.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert (await api.public.head("/predict")).status_code == 405
+    assert (await api.public.head("/nothing")).status_code == 404
+
+
+async def test_problems_are_collected_up_to_what_is_shown(api: Api) -> None:
+    """Many wrong labels or rows are answered with as many problems as one answer has."""
+    for path, field in (("/labels", "labels"), ("/predict/batch", "records")):
+        reply = await api.public.post(path, json={field: [{}] * 500})
+        assert reply.status_code == 422
+        found = reply.json()["detail"]
+        assert len(found) == 50
+        assert found[-1]["loc"][:3] in (["body", field, 16], ["body", field, 24])

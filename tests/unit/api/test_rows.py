@@ -203,3 +203,20 @@ async def test_routes_for_many_rows_are_measured_by_name(api: Api) -> None:
     assert api.requests("/predict/batch", 200) == 1
     assert api.requests("/predict/stream", 200) == 1
     assert api.requests("/model", 200, "GET") == 1
+
+
+async def test_large_bodies_are_bounded_together(make_api: ApiMaker) -> None:
+    """What does not fit beside the others is refused; what was held is free afterwards."""
+    async with make_api(held_bodies_limit=2048) as api:
+        for _ in range(3):
+            reply = await api.public.post("/predict/batch", json={"records": [api.row] * 10})
+            assert reply.status_code == 200
+            large = await api.public.post("/predict/batch", json={"records": [api.row] * 100})
+            assert (large.status_code, large.headers["Retry-After"]) == (503, "5")
+            content = _lines(*[api.row] * 100)
+            large = await api.public.post("/predict/stream", content=content, headers=NDJSON)
+            assert large.status_code == 503
+            content = _lines(*[api.row] * 10)
+            reply = await api.public.post("/predict/stream", content=content, headers=NDJSON)
+            assert reply.status_code == 200
+        assert api.errors("shed") == 6

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from pydantic import ValidationError
-from testbed_api.schemas import labels_adapter, row_adapter
+from testbed_api.answers import ApiError
+from testbed_api.schemas import LabelReader, row_adapter
+from testbed_api.turns import at_once
 from testbed_domain.features import Feature, FeatureSchema
 
 
@@ -46,8 +50,12 @@ def test_columns_may_have_any_name() -> None:
 
 def test_text_classes_are_taken_as_text() -> None:
     """A label is one of the schema's classes, in its own type."""
-    adapter = labels_adapter(_schema(Feature("a", "number", ""), "setosa", "virginica"), 10)
+    reader = LabelReader(_schema(Feature("a", "number", ""), "setosa", "virginica"), 10)
     alone = {"prediction_id": "p", "label": "setosa"}
-    assert adapter.validate_python(alone) == {"labels": [alone]}
-    with pytest.raises(ValidationError, match="virginica"):
-        adapter.validate_python({"prediction_id": "p", "label": "rose"})
+    assert at_once(reader.read(json.dumps(alone).encode())) == {"labels": [alone]}
+    with pytest.raises(ApiError) as caught:
+        at_once(reader.read(b'{"prediction_id": "p", "label": "rose"}'))
+    problem = caught.value.detail[0]
+    assert isinstance(problem, dict)
+    assert problem["loc"] == ["body", "labels", 0, "label"]
+    assert "virginica" in problem["msg"]
