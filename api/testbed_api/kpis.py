@@ -43,6 +43,9 @@ class DecisionLog(Protocol):
     def decisions(self, ids: Sequence[str]) -> Mapping[str, tuple[str, str]]:
         """Model version and predicted class, as text, of each known prediction."""
 
+    def check(self) -> None:
+        """Raise where the log's file was replaced or removed."""
+
     def close(self) -> None:
         """Let go of the database."""
 
@@ -126,6 +129,10 @@ class CountingLog:
                 for each in self._counters:
                     each.count(decisions)
         return outcomes
+
+    def check(self) -> None:
+        """See :class:`DecisionLog`."""
+        self._log.check()
 
     def close(self) -> None:
         """See :class:`DecisionLog`."""

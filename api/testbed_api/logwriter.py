@@ -18,11 +18,12 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from testbed_domain.logengine import LogReplacedError
 from testbed_otel.names import OUTCOME
 
 from testbed_api.alarms import Deadlines
 from testbed_api.answers import ApiError
-from testbed_api.spooling import LogBusyError
+from testbed_api.spooling import LogBusyError, replaced_notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,8 @@ Late = Callable[["list[LabelOutcome]"], object]
 QUEUE_LIMIT: Final = 5_000
 GROUP_LIMIT: Final = 1_000
 REOPEN_PAUSE: Final = 1.0
+# How often a log that nobody writes to is looked at.
+CHECK_PAUSE: Final = 0.5
 RETRY_AFTER: Final = 1
 # How long the end waits for a log that doesn't answer. What is in it then nobody was answered for.
 CLOSE_SECONDS: Final = 2.0
@@ -55,6 +58,9 @@ class Log(Protocol):
 
     def append_labels(self, items: Sequence[Label]) -> list[LabelOutcome]:
         """Store labels; one outcome per item."""
+
+    def check(self) -> None:
+        """Raise where what was written is not in the log any more."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -151,6 +157,7 @@ class LogWriter:
         self._open_log = open_log
         self._instruments = instruments
         self._warn = warn
+        self._replaced: str | None = None
         self._loop = asyncio.get_running_loop()
         self._groups: SimpleQueue[list[_Job] | None] = SimpleQueue()
         # Touched in the event loop only.
@@ -165,7 +172,7 @@ class LogWriter:
     @property
     def warning(self) -> str | None:
         """See :attr:`Writer.warning`."""
-        return self._warn()
+        return "; ".join(text for text in (self._warn(), self._replaced) if text) or None
 
     async def append(
         self, rows: Sequence[PredictionRow], due: float = math.inf, late: Late | None = None
@@ -226,9 +233,10 @@ class LogWriter:
         self._reopen()
         while True:
             try:
-                jobs = self._groups.get(timeout=REOPEN_PAUSE if self._log is None else None)
+                pause = REOPEN_PAUSE if self._log is None else CHECK_PAUSE
+                jobs = self._groups.get(timeout=pause)
             except Empty:
-                self._reopen()
+                self._look()
                 continue
             if jobs is None:
                 break
@@ -286,6 +294,17 @@ class LogWriter:
             self._log = self._open_log()
         return self._log
 
+    def _look(self) -> None:
+        """Open a log that failed; see whether another one still is where it was."""
+        if self._log is not None:
+            try:
+                self._log.check()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is opened anew
+                self._fail(error)
+            else:
+                return
+        self._reopen()
+
     def _reopen(self) -> None:
         try:
             self._opened()
@@ -304,6 +323,8 @@ class LogWriter:
         if problem != self.problem:
             logger.error("%s", problem)
         self.problem = problem
+        if isinstance(error, LogReplacedError):
+            self._replaced = replaced_notice(error)
         self._instruments.set_log_state("failing")
         if self._log is not None:
             with contextlib.suppress(Exception):  # it has failed already

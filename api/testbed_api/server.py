@@ -207,7 +207,7 @@ async def _serve(
         logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
         loading = asyncio.create_task(_load(service))
-        pruning = _pruning(settings)
+        pruning = _pruning(settings, service)
         if settings.socket is not None:
             await _until_ready(service, public)
         if not public.should_exit:
@@ -293,10 +293,11 @@ async def _until_ready(service: Service, public: DrainingServer) -> None:
         await asyncio.sleep(READY_INTERVAL)
 
 
-def _pruning(settings: ApiSettings) -> asyncio.Task[None] | None:
+def _pruning(settings: ApiSettings, service: Service) -> asyncio.Task[None] | None:
     if settings.log_url is None or settings.log_retention_days is None:
         return None
-    return asyncio.create_task(keep_pruned(settings.log_url, settings.log_retention_days))
+    pruning = keep_pruned(settings.log_url, settings.log_retention_days, notices=service.notices)
+    return asyncio.create_task(pruning)
 
 
 def _server(

@@ -14,6 +14,7 @@ from testbed_otel.names import ERROR_TYPE, MODEL_VERSION, OUTCOME
 
 from testbed_api.answers import ApiError, Kind
 from testbed_api.ids import RandomIds
+from testbed_api.notices import Notices
 from testbed_api.replies import own_fields
 from testbed_api.serving import Call, ServedModel, Serving
 from testbed_api.turns import Turns
@@ -66,6 +67,7 @@ class Service:
     clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = field(default_factory=RandomIds)
     draining: bool = False
+    notices: Notices = field(default_factory=Notices)
     serving: Serving = field(default_factory=Serving)
     turns: Turns = field(default_factory=Turns)
     versions: Versions = field(init=False)
@@ -104,7 +106,7 @@ class Service:
     @property
     def warnings(self) -> list[str]:
         """What an operator should look at though requests are served."""
-        return [self.writer.warning] if self.writer.warning else []
+        return [text for text in (self.writer.warning, *self.notices.texts) if text]
 
     async def predict(
         self, row: Row, request_id: str | None, call: Call = _PLAIN

@@ -93,7 +93,8 @@ class ApiSettings(BaseSettings):
     log_retention_days: float | None = Field(
         default=None,
         gt=0,
-        description="Days after which predictions and their labels leave the log; unset keeps all.",
+        description="Days after which predictions and their labels leave the log; unset keeps all. "
+        "Nothing leaves where the clock was set, or where more than half of the log would go.",
     )
     faults_enabled: bool = Field(
         default=False, description="Whether /faults exists on the management port."

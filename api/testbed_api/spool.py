@@ -2,7 +2,8 @@
 
 A spool is a folder of segments, files that only grow. Each line is one row: the CRC-32 of its JSON
 in eight hexadecimal digits, a blank, the JSON. A line cut off by a crash, or damaged on disk, fails
-its checksum and is left out; every line before it stands. Rows are on disk when ``append`` returns.
+its checksum; all others stand. Rows are on disk when ``append`` returns. Before a segment goes, its
+damaged lines are copied to a file beside it, which nothing here ever deletes.
 
 A process holds an exclusive lock on each of its segments. A lock ends with its process, however
 that ended, so a segment that can be locked has no owner and may be adopted by any replica.
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
 # The version of the lines stands in the name: another one is not touched.
 SUFFIX: Final = ".v1.spool"
+# Lines of a segment that failed their checksum, as they were.
+DAMAGED_SUFFIX: Final = ".v1.damaged"
 CHECKSUM_LENGTH: Final = 8
 
 
 class SpoolError(Exception):
-    """The rows are not in the spool: it is full, or its disk is."""
+    """Rows can't be put into the spool or taken from it: it is full, or its disk fails."""
 
 
 def encode_row(row: PredictionRow) -> bytes:
@@ -50,7 +53,10 @@ def decode_row(line: bytes) -> PredictionRow | None:
     )
     if blank != b" " or not line.endswith(b"\n") or b"%08x" % zlib.crc32(text) != checksum:
         return None
-    return PredictionRow(**json.loads(text))
+    try:
+        return PredictionRow(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):  # whole, but not written by this program
+        return None
 
 
 @dataclass(slots=True, eq=False)
@@ -88,23 +94,65 @@ class Segment:
         self.rows += rows
 
     def read(self, limit: int) -> Iterator[list[PredictionRow]]:
-        """Its whole rows, in groups of at most ``limit``."""
+        """Its whole rows, in groups of at most ``limit``.
+
+        Raises:
+            SpoolError: the file can't be read.
+        """
         group: list[PredictionRow] = []
-        with self.path.open("rb") as file:
-            for line in file:
-                row = decode_row(line)
-                if row is not None:
-                    group.append(row)
-                if len(group) == limit:
-                    yield group
-                    group = []
+        for line in self._lines():
+            row = decode_row(line)
+            if row is not None:
+                group.append(row)
+            if len(group) == limit:
+                yield group
+                group = []
         if group:
             yield group
 
     def damaged(self) -> int:
-        """How many of its lines fail their checksum."""
-        with self.path.open("rb") as file:
-            return sum(decode_row(line) is None for line in file)
+        """How many of its lines fail their checksum.
+
+        Raises:
+            SpoolError: the file can't be read.
+        """
+        return sum(1 for _ in self._damaged())
+
+    def set_aside(self) -> int:
+        """Copy its damaged lines to a file beside it, on disk on return; how many they are.
+
+        Raises:
+            SpoolError: they can't be copied; the segment must stay.
+        """
+        count = self.damaged()
+        if not count:
+            return 0
+        aside = self.path.with_name(self.path.name.removesuffix(SUFFIX) + DAMAGED_SUFFIX)
+        half = aside.with_suffix(".half")
+        try:
+            with half.open("wb") as file:
+                for line in self._damaged():
+                    # A last line that was cut off gets its end, so that lines can be counted.
+                    file.write(line if line.endswith(b"\n") else line + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            half.rename(aside)
+            _sync(aside.parent)
+        except OSError as error:
+            raise SpoolError(
+                f"{count} damaged lines of the spool can't be copied to {aside}: {error.strerror}"
+            ) from error
+        return count
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                yield from file
+        except OSError as error:
+            raise SpoolError(f"the spool's {self.path} can't be read: {error.strerror}") from error
+
+    def _damaged(self) -> Iterator[bytes]:
+        return (line for line in self._lines() if decode_row(line) is None)
 
     def remove(self) -> None:
         """Delete the file and let go of its lock."""
@@ -132,6 +180,12 @@ class Spool:
         self._lock = threading.Lock()
         self._active: Segment | None = None
         self._closed: list[Segment] = []
+        self._problems: dict[Path, str] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """What the latest :meth:`take` could not adopt though nobody owns it, and why."""
+        return [text for path, text in self._problems.items() if path.exists()]
 
     @property
     def rows(self) -> int:
@@ -142,6 +196,17 @@ class Spool:
     def waits(self) -> bool:
         """Whether rows of this or of any other process wait in the folder."""
         return any(True for _ in self._folder.glob(f"*{SUFFIX}"))
+
+    def damaged_lines(self) -> int:
+        """Damaged lines of the folder that were set aside and that nobody has taken away yet."""
+        count = 0
+        for path in self._folder.glob(f"*{DAMAGED_SUFFIX}"):
+            try:
+                with path.open("rb") as file:
+                    count += sum(1 for _ in file)
+            except OSError:
+                count += 1  # not to be read: at least one
+        return count
 
     def append(self, rows: Sequence[PredictionRow]) -> None:
         """Append rows; on return they are on disk, all or none.
@@ -207,18 +272,31 @@ class Spool:
 
     def _adopted(self) -> Iterator[Segment]:
         mine = {segment.path for segment in self._segments()}
+        problems = {}
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            if path in mine:
-                continue
-            with contextlib.suppress(OSError):  # gone by now, or its owner lives
-                descriptor = os.open(path, os.O_RDWR)
+            if path not in mine:
                 try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    rows = sum(len(group) for group in Segment(path, descriptor).read(1_000))
-                except OSError:
-                    os.close(descriptor)
-                    raise
-                yield Segment(path, descriptor, path.stat().st_size, rows)
+                    yield _adopt(path)
+                except (BlockingIOError, FileNotFoundError):
+                    pass  # its owner lives, or has removed it by now
+                except OSError as error:
+                    problems[path] = f"the spool's {path} can't be opened: {error.strerror}"
+                except SpoolError as error:
+                    problems[path] = str(error)
+        self._problems = problems
+
+
+def _adopt(path: Path) -> Segment:
+    """A segment that nobody owns, with a lock on it."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        segment = Segment(path, descriptor, os.fstat(descriptor).st_size)
+        segment.rows = sum(len(group) for group in segment.read(1_000))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return segment
 
 
 def _sync(folder: Path) -> None:

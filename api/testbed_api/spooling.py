@@ -13,9 +13,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from testbed_domain.logengine import LogReplacedError
 from testbed_otel.names import OUTCOME
 
-from testbed_api.spool import SpoolError
+from testbed_api.notices import Notices
+from testbed_api.spool import DAMAGED_SUFFIX, SpoolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +40,11 @@ class LogBusyError(Exception):
     """The log can't do this now, but is not broken: try again."""
 
 
+def replaced_notice(error: LogReplacedError) -> str:
+    """What stays to be said when a log that was replaced is open again."""
+    return f"earlier predictions may be missing in the log: {error}"
+
+
 class IdempotentLog(Protocol):
     """What is needed of the log behind."""
 
@@ -49,6 +56,9 @@ class IdempotentLog(Protocol):
 
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
         """Store labels; one outcome per item."""
+
+    def check(self) -> None:
+        """Raise where what was written is not in the log any more."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -74,6 +84,9 @@ class SpoolingLog:
         retry: float = RETRY_SECONDS,
     ) -> None:
         self._reasons: dict[str, str] = {}
+        # What stays true when the database is back.
+        self._lasting = Notices()
+        self._dropped = 0
         self._open_log = open_log
         self._spool = spool
         self._instruments = instruments
@@ -85,8 +98,8 @@ class SpoolingLog:
 
     @property
     def warning(self) -> str | None:
-        """What is wrong now though predictions go on, or None."""
-        return "; ".join(self._reasons.values()) or None
+        """What is wrong, or was lost since the start, though predictions go on; or None."""
+        return "; ".join([*self._reasons.values(), *self._lasting.texts]) or None
 
     def open(self) -> SpoolingLog:
         """Try the database once, then never fail: rows go to the spool where it doesn't answer."""
@@ -95,6 +108,7 @@ class SpoolingLog:
         except Exception as error:  # noqa: BLE001 - the database's own; tried again by the thread
             self._fail(error)
         self._instruments.log_spooled.set(self._spool.rows)
+        self._look_at_spool()
         self._closing.clear()
         self._thread = threading.Thread(target=self._recover, name="log-spool", daemon=True)
         self._thread.start()
@@ -114,6 +128,9 @@ class SpoolingLog:
             self._spool.append(rows)
         except SpoolError as error:
             self._warn("loss", f"{error}: predictions are answered, but NOT recorded")
+            self._dropped += len(rows)
+            lost = f"{self._dropped} predictions since the start were answered, but NOT recorded"
+            self._lasting.put("dropped", lost, log=False)  # each row changes it
             return "dropped"
         self._instruments.log_spooled.set(self._spool.rows)
         return "spooled"
@@ -134,6 +151,15 @@ class SpoolingLog:
             self._fail(error)
             raise LogBusyError from error
 
+    def check(self) -> None:
+        """Notice a log whose file was replaced; never fails."""
+        log = self._log
+        if log is not None:
+            try:
+                log.check()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread opens it anew
+                self._fail(error)
+
     def close(self) -> None:
         """End the thread and let go of database and spool; rows that wait stay on disk."""
         self._closing.set()
@@ -151,6 +177,7 @@ class SpoolingLog:
                     self._replay(log if log is not None else self._open_log())
                 except Exception as error:  # noqa: BLE001 - the database's own; tried again
                     self._fail(error)
+            self._look_at_spool()
             self._closing.wait(self._retry)
 
     def _replay(self, log: IdempotentLog) -> None:
@@ -160,6 +187,8 @@ class SpoolingLog:
                     self._replay_segment(log, segment)
                     if self._closing.is_set():
                         return
+        except SpoolError as error:  # the database does its part; the segment stays
+            self._lasting.put("spool", str(error))
         except BaseException:
             if log is not self._log:
                 log.close()
@@ -167,8 +196,6 @@ class SpoolingLog:
         self._use(log)
 
     def _replay_segment(self, log: IdempotentLog, segment: Segment) -> None:
-        if damaged := segment.damaged():
-            logger.error("%d damaged lines of the spool are left out", damaged)
         late = 0
         for group in segment.read(REPLAY_GROUP):
             log.append_missing(group)
@@ -177,10 +204,23 @@ class SpoolingLog:
             self._use(log)
             if self._closing.is_set():
                 return  # what is written twice then is stored once
-        self._instruments.log_rows.add(late, {OUTCOME: "written"})
+        damaged = segment.set_aside()
         self._spool.done(segment)
+        self._instruments.log_rows.add(late, {OUTCOME: "written"})
+        self._instruments.log_rows.add(damaged, {OUTCOME: "damaged"})
+        self._lasting.put("spool", None)
         self._instruments.log_spooled.set(self._spool.rows)
         logger.info("%d rows went from the spool to the prediction log", late)
+
+    def _look_at_spool(self) -> None:
+        """Warn of what lies in its folder and can't go to the log, for as long as it does."""
+        texts = self._spool.problems
+        if lines := self._spool.damaged_lines():
+            texts.append(
+                f"{lines} damaged lines of the spool are NOT in the log: look at *{DAMAGED_SUFFIX} "
+                "in its folder, then take these files away"
+            )
+        self._lasting.put("damaged", "; ".join(texts) or None)
 
     def _use(self, log: IdempotentLog) -> None:
         with self._lock:
@@ -192,6 +232,8 @@ class SpoolingLog:
 
     def _fail(self, error: Exception) -> None:
         self._drop_log()
+        if isinstance(error, LogReplacedError):
+            self._lasting.put("replaced", replaced_notice(error))
         self._warn("failure", f"the prediction log fails, rows wait in the spool: {error}")
 
     def _drop_log(self) -> None:

@@ -12,7 +12,13 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from testbed_otel.masking import mask
 
-from testbed_domain.errors import DomainError
+from testbed_domain.logfiles import (
+    LogError,
+    LogReplacedError,
+    remember_files,
+    require_own_files,
+    salvage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +30,15 @@ _WRITE: Final = "testbed_write"
 # Serialises the creation of tables in PostgreSQL; any number that nobody else uses.
 _LOCK: Final = 7_305_121_946
 
-
-class LogError(DomainError):
-    """The prediction log cannot be opened, read or written."""
+__all__ = [
+    "LogError",
+    "LogReplacedError",
+    "check_files",
+    "create_log_engine",
+    "lock_schema",
+    "one_line",
+    "writing",
+]
 
 
 def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS) -> Engine:
@@ -74,11 +86,37 @@ def database_url(url: str) -> URL:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A write transaction, committed at the end of the block."""
+    """A write transaction, committed at the end of the block.
+
+    Raises:
+        LogReplacedError: the log's files were replaced; what was written is not in the log.
+    """
     with engine.connect() as plain:
         connection = plain.execution_options(**{_WRITE: True})
-        with connection.begin():
-            yield connection
+        try:
+            with connection.begin():
+                require_own_files(connection)
+                yield connection
+            # Only now: a commit into files that are gone succeeds as well.
+            require_own_files(connection)
+        except LogReplacedError:
+            salvage(connection)
+            raise
+
+
+def check_files(engine: Engine) -> None:
+    """Look whether the log still is where its connections write; nothing is read or written.
+
+    Raises:
+        LogReplacedError: it isn't.
+    """
+    if engine.name == "sqlite":
+        with engine.connect() as connection:
+            try:
+                require_own_files(connection)
+            except LogReplacedError:
+                salvage(connection)
+                raise
 
 
 @contextmanager
@@ -103,11 +141,12 @@ def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
     engine = create_engine(url, connect_args={"timeout": patience}, paramstyle="named")
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
+    def configure(connection: Any, record: Any) -> None:  # noqa: ANN401 - the driver's own types
         # The driver would begin transactions late and by guessing; here they begin below.
         connection.isolation_level = None
         _write_ahead(connection, patience)
         connection.execute("PRAGMA synchronous = FULL")
+        remember_files(record.info, file)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Rows deleted in one transaction, so that the API's own writes never wait long.
 PRUNE_GROUP: Final = 1_000
+# The largest part of a log that goes without somebody's explicit word.
+PRUNE_RATIO: Final = 0.5
 EXPORT_GROUP: Final = 5_000
 FEATURE_PREFIX: Final = "feature."
 PROBABILITY_PREFIX: Final = "probability."
@@ -77,6 +79,52 @@ def stats(log: PredictionLog) -> LogStats:
     with _snapshot(log) as connection:
         versions = tuple(VersionStats(*row) for row in connection.execute(query))
         return LogStats(versions, _size(connection))
+
+
+class PruneRefusedError(LogError):
+    """So much would be deleted that the clock is more likely to be wrong than the predictions old.
+
+    Attributes:
+        rows: how many predictions would go.
+        total: how many there are.
+    """
+
+    def __init__(self, rows: int, total: int) -> None:
+        super().__init__(
+            f"{rows} of {total} predictions are old enough to be deleted, more than half: check "
+            "the clock, then run testbed log prune --older-than AGE --more-than-half"
+        )
+        self.rows = rows
+        self.total = total
+
+
+def prunable(log: PredictionLog, before: float) -> int:
+    """How many predictions :func:`prune` would delete.
+
+    A run that nobody looks at must not empty a log because a clock is wrong, so there is a bound.
+
+    Args:
+        log: the log.
+        before: UTC Unix seconds.
+
+    Raises:
+        PruneRefusedError: more than half of all.
+        LogError: the database refuses.
+    """
+    p = predictions.c
+    with _snapshot(log) as connection:
+        versions = list(connection.scalars(select(p.model_version).distinct()))
+        old = select(func.count()).select_from(predictions).where(p.time < before)
+        rows = sum(
+            int(connection.scalar(old.where(p.model_version == version)) or 0)
+            for version in versions
+        )
+        if not rows:
+            return 0
+        total = int(connection.scalar(select(func.count()).select_from(predictions)) or 0)
+    if rows > total * PRUNE_RATIO:
+        raise PruneRefusedError(rows, total)
+    return rows
 
 
 def prune(log: PredictionLog, before: float, group: int = PRUNE_GROUP) -> int:

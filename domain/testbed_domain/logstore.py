@@ -16,7 +16,15 @@ from sqlalchemy import Connection, Engine, func, insert, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from testbed_otel.masking import mask
 
-from testbed_domain.logengine import LogError, create_log_engine, lock_schema, one_line, writing
+from testbed_domain.logengine import (
+    LogError,
+    LogReplacedError,
+    check_files,
+    create_log_engine,
+    lock_schema,
+    one_line,
+    writing,
+)
 from testbed_domain.logreading import (
     Place,
     Selection,
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Columns",
     "LogError",
+    "LogReplacedError",
     "LoggedVersion",
     "Place",
     "PredictionLog",
@@ -92,6 +101,11 @@ class PredictionLog:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    def check(self) -> None:
+        """Raise :class:`LogReplacedError` where the log's file was replaced or removed."""
+        with one_line(self._engine.url):
+            check_files(self._engine)
 
     def append(self, rows: Sequence[PredictionRow]) -> None:
         """Append predictions in one transaction; on return they are durable, all or none."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from testbed_domain.logstore import open_log
 
 from .conftest import wait_for
 
@@ -154,6 +156,68 @@ def test_full_spool_drops_rows_and_counts_them(serve: Callable[..., Served]) -> 
         assert waiting + dropped == 30
         assert "NOT recorded" in served.ready()["warnings"][0]
         other.execute("ROLLBACK")
-    wait_for(lambda: served.ready()["status"] == "ok", 30, "the log did not come back")
+    writing = 'ml_prediction_log_state{state="writing"}'
+    wait_for(lambda: served.metric(writing) == 1, 30, "the log did not come back")
     wait_for(lambda: not list(served.spool.iterdir()), 30, "the spool is not empty")
     assert len(served.ids()) == waiting
+    # What is lost is shown though its cause is gone.
+    lost = f"{dropped:.0f} predictions since the start were answered, but NOT recorded"
+    assert served.ready()["warnings"] == [lost]
+    assert served.ready()["status"] == "degraded"
+
+
+def _remove(database: Path) -> None:
+    database.unlink()
+
+
+def _remove_write_ahead(database: Path) -> None:
+    database.with_name("log.db-wal").unlink()
+
+
+def _rename(database: Path) -> None:
+    database.rename(database.with_name("away.db"))
+
+
+def _replace(database: Path) -> None:
+    other = database.with_name("other.db")
+    with open_log(f"sqlite:///{other}"):
+        pass
+    other.replace(database)
+
+
+def _truncate(database: Path) -> None:
+    os.truncate(database, 0)
+
+
+@pytest.mark.parametrize("policy", ["refuse", "spool"])
+@pytest.mark.parametrize("fault", [_remove, _remove_write_ahead, _rename, _replace, _truncate])
+def test_files_that_are_taken_away_cost_no_answered_prediction(
+    serve: Callable[..., Served], policy: str, fault: Callable[[Path], None]
+) -> None:
+    """Each prediction answered with 200 from then on is in the log that stands at its path."""
+    served = serve(policy)
+    served.predict().raise_for_status()
+    fault(served.database)
+    ids = []
+    for _ in range(20):
+        reply = served.predict()
+        assert reply.status_code in ({200, 503} if policy == "refuse" else {200})
+        if reply.status_code == 200:
+            ids.append(reply.json()["prediction_id"])
+    wait_for(lambda: served.predict().status_code == 200, 30, "the log did not come back")
+    writing = 'ml_prediction_log_state{state="writing"}'
+    wait_for(lambda: served.metric(writing) == 1, 30, "the log did not come back")
+    wait_for(lambda: not any(served.spool.glob("*")), 30, "the spool is not empty")
+    assert set(ids) <= set(served.ids())
+    assert served.ready()["status"] == "degraded"
+    assert "earlier predictions may be missing" in served.ready()["warnings"][0]
+    assert "Traceback" not in served.api.output.read_text()
+
+
+def test_file_that_is_removed_is_noticed_without_a_request(serve: Callable[..., Served]) -> None:
+    """Readiness shows it though nobody predicts."""
+    served = serve("refuse")
+    served.predict().raise_for_status()
+    served.database.unlink()
+    wait_for(lambda: served.ready()["status"] == "degraded", 10, "nobody noticed")
+    assert "log.db was removed" in served.ready()["warnings"][0]

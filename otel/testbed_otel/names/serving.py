@@ -158,7 +158,7 @@ LOG_ROWS: Final = Metric(
     "{row}",
     "Rows handed to the prediction log, by outcome.",
     (OUTCOME,),
-    values=((OUTCOME, ("written", "failed", "dropped")),),
+    values=((OUTCOME, ("written", "failed", "dropped", "damaged")),),
 )
 LOG_SPOOLED: Final = Metric(
     "ml.prediction_log.spooled",

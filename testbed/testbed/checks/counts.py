@@ -235,8 +235,10 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
     certain[Reason.SHED_503] += shed
     # A row that could not be confirmed may stand in the log all the same.
     unsure = certain.pop(Reason.LOG_FAILED, 0)
-    # Answered, but with no room left for its row: the API's setting allowed that.
-    unsure += _total(counted, names.LOG_ROWS.prometheus, {OUTCOME: "dropped"})
+    # Answered, but with no room left for its row, or damaged where it waited: the API's setting
+    # allowed that.
+    for how in ("dropped", "damaged"):
+        unsure += _total(counted, names.LOG_ROWS.prometheus, {OUTCOME: how})
     # One that crashed may have left rows that another replica has written since.
     spooled = _total(counted, names.LOG_SPOOLED.prometheus)
     possible = [(Reason.LOG_FAILED, unsure), (Reason.LOG_SPOOLED, spooled)]
@@ -245,7 +247,8 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
 
 def _log_counter(counted: Sequence[Count], rows: int) -> Hop:
     metric = names.LOG_ROWS.prometheus
-    failed = sum(_total(counted, metric, {OUTCOME: how}) for how in ("failed", "dropped"))
+    lost = ("failed", "dropped", "damaged")
+    failed = sum(_total(counted, metric, {OUTCOME: how}) for how in lost)
     return _hop("log_counter", _total(counted, metric), rows, (), [(Reason.LOG_FAILED, failed)])
 
 

@@ -127,12 +127,16 @@ def prune(
     *,
     older_than: Annotated[str, typer.Option(help="Age, for example 12h, 30d, 8w.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    more_than_half: Annotated[
+        bool, typer.Option("--more-than-half", help="Delete even more than half of all.")
+    ] = False,
     url: UrlOption = None,
     run: RunOption = None,
 ) -> None:
     """Delete old predictions with their labels; the service may run meanwhile.
 
-    SQLite keeps the space for new rows.
+    More than half of all predictions is refused without --more-than-half, since a clock that is
+    wrong makes all of them old. SQLite keeps the space for new rows.
 
     Examples:
 
@@ -142,5 +146,15 @@ def prune(
     """
     before = time.time() - parse_age(older_than)
     with _opened(url, run) as log:
-        rows = log.count(end=before) if dry_run else logkeeping.prune(log, before)
-    out.print(f"{'would delete' if dry_run else 'deleted'} {rows} predictions", highlight=False)
+        try:
+            rows = logkeeping.prunable(log, before)
+            needs = ""
+        except logkeeping.PruneRefusedError as error:
+            if not (dry_run or more_than_half):
+                raise
+            rows = error.rows
+            needs = f"; of {error.total}, so it needs --more-than-half"
+        if not dry_run:
+            rows = logkeeping.prune(log, before)
+    text = f"would delete {rows} predictions{needs}" if dry_run else f"deleted {rows} predictions"
+    out.print(text, highlight=False)

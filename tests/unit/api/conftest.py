@@ -95,6 +95,9 @@ class FakeLog:
         self.groups.append(len(rows))
         self.rows.extend(rows)
 
+    def check(self) -> None:
+        """See ``Log``."""
+
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[Any]:
         """See ``Log``."""
         if self.write_error is not None:

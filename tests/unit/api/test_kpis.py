@@ -118,5 +118,8 @@ class _BrokenLog:
         del ids
         raise DomainError("gone")
 
+    def check(self) -> None:
+        """See ``DecisionLog``."""
+
     def close(self) -> None:
         """See ``DecisionLog``."""

@@ -7,12 +7,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api.retention import DAY, keep_pruned
+from testbed_api.notices import Notices
+from testbed_api.retention import DAY, KIND, Clock, keep_pruned
 from testbed_domain.logstore import PredictionRow, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from .conftest import ApiMaker
 
 NOW = 10 * DAY
 ROW = PredictionRow("0", 0.0, "r", "one", "model", "v1", {"a": 1}, "1", 0.75, {"0": 0.25})
@@ -51,7 +54,8 @@ async def _end(task: asyncio.Task[None]) -> None:
 async def test_old_rows_go_round_after_round(url: str) -> None:
     """Those that come of age between two rounds go with the next one."""
     now = NOW
-    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, lambda: now))
+    clock = Clock(lambda: now, lambda: now)
+    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock))
     await _until(lambda: _ids(url) == ["0", "1", "2", "3", "4"], task)
     now += 2 * DAY
     await _until(lambda: _ids(url) == ["0", "1", "2"], task)
@@ -66,10 +70,52 @@ async def test_a_log_that_fails_is_tried_again(
     database, away = tmp_path / "log.db", tmp_path / "away.db"
     database.rename(away)
     database.mkdir()  # a path that no database can be opened at
-    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, lambda: NOW))
+    clock = Clock(lambda: NOW, lambda: NOW)
+    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock))
     await _until(lambda: "cannot prune" in caplog.text, task)
     database.rmdir()
     away.rename(database)
     await _until(lambda: len(_ids(url)) == 5, task)
     await _end(task)
     assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("jump", [40 * DAY, 2 * DAY, -40 * DAY])
+async def test_clock_that_is_set_deletes_nothing(url: str, jump: float) -> None:
+    """The reason stands until the clock is right again; then retention goes on."""
+    now, passed = NOW, 0.0
+    notices = Notices()
+    clock = Clock(lambda: now, lambda: passed)
+    now += jump
+    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock, notices))
+    await _until(lambda: bool(notices.texts), task)
+    (text,) = notices.texts
+    assert f"{'forward' if jump > 0 else 'back'} by {abs(jump) / DAY:.2f} days" in text
+    assert len(_ids(url)) == 10
+    now -= jump
+    await _until(lambda: len(_ids(url)) == 5 and not notices.texts, task)
+    await _end(task)
+
+
+@pytest.mark.anyio
+async def test_clock_that_was_wrong_from_the_start_does_not_empty_the_log(url: str) -> None:
+    """More than half of the log at once needs a person."""
+    notices = Notices()
+    clock = Clock(lambda: NOW + 40 * DAY, lambda: 0.0)
+    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock, notices))
+    await _until(lambda: bool(notices.texts), task)
+    assert "10 of 10 predictions" in notices.texts[0]
+    assert "--more-than-half" in notices.texts[0]
+    assert len(_ids(url)) == 10
+    await _end(task)
+
+
+@pytest.mark.anyio
+async def test_refusal_is_on_readiness(make_api: ApiMaker) -> None:
+    """The service is degraded while predictions stay that should be gone."""
+    async with make_api() as api:
+        api.service.notices.put(KIND, "no old predictions are deleted: why")
+        ready = (await api.management.get("/health/ready")).json()
+        assert ready["status"] == "degraded"
+        assert ready["warnings"] == ["no old predictions are deleted: why"]

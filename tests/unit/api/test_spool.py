@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +57,37 @@ def test_rows_come_back_as_they_were(spool: Spool) -> None:
     assert list(segment.read(2)) == [[_row(1), _row(2)], [_row(3)]]
     spool.done(segment)
     assert (spool.rows, spool.waits(), spool.take()) == (0, False, [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\n",
+        b"\0" * 4096,
+        b"not a row\n",
+        b"%08x %s\n" % (zlib.crc32(b"[]"), b"[]"),
+        b"%08x %s\n" % (zlib.crc32(b'{"id":1}'), b'{"id":1}'),
+        b"%08x %s\n" % (zlib.crc32(b"[" * 100_000), b"[" * 100_000),
+    ],
+)
+def test_damaged_lines_are_set_aside_as_they_were(
+    spool: Spool, tmp_path: Path, line: bytes
+) -> None:
+    """Whatever a line holds, and whether its checksum fits: the others stand, none is lost."""
+    spool.append([_row(1)])
+    (path,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
+    with path.open("ab") as file:
+        file.write(line)
+    (segment,) = spool.take()
+    assert [row.id for group in segment.read(9) for row in group] == ["id-1"]
+    assert segment.set_aside() == segment.set_aside() == bool(line)
+    spool.done(segment)
+    asides = list((tmp_path / "spool").iterdir())
+    assert [file.read_bytes().rstrip(b"\n") for file in asides] == [line.rstrip(b"\n")] * bool(line)
+    assert spool.damaged_lines() == bool(line)
+    spool.close()
+    assert list((tmp_path / "spool").iterdir()) == asides
 
 
 @pytest.mark.parametrize("cut", [1, 5, 50])

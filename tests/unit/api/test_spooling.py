@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from testbed_api.instruments import Instruments
 from testbed_api.logwriter import LogWriter
-from testbed_api.spool import Spool
+from testbed_api.spool import DAMAGED_SUFFIX, SUFFIX, Spool
 from testbed_api.spooling import SpoolingLog
 from testbed_domain.logstore import PredictionRow
 from testbed_otel.sdk import Telemetry
@@ -58,6 +58,9 @@ class FakeDatabase:
             raise self.error
         self.labelled += len(items)
         return ["stored" if identifier in self.rows else "unknown" for identifier, _, _ in items]
+
+    def check(self) -> None:
+        """See ``IdempotentLog``."""
 
     def close(self) -> None:
         """See ``IdempotentLog``."""
@@ -154,8 +157,11 @@ def test_rows_beyond_the_spool_are_dropped_and_said_so(
     assert log.append(_rows(*range(100, 200))) == "dropped"
     assert "NOT recorded" in str(log.warning)
     database.error = None
-    _until(lambda: log.warning is None and not spool.waits())
+    _until(lambda: "gone" not in str(log.warning) and not spool.waits())
     assert list(database.rows) == ["1"]
+    # What was lost stays lost, so the warning stays though the database is back.
+    assert log.warning == "100 predictions since the start were answered, but NOT recorded"
+    assert log.append(_rows(2)) == "written"
 
 
 def test_rows_that_wait_at_the_end_are_written_by_the_next_process(
@@ -175,6 +181,73 @@ def test_rows_that_wait_at_the_end_are_written_by_the_next_process(
     _until(lambda: not second._spool.waits())
     second.close()
     assert list(database.rows) == ["1"]
+
+
+def test_damaged_rows_are_set_aside_counted_and_shown(
+    log: SpoolingLog, database: FakeDatabase, spool: Spool, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    """Every other row is written; the damaged line is there for a person until one takes it."""
+    database.error = OSError("gone")
+    assert log.append(_rows(1, 2, 3)) == "spooled"
+    (segment,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b'"a":1', b'"a":7')
+    segment.write_bytes(b"".join(lines))
+    database.error = None
+    _until(lambda: not spool.waits() and "damaged" in str(log.warning))
+    assert sorted(database.rows) == ["1", "3"]
+    assert "1 damaged lines of the spool are NOT in the log" in str(log.warning)
+    _until(lambda: _value(telemetry, "ml_prediction_log_rows_total", outcome="damaged") == 1)
+    assert _value(telemetry, "ml_prediction_log_state", state="writing") == 1
+    (aside,) = (tmp_path / "spool").iterdir()
+    assert aside.read_bytes() == lines[1]
+    aside.unlink()
+    _until(lambda: log.warning is None)
+
+
+def test_damaged_rows_of_an_earlier_process_are_shown(
+    database: FakeDatabase, tmp_path: Path, instruments: Instruments
+) -> None:
+    """A restart does not make them well."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / f"x{DAMAGED_SUFFIX}").write_bytes(b"one\ntwo\n")
+    log = SpoolingLog(database.open, Spool(folder, 10_000), instruments, retry=0.005).open()
+    assert str(log.warning).startswith("2 damaged lines")
+    log.close()
+
+
+def test_segment_stays_while_its_damaged_lines_can_not_be_set_aside(
+    log: SpoolingLog, database: FakeDatabase, spool: Spool, tmp_path: Path
+) -> None:
+    """Its whole rows are in the log, and new ones go there; it is tried again."""
+    database.error = OSError("gone")
+    assert log.append(_rows(1)) == "spooled"
+    (segment,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
+    with segment.open("ab") as file:
+        file.write(b"damaged\n")
+    blocked = segment.with_name(segment.name.replace(SUFFIX, ".v1.half"))
+    blocked.mkdir()
+    database.error = None
+    _until(lambda: "can't be copied" in str(log.warning) and list(database.rows) == ["1"])
+    assert log.append(_rows(2)) == "written"
+    assert segment.exists()
+    blocked.rmdir()
+    _until(lambda: not spool.waits() and "can't be copied" not in str(log.warning))
+    assert len(list((tmp_path / "spool").glob(f"*{DAMAGED_SUFFIX}"))) == 1
+
+
+def test_segment_that_can_not_be_opened_is_shown(
+    log: SpoolingLog, database: FakeDatabase, spool: Spool, tmp_path: Path
+) -> None:
+    """What nobody owns and nobody can read is not passed over in silence."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / f"x{SUFFIX}").mkdir()
+    _until(lambda: "can't be opened: Is a directory" in str(log.warning))
+    assert log.append(_rows(1)) == "written"
+    assert list(database.rows) == ["1"]
+    (tmp_path / "spool" / f"x{SUFFIX}").rmdir()
+    _until(lambda: not spool.waits() and log.warning is None)
 
 
 @pytest.mark.anyio

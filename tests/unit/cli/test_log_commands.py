@@ -8,6 +8,7 @@ import pytest
 from testbed.cli import app
 from testbed.cli.log import parse_time
 from testbed.errors import UsageError
+from testbed_domain.logkeeping import PruneRefusedError
 from testbed_domain.logstore import PredictionRow, open_log
 from typer.testing import CliRunner
 
@@ -42,8 +43,12 @@ def test_stats_export_prune(home: Path) -> None:
     assert "1 predictions" in _run("export", str(home / "all.parquet"))
     assert "0 predictions" in _run("export", str(home / "new.parquet"), "--since", "7d")
     assert "1 predictions" in _run("export", str(home / "old.parquet"), "--until", "1971-01-01")
-    assert "would delete 1" in _run("prune", "--older-than", "1d", "--dry-run")
-    assert "deleted 1" in _run("prune", "--older-than", "1d")
+    dry = _run("prune", "--older-than", "1d", "--dry-run")
+    assert "would delete 1 predictions; of 1, so it needs --more-than-half" in dry
+    with pytest.raises(PruneRefusedError, match="check the clock"):
+        _run("prune", "--older-than", "1d")
+    assert "1 predictions" in _run("stats")
+    assert "deleted 1" in _run("prune", "--older-than", "1d", "--more-than-half")
     assert "deleted 0" in _run("prune", "--older-than", "1d")
 
 

@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_domain.logkeeping import EXPORT_GROUP, export, prune, stats
+from testbed_domain.logkeeping import (
+    EXPORT_GROUP,
+    PruneRefusedError,
+    export,
+    prunable,
+    prune,
+    stats,
+)
 from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, open_log
 
 if TYPE_CHECKING:
@@ -61,6 +68,16 @@ def test_pruning_takes_old_rows_with_their_labels(log: PredictionLog, iris: Arte
     assert len(log.reference(iris.version)) == iris.splits["reference"]
     assert prune(log, 21.0) == 0
     assert log.append_labels([("v1-3", "1", 99.0)]) == ["unknown"]
+
+
+def test_more_than_half_is_not_pruned_unasked(log: PredictionLog) -> None:
+    """Whatever the version; half of the log is still allowed, and none is nothing."""
+    assert prunable(log, 5.0) == 0
+    _fill(log, range(10))
+    _fill(log, range(10, 20), model_version="v2")
+    assert prunable(log, 10.0) == 10
+    with pytest.raises(PruneRefusedError, match="11 of 20 predictions"):
+        prunable(log, 11.0)
 
 
 def test_export_writes_every_field(log: PredictionLog, tmp_path: Path) -> None:
