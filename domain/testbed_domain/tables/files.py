@@ -8,10 +8,12 @@ its code.
 from __future__ import annotations
 
 import hashlib
+import json
 import lzma
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pandas as pd
@@ -19,11 +21,13 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.orc
 import pyarrow.parquet
+from pandas.io.common import get_handle
 
-from testbed_drift.tables.sources import SourceError
+from testbed_domain.tables.csvtext import header_rows, layout_of, read_csv
+from testbed_domain.tables.reading import ReadOptions, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -32,6 +36,7 @@ T = TypeVar("T")
 _BROKEN: Final = (
     ValueError,
     EOFError,
+    RecursionError,
     pa.ArrowException,
     lzma.LZMAError,
     zipfile.BadZipFile,
@@ -40,8 +45,24 @@ _BROKEN: Final = (
 COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zip", ".zst")
 # Lines of JSON that are in memory with all their columns.
 BLOCK: Final = 50_000
-# What stands between the columns where a header has no comma.
-SEPARATORS: Final = (";", "\t", "|")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Columns of a table before its rows are read.
+
+    Attributes:
+        names: of all columns, in order; a name may come twice.
+        labels: those of them that are labels of the rows, as pandas writes its index.
+        notes: what a user should know of how the table was read, a line each.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Read = tuple[pd.DataFrame, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,86 +70,133 @@ class _Format:
     """How one kind of file is read.
 
     Attributes:
-        names: names of the columns.
-        read: rows of the wanted columns.
-        typed: see :class:`testbed_drift.tables.sources.Source`.
+        header: the columns.
+        read: rows of the wanted columns, and notes on them.
+        typed: see :attr:`FileSource.typed`.
         compressible: whether ``.gz`` and its like may follow the ending.
     """
 
-    names: Callable[[Path], list[Any]]
-    read: Callable[[Path, list[str]], pd.DataFrame]
+    header: Callable[[Path, ReadOptions], Header]
+    read: Callable[[Path, list[str], ReadOptions], Read]
     typed: bool = True
     compressible: bool = False
 
 
-def _separator(path: Path) -> str:
-    if ".tsv" in path.suffixes:
-        return "\t"
-    (only, *others) = pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns
-    return "," if others else next((one for one in SEPARATORS if one in str(only)), ",")
-
-
-def _csv(path: Path, **options: Any) -> pd.DataFrame:  # noqa: ANN401 - options of pandas
-    # Types are those of whole columns, not of each block.
-    kept: pd.DataFrame = pd.read_csv(
-        path, sep=_separator(path), encoding="utf-8-sig", low_memory=False, **options
+def _csv_header(path: Path, options: ReadOptions) -> Header:
+    found = layout_of(path, options)
+    note = (
+        f"{path} is not UTF-8, read as {found.encoding}: if letters are wrong, name its encoding "
+        "with --encoding"
     )
-    return kept
+    return Header(found.names, found.labels, (note,) if found.guessed else ())
 
 
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.set_axis([str(name) for name in frame.columns], axis="columns")
+def _csv(path: Path, columns: list[str], options: ReadOptions) -> Read:
+    frame = read_csv(path, layout_of(path, options))
+    again = header_rows(frame)
+    repeated = int(again.sum())
+    found = frame[columns]
+    if not repeated:
+        return found, ()
+    note = f"{path}: {repeated} rows that repeat the header are left out"
+    return found[~again].reset_index(drop=True), (note,)
 
 
-def _json_lines(path: Path, columns: list[str]) -> pd.DataFrame:
-    with pd.read_json(path, lines=True, chunksize=BLOCK, convert_dates=False) as blocks:
-        # A column that a whole block lacks is missing in its rows.
-        parts = [_named(block).reindex(columns=columns) for block in blocks]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+def _objects(path: Path, options: ReadOptions) -> Iterator[list[dict[str, Any]]]:
+    """Rows of JSON lines, or of one array of JSON, by block."""
+    encoding = options.encoding or "utf-8-sig"
+    with get_handle(path, "r", encoding=encoding, compression="infer") as opened:
+        lines = (line for line in opened.handle if line.strip())
+        first = next(lines, None)
+        if first is None:
+            return
+        if first.lstrip().startswith("["):
+            yield _rows(json.loads(first + "".join(opened.handle)), path)
+            return
+        yield _rows([json.loads(first)], path)
+        while block := list(islice(lines, BLOCK)):
+            yield _rows(list(map(json.loads, block)), path)
 
 
-def _json_names(path: Path) -> list[Any]:
-    found: dict[Any, None] = {}
-    with pd.read_json(path, lines=True, chunksize=BLOCK, convert_dates=False) as blocks:
-        for block in blocks:
-            found |= dict.fromkeys(map(str, block.columns))
-    return list(found)
+def _rows(found: list[Any], path: Path) -> list[dict[str, Any]]:
+    odd = next((one for one in found if not isinstance(one, dict)), None)
+    if odd is not None:
+        raise SourceError(f"{path} holds {str(odd)[:40]!r} where an object per row belongs")
+    return found
 
 
-def _stata_names(path: Path) -> list[Any]:
+def _json(path: Path, columns: list[str], options: ReadOptions) -> Read:
+    # A column that a whole block lacks is missing in its rows.
+    parts = [pd.DataFrame(rows, columns=columns) for rows in _objects(path, options)]
+    parts = [part for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns), ()
+
+
+def _json_header(path: Path, options: ReadOptions) -> Header:
+    found: dict[str, None] = {}
+    for rows in _objects(path, options):
+        for row in rows:
+            found |= dict.fromkeys(row)
+    return Header(tuple(found))
+
+
+def _arrow_header(schema: pa.Schema) -> Header:
+    """Columns of an Arrow table; the metadata of pandas says which of them are its index."""
+    about = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    index = [one for one in about.get("index_columns", ()) if isinstance(one, str)]
+    return Header(tuple(schema.names), tuple(name for name in index if name in schema.names))
+
+
+def _arrow(table: pa.Table) -> Read:
+    # As columns, all of them; whole numbers stay whole beside missing ones.
+    plain = table.replace_schema_metadata(None)
+    return plain.to_pandas(integer_object_nulls=True), ()
+
+
+def _stata_header(path: Path, _options: ReadOptions) -> Header:
     with pd.read_stata(path, iterator=True) as reader:
-        return list(reader.variable_labels())
+        return Header(tuple(reader.variable_labels()))
 
 
-_CSV: Final = _Format(
-    lambda path: list(_csv(path, nrows=0).columns),
-    lambda path, columns: _csv(path, usecols=columns),
-    typed=False,
-    compressible=True,
-)
-_JSON: Final = _Format(_json_names, _json_lines, compressible=True)
+def _excel(path: Path) -> tuple[Header, pd.DataFrame]:
+    cells = pd.read_excel(path, header=None, dtype=object)
+    if cells.empty:
+        raise pd.errors.EmptyDataError
+    first = cells.iloc[0]
+    names = tuple(
+        f"Unnamed: {place}" if pd.isna(name) else str(name) for place, name in enumerate(first)
+    )
+    rows = cells.iloc[1:].reset_index(drop=True).infer_objects()
+    labels = names[:1] if names[0] == "Unnamed: 0" and names[1:] else ()
+    return Header(names, labels), rows.set_axis(list(names), axis="columns")
+
+
+_CSV: Final = _Format(_csv_header, _csv, typed=False, compressible=True)
+_JSON: Final = _Format(_json_header, _json, compressible=True)
 _PARQUET: Final = _Format(
-    lambda path: list(pyarrow.parquet.read_schema(path).names),
-    lambda path, columns: pd.read_parquet(path, columns=columns, engine="pyarrow"),
+    lambda path, _: _arrow_header(pyarrow.parquet.read_schema(path)),
+    lambda path, columns, _: _arrow(pyarrow.parquet.ParquetFile(path).read(columns=columns)),
 )
 _FEATHER: Final = _Format(
-    lambda path: list(pyarrow.feather.read_table(path, memory_map=True).column_names),
-    lambda path, columns: pd.read_feather(path, columns=columns),
+    lambda path, _: _arrow_header(pyarrow.feather.read_table(path, memory_map=True).schema),
+    lambda path, columns, _: _arrow(pyarrow.feather.read_table(path, columns=columns)),
 )
 _ORC: Final = _Format(
-    lambda path: list(pyarrow.orc.ORCFile(path).schema.names),
-    lambda path, columns: pd.read_orc(path, columns=columns),
+    lambda path, _: Header(tuple(pyarrow.orc.ORCFile(path).schema.names)),
+    lambda path, columns, _: _arrow(pyarrow.orc.ORCFile(path).read(columns=columns)),
 )
-_STATA: Final = _Format(_stata_names, lambda path, columns: pd.read_stata(path, columns=columns))
+_STATA: Final = _Format(
+    _stata_header, lambda path, columns, _: (pd.read_stata(path, columns=columns), ())
+)
 _EXCEL: Final = _Format(
-    lambda path: list(pd.read_excel(path, nrows=0).columns),
-    lambda path, columns: _named(pd.read_excel(path))[columns],  # a header may hold numbers
+    lambda path, _: _excel(path)[0], lambda path, columns, _: (_excel(path)[1][columns], ())
 )
 FORMATS: Final = {
     ".csv": _CSV,
     ".tsv": _CSV,
     ".jsonl": _JSON,
     ".ndjson": _JSON,
+    ".json": _JSON,
     ".parquet": _PARQUET,
     ".pq": _PARQUET,
     ".feather": _FEATHER,
@@ -148,13 +216,17 @@ class FileSource:
     Attributes:
         path: the file.
         format: how it is read.
+        options: what the user says of it.
+        notes: what a user should know of how it was read, a line each; grows as it is read.
     """
 
     path: Path
     format: _Format
+    options: ReadOptions = field(default_factory=ReadOptions)
+    notes: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path) -> FileSource:
+    def of(cls, path: Path, options: ReadOptions | None = None) -> FileSource:
         """Choose by the name's ending.
 
         Raises:
@@ -171,7 +243,7 @@ class FileSource:
                 f"cannot read {path}: give one of {', '.join(FORMATS)} (CSV and JSON lines also "
                 f"with {', '.join(COMPRESSED)})"
             )
-        return cls(path, chosen)
+        return cls(path, chosen, options or ReadOptions())
 
     @property
     def title(self) -> str:
@@ -185,21 +257,55 @@ class FileSource:
 
     @property
     def typed(self) -> bool:
-        """False for CSV."""
+        """Whether a text in it is meant as text: not in CSV."""
         return self.format.typed
 
+    def header(self) -> Header:
+        """Its columns.
+
+        Raises:
+            SourceError: it can't be read.
+        """
+        found = self._guarded(lambda path: self.format.header(path, self.options))
+        self.notes.update(dict.fromkeys(found.notes))
+        return Header(tuple(map(str, found.names)), found.labels, found.notes)
+
     def names(self) -> list[str]:
-        """See :class:`testbed_drift.tables.sources.Source`."""
-        return [str(name) for name in self._guarded(self.format.names)]
+        """Names of its columns, in order.
+
+        Raises:
+            SourceError: it can't be read.
+        """
+        return list(self.header().names)
+
+    def labels(self) -> list[str]:
+        """Those of its columns that are nothing but labels of the rows, as pandas writes its index.
+
+        Raises:
+            SourceError: it can't be read.
+        """
+        return list(self.header().labels)
 
     def read(self, columns: Sequence[str]) -> pd.DataFrame:
-        """See :class:`testbed_drift.tables.sources.Source`."""
+        """The rows, of these columns only and in this order.
+
+        Raises:
+            SourceError: it can't be read, or has one of the columns twice.
+        """
         wanted = list(dict.fromkeys(columns))
-        frame = self._guarded(lambda path: self.format.read(path, wanted))
-        return _named(frame)[wanted]
+        names = self.names()
+        if twice := [name for name in wanted if names.count(name) > 1]:
+            raise SourceError(f"{self.path} has columns twice: {', '.join(twice)}; rename one")
+        frame, notes = self._guarded(lambda path: self.format.read(path, wanted, self.options))
+        self.notes.update(dict.fromkeys(notes))
+        return frame.set_axis([str(name) for name in frame.columns], axis="columns")[wanted]
 
     def identity(self) -> dict[str, Any]:
-        """Absolute path, size in bytes and SHA-256."""
+        """What tells later whether it is still the same table: path, size in bytes and SHA-256.
+
+        Raises:
+            SourceError: it can't be read.
+        """
 
         def look(path: Path) -> dict[str, Any]:
             with path.open("rb") as file:
