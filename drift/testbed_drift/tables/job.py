@@ -155,7 +155,9 @@ class Comparison:
             reports=self.reports,
             publisher=NoPublisher(),
             clock=self.clock,
-            assessor=Assessor(schema.features, schema.kinds, unread=unread),
+            assessor=Assessor(
+                schema.features, schema.kinds, unread=unread, unreadable=schema.unreadable
+            ),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
             least_reference=self.settings.min_rows,

@@ -23,7 +23,7 @@ from testbed_domain.tables.numbertext import decimal_of_table
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window, file_part
-from testbed_drift.tables.schema import LONGEST, NAMED, OTHER, TableSchemaError, readings
+from testbed_drift.tables.schema import OTHER, TableSchemaError, readings
 
 if TYPE_CHECKING:
     from testbed_domain.tables.columnkinds import Floats
@@ -48,7 +48,6 @@ class TableRows:
         times: Unix seconds, NaN where there is none; None where nobody asked.
         groups: values of the column by which results are told apart, or None.
         unread: columns that the table has and the reference lacks.
-        odd: column to its values that can't be read as its kind, as a phrase.
         coarse: column of numbers to the type in which the table holds it, where that is less exact
             than a float of 64 bits.
     """
@@ -59,7 +58,6 @@ class TableRows:
     times: Floats | None = None
     groups: pd.Series[Any] | None = None
     unread: tuple[str, ...] = ()
-    odd: Mapping[str, str] = field(default_factory=dict)
     coarse: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -92,7 +90,7 @@ class TableRows:
         clean = {one.name: one.cleaned(table[one.name], typed=both) for one in schema.columns}
         decimal = options.decimal if options else None
         hint = None if typed else decimal_of_table(clean.values())
-        values, compared, odd = {}, {}, {}
+        values, compared = {}, {}
         wrong = []
         for column in schema.columns:
             name, label = column.name, column.label
@@ -101,8 +99,6 @@ class TableRows:
             if read.mismatch:
                 wrong.append(read.mismatch)
             values[label], compared[label] = read.stored, read.compared
-            if read.odd:
-                odd[label] = read.odd
         if wrong:
             raise TableSchemaError(f"columns hold something else: {', '.join(wrong)}")
         probabilities = _probabilities(table, schema)
@@ -116,7 +112,6 @@ class TableRows:
             probabilities,
             None if time is None else _times(table[time]),
             None if group is None else without_blanks(table[group]),
-            odd=odd,
             coarse=_coarse(table, schema),
         )
 
@@ -191,13 +186,11 @@ class _Column:
     Attributes:
         stored: for the data quality: what can't be read as the kind stays as it is.
         compared: for the comparison.
-        odd: what can't be read, as a phrase; empty where all can.
         mismatch: why it is another column altogether; empty where it is not.
     """
 
     stored: pd.Series[Any]
     compared: pd.Series[Any]
-    odd: str = ""
     mismatch: str = ""
 
 
@@ -236,7 +229,6 @@ class _Reader:
         return _Column(
             read.astype(object).where(~strange, values) if strange.any() else read,
             read,
-            _phrase(values[strange], self.column),
             self._mismatch(values, int(usable.sum())),
         )
 
@@ -252,7 +244,7 @@ class _Reader:
         compared = told
         if column.kept:
             compared = told.where(told.isna() | told.isin(list(column.kept)), OTHER)
-        return _Column(told, compared, "", self._mismatch(values, readable))
+        return _Column(told, compared, self._mismatch(values, readable))
 
     def _mismatch(self, values: pd.Series[Any], readable: int) -> str:
         present = int(values.notna().sum())
@@ -264,14 +256,6 @@ class _Reader:
 
 def _padded(text: str, width: int) -> str:
     return text.zfill(width) if text.isdecimal() else text
-
-
-def _phrase(strange: pd.Series[Any], column: TableColumn) -> str:
-    if strange.empty:
-        return ""
-    texts_ = strange.map(str).value_counts().index[:NAMED]
-    shown = ", ".join(repr(text[:LONGEST]) for text in texts_)
-    return f"{len(strange)} values are not of kind {column.kind} ({shown})"
 
 
 def _coarse(table: pd.DataFrame, schema: TableSchema) -> dict[str, str]:

@@ -169,6 +169,17 @@ class TableSchema:
         }
 
     @property
+    def unreadable(self) -> dict[str, str]:
+        """Column to a phrase on values of the reference that can't be read as its kind."""
+        return {
+            column.label: f"{column.odd} values of the reference are not of kind {column.kind} ("
+            + ", ".join(map(repr, column.examples))
+            + ")"
+            for column in self.columns
+            if column.odd
+        }
+
+    @property
     def positive(self) -> str | None:
         """The positive class of two: what was said, or the last (``1``, ``True``, ``yes``)."""
         if len(self.classes) != BINARY:
@@ -394,6 +405,8 @@ def readings(
         told = truths(values)
         return told.where(told.isin(["False", "True"]), None)
     read = numbers(values, decimal, hint) if kind == "number" else days(values)
+    if kind == "date" and np.isnan(read).all():  # Unix times, in a CSV file or beside text
+        read = days(pd.Series(numbers(values)))
     return pd.Series(read, index=values.index)
 
 
