@@ -214,7 +214,8 @@ class DriftJob:
         segments = self.segments.score(reference, current) if self.segments else ()
         relations = self._study(reference, current, detection.scores, now)
         concept = assessment.concept if assessment else None
-        alone = decide(detection.scores, self._policy, concept, relations)
+        unreadable = assessment.quality.phrases if assessment else ()
+        alone = decide(detection.scores, self._policy, concept, relations, unreadable)
         extent = current.extent
         decision, memory = self.memory.vote(
             alone, extent, self.settings.confirm, self.settings.confirm_of

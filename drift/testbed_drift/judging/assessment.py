@@ -126,6 +126,8 @@ class Assessor:
         most: most values of a category that are segments of their own.
         level: of each test of the model's error.
         unread: columns beside those of the windows, which the model does not know.
+        unreadable: of tables: column of the reference to a phrase on values that can't be read as
+            its kind; None where values are no table's.
 
     Raises:
         AssessmentError: the model has no such column.
@@ -137,6 +139,7 @@ class Assessor:
     most: int = MOST
     unread: tuple[str, ...] = ()
     level: float = CONCEPT
+    unreadable: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment not in self.kinds:
@@ -153,12 +156,15 @@ class Assessor:
         )
         estimator = Estimator.learn(before)
         groups = self._groups(reference, current)
+        quality = check(reference.features, current.features, self.schema).beside(self.unread)
+        if self.unreadable is not None:
+            quality = quality.with_unreadable(self.unreadable)
         return Assessment(
             measure(before),
             measure(now),
             estimator.estimate(now),
             label_flow(now),
-            check(reference.features, current.features, self.schema).beside(self.unread),
+            quality,
             judge(before, now, estimator, self.level),
             {name: measure(now.where(chosen)) for name, chosen in groups.items()},
             # By the calibration of all rows: that of a segment's own few missed by more.

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     TARGET = "target"
     CONCEPT = "concept"
     RELATIONS = "relations"
+    DATA = "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def decide(
     policy: Policy,
     concept: ConceptDrift | None = None,
     relations: Relations | None = None,
+    unreadable: Sequence[str] = (),
 ) -> Decision:
     """Weigh the scores.
 
@@ -81,6 +83,7 @@ def decide(
             target. None where nobody looked.
         relations: what no single column shows; labels that depend on the window at the same inputs
             are concept drift as well. None where nobody studied it.
+        unreadable: phrases on columns of which some values could not be compared.
     """
     target = scores.target is not None and scores.target.drifted
     prediction = scores.prediction.drifted
@@ -93,7 +96,7 @@ def decide(
     retrain = scores.share >= policy.retrain_share or (wide and (target or errs))
     if retrain:
         action = Action.RETRAIN
-    elif wide or target or prediction or errs or together:
+    elif wide or target or prediction or errs or together or unreadable:
         action = Action.ALERT
     else:
         action = Action.NO_ACTION
@@ -106,12 +109,14 @@ def decide(
         reasons = (*reasons, concept.reason)
     elif concept is not None and concept.harmless and scores.drifted_columns and not errs:
         reasons = (*reasons, concept.harmless)
+    reasons = (*reasons, *unreadable)
     found = {
         Cause.COLUMNS: retrain or wide,
         Cause.PREDICTION: prediction,
         Cause.TARGET: target,
         Cause.CONCEPT: errs,
         Cause.RELATIONS: together,
+        Cause.DATA: bool(unreadable),
     }
     causes = tuple(cause for cause, there in found.items() if there)
     return Decision(action, _bound(scores.share, policy), reasons, causes)

@@ -149,6 +149,8 @@ class QualityRecord(_Part):
     reference_duplicated: Share | None
     unexpected_columns: list[str]
     """Columns that the model, or the reference table, does not know; nobody reads them."""
+    unreadable: dict[str, str] = {}
+    """Of tables: columns of which some values can't be compared, with what they hold instead."""
     columns: dict[str, ColumnQualityRecord]
 
 
@@ -168,6 +170,8 @@ class KindRecord(_Part):
     """Different values of a category in the reference."""
     kept: int | None = None
     """How many of them stand for themselves; the others are compared as one."""
+    unreadable: int | None = None
+    """Values of the reference that can't be read as this kind, where most can."""
 
 
 class _Judged(_Part):

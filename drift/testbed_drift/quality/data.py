@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Real
@@ -138,6 +138,7 @@ class DataQuality:
         duplicated: share of rows that repeat an earlier one in every column; None where unknown.
         reference_duplicated: the same of the reference.
         unexpected: columns that neither schema nor reference know.
+        unreadable: column to a phrase on values that can't be compared, in window or reference.
     """
 
     rows: int
@@ -145,10 +146,30 @@ class DataQuality:
     duplicated: float | None
     reference_duplicated: float | None
     unexpected: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """What can't be compared, a phrase for each column."""
+        return tuple(f"{name}: {phrase}" for name, phrase in self.unreadable.items())
 
     def beside(self, columns: Iterable[str]) -> DataQuality:
         """The same of a window that has further columns, which nobody has read."""
         return replace(self, unexpected=tuple(sorted({*self.unexpected, *columns})))
+
+    def with_unreadable(self, reference: Mapping[str, str]) -> DataQuality:
+        """The same with what can't be compared.
+
+        Args:
+            reference: column to a phrase on such values of the reference.
+        """
+        found = dict(reference)
+        for column in self.columns:
+            if share := column.shares[TYPE_CHANGE]:
+                here = f"{round(share * self.rows)} of {self.rows} values are of another type"
+                known = found.get(column.column)
+                found[column.column] = f"{known}; {here}" if known else here
+        return replace(self, unreadable=found)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -157,6 +178,7 @@ class DataQuality:
             "duplicated": self.duplicated,
             "reference_duplicated": self.reference_duplicated,
             "unexpected_columns": list(self.unexpected),
+            "unreadable": dict(self.unreadable),
             "columns": {found.column: found.to_dict() for found in self.columns},
         }
 

@@ -86,8 +86,26 @@ def import_library() -> None:
     import_module("sklearn.ensemble")
 
 
-def folds(labels: Integers, count: int, rng: np.random.Generator) -> Integers:
-    """The fold of every row: each holds as many of every label as the others, or one more."""
+def folds(
+    labels: Integers, count: int, rng: np.random.Generator, groups: Integers | None = None
+) -> Integers:
+    """The fold of every row: each holds as many of every label as the others, or one more.
+
+    Args:
+        labels: 0, 1, …
+        count: number of folds.
+        rng: draws them.
+        groups: rows of one number are in one fold, see
+            :class:`testbed_drift.relations.copies.Distinct`; None where every row is by itself.
+    """
+    if groups is not None:
+        kinds: dict[int, set[int]] = {}
+        for group, label in zip(groups.tolist(), labels.tolist(), strict=True):
+            kinds.setdefault(group, set()).add(label)
+        numbers = {kind: place for place, kind in enumerate(map(frozenset, kinds.values()))}
+        alike = np.array([numbers[frozenset(kind)] for kind in kinds.values()])
+        chosen = dict(zip(kinds, folds(alike, count, rng).tolist(), strict=True))
+        return np.array([chosen[group] for group in groups.tolist()])
     found = np.empty(len(labels), dtype=int)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

@@ -8,7 +8,8 @@ sees any dependence that trees can learn, where correlations see monotone ones.
 Of rows that the classifier has not seen, the area under the ROC curve is Mann's and Whitney's
 statistic of its scores, and without drift its distribution is known whatever the classifier
 learnt. So each half gives a valid p-value, and twice the smaller one is their p-value together
-(Bonferroni): the budget is kept without draws. Drift needs that test *and* a least area.
+(Bonferroni): the budget is kept without draws. Copies of a row count once and are in one half,
+see :mod:`testbed_drift.relations.copies`. Drift needs that test *and* a least area.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
+from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.matrices import Coding
 from testbed_drift.scoring.levels import DOMAIN
 from testbed_drift.scoring.scores import Comparison, Score
@@ -79,12 +81,14 @@ def tell_apart(
     """
     if len(kinds) < 2:  # noqa: PLR2004 - one column is judged by its own test
         return DomainDrift("few_columns")
+    distinct = Distinct.of(reference, current, kinds)
+    reference, current = distinct.reference, distinct.current
     if min(len(reference), len(current)) < MIN_ROWS:
         return DomainDrift("few_rows")
     coding = Coding.learn(reference, kinds)
     rows = np.concatenate([coding(reference), coding(current)])
     window = np.repeat([0, 1], [len(reference), len(current)])
-    half = folds(window, _HALVES, np.random.default_rng(seed))
+    half = folds(window, _HALVES, np.random.default_rng(seed), distinct.groups)
     told = out_of_fold(rows, window, coding.categorical, half, seed)[:, 1]
     judged = [_judged(told, window, half == one) for one in range(_HALVES)]
     p_values, areas = zip(*judged, strict=True)

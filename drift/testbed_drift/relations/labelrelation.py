@@ -27,6 +27,7 @@ import numpy as np
 from scipy.stats import norm, rankdata
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
+from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.columns import TARGET
 from testbed_drift.scoring.levels import LABEL
@@ -105,6 +106,8 @@ def judge_relation(
         level: p-value up to which labels speak of drift.
     """
     before, now = (frame[frame[TARGET].notna()] for frame in (reference, current))
+    distinct = Distinct.of(before, now, kinds)
+    before, now = distinct.reference, distinct.current
     if min(len(before), len(now)) < MIN_LABELS:
         return LabelRelation("few_labels")
     truth = np.concatenate([before[TARGET], now[TARGET]]).astype(str)
@@ -116,7 +119,7 @@ def judge_relation(
     rows = np.concatenate([coding(before), coding(now)])
     window = np.repeat([0, 1], [len(before), len(now)])
     rng = np.random.default_rng(seed)
-    fold = folds(2 * label + window, _FOLDS, rng)
+    fold = folds(2 * label + window, _FOLDS, rng, distinct.groups)
     chances = out_of_fold(rows, label, coding.categorical, fold, seed)
     here = window - out_of_fold(rows, window, coding.categorical, fold, seed)[:, 1]
     return _judged(_Left(rows, label, chances, here), classes, tuple(kinds), rng, level)

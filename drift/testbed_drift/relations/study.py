@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_drift.forms import Table, finite
 from testbed_drift.relations.classifiers import import_library
 from testbed_drift.relations.contributions import Contributions, contributions, ranked
+from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.correlations import CorrelationDrift, Correlations
 from testbed_drift.relations.domains import DomainDrift, tell_apart
 from testbed_drift.relations.labelrelation import LabelRelation, judge_relation
@@ -221,12 +222,14 @@ class Analyst:
             scores: drift of their columns.
         """
         before, now = (sampled(frame, self._rows, SEED) for frame in (reference, current))
-        known = self._learnt(before)
+        # A copy of a row is no further witness of how columns go together.
+        single = Distinct.of(before, now, self._kinds)
+        known = self._learnt(single.reference)
         alone = scores.drifted_columns
         calm = {name: kind for name, kind in self._kinds.items() if name not in alone}
         model = known.model
         return Relations(
-            known.correlations.compare(now),
+            known.correlations.compare(single.current),
             tell_apart(before, now, calm, SEED, self._levels.domain),
             judge_relation(before, now, self._kinds, SEED, self._levels.label),
             ranked(model, known.contributions, contributions(model, now, SEED), scores)

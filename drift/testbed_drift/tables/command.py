@@ -70,16 +70,17 @@ def _compare(
     from testbed_drift.scoring.limits import calibrated  # noqa: PLC0415 - the same
     from testbed_drift.tables.display import lines  # noqa: PLC0415 - the same
     from testbed_drift.tables.job import Comparison, Grouping  # noqa: PLC0415 - the same
-    from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - the same
 
     windows = WindowOptions(count(options.window_rows), apart["window"], options.every).cutting()
     grouping = Grouping(apart["segment"], options.version_column)
     wanted = options.wanted(grouping.column)
-    source = open_source("current", options.current, options.current_url, options.current_query)
+    source = options.current_source()
     reference = _calibrated(options.read_reference(wanted), apart["calibration"])
     settings = calibrated(outlet.settings, reference.calibration)
     outlet.begin(reference, settings, grouping)
     read = reference.current(source, wanted)
+    for line in {**options.notes, **source.notes}:
+        _warn(line)
     current = read.in_order()
     if len(current) < len(read):
         _warn(f"{len(read) - len(current)} rows without a time are left out")
@@ -174,7 +175,8 @@ def manage_references(arguments: dict[str, Any]) -> int:
 def _keep(store: Any, name: str, file: str | None, options: TableOptions) -> None:  # noqa: ANN401 - imported late
     from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - as in __main__._build
 
-    source = open_source("reference", file, options.reference_url, options.reference_query)
+    given = (file, options.reference_url, options.reference_query)
+    source = open_source("reference", *given, options.reading())
     created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kept, new = store.add(name, source, options.wanted(), created)
     columns = ", ".join(f"{one.name} ({one.kind})" for one in kept.schema.columns)
@@ -218,7 +220,7 @@ def _since(began: float) -> Callable[[], float]:
 
 def _beside(reference: Reference, group: str | None) -> dict[str, Any]:
     """What an object says beside the record of the run."""
-    kinds = {column.name: column.to_dict() for column in reference.schema.columns}
+    kinds = {column.label: column.to_dict() for column in reference.schema.columns}
     return {"group": group, "kinds": kinds, "left_out": dict(reference.schema.left_out)}
 
 

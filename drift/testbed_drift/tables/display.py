@@ -61,7 +61,7 @@ def _window(which: str, window: WindowSummary) -> str:
 
 
 def _columns(found: Finding, schema: TableSchema) -> Iterator[str]:
-    kinds = {column.name: column.kind for column in schema.columns}
+    kinds = {column.label: column.kind for column in schema.columns}
     scores = found.scores
     judged = [*scores.columns, scores.prediction, *([scores.target] if scores.target else [])]
     rows: list[tuple[str, ...]] = [
@@ -111,5 +111,6 @@ def _quality(found: Assessment) -> Iterator[str]:
         for column in found.quality.columns
         if any(column.shares.values())
     ]
+    rows += found.quality.phrases
     yield ""
     yield "quality   " + ("; ".join(rows) or "nothing is wrong with the data")

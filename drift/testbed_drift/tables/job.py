@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from testbed_domain.errors import DomainError
+from testbed_domain.tables.columnkinds import kind_of, numbers, texts
 
 from testbed_drift.jobs.replay import NoPublisher, Replay, enough
 from testbed_drift.judging.assessment import Assessor
 from testbed_drift.judging.detection import Detector
 from testbed_drift.relations.study import Analyst
-from testbed_drift.rows.columnkinds import kind_of, numbers, texts
 from testbed_drift.rows.segments import Segmentation
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.limits import Limits
@@ -127,6 +127,8 @@ class Comparison:
             job = self._job(version, current.unread)
             marks = [group] if group else []
             alike = marks if self.grouping.segment else []
+            before = before.as_exact_as(now.coarse)  # noqa: PLW2901 - the same rows
+            now = now.as_exact_as(before.coarse)  # noqa: PLW2901 - as above
             compared = before.window("-".join([self.reference.name, *alike]))
             for cut in self.cutting.cuts(len(now), now.times):
                 judged = True
@@ -153,7 +155,9 @@ class Comparison:
             reports=self.reports,
             publisher=NoPublisher(),
             clock=self.clock,
-            assessor=Assessor(schema.features, schema.kinds, unread=unread),
+            assessor=Assessor(
+                schema.features, schema.kinds, unread=unread, unreadable=schema.unreadable
+            ),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
             least_reference=self.settings.min_rows,

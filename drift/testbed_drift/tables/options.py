@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import os
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_drift.settings import DriftSettingsError
 
 if TYPE_CHECKING:
+    from testbed_domain.tables.reading import ReadOptions
+
     from testbed_drift.rows.cutting import Cutting
     from testbed_drift.tables.reference import Reference, Wanted
+    from testbed_drift.tables.sources import Source
 
 STORE: Final = "TESTBED_DRIFT_REFERENCES"
 # Options of a table to compare with, and of its columns.
@@ -32,6 +36,11 @@ ROLES: Final = (
     ("positive", "The positive class of two (default: the last)."),
     ("columns", "Columns to compare, by commas (default: all)."),
 )
+READING: Final = (
+    ("sep", "Character between the columns of a CSV file, or 'tab' (default: found out)."),
+    ("decimal", "Decimal mark of numbers in text, . or , (default: found out)."),
+    ("encoding", "Encoding of CSV and JSON files (default: found out)."),
+)
 WINDOWS: Final = (
     ("window-rows", "Rows of a window."),
     ("every", "Rows, or time, from one window to the next (default: they touch)."),
@@ -43,13 +52,13 @@ WINDOWS: Final = (
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``run`` on tables, and of windows."""
-    _add(parser, (*REFERENCE, *CURRENT, *ROLES, *WINDOWS))
+    _add(parser, (*REFERENCE, *CURRENT, *ROLES, *READING, *WINDOWS))
     _add_reading(parser)
 
 
 def add_calibrate_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``calibrate`` on a reference table."""
-    _add(parser, (*REFERENCE, *ROLES))
+    _add(parser, (*REFERENCE, *ROLES, *READING))
     _add_reading(parser)
 
 
@@ -60,7 +69,7 @@ def add_reference_command(commands: Any) -> None:  # noqa: ANN401 - argparse doe
     add = actions.add_parser("add", help="keep a table as the next version of a name")
     add.add_argument("name", help="letters, digits, - and _")
     add.add_argument("file", nargs="?", help="the table; or give a URL and a query")
-    _add(add, (*REFERENCE[1:], *ROLES))
+    _add(add, (*REFERENCE[1:], *ROLES, *READING))
     _add_reading(add)
     for action, text in (("show", "what is kept of it, as JSON"), ("remove", "forget it")):
         one = actions.add_parser(action, help=text)
@@ -82,6 +91,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="[CLASS=]COLUMN",
         help="column of the positive class's probability; or one for each class",
     )
+    parser.add_argument(
+        "--as",
+        action="append",
+        dest="kinds",
+        metavar="COLUMN=KIND",
+        help="compare a column as number, date, boolean or category, whatever it looks like",
+    )
     _add_store(parser)
 
 
@@ -97,11 +113,13 @@ class TableOptions:
     """
 
     def __init__(self, arguments: dict[str, Any]) -> None:
-        known = (*REFERENCE, *CURRENT, *ROLES, *WINDOWS, ("probability", ""), ("store", ""))
+        others = (("probability", ""), ("kinds", ""), ("store", ""))
+        known = (*REFERENCE, *CURRENT, *ROLES, *READING, *WINDOWS, *others)
         self._given = {
             name: arguments.pop(name, None)
             for name in (option.replace("-", "_") for option, _ in known)
         }
+        self.notes: dict[str, None] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - one of two types
         return self._given[name]
@@ -130,9 +148,13 @@ class TableOptions:
         """
         from testbed_drift.rows.cutting import WindowOptions, seconds_of  # noqa: PLC0415 - as in __main__._build
 
-        alone = [name for name, _ in (*ROLES, *WINDOWS[2:4]) if self._given[name.replace("-", "_")]]
-        if alone or self.probability:
-            named = (alone or ["probability"])[0]
+        own = (*ROLES, *READING, *WINDOWS[2:4])
+        alone = [name for name, _ in own if self._given[name.replace("-", "_")]]
+        alone += [
+            name for name, given in (("probability", self.probability), ("as", self.kinds)) if given
+        ]
+        if alone:
+            named = alone[0]
             raise DriftSettingsError(f"--{named} is of tables: give --reference and --current")
         if self.report:
             arguments["output"] = self.report
@@ -145,6 +167,41 @@ class TableOptions:
         if window is not None:
             arguments["window"] = seconds_of(window)
         return None
+
+    def reading(self) -> ReadOptions:
+        """What is said of how to read the tables.
+
+        Raises:
+            DriftSettingsError: a value is not one of those that there are.
+        """
+        from testbed_domain.tables.reading import DECIMALS, KINDS, ReadOptions  # noqa: PLC0415 - as above
+
+        sep = {"tab": "\t", "\\t": "\t"}.get(self.sep or "", self.sep)
+        if sep is not None and len(sep) != 1:
+            raise DriftSettingsError(f"--sep {sep!r} is not one character: give , or ; or tab")
+        if self.decimal is not None and self.decimal not in DECIMALS:
+            raise DriftSettingsError(f"--decimal {self.decimal!r} is neither . nor ,: give one")
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise DriftSettingsError(
+                    f"--encoding {self.encoding!r} is unknown: give a name like utf-8 or latin-1"
+                ) from None
+        said = dict(one.rpartition("=")[::2] for one in self.kinds or ())
+        for name, kind in said.items():
+            if not name or kind not in KINDS:
+                raise DriftSettingsError(
+                    f"--as {name}={kind} is not COLUMN=KIND: KIND is one of {', '.join(KINDS)}"
+                )
+        return ReadOptions(sep, self.decimal, self.encoding, said)
+
+    def current_source(self) -> Source:
+        """The table to judge."""
+        from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - as above
+
+        given = (self.current, self.current_url, self.current_query)
+        return open_source("current", *given, self.reading())
 
     def wanted(self, group: str | None = None) -> Wanted:
         """What to make of the tables."""
@@ -165,15 +222,19 @@ class TableOptions:
 
         name, store = self.reference, ReferenceStore(self.store)
         if name is None or Path(name).is_file():
-            source = open_source("reference", name, self.reference_url, self.reference_query)
-            return read_reference(source, wanted)
+            given = (name, self.reference_url, self.reference_query)
+            source = open_source("reference", *given, self.reading())
+            found = read_reference(source, wanted)
+            self.notes.update(source.notes)
+            return found
         if not store.holds(name) and ("." in name or os.sep in name):
             raise StoreError(f"there is no file {name}")
         found = store.load(name, thresholds=thresholds)
-        if wanted.columns or wanted.roles not in (Roles(), found.schema.roles):
+        if wanted.columns or self.kinds or wanted.roles not in (Roles(), found.schema.roles):
             raise StoreError(
-                f"{found.title} has its own target, prediction and columns: leave these options "
-                f"away, or add it again with them (testbed drift reference show {found.name})"
+                f"{found.title} has its own target, prediction, columns and kinds: leave these "
+                f"options away, or add it again with them (testbed drift reference show "
+                f"{found.name})"
             )
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -11,9 +11,8 @@ import pandas as pd
 from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from testbed_domain.logengine import database_url
+from testbed_domain.tables.reading import ReadOptions, SourceError
 from testbed_otel.masking import mask
-
-from testbed_drift.tables.sources import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +23,9 @@ T = TypeVar("T")
 
 BLOCK: Final = 50_000
 _TABLE: Final = re.compile(r'[\w".$]+')
+_PIECE: Final = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))|'(?:[^']|'')*'|"(?:[^"]|"")*"|.""", re.DOTALL
+)
 # SQLAlchemy's default for PostgreSQL is a driver that this project does not use.
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _POSTGRESQL: Final = "postgresql"
@@ -37,15 +39,21 @@ class QuerySource:
     Attributes:
         which: ``reference`` or ``current``.
         url: the database.
-        query: a SELECT without a semicolon at its end.
+        query: a SELECT without a semicolon or comment at its end.
+        options: what the user says of the table.
+        notes: see :class:`testbed_drift.tables.sources.Source`.
     """
 
     which: str
     url: URL
     query: str
+    options: ReadOptions = field(default_factory=ReadOptions)
+    notes: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, which: str, url: str, query: str) -> QuerySource:
+    def of(
+        cls, which: str, url: str, query: str, options: ReadOptions | None = None
+    ) -> QuerySource:
         """Read the options.
 
         Raises:
@@ -63,10 +71,10 @@ class QuerySource:
             raise SourceError(f"--{which}-url: there is no file {parsed.database}")
         if parsed.drivername in _DRIVERS:
             parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
-        asked = query.strip().rstrip(";").strip()
+        asked = _bare(query)
         if _TABLE.fullmatch(asked):
             asked = f"SELECT * FROM {asked}"  # noqa: S608 - the user's own table
-        return cls(which, parsed, asked)
+        return cls(which, parsed, asked, options or ReadOptions())
 
     @property
     def title(self) -> str:
@@ -86,6 +94,10 @@ class QuerySource:
     def names(self) -> list[str]:
         """See :class:`testbed_drift.tables.sources.Source`."""
         return self._asked("*", lambda result: list(result.keys()), " WHERE 1 = 0")
+
+    def labels(self) -> list[str]:
+        """None: what a query names, somebody wants."""
+        return []
 
     def read(self, columns: Sequence[str]) -> pd.DataFrame:
         """See :class:`testbed_drift.tables.sources.Source`."""
@@ -116,7 +128,7 @@ class QuerySource:
                         if columns != "*"
                         else "*"
                     )
-                    statement = f"SELECT {chosen} FROM ({self.query}) AS asked{condition}"  # noqa: S608 - the user's own query
+                    statement = f"SELECT {chosen} FROM ({self.query}\n) AS asked{condition}"  # noqa: S608 - the user's own query
                     return take(_read_only(connection).exec_driver_sql(statement))
             finally:
                 engine.dispose()
@@ -128,6 +140,15 @@ class QuerySource:
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = (str(cause).strip() or type(error).__name__).splitlines()[0]
             raise SourceError(f"cannot read {self.title}: {mask(reason)}") from error
+
+
+def _bare(query: str) -> str:
+    """The query without semicolons and comments at its end, which would end the wrapped one."""
+    end = 0
+    for found in _PIECE.finditer(query):
+        if not (found["comment"] or found[0].isspace() or found[0] == ";"):
+            end = found.end()
+    return query[:end].strip()
 
 
 def _read_only(connection: Connection) -> Connection:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from testbed_drift.jobs.replay import enough
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import TableSchema, TableSchemaError, choose, pin
+from testbed_drift.tables.schema import (
+    LABELS_ROWS,
+    TableSchema,
+    TableSchemaError,
+    choose,
+    pin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +40,11 @@ class Wanted:
     columns: tuple[str, ...] = ()
     time: str | None = None
     group: str | None = None
+
+    @property
+    def known(self) -> tuple[str | None, ...]:
+        """Columns that were named, for whatever."""
+        return (*self.roles.columns, *self.columns, self.time, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,8 @@ class Reference:
         target = self.schema.roles.target
         columns = [*known, *beside, *([target] if target in names else [])]
         rows = _rows(source, self.schema, columns, wanted)
-        return replace(rows, unread=self.schema.unread(names, beside))
+        labels = source.labels()
+        return replace(rows, unread=self.schema.unread(names, [*beside, *labels]))
 
 
 def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> Reference:
@@ -95,25 +107,47 @@ def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> R
         NotEnoughRowsError: it has no rows.
     """
     frame, schema = read_table(source, wanted)
-    rows = TableRows.of(frame, schema, group=wanted.group if wanted.group in frame else None)
+    rows = TableRows.of(
+        frame,
+        schema,
+        group=wanted.group if wanted.group in frame else None,
+        typed=source.typed,
+        options=source.options,
+    )
     return Reference(name or source.stem, source.title, schema, rows)
 
 
 def read_table(source: Source, wanted: Wanted) -> tuple[pd.DataFrame, TableSchema]:
     """The reference's own rows and its pinned columns; raises as :func:`read_reference`."""
     names = source.names()
-    chosen = choose(names, wanted.roles, wanted.columns, [wanted.time])
+    labels = [name for name in source.labels() if name not in wanted.known]
+    chosen = choose(names, wanted.roles, wanted.columns, [wanted.time], labels)
     group = [wanted.group] if wanted.group in names else []
     frame = source.read([*chosen, *wanted.roles.columns, *group])
     enough(source.title, len(frame), 1)
-    schema = pin(frame, chosen, wanted.roles, typed=source.typed, asked=bool(wanted.columns))
-    beside = schema.unread(names, (wanted.time,))
-    return frame, replace(schema, beside=beside)
+    schema = pin(
+        frame,
+        chosen,
+        wanted.roles,
+        typed=source.typed,
+        asked=bool(wanted.columns),
+        options=source.options,
+    )
+    left_out = dict.fromkeys(labels, LABELS_ROWS) | dict(schema.left_out)
+    schema = replace(schema, left_out=left_out)
+    return frame, replace(schema, beside=schema.unread(names, (wanted.time,)))
 
 
 def _rows(source: Source, schema: TableSchema, columns: Sequence[str], wanted: Wanted) -> TableRows:
     frame: Any = source.read(columns)
     try:
-        return TableRows.of(frame, schema, time=wanted.time, group=wanted.group)
+        return TableRows.of(
+            frame,
+            schema,
+            time=wanted.time,
+            group=wanted.group,
+            typed=source.typed,
+            options=source.options,
+        )
     except TableSchemaError as error:
         raise TableSchemaError(f"{source.title}: {error}") from None

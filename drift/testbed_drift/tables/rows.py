@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import numpy as np
 import pandas as pd
 from testbed_domain.logstore import Columns
-
-from testbed_drift.rows.columnkinds import (
-    days,
+from testbed_domain.tables.columnkinds import (
+    class_texts,
     kind_of,
     numbers,
     seconds,
@@ -18,17 +18,19 @@ from testbed_drift.rows.columnkinds import (
     truths,
     without_blanks,
 )
+from testbed_domain.tables.numbertext import decimal_of_table
+
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window, file_part
-from testbed_drift.tables.schema import OTHER, TableSchemaError
+from testbed_drift.tables.schema import OTHER, TableSchemaError, readings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from testbed_domain.tables.columnkinds import Floats
+    from testbed_domain.tables.reading import ReadOptions
 
-    from testbed_drift.rows.columnkinds import Floats
     from testbed_drift.rows.spans import Span
-    from testbed_drift.tables.schema import Roles, TableColumn, TableSchema
+    from testbed_drift.tables.schema import TableColumn, TableSchema
 
 # A column of which less can be read as what it should be is another column.
 LEAST_READABLE: Final = 0.5
@@ -46,6 +48,8 @@ class TableRows:
         times: Unix seconds, NaN where there is none; None where nobody asked.
         groups: values of the column by which results are told apart, or None.
         unread: columns that the table has and the reference lacks.
+        coarse: column of numbers to the type in which the table holds it, where that is less exact
+            than a float of 64 bits.
     """
 
     frame: pd.DataFrame
@@ -54,6 +58,7 @@ class TableRows:
     times: Floats | None = None
     groups: pd.Series[Any] | None = None
     unread: tuple[str, ...] = ()
+    coarse: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -63,6 +68,8 @@ class TableRows:
         *,
         time: str | None = None,
         group: str | None = None,
+        typed: bool = True,
+        options: ReadOptions | None = None,
     ) -> Self:
         """Read a table by a schema.
 
@@ -71,21 +78,33 @@ class TableRows:
             schema: what the reference pinned.
             time: column of the rows' times, or None.
             group: column to tell results apart by, or None.
+            typed: whether text in the table is meant as text.
+            options: what the user says of the table.
 
         Raises:
             TableSchemaError: a column holds something else than in the reference, or a time is
                 none; names the columns.
         """
         table = table.reset_index(drop=True)
-        clean = {column.name: without_blanks(table[column.name]) for column in schema.columns}
-        _verify(clean, schema)
+        both = typed and schema.typed
+        clean = {one.name: one.cleaned(table[one.name], typed=both) for one in schema.columns}
+        decimal = options.decimal if options else None
+        hint = None if typed else decimal_of_table(clean.values())
         values, compared = {}, {}
+        wrong = []
         for column in schema.columns:
-            values[column.name], compared[column.name] = _read(clean[column.name], column)
+            name, label = column.name, column.label
+            found = _Reader(column, decimal, hint or column.decimal or schema.decimal, both)
+            read = found.read(clean[name])
+            if read.mismatch:
+                wrong.append(read.mismatch)
+            values[label], compared[label] = read.stored, read.compared
+        if wrong:
+            raise TableSchemaError(f"columns hold something else: {', '.join(wrong)}")
         probabilities = _probabilities(table, schema)
         compared |= {
-            TARGET: _class_texts(table, schema.roles.target),
-            PREDICTION: _predictions(table, schema.roles, probabilities),
+            TARGET: _class_texts(table, schema, schema.roles.target, typed=both),
+            PREDICTION: _predictions(table, schema, probabilities, typed=both),
         }
         return cls(
             declare(pd.DataFrame(compared, index=table.index), schema.kinds),
@@ -93,6 +112,7 @@ class TableRows:
             probabilities,
             None if time is None else _times(table[time]),
             None if group is None else without_blanks(table[group]),
+            coarse=_coarse(table, schema),
         )
 
     def __len__(self) -> int:
@@ -100,14 +120,28 @@ class TableRows:
 
     def take(self, rows: Any) -> TableRows:  # noqa: ANN401 - a slice, or an array of places
         """Only these rows, in this order."""
-        return TableRows(
-            self.frame.iloc[rows].reset_index(drop=True),
-            self.features.iloc[rows],
-            self.probabilities.iloc[rows],
-            None if self.times is None else self.times[rows],
-            None if self.groups is None else self.groups.iloc[rows],
-            self.unread,
+        return replace(
+            self,
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+            features=self.features.iloc[rows],
+            probabilities=self.probabilities.iloc[rows],
+            times=None if self.times is None else self.times[rows],
+            groups=None if self.groups is None else self.groups.iloc[rows],
         )
+
+    def as_exact_as(self, coarse: Mapping[str, str]) -> TableRows:
+        """The same with numbers rounded as another table holds them, so that equal ones are equal.
+
+        Args:
+            coarse: see the attribute, of the other table.
+        """
+        frame, features = self.frame.copy(), self.features.copy()
+        for name, kind in coarse.items():
+            dtype: Any = kind
+            frame[name] = frame[name].astype(dtype).astype("float64")
+            rounded = pd.to_numeric(features[name], errors="coerce").astype(dtype)
+            features[name] = rounded.astype("float64").where(rounded.notna(), features[name])
+        return replace(self, frame=frame, features=features) if coarse else self
 
     def in_order(self) -> TableRows:
         """The rows by time, those without one left out; as they stand where there are no times."""
@@ -145,55 +179,107 @@ def _listed(column: pd.Series[Any]) -> list[str | None]:
     return [None if gone else str(text) for text, gone in zip(column, column.isna(), strict=True)]
 
 
-def _verify(table: Mapping[str, pd.Series[Any]], schema: TableSchema) -> None:
-    wrong = []
-    for column in schema.columns:
-        values = table[column.name]
-        present = values.notna().sum()
-        if present and _readable(values, column) < LEAST_READABLE * present:
-            found = kind_of(values, typed=False)
-            wrong.append(f"{column.name} ({column.kind} in the reference, {found} here)")
-    if wrong:
-        raise TableSchemaError(f"columns hold something else: {', '.join(wrong)}")
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column as it was read.
+
+    Attributes:
+        stored: for the data quality: what can't be read as the kind stays as it is.
+        compared: for the comparison.
+        mismatch: why it is another column altogether; empty where it is not.
+    """
+
+    stored: pd.Series[Any]
+    compared: pd.Series[Any]
+    mismatch: str = ""
 
 
-def _readable(values: pd.Series[Any], column: TableColumn) -> int:
-    """How many values can be read as the column's kind."""
-    if column.kind == "number":
-        if pd.api.types.is_datetime64_any_dtype(values):
-            return 0
-        return int(np.isfinite(numbers(values)).sum())
-    if column.kind == "date":
-        return int(np.isfinite(days(values)).sum())
-    if column.kind == "boolean":
-        return int(truths(values).isin(["False", "True"]).sum())
-    # Any text is a category, be it new; numbers and dates are none, unless the reference's look so.
-    of_text = kind_of(values, typed=True) in {"category", "boolean"}
-    return len(values) if of_text or not column.textual else 0
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads a column as the reference has it.
 
+    Attributes:
+        column: of the reference.
+        decimal: decimal mark of texts, where the user said it.
+        hint: decimal mark where the texts leave a doubt.
+        typed: whether texts are meant as texts, here and in the reference.
+    """
 
-def _read(values: pd.Series[Any], column: TableColumn) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    """A column for the data quality, and for the comparison."""
-    if column.kind in {"number", "date"}:
-        read = pd.Series(
-            numbers(values) if column.kind == "number" else days(values), index=values.index
-        )
+    column: TableColumn
+    decimal: str | None
+    hint: str | None
+    typed: bool
+
+    def read(self, values: pd.Series[Any]) -> _Column:
+        """Read it; of another kind in most rows it is another column.
+
+        Args:
+            values: see :meth:`testbed_drift.tables.schema.TableColumn.cleaned`.
+        """
+        if self.column.kind == "category":
+            return self._words(values)
+        read = readings(values, self.column.kind, self.decimal, self.hint)
+        if self.column.kind == "number" and pd.api.types.is_datetime64_any_dtype(values):
+            read[:] = np.nan  # pandas would take nanoseconds
+        if self.column.flag:
+            told = truths(values).map({"False": 0.0, "True": 1.0})
+            read = read.where(read.notna(), told.astype("float64"))
         strange = read.isna() & values.notna()
-        return (read.astype(object).where(~strange, values) if strange.any() else read), read
-    told = truths(values) if column.kind == "boolean" else texts(values)
-    if not column.kept:
-        return told, told
-    return told, told.where(told.isna() | told.isin(list(column.kept)), OTHER)
+        usable = read.notna() & ~read.isin([np.inf, -np.inf])
+        return _Column(
+            read.astype(object).where(~strange, values) if strange.any() else read,
+            read,
+            self._mismatch(values, int(usable.sum())),
+        )
+
+    def _words(self, values: pd.Series[Any]) -> _Column:
+        column = self.column
+        told = texts(values) if self.typed else class_texts(values)
+        if column.width:
+            told = told.map(lambda text: _padded(str(text), column.width), na_action="ignore")
+        # Any text is a category, be it new; numbers and dates are none, unless the reference's
+        # look so.
+        of_text = kind_of(values, typed=True) in {"category", "boolean"}
+        readable = len(values) if of_text or not column.textual else 0
+        compared = told
+        if column.kept:
+            compared = told.where(told.isna() | told.isin(list(column.kept)), OTHER)
+        return _Column(told, compared, self._mismatch(values, readable))
+
+    def _mismatch(self, values: pd.Series[Any], readable: int) -> str:
+        present = int(values.notna().sum())
+        if not present or readable >= LEAST_READABLE * present:
+            return ""
+        found = kind_of(values, typed=False)
+        return f"{self.column.name} ({self.column.kind} in the reference, {found} here)"
 
 
-def _class_texts(table: pd.DataFrame, name: str | None) -> pd.Series[Any]:
+def _padded(text: str, width: int) -> str:
+    return text.zfill(width) if text.isdecimal() else text
+
+
+def _coarse(table: pd.DataFrame, schema: TableSchema) -> dict[str, str]:
+    return {
+        column.label: str(table[column.name].dtype).lower()
+        for column in schema.columns
+        if column.kind == "number"
+        and str(table[column.name].dtype).lower() in {"float16", "float32"}
+    }
+
+
+def _class_texts(
+    table: pd.DataFrame, schema: TableSchema, name: str | None, *, typed: bool
+) -> pd.Series[Any]:
     if name is None or name not in table:
         return pd.Series([None] * len(table), index=table.index, dtype=object)
-    return texts(table[name])
+    return schema.classes_of(table[name], typed=typed)
 
 
 def _probabilities(table: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
-    given = {name: numbers(table[column]) for name, column in schema.roles.probabilities.items()}
+    given = {
+        schema.class_of(name) or "": numbers(table[column])
+        for name, column in schema.roles.probabilities.items()
+    }
     if "" in given and schema.positive is not None:
         positive = given[""]
         (other,) = (name for name in schema.classes if name != schema.positive)
@@ -206,10 +292,12 @@ def _probabilities(table: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     return pd.DataFrame(given, index=table.index)
 
 
-def _predictions(table: pd.DataFrame, roles: Roles, probabilities: pd.DataFrame) -> pd.Series[Any]:
+def _predictions(
+    table: pd.DataFrame, schema: TableSchema, probabilities: pd.DataFrame, *, typed: bool
+) -> pd.Series[Any]:
     """The predicted classes; without such a column, the most probable ones."""
-    if roles.prediction is not None or probabilities.empty:
-        return _class_texts(table, roles.prediction)
+    if schema.roles.prediction is not None or probabilities.empty:
+        return _class_texts(table, schema, schema.roles.prediction, typed=typed)
     known = probabilities.notna().all(axis=1)
     best = probabilities[known].idxmax(axis=1)
     return best.reindex(table.index).astype(object).where(known, None)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from testbed_domain.errors import DomainError
+from testbed_domain.tables.reading import ReadOptions, SourceError
+
+__all__ = ["Source", "SourceError", "open_source"]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
-
-
-class SourceError(DomainError):
-    """A table that can't be read. One line that names it and says what to do."""
 
 
 class Source(Protocol):
@@ -32,8 +30,23 @@ class Source(Protocol):
     def typed(self) -> bool:
         """Whether a text in it is meant as text; in a CSV file it may be a number."""
 
+    @property
+    def options(self) -> ReadOptions:
+        """What the user says of it."""
+
+    @property
+    def notes(self) -> Mapping[str, None]:
+        """What a user should know of how it was read, a line each; grows as it is read."""
+
     def names(self) -> list[str]:
         """Names of its columns, in order.
+
+        Raises:
+            SourceError: it can't be read.
+        """
+
+    def labels(self) -> list[str]:
+        """Those of its columns that are nothing but labels of the rows, as pandas writes its index.
 
         Raises:
             SourceError: it can't be read.
@@ -54,7 +67,13 @@ class Source(Protocol):
         """
 
 
-def open_source(which: str, file: str | None, url: str | None, query: str | None) -> Source:
+def open_source(
+    which: str,
+    file: str | None,
+    url: str | None,
+    query: str | None,
+    options: ReadOptions | None = None,
+) -> Source:
     """The table that the options describe; nothing is read yet.
 
     Args:
@@ -62,6 +81,7 @@ def open_source(which: str, file: str | None, url: str | None, query: str | None
         file: path of a file.
         url: SQLAlchemy URL of a database.
         query: what to ask it: a SELECT, or the name of a table.
+        options: what the user says of how to read it.
 
     Raises:
         SourceError: the options name no table, or two, or one that can't be read.
@@ -69,9 +89,9 @@ def open_source(which: str, file: str | None, url: str | None, query: str | None
     if file is not None and (url is not None or query is not None):
         raise SourceError(f"give --{which} or --{which}-url and --{which}-query, not both")
     if file is not None:
-        from testbed_drift.tables.files import FileSource  # noqa: PLC0415 - pandas takes a second
+        from testbed_domain.tables.files import FileSource  # noqa: PLC0415 - pandas takes a second
 
-        return FileSource.of(Path(file))
+        return FileSource.of(Path(file), options)
     if url is None and query is None:
         raise SourceError(f"say what to compare: --{which} FILE, or --{which}-url URL with a query")
     if url is None or query is None:
@@ -79,4 +99,4 @@ def open_source(which: str, file: str | None, url: str | None, query: str | None
         raise SourceError(f"--{which}-{there} needs --{which}-{missing} beside it")
     from testbed_drift.tables.queries import QuerySource  # noqa: PLC0415 - as above
 
-    return QuerySource.of(which, url, query)
+    return QuerySource.of(which, url, query, options)

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 from testbed_domain.errors import DomainError
+from testbed_domain.tables.columnkinds import numbers, texts
+from testbed_domain.tables.files import FileSource
 
-from testbed_drift.rows.columnkinds import numbers, texts, without_blanks
 from testbed_drift.scoring.calibration import FILE as CALIBRATION
 from testbed_drift.scoring.calibration import Calibration, reference_hash
-from testbed_drift.tables.files import FileSource
 from testbed_drift.tables.reference import Reference, read_table
 from testbed_drift.tables.rows import TableRows
 from testbed_drift.tables.schema import TableSchema
@@ -124,7 +124,7 @@ class ReferenceStore:
             raise StoreError(f"{name!r} is no name: use letters, digits, - and _")
         frame, schema = read_table(source, wanted)
         table = _plain(frame, schema)
-        digest = reference_hash(TableRows.of(table, schema).frame)
+        digest = reference_hash(TableRows.of(table, schema, typed=schema.typed).frame)
         latest = max(self._versions(name), default=0)
         origin = source.identity()
         if latest:
@@ -203,7 +203,7 @@ class ReferenceStore:
             _verify_fresh(kept)
         try:
             table = pd.read_parquet(kept.folder / ROWS)
-            rows = TableRows.of(table, kept.schema)
+            rows = TableRows.of(table, kept.schema, typed=kept.schema.typed)
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(kept.title, error) from error
         # Columns to tell results apart by stand among those that are compared.
@@ -274,16 +274,21 @@ def _plain(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     """The columns in types that Parquet holds, which read as the same values."""
     plain: dict[str, Any] = {}
     for column in schema.columns:
-        values = without_blanks(frame[column.name])
+        values = column.cleaned(frame[column.name], typed=schema.typed)
         if column.kind == "number":
-            plain[column.name] = numbers(values)
+            read = numbers(values, column.decimal, schema.decimal)
+            # Of 32 bits it stays: what it is compared with has to know.
+            exact = values.dtype if pd.api.types.is_float_dtype(values) else "float64"
+            plain[column.name] = read.astype(str(exact).lower())
         elif column.kind == "date" and not pd.api.types.is_datetime64_any_dtype(values):
             plain[column.name] = texts(values.map(str, na_action="ignore"))
         else:
             plain[column.name] = values if column.kind == "date" else texts(values)
     for name in schema.roles.columns:
         told = name in schema.roles.probabilities.values()
-        plain[name] = numbers(frame[name]) if told else texts(frame[name])
+        plain[name] = (
+            numbers(frame[name]) if told else schema.classes_of(frame[name], typed=schema.typed)
+        )
     return pd.DataFrame(plain, index=np.arange(len(frame)) if frame.empty else frame.index)
 
 

@@ -206,7 +206,7 @@ DRIFT_CAUSE: Final = Metric(
     "{cause}",
     "1 for what the last ALERT or RETRAIN stands on, 0 for the rest.",
     (MODEL_VERSION, CAUSE),
-    values=((CAUSE, ("columns", "prediction", "target", "concept", "relations")),),
+    values=((CAUSE, ("columns", "prediction", "target", "concept", "relations", "data")),),
 )
 DRIFT_ROWS_NEEDED: Final = Metric(
     "ml.drift.window.rows_needed",

@@ -16,12 +16,16 @@ from testbed.cli.drifttables import (
     CurrentOption,
     CurrentQueryOption,
     CurrentUrlOption,
+    DecimalOption,
+    EncodingOption,
+    KindsOption,
     PositiveOption,
     PredictionOption,
     ProbabilityOption,
     ReferenceOption,
     ReferenceQueryOption,
     ReferenceUrlOption,
+    SepOption,
     StoreOption,
     TargetOption,
     references,
@@ -118,6 +122,10 @@ def run(
     probability: ProbabilityOption = None,
     positive: PositiveOption = None,
     columns: ColumnsOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     window_rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of a window; of the log with --every.")
     ] = None,
@@ -132,7 +140,7 @@ def run(
         ),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option(help="Column of the rows' times: ISO 8601 or Unix seconds.")
+        str | None, typer.Option(help="Column of the rows' times: dates, or Unix times.")
     ] = None,
     segment: Annotated[str | None, typer.Option(help="Column whose groups are told apart.")] = None,
     version_column: Annotated[
@@ -223,6 +231,10 @@ orders
         probability=probability,
         positive=positive,
         columns=columns,
+        sep=sep,
+        decimal=decimal,
+        encoding=encoding,
+        **{"as": kinds},
         time_column=time_column,
         version_column=version_column,
     )
@@ -245,6 +257,10 @@ def calibrate(
     probability: ProbabilityOption = None,
     positive: PositiveOption = None,
     columns: ColumnsOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     output: Annotated[
         Path | None,
         typer.Option(help="File of the thresholds; default: beside the artefact or reference."),
@@ -284,6 +300,10 @@ def calibrate(
             probability=probability,
             positive=positive,
             columns=columns,
+            sep=sep,
+            decimal=decimal,
+            encoding=encoding,
+            **{"as": kinds},
         )
         become([*arguments, *table, *roles, *store_words(store)])
         return

@@ -45,6 +45,23 @@ PositiveOption = Annotated[
 ColumnsOption = Annotated[
     str | None, typer.Option("--columns", help="Columns to compare, by commas; default: all.")
 ]
+SepOption = Annotated[
+    str | None,
+    typer.Option("--sep", help="Character between CSV columns, or tab; default: found out."),
+]
+DecimalOption = Annotated[
+    str | None,
+    typer.Option("--decimal", help="Decimal mark of numbers in text; default: found out."),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", help="Of CSV and JSON files; default: found out.")
+]
+KindsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as", help="COLUMN=KIND: compare it as number, date, boolean or category, as codes are."
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="Folder of kept references; default: .testbed/references."),
@@ -83,6 +100,10 @@ def add(
     probability: ProbabilityOption = None,
     positive: PositiveOption = None,
     columns: ColumnsOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     store: StoreOption = None,
 ) -> None:
     """Keep a table as the next version of a name: its rows, the kinds of its columns, its hash.
@@ -101,6 +122,10 @@ def add(
         probability=probability,
         positive=positive,
         columns=columns,
+        sep=sep,
+        decimal=decimal,
+        encoding=encoding,
+        **{"as": kinds},
     )
     become(["reference", "add", name, *([file] if file else []), *given, *store_words(store)])
 

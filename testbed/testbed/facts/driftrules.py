@@ -178,6 +178,7 @@ def _decision(record: Record, share: float, rules: Rules) -> Iterator[str]:
         "target": target,
         "concept": concept,
         "relations": bool(relations.get("multivariate_drift")),
+        "data": bool((record.get("quality") or {}).get("unreadable")),
     }
     wanted = "RETRAIN" if retrain else "ALERT" if any(found.values()) else "NO_ACTION"
     if record["decision"] != wanted:

@@ -135,7 +135,14 @@ def test_success_publishes_all_of_the_vocabulary(
     decision = _by(names.DRIFT_DECISION, collected.points(names.DRIFT_DECISION), names.DECISION)
     assert decision == {"NO_ACTION": 0, "ALERT": 0, "RETRAIN": 1}
     causes = _by(names.DRIFT_CAUSE, collected.points(names.DRIFT_CAUSE), names.CAUSE)
-    assert causes == {"columns": 1, "prediction": 0, "target": 1, "concept": 0, "relations": 0}
+    assert causes == {
+        "columns": 1,
+        "prediction": 0,
+        "target": 1,
+        "concept": 0,
+        "relations": 0,
+        "data": 0,
+    }
     target = _by(names.TARGET_DRIFT, collected.points(names.TARGET_DRIFT), names.METHOD)
     assert target == {"ks": 1e-6, "wasserstein": 0.4}
     rows = _by(names.DRIFT_WINDOW_ROWS, collected.points(names.DRIFT_WINDOW_ROWS), names.WINDOW)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.rows.columnkinds import days, kind_of, seconds, texts, without_blanks
+from testbed_domain.tables.columnkinds import days, kind_of, seconds, texts, without_blanks
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.tables.rows import TableRows
 from testbed_drift.tables.schema import (
@@ -28,7 +28,7 @@ DAY = dt.date(2024, 1, 31)
 def _pin(frame: pd.DataFrame, roles: Roles | None = None, **options: bool) -> TableSchema:
     roles = roles or Roles()
     columns = [str(name) for name in frame if name not in roles.columns]
-    given = {"typed": False, "asked": False, **options}
+    given: dict[str, Any] = {"typed": False, "asked": False, **options}
     return pin(frame, columns, roles, **given)
 
 
@@ -183,7 +183,7 @@ REFERENCE = pd.DataFrame(
         ("age", pd.to_datetime(["2024-01-01", "2024-01-02"]), "age \\(number in the ref.*date"),
         ("town", [5, 6], "town \\(category in the reference, number here\\)"),
         ("town", ["new", "newer"], None),
-        ("open", ["maybe", "no"], "open \\(boolean in the reference"),
+        ("open", ["maybe", "perhaps"], "open \\(boolean in the reference"),
         ("open", [1, 0], None),
         ("day", [5, 6], "day \\(date in the reference, number here\\)"),
         ("code", [5, 6], None),

@@ -1,0 +1,1 @@
+"""One reader of tables, for training, load and drift: bytes to columns, columns to values."""

@@ -1,0 +1,185 @@
+"""Numbers as people and spreadsheets write them. Pure.
+
+``1234.5``, ``1,234.50``, ``1.234,50``, ``1 234,5``, ``1'234.5``, ``€ 12``, ``12 EUR``, ``12 %``
+(0.12), ``(12)`` and ``12-`` (both -12), ``1.5e3``. ``1,234`` alone may be 1234 or 1.234: the other
+values of the column decide which character is the decimal mark, then the table's other columns.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+# What stands for a missing value in a column of numbers, dates or truths, in lower case.
+MARKERS: Final = frozenset(
+    {
+        "",
+        "?",
+        "-",
+        "--",
+        "---",
+        "\u2013",
+        "\u2014",
+        ".",
+        "na",
+        "n/a",
+        "n.a.",
+        "nan",
+        "-nan",
+        "null",
+        "none",
+    }
+    | {"nil", "<na>", "#n/a", "#na", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
+)
+# The same in a column of words: those that pandas knows, and marks that are none.
+CATEGORY_MARKERS: Final = frozenset(
+    {
+        "",
+        "?",
+        "-",
+        "--",
+        "---",
+        "\u2013",
+        "\u2014",
+        ".",
+        "NA",
+        "N/A",
+        "n/a",
+        "NaN",
+        "nan",
+        "-nan",
+        "-NaN",
+    }
+    | {"NULL", "null", "None", "<NA>", "#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN"}
+    | {"-1.#QNAN"}
+)
+# Texts of a column that are looked at for its decimal mark.
+_LOOKED_AT: Final = 1000
+_CURRENCY: Final = (
+    r"(?:(?:US|R|A|C|NZ|HK)?[$¢£¤¥֏؋฿៛₠-⃀﷼]|EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|RON|"
+    r"BGN|TRY|RUB|INR|BRL|MXN|CAD|AUD|NZD|ZAR|SGD|HKD|KRW|AED|kr\.?|zł|Kč|Ft|Fr\.|lei)"
+)
+_SHAPE: Final = re.compile(
+    rf"(?P<open>\()?(?P<sign>[+-])?\s*(?P<money>{_CURRENCY})?\s*(?P<inner>[+-])?\s*"
+    r"(?P<core>[\d.,][\d.,' _]*?)(?P<exponent>[eE][+-]?\d+)?"
+    rf"(?P<after>-)?\s*(?P<unit>%|‰|{_CURRENCY})?(?P<close>\))?",
+    re.ASCII,
+)
+_UNITS: Final = {"%": 100.0, "‰": 1000.0}
+# No-break, figure, thin and narrow spaces stand between thousands; minus signs of typesetters.
+_PLAIN: Final = str.maketrans(
+    dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | {"\u2212": "-", "\u2019": "'"}
+)
+
+
+def _core(decimal: str, group: str) -> re.Pattern[str]:
+    d, g = re.escape(decimal), re.escape(group)
+    grouped = rf"[1-9]\d{{0,2}}(?:{g}\d{{3}})+|[1-9]\d?(?:{g}\d{{2}})+{g}\d{{3}}"  # 1,23,456, too
+    spaced = "|".join(rf"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+" for mark in (" ", "'", "_"))
+    return re.compile(rf"(?:{grouped}|{spaced}|\d+)(?:{d}\d*)?|{d}\d+", re.ASCII)
+
+
+_CORES: Final = {".": (_core(".", ","), ","), ",": (_core(",", "."), ".")}
+
+
+def number(text: str, decimal: str = ".") -> float | None:
+    """The number that a text is; None where it is not one.
+
+    Args:
+        text: spaces around it don't count.
+        decimal: the decimal mark, ``.`` or ``,``.
+    """
+    found = _SHAPE.fullmatch(text.translate(_PLAIN).strip())
+    if found is None or (found["open"] is None) != (found["close"] is None):
+        return None
+    signs = [mark for mark in (found["sign"], found["inner"], found["after"]) if mark]
+    if len(signs) + bool(found["open"]) > 1:
+        return None
+    form, group = _CORES[decimal]
+    core = found["core"].strip()
+    if form.fullmatch(core) is None:
+        return None
+    digits = re.sub(rf"[ '_{re.escape(group)}]", "", core).replace(decimal, ".")
+    value = float(digits + (found["exponent"] or "")) / _UNITS.get(found["unit"] or "", 1.0)
+    return -value if found["open"] or "-" in signs else value
+
+
+def decimal_of(values: Iterable[str]) -> str | None:
+    """The decimal mark with which more of the texts are numbers; None where both fit as well."""
+    texts = set(islice(values, _LOOKED_AT))
+    counts = {mark: sum(number(text, mark) is not None for text in texts) for mark in _CORES}
+    if counts["."] == counts[","]:
+        return None
+    return max(counts, key=lambda mark: counts[mark])
+
+
+def decimal_of_table(columns: Iterable[pd.Series[Any]]) -> str | None:
+    """The decimal mark of a table: that of the columns that leave no doubt; None where none does.
+
+    Args:
+        columns: the columns; of those of text the first rows are looked at.
+    """
+    votes = {".": 0, ",": 0}
+    for column in columns:
+        texts = distinct_texts(column.head(_LOOKED_AT))
+        if texts and (mark := decimal_of(texts)):
+            fitting = sum(number(text, mark) is not None for text in texts)
+            votes[mark] += 2 * fitting > len(texts)
+    if votes["."] == votes[","]:
+        return None
+    return max(votes, key=lambda mark: votes[mark])
+
+
+def distinct_texts(column: pd.Series[Any]) -> set[str]:
+    """The texts of a column that mark no missing value."""
+    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+        return set()
+    found = {one for one in column.dropna().unique() if isinstance(one, str)}
+    return {text for text in found if not is_marker(text)}
+
+
+def is_marker(value: object) -> bool:
+    """Whether a value is a text that stands for a missing one among numbers, dates or truths."""
+    return isinstance(value, str) and value.strip().lower() in MARKERS
+
+
+def is_category_marker(value: object) -> bool:
+    """Whether a value is a text that stands for a missing one among words: "none" may be one."""
+    return isinstance(value, str) and value.strip() in CATEGORY_MARKERS
+
+
+def parsed(values: pd.Series[Any], decimal: str | None = None, hint: str | None = None) -> Floats:
+    """A column of texts as numbers; NaN where a text is not a number.
+
+    Args:
+        values: texts, numbers, and missing values.
+        decimal: the decimal mark; None has the texts say it.
+        hint: the decimal mark where they leave a doubt; None takes ``.``.
+    """
+    found = np.array(pd.to_numeric(values, errors="coerce").astype("float64"))
+    unread = np.isnan(found) & values.notna().to_numpy()
+    if "," not in {decimal, hint} and not unread.any():
+        return found
+    texts = distinct_texts(values)
+    mark = decimal or decimal_of(texts) or hint or "."
+    is_text = values.map(_is_text).to_numpy(dtype=bool)
+    odd = unread & is_text if mark == "." else is_text
+    if odd.any():
+        known = {text: number(text, mark) for text in texts}
+        found[odd] = np.array([known.get(text) for text in values[odd]], dtype=float)
+    return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -1,0 +1,220 @@
+"""Values of foreign tables: numbers, dates and truths in every form, and files as they are met."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from testbed_domain.tables.columnkinds import (
+    days,
+    kind_of,
+    markers_in,
+    numbers,
+    seconds,
+    spelled,
+    texts,
+    truths,
+    without_markers,
+)
+from testbed_domain.tables.files import FileSource
+from testbed_domain.tables.numbertext import number
+from testbed_domain.tables.reading import ReadOptions, SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _column(*values: object) -> pd.Series[Any]:
+    return pd.Series(list(values), dtype=object)
+
+
+@pytest.mark.parametrize(
+    ("text", "point", "comma"),
+    [
+        ("1,234.50", 1234.5, None),
+        ("1.234,50", None, 1234.5),
+        ("€ 1.234,50", None, 1234.5),
+        ("1 234,5", None, 1234.5),
+        ("1\u202f234,5", None, 1234.5),
+        ("1'234.5", 1234.5, None),
+        ("1,23,456.78", 123456.78, None),
+        ("1,234", 1234.0, 1.234),
+        ("0,5", None, 0.5),
+        ("12 %", 0.12, 0.12),
+        ("7%", 0.07, 0.07),
+        ("12 EUR", 12.0, 12.0),
+        ("$1,000", 1000.0, 1.0),
+        ("(12)", -12.0, -12.0),
+        ("($5.50)", -5.5, None),
+        ("12-", -12.0, -12.0),
+        ("\u22125", -5.0, -5.0),
+        ("1.5e3", 1500.0, None),
+        ("--5", None, None),
+        ("1.2.3", None, None),
+        ("12.05.2024", None, None),
+        ("1 2", None, None),
+        ("12 apples", None, None),
+    ],
+)
+def test_numbers_as_people_write_them(text: str, point: float | None, comma: float | None) -> None:
+    """Grouping is strict, so that a date or a version is not a number."""
+    assert (number(text, "."), number(text, ",")) == (point, comma)
+
+
+def test_a_column_says_what_its_decimal_mark_is() -> None:
+    """What one value leaves open another decides; a hint where none does."""
+    assert numbers(_column("1,234", "1,5")).tolist() == [1.234, 1.5]
+    assert numbers(_column("1,234", "1,234.5")).tolist() == [1234, 1234.5]
+    assert numbers(_column("1,234", "12")).tolist() == [1234, 12]
+    assert numbers(_column("1,234", "12"), hint=",").tolist() == [1.234, 12]
+    assert numbers(_column("1.234", "12"), hint=",").tolist() == [1234, 12]
+    assert numbers(_column("1.5", "12"), hint=",").tolist() == [1.5, 12]
+    assert np.isnan(numbers(_column("1.5"), decimal=",")).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "typed", "kind"),
+    [
+        (["1", "?", "-", "n/a"], False, "number"),
+        ([1, 2, "?"], True, "number"),
+        (["01067", "10115"], False, "category"),
+        (["0.5", "01.5"], False, "number"),
+        (["yes", "No"], True, "boolean"),
+        (["Y", "N", "?"], False, "boolean"),
+        (["N", "S"], True, "category"),
+        (["31.12.2023", "01.02.2024 10:30"], True, "date"),
+        (["12/31/2023", "1/2/2024"], True, "date"),
+        (["1/2/2024"], True, "category"),
+        (["9999-12-31", "0001-01-01"], True, "date"),
+        ([*map(str, range(60)), "error"], False, "number"),
+        ([*"1234", "error"] * 20, False, "category"),
+        (["-", "?"], False, None),
+    ],
+)
+def test_kinds_of_texts(values: list[Any], typed: bool, kind: str | None) -> None:  # noqa: FBT001 - a column
+    """Markers say nothing, codes keep their zeros, and a few odd values don't hide numbers."""
+    assert kind_of(pd.Series(values, dtype=object), typed=typed) == kind
+
+
+def test_times_in_any_unit() -> None:
+    """Dates of any year and unit, and Unix times in seconds to nanoseconds."""
+    far = days(_column("9999-12-31T10:00:00.123456789", "2024-01-31", None, 5))
+    assert far.tolist()[:2] == pytest.approx([2_932_896.4166681, 19_753])
+    assert np.isnan(far[2:]).all()
+    assert days(_column(dt.date(9999, 12, 31), dt.date(1, 1, 1))).tolist() == [2_932_896, -719_162]
+    for unit in ("s", "ms", "us", "ns"):
+        stamps = pd.Series(np.array(["2024-01-31", "NaT"], dtype=f"datetime64[{unit}]"))
+        assert days(stamps).tolist() == pytest.approx([19_753, np.nan], nan_ok=True)
+    for factor in (1, 10**3, 10**6, 10**9):
+        moment = 1_700_000_000 * factor
+        for column in (pd.Series([moment]), pd.Series([float(moment)]), _column(str(moment))):
+            assert seconds(column).tolist() == [1_700_000_000]
+        assert days(pd.Series([moment])).tolist() == pytest.approx([1_700_000_000 / 86_400])
+
+
+def test_truths_and_whole_numbers_of_any_form() -> None:
+    """Classes are written as the reference writes them; integers have no limit."""
+    forms = _column(*["yes", "N", "t", 0, 1.0, True, "False", "1.0"])
+    assert truths(forms).tolist() == [
+        *("True", "False", "True", "False", "True", "True", "False", "True"),
+    ]
+    assert spelled(("no", "yes")) == {"False": "no", "True": "yes"}
+    assert spelled(("N",)) == {"False": "N", "True": "Y"}
+    assert spelled(("a", "1")) == {}
+    assert texts(_column(2**70, 1.0, None)).tolist() == [str(2**70), "1", None]
+    assert numbers(_column(2**70, 2**63, 1)).tolist() == [2.0**70, 2.0**63, 1]
+
+
+def test_na_is_a_country_among_countries() -> None:
+    """In CSV NA is a value among codes of two letters; a typed text is what it is."""
+    assert markers_in(_column("DE", "NA", "FR"), typed=False) == ("NA",)
+    assert markers_in(_column("low", "NA", "?"), typed=False) == ()
+    assert markers_in(_column("low", "NA", None), typed=True) == ("NA",)
+    assert without_markers(_column("1", " n/a ", "-")).tolist()[0] == "1"
+    assert without_markers(_column("1", " n/a ", "-")).isna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+@pytest.mark.parametrize("sep", [",", ";", "\t", "|"])
+def test_encodings_and_separators_are_found(tmp_path: Path, encoding: str, sep: str) -> None:
+    """A table is the same however its text is written; a guess is said."""
+    path = tmp_path / "t.csv"
+    lines = [f"größe{sep}ort", *(f"{n}{sep}Köln" for n in range(60))]
+    path.write_bytes("\r\n".join(lines).encode(encoding))
+    source = FileSource.of(path)
+    assert source.names() == ["größe", "ort"]
+    assert source.read(["ort"])["ort"].tolist() == ["Köln"] * 60
+    assert bool(source.notes) is (encoding == "latin-1")
+
+
+def test_options_win_over_what_is_found(tmp_path: Path) -> None:
+    """Separator and encoding as they are said; a wrong one is refused."""
+    path = tmp_path / "t.csv"
+    path.write_bytes("a;b,c\n1;2,ä\n".encode("cp850"))
+    source = FileSource.of(path, ReadOptions(sep=",", encoding="cp850"))
+    assert source.read(["c"])["c"].tolist() == ["ä"]
+    with pytest.raises(SourceError, match="--encoding"):
+        FileSource.of(path, ReadOptions(encoding="utf-8")).names()
+
+
+def test_labels_of_rows_are_known(tmp_path: Path) -> None:
+    """An index of pandas, whatever wrote it, and what R writes without a name in the header."""
+    frame = pd.DataFrame({"a": [1, 2, 3]}, index=pd.Index([7, 5, 6], name="customer"))
+    frame.to_parquet(tmp_path / "named.parquet")
+    frame.rename_axis(None).to_parquet(tmp_path / "plain.parquet")
+    frame.set_index(["a"], append=True).assign(b=1).to_parquet(tmp_path / "two.parquet")
+    frame.reset_index(drop=True).to_parquet(tmp_path / "range.parquet")
+    frame.rename_axis(None).to_csv(tmp_path / "plain.csv")
+    frame.rename_axis(None).to_excel(tmp_path / "plain.xlsx")
+    (tmp_path / "r.csv").write_text("a b\n".replace(" ", ",") + "x,1,2\ny,3,4\n")
+    (tmp_path / "ends.csv").write_text("a,b\n1,2,\n3,4,\n")
+    found = {path.name: FileSource.of(path).labels() for path in tmp_path.iterdir()}
+    assert found == {
+        "named.parquet": ["customer"],
+        "plain.parquet": ["__index_level_0__"],
+        "two.parquet": ["customer", "a"],
+        "range.parquet": [],
+        "plain.csv": ["Unnamed: 0"],
+        "plain.xlsx": ["Unnamed: 0"],
+        "r.csv": ["Unnamed: 0"],
+        "ends.csv": [],
+    }
+    assert FileSource.of(tmp_path / "named.parquet").read(["customer"])["customer"].tolist() == [
+        *(7, 5, 6)
+    ]
+    assert FileSource.of(tmp_path / "r.csv").read(["b"])["b"].tolist() == ["2", "4"]
+    assert FileSource.of(tmp_path / "ends.csv").read(["b"])["b"].tolist() == ["2", "4"]
+
+
+def test_headers_that_repeat(tmp_path: Path) -> None:
+    """Two columns of one name are refused, and a header among the rows is left out aloud."""
+    path = tmp_path / "t.csv"
+    path.write_text("a,a,b\n1,2,3\n")
+    with pytest.raises(SourceError, match="columns twice: a; rename one"):
+        FileSource.of(path).read(["a"])
+    path.write_text("a,b\n1,2\na,b\n3,4\n")
+    source = FileSource.of(path)
+    assert source.read(["a"])["a"].tolist() == ["1", "3"]
+    assert [*source.notes] == [f"{path}: 1 rows that repeat the header are left out"]
+    path.write_text("a,b\n1,2\n1,2,3\n")
+    with pytest.raises(SourceError, match="cannot read"):
+        FileSource.of(path).read(["a"])
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.jsonl.gz"])
+@pytest.mark.parametrize("text", ['[{"a": "007"}, {"a": null}]', '{"a": "007"}\n{"b": 1}\n'])
+def test_json_lines_and_arrays(tmp_path: Path, name: str, text: str) -> None:
+    """Both forms, under any ending; texts stay texts, and integers of any size whole."""
+    path = tmp_path / name
+    content = text.replace("null", str(2**70)).encode()
+    path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    found = FileSource.of(path).read(["a"])["a"].tolist()
+    assert found[0] == "007"
+    assert found[1] == 2**70 or found[1] is None or pd.isna(found[1])
+    path.write_bytes(gzip.compress(b"[1]") if name.endswith("gz") else b"[1]")
+    with pytest.raises(SourceError, match="an object per row"):
+        FileSource.of(path).names()
