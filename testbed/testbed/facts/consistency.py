@@ -97,6 +97,8 @@ def _batches(page: Page) -> Iterator[str]:
         page.total(name, {})
         for name in (f"{size}_sum", f"{names.MODEL_INFERENCE.prometheus}_count")
     )
+    # What the cache answers is in no batch.
+    answered -= page.total(names.CACHE_REQUESTS.prometheus, {names.label(names.OUTCOME): "hit"})
     failed = page.total(names.PREDICTION_ERRORS.prometheus, {})
     if not answered <= rows <= answered + failed:
         yield (

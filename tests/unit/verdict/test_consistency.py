@@ -99,6 +99,14 @@ def test_gauges_of_states_and_shares(
     assert all(says in line for line in found)
 
 
+def test_what_the_cache_answers_is_in_no_batch() -> None:
+    """Misses are."""
+    values = dict(page(sizes=(1, 1, 1)).values)
+    values[names.CACHE_REQUESTS.prometheus, (("outcome", "hit"),)] = 1.0
+    values[names.CACHE_REQUESTS.prometheus, (("outcome", "miss"),)] = 3.0
+    assert list(disagreements(Page(values), LIVED)) == []
+
+
 def test_a_challenger_in_the_shadow_has_batches_of_its_own() -> None:
     """They hold rows that nobody was answered by it."""
     values = dict(page(sizes=(2, 2, 4)).values)
