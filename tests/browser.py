@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RUN: Final = "document.documentElement.setAttribute('data-ran', '1')"
-# Ends what it stands in: a script, an attribute, a text, a string of JavaScript.
+# Ends what it stands in: a script, a title, an attribute, a text, a string of JavaScript.
 HOSTILE: Final = (
     f"</script><script>{_RUN}</script>",
+    f"</title></style></textarea></noscript><script>{_RUN}</script>",
     f'"\'><img src=x onerror="{_RUN}">',
     f'<svg onload="{_RUN}"></svg><!--<script>',
     f"';{_RUN};//\\\";{_RUN};//",

@@ -30,6 +30,7 @@ from testbed_api.answers import (
 from testbed_api.bodies import read_body
 from testbed_api.calls import call_of
 from testbed_api.discretion import discreet_route
+from testbed_api.docspage import add_docs
 from testbed_api.faults import FaultControl, fault_router
 from testbed_api.guard import Guard
 from testbed_api.heads import HeadAsGet
@@ -172,7 +173,7 @@ def create_management_app(
 
 def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
     # The page and its files are served by the API itself: it works without the internet.
-    make = FastAPIOffline if docs else partial(FastAPI, openapi_url=None)
+    make = partial(FastAPIOffline, None) if docs else partial(FastAPI, openapi_url=None)
     app = make(
         title=title,
         max_body_size=settings.body_limit,
@@ -181,6 +182,8 @@ def _app(settings: ApiSettings, title: str, *, docs: bool = True) -> FastAPI:
         telemetry=NO_TELEMETRY,
     )
     app.add_middleware(HeadAsGet)
+    if docs:
+        add_docs(app)
     app.exception_handler(ApiError)(answer_api_error)
     app.exception_handler(HTTPException)(answer_http_error)
     app.exception_handler(RequestValidationError)(answer_invalid)

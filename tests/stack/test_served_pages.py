@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 import pandas as pd
+from testbed_domain.artefact import MANIFEST, content_version
 from testbed_drift.judging.detection import Detector
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
@@ -23,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from testbed_domain.artefact import Artefact
     from testbed_drift.rows.columns import ColumnKind
+
+    from tests.conftest import ApiProcess
 
 CATEGORY = f"category {EVERYTHING}"
 
@@ -145,3 +152,27 @@ def test_our_web_ui_shows_itself_under_its_policy(
         page = visit(program("chromium", "google-chrome"), url, tmp_path / "profile")
         assert "Start new load test" in page.dom
         assert "frame-ancestors 'none'" in httpx.get(url).headers["content-security-policy"]
+
+
+def test_the_docs_of_a_hostile_model_run_nothing(
+    tmp_path: Path,
+    small_artefact: Artefact,
+    start_api: Callable[..., ApiProcess],
+    program: Callable[..., str],
+) -> None:
+    """An artefact whose name, features and descriptions are hostile; the page still works."""
+    model = tmp_path / "model"
+    shutil.copytree(small_artefact.path, model)
+    features = tuple(
+        replace(each, description=EVERYTHING) for each in small_artefact.schema.features
+    )
+    schema = replace(small_artefact.schema, features=features)
+    version = content_version(small_artefact.use_case, schema, small_artefact.files)
+    hostile = {"name": EVERYTHING, "schema": schema.to_dict(), "version": version}
+    (model / MANIFEST).write_text(json.dumps(small_artefact.manifest() | hostile))
+    api = start_api(model)
+    browser = program("chromium", "google-chrome")
+    page = visit(browser, f"http://127.0.0.1:{api.port}/docs", tmp_path / "profile", 10_000)
+    assert not page.attacked
+    assert "/predict" in page.dom
+    assert "&lt;/script&gt;" in page.dom

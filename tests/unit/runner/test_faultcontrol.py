@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed.errors import StackError
-from testbed.faultcontrol import FaultControl
+from testbed.faultcontrol import FaultControl, bearer
+from testbed_domain.tokens import ensure_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class _Replica(HTTPServer):
@@ -85,3 +87,16 @@ def test_nobody_who_takes_them_is_an_error(replicas: list[_Replica], unused_port
     replicas[1].status = 404
     with pytest.raises(StackError, match="404"):
         FaultControl([replica.url for replica in replicas]).set("errors", {"share": 0.5})
+
+
+def test_the_token_is_read_when_a_fault_is_set(tmp_path: Path) -> None:
+    """The API makes it at its start; one that can't be used is one line."""
+    file = tmp_path / "token"
+    assert bearer(None) == {}
+    with pytest.raises(StackError, match="can't be read"):
+        bearer(file)
+    token = ensure_token(file)
+    assert bearer(file) == {"Authorization": f"Bearer {token}"}
+    file.chmod(0o644)
+    with pytest.raises(StackError, match="chmod 600"):
+        FaultControl(["http://127.0.0.1:1"], file).set("errors", {"share": 0.5})
