@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
+from fastapi.routing import iter_route_contexts
 from starlette.responses import JSONResponse
+from starlette.routing import compile_path
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 REQUEST_ID_KEY: Final = REQUEST_ID_HEADER.lower()
 REQUEST_ID_LENGTH: Final = 64
+
+NOT_ALLOWED: Final = 405
 
 JSON_TYPE: Final = (b"content-type", b"application/json")
 
@@ -96,4 +100,17 @@ async def answer_invalid(request: Request, error: RequestValidationError) -> JSO
 async def answer_http_error(request: Request, error: HTTPException) -> JSONResponse:
     """Exception handler for what the framework refuses: 404, 405, 413."""
     headers = {**(error.headers or {}), **echo(request)}
+    if error.status_code == NOT_ALLOWED:
+        # The framework names the methods of the first route of a path only.
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     return JSONResponse({"detail": error.detail}, error.status_code, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that a request's path has."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        methods = getattr(route, "methods", None)
+        if methods and route.path and compile_path(route.path)[0].match(request.scope["path"]):
+            found |= methods
+    return found | {"HEAD"} if "GET" in found else found

@@ -15,7 +15,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from testbed_otel.tracing import Chooser
 
 from testbed_api import schemas
@@ -92,6 +92,18 @@ UNKNOWN_KEY: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": schemas.Problem, "description": "The id is not in the feature table."}
 }
 
+NO_LOG: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": schemas.Problem, "description": "This API keeps no prediction log."}
+}
+GUARDED: Final[dict[int | str, dict[str, Any]]] = {
+    status: ERRORS[status] for status in (400, 401, 429)
+}
+CHANGE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    **{status: ERRORS[status] for status in (400, 413, 415, 422)},
+    409: {"model": schemas.Problem, "description": "The state doesn't allow it; says why."},
+}
+METRICS_CONTENT: Final[dict[str, Any]] = {"text/plain": {"schema": {"type": "string"}}}
+
 UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
     503: {"description": "Requests had better not come here now: the problems say why."}
 }
@@ -126,7 +138,9 @@ def create_app(
     predictions = _prediction_router(settings, service, guarded)
     app.include_router(predictions)
     app.include_router(rows_router(settings, service, ERRORS, guard))
-    app.include_router(model_router(service), dependencies=guarded)
+    app.include_router(
+        model_router(service), dependencies=guarded, responses=GUARDED if guarded else None
+    )
     if settings.monitoring_test_enabled:
         entries = entry_router(service, service.instruments.recorder)
         app.include_router(entries, dependencies=guarded, responses=ENTRY_ERRORS)
@@ -165,9 +179,9 @@ def create_management_app(
     app = _app(settings, title="Management")
     app.include_router(_watch_router(service, telemetry))
     if control is not None:
-        app.include_router(fault_router(control))
+        app.include_router(fault_router(control), responses=CHANGE_ERRORS)
     if versions is not None:
-        app.include_router(versions)
+        app.include_router(versions, responses=CHANGE_ERRORS)
     return app
 
 
@@ -267,7 +281,7 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
         tags=["predictions"],
         dependencies=guarded,
         response_model=schemas.LabelsReply,
-        responses=ERRORS,
+        responses=ERRORS if settings.log_url is not None else ERRORS | NO_LOG,
         openapi_extra=schemas.labels_body(schema, settings.labels_limit),
     )
     async def labels(request: Request) -> Response:
@@ -288,7 +302,9 @@ def _watch_router(
     router = APIRouter(tags=["watch"], route_class=kind)
     started = clock()
 
-    @router.get("/metrics")
+    @router.get(
+        "/metrics", response_class=PlainTextResponse, responses={200: {"content": METRICS_CONTENT}}
+    )
     async def metrics() -> Response:
         # In the event loop on purpose: the reader's collection must not run twice at a time.
         return Response(generate_latest(telemetry.registry), media_type=CONTENT_TYPE_LATEST)

@@ -14,6 +14,8 @@ from starlette.requests import ClientDisconnect
 from testbed_api.answers import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import TypeAdapter
 
     from testbed_api.asked import Asked
@@ -69,6 +71,23 @@ def body_size(request: Asked, limit: int) -> int:
     length = request.headers.get("content-length", "")
     known = length.isascii() and length.isdigit()
     return min(int(length), limit) if known else limit
+
+
+def described(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    """OpenAPI's description of a JSON body, without references: those have no place there."""
+    schema = adapter.json_schema()
+    content = {"application/json": {"schema": _inlined(schema, schema.pop("$defs", {}))}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a part of JSON
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(part, definitions) for name, part in schema.items()}
 
 
 def problems(error: ValidationError) -> list[dict[str, Any]]:

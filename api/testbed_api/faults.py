@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from testbed_api.bodies import read_json
+from testbed_api.bodies import described, read_json
 
 UNLOADED: Final = "the model is unloaded by a fault"
 
@@ -31,7 +31,7 @@ class Faults(Protocol):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ErrorFault(_Model):
@@ -117,7 +117,7 @@ def fault_router(control: FaultControl) -> APIRouter:
     async def show() -> FaultState:
         return control.state
 
-    @router.put("", openapi_extra={"requestBody": {"content": {"application/json": {}}}})
+    @router.put("", openapi_extra=described(adapter))
     async def replace(request: Request) -> FaultState:
         control.state = await read_json(request, adapter)
         return control.state

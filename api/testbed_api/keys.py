@@ -29,8 +29,8 @@ DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 FIELDS: Final = range(2, 5)
 # Each is the value of a metric's attribute.
 MOST_KEYS: Final = 100
-# One in 11 days. Less would never come back in practice.
-MIN_RATE: Final = 1e-6
+# One in a quarter of an hour. Less would hardly ever come back.
+MIN_RATE: Final = 0.001
 # What the metrics call a caller whose key is none; no key may have that name.
 UNKNOWN: Final = "unknown"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -12,7 +12,7 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
 
 from testbed_api.answers import ApiError
-from testbed_api.bodies import read_json
+from testbed_api.bodies import described, read_json
 from testbed_api.management import inside
 
 if TYPE_CHECKING:
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 OUTSIDE: Final = (
     "The artefact lies in none of the folders of TESTBED_API_ARTEFACT_FOLDERS: copy it there."
 )
-_JSON_BODY: Final[dict[str, Any]] = {"requestBody": {"content": {"application/json": {}}}}
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Traffic(_Model):
@@ -91,7 +90,7 @@ def versions_router(
     async def show() -> dict[str, Any]:
         return versions.describe()
 
-    @router.put("/challenger", openapi_extra=_JSON_BODY)
+    @router.put("/challenger", openapi_extra=described(challenger))
     async def challenge(request: Request) -> dict[str, Any]:
         wanted = await read_json(request, challenger)
         if folders is not None and not await asyncio.to_thread(inside, wanted.artefact, folders):
@@ -109,7 +108,7 @@ def versions_router(
         await versions.withdraw()
         return versions.describe()
 
-    @router.put("/traffic", openapi_extra=_JSON_BODY)
+    @router.put("/traffic", openapi_extra=described(traffic))
     async def share(request: Request) -> dict[str, Any]:
         wanted = await read_json(request, traffic)
         await versions.traffic(split=wanted.split, shadow=wanted.shadow)

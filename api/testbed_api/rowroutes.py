@@ -117,40 +117,24 @@ def _check_type(request: Request) -> None:
 def _batch_body(schema: FeatureSchema, limit: int) -> dict[str, Any]:
     example = {feature.name: feature.example for feature in schema.features}
     row = row_adapter(schema).json_schema()
-    properties = row.get("properties", {})
-    columns = {
-        name: {"type": "array", "items": item, "minItems": 1, "maxItems": limit}
-        for name, item in properties.items()
+    body = {
+        "type": "object",
+        # That lists are of equal length is beyond JSON Schema.
+        "description": 'Or the same rows as `{"columns": {NAME: [VALUE, ...]}}`, with a list of '
+        "equal length for each column.",
+        "properties": {
+            "records": {"type": "array", "items": row, "minItems": 1, "maxItems": limit}
+        },
+        "required": ["records"],
+        "additionalProperties": False,
     }
-    forms = [
-        {
-            "type": "object",
-            "properties": {
-                "records": {"type": "array", "items": row, "minItems": 1, "maxItems": limit}
-            },
-            "required": ["records"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {
-                "columns": {
-                    "type": "object",
-                    "properties": columns,
-                    "required": row.get("required", []),
-                    "additionalProperties": False,
-                    "description": "Lists of equal length.",
-                }
-            },
-            "required": ["columns"],
-            "additionalProperties": False,
-        },
-    ]
-    content = {"schema": {"anyOf": forms}, "example": {"records": [example]}}
+    content = {"schema": body, "example": {"records": [example]}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def _stream_body(schema: FeatureSchema) -> dict[str, Any]:
     example = json.dumps({feature.name: feature.example for feature in schema.features})
-    content = {"schema": {"type": "string"}, "example": f"{example}\n{example}\n"}
+    # Whatever it holds, it is taken: a line that is no row is answered as such.
+    body = {"description": "One row per line, as in the body of POST /predict."}
+    content = {"schema": body, "example": f"{example}\n{example}\n"}
     return {"requestBody": {"required": True, "content": {NDJSON: content}}}

@@ -150,9 +150,21 @@ def _field(feature: Feature) -> object:
 
 def _kind(feature: Feature) -> object:
     if feature.kind == "category":
-        if feature.categories and not feature.other:
-            return _literal(feature.categories)
-        return Annotated[str, Field(strict=True, max_length=TEXT_LIMIT)]
+        known = feature.categories and not feature.other
+        text: Any = (
+            _literal(feature.categories)
+            if known
+            else Annotated[str, Field(strict=True, max_length=TEXT_LIMIT)]
+        )
+        spellings = _spellings(feature)
+        if not spellings:
+            return text
+        taken: Any = text | _literal(tuple(spellings))
+
+        def spelt(value: object) -> object:
+            return spellings.get(value, value) if isinstance(value, bool) else value
+
+        return Annotated[text, BeforeValidator(spelt, json_schema_input_type=taken)]
     whole = feature.kind == "integer"
     bound = INTEGER_BOUND if whole else NUMBER_BOUND
     limits = Field(
@@ -161,10 +173,23 @@ def _kind(feature: Feature) -> object:
         ge=-bound if feature.minimum is None else feature.minimum,
         le=bound if feature.maximum is None else feature.maximum,
     )
-    return Annotated[int if whole else float, limits]
+    return Annotated[int, limits, BeforeValidator(_whole)] if whole else Annotated[float, limits]
 
 
-def _literal(values: tuple[int | str, ...]) -> Any:  # noqa: ANN401 - a type made here
+def _whole(value: object) -> object:
+    """4.0 as 4: JSON knows one kind of number, and JSON Schema calls it an integer."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _spellings(feature: Feature) -> dict[bool, str]:
+    """The texts that the data has for JSON's ``true`` and ``false``; none where it has others."""
+    texts = {text.lower(): text for text in feature.categories}
+    if feature.other or not texts.keys() <= {"true", "false"}:
+        return {}
+    return {name == "true": text for name, text in texts.items()}
+
+
+def _literal(values: tuple[bool | int | str, ...]) -> Any:  # noqa: ANN401 - a type made here
     return cast("Any", Literal)[values]
 
 

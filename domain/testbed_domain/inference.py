@@ -111,11 +111,16 @@ def _feature(name: str, column: pd.Series[Any]) -> Feature | str:
     nullable = bool(empty.any())
     if not nullable and bool((present == present.iloc[0]).all()):
         return "it holds one value only"
-    if not pd.api.types.is_bool_dtype(present):
+    if not pd.api.types.is_bool_dtype(present) and not _codes(present):
         numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=float)
         if np.isfinite(numbers).all():
             return _number(name, numbers, nullable=nullable)
     return _category(name, present.astype(str).str.strip(), nullable=nullable)
+
+
+def _codes(column: pd.Series[Any]) -> bool:
+    """Whether the digits of a column are a code, as in ``01234``: no number begins with a zero."""
+    return bool(column.astype(str).str.fullmatch(r"\s*0\d+\s*").any())
 
 
 def _number(name: str, numbers: np.ndarray[Any, Any], *, nullable: bool) -> Feature | str:

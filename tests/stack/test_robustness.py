@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 import pytest
+from testbed_api.keys import digest, new_key
 
 from .fuzzing import fuzz
 
@@ -31,6 +32,10 @@ def api(small_artefact: Artefact, start_api: Callable[..., Any], request: Any) -
     """The API with the settings of the test, and no metrics on the public port."""
     chosen = getattr(request, "param", {})
     environment = {"TESTBED_API_PUBLIC_METRICS": "false", **chosen}
+    keys = request.getfixturevalue("tmp_path") / "keys"
+    keys.write_text(f"me {digest(KEY)}\n")
+    if "TESTBED_API_KEYS_FILE" in environment:
+        environment["TESTBED_API_KEYS_FILE"] = str(keys)
     database = f"sqlite:///{request.getfixturevalue('tmp_path') / 'log.db'}"
     return start_api(small_artefact.path, log_url=database, environment=environment)
 
@@ -120,45 +125,53 @@ def test_answers_carry_security_headers(api: Any, row: dict[str, object]) -> Non
         assert "server" not in reply.headers
 
 
-# JSON Schema calls 81.0 an integer; this API doesn't take it for one, and no schema can say so.
-# Neither can one say that the columns of a batch are of equal length.
-BEYOND_SCHEMA = ("--exclude-checks", "positive_data_acceptance")
-# Schemathesis writes no NDJSON; seeded bad lines are sent in the API's own tests.
-ROWS = r"^/predict(/batch)?$"
-PREDICTIONS = r"^/predict"
+KEY = new_key()
+# What schemathesis is to send besides; keys are in the file that the fixture writes.
+WITH_KEY = ("-H", f"X-API-Key: {KEY}")
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    ("api", "chosen"),
     [
-        ("--include-path-regex", ROWS, *BEYOND_SCHEMA),
-        ("--exclude-path-regex", PREDICTIONS),
+        ({}, ()),
+        ({"TESTBED_API_LOG_URL": "none"}, ()),
+        ({"TESTBED_API_KEYS_FILE": "keys"}, ()),
+        ({"TESTBED_API_KEYS_FILE": "keys", "TESTBED_API_PUBLIC_METRICS": "true"}, WITH_KEY),
     ],
-    ids=["predict", "others"],
+    ids=["default", "without log", "without key", "with key"],
+    indirect=["api"],
 )
 def test_schemathesis_finds_nothing(api: Any, tmp_path: Path, chosen: tuple[str, ...]) -> None:  # noqa: ANN401 - made by a fixture
-    """What the schema describes is what the service does, for a bounded number of examples."""
-    _schemathesis(api, tmp_path, *chosen)
+    """What the schema describes is what the service does, by all default checks."""
+    _schemathesis(api.port, tmp_path, *chosen)
+
+
+@pytest.mark.parametrize("api", [{"TESTBED_API_FAULTS_ENABLED": "true"}], indirect=True)
+def test_schemathesis_finds_nothing_on_the_management_port(api: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
+    """Operators' routes are as described, too."""
+    _schemathesis(api.management_port, tmp_path)
 
 
 @pytest.mark.parametrize("api", [{"TESTBED_API_MONITORING_TEST_ENABLED": "true"}], indirect=True)
 def test_entries_by_hand_are_as_described_and_few(api: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
     """Nothing is found there either, and no input makes series without end."""
-    _schemathesis(api, tmp_path, "--include-path-regex", "^/monitoring/test/")
+    _schemathesis(api.port, tmp_path, "--include-path-regex", "^/monitoring/test/")
     versions = [series for series in _series(api) if series.startswith("ml_model_accuracy{")]
     # 20 are told apart, the rest is one more.
     assert 1 < len(versions) <= 21
 
 
-def _schemathesis(api: Any, tmp_path: Path, *chosen: str) -> None:  # noqa: ANN401 - made by a fixture
+def _schemathesis(port: int, folder: Path, *chosen: str) -> None:
     program = str(Path(sys.executable).parent / "schemathesis")
+    hooks = {"SCHEMATHESIS_HOOKS": "ndjson_hooks", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(
         [
-            *(program, "--no-color", "run", f"http://127.0.0.1:{api.port}/openapi.json"),
+            *(program, "--no-color", "run", f"http://127.0.0.1:{port}/openapi.json"),
             *("--phases", "examples,coverage,fuzzing", "--max-examples", "30", "--seed", "1"),
             *("--generation-database", "none", "--continue-on-failure", *chosen),
         ],
-        cwd=tmp_path,
+        cwd=folder,
+        env=os.environ | hooks,
         capture_output=True,
         text=True,
         timeout=300,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
-from testbed_api.keys import NAME, UNKNOWN, digest, new_key
+from testbed_api.keys import MIN_RATE, NAME, UNKNOWN, digest, new_key
 
 from testbed.cli.common import errors, out
 from testbed.errors import UsageError
@@ -18,10 +19,10 @@ def new(
     name: Annotated[str, typer.Argument(help="Who will use it; the metrics show the name.")],
     *,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Requests per second; default: no limit.")
+        float | None, typer.Option(min=MIN_RATE, help="Predictions per second; default: no limit.")
     ] = None,
     burst: Annotated[
-        float | None, typer.Option(min=1, help="Requests at once; default: the rate.")
+        float | None, typer.Option(min=1, help="Predictions at once; default: the rate.")
     ] = None,
 ) -> None:
     """Make a key: it is shown once on standard error; the line for the keys file goes to output.
@@ -38,8 +39,11 @@ def new(
         raise UsageError(f"a name has up to 40 letters, digits, '_', '.', '-'; not {name!r}")
     if burst is not None and rate is None:
         raise UsageError("--burst needs --rate")
+    chosen = [value for value in (rate, burst) if value is not None]
+    if not all(map(math.isfinite, chosen)):
+        raise UsageError("--rate and --burst are finite numbers; without --rate there is no limit")
     key = new_key()
-    limits = "" if rate is None else f" {rate:g}" + ("" if burst is None else f" {burst:g}")
+    limits = "".join(f" {str(value).removesuffix('.0')}" for value in chosen)
     errors.print(f"key of {name}, shown only now: {key}", highlight=False, markup=False)
     out.print(f"{name} {digest(key)}{limits}", highlight=False, markup=False)
 

@@ -65,7 +65,8 @@ def test_keys_are_told_apart(tmp_path: Path) -> None:
         ([f"na/me {'0' * 64}"], "line 1: a name has"),
         ([f"unknown {'0' * 64}"], "line 1: a name has"),
         ([f"one {'0' * 64} 0"], "line 1: the rate"),
-        ([f"one {'0' * 64} 1e-320"], "line 1: the rate"),
+        ([f"one {'0' * 64} 1e-320"], "line 1: the rate must be at least 0.001"),
+        ([f"one {'0' * 64} 0.0009"], "line 1: the rate must be at least 0.001"),
         ([f"one {'0' * 64} 1 inf"], "line 1: the rate"),
         ([f"one {'0' * 64} many"], "line 1: the rate"),
         ([f"one {'0' * 64} 5 nan"], "line 1: the rate"),
@@ -91,6 +92,30 @@ def test_new_key_fits_the_file(tmp_path: Path) -> None:
     assert key not in done.stdout
     ring = read_keys(_file(tmp_path, done.stdout), lambda: 0.0)
     assert ring.decide(key).name == "me"
+
+
+@pytest.mark.parametrize(("rate", "burst"), [("0.001", "1"), ("1234567.5", "2345678.5")])
+def test_limits_of_a_new_key_are_those_that_were_given(
+    tmp_path: Path, rate: str, burst: str
+) -> None:
+    """The least that the command takes is the least that the file takes; no digit is lost."""
+    arguments = ["keys", "new", "me", "--rate", rate, "--burst", burst]
+    done = CliRunner().invoke(command_line, arguments)
+    assert done.exit_code == 0
+    (key,) = re.findall(r"tbk_\S+", done.stderr)
+    bucket = read_keys(_file(tmp_path, done.stdout), lambda: 0.0).decide(key).bucket
+    assert bucket is not None
+    assert (bucket.rate, bucket.burst) == (float(rate), float(burst))
+
+
+@pytest.mark.parametrize(
+    "limits", [["--rate", "0.0009"], ["--rate", "nan"], ["--rate", "5", "--burst", "inf"]]
+)
+def test_limits_that_no_file_may_have_make_no_key(limits: list[str]) -> None:
+    """They are refused before a key is made."""
+    done = CliRunner().invoke(command_line, ["keys", "new", "me", *limits])
+    assert done.exit_code != 0
+    assert "tbk_" not in done.stdout + done.stderr
 
 
 async def _guarded(api: Api, ring: KeyRing, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's

@@ -218,6 +218,12 @@ async def test_head_is_get_without_a_body(api: Api, path: str) -> None:
     assert (await api.public.head("/nothing")).status_code == 404
 
 
+async def test_refused_method_names_all_of_the_path(api: Api) -> None:
+    """Not only those of the first route that has it."""
+    reply = await api.management.request("POST", "/faults")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "DELETE, GET, HEAD, PUT")
+
+
 async def test_problems_are_collected_up_to_what_is_shown(api: Api) -> None:
     """Many wrong labels or rows are answered with as many problems as one answer has."""
     for path, field in (("/labels", "labels"), ("/predict/batch", "records")):

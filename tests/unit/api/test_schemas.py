@@ -19,7 +19,7 @@ def _schema(feature: Feature, *classes: int | str) -> FeatureSchema:
 @pytest.mark.parametrize(
     ("feature", "good", "bad"),
     [
-        (Feature("a", "integer", ""), [0, -7, 2**53], [1.0, True, "1", None, 2**53 + 1]),
+        (Feature("a", "integer", ""), [0, -7, 2**53], [1.5, True, "1", None, 2**53 + 1]),
         (Feature("a", "number", ""), [0, 1.5, -3e38], [True, "1", None, 4e38]),
         (Feature("a", "number", "", 0, 1), [0, 0.5, 1], [-0.001, 1.001]),
         (Feature("a", "category", "", categories=("x", "y")), ["x", "y"], ["z", "X", 1, None]),
@@ -40,6 +40,43 @@ def test_values_are_taken_strictly(feature: Feature, good: list[object], bad: li
     for value in bad:
         with pytest.raises(ValidationError):
             adapter.validate_python({"a": value})
+
+
+@pytest.mark.parametrize(
+    ("feature", "sent", "row"),
+    [
+        (Feature("visits", "integer", ""), "4.0", 4),
+        (Feature("visits", "integer", ""), "4e2", 400),
+        (Feature("visits", "integer", "", nullable=True), "-0.0", 0),
+        (Feature("new", "category", "", categories=("False", "True")), "true", "True"),
+        (Feature("new", "category", "", categories=("false", "true")), "false", "false"),
+        (Feature("new", "category", "", categories=("TRUE",), nullable=True), "true", "TRUE"),
+        (Feature("new", "category", "", categories=("False", "True")), '"True"', "True"),
+        (Feature("zip", "category", "", categories=("01234", "1234")), '"01234"', "01234"),
+        (Feature("zip", "category", "", other=True), '"01234"', "01234"),
+    ],
+)
+def test_json_has_its_own_words_for_some_values(feature: Feature, sent: str, row: object) -> None:
+    """One kind of number, and booleans; a text stays as it is."""
+    adapter = row_adapter(_schema(feature))
+    text = f'{{"{feature.name}": {sent}}}'
+    for value in (adapter.validate_json(text), adapter.validate_python(json.loads(text))):
+        assert value == {feature.name: row}
+        assert type(value[feature.name]) is type(row)
+
+
+def test_booleans_are_for_boolean_features_only() -> None:
+    """Others take no lookalike; the description says which."""
+    flag = Feature("a", "category", "", categories=("False", "True"))
+    described = row_adapter(_schema(flag)).json_schema()["properties"]["a"]["anyOf"]
+    assert {"boolean"} <= {each.get("type") for each in described}
+    for feature in (
+        Feature("a", "category", "", categories=("no", "yes")),
+        Feature("a", "category", "", categories=("1", "true", "false")),
+        Feature("a", "category", "", categories=("True",)),
+    ):
+        with pytest.raises(ValidationError):
+            row_adapter(_schema(feature)).validate_json('{"a": false}')
 
 
 def test_columns_may_have_any_name() -> None:

@@ -163,3 +163,17 @@ def test_any_is_no_use_case_by_name() -> None:
     """Without a table there is none, and the message says what to give."""
     with pytest.raises(DomainError, match="give the file and its target column"):
         get_use_case("any")
+
+
+def test_digits_that_begin_with_a_zero_are_a_code(tmp_path: Path) -> None:
+    """A zip code is a category whose texts keep their zeros; 0, 0.5 and -0.5 are numbers."""
+    table = _table()
+    table["zip"] = np.where(np.arange(N) % 3 == 0, "01234", "80331")
+    table["part"] = np.where(np.arange(N) % 3 == 0, "0", np.where(np.arange(N) % 2, "0.5", "-0.5"))
+    path = tmp_path / "table.csv"
+    table.to_csv(path, index=False)
+    features = {
+        feature.name: feature for feature in infer_use_case(path, "bought")[0].schema.features
+    }
+    assert features["zip"].categories == ("01234", "80331")
+    assert features["part"].kind == "number"
