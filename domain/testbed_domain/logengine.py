@@ -53,7 +53,7 @@ def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is not a number
         raise LogError(
             "the prediction log's URL is none; write sqlite:////path/to/log.db "
             "or postgresql://user:password@host/database"

@@ -51,7 +51,7 @@ class QuerySource:
         """
         try:
             parsed = make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter of a port that is not a number
             raise SourceError(
                 f"--{which}-url is no URL of a database; write sqlite:////path/to/file.db or "
                 "postgresql://user@host/database"

@@ -59,7 +59,7 @@ def settings() -> None:
 def _without_password(url: str) -> str:
     try:
         return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return "not a database URL"  # and no reason to show what may hold a password
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # Before all else, so that an interrupt or a full disk while modules load is one line, too.
+    from importlib import import_module
+
+    from testbed_domain.endings import run as run_guarded
+
+    run_guarded(lambda: import_module("testbed.receiver.__main__").main(), "receiver")
+
 import argparse
 import sys
 import time
@@ -47,7 +55,3 @@ def main(arguments: list[str] | None = None) -> int:
             app, host=options.host, port=options.port, log_level="warning", access_log=False
         )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
