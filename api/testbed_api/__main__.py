@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # Before all else, so that an interrupt or a full disk while modules load is one line, too.
+    from importlib import import_module
+
+    from testbed_domain.endings import run as run_guarded
+
+    run_guarded(lambda: import_module("testbed_api.__main__").main(), "api")
+
 import argparse
 import sys
 
@@ -40,7 +48,3 @@ def main() -> int:
         sys.stderr.write(f"error: {mask(error)}\n")
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

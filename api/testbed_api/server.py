@@ -186,6 +186,7 @@ async def _serve(
     _give_roles(service, roles, make_runtime)
     if file is not None:
         service.versions.keep = file.keep
+        service.notices.put("versions", "; ".join(file.problems) or None, log=False)
     stack = contextlib.ExitStack()
     access = stack.enter_context(_access_log(logs, instruments.access_lines))
     app = create_app(settings, service, telemetry, keys, access)

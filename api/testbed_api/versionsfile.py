@@ -7,9 +7,10 @@ API starts from.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from testbed_domain.artefact import Artefact, load_artefact
@@ -75,6 +76,9 @@ class _Kept(_Part):
     shadow: bool
 
 
+DAMAGED_SUFFIX: Final = ".damaged"
+
+
 @dataclass(frozen=True, slots=True)
 class VersionsFile:
     """Keeps the roles of versions.
@@ -82,10 +86,12 @@ class VersionsFile:
     Attributes:
         path: the file; replicas share it, since they are all changed alike.
         configured: roles as the settings say.
+        problems: why what was kept does not count, one sentence each.
     """
 
     path: Path
     configured: Roles
+    problems: list[str] = field(default_factory=list)
 
     def read(self) -> Roles:
         """The roles to start with: those kept, or the settings' where they can't be used."""
@@ -94,7 +100,7 @@ class VersionsFile:
         except FileNotFoundError:
             return self.configured
         except (OSError, ValidationError) as error:
-            logger.error("%s is left aside: %s", self.path, _first_line(error))  # noqa: TRY400 - one line
+            self._leave_aside(_first_line(error))
             return self.configured
         if kept.configured != _Configured.of(self.configured):
             logger.info("%s is of other settings and left aside", self.path)
@@ -108,8 +114,19 @@ class VersionsFile:
                 kept.shadow,
             )
         except DomainError as error:
-            logger.error("%s is left aside: %s", self.path, error)  # noqa: TRY400 - one line
+            self._leave_aside(str(error))
             return self.configured
+
+    def _leave_aside(self, reason: str) -> None:
+        """Begin as the settings say; the next change replaces the file, a copy of it stays."""
+        copy = self.path.with_name(self.path.name + DAMAGED_SUFFIX)
+        text = f"{self.path} is left aside: {reason}; a copy is {copy}"
+        try:
+            shutil.copyfile(self.path, copy)
+        except OSError as error:
+            text = f"{self.path} is left aside: {reason}; no copy of it: {error.strerror}"
+        self.problems.append(text)
+        logger.error("%s", text)
 
     def keep(self, routing: Routing) -> None:
         """Write the roles down; what can't be written is said, and costs no change."""

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # Before all else, so that an interrupt or a full disk while modules load is one line, too.
+    from importlib import import_module
+
+    from testbed_domain.endings import run as run_guarded
+
+    run_guarded(lambda: import_module("testbed_drift.__main__").main(), "drift", interrupted=130)
+
 import argparse
 import json
 import logging
@@ -9,11 +17,11 @@ import os
 import signal
 import sys
 import time
-import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_domain.endings import guarded
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
 
@@ -107,15 +115,14 @@ def _told(work: Callable[[], int], began: float) -> int:
 
 
 def _guarded(work: Callable[[], int]) -> int:
-    try:
-        return work()
-    except DomainError as error:
-        print(f"drift: {mask(error)}", file=sys.stderr)  # noqa: T201 - a command line speaks so
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except Exception:  # noqa: BLE001 - Python would leave with 1, which means drift
-        traceback.print_exc()
-    return EXIT_COULD_NOT_RUN
+    def expected() -> int:
+        try:
+            return work()
+        except DomainError as error:
+            print(f"drift: {mask(error)}", file=sys.stderr)  # noqa: T201 - a command line speaks so
+        return EXIT_COULD_NOT_RUN
+
+    return guarded(expected, "drift", EXIT_INTERRUPTED)
 
 
 def _run(settings: DriftSettings, endpoint: str | None, *, as_json: bool) -> int:
@@ -332,7 +339,3 @@ def _add_settings(
         parser.add_argument(
             "--otlp-endpoint", metavar="URL", help="OTLP/HTTP endpoint; 'none' publishes nothing."
         )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

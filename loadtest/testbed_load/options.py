@@ -35,8 +35,12 @@ def check_host(values: Values) -> str:
         LoadError: it is missing or no HTTP URL.
     """
     host = str(values.get("host") or "")
-    parts = urlsplit(host)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(host)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of brackets and ports
+        usable = False
+    if not usable:
         raise LoadError(
             f"host must be the service's URL, as http://127.0.0.1:8000, not {mask(host)!r}"
         )

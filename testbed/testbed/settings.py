@@ -115,6 +115,8 @@ def load_settings() -> Settings:
     Raises:
         UsageError: a value is unusable; names the setting.
     """
+    if os.path.lexists(SETTINGS_FILE) and not Path(SETTINGS_FILE).is_file():
+        raise UsageError(f"{SETTINGS_FILE} is not a file, so its settings would not count: mend it")
     try:
         return Settings()
     except ValidationError as error:

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # Before all else, so that an interrupt or a full disk while modules load is one line, too.
+    from importlib import import_module
+
+    from testbed_domain.endings import run as run_guarded
+
+    run_guarded(
+        lambda: import_module("testbed_drift.flow.__main__").main(), "drift", interrupted=130
+    )
+
 import argparse
 import contextlib
 import importlib.util
@@ -198,7 +208,3 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print one JSON object per comparison")
     add("--otlp-endpoint", metavar="URL", help="OTLP/HTTP endpoint; 'none' publishes nothing.")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_domain.errors import DomainError
 from testbed_domain.files import write_atomic
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ RETRAINING_STATE_FILE: Final = "retraining.json"
 STATE_FILE: Final = "published.json"
 # Names of files that are being written.
 HALVES: Final = (".drift_*", f".{STATE_FILE}.*", f".{RUNS_FILE}.*", ".retraining.*")
+
+
+class DamagedStateError(DomainError):
+    """What the job keeps between its runs can't be read."""
 
 
 class ReportStore:
@@ -70,7 +75,13 @@ class ReportStore:
         """Mend what a killed job left: half files, half a line, a line that was still to come.
 
         Only for who has the directory to itself, see :mod:`testbed_drift.keeping.claim`.
+
+        Raises:
+            DamagedStateError: the state is there and can't be read. It is written whole or not at
+                all, so a disk or somebody else has damaged it; and the next run would replace it.
         """
+        for name in (STATE_FILE, RETRAINING_STATE_FILE):
+            self._require_whole(self._directory / name)
         for pattern in HALVES:
             for half in self._directory.glob(pattern):
                 half.unlink(missing_ok=True)
@@ -82,6 +93,21 @@ class ReportStore:
         record = self.read_state().get("record")
         if record and content[:whole].splitlines()[-1:] != [_line(record).rstrip()]:
             self.append_run(record)
+
+    def _require_whole(self, path: Path) -> None:
+        try:
+            reason = "" if isinstance(json.loads(path.read_bytes()), dict) else "not an object"
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except (ValueError, RecursionError) as error:
+            reason = str(error)
+        if reason:
+            raise DamagedStateError(
+                f"{path} can't be read ({reason}): put back a whole copy, or move it away to begin "
+                "without what the job remembers"
+            )
 
     def append_run(self, record: dict[str, Any]) -> None:
         """Append one line to ``runs.jsonl``, in one write, so that no reader sees half a line."""

@@ -158,7 +158,7 @@ class Calibration:
                 for column, shares in data.pop("power").items()
             }
             found = cls(plan=plan, power=power, **data)
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CalibrationError(
                 f"cannot read the calibration {path} ({error}): run testbed drift calibrate"
             ) from error

@@ -241,7 +241,7 @@ class ReferenceStore:
             data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             schema_version = data.pop("schema_version")
             kept = Kept(folder, schema=TableSchema.from_dict(data.pop("schema")), **data)
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise _damaged(f"{name}@{version}", error) from error
         if schema_version != SCHEMA_VERSION or (kept.name, kept.version) != (name, version):
             raise _damaged(kept.title, "it is of another version of this program, or was moved")

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import os
-import sys
+from typing import Any
 
 import typer
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
+from typer.core import TyperGroup
+from typing_extensions import override
 
 from testbed.cli import drift, housekeeping, keys, live, log, parts, run, selftest, tools
 from testbed.cli.common import errors
-from testbed.errors import EXIT_COULD_NOT_RUN, TestbedError
+from testbed.errors import EXIT_COULD_NOT_RUN, StoppedError, TestbedError, UsageError
 
 # Evidently and others would send usage data; this project never does.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+
+class _Commands(TyperGroup):
+    """Ends commands as this project does, where Typer would leave with 1 or without a word."""
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; see the class."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort):
+            raise StoppedError("interrupted") from None
+        except EOFError:
+            raise UsageError("there is nobody to answer the question; see --help") from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="testbed",
     help="Proves that the monitoring of an ML API works: plays traffic, drift and faults against a "
     "really instrumented service and gives a verdict on the alerts.",
@@ -37,13 +55,17 @@ app.add_typer(log.app, name="log")
 app.add_typer(tools.app, name="stack")
 
 
-def main() -> None:
-    """Entry point: expected errors print one line and keep their exit code."""
+def main() -> int:
+    """Run the command line; expected errors print one line and keep their exit code.
+
+    Raises:
+        SystemExit: the command's own ending, usage errors included.
+    """
     try:
         app()
     except TestbedError as error:
         errors.print(f"testbed: {mask(error)}", markup=False, style="red")
-        sys.exit(error.exit_code)
+        return error.exit_code
     except DomainError as error:
         errors.print(f"testbed: {mask(error)}", markup=False, style="red")
-        sys.exit(EXIT_COULD_NOT_RUN)
+    return EXIT_COULD_NOT_RUN

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # Before all else, so that an interrupt or a full disk while modules load is one line, too.
+    from importlib import import_module
+
+    from testbed_domain.endings import run as run_guarded
+
+    run_guarded(lambda: import_module("testbed.receiver.__main__").main(), "receiver")
+
 import argparse
 import math
 import sys
@@ -101,7 +109,3 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
         return found
 
     return number
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -8,7 +8,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
+from testbed_drift.keeping.reports import (
+    RETRAINING_STATE_FILE,
+    RUNS_FILE,
+    STATE_FILE,
+    DamagedStateError,
+    ReportStore,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,3 +100,13 @@ def test_runs_are_lines(tmp_path: Path) -> None:
         store.append_run({"number": number})
     lines = (tmp_path / RUNS_FILE).read_text().splitlines()
     assert [json.loads(line)["number"] for line in lines] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\0", "[" * 100_000])
+@pytest.mark.parametrize("name", [STATE_FILE, RETRAINING_STATE_FILE])
+def test_state_that_is_damaged_ends_the_job(tmp_path: Path, name: str, content: str) -> None:
+    """What the job remembers is not replaced by nothing in silence."""
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DamagedStateError, match=f"{name} can't be read"):
+        ReportStore(tmp_path).recover()
+    assert (tmp_path / name).read_text() == content

@@ -1,0 +1,287 @@
+"""Faults caused for real: whatever is broken, one line says what, and the exit code is 2."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from testbed.cli import main
+from testbed_domain.endings import guarded
+from testbed_domain.logstore import open_log
+from testbed_drift.__main__ import main as drift
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of one's own to work in."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("TESTBED_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TESTBED_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+
+
+@pytest.fixture
+def line_of(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs a command that can't run; its last line, before which only progress is."""
+
+    def run(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["testbed", *words])
+        assert guarded(main, "testbed") == 2
+        shown = capfd.readouterr()
+        assert "Traceback" not in shown.err + shown.out
+        lines = shown.err.splitlines()
+        assert [line for line in lines if line.startswith("testbed: ")] == lines[-1:]
+        return lines[-1]
+
+    return run
+
+
+SCENARIOS = {
+    "broken": (b"a: [", "did not find expected node content"),
+    "deep flow": (b"[" * 100_000, "nested more than 100 levels deep"),
+    "deep flow, closed": (b"[" * 500 + b"]" * 500, "nested more than 100 levels deep"),
+    "deep mappings": (b"{a: " * 5_000, "nested more than 100 levels deep"),
+    "deep block": (
+        b"".join(b" " * number + b"a:\n" for number in range(2_000)),
+        "nested more than 100 levels deep",
+    ),
+    "deep list": (b"- " * 5_000 + b"x", "nested more than 100 levels deep"),
+    "not text": (b"\xff\xfe\x00", "can't decode byte"),
+    "no date": (b"name: 2001-99-99", "a value has no meaning: month must be in 1..12"),
+    "no time": (b"name: !!timestamp x", "a value has no meaning"),
+    "no number": (b"name: !!int x", "a value has no meaning"),
+    "no truth": (b"name: !!bool x", "a value has no meaning"),
+    "no binary": (b"name: !!binary \xc3\xa4", "failed to convert base64"),
+    "code": (b"!!python/object:os.system {}", "could not determine a constructor"),
+    "list as key": (b"? [a]\n: 1", "found unhashable key"),
+    "unknown alias": (b"a: *b", "undefined alias"),
+    "recursive": (b"&a {name: *a, phases: *a}", "name"),
+    "two documents": (b"a: 1\n---\nb: 2\n", "expected a single document"),
+    "control character": (b"a: \x01", "control characters are not allowed"),
+    "empty": (b"", "one.yml"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), SCENARIOS.values(), ids=SCENARIOS)
+def test_scenario_that_is_no_scenario(
+    line_of: Callable[..., str], tmp_path: Path, content: bytes, reason: str
+) -> None:
+    """Whatever its text is."""
+    (tmp_path / "one.yml").write_bytes(content)
+    assert reason in line_of("run", "./one.yml")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("nowhere/at/all")
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _dangling])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("one.yml", ["run", "./one.yml"]),
+        ("testbed.toml", ["settings"]),
+        ("log.db", ["log", "stats", "--log-url", "sqlite:///log.db"]),
+    ],
+)
+def test_path_that_is_no_file(
+    line_of: Callable[..., str],
+    tmp_path: Path,
+    make: Callable[[Path], None],
+    name: str,
+    words: list[str],
+) -> None:
+    """A folder, a symbolic link to itself, one to nowhere."""
+    make(tmp_path / name)
+    assert name in line_of(*words)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[",
+        "postgresql://user:hidden@host:port/log",
+        "postgresql://user:hidden@127.0.0.1:1/log",
+        "sqlite:////nowhere/at/all/log.db",
+        "sqlite://",
+        "",
+        "mysql://x/y",
+        "sqlite:///garbage.db",
+        "sqlite:///empty.db",
+    ],
+)
+def test_log_url_that_leads_nowhere(line_of: Callable[..., str], tmp_path: Path, url: str) -> None:
+    """No password is shown."""
+    (tmp_path / "garbage.db").write_bytes(b"garbage" * 1_000)
+    (tmp_path / "empty.db").touch()
+    assert "hidden" not in line_of("log", "stats", "--log-url", url)
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "file", "loop"])
+def test_home_that_can_not_be_written(
+    line_of: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    """A read-only file system, a file, a symbolic link to itself."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("TESTBED_HOME", home)
+    assert home.strip("/").partition("/")[0] in line_of("train", "--use-case", "diabetes")
+
+
+@pytest.fixture
+def _full_disk() -> Iterator[None]:
+    """No file may grow, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_full_disk")
+def test_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing half is left under the final name."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nothing:  # what is captured is a file, too
+        monkeypatch.setattr(sys, "stderr", nothing)
+        monkeypatch.setattr(sys, "stdout", nothing)
+        monkeypatch.setattr(sys, "argv", ["testbed", "train", "--use-case", "diabetes"])
+        assert guarded(main, "testbed") == 2
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_export_to_a_disk_that_is_full(line_of: Callable[..., str], tmp_path: Path) -> None:
+    """The system's own full device."""
+    with open_log(f"sqlite:///{tmp_path / 'log.db'}"):
+        pass
+    assert "/dev/full" in line_of(
+        "log", "export", "/dev/full/x.parquet", "--log-url", "sqlite:///log.db"
+    )
+
+
+def _drift(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    assert drift(words) == 2
+    shown = capfd.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("drift: ")
+    return line
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"a":' * 50_000])
+@pytest.mark.parametrize("name", ["reference.json", "rows.parquet", "calibration.json"])
+def test_stored_reference_that_is_half_written(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: str
+) -> None:
+    """Each of its files."""
+    rows = "\n".join(f"{number},{number % 7}" for number in range(400))
+    (tmp_path / "a.csv").write_text(f"a,b\n{rows}\n")
+    store = ("--store", str(tmp_path / "store"))
+    assert drift(["reference", "add", "one", str(tmp_path / "a.csv"), *store]) == 0
+    capfd.readouterr()
+    (folder,) = (file.parent for file in (tmp_path / "store").rglob("reference.json"))
+    (folder / name).write_text(content)
+    line = _drift(capfd, "run", "--reference", "one", "--current", str(tmp_path / "a.csv"), *store)
+    assert "one@1" in line or name in line
+
+
+COMMANDS = {
+    "testbed": ("testbed.entry", "typer", 2),
+    "api": ("testbed_api", "pydantic", 2),
+    "drift": ("testbed_drift", "pydantic", 130),
+    "receiver": ("testbed.receiver", "uvicorn", 2),
+}
+
+
+@pytest.mark.parametrize(("module", "imported", "code"), COMMANDS.values(), ids=COMMANDS)
+def test_interrupt_while_modules_load(
+    tmp_path: Path, module: str, imported: str, code: int
+) -> None:
+    """Ctrl-C is one line then, too."""
+    (tmp_path / f"{imported}.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()\n"
+    )
+    ended = _run("-m", module, "--help", environment={"PYTHONPATH": str(tmp_path)})
+    assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)
+    assert ended.stderr.endswith(": interrupted\n")
+
+
+def test_interrupt_of_a_command(
+    line_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands that have nothing to end are no exception."""
+
+    def interrupt(*_: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("testbed.cli.log.open_log", interrupt)
+    assert line_of("log", "stats") == "testbed: interrupted"
+
+
+@pytest.mark.parametrize("words", [("scenarios",), ("--help",), ("settings",)])
+def test_output_that_nobody_can_take(words: tuple[str, ...]) -> None:
+    """A full disk is one line; a reader that has had enough, or a closed output, is none."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = _run("-m", "testbed.entry", *words, stdout=full.fileno())
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "testbed: No space left on device: free some space, or choose another place\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = _run("-m", "testbed.entry", *words, stdout=writing)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (2, "")
+
+
+def test_bug_keeps_its_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    """But never its exit code of 1, which is a verdict."""
+
+    def bug() -> int:
+        raise ZeroDivisionError
+
+    assert guarded(bug, "testbed") == 2
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("", False), ("default", True)])
+def test_warnings_of_libraries_stay_away_from_users(asked: str, *, shown: bool) -> None:
+    """Unless somebody asks for them."""
+    code = (
+        "from testbed_domain.endings import run\n"
+        "import numpy\n"
+        "run(lambda: int(numpy.isfinite(numpy.ones(1) / 0).sum()), 'x')\n"
+    )
+    ended = _run("-c", code, environment={"PYTHONWARNINGS": asked})
+    assert ended.returncode == 0
+    assert ("RuntimeWarning" in ended.stderr) is shown
+
+
+def _run(
+    *words: str, environment: dict[str, str] | None = None, stdout: int = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words],
+        env=os.environ | (environment or {}),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
+        timeout=120,
+    )
