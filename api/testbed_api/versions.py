@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_domain.features import difference
 from testbed_otel.names import MODEL_VERSION, OUTCOME, SHADOW_PREDICTIONS
 
 from testbed_api.answers import ApiError
@@ -192,8 +193,13 @@ class Versions:
         champion, artefact = self.routing.champion.artefact, challenger.artefact
         if artefact.version == champion.version:
             raise ApiError(409, "other", "the challenger is the champion itself")
-        if artefact.schema != champion.schema:
-            raise ApiError(409, "other", "the challenger's feature schema is not the champion's")
+        if differs := difference(artefact.schema, champion.schema):
+            raise ApiError(
+                409,
+                "other",
+                f"the challenger's feature schema is not the champion's: {differs}; train it on "
+                "the champion's schema",
+            )
 
     def _change(self, routing: Routing) -> None:
         before = self.routing.models().values()

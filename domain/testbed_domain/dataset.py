@@ -12,9 +12,13 @@ import pandas as pd
 from sklearn import datasets
 
 from testbed_domain.errors import DomainError
+from testbed_domain.tables.columnkinds import class_text, numbers, spelled, texts, truth_of
+from testbed_domain.tables.files import FileSource
+from testbed_domain.tables.numbertext import decimal_of_table, is_category_marker, is_marker
+from testbed_domain.tables.reading import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from testbed_domain.features import Feature, Row, Value
@@ -46,7 +50,7 @@ class DataSet:
 
 
 def read_file(use_case: UseCase, path: Path) -> DataSet:
-    """Read a CSV or Parquet file of a use case; columns it does not know are ignored.
+    """Read a file of a use case; columns it does not know are ignored.
 
     Raises:
         DataError: the file is missing, empty or unreadable, lacks columns, or holds values that
@@ -124,7 +128,8 @@ def parse(use_case: UseCase, frame: pd.DataFrame, where: str) -> tuple[list[Row]
         raise DataError(f"{where} has columns twice: {', '.join(found)}")
     if table.empty:
         raise DataError(f"{where} has a header but no rows")
-    columns = [_values(feature, table[feature.name], where) for feature in schema.features]
+    mark = decimal_mark(table)
+    columns = [_values(feature, table[feature.name], where, mark) for feature in schema.features]
     labels = _labels(use_case, table[schema.target], where)
     rows: list[Row] = [
         dict(zip(schema.names, values, strict=True)) for values in zip(*columns, strict=True)
@@ -145,33 +150,31 @@ def read_keys(use_case: UseCase, frame: pd.DataFrame, where: str) -> list[str]:
         raise DataError(f"{where} lacks the column {key.column}, by which features are looked up")
     column = frame[key.column]
     _refuse(is_empty(column), key.column, column, where, "is empty")
-    texts = column.astype(str).str.strip()
-    _refuse(texts.duplicated().to_numpy(), key.column, column, where, "comes twice")
-    return list(texts)
+    ids = texts(column)
+    _refuse(ids.duplicated().to_numpy(), key.column, column, where, "comes twice")
+    return list(ids)
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """The table in a CSV file, all of it as text, or in a Parquet file, with its types.
+    """A table in a file of any kind that can be read; of CSV all values are texts.
+
+    Labels of the rows, as the index of pandas, are left out: nobody can learn from them.
 
     Raises:
-        DataError: the file is missing, empty or unreadable.
+        DataError: the file is missing, empty or unreadable, or has a column twice.
     """
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        if path.suffix == ".csv":
-            # As text, so that an error can show the value as it stands in the file.
-            return pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty; give a file with a header and rows") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except ImportError as error:
-        raise DataError(f"cannot read {path}: Parquet needs pyarrow; give a CSV file") from error
-    except ValueError as error:  # what parsers raise, wrong encodings included
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"cannot read {path}: {reason}") from error
-    raise DataError(f"cannot read {path}: give a .csv or .parquet file")
+        source = FileSource.of(path)
+        labels = source.labels()
+        names = [name for name in source.names() if name not in labels]
+        return source.read(names)
+    except SourceError as error:
+        raise DataError(str(error)) from error
+
+
+def decimal_mark(frame: pd.DataFrame) -> str | None:
+    """The decimal mark of a table's texts, where they say it."""
+    return decimal_of_table(frame.iloc[:, place] for place in range(frame.shape[1]))
 
 
 def _name(use_case: UseCase, name: str, found: list[str]) -> str:
@@ -180,15 +183,14 @@ def _name(use_case: UseCase, name: str, found: list[str]) -> str:
     return name if alias in found else alias
 
 
-def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]:
+def _values(feature: Feature, column: pd.Series[Any], where: str, mark: str | None) -> list[Value]:
     """One feature's values, checked; text of spaces only is a missing value."""
-    empty = is_empty(column)
+    empty = is_empty(column, words=feature.kind == "category", known=feature.categories)
     if not feature.nullable:
         _refuse(empty, feature.name, column, where, "is empty")
     if feature.kind == "category":
         return _texts(feature, column, empty, where)
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    array = numbers.to_numpy()
+    array = numbers(column, hint=mark)
     _refuse(np.isnan(array) & ~empty, feature.name, column, where, "is not a number")
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
@@ -203,21 +205,38 @@ def _values(feature: Feature, column: pd.Series[Any], where: str) -> list[Value]
     ]
 
 
-def is_empty(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    """Where a column holds nothing, or text of spaces only."""
-    return np.asarray(column.isna() | (column.astype(str).str.strip() == ""), dtype=bool)
+def is_empty(
+    column: pd.Series[Any], *, words: bool = True, known: Collection[str] = ()
+) -> np.ndarray[Any, Any]:
+    """Where a column holds nothing: text of spaces only, or ``n/a``, ``?`` and the like.
+
+    Args:
+        column: any column.
+        words: whether it is a category; among numbers more texts say nothing.
+        known: texts that are values.
+    """
+    marks = is_category_marker if words else is_marker
+    marked = column.map(lambda value: marks(value) and str(value).strip() not in known)
+    return np.asarray(column.isna() | marked.astype(bool), dtype=bool)
 
 
 def _texts(
     feature: Feature, column: pd.Series[Any], empty: np.ndarray[Any, Any], where: str
 ) -> list[Value]:
-    """A category's values; surrounding spaces don't count."""
-    texts = column.astype(str).str.strip()
+    """A category's values; surrounding spaces don't count, and truths come in any form."""
+    found = texts(column.mask(empty)).map(class_text, na_action="ignore")
+    if forms := spelled(feature.categories):
+        known = {*feature.categories}
+        found = pd.Series(
+            [text if text in known else forms.get(truth_of(text) or "", text) for text in found],
+            index=found.index,
+            dtype=object,
+        )
     if feature.categories and not feature.other:
-        known = ", ".join(feature.categories)
-        unknown = ~texts.isin(list(feature.categories)).to_numpy() & ~empty
-        _refuse(unknown, feature.name, column, where, f"is none of {known}")
-    return [None if gone else text for text, gone in zip(texts, empty.tolist(), strict=True)]
+        values = ", ".join(feature.categories)
+        unknown = ~found.isin(list(feature.categories)).to_numpy() & ~empty
+        _refuse(unknown, feature.name, column, where, f"is none of {values}")
+    return [None if gone else text for text, gone in zip(found, empty.tolist(), strict=True)]
 
 
 def _labels(use_case: UseCase, column: pd.Series[Any], where: str) -> list[Label]:
@@ -226,11 +245,15 @@ def _labels(use_case: UseCase, column: pd.Series[Any], where: str) -> list[Label
     spellings: dict[str, Label] = {str(label): label for label in schema.classes}
     spellings |= {f"{label}.0": label for label in schema.classes if isinstance(label, int)}
     spellings |= use_case.labels
-    texts = column.astype(str).str.strip()
+    truths: dict[str | None, Label | None] = {}
+    for truth, text in spelled([str(label) for label in schema.classes]).items():
+        truths[truth] = spellings.get(text)
+    found = texts(column)
+    read = [spellings.get(text, truths.get(truth_of(text))) for text in found]
     classes = ", ".join(str(label) for label in schema.classes)
-    unknown = ~texts.isin(list(spellings)).to_numpy()
+    unknown = np.array([label is None for label in read])
     _refuse(unknown, schema.target, column, where, f"is none of the classes {classes}")
-    labels = [spellings[text] for text in texts]
+    labels = [label for label in read if label is not None]
     counts = Counter(labels)
     for label in schema.classes:
         if counts[label] < MINIMUM_PER_CLASS:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal, Self
 
 FeatureKind = Literal["integer", "number", "category"]
 ReplySource = Literal["prediction", "probability", "positive_probability"]
 Value = float | int | str | None
 Row = dict[str, Value]
+# Of a feature: what may differ between versions of a model that take the same requests.
+_OWN: Final = frozenset({"fill", "description", "example"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,31 @@ class FeatureSchema:
                 for item in data.get("kpis", ())
             ),
         )
+
+
+def difference(schema: FeatureSchema, other: FeatureSchema) -> str | None:
+    """The first thing in which requests and replies of two schemas differ; None where in nothing.
+
+    What training learns for the encoding (``fill``) may differ: it travels with each model. So may
+    what only people read (``description``, ``example``).
+    """
+    mine, theirs = ({feature.name: feature for feature in one.features} for one in (schema, other))
+    for name in (*theirs, *mine):
+        if name not in mine:
+            return f"the feature {name!r} is missing"
+        if name not in theirs:
+            return f"the feature {name!r} is additional"
+        for field in fields(Feature):
+            here, there = getattr(mine[name], field.name), getattr(theirs[name], field.name)
+            if field.name not in _OWN and here != there:
+                return f"{field.name} of the feature {name!r} is {here!r}, not {there!r}"
+    if schema.names != other.names:
+        return "the features stand in another order"
+    for field in fields(FeatureSchema):
+        here, there = getattr(schema, field.name), getattr(other, field.name)
+        if field.name != "features" and here != there:
+            return f"{field.name} is {here!r}, not {there!r}"
+    return None
 
 
 def mistakes(name: str, description: str, classes: tuple[int | str, ...], cost: float = 1.0) -> Kpi:

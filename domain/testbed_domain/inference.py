@@ -22,8 +22,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from testbed_domain.dataset import DataError, is_empty, read_frame
+from testbed_domain.dataset import DataError, decimal_mark, is_empty, read_frame
 from testbed_domain.features import Feature, FeatureSchema, mistakes
+from testbed_domain.tables.columnkinds import (
+    class_texts,
+    kind_of,
+    numbers,
+    texts,
+    truths,
+    without_blanks,
+)
 from testbed_domain.use_cases import ANY, UseCase
 
 if TYPE_CHECKING:
@@ -63,11 +71,12 @@ def infer_use_case(path: Path, target: str) -> tuple[UseCase, list[str]]:
     if frame.empty:
         raise DataError(f"{path} has a header but no rows")
     classes = _classes(frame[target], target, path)
+    mark = decimal_mark(frame)
     features: list[Feature] = []
     left_out: list[str] = []
     for name in frame.columns:
         if name != target:
-            found = _feature(name, frame[name])
+            found = _feature(name, frame[name], mark)
             if isinstance(found, Feature):
                 features.append(found)
             else:
@@ -85,13 +94,13 @@ def infer_use_case(path: Path, target: str) -> tuple[UseCase, list[str]]:
 
 
 def _classes(column: pd.Series[Any], target: str, path: Path) -> tuple[Label, ...]:
-    texts = column.astype(str).str.strip()[~is_empty(column)]
-    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float)
+    present = class_texts(column[~is_empty(column)])
+    read = pd.to_numeric(present, errors="coerce").to_numpy(dtype=float)
     found: list[Label] = []
-    if np.isfinite(numbers).all() and (np.mod(numbers, 1) == 0).all():
-        found += sorted({int(number) for number in numbers})
+    if np.isfinite(read).all() and (np.mod(read, 1) == 0).all():
+        found += sorted({int(number) for number in read})
     else:
-        found += sorted(set(texts))
+        found += sorted(set(present))
     if not 1 < len(found) <= MAXIMUM_CLASSES:
         raise DataError(
             f"{path}: the target {target} holds {len(found)} different values; a classifier needs "
@@ -102,35 +111,37 @@ def _classes(column: pd.Series[Any], target: str, path: Path) -> tuple[Label, ..
     return tuple(found)
 
 
-def _feature(name: str, column: pd.Series[Any]) -> Feature | str:
+def _feature(name: str, column: pd.Series[Any], mark: str | None) -> Feature | str:
     """The column's feature, or why it is left out."""
-    empty = is_empty(column)
+    kind = kind_of(without_blanks(column), typed=False)
+    empty = is_empty(column, words=kind != "number")
     present = column[~empty]
     if present.empty:
         return "it is empty"
     nullable = bool(empty.any())
     if not nullable and bool((present == present.iloc[0]).all()):
         return "it holds one value only"
-    if not pd.api.types.is_bool_dtype(present) and not _codes(present):
-        numbers = pd.to_numeric(present, errors="coerce").to_numpy(dtype=float)
-        if np.isfinite(numbers).all():
-            return _number(name, numbers, nullable=nullable)
-    return _category(name, present.astype(str).str.strip(), nullable=nullable)
+    if kind == "number":
+        read = numbers(present, hint=mark)
+        if np.isfinite(read).all():
+            return _number(name, read, nullable=nullable)
+        odd = present[~np.isfinite(read)]
+        return (
+            f"{len(odd)} of {len(present)} values are not numbers ({str(odd.iloc[0])[:40]!r}): "
+            "correct or empty them"
+        )
+    words = truths(present) if kind == "boolean" else texts(present)
+    return _category(name, words, nullable=nullable)
 
 
-def _codes(column: pd.Series[Any]) -> bool:
-    """Whether the digits of a column are a code, as in ``01234``: no number begins with a zero."""
-    return bool(column.astype(str).str.fullmatch(r"\s*0\d+\s*").any())
-
-
-def _number(name: str, numbers: np.ndarray[Any, Any], *, nullable: bool) -> Feature | str:
-    whole = bool((np.mod(numbers, 1) == 0).all() and np.abs(numbers).max() < _LARGEST_WHOLE)
-    different = len(np.unique(numbers)) == len(numbers)
-    if whole and different and (_ID_NAME.search(name) or (np.abs(np.diff(numbers)) == 1).all()):
+def _number(name: str, values: np.ndarray[Any, Any], *, nullable: bool) -> Feature | str:
+    whole = bool((np.mod(values, 1) == 0).all() and np.abs(values).max() < _LARGEST_WHOLE)
+    different = len(np.unique(values)) == len(values)
+    if whole and different and (_ID_NAME.search(name) or (np.abs(np.diff(values)) == 1).all()):
         return "it is an id: whole numbers that differ in every row"
-    low, high = float(numbers.min()), float(numbers.max())
+    low, high = float(values.min()), float(values.max())
     margin = high - low or 1.0
-    example = float(np.sort(numbers)[len(numbers) // 2])  # a value that really occurs
+    example = float(np.sort(values)[len(values) // 2])  # a value that really occurs
     return Feature(
         name,
         "integer" if whole else "number",
@@ -142,12 +153,12 @@ def _number(name: str, numbers: np.ndarray[Any, Any], *, nullable: bool) -> Feat
     )
 
 
-def _category(name: str, texts: pd.Series[Any], *, nullable: bool) -> Feature | str:
-    counts = texts.value_counts()
+def _category(name: str, words: pd.Series[Any], *, nullable: bool) -> Feature | str:
+    counts = words.value_counts()
     kept = counts.index[:MAXIMUM_CATEGORIES]
-    if counts[kept].sum() < _COVERED * len(texts):
-        return f"it is an id or free text: {len(counts)} different values in {len(texts)} rows"
-    if texts.str.len().max() > TEXT_LENGTH:
+    if counts[kept].sum() < _COVERED * len(words):
+        return f"it is an id or free text: {len(counts)} different values in {len(words)} rows"
+    if words.str.len().max() > TEXT_LENGTH:
         return f"it holds texts of more than {TEXT_LENGTH} characters"
     other = len(counts) > len(kept)
     return Feature(

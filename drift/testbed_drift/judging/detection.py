@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from testbed_drift.relations.copies import Distinct, numbered
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.scoring import scores
 from testbed_drift.scoring.measures import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     Kept = Mapping[str, Numbers | Categories]
 
 SAMPLING_SEED: Final = 0
+# Customers come back, but not so often: where fewer rows are no copies, something stands still.
+LEAST_WITNESSES: Final = 0.4
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ class Detector:
         self._test = test or KolmogorovSmirnov()
         self._reference: pd.DataFrame | None = None
         self._before: Kept = {}
+        self._repeats = False
 
     def detect(self, reference: pd.DataFrame, current: pd.DataFrame) -> Detection:
         """Compare two windows.
@@ -128,10 +132,24 @@ class Detector:
         """
         if reference is not self._reference:
             self._before = self._keep(reference)
+            self._repeats = len(numbered(reference, self._kinds)[1]) < len(reference)
             self._reference = reference
         current = self._sampled(current)
         now = self._keep(current)
-        return Detection(self._judge(self._before, now), reference, current)
+        witnesses = self._witnesses(reference, current)
+        return Detection(self._judge(self._before, now, witnesses), reference, current)
+
+    def _witnesses(self, reference: pd.DataFrame, current: pd.DataFrame) -> tuple[float, float]:
+        """Of either window, the ratio of its rows that are no copies of others."""
+        if not self._repeats and len(numbered(current, self._kinds)[1]) == len(current):
+            return 1.0, 1.0
+        found = Distinct.of(reference, current, self._kinds)
+        ratios = (
+            len(single) / len(whole)
+            for single, whole in ((found.reference, reference), (found.current, current))
+        )
+        before, now = (max(ratio, LEAST_WITNESSES) for ratio in ratios)
+        return before, now
 
     def _sampled(self, frame: pd.DataFrame) -> pd.DataFrame:
         if self._cap is None or len(frame) <= self._cap:
@@ -148,13 +166,14 @@ class Detector:
             for name in (*self._kinds, PREDICTION, TARGET)
         }
 
-    def _judge(self, before: Kept, now: Kept) -> DriftScores:
+    def _judge(self, before: Kept, now: Kept, witnesses: tuple[float, float]) -> DriftScores:
         columns = tuple(
-            ColumnDrift(name, self._of_feature(name, before[name], now[name]))
+            ColumnDrift(name, self._of_feature(name, before[name], now[name], witnesses))
             for name in self._kinds
         )
         prediction, target = (
-            self._of_class(name, before[name], now[name]) for name in (PREDICTION, TARGET)
+            self._of_class(name, before[name], now[name], witnesses)
+            for name in (PREDICTION, TARGET)
         )
         labels = min(before[TARGET].present, now[TARGET].present)
         enough = labels >= self._rule.min_labels
@@ -165,31 +184,44 @@ class Detector:
         )
 
     def _of_feature(
-        self, name: str, before: Numbers | Categories, now: Numbers | Categories
+        self,
+        name: str,
+        before: Numbers | Categories,
+        now: Numbers | Categories,
+        witnesses: tuple[float, float],
     ) -> tuple[Comparison, ...]:
         """Values where both windows hold some; the missing share where either misses some."""
         limits = self._rule.feature_limits(name, self._kinds[name], len(self._kinds))
         found = []
         if before.present and now.present:
-            found.append(self._of_values(limits, before, now))
+            found.append(self._of_values(limits, before, now, witnesses))
         if before.present < before.rows or now.present < now.rows:
             missing = self._rule.feature_limits(name, "category", len(self._kinds))
             counts = missing_counts(before, now)
-            found.append(_comparison((scores.MISSING_TEST, scores.MISSING_SHARE), missing, counts))
+            methods = (scores.MISSING_TEST, scores.MISSING_SHARE)
+            found.append(_comparison(methods, missing, counts, witnesses))
         return tuple(found)
 
     def _of_class(
-        self, name: str, before: Numbers | Categories, now: Numbers | Categories
+        self,
+        name: str,
+        before: Numbers | Categories,
+        now: Numbers | Categories,
+        witnesses: tuple[float, float],
     ) -> tuple[Comparison, ...]:
         if not before.present or not now.present:
             return ()
-        return (self._of_values(self._rule.class_limits(name), before, now),)
+        return (self._of_values(self._rule.class_limits(name), before, now, witnesses),)
 
     def _of_values(
-        self, limits: Limits, before: Numbers | Categories, now: Numbers | Categories
+        self,
+        limits: Limits,
+        before: Numbers | Categories,
+        now: Numbers | Categories,
+        witnesses: tuple[float, float],
     ) -> Comparison:
         if isinstance(before, Numbers) and isinstance(now, Numbers):
-            p_value, distance = compare_numbers(before, now, self._test)
+            p_value, distance = compare_numbers(before, now, self._test, witnesses)
             return Comparison(
                 Score(scores.KS, p_value, limits.alpha, "p_value"),
                 Score(scores.WASSERSTEIN, distance, limits.effect, "distance"),
@@ -197,13 +229,18 @@ class Detector:
         assert isinstance(before, Categories)  # noqa: S101 - for mypy: kinds are those of the rule
         assert isinstance(now, Categories)  # noqa: S101 - as above
         counts = category_counts(before.counts, now.counts)
-        return _comparison((scores.CHI_SQUARE, scores.TOTAL_VARIATION), limits, counts)
+        return _comparison((scores.CHI_SQUARE, scores.TOTAL_VARIATION), limits, counts, witnesses)
 
 
 def _comparison(
-    methods: tuple[str, str], limits: Limits, counts: np.ndarray[Any, np.dtype[np.float64]]
+    methods: tuple[str, str],
+    limits: Limits,
+    counts: np.ndarray[Any, np.dtype[np.float64]],
+    witnesses: tuple[float, float],
 ) -> Comparison:
+    # Copies are no further witnesses to the test; how far the window moved they do say.
+    seen = counts * np.array(witnesses)[:, np.newaxis]
     return Comparison(
-        Score(methods[0], chi_square(counts), limits.alpha, "p_value"),
+        Score(methods[0], chi_square(seen), limits.alpha, "p_value"),
         Score(methods[1], total_variation(counts), limits.effect, "distance"),
     )

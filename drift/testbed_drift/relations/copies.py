@@ -12,7 +12,7 @@ chance only: where those within a window are no more often equal than that, noth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ class Distinct:
             columns: in which copies are equal.
         """
         both = pd.concat([reference[[*columns]], current[[*columns]]], ignore_index=True)
-        number = pd.factorize(pd.util.hash_pandas_object(both, index=False))[0]
+        number = numbered(both, both.columns)[0]
         before, now = number[: len(reference)], number[len(reference) :]
         count = int(number.max()) + 1 if len(number) else 0
         old, new = (np.bincount(part, minlength=count) for part in (before, now))
@@ -68,6 +68,11 @@ class Distinct:
             current.iloc[kept[1]] if copied[1] else current,
             np.concatenate([before[kept[0]], now[kept[1]]]) if grouped else None,
         )
+
+
+def numbered(frame: pd.DataFrame, columns: Iterable[str]) -> tuple[Integers, Any]:
+    """A number per row, the same for equal ones, and one entry per number."""
+    return pd.factorize(pd.util.hash_pandas_object(frame[[*columns]], index=False).to_numpy())
 
 
 def _rate(counts: Integers) -> float:

@@ -168,16 +168,29 @@ def merge(before: Floats, now: Floats) -> tuple[Floats, Integers, Integers]:
     return (values, *((of_shorter, of_longer) if shorter is before else (of_longer, of_shorter)))
 
 
-def compare_numbers(before: Numbers, now: Numbers, test: KolmogorovSmirnov) -> tuple[float, float]:
+def compare_numbers(
+    before: Numbers,
+    now: Numbers,
+    test: KolmogorovSmirnov,
+    witnesses: tuple[float, float] = (1.0, 1.0),
+) -> tuple[float, float]:
     """Kolmogorov-Smirnov p-value, and Wasserstein distance in standard deviations of ``before``.
 
     Args:
         before: with at least one value.
         now: likewise.
         test: keeps p-values.
+        witnesses: of each, the ratio of its rows that are no copies of others.
     """
     distance, wasserstein = distances(*merge(before.values, now.values))
-    p_value = test.p_value(distance, before, now)
+    if witnesses == (1.0, 1.0):
+        p_value = test.p_value(distance, before, now)
+    else:
+        sizes = (
+            max(round(part.present * ratio), 1)
+            for part, ratio in zip((before, now), witnesses, strict=True)
+        )
+        p_value = asymptotic(distance, *sizes)
     return p_value, wasserstein / before.scale
 
 

@@ -5,7 +5,7 @@ For a notebook or another program; the job uses the same rule on windows of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,15 +16,15 @@ from testbed_drift.judging.detection import Detector
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
 from testbed_drift.rendering.page import page
 from testbed_drift.rows.columns import PREDICTION, TARGET
-from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.scores import Rule
+from testbed_drift.tables.rows import TableRows
+from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError, choose, pin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_drift.judging.detection import Detection
     from testbed_drift.keeping.reports import ReportStore
-    from testbed_drift.rows.columns import ColumnKind
 
 # Classes of which one is positive without being told.
 TRUE_CLASSES: Final = (("0", "1"), ("False", "True"), ("no", "yes"), ("No", "Yes"))
@@ -73,8 +73,8 @@ def drift_report(
 ) -> TableReport:
     """Which columns drifted from one table to the other.
 
-    Numbers are compared as numbers and all else as categories; what only one table has as numbers
-    is a category too.
+    Columns are read, compared and left out as by ``testbed drift run``: by the kinds that they have
+    in the reference; ids and free text are left out (``left_out``).
 
     Args:
         reference: what was.
@@ -86,8 +86,8 @@ def drift_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    found = _detect(reference, current, target, prediction, rule)
-    return TableReport({"drift": _drift(found)}, lambda: page(found.widgets()))
+    found, schema = _detect(reference, current, target, prediction, rule)
+    return TableReport({"drift": _drift(found, schema)}, lambda: page(found.widgets()))
 
 
 def classification_report(
@@ -129,9 +129,9 @@ def combined_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    drifts = _detect(reference, current, target, prediction, rule)
+    drifts, schema = _detect(reference, current, target, prediction, rule)
     quality, chosen = _evaluate(reference, current, target, prediction, positive)
-    content = {"drift": _drift(drifts), "classification": _classification(quality, chosen)}
+    content = {"drift": _drift(drifts, schema), "classification": _classification(quality, chosen)}
     return TableReport(content, lambda: page([*drifts.widgets(), *quality.widgets()]))
 
 
@@ -141,29 +141,25 @@ def _detect(
     target: str | None,
     prediction: str | None,
     rule: Rule | None,
-) -> Detection:
-    special = {
-        name: ours
-        for name, ours in ((target, TARGET), (prediction, PREDICTION))
-        if name is not None
-    }
-    _check(reference, current, special)
-    if missing := sorted(map(str, {*reference} ^ {*current})):
+) -> tuple[Detection, TableSchema]:
+    _check(reference, current, [name for name in (target, prediction) if name is not None])
+    before, now = (_named(frame) for frame in (reference, current))
+    if missing := sorted({*before} ^ {*now}):
         raise TableError(f"only one of the tables has these columns: {', '.join(missing)}")
-    kinds: dict[str, ColumnKind] = {
-        name: "numeric" if _is_number(reference[name]) and _is_number(current[name]) else "category"
-        for name in map(str, reference)
-        if name not in special
-    }
-    if not kinds:
-        raise TableError("the tables have no columns beside target and prediction")
+    roles = Roles(target, prediction)
+    try:
+        columns = choose([str(name) for name in before], roles, (), ())
+        schema = pin(before, columns, roles, typed=True, asked=False)
+        old, new = (TableRows.of(frame, schema) for frame in (before, now))
+    except TableSchemaError as error:
+        raise TableError(str(error)) from error
+    old, new = old.as_exact_as(new.coarse), new.as_exact_as(old.coarse)
+    found = Detector(schema.kinds, rule).detect(old.frame, new.frame)
+    return found, schema
 
-    def declared(frame: pd.DataFrame) -> pd.DataFrame:
-        classes = {ours: _classes(frame[name]) for name, ours in special.items()}
-        return declare(frame.assign(**classes), kinds)
 
-    before, now = declared(reference), declared(current)
-    return Detector(kinds, rule).detect(before, now)
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([str(name) for name in frame.columns], axis="columns")
 
 
 def _evaluate(
@@ -205,7 +201,7 @@ def _positive(classes: list[str], wanted: str | None) -> str | None:
     return wanted
 
 
-def _check(reference: pd.DataFrame, current: pd.DataFrame, columns: dict[str, str]) -> None:
+def _check(reference: pd.DataFrame, current: pd.DataFrame, columns: Iterable[str]) -> None:
     for which, frame in (("reference", reference), ("current", current)):
         if frame.empty:
             raise TableError(f"the {which} table has no rows")
@@ -213,18 +209,15 @@ def _check(reference: pd.DataFrame, current: pd.DataFrame, columns: dict[str, st
             raise TableError(f"the {which} table has no column {', '.join(absent)}")
 
 
-def _is_number(values: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
 def _classes(values: pd.Series[Any]) -> pd.Series[Any]:
     """Classes as text; a class 1 is the same whether missing labels made it 1.0 or not."""
     return values.convert_dtypes().astype("string").astype(object).where(values.notna(), None)
 
 
-def _drift(found: Detection) -> dict[str, Any]:
+def _drift(found: Detection, schema: TableSchema) -> dict[str, Any]:
     scores = found.scores
     return {
+        "left_out": dict(schema.left_out),
         "share": scores.share,
         "columns": {column.column: column.to_dict() for column in scores.columns},
         "prediction": scores.prediction.to_dict() if scores.prediction.scores else None,

@@ -29,7 +29,9 @@ UseCaseOption = Annotated[
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="CSV or Parquet with the use case's columns and its target."),
+    typer.Option(
+        "--data", help="A table (CSV, Parquet, JSON …) with the use case's columns and its target."
+    ),
 ]
 TargetOption = Annotated[
     str | None,

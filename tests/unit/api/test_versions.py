@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from testbed_api.serving import ServedModel
     from testbed_domain.artefact import Artefact
+    from testbed_domain.features import Feature
 
     from .conftest import Api, ApiMaker
 
@@ -221,7 +222,10 @@ async def test_challenger_that_does_not_load_or_fit_changes_nothing(api: Api) ->
     )
     for model, message in (
         (_model(api, "v2", broken), "damaged"),
-        (api.service.model(other, Contrary()), "schema"),
+        (
+            api.service.model(other, Contrary()),
+            "champion's: classes is (0, 1, 2)",
+        ),
         (_model(api, "v1"), "itself"),
     ):
         with pytest.raises(ApiError) as refused:
@@ -252,6 +256,28 @@ async def test_version_that_comes_again_stays_loaded(api: Api) -> None:
         await api.service.versions.challenge(_model(api, "v2"), split=1.0, shadow=False)
     assert api.value("ml_model_loaded", model_name="fake-forest", model_version="v2") == 1
     assert (await _predict(api))["model_version"] == "v2"
+
+
+async def test_another_imputation_is_no_other_schema(api: Api) -> None:
+    """What training learnt for the encoding travels with each model; a bound names its field."""
+    champion = api.service.champion
+    first, *others = champion.schema.features
+
+    def version(name: str, feature: Feature) -> ServedModel:
+        schema = dataclasses.replace(champion.schema, features=(feature, *others))
+        return api.service.model(
+            dataclasses.replace(champion, version=name, schema=schema), Contrary()
+        )
+
+    bounded = dataclasses.replace(first, maximum=7.5)
+    with pytest.raises(ApiError) as refused:
+        await api.service.versions.challenge(version("v2", bounded), split=1.0, shadow=False)
+    assert f"maximum of the feature {first.name!r} is 7.5, not " in str(refused.value.detail)
+    filled = dataclasses.replace(first, fill=3.25, description="as of today")
+    await api.service.versions.challenge(version("v3", filled), split=0.0, shadow=False)
+    challenger = api.service.versions.routing.challenger
+    assert challenger is not None
+    assert challenger.artefact.version == "v3"
 
 
 async def test_what_cannot_be_done_is_409(api: Api) -> None:

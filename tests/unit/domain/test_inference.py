@@ -155,7 +155,7 @@ def test_tables_without_anything_to_learn_from(tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("a,bought\n")
     with pytest.raises(DataError, match="has a header but no rows"):
         infer_use_case(tmp_path / "header.csv", "bought")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="there is no file"):
         infer_use_case(tmp_path / "absent.csv", "bought")
 
 
@@ -177,3 +177,23 @@ def test_digits_that_begin_with_a_zero_are_a_code(tmp_path: Path) -> None:
     }
     assert features["zip"].categories == ("01234", "80331")
     assert features["part"].kind == "number"
+
+
+def test_a_spreadsheet_s_table_gives_the_same_schema(tmp_path: Path) -> None:
+    """Decimal commas and markers of missing values; what is odd is named, codes keep zeros."""
+    table = _table().assign(spent=[n + 0.5 for n in range(N)], code=["007", "010"] * (N // 2))
+    table.to_csv(tmp_path / "plain.csv", index=False)
+    table.to_csv(tmp_path / "german.csv", index=False, sep=";", decimal=",", na_rep="n/a")
+    schema, german = (
+        infer_use_case(tmp_path / name, "bought")[0].schema for name in ("plain.csv", "german.csv")
+    )
+    assert schema == german
+    kinds = {feature.name: feature.kind for feature in schema.features}
+    assert (kinds["spent"], kinds["code"]) == ("number", "category")
+    odd = table.astype({"spent": object})
+    odd.loc[3, "spent"] = "#REF!"
+    odd.to_csv(tmp_path / "odd.csv", index=False)
+    left_out = infer_use_case(tmp_path / "odd.csv", "bought")[1]
+    assert f"column spent is left out: 1 of {N} values are not numbers ('#REF!'): " in " ".join(
+        left_out
+    )

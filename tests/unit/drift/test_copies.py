@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from testbed_drift.judging.detection import Detector
 from testbed_drift.relations.classifiers import folds
 from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.domains import tell_apart
 from testbed_drift.rows.columns import ColumnKind
+from testbed_drift.rows.frames import declare
 
 KINDS: dict[str, ColumnKind] = {f"n{place}": "numeric" for place in range(5)}
 
@@ -61,3 +63,16 @@ def test_rows_of_the_reference_are_not_told_apart() -> None:
     found = tell_apart(rows, rows.sample(frac=1, random_state=1, ignore_index=True), KINDS)
     assert found.comparison is not None
     assert found.comparison.effect.value == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_copies_are_no_further_witnesses_of_a_column(seed: int) -> None:
+    """The p-value is that of the rows without their copies; the effect is that of all."""
+    before, once = (declare(frame, KINDS) for frame in (_rows(seed, 1500), _rows(50 + seed, 200)))
+    twice = pd.concat([once, once], ignore_index=True)
+    detector = Detector(KINDS)
+    single, double = (detector.detect(before, now).scores for now in (once, twice))
+    for one, other in zip(single.columns, double.columns, strict=True):
+        (alone,), (copied,) = one.comparisons, other.comparisons
+        assert copied.effect.value == pytest.approx(alone.effect.value)
+        assert copied.test.value == pytest.approx(alone.test.value, rel=0.2)

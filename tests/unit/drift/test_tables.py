@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from testbed_domain.tables.files import FileSource
 from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.tables.dataframes import (
     TableError,
@@ -15,6 +16,8 @@ from testbed_drift.tables.dataframes import (
     combined_report,
     drift_report,
 )
+from testbed_drift.tables.reference import Wanted, read_reference
+from testbed_drift.tables.schema import Roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,3 +149,24 @@ def test_tables_that_differ_are_refused() -> None:
         drift_report(_table(1), _table(2).drop(columns="sex"))
     with pytest.raises(TableError, match="current table has no rows"):
         drift_report(_table(1), _table(2).head(0))
+
+
+def test_the_same_columns_are_left_out_as_by_the_command(tmp_path: Path) -> None:
+    """Ids and free text; and a column that holds something else is refused by both."""
+    tables = [
+        _table(seed).assign(
+            customer_id=np.arange(400) * 7 + seed, note=[f"n{n}" for n in range(400)]
+        )
+        for seed in (1, 2)
+    ]
+    for table, name in zip(tables, "ab", strict=True):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    found = drift_report(*tables, **COLUMNS).content["drift"]
+    before, now = (FileSource.of(tmp_path / f"{name}.parquet") for name in "ab")
+    wanted = Wanted(Roles("survived", "told"))
+    reference = read_reference(before, wanted)
+    assert found["left_out"] == reference.schema.left_out
+    assert list(found["columns"]) == [column.name for column in reference.schema.columns]
+    assert len(reference.current(now, wanted)) == 400
+    with pytest.raises(TableError, match="columns hold something else: age"):
+        drift_report(tables[0], tables[1].assign(age="old"), **COLUMNS)
