@@ -25,7 +25,8 @@ LEFT_OUT = {
     *("runtime", "model", "challenger", "split", "shadow", "keys_file", "replicas", "socket"),
     *("replicas_file", "start"),
     *("shutdown_seconds", "linger_seconds", "head_seconds", "body_seconds", "fault_seed"),
-    *("batch_body_limit", "stream_body_limit"),
+    *("batch_body_limit", "stream_body_limit", "held_bodies_limit"),
+    *("write_seconds", "connections_limit"),
 }
 Fill = Callable[..., ApiSettings]
 
