@@ -1,7 +1,7 @@
 """False alarms, detection and cost of the study of relations, against a known truth.
 
-Run it with ``pytest tests/bench/test_relation_truth.py --benchmark-enable``; it takes a quarter of
-an hour and writes ``docs/relation-rates.md``. References and windows are independent draws of one
+Run it with ``pytest tests/bench/test_relation_truth.py --benchmark-enable``; it takes half an
+hour and writes ``docs/relation-rates.md``. References and windows are independent draws of one
 generator: eight columns that go together, a label by a logistic formula of them, and a prediction.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta
+from testbed_drift.judging.decision import Policy
 from testbed_drift.judging.detection import Detector
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
@@ -41,6 +42,14 @@ CELLS: Final = tuple(
 REFERENCES: Final = 5
 QUIET: Final = 10
 DRIFTED: Final = 40
+# Ratio of a window's rows that repeat others of it; rows of the window; mixed columns or numbers.
+REPEATS: Final = tuple(
+    (mixed, window, share)
+    for mixed in (False, True)
+    for window in (250, 600)
+    for share in (0.0, 0.1, 0.25, 0.4, 0.5)
+)
+REPEATED_REFERENCES: Final = 4
 WINDOW: Final = 1000
 MOST_POOLED: Final = 0.01
 LEAST_FOUND: Final = 0.95
@@ -163,6 +172,50 @@ def _cost() -> dict[str, float]:
     return {"first": spent[0], "next": min(spent[1:])}
 
 
+def _repeated(number: int, cell: tuple[bool, int, float]) -> dict[str, int]:
+    """Windows without drift, some of whose rows are copies, in which anything is found."""
+    mixed, window, share = cell
+    world = World(mixed)
+    counts = dict.fromkeys((*CHECKS, "column", "data"), 0)
+    for one in range(REPEATED_REFERENCES):
+        rng = np.random.default_rng([24, number, one])
+        analyst, detector = Analyst(_kinds(world)), Detector(_kinds(world))
+        before = _draw(rng, 3000, world)
+        for _ in range(QUIET):
+            once = _draw(rng, window - round(share * window), world)
+            copies = rng.integers(0, len(once), window - len(once))
+            now = pd.concat([once, once.iloc[copies]], ignore_index=True)
+            scores = detector.detect(before, now).scores
+            found = _found(analyst.study(before, now, scores))
+            for check in CHECKS:
+                counts[check] += found.get(check, False)  # few rows are not tested
+            counts["column"] += bool(scores.drifted_columns)
+            counts["data"] += scores.share >= Policy().alert_share
+    return counts
+
+
+def _repeated_lines(cells: dict[Any, dict[str, int]]) -> Iterator[str]:
+    windows = REPEATED_REFERENCES * QUIET
+    total = windows * len(cells)
+    alarms = sum(sum(counts[check] for check in CHECKS) for counts in cells.values())
+    yield from (
+        "## Repeated rows",
+        "",
+        "Windows without drift of which some rows are copies of others: customers come back. Every",
+        "row is one witness in each test, however often it comes. The reference has 3,000 rows. In",
+        f"{alarms} of {total} windows a check of relations finds drift (upper 95 % bound",
+        f"{_bound(alarms, total):.2%}). The last columns count windows in which any single column",
+        "drifted, and those with so many that DataDrift fires.",
+        "",
+        "| columns | window | copies | windows | correlation | domain | label | column | DataDrift |",  # noqa: E501 - a row of a table
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    )
+    for (mixed, window, share), counts in cells.items():
+        name = "4 numbers, 4 categories" if mixed else "8 numbers"
+        shown = " | ".join(str(counts[check]) for check in (*CHECKS, "column", "data"))
+        yield f"| {name} | {window} | {share:.0%} | {windows} | {shown} |"
+
+
 def _bound(count: int, of: int) -> float:
     """Upper 95 % bound of a share (Clopper and Pearson)."""
     return float(beta.ppf(0.95, count + 1, of - count))
@@ -176,7 +229,10 @@ def _rows(cells: dict[Any, dict[str, int]]) -> Iterator[str]:
 
 
 def _page(
-    cells: dict[Any, dict[str, int]], found: dict[str, dict[str, float]], cost: dict[str, float]
+    cells: dict[Any, dict[str, int]],
+    repeated: dict[Any, dict[str, int]],
+    found: dict[str, dict[str, float]],
+    cost: dict[str, float],
 ) -> str:
     total = REFERENCES * QUIET * len(cells)
     alarms = sum(counts["any"] for counts in cells.values())
@@ -197,6 +253,8 @@ def _page(
         "| columns | reference | window | windows | correlation | domain | label | any |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *_rows(cells),
+        "",
+        *_repeated_lines(repeated),
         "",
         "## Detection",
         "",
@@ -230,6 +288,7 @@ def test_rates(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface 
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
     cells: dict[Any, dict[str, int]] = {}
+    repeated: dict[tuple[bool, int, float], dict[str, int]] = {}
     found: dict[str, dict[str, float]] = {}
     cost: dict[str, float] = {}
 
@@ -239,16 +298,24 @@ def test_rates(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface 
             for cell, counts in zip(CELLS, pool.map(_quiet, range(len(CELLS)), CELLS), strict=True):
                 cells[cell] = counts
                 print(cell, counts, flush=True)  # noqa: T201 - it takes minutes
+            played = pool.map(_repeated, range(len(REPEATS)), REPEATS)
+            for repeat, counts in zip(REPEATS, played, strict=True):
+                repeated[repeat] = counts
+                print(repeat, counts, flush=True)  # noqa: T201 - as above
             shares = pool.map(_detected, range(len(DRIFTS)), DRIFTS)
             for name, share in zip(DRIFTS, shares, strict=True):
                 found[name] = share
                 print(name, share, flush=True)  # noqa: T201 - as above
 
     benchmark.pedantic(play, rounds=1)
-    PAGE.write_text(_page(cells, found, cost), encoding="utf-8")
+    PAGE.write_text(_page(cells, repeated, found, cost), encoding="utf-8")
     total = REFERENCES * QUIET * len(cells)
     assert total >= 300
     assert sum(counts["any"] for counts in cells.values()) / total <= MOST_POOLED
+    copied = REPEATED_REFERENCES * QUIET * len(repeated)
+    found_in = sum(sum(counts[check] for check in CHECKS) for counts in repeated.values())
+    assert found_in / copied <= MOST_POOLED
+    assert not sum(counts["data"] for counts in repeated.values())
     for name, (_, finder) in DRIFTS.items():
         if finder:
             assert found[name][finder] >= LEAST_FOUND, name
