@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from testbed_domain.errors import DomainError
 from testbed_domain.features import FeatureSchema, Row
+from testbed_domain.jsonlines import parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -184,4 +185,4 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as file:
         for line in file:
-            yield json.loads(line)
+            yield parse_line(line)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from testbed_domain.jsonlines import parse_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -125,7 +127,7 @@ def read_lines(path: Path, problems: list[str], *, required: bool = True) -> Ite
             if not line.strip():
                 continue
             try:
-                entry = json.loads(line)
+                entry = parse_line(line)
             except ValueError:
                 entry = None
             if isinstance(entry, dict):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from sqlalchemy import Text, cast, select
+from testbed_domain.jsonlines import parse_line
 from testbed_domain.logengine import create_log_engine, one_line
 from testbed_domain.predictionlog import labels, predictions
 
@@ -138,7 +138,7 @@ def _real(value: object) -> float:
 
 def _object(text: str | None) -> dict[str, Any]:
     try:
-        content = json.loads(text or "{}")
+        content = parse_line(text or "{}")
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_domain.jsonlines import parse_line
 from testbed_otel import names
 
 from testbed.charts import Kept
@@ -148,7 +149,7 @@ class _Lines:
             content = b""
         for raw in content.splitlines():
             try:
-                line = json.loads(raw)
+                line = parse_line(raw)
                 if line.get("full"):
                     self.full = True
                 else:

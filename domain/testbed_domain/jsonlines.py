@@ -1,0 +1,27 @@
+"""Lines of JSON, of which a log or a run holds tens of thousands."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import orjson
+
+_LONG: Final = re.compile(rb"\d{19}")
+"""Digits of a whole number that may not fit into 64 bits; orjson would make a float of it."""
+
+
+def parse_line(line: str | bytes) -> Any:  # noqa: ANN401 - whatever it holds
+    """The value that a text of JSON holds, ``NaN`` and whole numbers of any size included.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    raw = line.encode() if isinstance(line, str) else line
+    if _LONG.search(raw) is None:
+        try:
+            return orjson.loads(raw)  # a third of the time of the standard library
+        except ValueError:
+            pass  # the standard library knows more numbers
+    return json.loads(line)
