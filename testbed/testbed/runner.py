@@ -18,6 +18,7 @@ from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
+from testbed.facts.finalcounts import behind
 from testbed.faultcontrol import FaultControl
 from testbed.layout import RunLayout
 from testbed.pace import Pacemaker
@@ -26,7 +27,6 @@ from testbed.report import write_outcome
 from testbed.rig import Rig
 from testbed.scenario import Drift
 from testbed.schedule import Action, schedule
-from testbed.snapshot import behind
 from testbed.stack.parts import base_environment, stack_parts
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
 from testbed.stack.stack import Stack

@@ -6,25 +6,21 @@ again from the files alone.
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
-from sqlalchemy import ColumnElement, false, func, or_, select
 from testbed_domain.errors import DomainError
-from testbed_domain.logengine import create_log_engine, one_line
-from testbed_domain.predictionlog import labels as labels_table
-from testbed_domain.predictionlog import predictions as predictions_table
-from testbed_otel import names
 
-from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Chart, Kept, fetch_charts
+from testbed.charts import Chart, Kept, fetch_charts
 from testbed.errors import TestbedError
+from testbed.facts.alertspans import AlertSpan, alert_spans
 from testbed.facts.boards import Boards, read_boards
 from testbed.facts.delivery import Delivery, read_delivery
+from testbed.facts.finalcounts import Count, final_counters, parse_counters
 from testbed.facts.logcontent import LogContent, read_logcontent
+from testbed.facts.logcounts import LogFacts, read_log
 from testbed.facts.margins import Margins, read_margins
 from testbed.facts.measured import Measured, read_measured
 from testbed.facts.published import Published, read_published
@@ -36,36 +32,14 @@ from testbed.facts.sources import Sources
 from testbed.pipeline import Pipeline, read_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable
 
-    from testbed.clients.prometheus import AlertRule, PrometheusClient, Series
-    from testbed.truth import Truth
+    from testbed.clients.prometheus import AlertRule
 
 SCHEMA_VERSION: Final = 1
 GAP: Final = 2.5
 """Intervals between two samples of an alert that end a span: one may be missing, one be late."""
 
-EXAMPLES: Final = 10
-"""Ids that a problem names at most."""
-
-LABELS_ROUTE: Final = "/labels"
-ROWS_ROUTES: Final = ("/predict/batch", "/predict/stream")
-"""Routes that take many rows in one request."""
-
-# Counters that are compared, and the attributes that tell their series apart.
-COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
-    HTTP_COUNT: tuple(map(names.label, (names.HTTP_METHOD, names.HTTP_ROUTE, names.HTTP_STATUS))),
-    names.PREDICTIONS.prometheus: tuple(
-        map(names.label, (names.MODEL_VERSION, names.PREDICTION_CLASS))
-    ),
-    names.PREDICTION_ERRORS.prometheus: (names.label(names.ERROR_TYPE),),
-    names.LOG_ROWS.prometheus: (names.label(names.OUTCOME),),
-    names.LABELS.prometheus: (names.label(names.OUTCOME),),
-    names.REPLICA_STARTS.prometheus: (names.label(names.REASON),),
-}
-# Kept beside them, but not compared: it changes while it is asked for.
-STATES: Final[Mapping[str, tuple[str, ...]]] = {names.LOG_SPOOLED.prometheus: ()}
-KEPT: Final = {**COUNTERS, **STATES}
 
 READERS: Final = 4
 """Readers at work at a time: some wait for Prometheus while others compute."""
@@ -73,29 +47,6 @@ READERS: Final = 4
 EXPECTED: Final = (TestbedError, DomainError, ValueError)
 
 T = TypeVar("T")
-
-
-class Count(Kept):
-    """Final value of one counter series, reduced to the attributes that matter."""
-
-    metric: str
-    labels: dict[str, str]
-    value: int
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Name and attribute values; equal for the same series in the API and in Prometheus."""
-        return (self.metric, *(self.labels.get(name, "") for name in KEPT[self.metric]))
-
-
-class AlertSpan(Kept):
-    """A stretch of time in which Prometheus held one alert pending or firing."""
-
-    alert: str
-    labels: dict[str, str]
-    state: Literal["pending", "firing"]
-    start: float
-    end: float
 
 
 class Rule(Kept):
@@ -128,41 +79,6 @@ class Rule(Kept):
     annotations: dict[str, str] = Field(default_factory=dict)
     evaluation_time: float = 0.0
     last_evaluation: float | None = None
-
-
-class Ids(Kept):
-    """How many ids have a fault, and the first few of them."""
-
-    count: int = 0
-    examples: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, ids: Iterable[str]) -> Ids:
-        """Count and shorten."""
-        known = sorted(ids)
-        return cls(count=len(known), examples=tuple(known[:EXAMPLES]))
-
-
-class LogFacts(Kept):
-    """The prediction log, held against the truth.
-
-    Attributes:
-        rows: rows in ``predictions``.
-        labels: rows in ``labels``.
-        missing: predictions that were answered with 200 and have no row.
-        foreign: rows that no request of the truth explains.
-        duplicated: request ids with more than one row.
-        unanswered: rows of requests whose answer the load never saw.
-        by_instance: rows of each API instance.
-    """
-
-    rows: int
-    labels: int
-    missing: Ids = Ids()
-    foreign: Ids = Ids()
-    duplicated: Ids = Ids()
-    unanswered: int = 0
-    by_instance: dict[str, int] = Field(default_factory=dict)
 
 
 class Snapshot(Kept):
@@ -201,174 +117,6 @@ class Snapshot(Kept):
     boards: Boards | None = None
     ruletests: RuleTests | None = None
     problems: tuple[str, ...] = ()
-
-
-def parse_counters(text: str) -> tuple[Count, ...]:
-    """The counters that matter in a ``/metrics`` page.
-
-    Raises:
-        ValueError: the text is no Prometheus exposition.
-    """
-    return _counts(
-        (sample.name, sample.labels, sample.value)
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    )
-
-
-def _counts(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> tuple[Count, ...]:
-    totals: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
-    for metric, labels, value in samples:
-        wanted = KEPT.get(metric)
-        if wanted is None or (metric == HTTP_COUNT and not _of_load(labels)):
-            continue
-        totals[metric, tuple((name, labels.get(name, "")) for name in wanted)] += round(value)
-    return tuple(
-        Count(metric=metric, labels=dict(labels), value=value)
-        for (metric, labels), value in sorted(totals.items())
-    )
-
-
-def _of_load(labels: Mapping[str, str]) -> bool:
-    # Health checks and scrapes go on while the counters are read, so they can't be compared.
-    loaded = {PREDICT_ROUTE, LABELS_ROUTE, *ROWS_ROUTES}
-    return labels.get(names.label(names.HTTP_ROUTE)) in loaded
-
-
-def compared(counts: Iterable[Count]) -> tuple[Count, ...]:
-    """Those of the counts that Prometheus must hold just so."""
-    return tuple(count for count in counts if count.metric in COUNTERS)
-
-
-def final_counters(
-    prometheus: PrometheusClient, *, at: float, window: float
-) -> dict[str, tuple[Count, ...]]:
-    """Raw final counters of every API instance, those that ended before ``at`` included."""
-    samples: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
-    for metric in KEPT:
-        selector = f'{metric}{{job="{names.JOB_API}"}}'
-        for sample in prometheus.last_values(selector, at=at, window=window):
-            instance = sample.labels.get("instance", "")
-            samples.setdefault(instance, []).append((metric, sample.labels, sample.value))
-    return {instance: _counts(found) for instance, found in sorted(samples.items())}
-
-
-def behind(
-    api_counters: Mapping[str, str | None],
-    prometheus: PrometheusClient,
-    *,
-    at: float,
-    window: float,
-) -> int:
-    """How far Prometheus is behind the API's counters, over all series; 0 when it holds them all.
-
-    For waiting at the end of a run until the pipeline has drained.
-    """
-    stored = final_counters(prometheus, at=at, window=window)
-    missing = 0
-    for instance, text in api_counters.items():
-        held = {count.key: count.value for count in stored.get(instance, ())}
-        for count in compared(parse_counters(text) if text is not None else ()):
-            missing += max(0, count.value - held.get(count.key, 0))
-    return missing
-
-
-def alert_spans(
-    series: Iterable[Series], *, gap: float, gaps: Mapping[str, float] | None = None
-) -> tuple[AlertSpan, ...]:
-    """Join raw samples of ``ALERTS`` to spans.
-
-    Args:
-        series: the samples.
-        gap: a pause of more seconds splits a span.
-        gaps: the same by alert, where its rule is evaluated at another interval.
-    """
-    spans: list[AlertSpan] = []
-    for item in series:
-        labels = {k: v for k, v in item.labels.items() if k not in {"__name__", "alertstate"}}
-        state: Literal["pending", "firing"] = (
-            "firing" if item.labels.get("alertstate") == "firing" else "pending"
-        )
-        split = (gaps or {}).get(labels.get("alertname", ""), gap)
-        for start, end in _stretches([time for time, _ in item.points], split):
-            spans.append(
-                AlertSpan(
-                    alert=labels.get("alertname", ""), labels=labels, state=state,
-                    start=start, end=end,
-                )
-            )  # fmt: skip
-    return tuple(sorted(spans, key=lambda span: (span.start, span.alert, span.state)))
-
-
-def _stretches(times: Sequence[float], gap: float) -> list[tuple[float, float]]:
-    stretches: list[tuple[float, float]] = []
-    for time in times:
-        if stretches and time - stretches[-1][1] <= gap:
-            stretches[-1] = (stretches[-1][0], time)
-        else:
-            stretches.append((time, time))
-    return stretches
-
-
-def read_log(url: str, truth: Truth, *, since: float) -> LogFacts:
-    """Count the prediction log's rows from ``since`` on and join them with the truth.
-
-    Rows of the run's own requests count whatever time they bear: a wrong clock is another fault.
-
-    Raises:
-        LogError: the log can't be read.
-    """
-    engine = create_log_engine(url, create=False)
-    rows, marks = predictions_table.c, labels_table.c
-    own = _own_rows(truth)
-    try:
-        with one_line(engine.url), engine.connect() as connection:
-            columns = select(rows.id, rows.request_id, rows.instance).where(
-                or_(rows.time >= since, own)
-            )
-            found = [(row.id, row.request_id, row.instance) for row in connection.execute(columns)]
-            labels = connection.scalar(
-                select(func.count())
-                .select_from(labels_table)
-                .where(
-                    or_(marks.time >= since, marks.prediction_id.in_(select(rows.id).where(own)))
-                )
-            )
-    finally:
-        engine.dispose()
-    return join_log(truth, found, labels or 0)
-
-
-def _own_rows(truth: Truth) -> ColumnElement[bool]:
-    """Rows of requests of the run, by the prefix that all their ids have."""
-    if not truth.requests:
-        return false()
-    prefix = truth.requests[0].request_id.rpartition("-")[0]
-    return predictions_table.c.request_id.startswith(f"{prefix}-", autoescape=True)
-
-
-def join_log(truth: Truth, rows: Sequence[tuple[str, str | None, str]], labels: int) -> LogFacts:
-    """Hold the log's ids against the truth.
-
-    Args:
-        truth: what the load sent and saw.
-        rows: prediction id, request id and API instance of each row.
-        labels: number of label rows.
-    """
-    answered = {r.prediction_id for r in truth.requests if r.prediction_id is not None}
-    sent = {r.request_id for r in truth.requests}
-    stored = {prediction for prediction, _, _ in rows}
-    per_request = Counter(request for _, request, _ in rows if request is not None)
-    unseen = [(p, r) for p, r, _ in rows if p not in answered]
-    return LogFacts(
-        rows=len(rows),
-        labels=labels,
-        missing=Ids.of(answered - stored),
-        foreign=Ids.of(p for p, r in unseen if r not in sent),
-        duplicated=Ids.of(request for request, count in per_request.items() if count > 1),
-        unanswered=sum(r in sent for _, r in unseen),
-        by_instance=Counter(instance for _, _, instance in rows),
-    )
 
 
 def take_snapshot(sources: Sources) -> Snapshot:

@@ -11,7 +11,7 @@ import yaml
 from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError
-from testbed.snapshot import alert_spans
+from testbed.facts.alertspans import alert_spans
 from testbed.stack import build
 
 from .conftest import wait_for

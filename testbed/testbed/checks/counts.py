@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from testbed.checks.case import Case
-    from testbed.snapshot import Count, Ids
+    from testbed.facts.finalcounts import Count
+    from testbed.facts.logcounts import Ids
 
 ROUTE = names.label(names.HTTP_ROUTE)
 STATUS = names.label(names.HTTP_STATUS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.snapshot import ROWS_ROUTES, Count
+from testbed.facts.finalcounts import ROWS_ROUTES, Count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.checks.case import Case
+    from testbed.facts.alertspans import AlertSpan
     from testbed.facts.margins import LimitMargin, RuleMargins
     from testbed.phases import PhaseRow
     from testbed.scenario import ExpectedAlert
-    from testbed.snapshot import AlertSpan, Rule
+    from testbed.snapshot import Rule
 
 SHIPPED_INTERVAL: Final = 15.0
 """Production seconds between two evaluations of the shipped rules."""

@@ -13,13 +13,13 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.crashes import total
 from testbed.checks.results import InstanceRow
-from testbed.snapshot import compared
+from testbed.facts.finalcounts import compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from testbed.checks.case import Case
-    from testbed.snapshot import Count
+    from testbed.facts.finalcounts import Count
 
 ROUTE = names.label(names.HTTP_ROUTE)
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from testbed.checks.case import Case
+    from testbed.facts.alertspans import AlertSpan
     from testbed.facts.margins import LimitMargin, Replayed, RuleMargins
-    from testbed.snapshot import AlertSpan
 
 NAME: Final = "rule replay"
 SHOWN: Final = 10

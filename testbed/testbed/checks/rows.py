@@ -9,13 +9,13 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.crashes import OK, ROUTE, STATUS, total
 from testbed.checks.results import Reason
-from testbed.snapshot import ROWS_ROUTES
+from testbed.facts.finalcounts import ROWS_ROUTES
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from testbed.snapshot import Count
+    from testbed.facts.finalcounts import Count
 
 SERVER_ERROR: Final = 500
 CLIENT_ERROR: Final = 400

@@ -9,7 +9,7 @@ from testbed.checks.instances import instances, why_lost
 from testbed.checks.results import CheckResult
 from testbed.checks.stages import Stage
 from testbed.checks.telemetry import telemetry_hops
-from testbed.snapshot import compared
+from testbed.facts.finalcounts import compared
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed.charts import HTTP_COUNT, Chart, Line
 from testbed.evidence import load_evidence
+from testbed.facts.alertspans import AlertSpan
+from testbed.facts.finalcounts import Count
+from testbed.facts.logcounts import LogFacts
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
-from testbed.snapshot import AlertSpan, Count, LogFacts, Rule, Snapshot
+from testbed.snapshot import Rule, Snapshot
 from testbed.verdict import judge
 from testbed_otel import names
 

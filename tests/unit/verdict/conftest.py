@@ -12,14 +12,17 @@ from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.case import Case
 from testbed.checks.results import Hop
 from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
+from testbed.facts.alertspans import AlertSpan
 from testbed.facts.boards import Boards
+from testbed.facts.finalcounts import Count
+from testbed.facts.logcounts import LogFacts
 from testbed.facts.margins import Margins
 from testbed.facts.rulehealth import RuleHealth
 from testbed.facts.ruletests import RuleTests
 from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
-from testbed.snapshot import AlertSpan, Count, LogFacts, Rule, Snapshot
+from testbed.snapshot import Rule, Snapshot
 from testbed.truth import LabelBatch, Request, Truth
 from testbed.verdict import Verdict, judge
 from testbed_otel import names

@@ -9,7 +9,7 @@ import pytest
 from testbed.checks.counts import account
 from testbed.checks.results import Explanation, Reason
 from testbed.checks.stages import Stage
-from testbed.snapshot import LogFacts
+from testbed.facts.logcounts import LogFacts
 from testbed_otel import names
 
 from .conftest import INSTANCE, both, hop, set_value

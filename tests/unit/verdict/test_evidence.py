@@ -13,15 +13,11 @@ from testbed.charts import HTTP_COUNT
 from testbed.clients.prometheus import PrometheusClient, Series
 from testbed.errors import UsageError
 from testbed.evidence import Evidence, collect, load_evidence
+from testbed.facts.alertspans import alert_spans
+from testbed.facts.finalcounts import behind, parse_counters
+from testbed.facts.logcounts import join_log, read_log
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
-from testbed.snapshot import (
-    alert_spans,
-    behind,
-    join_log,
-    parse_counters,
-    read_log,
-)
 from testbed.truth import Request, Truth, read_truth
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_otel import names

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.checks.results import Explanation, Reason
-from testbed.snapshot import Count, Ids, LogFacts
+from testbed.facts.finalcounts import Count
+from testbed.facts.logcounts import Ids, LogFacts
 from testbed.truth import LabelBatch
 from testbed_otel import names
 

@@ -11,8 +11,9 @@ from testbed.checks.case import Case
 from testbed.checks.measured import check_measured
 from testbed.checks.stages import Stage
 from testbed.evidence import Evidence, RunInfo
+from testbed.facts.finalcounts import Count
 from testbed.facts.measured import Measured, read_measured
-from testbed.snapshot import Count, Snapshot
+from testbed.snapshot import Snapshot
 from testbed_otel import names
 
 from .measuredrun import INSTANCE, PHASES, START, Call, MeasuredRun, changed, make_requests

@@ -11,10 +11,11 @@ from testbed.checks.case import Case
 from testbed.checks.notifications import check_notifications
 from testbed.checks.stages import Stage
 from testbed.evidence import Event, Evidence, Notification, RunInfo
+from testbed.facts.alertspans import AlertSpan
 from testbed.facts.delivery import Delivery, ReceiverFacts, RuleTexts, Sent, Valued
 from testbed.heldback import Held, HeldBack
 from testbed.scenario import Scenario
-from testbed.snapshot import AlertSpan, Snapshot
+from testbed.snapshot import Snapshot
 from testbed.truth import Truth
 
 if TYPE_CHECKING:

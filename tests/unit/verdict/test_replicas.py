@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed.checks.results import Explanation, Reason
 from testbed.evidence import Event
-from testbed.snapshot import Count
+from testbed.facts.finalcounts import Count
 from testbed_otel import names
 
 from .conftest import http_count
