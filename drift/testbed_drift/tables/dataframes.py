@@ -17,8 +17,9 @@ from testbed_drift.rendering.classification import BINARY, Quality, evaluate
 from testbed_drift.rendering.page import page
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.scoring.scores import Rule
+from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError, choose, pin
+from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,16 +11,9 @@ import pandas as pd
 import pytest
 from testbed_domain.tables.columnkinds import days, kind_of, seconds, texts, without_blanks
 from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import (
-    MOST_CATEGORIES,
-    OTHER,
-    Roles,
-    TableSchema,
-    TableSchemaError,
-    choose,
-    pin,
-)
+from testbed_drift.tables.schema import MOST_CATEGORIES, OTHER, Roles, TableSchema, TableSchemaError
 
 DAY = dt.date(2024, 1, 31)
 

@@ -1,0 +1,248 @@
+"""Finds what the columns of a reference table are; see :mod:`testbed_drift.tables.schema`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from testbed_domain.tables.columnkinds import (
+    class_text,
+    class_texts,
+    is_code,
+    kind_of,
+    markers_in,
+    numbers,
+    texts,
+    truth_of,
+    without_blanks,
+    without_markers,
+    words_without_markers,
+)
+from testbed_domain.tables.numbertext import decimal_of, decimal_of_table, distinct_texts
+
+from testbed_drift.tables.schema import (
+    BINARY,
+    MOST_CATEGORIES,
+    Roles,
+    TableColumn,
+    TableSchema,
+    TableSchemaError,
+    class_values,
+    readings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from testbed_domain.tables.reading import ReadOptions, TableKind
+
+# Of more than these, where a value comes in fewer rows on average, it is an id or free text.
+LEAST_REPEATED: Final = 2.0
+MOST_CLASSES: Final = 50
+_ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
+_LEAST_IDS: Final = 20
+# Values that a finding names, and the longest part of each.
+NAMED: Final = 3
+LONGEST: Final = 40
+
+
+def choose(
+    names: Sequence[str],
+    roles: Roles,
+    wanted: Sequence[str],
+    beside: Iterable[str | None],
+    labels: Iterable[str] = (),
+) -> list[str]:
+    """The columns to compare, before their values are known.
+
+    Args:
+        names: columns of the reference.
+        roles: the columns that are none of them.
+        wanted: columns that were asked for; empty for all.
+        beside: further columns that are none of them unless asked for: of times, of groups.
+        labels: labels of the rows, which are none of them, either, unless asked for.
+
+    Raises:
+        TableSchemaError: one that was named is not there, or none is left.
+    """
+    if twice := sorted({name for name in names if list(names).count(name) > 1}):
+        raise TableSchemaError(f"the reference has columns twice: {', '.join(twice)}")
+    absent = [name for name in (*roles.columns, *wanted) if name not in names]
+    if absent:
+        raise TableSchemaError(
+            f"the reference has no column {', '.join(absent)}; it has {', '.join(names) or 'none'}"
+        )
+    if both := [name for name in wanted if name in roles.columns]:
+        raise TableSchemaError(
+            f"target, prediction and probability are no columns to compare: {', '.join(both)}"
+        )
+    apart = {*roles.columns, *beside, *labels}
+    found = list(dict.fromkeys(wanted)) or [name for name in names if name not in apart]
+    if not found:
+        raise TableSchemaError("the reference has no columns beside target and prediction")
+    return found
+
+
+def pin(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    roles: Roles,
+    *,
+    typed: bool,
+    asked: bool,
+    options: ReadOptions | None = None,
+) -> TableSchema:
+    """Find the kinds of a reference's columns.
+
+    Left out, unless they were asked for, are columns that move by themselves or say nothing: ids,
+    free text, row numbers, empty columns.
+
+    Args:
+        frame: rows of the reference; not empty.
+        columns: see :func:`choose`.
+        roles: the columns that are no features.
+        typed: whether text is meant as text.
+        asked: whether the columns were named one by one.
+        options: what the user says of the table; a column whose kind is said was asked for.
+
+    Raises:
+        TableSchemaError: no column is left, a kind does not fit, or the target has too many
+            classes.
+    """
+    said = options.kinds if options else {}
+    decimal = options.decimal if options else None
+    if unknown := [name for name in said if name not in columns]:
+        raise TableSchemaError(
+            f"--as names columns that are not compared: {', '.join(unknown)}; compared are "
+            f"{', '.join(columns)}"
+        )
+    hint = decimal or (None if typed else decimal_of_table(frame[name] for name in columns))
+    found: list[TableColumn] = []
+    left_out: dict[str, str] = {}
+    for name in columns:
+        values = without_blanks(frame[name])
+        kind = said.get(name) or kind_of(values, typed=typed, decimal=decimal)
+        if kind != "category":
+            values = without_markers(values)
+        elif not typed:
+            values = words_without_markers(values, markers_in(values, typed=typed))
+        if not values.notna().any():
+            kind = None
+        reason = _reason(name, values, kind, asked=asked or name in said)
+        if kind is None or reason:
+            left_out[name] = reason
+        else:
+            found.append(_column(name, values, kind, decimal, hint, typed=typed))
+    if wrong := [one.name for one in found if one.name in said and one.odd == _present(frame, one)]:
+        raise TableSchemaError(
+            "--as: no value of the reference can be read so: "
+            + ", ".join(f"{name}={said[name]}" for name in wrong)
+        )
+    if not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise TableSchemaError(f"the reference has no column to compare: {reasons}")
+    classes = _classes(frame, roles, typed=typed)
+    return TableSchema(tuple(found), roles, classes, left_out, typed=typed, decimal=hint)
+
+
+def _present(frame: pd.DataFrame, column: TableColumn) -> int:
+    return int(column.cleaned(frame[column.name], typed=False).notna().sum())
+
+
+def _column(
+    name: str,
+    values: pd.Series[Any],
+    kind: TableKind,
+    decimal: str | None,
+    hint: str | None,
+    *,
+    typed: bool,
+) -> TableColumn:
+    if kind != "category":
+        read = readings(values, kind, decimal, hint)
+        odd = values[read.isna() & values.notna()].map(str)
+        flag = kind == "number" and bool(read.dropna().isin([0, 1]).all())
+        mark = decimal or decimal_of(distinct_texts(values)) if kind == "number" else None
+        examples = tuple(text[:LONGEST] for text in odd.value_counts().index[:NAMED])
+        return TableColumn(name, kind, flag=flag, decimal=mark, odd=len(odd), examples=examples)
+    told = texts(values) if typed else class_texts(values)
+    counts = told.value_counts()
+    kept = tuple(map(str, counts.index[:MOST_CATEGORIES])) if len(counts) > MOST_CATEGORIES else ()
+    different = pd.Series(counts.index.astype(object))
+    words = kind_of(different, typed=False) == "category"
+    numeric = pd.to_numeric(different, errors="coerce").notna().any()
+    codes = {*map(str, counts.index)}
+    widths = {len(text) for text in codes} if is_code(codes) else set()
+    width = widths.pop() if len(widths) == 1 else 0
+    return TableColumn(
+        name,
+        kind,
+        len(counts),
+        kept,
+        textual=words and not numeric and not width,
+        known=markers_in(values, typed=typed),
+        width=width,
+    )
+
+
+def _reason(name: str, values: pd.Series[Any], kind: TableKind | None, *, asked: bool) -> str:
+    """Why a column is left out; empty where it is not."""
+    if kind is None:
+        return "it is empty in the reference"
+    if asked:
+        return ""
+    present = values.dropna()
+    if kind == "number" and len(present) >= _LEAST_IDS:
+        told = numbers(present)
+        # Of large ones, floats that are the same would hide that they differ.
+        differ = texts(present).nunique() == len(present)
+        if differ and bool((np.mod(told, 1) == 0).all()):
+            counts_up = bool((np.abs(np.diff(told)) == 1).all())
+            if counts_up or _ID_NAME.search(name):
+                return "it is an id: whole numbers that differ in every row"
+    if kind == "category":
+        different, rows = texts(present).nunique(), len(present)
+        if different > MOST_CATEGORIES and rows < LEAST_REPEATED * different:
+            return f"it is an id or free text: {different} different values in {rows} rows"
+    return ""
+
+
+def _classes(frame: pd.DataFrame, roles: Roles, *, typed: bool) -> tuple[str, ...]:
+    """The classes, as the target writes them; true and false come in any form elsewhere."""
+    known = [name for name in (roles.target, roles.prediction) if name]
+    parts = [dict.fromkeys(class_values(frame[name], typed=typed).dropna()) for name in known]
+    parts.append(dict.fromkeys(class_text(name) for name in roles.probabilities if name))
+    found: set[str] = set()
+    every = {text for part in parts for text in part}
+    if every and None not in {truth_of(text) for text in every}:
+        for part in parts:
+            known_truths = {truth_of(text) for text in found}
+            found |= {text for text in part if truth_of(text) not in known_truths}
+    else:
+        found = every
+    if len(found) > MOST_CLASSES:
+        raise TableSchemaError(
+            f"{' and '.join(known)} hold {len(found)} different values, at most {MOST_CLASSES} "
+            "classes can be judged: give classes, or compare it with --columns"
+        )
+    classes = tuple(sorted(found, key=_order))
+    positive = TableSchema((), roles, classes).class_of(roles.positive)
+    if positive is not None and positive not in classes:
+        raise TableSchemaError(
+            f"there is no class {roles.positive!r}: choose from {', '.join(classes) or 'none'}"
+        )
+    if "" in roles.probabilities and len(classes) != BINARY:
+        raise TableSchemaError(
+            f"one column of probabilities is of two classes, target and prediction of the "
+            f"reference hold {len(classes)}: give --probability CLASS=COLUMN for each"
+        )
+    return classes
+
+
+def _order(text: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text
