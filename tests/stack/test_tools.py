@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 from testbed.errors import StackError
-from testbed.stack import build
+from testbed.stack import build, toolchain
 from testbed.stack.build import Store
 from testbed.stack.catalogue import TOOLS, Program, Tool
 from testbed.stack.recipe import UNFINISHED, ask_version
@@ -65,7 +65,9 @@ INSTALLER = """
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from test_tools import TINY
+    from testbed.stack import toolchain
     from testbed.stack.build import Store
+    toolchain.SUM_DATABASE = "off"
     store = Store(Path(sys.argv[1]), Path("unused"), (TINY,))
     store.install(lambda *event: print(*event, flush=True))
 """
@@ -111,7 +113,8 @@ def module_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         archive.writestr("example.test/tiny@v1.2.3/go.mod", mod)
         archive.writestr("example.test/tiny@v1.2.3/cmd/tiny/main.go", textwrap.dedent(MAIN))
     monkeypatch.setenv("GOPROXY", (tmp_path / "proxy").as_uri())
-    monkeypatch.setenv("GOSUMDB", "off")
+    # No public database knows the tiny tool. That the shell can't switch it off: test_toolchain.
+    monkeypatch.setattr(toolchain, "SUM_DATABASE", "off")
     monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
     return versions
 
