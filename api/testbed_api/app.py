@@ -100,6 +100,8 @@ GUARDED: Final[dict[int | str, dict[str, Any]]] = {
 }
 CHANGE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     **{status: ERRORS[status] for status in (400, 413, 415, 422)},
+    401: {"description": "A change without the token of the management port."},
+    403: {"description": "The service has no token, or the caller may not do this."},
     409: {"model": schemas.Problem, "description": "The state doesn't allow it; says why."},
 }
 METRICS_CONTENT: Final[dict[str, Any]] = {"text/plain": {"schema": {"type": "string"}}}

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 FOREIGN: Final = frozenset({"cross-site", "same-site"})
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 FORBIDDEN, MISDIRECTED = 403, 421

@@ -149,7 +149,8 @@ def test_schemathesis_finds_nothing(api: Any, tmp_path: Path, chosen: tuple[str,
 @pytest.mark.parametrize("api", [{"TESTBED_API_FAULTS_ENABLED": "true"}], indirect=True)
 def test_schemathesis_finds_nothing_on_the_management_port(api: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
     """Operators' routes are as described, too."""
-    _schemathesis(api.management_port, tmp_path)
+    token = api.bearer["Authorization"]
+    _schemathesis(api.management_port, tmp_path, "-H", f"Authorization: {token}")
 
 
 @pytest.mark.parametrize("api", [{"TESTBED_API_MONITORING_TEST_ENABLED": "true"}], indirect=True)

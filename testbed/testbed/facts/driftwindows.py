@@ -11,6 +11,7 @@ from testbed_domain.logreading import Selection
 from testbed_domain.logstore import open_log
 
 from testbed.charts import Kept
+from testbed.facts.driftcopies import witnesses
 from testbed.facts.driftpoints import SUCCESS
 from testbed.facts.driftquality import faults
 
@@ -40,6 +41,8 @@ LEAST_SCALE: Final = 0.001
 WASSERSTEIN: Final = "wasserstein"
 VARIATION: Final = "total_variation"
 KS: Final = "ks"
+PLACES: Final = 1000
+"""Places of a distribution at which its tail is looked for."""
 _CERTAIN: Final = 0.1
 _LARGEST: Final = 700.0
 
@@ -184,10 +187,12 @@ def _most_apart(scores: Iterable[Score]) -> tuple[Score, ...]:
 
 
 def _scores(reference: _Reference, rows: Columns, record: Record) -> Iterable[Score]:
+    ratios = witnesses(reference.columns.features, rows.features, record["columns"])
     for name, verdict in record["columns"].items():
         told = {score["method"]: score["score"] for score in verdict["scores"]}
         if name in reference.numeric:
-            yield from _numeric(name, reference.values[name], _numbers(rows.features[name]), told)
+            values = _numbers(rows.features[name])
+            yield from _numeric(name, reference.values[name], values, told, ratios)
         elif VARIATION in told:
             before, now = reference.columns.features[name], rows.features[name]
             yield _variation(name, before, now, told[VARIATION])
@@ -197,28 +202,57 @@ def _scores(reference: _Reference, rows: Columns, record: Record) -> Iterable[Sc
         yield _variation("prediction", before, now, told[VARIATION])
 
 
-def _numeric(name: str, before: Floats, now: Floats, told: Mapping[str, Any]) -> Iterable[Score]:
+def _numeric(
+    name: str,
+    before: Floats,
+    now: Floats,
+    told: Mapping[str, Any],
+    ratios: tuple[float, float],
+) -> Iterable[Score]:
     if not len(before) or not len(now) or WASSERSTEIN not in told:
         return
     distance = wasserstein(before, now)
     yield Score(column=name, method=WASSERSTEIN, recorded=told[WASSERSTEIN], computed=distance)
-    p_value = smirnov(before, now)
+    p_value = smirnov(before, now, ratios)
     yield Score(column=name, method=KS, recorded=told.get(KS), computed=p_value)
 
 
-def smirnov(before: Floats, now: Floats) -> float:
+def smirnov(before: Floats, now: Floats, ratios: tuple[float, float] = (1.0, 1.0)) -> float:
     """P-value of the two-sample Kolmogorov-Smirnov test, asymptotic.
 
     The limit with Stephens's correction for few rows (1970), and with the next term of the tail's
     exponent for large distances (Abrahamson 1967). SciPy has it exactly, at seconds of importing.
+    Where rows are copies, the job takes the tail of one sample of as many rows as count.
+
+    Args:
+        before: the reference.
+        now: the window.
+        ratios: of either, the ratio of its rows that are no copies of others.
     """
     apart = float(np.abs(_steps(before, now)[1]).max())
-    root = math.sqrt(len(before) * len(now) / (len(before) + len(now)))
-    exponent = 2 * ((root + 0.12 + 0.11 / root) * apart) ** 2 * (1 + 2 * apart**2 / 9)
+    first, second = (
+        max(round(len(part) * ratio), 1) for part, ratio in zip((before, now), ratios, strict=True)
+    )
+    rows = first * second / (first + second)
+    if ratios == (1.0, 1.0):
+        root, tail = math.sqrt(rows), 2 * apart**2 * (1 + 2 * apart**2 / 9)
+    else:
+        root, tail = math.sqrt(max(round(rows), 1)), _tail(apart)
+    exponent = (root + 0.12 + 0.11 / root) ** 2 * tail
     if exponent < _CERTAIN:
         return 1.0
     terms = ((-1) ** (k - 1) * math.exp(-min(k * k * exponent, _LARGEST)) for k in range(1, 101))
     return float(min(max(2 * sum(terms), 0.0), 1.0))
+
+
+def _tail(apart: float) -> float:
+    """Exponent of the tail of one sample's distance, for each row (Abrahamson 1967)."""
+    if apart >= 1.0:
+        return _LARGEST
+    at = np.linspace(0.0, 1.0 - apart, PLACES)[1:-1]
+    beyond = 1.0 - at
+    rate = (at + apart) * np.log1p(apart / at) + (beyond - apart) * np.log1p(-apart / beyond)
+    return float(rate.min())
 
 
 def _steps(before: Floats, now: Floats) -> tuple[Floats, Floats]:
