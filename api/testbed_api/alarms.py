@@ -88,6 +88,11 @@ class Deadlines:
         if due < self._alarm.at:
             self._alarm.set(due)
 
+    def extend(self, future: asyncio.Future[Any], seconds: float) -> None:
+        """Give one that is watched over more time."""
+        if future in self._due:
+            self._due[future] += seconds
+
     def remove(self, future: asyncio.Future[Any]) -> None:
         """Watch no longer."""
         self._due.pop(future, None)

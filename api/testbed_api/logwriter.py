@@ -48,6 +48,9 @@ CHECK_PAUSE: Final = 0.5
 RETRY_AFTER: Final = 1
 # How long the end waits for a log that doesn't answer. What is in it then nobody was answered for.
 CLOSE_SECONDS: Final = 2.0
+# How long after its deadline a request waits for a commit that is under way. One takes
+# milliseconds: a 503 for a row that is in the log a moment later would be sent again.
+COMMIT_SECONDS: Final = 1.0
 
 
 class Log(Protocol):
@@ -84,7 +87,8 @@ class Writer(Protocol):
 
         Args:
             rows: written together, or not at all.
-            due: when to give up, by ``time.monotonic``. Rows that wait then are never written.
+            due: when to give up, by ``time.monotonic``; a second later where the commit is under
+                way. Rows that wait then are never written.
             late: called where the rows are written though nobody waits any more: the commit was
                 under way then.
 
@@ -221,6 +225,7 @@ class LogWriter:
             if job.future.done():  # too late, or its request is gone
                 self._pending -= job.size
             else:
+                self._deadlines.extend(job.future, COMMIT_SECONDS)
                 group.append(job)
                 size += job.size
         self._gathered = self._gathered[taken:]

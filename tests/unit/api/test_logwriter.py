@@ -154,6 +154,19 @@ async def test_deadline_covers_the_log(api: Api) -> None:
     assert api.writer._pending == 0
 
 
+async def test_commit_that_is_under_way_has_a_moment_more(api: Api) -> None:
+    """A row that is in the log shortly after its deadline is answered, and not sent again."""
+    api.log.gate.clear()
+    headers = {"X-Timeout-Ms": "50"}
+    first = asyncio.create_task(api.public.post("/predict", json=api.row, headers=headers))
+    await asyncio.to_thread(api.log.writing.wait, 10)
+    # This one came later, and has waited for longer than the first one's deadline by its end.
+    second = await api.public.post("/predict", json=api.row, headers=headers)
+    api.log.gate.set()
+    assert (second.status_code, (await first).status_code) == (503, 200)
+    assert len(api.log.rows) == 1
+
+
 async def test_labels_have_the_deadline_of_the_settings(make_api: ApiMaker) -> None:
     """They don't wait for a log that is stuck either."""
     async with make_api(deadline=0.05) as api:
