@@ -58,22 +58,33 @@ def faults(
         *_unjudged(record, schema),
         *_performance(record, "reference", known, schema),
         *(() if then is None else _performance(record, "realised", then, schema)),
-        *(() if then is None else _delay(record, rows)),
+        *(() if then is None else _delay(record, then)),
         *_quality(record, rows, reference, schema),
     )
 
 
 def _labelled(record: Record, rows: Columns, late: float) -> Rows | None:
-    """The rows with the labels that had come by the run; None where that is not certain."""
+    """The rows with the labels that had come by the run; None where that is not certain.
+
+    Labels that came while it read the log may be in it or not. Where it says that it has as many as
+    had come before, or by its end, it can have no others.
+    """
     times = rows.label_time
     if len(times) != len(rows):
         return None
-    open_ = [t for t in times if t is not None and record["started"] - late <= t < record["time"]]
-    if open_:
+    said = ((record.get("performance") or {}).get("realised") or {}).get("labels")
+    first, last = (
+        [t is not None and t < until for t in times]
+        for until in (record["started"] - late, record["time"])
+    )
+    if first == last or sum(last) == said:
+        come = last
+    elif sum(first) == said:
+        come = first
+    else:
         return None
-    before = record["started"]
-    pairs = zip(rows.label, times, strict=True)
-    return Rows(rows, [label if t is not None and t < before else None for label, t in pairs])
+    pairs = zip(rows.label, come, strict=True)
+    return Rows(rows, [label if known else None for label, known in pairs])
 
 
 def _unjudged(record: Record, schema: FeatureSchema) -> Iterator[str]:
@@ -150,13 +161,12 @@ def _of_probabilities(rows: Rows, labelled: list[int], schema: FeatureSchema) ->
     }
 
 
-def _delay(record: Record, rows: Columns) -> Iterator[str]:
+def _delay(record: Record, rows: Rows) -> Iterator[str]:
     said = ((record.get("performance") or {}).get("labels") or {}).get("delay_seconds") or {}
-    before = record["started"]
+    columns = rows.columns
+    triples = zip(columns.label_time, columns.time, rows.labels, strict=True)
     delays = [
-        came - time
-        for came, time in zip(rows.label_time, rows.time, strict=True)
-        if came is not None and came < before
+        came - time for came, time, label in triples if came is not None and label is not None
     ]
     if "0.5" not in said or not delays:
         return

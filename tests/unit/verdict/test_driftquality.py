@@ -141,6 +141,17 @@ def test_labels_that_came_about_then_are_not_held_against_the_job() -> None:
     assert faults(record, late, reference, schema, 2.0) == ()
 
 
+def test_as_many_labels_as_there_are_leave_no_doubt() -> None:
+    """Some came while the job read the log; it counts all of them, so it has read them."""
+    record, current, reference, schema = judged("titanic")
+    delay(record)
+    known = next(place for place, time in enumerate(current.label_time) if time is not None)
+    times = list(current.label_time)
+    times[known] = record["started"] - 1
+    found = faults(record, replace(current, label_time=times), reference, schema, 2.0)
+    assert [line.split(" is ")[0] for line in found] == ["the median delay of labels"]
+
+
 def test_the_run_is_named(world: World) -> None:
     """In which it was found, and the drift job."""
     window = Recomputed(
