@@ -81,6 +81,15 @@ def test_drift_that_fired_wrongly_is_not_excused(late: World) -> None:
     assert late.judge().exit_code == 2
 
 
+def test_a_cause_that_no_decision_had_yet_may_come_late(late: World) -> None:
+    """But one that no decision may stand on is wrong whenever it comes."""
+    late.scenario |= {"expected_causes": ["concept"], "allowed_causes": []}
+    assert set(late.failed()) >= {"drift causes"}
+    assert late.judge().exit_code == 2
+    late.drift_runs.append(DriftRun(1055.0, "success", "NO_ACTION", causes=("target",)))
+    assert late.judge().exit_code == 1
+
+
 def test_one_component_that_stands_still_is_the_culprit(late: World) -> None:
     """However slow the machine was: scrapes cost it next to nothing."""
     facts = health(pace=SLOW)
