@@ -21,49 +21,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# What stands for a missing value in a column of numbers, dates or truths, in lower case.
-MARKERS: Final = frozenset(
-    {
-        "",
-        "?",
-        "-",
-        "--",
-        "---",
-        "\u2013",
-        "\u2014",
-        ".",
-        "na",
-        "n/a",
-        "n.a.",
-        "nan",
-        "-nan",
-        "null",
-        "none",
-    }
-    | {"nil", "<na>", "#n/a", "#na", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
-)
-# The same in a column of words: those that pandas knows, and marks that are none.
-CATEGORY_MARKERS: Final = frozenset(
-    {
-        "",
-        "?",
-        "-",
-        "--",
-        "---",
-        "\u2013",
-        "\u2014",
-        ".",
-        "NA",
-        "N/A",
-        "n/a",
-        "NaN",
-        "nan",
-        "-nan",
-        "-NaN",
-    }
-    | {"NULL", "null", "None", "<NA>", "#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN"}
-    | {"-1.#QNAN"}
-)
+# What stands for a missing value in any column.
+_MARKS: Final = frozenset({"", "?", "-", "--", "---", "\u2013", "\u2014", "."})
+# In a column of words: those that pandas knows, too.
+CATEGORY_MARKERS: Final = _MARKS | {
+    *("NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None", "<NA>"),
+    *("#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+}
+# In a column of numbers, dates or truths, in lower case: none of these can be a value.
+MARKERS: Final = frozenset(mark.lower() for mark in CATEGORY_MARKERS) | {"n.a.", "nil"}
 # Texts of a column that are looked at for its decimal mark.
 _LOOKED_AT: Final = 1000
 _CURRENCY: Final = (
