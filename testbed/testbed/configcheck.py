@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.resources import root
 from testbed.rulelint import lint, read_rules
+from testbed.stack.asking import ask_tool
 from testbed.stack.build import Tools
 from testbed.stack.parts import EXPORT_INTERVAL
-
-TIMEOUT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +50,7 @@ def run_checks(tools: Tools, folder: Path | None = None) -> Iterator[CheckOutcom
 
 
 def _run(name: str, command: list[str | Path]) -> CheckOutcome:
-    done = subprocess.run(
-        list(map(str, command)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-        env=os.environ | {"NO_COLOR": "1"},
-    )
+    done = ask_tool(command)
     return CheckOutcome(name, done.returncode == 0, f"{done.stdout}{done.stderr}".strip())
 
 

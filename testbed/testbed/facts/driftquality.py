@@ -130,11 +130,11 @@ def _scores(pairs: Counter[tuple[str, str]], schema: FeatureSchema) -> dict[str,
     wanted = str(schema.positive_class)
     hits = pairs[wanted, wanted]
     true = sum(count for (label, _), count in pairs.items() if label == wanted)
-    told = sum(count for (_, predicted), count in pairs.items() if predicted == wanted)
+    called = sum(count for (_, predicted), count in pairs.items() if predicted == wanted)
     for name, above, below in (
-        ("precision", hits, told),
+        ("precision", hits, called),
         ("recall", hits, true),
-        ("f1", 2 * hits, true + told),
+        ("f1", 2 * hits, true + called),
     ):
         if below:
             found[name] = above / below

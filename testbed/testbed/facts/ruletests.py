@@ -7,7 +7,6 @@ does not make fire.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 from testbed.charts import Kept
 from testbed.errors import StackError
+from testbed.stack.asking import ask_tool
 from testbed.stack.build import find
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from testbed.facts.sources import Sources
 
 PROMTOOL: Final = "promtool"
-TIMEOUT: Final = 120.0
 SHOWN: Final = 400
 """Characters of what promtool says that are stored."""
 
@@ -84,16 +83,9 @@ def read_ruletests(sources: Sources) -> RuleTests:
 def _run(promtool: Path, files: list[Path]) -> RuleTests:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "junit.xml"
-        command = [promtool, "test", "rules", f"--junit={report}", *files]
+        command: list[str | Path] = [promtool, "test", "rules", f"--junit={report}", *files]
         try:
-            done = subprocess.run(
-                list(map(str, command)),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TIMEOUT,
-                env=os.environ | {"NO_COLOR": "1"},
-            )
+            done = ask_tool(command)
             written = report.read_text(encoding="utf-8") if report.exists() else ""
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StackError(f"promtool could not test the rules: {error}") from error
