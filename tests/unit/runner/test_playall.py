@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING
 
 import psutil
-from testbed.playall import Played, lines, longest_first, summary
+from testbed.playall import Played, command, lines, longest_first, played, summary
+from testbed.sidebyside import Ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,16 @@ def test_a_run_that_could_not_be_judged_is_summed_up_by_its_last_words(tmp_path:
     verdict = tmp_path / "verdict.json"
     verdict.write_text(json.dumps({"checks": [{"passed": False, "stage": "load", "summary": "s"}]}))
     assert summary(verdict, log, 2) == ("0 of 1", "testbed: no free port")
+
+
+def test_a_run_that_could_not_run_is_not_shown_as_passed(tmp_path: Path) -> None:
+    """Its exit code reaches the table, whatever kind of error ended it."""
+    asked = command("no-such-scenario", tmp_path, ())
+    with asked.log.open("w") as log:
+        ended = subprocess.run(asked.argv, stdout=log, stderr=log, cwd=tmp_path, check=False)
+    outcome = played(Ended(asked, ended.returncode, 1.0), tmp_path)
+    assert outcome.cells[1] == "could not run"
+    assert "no-such-scenario" in outcome.why
 
 
 def test_the_table_is_aligned() -> None:
