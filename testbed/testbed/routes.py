@@ -160,7 +160,7 @@ def _node(entry: Mapping[str, Any], parent: Route) -> Route:
     node = replace(
         parent,
         receiver=str(entry.get("receiver") or parent.receiver),
-        matchers=tuple(_matchers(entry)),
+        matchers=tuple(listed_matchers(entry)),
         go_on=bool(entry.get("continue", False)),
         group_by=parent.group_by if group_by is None else tuple(map(str, group_by)),
         routes=(),
@@ -173,12 +173,21 @@ def _node(entry: Mapping[str, Any], parent: Route) -> Route:
     return replace(node, routes=tuple(_node(child, node) for child in entry.get("routes") or ()))
 
 
-def _matchers(entry: Mapping[str, Any]) -> Iterable[Matcher]:
-    for name, value in (entry.get("match") or {}).items():
+def listed_matchers(entry: Mapping[str, Any], side: str = "") -> Iterable[Matcher]:
+    """The matchers of an entry in each of the forms that Alertmanager takes.
+
+    Args:
+        entry: a route, or an inhibition.
+        side: what stands before the name of the list: ``source_`` or ``target_``.
+
+    Raises:
+        UsageError: one can't be read.
+    """
+    for name, value in (entry.get(f"{side}match") or {}).items():
         yield Matcher(str(name), "=", str(value))
-    for name, value in (entry.get("match_re") or {}).items():
+    for name, value in (entry.get(f"{side}match_re") or {}).items():
         yield Matcher(str(name), "=~", str(value))
-    for text in entry.get("matchers") or ():
+    for text in entry.get(f"{side}matchers") or ():
         yield from parse_matchers(str(text))
 
 

@@ -89,6 +89,7 @@ class Snapshot(Kept):
         prometheus: instance to its raw final counters.
         spans: when alerts were pending or firing.
         rules: the alerting rules that were loaded, or None where that is unknown.
+        evaluation_interval: real seconds between evaluations of a group that sets no other.
         charts: series for the report.
         log: the prediction log, or None where it could not be read.
         pipeline: the telemetry's own way, or None where it could not be had.
@@ -103,6 +104,7 @@ class Snapshot(Kept):
     prometheus: dict[str, tuple[Count, ...]]
     spans: tuple[AlertSpan, ...] = ()
     rules: tuple[Rule, ...] | None = None
+    evaluation_interval: float = 0.0
     charts: tuple[Chart, ...] = ()
     log: LogFacts | None = None
     pipeline: Pipeline | None = None
@@ -117,6 +119,10 @@ class Snapshot(Kept):
     boards: Boards | None = None
     ruletests: RuleTests | None = None
     problems: tuple[str, ...] = ()
+
+    def interval(self, alert: str) -> float:
+        """Real seconds between evaluations of an alert; the longest of rules that share a name."""
+        return _interval(self.rules or (), alert, self.evaluation_interval)
 
 
 def take_snapshot(sources: Sources) -> Snapshot:
@@ -149,6 +155,7 @@ def take_snapshot(sources: Sources) -> Snapshot:
         boards = ask("dashboards", lambda: read_boards(sources))
     found = groups()
     loaded = [_rule(rule) for group in found or () for rule in group.rules]
+    alerting = tuple(rule for rule in loaded if rule.kind == "alerting")
     return Snapshot(
         started_at=span.start,
         ended_at=span.end,
@@ -157,8 +164,9 @@ def take_snapshot(sources: Sources) -> Snapshot:
             for instance in sorted(sources.pages)
         },
         prometheus=stored() or {},
-        spans=alert_spans(alerts() or (), gap=GAP * span.step, gaps=_gaps(loaded)),
-        rules=None if found is None else tuple(r for r in loaded if r.kind == "alerting"),
+        spans=alert_spans(alerts() or (), lambda a: GAP * _interval(alerting, a, span.step)),
+        rules=None if found is None else alerting,
+        evaluation_interval=span.step,
         charts=charts() or (),
         log=log(),
         pipeline=pipeline(),
@@ -218,10 +226,6 @@ def _rule(rule: AlertRule) -> Rule:
     )
 
 
-def _gaps(rules: Iterable[Rule]) -> dict[str, float]:
-    """Alert to the pause that splits its spans; of rules that share a name, the slowest counts."""
-    gaps: dict[str, float] = {}
-    for rule in rules:
-        if rule.kind == "alerting" and rule.interval:
-            gaps[rule.name] = max(GAP * rule.interval, gaps.get(rule.name, 0.0))
-    return gaps
+def _interval(rules: Iterable[Rule], alert: str, usual: float) -> float:
+    known = (rule.interval for rule in rules if rule.name == alert and rule.interval)
+    return max(known, default=usual)

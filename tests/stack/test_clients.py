@@ -115,7 +115,7 @@ def test_the_clients_read_what_the_real_programs_answer(
     raw = prometheus.raw(selector, **window)
     last = prometheus.last_values(selector, **window)
     assert [sample.value for sample in last] == [series.points[-1][1] for series in raw]
-    (span,) = alert_spans(prometheus.raw("ALERTS", **window), gap=2.5 * INTERVAL)
+    (span,) = alert_spans(prometheus.raw("ALERTS", **window), lambda _: 2.5 * INTERVAL)
     assert (span.alert, span.state, span.labels["severity"]) == ("Always", "firing", "info")
     assert began - 10 <= span.start <= span.end <= time.time()
     (series,) = prometheus.query_range("vector(3)", began, began + 2, 0.5)

@@ -73,10 +73,13 @@ class Contract:
     delivery: Delivery
     tree: Route
 
-    @cached_property
-    def slack(self) -> float:
+    def step(self, labels: Mapping[str, str]) -> float:
+        """Real seconds between two evaluations of an alert."""
+        return self.case.evidence.snapshot.interval(labels.get("alertname", ""))
+
+    def slack(self, labels: Mapping[str, str]) -> float:
         """Real seconds between a cause and its notification, besides Alertmanager's own times."""
-        return BUSY + 2 * self.delivery.step + self._outage
+        return BUSY + 2 * self.step(labels) + self._outage
 
     @cached_property
     def _outage(self) -> float:
@@ -104,7 +107,7 @@ class Contract:
         firings: list[Firing] = []
         for identity, found in spans.items():
             labels = dict(identity)
-            pause = self.interval(labels) + self.slack
+            pause = self.interval(labels) + self.slack(labels)
             firings += (
                 Firing(labels.get("alertname", ""), labels, together)
                 for together in _joined(sorted(found), pause)
@@ -130,19 +133,19 @@ class Contract:
 
     def wait(self, firing: Firing) -> float:
         """Real seconds in which Alertmanager must notify it first: of a living group, longer."""
-        longest = 0.0
+        longest, slack = 0.0, self.slack(firing.labels)
         for leaf in self.tree.leaves(firing.labels):
             group = leaf.group(firing.labels)
             alive = any(
                 other is not firing
                 and other.start <= firing.end
-                and other.end + leaf.group_interval + self.slack >= firing.start
+                and other.end + leaf.group_interval + slack >= firing.start
                 and leaf in self.tree.leaves(other.labels)
                 and leaf.group(other.labels) == group
                 for other in self.firings
             )
             longest = max(longest, leaf.group_interval if alive else leaf.group_wait)
-        return longest + self.slack
+        return longest + slack
 
     def routed(self, labels: dict[str, str]) -> tuple[str, ...]:
         """Names of the receivers that the routes give."""

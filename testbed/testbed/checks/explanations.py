@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from testbed.checks.contract import why_not_notified
 from testbed.checks.episodes import bears
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from testbed.phases import PhaseRow
     from testbed.scenario import ExpectedAlert
     from testbed.snapshot import Rule
-
-SHIPPED_INTERVAL: Final = 15.0
-"""Production seconds between two evaluations of the shipped rules."""
-
 
 def spell(case: Case, real: float) -> str:
     """A span of real seconds, at both scales."""
@@ -76,7 +72,7 @@ def late(case: Case, item: ExpectedAlert, phase: PhaseRow, began: float, notifie
         (
             span.start
             for span in _pending(case, item, phase)
-            if span.start <= began and span.end >= began - GAP * _interval(case, item.alert)
+            if span.start <= began and span.end >= began - GAP * case.evidence.snapshot.interval(item.alert)
         ),
         default=began,
     )
@@ -162,20 +158,13 @@ def _only_pending(case: Case, spans: list[AlertSpan], rules: list[Rule]) -> str:
     if lasted < hold:
         most = "for" if len(spans) == 1 else "at longest for"
         return f"never fired: it was pending {times}, {most} {spell(case, lasted)}, and {for_}"
-    interval = _interval(case, longest.alert)
-    if case.evidence.snapshot.ended_at - longest.end <= GAP * interval:
+    snapshot = case.evidence.snapshot
+    if snapshot.ended_at - longest.end <= GAP * snapshot.interval(longest.alert):
         return f"never fired: the run ended when it had been pending for as long as {for_}"
     return (
         f"never fired: it was pending {times}, but not on end: its condition failed at single "
         f"evaluations in between, each of which begins `for` anew, and {for_}"
     )
-
-
-def _interval(case: Case, alert: str) -> float:
-    """Seconds between two evaluations of an alert; those of the shipped rules where unknown."""
-    rules = case.evidence.snapshot.rules or ()
-    known = (rule.interval for rule in rules if rule.name == alert and rule.interval)
-    return next(known, case.real(SHIPPED_INTERVAL))
 
 
 def _nobody(case: Case, item: ExpectedAlert) -> str:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "rule replay"
 SHOWN: Final = 10
-EXPORT_INTERVAL: Final = 15.0
-"""Production seconds between two exports, where the run does not say."""
-
 LISTED: Final = 4
 """Survivors of one rule that a single line names."""
 
@@ -108,7 +105,7 @@ def _hindered(case: Case) -> str | None:
     if any(fault.kind == "otlp" for phase in case.scenario.phases for fault in phase.faults):
         return "exports were refused for a while, so rules had to do without late points"
     pause, instance = _longest_pause(case)
-    if pause > LATE_DATA + (case.evidence.run.export_interval or case.real(EXPORT_INTERVAL)):
+    if pause > LATE_DATA + (case.evidence.run.export_interval or 0.0):
         return f"exports of {instance} paused for {pause:.1f} s, so rules had to do without them"
     return None
 

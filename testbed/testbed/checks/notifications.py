@@ -127,7 +127,7 @@ def _ends(contract: Contract) -> CheckResult:
         got = {n.receiver for n in items if n.status == "firing" and _of(contract, firing, n)}
         heard = {receiver for receiver in got if _resolved(contract, firing, receiver)}
         ended += len(heard)
-        due = firing.end + contract.interval(firing.labels) + contract.slack < over
+        due = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels) < over
         if not due or firing.alert in contract.case.scenario.muted_alerts:
             continue
         findings += (
@@ -183,7 +183,8 @@ def _allowed_repeats(
     ]
     interval = min((leaf.repeat_interval for leaf in leaves), default=float("inf"))
     if interval * case.factor >= SHORTEST_REPEAT:
-        allowed += int((lasted + contract.slack) // interval)
+        slack = max(map(contract.slack, labels), default=0.0)
+        allowed += int((lasted + slack) // interval)
     # A request that failed may have been recorded all the same; a restart may forget what it sent.
     allowed += delivery.sent.refused if delivery.sent else 0
     starts = [e for e in case.evidence.timeline if e.event == "part_started"]
@@ -262,15 +263,15 @@ def _lasted(contract: Contract, firing: Firing) -> bool:
 
 def _of(contract: Contract, firing: Firing, item: Notification) -> bool:
     """Whether a notification may be about this time of firing."""
-    over = firing.end + contract.interval(firing.labels) + contract.slack
-    return firing.start - contract.delivery.step <= item.received_at <= over
+    over = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels)
+    return firing.start - contract.step(firing.labels) <= item.received_at <= over
 
 
 def _resolved(contract: Contract, firing: Firing, receiver: str) -> bool:
     return any(
         n.status == "resolved"
         and n.receiver == receiver
-        and n.received_at >= firing.end - contract.delivery.step
+        and n.received_at >= firing.end - contract.step(firing.labels)
         for n in contract.notified[firing.identity]
     )
 

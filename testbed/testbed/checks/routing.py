@@ -15,7 +15,7 @@ DETAILS: Final = 10
 
 
 def check_routing(case: Case) -> tuple[CheckResult, ...]:
-    """The routes lead each alert of the shipped rules to the receiver of its severity."""
+    """Each alert of the shipped rules has its receiver, held back by none but the alerts meant."""
     delivery = case.evidence.snapshot.delivery
     if delivery is None or delivery.misrouted is None:
         return ()

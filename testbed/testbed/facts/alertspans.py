@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from testbed.charts import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from testbed.clients.prometheus import Series
 
@@ -23,14 +23,13 @@ class AlertSpan(Kept):
 
 
 def alert_spans(
-    series: Iterable[Series], *, gap: float, gaps: Mapping[str, float] | None = None
+    series: Iterable[Series], gap: Callable[[str], float]
 ) -> tuple[AlertSpan, ...]:
     """Join raw samples of ``ALERTS`` to spans.
 
     Args:
         series: the samples.
-        gap: a pause of more seconds splits a span.
-        gaps: the same by alert, where its rule is evaluated at another interval.
+        gap: by the alert's name: a pause of more seconds splits a span.
     """
     spans: list[AlertSpan] = []
     for item in series:
@@ -38,14 +37,11 @@ def alert_spans(
         state: Literal["pending", "firing"] = (
             "firing" if item.labels.get("alertstate") == "firing" else "pending"
         )
-        split = (gaps or {}).get(labels.get("alertname", ""), gap)
-        for start, end in _stretches([time for time, _ in item.points], split):
+        alert = labels.get("alertname", "")
+        for start, end in _stretches([time for time, _ in item.points], gap(alert)):
             spans.append(
-                AlertSpan(
-                    alert=labels.get("alertname", ""), labels=labels, state=state,
-                    start=start, end=end,
-                )
-            )  # fmt: skip
+                AlertSpan(alert=alert, labels=labels, state=state, start=start, end=end)
+            )
     return tuple(sorted(spans, key=lambda span: (span.start, span.alert, span.state)))
 
 

@@ -16,7 +16,9 @@ from testbed.errors import StackError
 from testbed.facts.boardwords import contradictions, unlike_source
 from testbed.facts.panels import Anatomy, PanelQuery, Selector, anatomy, read_panels
 from testbed.facts.panelvalues import Kind, Moves, View, finished, kind_of, shown
-from testbed.timescale import TimeScale
+from testbed.facts.runfile import read_identity
+from testbed.stack.configuration import PROMETHEUS_DURATIONS
+from testbed.timescale import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +27,10 @@ if TYPE_CHECKING:
     from testbed.facts.sources import Sources
 
 THREADS: Final = 4
-EXPORT_INTERVAL: Final = 15.0
-"""Seconds between two exports in production, as ``testbed.stack.parts`` has it."""
 WINDOW: Final = 8
 """Exports that a rate looks back on: a few that come late don't empty it."""
 SHORTEST: Final = 2.0
 """Real seconds of such a window at least."""
-LOOKBACK: Final = 300.0
-"""Seconds in production for which a sample is a series' value, as Prometheus's default has it."""
 LINES: Final = 20
 """Differences that are stored."""
 POINTS: Final = 240
@@ -118,8 +116,7 @@ def read_boards(sources: Sources) -> Boards:
     Raises:
         TestbedError: they can't be had.
     """
-    interval = TimeScale(sources.factor).interval_seconds(EXPORT_INTERVAL)
-    window = max(WINDOW * interval, SHORTEST)
+    window = max(WINDOW * read_identity(sources.layout).export_interval, SHORTEST)
     folder = sources.layout.dashboards
     boards = run_queries(sources, read_panels(folder, window), window)
     return boards.model_copy(
@@ -190,7 +187,7 @@ def _ask(
 ) -> dict[str, Sequence[Series] | str]:
     """Expression to what it returns over the run, or to why it was refused."""
     span = sources.span
-    lookback = sources.real(LOOKBACK)
+    lookback = sources.real(parse_duration(PROMETHEUS_DURATIONS["query.lookback-delta"]))
     step = max(min(window, lookback), (span.end - span.start) / POINTS)
     start = span.end - step * int((span.end - span.start) / step)
 

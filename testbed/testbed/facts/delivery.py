@@ -11,11 +11,13 @@ from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.errors import StackError, UsageError
+from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
 from testbed.facts.routing import misrouted
 from testbed.heldback import HeldBack
 from testbed.routes import read_tree
 from testbed.rulelint import read_rules
 from testbed.ruletexts import is_template, names_value
+from testbed.stack.configuration import PROMETHEUS_DURATIONS
 from testbed.timescale import Tree, parse_duration
 from testbed.truth import read_lines
 from testbed.yamlfile import read_mapping
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from testbed.facts.sources import Sources
     from testbed.layout import RunLayout
     from testbed.truth import Json
-
-RESEND_DELAY: Final = 60.0
-"""Production seconds after which Prometheus sends a firing alert again, as the stack sets it."""
 
 SETTLED: Final = 3.0
 """Seconds in which what Alertmanager had begun to send has arrived."""
@@ -106,9 +105,8 @@ class Delivery(Kept):
         held: what was held back, by time; None where nobody looked.
         sent: Alertmanager's own counters, or None where Prometheus lacks them.
         values: of rules whose text shows one.
-        step: evaluation interval in real seconds.
-        misrouted: alerts of shipped rules that would not arrive where their severity says;
-            None where that is unknown.
+        misrouted: alerts of shipped rules that would not arrive where their severity says, or
+            would be held back though they are not meant to be; None where that is unknown.
     """
 
     route: dict[str, Any] | None = None
@@ -118,7 +116,6 @@ class Delivery(Kept):
     held: tuple[HeldBack, ...] | None = None
     sent: Sent | None = None
     values: tuple[Valued, ...] = ()
-    step: float = 0.5
     misrouted: tuple[str, ...] | None = None
 
 
@@ -145,7 +142,6 @@ def read_delivery(sources: Sources) -> Delivery:
         held=_held(sources.layout),
         sent=None if sources.alertmanager is None else _sent(sources),
         values=_values(sources, rules, notified, external),
-        step=sources.span.step,
         misrouted=_misrouted(sources, alertmanager),
     )
 
@@ -154,7 +150,10 @@ def _misrouted(sources: Sources, alertmanager: Mapping[str, Any]) -> tuple[str, 
     """Of shipped rules only: which receivers a user's severities have, nobody knows."""
     if sources.source is None or sources.rules != sources.source / "prometheus" / "rules":
         return None
-    return misrouted(alertmanager, _all_rules(sources.layout))[:LINES]
+    rules = _all_rules(sources.layout)
+    meant = read_inhibitions(read_mapping(sources.source / "alertmanager" / "inhibitions.yml"))
+    lines = (*misrouted(alertmanager, rules), *wrong_inhibitions(alertmanager, rules, meant))
+    return lines[:LINES]
 
 
 def _receiver(entry: Mapping[str, Any]) -> ReceiverFacts:
@@ -185,14 +184,14 @@ def _rules(sources: Sources, notified: Iterable[Json]) -> list[Tree]:
 
 
 def _all_rules(layout: RunLayout) -> list[Tree]:
-    """The alerting rules of the run's own files, with the labels of their groups."""
+    """The alerting rules of the run's own files, with labels and interval of their groups."""
     try:
         files = read_rules(layout.config / "rules")
     except UsageError:
         return []  # that no rule is loaded is said elsewhere
     groups = [group for document in files.values() for group in document.get("groups") or ()]
     return [
-        {**each, "labels": _joined(group, each)}
+        {**each, "labels": _joined(group, each), "interval": group.get("interval")}
         for group in groups
         for each in group.get("rules") or ()
         if each.get("alert")
@@ -289,10 +288,11 @@ def _around(sources: Sources, rule: Tree, line: Json, apart: set[str]) -> list[f
     def identity(labels: Mapping[str, str]) -> dict[str, str]:
         return {name: value for name, value in labels.items() if name not in apart}
 
-    step = sources.span.step
+    step = parse_duration(str(rule["interval"])) if rule["interval"] else sources.span.step
     last = float(line["received_at"] if line.get("ends_at") is None else line["ends_at"])
     kept = parse_duration(str(rule.get("keep_firing_for") or "0"))
-    first = last - sources.real(RESEND_DELAY) - 4 * step - 1.0 - kept
+    resent = sources.real(parse_duration(PROMETHEUS_DURATIONS["rules.alert.resend-delay"]))
+    first = last - resent - 4 * step - 1.0 - kept
     try:
         series = sources.prometheus.query_range(str(rule["expr"]), first, last + step, step / 2)
     except StackError:

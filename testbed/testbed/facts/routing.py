@@ -1,22 +1,19 @@
 """Where the routes lead the alerts that a run does not make fire. Pure.
 
 A notification shows the way of its own alert only. The project's convention says of every shipped
-rule where it must arrive: each severity has the receiver of its name, and a critical alert is never
-inhibited, since whatever else fires, somebody has to hear of it.
+rule where it must arrive: each severity has the receiver of its name.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from testbed.routes import parse_matchers, read_tree
+from testbed.routes import read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from testbed.timescale import Tree
-
-CRITICAL: Final = "critical"
 
 
 def misrouted(document: Mapping[str, Any], rules: Iterable[Tree]) -> tuple[str, ...]:
@@ -42,23 +39,4 @@ def misrouted(document: Mapping[str, Any], rules: Iterable[Tree]) -> tuple[str, 
             lines[f"{rule['alert']} of severity {severity} would reach {found}, not {severity}"] = (
                 None
             )
-        if severity == CRITICAL:
-            lines |= dict.fromkeys(_inhibited(document, labels))
     return tuple(lines)
-
-
-def _inhibited(document: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[str]:
-    """Rules that inhibit an alert by the labels that are known of it."""
-    for rule in document.get("inhibit_rules") or ():
-        matchers = [
-            matcher
-            for text in rule.get("target_matchers") or ()
-            for matcher in parse_matchers(str(text))
-        ]
-        known = [matcher for matcher in matchers if matcher.name in labels]
-        if known and len(known) == len(matchers) and all(m.matches(labels) for m in known):
-            source = ", ".join(map(str, rule.get("source_matchers") or ()))
-            yield (
-                f"{labels['alertname']} is critical and would be held back while an alert with "
-                f"{source} fires"
-            )

@@ -21,12 +21,14 @@ class RunIdentity:
         seed: of the traffic.
         use_case: its name.
         model: name and version of the model that is served.
+        export_interval: real seconds between two exports of metrics.
     """
 
     id: str
     seed: int
     use_case: str
     model: tuple[str, str]
+    export_interval: float
 
 
 def read_identity(layout: RunLayout) -> RunIdentity:
@@ -43,6 +45,7 @@ def read_identity(layout: RunLayout) -> RunIdentity:
             seed=int(content["seed"]),
             use_case=str(content["use_case"]),
             model=(str(model.get("name", "")), str(model.get("version", ""))),
+            export_interval=float(content["export_interval"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{layout.run_file} gives no identity of the run: {error!r}") from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from testbed.charts import Kept
 from testbed.facts.configured import DEFAULT_INTERVAL, read_groups
 from testbed.facts.selectors import Selector, selectors
+from testbed.stack.parts import EXPORT_INTERVAL
 from testbed.timescale import format_duration, parse_duration
 from testbed.yamlfile import read_mapping
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = 4
 """Scrapes within ``for``, as a range of a rule has to hold so many samples."""
-
-EXPORT_INTERVAL: Final = 15.0
-"""Seconds between two exports in production, as ``testbed.stack.parts`` has it."""
 
 
 class Seldom(Kept):

@@ -144,6 +144,7 @@ class World:
             replicas=self.replicas, **self.run,
         )  # fmt: skip
         snapshot = Snapshot(
+            evaluation_interval=0.5,
             started_at=995.0,
             ended_at=1060.0,
             api={name: None if own is None else tuple(own) for name, own in self.api.items()},

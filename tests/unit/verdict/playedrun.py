@@ -149,6 +149,7 @@ class PlayedRun:
             Span(START - 10, end, 1.0),
         )  # fmt: skip
         snapshot = Snapshot(
+            evaluation_interval=0.5,
             started_at=START - 10,
             ended_at=end,
             api={},
@@ -194,7 +195,13 @@ def played_run(
     )
     write_plan(layout.load_plan, plan)
     model = {"name": artefact.name, "version": artefact.version}
-    about = {"id": "run-1", "scenario": "small", "seed": SEED, "use_case": artefact.use_case}
+    about = {
+        "id": "run-1",
+        "scenario": "small",
+        "seed": SEED,
+        "export_interval": 0.5,
+        "use_case": artefact.use_case,
+    }
     layout.run_file.write_text(json.dumps({**about, "model": model}))
     scenario = {
         "name": "small", "title": "Small", "description": "Small.", "phases": phases,

@@ -135,7 +135,7 @@ def test_samples_of_an_alert_join_to_spans() -> None:
     """A pause in which it did not ring splits them, a missed evaluation does not."""
     labels = {"__name__": "ALERTS", "alertname": "A", "alertstate": "firing", "severity": "warning"}
     times = (1.0, 1.5, 2.5, 8.0, 8.5)
-    spans = alert_spans([Series(labels, tuple((t, 1.0) for t in times))], gap=1.25)
+    spans = alert_spans([Series(labels, tuple((t, 1.0) for t in times))], lambda _: 1.25)
     assert [(s.start, s.end, s.state) for s in spans] == [
         (1.0, 2.5, "firing"),
         (8.0, 8.5, "firing"),
@@ -147,9 +147,9 @@ def test_a_group_with_an_interval_of_its_own_has_spans_of_its_own() -> None:
     """Samples that come as often as the group is evaluated are one span, not many of 0 s."""
     labels = {"__name__": "ALERTS", "alertname": "A", "alertstate": "pending"}
     series = [Series(labels, tuple((2.0 * number, 1.0) for number in range(6)))]
-    (span,) = alert_spans(series, gap=1.25, gaps={"A": 5.0})
+    (span,) = alert_spans(series, {"A": 5.0}.__getitem__)
     assert (span.start, span.end) == (0.0, 10.0)
-    assert len(alert_spans(series, gap=1.25)) == 6
+    assert len(alert_spans(series, lambda _: 1.25)) == 6
 
 
 def test_the_log_is_joined_with_the_truth_by_both_ids() -> None:
@@ -260,6 +260,7 @@ def make_run(root: Path) -> RunLayout:
                 "synthetic": False,
                 "data": "mine.csv",
                 "seed": 1,
+                "export_interval": 0.5,
                 "use_case": "any",
             }
         )

@@ -132,6 +132,7 @@ class Run:
             values=tuple(self.values),
         )
         snapshot = Snapshot(
+            evaluation_interval=0.5,
             started_at=990.0, ended_at=self.ended_at, api={}, prometheus={},
             spans=tuple(self.spans), delivery=delivery,
         )  # fmt: skip

@@ -53,26 +53,6 @@ def test_a_further_receiver_is_found(document: Any) -> None:  # noqa: ANN401 - Y
 
 
 @pytest.mark.parametrize(
-    ("target", "found"),
-    [
-        ('severity="critical"', True),
-        ('alertname=~"Down|Slow"', True),
-        ('severity="warning"', False),
-        ('instance="a"', False),
-    ],
-)
-def test_critical_alerts_are_not_inhibited(document: Any, target: str, *, found: bool) -> None:  # noqa: ANN401 - YAML
-    """Whatever else fires; of labels that are not known nothing is claimed."""
-    changed = deepcopy(document)
-    changed["inhibit_rules"].append(
-        {"source_matchers": ['alertname="Slow"'], "target_matchers": [target], "equal": []}
-    )
-    lines = misrouted(changed, RULES)
-    assert bool(lines) is found
-    assert all(line.startswith("Down is critical and would be held back") for line in lines)
-
-
-@pytest.mark.parametrize(
     ("lines", "failed"), [(None, []), ((), []), (("Down would reach nobody",), [Stage.ROUTE])]
 )
 def test_the_route_is_named(

@@ -91,6 +91,20 @@ def _critical_inhibited(tree: Tree) -> None:
     )
 
 
+def _warnings_inhibited(tree: Tree) -> None:
+    tree["inhibit_rules"].append(
+        {
+            "source_matchers": ['alertname="HighLatency"'],
+            "target_matchers": ['severity="warning"'],
+            "equal": [],
+        }
+    )
+
+
+def _inhibited_everywhere(tree: Tree) -> None:
+    tree["inhibit_rules"][0]["equal"] = []
+
+
 def _idle(name: str, what: str, change: Any) -> Defect:  # noqa: ANN401 - a change of a tree
     """A defect of routes for alerts that the run does not make fire."""
     return Defect(name, what, "quick", (Stage.ROUTE,), Planting(edit=edits.alertmanager(change)))
@@ -144,5 +158,15 @@ NOTIFICATIONS: Final = (
         "route-critical-inhibited",
         "Any warning would inhibit critical alerts, and none of them fires.",
         _critical_inhibited,
+    ),
+    _idle(
+        "route-warnings-inhibited",
+        "HighLatency would inhibit every other warning, and none of them fires.",
+        _warnings_inhibited,
+    ),
+    _idle(
+        "route-inhibits-everywhere",
+        "A shipped inhibition has lost its `equal`, and none of its alerts fires.",
+        _inhibited_everywhere,
     ),
 )

@@ -98,4 +98,8 @@ RULES: Final = (
           edits.expression("HighConcurrentRequests", "by (job, instance)", "by (job)")),
     _rule("rule-concurrency-tenth", "The limit is a tenth.", "latency-margin",
           edits.expression("HighConcurrentRequests", "> 10", "> 1")),
+    _rule("rule-limit-near", "The limit is a fifth higher, between all that a run shows.", "quick",
+          edits.expression(ERRORS, "> 0.1", "> 0.12")),
+    _rule("rule-keeps-firing", "`keep_firing_for` of 5 minutes, of an alert that does not fire.",
+          "quick", edits.rule(ERRORS, lambda entry: entry.update({"keep_firing_for": "5m"}))),
 )  # fmt: skip

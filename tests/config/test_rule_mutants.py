@@ -1,0 +1,136 @@
+"""The tests of the rules notice every small mistake in a rule: each mutant fails one of them.
+
+The verdict of a run takes these tests for a second witness of what the rules say, so a mistake that
+they let pass would be in no verdict either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+from testbed.rulelint import read_rules
+from testbed.rules.conditions import Condition, comparisons, exchanged, read_condition, written
+from testbed.rules.mutants import mutants
+from testbed.rules.replay import Timing
+from testbed.stack.asking import ask_tool
+from testbed.stack.build import find
+from testbed.timescale import format_duration, parse_duration
+
+REPOSITORY = Path(__file__).parents[2]
+RULES = [
+    pytest.param(name, rule, id="-".join(filter(None, (rule["alert"], rule["labels"].get("cause")))))
+    for name, document in read_rules(REPOSITORY / "prometheus/rules").items()
+    for group in document["groups"]
+    for rule in group["rules"]
+]
+STEP = 15.0
+NEAR = 0.1
+NEAR_ZERO = 0.005  # one in a range of five minutes is less
+
+# Mutants that no series can tell from the rule, with the reason.
+ALIKE = {
+    ("HighErrorRate", "> becomes >="): "a rate is never exactly the limit",
+    ("HighLatency", "> becomes >="): "a quantile is never exactly the limit",
+    ("SlowInference", "> becomes >="): "a quantile is never exactly the limit",
+    ("ConceptDrift", 'cause="concept" of ml_drift_decision_cause dropped'): (
+        "`unless` drops the other causes"
+    ),
+    ("DriftJobStale", 'job="drift-job" of ml_drift_job_last_completed_timestamp_seconds dropped'): (
+        "`and on (job)` has it on its other side"
+    ),
+    ("TelemetryPipelineDown", 'job="otel-collector" of otelcol_exporter_queue_size dropped'): (
+        "the division has it on its other side"
+    ),
+    ("TelemetryPipelineDown", 'job="otel-collector" of otelcol_exporter_queue_capacity dropped'): (
+        "the division has it on its other side"
+    ),
+    ("TelemetryPipelineDown", 'job="ml-api" of ml_model_loaded dropped'): (
+        "`unless on (job, instance)` has it on its other side"
+    ),
+}
+
+
+def close(condition: Condition, timing: Timing) -> Iterator[tuple[str, Condition, Timing]]:
+    """Mistakes that are smaller than those of :func:`mutants`."""
+    for part in comparisons(condition):
+        # What is compared with 0 or 1 by equality has no limit that could be a little off.
+        if part.operator in {">", ">=", "<", "<="}:
+            for change in (NEAR, -NEAR) if part.limit else (NEAR_ZERO,):
+                limit = part.limit * (1 + change) if part.limit else change
+                mutant = replace(part, limit=limit)
+                yield f"limit {limit:g}", exchanged(condition, part, mutant), timing
+    for hold in (timing.hold + STEP, timing.hold - STEP):
+        if hold >= 0:
+            yield f"`for` {hold:g} s", condition, replace(timing, hold=hold)
+    for keep in (2 * STEP, 300.0):
+        yield f"`keep_firing_for` {keep:g} s", condition, replace(timing, keep=keep)
+
+
+def mistaken(rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each mistake in words, and the rule with it."""
+    condition = read_condition(rule["expr"])
+    timing = Timing(
+        *(parse_duration(str(rule.get(key, "0"))) for key in ("for", "keep_firing_for"))
+    )
+    found = [(each.text, each.condition, each.timing) for each in mutants(condition, timing)]
+    for text, changed, times in (*found, *close(condition, timing)):
+        durations = {"for": times.hold, "keep_firing_for": times.keep}
+        yield (
+            text,
+            rule
+            | {"expr": written(changed)}
+            | {key: format_duration(value) for key, value in durations.items()},
+        )
+
+
+def own_tests(name: str, rule: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tests that look at a rule, without what they say of others."""
+    path = REPOSITORY / "prometheus/rules_test" / name
+    found = []
+    for test in yaml.safe_load(path.read_text())["tests"]:
+        mine = [each for each in test["alert_rule_test"] if each["alertname"] == rule["alert"]]
+        expected = [alert["exp_labels"] for each in mine for alert in each.get("exp_alerts", ())]
+        if mine and (not expected or any(rule["labels"].items() <= e.items() for e in expected)):
+            found.append(test | {"alert_rule_test": mine})
+    return found
+
+
+@pytest.mark.parametrize(("name", "rule"), RULES)
+def test_every_mistake_in_a_rule_fails_a_test(
+    run_tool: Callable[..., str], tmp_path: Path, name: str, rule: dict[str, Any]
+) -> None:
+    """Limits, comparisons, durations, ranges, quantiles, matchers and labels, also by a little."""
+    run_tool("promtool", "--version")  # is skipped where there is none
+    document = read_rules(REPOSITORY / "prometheus/rules")[name]
+    # Others of the same name can make an alert of it, too.
+    others = [
+        other
+        for group in document["groups"]
+        for other in group["rules"]
+        if other["alert"] == rule["alert"] and other != rule
+    ]
+    tests = own_tests(name, rule)
+    made: dict[str, str] = {}
+    for index, (text, changed) in enumerate((("the rule itself", rule), *mistaken(rule))):
+        rules = {"groups": [{"name": "mutants", "rules": [changed, *others]}]}
+        content = {"rule_files": [f"{index}.rules"], "evaluation_interval": "15s", "tests": tests}
+        (tmp_path / f"{index}.rules").write_text(yaml.safe_dump(rules))
+        (tmp_path / f"{index}.yml").write_text(yaml.safe_dump(content))
+        made[str(tmp_path / f"{index}.yml")] = text
+    report = tmp_path / "junit.xml"
+    ask_tool([find().path("promtool"), "test", "rules", f"--junit={report}", *made])
+    suites = list(ET.fromstring(report.read_text()).iter("testsuite"))  # noqa: S314 - by promtool
+    assert {suite.get("name") for suite in suites} == set(made)
+    survivors = {
+        made[suite.get("name", "")]
+        for suite in suites
+        if not any(len(case) for case in suite.iter("testcase"))
+    }
+    alike = {text for alert, text in ALIKE if alert == rule["alert"]}
+    assert survivors - alike == {"the rule itself"}
