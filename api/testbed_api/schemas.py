@@ -173,12 +173,22 @@ def _kind(feature: Feature) -> object:
         ge=-bound if feature.minimum is None else feature.minimum,
         le=bound if feature.maximum is None else feature.maximum,
     )
-    return Annotated[int, limits, BeforeValidator(_whole)] if whole else Annotated[float, limits]
+    if not whole:
+        return Annotated[float, limits]
+    number: Any = Annotated[int, limits]
+    if not feature.flag:
+        return Annotated[number, BeforeValidator(_whole)]
+    return Annotated[number, BeforeValidator(_flag, json_schema_input_type=number | bool)]
 
 
 def _whole(value: object) -> object:
     """4.0 as 4: JSON knows one kind of number, and JSON Schema calls it an integer."""
     return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _flag(value: object) -> object:
+    """True as 1: the form of a truth in JSON; the data has numbers."""
+    return int(value) if isinstance(value, bool) else _whole(value)
 
 
 def _spellings(feature: Feature) -> dict[bool, str]:

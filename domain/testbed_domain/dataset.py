@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.features import Feature, Row, Value
+    from testbed_domain.tables.reading import ReadOptions
     from testbed_domain.use_cases import Label, UseCase
 
 MINIMUM_PER_CLASS: Final = 10
@@ -49,15 +50,20 @@ class DataSet:
     keys: list[str] = field(default_factory=list)
 
 
-def read_file(use_case: UseCase, path: Path) -> DataSet:
+def read_file(use_case: UseCase, path: Path, options: ReadOptions | None = None) -> DataSet:
     """Read a file of a use case; columns it does not know are ignored.
+
+    Args:
+        use_case: what the file must hold.
+        path: the file.
+        options: what the user says of how to read it.
 
     Raises:
         DataError: the file is missing, empty or unreadable, lacks columns, or holds values that
             the schema does not allow.
     """
-    frame = read_frame(path)
-    rows, labels = parse(use_case, frame, str(path))
+    frame = read_frame(path, options)
+    rows, labels = parse(use_case, frame, str(path), options)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     source = {"kind": "file", "name": path.name, "sha256": digest}
     return DataSet(rows, labels, source, read_keys(use_case, frame, str(path)))
@@ -105,13 +111,16 @@ def fetch(
     return temporary.replace(path)
 
 
-def parse(use_case: UseCase, frame: pd.DataFrame, where: str) -> tuple[list[Row], list[Label]]:
+def parse(
+    use_case: UseCase, frame: pd.DataFrame, where: str, options: ReadOptions | None = None
+) -> tuple[list[Row], list[Label]]:
     """Check a table against the use case's schema and turn it into rows and labels.
 
     Args:
         use_case: what the table must hold.
         frame: the table; values may be text.
         where: what errors call the table.
+        options: what the user says of the table.
 
     Raises:
         DataError: names the missing columns, or the column and row of the first bad value.
@@ -128,8 +137,11 @@ def parse(use_case: UseCase, frame: pd.DataFrame, where: str) -> tuple[list[Row]
         raise DataError(f"{where} has columns twice: {', '.join(found)}")
     if table.empty:
         raise DataError(f"{where} has a header but no rows")
-    mark = decimal_mark(table)
-    columns = [_values(feature, table[feature.name], where, mark) for feature in schema.features]
+    decimal = options.decimal if options else None
+    mark = decimal_of_table(table.iloc[:, place] for place in range(table.shape[1]))
+    columns = [
+        _values(feature, table[feature.name], where, mark, decimal) for feature in schema.features
+    ]
     labels = _labels(use_case, table[schema.target], where)
     rows: list[Row] = [
         dict(zip(schema.names, values, strict=True)) for values in zip(*columns, strict=True)
@@ -155,7 +167,7 @@ def read_keys(use_case: UseCase, frame: pd.DataFrame, where: str) -> list[str]:
     return list(ids)
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path, options: ReadOptions | None = None) -> pd.DataFrame:
     """A table in a file of any kind that can be read; of CSV all values are texts.
 
     Labels of the rows, as the index of pandas, are left out: nobody can learn from them.
@@ -164,17 +176,12 @@ def read_frame(path: Path) -> pd.DataFrame:
         DataError: the file is missing, empty or unreadable, or has a column twice.
     """
     try:
-        source = FileSource.of(path)
+        source = FileSource.of(path, options)
         labels = source.labels()
         names = [name for name in source.names() if name not in labels]
         return source.read(names)
     except SourceError as error:
         raise DataError(str(error)) from error
-
-
-def decimal_mark(frame: pd.DataFrame) -> str | None:
-    """The decimal mark of a table's texts, where they say it."""
-    return decimal_of_table(frame.iloc[:, place] for place in range(frame.shape[1]))
 
 
 def _name(use_case: UseCase, name: str, found: list[str]) -> str:
@@ -183,14 +190,16 @@ def _name(use_case: UseCase, name: str, found: list[str]) -> str:
     return name if alias in found else alias
 
 
-def _values(feature: Feature, column: pd.Series[Any], where: str, mark: str | None) -> list[Value]:
+def _values(
+    feature: Feature, column: pd.Series[Any], where: str, mark: str | None, decimal: str | None
+) -> list[Value]:
     """One feature's values, checked; text of spaces only is a missing value."""
     empty = is_empty(column, words=feature.kind == "category", known=feature.categories)
     if not feature.nullable:
         _refuse(empty, feature.name, column, where, "is empty")
     if feature.kind == "category":
         return _texts(feature, column, empty, where)
-    array = numbers(column, hint=mark)
+    array = numbers(column, decimal, mark)
     _refuse(np.isnan(array) & ~empty, feature.name, column, where, "is not a number")
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum

@@ -43,6 +43,11 @@ class Feature:
     other: bool = False
     fill: float | None = None
 
+    @property
+    def flag(self) -> bool:
+        """Whether it is a truth that is stored as 0 and 1."""
+        return self.kind == "integer" and (self.minimum, self.maximum) == (0, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class EntityKey:

@@ -4,8 +4,10 @@ Per column, in this order; what is left out is told with its reason:
 
 - empty, or the same value everywhere: left out, it tells nothing;
 - numbers: ``integer`` where all are whole, else ``number``. Bounds are the column's own with its
-  range as a margin on either side, but a column without negative numbers stays without. Whole
-  numbers that differ in every row are left out as an id where they are named so or just count up;
+  range as a margin on either side, but a column without negative numbers stays without. Nothing
+  but 0 and 1 is a flag: without a margin, and requests may write it as ``false`` and ``true``.
+  Whole numbers that differ in every row are left out as an id where they are named so or just
+  count up;
 - anything else is a category: its values, where there are at most :data:`MAXIMUM_CATEGORIES`. Of
   more, the most frequent that many are kept and the rest counts as "other", where they cover most
   of the rows; else the column is left out: ids, names, free text, dates.
@@ -22,21 +24,23 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from testbed_domain.dataset import DataError, decimal_mark, is_empty, read_frame
+from testbed_domain.dataset import DataError, is_empty, read_frame
 from testbed_domain.features import Feature, FeatureSchema, mistakes
 from testbed_domain.tables.columnkinds import (
     class_texts,
     kind_of,
     numbers,
-    texts,
     truths,
     without_blanks,
 )
+from testbed_domain.tables.numbertext import decimal_of_table
 from testbed_domain.use_cases import ANY, UseCase
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from testbed_domain.tables.reading import ReadOptions, TableKind
     from testbed_domain.use_cases import Label
 
 MAXIMUM_CATEGORIES: Final = 30
@@ -50,18 +54,21 @@ _ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)
 _LARGEST_WHOLE: Final = 2**53
 
 
-def infer_use_case(path: Path, target: str) -> tuple[UseCase, list[str]]:
+def infer_use_case(
+    path: Path, target: str, options: ReadOptions | None = None
+) -> tuple[UseCase, list[str]]:
     """The use case of a CSV or Parquet file, and one line for each column that is left out.
 
     Args:
         path: the file; it is read with :func:`testbed_domain.dataset.read_file` afterwards.
         target: name of the column with the classes.
+        options: what the user says of how to read it, and of the kinds of its columns.
 
     Raises:
         DataError: the file cannot be read, has no such column, its target is no class, or no
             column is left.
     """
-    frame = read_frame(path)
+    frame = read_frame(path, options)
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     if target not in frame.columns:
         known = ", ".join(frame.columns) or "none"
@@ -71,12 +78,14 @@ def infer_use_case(path: Path, target: str) -> tuple[UseCase, list[str]]:
     if frame.empty:
         raise DataError(f"{path} has a header but no rows")
     classes = _classes(frame[target], target, path)
-    mark = decimal_mark(frame)
+    mark = decimal_of_table(frame[name] for name in frame.columns)
+    decimal = options.decimal if options else None
+    said = _said(frame, target, path, options)
     features: list[Feature] = []
     left_out: list[str] = []
     for name in frame.columns:
         if name != target:
-            found = _feature(name, frame[name], mark)
+            found = _feature(name, frame[name], decimal, mark, said.get(name))
             if isinstance(found, Feature):
                 features.append(found)
             else:
@@ -111,9 +120,29 @@ def _classes(column: pd.Series[Any], target: str, path: Path) -> tuple[Label, ..
     return tuple(found)
 
 
-def _feature(name: str, column: pd.Series[Any], mark: str | None) -> Feature | str:
+def _said(
+    frame: pd.DataFrame, target: str, path: Path, options: ReadOptions | None
+) -> Mapping[str, TableKind]:
+    """Column to the kind that the user says it has."""
+    said = options.kinds if options else {}
+    features = [name for name in frame.columns if name != target]
+    if unknown := [name for name in said if name not in features]:
+        raise DataError(
+            f"--as names columns that {path} lacks, or its target: {', '.join(unknown)}; it has "
+            f"{', '.join(features)}"
+        )
+    return said
+
+
+def _feature(
+    name: str,
+    column: pd.Series[Any],
+    decimal: str | None,
+    mark: str | None,
+    said: TableKind | None,
+) -> Feature | str:
     """The column's feature, or why it is left out."""
-    kind = kind_of(without_blanks(column), typed=False)
+    kind = said or kind_of(without_blanks(column), typed=False, decimal=decimal)
     empty = is_empty(column, words=kind != "number")
     present = column[~empty]
     if present.empty:
@@ -122,31 +151,44 @@ def _feature(name: str, column: pd.Series[Any], mark: str | None) -> Feature | s
     if not nullable and bool((present == present.iloc[0]).all()):
         return "it holds one value only"
     if kind == "number":
-        read = numbers(present, hint=mark)
+        read = numbers(present, decimal, mark)
         if np.isfinite(read).all():
-            return _number(name, read, nullable=nullable)
+            return _number(name, read, nullable=nullable, asked=said is not None)
         odd = present[~np.isfinite(read)]
         return (
             f"{len(odd)} of {len(present)} values are not numbers ({str(odd.iloc[0])[:40]!r}): "
             "correct or empty them"
         )
-    words = truths(present) if kind == "boolean" else texts(present)
-    return _category(name, words, nullable=nullable)
+    words = truths(present) if kind == "boolean" else class_texts(present)
+    return _unfit(words, said) or _category(name, words, nullable=nullable)
 
 
-def _number(name: str, values: np.ndarray[Any, Any], *, nullable: bool) -> Feature | str:
+def _unfit(words: pd.Series[Any], said: TableKind | None) -> str:
+    """Why values can't be learned as the user says; empty where they can."""
+    if said == "date":
+        return "it is a date, of which nothing is learned"
+    others = {*words} - {"False", "True"} if said == "boolean" else set()
+    return f"it holds {min(others)[:40]!r}, which is neither true nor false" if others else ""
+
+
+def _number(
+    name: str, values: np.ndarray[Any, Any], *, nullable: bool, asked: bool
+) -> Feature | str:
     whole = bool((np.mod(values, 1) == 0).all() and np.abs(values).max() < _LARGEST_WHOLE)
     different = len(np.unique(values)) == len(values)
-    if whole and different and (_ID_NAME.search(name) or (np.abs(np.diff(values)) == 1).all()):
+    counts_up = bool((np.abs(np.diff(values)) == 1).all())
+    if not asked and whole and different and (_ID_NAME.search(name) or counts_up):
         return "it is an id: whole numbers that differ in every row"
     low, high = float(values.min()), float(values.max())
-    margin = high - low or 1.0
+    # Beyond 0 and 1 there is nothing, where these are all.
+    flag = whole and (low, high) == (0, 1)
+    margin = 0.0 if flag else high - low or 1.0
     example = float(np.sort(values)[len(values) // 2])  # a value that really occurs
     return Feature(
         name,
         "integer" if whole else "number",
-        f"From {low:g} to {high:g} in the data.",
-        minimum=0.0 if 0 <= low < margin else low - margin,
+        "0 or 1: false or true." if flag else f"From {low:g} to {high:g} in the data.",
+        minimum=0.0 if 0 <= low <= margin else low - margin,
         maximum=high + margin,
         nullable=nullable,
         example=int(example) if whole else example,

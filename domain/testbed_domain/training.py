@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -41,6 +41,7 @@ from testbed_domain.featuretable import write_table
 from testbed_domain.forests import check, export, fit, measure, scorer
 from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_state, random_stream
 from testbed_domain.skopsfile import skops_bytes
+from testbed_domain.tables.reading import ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,7 +56,10 @@ SHARES: Final = {"train": 0.50, "test": 0.15, "reference": 0.35}
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """Size of the forest, of the splits that a generator is asked for; whether to write skops."""
+    """Size of the forest, of the splits that a generator is asked for; whether to write skops.
+
+    ``reading`` is what the user says of how to read the data file.
+    """
 
     trees: int = 100
     depth: int = 10
@@ -63,6 +67,7 @@ class TrainingOptions:
     test_rows: int = 1_500
     reference_rows: int = 5_000
     skops: bool = False
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def __post_init__(self) -> None:
         if min(self.trees, self.depth) < 1:
@@ -239,7 +244,7 @@ def _load(
             keys = generator.keys(random_stream(seed, "keys"), len(reference[0]))
         entities = list(zip(keys, reference[0], strict=False))
         return TrainingData(train_, test, reference, source, synthetic=True, entities=entities)
-    found = read_bundled(use_case) if data is None else read_file(use_case, data)
+    found = read_bundled(use_case) if data is None else read_file(use_case, data, options.reading)
     parts = _split((found.rows, found.labels), seed)
     entities = list(zip(found.keys, found.rows, strict=False))
     return TrainingData(*parts, found.source, synthetic=False, entities=entities)

@@ -18,6 +18,7 @@ import yaml
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
+from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
 from testbed_otel.otlplogs import wanted
 
@@ -63,6 +64,7 @@ class RunOptions:
         use_case: in place of the scenario's.
         data: the user's own CSV or Parquet file.
         target: its target column, for the use case ``any``.
+        reading: what the caller says of how to read it.
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: folder of rule files in place of ``prometheus/rules``.
@@ -76,6 +78,7 @@ class RunOptions:
     use_case: str | None = None
     data: Path | None = None
     target: str | None = None
+    reading: ReadOptions = field(default_factory=ReadOptions)
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
@@ -122,7 +125,13 @@ def make_layout(settings: Settings, run_id: str, out: Path | None) -> RunLayout:
     return RunLayout(folder.resolve()).create()
 
 
-def choose_use_case(name: str, data: Path | None, target: str | None, say: Say) -> UseCase:
+def choose_use_case(
+    name: str,
+    data: Path | None,
+    target: str | None,
+    say: Say,
+    reading: ReadOptions | None = None,
+) -> UseCase:
     """The use case called ``name``; ``any`` is inferred from the data.
 
     Args:
@@ -130,12 +139,19 @@ def choose_use_case(name: str, data: Path | None, target: str | None, say: Say) 
         data: the user's own file, or None.
         target: target column of the use case ``any``, None for every other.
         say: is told which columns are left out.
+        reading: what the caller says of how to read the file.
 
     Raises:
         UsageError: file and target don't fit the use case.
         DomainError: the use case is unknown, or nothing can be inferred.
     """
+    if reading not in (None, ReadOptions()) and data is None:
+        raise UsageError("--sep, --decimal, --encoding and --as are of a table: give --data FILE")
     if name != ANY:
+        if reading and reading.kinds:
+            raise UsageError(
+                f"--as belongs to --use-case {ANY}; {name} knows the kinds of its columns"
+            )
         if target is not None:
             raise UsageError(f"--target belongs to --use-case {ANY}; {name} knows its own target")
         return get_use_case(name)
@@ -144,19 +160,20 @@ def choose_use_case(name: str, data: Path | None, target: str | None, say: Say) 
     # Imported late, as in train_model.
     from testbed_domain.inference import infer_use_case  # noqa: PLC0415
 
-    use_case, left_out = infer_use_case(data, target)
+    use_case, left_out = infer_use_case(data, target, reading)
     for line in left_out:
         say(f"data: {line}")
     return use_case
 
 
-def train_model(
+def train_model(  # noqa: PLR0913 - the options of the command
     settings: Settings,
     use_case: str,
     data: Path | None,
     say: Say,
     out: Path | None = None,
     target: str | None = None,
+    reading: ReadOptions | None = None,
     *,
     skops: bool = False,
 ) -> Artefact:
@@ -169,14 +186,15 @@ def train_model(
         say: is told what goes on.
         out: folder of this very model, in place of one below the folder of models.
         target: target column of the use case ``any``.
+        reading: what the caller says of how to read the file.
         skops: whether to keep the scikit-learn model beside its ONNX export.
     """
-    case = choose_use_case(use_case, data, target, say)
+    case = choose_use_case(use_case, data, target, say, reading)
     # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
     from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
 
     say(f"model: training {use_case} on {data.name if data else 'its own data'}")
-    options = TrainingOptions(skops=skops)
+    options = TrainingOptions(skops=skops, reading=reading or ReadOptions())
     if out is None:
         return train_into(settings.models, case, data, settings.model_seed, options)
     return train(case, data, settings.model_seed, out, options)
@@ -261,7 +279,9 @@ def prepare(
     for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
         say(f"rules: {problem}")
     tools = install_tools(settings, progress)
-    trained = train_model(settings, use_case, options.data, say, target=options.target)
+    trained = train_model(
+        settings, use_case, options.data, say, target=options.target, reading=options.reading
+    )
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)

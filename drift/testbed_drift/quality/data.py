@@ -71,13 +71,12 @@ class Expectation:
             alike = len(known) > 0 and bool((known == known[0]).all())
             return cls._of_numbers(column, known, feature, constant=alike)
         present = _tally(reference)
-        if feature is not None:
-            kind: ValueType = "text" if feature.kind == "category" else "number"
-        else:
-            types = Counter[ValueType]()
-            for value, rows in present:
-                types[type_of(value)] += rows
-            kind = types.most_common(1)[0][0] if types else "other"
+        types = Counter[ValueType]()
+        for value, rows in present:
+            types[type_of(value)] += rows
+        kind: ValueType = types.most_common(1)[0][0] if types else "other"
+        if feature is not None and kind != "boolean":  # truths are categories, but no other text is
+            kind = "text" if feature.kind == "category" else "number"
         fitting = [value for value, _ in present if type_of(value) == kind]
         constant = len({_key(value) for value, _ in present}) == 1
         if kind == "number":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import contextlib
 import os
 from pathlib import Path
@@ -172,29 +171,11 @@ class TableOptions:
         """What is said of how to read the tables.
 
         Raises:
-            DriftSettingsError: a value is not one of those that there are.
+            SourceError: a value is not one of those that there are.
         """
-        from testbed_domain.tables.reading import DECIMALS, KINDS, ReadOptions  # noqa: PLC0415 - as above
+        from testbed_domain.tables.reading import ReadOptions  # noqa: PLC0415 - as above
 
-        sep = {"tab": "\t", "\\t": "\t"}.get(self.sep or "", self.sep)
-        if sep is not None and len(sep) != 1:
-            raise DriftSettingsError(f"--sep {sep!r} is not one character: give , or ; or tab")
-        if self.decimal is not None and self.decimal not in DECIMALS:
-            raise DriftSettingsError(f"--decimal {self.decimal!r} is neither . nor ,: give one")
-        if self.encoding is not None:
-            try:
-                codecs.lookup(self.encoding)
-            except LookupError:
-                raise DriftSettingsError(
-                    f"--encoding {self.encoding!r} is unknown: give a name like utf-8 or latin-1"
-                ) from None
-        said = dict(one.rpartition("=")[::2] for one in self.kinds or ())
-        for name, kind in said.items():
-            if not name or kind not in KINDS:
-                raise DriftSettingsError(
-                    f"--as {name}={kind} is not COLUMN=KIND: KIND is one of {', '.join(KINDS)}"
-                )
-        return ReadOptions(sep, self.decimal, self.encoding, said)
+        return ReadOptions.parse(self.sep, self.decimal, self.encoding, self.kinds)
 
     def current_source(self) -> Source:
         """The table to judge."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # A column of which less can be read as what it should be is another column.
 LEAST_READABLE: Final = 0.5
+TRUTHS: Final = {"False": False, "True": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,10 @@ class _Reader:
             read = read.where(read.notna(), told.astype("float64"))
         strange = read.isna() & values.notna()
         usable = read.notna() & ~read.isin([np.inf, -np.inf])
+        # Beside truths, what is neither is of another type; beside texts it would be a new one.
+        own = read.map(TRUTHS, na_action="ignore") if self.column.kind == "boolean" else read
         return _Column(
-            read.astype(object).where(~strange, values) if strange.any() else read,
+            own.astype(object).where(~strange, values) if strange.any() else own,
             read,
             self._mismatch(values, int(usable.sum())),
         )

@@ -37,6 +37,23 @@ TargetOption = Annotated[
     str | None,
     typer.Option("--target", help=f"Column to predict, for --use-case {ANY}; schema is inferred."),
 ]
+SepOption = Annotated[
+    str | None,
+    typer.Option("--sep", help="Character between CSV columns, or tab; default: found out."),
+]
+DecimalOption = Annotated[
+    str | None,
+    typer.Option("--decimal", help="Decimal mark of numbers in text; default: found out."),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option("--encoding", help="Of CSV and JSON files; default: found out.")
+]
+KindsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as", help="COLUMN=KIND: take it as number, date, boolean or category, as codes are."
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of traffic, drift, labels.")]
 ReplicasOption = Annotated[
     int,

@@ -9,23 +9,25 @@ from typing import Annotated
 
 import typer
 
-from testbed.cli.common import management_token
+from testbed.cli.common import (
+    DecimalOption,
+    EncodingOption,
+    KindsOption,
+    SepOption,
+    management_token,
+)
 from testbed.cli.driftjob import become
 from testbed.cli.drifttables import (
     ColumnsOption,
     CurrentOption,
     CurrentQueryOption,
     CurrentUrlOption,
-    DecimalOption,
-    EncodingOption,
-    KindsOption,
     PositiveOption,
     PredictionOption,
     ProbabilityOption,
     ReferenceOption,
     ReferenceQueryOption,
     ReferenceUrlOption,
-    SepOption,
     StoreOption,
     TargetOption,
     references,

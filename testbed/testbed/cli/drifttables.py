@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from testbed.cli.common import DecimalOption, EncodingOption, KindsOption, SepOption
 from testbed.cli.driftjob import become
 from testbed.settings import load_settings
 
@@ -44,23 +45,6 @@ PositiveOption = Annotated[
 ]
 ColumnsOption = Annotated[
     str | None, typer.Option("--columns", help="Columns to compare, by commas; default: all.")
-]
-SepOption = Annotated[
-    str | None,
-    typer.Option("--sep", help="Character between CSV columns, or tab; default: found out."),
-]
-DecimalOption = Annotated[
-    str | None,
-    typer.Option("--decimal", help="Decimal mark of numbers in text; default: found out."),
-]
-EncodingOption = Annotated[
-    str | None, typer.Option("--encoding", help="Of CSV and JSON files; default: found out.")
-]
-KindsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--as", help="COLUMN=KIND: compare it as number, date, boolean or category, as codes are."
-    ),
 ]
 StoreOption = Annotated[
     Path | None,

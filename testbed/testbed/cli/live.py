@@ -9,13 +9,18 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from testbed_domain.tables.reading import ReadOptions
 
 from testbed.active import ActiveStack, active_stacks
 from testbed.cli.common import (
     USE_CASE_HELP,
     BuildProgress,
     DataOption,
+    DecimalOption,
+    EncodingOption,
+    KindsOption,
     ReplicasOption,
+    SepOption,
     TargetOption,
     errors,
     interruptible,
@@ -60,6 +65,10 @@ def up(
     use_case: Annotated[str | None, typer.Option("--use-case", help=USE_CASE_HELP)] = None,
     data: DataOption = None,
     target: TargetOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
@@ -80,6 +89,7 @@ def up(
         use_case=use_case,
         data=data,
         target=target,
+        reading=ReadOptions.parse(sep, decimal, encoding, kinds),
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),

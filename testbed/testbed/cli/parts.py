@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 from testbed_domain.artefact import load_artefact
 from testbed_domain.logstore import open_log
+from testbed_domain.tables.reading import ReadOptions
 from testbed_load.command import locust_command
 from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
@@ -20,7 +21,11 @@ from testbed_load.profiles import PROFILES, profile
 from testbed.cli.common import (
     USE_CASE_HELP,
     DataOption,
+    DecimalOption,
+    EncodingOption,
+    KindsOption,
     SeedOption,
+    SepOption,
     TargetOption,
     management_token,
     out,
@@ -48,6 +53,10 @@ def train(
     use_case: ChosenUseCase = None,
     data: DataOption = None,
     target: TargetOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
@@ -65,10 +74,13 @@ def train(
       testbed train --use-case diabetes --data diabetes.csv
 
       testbed train --use-case any --data mine.parquet --target bought
+
+      testbed train --use-case any --data mine.csv --target bought --decimal , --as zip=category
     """
     settings = load_settings()
+    reading = ReadOptions.parse(sep, decimal, encoding, kinds)
     artefact = train_model(
-        settings, _chosen(use_case, settings), data, say, folder, target, skops=skops
+        settings, _chosen(use_case, settings), data, say, folder, target, reading, skops=skops
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
@@ -91,6 +103,10 @@ def serve(
     use_case: ChosenUseCase = None,
     data: DataOption = None,
     target: TargetOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on; default: 127.0.0.1.")
     ] = None,
@@ -146,7 +162,10 @@ def serve(
     if challenger is None and (split or shadow):
         raise UsageError("--split and --shadow need a --challenger")
     settings = load_settings()
-    artefact = train_model(settings, _chosen(use_case, settings), data, say, target=target)
+    reading = ReadOptions.parse(sep, decimal, encoding, kinds)
+    artefact = train_model(
+        settings, _chosen(use_case, settings), data, say, target=target, reading=reading
+    )
     settings.home.mkdir(parents=True, exist_ok=True)
     given = {
         "TESTBED_API_HOST": host,

@@ -10,13 +10,18 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from testbed_domain.tables.reading import ReadOptions
 
 from testbed.board import Board
 from testbed.cli.common import (
     BuildProgress,
     DataOption,
+    DecimalOption,
+    EncodingOption,
+    KindsOption,
     ReplicasOption,
     SeedOption,
+    SepOption,
     TargetOption,
     UseCaseOption,
     errors,
@@ -46,6 +51,10 @@ def run(
     use_case: UseCaseOption = None,
     data: DataOption = None,
     target: TargetOption = None,
+    sep: SepOption = None,
+    decimal: DecimalOption = None,
+    encoding: EncodingOption = None,
+    kinds: KindsOption = None,
     seed: SeedOption = 1,
     time_scale: Annotated[
         float | None,
@@ -83,6 +92,7 @@ def run(
         use_case=use_case,
         data=data,
         target=target,
+        reading=ReadOptions.parse(sep, decimal, encoding, kinds),
         seed=seed,
         time_scale=time_scale,
         rules=rules,

@@ -52,6 +52,9 @@ def test_values_are_taken_strictly(feature: Feature, good: list[object], bad: li
         (Feature("new", "category", "", categories=("false", "true")), "false", "false"),
         (Feature("new", "category", "", categories=("TRUE",), nullable=True), "true", "TRUE"),
         (Feature("new", "category", "", categories=("False", "True")), '"True"', "True"),
+        (Feature("flag", "integer", "", 0, 1), "true", 1),
+        (Feature("flag", "integer", "", 0, 1, nullable=True), "false", 0),
+        (Feature("flag", "integer", "", 0, 1), "1.0", 1),
         (Feature("zip", "category", "", categories=("01234", "1234")), '"01234"', "01234"),
         (Feature("zip", "category", "", other=True), '"01234"', "01234"),
     ],
@@ -67,10 +70,15 @@ def test_json_has_its_own_words_for_some_values(feature: Feature, sent: str, row
 
 def test_booleans_are_for_boolean_features_only() -> None:
     """Others take no lookalike; the description says which."""
-    flag = Feature("a", "category", "", categories=("False", "True"))
-    described = row_adapter(_schema(flag)).json_schema()["properties"]["a"]["anyOf"]
-    assert {"boolean"} <= {each.get("type") for each in described}
+    for flag in (
+        Feature("a", "category", "", categories=("False", "True")),
+        Feature("a", "integer", "", 0, 1),
+    ):
+        described = row_adapter(_schema(flag)).json_schema()["properties"]["a"]["anyOf"]
+        assert {"boolean"} <= {each.get("type") for each in described}
     for feature in (
+        Feature("a", "integer", "", 0, 2),
+        Feature("a", "number", "", 0, 1),
         Feature("a", "category", "", categories=("no", "yes")),
         Feature("a", "category", "", categories=("1", "true", "false")),
         Feature("a", "category", "", categories=("True",)),

@@ -11,6 +11,7 @@ from testbed_domain.dataset import DataError, read_file
 from testbed_domain.errors import DomainError
 from testbed_domain.features import Feature
 from testbed_domain.inference import MAXIMUM_CATEGORIES, infer_use_case
+from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 
@@ -197,3 +198,60 @@ def test_a_spreadsheet_s_table_gives_the_same_schema(tmp_path: Path) -> None:
     assert f"column spent is left out: 1 of {N} values are not numbers ('#REF!'): " in " ".join(
         left_out
     )
+
+
+def test_what_the_user_says_of_the_file(tmp_path: Path) -> None:
+    """Separator, encoding, decimal mark and kinds that are said count, when rows are read too."""
+    rng = np.random.default_rng(6)
+    price = rng.integers(1000, 9000, N)
+    frame = pd.DataFrame(
+        {
+            "preis": [f"{value / 1000:.3f}".replace(".", ",") for value in price],
+            "filiale": rng.choice([101, 102, 205], N),
+            "straße": rng.choice(["Gärten", "Höfe"], N),
+            "kauf": np.where(price > 4000, "ja", "nein"),
+        }
+    )
+    path = tmp_path / "de.csv"
+    frame.to_csv(path, sep="#", index=False, encoding="cp850")
+    options = ReadOptions.parse("#", ",", "cp850", ["filiale=category"])
+    use_case, left_out = infer_use_case(path, "kauf", options)
+    assert not left_out
+    kinds = {feature.name: feature.kind for feature in use_case.schema.features}
+    assert kinds == {"preis": "number", "filiale": "category", "straße": "category"}
+    rows = read_file(use_case, path, options).rows
+    assert [row["preis"] for row in rows] == [value / 1000 for value in price]
+    assert {row["straße"] for row in rows} == {"Gärten", "Höfe"}
+    model = train(
+        use_case, path, 0, tmp_path / "model", TrainingOptions(20, 4, reading=options)
+    ).schema
+    assert model.features[1].categories == ("101", "102", "205")
+
+
+def test_kinds_that_are_said_must_fit(csv: Path) -> None:
+    """A column that is not there, or the target, is an error; values that don't fit are named."""
+    for name in ("bought", "weight"):
+        with pytest.raises(DataError, match=f"--as names columns that .* its target: {name};"):
+            infer_use_case(csv, "bought", ReadOptions.parse(kinds=[f"{name}=category"]))
+    said = ["colour=boolean", "city=number", "row=number", "name=date"]
+    use_case, lines = infer_use_case(csv, "bought", ReadOptions.parse(kinds=said))
+    assert "row" in use_case.schema.names
+    left_out = dict(line.split(" is left out: ") for line in lines)
+    assert "'blue', which is neither true nor false" in left_out["column colour"]
+    assert "values are not numbers ('" in left_out["column city"]
+    assert left_out["column name"] == "it is a date, of which nothing is learned"
+
+
+def test_a_flag_of_0_and_1_has_no_margin(tmp_path: Path) -> None:
+    """Whatever form it has in the file; a truth that is written in words stays one of words."""
+    rng = np.random.default_rng(7)
+    flag = rng.random(N) < 0.3
+    for number, values in enumerate((flag.astype(int), flag.astype(float), flag)):
+        path = tmp_path / f"{number}.csv"
+        pd.DataFrame({"flag": values, "t": rng.random(N) < 0.5}).to_csv(path, index=False)
+        (feature,) = infer_use_case(path, "t")[0].schema.features
+        assert feature.flag is (values is not flag)
+        if feature.flag:
+            assert _column(feature) == ("flag", "integer", 0, 1, False)
+        else:
+            assert feature.categories == ("False", "True")

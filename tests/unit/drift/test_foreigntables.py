@@ -228,3 +228,20 @@ def test_queries_may_end_in_a_comment(tmp_path: Path, end: str) -> None:
     source = open_source("current", None, f"sqlite:///{tmp_path / 't.db'}", query)
     assert source.names() == ["amount", "mark"]
     assert source.read(["mark"])["mark"].unique().tolist() == ["--;"]
+
+
+@pytest.mark.parametrize("third", ["maybe", 2, "unknown"])
+def test_a_third_truth_is_of_another_type(compare: Compare, third: object) -> None:
+    """It is no new category: the reference has truths, in whatever form."""
+    odd = _rows(2).astype({"member": object})
+    odd.loc[[5, 99], "member"] = third
+    for form in (bool, int):
+        before = _rows(1).astype({"member": form})
+        before["member"] = (
+            before["member"].map({1: "yes", 0: "no"}) if form is int else before.member
+        )
+        found = compare(_csv(before), _csv(odd))
+        member = found["quality"]["columns"]["member"]
+        assert (member["type_change"], member["new_category"]) == (0.005, 0)
+        assert found["quality"]["unreadable"]["member"] == "2 of 400 values are of another type"
+        assert found["decision"] == "ALERT"

@@ -8,6 +8,7 @@ import pytest
 from testbed.errors import UsageError
 from testbed.preparation import choose_use_case, require_fit
 from testbed.scenario import Drift, Only, Phase, Scenario
+from testbed_domain.tables.reading import ReadOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,15 @@ def test_file_and_target_must_fit_the_use_case(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="iris knows its own target"):
         choose_use_case("iris", None, "species", _silent)
     assert choose_use_case("iris", None, None, _silent).name == "iris"
+
+
+def test_what_is_said_of_a_table_needs_one(tmp_path: Path) -> None:
+    """Options of reading without a table, and kinds of columns that a use case knows, are wrong."""
+    with pytest.raises(UsageError, match="are of a table: give --data FILE"):
+        choose_use_case("iris", None, None, _silent, ReadOptions(sep=";"))
+    with pytest.raises(UsageError, match="--as belongs to --use-case any; iris knows the kinds"):
+        choose_use_case("iris", tmp_path, None, _silent, ReadOptions(kinds={"a": "number"}))
+    assert choose_use_case("iris", tmp_path, None, _silent, ReadOptions(sep=";")).name == "iris"
 
 
 def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
