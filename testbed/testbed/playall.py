@@ -21,7 +21,9 @@ from testbed.sidebyside import Command, Ended, last_line, run_side_by_side
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-COMMAND: Final = "import sys; from testbed.cli import main; sys.argv[0] = 'testbed'; main()"
+COMMAND: Final = "testbed.entry"
+"""Module of ``testbed``, which ends with the exit code of what went wrong."""
+
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
 INTERRUPTED: Final = 130
 OUTCOMES: Final = {0: "passed", 1: "failed"}
@@ -60,7 +62,7 @@ def command(name: str, out: Path, options: Sequence[str]) -> Command:
         out: folder of all runs; the run's own is made in it, and what it prints goes beside that.
         options: further ones of ``testbed run``.
     """
-    argv = (sys.executable, "-c", COMMAND, "run", name, "--out", str(out / name), *options)
+    argv = (sys.executable, "-m", COMMAND, "run", name, "--out", str(out / name), *options)
     return Command(name, argv, out / f"{name}.log")
 
 

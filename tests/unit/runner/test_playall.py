@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import psutil
-from testbed.playall import Played, lines, longest_first, summary
+from testbed.playall import Played, command, lines, longest_first, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,14 @@ def test_a_run_that_could_not_be_judged_is_summed_up_by_its_last_words(tmp_path:
     verdict = tmp_path / "verdict.json"
     verdict.write_text(json.dumps({"checks": [{"passed": False, "stage": "load", "summary": "s"}]}))
     assert summary(verdict, log, 2) == ("0 of 1", "testbed: no free port")
+
+
+def test_a_run_that_could_not_begin_did_not_pass(tmp_path: Path) -> None:
+    """What plays a scenario ends with the exit code of ``testbed run``."""
+    played = command("normal", tmp_path / "out", ("--rules", str(tmp_path / "nowhere")))
+    ended = subprocess.run(played.argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "nowhere" in ended.stderr
 
 
 def test_the_table_is_aligned() -> None:
