@@ -1,14 +1,16 @@
 """Where the routes lead the alerts that a run does not make fire. Pure.
 
 A notification shows the way of its own alert only. The project's convention says of every shipped
-rule where it must arrive: each severity has the receiver of its name, and a critical alert is never
-inhibited, since whatever else fires, somebody has to hear of it.
+rule where it must arrive: each severity has the receiver of its name, ``none`` that of heartbeats.
+A critical alert is never inhibited, since whatever else fires, somebody has to hear of it, and
+neither is a heartbeat, whose silence calls somebody.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed.heartbeat import always_fires, receiver_of
 from testbed.routes import parse_matchers, read_tree
 
 if TYPE_CHECKING:
@@ -37,12 +39,11 @@ def misrouted(document: Mapping[str, Any], rules: Iterable[Tree]) -> tuple[str, 
         if not severity or any("{{" in value for value in labels.values()):
             continue
         receivers = {leaf.receiver for leaf in tree.leaves(labels)}
-        if receivers != {severity}:
+        due = receiver_of(severity)
+        if receivers != {due}:
             found = " and ".join(sorted(receivers)) or "nobody"
-            lines[f"{rule['alert']} of severity {severity} would reach {found}, not {severity}"] = (
-                None
-            )
-        if severity == CRITICAL:
+            lines[f"{rule['alert']} of severity {severity} would reach {found}, not {due}"] = None
+        if severity == CRITICAL or always_fires(str(rule["expr"])):
             lines |= dict.fromkeys(_inhibited(document, labels))
     return tuple(lines)
 
@@ -59,6 +60,6 @@ def _inhibited(document: Mapping[str, Any], labels: Mapping[str, str]) -> Iterat
         if known and len(known) == len(matchers) and all(m.matches(labels) for m in known):
             source = ", ".join(map(str, rule.get("source_matchers") or ()))
             yield (
-                f"{labels['alertname']} is critical and would be held back while an alert with "
-                f"{source} fires"
+                f"{labels['alertname']} of severity {labels['severity']} would be held back while "
+                f"an alert with {source} fires"
             )

@@ -17,9 +17,10 @@ from testbed.facts.routing import misrouted
 from .conftest import World
 
 RULES = [
-    {"alert": "Down", "labels": {"severity": "critical"}},
-    {"alert": "Slow", "labels": {"severity": "warning"}},
-    {"alert": "Own", "labels": {}},
+    {"alert": "Down", "expr": "up == 0", "labels": {"severity": "critical"}},
+    {"alert": "Slow", "expr": "up == 1", "labels": {"severity": "warning"}},
+    {"alert": "Beat", "expr": "vector(1)", "labels": {"severity": "none"}},
+    {"alert": "Own", "expr": "up", "labels": {}},
 ]
 
 
@@ -43,6 +44,15 @@ def test_a_matcher_that_fits_nothing_is_found(document: Any) -> None:  # noqa: A
     )
 
 
+def test_a_heartbeat_without_its_route_is_found(document: Any) -> None:  # noqa: ANN401 - YAML
+    """It would be repeated as seldom as any warning."""
+    changed = deepcopy(document)
+    del changed["route"]["routes"][-1]
+    assert misrouted(changed, RULES) == (
+        "Beat of severity none would reach warning, not heartbeat",
+    )
+
+
 def test_a_further_receiver_is_found(document: Any) -> None:  # noqa: ANN401 - YAML
     """By `continue`."""
     changed = deepcopy(document)
@@ -57,19 +67,21 @@ def test_a_further_receiver_is_found(document: Any) -> None:  # noqa: ANN401 - Y
     [
         ('severity="critical"', True),
         ('alertname=~"Down|Slow"', True),
+        ('severity="none"', True),
         ('severity="warning"', False),
         ('instance="a"', False),
     ],
 )
-def test_critical_alerts_are_not_inhibited(document: Any, target: str, *, found: bool) -> None:  # noqa: ANN401 - YAML
-    """Whatever else fires; of labels that are not known nothing is claimed."""
+def test_whom_nothing_may_inhibit(document: dict[str, Any], target: str, *, found: bool) -> None:
+    """Critical alerts and heartbeats, whatever fires; of unknown labels nothing is claimed."""
     changed = deepcopy(document)
     changed["inhibit_rules"].append(
         {"source_matchers": ['alertname="Slow"'], "target_matchers": [target], "equal": []}
     )
     lines = misrouted(changed, RULES)
     assert bool(lines) is found
-    assert all(line.startswith("Down is critical and would be held back") for line in lines)
+    assert all("would be held back while an alert with" in line for line in lines)
+    assert all(line.startswith(("Down of severity", "Beat of severity")) for line in lines)
 
 
 @pytest.mark.parametrize(
