@@ -55,7 +55,7 @@ class PrometheusFaults:
         configuration: its file.
         rules: folder of its rules.
         url: base URL.
-        pid: gives the id of its process.
+        pid: gives the id of its process; None while it is down.
         clock: Unix seconds.
     """
 
@@ -64,7 +64,7 @@ class PrometheusFaults:
         configuration: Path,
         rules: Path,
         url: str,
-        pid: Callable[[], int],
+        pid: Callable[[], int | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._configuration = configuration
@@ -109,7 +109,9 @@ class PrometheusFaults:
             self._sender.join()
 
     def _reload(self) -> None:
-        os.kill(self._pid(), signal.SIGHUP)
+        pid = self._pid()
+        if pid is not None:  # else it reads its files when it is started
+            os.kill(pid, signal.SIGHUP)
 
     def _send(self) -> None:
         with httpx.Client(timeout=TIMEOUT) as client:

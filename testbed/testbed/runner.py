@@ -156,7 +156,7 @@ class Play:
                 context.configuration.prometheus,
                 context.configuration.rules,
                 context.url("prometheus:9090"),
-                lambda: stack.pids()["prometheus"],
+                lambda: stack.pids().get("prometheus"),
                 clocks.wall,
             ),
         )

@@ -49,6 +49,16 @@ def test_a_broken_configuration_is_mended(tmp_path: Path, reloads: list[int]) ->
     assert len(reloads) == 2
 
 
+def test_a_prometheus_that_is_down_reads_its_files_later(tmp_path: Path) -> None:
+    """Another fault of the phase may have stopped it."""
+    (tmp_path / "prometheus.yml").write_text(SOUND)
+    done = PrometheusFaults(tmp_path / "prometheus.yml", tmp_path, "http://nowhere", lambda: None)
+    done.break_configuration()
+    assert (tmp_path / "prometheus.yml").read_text() != SOUND
+    done.mend()
+    assert (tmp_path / "prometheus.yml").read_text() == SOUND
+
+
 @pytest.mark.parametrize("group", ["failing", "hurried"])
 def test_further_rules_go_again(tmp_path: Path, reloads: list[int], group: str) -> None:
     """They stand in a file of their own."""
