@@ -1,4 +1,4 @@
-"""Faults for a test of the monitoring: errors, inference latency, a model that is unloaded.
+"""Faults for a test of the monitoring: errors, latency, an unloaded model, a log that fails.
 
 They are set on the management port, which offers that only where a setting turns it on.
 """
@@ -6,14 +6,24 @@ They are set on the management port, which offers that only where a setting turn
 from __future__ import annotations
 
 from random import Random
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from testbed_domain.logengine import LogError
 
 from testbed_api.bodies import described, read_json
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from testbed_domain.logstore import PredictionRow
+
+    from testbed_api.schemas import LabelOutcome
+    from testbed_api.spooling import IdempotentLog
+
 UNLOADED: Final = "the model is unloaded by a fault"
+REFUSED: Final = "it refuses every write by a fault"
 
 
 class Faults(Protocol):
@@ -51,12 +61,17 @@ class UnloadFault(_Model):
     """No model is loaded: predictions are answered with 503."""
 
 
+class LogFault(_Model):
+    """The prediction log refuses every write, as a database whose disk is full does."""
+
+
 class FaultState(_Model):
     """All faults that are set; what is absent is off."""
 
     errors: ErrorFault | None = None
     latency: LatencyFault | None = None
     unloaded: UnloadFault | None = None
+    log: LogFault | None = None
 
 
 class _Sampling:
@@ -106,6 +121,51 @@ class FaultControl:
         """Whether this prediction is to fail."""
         errors = self.state.errors
         return errors is not None and self._failing.chooses(errors.share)
+
+    def require_log(self) -> None:
+        """Nothing, unless the prediction log is to fail now; called by the thread of the log.
+
+        Raises:
+            LogError: it is.
+        """
+        if self.state.log is not None:
+            raise LogError(REFUSED)
+
+
+class FaultyLog:
+    """A prediction log that fails while its fault is set.
+
+    Args:
+        log: takes what it may take.
+        require: raises while the fault is set.
+    """
+
+    def __init__(self, log: IdempotentLog, require: Callable[[], None]) -> None:
+        self._log = log
+        self._require = require
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """See :class:`IdempotentLog`."""
+        self._require()
+        self._log.append(rows)
+
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """See :class:`IdempotentLog`."""
+        self._require()
+        self._log.append_missing(rows)
+
+    def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
+        """See :class:`IdempotentLog`."""
+        self._require()
+        return self._log.append_labels(items)
+
+    def check(self) -> None:
+        """See :class:`IdempotentLog`."""
+        self._log.check()
+
+    def close(self) -> None:
+        """See :class:`IdempotentLog`."""
+        self._log.close()
 
 
 def fault_router(control: FaultControl) -> APIRouter:

@@ -30,7 +30,7 @@ from testbed_api.app import create_app, create_management_app
 from testbed_api.connections import Limits, connection_class
 from testbed_api.draining import DrainingServer
 from testbed_api.ending import SLACK_SECONDS, LastResort, within
-from testbed_api.faults import FaultControl
+from testbed_api.faults import FaultControl, FaultyLog
 from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, read_keys
 from testbed_api.kpis import Costs, CountingLog, DecisionCounter
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from testbed_otel.cells import SumFamily
 
     from testbed_api.runtime import ModelRuntime
+    from testbed_api.spooling import IdempotentLog
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +173,8 @@ async def _serve(
     control = FaultControl(settings.fault_seed)
     roles, file = starting_roles(settings, artefact)
     costs = Costs(telemetry.meter("testbed_api"), roles.champion)
-    writer = _writer(settings, roles.artefacts, instruments, costs, Accuracy(instruments))
+    require = control.require_log if settings.faults_enabled else None
+    writer = _writer(settings, roles.artefacts, instruments, require, costs, Accuracy(instruments))
     make_runtime = runtime_maker(settings)
     service = Service(
         roles.champion,
@@ -260,17 +262,30 @@ def _writer(
     settings: ApiSettings,
     artefacts: Sequence[Artefact],
     instruments: Instruments,
+    require: Callable[[], None] | None,
     *counters: DecisionCounter,
 ) -> LogWriter | NoLog:
+    """Write into the log of the settings.
+
+    Args:
+        settings: of the API.
+        artefacts: whose reference rows stand in the log.
+        instruments: count rows.
+        require: raises while a fault makes the log fail; None where faults can't be set.
+        counters: count decisions.
+    """
     log_url = settings.log_url
     if log_url is None:
         return NoLog()
 
-    def opened(patience: float = LOG_PATIENCE) -> CountingLog:
+    def opened(patience: float = LOG_PATIENCE) -> IdempotentLog:
+        if require is not None:
+            require()
         log = open_log(log_url, patience=patience)
         for artefact in artefacts:
             log.register_reference(artefact)
-        return CountingLog(log, *counters)
+        counting = CountingLog(log, *counters)
+        return counting if require is None else FaultyLog(counting, require)
 
     if settings.log_failure == "refuse":
         return LogWriter(opened, instruments)

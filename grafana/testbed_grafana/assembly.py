@@ -82,6 +82,11 @@ def _datasource() -> dashboard.DatasourceVariable:
     )
 
 
+def firing_alerts() -> str:
+    """Alerts that fire and on which somebody has to act, so no heartbeat."""
+    return select(foreign("ALERTS"), 'alertstate="firing"', 'severity!="none"')
+
+
 def _firing_alerts() -> dashboard.AnnotationQuery:
     return (
         dashboard.AnnotationQuery()
@@ -89,7 +94,7 @@ def _firing_alerts() -> dashboard.AnnotationQuery:
         .datasource(DATASOURCE)
         .enable(enable=True)
         .icon_color(RED)
-        .expr(select(foreign("ALERTS"), 'alertstate="firing"'))
+        .expr(firing_alerts())
         .title_format("{{alertname}}")
         .text_format("{{severity}} {{instance}}")
     )

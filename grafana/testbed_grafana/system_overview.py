@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from grafana_foundation_sdk.models import units
 from testbed_otel import names
 
-from testbed_grafana.assembly import assemble, replicas
+from testbed_grafana.assembly import assemble, firing_alerts, replicas
 from testbed_grafana.ml_api_monitoring import HTTP_COUNT, status_panels
 from testbed_grafana.panels import Query, graph, number
 from testbed_grafana.promql import API_TARGET, failed_share, foreign, quantile, rate, select
@@ -25,13 +25,12 @@ NODE: Final = f'job="{names.JOB_NODE}"'
 
 def _service_panels() -> Panels:
     requests = f"sum({rate(select(HTTP_COUNT, *API_TARGET))})"
-    firing = select(foreign("ALERTS"), 'alertstate="firing"')
     return (
         *status_panels(),
         number(
             "Firing Alerts",
             "Alerts that ring now.",
-            Query(f"count({firing}) or vector(0)", "alerts"),
+            Query(f"count({firing_alerts()}) or vector(0)", "alerts"),
             unit=units.Short,
         ),
         number(

@@ -119,6 +119,23 @@ class UnloadFault(ApiFault):
         return "the model is unloaded"
 
 
+class LogFault(ApiFault):
+    """The API's prediction log refuses every write, as a database whose disk is full does."""
+
+    key: ClassVar[str] = "log"
+    kind: Literal["log"] = "log"
+
+    @property
+    def label(self) -> str:
+        """Of the timeline."""
+        return "prediction log refuses writes"
+
+    @property
+    def description(self) -> str:
+        """Of the documentation."""
+        return "the prediction log refuses every write"
+
+
 class RestartFault(FaultModel):
     """A part of the stack that is stopped at the start of the phase and comes back later."""
 
@@ -210,6 +227,84 @@ class OtlpFault(FaultModel):
         rig.stack.context.gates[self.to].open()
 
 
+class ConfigFault(FaultModel):
+    """Prometheus is asked to load a configuration that it can't read, and refuses it."""
+
+    kind: Literal["config"] = "config"
+
+    @property
+    def label(self) -> str:
+        """Of the timeline."""
+        return "configuration broken"
+
+    @property
+    def description(self) -> str:
+        """Of the documentation."""
+        return "Prometheus is given a configuration that it can't read"
+
+    def begin(self, rig: Rig) -> None:
+        """Break the file and let Prometheus load it."""
+        rig.prometheus.break_configuration()
+
+    def end(self, rig: Rig) -> None:
+        """Mend the file and let Prometheus load it."""
+        rig.prometheus.mend()
+
+
+class RulesFault(FaultModel):
+    """Prometheus is given one more group of rules, which it can't evaluate as it should."""
+
+    kind: Literal["rules"] = "rules"
+    group: Literal["failing", "hurried"] = Field(
+        description="failing: its rule can't be evaluated; hurried: its interval is too short for "
+        "its evaluation."
+    )
+
+    @property
+    def label(self) -> str:
+        """Of the timeline."""
+        return f"rules {self.group}"
+
+    @property
+    def description(self) -> str:
+        """Of the documentation."""
+        if self.group == "failing":
+            return "a further rule can't be evaluated"
+        return "a further group of rules takes longer than its interval"
+
+    def begin(self, rig: Rig) -> None:
+        """Write the group and let Prometheus load it."""
+        rig.prometheus.add_rules(self.group)
+
+    def end(self, rig: Rig) -> None:
+        """Take it away again."""
+        rig.prometheus.mend()
+
+
+class OldSamplesFault(FaultModel):
+    """Somebody sends Prometheus metrics that are too old for it to take."""
+
+    kind: Literal["old-samples"] = "old-samples"
+
+    @property
+    def label(self) -> str:
+        """Of the timeline."""
+        return "old samples"
+
+    @property
+    def description(self) -> str:
+        """Of the documentation."""
+        return "somebody sends Prometheus samples that are a day old"
+
+    def begin(self, rig: Rig) -> None:
+        """Send some again and again."""
+        rig.prometheus.send_old_samples()
+
+    def end(self, rig: Rig) -> None:
+        """Send no more."""
+        rig.prometheus.stop_sending()
+
+
 class ChallengerFault(FaultModel):
     """A second model version answers a share of the requests, under a name of its own.
 
@@ -249,9 +344,13 @@ Fault = Annotated[
     ErrorFault
     | LatencyFault
     | UnloadFault
+    | LogFault
     | RestartFault
     | UndiscoveredFault
     | OtlpFault
+    | ConfigFault
+    | RulesFault
+    | OldSamplesFault
     | ChallengerFault,
     Field(discriminator="kind"),
 ]

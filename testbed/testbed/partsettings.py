@@ -24,6 +24,8 @@ class ApiSettings(_Settings):
     """Of the API; each as ``TESTBED_API_`` and its name in capitals."""
 
     deadline: float | None = Field(None, gt=0, description="In real seconds: it doesn't scale.")
+    log_failure: Literal["refuse", "spool"] | None = None
+    log_spool_limit: int | None = Field(None, ge=4096, description="In bytes.")
 
 
 class DriftSettings(_Settings):

@@ -266,7 +266,9 @@ def _unknown(nodes: list[promql.Expr], known: Collection[str]) -> Iterator[str]:
 def _missing(rule: Mapping[str, Any], runbooks: Collection[str] | None) -> Iterator[str]:
     """Labels and annotations that every alert carries."""
     if not (rule.get("labels") or {}).get("severity"):
-        yield "it has no label severity: add critical or warning, which Alertmanager routes by"
+        yield (
+            "it has no label severity: add critical, warning or none, which Alertmanager routes by"
+        )
     annotations = rule.get("annotations") or {}
     for key in _REQUIRED_ANNOTATIONS:
         if not annotations.get(key):

@@ -18,11 +18,14 @@ from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
+from testbed.facts.configured import read_groups
 from testbed.facts.finalcounts import behind
 from testbed.faultcontrol import FaultControl
+from testbed.heartbeat import heartbeat_names
 from testbed.layout import RunLayout
 from testbed.pace import Pacemaker
 from testbed.preparation import Prepared
+from testbed.prometheusfaults import PrometheusFaults
 from testbed.report import write_outcome
 from testbed.rig import Rig
 from testbed.scenario import Drift
@@ -73,6 +76,12 @@ def load_plan(prepared: Prepared) -> LoadPlan:
         labels=LabelPlan(scenario.labels.share, scenario.labels.delay / factor),
         timeout=prepared.context.settings.request_timeout,
     )
+
+
+def _heartbeats(layout: RunLayout) -> frozenset[str]:
+    """Alerts of the run's rules that always fire: nothing waits for their end."""
+    groups = read_groups(layout.config / "rules")
+    return heartbeat_names((rule.name, rule.expression) for g in groups for rule in g.rules)
 
 
 def _planned(drift: Drift) -> PlannedDrift:
@@ -143,12 +152,20 @@ class Play:
             FaultControl(
                 [f"http://{each}" for each in context.management], context.layout.management_token
             ),
+            PrometheusFaults(
+                context.configuration.prometheus,
+                context.configuration.rules,
+                context.url("prometheus:9090"),
+                lambda: stack.pids().get("prometheus"),
+                clocks.wall,
+            ),
         )
         self._watch = Watch(
             prepared.layout,
             context.url("prometheus:9090"),
             clocks.wall,
             None if "alertmanager" in context.without else context.url("alertmanager:9093"),
+            _heartbeats(prepared.layout),
         )
         self._load: ProcessInstance | None = None
         self._began = clocks.wall()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from testbed.heartbeat import needs_nobody
 from testbed.heldback import HeldBackRecorder
 from testbed.layout import RunLayout
 from testbed.tail import JsonLinesTail
@@ -26,7 +27,8 @@ class Snapshot:
         failed: of those, answered 5xx or not at all.
         rate: answered predictions per second, over the last seconds.
         p95: 95th percentile of their latency in seconds, over the same time, or None.
-        alerts: name to state (``pending``, ``firing``) in Prometheus.
+        alerts: name to state (``pending``, ``firing``) in Prometheus, of those on which somebody
+            has to act.
         notified: alerts that the receiver was told of, firing.
         resolved: alerts that the receiver was told of as resolved, after firing.
         drift: the last line of the drift job, or None.
@@ -52,6 +54,7 @@ class Watch:
         prometheus: base URL.
         clock: Unix seconds.
         alertmanager: base URL, or None where the run has none.
+        heartbeats: names of alerts that always fire.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Watch:
         prometheus: str,
         clock: Callable[[], float],
         alertmanager: str | None = None,
+        heartbeats: Collection[str] = (),
     ) -> None:
         self.snapshot = Snapshot()
         self._requests = JsonLinesTail(layout.truth / "requests.jsonl")
@@ -67,6 +71,7 @@ class Watch:
         self._drift = JsonLinesTail(layout.drift / "runs.jsonl")
         self._prometheus = prometheus
         self._clock = clock
+        self._heartbeats = heartbeats
         self._held = alertmanager and HeldBackRecorder(layout.held_back, alertmanager, clock)
         self._recent: deque[tuple[float, float]] = deque()
 
@@ -108,5 +113,7 @@ class Watch:
             return self.snapshot.alerts  # keep what was seen: the verdict asks again, and strictly
         states: dict[str, str] = {}
         for alert in sorted(alerts, key=lambda a: str(a["state"]), reverse=True):
-            states[alert["labels"]["alertname"]] = alert["state"]
+            name = alert["labels"]["alertname"]
+            if name not in self._heartbeats and not needs_nobody(alert["labels"]):
+                states[name] = alert["state"]
         return states

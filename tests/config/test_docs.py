@@ -18,6 +18,9 @@ from testbed.checks.limits import LIMITS
 from testbed.checks.results import AlertStatus, Reason
 from testbed.docs.__main__ import PAGES, main, pages
 from testbed.docs.commands import commands
+from testbed.docs.telemetry import UNPROVOKED, expecting
+from testbed.docs.telemetry import rules as shipped_rules
+from testbed.heartbeat import always_fires
 from testbed.layout import RunLayout
 from testbed.report.texts import STATUS_TEXTS
 from testbed.rulelint import lint
@@ -283,6 +286,15 @@ def test_every_alert_has_its_runbook(repository: Path) -> None:
         assert f"(../runbooks/{alert}.md)" in page("alerts.md")
 
 
+def test_every_alert_is_provoked_or_says_why_not() -> None:
+    """A scenario expects it, it always fires, or the reference has a reason; never two of these."""
+    for alert, items in shipped_rules().items():
+        beats = all(always_fires(rule["expr"]) for _, rule in items)
+        found = [beats, any(expecting(alert)), alert in UNPROVOKED]
+        assert found.count(True) == 1, alert
+    assert set(UNPROVOKED) <= set(shipped_rules())
+
+
 def test_every_part_of_a_verdict_is_explained() -> None:
     """Checks, outcomes of alerts and reasons are those of the code."""
     text = (HOW_TO / "read-a-verdict.md").read_text(encoding="utf-8")
@@ -305,10 +317,11 @@ def test_the_example_scenario_is_valid() -> None:
 
 def test_the_example_rule_is_valid(run_tool: Callable[..., str], tmp_path: Path) -> None:
     """What the page on own rules shows passes the lint at every usual scale, and its own test."""
-    rule, mark, test = blocks(HOW_TO / "write-rules.md", "yaml")
+    rule, mark, test, heartbeat = blocks(HOW_TO / "write-rules.md", "yaml")
     assert set(mark["annotations"]) == {"testbed_unscaled"}
     for factor in (1, 30, 60):
-        assert not lint({"mine.yml": rule}, interval=15, factor=factor)
+        assert not lint({"mine.yml": rule, "beat.yml": heartbeat}, interval=15, factor=factor)
+    assert always_fires(heartbeat["groups"][0]["rules"][0]["expr"])
     for folder, content in (("my-rules", rule), ("my-rules-test", test)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "mine.yml").write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -183,6 +183,16 @@ def test_an_alert_reaches_receiver_and_mailbox_and_resolves(
     assert "Ended:" in ended.get_content()
 
 
+def test_a_heartbeat_is_repeated_without_end_and_without_mail(start: Callable[[], Any]) -> None:
+    """Its receiver gets the same again and again, as often as its route says."""
+    labels = {"alertname": "Watchdog", "severity": "none"}
+    with start() as routes:
+        routes.tell(labels, datetime.now(UTC) + timedelta(hours=1))
+        wait_for(lambda: len(routes.recorded("firing")) > 2, 30, "the heartbeat is not repeated")
+        assert {line["receiver"] for line in routes.recorded("firing")} == {"heartbeat"}
+        assert routes.mailed("firing") == []
+
+
 def test_a_segment_is_silent_while_another_version_drifts_as_a_whole(
     start: Callable[[], Any],
 ) -> None:

@@ -12,6 +12,7 @@ from testbed.checks.counts import check_hops, check_log_ids
 from testbed.checks.drift import check_causes, check_decision, check_runs
 from testbed.checks.exportfailures import check_export_failures
 from testbed.checks.faults import check_faults
+from testbed.checks.heartbeat import check_heartbeat
 from testbed.checks.integrity import check_evidence, check_parts, check_replicas, check_truth
 from testbed.checks.limits import check_limits
 from testbed.checks.load import check_load
@@ -49,6 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_routing,
     check_rulehealth,
     check_ruletests,
+    check_heartbeat,
     check_margins,
     check_published,
     check_signals,

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from testbed.checks.episodes import bears, episodes
 from testbed.checks.explanations import late, never_fired, not_notified, spell
+from testbed.checks.heartbeat import heartbeat_rows, heartbeats
 from testbed.checks.results import AlertRow, AlertStatus
+from testbed.heartbeat import needs_nobody
 from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
@@ -19,13 +21,18 @@ if TYPE_CHECKING:
 
 
 def alert_rows(case: Case) -> tuple[AlertRow, ...]:
-    """The table of alerts: the expected ones in the scenario's order, then all that fired else."""
+    """The table of alerts: the expected ones in the scenario's order, heartbeats, all the rest."""
     found = episodes(case.evidence.notifications)
-    expected = tuple(
+    return (*expected_rows(case), *heartbeat_rows(case), *_other_rows(case, found))
+
+
+def expected_rows(case: Case) -> tuple[AlertRow, ...]:
+    """The rows of the alerts that the scenario expects, in its order."""
+    found = episodes(case.evidence.notifications)
+    return tuple(
         _expected_row(case, item, _heard(case, item, found))
         for item in case.scenario.expected_alerts
     )
-    return (*expected, *_other_rows(case, found))
 
 
 def _expected_row(case: Case, item: ExpectedAlert, found: tuple[Episode, ...]) -> AlertRow:
@@ -120,10 +127,17 @@ def _silent_row(
 
 def _other_rows(case: Case, found: tuple[Episode, ...]) -> list[AlertRow]:
     """Rows of what fired though it was not expected, or before it was expected."""
-    unexpected = [e for e in found if not _is_expected(case, e.alert, e.labels, e.began)]
+    beating = heartbeats(case)
+    unexpected = [
+        e
+        for e in found
+        if e.alert not in beating and not _is_expected(case, e.alert, e.labels, e.began)
+    ]
     fired: dict[str, float] = {}
     for span in case.evidence.snapshot.spans:
-        if span.state == "firing" and not _is_expected(case, span.alert, span.labels, span.start):
+        if span.alert in beating or span.state != "firing":
+            continue
+        if not _is_expected(case, span.alert, span.labels, span.start):
             fired.setdefault(span.alert, span.start)
     alerts = sorted({e.alert for e in unexpected} | set(fired))
     return [
@@ -132,14 +146,29 @@ def _other_rows(case: Case, found: tuple[Episode, ...]) -> list[AlertRow]:
     ]
 
 
+def _needs_nobody(case: Case, alert: str) -> bool:
+    """Whether nobody has to act on an alert, by the severity that it always had."""
+    spans = [span.labels for span in case.evidence.snapshot.spans if span.alert == alert]
+    notified = [item.labels for item in case.evidence.notifications if item.alert == alert]
+    return all(map(needs_nobody, (*spans, *notified)))
+
+
 def _other_row(case: Case, alert: str, fired: float | None, found: list[Episode]) -> AlertRow:
-    allowed = alert in case.scenario.allowed_alerts
+    nobodys = _needs_nobody(case, alert)
+    allowed = nobodys or alert in case.scenario.allowed_alerts
     early = any(item.alert == alert for item in case.scenario.expected_alerts)
     notified = found[0].notified_at if found else None
     seen = min(time for time in (fired, notified) if time is not None)
     times = f"{len(found)} {'time' if len(found) == 1 else 'times'}" if found else ""
     what = f"notified {times}" if found else "fired in Prometheus, but was not notified"
-    kind = "allowed" if allowed else "before its phase" if early else "neither expected nor allowed"
+    why = ", for nobody has to act on its severity" if nobodys else ""
+    kind = (
+        f"allowed{why}"
+        if allowed
+        else "before its phase"
+        if early
+        else "neither expected nor allowed"
+    )
     phase = case.phase_at(seen)
     where = f"first in {phase}" if phase else "first outside of every phase"
     return AlertRow(

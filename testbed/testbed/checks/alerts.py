@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from testbed.checks.alertrows import alert_rows
+from testbed.checks.alertrows import alert_rows, expected_rows
 from testbed.checks.contract import why_not_notified
 from testbed.checks.episodes import Episode, episodes
 from testbed.checks.explanations import evidence_of
@@ -27,7 +27,7 @@ UNFIRED: Final = frozenset({AlertStatus.NEVER_FIRED, AlertStatus.RULE_FAILING})
 
 def check_expected(case: Case) -> tuple[CheckResult, ...]:
     """One result per expected alert; of one that did not fire, with what would have made it."""
-    rows = [row for row in alert_rows(case) if row.expected]
+    rows = expected_rows(case)
     return tuple(
         CheckResult(
             name=f"alert {row.alert} in {row.phase}",

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.stages import Stage
+from testbed.facts.delivery import SETTLED
+from testbed.heartbeat import heartbeat_names, receiver_of
 from testbed.heldback import described
 from testbed.routes import Route, read_tree
 from testbed.timescale import format_duration
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 BUSY: Final = 5.0
 """Real seconds that a busy machine may take from an evaluation to a recorded notification."""
+
+IN_FLIGHT: Final = 1.0
+"""Real seconds that a webhook may take from Alertmanager to its record."""
 
 Identity = frozenset[tuple[str, str]]
 
@@ -91,7 +96,8 @@ class Contract:
                 continue
             if event.event in {"part_stopped", "part_crashed"}:
                 gone.setdefault(event.name, event.time)
-            elif event.event == "part_ready" and event.name in gone:
+            elif event.event in {"part_started", "part_ready"} and event.name in gone:
+                # What a fault starts again is not waited for, so nobody says when it is ready.
                 outage += event.time - gone.pop(event.name)
                 outage += max(node.group_interval for node in self.tree.walk())
         return outage
@@ -179,7 +185,7 @@ class Contract:
         """Receivers that an alert must reach by another witness than the routes; None: unknown.
 
         That is the scenario, else the project's convention for its own rules: each severity has
-        the receiver of its name.
+        its receiver.
         """
         named = {e.receiver for e in self.expectations(labels) if e.receiver}
         if named:
@@ -187,7 +193,7 @@ class Contract:
         severity = labels.get("severity")
         if self.case.evidence.run.custom_rules or not severity:
             return None
-        return frozenset({severity})
+        return frozenset({receiver_of(severity)})
 
     def held_by(self, labels: dict[str, str]) -> str:
         """Who held an alert back, in words; an empty text where nobody is known to have."""
@@ -244,11 +250,19 @@ def _lost(case: Case, sent: Sent) -> tuple[Stage, str]:
 
 
 def deliveries(case: Case) -> int | None:
-    """Webhooks that the receiver recorded; None where records don't tell them apart."""
+    """Webhooks that the receiver recorded; None where records don't tell them apart.
+
+    Those of heartbeats never end: what came after Alertmanager's counters were read is left out.
+    """
     notifications = case.evidence.notifications
     if any(item.delivery is None for item in notifications):
         return None
-    return len({item.delivery for item in notifications})
+    counted = case.evidence.snapshot.ended_at - SETTLED + IN_FLIGHT
+    rules = case.evidence.snapshot.rules or ()
+    beating = heartbeat_names((rule.name, rule.query) for rule in rules)
+    return len(
+        {n.delivery for n in notifications if n.received_at <= counted or n.alert not in beating}
+    )
 
 
 def undelivered(case: Case) -> int:

@@ -64,7 +64,9 @@ class AlertRow(Model):
     """One alert: expected or not, and what became of it. Times are Unix seconds."""
 
     alert: str
-    phase: str | None = Field(default=None, description="Phase of an expected alert.")
+    phase: str | None = Field(
+        default=None, description="Phase of an expected alert; null of a heartbeat."
+    )
     expected: bool
     status: AlertStatus
     passed: bool

@@ -30,7 +30,7 @@ from testbed.cli.common import (
     say,
 )
 from testbed.cli.live import find_run, print_urls
-from testbed.coverage import alert_coverage, coverage_text
+from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.facts.configured import read_groups
 from testbed.live import hold
 from testbed.preparation import RunOptions, prepare
@@ -173,7 +173,7 @@ def scenarios(
     for title in ("alert", "exercised by"):
         table.add_column(title, overflow="fold")
     for alert, by in covered.items():
-        table.add_row(alert, ", ".join(by) or "no scenario")
+        table.add_row(alert, covering_text(by, shipped))
     out.print(table)
     out.print(coverage_text(covered), highlight=False)
 

@@ -8,7 +8,7 @@ from typing import Final
 from testbed_domain.use_cases import USE_CASES
 from testbed_load.drifts import DRIFTS
 
-from testbed.coverage import alert_coverage, coverage_text
+from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.docs.markdown import code, codes, section, table
 from testbed.facts.configured import read_groups
 from testbed.resources import root, scenario_files
@@ -46,7 +46,7 @@ def scenarios() -> str:
         table(
             ("alert", "exercised by"),
             (
-                (_alert(alert), ", ".join(map(_link, by)) or "no scenario")
+                (_alert(alert), covering_text([*map(_link, by)], found))
                 for alert, by in covered.items()
             ),
         ),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from testbed_otel import names
 
 from testbed.docs.markdown import code, codes, fence, section, table
+from testbed.heartbeat import always_fires
 from testbed.resources import root, scenario_files
 from testbed.rulelint import read_rules
 from testbed.scenario import read_scenario
@@ -24,6 +25,16 @@ JOBS: Final = (
     (names.JOB_NODE, "scraped", "the machine, by node_exporter"),
     ("cadvisor", "scraped", "the containers, under Compose only"),
 )
+
+
+UNPROVOKED: Final = {
+    "PrometheusNotConnectedToAlertmanagers": "a Prometheus that knows no Alertmanager can notify "
+    "nobody of it, and a scenario asks for notifications; the heartbeat is missing instead, which "
+    "`testbed selftest --only heartbeat-unsent` shows",
+    "PrometheusTSDBFailing": "it needs a damaged disk below Prometheus, whose blocks are looked at "
+    "once a minute of real time",
+}
+"""Alerts that no shipped scenario makes fire, and why."""
 
 
 def metrics() -> str:
@@ -99,7 +110,8 @@ def alerts() -> str:
     return section(
         "# Alerts",
         "Durations are production durations; a run divides them by its time scale. Each rule has a "
-        "promtool test that fires and one that stays silent, in `prometheus/rules_test/`. "
+        "promtool test that fires and, but for the heartbeat, one that stays silent, in "
+        "`prometheus/rules_test/`. "
         "[Write your own](../how-to/write-rules.md).",
         table(
             ("alert", "severity", "for", "summary"),
@@ -121,11 +133,10 @@ def _alert(alert: str, items: list[tuple[str, dict[str, Any]]]) -> Iterator[str]
     file, rule = items[0]
     target = rule["annotations"]["runbook_url"]
     source = f"prometheus/rules/{file}"
-    expected = [f"[{name}](scenarios.md#{name})" for name in _expecting(alert)]
     yield f"## {alert}"
     yield (
         f"[Runbook]({_relative(target)}), [rule]({_relative(source)}). "
-        f"Must fire in: {', '.join(expected) or 'no shipped scenario'}."
+        f"Must fire in: {_provoked(alert, rule['expr'])}."
     )
     for _, each in items:
         severity, hold, summary = _facts(each)
@@ -135,7 +146,16 @@ def _alert(alert: str, items: list[tuple[str, dict[str, Any]]]) -> Iterator[str]
         yield fence(each["expr"], "promql")
 
 
-def _expecting(alert: str) -> Iterator[str]:
+def _provoked(alert: str, expression: str) -> str:
+    """By which scenarios, or why by none."""
+    if always_fires(expression):
+        return "every scenario, all the time"
+    expected = [f"[{name}](scenarios.md#{name})" for name in expecting(alert)]
+    return ", ".join(expected) or f"no shipped scenario, for {UNPROVOKED[alert]}"
+
+
+def expecting(alert: str) -> Iterator[str]:
+    """Names of the shipped scenarios that expect an alert."""
     for name, path in scenario_files().items():
         if any(item.alert == alert for item in read_scenario(path).expected_alerts):
             yield name

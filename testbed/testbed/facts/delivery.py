@@ -39,6 +39,8 @@ LINES: Final = 20
 VALUED: Final = 50
 """Notifications whose value is held against the rule's own."""
 
+_SAME_TEXT: Final = ("status", "labels", "annotations")
+
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "::1", "receiver"})
 
 
@@ -256,7 +258,13 @@ def _values(
 ) -> tuple[Valued, ...]:
     """What the rules gave around each notification whose text shows it."""
     shown = [r for r in rules if any(map(names_value, (r.get("annotations") or {}).values()))]
-    lines = [line for line in notified if line["alertname"] in {rule["alert"] for rule in shown}]
+    names_shown = {rule["alert"] for rule in shown}
+    # What comes again word for word, as a heartbeat does, is looked at once.
+    first: dict[str, Json] = {}
+    for line in notified:
+        if line["alertname"] in names_shown:
+            first.setdefault(repr([line.get(key) for key in _SAME_TEXT]), line)
+    lines = list(first.values())
     found = []
     for line in lines[:VALUED]:
         for rule in shown:

@@ -216,7 +216,8 @@ def decisions(
             str(answer.request.label),
             batch.sent_at,
             over,
-            sure=batch.status == OK,
+            # The label of a prediction that has no row belongs to nothing.
+            sure=batch.status == OK and answer.logged_at is not None,
         )
         for batch, over in _with_ends(batches, ended)
         for answer in islice(left, batch.count)

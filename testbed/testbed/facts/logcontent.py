@@ -75,6 +75,7 @@ def read_logcontent(sources: Sources) -> LogContent:
     )
     by_id = {request.request_id: request for request in truth.requests}
     rows = 0
+    logged: set[str] = set()
     of_others: set[str] = set()
     with LogReader(sources.log_url, run.id) as log:
         for row in log.predictions():
@@ -82,6 +83,7 @@ def read_logcontent(sources: Sources) -> LogContent:
             if request is None:
                 continue
             rows += 1
+            logged.add(request.request_id)
             check(row, request)
             if (row.model_name, row.model_version) in promoted:
                 of_others.add(request.request_id)
@@ -96,7 +98,7 @@ def read_logcontent(sources: Sources) -> LogContent:
         sent_otherwise=check.columns.all(rows) if model.by_log else (),
         answers=model.findings,
         labels=len(stored),
-        label_findings=compare_labels(truth, stored, due),
+        label_findings=compare_labels(truth, stored, due, by_id.keys() - logged),
     )
 
 
@@ -153,7 +155,10 @@ def _manifests(folders: Iterable[Path]) -> set[tuple[str, str]]:
 
 
 def compare_labels(
-    truth: Truth, stored: Iterable[LoggedLabel], due: Iterable[Posting]
+    truth: Truth,
+    stored: Iterable[LoggedLabel],
+    due: Iterable[Posting],
+    unlogged: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Labels of the log against the labels that the load posted.
 
@@ -161,6 +166,7 @@ def compare_labels(
         truth: of the load.
         stored: the log's labels.
         due: what the load had to post.
+        unlogged: requests whose prediction has no row: its label belongs to nothing.
     """
     findings = Findings()
     waiting = {posting.request.prediction_id: posting for posting in due}
@@ -186,7 +192,7 @@ def compare_labels(
                 )
                 findings.add(CLOCK, example, offset=mark.time - sent)
     for posting in waiting.values():
-        if taken(posting.batch):
+        if taken(posting.batch) and posting.request.request_id not in unlogged:
             request = posting.request
             findings.add(LABEL_MISSING, f"{request.request_id}: true {request.label}")
     return findings.all(count, **{LABEL_MISSING: len(owners)})

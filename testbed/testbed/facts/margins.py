@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from pydantic import Field
 from testbed.charts import Kept
 from testbed.errors import StackError, UsageError
 from testbed.facts.evaluations import read_evaluations
+from testbed.heartbeat import always_fires
 from testbed.rules.conditions import Line, evaluate, leaves, read_condition, written
 from testbed.rules.limits import extremes, limits_of, passing_limits
 from testbed.rules.mutants import mutants, queries
@@ -281,11 +283,17 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
     if played is None:
         return about
     own = played.firings()
+    beats = always_fires(rule.query)
+    # A heartbeat fires in every phase, whatever the scenario says of it.
+    contract = replace(contract, allowed=contract.allowed or beats)
     fault = broken_by((*own, *others), contract)
     kept = fault is None
     exercised = kept and any(
-        each.is_met_by(firing) and each.start <= firing.start < each.until
-        for each in contract.expected
+        beats
+        or any(
+            each.is_met_by(firing) and each.start <= firing.start < each.until
+            for each in contract.expected
+        )
         for firing in own
     )
     # What is only allowed may fire or not: no mutant of it could be noticed.
@@ -297,7 +305,7 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
     steps = EDGE + math.ceil(LATE_DATA / rule.interval)
     return about.model_copy(
         update={
-            "unscored": _unscored(fault, contract),
+            "unscored": "it has no condition" if beats else _unscored(fault, contract),
             "exercised": exercised,
             "limits": limits,
             "mutants": len(scored.killed) + len(scored.survivors),

@@ -1,13 +1,14 @@
 """Where the routes lead the alerts that a run does not make fire. Pure.
 
 A notification shows the way of its own alert only. The project's convention says of every shipped
-rule where it must arrive: each severity has the receiver of its name.
+rule where it must arrive: each severity has the receiver of its name, ``none`` that of heartbeats.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from testbed.heartbeat import receiver_of
 from testbed.routes import read_tree
 
 if TYPE_CHECKING:
@@ -34,9 +35,8 @@ def misrouted(document: Mapping[str, Any], rules: Iterable[Tree]) -> tuple[str, 
         if not severity or any("{{" in value for value in labels.values()):
             continue
         receivers = {leaf.receiver for leaf in tree.leaves(labels)}
-        if receivers != {severity}:
+        due = receiver_of(severity)
+        if receivers != {due}:
             found = " and ".join(sorted(receivers)) or "nobody"
-            lines[f"{rule['alert']} of severity {severity} would reach {found}, not {severity}"] = (
-                None
-            )
+            lines[f"{rule['alert']} of severity {severity} would reach {found}, not {due}"] = None
     return tuple(lines)

@@ -15,6 +15,7 @@ import yaml
 from testbed_domain.files import write_atomic
 
 from testbed.errors import UsageError
+from testbed.heartbeat import RECEIVER
 from testbed.layout import RunLayout
 from testbed.rulelint import read_rules
 from testbed.timescale import TimeScale, Tree, parse_duration
@@ -255,7 +256,10 @@ def alertmanager_tree(
 
 
 def with_email(document: Tree, smtp: SmtpSettings, password_file: Path) -> Tree:
-    """Alertmanager's configuration with every notification also sent as e-mail."""
+    """Alertmanager's configuration with every notification also sent as e-mail.
+
+    But for heartbeats, which never end.
+    """
     login = {
         "smtp_auth_username": smtp.user,
         "smtp_auth_password_file": str(password_file.absolute()),
@@ -275,7 +279,10 @@ def with_email(document: Tree, smtp: SmtpSettings, password_file: Path) -> Tree:
             "smtp_require_tls": smtp.tls,
             **(login if smtp.user else {}),
         },
-        "receivers": [receiver | {"email_configs": [mail]} for receiver in document["receivers"]],
+        "receivers": [
+            receiver if receiver["name"] == RECEIVER else receiver | {"email_configs": [mail]}
+            for receiver in document["receivers"]
+        ],
     }
 
 

@@ -298,6 +298,7 @@ def _api_environment(context: StackContext) -> dict[str, str]:
             "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
             "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(context.layout.management_token.resolve()),
             "TESTBED_API_LOG_URL": context.log_url,
+            "TESTBED_API_LOG_SPOOL": str((context.layout.data / "spool").resolve()),
             "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
             "TESTBED_API_REPLICAS": str(context.replicas),
             "TESTBED_API_VERSIONS_FILE": str(context.layout.versions.resolve()),

@@ -91,8 +91,8 @@ class Prometheus:
         return [Series(own, points), Series(other, ((end, 99.0),))]
 
 
-def read(root: Path, prometheus: Prometheus) -> Delivery:
-    """The facts of a run that was notified of one alert."""
+def read(root: Path, prometheus: Prometheus, *, times: int = 1) -> Delivery:
+    """The facts of a run that was notified of one alert, some times in the same words."""
     layout = RunLayout(root).create()
     (layout.config / "rules").mkdir()
     documents: dict[str, Any] = {
@@ -103,7 +103,8 @@ def read(root: Path, prometheus: Prometheus) -> Delivery:
     for name, document in documents.items():
         (layout.config / name).write_text(yaml.safe_dump(document))
     line = {"alertname": "Slow", "labels": LABELS, "received_at": 1020.0, "ends_at": None}
-    layout.notifications.write_text(json.dumps(line) + "\n")
+    lines = [line | {"received_at": 1020.0 + 10 * number} for number in range(times)]
+    layout.notifications.write_text("".join(json.dumps(each) + "\n" for each in lines))
     held = {"time": 1.0, "held": [{"labels": LABELS, "kind": "muted", "by": "night"}]}
     layout.held_back.write_text(json.dumps(held) + "\n")
     return read_delivery(sources(layout, prometheus))
@@ -156,6 +157,12 @@ def test_the_value_is_that_of_the_alerts_own_series(tmp_path: Path) -> None:
     """Labels of the rule and of Prometheus itself are no labels of the series."""
     (valued,) = read(tmp_path, Prometheus()).values
     assert (valued.low, valued.high) == (2.0, 3.0)
+
+
+def test_the_value_of_what_is_repeated_is_asked_for_once(tmp_path: Path) -> None:
+    """The repeats of a heartbeat leave room for other alerts."""
+    (valued,) = read(tmp_path, Prometheus(), times=60).values
+    assert valued.received_at == 1020.0
 
 
 def test_a_rule_that_can_not_be_evaluated_leaves_its_values_out(tmp_path: Path) -> None:

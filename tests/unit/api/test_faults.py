@@ -6,14 +6,27 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.faults import ErrorFault, FaultControl, FaultState, LatencyFault
+from testbed_api.faults import (
+    ErrorFault,
+    FaultControl,
+    FaultState,
+    FaultyLog,
+    LatencyFault,
+    LogFault,
+)
+from testbed_domain.logengine import LogError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed_api.schemas import LabelOutcome
+    from testbed_domain.logstore import PredictionRow
+
     from .conftest import Api, ApiMaker
 
 pytestmark = pytest.mark.anyio
 
-NONE = {"errors": None, "latency": None, "unloaded": None}
+NONE = {"errors": None, "latency": None, "unloaded": None, "log": None}
 
 
 async def test_injected_errors_give_500_and_no_row(api: Api) -> None:
@@ -53,6 +66,58 @@ async def test_an_unloaded_model_gives_503_until_it_is_back(api: Api) -> None:
     assert api.value("ml_model_loaded", **labels) == 1
 
 
+def test_a_log_fails_while_its_fault_is_set() -> None:
+    """Every kind of write; what it holds is as it was, and it writes again afterwards."""
+    control, behind = FaultControl(seed=1), FakeLog()
+    log = FaultyLog(behind, control.require_log)
+    control.state = FaultState(log=LogFault())
+    for write in (
+        lambda: log.append([]),
+        lambda: log.append_missing([]),
+        lambda: log.append_labels([("id", "1", 0.0)]),
+    ):
+        with pytest.raises(LogError, match="refuses every write by a fault"):
+            write()
+    assert behind.calls == []
+    control.state = FaultState()
+    log.append([])
+    log.append_missing([])
+    assert log.append_labels([("id", "1", 0.0)]) == ["stored"]
+    log.check()
+    log.close()
+    assert behind.calls == ["append", "append_missing", "append_labels", "check", "close"]
+
+
+class FakeLog:
+    """Takes everything, and writes down what was called."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def append(self, rows: Sequence[PredictionRow]) -> None:
+        """See :class:`IdempotentLog`."""
+        del rows
+        self.calls.append("append")
+
+    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
+        """See :class:`IdempotentLog`."""
+        del rows
+        self.calls.append("append_missing")
+
+    def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
+        """See :class:`IdempotentLog`."""
+        self.calls.append("append_labels")
+        return ["stored" for _ in items]
+
+    def check(self) -> None:
+        """See :class:`IdempotentLog`."""
+        self.calls.append("check")
+
+    def close(self) -> None:
+        """See :class:`IdempotentLog`."""
+        self.calls.append("close")
+
+
 async def test_put_replaces_all_faults(api: Api) -> None:
     """What is not in the body is off afterwards, and GET shows what holds."""
     await api.management.put("/faults", json={"errors": {"share": 0.3}})
@@ -69,6 +134,7 @@ async def test_put_replaces_all_faults(api: Api) -> None:
         ({"latency": {"seconds": 61}}, ["latency", "seconds"]),
         ({"latency": {"seconds": 1, "share": 2}}, ["latency", "share"]),
         ({"unloaded": {"for": 1}}, ["unloaded", "for"]),
+        ({"log": {"for": 1}}, ["log", "for"]),
         ({"errors": {}}, ["errors", "share"]),
         ({"error": {"share": 1}}, ["error"]),
     ],

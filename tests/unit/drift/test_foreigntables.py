@@ -231,7 +231,7 @@ def test_queries_may_end_in_a_comment(tmp_path: Path, end: str) -> None:
 
 
 @pytest.mark.parametrize("third", ["maybe", 2, "unknown"])
-def test_a_third_truth_is_of_another_type(compare: Compare, third: object) -> None:
+def test_a_third_truth_is_of_another_type(compare: Compare, third: str | int) -> None:
     """It is no new category: the reference has truths, in whatever form."""
     odd = _rows(2).astype({"member": object})
     odd.loc[[5, 99], "member"] = third

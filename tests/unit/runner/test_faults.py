@@ -8,11 +8,15 @@ from typing import Any, cast
 import pytest
 from testbed.faults import (
     ApiFault,
+    ConfigFault,
     ErrorFault,
     FaultModel,
     LatencyFault,
+    LogFault,
+    OldSamplesFault,
     OtlpFault,
     RestartFault,
+    RulesFault,
     UndiscoveredFault,
     UnloadFault,
 )
@@ -39,7 +43,14 @@ class Recorder:
 def calls_of(fault: FaultModel) -> list[tuple[object, ...]]:
     """What its begin and its end call."""
     calls: list[tuple[object, ...]] = []
-    rig = cast("Rig", SimpleNamespace(stack=Recorder(calls), api=Recorder(calls, "api")))
+    rig = cast(
+        "Rig",
+        SimpleNamespace(
+            stack=Recorder(calls),
+            api=Recorder(calls, "api"),
+            prometheus=Recorder(calls, "prometheus"),
+        ),
+    )
     fault.begin(rig)
     fault.end(rig)
     return calls
@@ -62,6 +73,18 @@ def calls_of(fault: FaultModel) -> list[tuple[object, ...]]:
             ("context.gates[prometheus].shut", 400),
             ("context.gates[prometheus].open",),
         ),
+        (LogFault(), ("api.set", "log", {}), ("api.clear", "log")),
+        (ConfigFault(), ("prometheus.break_configuration",), ("prometheus.mend",)),
+        (
+            RulesFault(group="failing"),
+            ("prometheus.add_rules", "failing"),
+            ("prometheus.mend",),
+        ),
+        (
+            OldSamplesFault(),
+            ("prometheus.send_old_samples",),
+            ("prometheus.stop_sending",),
+        ),
     ],
 )
 def test_a_fault_is_done_and_undone(fault: FaultModel, begins: Any, ends: Any) -> None:  # noqa: ANN401 - tuples of any length
@@ -75,7 +98,12 @@ def test_faults_of_the_api_are_those_that_it_offers() -> None:
     """The body of PUT /faults is what the API's own models take."""
     from testbed_api.faults import FaultState  # noqa: PLC0415 - the API is no part of the runner
 
-    made: list[ApiFault] = [ErrorFault(share=0.2), LatencyFault(seconds=1), UnloadFault()]
+    made: list[ApiFault] = [
+        ErrorFault(share=0.2),
+        LatencyFault(seconds=1),
+        UnloadFault(),
+        LogFault(),
+    ]
     state = {fault.key: fault.model_dump(exclude={"kind"}) for fault in made}
     assert set(state) == set(FaultState.model_fields)
     assert FaultState.model_validate(state).model_dump() == state

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,29 @@ def test_half_of_the_email_settings_is_an_error() -> None:
     assert smtp_settings(Settings()) is None
     with pytest.raises(UsageError, match="TESTBED_SMTP_TO"):
         smtp_settings(Settings(smtp_host="mail:25"))
+
+
+def test_what_always_fires_is_not_waited_for(layout: RunLayout) -> None:
+    """Heartbeats and what nobody has to act on are left out, else a run would never be quiet."""
+    alerts = [
+        {"labels": {"alertname": "Beat", "severity": "page"}, "state": "firing"},
+        {"labels": {"alertname": "Inhibitor", "severity": "none"}, "state": "firing"},
+        {"labels": {"alertname": "Other", "severity": "warning"}, "state": "pending"},
+    ]
+    body = json.dumps({"data": {"alerts": alerts}}).encode()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        watch = Watch(layout, url, lambda: 0.0, heartbeats={"Beat"})
+        assert watch.update().alerts == {"Other": "pending"}
+        server.shutdown()

@@ -50,6 +50,14 @@ SCENARIO: dict[str, Any] = {
     ],
     "limits": {"error_share": 0.25},
 }
+HEARTBEAT = Rule(name="Watchdog", query="vector(1)", labels={"severity": "none"})
+HEARTBEAT_SPAN = AlertSpan(
+    alert="Watchdog",
+    labels={"alertname": "Watchdog", "severity": "none"},
+    state="firing",
+    start=996.0,
+    end=1060.0,
+)
 # At factor 30: normal 1000 to 1010, burst to 1030, recovery to 1050.
 PHASES = (("normal", 1000.0, 1010.0), ("burst", 1010.0, 1030.0), ("recovery", 1030.0, 1050.0))
 
@@ -113,6 +121,7 @@ class World:
     without: tuple[str, ...] = ()
     replicas: int = 1
     margins: Margins | None = None
+    heartbeat: bool = True
 
     def count_by_truth(self) -> list[Count]:
         """What an API would count that saw every answered request."""
@@ -149,8 +158,10 @@ class World:
             ended_at=1060.0,
             api={name: None if own is None else tuple(own) for name, own in self.api.items()},
             prometheus={name: tuple(held) for name, held in self.prometheus.items()},
-            spans=tuple(self.spans),
-            rules=None if self.rules is None else tuple(self.rules),
+            spans=(*self.spans, *([HEARTBEAT_SPAN] if self.heartbeat else [])),
+            rules=None
+            if self.rules is None
+            else (*self.rules, *([HEARTBEAT] if self.heartbeat else [])),
             log=self.log,
             pipeline=self.pipeline,
             signals=self.signals,

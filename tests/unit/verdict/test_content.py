@@ -225,6 +225,14 @@ def test_labels_that_were_lost_or_never_posted(run: PlayedRun) -> None:
     assert "a label is in the log that the load had not to post" in run.failed()["content labels"]
 
 
+def test_the_label_of_a_row_that_is_missing_is_not_missed(run: PlayedRun) -> None:
+    """Other checks say that the row is missing; its label belongs to nothing."""
+    which = run.rows[7].id
+    del run.rows[7]
+    run.labels = [label for label in run.labels if label[0] != which]
+    assert run.check()["content labels"].passed
+
+
 def test_labels_of_batches_that_were_refused_need_not_be_there(run: PlayedRun) -> None:
     """They may be: the service may have stored them before it failed."""
     run.batches[0] = replace(run.batches[0], status=503)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.coverage import alert_coverage, coverage_text
+from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.facts.configured import ConfiguredGroup, ConfiguredRule
 from testbed.report.junit import junit_xml
 from testbed.scenario import Scenario
@@ -16,7 +16,8 @@ def test_a_verdict_says_which_alerts_it_exercised(world: World) -> None:
     world.rules = [Rule(name=ALERT, hold=4.0), Rule(name="Quiet"), Rule(name="Quiet")]
     verdict = world.judge()
     assert verdict.coverage is not None
-    assert verdict.coverage.text == "1 of 2 alerts exercised; not exercised: Quiet"
+    # The heartbeat is exercised by every run.
+    assert verdict.coverage.text == "2 of 3 alerts exercised; not exercised: Quiet"
     assert 'name="alerts_not_exercised" value="Quiet"' in junit_xml(verdict)
 
 
@@ -25,7 +26,7 @@ def test_an_alert_that_was_late_was_not_exercised(world: World) -> None:
     world.silence()
     coverage = world.judge().coverage
     assert coverage is not None
-    assert coverage.exercised == ()
+    assert coverage.exercised == ("Watchdog",)
 
 
 def test_without_rules_there_is_no_coverage(world: World) -> None:
@@ -47,3 +48,15 @@ def test_alerts_are_mapped_to_the_scenarios_that_expect_them() -> None:
     covered = alert_coverage(groups, {"error-burst": Scenario.model_validate(SCENARIO)})
     assert covered == {ALERT: ("error-burst",), "Never": ()}
     assert coverage_text(covered) == "1 of 2 alerts exercised by some scenario; by none: Never"
+
+
+def test_every_scenario_exercises_a_heartbeat() -> None:
+    """Whatever it is called, and though no scenario names it."""
+    rules = (ConfiguredRule("alerting", "DeadMansSwitch", "vector(1)"),)
+    group = ConfiguredGroup("a.yml", "g", None, rules)
+    played = {name: Scenario.model_validate(SCENARIO) for name in ("one", "two")}
+    covered = alert_coverage((group,), played)
+    assert covered == {"DeadMansSwitch": ("one", "two")}
+    assert covering_text(covered["DeadMansSwitch"], played) == "every scenario"
+    assert covering_text(("one",), played) == "one"
+    assert covering_text((), played) == "no scenario"

@@ -73,6 +73,27 @@ def test_rows_that_the_log_lost_fail(world: World) -> None:
     assert set(failed) == {"counts api_log", "counts log_counter", "counts ids"}
 
 
+@pytest.mark.parametrize(("dropped", "passes"), [(2, True), (1, False)])
+def test_rows_that_the_api_says_it_dropped_are_explained(
+    world: World,
+    dropped: int,
+    passes: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """As many as it counted, and not one more."""
+    missing = Ids.of({"prediction-1", "prediction-3"})
+    world.log = LogFacts(rows=398, labels=400, missing=missing)
+    for counts in both(world):
+        set_value(counts, names.LOG_ROWS.prometheus, 400 - dropped, outcome="written")
+        labels = {"outcome": "dropped"}
+        counts.append(Count(metric=names.LOG_ROWS.prometheus, labels=labels, value=dropped))
+    verdict = world.judge()
+    results = {check.name: check for check in verdict.checks}
+    assert results["counts ids"].passed is passes
+    assert verdict.passed is passes
+    if passes:
+        assert "2 whose rows were counted as lost" in results["counts ids"].summary
+
+
 @pytest.mark.parametrize(
     ("fault", "text"),
     [

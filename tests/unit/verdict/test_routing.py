@@ -17,9 +17,10 @@ from testbed.facts.routing import misrouted
 from .conftest import World
 
 RULES = [
-    {"alert": "Down", "labels": {"severity": "critical"}},
-    {"alert": "Slow", "labels": {"severity": "warning"}},
-    {"alert": "Own", "labels": {}},
+    {"alert": "Down", "expr": "up == 0", "labels": {"severity": "critical"}},
+    {"alert": "Slow", "expr": "up == 1", "labels": {"severity": "warning"}},
+    {"alert": "Beat", "expr": "vector(1)", "labels": {"severity": "none"}},
+    {"alert": "Own", "expr": "up", "labels": {}},
 ]
 
 
@@ -40,6 +41,15 @@ def test_a_matcher_that_fits_nothing_is_found(document: Any) -> None:  # noqa: A
     changed["route"]["routes"][0]["matchers"] = ['severity="critcal"']
     assert misrouted(changed, RULES) == (
         "Down of severity critical would reach warning, not critical",
+    )
+
+
+def test_a_heartbeat_without_its_route_is_found(document: Any) -> None:  # noqa: ANN401 - YAML
+    """It would be repeated as seldom as any warning."""
+    changed = deepcopy(document)
+    del changed["route"]["routes"][-1]
+    assert misrouted(changed, RULES) == (
+        "Beat of severity none would reach warning, not heartbeat",
     )
 
 

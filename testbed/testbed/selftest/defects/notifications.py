@@ -110,6 +110,15 @@ def _idle(name: str, what: str, change: Any) -> Defect:  # noqa: ANN401 - a chan
     return Defect(name, what, "quick", (Stage.ROUTE,), Planting(edit=edits.alertmanager(change)))
 
 
+def _heartbeat_unrouted(tree: Tree) -> None:
+    routes = tree["route"]["routes"]
+    tree["route"]["routes"] = [each for each in routes if each["receiver"] != "heartbeat"]
+
+
+def _no_alertmanager(tree: Tree) -> None:
+    tree["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = []
+
+
 NOTIFICATIONS: Final = (
     _routed("route-to-critical", "Warnings go to the receiver `critical`.", _to_critical),
     _routed("route-never-resolves", "`send_resolved` is false.", _unresolved),
@@ -153,6 +162,14 @@ NOTIFICATIONS: Final = (
         "route-critical-typo",
         "The route of critical alerts has a typo, and none of them fires.",
         _critical_lost,
+    ),
+    _idle("heartbeat-unrouted", "The heartbeat has no route of its own.", _heartbeat_unrouted),
+    Defect(
+        "heartbeat-unsent",
+        "Prometheus knows no Alertmanager, and nothing but the heartbeat fires.",
+        "quick",
+        (Stage.ROUTE,),
+        Planting(edit=edits.prometheus(_no_alertmanager)),
     ),
     _idle(
         "route-critical-inhibited",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed.selftest.edits import Change, Edit, Tree
 
 ERRORS: Final = "HighErrorRate"
+HEARTBEAT: Final = "Watchdog"
 
 
 def _rule(name: str, what: str, scenario: str, edit: Edit, *culprits: Stage) -> Defect:
@@ -54,7 +55,7 @@ def _limit_in_text(entry: Tree) -> None:
 
 RULES: Final = (
     _unloaded("rules-none", "No rule file is loaded.", _no_rules),
-    _unloaded("rules-one-file", "Two of three rule files are not loaded.", _one_file),
+    _unloaded("rules-one-file", "All rule files but one are not loaded.", _one_file),
     _unloaded("rules-seldom", "Rules are evaluated every 8 s of real time.", _seldom_evaluated,
               Stage.RULE, Stage.PROMETHEUS),
     _rule("rules-group-seldom", "One group is evaluated every five minutes.", "quick",
@@ -86,6 +87,12 @@ RULES: Final = (
           edits.expression("APIDown", ' or absent(up{job="ml-api"})', "")),
     _rule("rule-slow-limit-double", "The limit is twice too high.", "latency-margin",
           edits.expression("SlowInference", "> 0.5", "> 1")),
+    _rule("heartbeat-gone", "No rule always fires any more.", "quick",
+          edits.without_rule(HEARTBEAT)),
+    _rule("heartbeat-waits", "The heartbeat has a `for` of an hour.", "quick",
+          edits.rule(HEARTBEAT, _for("1h"))),
+    _rule("heartbeat-asks", "The heartbeat fires on data, and these are not there.", "quick",
+          edits.expression(HEARTBEAT, "vector(1)", 'up{job="watchdog"}')),
     _rule("rule-runbook-other", "An alert names the runbook of another one.", "quick",
           edits.annotation(ERRORS, "runbook_url", "docs/runbooks/HighLatency.md")),
     _rule("rule-text-limit", "The description names another limit than the rule has.", "quick",
