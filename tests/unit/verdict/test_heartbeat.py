@@ -147,7 +147,7 @@ def test_a_beating_run_passes() -> None:
     """The heartbeat is no unexpected alert, has its row, and its repeats break no contract."""
     case = Beating().case()
     assert Beating().result().passed
-    assert "every 12.0 s" in Beating().result().summary
+    assert "at most 12.0 s" in Beating().result().summary
     assert check_unexpected(case)[0].passed
     (row,) = heartbeat_rows(case)
     assert (row.status, row.expected, row.phase) == (AlertStatus.DETECTED, True, None)
