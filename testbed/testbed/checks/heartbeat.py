@@ -140,6 +140,8 @@ def _silent(case: Case, rule: Rule, spans: list[AlertSpan]) -> str:
     ended = case.evidence.snapshot.ended_at
     begin = spans[0].start if load is None else min(load, ended)
     pauses = [(a.end, b.start) for a, b in pairwise(spans)]
+    # A `for` delays it once more after each pause.
+    room += rule.hold
     for start, end in [(begin, spans[0].start), *pauses, (spans[-1].end, ended)]:
         if end - start > room:
             text = f"is a heartbeat and did not fire for {span_text(case, end - start)}"

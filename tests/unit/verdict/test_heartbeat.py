@@ -188,6 +188,16 @@ def test_the_rule_that_waits_is_named() -> None:
     assert "its `for` is 120.0 s" in run.result().summary
 
 
+def test_a_heartbeat_may_wait_for_its_for() -> None:
+    """As one of a user's own may have; it has to fire from then on."""
+    run = Beating()
+    run.spans = [(START + 20.0, END)]
+    run.beats = [START + 21.0 + 12.0 * number for number in range(5)]
+    assert not run.result().passed
+    run.rules = [Rule(name=ALERT, query="vector(1)", hold=20.0, interval=0.5)]
+    assert run.result().passed
+
+
 def test_an_outage_of_prometheus_on_purpose_explains_a_pause() -> None:
     """What the scenario stops is not blamed."""
     run = Beating()
