@@ -11,9 +11,11 @@ from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import Scenario, read_scenario
 
 SHIPPED = (
+    "alertmanager-outage",
     *("api-outage", "collector-restart", "concept-drift", "correlation-drift", "covariate-drift"),
     *("demo", "drift-job-down", "drift-margin", "error-burst", "error-margin", "label-shift"),
-    *("latency-margin", "metrics-rejected", "model-lost", "normal", "queue-full", "replica-silent"),
+    *("latency-margin", "log-failing", "log-spooling", "metrics-rejected", "model-lost", "normal"),
+    *("prometheus-broken", "queue-full", "replica-silent"),
     *("retraining-failed", "segment-drift", "slow-model", "too-late", "version-unwatched"),
 )
 
