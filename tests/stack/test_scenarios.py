@@ -26,7 +26,13 @@ def play(line: CommandLine, *arguments: str) -> Result:
     return line.run("run", *arguments, "--out", "run")
 
 
-@pytest.mark.parametrize("scenario", ["error-burst", "latency-margin", "model-lost", "api-outage"])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        *("error-burst", "latency-margin", "model-lost", "api-outage"),
+        *("log-spooling", "prometheus-broken"),
+    ],
+)
 def test_faults_ring_and_resolve(command_line: CommandLine, scenario: str) -> None:
     """A fault is notified in time, and as resolved after it; `make scenarios` plays the others."""
     result = play(command_line, scenario)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.faults import ErrorFault, LatencyFault, RestartFault, UnloadFault
+from testbed.faults import ErrorFault, LatencyFault, LogFault, RestartFault, UnloadFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,9 @@ def effects(case: Case) -> tuple[Effect, ...]:
                 case LatencyFault():
                     found.append(_latency(case, phase, fault))
                 case UnloadFault():
-                    found.append(_unloaded(case, phase, fault))
+                    found.append(_refused(case, phase, fault.label))
+                case LogFault() if case.scenario.settings.api.log_failure != "spool":
+                    found.append(_refused(case, phase, fault.label))
                 case RestartFault():
                     found.append(_restart(case, phase, fault))
                 case _:
@@ -113,10 +115,10 @@ def _errors(case: Case, phase: PhaseRow, fault: ErrorFault) -> Effect:
     return _shared(case, phase, fault.label, rows, hit, fault.share, "failed")
 
 
-def _unloaded(case: Case, phase: PhaseRow, fault: UnloadFault) -> Effect:
-    rows = _during(case, phase, fault.label)
+def _refused(case: Case, phase: PhaseRow, title: str) -> Effect:
+    rows = _during(case, phase, title)
     hit = sum(row.status == UNAVAILABLE for row in rows)
-    return _shared(case, phase, fault.label, rows, hit, 1.0, f"were answered {UNAVAILABLE}")
+    return _shared(case, phase, title, rows, hit, 1.0, f"were answered {UNAVAILABLE}")
 
 
 def _latency(case: Case, phase: PhaseRow, fault: LatencyFault) -> Effect:

@@ -134,12 +134,14 @@ def _waited(case: Case, rule: Rule) -> str:
 
 def _silent(case: Case, rule: Rule, spans: list[AlertSpan]) -> str:
     """When it did not fire for longer than evaluations and outages explain; empty: never."""
-    # When Prometheus was first asked is not known: the part starts last, and then the load does.
+    # Prometheus starts as the last part, and the load after it: from then on it has to fire.
     load = case.evidence.truth.started_at
-    room = BUSY + 2 * rule.interval + _down(case, "prometheus")
+    room = BUSY + 2 * rule.interval + _excused(case)
     ended = case.evidence.snapshot.ended_at
     begin = spans[0].start if load is None else min(load, ended)
     pauses = [(a.end, b.start) for a, b in pairwise(spans)]
+    # A `for` delays it once more after each pause.
+    room += rule.hold
     for start, end in [(begin, spans[0].start), *pauses, (spans[-1].end, ended)]:
         if end - start > room:
             text = f"is a heartbeat and did not fire for {span_text(case, end - start)}"
@@ -170,8 +172,8 @@ def _notified(case: Case, contract: Contract | None, beat: Beat, spans: list[Ale
         pause = _longest(case, contract, labels, name, [spans[0].start, *times])
         if pause:
             stage, why = why_not_notified(case, beat.alert)
-            heard = "and was never notified to" if not times else f"and for {pause} reached not"
-            text = f"is a heartbeat that fired, {heard} the receiver {name}"
+            heard = "never reached" if not times else f"for {pause} did not reach"
+            text = f"is a heartbeat that fired, and {heard} the receiver {name}"
             return replace(
                 beat,
                 status=AlertStatus.NOT_NOTIFIED,
@@ -179,8 +181,8 @@ def _notified(case: Case, contract: Contract | None, beat: Beat, spans: list[Ale
                 stage=stage,
             )
         every = max(every, *(b - a for a, b in pairwise(sorted(times))), 0.0)
-    often = f", every {span_text(case, every)} at the latest" if every else ""
-    return replace(beat, text=f"fired all the time and was notified{often}")
+    apart = f", at most {span_text(case, every)} apart" if every else ""
+    return replace(beat, text=f"fired all the time and was notified{apart}")
 
 
 def _longest(
@@ -189,17 +191,19 @@ def _longest(
     """The pause between two notifications, if it is longer than its routes allow; else empty."""
     leaves = [leaf for leaf in contract.tree.leaves(labels) if leaf.receiver == receiver]
     allowed = max(leaf.group_wait + leaf.repeat_interval + leaf.group_interval for leaf in leaves)
-    room = allowed + contract.slack(labels) + _down(case, "prometheus")
+    room = allowed + contract.slack(labels) + _excused(case)
     longest = max(b - a for a, b in pairwise([*sorted(times), case.evidence.snapshot.ended_at]))
     return span_text(case, longest) if longest > room else ""
 
 
-def _down(case: Case, part: str) -> float:
-    """Real seconds for which a part was down in all."""
+def _excused(case: Case) -> float:
+    """Real seconds in which Prometheus was down, or nothing ran at all."""
     since: float | None = None
-    total = 0.0
+    health = case.evidence.snapshot.rulehealth
+    stalls = health.pace.stalls if health is not None and health.pace is not None else ()
+    total = sum(stall.seconds for stall in stalls)
     for event in case.evidence.timeline:
-        if event.name != part:
+        if event.name != "prometheus":
             continue
         if event.event in {"part_stopped", "part_crashed"} and since is None:
             since = event.time

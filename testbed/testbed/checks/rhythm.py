@@ -53,7 +53,12 @@ COMPONENTS: Final = {
     names.JOB_PROMETHEUS: "prometheus",
 }
 # Faults that leave scrapes and exports alone, and those that cut one of them.
-_HARMLESS: Final = frozenset({"errors", "latency", "unloaded", "challenger", "restart"})
+_HARMLESS: Final = frozenset(
+    {
+        *("errors", "latency", "unloaded", "log", "challenger", "restart"),
+        *("config", "rules", "old-samples"),
+    }
+)
 _CUTS: Final = {"undiscovered": "scrapes", "otlp": "exports"}
 
 

@@ -99,6 +99,15 @@ def test_a_model_that_was_not_unloaded(world: World) -> None:
     assert "0.0 % of the 195 requests of the load were answered 503" in str(world.failed().values())
 
 
+def test_a_log_that_refused_nothing(world: World) -> None:
+    """Predictions would be answered with 503, unless their rows wait in the spool."""
+    world.scenario["phases"][1]["faults"] = [{"kind": "log"}]
+    name = "fault prediction log refuses writes in burst"
+    assert "did not take hold" in world.failed()[name]
+    world.scenario["settings"] = {"api": {"log_failure": "spool"}}
+    assert name not in {check.name for check in world.judge().checks}
+
+
 def test_a_part_that_was_never_stopped(world: World) -> None:
     """As when the runner stopped another one."""
     fault = {"kind": "restart", "part": "collector", "down": "5m"}

@@ -147,7 +147,7 @@ def test_a_beating_run_passes() -> None:
     """The heartbeat is no unexpected alert, has its row, and its repeats break no contract."""
     case = Beating().case()
     assert Beating().result().passed
-    assert "every 12.0 s" in Beating().result().summary
+    assert "at most 12.0 s" in Beating().result().summary
     assert check_unexpected(case)[0].passed
     (row,) = heartbeat_rows(case)
     assert (row.status, row.expected, row.phase) == (AlertStatus.DETECTED, True, None)
@@ -186,6 +186,16 @@ def test_the_rule_that_waits_is_named() -> None:
     run = Beating()
     run.spans, run.rules = [], [Rule(name=ALERT, query="vector(1)", hold=120.0)]
     assert "its `for` is 120.0 s" in run.result().summary
+
+
+def test_a_heartbeat_may_wait_for_its_for() -> None:
+    """As one of a user's own may have; it has to fire from then on."""
+    run = Beating()
+    run.spans = [(START + 20.0, END)]
+    run.beats = [START + 21.0 + 12.0 * number for number in range(5)]
+    assert not run.result().passed
+    run.rules = [Rule(name=ALERT, query="vector(1)", hold=20.0, interval=0.5)]
+    assert run.result().passed
 
 
 def test_an_outage_of_prometheus_on_purpose_explains_a_pause() -> None:
