@@ -24,7 +24,9 @@ from testbed.timescale import format_duration, parse_duration
 
 REPOSITORY = Path(__file__).parents[2]
 RULES = [
-    pytest.param(name, rule, id="-".join(filter(None, (rule["alert"], rule["labels"].get("cause")))))
+    pytest.param(
+        name, rule, id="-".join(filter(None, (rule["alert"], rule["labels"].get("cause"))))
+    )
     for name, document in read_rules(REPOSITORY / "prometheus/rules").items()
     for group in document["groups"]
     for rule in group["rules"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from testbed.scenario import ExpectedAlert
     from testbed.snapshot import Rule
 
+
 def spell(case: Case, real: float) -> str:
     """A span of real seconds, at both scales."""
     production = format_duration(max(0.0, float(round(real * case.factor))))
@@ -72,7 +73,8 @@ def late(case: Case, item: ExpectedAlert, phase: PhaseRow, began: float, notifie
         (
             span.start
             for span in _pending(case, item, phase)
-            if span.start <= began and span.end >= began - GAP * case.evidence.snapshot.interval(item.alert)
+            if span.start <= began
+            and span.end >= began - GAP * case.evidence.snapshot.interval(item.alert)
         ),
         default=began,
     )

@@ -22,9 +22,7 @@ class AlertSpan(Kept):
     end: float
 
 
-def alert_spans(
-    series: Iterable[Series], gap: Callable[[str], float]
-) -> tuple[AlertSpan, ...]:
+def alert_spans(series: Iterable[Series], gap: Callable[[str], float]) -> tuple[AlertSpan, ...]:
     """Join raw samples of ``ALERTS`` to spans.
 
     Args:
@@ -39,9 +37,7 @@ def alert_spans(
         )
         alert = labels.get("alertname", "")
         for start, end in _stretches([time for time, _ in item.points], gap(alert)):
-            spans.append(
-                AlertSpan(alert=alert, labels=labels, state=state, start=start, end=end)
-            )
+            spans.append(AlertSpan(alert=alert, labels=labels, state=state, start=start, end=end))
     return tuple(sorted(spans, key=lambda span: (span.start, span.alert, span.state)))
 
 

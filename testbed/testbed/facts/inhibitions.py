@@ -39,7 +39,9 @@ class Inhibition(NamedTuple):
 def read_inhibitions(document: Mapping[str, Any]) -> frozenset[Inhibition]:
     """Those that are meant, by ``inhibitions.yml``."""
     return frozenset(
-        Inhibition(str(each["alert"]), str(each["by"]), frozenset(map(str, each.get("equal") or ())))
+        Inhibition(
+            str(each["alert"]), str(each["by"]), frozenset(map(str, each.get("equal") or ()))
+        )
         for each in document.get("inhibitions") or ()
     )
 

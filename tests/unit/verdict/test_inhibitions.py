@@ -23,7 +23,9 @@ def wrong(sources: list[str], targets: list[str], *equal: str, meant: Any = ()) 
     """What one inhibition does beyond what is meant."""
     rule = {"source_matchers": sources, "target_matchers": targets, "equal": list(equal)}
     return list(
-        wrong_inhibitions({"inhibit_rules": [rule]}, RULES, read_inhibitions({"inhibitions": meant}))
+        wrong_inhibitions(
+            {"inhibit_rules": [rule]}, RULES, read_inhibitions({"inhibitions": meant})
+        )
     )
 
 
