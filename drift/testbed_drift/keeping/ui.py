@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from testbed_domain.boundedconnections import Bounds, bounded
 from testbed_domain.callerguard import CallerGuard
 from testbed_domain.callers import names_of
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from testbed_drift.rendering.uilibrary import ASSETS, create_app, get_config
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from testbed_domain.callerguard import Application
 
 NAMES_OPTION: Final = "--names"
+BOUNDS: Final = Bounds(answer_seconds=120.0)
+"""A page is several megabytes, made when it is asked for."""
 INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -56,7 +60,14 @@ def serve(workspace: Path, host: str, port: int, names: str = "") -> None:
     config = get_config(host=host, port=port, workspace=str(workspace))
     config.telemetry.enabled = False
     app = guarded(create_app(config), names)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        http=bounded(HttpToolsProtocol, BOUNDS),
+        ws="none",
+    )
 
 
 def _hash(script: str) -> str:

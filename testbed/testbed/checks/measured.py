@@ -13,6 +13,8 @@ from testbed.checks.stages import Stage
 from testbed.checks.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from testbed.checks.case import Case
     from testbed.facts.cells import Cell, Group
     from testbed.facts.measured import Measured
@@ -28,6 +30,10 @@ GROUPS: Final = {
 OK: Final = 200
 LINES: Final = 10
 ROUNDING: Final = 1e-9
+FEW_EXPORTS: Final = 4
+MOST_ABOVE: Final = 0.5
+"""Share of the exports that may show more than was in flight close by: times are not exact."""
+
 BETWEEN: Final = 0.01
 """Least distance of two bounds that are both named."""
 
@@ -42,7 +48,7 @@ def check_measured(case: Case) -> tuple[CheckResult, ...]:
         _answers(case, facts),
         *groups,
         _accuracy(facts),
-        _active(facts),
+        _active(case, facts),
         _consistency(facts),
         *check_latency(facts.timing),
         check_vocabulary(facts.pages),
@@ -158,19 +164,40 @@ def _accuracy(facts: Measured) -> CheckResult:
     )
 
 
-def _active(facts: Measured) -> CheckResult:
-    """Nothing is in flight once the load has ended."""
-    passed = 0 <= facts.active <= facts.timing.unanswered
+def _active(case: Case, facts: Measured) -> CheckResult:
+    """What is in flight by the API is in flight by the load, and nothing once that has ended."""
+    wrong = list(_wrong_active(case, facts))
+    found = facts.inflight
     return CheckResult(
         name="measured active",
-        passed=passed,
+        passed=not wrong,
         stage=Stage.INSTRUMENT,
         summary=(
-            "no request is in flight once the load has ended"
-            if passed
-            else f"the API counts {facts.active} requests in flight after the load has ended"
+            wrong[0]
+            if wrong
+            else "requests in flight are those that the load waited for "
+            f"({found.exports} exports with any), and none once it has ended"
         ),
+        details=tuple(wrong[1:]),
     )
+
+
+def _wrong_active(case: Case, facts: Measured) -> Iterator[str]:
+    if not 0 <= facts.active <= facts.timing.unanswered:
+        yield f"the API counts {facts.active} requests in flight after the load has ended"
+    found, stray = facts.inflight, facts.inflight.stray
+    if stray is not None:
+        phase = case.phase_at(stray.time)
+        yield (
+            f"{stray.instance} counts {_number(stray.counted)} requests in flight"
+            f"{f' in the phase {phase}' if phase else ''}, the load waited for "
+            f"{_number(max(0.0, stray.low))} to {_number(stray.high)}"
+        )
+    if found.above >= FEW_EXPORTS and found.above > MOST_ABOVE * found.exports:
+        yield (
+            f"in {found.above} of {found.exports} exports with requests in flight the API counts "
+            "more than the load waited for"
+        )
 
 
 def _consistency(facts: Measured) -> CheckResult:

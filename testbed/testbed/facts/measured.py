@@ -36,6 +36,7 @@ from testbed.facts.expectations import (
     expected_statuses,
 )
 from testbed.facts.exposition import Page, Shape, read_page, stored_page
+from testbed.facts.inflight import ACTIVE, InFlight, read_inflight
 from testbed.facts.timing import Timing
 from testbed.truth import read_lines
 
@@ -53,6 +54,7 @@ FOLLOWED: Final = (
     *(metric for metric in KEPT if not metric.endswith("_bucket")),
     f"{DURATION}_sum",
     INFERENCE_SUM,
+    ACTIVE,
 )
 MANY: Final = ("/predict/batch", "/predict/stream")
 
@@ -85,6 +87,7 @@ class Measured(Kept):
         outcomes: right and wrong predictions, and what they cost.
         accuracy: gauges of accuracy.
         active: requests in flight at the end, by the API.
+        inflight: requests in flight at each export.
         timing: latency.
         pages: shapes of the metrics.
         unpredicted: answers with 200 that held no prediction.
@@ -98,6 +101,7 @@ class Measured(Kept):
     outcomes: Group = Group()
     accuracy: tuple[Rate, ...] = ()
     active: int = 0
+    inflight: InFlight = InFlight()
     timing: Timing = Timing()
     pages: tuple[PageShapes, ...] = ()
     unpredicted: tuple[str, ...] = ()
@@ -145,6 +149,7 @@ def read_measured(sources: Sources) -> Measured:
             sum(p.total(names.HTTP_ACTIVE.prometheus, {ROUTE: PREDICT_ROUTE})
                 for name, p in pages.items() if sources.pages[name] is not None)
         ),
+        inflight=read_inflight(answers, series),
         timing=read_timing(sources, answers, pages, series),
         pages=shapes,
         unpredicted=tuple(

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
+from testbed_domain.boundedconnections import bounded
 from testbed_domain.callers import names_of
 from testbed_domain.tokens import TokenError, ensure_token
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from testbed.errors import EXIT_COULD_NOT_RUN
 from testbed.receiver import BoundedFile, Recorder, Signals, create_app
@@ -95,6 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
             port=options.port,
             log_level="warning",
             access_log=False,
+            http=bounded(HttpToolsProtocol),
+            ws="none",
         )
     return 0
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 BODY_LIMIT: Final = 16 << 20  # what the Collector sends at once is far below
 BODY_SECONDS: Final = 10.0
+HELD_LIMIT: Final = 4 * BODY_LIMIT
+"""Bytes of all bodies that are coming in at a time."""
 NAMES_OPTION: Final = "--names"
-UNAUTHORIZED, TIMEOUT, TOO_LARGE = 401, 408, 413
+UNAUTHORIZED, TIMEOUT, TOO_LARGE, BUSY = 401, 408, 413, 503
 # The page has a style and no script.
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -69,6 +71,7 @@ class PostGuard:
     def __init__(self, app: Application, limits: PostLimits) -> None:
         self._app = app
         self._limits = limits
+        self._held = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -103,12 +106,17 @@ class PostGuard:
                         return None
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
+                    self._held += len(parts[-1])
                     if size > limits.size:
                         return large
+                    if self._held > HELD_LIMIT:
+                        return Refusal(BUSY, "Too many large bodies come in at once; try again.")
                     if not message.get("more_body", False):
                         return b"".join(parts)
         except TimeoutError:
             return Refusal(TIMEOUT, f"The body did not come within {limits.seconds:g} s.")
+        finally:
+            self._held -= size
 
 
 def _once(body: bytes, receive: Receive) -> Receive:

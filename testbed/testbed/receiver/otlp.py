@@ -19,6 +19,10 @@ LIMIT: Final = 64 * 2**20
 
 KINDS: Final = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 STATUSES: Final = ("UNSET", "OK", "ERROR")
+UNREADABLE: Final = (
+    *(ValueError, TypeError, LookupError, AttributeError),
+    *(ArithmeticError, RecursionError),  # numbers beyond all, lists in lists in lists
+)
 _NANO: Final = 1e-9
 
 
@@ -50,7 +54,7 @@ def _read(
 ) -> list[Line]:
     try:
         return list(_lines(json.loads(body), resources, scopes, items, line, received_at))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except UNREADABLE as error:
         raise PayloadError(f"not an export of {items} as OTLP in JSON: {error!r}") from error
 
 

@@ -68,6 +68,22 @@ def predictions_twice() -> None:
     wrap(Service, "_reply", reply)
 
 
+def active_twice() -> None:
+    """Every request in flight is counted twice."""
+
+    class Doubled(cells.SumCell):
+        def add(self, amount: int) -> None:
+            super().add(2 * amount)
+
+    def make(original: Any, telemetry: Any, meter: Any, wanted: Metric) -> Any:
+        family = original(telemetry, meter, wanted)
+        if wanted is names.HTTP_ACTIVE:
+            family._make = Doubled
+        return family
+
+    wrap(Telemetry, "sums", make)
+
+
 def one_in_a_hundred_uncounted() -> None:
     """One prediction in a hundred is not counted."""
     chosen = Every(100)
