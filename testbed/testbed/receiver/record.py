@@ -113,7 +113,7 @@ def _kept(path: Path) -> Iterator[Notification]:
 class Recorder(WholeLines):
     """Appends notifications to a file as whole JSON lines, and remembers the last ones.
 
-    Those that the file holds already are remembered as well: a restart of the receiver forgets none.
+    Those that the file holds already are remembered as well: a restart forgets none.
 
     Args:
         path: file to append to; its directory is made.
