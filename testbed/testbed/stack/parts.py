@@ -251,8 +251,8 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
         "OTEL_RESOURCE_ATTRIBUTES": identity,
         "OTEL_EXPORTER_OTLP_ENDPOINT": _collector(context, part),
         "OTEL_METRIC_EXPORT_INTERVAL": str(interval),
-        "OTEL_BSP_SCHEDULE_DELAY": _delay(context.factor),
-        "OTEL_BLRP_SCHEDULE_DELAY": _delay(context.factor),
+        "OTEL_BSP_SCHEDULE_DELAY": batch_delay(context.factor),
+        "OTEL_BLRP_SCHEDULE_DELAY": batch_delay(context.factor),
         "OTEL_TRACES_SAMPLER_ARG": str(context.trace_ratio),
         ALIASES: context.settings.metric_aliases,
     }
@@ -273,7 +273,7 @@ def _collector(context: StackContext, part: str) -> str:
     return url if gate is None else url.replace(context.endpoints["collector:4318"], gate.address)
 
 
-def _delay(factor: float) -> str:
+def batch_delay(factor: float) -> str:
     """Milliseconds in which spans and log records gather: the SDK's own delay, scaled."""
     return str(round(max(BATCH_DELAY / factor, SHORTEST_DELAY) * 1000))
 
@@ -315,7 +315,7 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL / context.factor:g}",
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
-        **_planned_windows(context),
+        **planned_windows(context.drift_plan),
         **_retraining(context),
         **driftchoices.chosen(os.environ),
         **relations_environment(context.factor, os.environ),
@@ -323,9 +323,8 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
     }
 
 
-def _planned_windows(context: StackContext) -> dict[str, str]:
+def planned_windows(plan: DriftPlan | None) -> dict[str, str]:
     """Windows and level of a run; without a plan the job's own."""
-    plan = context.drift_plan
     if plan is None:
         return {}
     found = {"TESTBED_DRIFT_LEVEL": repr(plan.level)}
