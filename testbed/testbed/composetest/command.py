@@ -15,15 +15,8 @@ from testbed.cli.common import BuildProgress, interruptible
 from testbed.composetest.debian import provide_roots
 from testbed.composetest.engine import Engine, own_engine, probe, require_programs
 from testbed.composetest.errors import NoEngineError
-from testbed.composetest.stack import (
-    Project,
-    bring_up,
-    build_images,
-    keep_logs,
-    open_project,
-    play,
-    read_plan,
-)
+from testbed.composetest.project import Project
+from testbed.composetest.stack import bring_up, build_images, hold, keep_logs, play
 from testbed.composetest.standins import build_stand_ins
 from testbed.composetest.steps import Steps, say
 from testbed.errors import (
@@ -76,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _test(scenario: str) -> int:
+def _test(scenario: str | None) -> int:
     require_programs()
     folder = cache_folder() / "compose-test"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,10 +90,10 @@ class _Session:
         self._supervisor, self._folder, self._place = supervisor, folder, place
         self._logs = folder / "logs"
 
-    def test(self, scenario: str) -> int:
+    def test(self, scenario: str | None) -> int:
         with self._engine(network=True) as engine:
             probe(engine, self._place)
-        project = open_project(_compose(), root(), self._place)
+        project = Project(_compose(), root(), self._place)
         with self._engine(network=False) as engine:
             plan = self._build(project, engine)
         with self._engine(network=True) as engine:
@@ -116,7 +109,7 @@ class _Session:
     def _build(self, project: Project, engine: Engine) -> Plan:
         tools = install(BuildProgress())
         steps = self._steps(engine)
-        plan = read_plan(project, engine)
+        plan = project.prepare(engine)
         for service, image in plan.left_out.items():
             say(f"{service} is left out: {image} can't be had here")
         provide_roots(engine, steps, self._folder)
@@ -124,10 +117,12 @@ class _Session:
         build_images(plan, project, engine, steps)
         return plan
 
-    def _play(self, scenario: str, plan: Plan, project: Project, engine: Engine) -> int:
+    def _play(self, scenario: str | None, plan: Plan, project: Project, engine: Engine) -> int:
         steps = self._steps(engine)
         try:
             bring_up(plan, project, steps)
+            if scenario is None:
+                return hold(project, engine)
             code = play(scenario, project, steps)
         finally:
             keep_logs(project, engine, self._logs / "services.log")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from testbed.composetest.enclosure import CONTROL_GROUP, enclosed, remove_control_groups
 from testbed.composetest.errors import NoEngineError
 from testbed.errors import StackError
-from testbed.stack.process import ProcessRequest, Supervisor, read_tail, wait_until
+from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, read_tail, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,10 +44,12 @@ class Engine:
     Attributes:
         docker: the client that came with it.
         env: environment in which the client and Compose reach it.
+        pid: a process in its namespaces, but for that of process ids.
     """
 
     docker: str
     env: Mapping[str, str]
+    pid: int
 
     def ask(self, *argv: str, limit: float = 60.0) -> str:
         """What a command of the client prints.
@@ -67,6 +69,12 @@ class Engine:
             said = (done.stderr or done.stdout).strip()
             raise StackError(f"docker {argv[0]}: {said or f'exit code {done.returncode}'}")
         return done.stdout.strip()
+
+    @property
+    def api(self) -> tuple[int, ...]:
+        """Version of its interface."""
+        version = self.ask("version", "--format", "{{.Server.APIVersion}}")
+        return tuple(int(part) for part in version.split("."))
 
     def clear(self) -> None:
         """Remove all containers, volumes and networks: also those of a run that was killed."""
@@ -136,17 +144,17 @@ def own_engine(supervisor: Supervisor, data: Path, log: Path, *, network: bool) 
         env = {"PATH": path, "HOME": str(run)}
         whole = enclosed(*argv, network=network)
         request = ProcessRequest(NAME, whole, log, _proxied(env), run, GRACE, signal.SIGTERM)
-        engine = Engine(client(), env | {"DOCKER_HOST": socket, "DOCKER_BUILDKIT": "1"})
+        reach = env | {"DOCKER_HOST": socket, "DOCKER_BUILDKIT": "1"}
         log.unlink(missing_ok=True)
         try:
-            supervisor.start(request)
-            _wait(supervisor, engine)
+            instance = supervisor.start(request)
+            engine = Engine(client(), reach, instance.pid)
+            _wait(instance, engine)
             engine.clear()
             yield engine
             engine.clear()
         finally:
-            instance = supervisor.instances().get(NAME)
-            if instance is not None and instance.running:
+            if NAME in supervisor.instances():
                 supervisor.stop(NAME)
             remove_control_groups()
 
@@ -157,7 +165,7 @@ def _proxied(env: Mapping[str, str]) -> dict[str, str]:
     return {**env, **{name: os.environ[name] for name in both if name in os.environ}}
 
 
-def _wait(supervisor: Supervisor, engine: Engine) -> None:
+def _wait(instance: ProcessInstance, engine: Engine) -> None:
     def unready() -> str | None:
         try:
             engine.ask("version", "--format", "{{.Server.Version}}")
@@ -165,7 +173,6 @@ def _wait(supervisor: Supervisor, engine: Engine) -> None:
             return str(error)
         return None
 
-    instance = supervisor.instances()[NAME]
     try:
         wait_until(unready, START_LIMIT, what="engine", alive=lambda: instance.outcome)
     except StackError as error:

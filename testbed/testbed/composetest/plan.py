@@ -42,12 +42,14 @@ class Plan:
         stand_ins: name of an official image to the stand-in for it.
         services: to start, besides those that they depend on.
         left_out: service to the image that can't be had here.
+        profiles: those with a service that starts.
     """
 
     builds: tuple[Build, ...]
     stand_ins: Mapping[str, str]
     services: tuple[str, ...]
     left_out: Mapping[str, str]
+    profiles: tuple[str, ...]
 
 
 def repository(image: str) -> str:
@@ -67,9 +69,21 @@ def without_digests(text: str) -> str:
     return _DIGEST.sub("", text)
 
 
-def with_passwords(example: str, token: str) -> str:
-    """The settings of ``.env.example``, each empty one of them set to ``token``."""
-    return _EMPTY.sub(rf"\g<1>={token}", example)
+def steady_probes(project: Mapping[str, Any]) -> dict[str, Any]:
+    """The project for an engine without ``start_interval``: it probes as often all the time."""
+    services = {name: dict(service) for name, service in project["services"].items()}
+    for service in services.values():
+        probe = dict(service.get("healthcheck", {}))
+        if "start_interval" in probe:
+            probe["interval"] = probe.pop("start_interval")
+            service["healthcheck"] = probe
+    return {**project, "services": services}
+
+
+def settings(example: str, token: str, **more: str) -> str:
+    """The settings of ``.env.example`` with ``token`` where one is missing, and some of our own."""
+    filled = _EMPTY.sub(rf"\g<1>={token}", example)
+    return "\n".join([filled, *(f"{name}={value}" for name, value in more.items()), ""])
 
 
 def bases(dockerfile: str) -> list[str]:
@@ -113,7 +127,9 @@ def plan(config: Mapping[str, Any], dockerfile: str) -> Plan:
             left_out[name] = image
     _require_free(services, left_out)
     builds = tuple(Build(target, tuple(tags)) for target, tags in targets.items())
-    return Plan(builds, stand_ins, tuple(_started(services, left_out)), left_out)
+    started = tuple(_started(services, left_out))
+    profiles = {profile for name in started for profile in services[name].get("profiles", ())}
+    return Plan(builds, stand_ins, started, left_out, tuple(sorted(profiles)))
 
 
 def _require_free(services: Mapping[str, Any], left_out: Mapping[str, str]) -> None:
