@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +31,7 @@ from testbed.stack.catalogue import GIB, Program, Tool
 from testbed.stack.process import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from testbed.composetest.plan import Plan
 
@@ -73,16 +73,27 @@ def _test(scenario: str | None) -> int:
     require_programs()
     folder = cache_folder() / "compose-test"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout as error:
-        raise StackError("another compose-test is running") from error
     with (
-        lock,
+        _alone(folder),
         Supervisor() as supervisor,
         tempfile.TemporaryDirectory(prefix="compose-test-") as place,
     ):
         return _Session(supervisor, folder, Path(place)).test(scenario)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one at a time use the engine's data."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("waiting for another compose-test to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Session:
