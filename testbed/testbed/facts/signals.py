@@ -98,7 +98,8 @@ def read_signals(sources: Sources) -> Signals:
     layout = sources.layout
     asked = _asked(layout.run_file)
     ratio = asked.get("trace_ratio")
-    if ratio is None or {"collector", "receiver"} & set(asked.get("without") or ()):
+    gone = {"collector", "receiver"} & set(asked.get("without") or ())
+    if ratio is None or gone or not asked.get("sink", True):
         return Signals(ratio=ratio)
     spans, records = _Lines(layout.traces), _Lines(layout.log_records)
     setting = _setting(sources, ratio)

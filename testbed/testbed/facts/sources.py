@@ -25,12 +25,14 @@ class Span:
         start: Unix time.
         end: Unix time.
         step: evaluation interval of the rules in real seconds, where their group has no other;
-            resolution of charts.
+        resolution of charts.
+        born: Unix time from which on all parts counted; None where they began with the run.
     """
 
     start: float
     end: float
     step: float
+    born: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
