@@ -59,6 +59,7 @@ ANEW: Final = (
     "begin with a new one: docker compose down --volumes, which removes its data, or another "
     "project by --project-name"
 )
+EARLIER: Final = 600.0
 TIMEOUT: Final = 5.0
 REPLICA_STARTS: Final = names.REPLICA_STARTS.prometheus
 
@@ -236,7 +237,7 @@ def prepare_attached(
         run_id, layout, played, factor, artefact.use_case, artefact, context, options
     )
     write_identity(prepared, now, sink=not traced(stack.profiles))
-    say(f"stack: running for {clock() - context.born:.0f} s" if context.born else "stack: new")
+    say("stack: running, not started for this run; nothing of it is stopped at the end")
     return prepared
 
 
@@ -302,12 +303,16 @@ def refuse_alerts(prometheus: PrometheusClient, patience: float = 60.0) -> None:
 
 
 def born(prometheus: PrometheusClient) -> float | None:
-    """Unix time of Prometheus's oldest sample: the lives of all parts lie behind it.
+    """Unix time before the first sample of any part.
+
+    What waited for Prometheus is older than its oldest sample, but not by more than its
+    out-of-order window lets in.
 
     Raises:
         StackError: Prometheus doesn't answer.
     """
-    return min((sample.value for sample in prometheus.query(LOWEST)), default=None)
+    oldest = min((sample.value for sample in prometheus.query(LOWEST)), default=None)
+    return None if oldest is None else oldest - EARLIER
 
 
 def copy_configuration(source: Path, layout: RunLayout) -> NativeConfiguration:

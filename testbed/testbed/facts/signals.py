@@ -127,7 +127,7 @@ def _setting(sources: Sources, ratio: float | None = None) -> Setting:
     return Setting(
         requests={request.request_id: request for request in sources.truth.requests},
         instances=frozenset(sources.pages),
-        start=sources.span.start,
+        start=sources.span.since,
         end=sources.span.end,
         arrived=sources.span.end - MARGIN - sources.real(BATCHES),
         slowed=tuple(
@@ -161,7 +161,7 @@ class _Lines:
 
 
 def _arrival(sources: Sources, kind: str, lines: _Lines) -> Arrival:
-    at, window = sources.span.end, sources.span.end - sources.span.start
+    at, window = sources.span.end, sources.span.end - sources.span.since
 
     def counter(what: str, more: str = "") -> dict[float, int]:
         selector = f'otelcol_{what}_{kind}_total{{job="{names.JOB_COLLECTOR}"{more}}}'

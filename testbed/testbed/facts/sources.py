@@ -34,6 +34,11 @@ class Span:
     step: float
     born: float | None = None
 
+    @property
+    def since(self) -> float:
+        """From when on everything is the run's own, and counted from 0."""
+        return self.start if self.born is None else self.born
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

@@ -77,20 +77,24 @@ class AttachedStack(Stack):
         self._since = since
         layout = context.layout
         self._mirrors = [
-            Mirror(
-                received / "notifications.jsonl", layout.notifications, self._new("received_at")
+            # Alerts that the start of the stack made are over.
+            Mirror(received / "notifications.jsonl", layout.notifications, self._in_time),
+            # Compared with counts that began with the stack, which had answered nothing before.
+            *(
+                Mirror(source, target, lambda _: True)
+                for source, target in (
+                    (drift / "runs.jsonl", layout.drift / "runs.jsonl"),
+                    (received / "traces.jsonl", layout.traces),
+                    (received / "log-records.jsonl", layout.log_records),
+                )
             ),
-            Mirror(drift / "runs.jsonl", layout.drift / "runs.jsonl", self._new("time")),
-            # Compared with the Collector's counts, which began with the stack.
-            Mirror(received / "traces.jsonl", layout.traces, lambda _: True),
-            Mirror(received / "log-records.jsonl", layout.log_records, lambda _: True),
         ]
         for part in PARTS:
             if part not in context.without:
-                timeline.add("part_ready", part)
+                timeline.add("part_started", part, at=context.born)
 
-    def _new(self, key: str) -> Callable[[Mapping[str, Any]], bool]:
-        return lambda line: float(line[key]) >= self._since
+    def _in_time(self, notification: Mapping[str, Any]) -> bool:
+        return float(notification["received_at"]) >= self._since
 
     def start_part(self, name: str) -> None:
         """Nobody can, from here.
@@ -112,15 +116,14 @@ class AttachedStack(Stack):
         return super().notice_exits()
 
     def gather(self) -> None:
-        """Copy what the drift job has written of this run's time."""
+        """Copy what the drift job has written."""
         target = self.context.layout.drift
         for path in sorted(self._drift.rglob("*")):
             place = target / path.relative_to(self._drift)
             if WORKSPACE in path.parts or not path.is_file() or place.exists():
                 continue
-            if path.stat().st_mtime >= self._since or path.suffix == ".json":
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, place)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
 
     def urls(self) -> dict[str, str]:
         """None: they are those of the stack's own network."""
