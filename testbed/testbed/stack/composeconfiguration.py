@@ -37,6 +37,7 @@ from testbed.stack.configuration import (
     write_files,
     write_yaml,
 )
+from testbed.stack.parts import USUAL_PORTS
 from testbed.timescale import TimeScale
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ QUEUE: Final = Path("/var/lib/otelcol")
 STACK_FILE: Final = "stack.json"
 # Where a scenario's container finds what the stack leaves.
 EVIDENCE: Final = {
+    "addresses": {address: address for address in USUAL_PORTS},
     "log_url": LOG_URL,
     "token": secret_file("management_token"),
     "model": ARTEFACT,
@@ -69,6 +71,11 @@ def flag_variable(flag: str) -> str:
 def profiles_of(text: str) -> frozenset[str]:
     """The profiles that ``COMPOSE_PROFILES`` names."""
     return frozenset(name for part in text.split(",") if (name := part.strip()))
+
+
+def traced(profiles: frozenset[str]) -> bool:
+    """Whether there is a Jaeger, which then gets the spans."""
+    return bool(profiles & {"traces", ANY_PROFILE})
 
 
 def absent(profiles: frozenset[str]) -> frozenset[str]:
@@ -103,10 +110,10 @@ def render_compose(
     node = {"node_exporter:9100": f"node_exporter:{node_port}"}
     prometheus = prometheus_tree(read_tree(source / "prometheus/prometheus.yml"), node, without)
     _found_by_file(prometheus, machine="node_exporter" not in without)
-    traced = bool(profiles & {"traces", ANY_PROFILE})
+    jaeger = traced(profiles)
     collector = collector_tree(
         read_tree(source / "otel/collector.yaml"),
-        _COLLECTOR | (_JAEGER if traced else _RECEIVER),
+        _COLLECTOR | (_JAEGER if jaeger else _RECEIVER),
         QUEUE,
     )
     alertmanager = alertmanager_tree(read_tree(source / "alertmanager/alertmanager.yml"), {})
@@ -118,7 +125,7 @@ def render_compose(
     write_files(folder, source, trees, scale=scale)
     targets = source / "prometheus/targets/cadvisor.json"
     write_atomic(folder / "targets" / targets.name, targets.read_bytes())
-    _write_provisioning(folder, source / "grafana/provisioning", scale, traced=traced)
+    _write_provisioning(folder, source / "grafana/provisioning", scale, traced=jaeger)
 
 
 def _found_by_file(prometheus: Tree, *, machine: bool) -> None:

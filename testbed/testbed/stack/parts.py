@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Protocol
 
 import httpx
@@ -102,6 +103,8 @@ class StackContext:
         played: settings of parts that the scenario needs.
         gates: receiver of OTLP to the gate before it, where the scenario shuts one.
         drift_plan: windows of the drift job in a run; None judges by time.
+        token_file: of the management port's token; None is that of the run.
+        born: Unix time before the first sample of any part, where that is before the run.
     """
 
     layout: RunLayout
@@ -124,6 +127,13 @@ class StackContext:
     played: PartSettings = field(default_factory=PartSettings)
     gates: Mapping[str, Gate] = field(default_factory=dict)
     drift_plan: DriftPlan | None = None
+    token_file: Path | None = None
+    born: float | None = None
+
+    @property
+    def management_token(self) -> Path:
+        """File of the token that changes on a management port need."""
+        return self.token_file or self.layout.management_token
 
     @property
     def management(self) -> list[str]:
