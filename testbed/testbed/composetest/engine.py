@@ -89,23 +89,17 @@ class Engine:
         return bool(self.ask("image", "ls", "--quiet", image))
 
 
-def require_programs(path: str | None = None) -> None:
+def require_programs() -> None:
     """See that all programs are there, and that this is root.
 
     Raises:
         NoEngineError: something is missing.
     """
-    if os.geteuid():
-        raise NoEngineError("an engine of its own needs root")
-    missing = sorted(
-        {
-            package
-            for program, package in PROGRAMS.items()
-            if shutil.which(program, path=path) is None
-        }
-    )
+    missing = sorted({PROGRAMS[name] for name in PROGRAMS if shutil.which(name) is None})
     if missing:
         raise NoEngineError(f"programs are missing: apt-get install {' '.join(missing)}")
+    if os.geteuid():
+        raise NoEngineError("an engine of its own needs root")
 
 
 def client() -> str:

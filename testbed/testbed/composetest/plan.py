@@ -42,7 +42,7 @@ class Plan:
         stand_ins: name of an official image to the stand-in for it.
         services: to start, besides those that they depend on.
         left_out: service to the image that can't be had here.
-        profiles: those with a service that starts.
+        profiles: those of which nothing is left out.
     """
 
     builds: tuple[Build, ...]
@@ -128,8 +128,14 @@ def plan(config: Mapping[str, Any], dockerfile: str) -> Plan:
     _require_free(services, left_out)
     builds = tuple(Build(target, tuple(tags)) for target, tags in targets.items())
     started = tuple(_started(services, left_out))
-    profiles = {profile for name in started for profile in services[name].get("profiles", ())}
-    return Plan(builds, stand_ins, started, left_out, tuple(sorted(profiles)))
+    return Plan(builds, stand_ins, started, left_out, _whole_profiles(services, left_out))
+
+
+def _whole_profiles(services: Mapping[str, Any], left_out: Mapping[str, str]) -> tuple[str, ...]:
+    """What the configuration may count on: the targets of half a profile would be down."""
+    of = {name: set(service.get("profiles", ())) for name, service in services.items()}
+    half = set().union(*(of[name] for name in left_out))
+    return tuple(sorted(set().union(*of.values()) - half - of.get(PLAYER, set())))
 
 
 def _require_free(services: Mapping[str, Any], left_out: Mapping[str, str]) -> None:

@@ -14,6 +14,8 @@ import yaml
 from testbed.composebasics import PROFILES
 from testbed.composetest.plan import Plan, plan, settings, steady_probes, without_digests
 from testbed.errors import StackError
+from testbed.scenarioenv import render
+from testbed.settings import load_settings
 
 if TYPE_CHECKING:
     from testbed.composetest.engine import Engine
@@ -48,6 +50,11 @@ class Project:
         return self.place / ".env"
 
     @property
+    def scenario_file(self) -> Path:
+        """Settings of a stack on which the scenario can be played."""
+        return self.place / "scenario.env"
+
+    @property
     def dockerfile(self) -> Path:
         """The Dockerfile, made fit for stand-ins."""
         return self.place / "Dockerfile"
@@ -55,15 +62,22 @@ class Project:
     @property
     def command(self) -> tuple[str, ...]:
         """Compose for this project."""
-        own = ("--file", str(self.file), "--env-file", str(self.env_file))
-        return (str(self.compose), "--project-directory", str(self.folder), *own)
+        settings = ("--env-file", str(self.env_file), "--env-file", str(self.scenario_file))
+        own = ("--project-directory", str(self.folder), "--file", str(self.file))
+        return (str(self.compose), *own, *settings)
 
-    def prepare(self, engine: Engine) -> Plan:
+    def prepare(self, scenario: str, engine: Engine) -> Plan:
         """Write the files of this run, and find out what of the project can run here.
+
+        Args:
+            scenario: for which the stack is made.
+            engine: for which the Compose file is made.
 
         Raises:
             StackError: Compose refuses the project, or too much of it can't be had.
+            TestbedError: there is no such scenario.
         """
+        self.scenario_file.write_text(render(scenario, load_settings()), encoding="utf-8")
         dockerfile = without_digests(self._read("Dockerfile"))
         self.dockerfile.write_text(dockerfile, encoding="utf-8")
         document = yaml.safe_load(without_digests(self._read("docker-compose.yml")))

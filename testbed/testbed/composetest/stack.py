@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from testbed.composetest.plan import PLAYER, Plan
 from testbed.composetest.steps import say
-from testbed.errors import StackError
+from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED, StackError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BUILD_LIMIT: Final = 900.0
 UP_LIMIT: Final = 240.0
 PLAY_LIMIT: Final = 600.0
+VERDICTS: Final = {EXIT_PASS: "passed", EXIT_VERDICT_FAILED: "failed"}
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -57,12 +58,19 @@ def bring_up(plan: Plan, project: Project, steps: Steps) -> None:
 
 
 def play(scenario: str, project: Project, steps: Steps) -> int:
-    """Play a scenario on the stack; returns the exit code of its verdict."""
+    """Play a scenario on the stack; returns the exit code of its verdict.
+
+    Raises:
+        StackError: there is no verdict.
+    """
+    what = f"scenario {scenario}"
     argv = (*project.command, "run", "--rm", "--no-TTY", PLAYER, scenario)
-    outcome, seconds = steps.ended(f"scenario {scenario}", *argv, limit=PLAY_LIMIT, show=True)
-    if outcome is None or outcome.exit_code is None:
-        raise StackError(f"scenario {scenario}: no verdict after {seconds:.0f} s")
-    return outcome.exit_code
+    outcome, seconds = steps.ended(what, *argv, limit=PLAY_LIMIT, show=True)
+    code = None if outcome is None else outcome.exit_code
+    if code is None or code not in VERDICTS:
+        raise StackError(f"{what}: no verdict after {seconds:.0f} s (exit code {code})")
+    say(f"{what}: {VERDICTS[code]} ({seconds:.0f} s)")
+    return code
 
 
 def keep_logs(project: Project, engine: Engine, file: Path) -> None:
@@ -73,7 +81,7 @@ def keep_logs(project: Project, engine: Engine, file: Path) -> None:
         say(f"what the services said: {file}")
 
 
-def hold(project: Project, engine: Engine) -> NoReturn:
+def keep_up(project: Project, engine: Engine) -> NoReturn:
     """Keep the stack up until somebody has had enough."""
     say("up; this reaches it, and Ctrl-C ends it:")
     sys.stdout.write(

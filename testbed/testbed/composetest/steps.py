@@ -84,6 +84,8 @@ class Steps:
                 say(f"{what}: {heard - begun:.0f} s")
         if outcome is None:
             self.supervisor.stop(what)
+        if shown:
+            shown.more(last=True)
         return outcome, time.monotonic() - begun
 
     def log(self, what: str) -> Path:
@@ -99,18 +101,18 @@ class _Shown:
         self._log = log
         self._at = 0
 
-    def more(self) -> bool:
-        """Print what came; whether something did."""
+    def more(self, *, last: bool = False) -> bool:
+        """Print what came; whether something did. A line waits for its end, but for the last."""
         with self._log.open("rb") as file:
             if not self._at:
                 file.readline()
                 self._at = file.tell()
             file.seek(self._at)
             text = file.read()
-        # A line that is still being written waits for its end.
-        text = text[: text.rfind(b"\n") + 1]
+        if not last:
+            text = text[: text.rfind(b"\n") + 1]
         self._at += len(text)
-        sys.stdout.write(text.decode(errors="replace"))
+        sys.stdout.write(text.decode(errors="replace") + "\n" * (last and text[-1:] not in b"\n"))
         sys.stdout.flush()
         return bool(text)
 
