@@ -39,13 +39,14 @@ from testbed.preparation import (
     write_identity,
 )
 from testbed.scenarioenv import scenario_environment
-from testbed.stack.attached import AttachedStack
+from testbed.stack.attached import NOTIFICATIONS, AttachedStack
 from testbed.stack.build import Tools
 from testbed.stack.composeconfiguration import STACK_FILE, absent, profiles_of, traced
 from testbed.stack.configuration import NativeConfiguration
 from testbed.stack.parts import PROMETHEUS, StackContext
 from testbed.stack.ports import PortClaims
 from testbed.stack.process import Supervisor
+from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
     from testbed.layout import RunLayout
@@ -61,6 +62,8 @@ ANEW: Final = (
 )
 EARLIER: Final = 600.0
 TIMEOUT: Final = 5.0
+PATIENCE: Final = 60.0
+LOOK: Final = 0.5
 REPLICA_STARTS: Final = names.REPLICA_STARTS.prometheus
 
 
@@ -204,7 +207,7 @@ def prepare_attached(
     serving = read_targets(stack.targets)
     refuse_history(stack.log_url, serving)
     prometheus = PrometheusClient(f"http://{stack.addresses[PROMETHEUS]}")
-    refuse_alerts(prometheus)
+    refuse_alerts(prometheus, stack.received / NOTIFICATIONS)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
@@ -288,18 +291,41 @@ def refuse_history(log_url: str, serving: dict[str, str]) -> None:
         )
 
 
-def refuse_alerts(prometheus: PrometheusClient, patience: float = 60.0) -> None:
+def refuse_alerts(
+    prometheus: PrometheusClient, notifications: Path, patience: float = PATIENCE
+) -> None:
     """A run starts from silence: alerts of the stack's start have some time to go away.
 
+    Args:
+        prometheus: knows the active ones.
+        notifications: what the receiver got: what fired there must have resolved there, too.
+        patience: seconds.
+
     Raises:
-        UsageError: some are still active.
+        UsageError: some are not over.
         StackError: Prometheus doesn't answer.
     """
     deadline = time.monotonic() + patience
-    while active := sorted({str(a.labels.get("alertname")) for a in prometheus.alerts()}):
+    while active := sorted(_active(prometheus) | unresolved(notifications)):
         if time.monotonic() >= deadline:
-            raise UsageError(f"alerts are active on this stack: {', '.join(active)}")
-        time.sleep(0.5)
+            raise UsageError(
+                f"a scenario starts from silence, and alerts are not over on this stack: "
+                f"{', '.join(active)}"
+            )
+        time.sleep(LOOK)
+
+
+def _active(prometheus: PrometheusClient) -> set[str]:
+    return {str(alert.labels.get("alertname")) for alert in prometheus.alerts()}
+
+
+def unresolved(notifications: Path) -> set[str]:
+    """Alerts that were notified as firing last."""
+    last = {
+        str(line["fingerprint"]): (line["status"], str(line["alertname"]))
+        for line in JsonLinesTail(notifications).read()
+    }
+    return {name for status, name in last.values() if status == "firing"}
 
 
 def born(prometheus: PrometheusClient) -> float | None:

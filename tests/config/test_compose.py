@@ -5,13 +5,17 @@ No test here starts a container; what Compose itself would check is checked by s
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from testbed.settings import Settings
 from testbed.stack import composeconfiguration, configuration, parts
+from testbed.stack.build import cache_folder
 from testbed.stack.catalogue import TOOLS
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings, read_settings
@@ -83,6 +87,42 @@ def test_check_tells_a_stale_file(
     path.write_text(path.read_text().replace("127.0.0.1:", "0.0.0.0:"))
     assert compose.main(["--check"]) == 1
     assert "python -m testbed.compose" in capsys.readouterr().err
+
+
+@pytest.fixture
+def real_compose() -> list[str]:
+    """Compose itself, where this machine has it."""
+    built = sorted(cache_folder().glob("tools/compose-*/bin/cmd"))
+    command = [str(built[-1])] if built else ["docker", "compose"]
+    with contextlib.suppress(OSError):
+        if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
+            return command
+    pytest.skip("no Compose on this machine")
+
+
+def test_compose_itself_takes_the_file(
+    repository: Path, tmp_path: Path, real_compose: list[str]
+) -> None:
+    """With every profile, at the demo's scale; and it names a password that is missing."""
+    example = (repository / ".env.example").read_text("utf-8")
+    file = tmp_path / "env"
+    file.write_text(re.sub(r"(?m)^([A-Z_]+)=$", r"\1=abcdef", example))
+    scaled = ("--env-file", str(repository / scenarioenv.FILE))
+
+    def ask(env: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        command = [*real_compose, "--env-file", str(env), *more, "--profile", "*"]
+        command += ["--file", str(repository / compose.FILE), "config", "--format", "json"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = ask(file, *scaled)
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert set(services) == set(compose.services())
+    assert "--query.lookback-delta=10s" in services["prometheus"]["command"]
+    assert services["drift"]["environment"]["TESTBED_DRIFT_INTERVAL"] == "10"
+    missing = ask(repository / ".env.example")
+    assert missing.returncode != 0
+    assert "set it in .env, see .env.example" in missing.stderr
 
 
 def test_versions_are_the_pins_of_native_mode(services: dict[str, dict[str, Any]]) -> None:

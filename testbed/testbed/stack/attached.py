@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PARTS = ("collector", "prometheus", "alertmanager", "node_exporter", "receiver", "api", "drift")
 WORKSPACE = "workspace"
+NOTIFICATIONS = "notifications.jsonl"
 
 
 class Mirror:
@@ -78,7 +79,7 @@ class AttachedStack(Stack):
         layout = context.layout
         self._mirrors = [
             # Alerts that the start of the stack made are over.
-            Mirror(received / "notifications.jsonl", layout.notifications, self._in_time),
+            Mirror(received / NOTIFICATIONS, layout.notifications, self._in_time),
             # Compared with counts that began with the stack, which had answered nothing before.
             *(
                 Mirror(source, target, lambda _: True)

@@ -13,6 +13,7 @@ from testbed.attached import (
     read_targets,
     refuse_other_start,
     refuse_what_needs_processes,
+    unresolved,
 )
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
@@ -117,6 +118,20 @@ def test_targets_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
     (tmp_path / "api-9464.json").write_text("[{}]")
     with pytest.raises(UsageError, match="can't be read"):
         read_targets(tmp_path)
+
+
+def test_silence_is_what_fired_and_has_resolved(tmp_path: Path) -> None:
+    """The last notification of each alert counts; a receiver that got none is silent."""
+    file = tmp_path / "notifications.jsonl"
+    assert unresolved(file) == set()
+    lines = [("a", "firing"), ("b", "firing"), ("a", "resolved"), ("b", "firing")]
+    file.write_text(
+        "".join(
+            json.dumps({"fingerprint": each, "status": status, "alertname": each.upper()}) + "\n"
+            for each, status in lines
+        )
+    )
+    assert unresolved(file) == {"B"}
 
 
 class _Attached:
