@@ -2,65 +2,85 @@
 #   docker build --target api .      the prediction service: no Locust, no Evidently
 #   docker build --target drift .    the drift job
 #   docker build --target load .     Locust
-#   docker build --target testbed .  everything: trains the model, runs the alert receiver
+#   docker build --target testbed .  everything: trains the model, renders the configuration, runs the
+#                                    alert receiver, plays scenarios
 FROM python:3.11-slim-bookworm AS python
 
+# What is installed depends on these files alone, so a changed source installs nothing anew. Whatever
+# the checkout's umask, the containers' user can read what is copied.
 FROM python AS build
-COPY tools/uv.txt /tmp/uv.txt
+COPY --chmod=755 tools/uv.txt /tmp/uv.txt
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary :all: \
     --require-hashes -r /tmp/uv.txt
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR=/var/cache/uv
 WORKDIR /app
-COPY . .
+COPY --chmod=755 pyproject.toml uv.lock ./
+COPY --chmod=755 api/pyproject.toml api/
+COPY --chmod=755 domain/pyproject.toml domain/
+COPY --chmod=755 drift/pyproject.toml drift/
+COPY --chmod=755 grafana/pyproject.toml grafana/
+COPY --chmod=755 loadtest/pyproject.toml loadtest/
+COPY --chmod=755 otel/pyproject.toml otel/
+COPY --chmod=755 testbed/pyproject.toml testbed/
 
 FROM build AS build-api
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-editable --no-install-workspace \
+    --package testbed-api --package testbed-domain --extra postgresql
+COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-editable \
     --package testbed-api --package testbed-domain --extra postgresql
 
 FROM build AS build-drift
 RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-editable --no-install-workspace \
+    --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
+COPY --chmod=755 . .
+RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-editable \
-    --package testbed-drift --package testbed-domain --extra postgresql
+    --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
 
 # Locust takes its locustfile by path, so this one and the next keep the sources.
 FROM build AS build-load
 RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-install-workspace --package testbed-load
+COPY --chmod=755 . .
+RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --package testbed-load
 
 FROM build AS build-testbed
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-install-workspace \
+    --package ml-observability-testbed --package testbed-domain --extra postgresql
+COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev \
     --package ml-observability-testbed --package testbed-domain --extra postgresql
 
 FROM python AS runtime
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 DO_NOT_TRACK=1
+COPY --chmod=755 tools/probe /usr/local/bin/probe
 # A fresh named volume takes the owner of the folder that it is mounted on.
 RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/testbed --shell /usr/sbin/nologin testbed \
-    && cd /var/lib && install -d -o testbed -g testbed \
-    testbed testbed/models testbed/drift testbed/truth testbed/receiver testbed/spool testbed/textfiles
+    && install -d -o testbed -g testbed /etc/testbed && cd /var/lib && install -d -o testbed -g testbed \
+    testbed testbed/models testbed/drift testbed/truth testbed/receiver testbed/spool testbed/textfiles \
+    testbed/targets testbed/runs
 WORKDIR /var/lib/testbed
 USER testbed
 
 FROM runtime AS api
 COPY --from=build-api /app/.venv /app/.venv
 EXPOSE 8000 9464
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/health/ready', timeout=3)"]
 CMD ["python", "-m", "testbed_api"]
 
 FROM runtime AS drift
 COPY --from=build-drift /app/.venv /app/.venv
-# Healthy once a first run has ended; that later ones do is what the alert DriftJobStale watches.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
-    CMD ["test", "-s", "/var/lib/testbed/drift/runs.jsonl"]
 CMD ["python", "-m", "testbed_drift", "watch"]
 
 FROM runtime AS load
 COPY --from=build-load /app /app
 EXPOSE 8089
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=6 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8089/', timeout=3)"]
 CMD ["python", "-m", "locust", "-f", "/app/loadtest/testbed_load/locustfile.py"]
 
 FROM runtime AS testbed

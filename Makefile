@@ -5,10 +5,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 TESTBED := .venv/bin/testbed
 
-.PHONY: help setup stack demo test scenarios check format generate selftest bench lock clean
+.PHONY: help setup stack demo test compose-test scenarios check format generate selftest bench lock clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv with everything that Python needs
 	@tools/setup
@@ -22,6 +22,9 @@ demo: setup  ## play the demo scenario and give the verdict
 # Two files at a time, in the order of tests/stack/conftest.py.
 test: stack  ## run the tests
 	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10
+
+compose-test: stack  ## play the demo on the Compose stack, with stand-in images (root; skips without an engine)
+	@tools/compose-test
 
 scenarios: stack  ## play every scenario, two at a time, and print a table
 	@.venv/bin/python -m testbed.playall

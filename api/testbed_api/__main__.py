@@ -11,6 +11,7 @@ if __name__ == "__main__":
     run_guarded(lambda: import_module("testbed_api.__main__").main(), "api")
 
 import argparse
+import os
 import sys
 
 from testbed_domain.errors import DomainError
@@ -18,8 +19,9 @@ from testbed_otel.masking import mask
 from testbed_otel.settings import TelemetrySettingsError, watch_sdk
 
 from testbed_api.logs import configure
-from testbed_api.replicas import supervise
+from testbed_api.replicas import ATTRIBUTES, identity, supervise
 from testbed_api.settings import PREFIX, ApiSettings
+from testbed_api.targets import forget_targets
 
 
 def main() -> int:
@@ -37,9 +39,14 @@ def main() -> int:
     watch_sdk()
     try:
         settings = ApiSettings.load()
+        if settings.targets_folder is not None and settings.socket is None:
+            forget_targets(settings.targets_folder)
         if settings.replicas > 1 and settings.socket is None:
             configure(json=settings.log_format == "json")
             return supervise(settings)
+        if settings.targets_folder is not None and settings.socket is None:
+            given = os.environ.get(ATTRIBUTES, "")
+            os.environ[ATTRIBUTES] = identity(given, 0)
         # Not above: the supervisor stays small without the model's libraries.
         from testbed_api.server import run  # noqa: PLC0415 - see above
 

@@ -48,6 +48,7 @@ HIGHEST_PORT: Final = 65_535
 PR_SET_PDEATHSIG: Final = 1
 # Past any proxy of the environment: the replicas are on this machine.
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+ATTRIBUTES: Final = "OTEL_RESOURCE_ATTRIBUTES"
 INSTANCE_KEY: Final = "service.instance.id"
 SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 
@@ -168,7 +169,7 @@ def _management_ports(settings: ApiSettings) -> list[int]:
 def _spawn(
     settings: ApiSettings, public: socket.socket, replica: Replica
 ) -> subprocess.Popen[bytes]:
-    replica.attributes = identity(os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""), replica.number)
+    replica.attributes = identity(os.environ.get(ATTRIBUTES, ""), replica.number)
     environment = _environment(settings, os.environ, public.fileno(), replica)
     supervisor = os.getpid()
     libc = ctypes.CDLL(None)
@@ -202,7 +203,7 @@ def _environment(
             f"{PREFIX}SOCKET": str(descriptor),
             f"{PREFIX}MANAGEMENT_PORT": str(replica.management_port),
             f"{PREFIX}START": replica.reason,
-            "OTEL_RESOURCE_ATTRIBUTES": replica.attributes,
+            ATTRIBUTES: replica.attributes,
         }
     )
 

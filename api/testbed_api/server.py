@@ -45,6 +45,7 @@ from testbed_api.settings import PREFIX, ApiSettings, SettingsError
 from testbed_api.sockets import bind, inherited, url
 from testbed_api.spool import Spool
 from testbed_api.spooling import SpoolingLog
+from testbed_api.targets import write_target
 from testbed_api.versionsfile import Roles, starting_roles
 
 if TYPE_CHECKING:
@@ -110,6 +111,10 @@ def run(settings: ApiSettings) -> None:
             f"service.instance.id has more than {INSTANCE_LENGTH} characters: "
             "shorten it in OTEL_RESOURCE_ATTRIBUTES"
         )
+    if settings.targets_folder is not None:
+        host = settings.management_names.partition(",")[0].strip() or settings.management_host
+        port = int(management.getsockname()[1])
+        write_target(settings.targets_folder, host, port, telemetry.instance_id)
     ProcessCollector(registry=telemetry.registry)
     remote = otlp_logs(telemetry, sending) if wanted(os.environ) else None
     configure(json=settings.log_format == "json", also=remote.handler if remote else None)

@@ -68,6 +68,11 @@ class ApiSettings(BaseSettings):
         description="Host names by which the management port may be asked, with commas between; "
         "IP addresses and localhost always may.",
     )
+    targets_folder: Path | None = Field(
+        default=None,
+        description="Folder in which each replica leaves its scrape target for Prometheus's "
+        "file_sd_configs; each start gets a service.instance.id of its own then.",
+    )
     artefact_folders: str = Field(
         default="",
         description="Folders from which the management port may load a challenger, with commas "
@@ -230,7 +235,10 @@ class ApiSettings(BaseSettings):
         )
         return Serving(self.batching, limits, self.deadline, self.cache_size)
 
-    @field_validator("log_url", "access_log", "log_retention_days", mode="before")
+    @field_validator(
+        *("log_url", "access_log", "log_retention_days", "keys_file", "targets_folder"),
+        mode="before",
+    )
     @classmethod
     def _none(cls, value: object) -> object:
         return None if value in {"none", ""} else value

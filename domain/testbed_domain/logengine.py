@@ -29,6 +29,8 @@ _RETRY_SECONDS: Final = 0.01
 _WRITE: Final = "testbed_write"
 # Serialises the creation of tables in PostgreSQL; any number that nobody else uses.
 _LOCK: Final = 7_305_121_946
+PASSWORD_FILE: Final = "password_file"  # noqa: S105 - the name of a parameter
+"""Query parameter of a PostgreSQL URL: file of the password."""
 
 __all__ = [
     "LogError",
@@ -57,7 +59,8 @@ def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS
     except ArgumentError:
         raise LogError(
             "the prediction log's URL is none; write sqlite:////path/to/log.db "
-            "or postgresql://user:password@host/database, a '@' in the password as %40"
+            "or postgresql://user:password@host/database, a '@' in the password as %40 "
+            f"or the password in a file: ?{PASSWORD_FILE}=/path"
         ) from None
     kind = parsed.get_backend_name()
     if kind == "sqlite":
@@ -174,7 +177,22 @@ def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
             return
 
 
+def _with_password(url: URL) -> URL:
+    """The URL with the password of the file that it names, as Docker hands secrets over."""
+    file = url.query.get(PASSWORD_FILE)
+    if file is None:
+        return url
+    try:
+        password = Path(str(file)).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LogError(
+            f"prediction log {mask(url)}: the password can't be read from {file}: {error}"
+        ) from None
+    return url.difference_update_query([PASSWORD_FILE]).set(password=password)
+
+
 def _postgresql(url: URL, patience: float) -> Engine:
+    url = _with_password(url)
     milliseconds = round(patience * 1000)
     waits = {
         "connect_timeout": max(2, round(patience)),  # the driver's smallest

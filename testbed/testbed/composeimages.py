@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from testbed.composebasics import (
+    CONFIGURATION,
+    CONFIGURED,
+    DATABASE,
+    HARDENED,
+    READ_ONLY,
+    READS_CONFIGURATION,
+    TARGETS,
+    Service,
+    after,
+    choice,
+    health,
+    limited,
+    publish,
+    secret_file,
+    wget,
+)
 from testbed.stack.catalogue import images
+from testbed.stack.composeconfiguration import flag_variable
+from testbed.stack.configuration import (
+    ALERTMANAGER_DURATIONS,
+    PROMETHEUS_DURATIONS,
+    PROMETHEUS_FEATURES,
+)
 
-# Images that only Compose runs; those of the compiled tools are in the catalogue.
+# Images that only Compose runs; those of the compiled tools are in the catalogue. MLflow and
+# Prefect are of the versions of their clients in the lock file.
 COMPOSE_IMAGES: Final = {
     "grafana": "grafana/grafana:12.4.11",
     "jaeger": "jaegertracing/jaeger:2.20.0",
     "cadvisor": "ghcr.io/google/cadvisor:0.60.5",
     "postgres": "postgres:18.6-alpine",
+    "mlflow": "ghcr.io/mlflow/mlflow:v3.17.2",
+    "prefect": "prefecthq/prefect:3.8.8-python3.11",
 }
 
-DATABASE: Final = "testbed"
-
-Service = dict[str, Any]
-
-
-def secret(name: str) -> str:
-    """A variable of ``.env`` without which Compose refuses to start, saying why."""
-    return f"${{{name}:?set it in .env, see .env.example}}"
-
-
-def loopback(*ports: int) -> list[str]:
-    """Ports that this machine alone can reach."""
-    return [f"127.0.0.1:{port}:{port}" for port in ports]
-
-
-def after(**conditions: str) -> dict[str, dict[str, str]]:
-    """Services to wait for, and their condition."""
-    return {name: {"condition": f"service_{what}"} for name, what in conditions.items()}
+# The bridge docker0: containers reach it, other machines don't.
+GATEWAY: Final = choice("TESTBED_HOST_GATEWAY", "172.17.0.1")
+# The official image trusts whoever comes from within, so that only its outer address asks for the
+# password. PostgreSQL keeps the one that its volume was made with: say so where people look.
+_KNOWS_PASSWORD: Final = f"""\
+export PGPASSWORD="$$(cat {secret_file("postgres_password")})" PGCONNECT_TIMEOUT=3
+host="$$(hostname -i | cut -d' ' -f1)"
+out="$$(psql -h "$$host" -U {DATABASE} -d {DATABASE} -qtAc 'select 1' 2>&1)" && exit 0
+case "$$out" in *'password authentication failed'*)
+out="POSTGRES_PASSWORD in .env is not the password that this database was made with. \
+Put the old one back, or give the database the new one: docker compose exec -u postgres \
+postgres psql -U {DATABASE} -d {DATABASE} -c '\\password'"
+echo "$$out" > /proc/1/fd/2 ;;
+esac
+echo "$$out"; exit 1
+"""
 
 
-def wget(url: str) -> dict[str, Any]:
-    """A health check by the small wget of most images."""
-    return health("wget", "-q", "-O", "/dev/null", url)
-
-
-def health(*command: str) -> dict[str, Any]:
-    """A health check by a command in the container."""
-    return {
-        "test": ["CMD", *command],
-        "interval": "10s",
-        "timeout": "5s",
-        "retries": 6,
-        "start_period": "30s",
-    }
+def _flags(durations: dict[str, str]) -> list[str]:
+    """Flags with a duration that the time scale divides."""
+    return [f"--{flag}={choice(flag_variable(flag), value)}" for flag, value in durations.items()]
 
 
 def postgres() -> Service:
@@ -57,12 +70,16 @@ def postgres() -> Service:
         "environment": {
             "POSTGRES_USER": DATABASE,
             "POSTGRES_DB": DATABASE,
-            "POSTGRES_PASSWORD": secret("POSTGRES_PASSWORD"),
+            "POSTGRES_PASSWORD_FILE": secret_file("postgres_password"),
         },
+        "secrets": ["postgres_password"],
+        "security_opt": ["no-new-privileges:true"],
         # Since version 18 the image keeps its data in a folder per major version below this one.
         "volumes": ["postgres:/var/lib/postgresql"],
-        "healthcheck": health("pg_isready", "-U", DATABASE, "-d", DATABASE),
+        "healthcheck": health() | {"test": ["CMD-SHELL", _KNOWS_PASSWORD]},
+        "stop_grace_period": "30s",
         "restart": "unless-stopped",
+        **limited("1g"),
     }
 
 
@@ -70,19 +87,18 @@ def collector() -> Service:
     """Without a health check: the image holds nothing but the Collector, so no probe either."""
     return {
         "image": images()["otelcol"],
-        "command": ["--config=/etc/otelcol/collector.yaml"],
+        "command": [f"--config={CONFIGURATION}/collector.yaml"],
+        "environment": dict(READS_CONFIGURATION),
         # A fresh volume belongs to root. Root without any capability is no more than its owner.
         "user": "0:0",
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
+        **HARDENED,
         "read_only": True,
-        "volumes": [
-            "./otel/collector.yaml:/etc/otelcol/collector.yaml:ro",
-            "collector:/var/lib/otelcol",
-        ],
-        "ports": loopback(4317, 4318),
-        "depends_on": after(prometheus="healthy"),
+        "volumes": [CONFIGURED, "collector:/var/lib/otelcol"],
+        "ports": [publish("OTLP_GRPC", 4317), publish("OTLP_HTTP", 4318)],
+        "depends_on": after(configuration="completed_successfully", prometheus="healthy"),
+        "stop_grace_period": "30s",
         "restart": "unless-stopped",
+        **limited("512m"),
     }
 
 
@@ -91,16 +107,25 @@ def prometheus() -> Service:
     return {
         "image": images()["prometheus"],
         "command": [
-            "--config.file=/etc/prometheus/prometheus.yml",
+            f"--config.file={CONFIGURATION}/prometheus.yml",
             "--storage.tsdb.path=/prometheus",
             "--storage.tsdb.retention.time=15d",
             "--web.enable-otlp-receiver",
+            *PROMETHEUS_FEATURES,
+            *_flags(PROMETHEUS_DURATIONS),
         ],
-        "volumes": ["./prometheus:/etc/prometheus:ro", "prometheus:/prometheus"],
-        "ports": loopback(9090),
+        "environment": dict(READS_CONFIGURATION),
+        **HARDENED,
+        **READ_ONLY,
+        "volumes": [CONFIGURED, f"targets:{TARGETS}:ro", "prometheus:/prometheus"],
+        # node_exporter is on the machine's own network.
+        "extra_hosts": [f"node_exporter:{GATEWAY}"],
+        "ports": [publish("PROMETHEUS", 9090)],
         "healthcheck": wget("http://127.0.0.1:9090/-/ready"),
-        "depends_on": after(alertmanager="healthy"),
+        "depends_on": after(configuration="completed_successfully", alertmanager="healthy"),
+        "stop_grace_period": "30s",
         "restart": "unless-stopped",
+        **limited("2g"),
     }
 
 
@@ -109,27 +134,42 @@ def alertmanager() -> Service:
     return {
         "image": images()["alertmanager"],
         "command": [
-            "--config.file=/etc/alertmanager/alertmanager.yml",
+            f"--config.file={CONFIGURATION}/alertmanager.yml",
             "--storage.path=/alertmanager",
             "--cluster.listen-address=",
+            *_flags(ALERTMANAGER_DURATIONS),
         ],
-        "volumes": ["./alertmanager:/etc/alertmanager:ro", "alertmanager:/alertmanager"],
-        "ports": loopback(9093),
+        "environment": dict(READS_CONFIGURATION),
+        **HARDENED,
+        **READ_ONLY,
+        "volumes": [CONFIGURED, "alertmanager:/alertmanager"],
+        "ports": [publish("ALERTMANAGER", 9093)],
         "healthcheck": wget("http://127.0.0.1:9093/-/ready"),
-        "depends_on": after(receiver="healthy"),
+        "depends_on": after(configuration="completed_successfully", receiver="healthy"),
         "restart": "unless-stopped",
+        **limited("256m"),
     }
 
 
 def node_exporter() -> Service:
-    """It sees the machine, and can't write to it."""
+    """It sees the machine and its network, and can't write to it."""
+    address = f"{GATEWAY}:{choice('TESTBED_PORT_NODE_EXPORTER', 9100)}"
     return {
         "image": images()["node_exporter"],
-        "command": ["--path.rootfs=/host", "--collector.textfile.directory=/textfiles"],
+        "command": [
+            f"--web.listen-address={address}",
+            "--path.rootfs=/host",
+            "--collector.textfile.directory=/textfiles",
+        ],
+        "profiles": ["host"],
+        "network_mode": "host",
         "pid": "host",
+        **HARDENED,
+        "read_only": True,
         "volumes": ["/:/host:ro", "textfiles:/textfiles:ro"],
-        "healthcheck": wget("http://127.0.0.1:9100/metrics"),
+        "healthcheck": wget(f"http://{address}/metrics"),
         "restart": "unless-stopped",
+        **limited("128m"),
     }
 
 
@@ -138,6 +178,7 @@ def cadvisor() -> Service:
     return {
         "image": COMPOSE_IMAGES["cadvisor"],
         "command": ["--docker_only=true", "--housekeeping_interval=10s"],
+        "profiles": ["host"],
         # It reads the containers' state from the host's kernel and from the Docker socket.
         "privileged": True,
         "devices": ["/dev/kmsg"],
@@ -148,8 +189,9 @@ def cadvisor() -> Service:
             "/var/lib/docker/:/var/lib/docker:ro",
             "/dev/disk/:/dev/disk:ro",
         ],
-        "ports": loopback(8080),
+        "ports": [publish("CADVISOR", 8080)],
         "restart": "unless-stopped",
+        **limited("512m"),
     }
 
 
@@ -157,35 +199,85 @@ def jaeger() -> Service:
     """The trace viewer."""
     return {
         "image": COMPOSE_IMAGES["jaeger"],
-        "ports": loopback(16686),
+        "profiles": ["traces"],
+        **HARDENED,
+        "ports": [publish("JAEGER", 16686)],
         "healthcheck": wget("http://127.0.0.1:13133/status"),
         "restart": "unless-stopped",
+        **limited("1g"),
     }
 
 
 def grafana() -> Service:
     """With the project's dashboards, behind a login."""
-    dashboards = "/etc/grafana/dashboards"
     return {
         "image": COMPOSE_IMAGES["grafana"],
         "environment": {
             "GF_SECURITY_ADMIN_USER": "admin",
-            "GF_SECURITY_ADMIN_PASSWORD": secret("GRAFANA_ADMIN_PASSWORD"),
+            "GF_SECURITY_ADMIN_PASSWORD__FILE": secret_file("grafana_admin_password"),
             "GF_AUTH_ANONYMOUS_ENABLED": "false",
             "GF_USERS_ALLOW_SIGN_UP": "false",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
             "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
             "GF_PLUGINS_PREINSTALL_DISABLED": "true",
-            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{dashboards}/ml-api-monitoring.json",
+            "GF_PATHS_PROVISIONING": f"{CONFIGURATION}/grafana/provisioning",
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": (
+                f"{CONFIGURATION}/dashboards/ml-api-monitoring.json"
+            ),
+            **READS_CONFIGURATION,
         },
-        "volumes": [
-            "./grafana/provisioning:/etc/grafana/provisioning:ro",
-            f"./grafana/dashboards:{dashboards}:ro",
-            "grafana:/var/lib/grafana",
-        ],
-        "ports": loopback(3000),
+        "secrets": ["grafana_admin_password"],
+        "profiles": ["ui"],
+        **HARDENED,
+        "volumes": [CONFIGURED, "grafana:/var/lib/grafana"],
+        "ports": [publish("GRAFANA", 3000)],
         "healthcheck": wget("http://127.0.0.1:3000/api/health"),
-        "depends_on": after(prometheus="healthy"),
+        "depends_on": after(configuration="completed_successfully", prometheus="healthy"),
         "restart": "unless-stopped",
+        **limited("512m"),
+    }
+
+
+def mlflow() -> Service:
+    """A tracking server, for the runs of the drift job and of the monthly flow."""
+    url = "http://127.0.0.1:5000/health"
+    python = f"import urllib.request as r; r.urlopen('{url}', timeout=3)"
+    return {
+        "image": COMPOSE_IMAGES["mlflow"],
+        "command": [
+            *("mlflow", "server", "--host", "0.0.0.0", "--port", "5000"),  # noqa: S104 - in the container
+            *("--allowed-hosts", "mlflow:5000,localhost:*,127.0.0.1:*"),
+            *("--backend-store-uri", "sqlite:////mlflow/mlflow.db"),
+            *("--artifacts-destination", "/mlflow/artifacts"),
+        ],
+        "profiles": ["mlflow"],
+        "security_opt": ["no-new-privileges:true"],
+        "volumes": ["mlflow:/mlflow"],
+        "ports": [publish("MLFLOW", 5000)],
+        # The image has nothing smaller to ask with, so it is asked less often.
+        "healthcheck": health("python", "-c", python) | {"start_interval": "5s", "interval": "60s"},
+        "restart": "unless-stopped",
+        **limited("1g"),
+    }
+
+
+def prefect() -> Service:
+    """A server for the monthly flow, with its UI."""
+    url = "http://127.0.0.1:4200/api/health"
+    python = f"import urllib.request as r; r.urlopen('{url}', timeout=3)"
+    return {
+        "image": COMPOSE_IMAGES["prefect"],
+        "command": ["prefect", "server", "start", "--host", "0.0.0.0"],  # noqa: S104 - in the container
+        "environment": {
+            "PREFECT_HOME": "/prefect",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        },
+        "profiles": ["prefect"],
+        "security_opt": ["no-new-privileges:true"],
+        "volumes": ["prefect:/prefect"],
+        "ports": [publish("PREFECT", 4200)],
+        "healthcheck": health("python", "-c", python) | {"start_interval": "5s", "interval": "60s"},
+        "restart": "unless-stopped",
+        **limited("1g"),
     }

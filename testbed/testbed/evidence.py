@@ -193,6 +193,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     factor: float,
     rules: Path | None = None,
     source: Path | None = None,
+    born: float | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Evidence:
     """Ask the living stack, keep its answers in ``series.json``, and load all evidence.
@@ -208,6 +209,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         factor: time scale of the run.
         rules: folder of the user's own rule files; None where they are the source's.
         source: folder that the configuration was rendered from; the checkout's by default.
+        born: Unix time before the first sample of any part; None is the run's own start.
         clock: gives Unix seconds.
 
     Raises:
@@ -217,7 +219,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     ended_at = clock()
     timeline = _records(layout.timeline, _event, [])
     started_at = timeline[0].time if timeline else truth.started_at or ended_at
-    span = Span(started_at, ended_at, evaluation_interval(layout))
+    span = Span(started_at, ended_at, evaluation_interval(layout), born)
     sources = Sources(
         prometheus=prometheus,
         alertmanager=alertmanager,

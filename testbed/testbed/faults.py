@@ -40,6 +40,11 @@ class FaultModel(Model):
     def end(self, rig: Rig) -> None:
         """Undo it."""
 
+    @property
+    def by_http(self) -> bool:
+        """Whether the API's management port does it, so that it needs no hold of any process."""
+        return False
+
     def lasts(self, phase: float) -> float:
         """Production seconds from its begin to its end, given those of the phase."""
         return phase
@@ -53,6 +58,11 @@ class ApiFault(FaultModel):
     """
 
     key: ClassVar[str]
+
+    @property
+    def by_http(self) -> bool:
+        """It is done there."""
+        return True
 
     def begin(self, rig: Rig) -> None:
         """Turn it on in each replica."""

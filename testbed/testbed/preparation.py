@@ -335,7 +335,7 @@ def prepare(
     prepared = Prepared(
         run_id, layout, played, factor, use_case, artefact, context, options, planting, source
     )
-    _write_identity(prepared, now)
+    write_identity(prepared, now)
     return prepared
 
 
@@ -353,7 +353,14 @@ def _wanted_ports(guarded: bool, taken: Collection[str]) -> dict[str, int]:  # n
     return wanted
 
 
-def _write_identity(prepared: Prepared, now: datetime) -> None:
+def write_identity(prepared: Prepared, now: datetime, *, sink: bool = True) -> None:
+    """Write ``run.json`` and the scenario as it is played.
+
+    Args:
+        prepared: the run.
+        now: its start.
+        sink: whether the receiver gets spans and log records.
+    """
     artefact, options, context = prepared.artefact, prepared.options, prepared.context
     identity = {
         "layout_version": LAYOUT_VERSION,
@@ -372,6 +379,7 @@ def _write_identity(prepared: Prepared, now: datetime) -> None:
         "custom_rules": options.rules is not None,
         "trace_ratio": context.trace_ratio,
         "logs": context.logs,
+        "sink": sink,
         "export_interval": export_interval(context.factor),
         "drift_interval": DRIFT_INTERVAL / context.factor,
         "endpoints": dict(context.endpoints),

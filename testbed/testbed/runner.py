@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -150,7 +150,7 @@ class Play:
         self._rig = Rig(
             stack,
             FaultControl(
-                [f"http://{each}" for each in context.management], context.layout.management_token
+                [f"http://{each}" for each in context.management], context.management_token
             ),
             PrometheusFaults(
                 context.configuration.prometheus,
@@ -331,6 +331,7 @@ class Play:
 
     def _collect(self) -> Evidence:
         self._notice()
+        self._stack.gather()
         context = self._prepared.context
         alertmanager = (
             None
@@ -347,7 +348,19 @@ class Play:
             factor=self._prepared.factor,
             rules=self._prepared.options.rules,
             source=self._prepared.source,
+            born=context.born,
         )
+
+
+Opening = Callable[[Prepared, Timeline], AbstractContextManager[tuple[Stack, Supervisor]]]
+"""Gives the running stack of a run, and what runs the load."""
+
+
+def own_stack(
+    prepared: Prepared, timeline: Timeline
+) -> AbstractContextManager[tuple[Stack, Supervisor]]:
+    """A stack that is started for this run and stopped at its end."""
+    return running_stack(prepared, timeline, "run")
 
 
 def play(
@@ -355,14 +368,16 @@ def play(
     board: Board,
     clocks: Clocks | None = None,
     hold: Callable[[Stack, Verdict], None] | None = None,
+    opening: Opening = own_stack,
 ) -> Verdict:
-    """Start the stack, play the scenario, stop the stack.
+    """Play the scenario on a stack.
 
     Args:
         prepared: the run.
         board: shows it.
         clocks: time sources.
         hold: called with the living stack and the verdict, to keep it running for a while.
+        opening: gives the stack; by default one of its own.
 
     Raises:
         StackError: a part could not be started, or no verdict could be reached.
@@ -370,7 +385,7 @@ def play(
     clocks = clocks or Clocks()
     timeline = Timeline(prepared.layout.timeline, clock=clocks.wall, listener=board.event)
     timeline.add("run_started", prepared.scenario.name)
-    with running_stack(prepared, timeline, "run") as (stack, supervisor):
+    with opening(prepared, timeline) as (stack, supervisor):
         with Pacemaker(prepared.layout.pace) as pacemaker:
             game = Play(prepared, stack, supervisor, timeline, board, clocks, pacemaker)
             verdict = game.run()

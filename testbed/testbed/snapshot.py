@@ -145,7 +145,9 @@ def take_snapshot(sources: Sources) -> Snapshot:
         stored = ask("counters in Prometheus", lambda: final_counters(prometheus, **recent))
         alerts = ask("alerts", lambda: prometheus.raw("ALERTS", **recent))
         groups = ask("rules", prometheus.groups)
-        pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **recent))
+        # Their counters are compared from the beginning on, which may lie before the run.
+        lived = {"at": span.end, "window": span.end - span.since}
+        pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **lived))
         charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
         log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
         measured = ask("measured values", lambda: read_measured(sources))

@@ -12,17 +12,18 @@ import yaml
 from testbed_api.settings import PREFIX, ApiSettings
 from testbed_otel import otlplogs
 
-from testbed import compose
+from testbed import compose, composeown
 
 # What the containers' layout decides.
 FIXED = {
     *("artefact", "host", "port", "management_host", "management_port", "log_url", "log_spool"),
     *("versions_file", "management_names", "management_token_file", "artefact_folders"),
+    *("targets_folder", "keys_file"),  # of the keys, the file on the machine is a choice
 }
 # What needs a file or package that the image lacks, a second scrape target, or more time than
 # Compose gives a container to end; and limits of slow clients, which nobody changes for a trial.
 LEFT_OUT = {
-    *("runtime", "model", "challenger", "split", "shadow", "keys_file", "replicas", "socket"),
+    *("runtime", "model", "challenger", "split", "shadow", "socket"),
     *("replicas_file", "start"),
     *("shutdown_seconds", "linger_seconds", "head_seconds", "body_seconds", "fault_seed"),
     *("batch_body_limit", "stream_body_limit", "held_bodies_limit"),
@@ -45,11 +46,14 @@ def fill(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Fill:
 
     def load(**given: str) -> ApiSettings:
         def value(found: re.Match[str]) -> str:
-            return given.get(found[1]) or found[2] or ""
+            name, kind, text = found.groups()
+            if kind == "+":
+                return text if given.get(name) else ""
+            return given.get(name) or text
 
         for key, text in environment.items():
             if key.startswith(PREFIX):
-                monkeypatch.setenv(key, re.sub(r"\$\{(\w+):[-?]([^}]*)\}", value, text))
+                monkeypatch.setenv(key, re.sub(r"\$\{(\w+):([-+])([^}]*)\}", value, text))
         return ApiSettings.load()
 
     return load
@@ -57,7 +61,7 @@ def fill(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Fill:
 
 def test_every_setting_is_a_choice_or_has_its_reason() -> None:
     """A new setting of the API has to be thought of here."""
-    choices = set(compose.CHOICES)
+    choices = set(composeown.CHOICES)
     assert choices | FIXED | LEFT_OUT == set(ApiSettings.model_fields)
     assert not choices & (FIXED | LEFT_OUT)
 
@@ -65,7 +69,7 @@ def test_every_setting_is_a_choice_or_has_its_reason() -> None:
 def test_without_a_word_the_defaults_of_the_api_hold(fill: Fill) -> None:
     """Compose has no defaults of its own."""
     filled = fill()
-    for name in compose.CHOICES:
+    for name in composeown.CHOICES:
         assert getattr(filled, name) == ApiSettings.model_fields[name].default, name
 
 
@@ -91,6 +95,14 @@ def test_a_word_in_the_environment_reaches_the_api(
     assert getattr(filled, name) == expected
 
 
+def test_keys_are_a_file_of_the_machine(fill: Fill, repository: Path) -> None:
+    """Which the API reads as a secret; without one it asks for no key."""
+    assert fill().keys_file is None
+    assert fill(TESTBED_API_KEYS_FILE="./keys").keys_file == Path("/run/secrets/api_keys")
+    model = yaml.safe_load((repository / compose.FILE).read_text("utf-8"))
+    assert model["secrets"]["api_keys"] == {"file": "${TESTBED_API_KEYS_FILE:-/dev/null}"}
+
+
 def test_logs_over_otlp_are_a_choice(environment: dict[str, str]) -> None:
     """They are off, as everywhere."""
     assert environment[otlplogs.VARIABLE] == f"${{{otlplogs.VARIABLE}:-none}}"
@@ -110,8 +122,14 @@ def test_the_example_shows_the_defaults(repository: Path) -> None:
     """Whoever removes the comment sign of a line changes nothing yet."""
     example = (repository / ".env.example").read_text("utf-8")
     shown = dict(re.findall(r"(?m)^#(TESTBED_API_[A-Z_]+)=(.*)$", example))
+    assert shown.pop(f"{PREFIX}KEYS_FILE") == ""
+    assert (shown.pop(f"{PREFIX}MEMORY"), shown.pop(f"{PREFIX}CPUS")) == ("1g", "1.0")
     expected = {
-        name: text.partition(":-")[2].rstrip("}") for name, text in compose.choices().items()
+        name: text.partition(":-")[2].rstrip("}") for name, text in composeown.choices().items()
     }
     expected[f"{PREFIX}ACCESS_LOG"] = "none"
     assert shown == expected
+    drift = dict(re.findall(r"(?m)^#(TESTBED_DRIFT_[A-Z_]+)=(.*)$", example))
+    assert drift.items() >= {
+        (name, value) for name, value in composeown.DRIFT_CHOICES.items() if value
+    }

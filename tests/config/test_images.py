@@ -45,8 +45,11 @@ def locked_closure(lock: dict[str, Any], roots: dict[str, set[str]]) -> set[str]
 
 def image_packages(repository: Path, dockerfile: str, target: str) -> set[str]:
     """Names of the packages that the image of ``target`` installs."""
-    (command,) = re.findall(r"uv sync (.*)", stages(dockerfile)[f"build-{target}"])
-    words = shlex.split(command)
+    dependencies, everything = re.findall(r"uv sync (.*)", stages(dockerfile)[f"build-{target}"])
+    words = shlex.split(everything)
+    # A layer of its own, below the sources: who changes one of them waits for no installation.
+    assert [word for word in shlex.split(dependencies) if word != "--no-install-workspace"] == words
+    assert "--no-install-workspace" in dependencies
     assert "--locked" in words
     assert "--no-dev" in words
     given = list(pairwise(words))
@@ -85,8 +88,34 @@ def test_images_are_built_from_all_members(repository: Path) -> None:
     """The build context holds every workspace member, or the locked sync can't run."""
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
     ignore = (repository / ".dockerignore").read_text("utf-8").splitlines()
-    for member in (*project["tool"]["uv"]["workspace"]["members"], "pyproject.toml", "uv.lock"):
+    given = ("pyproject.toml", "uv.lock", "prometheus", "alertmanager", "scenarios", "tools/probe")
+    for member in (*project["tool"]["uv"]["workspace"]["members"], *given):
         assert f"!{member}" in ignore
+
+
+def test_dependencies_are_installed_before_the_sources_come(
+    repository: Path, dockerfile: str
+) -> None:
+    """Below them lie the lock file and every member's own project file, and nothing else."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
+    copied = re.findall(r"(?m)^COPY --chmod=755 (.*) (\S+)$", stages(dockerfile)["build"])[1:]
+    members = {
+        (f"{name}/pyproject.toml", f"{name}/")
+        for name in project["tool"]["uv"]["workspace"]["members"]
+    }
+    assert set(copied) == {("pyproject.toml uv.lock", "./")} | members
+    for target in ("api", "drift", "load", "testbed"):
+        stage = stages(dockerfile)[f"build-{target}"]
+        first, _, second = stage.partition("COPY --chmod=755 . .")
+        assert "--no-install-workspace" in first
+        assert "uv sync" in second
+
+
+def test_the_checkouts_permissions_do_not_matter(dockerfile: str) -> None:
+    """Whatever comes from it can be read by the containers' user."""
+    own = [line for line in re.findall(r"(?m)^COPY .*$", dockerfile) if "--from=" not in line]
+    assert own
+    assert all(line.startswith("COPY --chmod=755 ") for line in own)
 
 
 def test_images_compile_bytecode(dockerfile: str) -> None:

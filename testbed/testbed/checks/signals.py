@@ -53,7 +53,8 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
         return ()
     if not signals.sink:
         gone = " and ".join(sorted({"collector", "receiver"} & set(case.evidence.run.without)))
-        return _nothing(f"The run has no {gone}, so no spans or log records were looked at.")
+        why = f"The run has no {gone}" if gone else "Jaeger gets the spans, not the receiver"
+        return _nothing(f"{why}, so no spans or log records were looked at.")
     found = [_arrived(case, SPANS_ARRIVED, "spans", signals.spans)]
     if signals.traces is not None:
         lost = _lost_spans(case, signals.spans)

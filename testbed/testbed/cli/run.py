@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from rich.table import Table
 from testbed_domain.tables.reading import ReadOptions
 
+from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
 from testbed.cli.common import (
     BuildProgress,
@@ -31,13 +33,14 @@ from testbed.cli.common import (
 )
 from testbed.cli.live import find_run, print_urls
 from testbed.coverage import alert_coverage, coverage_text, covering_text
+from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
 from testbed.live import hold
 from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table, rewrite_report
 from testbed.resources import find_scenario, root, scenario_files
 from testbed.rulelint import read_rules
-from testbed.runner import play
+from testbed.runner import Opening, own_stack, play
 from testbed.scenario import Scenario, read_scenario
 from testbed.schedule import schedule
 from testbed.settings import load_settings
@@ -68,6 +71,12 @@ def run(
         typer.Option(help="Leave a part out: collector, alertmanager, receiver, drift …"),
     ] = None,
     replicas: ReplicasOption = 1,
+    stack: Annotated[
+        Path | None,
+        typer.Option(
+            help="Play on a running stack: the file stack.json by which it says what it is."
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")
     ] = False,
@@ -100,21 +109,23 @@ def run(
         out=folder,
         replicas=replicas,
     )
+    if stack is not None and keep:
+        raise UsageError("--keep: a running stack goes on anyway; leave it out")
     started = time.monotonic()
     with interruptible():
-        prepared = prepare(
-            _scenario(scenario, rules),
-            options,
-            settings,
-            progress=BuildProgress(),
-            say=say,
-        )
+        chosen = _scenario(scenario, rules)
+        if stack is None:
+            prepared = prepare(chosen, options, settings, progress=BuildProgress(), say=say)
+            opening: Opening = own_stack
+        else:
+            prepared = prepare_attached(chosen, options, settings, stack, say=say)
+            opening = partial(attached_stack, stack)
         played, factor = prepared.scenario, prepared.factor
         say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
         board = Board(out, played.title, schedule(played, factor), played.duration / factor)
 
         with board:
-            verdict = play(prepared, board, hold=_keep(board) if keep else None)
+            verdict = play(prepared, board, hold=_keep(board) if keep else None, opening=opening)
     out.print(render_table(verdict))
     origin = "synthetic data" if prepared.artefact.synthetic else "real data"
     out.print(f"use case  {prepared.use_case}, {origin}, seed {seed}", highlight=False)

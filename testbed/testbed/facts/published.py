@@ -107,7 +107,7 @@ def _read(sources: Sources, records: Sequence[Record]) -> Published:
     rules = Rules.of(sources.layout.model, plan.level)
     job = names.SERVICE_DRIFT
     selector = f'{{job="{job}",__name__=~"{"|".join(sorted(driftpoints.COMPARED))}"}}'
-    series = sources.prometheus.raw(selector, at=span.end, window=span.end - span.start)
+    series = sources.prometheus.raw(selector, at=span.end, window=span.end - span.since)
     folders = (read_records(path / "runs.jsonl", span.end) for path in root.glob("version-*"))
     others = {str(found[0]["model_version"]): found for found in folders if found}
     found = compare(records, series, rules.alert_share, _starts(sources.layout.timeline), others)

@@ -98,7 +98,8 @@ def read_signals(sources: Sources) -> Signals:
     layout = sources.layout
     asked = _asked(layout.run_file)
     ratio = asked.get("trace_ratio")
-    if ratio is None or {"collector", "receiver"} & set(asked.get("without") or ()):
+    gone = {"collector", "receiver"} & set(asked.get("without") or ())
+    if ratio is None or gone or not asked.get("sink", True):
         return Signals(ratio=ratio)
     spans, records = _Lines(layout.traces), _Lines(layout.log_records)
     setting = _setting(sources, ratio)
@@ -126,7 +127,7 @@ def _setting(sources: Sources, ratio: float | None = None) -> Setting:
     return Setting(
         requests={request.request_id: request for request in sources.truth.requests},
         instances=frozenset(sources.pages),
-        start=sources.span.start,
+        start=sources.span.since,
         end=sources.span.end,
         arrived=sources.span.end - MARGIN - sources.real(BATCHES),
         slowed=tuple(
@@ -160,7 +161,7 @@ class _Lines:
 
 
 def _arrival(sources: Sources, kind: str, lines: _Lines) -> Arrival:
-    at, window = sources.span.end, sources.span.end - sources.span.start
+    at, window = sources.span.end, sources.span.end - sources.span.since
 
     def counter(what: str, more: str = "") -> dict[float, int]:
         selector = f'otelcol_{what}_{kind}_total{{job="{names.JOB_COLLECTOR}"{more}}}'

@@ -25,12 +25,19 @@ class Span:
         start: Unix time.
         end: Unix time.
         step: evaluation interval of the rules in real seconds, where their group has no other;
-            resolution of charts.
+        resolution of charts.
+        born: Unix time from which on all parts counted; None where they began with the run.
     """
 
     start: float
     end: float
     step: float
+    born: float | None = None
+
+    @property
+    def since(self) -> float:
+        """From when on everything is the run's own, and counted from 0."""
+        return self.start if self.born is None else self.born
 
 
 @dataclass(frozen=True, slots=True)

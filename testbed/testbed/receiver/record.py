@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -100,8 +102,18 @@ def notifications(body: bytes, received_at: float) -> list[Notification]:
     ]
 
 
+def _kept(path: Path) -> Iterator[Notification]:
+    """The last notifications of a file; what is no notification is left to its reader."""
+    with path.open("rb") as file:
+        for line in deque(file, maxlen=SHOWN):
+            with suppress(ValidationError):
+                yield Notification.model_validate_json(line)
+
+
 class Recorder(WholeLines):
     """Appends notifications to a file as whole JSON lines, and remembers the last ones.
+
+    Those that the file holds already are remembered as well: a restart forgets none.
 
     Args:
         path: file to append to; its directory is made.
@@ -112,7 +124,7 @@ class Recorder(WholeLines):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.recent: deque[Notification] = deque(maxlen=SHOWN)
+        self.recent: deque[Notification] = deque(_kept(path), maxlen=SHOWN)
 
     def add(self, arrived: list[Notification]) -> None:
         """Append all of ``arrived`` or, if the disk refuses, none.

@@ -34,6 +34,8 @@ PROMETHEUS_DURATIONS: Final = {
     # Hidden from its help: how long new scrape targets wait, which a short run would notice.
     "scrape.discovery-reload-interval": "5s",
 }
+# Keeps the trace ids that histograms carry, so that a panel leads to the trace of a slow request.
+PROMETHEUS_FEATURES: Final = ("--enable-feature=exemplar-storage",)
 ALERTMANAGER_DURATIONS: Final = {"dispatch.maintenance-interval": "30s"}
 
 NODE_COLLECTORS: Final = (
@@ -139,10 +141,10 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     """
     scale, config = TimeScale(factor), layout.config
     prometheus = scale.prometheus(
-        prometheus_tree(_read(source / "prometheus/prometheus.yml"), endpoints, without, intake)
+        prometheus_tree(read_tree(source / "prometheus/prometheus.yml"), endpoints, without, intake)
     )
     alertmanager = scale.alertmanager(
-        alertmanager_tree(_read(source / "alertmanager/alertmanager.yml"), endpoints, without)
+        alertmanager_tree(read_tree(source / "alertmanager/alertmanager.yml"), endpoints, without)
     )
     if smtp:
         alertmanager = with_email(alertmanager, smtp, config / "smtp-password")
@@ -150,7 +152,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     ways = endpoints if gate is None else {**endpoints, "prometheus:9090": gate}
     collector = scale.collector(
         collector_tree(
-            _read(source / "otel/collector.yaml"),
+            read_tree(source / "otel/collector.yaml"),
             ways,
             layout.data / "collector",
             without,
@@ -170,16 +172,39 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         evaluation_interval=parse_duration(intervals["evaluation_interval"]),
         intake=intake,
     )
-    _write(native.prometheus, prometheus)
-    _write(native.alertmanager, alertmanager)
-    _write(native.collector, collector)
+    files = {native.prometheus: prometheus, native.alertmanager: alertmanager}
+    write_files(config, source, {**files, native.collector: collector}, scale=scale, rules=rules)
+    write_api_targets(native.targets, api_targets)
+    return native
+
+
+def write_files(
+    config: Path,
+    source: Path,
+    trees: Mapping[Path, Tree],
+    *,
+    scale: TimeScale,
+    rules: Path | None = None,
+) -> None:
+    """Write the configuration of the tools, and beside it templates, dashboards and scaled rules.
+
+    Args:
+        config: folder to write into.
+        source: folder of the originals.
+        trees: file to its content.
+        scale: of the rules.
+        rules: folder of rule files in place of the project's.
+
+    Raises:
+        UsageError: a rules file can't be read or scaled.
+    """
+    for path, tree in trees.items():
+        write_yaml(path, tree)
     for template in sorted((source / "alertmanager/templates").glob("*.tmpl")):
         write_atomic(config / "templates" / template.name, template.read_bytes())
     for board in sorted((source / "grafana/dashboards").glob("*.json")):
-        write_atomic(layout.dashboards / board.name, board.read_bytes())
-    _write_rules(native.rules, read_rules(rules or source / "prometheus/rules"), scale)
-    write_api_targets(native.targets, api_targets)
-    return native
+        write_atomic(config / "dashboards" / board.name, board.read_bytes())
+    _write_rules(config / "rules", read_rules(rules or source / "prometheus/rules"), scale)
 
 
 def write_api_targets(path: Path, targets: Iterable[tuple[str, str]]) -> None:
@@ -201,7 +226,7 @@ def _write_rules(folder: Path, files: Mapping[str, Tree], scale: TimeScale) -> N
     for name, document in files.items():
         # Prometheus is told to read *.yml.
         file = name if name.endswith(".yml") else f"{name}.yml"
-        _write(folder / file, scale.rules(document))
+        write_yaml(folder / file, scale.rules(document))
 
 
 def prometheus_tree(
@@ -374,6 +399,7 @@ def prometheus_argv(launch: Launch) -> list[str]:
         f"--storage.tsdb.path={launch.layout.data / 'prometheus'}",
         f"--web.listen-address={launch.endpoints[_PROMETHEUS]}",
         "--web.enable-otlp-receiver",
+        *PROMETHEUS_FEATURES,
         *([f"--web.route-prefix=/{intake}"] if (intake := launch.configuration.intake) else []),
         *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
     ]
@@ -431,9 +457,11 @@ def _placed(node: Any, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401 - Y
     return node
 
 
-def _read(path: Path) -> Tree:
+def read_tree(path: Path) -> Tree:
+    """Read a tree of YAML."""
     return cast("Tree", read_yaml(path))
 
 
-def _write(path: Path, document: Tree) -> None:
+def write_yaml(path: Path, document: Tree) -> None:
+    """Write a tree of YAML."""
     write_atomic(path, yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000))

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Protocol
 
 import httpx
@@ -102,6 +103,8 @@ class StackContext:
         played: settings of parts that the scenario needs.
         gates: receiver of OTLP to the gate before it, where the scenario shuts one.
         drift_plan: windows of the drift job in a run; None judges by time.
+        token_file: of the management port's token; None is that of the run.
+        born: Unix time before the first sample of any part, where that is before the run.
     """
 
     layout: RunLayout
@@ -124,6 +127,13 @@ class StackContext:
     played: PartSettings = field(default_factory=PartSettings)
     gates: Mapping[str, Gate] = field(default_factory=dict)
     drift_plan: DriftPlan | None = None
+    token_file: Path | None = None
+    born: float | None = None
+
+    @property
+    def management_token(self) -> Path:
+        """File of the token that changes on a management port need."""
+        return self.token_file or self.layout.management_token
 
     @property
     def management(self) -> list[str]:
@@ -251,8 +261,8 @@ def telemetry_environment(context: StackContext, part: str, service: str) -> dic
         "OTEL_RESOURCE_ATTRIBUTES": identity,
         "OTEL_EXPORTER_OTLP_ENDPOINT": _collector(context, part),
         "OTEL_METRIC_EXPORT_INTERVAL": str(interval),
-        "OTEL_BSP_SCHEDULE_DELAY": _delay(context.factor),
-        "OTEL_BLRP_SCHEDULE_DELAY": _delay(context.factor),
+        "OTEL_BSP_SCHEDULE_DELAY": batch_delay(context.factor),
+        "OTEL_BLRP_SCHEDULE_DELAY": batch_delay(context.factor),
         "OTEL_TRACES_SAMPLER_ARG": str(context.trace_ratio),
         ALIASES: context.settings.metric_aliases,
     }
@@ -273,7 +283,7 @@ def _collector(context: StackContext, part: str) -> str:
     return url if gate is None else url.replace(context.endpoints["collector:4318"], gate.address)
 
 
-def _delay(factor: float) -> str:
+def batch_delay(factor: float) -> str:
     """Milliseconds in which spans and log records gather: the SDK's own delay, scaled."""
     return str(round(max(BATCH_DELAY / factor, SHORTEST_DELAY) * 1000))
 
@@ -316,7 +326,7 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
         "TESTBED_DRIFT_INTERVAL": f"{DRIFT_INTERVAL / context.factor:g}",
         "TESTBED_DRIFT_WINDOW": f"{DRIFT_WINDOW / context.factor:g}",
         "TESTBED_DRIFT_MIN_ROWS": str(context.settings.drift_min_rows),
-        **_planned_windows(context),
+        **planned_windows(context.drift_plan),
         **_retraining(context),
         **driftchoices.chosen(os.environ),
         **relations_environment(context.factor, os.environ),
@@ -324,9 +334,8 @@ def _drift_environment(context: StackContext) -> dict[str, str]:
     }
 
 
-def _planned_windows(context: StackContext) -> dict[str, str]:
+def planned_windows(plan: DriftPlan | None) -> dict[str, str]:
     """Windows and level of a run; without a plan the job's own."""
-    plan = context.drift_plan
     if plan is None:
         return {}
     found = {"TESTBED_DRIFT_LEVEL": repr(plan.level)}

@@ -117,6 +117,9 @@ class Stack:
                 )
         return outcomes
 
+    def gather(self) -> None:
+        """Bring the evidence into the run's folder, once the run is over: the parts write there."""
+
     def raise_on_crash(self) -> None:
         """For stacks that must live: raise when a part ended by itself.
 

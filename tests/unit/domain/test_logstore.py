@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_domain.logengine import _write_ahead
+from testbed_domain.logengine import _write_ahead, create_log_engine
 from testbed_domain.logstore import (
     LogError,
     PredictionLog,
@@ -263,6 +263,18 @@ def test_unusable_urls(url: str, message: str) -> None:
     """Each kind of unusable URL is answered with what to write instead."""
     with pytest.raises(LogError, match=message):
         open_log(url)
+
+
+def test_a_password_may_stand_in_a_file(tmp_path: Path) -> None:
+    """As Docker hands secrets over; a file that can't be read is named."""
+    file = tmp_path / "password"
+    file.write_text("a@b/c:d\n")
+    url = f"postgresql://user@127.0.0.1:1/log?password_file={file}&sslmode=disable"
+    engine = create_log_engine(url, create=False)
+    assert engine.url.password == "a@b/c:d"  # noqa: S105 - made up
+    assert dict(engine.url.query) == {"sslmode": "disable"}
+    with pytest.raises(LogError, match=f"the password can't be read from {file}x"):
+        create_log_engine(url.replace("&", "x&"), create=False)
 
 
 def test_passwords_are_not_shown() -> None:

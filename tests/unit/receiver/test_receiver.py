@@ -217,3 +217,15 @@ def test_unwritable_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "--out" in error
+
+
+def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
+    """Page and list show what the file held before; a line cut off by a crash is passed over."""
+    path = tmp_path / "notifications.jsonl"
+    body = json.dumps(webhook(alert("firing", "APIDown"))).encode()
+    with Recorder(path) as recorder:
+        recorder.add(notifications(body, ARRIVED))
+    with path.open("ab") as file:
+        file.write(b'{"received_at": 1')
+    with Recorder(path) as again:
+        assert [each.alertname for each in again.recent] == ["APIDown"]

@@ -1,0 +1,147 @@
+"""The command line, and the order of things."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from filelock import FileLock, Timeout
+
+from testbed.cli.common import BuildProgress, interruptible
+from testbed.composetest.debian import provide_roots
+from testbed.composetest.engine import Engine, own_engine, probe, require_programs
+from testbed.composetest.errors import NoEngineError
+from testbed.composetest.project import Project
+from testbed.composetest.stack import bring_up, build_images, keep_logs, keep_up, play
+from testbed.composetest.standins import build_stand_ins
+from testbed.composetest.steps import Steps, say
+from testbed.errors import (
+    EXIT_PASS,
+    TestbedError,
+)
+from testbed.resources import root
+from testbed.stack.build import Store, cache_folder, install, manifest_file
+from testbed.stack.catalogue import GIB, Program, Tool
+from testbed.stack.process import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from testbed.composetest.plan import Plan
+
+#: Native mode has no use for it, so it isn't among the tools of the stack.
+COMPOSE: Final = Tool(
+    name="compose",
+    module="github.com/docker/compose/v2",
+    module_version="v2.40.3",
+    version="2.40.3",
+    programs=(Program("cmd", "github.com/docker/compose/v2/cmd"),),  # named by its package
+    image="docker/compose-bin:v2.40.3",
+    ldflags="-s -w -X github.com/docker/compose/v2/internal.Version=2.40.3",
+    disk=2 * GIB,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 too where no engine can start."""
+    parser = argparse.ArgumentParser(
+        prog="tools/compose-test",
+        description="Bring the Compose stack up with stand-in images and play a scenario on it.",
+    )
+    parser.add_argument("scenario", nargs="?", default="demo", help="default: demo")
+    parser.add_argument(
+        "--hold",
+        action="store_true",
+        help="play nothing: keep the stack up, say how to reach it",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        with interruptible():
+            return _test(options.scenario, hold=options.hold)
+    except NoEngineError as error:
+        say(f"skipped: {error}")
+        return EXIT_PASS
+    except TestbedError as error:
+        sys.stderr.write(f"compose-test: {error}\n")
+        return error.exit_code
+
+
+def _test(scenario: str, *, hold: bool) -> int:
+    require_programs()
+    folder = cache_folder() / "compose-test"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (
+        _alone(folder),
+        Supervisor() as supervisor,
+        tempfile.TemporaryDirectory(prefix="compose-test-") as place,
+    ):
+        return _Session(supervisor, folder, Path(place)).test(scenario, hold=hold)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one at a time use the engine's data."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("waiting for another compose-test to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Session:
+    def __init__(self, supervisor: Supervisor, folder: Path, place: Path) -> None:
+        self._supervisor, self._folder, self._place = supervisor, folder, place
+        self._logs = folder / "logs"
+
+    def test(self, scenario: str, *, hold: bool) -> int:
+        with self._engine(network=True) as engine:
+            probe(engine, self._place)
+        project = Project(_compose(), root(), self._place)
+        with self._engine(network=False) as engine:
+            plan = self._build(scenario, project, engine)
+        with self._engine(network=True) as engine:
+            return self._up(scenario, plan, project, engine, hold=hold)
+
+    def _engine(self, *, network: bool) -> AbstractContextManager[Engine]:
+        data, log = self._folder / "engine", self._logs / "engine.log"
+        return own_engine(self._supervisor, data, log, network=network)
+
+    def _steps(self, engine: Engine) -> Steps:
+        return Steps(self._supervisor, self._logs, root(), engine.env)
+
+    def _build(self, scenario: str, project: Project, engine: Engine) -> Plan:
+        tools = install(BuildProgress())
+        steps = self._steps(engine)
+        plan = project.prepare(scenario, engine)
+        for service, image in plan.left_out.items():
+            say(f"{service} is left out: {image} can't be had here")
+        provide_roots(engine, steps, self._folder)
+        build_stand_ins(plan.stand_ins, engine, steps, tools, self._folder)
+        build_images(plan, project, engine, steps)
+        return plan
+
+    def _up(
+        self, scenario: str, plan: Plan, project: Project, engine: Engine, *, hold: bool
+    ) -> int:
+        steps = self._steps(engine)
+        try:
+            bring_up(plan, project, steps)
+            if hold:
+                keep_up(project, engine)
+            return play(scenario, project, steps)
+        finally:
+            keep_logs(project, engine, self._logs / "services.log")
+
+
+def _compose() -> Path:
+    store = Store(cache_folder(), manifest_file(), (COMPOSE,))
+    return store.install(BuildProgress()).path(COMPOSE.programs[0].name)

@@ -1,0 +1,95 @@
+"""The Compose stack on an engine: images built, services up and healthy, a scenario played."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from testbed.composetest.plan import PLAYER, Plan
+from testbed.composetest.steps import say
+from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED, StackError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.composetest.engine import Engine
+    from testbed.composetest.project import Project
+    from testbed.composetest.steps import Steps
+
+BUILD_LIMIT: Final = 900.0
+UP_LIMIT: Final = 240.0
+PLAY_LIMIT: Final = 600.0
+VERDICTS: Final = {EXIT_PASS: "passed", EXIT_VERDICT_FAILED: "failed"}
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def build_images(plan: Plan, project: Project, engine: Engine, steps: Steps) -> None:
+    """Build the project's own images, on the network of the machine.
+
+    Args:
+        plan: names their targets.
+        project: has the Dockerfile.
+        engine: gets the images.
+        steps: runs the commands.
+    """
+    proxies = [f"--build-arg={name}" for name in _PROXIES if name in os.environ]
+    for build in plan.builds:
+        tags = [f"--tag={tag}" for tag in build.tags]
+        target = [f"--target={build.target}"] if build.target else []
+        command = (engine.docker, "build", "--progress=plain", "--network=host", *proxies)
+        argv = (*command, *tags, *target, f"--file={project.dockerfile}", str(project.folder))
+        steps.run(f"image {build.target}", *argv, limit=BUILD_LIMIT)
+
+
+def bring_up(plan: Plan, project: Project, steps: Steps) -> None:
+    """Start the services and wait until all are healthy.
+
+    Raises:
+        StackError: one is not, in time.
+    """
+    options = ("--detach", "--no-build", "--pull=never", "--wait", f"--wait-timeout={UP_LIMIT:.0f}")
+    argv = (*project.command, "up", *options, *plan.services)
+    steps.run(f"{len(plan.services)} services up", *argv, limit=UP_LIMIT + 30)
+
+
+def play(scenario: str, project: Project, steps: Steps) -> int:
+    """Play a scenario on the stack; returns the exit code of its verdict.
+
+    Raises:
+        StackError: there is no verdict.
+    """
+    what = f"scenario {scenario}"
+    argv = (*project.command, "run", "--rm", "--no-TTY", PLAYER, scenario)
+    outcome, seconds = steps.ended(what, *argv, limit=PLAY_LIMIT, show=True)
+    code = None if outcome is None else outcome.exit_code
+    if code is None or code not in VERDICTS:
+        raise StackError(f"{what}: no verdict after {seconds:.0f} s (exit code {code})")
+    say(f"{what}: {VERDICTS[code]} ({seconds:.0f} s)")
+    return code
+
+
+def keep_logs(project: Project, engine: Engine, file: Path) -> None:
+    """Write down how the services are and what they said."""
+    with contextlib.suppress(StackError, subprocess.TimeoutExpired):
+        states = project.ask(engine, "ps", "--all")
+        file.write_text(states + project.ask(engine, "logs", "--no-color"), encoding="utf-8")
+        say(f"what the services said: {file}")
+
+
+def keep_up(project: Project, engine: Engine) -> NoReturn:
+    """Keep the stack up until somebody has had enough."""
+    say("up; this reaches it, and Ctrl-C ends it:")
+    sys.stdout.write(
+        f"  export DOCKER_HOST={engine.env['DOCKER_HOST']}\n"
+        f"  {engine.docker} ps\n"
+        f"  {shlex.join(project.command)} ps\n"
+        f"  nsenter --net --target {engine.pid} curl http://127.0.0.1:8000/health\n"
+    )
+    sys.stdout.flush()
+    while True:
+        time.sleep(3600)

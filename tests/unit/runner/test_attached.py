@@ -1,0 +1,218 @@
+"""A run on a running stack: what it refuses, and how it gathers the evidence."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from testbed.attached import (
+    prepare_attached,
+    read_attachment,
+    read_targets,
+    refuse_other_start,
+    refuse_what_needs_processes,
+    unresolved,
+)
+from testbed.errors import UsageError
+from testbed.layout import RunLayout
+from testbed.preparation import RunOptions
+from testbed.resources import find_scenario, scenario_files
+from testbed.scenario import read_scenario
+from testbed.scenarioenv import scenario_environment
+from testbed.settings import Settings
+from testbed.stack.attached import AttachedStack
+from testbed.stack.composeconfiguration import main as render
+from testbed.timeline import Timeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from testbed.scenario import Scenario
+
+BEGAN = 1000.0
+
+
+def _scenario(name: str) -> Scenario:
+    return read_scenario(find_scenario(name))
+
+
+@pytest.mark.parametrize("name", sorted(scenario_files()))
+def test_every_scenario_is_playable_or_refused_by_name(name: str) -> None:
+    """API faults are played; what stops, cuts off or hides a part is named before any start."""
+    scenario = _scenario(name)
+    faults = [fault for phase in scenario.phases for fault in phase.faults]
+    api_alone = all(fault.kind in {"errors", "latency", "unloaded"} for fault in faults)
+    if api_alone and scenario.settings.collector.queue_size is None:
+        refuse_what_needs_processes(scenario, RunOptions())
+        return
+    with pytest.raises(UsageError, match=f"{name} can't be played") as caught:
+        refuse_what_needs_processes(scenario, RunOptions())
+    assert all(fault.description in str(caught.value) for fault in faults if not fault.by_http)
+    assert caught.value.exit_code == 2
+
+
+def test_the_demo_is_playable() -> None:
+    """All its faults are the API's own."""
+    refuse_what_needs_processes(_scenario("demo"), RunOptions())
+
+
+def test_options_of_an_own_stack_are_refused(tmp_path: Path) -> None:
+    """Each by its name."""
+    options = RunOptions(rules=tmp_path, without=frozenset({"drift"}), replicas=2, target="y")
+    with pytest.raises(UsageError, match="--data and --target, --rules, --without, --replicas"):
+        refuse_what_needs_processes(_scenario("demo"), options)
+
+
+def test_a_stack_of_another_scale_is_refused_with_what_to_do() -> None:
+    """The first differences are named, and the command that gives the right variables."""
+    demo = _scenario("demo")
+    needed = scenario_environment(demo, 30.0, Settings())
+    refuse_other_start(demo, needed, needed | {"TESTBED_API_THREADS": "1"})
+    started = needed | {"TESTBED_TIME_SCALE": "1", "TESTBED_DRIFT_LEVEL": ""}
+    with pytest.raises(UsageError) as caught:
+        refuse_other_start(demo, needed, started)
+    said = str(caught.value)
+    assert "TESTBED_TIME_SCALE is 1, must be 30" in said
+    assert "TESTBED_DRIFT_LEVEL is not set, must be 0.0001" in said
+    assert "testbed.scenarioenv demo" in said
+    assert "\n" not in said
+
+
+def test_what_the_stack_writes_of_itself_is_read(tmp_path: Path) -> None:
+    """As the container leaves it that renders the configuration."""
+    assert render([str(tmp_path)], {"COMPOSE_PROFILES": "host,load"}) == 0
+    found = read_attachment(tmp_path / "stack.json")
+    assert found.profiles == {"host", "load"}
+    assert found.addresses["api:9464"] == "api:9464"
+
+
+def test_a_stack_at_production_scale_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    """No model, no address of it is needed for that."""
+    assert render([str(tmp_path)], {}) == 0
+    with pytest.raises(UsageError, match="TESTBED_TIME_SCALE is not set, must be 30"):
+        prepare_attached(
+            _scenario("demo"),
+            RunOptions(),
+            Settings(home=tmp_path),
+            tmp_path / "stack.json",
+            say=lambda _: None,
+        )
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]"])
+def test_a_broken_description_is_one_line(tmp_path: Path, text: str) -> None:
+    """And one that is missing."""
+    with pytest.raises(UsageError, match="no description of a running stack"):
+        read_attachment(tmp_path / "stack.json")
+    (tmp_path / "stack.json").write_text(text)
+    with pytest.raises(UsageError, match="is no description of a running stack"):
+        read_attachment(tmp_path / "stack.json")
+
+
+def test_targets_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
+    """So that nobody looks for the API elsewhere."""
+    with pytest.raises(UsageError, match="no scrape target"):
+        read_targets(tmp_path)
+    (tmp_path / "api-9464.json").write_text("[{}]")
+    with pytest.raises(UsageError, match="can't be read"):
+        read_targets(tmp_path)
+
+
+def test_silence_is_what_fired_and_has_resolved(tmp_path: Path) -> None:
+    """The last notification of each alert counts; a receiver that got none is silent."""
+    file = tmp_path / "notifications.jsonl"
+    assert unresolved(file) == set()
+    lines = [("a", "firing"), ("b", "firing"), ("a", "resolved"), ("b", "firing")]
+    file.write_text(
+        "".join(
+            json.dumps({"fingerprint": each, "status": status, "alertname": each.upper()}) + "\n"
+            for each, status in lines
+        )
+    )
+    assert unresolved(file) == {"B"}
+
+
+class _Attached:
+    """A stack whose parts are files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.received, self.drift = folder / "received", folder / "drift"
+        self.received.mkdir()
+        self.drift.mkdir()
+        self.layout = RunLayout(folder / "run").create()
+        self.serving = {"api:9464": "api-0-a"}
+        context: Any = SimpleNamespace(
+            layout=self.layout,
+            without=frozenset(),
+            serving=dict(self.serving),
+            api_instances=["api-0-a"],
+            born=BEGAN - 60,
+        )
+        self.context = context
+        supervisor: Any = SimpleNamespace(poll=list)
+        self.stack = AttachedStack(
+            context,
+            supervisor,
+            Timeline(self.layout.timeline),
+            received=self.received,
+            drift=self.drift,
+            since=BEGAN,
+            targets=lambda: self.serving,
+        )
+
+    def write(self, path: Path, *lines: dict[str, Any]) -> None:
+        """Append lines as another container does."""
+        with path.open("a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_came_in_the_runs_time_is_gathered(tmp_path: Path) -> None:
+    """Of notifications that alone; drift runs and spans are held against counts of the whole."""
+    attached = _Attached(tmp_path)
+    notified, spans = attached.received / "notifications.jsonl", attached.received / "traces.jsonl"
+    runs = attached.drift / "runs.jsonl"
+    attached.write(notified, {"received_at": 999.0}, {"received_at": 1001.0})
+    attached.write(runs, {"time": 999.0}, {"time": 1002.0})
+    attached.write(spans, {"received_at": 500.0})
+    attached.stack.notice_exits()
+    attached.write(notified, {"received_at": 1003.0})
+    attached.stack.notice_exits()
+    layout = attached.layout
+    assert [line["received_at"] for line in _lines(layout.notifications)] == [1001.0, 1003.0]
+    assert [line["time"] for line in _lines(layout.drift / "runs.jsonl")] == [999.0, 1002.0]
+    assert _lines(layout.traces) == [{"received_at": 500.0}]
+
+
+def test_reports_are_gathered_at_the_end(tmp_path: Path) -> None:
+    """With where the job stands; Evidently's workspace and what was mirrored already stay out."""
+    attached = _Attached(tmp_path)
+    for name in ("position.json", "published.json", "report-1.html", "workspace/big.json"):
+        path = attached.drift / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    attached.write(attached.drift / "runs.jsonl", {"time": 999.0}, {"time": 1002.0})
+    attached.stack.notice_exits()
+    attached.stack.gather()
+    found = {path.name for path in attached.layout.drift.rglob("*") if path.is_file()}
+    assert found == {"position.json", "published.json", "report-1.html", "runs.jsonl"}
+    assert len(_lines(attached.layout.drift / "runs.jsonl")) == 2
+
+
+def test_an_api_that_came_back_is_a_crash_of_the_run(tmp_path: Path) -> None:
+    """Nobody was to restart it: its new id says that somebody did."""
+    attached = _Attached(tmp_path)
+    attached.stack.notice_exits()
+    attached.serving = {"api:9464": "api-0-b"}
+    attached.stack.notice_exits()
+    attached.stack.notice_exits()
+    crashed = [e for e in _lines(attached.layout.timeline) if e["event"] == "part_crashed"]
+    assert [(event["name"], event["outcome"]) for event in crashed] == [
+        ("api", "it came back as api-0-b")
+    ]
+    assert attached.context.api_instances == ["api-0-a", "api-0-b"]
