@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Final, Literal, Self
 
 FeatureKind = Literal["integer", "number", "category"]
@@ -97,7 +98,7 @@ class Kpi:
     costs: tuple[tuple[int | str, int | str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FeatureSchema:
     """Inputs and output of a use case.
 
@@ -119,7 +120,7 @@ class FeatureSchema:
     reply: tuple[ReplyField, ...] = ()
     kpis: tuple[Kpi, ...] = ()
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Feature names in model order."""
         return tuple(feature.name for feature in self.features)

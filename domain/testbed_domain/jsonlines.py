@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 import orjson
 
-_LONG: Final = re.compile(rb"\d{19}")
+_DIGITS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG: Final = b"0" * 19
 """Digits of a whole number that may not fit into 64 bits; orjson would make a float of it."""
 
 
@@ -19,7 +19,7 @@ def parse_line(line: str | bytes) -> Any:  # noqa: ANN401 - whatever it holds
         ValueError: it is not JSON.
     """
     raw = line.encode() if isinstance(line, str) else line
-    if _LONG.search(raw) is None:
+    if _LONG not in raw.translate(_DIGITS):  # a tenth of the time of a regular expression
         try:
             return orjson.loads(raw)  # a third of the time of the standard library
         except ValueError:

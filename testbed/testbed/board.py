@@ -45,6 +45,9 @@ TEXTS = {
     "fault_off": "fault off: {name}",
     "load_ended": "load ended",
     "settled": "settled",
+    "collected": "evidence collected",
+    "judged": "judged",
+    "reported": "report written",
     "run_ended": "run over",
 }
 

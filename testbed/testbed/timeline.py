@@ -26,6 +26,9 @@ EventKind = Literal[
     "fault_off",
     "load_ended",
     "settled",
+    "collected",
+    "judged",
+    "reported",
     "run_ended",
 ]
 

@@ -128,6 +128,9 @@ def test_the_run_leaves_its_results(demo: Demo) -> None:
     assert "<testcase" in junit
     assert "<failure" not in junit
     assert list((demo.folder / "drift").glob("drift_*.html")), "the drift job wrote no report"
+    timeline = (demo.folder / "timeline.jsonl").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in timeline]
+    assert events[events.index("settled") :][:4] == ["settled", "collected", "judged", "reported"]
 
 
 @pytest.mark.parametrize(

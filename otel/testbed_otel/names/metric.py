@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 InstrumentKind = Literal["counter", "updowncounter", "histogram", "gauge"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Metric:
     """One metric of the vocabulary.
 
@@ -31,7 +32,7 @@ class Metric:
     values: tuple[tuple[str, tuple[str, ...]], ...] = ()
     buckets: tuple[float, ...] = ()
 
-    @property
+    @cached_property
     def prometheus(self) -> str:
         """Name in Prometheus (base name, without ``_bucket``, ``_sum`` or ``_count``)."""
         base = self.name.replace(".", "_")

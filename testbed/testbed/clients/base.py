@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+from testbed_domain.jsonlines import parse_line
 
 from testbed.errors import StackError
 
@@ -74,7 +75,7 @@ class Client:
             what = str(error) or type(error).__name__
             raise StackError(f"{self.name} at {self.base_url} does not answer: {what}") from error
         try:
-            body = response.json()
+            body = parse_line(response.content)
         except ValueError as error:
             raise StackError(
                 f"{self.name} at {self.base_url}{path} answered {response.status_code} without JSON"

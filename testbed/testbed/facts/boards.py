@@ -8,7 +8,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from testbed_grafana.files import render
+from testbed_grafana.files import documents
 from testbed_otel import names
 
 from testbed.charts import Kept
@@ -121,7 +121,7 @@ def read_boards(sources: Sources) -> Boards:
     boards = run_queries(sources, read_panels(folder, window), window)
     return boards.model_copy(
         update={
-            "unlike_source": unlike_source(folder, render())[:LINES],
+            "unlike_source": unlike_source(folder, documents())[:LINES],
             "contradictions": contradictions(folder)[:LINES],
         }
     )

@@ -28,19 +28,19 @@ _SECONDS: Final = frozenset({"s", "dtdurations", "dthms", "clocks"})
 _TIMES: Final = frozenset({"ns", "µs", "ms", "m", "h", "d", "dtdurationms", "clockms", *_SECONDS})
 
 
-def unlike_source(folder: Path, made: Mapping[str, str]) -> tuple[str, ...]:
+def unlike_source(folder: Path, made: Mapping[str, Any]) -> tuple[str, ...]:
     """How dashboards differ from what makes them, one line each.
 
     Args:
         folder: of Grafana's JSON files; one that is not there is no difference.
-        made: file name to the JSON that it should hold.
+        made: file name to what its JSON should hold.
     """
     lines: list[str] = []
-    for name, content in made.items():
+    for name, wanted in made.items():
         path = folder / name
         if not path.exists():
             continue
-        found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(content)
+        found = json.loads(path.read_text(encoding="utf-8"))
         lines += _differences(found, wanted, path.stem)
     return tuple(lines)
 

@@ -224,7 +224,9 @@ def _within_labels(table: Table, reference: Table, names: list[str]) -> np.ndarr
             middles[label] = float(residual[here].mean())
             residual[here] -= middles[label]
         spread = float(residual.std()) or 1.0
-        centre = np.array([middles.get(label, 0.0) for label in table.labels.tolist()])
+        centre = np.zeros(len(table))
+        for label, middle in middles.items():
+            centre[table.labels == label] = middle
         found[:, place] = (table.columns[name] - centre) / spread
     return found
 

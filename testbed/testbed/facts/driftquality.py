@@ -6,7 +6,6 @@ well the model did and what is wrong with the values. Scores that need ranks or 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -198,23 +197,21 @@ def _quality(
 
 def _shares(feature: Feature, values: Sequence[Any], known: Sequence[Any]) -> dict[str, float]:
     count = max(1, len(values))
-    found = {"missing": sum(map(_is_missing, values)) / count}
+    # NaN is the only value that differs from itself.
+    found = {"missing": sum(v is None or v != v for v in values) / count}  # noqa: PLR0124
     if feature.kind == "category":
         return found
     numbers, own = _numbers(values), _numbers(known)
-    if own:
-        low = max([min(own), *([] if feature.minimum is None else [feature.minimum])])
-        high = min([max(own), *([] if feature.maximum is None else [feature.maximum])])
-        found["out_of_range"] = sum(not low <= each <= high for each in numbers) / count
+    if len(own):
+        low = max([own.min(), *([] if feature.minimum is None else [feature.minimum])])
+        high = min([own.max(), *([] if feature.maximum is None else [feature.maximum])])
+        found["out_of_range"] = int(((numbers < low) | (numbers > high)).sum()) / count
     return found
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _numbers(values: Sequence[Any]) -> list[float]:
-    return [float(v) for v in values if isinstance(v, int | float) and not _is_missing(v)]
+def _numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    found = np.array([v for v in values if isinstance(v, int | float)], float)
+    return np.asarray(found[~np.isnan(found)])
 
 
 def _text(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Final
 
@@ -99,10 +99,10 @@ def expected_predictions(crew: Crew) -> Expectation:
     refused = sum(answer.request.status == UNAVAILABLE for answer in crew.answers)
     for answer in _predicted(crew):
         request, instance = answer.request, str(answer.instance)
-        labels = {VERSION: str(answer.version), CLASS: str(request.prediction)}
-        key = (instance, names.PREDICTIONS.prometheus, _sorted(labels))
+        version, told = str(answer.version), str(request.prediction)
+        key = _key(instance, names.PREDICTIONS.prometheus, (VERSION, version), (CLASS, told))
         _cell(found, key, crew).add(request.sent_at, request.finished_at)
-        key = (instance, INFERENCE_COUNT, _sorted({VERSION: str(answer.version)}))
+        key = _key(instance, INFERENCE_COUNT, (VERSION, version))
         if key not in found:
             _cell(found, key, crew).maybe += refused  # inferred, and not logged
         found[key].add(request.sent_at, request.finished_at)
@@ -119,17 +119,17 @@ def expected_probabilities(crew: Crew) -> Expectation:
         if request.probability is None:
             continue
         instance, version, told = str(answer.instance), str(answer.version), str(request.prediction)
-        own = _sorted({VERSION: version, CLASS: told})
-        count = _cell(found, (instance, f"{PROBABILITY}_count", own), crew)
+        own = (VERSION, version), (CLASS, told)
+        count = _cell(found, _key(instance, f"{PROBABILITY}_count", *own), crew)
         count.add(request.sent_at, request.finished_at)
-        total = _cell(found, (instance, f"{PROBABILITY}_sum", own), crew)
+        total = _cell(found, _key(instance, f"{PROBABILITY}_sum", *own), crew)
         total.add(request.sent_at, request.finished_at, request.probability)
         buckets[instance, version, told][bisect_left(bounds, request.probability)] += 1
     for (instance, version, told), counts in buckets.items():
         for bound, number in zip(bounds, accumulate(counts), strict=True):
-            labels = {VERSION: version, CLASS: told, BUCKET: repr(float(bound))}
+            labels = (VERSION, version), (CLASS, told), (BUCKET, repr(float(bound)))
             # They are not followed through time, so that all can be one event.
-            key = (instance, f"{PROBABILITY}_bucket", _sorted(labels))
+            key = _key(instance, f"{PROBABILITY}_bucket", *labels)
             _cell(found, key, crew).add(0.0, 0.0, number)
     return found
 
@@ -229,8 +229,8 @@ def expected_outcomes(found: Iterable[Decision], crew: Crew) -> Expectation:
     cells: Expectation = {}
     for each in found:
         for outcome in ("correct", "wrong"):
-            labels = {VERSION: each.version, OUTCOME: outcome}
-            cell = _cell(cells, (ALL, names.DECISIONS.prometheus, _sorted(labels)), crew)
+            labels = (VERSION, each.version), (OUTCOME, outcome)
+            cell = _cell(cells, _key(ALL, names.DECISIONS.prometheus, *labels), crew)
             if (each.predicted == each.true) == (outcome == "correct"):
                 each.add_to(cell)
     return cells
@@ -244,8 +244,8 @@ def expected_costs(found: Iterable[Decision], kpis: Sequence[Kpi], crew: Crew) -
     }
     for each in found:
         for name, table in costs.items():
-            labels = {VERSION: each.version, KPI: name}
-            cell = _cell(cells, (ALL, names.BUSINESS_COST.prometheus, _sorted(labels)), crew)
+            labels = (VERSION, each.version), (KPI, name)
+            cell = _cell(cells, _key(ALL, names.BUSINESS_COST.prometheus, *labels), crew)
             each.add_to(cell, table.get((each.predicted, each.true), 0.0))
     return cells
 
@@ -266,12 +266,12 @@ def _cell(found: Expectation, key: CellKey, crew: Crew) -> Expected:
 
 
 def _http(route: str, status: int) -> CellKey:
-    labels = {METHOD: "POST", ROUTE: route, STATUS: str(status)}
-    return ALL, HTTP_COUNT, _sorted(labels)
+    return _key(ALL, HTTP_COUNT, (METHOD, "POST"), (ROUTE, route), (STATUS, str(status)))
 
 
-def _sorted(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))
+@lru_cache(maxsize=1024)  # each request asks for a few of the same ones
+def _key(instance: str, metric: str, *labels: tuple[str, str]) -> CellKey:
+    return instance, metric, tuple(sorted(labels))
 
 
 def _with_ends(batches: Sequence[LabelBatch], ended: float) -> Iterable[tuple[LabelBatch, float]]:

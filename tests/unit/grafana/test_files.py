@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from testbed_grafana.__main__ import main
-from testbed_grafana.files import render
+from testbed_grafana.files import documents, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,11 @@ def test_output_is_deterministic() -> None:
     first, second = render(), render()
     assert first == second
     assert json.loads(first["ml-api-monitoring.json"])["title"] == "ML API Monitoring"
+
+
+def test_documents_hold_what_the_files_hold() -> None:
+    """The quick way to what a dashboard holds gives the same as its file."""
+    assert documents() == {name: json.loads(text) for name, text in render().items()}
 
 
 def test_write_then_check(tmp_path: Path) -> None:

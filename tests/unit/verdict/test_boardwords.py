@@ -10,7 +10,7 @@ import pytest
 from testbed.checks.stages import Stage
 from testbed.facts.boards import Boards, PanelFacts
 from testbed.facts.boardwords import contradictions, unlike_source
-from testbed_grafana.files import render, write
+from testbed_grafana.files import documents, write
 
 from .conftest import World
 
@@ -22,10 +22,10 @@ MEAN = f"sum(rate({SECONDS}_sum[1m])) / sum(rate({SECONDS}_count[1m]))"
 def test_the_shipped_dashboards_are_sound(tmp_path: Path) -> None:
     """They are what their source makes, and their words fit; one that is not there is none."""
     write(tmp_path)
-    assert unlike_source(tmp_path, render()) == ()
+    assert unlike_source(tmp_path, documents()) == ()
     assert contradictions(tmp_path) == ()
     (tmp_path / "api-performance.json").unlink()
-    assert unlike_source(tmp_path, render()) == ()
+    assert unlike_source(tmp_path, documents()) == ()
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_file_that_was_changed_by_itself_is_found(
     write(tmp_path)
     path = tmp_path / "api-performance.json"
     path.write_text(path.read_text().replace(old, new))
-    lines = unlike_source(tmp_path, render())
+    lines = unlike_source(tmp_path, documents())
     assert any(says in line and line.startswith("api-performance") for line in lines)
 
 
@@ -56,7 +56,7 @@ def test_entries_that_are_gone_or_new_are_found(tmp_path: Path) -> None:
     board["panels"].pop()
     board["refresh"] = board.pop("title")
     path.write_text(json.dumps(board))
-    text = "\n".join(unlike_source(tmp_path, render()))
+    text = "\n".join(unlike_source(tmp_path, documents()))
     assert "entries, its source has" in text
     assert "api-performance: title is missing" in text
 
