@@ -65,9 +65,9 @@ class Receiver:
     def post(self, path: str, body: bytes) -> int:
         """Status of the answer to a POST."""
         url = f"http://127.0.0.1:{self.port}{path}"
-        request = urllib.request.Request(url, body)  # noqa: S310 - of this test
+        request = urllib.request.Request(url, body)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - of this test
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
