@@ -67,7 +67,7 @@ class Receiver:
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, body)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - our own
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - of this test
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
