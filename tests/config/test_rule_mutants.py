@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import promql_parser as promql
 import pytest
 import yaml
 from testbed.rulelint import read_rules
-from testbed.rules.conditions import Condition, comparisons, exchanged, read_condition, written
+from testbed.rules.conditions import (
+    Condition,
+    Leaf,
+    comparisons,
+    exchanged,
+    read_condition,
+    written,
+)
 from testbed.rules.mutants import mutants
+from testbed.rules.parsing import nodes_of, parse
 from testbed.rules.replay import Timing
 from testbed.stack.asking import ask_tool
 from testbed.stack.build import find
@@ -55,6 +64,27 @@ ALIKE = {
     ("TelemetryPipelineDown", 'job="ml-api" of ml_model_loaded dropped'): (
         "`unless on (job, instance)` has it on its other side"
     ),
+    ("PredictionLogSpooling", "limit 0.005"): "rows are whole numbers",
+    ("PrometheusTSDBFailing", "limit 0.005"): "failures are whole numbers",
+    ("PrometheusNotConnectedToAlertmanagers", "limit ÷ 2"): "Alertmanagers are whole numbers",
+    ("PrometheusNotConnectedToAlertmanagers", "limit ÷ 10"): "Alertmanagers are whole numbers",
+    ("PrometheusNotConnectedToAlertmanagers", "limit 0.9"): "Alertmanagers are whole numbers",
+    **{
+        ("PrometheusNotConnectedToAlertmanagers", f'job="prometheus" of {metric} dropped'): (
+            "`and on (job, instance)` has it on its other side"
+        )
+        for metric in (
+            "prometheus_notifications_alertmanagers_discovered",
+            "prometheus_sd_discovered_targets",
+        )
+    },
+    **{
+        (
+            "PrometheusErrorSendingAlertsToAnyAlertmanager",
+            f'job="prometheus" of prometheus_notifications_{metric}_total dropped',
+        ): "the division or the sum has it on its other side"
+        for metric in ("errors", "sent")
+    },
 }
 
 
@@ -70,8 +100,17 @@ def close(condition: Condition, timing: Timing) -> Iterator[tuple[str, Condition
     for hold in (timing.hold + STEP, timing.hold - STEP):
         if hold >= 0:
             yield f"`for` {hold:g} s", condition, replace(timing, hold=hold)
-    for keep in (2 * STEP, 300.0):
+    # What never ends has nothing to be kept for.
+    for keep in () if holds_always(condition) else (2 * STEP, 300.0):
         yield f"`keep_firing_for` {keep:g} s", condition, replace(timing, keep=keep)
+
+
+def holds_always(condition: Condition) -> bool:
+    """Whether it neither asks for a series nor compares, such as ``vector(1)``."""
+    return isinstance(condition, Leaf) and not any(
+        isinstance(node, promql.VectorSelector | promql.MatrixSelector | promql.BinaryExpr)
+        for node in nodes_of(parse(condition.text))
+    )
 
 
 def mistaken(rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
