@@ -107,7 +107,10 @@ def read_attachment(path: Path) -> Attachment:
     try:
         return Attachment.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"no description of a running stack at {path}: {error.strerror}") from None
+        raise UsageError(
+            f"no description of a running stack at {path} ({error.strerror}): start it first, with "
+            "docker compose up --detach --wait"
+        ) from None
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
         raise UsageError(f"{path} is no description of a running stack: {where} is wrong") from None
@@ -281,7 +284,9 @@ def refuse_history(log_url: str, serving: dict[str, str]) -> None:
             reply = httpx.get(f"http://{address}/metrics", timeout=TIMEOUT)
             page = reply.raise_for_status().text
         except httpx.HTTPError as error:
-            raise UsageError(f"the API's management port {address} fails: {error}") from None
+            raise UsageError(
+                f"the API's management port {address} fails ({error}): is the stack up?"
+            ) from None
         served = (c for c in compared(parse_counters(page)) if c.metric != REPLICA_STARTS)
         counted += sum(count.value for count in served)
     if rows or counted:

@@ -176,6 +176,8 @@ def test_nothing_of_the_checkout_is_mounted(services: dict[str, dict[str, Any]])
     assert holders == {*tools, "configuration", "scenario"}
     for name in holders - {"configuration"}:
         assert basics.CONFIGURED in services[name]["volumes"]
+        if name == "scenario":  # which asks a stack that is up
+            continue
         wanted = services[name]["depends_on"]["configuration"]
         assert wanted == {"condition": "service_completed_successfully", "restart": True}
     for name in tools:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -91,7 +90,7 @@ def render_compose(
     profiles: frozenset[str],
     node_port: str = "9100",
 ) -> None:
-    """Write the configuration of every tool; what the folder held before is gone.
+    """Write the configuration of every tool; files of before that none of them is are gone.
 
     Args:
         folder: the volume.
@@ -104,9 +103,7 @@ def render_compose(
         TestbedError: a file can't be read or scaled.
     """
     scale, without = TimeScale(factor), absent(profiles)
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        shutil.rmtree(old) if old.is_dir() else old.unlink()
+    before = {path: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
     node = {"node_exporter:9100": f"node_exporter:{node_port}"}
     prometheus = prometheus_tree(read_tree(source / "prometheus/prometheus.yml"), node, without)
     _found_by_file(prometheus, machine="node_exporter" not in without)
@@ -126,6 +123,10 @@ def render_compose(
     targets = source / "prometheus/targets/cadvisor.json"
     write_atomic(folder / "targets" / targets.name, targets.read_bytes())
     _write_provisioning(folder, source / "grafana/provisioning", scale, traced=jaeger)
+    # Only now: tools that run already look at the folder meanwhile.
+    for path, inode in before.items():
+        if path.exists() and path.stat().st_ino == inode:
+            path.unlink()
 
 
 def _found_by_file(prometheus: Tree, *, machine: bool) -> None:
@@ -161,7 +162,7 @@ def _write_provisioning(folder: Path, source: Path, scale: TimeScale, *, traced:
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run the command and return its exit code: 2 where it can't be rendered."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, help="folder to write into; what it holds is replaced")
+    parser.add_argument("folder", type=Path, help="folder to write into; other files in it go")
     folder: Path = parser.parse_args(arguments).folder
     profiles = profiles_of(environ.get(PROFILES, ""))
     text = environ.get(TIME_SCALE) or "1"

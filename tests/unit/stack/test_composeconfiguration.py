@@ -96,6 +96,8 @@ def test_the_command_renders_anew_for_everybody_to_read(tmp_path: Path) -> None:
     folder = tmp_path / "configuration"
     (folder / "rules").mkdir(parents=True)
     (folder / "rules/old.yml").write_text("")
+    (folder / "targets").mkdir()
+    watched = (folder / "targets").stat().st_ino
     environment = {
         "TESTBED_TIME_SCALE": "30",
         "COMPOSE_PROFILES": "host",
@@ -104,6 +106,8 @@ def test_the_command_renders_anew_for_everybody_to_read(tmp_path: Path) -> None:
     }
     assert main([str(folder)], environment) == 0
     assert not (folder / "rules/old.yml").exists()
+    assert main([str(folder)], environment) == 0
+    assert (folder / "targets").stat().st_ino == watched  # by Prometheus, which may run already
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert all(path.stat().st_mode & stat.S_IROTH for path in files)
     jobs = _read(folder / "prometheus.yml")["scrape_configs"]
