@@ -29,6 +29,7 @@ from testbed_domain.features import Feature, FeatureSchema, mistakes
 from testbed_domain.tables.columnkinds import (
     class_texts,
     kind_of,
+    markers_in,
     numbers,
     truths,
     without_blanks,
@@ -143,7 +144,9 @@ def _feature(
 ) -> Feature | str:
     """The column's feature, or why it is left out."""
     kind = said or kind_of(without_blanks(column), typed=False, decimal=decimal)
-    empty = is_empty(column, words=kind != "number")
+    # NA among codes of countries is one of them; rows are read by the categories afterwards.
+    known = () if kind == "number" else markers_in(column, typed=False)
+    empty = is_empty(column, words=kind != "number", known=known)
     present = column[~empty]
     if present.empty:
         return "it is empty"

@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
@@ -51,9 +52,44 @@ PAIRS: Final = (
 _TRUTHS: Final = {
     text: truth for pair in PAIRS for text, truth in zip(pair, ("False", "True"), strict=True)
 }
+_NESTED: Final = (list, dict, tuple, set, frozenset, np.ndarray)
 _CODE: Final = re.compile(r"0\d+", re.ASCII)
 _TWO_LETTERS: Final = re.compile(r"[A-Z]{2}")
 _WHOLE: Final = re.compile(r"-?\d+\.0*", re.ASCII)
+
+
+def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table whose cells are single values, and the columns that held lists or objects.
+
+    Those become text in JSON, and times of day text in ISO 8601.
+    """
+    nested: list[str] = []
+    columns: dict[Any, Any] = {}
+    for place, name in enumerate(frame.columns):
+        column = frame.iloc[:, place]
+        if not pd.api.types.is_object_dtype(column):
+            continue
+        kinds = {*map(type, column)}
+        lists = any(issubclass(kind, _NESTED) for kind in kinds)
+        if lists or any(issubclass(kind, time) for kind in kinds):
+            columns[place] = column.map(_flat)
+            nested += [str(name)] if lists else []
+    if not columns:
+        return frame, ()
+    parts = [columns.get(place, frame.iloc[:, place]) for place in range(frame.shape[1])]
+    return pd.concat(parts, axis="columns"), tuple(nested)
+
+
+def _flat(value: object) -> object:
+    if isinstance(value, _NESTED):
+        return json.dumps(value, default=_unpacked, ensure_ascii=False, sort_keys=True)
+    return value.isoformat() if isinstance(value, time) else value
+
+
+def _unpacked(value: object) -> object:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return list(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def without_blanks(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -49,7 +49,8 @@ class Layout:
         encoding: of its bytes.
         sep: between its columns.
         skip: lines above the header.
-        names: of the columns; one without a name is called as pandas does, ``Unnamed: 0``.
+        names: of the columns, without blanks around them; one without a name is called as pandas
+            does, ``Unnamed: 0``.
         fields: of a row; an empty one more than ``names`` where every row ends with ``sep``.
         guessed: whether the encoding is nothing but a guess.
     """
@@ -78,7 +79,7 @@ def layout_of(path: Path, options: ReadOptions) -> Layout:
         pd.errors.EmptyDataError: it has no header.
     """
     head = _head(path)
-    encoding, guessed = (options.encoding, False) if options.encoding else _encoding(path, head)
+    encoding, guessed = encoding_of(path, options, head)
     try:
         text = codecs.getincrementaldecoder(encoding)("strict").decode(head)
     except (LookupError, UnicodeError):
@@ -126,7 +127,7 @@ def header_rows(frame: pd.DataFrame) -> pd.Series[bool]:
     same = pd.Series(data=True, index=frame.index)
     for place, name in enumerate(frame.columns):
         if name in named:
-            same &= frame.iloc[:, place].eq(name).fillna(value=False).astype(bool)
+            same &= frame.iloc[:, place].str.strip().eq(name).fillna(value=False).astype(bool)
     return same
 
 
@@ -135,8 +136,11 @@ def _head(path: Path) -> bytes:
         return bytes(opened.handle.read(_HEAD))
 
 
-def _encoding(path: Path, head: bytes) -> tuple[str, bool]:
-    """The encoding, and whether it is a guess."""
+def encoding_of(path: Path, options: ReadOptions, head: bytes | None = None) -> tuple[str, bool]:
+    """The encoding of a text file, and whether it is nothing but a guess."""
+    if options.encoding:
+        return options.encoding, False
+    head = _head(path) if head is None else head
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name, False
@@ -195,7 +199,7 @@ def _layout(
     *,
     guessed: bool,
 ) -> Layout:
-    names = [name or _unnamed(place) for place, name in enumerate(header)]
+    names = [name.strip() or _unnamed(place) for place, name in enumerate(header)]
     fields = len(names)
     if rows and all(len(row) == fields + 1 for row in rows):
         if not any(row[-1] for row in rows):

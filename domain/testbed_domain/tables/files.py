@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pandas as pd
@@ -23,7 +24,8 @@ import pyarrow.orc
 import pyarrow.parquet
 from pandas.io.common import get_handle
 
-from testbed_domain.tables.csvtext import header_rows, layout_of, read_csv
+from testbed_domain.tables.columnkinds import plain
+from testbed_domain.tables.csvtext import encoding_of, header_rows, layout_of, read_csv
 from testbed_domain.tables.reading import ReadOptions, SourceError
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ _BROKEN: Final = (
 COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zip", ".zst")
 # Lines of JSON that are in memory with all their columns.
 BLOCK: Final = 50_000
+# What pandas calls an index without a name where it writes one as a column.
+_LEADING_LABEL: Final = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__")
+_LABEL: Final = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +89,8 @@ class _Format:
 
 def _csv_header(path: Path, options: ReadOptions) -> Header:
     found = layout_of(path, options)
-    note = (
-        f"{path} is not UTF-8, read as {found.encoding}: if letters are wrong, name its encoding "
-        "with --encoding"
-    )
-    return Header(found.names, found.labels, (note,) if found.guessed else ())
+    notes = _guessed(path, found.encoding) if found.guessed else ()
+    return Header(found.names, found.labels, notes)
 
 
 def _csv(path: Path, columns: list[str], options: ReadOptions) -> Read:
@@ -104,7 +106,7 @@ def _csv(path: Path, columns: list[str], options: ReadOptions) -> Read:
 
 def _objects(path: Path, options: ReadOptions) -> Iterator[list[dict[str, Any]]]:
     """Rows of JSON lines, or of one array of JSON, by block."""
-    encoding = options.encoding or "utf-8-sig"
+    encoding, _ = encoding_of(path, options)
     with get_handle(path, "r", encoding=encoding, compression="infer") as opened:
         lines = (line for line in opened.handle if line.strip())
         first = next(lines, None)
@@ -113,9 +115,30 @@ def _objects(path: Path, options: ReadOptions) -> Iterator[list[dict[str, Any]]]
         if first.lstrip().startswith("["):
             yield _rows(json.loads(first + "".join(opened.handle)), path)
             return
-        yield _rows([json.loads(first)], path)
+        try:
+            row = json.loads(first)
+        except json.JSONDecodeError:
+            _refuse_object(json.loads(first + "".join(opened.handle)), path)
+            raise
+        second = next(lines, None)
+        if second is None:
+            _refuse_object(row, path)
+        yield _rows([row, *([] if second is None else [json.loads(second)])], path)
         while block := list(islice(lines, BLOCK)):
             yield _rows(list(map(json.loads, block)), path)
+
+
+def _refuse_object(found: Any, path: Path) -> None:  # noqa: ANN401 - of JSON
+    """Refuse a whole file that is one object of columns, or of rows."""
+    if (
+        isinstance(found, dict)
+        and found
+        and all(isinstance(one, dict | list) for one in found.values())
+    ):
+        raise SourceError(
+            f"{path} is one object of JSON: write an array of objects, one per row, or an object "
+            "per line"
+        )
 
 
 def _rows(found: list[Any], path: Path) -> list[dict[str, Any]]:
@@ -137,7 +160,13 @@ def _json_header(path: Path, options: ReadOptions) -> Header:
     for rows in _objects(path, options):
         for row in rows:
             found |= dict.fromkeys(row)
-    return Header(tuple(found))
+    encoding, guessed = encoding_of(path, options)
+    return Header(tuple(found), notes=_guessed(path, encoding) if guessed else ())
+
+
+def _guessed(path: Path, encoding: str) -> tuple[str]:
+    line = f"{path} is not UTF-8, read as {encoding}: if letters are wrong, give --encoding"
+    return (line,)
 
 
 def _arrow_header(schema: pa.Schema) -> Header:
@@ -164,7 +193,8 @@ def _excel(path: Path) -> tuple[Header, pd.DataFrame]:
         raise pd.errors.EmptyDataError
     first = cells.iloc[0]
     names = tuple(
-        f"Unnamed: {place}" if pd.isna(name) else str(name) for place, name in enumerate(first)
+        f"Unnamed: {place}" if pd.isna(name) else str(name).strip()
+        for place, name in enumerate(first)
     )
     rows = cells.iloc[1:].reset_index(drop=True).infer_objects()
     labels = names[:1] if names[0] == "Unnamed: 0" and names[1:] else ()
@@ -207,6 +237,13 @@ FORMATS: Final = {
     ".xls": _EXCEL,
     ".ods": _EXCEL,
 }
+
+
+def label_names(names: Sequence[str]) -> list[str]:
+    """Columns whose names say that they are an index of pandas; some only where they lead."""
+    leading = list(takewhile(_LEADING_LABEL.fullmatch, names))
+    found = [*leading, *filter(_LABEL.fullmatch, names)]
+    return found if len({*found}) < len(names) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +305,10 @@ class FileSource:
         """
         found = self._guarded(lambda path: self.format.header(path, self.options))
         self.notes.update(dict.fromkeys(found.notes))
-        return Header(tuple(map(str, found.names)), found.labels, found.notes)
+        names = tuple(map(str, found.names))
+        return Header(
+            names, tuple(dict.fromkeys((*found.labels, *label_names(names)))), found.notes
+        )
 
     def names(self) -> list[str]:
         """Names of its columns, in order.
@@ -297,6 +337,10 @@ class FileSource:
         if twice := [name for name in wanted if names.count(name) > 1]:
             raise SourceError(f"{self.path} has columns twice: {', '.join(twice)}; rename one")
         frame, notes = self._guarded(lambda path: self.format.read(path, wanted, self.options))
+        frame, nested = plain(frame)
+        if nested:
+            text = f"{self.path}: lists and objects are taken as text, in {', '.join(nested)}"
+            notes = (*notes, text)
         self.notes.update(dict.fromkeys(notes))
         return frame.set_axis([str(name) for name in frame.columns], axis="columns")[wanted]
 

@@ -1,7 +1,8 @@
 """Numbers as people and spreadsheets write them. Pure.
 
 ``1234.5``, ``1,234.50``, ``1.234,50``, ``1 234,5``, ``1'234.5``, ``€ 12``, ``12 EUR``, ``12 %``
-(0.12), ``(12)`` and ``12-`` (both -12), ``1.5e3``. ``1,234`` alone may be 1234 or 1.234: the other
+(0.12), ``(12)`` and ``12-`` (both -12), ``1.5e3``; durations and times of day like ``12:30``,
+``0:45:10.5`` and ``2 days 03:00:00``, in days. ``1,234`` alone may be 1234 or 1.234: the other
 values of the column decide which character is the decimal mark, then the table's other columns.
 """
 
@@ -26,20 +27,28 @@ _MARKS: Final = frozenset({"", "?", "-", "--", "---", "\u2013", "\u2014", "."})
 # In a column of words: those that pandas knows, too.
 CATEGORY_MARKERS: Final = _MARKS | {
     *("NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None", "<NA>"),
-    *("#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    *("#N/A", "#NA", "#N/A N/A", "NaT", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 }
 # In a column of numbers, dates or truths, in lower case: none of these can be a value.
-MARKERS: Final = frozenset(mark.lower() for mark in CATEGORY_MARKERS) | {"n.a.", "nil"}
+MARKERS: Final = frozenset(mark.lower() for mark in CATEGORY_MARKERS) | {
+    *("n.a.", "nil", "(null)", "[null]", "\\n", "(blank)"),
+    *("0000-00-00", "0000-00-00 00:00:00"),  # of MySQL
+}
 # Texts of a column that are looked at for its decimal mark.
 _LOOKED_AT: Final = 1000
 _CURRENCY: Final = (
     r"(?:(?:US|R|A|C|NZ|HK)?[$¢£¤¥֏؋฿៛₠-⃀﷼]|EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|RON|"
-    r"BGN|TRY|RUB|INR|BRL|MXN|CAD|AUD|NZD|ZAR|SGD|HKD|KRW|AED|kr\.?|zł|Kč|Ft|Fr\.|lei)"
+    r"BGN|Rs\.?|TRY|RUB|INR|BRL|MXN|CAD|AUD|NZD|ZAR|SGD|HKD|KRW|AED|kr\.?|zł|Kč|Ft|Fr\.|lei)"
 )
 _SHAPE: Final = re.compile(
     rf"(?P<open>\()?(?P<sign>[+-])?\s*(?P<money>{_CURRENCY})?\s*(?P<inner>[+-])?\s*"
     r"(?P<core>[\d.,][\d.,' _]*?)(?P<exponent>[eE][+-]?\d+)?"
     rf"(?P<after>-)?\s*(?P<unit>%|‰|{_CURRENCY})?(?P<close>\))?",
+    re.ASCII,
+)
+_DURATION: Final = re.compile(
+    r"(?:(?P<days>-?\d+) days?(?:,? \+?|$))?"
+    r"(?:(?P<h>\d{1,3}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d(?:\.\d+)?))?)?",
     re.ASCII,
 )
 _UNITS: Final = {"%": 100.0, "‰": 1000.0}
@@ -66,19 +75,31 @@ def number(text: str, decimal: str = ".") -> float | None:
         text: spaces around it don't count.
         decimal: the decimal mark, ``.`` or ``,``.
     """
-    found = _SHAPE.fullmatch(text.translate(_PLAIN).strip())
-    if found is None or (found["open"] is None) != (found["close"] is None):
+    text = text.translate(_PLAIN).strip()
+    found = _SHAPE.fullmatch(text)
+    if found is None:
+        return _duration(text)
+    if (found["open"] is None) != (found["close"] is None):
         return None
     signs = [mark for mark in (found["sign"], found["inner"], found["after"]) if mark]
     if len(signs) + bool(found["open"]) > 1:
         return None
     form, group = _CORES[decimal]
     core = found["core"].strip()
-    if form.fullmatch(core) is None:
-        return None
+    if form.fullmatch(core) is None or (found["exponent"] and group in core):
+        return None  # with an exponent, nobody groups thousands
     digits = re.sub(rf"[ '_{re.escape(group)}]", "", core).replace(decimal, ".")
     value = float(digits + (found["exponent"] or "")) / _UNITS.get(found["unit"] or "", 1.0)
     return -value if found["open"] or "-" in signs else value
+
+
+def _duration(text: str) -> float | None:
+    """Days; hours, minutes and seconds as a part of one."""
+    found = _DURATION.fullmatch(text) if text else None
+    if found is None:
+        return None
+    hours, minutes, seconds = (float(found[part] or 0) for part in "hms")
+    return int(found["days"] or 0) + (hours + (minutes + seconds / 60) / 60) / 24
 
 
 def decimal_of(values: Iterable[str]) -> str | None:

@@ -5,12 +5,14 @@ For a notebook or another program; the job uses the same rule on windows of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 from testbed_domain.errors import DomainError
+from testbed_domain.tables.columnkinds import plain
+from testbed_domain.tables.files import label_names
 
 from testbed_drift.judging.detection import Detector
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
@@ -19,7 +21,7 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.scoring.scores import Rule
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError
+from testbed_drift.tables.schema import LABELS_ROWS, Roles, TableSchema, TableSchemaError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +77,12 @@ def drift_report(
     """Which columns drifted from one table to the other.
 
     Columns are read, compared and left out as by ``testbed drift run``: by the kinds that they have
-    in the reference; ids and free text are left out (``left_out``).
+    in the reference; ids, free text and row labels are left out (``left_out``), and columns that
+    only the current table has are named (``unexpected_columns``).
 
     Args:
         reference: what was.
-        current: what is, with the same columns.
+        current: what is, with the same columns, and perhaps more.
         target: column of the labels, judged by itself and no input; None where there is none.
         prediction: column of the predicted classes, likewise.
         rule: thresholds.
@@ -87,8 +90,8 @@ def drift_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    found, schema = _detect(reference, current, target, prediction, rule)
-    return TableReport({"drift": _drift(found, schema)}, lambda: page(found.widgets()))
+    content, found = _detect(reference, current, target, prediction, rule)
+    return TableReport({"drift": content}, lambda: page(found.widgets()))
 
 
 def classification_report(
@@ -130,9 +133,9 @@ def combined_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    drifts, schema = _detect(reference, current, target, prediction, rule)
+    drift, drifts = _detect(reference, current, target, prediction, rule)
     quality, chosen = _evaluate(reference, current, target, prediction, positive)
-    content = {"drift": _drift(drifts, schema), "classification": _classification(quality, chosen)}
+    content = {"drift": drift, "classification": _classification(quality, chosen)}
     return TableReport(content, lambda: page([*drifts.widgets(), *quality.widgets()]))
 
 
@@ -142,25 +145,30 @@ def _detect(
     target: str | None,
     prediction: str | None,
     rule: Rule | None,
-) -> tuple[Detection, TableSchema]:
+) -> tuple[dict[str, Any], Detection]:
     _check(reference, current, [name for name in (target, prediction) if name is not None])
     before, now = (_named(frame) for frame in (reference, current))
-    if missing := sorted({*before} ^ {*now}):
-        raise TableError(f"only one of the tables has these columns: {', '.join(missing)}")
+    if missing := [str(name) for name in before if name not in now]:
+        raise TableError(f"the current table lacks these columns: {', '.join(missing)}")
     roles = Roles(target, prediction)
+    names = list(map(str, before))
+    labels = [name for name in label_names(names) if name not in roles.columns]
     try:
-        columns = choose([str(name) for name in before], roles, (), ())
+        columns = choose(names, roles, (), (), labels)
         schema = pin(before, columns, roles, typed=True, asked=False)
         old, new = (TableRows.of(frame, schema) for frame in (before, now))
     except TableSchemaError as error:
         raise TableError(str(error)) from error
+    left_out = dict.fromkeys(labels, LABELS_ROWS) | dict(schema.left_out)
+    schema = replace(schema, left_out=left_out)
+    unexpected = schema.unread(map(str, now), label_names(list(map(str, now))))
     old, new = old.as_exact_as(new.coarse), new.as_exact_as(old.coarse)
     found = Detector(schema.kinds, rule).detect(old.frame, new.frame)
-    return found, schema
+    return _drift(found, schema, unexpected), found
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    return plain(frame.set_axis([str(name) for name in frame.columns], axis="columns"))[0]
 
 
 def _evaluate(
@@ -215,10 +223,11 @@ def _classes(values: pd.Series[Any]) -> pd.Series[Any]:
     return values.convert_dtypes().astype("string").astype(object).where(values.notna(), None)
 
 
-def _drift(found: Detection, schema: TableSchema) -> dict[str, Any]:
+def _drift(found: Detection, schema: TableSchema, unexpected: Sequence[str]) -> dict[str, Any]:
     scores = found.scores
     return {
         "left_out": dict(schema.left_out),
+        "unexpected_columns": list(unexpected),
         "share": scores.share,
         "columns": {column.column: column.to_dict() for column in scores.columns},
         "prediction": scores.prediction.to_dict() if scores.prediction.scores else None,

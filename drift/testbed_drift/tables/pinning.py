@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,10 +21,12 @@ from testbed_domain.tables.columnkinds import (
     without_markers,
     words_without_markers,
 )
+from testbed_domain.tables.datetext import are_times
 from testbed_domain.tables.numbertext import decimal_of, decimal_of_table, distinct_texts
 
 from testbed_drift.tables.schema import (
     BINARY,
+    LEAST_READABLE,
     MOST_CATEGORIES,
     Roles,
     TableColumn,
@@ -122,14 +125,8 @@ def pin(
     found: list[TableColumn] = []
     left_out: dict[str, str] = {}
     for name in columns:
-        values = without_blanks(frame[name])
-        kind = said.get(name) or kind_of(values, typed=typed, decimal=decimal)
-        if kind != "category":
-            values = without_markers(values)
-        elif not typed:
-            values = words_without_markers(values, markers_in(values, typed=typed))
-        if not values.notna().any():
-            kind = None
+        reading = _Reading(name, decimal, hint, typed)
+        kind, values = reading.kind(frame[name], said.get(name))
         reason = _reason(name, values, kind, asked=asked or name in said)
         if kind is None or reason:
             left_out[name] = reason
@@ -145,6 +142,56 @@ def pin(
         raise TableSchemaError(f"the reference has no column to compare: {reasons}")
     classes = _classes(frame, roles, typed=typed)
     return TableSchema(tuple(found), roles, classes, left_out, typed=typed, decimal=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a column of the reference is read: its name, the decimal marks, see :func:`pin`."""
+
+    name: str
+    decimal: str | None
+    hint: str | None
+    typed: bool
+
+    def kind(
+        self, column: pd.Series[Any], said: TableKind | None
+    ) -> tuple[TableKind | None, pd.Series[Any]]:
+        """Its kind, None where it is empty, and its values without what says nothing."""
+        values = without_blanks(column)
+        kind = said or kind_of(values, typed=self.typed, decimal=self.decimal)
+        if kind != "category":
+            values = without_markers(values)
+        elif not self.typed:
+            values = words_without_markers(values, markers_in(values, typed=False))
+        if not values.notna().any():
+            return None, values
+        if said:
+            return kind, values
+        if kind == "category" and _reason(self.name, values, kind, asked=False):
+            kind = readable(values, self.decimal, self.hint) or kind
+            values = values if kind == "category" else without_markers(values)
+        if kind == "number" and not _reason(self.name, values, kind, asked=False):
+            kind = "date" if are_times(numbers(values, self.decimal, self.hint)) else kind
+        return kind, values
+
+
+def readable(values: pd.Series[Any], decimal: str | None, hint: str | None) -> TableKind | None:
+    """What most values of a column can be read as that, as words, would be free text; None if none.
+
+    Ids are nothing else: whole numbers that differ in every row.
+    """
+    values = without_markers(values).dropna()
+    if values.empty or is_code(distinct_texts(values)):
+        return None
+    kinds: tuple[TableKind, ...] = ("number", "date")
+    for kind in kinds:
+        read = readings(values, kind, decimal, hint).to_numpy(dtype=float)
+        known = read[np.isfinite(read)]
+        if len(known) < LEAST_READABLE * len(values):
+            continue
+        ids = not np.mod(known, 1).any() and len(np.unique(known)) == len(known)
+        return None if kind == "number" and ids else kind
+    return None
 
 
 def _present(frame: pd.DataFrame, column: TableColumn) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from testbed_domain.logengine import database_url
+from testbed_domain.tables.columnkinds import plain
 from testbed_domain.tables.reading import ReadOptions, SourceError
 from testbed_otel.masking import mask
 
@@ -112,7 +113,12 @@ class QuerySource:
                 return pd.DataFrame(columns=wanted)
             return pd.concat(blocks, ignore_index=True)
 
-        return self._asked(wanted, fetch)
+        frame, nested = plain(self._asked(wanted, fetch))
+        if nested:
+            self.notes[
+                f"{self.title}: lists and objects are taken as text, in {', '.join(nested)}"
+            ] = None
+        return frame
 
     def identity(self) -> dict[str, Any]:
         """Database and query. Their rows may change: nothing here tells."""

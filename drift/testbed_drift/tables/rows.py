@@ -23,7 +23,7 @@ from testbed_domain.tables.numbertext import decimal_of_table
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window, file_part
-from testbed_drift.tables.schema import OTHER, TableSchemaError, readings
+from testbed_drift.tables.schema import LEAST_READABLE, OTHER, TableSchemaError, readings, settled
 
 if TYPE_CHECKING:
     from testbed_domain.tables.columnkinds import Floats
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from testbed_drift.rows.spans import Span
     from testbed_drift.tables.schema import TableColumn, TableSchema
 
-# A column of which less can be read as what it should be is another column.
-LEAST_READABLE: Final = 0.5
 TRUTHS: Final = {"False": False, "True": True}
 
 
@@ -107,14 +105,16 @@ class TableRows:
             TARGET: _class_texts(table, schema, schema.roles.target, typed=both),
             PREDICTION: _predictions(table, schema, probabilities, typed=both),
         }
-        return cls(
+        coarse = _coarse(table, schema, compared)
+        rows = cls(
             declare(pd.DataFrame(compared, index=table.index), schema.kinds),
             pd.DataFrame(values, index=table.index),
             probabilities,
             None if time is None else _times(table[time]),
             None if group is None else without_blanks(table[group]),
-            coarse=_coarse(table, schema),
+            coarse=coarse,
         )
+        return rows.as_exact_as(coarse)  # of text, as it was before it became text
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -130,7 +130,7 @@ class TableRows:
             groups=None if self.groups is None else self.groups.iloc[rows],
         )
 
-    def as_exact_as(self, coarse: Mapping[str, str]) -> TableRows:
+    def as_exact_as(self, coarse: Mapping[str, str]) -> Self:
         """The same with numbers rounded as another table holds them, so that equal ones are equal.
 
         Args:
@@ -139,9 +139,10 @@ class TableRows:
         frame, features = self.frame.copy(), self.features.copy()
         for name, kind in coarse.items():
             dtype: Any = kind
-            frame[name] = frame[name].astype(dtype).astype("float64")
-            rounded = pd.to_numeric(features[name], errors="coerce").astype(dtype)
-            features[name] = rounded.astype("float64").where(rounded.notna(), features[name])
+            for table in (frame, features):
+                held = pd.to_numeric(table[name], errors="coerce").astype(dtype).astype("float64")
+                rounded = pd.Series(settled(np.asarray(held, dtype=np.float64)), index=table.index)
+                table[name] = rounded.where(rounded.notna(), table[name])
         return replace(self, frame=frame, features=features) if coarse else self
 
     def in_order(self) -> TableRows:
@@ -261,13 +262,22 @@ def _padded(text: str, width: int) -> str:
     return text.zfill(width) if text.isdecimal() else text
 
 
-def _coarse(table: pd.DataFrame, schema: TableSchema) -> dict[str, str]:
-    return {
-        column.label: str(table[column.name].dtype).lower()
-        for column in schema.columns
-        if column.kind == "number"
-        and str(table[column.name].dtype).lower() in {"float16", "float32"}
-    }
+def _coarse(
+    table: pd.DataFrame, schema: TableSchema, compared: Mapping[str, pd.Series[Any]]
+) -> dict[str, str]:
+    """Types of 16 or 32 bits in which numbers are held, or were before they became text."""
+    found = {}
+    for column in schema.columns:
+        if column.kind == "number":
+            held = str(table[column.name].dtype).lower()
+            values = compared[column.label].to_numpy(dtype=np.float64)
+            with np.errstate(over="ignore"):
+                short = values.astype(np.float32).astype(np.float64)
+            if held in {"float16", "float32"}:
+                found[column.label] = held
+            elif np.isclose(short, values, rtol=1e-9, atol=1e-10, equal_nan=True).all():
+                found[column.label] = "float32"
+    return found
 
 
 def _class_texts(

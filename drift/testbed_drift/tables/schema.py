@@ -28,10 +28,15 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from testbed_domain.tables.columnkinds import Floats
     from testbed_domain.tables.reading import TableKind
 
     from testbed_drift.rows.columns import ColumnKind
 
+# A column of which less can be read as what it should be is another column.
+LEAST_READABLE: Final = 0.5
+# Digits of a number that are compared; calculations leave noise in the last of 16.
+DIGITS: Final = 13
 # Categories of the reference that stand for themselves; all others count as one.
 MOST_CATEGORIES: Final = 200
 BINARY: Final = 2
@@ -252,10 +257,23 @@ def readings(
     if kind == "boolean":
         told = truths(values)
         return told.where(told.isin(["False", "True"]), None)
-    read = numbers(values, decimal, hint) if kind == "number" else days(values)
+    read = settled(numbers(values, decimal, hint)) if kind == "number" else days(values)
     if kind == "date" and np.isnan(read).all():  # Unix times, in a CSV file or beside text
         read = days(pd.Series(numbers(values)))
     return pd.Series(read, index=values.index)
+
+
+def settled(values: Floats) -> Floats:
+    """Numbers without the noise of calculations: 0.30000000000000004 is 0.3; whole ones stay."""
+    size = np.abs(values)
+    # Beyond, there are no such digits, or no power of ten.
+    noisy = (size > 10.0 ** (DIGITS - 300)) & (size < 10.0 ** (DIGITS - 1))
+    noisy &= np.trunc(values) != values
+    found = values.copy()
+    part = values[noisy]
+    scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(np.abs(part))))
+    found[noisy] = np.rint(part * scale) / scale
+    return found
 
 
 def class_values(values: pd.Series[Any], *, typed: bool) -> pd.Series[Any]:

@@ -255,3 +255,24 @@ def test_a_flag_of_0_and_1_has_no_margin(tmp_path: Path) -> None:
             assert _column(feature) == ("flag", "integer", 0, 1, False)
         else:
             assert feature.categories == ("False", "True")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_na_is_a_country_among_countries(tmp_path: Path, ending: str) -> None:
+    """As the drift job has it; among other words it says nothing."""
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame(
+        {
+            "country": rng.choice(["NA", "DE", "ZA"], N),
+            "size": rng.choice(["NA", "small", "large"], N),
+            "t": rng.random(N) < 0.5,
+        }
+    )
+    path = tmp_path / f"t.{ending}"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    use_case, _ = infer_use_case(path, "t")
+    country, size = use_case.schema.features
+    assert (country.categories, country.nullable) == (("DE", "NA", "ZA"), False)
+    assert (size.categories, size.nullable) == (("large", "small"), True)
+    rows = read_file(use_case, path).rows
+    assert [row["country"] for row in rows] == frame["country"].tolist()

@@ -20,6 +20,7 @@ from testbed_domain.tables.columnkinds import (
     truths,
     without_markers,
 )
+from testbed_domain.tables.datetext import are_times
 from testbed_domain.tables.files import FileSource
 from testbed_domain.tables.numbertext import number
 from testbed_domain.tables.reading import ReadOptions, SourceError
@@ -218,3 +219,132 @@ def test_json_lines_and_arrays(tmp_path: Path, name: str, text: str) -> None:
     path.write_bytes(gzip.compress(b"[1]") if name.endswith("gz") else b"[1]")
     with pytest.raises(SourceError, match="an object per row"):
         FileSource.of(path).names()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-01-31 22:05:00 UTC",
+        "2024-01-31 23:05:00 +0100",
+        "2024-01-31T23:05+01:00[Europe/Berlin]",
+        "Wed, 31 Jan 2024 22:05:00 GMT",
+        "31-JAN-24 22:05",
+        "31 January 2024, 10:05 PM",
+        "Jan. 31, 2024 10:05:00 p.m.",
+        "31-01-2024 22:05:00.0000000",
+        "31.01.24 22:05",
+        "2024/1/31 22:05",
+    ],
+)
+def test_dates_as_other_programs_write_them(text: str) -> None:
+    """With the names of months, halves of days and zones; each is the same moment."""
+    assert seconds(_column(text)).round(3).tolist() == [1706738700.0]
+    assert kind_of(_column(text), typed=True) == "date"
+
+
+def test_what_looks_like_a_date_and_is_none() -> None:
+    """Impossible days, hours and months, and what leaves a doubt."""
+    texts_ = ("2024-02-30", "2024-01-31 25:00", "31 Foo 2024", "13:05 PM", "1/2/2024", "1.12.3")
+    for text in (*texts_, "01/31/24", "2024-01-31 13:05 PM", "2024-01-31 later"):
+        assert np.isnan(days(_column(text))).all(), text
+
+
+def test_times_as_numbers() -> None:
+    """Compact dates, and epochs beside 0 and -1 for never; other small numbers are no times."""
+    assert days(pd.Series([20240131, 20240201, 0])).tolist()[:2] == [19753.0, 19754.0]
+    assert days(pd.Series([86400 * 20000, 0.0]))[0] == 20000
+    assert np.isnan(days(pd.Series([86400 * 20000, 12.0]))[1])
+    spread = np.arange(20) * 86400.0 + 1.7e9
+    for unit in (1, 1e3, 1e6, 1e9):
+        assert are_times(spread * unit)
+        assert are_times(np.append(spread * unit, [0, -1, np.nan]))
+    assert are_times(np.arange(20240101.0, 20240120))
+    assert not are_times(np.arange(20240101.0, 20240150))
+    for other in (spread[:5], np.append(spread, 7), spread * 10, np.arange(1950.0, 2030)):
+        assert not are_times(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("12:30", 12.5),
+        ("00:45:00.0", 0.75),
+        ("2 days 03:00:00", 51),
+        ("-1 days +23:30:00", -0.5),
+        ("5 days", 120),
+        ("12:75", None),
+        ("16:9", None),
+        ("1:00:00:00", None),
+    ],
+)
+def test_durations_are_numbers_of_days(text: str, hours: float | None) -> None:
+    """As pandas writes those of Parquet into CSV."""
+    found = number(text)
+    assert found == (None if hours is None else pytest.approx(hours / 24))
+
+
+def test_thousands_are_not_grouped_beside_an_exponent() -> None:
+    """1,234e+09 has a decimal comma, whatever the table's other columns have."""
+    assert numbers(_column("1,234e+09", "5e3"), hint=".").tolist() == [1.234e9, 5e3]
+    assert number("1,234e3", ".") is None
+
+
+def test_lists_and_objects_become_text(tmp_path: Path) -> None:
+    """Equal ones are equal texts, in Parquet as in JSON, and a note names their columns."""
+    rows = [{"id": n, "tags": ["a", "b"][: n % 3], "geo": {"y": 1, "x": [n]}} for n in range(4)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+    pd.DataFrame(rows).to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    for name in ("t.parquet", "t.jsonl"):
+        source = FileSource.of(tmp_path / name)
+        frame = source.read(["id", "tags", "geo"])
+        assert frame["tags"].tolist() == ["[]", '["a"]', '["a", "b"]', "[]"]
+        assert frame["geo"].tolist()[1] == '{"x": [1], "y": 1}'
+        assert list(source.notes) == [
+            f"{tmp_path / name}: lists and objects are taken as text, in tags, geo"
+        ]
+
+
+@pytest.mark.parametrize("orient", ["split", "index", "columns", "table"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_object_of_columns_is_refused(tmp_path: Path, orient: Any, indent: Any) -> None:  # noqa: ANN401 - of pandas
+    """It is no row; the message says what is read."""
+    path = tmp_path / "t.json"
+    pd.DataFrame({"a": [1, 2], "b": [3, 4]}).to_json(path, orient=orient, indent=indent)
+    with pytest.raises(SourceError, match="is one object of JSON: write an array of objects"):
+        FileSource.of(path).read(["a"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
+def test_json_may_have_any_encoding(tmp_path: Path, encoding: str) -> None:
+    """It is found out as that of CSV is; a guess is noted."""
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": "Köln"}\n{"a": "Ulm"}\n', encoding=encoding)
+    source = FileSource.of(path)
+    assert source.read(source.names())["a"].tolist() == ["Köln", "Ulm"]
+    assert bool(source.notes) is (encoding == "cp1252")
+
+
+def test_names_that_only_an_index_has(tmp_path: Path) -> None:
+    """In any format: leading ones that pandas made up, and its marks anywhere."""
+    for names, labels in (
+        (["Unnamed: 0.1", "Unnamed: 0", "a"], ["Unnamed: 0.1", "Unnamed: 0"]),
+        (["a", "__index_level_0__"], ["__index_level_0__"]),
+        (["a", "Unnamed: 1"], []),
+        (["Unnamed: 0"], []),
+        (["Unnamed: nobody", "a"], []),
+    ):
+        frame = pd.DataFrame([range(len(names))], columns=names)
+        frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+        assert FileSource.of(tmp_path / "t.jsonl").labels() == labels
+
+
+def test_blanks_around_names_do_not_count(tmp_path: Path) -> None:
+    """Neither in the header nor where it is repeated; names that are then the same are refused."""
+    path = tmp_path / "t.csv"
+    path.write_text("\ufeff a , b\n1,2\n a , b\n3,4\n", encoding="utf-8")
+    source = FileSource.of(path)
+    assert source.names() == ["a", "b"]
+    assert source.read(["a", "b"]).to_numpy().tolist() == [["1", "2"], ["3", "4"]]
+    path.write_text("a, a\n1,2\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="has columns twice: a"):
+        FileSource.of(path).read(["a"])

@@ -245,3 +245,64 @@ def test_a_third_truth_is_of_another_type(compare: Compare, third: str | int) ->
         assert (member["type_change"], member["new_category"]) == (0.005, 0)
         assert found["quality"]["unreadable"]["member"] == "2 of 400 values are of another type"
         assert found["decision"] == "ALERT"
+
+
+@pytest.mark.parametrize("odd", ["n. v.", "#VALUE!", ">9000"])
+@pytest.mark.parametrize("ratio", [0.03, 0.2])
+def test_numbers_in_text_are_not_taken_for_free_text(
+    compare: Compare, odd: str, ratio: float
+) -> None:
+    """Also many odd values among them, and texts of Parquet: compared, and named."""
+    amounts = (
+        _rows(1)["amount"].astype(str).where(np.random.default_rng(3).random(400) > ratio, odd)
+    )
+    tripled = _rows(2).assign(amount=_rows(2).amount * 3)
+    for write in (_csv, _parquet):
+        found = compare(write(_rows(1).assign(amount=amounts)), write(tripled))
+        assert found["columns"]["amount"]["drifted"]
+        assert "amount" in found["quality"]["unreadable"]
+        assert found["decision"] != "NO_ACTION"
+    words = _rows(1).assign(amount=[f"{value} {seed}" for seed, value in enumerate(amounts)])
+    assert "free text" in compare(_parquet(words), _parquet(words))["left_out"]["amount"]
+    ids = _rows(1).assign(amount=np.random.default_rng(4).permutation(90000)[:400].astype(str))
+    assert "it is an id" in compare(_parquet(ids), _parquet(ids))["left_out"]["amount"]
+
+
+UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_times_are_the_same_in_any_unit(compare: Compare, unit: str) -> None:
+    """As dates, text or numbers, in the reference or the current table."""
+    epochs = {seed: _rows(seed).since.astype("datetime64[ns]").astype("int64") for seed in (1, 2)}
+    for before in (epochs[1] // UNITS[unit], _rows(1).since):
+        for now in (epochs[2] // 10**9, epochs[2] // UNITS[unit], _rows(2).since):
+            found = compare(
+                _csv(_rows(1).assign(since=before)), _parquet(_rows(2).assign(since=now))
+            )
+            assert found["kinds"]["since"]["kind"] == "date"
+            assert not found["columns"]["since"]["drifted"]
+            assert not found["quality"]["columns"]["since"]["out_of_range"]
+
+
+def test_noise_of_calculations_is_no_drift(compare: Compare) -> None:
+    """The last digits of a float, and those of 32 bits that were written as text."""
+    rates = np.random.default_rng(1).choice([0.1, 0.3, 0.7, 1234567.89], 600)
+    b = np.arange(600) % 7
+    short = rates.astype("float32").astype("float64")
+    plain = pd.DataFrame({"rate": rates, "b": b})
+    for other in (rates + 1e-16, np.nextafter(rates, 9e9), rates * 3 / 3, short, short.round(10)):
+        now = pd.DataFrame({"rate": other, "b": b})
+        for sides in ((plain, now), (now, plain)):
+            found = compare(*map(_csv, sides))
+            assert found["columns"]["rate"]["score"] == 0
+            assert found["quality"]["columns"]["rate"]["out_of_range"] == 0
+
+
+def test_nested_columns_do_not_stop_the_others(compare: Compare) -> None:
+    """Lists and objects are text: few different ones are categories, and a line says so."""
+    tags = _rows(1).assign(tags=[[n % 3] for n in range(400)], geo=[{"n": n} for n in range(400)])
+    found = compare(_parquet(tags), _parquet(tags))
+    assert found["kinds"]["tags"] == {"kind": "category", "values": 3, "kept": 3}
+    assert "free text" in found["left_out"]["geo"]
+    assert "lists and objects are taken as text, in tags, geo" in found["said"]

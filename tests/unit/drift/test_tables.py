@@ -170,3 +170,16 @@ def test_the_same_columns_are_left_out_as_by_the_command(tmp_path: Path) -> None
     assert len(reference.current(now, wanted)) == 400
     with pytest.raises(TableError, match="columns hold something else: age"):
         drift_report(tables[0], tables[1].assign(age="old"), **COLUMNS)
+
+
+def test_columns_beside_and_row_labels_are_as_in_the_command() -> None:
+    """Further columns of the current table are named, labels and lists are no reason to fail."""
+    before = _table(1, 100).assign(tags=[[1]] * 100)
+    before.insert(0, "Unnamed: 0", np.arange(100)[::-1] // 2)
+    now = before.assign(more=1)
+    drift = drift_report(before, now).content["drift"]
+    assert drift["unexpected_columns"] == ["more"]
+    assert drift["left_out"]["Unnamed: 0"] == "it labels the rows, as the index of pandas does"
+    assert "tags" in drift["columns"]
+    with pytest.raises(TableError, match="the current table lacks these columns: more"):
+        drift_report(now, before)
