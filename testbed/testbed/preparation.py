@@ -16,6 +16,7 @@ from typing import Final
 
 import yaml
 from testbed_domain.artefact import Artefact, load_artefact
+from testbed_domain.features import Task
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
@@ -56,6 +57,21 @@ RECEIVERS: Final = {"collector": "collector:4318", "prometheus": "prometheus:909
 
 
 @dataclass(frozen=True, slots=True)
+class OwnData:
+    """A table of the user's.
+
+    Attributes:
+        data: its file, or None for the use case's own data.
+        target: its target column, for the use case ``any``.
+        task: what that use case learns; None infers it.
+    """
+
+    data: Path | None = None
+    target: str | None = None
+    task: Task | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """What the caller of a run may choose.
 
@@ -63,6 +79,7 @@ class RunOptions:
         use_case: in place of the scenario's.
         data: the user's own CSV or Parquet file.
         target: its target column, for the use case ``any``.
+        task: what that use case learns; None infers it.
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: folder of rule files in place of ``prometheus/rules``.
@@ -76,6 +93,7 @@ class RunOptions:
     use_case: str | None = None
     data: Path | None = None
     target: str | None = None
+    task: Task | None = None
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
@@ -83,6 +101,11 @@ class RunOptions:
     out: Path | None = None
     replicas: int = 1
     guarded: bool = True
+
+    @property
+    def own(self) -> OwnData:
+        """The user's table."""
+        return OwnData(self.data, self.target, self.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,30 +145,37 @@ def make_layout(settings: Settings, run_id: str, out: Path | None) -> RunLayout:
     return RunLayout(folder.resolve()).create()
 
 
-def choose_use_case(name: str, data: Path | None, target: str | None, say: Say) -> UseCase:
+def name_use_case(given: str | None, target: str | None, settings: Settings, default: str) -> str:
+    """The use case that was named; else ``any`` where a target was, else that of the settings."""
+    return given or (ANY if target is not None else settings.use_case) or default
+
+
+def choose_use_case(name: str, given: OwnData, say: Say) -> UseCase:
     """The use case called ``name``; ``any`` is inferred from the data.
 
     Args:
         name: as in ``--use-case``.
-        data: the user's own file, or None.
-        target: target column of the use case ``any``, None for every other.
-        say: is told which columns are left out.
+        given: the user's own table.
+        say: is told what is learnt and which columns are left out.
 
     Raises:
-        UsageError: file and target don't fit the use case.
+        UsageError: table and target don't fit the use case.
         DomainError: the use case is unknown, or nothing can be inferred.
     """
     if name != ANY:
-        if target is not None:
-            raise UsageError(f"--target belongs to --use-case {ANY}; {name} knows its own target")
+        for option, value in (("target", given.target), ("task", given.task)):
+            if value is not None:
+                raise UsageError(
+                    f"--{option} belongs to --use-case {ANY}; {name} knows its own {option}"
+                )
         return get_use_case(name)
-    if data is None or target is None:
+    if given.data is None or given.target is None:
         raise UsageError(f"--use-case {ANY} needs a table, --data FILE, and --target COLUMN")
     # Imported late, as in train_model.
     from testbed_domain.inference import infer_use_case  # noqa: PLC0415
 
-    use_case, left_out = infer_use_case(data, target)
-    for line in left_out:
+    use_case, lines = infer_use_case(given.data, given.target, given.task)
+    for line in lines:
         say(f"data: {line}")
     return use_case
 
@@ -153,10 +183,9 @@ def choose_use_case(name: str, data: Path | None, target: str | None, say: Say) 
 def train_model(
     settings: Settings,
     use_case: str,
-    data: Path | None,
+    given: OwnData,
     say: Say,
     out: Path | None = None,
-    target: str | None = None,
     *,
     skops: bool = False,
 ) -> Artefact:
@@ -165,13 +194,13 @@ def train_model(
     Args:
         settings: give the seed and the folder of models.
         use_case: its name.
-        data: the user's own file, or None.
+        given: the user's own table.
         say: is told what goes on.
         out: folder of this very model, in place of one below the folder of models.
-        target: target column of the use case ``any``.
         skops: whether to keep the scikit-learn model beside its ONNX export.
     """
-    case = choose_use_case(use_case, data, target, say)
+    data = given.data
+    case = choose_use_case(use_case, given, say)
     # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
     from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
 
@@ -253,7 +282,7 @@ def prepare(
         TestbedError: one line that says what to change.
     """
     factor = options.time_scale or scenario.time_scale
-    use_case = options.use_case or settings.use_case or scenario.use_case
+    use_case = name_use_case(options.use_case, options.target, settings, scenario.use_case)
     stack_parts(options.without)  # refuses what no run can do without, before the long work
     if options.data is not None and not options.data.is_file():
         raise UsageError(f"the data file {options.data} does not exist")
@@ -261,7 +290,7 @@ def prepare(
     for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
         say(f"rules: {problem}")
     tools = install_tools(settings, progress)
-    trained = train_model(settings, use_case, options.data, say, target=options.target)
+    trained = train_model(settings, use_case, options.own, say)
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)

@@ -94,7 +94,7 @@ class ServedModel:
 
     def probabilities(self, coded: Floats) -> Floats:
         """See :meth:`Model.probabilities`."""
-        told = self._session.probabilities(coded.astype(np.float32))
+        told = self._session.outputs(coded.astype(np.float32))
         return np.asarray(told, dtype=float)
 
     def _one(self, row: Row) -> Floats | None:

@@ -17,6 +17,7 @@ from testbed.cli.common import (
     DataOption,
     ReplicasOption,
     TargetOption,
+    TaskOption,
     errors,
     interruptible,
     out,
@@ -60,6 +61,7 @@ def up(
     use_case: Annotated[str | None, typer.Option("--use-case", help=USE_CASE_HELP)] = None,
     data: DataOption = None,
     target: TargetOption = None,
+    task: TaskOption = None,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
@@ -80,6 +82,7 @@ def up(
         use_case=use_case,
         data=data,
         target=target,
+        task=task,
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),

@@ -18,6 +18,7 @@ from testbed.cli.common import (
     ReplicasOption,
     SeedOption,
     TargetOption,
+    TaskOption,
     UseCaseOption,
     errors,
     interruptible,
@@ -46,6 +47,7 @@ def run(
     use_case: UseCaseOption = None,
     data: DataOption = None,
     target: TargetOption = None,
+    task: TaskOption = None,
     seed: SeedOption = 1,
     time_scale: Annotated[
         float | None,
@@ -83,6 +85,7 @@ def run(
         use_case=use_case,
         data=data,
         target=target,
+        task=task,
         seed=seed,
         time_scale=time_scale,
         rules=rules,

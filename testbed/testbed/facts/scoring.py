@@ -45,7 +45,7 @@ class Scorer:
         Raises:
             DomainError: a row doesn't fit the artefact's schema.
         """
-        return np.asarray(self._session.probabilities(self._encode(rows)).clip(0.0, 1.0))
+        return np.asarray(self._session.outputs(self._encode(rows)).clip(0.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed_domain.features import Feature, FeatureSchema, Value
+    from testbed_domain.features import Feature, FeatureSchema, Label, Value
 
 MISSING: Final = 0
 """Code of a category's missing value."""
@@ -50,7 +50,7 @@ class Tabulator:
         self._labels = {str(label): place for place, label in enumerate(schema.classes)}
 
     def __call__(
-        self, rows: Sequence[Mapping[str, Value]], labels: Sequence[int | str | None]
+        self, rows: Sequence[Mapping[str, Value]], labels: Sequence[Label | None]
     ) -> Table:
         """Rows and their labels as a table."""
         columns = {}

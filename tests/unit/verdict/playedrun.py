@@ -106,7 +106,7 @@ class PlayedRun:
         """Let the service answer and log what was sent, and labels come."""
         schema = self.artefact.schema
         batch = encode(schema, [request.features for request in self.requests])
-        scored = decode(schema, OnnxSession(self.artefact.model_file).probabilities(batch))
+        scored = decode(schema, OnnxSession(self.artefact.model_file).outputs(batch))
         self.rows, self.labels, self.batches = [], [], []
         for place, (request, answer) in enumerate(zip(self.requests, scored, strict=True)):
             answered = schema.classes[answer.index]
@@ -123,7 +123,7 @@ class PlayedRun:
                     self.artefact.version,
                     dict(request.features),
                     str(answered),
-                    answer.probability,
+                    answer.probability or 0.0,
                     answer.probabilities,
                 )
             )
