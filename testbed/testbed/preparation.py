@@ -249,6 +249,12 @@ def require_fit(scenario: Scenario, artefact: Artefact) -> None:
             f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
             f"{artefact.use_case} lacks: play it with {scenario.use_case}"
         )
+    task = artefact.schema.task
+    if scenario.task is not None and scenario.task != task:
+        raise UsageError(
+            f"the scenario {scenario.name} needs a {scenario.task}, and the use case "
+            f"{artefact.use_case} is a {task}: play it with {scenario.use_case}"
+        )
     rows = artefact.splits["reference"]
     if rows < scenario.reference_rows:
         raise UsageError(

@@ -52,7 +52,7 @@ class Model(Protocol):
         """Rows of a window as the model takes them; rows that it would refuse are left out."""
 
     def probabilities(self, coded: Floats) -> Floats:
-        """Chance of every class, ``[rows, classes]``."""
+        """Chance of every class, ``[rows, classes]``, or the predicted number, ``[rows, 1]``."""
 
 
 class ServedModel:

@@ -88,6 +88,11 @@ def retrain(settings: DriftSettings, *, seed: int = 0) -> Retraining:
 def _attempt(
     settings: DriftSettings, champion: Artefact, found: Retraining, seed: int
 ) -> Retraining:
+    if champion.schema.regression:
+        raise DomainError(
+            f"model {champion.version} predicts numbers: only classifiers are trained again here, "
+            "so name a command (TESTBED_DRIFT_ON_RETRAIN='command …')"
+        )
     rows = _recent(settings, champion, found.started)
     held = round(len(rows) * settings.retrain_holdout)
     if len(rows) < settings.retrain_min_rows:

@@ -67,10 +67,13 @@ INFERENCE_BUCKETS: Final = (
     0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 )  # fmt: skip
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-PERFORMANCE_SCORES: Final = (
+CLASS_SCORES: Final = (
     "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece",
 )  # fmt: skip
-ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
+NUMBER_SCORES: Final = ("mae", "rmse", "r2", "mean_error")
+PERFORMANCE_SCORES: Final = (*CLASS_SCORES, *NUMBER_SCORES)
+ESTIMATED_CLASS_SCORES: Final = CLASS_SCORES[:5]
+ESTIMATED_SCORES: Final = (*ESTIMATED_CLASS_SCORES, NUMBER_SCORES[0])
 QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
 # Nobody knows what a regression predicts, so its buckets are coarse and go far: three a decade. All
 # numbers below 0 share the first one: a histogram with negative buckets has no sum in Prometheus.

@@ -63,7 +63,7 @@ async def test_a_reply_holds_a_number_and_no_probability(api: Api) -> None:
     assert api.value("ml_prediction_value_sum", model_version="v1") == answer["prediction"]
     assert api.value("ml_prediction_value_bucket", model_version="v1", le="100.0") == 0
     assert api.value("ml_prediction_value_bucket", model_version="v1", le="200.0") == 1
-    batch = (await api.public.post("/predict/batch", json=[PATIENT] * 2)).json()
+    batch = (await api.public.post("/predict/batch", json={"records": [PATIENT] * 2})).json()
     assert [set(one) for one in batch["predictions"]] == [set(answer)] * 2
 
 

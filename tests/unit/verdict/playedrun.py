@@ -109,9 +109,8 @@ class PlayedRun:
         scored = decode(schema, OnnxSession(self.artefact.model_file).outputs(batch))
         self.rows, self.labels, self.batches = [], [], []
         for place, (request, answer) in enumerate(zip(self.requests, scored, strict=True)):
-            answered = schema.classes[answer.index]
             self.requests[place] = replace(
-                request, prediction=answered, probability=answer.probability
+                request, prediction=answer.prediction, probability=answer.probability
             )
             self.rows.append(
                 PredictionRow(
@@ -122,7 +121,7 @@ class PlayedRun:
                     self.artefact.name,
                     self.artefact.version,
                     dict(request.features),
-                    str(answered),
+                    answer.text,
                     answer.probability or 0.0,
                     answer.probabilities,
                 )
