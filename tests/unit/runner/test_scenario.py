@@ -13,8 +13,9 @@ from testbed.scenario import Scenario, read_scenario
 SHIPPED = (
     *("api-outage", "collector-restart", "concept-drift", "correlation-drift", "covariate-drift"),
     *("demo", "drift-job-down", "drift-margin", "error-burst", "error-margin", "label-shift"),
-    *("latency-margin", "metrics-rejected", "model-lost", "normal", "queue-full", "replica-silent"),
-    *("retraining-failed", "segment-drift", "slow-model", "too-late", "version-unwatched"),
+    *("latency-margin", "metrics-rejected", "model-lost", "normal", "queue-full"),
+    *("regression-drift", "replica-silent", "retraining-failed", "segment-drift", "slow-model"),
+    *("too-late", "version-unwatched"),
 )
 
 

@@ -57,5 +57,8 @@ def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
     require_fit(scenario(column, rows), small_artefact)
     with pytest.raises(UsageError, match="is about Colour, which the use case"):
         require_fit(scenario("Colour", rows), small_artefact)
+    numbers = scenario(column, rows).model_copy(update={"task": "regression"})
+    with pytest.raises(UsageError, match=r"needs a regression, and the use case .* is a classif"):
+        require_fit(numbers, small_artefact)
     with pytest.raises(UsageError, match=f"needs {rows + 1} reference rows .* has {rows}"):
         require_fit(scenario(column, rows + 1), small_artefact)
