@@ -22,9 +22,9 @@ from testbed_otel import names
 
 from testbed_drift.quality.concept import MIN_LABELS, NEWEST, ConceptDrift, ErrorRise
 from testbed_drift.quality.performance import Performance, State
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.levels import CONCEPT
+from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:

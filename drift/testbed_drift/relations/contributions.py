@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from testbed_drift.relations.matrices import sampled
+from testbed_drift.scoring.matrices import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

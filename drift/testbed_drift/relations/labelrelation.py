@@ -28,10 +28,10 @@ from scipy.stats import norm, rankdata
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
 from testbed_drift.relations.copies import Distinct
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.columns import TARGET
 from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.levels import LABEL
+from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:

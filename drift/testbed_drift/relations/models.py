@@ -10,8 +10,8 @@ from testbed_domain.encoding import column_names, encode
 from testbed_domain.errors import DomainError
 
 from testbed_drift.relations.classifiers import Learnt, folds, out_of_fold
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.scoring.matrices import Coding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
