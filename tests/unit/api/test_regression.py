@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import numpy as np
 import pytest
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
 from testbed_api.accuracy import AbsoluteErrors
 from testbed_api.runtime import ModelError, OnnxRuntime
 from testbed_api.runtimes import CallableRuntime, SkopsRuntime
-from testbed_domain.encoding import Scored, encode
+from testbed_domain.artefact import MODEL
+from testbed_domain.encoding import INPUT, Scored, encode
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from testbed_api.instruments import Instruments
     from testbed_domain.artefact import Artefact
@@ -143,3 +149,21 @@ def test_a_function_answers_with_numbers_or_is_refused(forest: Artefact) -> None
     assert runtime.predict(np.full((3, 10), 2.0, np.float32)).tolist() == [[4.0]] * 3
     with pytest.raises(ModelError, match="not with one number each"):
         CallableRuntime(forest, f"{__name__}:words").load()
+
+
+@pytest.mark.parametrize("name", ["linear", "boosted"])
+def test_another_kind_of_model_is_served(forest: Artefact, tmp_path: Path, name: str) -> None:
+    """A regression of the user's own, whatever its export calls the output."""
+    rows = encode(forest.schema, [row.features for row in forest.reference()])
+    truth = np.array([float(row.label) for row in forest.reference()])
+    kinds: dict[str, Any] = {
+        "linear": LinearRegression(),
+        "boosted": GradientBoostingRegressor(n_estimators=20, random_state=1),
+    }
+    model = kinds[name].fit(rows, truth)
+    types = [(INPUT, FloatTensorType([None, rows.shape[1]]))]
+    graph = convert_sklearn(model, initial_types=types, final_types=[("how_far", types[0][1])])
+    (tmp_path / MODEL).write_bytes(graph.SerializeToString())
+    runtime = OnnxRuntime(dataclasses.replace(forest, path=tmp_path))
+    runtime.load()
+    assert np.allclose(runtime.predict(rows)[:, 0], model.predict(rows), rtol=1e-3)
