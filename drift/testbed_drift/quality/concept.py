@@ -100,8 +100,12 @@ class ConceptDrift:
                 return f"concept drift: {rose}"
             if one.risen:
                 return f"{rose}, as the inputs explain"
-        if any(one.residuals and one.residuals.drifted for one in self.rises):
-            return "residuals drifted, and the error did not rise with them"
+        for one in self.rises:
+            if one.residuals and one.residuals.drifted:
+                return (
+                    f"residuals drifted, while the error went from {one.reference:.3f} to "
+                    f"{one.error:.3f}: too little to be sure of a rise"
+                )
         return None
 
     @property

@@ -118,6 +118,17 @@ def test_an_estimate_sees_a_harder_population_and_no_concept_drift() -> None:
     assert other.current.scores["mean_error"] == pytest.approx(-3.0, abs=0.3)
 
 
+def test_residual_drift_is_named_where_the_error_hardly_rose() -> None:
+    """A bias moves every residual, and the mean absolute error by less than matters."""
+    reference = window(1, 2000)
+    found = assessed(reference, window(3, 1000, bias=0.3)).concept
+    assert not found.drifted
+    assert found.reason is not None
+    assert found.reason.startswith("residuals drifted, while the error went from")
+    assert all(rise["residual_drift"] for rise in found.to_dict()["errors"].values())
+    assert assessed(reference, window(4, 1000)).concept.reason is None
+
+
 def test_copies_are_no_further_witnesses() -> None:
     """A window of ten rows again and again states the error of ten rows."""
     once, again = window(5, 10), window(5, 10)
