@@ -1,7 +1,8 @@
-"""How often the model is right, as its labels come."""
+"""How often the model is right, or how far off, as its labels come."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
@@ -11,7 +12,32 @@ if TYPE_CHECKING:
 
     from testbed_api.instruments import Instruments
 
+logger = logging.getLogger(__name__)
 OUTCOMES: Final = dict(names.DECISIONS.values)[names.OUTCOME]
+
+
+class AbsoluteErrors:
+    """Records how far predicted numbers were from the true ones, per version.
+
+    Args:
+        instruments: the API's own metrics.
+    """
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+
+    def count(self, decisions: Sequence[tuple[str, str, str]]) -> None:
+        """Add predictions, each ``(model version, predicted number, true number)``, as text."""
+        odd = 0
+        for version, told, true in decisions:
+            try:
+                error = abs(float(told) - float(true))
+            except ValueError:  # of a classifier that used this log before
+                odd += 1
+            else:
+                self._instruments.absolute_error.record(error, {names.MODEL_VERSION: version})
+        if odd:
+            logger.error("%d labels belong to predictions that are no numbers: not counted", odd)
 
 
 class Accuracy:

@@ -56,6 +56,8 @@ class Instruments:
     predictions: SumFamily
     errors: SumFamily
     probability: HistogramFamily
+    value: HistogramFamily
+    absolute_error: HistogramFamily
     decisions: SumFamily
     accuracy: Gauge
     log_rows: SumFamily
@@ -88,6 +90,8 @@ class Instruments:
             predictions=telemetry.sums(meter, names.PREDICTIONS),
             errors=telemetry.sums(meter, names.PREDICTION_ERRORS),
             probability=telemetry.histogram(meter, names.PREDICTION_PROBABILITY),
+            value=telemetry.histogram(meter, names.PREDICTION_VALUE),
+            absolute_error=telemetry.histogram(meter, names.PREDICTION_ABSOLUTE_ERROR),
             decisions=telemetry.sums(meter, names.DECISIONS),
             accuracy=gauge(meter, names.MODEL_ACCURACY),
             log_rows=telemetry.sums(meter, names.LOG_ROWS),

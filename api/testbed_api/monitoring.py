@@ -46,7 +46,8 @@ def summary(families: Iterable[Metric]) -> dict[str, Any]:
     def by(metric: names.Metric, attribute: str) -> dict[str, float]:
         found: defaultdict[str, float] = defaultdict(float)
         for labels, value in values[metric.prometheus]:
-            found[labels.get(names.label(attribute), names.OTHER)] += value
+            if names.label(attribute) in labels:  # predicted numbers have no class
+                found[labels[names.label(attribute)]] += value
         return dict(found)
 
     def total(series: str) -> float:

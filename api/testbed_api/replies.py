@@ -1,4 +1,4 @@
-"""What a use case's own reply holds beside the fields of every reply; its schema says which."""
+"""What a reply holds; its schema says which fields beside those of every reply."""
 
 from __future__ import annotations
 
@@ -7,63 +7,64 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from testbed_domain.encoding import Scored
 
-from testbed_api.schemas import EXAMPLE_ID, PredictionReply
+from testbed_api.schemas import EXAMPLE_ID, NumberReply, PredictionReply
 
 if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
-    from testbed_domain.features import FeatureSchema, ReplySource
+    from testbed_domain.features import FeatureSchema, Label, ReplySource
 
 _EXAMPLE_PROBABILITY = 0.75
+_EXAMPLE_NUMBER = 151.25
 
 
-def own_fields(schema: FeatureSchema, scored: Scored) -> dict[str, Any]:
-    """The further fields of one reply."""
-    return {field.name: _value(schema, scored, field.source) for field in schema.reply}
+def reply(artefact: Artefact, prediction_id: str, scored: Scored) -> dict[str, Any]:
+    """One reply, as :func:`reply_model` describes it."""
+    made: dict[str, Any] = {"prediction_id": prediction_id, "prediction": scored.prediction}
+    if scored.probability is not None:
+        made["probability"] = scored.probability
+        made["probabilities"] = scored.probabilities
+    made["model_version"] = artefact.version
+    made["synthetic"] = artefact.synthetic
+    schema = artefact.schema
+    made |= {field.name: _value(schema, scored, field.source) for field in schema.reply}
+    return made
 
 
 def reply_model(artefact: Artefact) -> type[BaseModel]:
     """The reply of ``POST /predict`` as the API page shows it: all fields, and an example."""
     schema = artefact.schema
+    base: type[BaseModel] = NumberReply if schema.regression else PredictionReply
+    prediction: Any = float if schema.regression else int | str
     fields: dict[str, Any] = {
         field.name: (
-            (int | str) if field.source == "prediction" else float,
+            prediction if field.source == "prediction" else float,
             Field(description=field.description),
         )
         for field in schema.reply
     }
-
-    class Described(PredictionReply):
-        model_config = ConfigDict(json_schema_extra={"example": _example(artefact)})
-
-    Described.__doc__ = PredictionReply.__doc__
-    return create_model(
-        PredictionReply.__name__, __base__=Described, __doc__=PredictionReply.__doc__, **fields
+    example: Any = {"example": reply(artefact, EXAMPLE_ID, _example(schema))}
+    described = type(
+        base.__name__, (base,), {"model_config": ConfigDict(json_schema_extra=example)}
     )
+    return create_model(base.__name__, __base__=described, __doc__=base.__doc__, **fields)
 
 
-def _value(schema: FeatureSchema, scored: Scored, source: ReplySource) -> int | str | float:
+def _value(schema: FeatureSchema, scored: Scored, source: ReplySource) -> Label | None:
     if source == "prediction":
-        return schema.classes[scored.index]
+        return scored.prediction
     if source == "probability":
         return scored.probability
     return scored.probabilities[str(schema.positive_class)]
 
 
-def _example(artefact: Artefact) -> dict[str, Any]:
-    schema = artefact.schema
+def _example(schema: FeatureSchema) -> Scored:
+    if schema.regression:
+        return Scored(_EXAMPLE_NUMBER)
     positive = schema.classes[-1] if schema.positive_class is None else schema.positive_class
     rest = (1 - _EXAMPLE_PROBABILITY) / max(1, len(schema.classes) - 1)
     probabilities = {
         str(label): _EXAMPLE_PROBABILITY if label == positive else round(rest, 3)
         for label in schema.classes
     }
-    scored = Scored(schema.classes.index(positive), _EXAMPLE_PROBABILITY, probabilities)
-    return {
-        "prediction_id": EXAMPLE_ID,
-        "prediction": positive,
-        "probability": scored.probability,
-        "probabilities": probabilities,
-        "model_version": artefact.version,
-        "synthetic": artefact.synthetic,
-        **own_fields(schema, scored),
-    }
+    place = schema.classes.index(positive)
+    return Scored(positive, place, _EXAMPLE_PROBABILITY, probabilities)

@@ -15,7 +15,7 @@ from testbed_api.bodies import body_size, check_encoding, read_body
 from testbed_api.calls import call_of
 from testbed_api.guard import allowance
 from testbed_api.lookup import row_lookup
-from testbed_api.schemas import PredictionReply, row_adapter, row_reader
+from testbed_api.schemas import NumberReply, PredictionReply, row_adapter, row_reader
 from testbed_api.streams import BodyBudget, RowStream, Spool
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ class BatchReply(TypedDict):
     """Answer of ``POST /predict/batch``: one prediction per row, in the order of the request."""
 
     predictions: list[PredictionReply]
+
+
+class NumberBatchReply(TypedDict):
+    """Answer of ``POST /predict/batch`` where numbers are predicted: one per row, in order."""
+
+    predictions: list[NumberReply]
 
 
 def rows_router(
@@ -57,7 +63,7 @@ def rows_router(
     @router.post(
         "/predict/batch",
         dependencies=guarded,
-        response_model=BatchReply,
+        response_model=NumberBatchReply if schema.regression else BatchReply,
         responses=responses,
         openapi_extra=_batch_body(schema, settings.batch_limit),
         max_body_size=settings.batch_body_limit,

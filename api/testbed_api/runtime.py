@@ -1,4 +1,4 @@
-"""Model runtimes: from encoded rows to class probabilities."""
+"""Model runtimes: from encoded rows to class probabilities, or to numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelRuntime(Protocol):
         """
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Probabilities ``[n, classes]`` of encoded rows, float32 ``[n, width]``."""
+        """Of encoded rows, float32 ``[n, width]``: probabilities ``[n, classes]`` or ``[n, 1]``."""
 
 
 class OnnxRuntime:
@@ -47,11 +47,11 @@ class OnnxRuntime:
             answer = self.predict(np.zeros((1, width(schema)), np.float32))
         except Exception as error:  # its errors share no base class below Exception
             raise ModelError(f"cannot load {self._artefact.model_file}: {error}") from error
-        if answer.shape != (1, len(schema.classes)):
+        if answer.shape != (1, schema.outputs):
             raise ModelError(f"{self._artefact.model_file} does not fit its feature schema")
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """See :meth:`ModelRuntime.predict`."""
         if self._session is None:
             raise ModelError("the model is not loaded yet")
-        return self._session.probabilities(batch)
+        return self._session.outputs(batch)

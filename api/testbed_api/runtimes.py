@@ -77,20 +77,35 @@ class _PythonRuntime:
         """See :meth:`testbed_api.runtime.ModelRuntime.predict`."""
         if self._function is None:
             raise ModelError("the model is not loaded yet")
-        return _probabilities(self._artefact, self._function(batch), len(batch))
+        answer = np.asarray(self._function(batch))
+        as_schema = _numbers if self._artefact.schema.regression else _probabilities
+        return as_schema(self._artefact, answer, len(batch))
 
     def _make(self) -> Predict:
         raise NotImplementedError
 
 
-def _probabilities(artefact: Artefact, answer: Any, rows: int) -> np.ndarray:  # noqa: ANN401 - a model may answer anything
+def _numbers(_artefact: Artefact, found: np.ndarray, rows: int) -> np.ndarray:
+    """An answer as numbers ``[rows, 1]``.
+
+    Raises:
+        ModelError: it has another shape, or holds no numbers.
+    """
+    if found.shape not in {(rows,), (rows, 1)} or found.dtype.kind not in "fiu":
+        raise ModelError(
+            f"the model answers {rows} rows with {found.shape} of {found.dtype}, not with one "
+            "number each"
+        )
+    return found.astype(float).reshape(rows, 1)
+
+
+def _probabilities(artefact: Artefact, found: np.ndarray, rows: int) -> np.ndarray:
     """An answer as probabilities ``[rows, classes]``; classes alone become 0 and 1.
 
     Raises:
         ModelError: it has another shape, or holds a class that the schema doesn't.
     """
     classes = artefact.schema.classes
-    found = np.asarray(answer)
     if found.ndim == LABELS and len(found) == rows:
         known = np.array(classes)
         hits = found[:, None].astype(known.dtype) == known[None, :]
@@ -137,7 +152,8 @@ class SkopsRuntime(_PythonRuntime):
         threadpool_limits(self._threads)
         if hasattr(model, "n_jobs"):
             model.n_jobs = self._threads
-        predict: Predict = model.predict_proba
+        regression = self._artefact.schema.regression
+        predict: Predict = model.predict if regression else model.predict_proba
         return predict
 
 

@@ -20,7 +20,7 @@ from testbed_api.rowbodies import RowReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from testbed_domain.features import EntityKey, Feature, FeatureSchema, Row
+    from testbed_domain.features import EntityKey, Feature, FeatureSchema, Label, Row
 
 # Where a schema sets no bounds: what the model's float32 input still tells apart from infinity,
 # and the integers that a JSON number carries exactly.
@@ -38,7 +38,7 @@ class LabelItem(TypedDict):
     """One label of a request."""
 
     prediction_id: str
-    label: int | str
+    label: Label
 
 
 class LabelBatch(TypedDict):
@@ -54,6 +54,15 @@ class PredictionReply(BaseModel):
     prediction: int | str = Field(description="Predicted class.")
     probability: float = Field(description="Probability of the predicted class, 0 to 1.")
     probabilities: dict[str, float] = Field(description="Every class and its probability.")
+    model_version: str
+    synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
+
+
+class NumberReply(BaseModel):
+    """Answer of ``POST /predict`` where a number is predicted."""
+
+    prediction_id: str = Field(description="Give it back to POST /labels when the truth is known.")
+    prediction: float = Field(description="Predicted number.")
     model_version: str
     synthetic: bool = Field(description="Whether the model was trained on synthetic data.")
 
@@ -214,7 +223,7 @@ class LabelReader:
     """Reads the bodies of ``POST /labels``: up to ``limit`` labels in a list, or one label alone.
 
     Args:
-        schema: knows the classes.
+        schema: knows the classes, or that labels are numbers.
         limit: most labels.
     """
 
@@ -239,9 +248,15 @@ class LabelReader:
 def _label_item(schema: FeatureSchema) -> Any:  # noqa: ANN401 - a type made here
     fields = {
         "prediction_id": Annotated[str, Field(strict=True, pattern=PREDICTION_ID)],
-        "label": Annotated[_literal(schema.classes), BeforeValidator(_plain)],
+        "label": _true_number()
+        if schema.regression
+        else Annotated[_literal(schema.classes), BeforeValidator(_plain)],
     }
     return _typed_dict("Label", fields)
+
+
+def _true_number() -> Any:  # noqa: ANN401 - a type made here
+    return Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 def _as_batch(body: object) -> object:
@@ -295,7 +310,11 @@ def labels_body(schema: FeatureSchema, limit: int) -> dict[str, Any]:
         "required": ["labels"],
         "additionalProperties": False,
     }
-    example = {"labels": [{"prediction_id": EXAMPLE_ID, "label": schema.classes[0]}]}
+    example = {
+        "labels": [
+            {"prediction_id": EXAMPLE_ID, "label": 0.5 if schema.regression else schema.classes[0]}
+        ]
+    }
     return _body({"anyOf": [batch, item]}, example)
 
 

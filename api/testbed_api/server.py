@@ -24,7 +24,7 @@ from testbed_otel.names import REASON, SERVICE_API
 from testbed_otel.otlplogs import OtlpLogs, otlp_logs, wanted
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
-from testbed_api.accuracy import Accuracy
+from testbed_api.accuracy import AbsoluteErrors, Accuracy
 from testbed_api.answers import ApiError
 from testbed_api.app import create_app, create_management_app
 from testbed_api.connections import Limits, connection_class
@@ -179,7 +179,9 @@ async def _serve(
     roles, file = starting_roles(settings, artefact)
     costs = Costs(telemetry.meter("testbed_api"), roles.champion)
     require = control.require_log if settings.faults_enabled else None
-    writer = _writer(settings, roles.artefacts, instruments, require, costs, Accuracy(instruments))
+    regression = roles.champion.schema.regression
+    quality = AbsoluteErrors(instruments) if regression else Accuracy(instruments)
+    writer = _writer(settings, roles.artefacts, instruments, require, costs, quality)
     make_runtime = runtime_maker(settings)
     service = Service(
         roles.champion,

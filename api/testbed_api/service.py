@@ -15,7 +15,7 @@ from testbed_otel.names import ERROR_TYPE, MODEL_VERSION, OUTCOME
 from testbed_api.answers import ApiError, Kind
 from testbed_api.ids import RandomIds
 from testbed_api.notices import Notices
-from testbed_api.replies import own_fields
+from testbed_api.replies import reply
 from testbed_api.serving import Call, ServedModel, Serving
 from testbed_api.turns import Turns
 from testbed_api.versions import Versions
@@ -125,9 +125,9 @@ class Service:
             (scored,) = await self._score(served, [row], call, due)
             logged = self._row(served, row, scored, request_id)
             await self.writer.append([logged], due, partial(self._count_late, served, [scored]))
-            reply = self._reply(served, logged, scored)
+            made = self._reply(served, logged, scored)
             self.versions.shadow(served, [row], [scored])
-            return reply
+            return made
 
     async def predict_many(
         self, rows: Sequence[Row], request_id: str | None, call: Call = _PLAIN
@@ -214,7 +214,10 @@ class Service:
     def _count(self, served: ServedModel, scored: Scored) -> None:
         attributes = served.classes[scored.index]
         self.instruments.predictions.add(1, attributes)
-        self.instruments.probability.record(scored.probability, attributes)
+        if scored.probability is None:
+            self.instruments.value.record(float(scored.prediction), attributes)
+        else:
+            self.instruments.probability.record(scored.probability, attributes)
 
     def _count_late(
         self, served: ServedModel, scored: Sequence[Scored], _outcomes: list[LabelOutcome]
@@ -226,15 +229,7 @@ class Service:
     def _reply(self, served: ServedModel, logged: PredictionRow, scored: Scored) -> dict[str, Any]:
         # Counted only now: what is counted is in the log.
         self._count(served, scored)
-        return {
-            "prediction_id": logged.id,
-            "prediction": served.artefact.schema.classes[scored.index],
-            "probability": scored.probability,
-            "probabilities": scored.probabilities,
-            "model_version": served.artefact.version,
-            "synthetic": served.artefact.synthetic,
-            **own_fields(served.artefact.schema, scored),
-        }
+        return reply(served.artefact, logged.id, scored)
 
     def _row(
         self, served: ServedModel, row: Row, scored: Scored, request_id: str | None
@@ -248,8 +243,8 @@ class Service:
             model_name=artefact.name,
             model_version=artefact.version,
             features=row,
-            prediction=str(artefact.schema.classes[scored.index]),
-            probability=scored.probability,
+            prediction=scored.text,
+            probability=scored.probability or 0.0,
             probabilities=scored.probabilities,
         )
 

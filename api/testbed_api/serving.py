@@ -159,9 +159,10 @@ class ServedModel:
         self.use = _Use(self)
         version = {MODEL_VERSION: artefact.version}
         self.attributes = {MODEL_NAME: artefact.name, **version}
+        # By place of the class; numbers are counted without one.
         self.classes = [
             {**version, PREDICTION_CLASS: str(label)} for label in artefact.schema.classes
-        ]
+        ] or [version]
         self._version = version
         self._runtime = runtime
         self._instruments = instruments
@@ -178,7 +179,7 @@ class ServedModel:
             instruments.predictions.add(0, attributes)
         for kind in dict(PREDICTION_ERRORS.values)[ERROR_TYPE]:
             instruments.errors.add(0, {**version, ERROR_TYPE: kind})
-        for outcome in OUTCOMES:
+        for outcome in () if artefact.schema.regression else OUTCOMES:
             instruments.decisions.add(0, {**version, OUTCOME: outcome})
         if options.cache:
             instruments.cache.add(0, self._hit)

@@ -255,8 +255,8 @@ class Versions:
                     self._count(challenger, "failed", len(rows[part]))
                     continue
                 for mine, theirs in zip(own, scored[part], strict=True):
-                    agree = mine.index == theirs.index
-                    self._count(challenger, "agreed" if agree else "disagreed", 1)
+                    outcome = "agreed" if mine.agrees(theirs) else "disagreed"
+                    self._count(challenger, outcome, 1)
         finally:
             challenger.release()
 

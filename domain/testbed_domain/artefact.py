@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from testbed_domain.errors import DomainError
-from testbed_domain.features import FeatureSchema, Row
+from testbed_domain.features import FeatureSchema, Label, Row
 from testbed_domain.jsonlines import parse_line
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ POOL: Final = "pool.jsonl"
 FEATURES: Final = "features.db"
 SKOPS: Final = "model.skops"
 
-LabelledRow: TypeAlias = tuple[Row, int | str]
+LabelledRow: TypeAlias = tuple[Row, Label]
 
 
 class ArtefactError(DomainError):
@@ -48,10 +48,10 @@ class ReferenceRow:
 
     Attributes:
         features: feature name to value.
-        prediction: predicted class, as text.
-        probability: probability of the predicted class.
-        probabilities: class, as text, to probability.
-        label: true class, as text.
+        prediction: predicted class or number, as text.
+        probability: probability of the predicted class; 0 of a number, which has none.
+        probabilities: class, as text, to probability; empty of a number.
+        label: true class or number, as text.
     """
 
     features: Row

@@ -14,19 +14,23 @@ from sklearn import datasets
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import class_text, numbers, spelled, texts, truth_of
 from testbed_domain.tables.files import FileSource
-from testbed_domain.tables.numbertext import decimal_of_table, is_category_marker, is_marker
+from testbed_domain.tables.numbertext import is_category_marker, is_marker
 from testbed_domain.tables.reading import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
-    from testbed_domain.features import Feature, Row, Value
+    from testbed_domain.features import Feature, Label, Row, Value
     from testbed_domain.tables.reading import ReadOptions
-    from testbed_domain.use_cases import Label, UseCase
+    from testbed_domain.use_cases import UseCase
 
 MINIMUM_PER_CLASS: Final = 10
 """Rows that each class must have, so that train, test and reference all hold some."""
+
+
+MINIMUM_NUMBERS: Final = 40
+"""Rows of a regression, so that each tenth of the target is in train, test and reference."""
 
 
 class DataError(DomainError):
@@ -39,7 +43,7 @@ class DataSet:
 
     Attributes:
         rows: one dict per row, with the schema's features only.
-        labels: the class of each row.
+        labels: the class of each row, or the number that a regression predicts.
         source: for the artefact; names the file but not its folder.
         keys: the id of each row; empty where rows have none.
     """
@@ -77,9 +81,12 @@ def read_bundled(use_case: UseCase) -> DataSet:
     """
     if use_case.bundled is None:
         raise DataError(f"{use_case.name} has no bundled data; give a file with --data")
-    bunch: Any = getattr(datasets, f"load_{use_case.bundled}")(as_frame=True)
+    load = getattr(datasets, f"load_{use_case.bundled}")
+    bunch: Any = load(as_frame=True, **use_case.bundled_options)
     frame: pd.DataFrame = bunch.data.copy()
-    frame[use_case.schema.target] = bunch.target_names[bunch.target]
+    regression = use_case.schema.regression
+    target = bunch.target if regression else bunch.target_names[bunch.target]
+    frame[use_case.schema.target] = target
     rows, labels = parse(use_case, frame, f"scikit-learn's {use_case.bundled}")
     digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
     name = f"sklearn.datasets.load_{use_case.bundled}"
@@ -138,11 +145,16 @@ def parse(
     if table.empty:
         raise DataError(f"{where} has a header but no rows")
     decimal = options.decimal if options else None
-    mark = decimal_of_table(table.iloc[:, place] for place in range(table.shape[1]))
+    mark = decimal_mark(table)
     columns = [
         _values(feature, table[feature.name], where, mark, decimal) for feature in schema.features
     ]
-    labels = _labels(use_case, table[schema.target], where)
+    target = table[schema.target]
+    labels = (
+        _numbers(schema.target, target, where, mark, decimal)
+        if schema.regression
+        else _labels(use_case, target, where)
+    )
     rows: list[Row] = [
         dict(zip(schema.names, values, strict=True)) for values in zip(*columns, strict=True)
     ]
@@ -182,6 +194,11 @@ def read_frame(path: Path, options: ReadOptions | None = None) -> pd.DataFrame:
         return source.read(names)
     except SourceError as error:
         raise DataError(str(error)) from error
+
+
+def decimal_mark(frame: pd.DataFrame) -> str | None:
+    """The decimal mark of a table's texts, where they say it."""
+    return decimal_of_table(frame.iloc[:, place] for place in range(frame.shape[1]))
 
 
 def _name(use_case: UseCase, name: str, found: list[str]) -> str:
@@ -246,6 +263,18 @@ def _texts(
         unknown = ~found.isin(list(feature.categories)).to_numpy() & ~empty
         _refuse(unknown, feature.name, column, where, f"is none of {values}")
     return [None if gone else text for text, gone in zip(found, empty.tolist(), strict=True)]
+
+
+def _numbers(
+    name: str, column: pd.Series[Any], where: str, mark: str | None, decimal: str | None
+) -> list[Label]:
+    """The number that belongs to each row, checked."""
+    _refuse(is_empty(column, words=False), name, column, where, "is empty")
+    found = numbers(column, decimal, mark)
+    _refuse(~np.isfinite(found), name, column, where, "is not a number")
+    if len(found) < MINIMUM_NUMBERS:
+        raise DataError(f"{where} has {len(found)} rows; a regression needs {MINIMUM_NUMBERS}")
+    return list(found.tolist())
 
 
 def _labels(use_case: UseCase, column: pd.Series[Any], where: str) -> list[Label]:

@@ -1,8 +1,8 @@
 """Between rows and the model's tensors, alike in training and in serving; free of pandas.
 
-The ONNX graph has one input, :data:`INPUT`: float32 ``[n, width]``; and two outputs,
+The ONNX graph has one input, :data:`INPUT`: float32 ``[n, width]``. A classifier has two outputs,
 :data:`OUTPUTS`: the class index, int64 ``[n]``, and the probability of each class, float32
-``[n, classes]``.
+``[n, classes]``. A regression has one, of any name: the predicted number, float32 ``[n, 1]``.
 
 All that the encoding needs stands in the schema, so the artefact carries it. In the schema's
 order, each feature gives these columns (:func:`column_names`):
@@ -15,7 +15,8 @@ order, each feature gives these columns (:func:`column_names`):
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,10 +26,12 @@ from testbed_domain.errors import DomainError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed_domain.features import Feature, FeatureSchema, Value
+    from testbed_domain.features import Feature, FeatureSchema, Label, Value
 
 INPUT: Final = "features"
 OUTPUTS: Final = ("label", "probabilities")
+CLOSE: Final = 0.01
+"""Ratio of the larger of two predicted numbers by which they may differ and agree all the same."""
 
 
 # Not frozen: that takes twice as long to make.
@@ -37,14 +40,28 @@ class Scored:
     """The model's answer for one row.
 
     Attributes:
-        index: index into the schema's classes of the most probable class (the first of equals).
-        probability: its probability, 0 to 1.
-        probabilities: class, as text, to probability.
+        prediction: the most probable class (the first of equals), or the predicted number.
+        index: place of that class among the schema's; 0 of a number.
+        probability: the class's probability, 0 to 1; None of a number.
+        probabilities: class, as text, to probability; empty of a number.
     """
 
-    index: int
-    probability: float
-    probabilities: dict[str, float]
+    prediction: Label
+    index: int = 0
+    probability: float | None = None
+    probabilities: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The prediction as the log has it; of a number, the shortest text that reads as equal."""
+        return str(self.prediction)
+
+    def agrees(self, other: Scored) -> bool:
+        """Whether both predict the same class, or numbers that differ by :data:`CLOSE` at most."""
+        mine, theirs = self.prediction, other.prediction
+        if isinstance(mine, float) and isinstance(theirs, float):
+            return math.isclose(mine, theirs, rel_tol=CLOSE)
+        return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +202,20 @@ def _table(feature: Feature) -> _Categories | tuple[float, ...] | None:
     return _Categories(known, (0.0,) * size if free else None)
 
 
-def decode(schema: FeatureSchema, probabilities: np.ndarray) -> list[Scored]:
-    """The model's probabilities, ``[n, classes]``, as answers.
+def decode(schema: FeatureSchema, outputs: np.ndarray) -> list[Scored]:
+    """What the model puts out, ``[n, outputs]``, as answers.
 
     The class comes from the probabilities and not from the model's own label output, so that what
     is logged as class and as probability can never disagree.
     """
+    if schema.regression:
+        if not np.isfinite(outputs).all():
+            raise DomainError("the model predicts a number that is not finite")
+        return [Scored(value) for value in outputs[:, 0].tolist()]
     texts = [str(label) for label in schema.classes]
-    probabilities = probabilities.clip(0.0, 1.0)  # sums in single precision overshoot by 1e-6
+    probabilities = outputs.clip(0.0, 1.0)  # sums in single precision overshoot by 1e-6
     best = probabilities.argmax(axis=1).tolist()
     return [
-        Scored(index, row[index], dict(zip(texts, row, strict=True)))
+        Scored(schema.classes[index], index, row[index], dict(zip(texts, row, strict=True)))
         for index, row in zip(best, probabilities.tolist(), strict=True)
     ]

@@ -6,10 +6,15 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Final, Literal, Self
 
+from testbed_domain.errors import DomainError
+
 FeatureKind = Literal["integer", "number", "category"]
+Task = Literal["classification", "regression"]
 ReplySource = Literal["prediction", "probability", "positive_probability"]
 Value = float | int | str | None
 Row = dict[str, Value]
+Label = int | str | float
+"""One of a schema's ``classes``, or of a regression any number."""
 # Of a feature: what may differ between versions of a model that take the same requests.
 _OWN: Final = frozenset({"fill", "description", "example"})
 
@@ -73,8 +78,9 @@ class ReplyField:
 
     Attributes:
         name: name of the field.
-        source: ``prediction`` is the predicted class, ``probability`` its probability,
-            ``positive_probability`` that of the positive class, whatever was predicted.
+        source: ``prediction`` is the predicted class or number, ``probability`` a class's
+            probability, ``positive_probability`` that of the positive class, whatever was
+            predicted.
         description: one line for the API page.
     """
 
@@ -105,11 +111,13 @@ class FeatureSchema:
     Attributes:
         features: input columns, in the order that the model takes them.
         target: name of the label column.
-        classes: class labels in the model's order, as ints or strings (what a reply carries).
+        classes: class labels in the model's order, as ints or strings (what a reply carries); none
+            of a regression.
         positive_class: the class that binary metrics speak of, or None for several classes.
         key: what features can be looked up by, or None.
         reply: further fields of a reply.
         kpis: business figures, counted as labels come.
+        task: whether the model predicts a class or a number.
     """
 
     features: tuple[Feature, ...]
@@ -119,6 +127,21 @@ class FeatureSchema:
     key: EntityKey | None = None
     reply: tuple[ReplyField, ...] = ()
     kpis: tuple[Kpi, ...] = ()
+    task: Task = "classification"
+
+    def __post_init__(self) -> None:
+        if self.regression and (self.classes or self.kpis):
+            raise DomainError("a regression has neither classes nor costs of wrong ones")
+
+    @property
+    def regression(self) -> bool:
+        """Whether the model predicts a number."""
+        return self.task == "regression"
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the model answers a row with: one per class, or the predicted one."""
+        return 1 if self.regression else len(self.classes)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -126,8 +149,11 @@ class FeatureSchema:
         return tuple(feature.name for feature in self.features)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        return asdict(self)
+        """JSON-ready form; versions are hashes of it, so a classifier's names no task, as ever."""
+        found = asdict(self)
+        if not self.regression:
+            del found["task"]
+        return found
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -148,6 +174,7 @@ class FeatureSchema:
                 Kpi(item["name"], item["description"], tuple(map(_cost, item["costs"])))
                 for item in data.get("kpis", ())
             ),
+            data.get("task", "classification"),
         )
 
 

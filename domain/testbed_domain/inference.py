@@ -12,8 +12,10 @@ Per column, in this order; what is left out is told with its reason:
   more, the most frequent that many are kept and the rest counts as "other", where they cover most
   of the rows; else the column is left out: ids, names, free text, dates.
 
-A column in which a value is missing may be missing in requests too. The classes are the target's
-values, sorted; of two, the last one is the positive class (``1``, ``Yes``, ``True``).
+A column in which a value is missing may be missing in requests too. A target of numbers with more
+than :data:`MAXIMUM_CLASSES` different ones is a regression's, unless it is said to be none. Else
+the classes are the target's values, sorted; of two, the last one is the positive class (``1``,
+``Yes``, ``True``).
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from testbed_domain.dataset import DataError, is_empty, read_frame
-from testbed_domain.features import Feature, FeatureSchema, mistakes
+from testbed_domain.dataset import DataError, decimal_mark, is_empty, read_frame
+from testbed_domain.features import Feature, FeatureSchema, Task, mistakes
 from testbed_domain.tables.columnkinds import (
     class_texts,
     kind_of,
@@ -34,7 +36,6 @@ from testbed_domain.tables.columnkinds import (
     truths,
     without_blanks,
 )
-from testbed_domain.tables.numbertext import decimal_of_table
 from testbed_domain.use_cases import ANY, UseCase
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.tables.reading import ReadOptions, TableKind
-    from testbed_domain.use_cases import Label
 
 MAXIMUM_CATEGORIES: Final = 30
 MAXIMUM_CLASSES: Final = 20
@@ -56,18 +56,19 @@ _LARGEST_WHOLE: Final = 2**53
 
 
 def infer_use_case(
-    path: Path, target: str, options: ReadOptions | None = None
+    path: Path, target: str, task: Task | None = None, options: ReadOptions | None = None
 ) -> tuple[UseCase, list[str]]:
-    """The use case of a CSV or Parquet file, and one line for each column that is left out.
+    """The use case of a table, and lines on its task and on each column that is left out.
 
     Args:
         path: the file; it is read with :func:`testbed_domain.dataset.read_file` afterwards.
-        target: name of the column with the classes.
+        target: name of the column with the classes or numbers to predict.
+        task: what to learn; None infers it from the target.
         options: what the user says of how to read it, and of the kinds of its columns.
 
     Raises:
-        DataError: the file cannot be read, has no such column, its target is no class, or no
-            column is left.
+        DataError: the file cannot be read, has no such column, its target does not fit the task, or
+            no column is left.
     """
     frame = read_frame(path, options)
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
@@ -78,9 +79,12 @@ def infer_use_case(
         raise DataError(f"{path} has columns twice: {', '.join(frame.columns)}")
     if frame.empty:
         raise DataError(f"{path} has a header but no rows")
-    classes = _classes(frame[target], target, path)
-    mark = decimal_of_table(frame[name] for name in frame.columns)
+    mark = decimal_mark(frame)
     decimal = options.decimal if options else None
+    chosen = task or _task(frame[target], mark, decimal)
+    classes = _classes(frame[target], target, path) if chosen == "classification" else ()
+    if chosen == "regression":
+        _check_numbers(frame[target], target, path, mark, decimal)
     said = _said(frame, target, path, options)
     features: list[Feature] = []
     left_out: list[str] = []
@@ -98,15 +102,38 @@ def infer_use_case(
         target=target,
         classes=classes,
         positive_class=classes[-1] if len(classes) == 2 else None,  # noqa: PLR2004 - binary
-        kpis=(mistakes("wrong_decisions", "Wrong decisions: 1 each.", classes),),
+        kpis=(mistakes("wrong_decisions", "Wrong decisions: 1 each.", classes),) if classes else (),
+        task=chosen,
     )
-    return UseCase(ANY, f"{target} of {path.name}", schema), left_out
+    inferred = f"the target {target} is learnt as a {chosen}, as its values suggest (or by --task)"
+    lines = left_out if task else [inferred, *left_out]
+    return UseCase(ANY, f"{target} of {path.name}", schema), lines
 
 
-def _classes(column: pd.Series[Any], target: str, path: Path) -> tuple[Label, ...]:
+def _task(column: pd.Series[Any], mark: str | None, decimal: str | None) -> Task:
+    """Regression where the target holds numbers, and more different ones than classes may be."""
+    present = column[~is_empty(column, words=False)]
+    if kind_of(without_blanks(column), typed=False, decimal=decimal) != "number":
+        return "classification"
+    read = numbers(present, decimal, mark)
+    many = len(np.unique(read)) > MAXIMUM_CLASSES
+    return "regression" if many and np.isfinite(read).all() else "classification"
+
+
+def _check_numbers(
+    column: pd.Series[Any], target: str, path: Path, mark: str | None, decimal: str | None
+) -> None:
+    read = numbers(column[~is_empty(column, words=False)], decimal, mark)
+    if not len(read) or not np.isfinite(read).all():
+        raise DataError(f"{path}: the target {target} holds other values than numbers")
+    if len(np.unique(read)) == 1:
+        raise DataError(f"{path}: the target {target} holds one value only")
+
+
+def _classes(column: pd.Series[Any], target: str, path: Path) -> tuple[int | str, ...]:
     present = class_texts(column[~is_empty(column)])
     read = pd.to_numeric(present, errors="coerce").to_numpy(dtype=float)
-    found: list[Label] = []
+    found: list[int | str] = []
     if np.isfinite(read).all() and (np.mod(read, 1) == 0).all():
         found += sorted({int(number) for number in read})
     else:

@@ -40,7 +40,11 @@ class OnnxSession:
             model, options, providers=["CPUExecutionProvider"]
         )
 
-    def probabilities(self, batch: np.ndarray) -> np.ndarray:
-        """Probabilities ``[n, classes]`` of encoded rows, float32 ``[n, width]``."""
-        answer: np.ndarray = self._session.run(OUTPUTS[1:], {INPUT: batch})[0]
-        return answer
+        names = [output.name for output in self._session.get_outputs()]
+        # A regression's only output has the name that its exporter likes.
+        self._wanted = OUTPUTS[1:] if OUTPUTS[1] in names else names[:1]
+
+    def outputs(self, batch: np.ndarray) -> np.ndarray:
+        """Of encoded rows, float32 ``[n, width]``: probabilities ``[n, classes]`` or ``[n, 1]``."""
+        answer: np.ndarray = self._session.run(self._wanted, {INPUT: batch})[0]
+        return answer.reshape(len(answer), -1)

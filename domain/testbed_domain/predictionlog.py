@@ -3,6 +3,9 @@
 The API appends to ``predictions`` and ``labels``; training puts the reference window into
 ``reference_rows``; the drift job and the verdict only read. SQLite (WAL) by default, PostgreSQL by
 URL. Times are UTC Unix seconds, so no database's idea of time zones can shift a window.
+
+A regression's rows stand in the same columns, so a log of any age takes them: numbers are the
+shortest text that reads as equal, and there is no probability.
 """
 
 from __future__ import annotations
@@ -25,9 +28,9 @@ predictions: Final = Table(
     Column("model_name", String(64), nullable=False),
     Column("model_version", String(64), nullable=False),
     Column("features", JSON, nullable=False, doc="Feature name to value, as validated."),
-    Column("prediction", String(64), nullable=False, doc="Predicted class, as text."),
-    Column("probability", Float, nullable=False, doc="Probability of the predicted class."),
-    Column("probabilities", JSON, nullable=False, doc="Class (as text) to probability."),
+    Column("prediction", String(64), nullable=False, doc="Predicted class or number, as text."),
+    Column("probability", Float, nullable=False, doc="Of the predicted class; 0 of a number."),
+    Column("probabilities", JSON, nullable=False, doc="Class (as text) to it; {} of a number."),
     Index("predictions_by_time", "model_version", "time"),
 )
 
@@ -35,7 +38,7 @@ labels: Final = Table(
     "labels",
     metadata,
     Column("prediction_id", String(36), primary_key=True),
-    Column("label", String(64), nullable=False, doc="True class, as text."),
+    Column("label", String(64), nullable=False, doc="True class or number, as text."),
     Column("time", Float, nullable=False, doc="When the label arrived."),
 )
 

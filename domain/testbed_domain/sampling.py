@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 GENERATOR_RULE: Final = "traffic and reference are independent fresh draws from the generator"
 POOL_RULE: Final = (
-    "rows split 50/15/35 into train, test and reference, stratified by class; traffic is drawn "
-    "with replacement from the reference rows"
+    "rows split 50/15/35 into train, test and reference, stratified by class, or by tenths of a "
+    "number; traffic is drawn with replacement from the reference rows"
 )
 
 # Rows are drawn in blocks of this size whatever a caller asks for, so that the stream of rows

@@ -46,12 +46,13 @@ from testbed_domain.tables.reading import ReadOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from testbed_domain.features import FeatureSchema, Row
+    from testbed_domain.features import FeatureSchema, Label, Row
     from testbed_domain.forests import Scores
     from testbed_domain.use_cases import Sample, UseCase
 
 LIBRARIES: Final = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 SHARES: Final = {"train": 0.50, "test": 0.15, "reference": 0.35}
+_TENTHS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +252,9 @@ def _load(
 
 
 def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
-    """Train, test and reference by :data:`SHARES`, stratified by class, in the data's order."""
+    """Train, test and reference by :data:`SHARES`, stratified, in the data's order."""
     rows, labels = sample
-    texts = np.array([str(label) for label in labels])
+    texts = _strata(labels)
     state = random_state(seed, "split")
     first, rest = train_test_split(
         np.arange(len(rows)), train_size=SHARES["train"], stratify=texts, random_state=state
@@ -270,6 +271,14 @@ def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
     return pick(first), pick(second), pick(third)
 
 
+def _strata(labels: Sequence[Label]) -> np.ndarray[Any, Any]:
+    """Of each row the class, or the tenth of the numbers that its own belongs to."""
+    if isinstance(labels[0], float):
+        order = np.argsort(np.argsort(np.array(labels), kind="stable"), kind="stable")
+        return order * _TENTHS // len(labels)
+    return np.array([str(label) for label in labels])
+
+
 def _write_files(
     path: Path, schema: FeatureSchema, splits: TrainingData, model: bytes, scores: Scores
 ) -> None:
@@ -280,8 +289,8 @@ def _write_files(
     reference = (
         ReferenceRow(
             row,
-            str(schema.classes[answer.index]),
-            answer.probability,
+            answer.text,
+            answer.probability or 0.0,
             answer.probabilities,
             str(label),
         )

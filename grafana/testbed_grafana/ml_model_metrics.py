@@ -16,6 +16,7 @@ from testbed_grafana.promql import (
     equals,
     label,
     legend,
+    like,
     mean,
     quantile_by,
     rate,
@@ -47,7 +48,7 @@ def _prediction_panels() -> Panels:
         ),
         graph(
             "Share of each Class",
-            "Share of the predictions that say each class.",
+            "Share of the predictions that say each class. Classifiers only.",
             Query(
                 f"{rate_by(names.PREDICTIONS, by_class)} "
                 f"/ ignoring ({label(names.PREDICTIONS, *by_class)}) group_left () sum({all_})",
@@ -57,7 +58,8 @@ def _prediction_panels() -> Panels:
         ),
         graph(
             "Median Confidence per Class",
-            "Probability of the predicted class that half of its predictions stay below.",
+            "Probability of the predicted class that half of its predictions stay below. "
+            "Classifiers only.",
             Query(
                 quantile_by(0.5, names.PREDICTION_PROBABILITY, by_class, *API_TARGET),
                 legend(names.PREDICTION_PROBABILITY, *by_class),
@@ -66,7 +68,7 @@ def _prediction_panels() -> Panels:
         ),
         graph(
             "Mean Confidence per Version",
-            "Mean probability of the predicted class.",
+            "Mean probability of the predicted class. Classifiers only.",
             Query(
                 mean(names.PREDICTION_PROBABILITY, (names.MODEL_VERSION,), *API_TARGET),
                 legend(names.PREDICTION_PROBABILITY, names.MODEL_VERSION),
@@ -96,7 +98,7 @@ def _accuracy_panels() -> Panels:
         graph(
             "Accuracy",
             "Share of right predictions among those whose label came, in the window of a sample "
-            "and since the start of each replica.",
+            "and since the start of each replica. Classifiers only.",
             Query(
                 f"{rate_by(names.DECISIONS, by_version, right)} "
                 f"/ {rate_by(names.DECISIONS, by_version)}",
@@ -124,6 +126,72 @@ def _accuracy_panels() -> Panels:
     )
 
 
+def _number_panels() -> Panels:
+    """Predicted numbers and their errors: of regressions only."""
+    by_version = (names.MODEL_VERSION,)
+    value, error = names.PREDICTION_VALUE, names.PREDICTION_ABSOLUTE_ERROR
+    score = names.PERFORMANCE_SCORE
+    mae = equals(score, names.SCORE, "mae")
+    estimated = select(score.prometheus, mae, equals(score, names.BASIS, "estimated"))
+    ignoring = f"ignoring ({label(score, names.SCORE)}, {label(score, names.BASIS)})"
+    twice = f"{ignoring} 2 * {names.PERFORMANCE_ESTIMATE_ERROR.prometheus}"
+    others = like(score, names.SCORE, "rmse|r2|mean_error")
+    return (
+        graph(
+            "Mean Predicted Number",
+            "Mean of the predicted numbers. Regressions only.",
+            Query(mean(value, by_version, *API_TARGET), legend(value, *by_version)),
+            unit=units.Short,
+        ),
+        graph(
+            "Median Predicted Number",
+            "Number that half of the predictions stay below, from buckets that are coarse: three a "
+            "decade. Regressions only.",
+            Query(quantile_by(0.5, value, by_version, *API_TARGET), legend(value, *by_version)),
+            unit=units.Short,
+        ),
+        graph(
+            "Absolute Error as Labels Come",
+            "Mean distance of predicted from true numbers whose label comes now. Regressions only.",
+            Query(mean(error, by_version, *API_TARGET), legend(error, *by_version)),
+            unit=units.Short,
+        ),
+        graph(
+            "Mean Absolute Error: Estimated and Realised",
+            "Of the last window: realised by its labels, estimated without them (twice its "
+            "standard error below and above), and in the reference. Regressions only.",
+            newest(score, names.BASIS, names.MODEL_VERSION, where=(mae,)),
+            Query(f"{estimated} - {twice}", "estimated, low"),
+            Query(f"{estimated} + {twice}", "estimated, high"),
+            unit=units.Short,
+            dashed="^estimated, ",
+        ),
+        graph(
+            "Further Errors of Numbers",
+            "Root mean square error, R² and mean error (prediction less label) of the last "
+            "window's labelled rows. Regressions only.",
+            newest(
+                score,
+                names.SCORE,
+                names.MODEL_VERSION,
+                where=(others, equals(score, names.BASIS, "realised")),
+            ),
+            unit=units.Short,
+        ),
+        graph(
+            "Residual Drift",
+            "Distance of the labelled rows' residuals from the reference's, in their standard "
+            "deviations. Regressions only.",
+            newest(
+                names.CONCEPT_SCORE,
+                names.METHOD,
+                where=(like(names.CONCEPT_SCORE, names.METHOD, ".*_residuals_wasserstein"),),
+            ),
+            unit=units.Short,
+        ),
+    )
+
+
 def _business_panels() -> Panels:
     """What decisions cost: one line per business figure of the use case."""
     by_figure = (names.KPI, names.MODEL_VERSION)
@@ -135,7 +203,8 @@ def _business_panels() -> Panels:
     return (
         number(
             "Cost so Far",
-            "What decisions with a label cost since the replicas started, in each figure's unit.",
+            "What decisions with a label cost since the replicas started, in each figure's unit. "
+            "Classifiers only.",
             Query(
                 sum_by(names.BUSINESS_COST, (names.KPI,), series),
                 legend(names.BUSINESS_COST, names.KPI),
@@ -170,7 +239,7 @@ def _column_panels() -> Panels:
         ),
         graph(
             "Drift of Target and Predictions",
-            "Scores of the labels and of the predicted classes in the last window.",
+            "Scores of the labels and of the predictions in the last window.",
             newest(names.TARGET_DRIFT, names.METHOD, word="target"),
             newest(names.PREDICTION_DRIFT, names.METHOD, word="prediction"),
             unit=units.Short,
@@ -189,6 +258,7 @@ def build() -> Dashboard:
             ("Predictions", _prediction_panels()),
             ("Accuracy and versions", _accuracy_panels()),
             ("Model quality", quality_panels()),
+            ("Numbers (regressions only)", _number_panels()),
             ("Business figures", _business_panels()),
             ("Drift", (*drift_panels(), *_column_panels())),
         ),

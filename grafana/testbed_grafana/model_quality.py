@@ -29,7 +29,7 @@ def _performance() -> Panels:
         graph(
             "Accuracy: Estimated and Realised",
             "Accuracy of the last window: realised by its labels, estimated without them (twice "
-            "its standard error below and above), and in the reference.",
+            "its standard error below and above), and in the reference. Classifiers only.",
             newest(score, names.BASIS, names.MODEL_VERSION, where=(accuracy,)),
             Query(f"{estimated} - {error}", "estimated, low"),
             Query(f"{estimated} + {error}", "estimated, high"),
@@ -50,7 +50,7 @@ def _performance() -> Panels:
         ),
         graph(
             "Confusion Matrix",
-            "Labelled rows of the last window by true and predicted class.",
+            "Labelled rows of the last window by true and predicted class. Classifiers only.",
             Query(
                 names.PERFORMANCE_CONFUSION.prometheus,
                 f"is {legend(names.PERFORMANCE_CONFUSION, names.TRUE_CLASS)}, "
@@ -89,7 +89,8 @@ def _concept() -> Panels:
         ),
         graph(
             "Rise of the Error",
-            "Error among labelled rows above the reference's, and above what the inputs explain.",
+            "Error among labelled rows above the reference's, and above what the inputs explain; "
+            "of numbers the mean absolute error, as a share of the reference's.",
             newest(names.CONCEPT_SCORE, names.METHOD, where=(rise,)),
             Query(f"max({select(names.CONCEPT_THRESHOLD.prometheus, rise)})", "threshold"),
             unit=units.PercentUnit,
@@ -109,7 +110,7 @@ def _relations() -> Panels:
             "Drift That No Single Column Shows",
             "1 where the last study found that pairs of columns changed (correlation), that a "
             "classifier tells the windows apart by columns that did not drift alone (domain), or "
-            "that the same inputs come with other labels (label).",
+            "that the same inputs come with other labels (label, of classifiers only).",
             newest(names.RELATIONS_DETECTED, names.CHECK, names.MODEL_VERSION),
             unit=units.Short,
         ),
@@ -124,7 +125,7 @@ def _relations() -> Panels:
         ),
         graph(
             "Contribution of Features",
-            "How much the model's probabilities change when a column of a window is shuffled.",
+            "How much the model's answers change when a column of a window is shuffled.",
             newest(names.FEATURE_CONTRIBUTION, names.COLUMN, names.WINDOW),
             unit=units.PercentUnit,
         ),

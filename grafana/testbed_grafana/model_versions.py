@@ -102,7 +102,7 @@ def _decision_panels() -> Panels:
         ),
         graph(
             "Prediction Drift per Version",
-            "Scores of the predicted classes in the last window.",
+            "Scores of the predictions in the last window.",
             of_versions(names.PREDICTION_DRIFT, names.METHOD),
             unit=units.Short,
         ),
@@ -127,7 +127,7 @@ def _version_panels() -> Panels:
         graph(
             "Accuracy per Version",
             "Accuracy realised by the labels of the last window; dashed: that of the version's "
-            "reference.",
+            "reference. Classifiers only.",
             of_versions(score, where=(accuracy, realised)),
             of_versions(score, where=(accuracy, reference), word="reference"),
             unit=units.PercentUnit,
@@ -136,7 +136,7 @@ def _version_panels() -> Panels:
         graph(
             "Log Loss per Version",
             "Log loss realised by the labels of the last window: the lower, the better the "
-            "probabilities.",
+            "probabilities. Classifiers only.",
             of_versions(score, where=(equals(score, names.SCORE, "log_loss"), realised)),
             unit=units.Short,
         ),
@@ -184,7 +184,8 @@ def _segment_panels() -> Panels:
         ),
         graph(
             "Accuracy per Segment",
-            "Accuracy realised by the labels of the last window; dashed: estimated without them.",
+            "Accuracy realised by the labels of the last window; dashed: estimated without them. "
+            "Classifiers only.",
             of_segments(score, where=(equals(score, names.SCORE, "accuracy"),)),
             of_segments(
                 estimate, where=(equals(estimate, names.SCORE, "accuracy"),), word="estimated"
@@ -195,14 +196,14 @@ def _segment_panels() -> Panels:
         graph(
             "Standard Error of Estimates",
             "Of the accuracy that labels of so few rows will show beside the estimate: twice as "
-            "far off is no surprise.",
+            "far off is no surprise. Classifiers only.",
             of_segments(names.PERFORMANCE_SEGMENT_ESTIMATE_ERROR),
             unit=units.PercentUnit,
         ),
         graph(
             "F1 per Segment",
             "F1 score realised by the labels of the last window, which sees what accuracy hides "
-            "where one class is rare.",
+            "where one class is rare. Classifiers only.",
             of_segments(score, where=(equals(score, names.SCORE, "f1"),)),
             unit=units.PercentUnit,
         ),

@@ -9,41 +9,33 @@ to a row stays the one that the generator or the data set gave it, except under 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from testbed_domain.features import Feature, FeatureSchema, Row
+from testbed_domain.features import Feature, FeatureSchema, Label, Row
 
+from testbed_load.columns import (
+    all_features,
+    both_majorities,
+    category_majority,
+    first,
+    first_number,
+    majority,
+    no_features,
+    nullable,
+    together,
+)
 from testbed_load.errors import LoadError
+from testbed_load.statistics import CategoryStatistics, ColumnStatistics, Statistics
 
-Label: TypeAlias = int | str
 Labelled: TypeAlias = tuple[list[Row], list[Label]]
 
 MISSING_SHARE: Final = 0.3
 MOVED_SHARE: Final = 0.3
 RELABELLED_SHARE: Final = 0.5
 DEALT_SHARE: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnStatistics:
-    """Mean and standard deviation of a numeric column over the reference rows, in its unit."""
-
-    mean: float
-    sigma: float
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryStatistics:
-    """The rarest of a category's known values over the reference rows, absent ones included."""
-
-    rarest: str
-
-
-Statistics: TypeAlias = Mapping[str, ColumnStatistics | CategoryStatistics]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,81 +65,6 @@ class Drift:
     change: Callable[[Sequence[Row], Sequence[Label], Context], Labelled]
     columns: Callable[[FeatureSchema], tuple[Feature, ...]]
     of_labels: bool = False
-
-
-def reference_statistics(
-    schema: FeatureSchema, rows: Sequence[Row]
-) -> dict[str, ColumnStatistics | CategoryStatistics]:
-    """Statistics of the columns of ``rows``; missing values don't count."""
-    values: defaultdict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        for feature in numeric(schema):
-            value = row[feature.name]
-            if isinstance(value, int | float):
-                values[feature.name].append(value)
-    found: dict[str, ColumnStatistics | CategoryStatistics] = {
-        name: ColumnStatistics(float(np.mean(column)), float(np.std(column)))
-        for name, column in values.items()
-    }
-    for feature in categorical(schema):
-        counts = Counter(row[feature.name] for row in rows)
-        rarest = min(feature.categories, key=lambda value: counts[value])
-        found[feature.name] = CategoryStatistics(rarest)
-    return found
-
-
-def numeric(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The numeric features, in the schema's order."""
-    return tuple(feature for feature in schema.features if feature.kind != "category")
-
-
-def majority(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The first three quarters, rounded up, of the numeric features: the others are a control."""
-    return _most(numeric(schema))
-
-
-def categorical(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The categories that have another value to move to, in the schema's order."""
-    return tuple(feature for feature in schema.features if len(feature.categories) > 1)
-
-
-def category_majority(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The first three quarters, rounded up, of :func:`categorical`: the others are a control."""
-    return _most(categorical(schema))
-
-
-def both_majorities(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """Three quarters of the numeric features and three quarters of the categories."""
-    return (*majority(schema), *category_majority(schema))
-
-
-def _most(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
-    return features[: math.ceil(0.75 * len(features))]
-
-
-def first(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The first numeric feature, or the first category where there is none."""
-    return numeric(schema)[:1] or categorical(schema)[:1]
-
-
-def nullable(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """The features that may be missing."""
-    return tuple(feature for feature in schema.features if feature.nullable)
-
-
-def all_features(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """Every feature."""
-    return schema.features
-
-
-def together(schema: FeatureSchema) -> tuple[Feature, ...]:
-    """Every feature where there are several: one alone goes together with nothing."""
-    return schema.features if len(schema.features) > 1 else ()
-
-
-def no_features(_schema: FeatureSchema) -> tuple[Feature, ...]:
-    """None."""
-    return ()
 
 
 def _fit(feature: Feature, value: float, rng: np.random.Generator) -> float | int:
@@ -188,7 +105,7 @@ def _move_categories(
     share = min(1.0, MOVED_SHARE * context.severity)
     changed = [dict(row) for row in rows]
     for feature in features:
-        statistics = context.statistics[feature.name]
+        statistics = context.statistics.columns[feature.name]
         if isinstance(statistics, CategoryStatistics):
             moved = context.rng.random(len(rows)) < share
             for row, moves in zip(changed, moved.tolist(), strict=True):
@@ -200,7 +117,7 @@ def _move_categories(
 def _shift(features: Callable[[FeatureSchema], tuple[Feature, ...]]) -> Callable[..., Labelled]:
     def change(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
         def move(feature: Feature, value: float) -> float:
-            statistics = context.statistics[feature.name]
+            statistics = context.statistics.columns[feature.name]
             sigma = statistics.sigma if isinstance(statistics, ColumnStatistics) else 0.0
             return value + context.severity * sigma
 
@@ -230,16 +147,35 @@ def _missing(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> 
 
 
 def _label_shift(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
-    positive = context.schema.positive_class
-    wanted = context.schema.classes[-1] if positive is None else positive
-    donors = [index for index, label in enumerate(labels) if label == wanted]
-    if not donors:
+    strata = context.statistics.strata
+    donor = [strata.place(label) == strata.wanted for label in labels]
+    return _replace(rows, labels, donor, RELABELLED_SHARE * context.severity, context.rng)
+
+
+def _population_shift(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
+    (feature,) = first_number(context.schema)
+    statistics = context.statistics.columns[feature.name]
+    middle = statistics.median if isinstance(statistics, ColumnStatistics) else math.inf
+    values = [row[feature.name] for row in rows]
+    donor = [isinstance(value, int | float) and value > middle for value in values]
+    return _replace(rows, labels, donor, context.severity, context.rng)
+
+
+def _replace(
+    rows: Sequence[Row],
+    labels: Sequence[Label],
+    donor: Sequence[bool],
+    share: float,
+    rng: np.random.Generator,
+) -> Labelled:
+    """A share of the other rows replaced by donors, with their labels; without a donor, none."""
+    donors = np.flatnonzero(donor)
+    if not len(donors):
         return [dict(row) for row in rows], list(labels)
-    share = min(1.0, RELABELLED_SHARE * context.severity)
-    replaced = context.rng.random(len(rows)) < share
-    picks = context.rng.choice(donors, size=len(rows))
+    replaced = rng.random(len(rows)) < min(1.0, share)
+    picks = rng.choice(donors, size=len(rows))
     chosen = [
-        int(pick) if swap and labels[index] != wanted else index
+        int(pick) if swap and not donor[index] else index
         for index, (swap, pick) in enumerate(zip(replaced, picks, strict=True))
     ]
     return [dict(rows[index]) for index in chosen], [labels[index] for index in chosen]
@@ -258,8 +194,9 @@ def _take_apart(rows: Sequence[Row], labels: Sequence[Label], context: Context) 
     # tell nothing.
     changed = [dict(row) for row in rows]
     chosen = _chosen(len(rows), context.severity, context.rng)
-    for label in context.schema.classes:
-        places = [place for place in chosen.tolist() if labels[place] == label]
+    strata = [context.statistics.strata.place(label) for label in labels]
+    for stratum in sorted(set(strata)):
+        places = [place for place in chosen.tolist() if strata[place] == stratum]
         for feature in context.schema.features:
             for place, giver in zip(places, context.rng.permutation(places), strict=True):
                 changed[place][feature.name] = rows[giver][feature.name]
@@ -311,9 +248,18 @@ DRIFTS: Final[Mapping[str, Drift]] = {
         Drift(
             "label_shift",
             f"Replaces {RELABELLED_SHARE:.0%} of the other rows by rows of the positive class (of "
-            "the last class where there is no positive one).",
+            "the last class where there is no positive one; where labels are numbers, of the "
+            "reference's top quarter).",
             _label_shift,
             all_features,
+        ),
+        Drift(
+            "population_shift",
+            "Replaces every row by one whose first numeric column lies above the reference's "
+            "median, unless its own does; labels stay those of their rows, so inputs and labels go "
+            "together as before. Less severe, it does so to a share of these rows.",
+            _population_shift,
+            first_number,
         ),
         Drift(
             "concept_drift",
@@ -326,8 +272,9 @@ DRIFTS: Final[Mapping[str, Drift]] = {
         Drift(
             "correlation_drift",
             "Deals the values of every column out anew among the rows of the same label: columns "
-            "go together only as far as the label makes them. Every column alone stays as it was, "
-            "at every label, and so do labels. Less severe, it does so to a share of the rows.",
+            "go together only as far as the label (of numbers, the quarter) makes them. Every "
+            "column alone stays as it was, at every label, and so do labels. Less severe, it does "
+            "so to a share of the rows.",
             _take_apart,
             together,
         ),
@@ -372,7 +319,7 @@ def apply(
         labels: their true labels, of equal length.
         severity: 0 is the identity, 1 the stated size.
         schema: of the rows.
-        statistics: of the reference rows.
+        statistics: of the reference rows and their labels.
         rng: source of all randomness.
 
     Raises:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from testbed_domain.features import Label
+
     from testbed_load.plan import LabelPlan
 
 BATCH: Final = 500
@@ -15,10 +17,10 @@ BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class DelayedLabel:
-    """The true class of an answered prediction, and when it may be posted (Unix seconds)."""
+    """Truth of an answered prediction, and when it may be posted (Unix seconds)."""
 
     prediction_id: str
-    label: int | str
+    label: Label
     due: float
 
 
@@ -45,7 +47,7 @@ class DelayedLabels:
             return share == 1.0
         return random.Random(f"label {self._seed} {seq}").random() < share  # noqa: S311 - seeded on purpose, no secret
 
-    def add(self, seq: int, prediction_id: str, label: int | str, now: float) -> None:
+    def add(self, seq: int, prediction_id: str, label: Label, now: float) -> None:
         """Take the label of a prediction that was answered at ``now``."""
         if self.chosen(seq):
             self._waiting.append(DelayedLabel(prediction_id, label, now + self._plan.delay))

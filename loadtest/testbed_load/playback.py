@@ -19,7 +19,7 @@ from testbed_load.truth import RequestRecord, Truth
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_domain.features import Row
+    from testbed_domain.features import Label, Row
 
     from testbed_load.plan import LoadPhase, LoadPlan
     from testbed_load.replies import Reply
@@ -44,7 +44,7 @@ class Job:
     request_id: str
     due: float
     features: Row
-    label: int | str
+    label: Label
     body: str
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 if TYPE_CHECKING:
+    from testbed_domain.features import Label
+
     from testbed_load.truth import ErrorKind
 
 _OK: Final = range(200, 300)
@@ -24,15 +26,15 @@ class Reply:
         status: HTTP status, or None where no answer came.
         error: why no answer came, or None.
         prediction_id: id of the prediction.
-        prediction: predicted class.
-        probability: its probability.
+        prediction: predicted class or number.
+        probability: of the class; None of a number.
         problem: why a 2xx answer is no prediction, or None.
     """
 
     status: int | None = None
     error: ErrorKind | None = None
     prediction_id: str | None = None
-    prediction: int | str | None = None
+    prediction: Label | None = None
     probability: float | None = None
     problem: str | None = None
 

@@ -16,6 +16,7 @@ from testbed_domain.use_cases import get_use_case
 
 from testbed_load import drifts
 from testbed_load.errors import LoadError
+from testbed_load.statistics import Statistics, reference_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -67,13 +68,13 @@ class Source:
 
     Attributes:
         schema: of the rows.
-        statistics: of the reference rows' columns.
+        statistics: of the reference rows.
         rows: a fresh stream of rows for a seed.
         requests: makes the bodies of requests.
     """
 
     schema: FeatureSchema
-    statistics: drifts.Statistics
+    statistics: Statistics
     rows: Callable[[int], RowSource]
     requests: Requests = field(default_factory=Requests)
 
@@ -86,8 +87,10 @@ def load_source(artefact: Path | None, use_case: str) -> Source:
     """
     if artefact is not None:
         model = load_artefact(artefact)
-        rows = [row.features for row in model.reference()]
-        statistics = drifts.reference_statistics(model.schema, rows)
+        reference = list(model.reference())
+        rows = [row.features for row in reference]
+        labels = [row.label for row in reference]
+        statistics = reference_statistics(model.schema, rows, labels)
         requests = _requests(model)
         return Source(model.schema, statistics, lambda seed: sampler(model, seed), requests)
 
@@ -102,8 +105,8 @@ def load_source(artefact: Path | None, use_case: str) -> Source:
         rng = random_stream(seed, "traffic")
         return Sampler(lambda n: list(zip(*generator.sample(rng, n), strict=True)))
 
-    reference = [row for row, _ in draws(0).draw(_STATISTICS_ROWS)]
-    return Source(case.schema, drifts.reference_statistics(case.schema, reference), draws)
+    rows = [row for row, _ in draws(0).draw(_STATISTICS_ROWS)]
+    return Source(case.schema, reference_statistics(case.schema, rows), draws)
 
 
 def _requests(model: Artefact) -> Requests:

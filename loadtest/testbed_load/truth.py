@@ -17,7 +17,7 @@ from testbed_load.errors import LoadError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed_domain.features import Row
+    from testbed_domain.features import Label, Row
 
 START: Final = "start.json"
 END: Final = "end.json"
@@ -41,12 +41,12 @@ class RequestRecord:
         drift: name of the phase's drift, or None.
         severity: its severity, 0 without drift.
         features: the row.
-        label: its true class.
+        label: its true class or number.
         status: HTTP status, or None where no answer came.
         error: why no answer came, or None.
         prediction_id: id that the service gave the prediction.
-        prediction: class that it predicted.
-        probability: probability that it gave this class.
+        prediction: class or number that it predicted.
+        probability: probability that it gave this class; None of a number.
     """
 
     seq: int
@@ -58,11 +58,11 @@ class RequestRecord:
     drift: str | None
     severity: float
     features: Row
-    label: int | str
+    label: Label
     status: int | None
     error: ErrorKind | None
     prediction_id: str | None
-    prediction: int | str | None
+    prediction: Label | None
     probability: float | None
 
 

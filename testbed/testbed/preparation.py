@@ -16,6 +16,7 @@ from typing import Final
 
 import yaml
 from testbed_domain.artefact import Artefact, load_artefact
+from testbed_domain.features import Task
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.tables.reading import ReadOptions
@@ -57,6 +58,23 @@ RECEIVERS: Final = {"collector": "collector:4318", "prometheus": "prometheus:909
 
 
 @dataclass(frozen=True, slots=True)
+class OwnData:
+    """A table of the user's.
+
+    Attributes:
+        data: its file, or None for the use case's own data.
+        target: its target column, for the use case ``any``.
+        task: what that use case learns; None infers it.
+        reading: what the caller says of how to read it.
+    """
+
+    data: Path | None = None
+    target: str | None = None
+    task: Task | None = None
+    reading: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """What the caller of a run may choose.
 
@@ -65,6 +83,7 @@ class RunOptions:
         data: the user's own CSV or Parquet file.
         target: its target column, for the use case ``any``.
         reading: what the caller says of how to read it.
+        task: what that use case learns; None infers it.
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: folder of rule files in place of ``prometheus/rules``.
@@ -79,6 +98,7 @@ class RunOptions:
     data: Path | None = None
     target: str | None = None
     reading: ReadOptions = field(default_factory=ReadOptions)
+    task: Task | None = None
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
@@ -86,6 +106,11 @@ class RunOptions:
     out: Path | None = None
     replicas: int = 1
     guarded: bool = True
+
+    @property
+    def own(self) -> OwnData:
+        """The user's table."""
+        return OwnData(self.data, self.target, self.task, self.reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,55 +150,53 @@ def make_layout(settings: Settings, run_id: str, out: Path | None) -> RunLayout:
     return RunLayout(folder.resolve()).create()
 
 
-def choose_use_case(
-    name: str,
-    data: Path | None,
-    target: str | None,
-    say: Say,
-    reading: ReadOptions | None = None,
-) -> UseCase:
+def name_use_case(given: str | None, target: str | None, settings: Settings, default: str) -> str:
+    """The use case that was named; else ``any`` where a target was, else that of the settings."""
+    return given or (ANY if target is not None else settings.use_case) or default
+
+
+def choose_use_case(name: str, given: OwnData, say: Say) -> UseCase:
     """The use case called ``name``; ``any`` is inferred from the data.
 
     Args:
         name: as in ``--use-case``.
-        data: the user's own file, or None.
-        target: target column of the use case ``any``, None for every other.
-        say: is told which columns are left out.
-        reading: what the caller says of how to read the file.
+        given: the user's own table.
+        say: is told what is learnt and which columns are left out.
 
     Raises:
-        UsageError: file and target don't fit the use case.
+        UsageError: table and target don't fit the use case.
         DomainError: the use case is unknown, or nothing can be inferred.
     """
-    if reading not in (None, ReadOptions()) and data is None:
+    if given.reading != ReadOptions() and given.data is None:
         raise UsageError("--sep, --decimal, --encoding and --as are of a table: give --data FILE")
     if name != ANY:
-        if reading and reading.kinds:
+        if given.reading.kinds:
             raise UsageError(
                 f"--as belongs to --use-case {ANY}; {name} knows the kinds of its columns"
             )
-        if target is not None:
-            raise UsageError(f"--target belongs to --use-case {ANY}; {name} knows its own target")
+        for option, value in (("target", given.target), ("task", given.task)):
+            if value is not None:
+                raise UsageError(
+                    f"--{option} belongs to --use-case {ANY}; {name} knows its own {option}"
+                )
         return get_use_case(name)
-    if data is None or target is None:
+    if given.data is None or given.target is None:
         raise UsageError(f"--use-case {ANY} needs a table, --data FILE, and --target COLUMN")
     # Imported late, as in train_model.
     from testbed_domain.inference import infer_use_case  # noqa: PLC0415
 
-    use_case, left_out = infer_use_case(data, target, reading)
-    for line in left_out:
+    use_case, lines = infer_use_case(given.data, given.target, given.task, given.reading)
+    for line in lines:
         say(f"data: {line}")
     return use_case
 
 
-def train_model(  # noqa: PLR0913 - the options of the command
+def train_model(
     settings: Settings,
     use_case: str,
-    data: Path | None,
+    given: OwnData,
     say: Say,
     out: Path | None = None,
-    target: str | None = None,
-    reading: ReadOptions | None = None,
     *,
     skops: bool = False,
 ) -> Artefact:
@@ -182,19 +205,18 @@ def train_model(  # noqa: PLR0913 - the options of the command
     Args:
         settings: give the seed and the folder of models.
         use_case: its name.
-        data: the user's own file, or None.
+        given: the user's own table.
         say: is told what goes on.
         out: folder of this very model, in place of one below the folder of models.
-        target: target column of the use case ``any``.
-        reading: what the caller says of how to read the file.
         skops: whether to keep the scikit-learn model beside its ONNX export.
     """
-    case = choose_use_case(use_case, data, target, say, reading)
+    data = given.data
+    case = choose_use_case(use_case, given, say)
     # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
     from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
 
     say(f"model: training {use_case} on {data.name if data else 'its own data'}")
-    options = TrainingOptions(skops=skops, reading=reading or ReadOptions())
+    options = TrainingOptions(skops=skops, reading=given.reading)
     if out is None:
         return train_into(settings.models, case, data, settings.model_seed, options)
     return train(case, data, settings.model_seed, out, options)
@@ -238,6 +260,12 @@ def require_fit(scenario: Scenario, artefact: Artefact) -> None:
             f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
             f"{artefact.use_case} lacks: play it with {scenario.use_case}"
         )
+    task = artefact.schema.task
+    if scenario.task is not None and scenario.task != task:
+        raise UsageError(
+            f"the scenario {scenario.name} needs a {scenario.task}, and the use case "
+            f"{artefact.use_case} is a {task}: play it with {scenario.use_case}"
+        )
     rows = artefact.splits["reference"]
     if rows < scenario.reference_rows:
         raise UsageError(
@@ -271,7 +299,7 @@ def prepare(
         TestbedError: one line that says what to change.
     """
     factor = options.time_scale or scenario.time_scale
-    use_case = options.use_case or settings.use_case or scenario.use_case
+    use_case = name_use_case(options.use_case, options.target, settings, scenario.use_case)
     stack_parts(options.without)  # refuses what no run can do without, before the long work
     if options.data is not None and not options.data.is_file():
         raise UsageError(f"the data file {options.data} does not exist")
@@ -279,9 +307,7 @@ def prepare(
     for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
         say(f"rules: {problem}")
     tools = install_tools(settings, progress)
-    trained = train_model(
-        settings, use_case, options.data, say, target=options.target, reading=options.reading
-    )
+    trained = train_model(settings, use_case, options.own, say)
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
+from testbed_domain.features import Task
 
 from testbed.errors import UsageError
 from testbed.faults import Fault, OtlpFault
@@ -119,6 +120,9 @@ class Scenario(Model):
     title: str
     description: str
     use_case: str = "diabetes"
+    task: Task | None = Field(
+        None, description="What the model must learn; null plays with either."
+    )
     time_scale: float = Field(30.0, ge=1, le=1000)
     phases: tuple[Phase, ...] = Field(min_length=1)
     settle: Duration = Field(0.0, description="Time after the load in which alerts may resolve.")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from testbed_domain.features import Value
+    from testbed_domain.features import Label, Value
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
@@ -35,9 +35,9 @@ class Request:
         drift: name of the phase's drift, or None.
         severity: its severity.
         features: the row that was sent.
-        label: its true class.
-        prediction: class in the answer.
-        probability: probability in the answer.
+        label: its true class or number.
+        prediction: class or number in the answer.
+        probability: probability in the answer; None of a number.
     """
 
     request_id: str
@@ -52,8 +52,8 @@ class Request:
     drift: str | None = None
     severity: float = 0.0
     features: Mapping[str, Value] = field(default_factory=dict)
-    label: int | str | None = None
-    prediction: int | str | None = None
+    label: Label | None = None
+    prediction: Label | None = None
     probability: float | None = None
 
     @property

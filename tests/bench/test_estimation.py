@@ -21,6 +21,7 @@ from testbed_drift.quality.outcomes import UNKNOWN, Outcomes
 from testbed_drift.quality.performance import measure
 from testbed_drift.rows.segments import Segmentation
 from testbed_load import drifts
+from testbed_load.statistics import reference_statistics
 
 from .peers.environments import EnvironmentMissingError, environment
 
@@ -104,7 +105,7 @@ def model(benchmark: Any, tmp_path: Path) -> Model:  # noqa: ANN401 - half of it
     session = OnnxSession(artefact.model_file)
 
     def probabilities(rows: list[Row]) -> np.ndarray:
-        return session.probabilities(encode(artefact.schema, rows)).astype(float)
+        return session.outputs(encode(artefact.schema, rows)).astype(float)
 
     assert use_case.generator is not None
     return Model(artefact, use_case.generator, probabilities)
@@ -120,7 +121,7 @@ def test_estimate_under_covariate_shift(benchmark: Any, model: Model) -> None:  
     reference = list(model.artefact.reference())
     rows: list[Row] = [dict(row.features) for row in reference]
     truth = np.array([int(row.label) for row in reference])
-    statistics = drifts.reference_statistics(schema, rows)
+    statistics = reference_statistics(schema, rows)
     rng = np.random.default_rng(11)
     estimator = Estimator.learn(model.outcomes(rows, truth))
     report: dict[str, dict[str, float]] = {}
@@ -206,7 +207,7 @@ def test_concept_drift_is_told_from_covariate_shift(benchmark: Any, model: Model
     reference = list(model.artefact.reference())
     rows: list[Row] = [dict(row.features) for row in reference]
     before = model.outcomes(rows, np.array([int(row.label) for row in reference]))
-    statistics = drifts.reference_statistics(schema, rows)
+    statistics = reference_statistics(schema, rows)
     estimator = Estimator.learn(before)
     rng = np.random.default_rng(12)
     report: dict[str, dict[str, float]] = {}

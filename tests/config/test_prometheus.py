@@ -75,7 +75,13 @@ def test_every_alert_is_tested_firing_and_silent(folder: Path) -> None:
     assert silent == {
         *("APIDown", "ModelNotLoaded", "HighErrorRate", "HighLatency", "SlowInference"),
         *("HighConcurrentRequests", "DataDrift", "DriftJobStale", "TelemetryPipelineDown"),
-        *("ConceptDrift", "SegmentDrift", "VersionUnwatched", "RetrainingFailed"),
+        *(
+            "ConceptDrift",
+            "EstimatedErrorHigh",
+            "SegmentDrift",
+            "VersionUnwatched",
+            "RetrainingFailed",
+        ),
         *("PredictionLogFailing", "PredictionLogSpooling", "PredictionLogDropping"),
         *("PrometheusBadConfig", "PrometheusRuleFailures", "PrometheusMissingRuleEvaluations"),
         *("PrometheusSamplesRejected", "PrometheusTSDBFailing"),

@@ -39,7 +39,7 @@ def predicted(artefact: Artefact, rows: Sequence[Row]) -> list[str]:
     """What the model says of rows."""
     from testbed_domain.onnxsession import OnnxSession  # noqa: PLC0415 - slow
 
-    found = OnnxSession(artefact.model_file).probabilities(encode(artefact.schema, rows))
+    found = OnnxSession(artefact.model_file).outputs(encode(artefact.schema, rows))
     return [str(artefact.schema.classes[place]) for place in found.argmax(axis=1)]
 
 

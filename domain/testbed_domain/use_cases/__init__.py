@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from testbed_domain.errors import DomainError
-from testbed_domain.use_cases.base import Generator, Label, Sample, UseCase
+from testbed_domain.features import Label
+from testbed_domain.use_cases.base import Generator, Sample, UseCase
 from testbed_domain.use_cases.churn import CHURN
 from testbed_domain.use_cases.diabetes import DIABETES
 from testbed_domain.use_cases.iris import IRIS
+from testbed_domain.use_cases.progression import PROGRESSION
 from testbed_domain.use_cases.titanic import TITANIC
 
 __all__ = ["ANY", "USE_CASES", "Generator", "Label", "Sample", "UseCase", "get_use_case"]
@@ -14,7 +16,7 @@ __all__ = ["ANY", "USE_CASES", "Generator", "Label", "Sample", "UseCase", "get_u
 ANY = "any"
 """Name of the use case that is inferred from the user's own table."""
 
-USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS, TITANIC, CHURN)}
+USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS, TITANIC, CHURN, PROGRESSION)}
 
 
 def get_use_case(name: str) -> UseCase:

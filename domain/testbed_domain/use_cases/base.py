@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from testbed_domain.features import FeatureSchema, Row
+from testbed_domain.features import FeatureSchema, Label, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
-
-Label: TypeAlias = int | str
-"""One of a schema's ``classes``."""
 
 Sample: TypeAlias = tuple[list[Row], list[Label]]
 """Rows and their labels, of equal length."""
@@ -51,6 +48,7 @@ class UseCase:
         schema: inputs, target and classes.
         generator: seeded synthetic data, or None.
         bundled: name of the data set inside scikit-learn, or None.
+        bundled_options: how its loader is called.
         openml: id of the data set on OpenML, or None.
         columns: other names that files use for a column, mapped to the schema's name.
         labels: other spellings that files use for a class, mapped to the class.
@@ -61,6 +59,7 @@ class UseCase:
     schema: FeatureSchema
     generator: Generator | None = None
     bundled: str | None = None
+    bundled_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     openml: int | None = None
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}))

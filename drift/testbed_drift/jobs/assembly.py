@@ -39,7 +39,7 @@ from testbed_drift.relations.models import ServedModel
 from testbed_drift.relations.study import Analyst
 from testbed_drift.retraining.hook import Hook
 from testbed_drift.retraining.management import Management
-from testbed_drift.rows.frames import kinds_of
+from testbed_drift.rows.frames import kinds_of, outcome_of
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.calibration import FILE, Calibration
@@ -212,6 +212,7 @@ def assemble(
             settings.max_rows,
             limits.purpose,
             _trained(artefact),
+            outcome_of(artefact.schema),
         ),
         open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
         detector=Detector(kinds, limits.rule, settings.sample_rows),

@@ -11,8 +11,10 @@ from testbed_drift.forms import Table
 from testbed_drift.quality.concept import ConceptDrift, judge
 from testbed_drift.quality.data import CHECKS, DataQuality, check
 from testbed_drift.quality.estimation import Estimate, Estimator
-from testbed_drift.quality.outcomes import Outcomes
-from testbed_drift.quality.performance import SCORES, LabelFlow, Performance, label_flow, measure
+from testbed_drift.quality.lossestimation import LossEstimator
+from testbed_drift.quality.numbers import judge_numbers, measure_numbers, read
+from testbed_drift.quality.outcomes import Outcomes, delays
+from testbed_drift.quality.performance import LabelFlow, Performance, label_flow, measure
 from testbed_drift.rows.segments import MOST, Segmentation
 from testbed_drift.scoring.levels import CONCEPT
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from testbed_domain.logstore import Columns
 
     from testbed_drift.rows.columns import ColumnKind
+
+    Groups = Mapping[str, np.ndarray[Any, Any]]
 
 
 class AssessmentError(DomainError):
@@ -77,7 +81,7 @@ class Assessment:
             Table(
                 f"Performance on the {self.current.labels} of {self.current.rows} rows "
                 f"whose labels have come{self._concept_words()}",
-                ("rows", "state", "labels", *SCORES),
+                ("rows", "state", "labels", *self.current.names),
                 tuple(self._performance_rows()),
             ),
             self._quality_table(),
@@ -106,12 +110,13 @@ class Assessment:
         )
 
     def _performance_rows(self) -> Iterator[tuple[str, ...]]:
-        yield _estimated_row("current", self.estimate)
+        wanted = self.current.names
+        yield _estimated_row("current", self.estimate, wanted)
         parts = {"reference": self.reference, "current": self.current, **self.segments}
         for name, found in parts.items():
             if name in self.estimates:
-                yield _estimated_row(name, self.estimates[name])
-            scores = (_shown(found.scores.get(score)) for score in SCORES)
+                yield _estimated_row(name, self.estimates[name], wanted)
+            scores = (_shown(found.scores.get(score)) for score in wanted)
             yield (name, _words(found.state), str(found.labels), *scores)
 
 
@@ -150,15 +155,21 @@ class Assessor:
 
     def assess(self, reference: Columns, current: Columns) -> Assessment:
         """Assess the current window beside the reference."""
+        groups = self._groups(reference, current)
+        quality = check(reference.features, current.features, self.schema).beside(self.unread)
+        if self.unreadable is not None:
+            quality = quality.with_unreadable(self.unreadable)
+        assess = self._numbers if self.schema.regression else self._classes
+        return assess(reference, current, quality, groups)
+
+    def _classes(
+        self, reference: Columns, current: Columns, quality: DataQuality, groups: Groups
+    ) -> Assessment:
         before, now = (
             Outcomes.of(columns, self.schema.classes, self.schema.positive_class)
             for columns in (reference, current)
         )
         estimator = Estimator.learn(before)
-        groups = self._groups(reference, current)
-        quality = check(reference.features, current.features, self.schema).beside(self.unread)
-        if self.unreadable is not None:
-            quality = quality.with_unreadable(self.unreadable)
         return Assessment(
             measure(before),
             measure(now),
@@ -171,7 +182,25 @@ class Assessor:
             {name: estimator.estimate(now.where(chosen)) for name, chosen in groups.items()},
         )
 
-    def _groups(self, reference: Columns, current: Columns) -> dict[str, np.ndarray[Any, Any]]:
+    def _numbers(
+        self, reference: Columns, current: Columns, quality: DataQuality, groups: Groups
+    ) -> Assessment:
+        before, now = read(
+            reference, current, self.kinds, [delays(columns) for columns in (reference, current)]
+        )
+        estimator = LossEstimator.learn(before)
+        return Assessment(
+            measure_numbers(before),
+            measure_numbers(now),
+            estimator.estimate(now),
+            label_flow(now),
+            quality,
+            judge_numbers(before, now, estimator, self.level),
+            {name: measure_numbers(now.where(chosen)) for name, chosen in groups.items()},
+            {name: estimator.estimate(now.where(chosen)) for name, chosen in groups.items()},
+        )
+
+    def _groups(self, reference: Columns, current: Columns) -> Groups:
         if self.segment is None:
             return {}
         learnt = Segmentation.learn(
@@ -183,8 +212,8 @@ class Assessor:
         return learnt.groups(current.features.get(self.segment, ()))
 
 
-def _estimated_row(name: str, found: Estimate) -> tuple[str, ...]:
-    expected = (_shown((found.scores or {}).get(score)) for score in SCORES)
+def _estimated_row(name: str, found: Estimate, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    expected = (_shown((found.scores or {}).get(score)) for score in wanted)
     return (f"{name}, estimated", _words(found.state), "none needed", *expected)
 
 

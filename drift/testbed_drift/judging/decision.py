@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from testbed_drift.scoring.scores import KS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -165,8 +167,13 @@ def _reasons(scores: DriftScores, *, target: bool) -> tuple[str, ...]:
     if target:
         reasons.append("the target drifted")
     if scores.prediction.drifted:
-        reasons.append("the predicted class drifted")
+        reasons.append(f"the predicted {_what(scores.prediction)} drifted")
     return tuple(reasons)
+
+
+def _what(prediction: ColumnDrift) -> str:
+    numeric = any(one.test.method == KS for one in prediction.comparisons)
+    return "number" if numeric else "class"
 
 
 def decision_line(

@@ -14,6 +14,7 @@ import numpy as np
 
 from testbed_drift.relations.copies import Distinct, numbered
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
+from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring import scores
 from testbed_drift.scoring.measures import (
     Categories,
@@ -161,7 +162,7 @@ class Detector:
     def _keep(self, frame: pd.DataFrame) -> Kept:
         return {
             name: Numbers.of(frame[name].to_numpy(dtype=float))
-            if self._kinds.get(name) == "numeric"
+            if is_numeric(frame[name])
             else Categories.of(frame[name])
             for name in (*self._kinds, PREDICTION, TARGET)
         }
@@ -211,7 +212,9 @@ class Detector:
     ) -> tuple[Comparison, ...]:
         if not before.present or not now.present:
             return ()
-        return (self._of_values(self._rule.class_limits(name), before, now, witnesses),)
+        return (
+            self._of_values(self._rule.class_limits(name, _kind(before)), before, now, witnesses),
+        )
 
     def _of_values(
         self,
@@ -230,6 +233,10 @@ class Detector:
         assert isinstance(now, Categories)  # noqa: S101 - as above
         counts = category_counts(before.counts, now.counts)
         return _comparison((scores.CHI_SQUARE, scores.TOTAL_VARIATION), limits, counts, witnesses)
+
+
+def _kind(statistics: Numbers | Categories) -> ColumnKind:
+    return "numeric" if isinstance(statistics, Numbers) else "category"
 
 
 def _comparison(

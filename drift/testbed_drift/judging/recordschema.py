@@ -79,31 +79,39 @@ class PerformanceRecord(_Part):
     """`empty`: there are no rows, or none with a prediction."""
     rows: int
     labels: int
-    accuracy: float | None
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    roc_auc: float | None
-    log_loss: float | None
-    brier: float | None
-    ece: float | None
+    accuracy: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    roc_auc: float | None = None
+    log_loss: float | None = None
+    brier: float | None = None
+    ece: float | None = None
+    mae: float | None = None
+    """Of a regression, as the three below: mean absolute error, in the target's unit."""
+    rmse: float | None = None
+    r2: float | None = None
+    mean_error: float | None = None
+    """Mean of prediction less label."""
     classes: list[str]
     confusion: list[list[int]]
     """Rows by true class (first index) and predicted class."""
 
 
 class EstimateRecord(_Part):
-    """Expected performance of the current window, from probabilities alone."""
+    """Expected performance of the current window, without its labels."""
 
     state: Literal["estimated", "no_reference", "no_probabilities", "empty"]
     rows: int
-    accuracy: float | None
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    roc_auc: float | None
+    accuracy: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    roc_auc: float | None = None
+    mae: float | None = None
+    """Of a regression, by direct loss estimation."""
     standard_error: float | None
-    """Of the accuracy that so many labels will show."""
+    """Of the accuracy, or the mean absolute error, that so many labels will show."""
 
 
 class SegmentPerformanceRecord(PerformanceRecord):

@@ -38,11 +38,14 @@ class ErrorRise:
 
     Attributes:
         rows: ``newest`` or ``all``: which labelled rows of the window.
-        error: share of wrong predictions among them, 0 to 1.
+        error: share of wrong predictions among them, 0 to 1; of a regression the mean absolute
+            error.
         reference: that of the reference.
         against_reference: test and rise against the reference.
         against_estimate: test and rise against what the inputs explain; None where nothing can be
             estimated.
+        least: rise of the error that matters.
+        residuals: of a regression, the distribution of residuals against the reference's.
     """
 
     rows: Literal["newest", "all"]
@@ -50,6 +53,8 @@ class ErrorRise:
     reference: float
     against_reference: Comparison
     against_estimate: Comparison | None
+    least: float = RISE
+    residuals: Comparison | None = None
 
     @property
     def risen(self) -> bool:
@@ -64,8 +69,8 @@ class ErrorRise:
     @property
     def scores(self) -> tuple[Score, ...]:
         """All scores, with these rows as a part of their methods' names."""
-        both = (self.against_reference, self.against_estimate)
-        return tuple(score for one in both if one for score in (one.test, one.effect))
+        found = (self.against_reference, self.against_estimate, self.residuals)
+        return tuple(score for one in found if one for score in (one.test, one.effect))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,12 @@ class ConceptDrift:
                 return f"concept drift: {rose}"
             if one.risen:
                 return f"{rose}, as the inputs explain"
+        for one in self.rises:
+            if one.residuals and one.residuals.drifted:
+                return (
+                    f"residuals drifted, while the error went from {one.reference:.3f} to "
+                    f"{one.error:.3f}: too little to be sure of a rise"
+                )
         return None
 
     @property
@@ -103,8 +114,9 @@ class ConceptDrift:
 
         A rise that is too small to be sure of is no proof of none: it must be below the least one.
         """
-        rises = [one.error - one.reference for one in self.rises]
-        if not rises or any(one.risen for one in self.rises) or max(rises) >= RISE:
+        if not self.rises or any(one.risen for one in self.rises):
+            return None
+        if any(one.error - one.reference >= one.least for one in self.rises):
             return None
         every = self.rises[-1]
         return (
@@ -124,6 +136,7 @@ class ConceptDrift:
                     "reference": one.reference,
                     "risen": one.risen,
                     "drifted": one.drifted,
+                    **({"residual_drift": one.residuals.drifted} if one.residuals else {}),
                     "scores": {
                         score.method: {"score": score.value, "threshold": score.threshold}
                         for score in one.scores

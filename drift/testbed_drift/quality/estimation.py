@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from testbed_drift.quality.outcomes import Outcomes
 
 EstimateState = Literal["estimated", "no_reference", "no_probabilities", "empty"]
-ESTIMATED: Final = names.ESTIMATED_SCORES
+ESTIMATED: Final = names.ESTIMATED_CLASS_SCORES
 # With fewer labelled rows of the reference, the calibration itself is guesswork.
 MIN_REFERENCE: Final = 100
 
@@ -46,13 +46,16 @@ class Estimate:
         rows: rows of the window that have probabilities.
         scores: score by its name in :data:`ESTIMATED`, without those that are not defined.
         standard_error: of the accuracy that labels of so many rows will show, 0 to 1: even a
-            perfect estimate misses it by twice this much in one of twenty windows.
+            perfect estimate misses it by twice this much in one of twenty windows. Of a regression
+            that of the mean absolute error.
+        names: of the scores that there may be.
     """
 
     state: EstimateState
     rows: int = 0
     scores: Mapping[str, float] | None = None
     standard_error: float | None = None
+    names: tuple[str, ...] = ESTIMATED
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; a score that is not defined is null."""
@@ -60,7 +63,7 @@ class Estimate:
         return {
             "state": self.state,
             "rows": self.rows,
-            **{name: scores.get(name) for name in ESTIMATED},
+            **{name: scores.get(name) for name in self.names},
             "standard_error": self.standard_error,
         }
 

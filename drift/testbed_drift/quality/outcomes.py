@@ -63,7 +63,7 @@ class Outcomes:
                 [UNKNOWN if name is None else places[name] for name in columns.label], dtype=int
             ),
             _probabilities(columns, known, len(names)),
-            _delays(columns),
+            delays(columns),
         )
         return found.where(told != UNKNOWN)
 
@@ -108,7 +108,8 @@ def _told(rows: Sequence[Mapping[str, float]], known: list[str]) -> np.ndarray[A
     return np.array(listed, dtype=float).reshape(len(rows), len(known))
 
 
-def _delays(columns: Columns) -> np.ndarray[Any, Any]:
+def delays(columns: Columns) -> np.ndarray[Any, Any]:
+    """Seconds from each prediction to its label; NaN where that is not known."""
     if not columns.label_time:
         return np.full(len(columns), np.nan)
     came = np.array(columns.label_time, dtype=float)

@@ -20,11 +20,12 @@ from testbed_otel import names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from testbed_drift.quality.numbers import NumberOutcomes
     from testbed_drift.quality.outcomes import Outcomes
 
 State = Literal["measured", "one_class", "no_labels", "empty"]
 STATES: Final[tuple[State, ...]] = ("measured", "one_class", "no_labels", "empty")
-SCORES: Final = names.PERFORMANCE_SCORES
+SCORES: Final = names.CLASS_SCORES
 BINS: Final = 15
 BINARY: Final = 2
 
@@ -39,8 +40,9 @@ class Performance:
         rows: rows of the window.
         labels: those with a label.
         scores: score by its name in :data:`SCORES`, without those that are not defined.
-        classes: names of the classes.
+        classes: names of the classes; none of a regression.
         confusion: labelled rows, ``[true class, predicted class]``.
+        names: of the scores that there may be.
     """
 
     state: State
@@ -49,6 +51,7 @@ class Performance:
     scores: Mapping[str, float]
     classes: tuple[str, ...]
     confusion: np.ndarray[Any, Any]
+    names: tuple[str, ...] = SCORES
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; a score that is not defined is null."""
@@ -56,7 +59,7 @@ class Performance:
             "state": self.state,
             "rows": self.rows,
             "labels": self.labels,
-            **{name: self.scores.get(name) for name in SCORES},
+            **{name: self.scores.get(name) for name in self.names},
             "classes": list(self.classes),
             "confusion": self.confusion.tolist(),
         }
@@ -86,7 +89,7 @@ class LabelFlow:
 DELAY_QUANTILES: Final = (0.5, 0.95)
 
 
-def label_flow(outcomes: Outcomes) -> LabelFlow:
+def label_flow(outcomes: Outcomes | NumberOutcomes) -> LabelFlow:
     """Coverage and delay of the labels."""
     known = outcomes.delay[np.isfinite(outcomes.delay)]
     delay = {share: float(np.quantile(known, share)) for share in DELAY_QUANTILES if len(known)}

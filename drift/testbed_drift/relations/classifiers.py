@@ -54,7 +54,7 @@ class Learnt:
             rows: features.
             labels: 0, 1, …
             categorical: which features are categories, coded as
-                :class:`testbed_drift.relations.matrices.Coding` does.
+                :class:`testbed_drift.scoring.matrices.Coding` does.
             seed: of the model.
         """
         from sklearn.ensemble import (  # noqa: PLC0415 - takes seconds

@@ -2,11 +2,12 @@
 
 A feature's contribution in a window is how much the model's answers change when its values are
 shuffled among the window's rows: the mean total variation distance between the class probabilities
-before and after, 0 to 1. That is permutation importance (Breiman 2001; Fisher, Rudin and Dominici
-2019, "All models are wrong, but many are useful") with the model's own answer in place of the
-label, so it needs no labels. It speaks of the model, not of the world: a feature that the model
-does not use contributes nothing. Shuffling takes columns apart that belong together; where two say
-the same, each shows only what the other does not replace.
+before and after, 0 to 1. Of numbers it is the mean absolute difference, beside that of two rows of
+the window at random: what shuffling all features would change. That is permutation importance
+(Breiman 2001; Fisher, Rudin and Dominici 2019, "All models are wrong, but many are useful") with
+the model's own answer in place of the label, so it needs no labels. It speaks of the model, not of
+the world: a feature that the model does not use contributes nothing. Shuffling takes columns apart
+that belong together; where two say the same, each shows only what the other does not replace.
 
 A drift weighs on the model as its size (its effect in least effects of the rule, 1 is where it
 begins to matter) times the larger contribution of both windows.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from testbed_drift.relations.matrices import sampled
+from testbed_drift.scoring.matrices import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.relations.models import Basis, Model
+    from testbed_drift.scoring.measures import Floats
     from testbed_drift.scoring.scores import ColumnDrift, DriftScores
 
 # Rows of a window that are asked about, shuffled so often.
@@ -125,13 +127,24 @@ def contributions(
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(coded)) for _ in range(repeats)]
     told = model.probabilities(coded)
+    whole = _most(told)
     found = {}
     for name, places in model.places.items():
         shuffled = np.concatenate([coded] * repeats)
         shuffled[:, places] = np.concatenate([coded[order][:, places] for order in orders])
         answers = model.probabilities(shuffled).reshape(repeats, *told.shape)
-        found[name] = float(np.abs(answers - told).sum(axis=2).mean() / 2)
+        found[name] = float(np.abs(answers - told).sum(axis=2).mean() / whole)
     return found
+
+
+def _most(told: Floats) -> float:
+    """Mean distance of answers that have nothing to do with each other, or of classes the most."""
+    if told.shape[1] > 1:
+        return 2.0
+    ordered = np.sort(told[:, 0])
+    count = len(ordered)
+    places = 2 * np.arange(count) - count + 1
+    return float(2 * (places * ordered).sum() / count**2) or 1.0
 
 
 def ranked(

@@ -25,9 +25,9 @@ import numpy as np
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.scoring.calibration import false_alarms_allowed
 from testbed_drift.scoring.levels import CORRELATION
+from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:

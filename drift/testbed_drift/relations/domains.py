@@ -22,8 +22,8 @@ from scipy.stats import mannwhitneyu
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
 from testbed_drift.relations.copies import Distinct
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.scoring.levels import DOMAIN
+from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:

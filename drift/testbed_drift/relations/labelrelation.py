@@ -28,9 +28,10 @@ from scipy.stats import norm, rankdata
 
 from testbed_drift.relations.classifiers import folds, out_of_fold
 from testbed_drift.relations.copies import Distinct
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.columns import TARGET
+from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.levels import LABEL
+from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.measures import Floats, Integers
 
-RelationState = Literal["tested", "few_labels", "one_class"]
+RelationState = Literal["tested", "few_labels", "one_class", "not_applicable"]
 TEST: Final = "label_relation_test"
 CHANGE: Final = "label_relation_change"
 # Least change of a class's chance at the same inputs, as root mean square over them, 0 to 1.
@@ -60,7 +61,8 @@ class LabelRelation:
 
     Attributes:
         state: ``tested``; ``few_labels`` where a window has fewer than :data:`MIN_LABELS`;
-            ``one_class`` where all labels are the same.
+            ``one_class`` where all labels are the same; ``not_applicable`` where they are numbers,
+            of which :mod:`testbed_drift.quality.numbers` judges errors and residuals.
         comparison: p-value, and change of the chance of ``label`` at the same inputs.
         label: the class whose chance changed most clearly.
         where: how the change goes: :data:`EVERYWHERE`, :data:`BY_MODEL` or along a column.
@@ -105,6 +107,8 @@ def judge_relation(
         seed: of the folds, the models and the draws.
         level: p-value up to which labels speak of drift.
     """
+    if is_numeric(reference[TARGET]):
+        return LabelRelation("not_applicable")
     before, now = (frame[frame[TARGET].notna()] for frame in (reference, current))
     distinct = Distinct.of(before, now, kinds)
     before, now = distinct.reference, distinct.current

@@ -10,8 +10,8 @@ from testbed_domain.encoding import column_names, encode
 from testbed_domain.errors import DomainError
 
 from testbed_drift.relations.classifiers import Learnt, folds, out_of_fold
-from testbed_drift.relations.matrices import Coding
 from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.scoring.matrices import Coding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Model(Protocol):
         """Rows of a window as the model takes them; rows that it would refuse are left out."""
 
     def probabilities(self, coded: Floats) -> Floats:
-        """Chance of every class, ``[rows, classes]``."""
+        """Chance of every class, ``[rows, classes]``, or the predicted number, ``[rows, 1]``."""
 
 
 class ServedModel:
@@ -94,7 +94,7 @@ class ServedModel:
 
     def probabilities(self, coded: Floats) -> Floats:
         """See :meth:`Model.probabilities`."""
-        told = self._session.probabilities(coded.astype(np.float32))
+        told = self._session.outputs(coded.astype(np.float32))
         return np.asarray(told, dtype=float)
 
     def _one(self, row: Row) -> Floats | None:

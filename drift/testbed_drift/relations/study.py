@@ -13,10 +13,10 @@ from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.correlations import CorrelationDrift, Correlations
 from testbed_drift.relations.domains import DomainDrift, tell_apart
 from testbed_drift.relations.labelrelation import LabelRelation, judge_relation
-from testbed_drift.relations.matrices import sampled
 from testbed_drift.relations.models import ModelLoadError, Surrogate
 from testbed_drift.scoring.calibration import reference_hash
 from testbed_drift.scoring.levels import Levels
+from testbed_drift.scoring.matrices import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -29,7 +29,7 @@ from testbed_drift.scoring.scores import Rule
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed_domain.features import Row
+    from testbed_domain.features import Label, Row
     from testbed_domain.logstore import Columns
 
     from testbed_drift.settings import DriftSettings
@@ -45,14 +45,16 @@ class LabelledRows:
     """Rows of the log whose label is a class of the model, oldest first."""
 
     rows: list[Row]
-    labels: list[int | str]
+    labels: list[Label]
     outcomes: Outcomes
 
     @classmethod
     def of(cls, columns: Columns, champion: Artefact, limit: int) -> LabelledRows:
         """The newest ``limit`` such rows."""
         known = {str(name): name for name in champion.schema.classes}
-        labels = [None if text is None else known.get(text) for text in columns.label]
+        labels: list[Label | None] = [
+            None if text is None else known.get(text) for text in columns.label
+        ]
         chosen = [place for place, label in enumerate(labels) if label is not None][-limit:]
         features = [feature.name for feature in champion.schema.features]
         rows: list[Row] = [
@@ -86,6 +88,11 @@ def retrain(settings: DriftSettings, *, seed: int = 0) -> Retraining:
 def _attempt(
     settings: DriftSettings, champion: Artefact, found: Retraining, seed: int
 ) -> Retraining:
+    if champion.schema.regression:
+        raise DomainError(
+            f"model {champion.version} predicts numbers: only classifiers are trained again here, "
+            "so name a command (TESTBED_DRIFT_ON_RETRAIN='command …')"
+        )
     rows = _recent(settings, champion, found.started)
     held = round(len(rows) * settings.retrain_holdout)
     if len(rows) < settings.retrain_min_rows:
@@ -167,4 +174,4 @@ def _try(champion: Artefact, challenger: Artefact, rows: LabelledRows, newest: s
 
 
 def _probabilities(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
-    return OnnxSession(artefact.model_file).probabilities(encode(artefact.schema, rows))
+    return OnnxSession(artefact.model_file).outputs(encode(artefact.schema, rows))

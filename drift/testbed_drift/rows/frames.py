@@ -28,22 +28,35 @@ def kinds_of(schema: FeatureSchema) -> dict[str, ColumnKind]:
     }
 
 
-def declare(frame: pd.DataFrame, kinds: Mapping[str, ColumnKind]) -> pd.DataFrame:
+def outcome_of(schema: FeatureSchema) -> ColumnKind:
+    """How predictions and labels of a model are compared."""
+    return "numeric" if schema.regression else "category"
+
+
+def is_numeric(column: pd.Series[Any]) -> bool:
+    """Whether :func:`declare` made a column of numbers."""
+    return pd.api.types.is_numeric_dtype(column)
+
+
+def declare(
+    frame: pd.DataFrame, kinds: Mapping[str, ColumnKind], outcome: ColumnKind = "category"
+) -> pd.DataFrame:
     """The columns to compare with their declared types, rows numbered from 0.
 
     Args:
         frame: raw rows; columns beside the features, prediction and label are dropped.
         kinds: feature columns and kinds.
+        outcome: kind of prediction and label.
 
     Returns:
         Numeric columns as float64, finite or NaN (infinities count as missing, like anything that
         is no number); the others as text or None. A column that ``frame`` lacks misses everywhere.
     """
+    wanted = {**kinds, PREDICTION: outcome, TARGET: outcome}
     columns = {
         name: _numbers(_column(frame, name)) if kind == "numeric" else _texts(_column(frame, name))
-        for name, kind in kinds.items()
+        for name, kind in wanted.items()
     }
-    columns |= {name: _texts(_column(frame, name)) for name in (PREDICTION, TARGET)}
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
@@ -53,7 +66,7 @@ def reference_frame(artefact: Artefact, kinds: Mapping[str, ColumnKind]) -> pd.D
         {**row.features, PREDICTION: row.prediction, TARGET: row.label}
         for row in artefact.reference()
     ]
-    return declare(pd.DataFrame(rows), kinds)
+    return declare(pd.DataFrame(rows), kinds, outcome_of(artefact.schema))
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

@@ -98,6 +98,7 @@ class WindowReader:
         max_rows: most rows of a window of the log; the newest stay.
         purpose: what so many rows are needed for, in words.
         trained: Unix time of the training that made the reference, or None where nobody knows.
+        outcome: kind of predictions and labels.
     """
 
     model_version: str
@@ -106,6 +107,7 @@ class WindowReader:
     max_rows: int
     purpose: str = ""
     trained: float | None = None
+    outcome: ColumnKind = "category"
 
     def training_reference(self, log: LogReader) -> Window:
         """The reference rows that the training registered.
@@ -148,4 +150,4 @@ class WindowReader:
             name: np.asarray(values) if isinstance(values, array) else values
             for name, values in raw.items()
         }
-        return declare(pd.DataFrame(arrays), self.kinds)
+        return declare(pd.DataFrame(arrays), self.kinds, self.outcome)

@@ -25,6 +25,7 @@ import numpy as np
 from scipy.stats import beta
 from testbed_domain.errors import DomainError
 
+from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.resampling import Resampler
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def calibrate(
         plan=plan,
         alphas=dict.fromkeys(sampler.columns, alpha),
         effects={
-            name: rule.numeric_effect if kinds.get(name) == "numeric" else rule.category_effect
+            name: rule.numeric_effect if is_numeric(reference[name]) else rule.category_effect
             for name in sampler.columns
         },
         alert_share=1 / len(kinds),

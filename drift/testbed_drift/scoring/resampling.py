@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from testbed_drift.rows.columns import PREDICTION, TARGET
+from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.measures import (
     LEAST_SCALE,
     KolmogorovSmirnov,
@@ -162,7 +163,7 @@ class Resampler:
         judged += [PREDICTION] if frame[PREDICTION].count() else []
         judged += [TARGET] if frame[TARGET].count() >= rule.min_labels else []
         self._columns = {
-            name: _coded(frame[name], rule, numeric=kinds.get(name) == "numeric") for name in judged
+            name: _coded(frame[name], rule, numeric=is_numeric(frame[name])) for name in judged
         }
 
     @property

@@ -73,10 +73,11 @@ class Rule:
             alpha = min(alpha, self.most_alpha / max(columns, 1))
         return Limits(alpha, effect)
 
-    def class_limits(self, column: str) -> Limits:
+    def class_limits(self, column: str, kind: ColumnKind = "category") -> Limits:
         """Thresholds of the prediction or of the target."""
         alpha = self.target_alpha if column == TARGET else self.class_alpha
-        return Limits(self.alphas.get(column, alpha), self.category_effect)
+        effect = self.numeric_effect if kind == "numeric" else self.category_effect
+        return Limits(self.alphas.get(column, alpha), effect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,20 @@ INFERENCE_BUCKETS: Final = (
     0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 )  # fmt: skip
 BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-PERFORMANCE_SCORES: Final = (
+CLASS_SCORES: Final = (
     "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier", "ece",
 )  # fmt: skip
-ESTIMATED_SCORES: Final = PERFORMANCE_SCORES[:5]
+NUMBER_SCORES: Final = ("mae", "rmse", "r2", "mean_error")
+PERFORMANCE_SCORES: Final = (*CLASS_SCORES, *NUMBER_SCORES)
+ESTIMATED_CLASS_SCORES: Final = CLASS_SCORES[:5]
+ESTIMATED_SCORES: Final = (*ESTIMATED_CLASS_SCORES, NUMBER_SCORES[0])
 QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
+# Nobody knows what a regression predicts, so its buckets are coarse and go far: three a decade. All
+# numbers below 0 share the first one: a histogram with negative buckets has no sum in Prometheus.
+NUMBER_BUCKETS: Final = (
+    0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0,
+    1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6,
+)  # fmt: skip
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 CAUSE: Final = "cause"
 ROLE: Final = "role"

@@ -122,21 +122,21 @@ PREDICTION_DRIFT: Final = Metric(
     "ml.prediction_drift.score",
     "gauge",
     "{score}",
-    "Drift score of the predicted class.",
+    "Drift score of the predicted class or number.",
     (MODEL_VERSION, METHOD),
 )
 PREDICTION_DRIFT_THRESHOLD: Final = Metric(
     "ml.prediction_drift.threshold",
     "gauge",
     "{score}",
-    "Threshold that the predicted class's score is compared with.",
+    "Threshold that the score of the predicted class or number is compared with.",
     (MODEL_VERSION, METHOD),
 )
 PREDICTION_DRIFT_DETECTED: Final = Metric(
     "ml.prediction_drift.detected",
     "gauge",
     "{window}",
-    "1 where the predicted class of the last window drifted, else 0.",
+    "1 where the predicted class or number of the last window drifted, else 0.",
     (MODEL_VERSION,),
 )
 DRIFT_DECISION: Final = Metric(

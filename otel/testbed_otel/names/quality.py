@@ -39,7 +39,8 @@ PERFORMANCE_ESTIMATE_ERROR: Final = Metric(
     "ml.performance.estimate.error",
     "gauge",
     "{score}",
-    "Standard error of the accuracy that labels of the last window will show beside the estimate.",
+    "Standard error of the accuracy, of a regression of the mean absolute error, that labels of "
+    "the last window will show beside the estimate.",
     (MODEL_VERSION,),
 )
 PERFORMANCE_SEGMENT_SCORE: Final = Metric(
@@ -62,7 +63,8 @@ PERFORMANCE_SEGMENT_ESTIMATE_ERROR: Final = Metric(
     "ml.performance.segment.estimate.error",
     "gauge",
     "{score}",
-    "Standard error of the accuracy that labels of the segment will show beside its estimate.",
+    "Standard error of the accuracy, or mean absolute error, that labels of the segment will show "
+    "beside its estimate.",
     (MODEL_VERSION, SEGMENT),
 )
 PERFORMANCE_CONFUSION: Final = Metric(
@@ -210,8 +212,8 @@ FEATURE_CONTRIBUTION: Final = Metric(
     "ml.feature.contribution",
     "gauge",
     "{share}",
-    "How much the model's probabilities change when the column is shuffled within a window, 0 to "
-    "1.",
+    "How much the model's answers change when the column is shuffled within a window, 0 to 1; of "
+    "numbers beside what shuffling all would change.",
     (MODEL_VERSION, COLUMN, WINDOW),
     values=((WINDOW, ("reference", "current")),),
 )

@@ -20,6 +20,7 @@ from testbed_otel.names.attributes import (
     KPI,
     MODEL_NAME,
     MODEL_VERSION,
+    NUMBER_BUCKETS,
     OTHER,
     OUTCOME,
     PREDICTION_CLASS,
@@ -102,7 +103,8 @@ SHADOW_PREDICTIONS: Final = Metric(
     "ml.shadow.predictions",
     "counter",
     "{prediction}",
-    "Predictions that a challenger made in the champion's shadow, by agreement with it.",
+    "Predictions that a challenger made in the champion's shadow, by agreement with it; numbers "
+    "agree within 1 %.",
     (MODEL_VERSION, OUTCOME),
     values=((OUTCOME, ("agreed", "disagreed", "failed", "dropped")),),
 )
@@ -118,7 +120,7 @@ PREDICTIONS: Final = Metric(
     "ml.predictions",
     "counter",
     "{prediction}",
-    "Predictions made, by predicted class.",
+    "Predictions made, by predicted class; a regression's have none.",
     (MODEL_VERSION, PREDICTION_CLASS),
 )
 PREDICTION_ERRORS: Final = Metric(
@@ -151,6 +153,22 @@ PREDICTION_PROBABILITY: Final = Metric(
     "Probability of the predicted class.",
     (MODEL_VERSION, PREDICTION_CLASS),
     buckets=CONFIDENCE_BUCKETS,
+)
+PREDICTION_VALUE: Final = Metric(
+    "ml.prediction.value",
+    "histogram",
+    "{value}",
+    "Predicted number, of a regression; negative ones share the first bucket.",
+    (MODEL_VERSION,),
+    buckets=NUMBER_BUCKETS,
+)
+PREDICTION_ABSOLUTE_ERROR: Final = Metric(
+    "ml.prediction.absolute_error",
+    "histogram",
+    "{value}",
+    "Distance of the predicted number from the true one, of a regression, as labels come.",
+    (MODEL_VERSION,),
+    buckets=NUMBER_BUCKETS,
 )
 LOG_ROWS: Final = Metric(
     "ml.prediction_log.rows",
@@ -193,7 +211,7 @@ DECISIONS: Final = Metric(
     "ml.decisions.evaluated",
     "counter",
     "{decision}",
-    "Predictions whose label has come, by whether they were right.",
+    "Predictions of a class whose label has come, by whether they were right.",
     (MODEL_VERSION, OUTCOME),
     values=((OUTCOME, ("correct", "wrong")),),
 )

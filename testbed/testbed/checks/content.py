@@ -8,7 +8,7 @@ from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.facts import logcompare as kinds
 from testbed.facts.logcontent import LABEL_MISSING, LABEL_UNPOSTED, LABEL_VALUE
-from testbed.facts.scoring import INVERTED, MODEL_CLASS, MODEL_PROBABILITY
+from testbed.facts.scoring import INVERTED, MODEL_CLASS, MODEL_NUMBER, MODEL_PROBABILITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +32,10 @@ _CHECKS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
             kinds.PROBABILITIES,
             kinds.MOST_PROBABLE,
             kinds.OF_CLASS,
+            kinds.REPLY_NUMBER,
+            kinds.NUMBER,
         ),
-        "every row holds the class and the probabilities that were answered",
+        "every row holds the class and the probabilities, or the number, that were answered",
     ),
     "identity": ((kinds.IDENTITY,), "every row names the model, an instance of the run and its id"),
     "clock": ((kinds.CLOCK,), "every row bears the time of its request"),
@@ -45,6 +47,9 @@ _TEXTS: Final[Mapping[str, str]] = {
     kinds.PROBABILITIES: "the stored probabilities don't sum to 1 over the model's classes",
     kinds.MOST_PROBABLE: "the stored class is not the most probable one",
     kinds.OF_CLASS: "the stored probability is not that of the stored class",
+    kinds.REPLY_NUMBER: "the stored number is not the one that was answered",
+    kinds.NUMBER: "the stored prediction is not a number without probabilities",
+    MODEL_NUMBER: "the service answered another number than its model gives",
     MODEL_CLASS: "the service answered another class than its model gives",
     MODEL_PROBABILITY: "the service answered another probability than its model gives",
     LABEL_VALUE: "the stored label is not the true one",

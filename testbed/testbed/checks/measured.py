@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 GROUPS: Final = {
     "statuses": "answers by status",
     "predictions": "predictions by version and class",
-    "probabilities": "probabilities of the predicted class",
+    "probabilities": "probabilities of the predicted class, or predicted numbers",
     "errors": "failed predictions by kind",
-    "outcomes": "right and wrong predictions, and their cost",
+    "outcomes": "right and wrong predictions and their cost, or absolute errors",
 }
 OK: Final = 200
 LINES: Final = 10
@@ -144,6 +144,9 @@ def _number(value: float) -> str:
 
 def _accuracy(facts: Measured) -> CheckResult:
     """The published accuracy is the share of right ones among the counted decisions."""
+    if facts.regression:
+        reason = "the model predicts numbers, which are neither right nor wrong"
+        return not_applicable("measured accuracy", Stage.INSTRUMENT, reason)
     wrong = [
         f"{rate.instance}: {rate.version} {rate.accuracy:.6g}, by its own counts {right:.6g}"
         for rate in facts.accuracy

@@ -59,11 +59,25 @@ CAUSES: Final = "drift causes"
 UNSCALED: Final = ("limit ", "load")
 # What no slowness fires: these alerts stand on values, not on times.
 OF_VALUES: Final = frozenset(
-    {"DataDrift", "ConceptDrift", "SegmentDrift", "RetrainingFailed", "ModelNotLoaded"}
+    {
+        "DataDrift",
+        "ConceptDrift",
+        "EstimatedErrorHigh",
+        "SegmentDrift",
+        "RetrainingFailed",
+        "ModelNotLoaded",
+    }
 )
 # These wait for a run of the drift job to end, which is what a slow machine delays most.
 OF_DRIFT: Final = frozenset(
-    {"DataDrift", "ConceptDrift", "SegmentDrift", "RetrainingFailed", "VersionUnwatched"}
+    {
+        "DataDrift",
+        "ConceptDrift",
+        "EstimatedErrorHigh",
+        "SegmentDrift",
+        "RetrainingFailed",
+        "VersionUnwatched",
+    }
 )
 _ALERT: Final = frozenset(
     {

@@ -29,6 +29,10 @@ INFERENCES: Final = (
     *(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0),
 )
+NUMBERS: Final = (
+    *(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0),
+    *(1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6),
+)
 # Once more what the vocabulary says: the API takes its buckets from there, so a mistake in it would
 # be in both. A change of a bucket, of which the limits of alerts depend, is made in both places.
 BUCKETS: Final = {
@@ -37,6 +41,8 @@ BUCKETS: Final = {
     "ml_model_inference_duration_seconds": INFERENCES,
     "ml_batch_queue_wait_seconds": INFERENCES,
     "ml_batch_size": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    "ml_prediction_value": NUMBERS,
+    "ml_prediction_absolute_error": NUMBERS,
     "ml_prediction_probability": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 }
 # How the exposition calls an instrument's kind.

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from testbed_domain.features import Task
 from testbed_domain.use_cases import ANY, USE_CASES
 
 from testbed.errors import StoppedError
@@ -52,6 +53,14 @@ KindsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--as", help="COLUMN=KIND: take it as number, date, boolean or category, as codes are."
+    ),
+]
+TaskOption = Annotated[
+    Task | None,
+    typer.Option(
+        "--task",
+        help=f"What is learnt, for --use-case {ANY}; default: a regression where the target holds "
+        "more than 20 different numbers.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of traffic, drift, labels.")]

@@ -27,13 +27,14 @@ from testbed.cli.common import (
     SeedOption,
     SepOption,
     TargetOption,
+    TaskOption,
     management_token,
     out,
     say,
 )
 from testbed.cli.log import default_log
 from testbed.errors import UsageError
-from testbed.preparation import train_model
+from testbed.preparation import OwnData, name_use_case, train_model
 from testbed.settings import Settings, load_settings
 from testbed.stack.parts import base_environment
 
@@ -44,8 +45,8 @@ ChosenUseCase = Annotated[
 ]
 
 
-def _chosen(use_case: str | None, settings: Settings) -> str:
-    return use_case or settings.use_case or DEFAULT_USE_CASE
+def _chosen(use_case: str | None, target: str | None, settings: Settings) -> str:
+    return name_use_case(use_case, target, settings, DEFAULT_USE_CASE)
 
 
 def train(
@@ -53,6 +54,7 @@ def train(
     use_case: ChosenUseCase = None,
     data: DataOption = None,
     target: TargetOption = None,
+    task: TaskOption = None,
     sep: SepOption = None,
     decimal: DecimalOption = None,
     encoding: EncodingOption = None,
@@ -76,11 +78,13 @@ def train(
       testbed train --use-case any --data mine.parquet --target bought
 
       testbed train --use-case any --data mine.csv --target bought --decimal , --as zip=category
+
+      testbed train --data houses.csv --target price    # a number: a regression
     """
     settings = load_settings()
-    reading = ReadOptions.parse(sep, decimal, encoding, kinds)
+    own = OwnData(data, target, task, ReadOptions.parse(sep, decimal, encoding, kinds))
     artefact = train_model(
-        settings, _chosen(use_case, settings), data, say, folder, target, reading, skops=skops
+        settings, _chosen(use_case, target, settings), own, say, folder, skops=skops
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
@@ -103,6 +107,7 @@ def serve(
     use_case: ChosenUseCase = None,
     data: DataOption = None,
     target: TargetOption = None,
+    task: TaskOption = None,
     sep: SepOption = None,
     decimal: DecimalOption = None,
     encoding: EncodingOption = None,
@@ -162,10 +167,8 @@ def serve(
     if challenger is None and (split or shadow):
         raise UsageError("--split and --shadow need a --challenger")
     settings = load_settings()
-    reading = ReadOptions.parse(sep, decimal, encoding, kinds)
-    artefact = train_model(
-        settings, _chosen(use_case, settings), data, say, target=target, reading=reading
-    )
+    own = OwnData(data, target, task, ReadOptions.parse(sep, decimal, encoding, kinds))
+    artefact = train_model(settings, _chosen(use_case, target, settings), own, say)
     settings.home.mkdir(parents=True, exist_ok=True)
     given = {
         "TESTBED_API_HOST": host,
@@ -240,7 +243,7 @@ def load(
     target = (folder or settings.loads / run_id).resolve()
     plan = profile(
         name,
-        use_case=_chosen(use_case, settings),
+        use_case=_chosen(use_case, None, settings),
         artefact=load_artefact(artefact).path.resolve() if artefact else None,
         seed=seed,
         rate=rate,

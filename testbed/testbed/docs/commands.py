@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
@@ -104,9 +104,15 @@ def _usage(argument: TyperArgument) -> str:
     return name if argument.required else f"[{name}]"
 
 
+def _kind(annotation: Any) -> str:  # noqa: ANN401 - any type that an option may have
+    if get_origin(annotation) is Literal:
+        return " or ".join(code(value) for value in get_args(annotation))
+    return VALUES[annotation]
+
+
 def _row(item: TyperArgument | TyperOption) -> tuple[str, ...]:
     names = code(_usage(item)) if isinstance(item, TyperArgument) else codes(item.opts)
     default = "" if item.default in {None, False} else code(item.default)
-    kind = VALUES[item.type_descriptor.annotation]
+    kind = _kind(item.type_descriptor.annotation)
     value = kind if item.min is None else f"{kind} from {item.min:g}"
     return names, value, "required" if item.required else default, item.help or ""

@@ -11,6 +11,7 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.facts.cells import CellKey, Points
 from testbed.facts.expectations import (
+    ABSOLUTE_ERROR,
     ALL,
     BUCKET,
     CLASS,
@@ -20,6 +21,7 @@ from testbed.facts.expectations import (
     KPI,
     LABELS_ROUTE,
     METHOD,
+    NUMBER,
     OUTCOME,
     PROBABILITY,
     ROUTE,
@@ -42,6 +44,12 @@ KEPT: Final[Mapping[str, tuple[str, ...]]] = {
     f"{PROBABILITY}_count": (VERSION, CLASS),
     f"{PROBABILITY}_sum": (VERSION, CLASS),
     f"{PROBABILITY}_bucket": (VERSION, CLASS, BUCKET),
+    f"{NUMBER}_count": (VERSION,),
+    f"{NUMBER}_sum": (VERSION,),
+    f"{NUMBER}_bucket": (VERSION, BUCKET),
+    f"{ABSOLUTE_ERROR}_count": (VERSION,),
+    f"{ABSOLUTE_ERROR}_sum": (VERSION,),
+    f"{ABSOLUTE_ERROR}_bucket": (VERSION, BUCKET),
     names.PREDICTION_ERRORS.prometheus: (ERROR_TYPE,),
     names.DECISIONS.prometheus: (VERSION, OUTCOME),
     names.BUSINESS_COST.prometheus: (VERSION, KPI),
@@ -55,6 +63,7 @@ SUMMED: Final = {
     names.PREDICTION_ERRORS.prometheus,
     names.DECISIONS.prometheus,
     names.BUSINESS_COST.prometheus,
+    *(f"{ABSOLUTE_ERROR}_{part}" for part in ("count", "sum", "bucket")),
 }
 
 

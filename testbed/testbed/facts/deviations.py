@@ -91,7 +91,7 @@ def column_quantities(
 def label_quantities(sent: Table, expected: Expectation, exponent: float) -> Iterator[Quantity]:
     """Rates of the labels; what is no class of the schema has the rate 0."""
     sample = _sample(len(sent), expected, 1.0)
-    for place, label in enumerate(expected.reference.schema.classes):
+    for place, label in enumerate(expected.reference.tabulator.strata):
         rate = float(expected.labels[place])
         found = float(np.mean(sent.labels == place))
         yield Quantity(f"label {label}", RATE, rate, found, share_bound(rate, sample, exponent))
@@ -142,7 +142,7 @@ def agreement_quantity(
         exponent: of the bound.
     """
     labels = expected.reference.table.labels
-    classes = len(expected.reference.schema.classes)
+    classes = len(expected.reference.tabulator.strata)
     right = float(np.mean(own == labels))
     by_chance = (
         float(np.bincount(labels, minlength=classes) @ np.bincount(own, minlength=classes))

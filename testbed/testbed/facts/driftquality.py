@@ -6,11 +6,14 @@ well the model did and what is wrong with the values. Scores that need ranks or 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+from testbed.facts.tables import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -102,12 +105,24 @@ def _performance(record: Record, basis: str, rows: Rows, schema: FeatureSchema) 
         return
     if not labelled:
         return
+    if schema.regression:
+        yield from _of_numbers(said, basis, rows, labelled)
+        return
     pairs = Counter((str(rows.labels[at]), rows.columns.prediction[at]) for at in labelled)
-    wanted = _scores(pairs, schema) | _of_probabilities(rows, labelled, schema)
+    yield from _apart(
+        said, basis, _scores(pairs, schema) | _of_probabilities(rows, labelled, schema)
+    )
+    yield from _confusion(said, basis, pairs)
+
+
+def _apart(said: Record, basis: str, wanted: Mapping[str, float]) -> Iterator[str]:
     for name, value in wanted.items():
         found = said.get(name)
-        if found is None or abs(found - value) > ROUNDING:
+        if found is None or not abs(found - value) <= ROUNDING * max(1.0, abs(value)):
             yield f"{basis} {name} is {value:.4g} by the log's rows, the job says {_text(found)}"
+
+
+def _confusion(said: Record, basis: str, pairs: Counter[tuple[str, str]]) -> Iterator[str]:
     if any(label not in said["classes"] for pair in pairs for label in pair):
         return  # what is no class of the model stands under another name
     for place, true in enumerate(said["classes"]):
@@ -118,6 +133,23 @@ def _performance(record: Record, basis: str, rows: Rows, schema: FeatureSchema) 
                     f"{basis} rows of class {true} predicted as {predicted} are "
                     f"{pairs[true, predicted]} by the log, the job says {count}"
                 )
+
+
+def _of_numbers(said: Record, basis: str, rows: Rows, labelled: list[int]) -> Iterator[str]:
+    """Errors of predicted numbers, by their definitions."""
+    true = [number_of(rows.labels[at]) for at in labelled]
+    told = [number_of(rows.columns.prediction[at]) for at in labelled]
+    apart = [one - other for one, other in zip(told, true, strict=True)]
+    count = len(apart)
+    square = math.fsum(each**2 for each in apart)
+    middle = math.fsum(true) / count
+    spread = math.fsum((each - middle) ** 2 for each in true)
+    wanted = {
+        "mae": math.fsum(map(abs, apart)) / count,
+        "rmse": math.sqrt(square / count),
+        "mean_error": math.fsum(apart) / count,
+    }
+    yield from _apart(said, basis, wanted | ({"r2": 1 - square / spread} if spread else {}))
 
 
 def _scores(pairs: Counter[tuple[str, str]], schema: FeatureSchema) -> dict[str, float]:

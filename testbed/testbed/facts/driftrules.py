@@ -40,6 +40,8 @@ EFFECTS: Final = {
     "label_relation_change": 0.05,
 }
 ERROR_RISE: Final = 0.02
+NUMBER_RISE: Final = 0.05
+"""Of a mean absolute error, as a share of the reference's."""
 PAIRS: Final = {
     "ks": NUMERIC,
     "chi_square_two_sample": "total_variation",
@@ -154,8 +156,13 @@ def _thresholds(record: Record, rules: Rules) -> Iterator[str]:
             wanted = EFFECTS.get(method, rules.test(name))
             yield from _threshold(method, score["threshold"], wanted)
     for rise in ((record.get("concept_drift") or {}).get("errors") or {}).values():
+        least = NUMBER_RISE if "residual_drift" in rise else ERROR_RISE
         for method, score in rise["scores"].items():
-            wanted = ERROR_RISE if method.endswith("_rise") else rules.test("concept")
+            wanted = rules.test("concept")
+            if method.endswith("_rise"):
+                wanted = least
+            elif method.endswith(f"_{NUMERIC}"):
+                wanted = EFFECTS[NUMERIC]
             yield from _threshold(method, score["threshold"], wanted)
 
 

@@ -104,7 +104,7 @@ class Study:
     @cached_property
     def reference(self) -> Reference:
         """The reference rows as a table."""
-        tabulator = Tabulator(self.artefact.schema)
+        tabulator = Tabulator(self.artefact.schema, [row.label for row in self.scored])
         table = tabulator([r.features for r in self.scored], [r.label for r in self.scored])
         return Reference(tabulator, table, drawn_from=any(True for _ in self.artefact.pool()))
 
@@ -115,7 +115,10 @@ class Study:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """Places of the classes that the model predicts for the reference rows."""
+        """Places of the classes, or quarters, that the model predicts for the reference rows."""
+        if self.artefact.schema.regression:
+            told = np.array([row.prediction for row in self.scored], float)
+            return self.reference.tabulator.quarters(told)
         places = {str(label): place for place, label in enumerate(self.artefact.schema.classes)}
         return np.array([places[row.prediction] for row in self.scored])
 
@@ -127,7 +130,7 @@ class Study:
             self.reference.tabulator.size(feature) if is_category(feature) else 3
             for feature in schema.features
         )
-        return own + 2 * len(schema.features) + len(schema.classes) + 4
+        return own + 2 * len(schema.features) + len(self.reference.tabulator.strata) + 4
 
     def phase(
         self,
@@ -245,7 +248,12 @@ class Study:
         if together is not None and not effect.dealt:
             yield together
         if not effect.apart:
-            predicted = self.scorer([request.features for request in requests]).argmax(axis=1)
+            scores = self.scorer([request.features for request in requests])
+            predicted = (
+                self.reference.tabulator.quarters(scores[:, 0])
+                if self.artefact.schema.regression
+                else scores.argmax(axis=1)
+            )
             yield agreement_quantity(predicted, self.predicted, table, expected, exponent)
 
     def _drawn(self, number: int, sent: Mapping[int, Request]) -> list[LabelledRow]:

@@ -14,6 +14,7 @@ from testbed.charts import Kept
 from testbed.facts.driftcopies import witnesses
 from testbed.facts.driftpoints import SUCCESS
 from testbed.facts.driftquality import faults
+from testbed.facts.tables import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -197,7 +198,13 @@ def _scores(reference: _Reference, rows: Columns, record: Record) -> Iterable[Sc
             before, now = reference.columns.features[name], rows.features[name]
             yield _variation(name, before, now, told[VARIATION])
     told = {score["method"]: score["score"] for score in record["prediction_drift"]["scores"]}
-    if VARIATION in told:
+    if reference.schema.regression:
+        first, second = (
+            _numbers([number_of(text) for text in columns.prediction])
+            for columns in (reference.columns, rows)
+        )
+        yield from _numeric("prediction", first, second, told, ratios)
+    elif VARIATION in told:
         before, now = reference.columns.prediction, rows.prediction
         yield _variation("prediction", before, now, told[VARIATION])
 

@@ -37,7 +37,9 @@ class Effect:
         to_rarest: the share.
         blanked: columns of whose values the share ``blank`` goes missing.
         blank: the share.
-        replaced: share of the rows of other classes that become rows of the last, or positive, one.
+        replaced: share of the other rows that become rows of the last, or positive, class (of the
+            top quarter of numbers), or rows that are higher in ``above``.
+        above: column in which the rows that take their place lie above the reference's median.
         dealt: share of the rows whose labels are dealt out anew among them.
         apart: share of the rows whose columns are dealt out anew among rows of the same label.
     """
@@ -51,6 +53,7 @@ class Effect:
     blanked: frozenset[str] = frozenset()
     blank: float = 0.0
     replaced: float = 0.0
+    above: str | None = None
     dealt: float = 0.0
     apart: float = 0.0
 
@@ -97,6 +100,10 @@ def _scale(severity: float, schema: FeatureSchema) -> Effect:
     return Effect(scaled=_most(_numbers(schema)), factor=1.0 + severity)
 
 
+def _population(severity: float, schema: FeatureSchema) -> Effect:
+    return Effect(replaced=min(1.0, severity), above=_numbers(schema)[0].name)
+
+
 def _missing(severity: float, schema: FeatureSchema) -> Effect:
     nullable = [feature for feature in schema.features if feature.nullable]
     return Effect(blanked=_names(nullable), blank=min(1.0, BLANKED * severity))
@@ -109,6 +116,7 @@ _WORDS: Final[Mapping[str, Callable[[float, FeatureSchema], Effect]]] = {
     "scale": _scale,
     "missing": _missing,
     "label_shift": lambda severity, _: Effect(replaced=min(1.0, REPLACED * severity)),
+    "population_shift": _population,
     "concept_drift": lambda severity, _: Effect(dealt=min(1.0, DEALT * severity)),
     "correlation_drift": lambda severity, _: Effect(apart=min(1.0, severity)),
 }

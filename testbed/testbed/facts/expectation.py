@@ -64,11 +64,18 @@ class Reference:
 
     @property
     def wanted(self) -> int:
-        """Place of the positive class, of the last one where there is no positive one."""
+        """Place of the positive class, of the last one, or of the top quarter of numbers."""
         schema = self.schema
         if schema.positive_class is None:
-            return len(schema.classes) - 1
+            return len(self.tabulator.strata) - 1
         return schema.classes.index(schema.positive_class)
+
+    def donors(self, effect: Effect, table: Table) -> np.ndarray:
+        """Which rows may take the place of others under a drift that replaces rows."""
+        if effect.above is None:
+            return np.asarray(table.labels == self.wanted)
+        own = self.table.columns[effect.above]
+        return np.asarray(table.columns[effect.above] > np.median(own[~np.isnan(own)]))
 
 
 class Expectation:
@@ -83,17 +90,15 @@ class Expectation:
         self.reference = reference
         self.effect = effect
         table = reference.table
-        own = np.bincount(table.labels, minlength=len(reference.schema.classes)) / len(table)
-        wanted = reference.wanted
-        share = float(own[wanted])
-        donors = 1.0 - (1.0 - share) ** BLOCK  # a block without a row of that class stays
+        donor = reference.donors(effect, table)
+        share = float(donor.mean())
+        donors = 1.0 - (1.0 - share) ** BLOCK  # a block without such a row stays
         replaced = effect.replaced * donors
-        self.labels = own * (1.0 - replaced)
-        self.labels[wanted] += replaced
         self._weights = np.full(len(table), (1.0 - replaced) / len(table))
-        donor = table.labels == wanted
         if donor.any():
             self._weights[donor] += replaced / donor.sum()
+        size = len(reference.tabulator.strata)
+        self.labels = np.bincount(table.labels, weights=self._weights, minlength=size)
         # Rows that stand in for others come several times: 1 + Poisson(extra) times each.
         extra = replaced * (1.0 - share) / share if share else 0.0
         self.inflation = 1.0 + extra + extra / (1.0 + extra)

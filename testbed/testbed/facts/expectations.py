@@ -14,6 +14,7 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.facts.answers import OK, Answer, statuses, unknown
 from testbed.facts.cells import CellKey, Expected
+from testbed.facts.tables import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +41,8 @@ ERRORS: Final[tuple[tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]], ..
     (("validation",), (415, 422), (TOO_LARGE,)),
 )
 PROBABILITY: Final = names.PREDICTION_PROBABILITY.prometheus
+NUMBER: Final = names.PREDICTION_VALUE.prometheus
+ABSOLUTE_ERROR: Final = names.PREDICTION_ABSOLUTE_ERROR.prometheus
 INFERENCE_COUNT: Final = f"{names.MODEL_INFERENCE.prometheus}_count"
 
 Expectation = dict[CellKey, Expected]
@@ -52,10 +55,12 @@ class Crew:
     Attributes:
         answers: the load's requests.
         loose: how much less each process may show that was not there to be asked at the end.
+        regression: whether numbers are predicted.
     """
 
     answers: Sequence[Answer]
     loose: Mapping[str, float] = field(default_factory=dict)
+    regression: bool = False
 
     def cell(self, instance: str) -> Expected:
         """A counter of one process, or of all of them together."""
@@ -99,7 +104,8 @@ def expected_predictions(crew: Crew) -> Expectation:
     refused = sum(answer.request.status == UNAVAILABLE for answer in crew.answers)
     for answer in _predicted(crew):
         request, instance = answer.request, str(answer.instance)
-        version, told = str(answer.version), str(request.prediction)
+        version = str(answer.version)
+        told = "" if crew.regression else str(request.prediction)  # numbers have no class
         key = _key(instance, names.PREDICTIONS.prometheus, (VERSION, version), (CLASS, told))
         _cell(found, key, crew).add(request.sent_at, request.finished_at)
         key = _key(instance, INFERENCE_COUNT, (VERSION, version))
@@ -132,6 +138,54 @@ def expected_probabilities(crew: Crew) -> Expectation:
             key = _key(instance, f"{PROBABILITY}_bucket", *labels)
             _cell(found, key, crew).add(0.0, 0.0, number)
     return found
+
+
+def expected_numbers(crew: Crew) -> Expectation:
+    """The histogram of the numbers in the answers."""
+    seen = [
+        (str(answer.instance), str(answer.version), float(told), answer.request)
+        for answer in _predicted(crew)
+        if isinstance(told := answer.request.prediction, int | float)
+    ]
+    found: Expectation = {}
+    for instance, version, told, request in seen:
+        for part, weight in (("count", 1.0), ("sum", told)):
+            key = _key(instance, f"{NUMBER}_{part}", (VERSION, version))
+            _cell(found, key, crew).add(request.sent_at, request.finished_at, weight)
+    _add_buckets(found, crew, NUMBER, [(one, two, told) for one, two, told, _ in seen])
+    return found
+
+
+def expected_distances(decided: Iterable[Decision], crew: Crew) -> Expectation:
+    """The histogram of absolute errors, by version; buckets where every label was taken."""
+    found: Expectation = {}
+    seen = []
+    sure = True
+    for each in decided:
+        distance = abs(number_of(each.predicted) - number_of(each.true))
+        seen.append((ALL, each.version, distance))
+        sure = sure and each.sure
+        for part, weight in (("count", 1.0), ("sum", distance)):
+            key = _key(ALL, f"{ABSOLUTE_ERROR}_{part}", (VERSION, each.version))
+            each.add_to(_cell(found, key, crew), weight)
+    if sure:
+        _add_buckets(found, crew, ABSOLUTE_ERROR, seen)
+    return found
+
+
+def _add_buckets(
+    found: Expectation, crew: Crew, metric: str, seen: Sequence[tuple[str, str, float]]
+) -> None:
+    """Cells of a histogram's buckets, from instance, version and value."""
+    bounds = (*names.PREDICTION_VALUE.buckets, INFINITE)
+    buckets: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(bounds))
+    for instance, version, value in seen:
+        buckets[instance, version][bisect_left(bounds, value)] += 1
+    for (instance, version), counts in buckets.items():
+        for bound, number in zip(bounds, accumulate(counts), strict=True):
+            edge = (BUCKET, repr(float(bound)))
+            key = _key(instance, f"{metric}_bucket", (VERSION, version), edge)
+            _cell(found, key, crew).add(0.0, 0.0, number)
 
 
 def expected_errors(crew: Crew) -> Expectation:

@@ -22,6 +22,7 @@ time while the load's clock runs on steadily."""
 
 COLUMN, REPLY_CLASS, REPLY_PROBABILITY = "column", "reply class", "reply probability"
 MOST_PROBABLE, OF_CLASS, PROBABILITIES = "most probable", "of class", "probabilities"
+REPLY_NUMBER, NUMBER = "reply number", "number"
 IDENTITY, CLOCK = "identity", "clock"
 MILLISECONDS: Final = "milliseconds"
 
@@ -33,6 +34,7 @@ class RowCheck:
         findings: gets what differs.
         classes: that probabilities must be of, as texts; empty where that is unknown.
         models: names and versions of models that may have answered; empty where unknown.
+        regression: whether predictions are numbers, without probabilities.
         instances: service instances of the run; empty where unknown.
         ended_at: Unix time at which the log was read.
 
@@ -49,6 +51,7 @@ class RowCheck:
         models: Collection[tuple[str, str]],
         instances: Collection[str],
         ended_at: float,
+        regression: bool = False,
     ) -> None:
         self._findings = findings
         self.columns = Findings()
@@ -57,6 +60,7 @@ class RowCheck:
         self._models = frozenset(models)
         self._instances = frozenset(instances)
         self._ended_at = ended_at
+        self._regression = regression
 
     def __call__(self, row: LoggedPrediction, request: Request) -> None:
         """Look at one row."""
@@ -85,7 +89,7 @@ class RowCheck:
         which = request.request_id
         if row.prediction != str(request.prediction):
             example = f"{which}: answered {request.prediction}, stored {row.prediction}"
-            self._findings.add(REPLY_CLASS, example)
+            self._findings.add(REPLY_NUMBER if self._regression else REPLY_CLASS, example)
         told = request.probability
         if told is not None and not _close(row.probability, told):
             example = f"{which}: answered {told:.4f}, stored {row.probability}"
@@ -94,6 +98,11 @@ class RowCheck:
     def _own_numbers(self, row: LoggedPrediction) -> None:
         which = row.request_id or row.id
         numbers = row.probabilities
+        if self._regression:
+            if numbers or row.probability or not _is_number(row.prediction):
+                example = f"{which}: {row.prediction}, {row.probability}, {_short(numbers)}"
+                self._findings.add(NUMBER, example)
+            return
         if (
             not numbers
             or not all(isinstance(each, int | float) for each in numbers.values())
@@ -138,6 +147,13 @@ def same_value(one: object, other: object) -> bool:
     if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
     return one == other
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _close(one: object, other: float, tolerance: float = SAME) -> bool:

@@ -69,6 +69,7 @@ def read_logcontent(sources: Sources) -> LogContent:
     check = RowCheck(
         findings,
         classes=() if artefact is None else [str(each) for each in artefact.schema.classes],
+        regression=artefact is not None and artefact.schema.regression,
         models={run.model, *promoted, *_manifests([copy_of(sources.layout.model)])},
         instances=sources.pages.keys(),
         ended_at=sources.span.end,

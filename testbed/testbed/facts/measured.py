@@ -19,7 +19,9 @@ from testbed.facts.consistency import disagreements
 from testbed.facts.counted import KEPT, Counted, tracks, values
 from testbed.facts.durations import DURATION, INFERENCE_SUM, read_timing
 from testbed.facts.expectations import (
+    ABSOLUTE_ERROR,
     INFERENCE_COUNT,
+    NUMBER,
     OUTCOME,
     PROBABILITY,
     ROUTE,
@@ -28,8 +30,10 @@ from testbed.facts.expectations import (
     Expectation,
     decisions,
     expected_costs,
+    expected_distances,
     expected_errors,
     expected_kinds,
+    expected_numbers,
     expected_outcomes,
     expected_predictions,
     expected_probabilities,
@@ -43,7 +47,7 @@ from testbed.truth import read_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testbed_domain.features import Kpi
+    from testbed_domain.features import FeatureSchema
 
     from testbed.clients.prometheus import Series
     from testbed.facts.sources import Sources
@@ -56,6 +60,7 @@ FOLLOWED: Final = (
     INFERENCE_SUM,
     ACTIVE,
 )
+PARTS: Final = ("count", "sum", "bucket")
 MANY: Final = ("/predict/batch", "/predict/stream")
 
 
@@ -82,9 +87,9 @@ class Measured(Kept):
     Attributes:
         statuses: HTTP requests by route and status.
         predictions: by version and class, and inferences.
-        probabilities: the histogram of the predicted class's probability.
+        probabilities: the histogram of the predicted class's probability, or of predicted numbers.
         errors: failed predictions by kind.
-        outcomes: right and wrong predictions, and what they cost.
+        outcomes: right and wrong predictions, and what they cost; or absolute errors.
         accuracy: gauges of accuracy.
         active: requests in flight at the end, by the API.
         inflight: requests in flight at each export.
@@ -92,6 +97,7 @@ class Measured(Kept):
         pages: shapes of the metrics.
         unpredicted: answers with 200 that held no prediction.
         disagreements: numbers of a process that contradict each other.
+        regression: whether the model predicts numbers.
     """
 
     statuses: Group = Group()
@@ -106,6 +112,7 @@ class Measured(Kept):
     pages: tuple[PageShapes, ...] = ()
     unpredicted: tuple[str, ...] = ()
     disagreements: tuple[str, ...] = ()
+    regression: bool = False
 
 
 def read_measured(sources: Sources) -> Measured:
@@ -118,7 +125,9 @@ def read_measured(sources: Sources) -> Measured:
     series = _followed(sources)
     rows = read_rows(sources.log_url, since=sources.span.start)
     answers = place(sources.truth.requests, rows, sources.pages, only_version(sources.layout))
-    crew = Crew(answers, _loose(sources, pages))
+    schema = _schema(sources)
+    regression = schema is not None and schema.regression
+    crew = Crew(answers, _loose(sources, pages), regression)
     counted = Counted(values(pages), tracks(series, sources.pages))
     many = sum(page.total(HTTP_COUNT, {ROUTE: route}) for page in pages.values() for route in MANY)
     skipped = f"{many:.0f} requests with many rows were served beside the load's" if many else ""
@@ -136,8 +145,8 @@ def read_measured(sources: Sources) -> Measured:
             expected_predictions(crew), names.PREDICTIONS.prometheus, INFERENCE_COUNT
         ),
         probabilities=group(
-            expected_probabilities(crew),
-            *(f"{PROBABILITY}_{part}" for part in ("count", "sum", "bucket")),
+            {**expected_probabilities(crew), **(expected_numbers(crew) if regression else {})},
+            *(f"{metric}_{part}" for metric in (PROBABILITY, NUMBER) for part in PARTS),
         ),
         errors=group(
             {**expected_errors(crew), **expected_kinds(crew, injected.errors(sources, answers))},
@@ -158,6 +167,7 @@ def read_measured(sources: Sources) -> Measured:
             if answer.request.status == 200 and answer.request.prediction is None  # noqa: PLR2004 - HTTP's OK
         )[:10],
         disagreements=_disagreements(sources, pages, many=bool(many))[:10],
+        regression=regression,
     )  # fmt: skip
 
 
@@ -218,9 +228,14 @@ def _outcomes(sources: Sources, crew: Crew, counted: Counted, over: float) -> Gr
     found = decisions(chosen, sources.truth.labels, over)
     if found is None:
         return Group(skipped="not every label was posted and taken")
-    expected = expected_outcomes(found, crew)
-    expected.update(expected_costs(found, _kpis(sources), crew))
-    metrics = (names.DECISIONS.prometheus, names.BUSINESS_COST.prometheus)
+    if crew.regression:
+        expected = expected_distances(found, crew)
+    else:
+        schema = _schema(sources)
+        kpis = () if schema is None else schema.kpis
+        expected = expected_outcomes(found, crew) | expected_costs(found, kpis, crew)
+    errors = (f"{ABSOLUTE_ERROR}_{part}" for part in PARTS)
+    metrics = (names.DECISIONS.prometheus, names.BUSINESS_COST.prometheus, *errors)
     return compare(expected, *counted.of(*metrics), sources.phases)
 
 
@@ -233,11 +248,11 @@ def _labels(sources: Sources) -> DelayedLabels:
     return DelayedLabels(plan.labels, plan.seed)
 
 
-def _kpis(sources: Sources) -> tuple[Kpi, ...]:
+def _schema(sources: Sources) -> FeatureSchema | None:
     try:
-        return tuple(load_artefact(sources.layout.model).schema.kpis)
+        return load_artefact(sources.layout.model).schema
     except DomainError:
-        return ()
+        return None
 
 
 def _rates(pages: Mapping[str, Page]) -> list[Rate]:

@@ -6,7 +6,6 @@ what it must leave alone is equal, what it moves is moved by what it says.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -88,7 +87,7 @@ def compare(
     else:
         for feature in expected.reference.schema.features:
             _column(feature, sent, base, pairs, expected, exponent)
-    other = sent.labels != base.labels
+    other = sent.other_labels(base)
     if effect.dealt:
         _dealt(sent, base, places, pairs, expected, exponent)
     elif other.any():
@@ -173,17 +172,16 @@ def _dealt(
     exponent: float,
 ) -> None:
     """Labels dealt out anew within each block: the same labels there, at other rows."""
-    classes = len(expected.reference.schema.classes)
     wrong = [
         rows
         for rows in _whole_blocks(places)
-        if (_counts(sent.labels[rows], classes) != _counts(base.labels[rows], classes)).any()
+        if (np.sort(_exact(sent)[rows]) != np.sort(_exact(base)[rows])).any()
     ]
     if wrong:
         pairs.wrong[LABELS] = np.concatenate(wrong)
-    rates = _counts(base.labels, classes) / max(1, len(base))
-    share = expected.effect.dealt * float(1 - (rates**2).sum())
-    found = float(np.mean(sent.labels != base.labels))
+    _, counts = np.unique(_exact(base), return_counts=True)
+    share = expected.effect.dealt * float(1 - ((counts / max(1, len(base))) ** 2).sum())
+    found = float(np.mean(sent.other_labels(base)))
     # Labels change in pairs, and how many are dealt is chance: a little more than independent rows.
     bound = share_bound(share, Sample(len(sent), None, DEALT_INFLATION), exponent)
     pairs.quantities.append(Quantity(LABELS, DEALT, share, found, bound))
@@ -227,17 +225,18 @@ def _apart(
 def _replaced(
     sent: Table, drawn: Table, places: np.ndarray, expected: Expectation, exponent: float
 ) -> Pairs:
-    """Rows replaced by rows of one class of the same block."""
-    wanted = expected.reference.wanted
+    """Rows replaced by certain others of the same block."""
     pairs = Pairs()
     own, base = list(_rows(sent)), list(_rows(drawn))
+    donor = expected.reference.donors(expected.effect, drawn).tolist()
     wrong, could, swapped = [], 0, 0
     for start in range(0, len(base), BLOCK):
-        donors = Counter(row for row in base[start : start + BLOCK] if row[-1] == wanted)
+        block = slice(start, start + BLOCK)
+        donors = {row for row, gives in zip(base[block], donor[block], strict=True) if gives}
         here = np.flatnonzero((places >= start) & (places < start + BLOCK)).tolist()
         for row in here:
             before = base[places[row]]
-            may = before[-1] != wanted and bool(donors)
+            may = not donor[places[row]] and bool(donors)
             could += may
             if own[row] == before:
                 continue
@@ -260,7 +259,7 @@ def _rows(table: Table) -> Iterator[tuple[float, ...]]:
         np.where(np.isnan(values), -np.inf, values).tolist()
         for values in (column.astype(float) for column in table.columns.values())
     ]
-    return zip(*columns, table.labels.tolist(), strict=True)
+    return zip(*columns, _exact(table).tolist(), strict=True)
 
 
 def _own_value(values: np.ndarray, share: float) -> np.ndarray:
@@ -282,8 +281,9 @@ def _whole_blocks(places: np.ndarray) -> Iterator[np.ndarray]:
     return (rows for rows in _blocks(places) if len(rows) == BLOCK)
 
 
-def _counts(labels: np.ndarray, classes: int) -> np.ndarray:
-    return np.bincount(labels + 1, minlength=classes + 1)[1:]
+def _exact(table: Table) -> np.ndarray:
+    """The labels themselves, of classes their places."""
+    return table.numbers if len(table.numbers) else table.labels
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:

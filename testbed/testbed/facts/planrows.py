@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from testbed_domain.sampling import sampler
-from testbed_load.drifts import reference_statistics
+from testbed_load.statistics import reference_statistics
 from testbed_load.traffic import Source, plan_rows
 
 from testbed.facts.findings import Finding, Findings
@@ -15,7 +15,7 @@ from testbed.facts.logcompare import same_value
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed_domain.artefact import Artefact
+    from testbed_domain.artefact import Artefact, ReferenceRow
     from testbed_domain.features import Row
     from testbed_load.plan import LoadPlan
 
@@ -28,7 +28,7 @@ COLUMN = "column"
 def hold_against_plan(
     plan: LoadPlan,
     artefact: Artefact,
-    reference: Sequence[Row],
+    reference: Sequence[ReferenceRow],
     sent: Sequence[Mapping[int, Request]],
 ) -> tuple[Finding, ...]:
     """Find the requests whose features or label are not those of the plan.
@@ -43,7 +43,8 @@ def hold_against_plan(
         LoadError: a drift of the plan is unknown or can't be used.
         DomainError: the artefact has nothing to draw from.
     """
-    statistics = reference_statistics(artefact.schema, reference)
+    rows_ = [row.features for row in reference]
+    statistics = reference_statistics(artefact.schema, rows_, [row.label for row in reference])
     source = Source(artefact.schema, statistics, lambda seed: sampler(artefact, seed))
     findings = Findings()
     total = 0

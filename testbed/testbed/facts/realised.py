@@ -103,9 +103,8 @@ def _planned(
 ) -> dict[str, object]:
     if plan is None:
         return {"not_planned": "the load's plan can't be read"}
-    rows = [row.features for row in scored]
     try:
-        found = hold_against_plan(plan, artefact, rows, list(sent.values()))
+        found = hold_against_plan(plan, artefact, scored, list(sent.values()))
     except (DomainError, LoadError) as error:
         return {"not_planned": str(error)}
     return {"planned_rows": found}

@@ -24,6 +24,7 @@ TOLERANCE: Final = 1e-5
 
 MODEL_CLASS: Final = "model class"
 MODEL_PROBABILITY: Final = "model probability"
+MODEL_NUMBER: Final = "model number"
 INVERTED: Final = "inverted"
 
 
@@ -36,16 +37,41 @@ class Scorer:
 
     def __init__(self, artefact: Artefact) -> None:
         self.classes = [str(label) for label in artefact.schema.classes]
+        self.regression = artefact.schema.regression
         self._encode = Encoder(artefact.schema)
         self._session = OnnxSession(artefact.model_file)
 
     def __call__(self, rows: Sequence[Mapping[str, Value]]) -> np.ndarray:
-        """Probabilities ``[rows, classes]``.
+        """Probabilities ``[rows, classes]``, or numbers ``[rows, 1]``.
 
         Raises:
             DomainError: a row doesn't fit the artefact's schema.
         """
-        return np.asarray(self._session.probabilities(self._encode(rows)).clip(0.0, 1.0))
+        found = self._session.outputs(self._encode(rows))
+        return np.asarray(found if self.regression else found.clip(0.0, 1.0))
+
+
+def wrong_answers(
+    scorer: Scorer, requests: Sequence[Request], rows: Sequence[Mapping[str, Value]]
+) -> np.ndarray:
+    """Which requests were answered otherwise than the model answers these rows.
+
+    Raises:
+        DomainError: a row doesn't fit the artefact's schema.
+    """
+    if scorer.regression:
+        return _far_numbers(requests, scorer(rows)[:, 0])
+    return Answers.of(scorer, requests, rows).wrong
+
+
+def _far_numbers(requests: Sequence[Request], own: np.ndarray) -> np.ndarray:
+    told = np.array([_told_number(request) for request in requests])
+    return np.asarray(~np.isclose(told, own, rtol=TOLERANCE, atol=TOLERANCE))
+
+
+def _told_number(request: Request) -> float:
+    told = request.prediction
+    return float(told) if isinstance(told, int | float) else np.nan
 
 
 @dataclass(frozen=True)
@@ -108,6 +134,16 @@ def hold_against_model(scorer: Scorer, requests: Sequence[Request], findings: Fi
     """
     if not requests:
         return
+    if scorer.regression:
+        own = scorer([request.features for request in requests])[:, 0]
+        for place in np.flatnonzero(_far_numbers(requests, own)).tolist():
+            request = requests[place]
+            findings.add(
+                MODEL_NUMBER,
+                f"{request.request_id}: answered {request.prediction}, the model says "
+                f"{own[place]:.6g}",
+            )
+        return
     answers = Answers.of(scorer, requests, [request.features for request in requests])
     inverted = np.abs(1.0 - answers.told - answers.own) <= TOLERANCE
     best = answers.scores.argmax(axis=1)
@@ -141,8 +177,8 @@ def answered_by_log(
         stored: these features.
     """
     try:
-        by_truth = Answers.of(scorer, requests, [request.features for request in requests]).wrong
-        by_log = Answers.of(scorer, requests, stored).wrong
+        by_truth = wrong_answers(scorer, requests, [request.features for request in requests])
+        by_log = wrong_answers(scorer, requests, stored)
     except DomainError:  # what is stored is no row of this schema
         return False
     return bool((by_truth & ~by_log).sum() > (by_log & ~by_truth).sum())

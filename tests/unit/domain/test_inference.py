@@ -86,7 +86,7 @@ def test_the_rest_of_many_categories_is_other(csv: Path) -> None:
 
 def test_what_is_left_out_is_told_with_its_reason(csv: Path) -> None:
     """Ids, free text, and columns that tell nothing."""
-    left_out = dict(line.split(" is left out: ") for line in infer_use_case(csv, "bought")[1])
+    left_out = dict(line.split(" is left out: ") for line in infer_use_case(csv, "bought")[1][1:])
     assert left_out == {
         "column row": "it is an id: whole numbers that differ in every row",
         "column customer_id": "it is an id: whole numbers that differ in every row",
@@ -137,7 +137,6 @@ def test_numeric_classes(tmp_path: Path) -> None:
     ("target", "message"),
     [
         ("absent", "lacks the target column absent; it has row, customer_id"),
-        ("size", "the target size holds [0-9]+ different values; a classifier needs 2 to 20"),
         ("same", "the target same holds 1 different values"),
         ("nothing", "the target nothing holds 0 different values"),
     ],
@@ -146,6 +145,22 @@ def test_bad_targets_are_told(csv: Path, target: str, message: str) -> None:
     """One line names the file and what is wrong with the column."""
     with pytest.raises(DataError, match=message):
         infer_use_case(csv, target)
+
+
+def test_a_number_of_many_values_is_a_regressions_target(csv: Path) -> None:
+    """What is learnt is inferred and said, or as was asked for; both must be possible."""
+    use_case, (inferred, *_) = infer_use_case(csv, "size")
+    assert use_case.schema.regression
+    assert use_case.schema.classes == ()
+    assert inferred.startswith("the target size is learnt as a regression")
+    assert infer_use_case(csv, "bought")[0].schema.task == "classification"
+    with pytest.raises(DataError, match="different values; a classifier needs"):
+        infer_use_case(csv, "size", "classification")
+    with pytest.raises(DataError, match="target bought holds other values than numbers"):
+        infer_use_case(csv, "bought", "regression")
+    csv.write_text("x,y\n" + "".join(f"{number % 9},5\n" for number in range(50)))
+    with pytest.raises(DataError, match="target y holds one value only"):
+        infer_use_case(csv, "y", "regression")
 
 
 def test_tables_without_anything_to_learn_from(tmp_path: Path) -> None:
@@ -194,7 +209,7 @@ def test_a_spreadsheet_s_table_gives_the_same_schema(tmp_path: Path) -> None:
     odd = table.astype({"spent": object})
     odd.loc[3, "spent"] = "#REF!"
     odd.to_csv(tmp_path / "odd.csv", index=False)
-    left_out = infer_use_case(tmp_path / "odd.csv", "bought")[1]
+    _, *left_out = infer_use_case(tmp_path / "odd.csv", "bought")[1]
     assert f"column spent is left out: 1 of {N} values are not numbers ('#REF!'): " in " ".join(
         left_out
     )
@@ -215,8 +230,8 @@ def test_what_the_user_says_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "de.csv"
     frame.to_csv(path, sep="#", index=False, encoding="cp850")
     options = ReadOptions.parse("#", ",", "cp850", ["filiale=category"])
-    use_case, left_out = infer_use_case(path, "kauf", options)
-    assert not left_out
+    use_case, left_out = infer_use_case(path, "kauf", None, options)
+    assert [line for line in left_out if "left out" in line] == []
     kinds = {feature.name: feature.kind for feature in use_case.schema.features}
     assert kinds == {"preis": "number", "filiale": "category", "straße": "category"}
     rows = read_file(use_case, path, options).rows
@@ -232,11 +247,11 @@ def test_kinds_that_are_said_must_fit(csv: Path) -> None:
     """A column that is not there, or the target, is an error; values that don't fit are named."""
     for name in ("bought", "weight"):
         with pytest.raises(DataError, match=f"--as names columns that .* its target: {name};"):
-            infer_use_case(csv, "bought", ReadOptions.parse(kinds=[f"{name}=category"]))
+            infer_use_case(csv, "bought", None, ReadOptions.parse(kinds=[f"{name}=category"]))
     said = ["colour=boolean", "city=number", "row=number", "name=date"]
-    use_case, lines = infer_use_case(csv, "bought", ReadOptions.parse(kinds=said))
+    use_case, lines = infer_use_case(csv, "bought", None, ReadOptions.parse(kinds=said))
     assert "row" in use_case.schema.names
-    left_out = dict(line.split(" is left out: ") for line in lines)
+    left_out = dict(line.split(" is left out: ") for line in lines[1:])
     assert "'blue', which is neither true nor false" in left_out["column colour"]
     assert "values are not numbers ('" in left_out["column city"]
     assert left_out["column name"] == "it is a date, of which nothing is learned"

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from testbed_domain.encoding import width
 from testbed_domain.onnxsession import OnnxSession
-answer = OnnxSession(Path(sys.argv[1])).probabilities(np.zeros((1, int(sys.argv[2])), np.float32))
+answer = OnnxSession(Path(sys.argv[1])).outputs(np.zeros((1, int(sys.argv[2])), np.float32))
 print(answer.shape)
 """
 

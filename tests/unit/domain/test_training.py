@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DIABETES = get_use_case("diabetes")
 IRIS = get_use_case("iris")
+PROGRESSION = get_use_case("progression")
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -130,7 +131,7 @@ def test_reference_is_what_the_model_answers(name: str, request: pytest.FixtureR
     rows = list(artefact.reference())
     assert len(rows) == artefact.splits["reference"]
     for row in rows[:50]:
-        output = session.probabilities(encode(artefact.schema, [row.features]))
+        output = session.outputs(encode(artefact.schema, [row.features]))
         (answer,) = decode(artefact.schema, output)
         assert row.prediction == str(artefact.schema.classes[answer.index])
         assert row.probability == answer.probability
@@ -218,13 +219,40 @@ def test_metrics_of_a_model_that_is_sure() -> None:
     assert values["log_loss"] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_regression_predicts_numbers(tmp_path: Path) -> None:
+    """The export answers as the forest does; reference rows hold numbers without probabilities."""
+    artefact = train(PROGRESSION, None, 1, tmp_path / "model")
+    assert artefact.schema.regression
+    assert artefact.schema == load_artefact(artefact.path).schema
+    assert artefact.metrics["onnx_agreement"] == 1.0
+    assert artefact.metrics["mae"] < artefact.metrics["rmse"] < 60
+    assert 0.3 < artefact.metrics["r2"] < 0.8
+    rows = list(artefact.reference())
+    assert {len(rows), artefact.splits["reference"]} == {155}
+    outputs = OnnxSession(artefact.model_file).outputs(
+        encode(artefact.schema, [row.features for row in rows])
+    )
+    answers = decode(artefact.schema, outputs)
+    assert [answer.text for answer in answers] == [row.prediction for row in rows]
+    assert [float(row.prediction) for row in rows] == outputs[:, 0].tolist()
+    assert {(row.probability, len(row.probabilities)) for row in rows} == {(0.0, 0)}
+    # Stratified: the reference's numbers are those of the whole, within a tenth of their range.
+    assert np.mean([float(row.label) for row in rows]) == pytest.approx(152.1, abs=5)
+
+
+def test_a_number_that_is_not_finite_is_no_answer() -> None:
+    """JSON can't carry it."""
+    with pytest.raises(DomainError, match="not finite"):
+        decode(PROGRESSION.schema, np.array([[1.0], [np.nan]]))
+
+
 def test_successor_is_trained_on_the_given_rows_and_fits_in(
     synthetic: Artefact, tmp_path: Path, small: TrainingOptions
 ) -> None:
     """Schema, name and classes are the champion's; rows, source and rule are those given."""
     assert DIABETES.generator
     rows, labels = DIABETES.generator.sample(np.random.default_rng(5), 400)
-    turned: list[int | str] = [1 - int(label) for label in labels]
+    turned: list[Label] = [1 - int(label) for label in labels]
     held = rows[300:], turned[300:]
     splits = TrainingData(
         (rows[:300], turned[:300]), held, held, {"kind": "log", "name": "test"}, synthetic=True,

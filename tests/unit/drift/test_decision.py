@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,14 @@ from testbed_drift.judging.decision import (
     confirmed,
     decide,
     decision_line,
+)
+from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.scoring.scores import (
+    CHI_SQUARE,
+    TOTAL_VARIATION,
+    ColumnDrift,
+    Comparison,
+    Score,
 )
 
 if TYPE_CHECKING:
@@ -58,13 +67,15 @@ def test_policy_moves_the_limits(scores_of: Callable[..., DriftScores]) -> None:
 
 
 def test_reasons_name_what_drifted(scores_of: Callable[..., DriftScores]) -> None:
-    """The reasons name the drifted columns, the target and the prediction."""
-    reasons = decide(scores_of(2, prediction=True, target=True), Policy()).reasons
-    assert reasons == (
-        "2 of 10 columns drifted: x0, x1",
-        "the target drifted",
-        "the predicted class drifted",
+    """The reasons name the drifted columns, the target and the prediction, class or number."""
+    scores = scores_of(2, prediction=True, target=True)
+    expected = ("2 of 10 columns drifted: x0, x1", "the target drifted")
+    assert decide(scores, Policy()).reasons == (*expected, "the predicted number drifted")
+    comparison = Comparison(
+        Score(CHI_SQUARE, 1e-6, 0.01, "p_value"), Score(TOTAL_VARIATION, 0.4, 0.05, "distance")
     )
+    classes = replace(scores, prediction=ColumnDrift(PREDICTION, (comparison,)))
+    assert decide(classes, Policy()).reasons == (*expected, "the predicted class drifted")
     assert decide(scores_of(0), Policy()).reasons == ("none of 10 columns drifted",)
 
 

@@ -10,7 +10,8 @@ from testbed_drift.judging.detection import Detector
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare, kinds_of
 from testbed_drift.scoring.scores import DriftScores
-from testbed_load.drifts import apply, reference_statistics
+from testbed_load.drifts import apply
+from testbed_load.statistics import reference_statistics
 
 TITANIC = get_use_case("titanic")
 KINDS = kinds_of(TITANIC.schema)

@@ -363,7 +363,7 @@ def test_a_study_draws_for_what_is_not_prepared(reference: pd.DataFrame) -> None
 
 def test_large_windows_are_sampled(reference: pd.DataFrame) -> None:
     """Above the cap a seeded sample is studied: as the sample alone would be."""
-    from testbed_drift.relations.matrices import sampled  # noqa: PLC0415 - of this test only
+    from testbed_drift.scoring.matrices import sampled  # noqa: PLC0415 - of this test only
 
     current = draw(18, 3_000)
     scores = _scores(reference, current)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.logstore import PredictionRow, open_log
+from testbed_domain.training import train
+from testbed_domain.use_cases import get_use_case
 from testbed_drift.retraining.training import LabelledRows, retrain
 from testbed_drift.settings import DriftSettings
 
@@ -99,3 +101,18 @@ def test_log_that_is_away_is_an_outcome(
     assert "\n" not in found.message
     assert "none.db" in found.message
     assert not settings.model_store.exists()
+
+
+def test_a_regression_is_not_trained_here(tmp_path: Path) -> None:
+    """The outcome names what to do instead, before anything is read."""
+    artefact = train(get_use_case("progression"), None, 1, tmp_path / "model")
+    settings = DriftSettings(
+        log_url=f"sqlite:///{tmp_path / 'none.db'}",
+        artefact=artefact.path,
+        output=tmp_path / "drift",
+        on_retrain="builtin",
+        management_urls="http://127.0.0.1:9",
+    )
+    found = retrain(settings)
+    assert found.outcome == "failed"
+    assert "only classifiers are trained again here" in found.message

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from testbed_domain.artefact import LabelledRow
 from testbed_domain.features import Feature, FeatureSchema, Row
-from testbed_load.drifts import reference_statistics
+from testbed_load.statistics import reference_statistics
 from testbed_load.traffic import Source, load_source
 
 SCHEMA = FeatureSchema(

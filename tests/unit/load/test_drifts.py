@@ -6,25 +6,19 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp, spearmanr
 from testbed_domain.artefact import LabelledRow
-from testbed_domain.features import Feature, FeatureSchema, Row
+from testbed_domain.features import Feature, FeatureSchema, Label, Row
 from testbed_domain.sampling import Sampler
-from testbed_load.drifts import (
-    DRIFTS,
-    CategoryStatistics,
-    ColumnStatistics,
-    apply,
-    get_drift,
-    majority,
-    numeric,
-    reference_statistics,
-)
+from testbed_load.columns import majority, numeric
+from testbed_load.drifts import DRIFTS, apply, get_drift
 from testbed_load.errors import LoadError
 from testbed_load.plan import LoadPhase, PlannedDrift
+from testbed_load.statistics import CategoryStatistics, ColumnStatistics, reference_statistics
 from testbed_load.traffic import Source, phase_rows
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "diabetes.csv"
@@ -33,7 +27,7 @@ WINDOW = 500
 
 def drifted(
     source: Source, name: str, severity: float, rows: int = 400
-) -> tuple[list[Row], list[Row], list[int | str], list[int | str]]:
+) -> tuple[list[Row], list[Row], list[Label], list[Label]]:
     """Rows before and after a drift, and their labels before and after."""
     before, labels = (list(part) for part in zip(*source.rows(3).draw(rows), strict=True))
     after, new_labels = apply(
@@ -53,7 +47,7 @@ def values(rows: Sequence[Row], name: str) -> list[float]:
     return [float(value) for row in rows if (value := row[name]) is not None]
 
 
-def positives(labels: Sequence[int | str]) -> float:
+def positives(labels: Sequence[Label]) -> float:
     """Share of the positive class."""
     return sum(label == 1 for label in labels) / len(labels)
 
@@ -151,7 +145,7 @@ def test_a_covariate_shift_moves_means_by_sigmas_and_leaves_a_control(source: So
     assert moved == {"count", "size", "age"}
     for feature in numeric(source.schema):
         change = np.mean(values(after, feature.name)) - np.mean(values(before, feature.name))
-        statistics = source.statistics[feature.name]
+        statistics = source.statistics.columns[feature.name]
         assert isinstance(statistics, ColumnStatistics)
         expected = 0.5 * statistics.sigma if feature.name in moved else 0.0
         assert change == pytest.approx(expected, abs=0.05)
@@ -259,11 +253,53 @@ def test_a_drift_without_a_column_to_change_is_refused(patients: Source) -> None
         drifted(patients, "missing", 1.0)
 
 
+def numbers_source() -> tuple[FeatureSchema, list[Row], list[Label]]:
+    """A regression's rows: x from 0 to 399, and a label that is 10 times it."""
+    schema = FeatureSchema(
+        (Feature("x", "number", ""), Feature("w", "number", "")), "y", (), task="regression"
+    )
+    rows: list[Row] = [{"x": float(number), "w": float(number % 7)} for number in range(400)]
+    return schema, rows, [10.0 * number for number in range(400)]
+
+
+@pytest.mark.parametrize("name", ["population_shift", "label_shift", "correlation_drift"])
+def test_labels_that_are_numbers(name: str) -> None:
+    """A population comes whole, from above the median; labels shift to the top quarter."""
+    schema, rows, labels = numbers_source()
+    statistics = reference_statistics(schema, rows, [str(label) for label in labels])
+    drift: dict[str, Any] = {"schema": schema, "statistics": statistics}
+    rng = np.random.default_rng(5)
+    after, truths = apply(name, rows, labels, severity=1.0, rng=rng, **drift)
+    numbers = np.array([row["x"] for row in after], float)
+    true = np.array(truths, float)
+    if name == "correlation_drift":
+        assert (np.floor(numbers / 100) == np.floor(true / 1000)).all()
+        assert (true != 10 * numbers).mean() > 0.9
+        return
+    assert (true == 10 * numbers).all()
+    least = numbers.min() if name == "population_shift" else np.median(numbers)
+    assert least >= (200 if name == "population_shift" else 250)
+
+
+def test_a_population_shift_of_classes(source: Source) -> None:
+    """Whole rows with a first number above the median take the place of half of the others."""
+    before, after, labels, new_labels = drifted(source, "population_shift", 0.5, rows=2000)
+    name = numeric(source.schema)[0].name
+    statistics = source.statistics.columns[name]
+    assert isinstance(statistics, ColumnStatistics)
+    above = np.array(values(before, name)) > statistics.median
+    changed = np.array([one != other for one, other in zip(before, after, strict=True)])
+    assert not changed[above].any()
+    assert changed[~above].mean() == pytest.approx(0.5, abs=0.06)
+    pool = list(zip(before, labels, strict=True))
+    assert all(pair in pool for pair in zip(after, new_labels, strict=True))
+
+
 def test_statistics_of_a_column_do_not_count_missing_values() -> None:
     """Mean and population deviation of what is there."""
     schema = FeatureSchema((Feature("x", "number", "", nullable=True),), "y", (0, 1))
     found = reference_statistics(schema, [{"x": 1.0}, {"x": None}, {"x": 3.0}])
-    assert found["x"] == ColumnStatistics(2.0, 1.0)
+    assert found.columns["x"] == ColumnStatistics(2.0, 1.0, 2.0)
 
 
 def test_the_rarest_value_counts_those_that_never_came() -> None:
@@ -271,14 +307,14 @@ def test_the_rarest_value_counts_those_that_never_came() -> None:
     kind = Feature("x", "category", "", categories=("a", "b", "c"), nullable=True)
     schema = FeatureSchema((kind,), "y", (0, 1))
     rows: list[Row] = [{"x": "a"}, {"x": "c"}, {"x": None}]
-    assert reference_statistics(schema, rows)["x"] == CategoryStatistics("b")
+    assert reference_statistics(schema, rows).columns["x"] == CategoryStatistics("b")
 
 
 @pytest.mark.parametrize("name", ["category_shift", "covariate_shift"])
 def test_a_shift_moves_categories_to_their_rarest_value(source: Source, name: str) -> None:
     """Three in ten take the reference's rarest value, and what is missing stays missing."""
     before, after, labels, new_labels = drifted(source, name, 1.0, rows=4000)
-    statistics = source.statistics["kind"]
+    statistics = source.statistics.columns["kind"]
     assert isinstance(statistics, CategoryStatistics)
     rarest = statistics.rarest
     share = [np.mean([row["kind"] == rarest for row in rows]) for rows in (before, after)]

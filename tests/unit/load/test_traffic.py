@@ -92,7 +92,7 @@ def test_priming_loses_no_row(source: Source) -> None:
 
 def test_without_an_artefact_the_use_case_generates_rows(patients: Source) -> None:
     """Every numeric column has statistics to drift by."""
-    assert set(patients.statistics) == set(patients.schema.names)
+    assert set(patients.statistics.columns) == set(patients.schema.names)
     row, label = patients.rows(1).draw(1)[0]
     assert tuple(row) == patients.schema.names
     assert label in patients.schema.classes

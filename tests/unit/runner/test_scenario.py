@@ -17,7 +17,7 @@ SHIPPED = (
     *("api-outage", "collector-restart", "concept-drift", "correlation-drift", "covariate-drift"),
     *("demo", "drift-job-down", "drift-margin", "error-burst", "error-margin", "label-shift"),
     *("latency-margin", "log-failing", "log-spooling", "metrics-rejected", "model-lost", "normal"),
-    *("prometheus-broken", "queue-full", "replica-silent"),
+    *("prometheus-broken", "queue-full", "regression-drift", "replica-silent"),
     *("retraining-failed", "segment-drift", "slow-model", "too-late", "version-unwatched"),
 )
 

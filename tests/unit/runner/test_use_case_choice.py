@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.errors import UsageError
-from testbed.preparation import choose_use_case, require_fit
+from testbed.preparation import OwnData, choose_use_case, require_fit
 from testbed.scenario import Drift, Only, Phase, Scenario
 from testbed_domain.tables.reading import ReadOptions
 
@@ -25,10 +25,11 @@ def test_a_table_and_its_target(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("key,a,t\n" + "".join(f"{n},{n % 7},{n % 2}\n" for n in range(30)))
     said: list[str] = []
-    use_case = choose_use_case("any", path, "t", said.append)
+    use_case = choose_use_case("any", OwnData(path, "t"), said.append)
     assert use_case.schema.names == ("a",)
     assert said == [
-        "data: column key is left out: it is an id: whole numbers that differ in every row"
+        "data: the target t is learnt as a classification, as its values suggest (or by --task)",
+        "data: column key is left out: it is an id: whole numbers that differ in every row",
     ]
 
 
@@ -36,19 +37,26 @@ def test_file_and_target_must_fit_the_use_case(tmp_path: Path) -> None:
     """`any` needs both, and a use case with a name knows its target."""
     for data, target in ((None, "t"), (tmp_path, None), (None, None)):
         with pytest.raises(UsageError, match="needs a table, --data FILE, and --target COLUMN"):
-            choose_use_case("any", data, target, _silent)
+            choose_use_case("any", OwnData(data, target), _silent)
     with pytest.raises(UsageError, match="iris knows its own target"):
-        choose_use_case("iris", None, "species", _silent)
-    assert choose_use_case("iris", None, None, _silent).name == "iris"
+        choose_use_case("iris", OwnData(target="species"), _silent)
+    with pytest.raises(UsageError, match="--task belongs to --use-case any; iris"):
+        choose_use_case("iris", OwnData(task="regression"), _silent)
+    assert choose_use_case("iris", OwnData(), _silent).name == "iris"
 
 
 def test_what_is_said_of_a_table_needs_one(tmp_path: Path) -> None:
     """Options of reading without a table, and kinds of columns that a use case knows, are wrong."""
     with pytest.raises(UsageError, match="are of a table: give --data FILE"):
-        choose_use_case("iris", None, None, _silent, ReadOptions(sep=";"))
+        choose_use_case("iris", OwnData(reading=ReadOptions(sep=";")), _silent)
     with pytest.raises(UsageError, match="--as belongs to --use-case any; iris knows the kinds"):
-        choose_use_case("iris", tmp_path, None, _silent, ReadOptions(kinds={"a": "number"}))
-    assert choose_use_case("iris", tmp_path, None, _silent, ReadOptions(sep=";")).name == "iris"
+        choose_use_case(
+            "iris", OwnData(tmp_path, reading=ReadOptions(kinds={"a": "number"})), _silent
+        )
+    assert (
+        choose_use_case("iris", OwnData(tmp_path, reading=ReadOptions(sep=";")), _silent).name
+        == "iris"
+    )
 
 
 def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
@@ -64,5 +72,8 @@ def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
     require_fit(scenario(column, rows), small_artefact)
     with pytest.raises(UsageError, match="is about Colour, which the use case"):
         require_fit(scenario("Colour", rows), small_artefact)
+    numbers = scenario(column, rows).model_copy(update={"task": "regression"})
+    with pytest.raises(UsageError, match=r"needs a regression, and the use case .* is a classif"):
+        require_fit(numbers, small_artefact)
     with pytest.raises(UsageError, match=f"needs {rows + 1} reference rows .* has {rows}"):
         require_fit(scenario(column, rows + 1), small_artefact)

@@ -106,12 +106,11 @@ class PlayedRun:
         """Let the service answer and log what was sent, and labels come."""
         schema = self.artefact.schema
         batch = encode(schema, [request.features for request in self.requests])
-        scored = decode(schema, OnnxSession(self.artefact.model_file).probabilities(batch))
+        scored = decode(schema, OnnxSession(self.artefact.model_file).outputs(batch))
         self.rows, self.labels, self.batches = [], [], []
         for place, (request, answer) in enumerate(zip(self.requests, scored, strict=True)):
-            answered = schema.classes[answer.index]
             self.requests[place] = replace(
-                request, prediction=answered, probability=answer.probability
+                request, prediction=answer.prediction, probability=answer.probability
             )
             self.rows.append(
                 PredictionRow(
@@ -122,8 +121,8 @@ class PlayedRun:
                     self.artefact.name,
                     self.artefact.version,
                     dict(request.features),
-                    str(answered),
-                    answer.probability,
+                    answer.text,
+                    answer.probability or 0.0,
                     answer.probabilities,
                 )
             )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
 
 SMALL = TrainingOptions(trees=8, depth=5, train_rows=600, test_rows=200, reference_rows=1500)
-USE_CASES = ("diabetes", "iris", "titanic")
+USE_CASES = ("diabetes", "iris", "titanic", "progression")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,13 @@ CASES = [
     ("iris", ("label_shift", 1.0)),
     ("iris", ("correlation_drift", 1.0)),
     ("iris", None),
+    ("titanic", ("population_shift", 1.0)),
+    ("progression", None),
+    ("progression", ("population_shift", 1.0)),
+    ("progression", ("covariate_shift", 1.0)),
+    ("progression", ("label_shift", 1.0)),
+    ("progression", ("concept_drift", 1.0)),
+    ("progression", ("correlation_drift", 1.0)),
 ]
 
 

@@ -141,7 +141,7 @@ def delays_in_milliseconds() -> None:
     def delayed(original: Any, columns: Any) -> Any:
         return 1000 * original(columns)
 
-    put(outcomes, "_delays", partial(delayed, outcomes._delays))  # noqa: SLF001 - planted in it
+    put(outcomes, "delays", partial(delayed, outcomes.delays))
 
 
 def never_decides() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed_domain.encoding import Scored
+    from testbed_domain.features import FeatureSchema
     from testbed_domain.logrows import PredictionRow
 
 MINUTE: Final = 60.0
@@ -139,20 +140,21 @@ def answers_differ() -> None:
     wrap(Service, "_reply", reply)
 
 
-def _answers(change: Callable[[Scored], Scored]) -> None:
+def _answers(change: Callable[[Scored, FeatureSchema], Scored]) -> None:
     """Change what the model says, for answer, log and metrics alike."""
 
     async def score(original: Any, service: Any, served: Any, rows: Any, call: Any) -> Any:
-        return [change(each) for each in await original(service, served, rows, call)]
+        schema = served.artefact.schema
+        return [change(each, schema) for each in await original(service, served, rows, call)]
 
     wrap(Service, "_score", score)
 
 
 def model_inverted() -> None:
     """Answer, log and metrics all say 1 - p: only the model itself can tell."""
-    _answers(lambda scored: replace(scored, probability=1.0 - scored.probability))
+    _answers(lambda scored, _: replace(scored, probability=1.0 - (scored.probability or 0.0)))
 
 
 def model_biased() -> None:
     """Every answer is the first class, in answer, log and metrics alike."""
-    _answers(lambda scored: replace(scored, index=0))
+    _answers(lambda scored, schema: replace(scored, index=0, prediction=schema.classes[0]))

@@ -1,0 +1,68 @@
+"""Which columns of a feature schema a drift changes; pure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed_domain.features import Feature, FeatureSchema
+
+
+def numeric(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The numeric features, in the schema's order."""
+    return tuple(feature for feature in schema.features if feature.kind != "category")
+
+
+def majority(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first three quarters, rounded up, of the numeric features: the others are a control."""
+    return _most(numeric(schema))
+
+
+def categorical(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The categories that have another value to move to, in the schema's order."""
+    return tuple(feature for feature in schema.features if len(feature.categories) > 1)
+
+
+def category_majority(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first three quarters, rounded up, of :func:`categorical`: the others are a control."""
+    return _most(categorical(schema))
+
+
+def both_majorities(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """Three quarters of the numeric features and three quarters of the categories."""
+    return (*majority(schema), *category_majority(schema))
+
+
+def _most(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    return features[: math.ceil(0.75 * len(features))]
+
+
+def first(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first numeric feature, or the first category where there is none."""
+    return numeric(schema)[:1] or categorical(schema)[:1]
+
+
+def first_number(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first numeric feature; none where there is none."""
+    return numeric(schema)[:1]
+
+
+def nullable(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The features that may be missing."""
+    return tuple(feature for feature in schema.features if feature.nullable)
+
+
+def all_features(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """Every feature."""
+    return schema.features
+
+
+def together(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """Every feature where there are several: one alone goes together with nothing."""
+    return schema.features if len(schema.features) > 1 else ()
+
+
+def no_features(_schema: FeatureSchema) -> tuple[Feature, ...]:
+    """None."""
+    return ()
