@@ -14,7 +14,7 @@ from sklearn import datasets
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import class_text, numbers, spelled, texts, truth_of
 from testbed_domain.tables.files import FileSource
-from testbed_domain.tables.numbertext import is_category_marker, is_marker
+from testbed_domain.tables.numbertext import decimal_of_table, is_category_marker, is_marker
 from testbed_domain.tables.reading import SourceError
 
 if TYPE_CHECKING:

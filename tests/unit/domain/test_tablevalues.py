@@ -254,12 +254,13 @@ def test_times_as_numbers() -> None:
     assert days(pd.Series([20240131, 20240201, 0])).tolist()[:2] == [19753.0, 19754.0]
     assert days(pd.Series([86400 * 20000, 0.0]))[0] == 20000
     assert np.isnan(days(pd.Series([86400 * 20000, 12.0]))[1])
-    spread = np.arange(20) * 86400.0 + 1.7e9
+    spread: Any = np.arange(20) * 86400.0 + 1.7e9
     for unit in (1, 1e3, 1e6, 1e9):
         assert are_times(spread * unit)
         assert are_times(np.append(spread * unit, [0, -1, np.nan]))
     assert are_times(np.arange(20240101.0, 20240120))
     assert not are_times(np.arange(20240101.0, 20240150))
+    other: Any
     for other in (spread[:5], np.append(spread, 7), spread * 10, np.arange(1950.0, 2030)):
         assert not are_times(other)
 

@@ -174,7 +174,8 @@ def test_the_same_columns_are_left_out_as_by_the_command(tmp_path: Path) -> None
 
 def test_columns_beside_and_row_labels_are_as_in_the_command() -> None:
     """Further columns of the current table are named, labels and lists are no reason to fail."""
-    before = _table(1, 100).assign(tags=[[1]] * 100)
+    tags: Any = [[1]] * 100
+    before = _table(1, 100).assign(tags=tags)
     before.insert(0, "Unnamed: 0", np.arange(100)[::-1] // 2)
     now = before.assign(more=1)
     drift = drift_report(before, now).content["drift"]
