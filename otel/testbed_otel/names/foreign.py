@@ -83,3 +83,10 @@ FOREIGN_SERIES: Final = (
     "container_start_time_seconds",
     "process_resident_memory_bytes",
 )
+
+FOREIGN_VALUES: Final = {
+    ("ALERTS", "alertstate"): ("pending", "firing"),
+    ("ALERTS_FOR_STATE", "alertstate"): ("pending", "firing"),
+    ("prometheus_sd_discovered_targets", "name"): ("scrape", "notify"),
+}
+"""Labels of such series whose values are a closed set, of which not all need be there."""

@@ -33,11 +33,6 @@ SPREAD: Final = 2.0
 """Predictions per second by which a phase's rate may differ, whatever its rate is."""
 
 _STATUS: Final = names.label(names.HTTP_STATUS)
-# Labels of other programs with a closed set of values.
-_FOREIGN_VALUES: Final = {
-    ("ALERTS", "alertstate"): ("pending", "firing"),
-    ("ALERTS_FOR_STATE", "alertstate"): ("pending", "firing"),
-}
 _STATES: Final = frozenset(map(names.label, (names.DECISION, names.STATE)))
 """Labels of which one value always holds, so that ``== 1`` always finds one."""
 _MATCHER: Final = re.compile(r'(\w+)(=~|!~|!=|=)"(.*)"', re.DOTALL)
@@ -175,8 +170,8 @@ def _status_may_be_missing(case: Case, pattern: str) -> bool:
 
 def _closed_values(each: Unmatched) -> tuple[str, ...] | None:
     """The values that a label can have, where they are known."""
-    if (each.metric, each.label) in _FOREIGN_VALUES:
-        return _FOREIGN_VALUES[each.metric, each.label]
+    if (each.metric, each.label) in names.FOREIGN_VALUES:
+        return names.FOREIGN_VALUES[each.metric, each.label]
     for metric in names.METRICS:
         if each.metric in metric.prometheus_series:
             values = {names.label(key): known for key, known in metric.values}

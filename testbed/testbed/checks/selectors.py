@@ -134,7 +134,7 @@ def _doubt(
     if not culprit.known and (metric is None or not _bears(metric, culprit.label)):
         hint = _hint(culprit.label, idle.labels)
         return metric is not None or bool(hint), f"none has a label {culprit.label}{hint}"
-    possible = _possible(metric, culprit.label)
+    possible = _possible(idle.metric, metric, culprit.label)
     if possible is not None:
         if any(map(matcher.matches, possible)):
             return None
@@ -153,10 +153,10 @@ def _open(culprit: Culprit, matcher: Matcher) -> tuple[bool, str] | None:
     return bool(hint), f"{matcher} fits none, they have {_few(culprit.values)}{hint}"
 
 
-def _possible(metric: Metric | None, label: str) -> Collection[str] | None:
+def _possible(series: str, metric: Metric | None, label: str) -> Collection[str] | None:
     """The closed set of a label's values; None where it is open."""
     if metric is None:
-        return None
+        return names.FOREIGN_VALUES.get((series, label))
     if label == names.label(names.HTTP_STATUS):
         return STATUSES
     return {names.label(attribute): values for attribute, values in metric.values}.get(label)

@@ -79,6 +79,10 @@ def judged(world: World, found: IdleSelector, *, custom: bool = False) -> str | 
             idle("decision", "ALARM", "ALERT", metric="ml_drift_decision"),
             "decision can't be ALARM",
         ),
+        (
+            idle("name", "notfy", "scrape", metric="prometheus_sd_discovered_targets"),
+            "name can't be notfy",
+        ),
         (idle("exporterr", "x", metric="up").model_copy(update={"labels": ("exporter",)}),
          "did you mean exporter?"),
         (idle("job", "x", metric="ml_data_drift_shar", series=0).model_copy(
@@ -96,6 +100,8 @@ def test_typos_fail_in_shipped_and_own_rules(
 @pytest.mark.parametrize(
     "found",
     [
+        # As in a run without Alertmanager.
+        idle("name", "notify", "scrape", metric="prometheus_sd_discovered_targets"),
         idle("http_response_status_code", "5..", "200", operator="=~"),
         idle("error_type", "500"),
         idle("job", "x", metric="ml_retraining_state", series=0),

@@ -166,9 +166,9 @@ NOTIFICATIONS: Final = (
     _idle("heartbeat-unrouted", "The heartbeat has no route of its own.", _heartbeat_unrouted),
     Defect(
         "heartbeat-unsent",
-        "Prometheus knows no Alertmanager, and nothing but the heartbeat fires.",
+        "Prometheus knows no Alertmanager.",
         "quick",
-        (Stage.ROUTE,),
+        (Stage.ROUTE, Stage.RULE),  # the alert that says so may fire before the end
         Planting(edit=edits.prometheus(_no_alertmanager)),
     ),
     _idle(
