@@ -72,6 +72,9 @@ class State:
     color: str
 
 
+QUANTILE: Final = "histogram_quantile("
+
+
 def _target(index: int, query: Query, *, instant: bool) -> prometheus.Dataquery:
     target = (
         prometheus.Dataquery()
@@ -80,7 +83,10 @@ def _target(index: int, query: Query, *, instant: bool) -> prometheus.Dataquery:
         .expr(query.expr)
         .legend_format(query.legend)
     )
-    return target.instant() if instant else target.range()
+    if instant:
+        return target.instant()
+    # Of a histogram, the requests that were traced are dots that lead to their traces.
+    return target.range().exemplar(True) if QUANTILE in query.expr else target.range()  # noqa: FBT003 - the SDK's
 
 
 def _thresholds(limit: float | None) -> dashboard.ThresholdsConfig:

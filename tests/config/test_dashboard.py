@@ -46,6 +46,14 @@ def board(request: pytest.FixtureRequest) -> dict[str, Any]:
     return load(request.param)
 
 
+def test_quantiles_lead_to_traces(board: dict[str, Any]) -> None:
+    """Every graph of a histogram shows its exemplars, and nothing else asks for any."""
+    for panel in panels(board):
+        for target in panel.get("targets", ()):
+            quantile = "histogram_quantile(" in target["expr"] and target.get("range", False)
+            assert target.get("exemplar", False) == quantile, panel["title"]
+
+
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
     """The panels without the rows."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
