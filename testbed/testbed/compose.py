@@ -35,7 +35,7 @@ HEADER: Final = """\
 def services() -> dict[str, Service]:
     """Every service."""
     api, drift = composeown.api(), composeown.drift()
-    # What is chosen of these two: whoever plays a scenario must know it.
+    # What is chosen of these two and of the tools' flags: whoever plays a scenario must know it.
     chosen = {
         name: value
         for service in (api, drift)
@@ -45,7 +45,7 @@ def services() -> dict[str, Service]:
     return {
         "api": api,
         "train": composeown.train(),
-        "configuration": composeown.configuration(chosen),
+        "configuration": composeown.configuration(chosen | composeimages.chosen_durations()),
         "drift": drift,
         "receiver": composeown.receiver(),
         "collector": composeimages.collector(),

@@ -63,6 +63,13 @@ def _flags(durations: dict[str, str]) -> list[str]:
     return [f"--{flag}={choice(flag_variable(flag), value)}" for flag, value in durations.items()]
 
 
+def chosen_durations() -> dict[str, str]:
+    """The variables of those flags, of all tools."""
+    durations = {**PROMETHEUS_DURATIONS, **ALERTMANAGER_DURATIONS}
+    named = {flag_variable(flag): value for flag, value in durations.items()}
+    return {name: choice(name, value) for name, value in named.items()}
+
+
 def postgres() -> Service:
     """The prediction log, which several containers share."""
     return {
