@@ -127,6 +127,7 @@ class _Session:
         provide_roots(engine, steps, self._folder)
         build_stand_ins(plan.stand_ins, engine, steps, tools, self._folder)
         build_images(plan, project, engine, steps)
+        engine.trim()
         return plan
 
     def _up(

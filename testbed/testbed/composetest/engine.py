@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -32,6 +33,9 @@ PROGRAMS: Final = {
 }
 START_LIMIT: Final = 60.0
 GRACE: Final = 20.0
+TRIM_LIMIT: Final = 60.0
+#: Of the builds' layers, packages among them, for the next run.
+KEPT: Final = "6GB"
 NAME: Final = "engine"
 PROBE: Final = "testbed-compose-test/probe"
 _NO_BRIDGE: Final = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
@@ -83,6 +87,12 @@ class Engine:
             self.ask("rm", "--force", "--volumes", *containers)
         self.ask("volume", "prune", "--force")
         self.ask("network", "prune", "--force")
+
+    def trim(self) -> None:
+        """Remove images that newer ones have replaced, and old layers of builds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the next run goes on with it
+            self.ask("image", "prune", "--force", limit=TRIM_LIMIT)
+            self.ask("builder", "prune", "--force", f"--keep-storage={KEPT}", limit=TRIM_LIMIT)
 
     def has(self, image: str) -> bool:
         """Whether there is an image of that name."""
