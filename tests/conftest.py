@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from testbed_otel.settings import SDK_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,13 @@ def missing(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"required in CI: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _sdk_metrics_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's `watch_sdk` sets in this process doesn't reach the next."""
+    monkeypatch.setenv(SDK_METRICS, "")  # so that its absence is what comes back
+    monkeypatch.delenv(SDK_METRICS)
 
 
 @pytest.fixture(scope="session")

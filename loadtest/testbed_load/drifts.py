@@ -155,9 +155,9 @@ def _label_shift(rows: Sequence[Row], labels: Sequence[Label], context: Context)
 def _population_shift(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
     (feature,) = first_number(context.schema)
     statistics = context.statistics.columns[feature.name]
-    middle = statistics.median if isinstance(statistics, ColumnStatistics) else math.inf
+    upper = statistics.upper if isinstance(statistics, ColumnStatistics) else math.inf
     values = [row[feature.name] for row in rows]
-    donor = [isinstance(value, int | float) and value > middle for value in values]
+    donor = [isinstance(value, int | float) and value >= upper for value in values]
     return _replace(rows, labels, donor, context.severity, context.rng)
 
 
@@ -256,8 +256,9 @@ DRIFTS: Final[Mapping[str, Drift]] = {
         Drift(
             "population_shift",
             "Replaces every row by one whose first numeric column lies above the reference's "
-            "median, unless its own does; labels stay those of their rows, so inputs and labels go "
-            "together as before. Less severe, it does so to a share of these rows.",
+            "median (at it, where that is the largest value), unless its own does; labels stay "
+            "those of their rows, so inputs and labels go together as before. Less severe, it does "
+            "so to a share of these rows.",
             _population_shift,
             first_number,
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class ColumnStatistics:
     mean: float
     sigma: float
     median: float
+    upper: float
+    """The smallest value above the median; where the median is the largest, that itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,18 @@ def reference_statistics(
             if isinstance(value, int | float):
                 values[feature.name].append(value)
     found: dict[str, ColumnStatistics | CategoryStatistics] = {
-        name: ColumnStatistics(
-            float(np.mean(column)), float(np.std(column)), float(np.median(column))
-        )
-        for name, column in values.items()
+        name: _column_statistics(np.array(column, dtype=float)) for name, column in values.items()
     }
     for feature in categorical(schema):
         counts = Counter(row[feature.name] for row in rows)
         rarest = min(feature.categories, key=lambda value: counts[value])
         found[feature.name] = CategoryStatistics(rarest)
     return Statistics(found, Strata.of(schema, labels))
+
+
+def _column_statistics(values: np.ndarray[Any, Any]) -> ColumnStatistics:
+    median = float(np.median(values))
+    upper = values[values > median]
+    return ColumnStatistics(
+        float(values.mean()), float(values.std()), median, float(upper.min(initial=values.max()))
+    )

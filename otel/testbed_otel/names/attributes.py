@@ -84,6 +84,15 @@ NUMBER_BUCKETS: Final = (
 CONFIDENCE_BUCKETS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 CAUSE: Final = "cause"
 ROLE: Final = "role"
+# Of the newest labelled rows and of all; those of residuals belong to regressions.
+CONCEPT_METHODS: Final = tuple(
+    f"{rows}_{method}"
+    for rows in ("newest", "all")
+    for method in (
+        "error_test", "error_rise", "residual_test", "residual_rise",
+        "residuals_ks", "residuals_wasserstein",
+    )
+)  # fmt: skip
 RELATION_METHODS: Final = (
     "correlation_test", "correlation_change", "domain_test", "domain_auc",
     "label_relation_test", "label_relation_change",

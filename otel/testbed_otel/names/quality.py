@@ -8,6 +8,7 @@ from testbed_otel.names.attributes import (
     BASIS,
     CHECK,
     COLUMN,
+    CONCEPT_METHODS,
     ESTIMATED_SCORES,
     METHOD,
     MODEL_VERSION,
@@ -103,6 +104,7 @@ CONCEPT_SCORE: Final = Metric(
     "{score}",
     "Rise of the model's error among labelled rows, or its p-value, by method.",
     (MODEL_VERSION, METHOD),
+    values=((METHOD, CONCEPT_METHODS),),
 )
 CONCEPT_THRESHOLD: Final = Metric(
     "ml.concept_drift.threshold",
@@ -110,6 +112,7 @@ CONCEPT_THRESHOLD: Final = Metric(
     "{score}",
     "Threshold that the method's score is compared with.",
     (MODEL_VERSION, METHOD),
+    values=((METHOD, CONCEPT_METHODS),),
 )
 CONCEPT_DETECTED: Final = Metric(
     "ml.concept_drift.detected",

@@ -39,7 +39,8 @@ class Effect:
         blank: the share.
         replaced: share of the other rows that become rows of the last, or positive, class (of the
             top quarter of numbers), or rows that are higher in ``above``.
-        above: column in which the rows that take their place lie above the reference's median.
+        above: column in which the rows that take their place lie above the reference's median, or
+            at it where that is the largest value.
         dealt: share of the rows whose labels are dealt out anew among them.
         apart: share of the rows whose columns are dealt out anew among rows of the same label.
     """

@@ -75,7 +75,10 @@ class Reference:
         if effect.above is None:
             return np.asarray(table.labels == self.wanted)
         own = self.table.columns[effect.above]
-        return np.asarray(table.columns[effect.above] > np.median(own[~np.isnan(own)]))
+        middle = np.nanmedian(own)
+        if not (own > middle).any():
+            return np.asarray(table.columns[effect.above] == middle)  # nothing is larger
+        return np.asarray(table.columns[effect.above] > middle)
 
 
 class Expectation:

@@ -143,4 +143,5 @@ async def test_the_page_names_the_allowed_values(api: Api) -> None:
     assert by_key["required"] == ["user_id"]
     contract = by_features["properties"]["Contract"]
     assert contract["enum"] == ["Month-to-month", "One year", "Two year"]
-    assert by_features["properties"]["SeniorCitizen"]["maximum"] == 1
+    number, truth = by_features["properties"]["SeniorCitizen"]["anyOf"]
+    assert (number["minimum"], number["maximum"], truth["type"]) == (0, 1, "boolean")

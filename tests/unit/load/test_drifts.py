@@ -295,11 +295,22 @@ def test_a_population_shift_of_classes(source: Source) -> None:
     assert all(pair in pool for pair in zip(after, new_labels, strict=True))
 
 
+def test_a_population_shift_where_most_rows_have_the_largest_value() -> None:
+    """Nothing lies above the median: rows at it are the upper ones, so the drift has an effect."""
+    schema = FeatureSchema((Feature("x", "integer", ""),), "y", (0, 1))
+    rows: list[Row] = [{"x": value} for value in (1, 2, 3, 3, 3) * 20]
+    statistics = reference_statistics(schema, rows)
+    drift: dict[str, Any] = {"schema": schema, "statistics": statistics}
+    rng = np.random.default_rng(5)
+    after, _ = apply("population_shift", rows, [0] * 100, severity=1.0, rng=rng, **drift)
+    assert {row["x"] for row in after} == {3}
+
+
 def test_statistics_of_a_column_do_not_count_missing_values() -> None:
     """Mean and population deviation of what is there."""
     schema = FeatureSchema((Feature("x", "number", "", nullable=True),), "y", (0, 1))
     found = reference_statistics(schema, [{"x": 1.0}, {"x": None}, {"x": 3.0}])
-    assert found.columns["x"] == ColumnStatistics(2.0, 1.0, 2.0)
+    assert found.columns["x"] == ColumnStatistics(2.0, 1.0, 2.0, 3.0)
 
 
 def test_the_rarest_value_counts_those_that_never_came() -> None:

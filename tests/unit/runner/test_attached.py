@@ -43,7 +43,7 @@ def test_every_scenario_is_playable_or_refused_by_name(name: str) -> None:
     """API faults are played; what stops, cuts off or hides a part is named before any start."""
     scenario = _scenario(name)
     faults = [fault for phase in scenario.phases for fault in phase.faults]
-    api_alone = all(fault.kind in {"errors", "latency", "unloaded"} for fault in faults)
+    api_alone = all(fault.kind in {"errors", "latency", "unloaded", "log"} for fault in faults)
     if api_alone and scenario.settings.collector.queue_size is None:
         refuse_what_needs_processes(scenario, RunOptions())
         return
