@@ -177,8 +177,8 @@ def _load_clock(case: Case) -> list[tuple[Stage, str]]:
 
 
 def _notification_clock(case: Case) -> list[tuple[Stage, str]]:
-    """No alert started after it was notified, or long before the run."""
-    began = case.evidence.snapshot.started_at
+    """No alert started after it was notified, or long before Prometheus did."""
+    began = min(case.evidence.snapshot.started_at, _started(case, "prometheus"))
     for item in case.evidence.notifications:
         if item.starts_at is None:
             continue
