@@ -187,7 +187,7 @@ def _notification_clock(case: Case) -> list[tuple[Stage, str]]:
             return [(Stage.ROUTE, f"{item.alert} started {ahead:.1f} s after its notification")]
         if began - item.starts_at > SKEW:
             early = began - item.starts_at
-            return [(Stage.ROUTE, f"{item.alert} started {early:.1f} s before the run did")]
+            return [(Stage.ROUTE, f"{item.alert} started {early:.1f} s before the stack did")]
     return []
 
 
