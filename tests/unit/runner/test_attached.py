@@ -160,7 +160,7 @@ def test_a_heartbeat_is_no_reason_to_refuse_a_run(tmp_path: Path) -> None:
     line = {"fingerprint": "a", "status": "firing", "alertname": "Heartbeat"}
     file.write_text(json.dumps(line) + "\n")
     refuse_alerts(cast("PrometheusClient", _Alerting()), file, patience=0.0)
-    with pytest.raises(UsageError, match=": Slow$"):
+    with pytest.raises(UsageError, match=r": Slow$"):
         refuse_alerts(cast("PrometheusClient", _Alerting("Slow")), file, patience=0.0)
 
 
