@@ -29,6 +29,7 @@ from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
 from testbed.facts.finalcounts import compared, parse_counters
+from testbed.heartbeat import heartbeat_names
 from testbed.preparation import (
     Prepared,
     RunOptions,
@@ -301,6 +302,8 @@ def refuse_alerts(
 ) -> None:
     """A run starts from silence: alerts of the stack's start have some time to go away.
 
+    Heartbeats never do.
+
     Args:
         prometheus: knows the active ones.
         notifications: what the receiver got: what fired there must have resolved there, too.
@@ -311,7 +314,8 @@ def refuse_alerts(
         StackError: Prometheus doesn't answer.
     """
     deadline = time.monotonic() + patience
-    while active := sorted(_active(prometheus) | unresolved(notifications)):
+    beating = heartbeat_names((rule.name, rule.query) for rule in prometheus.rules())
+    while active := sorted((_active(prometheus) | unresolved(notifications)) - beating):
         if time.monotonic() >= deadline:
             raise UsageError(
                 f"a scenario starts from silence, and alerts are not over on this stack: "

@@ -177,8 +177,8 @@ def _load_clock(case: Case) -> list[tuple[Stage, str]]:
 
 
 def _notification_clock(case: Case) -> list[tuple[Stage, str]]:
-    """No alert started after it was notified, or long before the run."""
-    began = case.evidence.snapshot.started_at
+    """No alert started after it was notified, or long before Prometheus did."""
+    began = min(case.evidence.snapshot.started_at, _started(case, "prometheus"))
     for item in case.evidence.notifications:
         if item.starts_at is None:
             continue
@@ -187,7 +187,7 @@ def _notification_clock(case: Case) -> list[tuple[Stage, str]]:
             return [(Stage.ROUTE, f"{item.alert} started {ahead:.1f} s after its notification")]
         if began - item.starts_at > SKEW:
             early = began - item.starts_at
-            return [(Stage.ROUTE, f"{item.alert} started {early:.1f} s before the run did")]
+            return [(Stage.ROUTE, f"{item.alert} started {early:.1f} s before the stack did")]
     return []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from testbed_otel import names
 
 from testbed.charts import Kept
 from testbed.errors import StackError, UsageError
+from testbed.facts.growth import growth
 from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
 from testbed.facts.routing import misrouted
 from testbed.heldback import HeldBack
@@ -25,7 +26,6 @@ from testbed.yamlfile import read_mapping
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from testbed.clients.prometheus import Series
     from testbed.facts.sources import Sources
     from testbed.layout import RunLayout
     from testbed.truth import Json
@@ -69,7 +69,7 @@ class ReceiverFacts(Kept):
 
 
 class Sent(Kept):
-    """Webhooks by Alertmanager's own counters, over its restarts.
+    """Webhooks of the run by Alertmanager's own counters, over its restarts.
 
     Attributes:
         alerts: firing alerts that Prometheus posted to it, repeats counted.
@@ -217,37 +217,31 @@ def _held(layout: RunLayout) -> tuple[HeldBack, ...] | None:
 
 
 def _sent(sources: Sources) -> Sent | None:
-    span, prometheus = sources.span, sources.prometheus
-    job = f'job="{names.JOB_ALERTMANAGER}"'
+    end = sources.span.end
 
-    def series(metric: str, only: str, *, until: float = span.end) -> list[Series]:
-        selector = f"alertmanager_{metric}{{{job},{only}}}"
-        return prometheus.raw(selector, at=until, window=max(0.001, until - span.start))
+    def counted(metric: str, only: str, *, until: float = end) -> Mapping[str, float] | None:
+        """By reason of a failure; None where Prometheus has no such counter."""
+        selector = f'alertmanager_{metric}{{job="{names.JOB_ALERTMANAGER}",{only}}}'
+        found = growth(sources, selector, until=until)
+        totals: Counter[str] = Counter()
+        for labels, count in found:
+            totals[labels.get("reason", "")] += count
+        return totals if found else None
 
-    begun = series("notifications_total", 'integration="webhook"', until=span.end - SETTLED)
-    if not begun:
+    webhooks = 'integration="webhook"'
+    begun = counted("notifications_total", webhooks, until=end - SETTLED)
+    if begun is None:
         return None
-    failed = series("notifications_failed_total", 'integration="webhook"')
-    refused = series("notification_requests_failed_total", 'integration="webhook"')
-    alerts = series("alerts_received_total", 'status="firing"')
-    reasons = {each.labels.get("reason", "") for each in failed if _total([each])}
+    failed = counted("notifications_failed_total", webhooks) or {}
+    refused = counted("notification_requests_failed_total", webhooks) or {}
+    alerts = counted("alerts_received_total", 'status="firing"') or {}
     return Sent(
-        alerts=_total(alerts),
-        begun=_total(begun),
-        failed=_total(failed),
-        refused=_total(refused),
-        reasons=tuple(sorted(reasons - {""})),
+        alerts=sum(alerts.values()),
+        begun=sum(begun.values()),
+        failed=sum(failed.values()),
+        refused=sum(refused.values()),
+        reasons=tuple(sorted(reason for reason, count in failed.items() if reason and count)),
     )
-
-
-def _total(series: Iterable[Series]) -> int:
-    """Final count over restarts: a value below the one before it begins anew."""
-    total = 0.0
-    for each in series:
-        values = [value for _, value in each.points]
-        ends = [a for a, b in pairwise(values) if b < a]
-        total += sum(ends) + (values[-1] if values else 0.0)
-    return round(total)
 
 
 def _values(

@@ -33,6 +33,7 @@ class Evaluations:
         seen: group to the times at which evaluations began, so far as Prometheus scraped itself.
         before: group to the evaluations before the first of these.
         start: of the samples of any scrape, for a Prometheus that does not scrape itself.
+        began: when the run did; evaluations before it are none of its own.
         end: of the run.
         restarted: whether a counter of evaluations began anew.
     """
@@ -40,6 +41,7 @@ class Evaluations:
     seen: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     before: Mapping[str, int] = field(default_factory=dict)
     start: float = 0.0
+    began: float = 0.0
     end: float = 0.0
     restarted: bool = False
 
@@ -57,7 +59,7 @@ class Evaluations:
         done = np.ones(len(times), dtype=bool)
         for index in np.flatnonzero(np.diff(seen) > GAP * step).tolist():
             done &= (times < seen[index] + step / 2) | (times > seen[index + 1] - step / 2)
-        return times[done]
+        return times[done & (times >= self.began)]
 
 
 def read_evaluations(sources: Sources) -> Evaluations:
@@ -76,6 +78,7 @@ def read_evaluations(sources: Sources) -> Evaluations:
         seen={_group(series): _times(series) for series in began if series.points},
         before={_group(series): max(0, int(series.points[0][1]) - 1) for series in counts},
         start=min(starts, default=span.start),
+        began=span.start,
         end=span.end,
         restarted=any(_fell(series) for series in counts),
     )

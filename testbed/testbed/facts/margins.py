@@ -106,7 +106,8 @@ class RuleMargins(Kept):
         killed: how many of these would have failed the verdict.
         alike: further ones that this run's data can't tell from the rule.
         survivors: those that would have passed, in words; only of an exercised rule.
-        possible: when it may have fired at most, for late data.
+        possible: when it may have fired at most, for late data, and on a stack that others have
+            started for what was so before the run.
         certain: when it must have fired at least.
     """
 
@@ -152,6 +153,7 @@ def read_margins(sources: Sources) -> Margins:
     for each in loaded:
         by_alert[each.rule.name].append(each)
     waits = read_waits(sources.layout.config / "alertmanager.yml")
+    older = sources.span.born is not None
     return Margins(
         rules=tuple(
             _margins(
@@ -160,6 +162,7 @@ def read_margins(sources: Sources) -> Margins:
                 contract_of(
                     sources.scenario, sources.phases, sources.factor, each.rule.name, waits
                 ),
+                older=older,
             )
             for each in loaded
         ),
@@ -269,7 +272,7 @@ def _line(series: Series, start: float, step: float, places: NDArray[np.int64]) 
     return Line(labels, values[places], present[places])
 
 
-def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargins:
+def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: bool) -> RuleMargins:
     rule, played = loaded.rule, loaded.played
     about = RuleMargins(
         alert=rule.name,
@@ -312,7 +315,7 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract) -> RuleMargin
             "killed": len(scored.killed),
             "alike": scored.alike,
             "survivors": tuple(m.text for m in scored.survivors) if exercised else (),
-            "possible": _replayed(played, partial(widened, steps=steps)),
+            "possible": _replayed(played, partial(widened, steps=steps), older=older),
             "certain": _replayed(played, partial(narrowed, steps=steps)),
         }
     )
@@ -349,7 +352,10 @@ def _limit(
 
 
 def _replayed(
-    played: Played, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+    played: Played,
+    change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]],
+    *,
+    older: bool = False,
 ) -> tuple[Replayed, ...]:
     vector = tuple(
         Line(line.labels, line.values, change(line.present))
@@ -357,7 +363,7 @@ def _replayed(
     )
     return tuple(
         Replayed(labels=dict(firing.labels), start=firing.start, end=firing.end)
-        for firing in replay(played.times, vector, played.timing)
+        for firing in replay(played.times, vector, played.timing, older=older)
     )
 
 

@@ -11,6 +11,7 @@ from testbed_otel import names
 from testbed.charts import Kept
 from testbed.facts.cadence import LONG, Cadence, failing, pauses
 from testbed.facts.configured import interval_differences, read_configured, read_groups
+from testbed.facts.growth import growth
 from testbed.facts.loadedrules import differences
 from testbed.facts.pace import Pace, read_pace
 from testbed.facts.seldom import Seldom, read_seldom
@@ -156,8 +157,10 @@ def _evaluations(
     """Of every loaded group; a scrape sees the last evaluation only, so scrapes bound the view."""
     own = f'{{job="{names.JOB_PROMETHEUS}"}}'
     evaluated = _by_group(_raw(sources, f"{_EVALUATED}{own}"))
-    missed = _by_group(_raw(sources, f"{_MISSED}{own}"))
-    failed = _by_group(_raw(sources, f"{_FAILED}{own}"))
+    missed, failed = (
+        {labels.get("rule_group", ""): count for labels, count in growth(sources, f"{name}{own}")}
+        for name in (_MISSED, _FAILED)
+    )
     durations = _by_group(_raw(sources, f"{_DURATION}{own}"))
     seen_every = configured.jobs.get(names.JOB_PROMETHEUS, configured.scrape_interval)
     for group in loaded:
@@ -172,23 +175,14 @@ def _evaluations(
             first=times[0] if times else None,
             last=times[-1] if times else None,
             pauses=pauses(times, longer=longer, until=sources.span.end),
-            missed=round(_increase(missed.get(key, ()))),
-            failures=round(_increase(failed.get(key, ()))),
+            missed=missed.get(key, 0),
+            failures=failed.get(key, 0),
             slowest=max((value for _, value in durations.get(key, ())), default=0.0),
         )
 
 
 def _by_group(series: Sequence[Series]) -> Mapping[str, Sequence[tuple[float, float]]]:
     return {each.labels.get("rule_group", ""): each.points for each in series}
-
-
-def _increase(points: Sequence[tuple[float, float]]) -> float:
-    """How much a counter grew; it begins at 0 again where Prometheus was started again."""
-    total = previous = 0.0
-    for _, value in points:
-        total += value - previous if value >= previous else value
-        previous = value
-    return total
 
 
 def _scrapes(sources: Sources, configured: Configured) -> Iterator[Cadence]:

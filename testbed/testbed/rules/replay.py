@@ -46,25 +46,33 @@ class Firing:
     end: float | None
 
 
-def replay(times: NDArray[np.float64], vector: Vector, timing: Timing) -> tuple[Firing, ...]:
+def replay(
+    times: NDArray[np.float64], vector: Vector, timing: Timing, *, older: bool = False
+) -> tuple[Firing, ...]:
     """The firings of a rule, by start.
 
     Args:
         times: of the evaluations, rising.
         vector: the condition at these times.
         timing: of the rule.
+        older: what holds at the first of these times has held for all of ``for`` before it.
     """
     found = [
         firing
         for line in vector
         if line.present.any()
-        for firing in _firings(times, line.present, line.labels, timing)
+        for firing in _firings(times, line.present, line.labels, timing, older=older)
     ]
     return tuple(sorted(found, key=lambda firing: firing.start))
 
 
 def _firings(
-    times: NDArray[np.float64], holds: NDArray[np.bool_], labels: Labels, timing: Timing
+    times: NDArray[np.float64],
+    holds: NDArray[np.bool_],
+    labels: Labels,
+    timing: Timing,
+    *,
+    older: bool,
 ) -> list[Firing]:
     firings: list[Firing] = []
     last = len(times)
@@ -75,7 +83,7 @@ def _firings(
             before = firings.pop()
             since, start = before.since, before.start
         else:
-            since = float(times[first])
+            since = float(times[first]) - (timing.hold if older and first == 0 else 0.0)
             # Evaluations are told apart by milliseconds.
             held = np.flatnonzero(times[first:after] - since >= timing.hold - HALF_MILLISECOND)
             if not len(held):

@@ -60,8 +60,9 @@ ALERTMANAGER = {
 class Prometheus:
     """Answers as the one of a run; a counter of it begins anew once."""
 
-    def __init__(self, *, broken: bool = False) -> None:
+    def __init__(self, *, broken: bool = False, older: bool = False) -> None:
         self.broken = broken
+        self.older = older
 
     def last_values(self, selector: str, **_: float) -> list[Sample]:
         """What fired."""
@@ -70,13 +71,14 @@ class Prometheus:
 
     def raw(self, selector: str, *, at: float, window: float) -> list[Series]:
         """Counters."""
-        del window
         counts = {
             "alertmanager_notifications_total": (3.0, 5.0, 1.0),
             "alertmanager_notifications_failed_total": (0.0, 1.0),
         }
         values = counts.get(selector.partition("{")[0], ())
         points = tuple((at, value) for value in values)
+        if self.older and window > 100.0:
+            points = tuple((at - 150.0, value) for value in (1.0, 2.0)) + points
         return [Series({"reason": "other"}, points)] if points else []
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
@@ -91,7 +93,9 @@ class Prometheus:
         return [Series(own, points), Series(other, ((end, 99.0),))]
 
 
-def read(root: Path, prometheus: Prometheus, *, times: int = 1) -> Delivery:
+def read(
+    root: Path, prometheus: Prometheus, *, times: int = 1, born: float | None = None
+) -> Delivery:
     """The facts of a run that was notified of one alert, some times in the same words."""
     layout = RunLayout(root).create()
     (layout.config / "rules").mkdir()
@@ -107,10 +111,10 @@ def read(root: Path, prometheus: Prometheus, *, times: int = 1) -> Delivery:
     layout.notifications.write_text("".join(json.dumps(each) + "\n" for each in lines))
     held = {"time": 1.0, "held": [{"labels": LABELS, "kind": "muted", "by": "night"}]}
     layout.held_back.write_text(json.dumps(held) + "\n")
-    return read_delivery(sources(layout, prometheus))
+    return read_delivery(sources(layout, prometheus, born))
 
 
-def sources(layout: RunLayout, prometheus: Prometheus) -> Sources:
+def sources(layout: RunLayout, prometheus: Prometheus, born: float | None = None) -> Sources:
     """What facts are read from."""
     scenario = Scenario.model_validate(
         {
@@ -129,7 +133,7 @@ def sources(layout: RunLayout, prometheus: Prometheus) -> Sources:
         truth=Truth(None, None, (), (), ()),
         pages={},
         log_url="",
-        span=Span(1000.0, 1100.0, 0.5),
+        span=Span(1000.0, 1100.0, 0.5, born),
     )
 
 
@@ -151,6 +155,13 @@ def test_counters_go_on_over_a_restart_of_alertmanager(tmp_path: Path) -> None:
     sent = read(tmp_path, Prometheus()).sent
     assert sent is not None
     assert (sent.begun, sent.failed, sent.reasons) == (6, 1, ("other",))
+
+
+def test_what_a_running_stack_has_sent_before_the_run_is_not_the_runs(tmp_path: Path) -> None:
+    """An older counter counts from its first scrape in the run."""
+    sent = read(tmp_path, Prometheus(older=True), born=400.0).sent
+    assert sent is not None
+    assert (sent.begun, sent.failed) == (2 + 1, 1)
 
 
 def test_the_value_is_that_of_the_alerts_own_series(tmp_path: Path) -> None:

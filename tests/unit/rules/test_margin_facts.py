@@ -25,6 +25,7 @@ PHASES = (
     PhaseRow(name="normal", start=1000.0, end=1010.0),
     PhaseRow(name="burst", start=1010.0, end=1030.0),
 )
+OWN = Span(995.0, 1060.0, 1.0)
 SCENARIO = Scenario.model_validate(
     {
         "name": "s", "title": "t", "description": "d",
@@ -49,6 +50,7 @@ class Fake:
     loaded: list[AlertRule]
     asked: list[tuple[str, float, float]] = field(default_factory=list)
     restarted: bool = False
+    quiet_before: float = 1010.0
 
     def rules(self) -> list[AlertRule]:
         """The rules."""
@@ -74,11 +76,11 @@ class Fake:
             raise StackError("many-to-many")
         count = round((end - start) / step) + 1
         times = [start + step * number for number in range(count)]
-        points = tuple((time, 5.0 if 1010 <= time < 1030 else 1.0) for time in times)
+        points = tuple((time, 5.0 if self.quiet_before <= time < 1030 else 1.0) for time in times)
         return [Series({"__name__": "a", "job": "x"}, points)]
 
 
-def sources(fake: Fake, tmp_path: Path) -> Sources:
+def sources(fake: Fake, tmp_path: Path, span: Span = OWN) -> Sources:
     """Just what the margins need."""
     return Sources(
         prometheus=cast("PrometheusClient", fake),
@@ -89,7 +91,7 @@ def sources(fake: Fake, tmp_path: Path) -> Sources:
         truth=Truth(1000.0, 1052.0),
         pages={},
         log_url="",
-        span=Span(995.0, 1060.0, 1.0),
+        span=span,
         phases=PHASES,
     )
 
@@ -113,6 +115,16 @@ def test_a_rule_with_its_margins_and_mutants(tmp_path: Path) -> None:
     assert rule.certain[0].start == pytest.approx(1010.202 + 2 + 5)
     assert rule.certain[0].end == pytest.approx(1030.202 - 5)
     assert rule.certain[0].labels == {"job": "x"}
+
+
+def test_nothing_is_claimed_of_the_time_before_a_run_on_a_running_stack(tmp_path: Path) -> None:
+    """What was so when it began must fire once ``for`` is over in the run, and may at once."""
+    fake = Fake([alert("a > 2")], quiet_before=0.0)
+    running = Span(1003.5, 1060.0, 1.0, born=400.0)
+    (rule,) = read_margins(sources(fake, tmp_path, running)).rules
+    assert min(start for _, start, _ in fake.asked) == pytest.approx(1004.202)
+    assert rule.possible[0].start == pytest.approx(1004.202)
+    assert rule.certain[0].start == pytest.approx(1004.202 + 2)
 
 
 def test_rules_that_can_t_be_replayed_say_why(tmp_path: Path) -> None:

@@ -36,6 +36,24 @@ def test_for_and_keep_firing_for(
     assert spans(pattern, Timing(hold, keep)) == firings
 
 
+@pytest.mark.parametrize(
+    ("pattern", "older", "firings"),
+    [
+        ("xx..", False, []),
+        ("xx..", True, [(0.0, 2.0)]),
+        (".xx.", True, []),
+        ("x.xxxx", True, [(0.0, 1.0), (5.0, None)]),
+    ],
+)
+def test_what_was_so_before_the_first_time_may_fire_at_once(
+    pattern: str, firings: list[tuple[float, float | None]], *, older: bool
+) -> None:
+    """Nobody knows since when it has been so; what begins later waits as ever."""
+    vector = line(*(1.0 if each == "x" else float("nan") for each in pattern))
+    found = replay(times(len(pattern)), (vector,), Timing(3.0), older=older)
+    assert [(each.start, each.end) for each in found] == firings
+
+
 def test_a_missed_evaluation_does_not_begin_for_anew() -> None:
     """Prometheus knows of evaluations only, not of the time between them."""
     evaluated = np.array([0.0, 1.0, 5.0, 6.0])

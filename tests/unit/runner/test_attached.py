@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from testbed.attached import (
     prepare_attached,
     read_attachment,
     read_targets,
+    refuse_alerts,
     refuse_other_start,
     refuse_what_needs_processes,
     unresolved,
 )
+from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.preparation import RunOptions
@@ -132,6 +134,34 @@ def test_silence_is_what_fired_and_has_resolved(tmp_path: Path) -> None:
         )
     )
     assert unresolved(file) == {"B"}
+
+
+class _Alerting:
+    """A Prometheus with a heartbeat, and with other alerts."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = ("Heartbeat", *names)
+
+    def rules(self) -> list[AlertRule]:
+        """Which of them always fires, its expression says."""
+        return [
+            AlertRule(name, "g", query, 0.0, "firing", "ok")
+            for name, query in (("Heartbeat", "vector(1)"), ("Slow", "latency > 1"))
+        ]
+
+    def alerts(self) -> list[ActiveAlert]:
+        """The active ones."""
+        return [ActiveAlert({"alertname": name}, {}, "firing") for name in self._names]
+
+
+def test_a_heartbeat_is_no_reason_to_refuse_a_run(tmp_path: Path) -> None:
+    """It fires and is notified all the time; what else is active is named."""
+    file = tmp_path / "notifications.jsonl"
+    line = {"fingerprint": "a", "status": "firing", "alertname": "Heartbeat"}
+    file.write_text(json.dumps(line) + "\n")
+    refuse_alerts(cast("PrometheusClient", _Alerting()), file, patience=0.0)
+    with pytest.raises(UsageError, match=r": Slow$"):
+        refuse_alerts(cast("PrometheusClient", _Alerting("Slow")), file, patience=0.0)
 
 
 class _Attached:

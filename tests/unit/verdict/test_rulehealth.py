@@ -241,6 +241,12 @@ def test_clocks_that_disagree_are_named(sound: World) -> None:
         late.received_at, late.status, late.alert, late.labels, {}, 1090.0, late.receiver
     )
     assert "Other started 45.0 s after its notification" in sound.failed()["clocks"]
+    sound.notifications[-1] = type(late)(
+        late.received_at, late.status, late.alert, late.labels, {}, 950.0, late.receiver
+    )
+    assert "before the stack did" in sound.failed()["clocks"]
+    sound.timeline.append(Event(940.0, "part_started", "prometheus", {}))
+    assert "clocks" not in sound.failed()
 
 
 def test_pauses_reach_to_the_end_and_only_the_longest_are_kept() -> None:
