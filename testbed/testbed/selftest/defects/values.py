@@ -31,5 +31,5 @@ VALUES: Final = (
     _make(
         "error_kind_wrong", "Injected errors are counted as the model's.", scenario="quick-errors"
     ),
-    _make("active_twice", "Every request in flight is counted twice."),
+    _make("active_twice", "Every request in flight is counted twice.", scenario="latency-margin"),
 )
