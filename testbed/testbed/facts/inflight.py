@@ -2,7 +2,9 @@
 
 A request that the API is at work on is one that the load waits for. So the API's number at any
 moment is at most the load's, and little less where answers take long. The moment itself is not
-known to the millisecond: on a busy machine a value may be read up to a second off its time.
+known to the millisecond: on a busy machine a value may be read up to a second off its time. And
+while the API gets no processor, requests wait in the kernel, where it can't count them: single
+exports may show fewer, but not most of them.
 """
 
 from __future__ import annotations
@@ -32,12 +34,11 @@ Times = np.ndarray
 
 
 class Stray(Kept):
-    """An export whose number the load can't explain: at least and at most what it had in flight."""
+    """An export that shows more than the load had in flight at most."""
 
     instance: str
     time: float
     counted: float
-    low: float
     high: float
 
 
@@ -48,11 +49,15 @@ class InFlight(Kept):
         exports: that showed any.
         above: of those, how many showed more than the load had in flight within the shortest time
             around.
-        stray: the export that is furthest from all that the load had in flight within a second.
+        crowds: exports while the load had several in flight for a second at least.
+        below: of those, how many showed fewer.
+        stray: the export that is furthest above all that the load had in flight within a second.
     """
 
     exports: int = 0
     above: int = 0
+    crowds: int = 0
+    below: int = 0
     stray: Stray | None = None
 
 
@@ -88,7 +93,7 @@ def read_inflight(answers: Sequence[Answer], series: Iterable[Series]) -> InFlig
         answers: the load's requests, with the process that took each.
         series: of the API's processes, requests in flight among them.
     """
-    exports = above = 0
+    exports = above = crowds = below = 0
     worst, stray = 0.0, None
     for instance, points in _tracks(series).items():
         could, must = _levels(answers, instance)
@@ -96,14 +101,13 @@ def read_inflight(answers: Sequence[Answer], series: Iterable[Series]) -> InFlig
             exports += counted > 0
             above += counted > could.most(time, CLOSE_SECONDS)
             low = must.least(time, SLACK_SECONDS) - ROOM
+            crowds += low > 0
+            below += counted < low
             high = could.most(time, SLACK_SECONDS) + ROOM
-            off = max(low - counted, counted - high)
-            if off > worst:
-                worst, stray = (
-                    off,
-                    Stray(instance=instance, time=time, counted=counted, low=low, high=high),
-                )
-    return InFlight(exports=exports, above=above, stray=stray)
+            if counted - high > worst:
+                worst = counted - high
+                stray = Stray(instance=instance, time=time, counted=counted, high=high)
+    return InFlight(exports=exports, above=above, crowds=crowds, below=below, stray=stray)
 
 
 def _tracks(series: Iterable[Series]) -> Mapping[str, Points]:
