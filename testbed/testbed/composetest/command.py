@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from filelock import FileLock, Timeout
 
 from testbed.cli.common import BuildProgress, interruptible
+from testbed.composetest import debian
 from testbed.composetest.debian import provide_roots
-from testbed.composetest.engine import Engine, own_engine, probe, require_programs
+from testbed.composetest.engine import PROBE, Engine, own_engine, probe, require_programs
 from testbed.composetest.errors import NoEngineError
 from testbed.composetest.project import Project
 from testbed.composetest.stack import bring_up, build_images, keep_logs, keep_up, play
@@ -127,7 +128,7 @@ class _Session:
         provide_roots(engine, steps, self._folder)
         build_stand_ins(plan.stand_ins, engine, steps, tools, self._folder)
         build_images(plan, project, engine, steps)
-        engine.trim()
+        engine.trim({PROBE, *map(debian.image, debian.ROOTS), *plan.images})
         return plan
 
     def _up(

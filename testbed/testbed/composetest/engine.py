@@ -19,7 +19,7 @@ from testbed.errors import StackError
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, read_tail, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 #: Program to the Debian package that brings it.
 PROGRAMS: Final = {
@@ -33,7 +33,7 @@ PROGRAMS: Final = {
 }
 START_LIMIT: Final = 60.0
 GRACE: Final = 20.0
-TRIM_LIMIT: Final = 60.0
+TRIM_LIMIT: Final = 120.0
 #: Of the builds' layers, packages among them, for the next run.
 KEPT: Final = "6GB"
 NAME: Final = "engine"
@@ -88,15 +88,37 @@ class Engine:
         self.ask("volume", "prune", "--force")
         self.ask("network", "prune", "--force")
 
-    def trim(self) -> None:
-        """Remove images that newer ones have replaced, and old layers of builds."""
-        with contextlib.suppress(subprocess.TimeoutExpired):  # the next run goes on with it
-            self.ask("image", "prune", "--force", limit=TRIM_LIMIT)
-            self.ask("builder", "prune", "--force", f"--keep-storage={KEPT}", limit=TRIM_LIMIT)
+    def trim(self, wanted: Collection[str]) -> None:
+        """Remove images that nobody wants any more, and old layers of builds.
+
+        Args:
+            wanted: names of images that stay.
+        """
+        names = self.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
+        orders = [
+            ("image", "prune", "--force"),
+            ("builder", "prune", "--force", f"--keep-storage={KEPT}"),
+        ]
+        if old := unwanted(names, wanted):
+            orders.insert(0, ("image", "rm", "--force", *old))
+        for order in orders:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the next run goes on with it
+                self.ask(*order, limit=TRIM_LIMIT)
 
     def has(self, image: str) -> bool:
         """Whether there is an image of that name."""
         return bool(self.ask("image", "ls", "--quiet", image))
+
+
+def unwanted(names: Iterable[str], wanted: Collection[str]) -> list[str]:
+    """Those of an engine's images that go: their services, or their versions, are no more.
+
+    Args:
+        names: with their tags, as the engine lists them; one without is left to its prune.
+        wanted: names; without a tag ``latest`` is meant, as everywhere.
+    """
+    kept = {name if ":" in name.rpartition("/")[2] else f"{name}:latest" for name in wanted}
+    return sorted({name for name in names if "<none>" not in name} - kept)
 
 
 def require_programs() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Plays the scenario, on what the others are.
 PLAYER: Final = "scenario"
+#: Between probes, for an engine that knows no interval of the start.
+STEADY_INTERVAL: Final = "5s"
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}\b")
 _FROM: Final = re.compile(r"(?im)^FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?")
 _EMPTY: Final = re.compile(r"^([A-Z][A-Z0-9_]*)=$", re.MULTILINE)
@@ -51,6 +53,11 @@ class Plan:
     left_out: Mapping[str, str]
     profiles: tuple[str, ...]
 
+    @property
+    def images(self) -> frozenset[str]:
+        """Names of all that is built."""
+        return frozenset([*self.stand_ins, *(tag for build in self.builds for tag in build.tags)])
+
 
 def repository(image: str) -> str:
     """An image's name without tag and digest."""
@@ -70,12 +77,17 @@ def without_digests(text: str) -> str:
 
 
 def steady_probes(project: Mapping[str, Any]) -> dict[str, Any]:
-    """The project for an engine without ``start_interval``: it probes as often all the time."""
+    """The project for an engine without ``start_interval``: it probes at one interval.
+
+    Often enough that the start is quick, and so seldom that the probes, each of which starts a
+    process in a container, leave the processors to the scenario.
+    """
     services = {name: dict(service) for name, service in project["services"].items()}
     for service in services.values():
         probe = dict(service.get("healthcheck", {}))
         if "start_interval" in probe:
-            probe["interval"] = probe.pop("start_interval")
+            del probe["start_interval"]
+            probe["interval"] = STEADY_INTERVAL
             service["healthcheck"] = probe
     return {**project, "services": services}
 

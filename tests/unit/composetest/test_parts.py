@@ -10,6 +10,7 @@ import pytest
 from testbed.composetest import command
 from testbed.composetest.debian import mirror
 from testbed.composetest.enclosure import CONTROL_GROUP, remove_control_groups
+from testbed.composetest.engine import unwanted
 from testbed.composetest.standins import settings
 from testbed.composetest.steps import Steps
 from testbed.errors import StackError
@@ -35,6 +36,13 @@ def test_the_mirror_is_that_of_apt() -> None:
     """Other vendors, other components and the security archive hold no base system."""
     assert mirror(TARGETS) == "http://mirror.example/debian"
     assert mirror("Ubuntu main Packages http://x.example/ubuntu\n") is None
+
+
+def test_images_that_nothing_is_built_for_any_more_go() -> None:
+    """Another version, a service that is no more; one without a name is not removed by it."""
+    names = ["a/python:3.11", "a/python:3.10", "host:5000/own-api:latest", "own-old:latest"]
+    wanted = {"a/python:3.11", "host:5000/own-api"}
+    assert unwanted([*names, "<none>:<none>"], wanted) == ["a/python:3.10", "own-old:latest"]
 
 
 def test_builds_get_the_index_of_the_environment() -> None:

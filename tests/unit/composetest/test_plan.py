@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
-from testbed.composetest.plan import PLAYER, Build, bases, plan, settings, steady_probes
+from testbed.composetest.plan import (
+    PLAYER,
+    STEADY_INTERVAL,
+    Build,
+    bases,
+    plan,
+    settings,
+    steady_probes,
+)
 from testbed.composetest.plan import without_digests as tags_only
 from testbed.errors import StackError
 from testbed.resources import root
@@ -57,6 +65,12 @@ def test_services_of_one_target_share_a_build() -> None:
     services = {"a": own("web"), "b": own("web", image="shop-web"), "c": own("job")}
     found = plan(project(**services), DOCKERFILE)
     assert found.builds == (Build("web", ("shop-a", "shop-web")), Build("job", ("shop-c",)))
+
+
+def test_all_that_is_built_is_named() -> None:
+    """The project's own images and the stand-ins, those of the Dockerfile's bases too."""
+    found = plan(project(api=own("api"), db=foreign("postgres:18")), "FROM python:3.11 AS api")
+    assert found.images == {"python:3.11", "postgres:18", f"{project()['name']}-api"}
 
 
 def test_one_shots_and_the_player_are_not_kept_up() -> None:
@@ -110,13 +124,13 @@ def test_digests_give_way_to_tags() -> None:
     assert tags_only(f"image: acme/box:1{DIGEST}\nimage: b:2") == "image: acme/box:1\nimage: b:2"
 
 
-def test_an_old_engine_probes_as_often_all_the_time() -> None:
-    """Where there is a ``start_interval`` it becomes the interval; nothing else changes."""
+def test_an_old_engine_probes_at_one_interval() -> None:
+    """Between that of the start and that of later, where there are two; nothing else changes."""
     probe = {"test": ["CMD", "probe"], "start_interval": "1s", "interval": "15s", "retries": 4}
     before = project(web={"healthcheck": probe}, db={"healthcheck": {"interval": "9s"}}, job={})
     after = steady_probes(before)["services"]
     assert after["web"] == {
-        "healthcheck": {"test": ["CMD", "probe"], "interval": "1s", "retries": 4}
+        "healthcheck": {"test": ["CMD", "probe"], "interval": STEADY_INTERVAL, "retries": 4}
     }
     assert after["db"] == {"healthcheck": {"interval": "9s"}}
     assert after["job"] == {}
