@@ -73,8 +73,8 @@ def run(
 
 
 def test_ten_thousand_requests_are_judged_in_three_seconds(
-    run: Path,
     benchmark: Any,  # noqa: ANN401 - half of its interface has no types
+    run: Path,
 ) -> None:
     """Collecting, judging and writing together, by the run's own timeline and when done again."""
     layout = RunLayout(run)

@@ -14,6 +14,7 @@ from .conftest import CommandLine, Result
 
 # Runs that must fail need no slack for what arrives late.
 QUICK = ("--time-scale", "60")
+COULD_NOT_RUN = 2
 
 
 def failed_checks(result: Result) -> dict[str, str]:
@@ -22,8 +23,11 @@ def failed_checks(result: Result) -> dict[str, str]:
 
 
 def play(line: CommandLine, *arguments: str) -> Result:
-    """Run a scenario into the folder ``run``."""
-    return line.run("run", *arguments, "--out", "run")
+    """Run a scenario; once more where other work on the machine made it too slow to judge."""
+    result = line.run("run", *arguments, "--out", "run")
+    if result.code == COULD_NOT_RUN and "too slow for this time scale" in result.output:
+        return line.run("run", *arguments, "--out", "again")
+    return result
 
 
 @pytest.mark.parametrize(

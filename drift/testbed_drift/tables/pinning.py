@@ -26,7 +26,6 @@ from testbed_domain.tables.numbertext import decimal_of, decimal_of_table, disti
 
 from testbed_drift.tables.schema import (
     BINARY,
-    LEAST_READABLE,
     MOST_CATEGORIES,
     Roles,
     TableColumn,
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
 # Of more than these, where a value comes in fewer rows on average, it is an id or free text.
 LEAST_REPEATED: Final = 2.0
 MOST_CLASSES: Final = 50
+# Free text in which a quarter of the values are words, as tickets with and without letters, is
+# text; with a few of them, somebody wrote words among numbers.
+LEAST_ALIKE: Final = 0.8
 _ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
 _LEAST_IDS: Final = 20
 # Values that a finding names, and the longest part of each.
@@ -187,7 +189,7 @@ def readable(values: pd.Series[Any], decimal: str | None, hint: str | None) -> T
     for kind in kinds:
         read = readings(values, kind, decimal, hint).to_numpy(dtype=float)
         known = read[np.isfinite(read)]
-        if len(known) < LEAST_READABLE * len(values):
+        if len(known) < LEAST_ALIKE * len(values):
             continue
         ids = not np.mod(known, 1).any() and len(np.unique(known)) == len(known)
         return None if kind == "number" and ids else kind
