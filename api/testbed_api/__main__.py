@@ -39,12 +39,14 @@ def main() -> int:
     watch_sdk()
     try:
         settings = ApiSettings.load()
-        if settings.targets_folder is not None and settings.socket is None:
-            forget_targets(settings.targets_folder)
+        # Of a replica with a socket, its supervisor sees to both.
+        targets = settings.targets_folder if settings.socket is None else None
+        if targets is not None:
+            forget_targets(targets)
         if settings.replicas > 1 and settings.socket is None:
             configure(json=settings.log_format == "json")
             return supervise(settings)
-        if settings.targets_folder is not None and settings.socket is None:
+        if targets is not None:
             given = os.environ.get(ATTRIBUTES, "")
             os.environ[ATTRIBUTES] = identity(given, 0)
         # Not above: the supervisor stays small without the model's libraries.

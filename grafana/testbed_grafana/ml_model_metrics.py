@@ -9,7 +9,7 @@ from testbed_otel import names
 
 from testbed_grafana.assembly import assemble, replicas
 from testbed_grafana.ml_api_monitoring import INFERENCE_LIMIT, drift_panels, quantiles
-from testbed_grafana.model_quality import quality_panels
+from testbed_grafana.model_quality import estimated_and_realised, quality_panels
 from testbed_grafana.panels import Query, graph, newest, number, per_second
 from testbed_grafana.promql import (
     API_TARGET,
@@ -131,10 +131,6 @@ def _number_panels() -> Panels:
     by_version = (names.MODEL_VERSION,)
     value, error = names.PREDICTION_VALUE, names.PREDICTION_ABSOLUTE_ERROR
     score = names.PERFORMANCE_SCORE
-    mae = equals(score, names.SCORE, "mae")
-    estimated = select(score.prometheus, mae, equals(score, names.BASIS, "estimated"))
-    ignoring = f"ignoring ({label(score, names.SCORE)}, {label(score, names.BASIS)})"
-    twice = f"{ignoring} 2 * {names.PERFORMANCE_ESTIMATE_ERROR.prometheus}"
     others = like(score, names.SCORE, "rmse|r2|mean_error")
     return (
         graph(
@@ -156,15 +152,12 @@ def _number_panels() -> Panels:
             Query(mean(error, by_version, *API_TARGET), legend(error, *by_version)),
             unit=units.Short,
         ),
-        graph(
+        estimated_and_realised(
+            "mae",
             "Mean Absolute Error: Estimated and Realised",
             "Of the last window: realised by its labels, estimated without them (twice its "
             "standard error below and above), and in the reference. Regressions only.",
-            newest(score, names.BASIS, names.MODEL_VERSION, where=(mae,)),
-            Query(f"{estimated} - {twice}", "estimated, low"),
-            Query(f"{estimated} + {twice}", "estimated, high"),
-            unit=units.Short,
-            dashed="^estimated, ",
+            units.Short,
         ),
         graph(
             "Further Errors of Numbers",

@@ -11,6 +11,8 @@ from testbed_grafana.panels import Query, graph, newest
 from testbed_grafana.promql import API_TARGET, equals, label, legend, like, rate, select
 
 if TYPE_CHECKING:
+    from grafana_foundation_sdk.builders import timeseries
+
     from testbed_grafana.assembly import Panels
 
 
@@ -19,22 +21,33 @@ def quality_panels() -> Panels:
     return (*_performance(), *_labels(), *_concept(), *_relations(), *_data())
 
 
+def estimated_and_realised(score: str, title: str, description: str, unit: str) -> timeseries.Panel:
+    """A score of the last window by its labels, and by its estimate with twice its error around."""
+    metric = names.PERFORMANCE_SCORE
+    this = equals(metric, names.SCORE, score)
+    estimated = select(metric.prometheus, this, equals(metric, names.BASIS, "estimated"))
+    ignoring = f"ignoring ({label(metric, names.SCORE)}, {label(metric, names.BASIS)})"
+    error = f"{ignoring} 2 * {names.PERFORMANCE_ESTIMATE_ERROR.prometheus}"
+    return graph(
+        title,
+        description,
+        newest(metric, names.BASIS, names.MODEL_VERSION, where=(this,)),
+        Query(f"{estimated} - {error}", "estimated, low"),
+        Query(f"{estimated} + {error}", "estimated, high"),
+        unit=unit,
+        dashed="^estimated, ",
+    )
+
+
 def _performance() -> Panels:
     score = names.PERFORMANCE_SCORE
-    accuracy = equals(score, names.SCORE, "accuracy")
-    estimated = select(score.prometheus, accuracy, equals(score, names.BASIS, "estimated"))
-    ignoring = f"ignoring ({label(score, names.SCORE)}, {label(score, names.BASIS)})"
-    error = f"{ignoring} 2 * {names.PERFORMANCE_ESTIMATE_ERROR.prometheus}"
     return (
-        graph(
+        estimated_and_realised(
+            "accuracy",
             "Accuracy: Estimated and Realised",
             "Accuracy of the last window: realised by its labels, estimated without them (twice "
             "its standard error below and above), and in the reference. Classifiers only.",
-            newest(score, names.BASIS, names.MODEL_VERSION, where=(accuracy,)),
-            Query(f"{estimated} - {error}", "estimated, low"),
-            Query(f"{estimated} + {error}", "estimated, high"),
-            unit=units.PercentUnit,
-            dashed="^estimated, ",
+            units.PercentUnit,
         ),
         graph(
             "Scores Realised by Labels",

@@ -124,7 +124,7 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         UsageError: the scenario or an option wants it.
     """
     wanted = {
-        "--data and --target": options.data or options.target,
+        "--data and --target": options.own.data or options.own.target,
         "--rules": options.rules,
         "--without": options.without,
         "--replicas": options.replicas != 1,

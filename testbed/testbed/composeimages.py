@@ -18,6 +18,7 @@ from testbed.composebasics import (
     health,
     limited,
     publish,
+    python_probe,
     secret_file,
     wget,
 )
@@ -248,8 +249,6 @@ def grafana() -> Service:
 
 def mlflow() -> Service:
     """A tracking server, for the runs of the drift job and of the monthly flow."""
-    url = "http://127.0.0.1:5000/health"
-    python = f"import urllib.request as r; r.urlopen('{url}', timeout=3)"
     return {
         "image": COMPOSE_IMAGES["mlflow"],
         "command": [
@@ -262,8 +261,7 @@ def mlflow() -> Service:
         "security_opt": ["no-new-privileges:true"],
         "volumes": ["mlflow:/mlflow"],
         "ports": [publish("MLFLOW", 5000)],
-        # The image has nothing smaller to ask with, so it is asked less often.
-        "healthcheck": health("python", "-c", python) | {"start_interval": "5s", "interval": "60s"},
+        "healthcheck": python_probe("http://127.0.0.1:5000/health"),
         "restart": "unless-stopped",
         **limited("1g"),
     }
@@ -271,8 +269,6 @@ def mlflow() -> Service:
 
 def prefect() -> Service:
     """A server for the monthly flow, with its UI."""
-    url = "http://127.0.0.1:4200/api/health"
-    python = f"import urllib.request as r; r.urlopen('{url}', timeout=3)"
     return {
         "image": COMPOSE_IMAGES["prefect"],
         "command": ["prefect", "server", "start", "--host", "0.0.0.0"],  # noqa: S104 - in the container
@@ -284,7 +280,7 @@ def prefect() -> Service:
         "security_opt": ["no-new-privileges:true"],
         "volumes": ["prefect:/prefect"],
         "ports": [publish("PREFECT", 4200)],
-        "healthcheck": health("python", "-c", python) | {"start_interval": "5s", "interval": "60s"},
+        "healthcheck": python_probe("http://127.0.0.1:4200/api/health"),
         "restart": "unless-stopped",
         **limited("1g"),
     }

@@ -80,10 +80,7 @@ class RunOptions:
 
     Attributes:
         use_case: in place of the scenario's.
-        data: the user's own CSV or Parquet file.
-        target: its target column, for the use case ``any``.
-        reading: what the caller says of how to read it.
-        task: what that use case learns; None infers it.
+        own: the user's own table.
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: folder of rule files in place of ``prometheus/rules``.
@@ -95,10 +92,7 @@ class RunOptions:
     """
 
     use_case: str | None = None
-    data: Path | None = None
-    target: str | None = None
-    reading: ReadOptions = field(default_factory=ReadOptions)
-    task: Task | None = None
+    own: OwnData = field(default_factory=OwnData)
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
@@ -106,11 +100,6 @@ class RunOptions:
     out: Path | None = None
     replicas: int = 1
     guarded: bool = True
-
-    @property
-    def own(self) -> OwnData:
-        """The user's table."""
-        return OwnData(self.data, self.target, self.task, self.reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +288,10 @@ def prepare(
         TestbedError: one line that says what to change.
     """
     factor = options.time_scale or scenario.time_scale
-    use_case = name_use_case(options.use_case, options.target, settings, scenario.use_case)
+    use_case = name_use_case(options.use_case, options.own.target, settings, scenario.use_case)
     stack_parts(options.without)  # refuses what no run can do without, before the long work
-    if options.data is not None and not options.data.is_file():
-        raise UsageError(f"the data file {options.data} does not exist")
+    if options.own.data is not None and not options.own.data.is_file():
+        raise UsageError(f"the data file {options.own.data} does not exist")
     rules = options.rules or root() / "prometheus" / "rules"
     for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
         say(f"rules: {problem}")
@@ -394,7 +383,7 @@ def write_identity(prepared: Prepared, now: datetime, *, sink: bool = True) -> N
         "started": now.isoformat(),
         "scenario": prepared.scenario.name,
         "use_case": prepared.use_case,
-        "data": options.data.name if options.data else None,
+        "data": options.own.data.name if options.own.data else None,
         "target": artefact.schema.target,
         "synthetic": artefact.synthetic,
         "model": {"name": artefact.name, "version": artefact.version},

@@ -12,7 +12,7 @@ explain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
 from scipy.stats import hypergeom, norm
@@ -21,9 +21,14 @@ from testbed_drift.scoring.levels import CONCEPT
 from testbed_drift.scoring.scores import Comparison, Score
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed_drift.quality.estimation import Estimator
+    from testbed_drift.quality.numbers import NumberOutcomes
     from testbed_drift.quality.outcomes import Outcomes
 
+LabelledRows = Literal["newest", "all"]
+AnyOutcomes = TypeVar("AnyOutcomes", "Outcomes", "NumberOutcomes")
 ConceptState = Literal["tested", "few_labels", "no_reference"]
 # Least rise of the error that matters, 0 to 1.
 RISE: Final = 0.02
@@ -48,7 +53,7 @@ class ErrorRise:
         residuals: of a regression, the distribution of residuals against the reference's.
     """
 
-    rows: Literal["newest", "all"]
+    rows: LabelledRows
     error: float
     reference: float
     against_reference: Comparison
@@ -158,23 +163,36 @@ def judge(
         estimator: learnt from the same reference.
         level: of each of the two tests, on the newest rows and on all.
     """
+
+    def rise(rows: LabelledRows, before: Outcomes, now: Outcomes) -> ErrorRise:
+        return _compare(rows, before, now, estimator, level)
+
+    return judge_labelled(reference, current, rise)
+
+
+def judge_labelled(
+    reference: AnyOutcomes,
+    current: AnyOutcomes,
+    compare: Callable[[LabelledRows, AnyOutcomes, AnyOutcomes], ErrorRise],
+) -> ConceptDrift:
+    """Judge the newest labelled rows of a window, and all of them, where there are enough.
+
+    Args:
+        reference: labelled rows to compare with.
+        current: rows of the window, oldest first.
+        compare: how the error of some rows compares with that of the reference's.
+    """
     before, now = (one.where(one.labelled) for one in (reference, current))
     if len(before) < MIN_LABELS:
         return ConceptDrift("no_reference")
     if len(now) < MIN_LABELS:
         return ConceptDrift("few_labels")
     newest = now.where(np.arange(len(now)) >= len(now) - NEWEST)
-    return ConceptDrift(
-        "tested",
-        (
-            _compare("newest", before, newest, estimator, level),
-            _compare("all", before, now, estimator, level),
-        ),
-    )
+    return ConceptDrift("tested", (compare("newest", before, newest), compare("all", before, now)))
 
 
 def _compare(
-    rows: Literal["newest", "all"],
+    rows: LabelledRows,
     before: Outcomes,
     now: Outcomes,
     estimator: Estimator,
@@ -187,16 +205,21 @@ def _compare(
     explained = None
     if found.scores and found.standard_error is not None:
         excess = error - (1 - found.scores["accuracy"])
-        spread = found.standard_error
-        unlikely = norm.sf(excess / spread) if spread else float(excess <= 0)
-        explained = _comparison(f"{rows}_residual", float(unlikely), excess, level)
-    against = _comparison(f"{rows}_error", float(p_value), error - usual, level)
+        unlikely = excess_p_value(excess, found.standard_error)
+        explained = comparison(f"{rows}_residual", unlikely, excess, level, RISE)
+    against = comparison(f"{rows}_error", float(p_value), error - usual, level, RISE)
     return ErrorRise(rows, error, usual, against, explained)
 
 
-def _comparison(name: str, p_value: float, rise: float, level: float) -> Comparison:
+def comparison(name: str, p_value: float, rise: float, level: float, least: float) -> Comparison:
+    """A rise of the error: its test at a level, and its size, of which the least matters."""
     test = Score(f"{name}_test", p_value, level, "p_value")
-    return Comparison(test, Score(f"{name}_rise", rise, RISE, "distance"))
+    return Comparison(test, Score(f"{name}_rise", rise, least, "distance"))
+
+
+def excess_p_value(excess: float, standard_error: float) -> float:
+    """Chance of an error so far above the estimated one, or further, by the estimate's error."""
+    return float(norm.sf(excess / standard_error)) if standard_error else float(excess <= 0)
 
 
 def rise_p_value(errors_before: Any, rows_before: Any, errors_now: Any, rows_now: Any) -> Any:  # noqa: ANN401 - numbers or arrays

@@ -14,13 +14,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-from scipy.stats import ks_2samp, norm, ttest_ind, wasserstein_distance
+from scipy.stats import ks_2samp, ttest_ind, wasserstein_distance
 from testbed_otel import names
 
-from testbed_drift.quality.concept import MIN_LABELS, NEWEST, ConceptDrift, ErrorRise
+from testbed_drift.quality.concept import (
+    ConceptDrift,
+    ErrorRise,
+    LabelledRows,
+    comparison,
+    excess_p_value,
+    judge_labelled,
+)
 from testbed_drift.quality.performance import Performance, State
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.levels import CONCEPT
@@ -159,19 +166,11 @@ def judge_numbers(
     level: float = CONCEPT,
 ) -> ConceptDrift:
     """Judge the labelled rows of a window, as :func:`testbed_drift.quality.concept.judge` does."""
-    before, now = (one.where(one.labelled) for one in (reference, current))
-    if len(before) < MIN_LABELS:
-        return ConceptDrift("no_reference")
-    if len(now) < MIN_LABELS:
-        return ConceptDrift("few_labels")
-    newest = now.where(np.arange(len(now)) >= len(now) - NEWEST)
-    return ConceptDrift(
-        "tested",
-        (
-            _compare("newest", before, newest, estimator, level),
-            _compare("all", before, now, estimator, level),
-        ),
-    )
+
+    def rise(rows: LabelledRows, before: NumberOutcomes, now: NumberOutcomes) -> ErrorRise:
+        return _compare(rows, before, now, estimator, level)
+
+    return judge_labelled(reference, current, rise)
 
 
 def _scores(residuals: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> dict[str, float]:
@@ -186,7 +185,7 @@ def _scores(residuals: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> dic
 
 
 def _compare(
-    rows: Literal["newest", "all"],
+    rows: LabelledRows,
     before: NumberOutcomes,
     now: NumberOutcomes,
     estimator: LossEstimator,
@@ -199,23 +198,18 @@ def _compare(
     found = estimator.estimate(now)
     explained = None
     if found.scores and found.standard_error is not None:
-        excess, spread = error - found.scores["mae"], found.standard_error
-        unlikely = float(norm.sf(excess / spread)) if spread else float(excess <= 0)
-        explained = _comparison(f"{rows}_residual", unlikely, excess / unit, level)
+        excess = error - found.scores["mae"]
+        unlikely = excess_p_value(excess, found.standard_error)
+        explained = comparison(f"{rows}_residual", unlikely, excess / unit, level, RISE)
     return ErrorRise(
         rows,
         error,
         usual,
-        _comparison(f"{rows}_error", p_value, (error - usual) / unit, level),
+        comparison(f"{rows}_error", p_value, (error - usual) / unit, level, RISE),
         explained,
         RISE * usual,
         _residual_drift(rows, before.residuals, now.residuals, level),
     )
-
-
-def _comparison(name: str, p_value: float, rise: float, level: float) -> Comparison:
-    test = Score(f"{name}_test", p_value, level, "p_value")
-    return Comparison(test, Score(f"{name}_rise", rise, RISE, "distance"))
 
 
 def _residual_drift(

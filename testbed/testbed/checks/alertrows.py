@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from testbed.checks.episodes import bears, episodes
 from testbed.checks.explanations import late, never_fired, not_notified, spell
-from testbed.checks.heartbeat import heartbeat_rows, heartbeats
+from testbed.checks.heartbeat import heartbeat_rows
 from testbed.checks.results import AlertRow, AlertStatus
 from testbed.heartbeat import needs_nobody
 from testbed.timescale import format_duration
@@ -127,7 +127,7 @@ def _silent_row(
 
 def _other_rows(case: Case, found: tuple[Episode, ...]) -> list[AlertRow]:
     """Rows of what fired though it was not expected, or before it was expected."""
-    beating = heartbeats(case)
+    beating = case.heartbeats
     unexpected = [
         e
         for e in found

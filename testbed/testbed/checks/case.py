@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from testbed.checks.results import CheckResult, Delay
+from testbed.heartbeat import heartbeat_names
 from testbed.phases import PhaseRow, played_phases
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ class Case:
         """The phases as they were played, in order: from the timeline, else from the truth."""
         over = self.evidence.snapshot.ended_at
         return played_phases(self.evidence.timeline, over) or self._planned()
+
+    @cached_property
+    def heartbeats(self) -> frozenset[str]:
+        """Names of the alerts that always fire, by the expressions of their rules."""
+        rules = self.evidence.snapshot.rules or ()
+        return heartbeat_names((rule.name, rule.query) for rule in rules)
 
     def phase(self, name: str) -> PhaseRow | None:
         """A phase by name; None if it was never played."""

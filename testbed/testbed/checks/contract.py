@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed.checks.stages import Stage
 from testbed.facts.delivery import SETTLED
-from testbed.heartbeat import heartbeat_names, receiver_of
+from testbed.heartbeat import receiver_of
 from testbed.heldback import described
 from testbed.routes import Route, read_tree
 from testbed.timescale import format_duration
@@ -258,10 +258,12 @@ def deliveries(case: Case) -> int | None:
     if any(item.delivery is None for item in notifications):
         return None
     counted = case.evidence.snapshot.ended_at - SETTLED + IN_FLIGHT
-    rules = case.evidence.snapshot.rules or ()
-    beating = heartbeat_names((rule.name, rule.query) for rule in rules)
     return len(
-        {n.delivery for n in notifications if n.received_at <= counted or n.alert not in beating}
+        {
+            n.delivery
+            for n in notifications
+            if n.received_at <= counted or n.alert not in case.heartbeats
+        }
     )
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from testbed.checks.contract import BUSY, contract_of, span_text, why_not_notified
 from testbed.checks.results import AlertRow, AlertStatus, CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.heartbeat import heartbeat_names
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
@@ -44,12 +43,6 @@ class Beat:
     stage: Stage = Stage.RULE
     fired_at: float | None = None
     notified_at: float | None = None
-
-
-def heartbeats(case: Case) -> frozenset[str]:
-    """Names of the alerts that always fire, by the expressions of their rules."""
-    rules = case.evidence.snapshot.rules or ()
-    return heartbeat_names((rule.name, rule.query) for rule in rules)
 
 
 def check_heartbeat(case: Case) -> tuple[CheckResult, ...]:
@@ -104,7 +97,7 @@ def _beats(case: Case) -> tuple[Beat, ...] | None:
     contract = contract_of(case)
     return tuple(
         _beat(case, contract, next(rule for rule in snapshot.rules if rule.name == name))
-        for name in sorted(heartbeats(case))
+        for name in sorted(case.heartbeats)
     )
 
 

@@ -14,7 +14,6 @@ from testbed.checks.contract import (
     why_not_notified,
 )
 from testbed.checks.findings import Finding, finding_result
-from testbed.checks.heartbeat import heartbeats
 from testbed.checks.notifiedtexts import check_labels, check_texts
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
@@ -161,7 +160,7 @@ def _repeats(contract: Contract) -> CheckResult:
         contents[first.receiver, states].append(first.received_at)
     findings = []
     most = 1
-    beating = heartbeats(case)
+    beating = case.heartbeats
     for (receiver, states), times in contents.items():
         labels = [dict(identity) for identity, _, _ in states]
         beats = {each.get("alertname", "") for each in labels} <= beating

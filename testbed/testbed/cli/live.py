@@ -31,7 +31,7 @@ from testbed.cli.common import (
 from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
 from testbed.live import LIVE_SCENARIO, live
-from testbed.preparation import RunOptions, prepare
+from testbed.preparation import OwnData, RunOptions, prepare
 from testbed.settings import Settings, load_settings
 
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every part
@@ -89,10 +89,7 @@ def up(
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
-        data=data,
-        target=target,
-        task=task,
-        reading=ReadOptions.parse(sep, decimal, encoding, kinds),
+        own=OwnData(data, target, task, ReadOptions.parse(sep, decimal, encoding, kinds)),
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),

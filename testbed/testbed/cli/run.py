@@ -37,7 +37,7 @@ from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
 from testbed.live import hold
-from testbed.preparation import RunOptions, prepare
+from testbed.preparation import OwnData, RunOptions, prepare
 from testbed.report import render_table, rewrite_report
 from testbed.resources import find_scenario, root, scenario_files
 from testbed.rulelint import read_rules
@@ -101,10 +101,7 @@ def run(
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
-        data=data,
-        target=target,
-        task=task,
-        reading=ReadOptions.parse(sep, decimal, encoding, kinds),
+        own=OwnData(data, target, task, ReadOptions.parse(sep, decimal, encoding, kinds)),
         seed=seed,
         time_scale=time_scale,
         rules=rules,

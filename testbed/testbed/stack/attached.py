@@ -72,7 +72,6 @@ class AttachedStack(Stack):
         targets: Callable[[], Mapping[str, str]],
     ) -> None:
         super().__init__(context, (), supervisor, timeline)
-        self._told = timeline
         self._targets = targets
         self._drift = drift
         self._since = since
@@ -113,7 +112,7 @@ class AttachedStack(Stack):
             if self.context.serving.get(address) != instance:
                 self.context.serving[address] = instance
                 self.context.api_instances.append(instance)
-                self._told.add("part_crashed", "api", outcome=f"it came back as {instance}")
+                self._timeline.add("part_crashed", "api", outcome=f"it came back as {instance}")
         return super().notice_exits()
 
     def gather(self) -> None:

@@ -116,6 +116,9 @@ def test_an_estimate_sees_a_harder_population_and_no_concept_drift() -> None:
     assert other.estimate.scores["mae"] < 1.1 * usual
     assert other.concept.drifted
     assert other.current.scores["mean_error"] == pytest.approx(-3.0, abs=0.3)
+    scores = [score for rise in other.concept.rises for score in rise.scores]
+    limits = {score.threshold for score in scores if score.method.endswith("_rise")}
+    assert limits == {0.05}  # of the usual error: it has no unit that two models share
 
 
 def test_residual_drift_is_named_where_the_error_hardly_rose() -> None:

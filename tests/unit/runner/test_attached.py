@@ -19,7 +19,7 @@ from testbed.attached import (
 from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
-from testbed.preparation import RunOptions
+from testbed.preparation import OwnData, RunOptions
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import read_scenario
 from testbed.scenarioenv import scenario_environment
@@ -62,7 +62,9 @@ def test_the_demo_is_playable() -> None:
 
 def test_options_of_an_own_stack_are_refused(tmp_path: Path) -> None:
     """Each by its name."""
-    options = RunOptions(rules=tmp_path, without=frozenset({"drift"}), replicas=2, target="y")
+    options = RunOptions(
+        rules=tmp_path, without=frozenset({"drift"}), replicas=2, own=OwnData(target="y")
+    )
     with pytest.raises(UsageError, match="--data and --target, --rules, --without, --replicas"):
         refuse_what_needs_processes(_scenario("demo"), options)
 
