@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from testbed_otel.settings import SDK_METRICS
+
+from tests.support.ports import free_port, ports_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,22 +123,6 @@ class ApiProcess:
         return range(self.management_port, self.management_port + self.replicas)
 
 
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-def free_ports(count: int) -> int:
-    """The first of some TCP ports in a row that nothing listens on."""
-    while True:
-        first = free_port()
-        with contextlib.suppress(OSError, OverflowError), contextlib.ExitStack() as stack:
-            for port in range(first, first + count):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
-
-
 @pytest.fixture
 def unused_port() -> int:
     """A TCP port that nothing listens on."""
@@ -159,7 +144,7 @@ def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = ("-m", "testbed_api"),
     ) -> ApiProcess:
-        port, management_port = free_port(), free_ports(replicas)
+        port, management_port = free_port(), ports_in_a_row(replicas)
         output = tmp_path / f"api-{port}.log"
         settings = {
             "TESTBED_API_ARTEFACT": str(artefact),

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from testbed.stack import build
 
-from tests.conftest import free_port
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

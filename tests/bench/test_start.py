@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 import pytest
+
+from tests.support.ports import free_port
 
 from .load import prediction_request, rate, spread
 from .machine import Machine
@@ -78,13 +79,11 @@ class _Starts:
 @pytest.fixture
 def starts(artefact: Artefact, collector: str, tmp_path: Path) -> Iterator[_Starts]:
     """Starts with a durable log and telemetry; the last one is ended after the test."""
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as other:
-        public, management = one.getsockname()[1], other.getsockname()[1]
     made = _Starts(
         {
             "TESTBED_API_ARTEFACT": str(artefact.path),
-            "TESTBED_API_PORT": str(public),
-            "TESTBED_API_MANAGEMENT_PORT": str(management),
+            "TESTBED_API_PORT": str(free_port()),
+            "TESTBED_API_MANAGEMENT_PORT": str(free_port()),
             "TESTBED_API_LOG_URL": f"sqlite:///{tmp_path / 'log.db'}",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
         },

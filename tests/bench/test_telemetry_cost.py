@@ -22,7 +22,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.conftest import free_port
+from tests.support.ports import free_port
 
 from .load import prediction_request, rate, spread
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +31,8 @@ from testbed.stack.configuration import (
     write_api_targets,
 )
 from testbed.timescale import MINIMUM_INTERVAL, DurationError, parse_duration
+
+from tests.support.ports import free_port
 
 ADDRESSES = (
     "api:9464",
@@ -344,15 +345,6 @@ def test_rendered_files_are_valid(
     run_tool("otelcol", "validate", f"--config=file:{native.collector}")
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, all different."""
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(server.getsockname()[1]) for server in servers]
-    for server in servers:
-        server.close()
-    return ports
-
-
 def test_a_run_takes_in_only_what_bears_its_id(
     render: Callable[..., NativeConfiguration], repository: Path
 ) -> None:
@@ -392,8 +384,7 @@ def test_collector_series_are_those_of_the_vocabulary(
     Where a run demands its id, what comes without is not found.
     """
     run_tool("otelcol", "--version")
-    ports = free_ports(len(ADDRESSES))
-    endpoints = {a: f"127.0.0.1:{port}" for a, port in zip(ADDRESSES, ports, strict=True)}
+    endpoints = {address: f"127.0.0.1:{free_port()}" for address in ADDRESSES}
     launch = Launched(find(), layout, endpoints, render(endpoints=endpoints, intake=intake))
     point = {"asDouble": 1, "timeUnixNano": str(time.time_ns())}
     metric = {"name": "x", "gauge": {"dataPoints": [point]}}

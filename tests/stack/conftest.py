@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ import psycopg
 import pytest
 from testbed.stack import build
 from testbed_domain.artefact import Artefact
+
+from tests.support.ports import free_port
 
 # The files that take longest, the longest first, in minutes: 9 to 2.
 LONGEST = ("scenarios", "flow", "lifecycle", "use_cases", "demo", "replica_runs", "robustness")
@@ -62,12 +63,6 @@ def missing(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"required in CI: {reason}")
     pytest.skip(reason)
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:

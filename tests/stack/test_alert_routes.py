@@ -26,7 +26,8 @@ from testbed.stack.configuration import (
     alertmanager_argv,
     render_native,
 )
-from testbed.stack.ports import PortClaims, free_port
+
+from tests.support.ports import free_port
 
 from .conftest import wait_for
 
@@ -117,10 +118,9 @@ def start(tmp_path: Path, repository: Path, tools: None) -> Callable[[], Any]:  
     @contextmanager
     def routes() -> Iterator[Routes]:
         layout = RunLayout(tmp_path / "run").create()
-        claims = PortClaims()
         addresses = ("receiver:9080", "alertmanager:9093")
-        endpoints = {address: f"127.0.0.1:{free_port(0, claims)}" for address in addresses}
-        mailbox, smtp_port = Mailbox(), free_port(0, claims)
+        endpoints = {address: f"127.0.0.1:{free_port()}" for address in addresses}
+        mailbox, smtp_port = Mailbox(), free_port()
         smtp = SmtpSettings(
             f"127.0.0.1:{smtp_port}", "alerts@example.com", "oncall@example.com", tls=False
         )
@@ -145,7 +145,6 @@ def start(tmp_path: Path, repository: Path, tools: None) -> Callable[[], Any]:  
                 yield found
         finally:
             server.stop()
-            claims.release()
 
     return routes
 

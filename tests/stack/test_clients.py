@@ -14,6 +14,8 @@ from testbed.errors import StackError
 from testbed.facts.alertspans import alert_spans
 from testbed.stack import build
 
+from tests.support.ports import free_port
+
 from .conftest import wait_for
 
 if TYPE_CHECKING:
@@ -22,14 +24,6 @@ if TYPE_CHECKING:
 
 DEADLINE = 30.0
 INTERVAL = 0.5
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    import socket  # noqa: PLC0415 - used here only
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def start(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -24,8 +24,9 @@ from testbed_otel import names
 from tests.stack.test_demo import BY_SETTING
 from tests.stack.test_drift_job import Place
 from tests.stack.test_drift_job import place as place  # noqa: PLC0414 - a fixture
+from tests.support.ports import free_port
 
-from .conftest import free_port, wait_for
+from .conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

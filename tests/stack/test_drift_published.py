@@ -27,7 +27,9 @@ from testbed.stack.configuration import (
 )
 from testbed_domain.logstore import open_log
 
-from .conftest import free_port, wait_for
+from tests.support.ports import free_port
+
+from .conftest import wait_for
 from .drift_place import DriftPlace, traffic
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ import pytest
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_drift.keeping.claim import claimed
 
-from tests.conftest import REPOSITORY, free_port, missing
+from tests.conftest import REPOSITORY, missing
+from tests.support.ports import free_port
 
 from .test_drift_job import _artefact, _rows
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,8 @@ import pytest
 from testbed_load.command import locust_command, web_command
 from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
 from testbed_load.profiles import profile
+
+from tests.support.ports import free_port
 
 FAKE = Path(__file__).parents[1] / "fakes" / "prediction_api.py"
 DEADLINE = 60.0
@@ -401,10 +402,3 @@ def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
         assert process.wait(DEADLINE) == 0
     assert truth.json("end")["requests"] == len(service.seen()["request_ids"])
     assert {line["drift"] for line in truth.lines()} == {"covariate_shift"}
-
-
-def free_port() -> int:
-    """A port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

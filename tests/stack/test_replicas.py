@@ -22,7 +22,9 @@ import psutil
 import pytest
 from testbed_domain.artefact import Artefact
 
-from .conftest import free_port, wait_for
+from tests.support.ports import free_port, ports_in_a_row
+
+from .conftest import wait_for
 from .raw_client import Ledger, prediction_request, send_steadily
 
 # Ten in the long form: TESTBED_KILLS=10.
@@ -83,7 +85,7 @@ def start_replicas(small_artefact: Artefact, tmp_path: Path) -> Iterator[Callabl
     started: list[Replicas] = []
 
     def start(count: int, **environment: str) -> Replicas:
-        port, management = free_port(), _ports_in_a_row(count)
+        port, management = free_port(), ports_in_a_row(count)
         settings = {
             "TESTBED_API_ARTEFACT": str(small_artefact.path),
             "TESTBED_API_PORT": str(port),
@@ -128,25 +130,6 @@ def start_replicas(small_artefact: Artefact, tmp_path: Path) -> Iterator[Callabl
             one.process.kill()
             psutil.wait_procs(children, 20)
         one.process.wait(20)
-
-
-def _ports_in_a_row(count: int) -> int:
-    """The first of some ports that nothing listens on."""
-    while True:
-        first = free_port()
-        with suppress(OSError):
-            taken = [free for free in range(first, first + count) if _is_free(free)]
-            if len(taken) == count:
-                return first
-
-
-def _is_free(port: int) -> bool:
-    with suppress(OSError, OverflowError):
-        import socket  # noqa: PLC0415 - used here alone
-
-        with socket.create_server(("127.0.0.1", port)):
-            return True
-    return False
 
 
 async def _wait_for_new(replicas: Replicas, before: list[str | None], count: int) -> None:

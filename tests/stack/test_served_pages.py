@@ -20,8 +20,9 @@ from testbed_drift.rows.frames import declare
 from testbed_load.command import web_command
 
 from tests.browser import EVERYTHING, HOSTILE, visit
+from tests.support.ports import free_port
 
-from .conftest import free_port, wait_for
+from .conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,9 @@ from testbed.stack.build import Tools, find
 from testbed.stack.configuration import NativeConfiguration, collector_argv, render_native
 from testbed_domain.artefact import Artefact
 
-from .conftest import free_port, wait_for
+from tests.support.ports import free_port
+
+from .conftest import wait_for
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"

@@ -20,7 +20,8 @@ from testbed_drift.keeping.trackingclient import connect
 from testbed_drift.settings import DriftSettings
 
 from tests.bench.peers.environments import EnvironmentMissingError, environment
-from tests.conftest import free_port, missing
+from tests.conftest import missing
+from tests.support.ports import free_port
 
 from .test_drift_job import Place, _artefact
 

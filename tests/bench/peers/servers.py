@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import psutil
 from testbed.stack import build
+
+from tests.support.ports import free_port
 
 from .environments import HERE, environment
 
@@ -151,12 +152,6 @@ def mlserver(artefact: Artefact, folder: Path, core: int, sent_to: Collector) ->
     with _process(command, folder, core, found) as process:
         _wait(f"http://127.0.0.1:{port}/v2/health/ready")
         yield Server(port, process)
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -10,7 +10,18 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from testbed.stack.ports import HOST, LOWEST, PortClaims, allocate, allocate_row, free_port, is_free
+from testbed.stack.ports import (
+    HOST,
+    LOWEST,
+    USUAL_EPHEMERAL,
+    PortClaims,
+    allocate,
+    allocate_row,
+    free_port,
+    is_free,
+)
+
+from tests.support import ports as support
 
 
 @pytest.fixture
@@ -115,3 +126,13 @@ def test_a_row_with_a_taken_port_is_passed_over(claims: PortClaims, how: str) ->
         assert allocate_row(["a", "b"], first, claims)["a"] != first
     assert others.take(first)
     others.release()
+
+
+def test_ports_of_tests_are_claimed_and_no_connection_takes_them() -> None:
+    """Two workers of pytest and their servers' own connections never meet on a port."""
+    chosen = [support.free_port() for _ in range(20)]
+    first = support.ports_in_a_row(3)
+    chosen += range(first, first + 3)
+    assert len(set(chosen)) == len(chosen)
+    assert all(LOWEST <= port < USUAL_EPHEMERAL for port in chosen)
+    assert not any(PortClaims().take(port) for port in chosen)
