@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +17,7 @@ from testbed_domain.files import write_atomic
 
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
+from testbed.facts.ruletests import read_ruletests
 from testbed.facts.sources import Sources, Span
 from testbed.layout import RunLayout
 from testbed.phases import played_phases
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from testbed.clients.alertmanager import AlertmanagerClient
     from testbed.clients.prometheus import PrometheusClient
+    from testbed.facts.ruletests import RuleTests
     from testbed.scenario import Scenario
 
 T = TypeVar("T")
@@ -194,6 +197,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     rules: Path | None = None,
     source: Path | None = None,
     born: float | None = None,
+    ruletests: Callable[[], RuleTests] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Evidence:
     """Ask the living stack, keep its answers in ``series.json``, and load all evidence.
@@ -210,6 +214,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         rules: folder of the user's own rule files; None where they are the source's.
         source: folder that the configuration was rendered from; the checkout's by default.
         born: Unix time before the first sample of any part; None is the run's own start.
+        ruletests: waits for the rules' own tests where they run already; by default runs them.
         clock: gives Unix seconds.
 
     Raises:
@@ -234,36 +239,36 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         rules=rules or (source or root()) / "prometheus" / "rules",
         source=source or root(),
     )
-    snapshot = take_snapshot(sources)
+    snapshot = take_snapshot(sources, ruletests or partial(read_ruletests, source or root(), rules))
     write_atomic(layout.series, snapshot.model_dump_json())
-    return load_evidence(layout, truth)
+    return _evidence(layout, truth, snapshot)
 
 
-def load_evidence(layout: RunLayout, truth: Truth | None = None) -> Evidence:
+def load_evidence(layout: RunLayout) -> Evidence:
     """Read the evidence of a run from its folder.
-
-    Args:
-        layout: the run's folder.
-        truth: what was read of it already.
 
     Raises:
         UsageError: the folder holds no finished run.
     """
-    run = _read_run(layout.run_file)
+    _read_run(layout.run_file)  # says first that it is no run
     try:
         snapshot = Snapshot.model_validate_json(layout.series.read_bytes())
     except OSError as error:
         raise UsageError(f"{layout.root} holds no finished run: series.json is missing") from error
     except ValidationError as error:
         raise UsageError(f"{layout.series} is broken or of another version") from error
+    return _evidence(layout, read_truth(layout.truth), snapshot)
+
+
+def _evidence(layout: RunLayout, truth: Truth, snapshot: Snapshot) -> Evidence:
     problems: list[str] = []
     notifications = _records(layout.notifications, _notification, problems)
     drift_runs = _records(layout.drift / "runs.jsonl", _drift_run, problems)
     timeline = _records(layout.timeline, _event, problems)
     end = snapshot.ended_at
     return Evidence(
-        run=run,
-        truth=truth or read_truth(layout.truth),
+        run=_read_run(layout.run_file),
+        truth=truth,
         snapshot=snapshot,
         notifications=tuple(
             sorted((n for n in notifications if n.received_at <= end), key=lambda n: n.received_at)

@@ -6,6 +6,7 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
 from testbed.facts.configured import read_groups
 from testbed.facts.finalcounts import behind
+from testbed.facts.ruletests import RuleTests, read_ruletests
 from testbed.faultcontrol import FaultControl
 from testbed.heartbeat import heartbeat_names
 from testbed.layout import RunLayout
@@ -183,23 +185,28 @@ class Play:
         self._board.stage("starting the load")
         start = self._start_load()
         self._board.stage("playing")
-        self._play_actions(start)
-        self._wait_for_load(start)
-        self._board.stage("settling")
-        self._settle()
-        self._pacemaker.stop()  # collecting is work of the runner itself
-        self._board.stage("collecting evidence and judging")
-        with no_garbage_collection():
-            verdict = self._judge()
+        with ThreadPoolExecutor(1) as aside:
+            # They need nothing of the run, and give way to it.
+            ruletests = aside.submit(
+                read_ruletests, self._prepared.source, self._prepared.options.rules
+            )
+            self._play_actions(start)
+            self._wait_for_load(start)
+            self._board.stage("settling")
+            self._settle()
+            self._pacemaker.stop()  # collecting is work of the runner itself
+            self._board.stage("collecting evidence and judging")
+            with no_garbage_collection():
+                verdict = self._judge(ruletests.result)
         if verdict.too_slow:
             raise SlowMachineError(
                 f"{verdict.too_slow}. What was measured stands in {self._layout.report_file}"
             )
         return verdict
 
-    def _judge(self) -> Verdict:
+    def _judge(self, ruletests: Callable[[], RuleTests]) -> Verdict:
         """Collect, judge and write; the timeline says how long each took."""
-        evidence = self._collect()
+        evidence = self._collect(ruletests)
         self._timeline.add("collected")
         verdict = judge(self._prepared.scenario, evidence, self._prepared.factor)
         self._timeline.add("judged")
@@ -339,7 +346,7 @@ class Play:
                     counters[instance] = page
         return counters
 
-    def _collect(self) -> Evidence:
+    def _collect(self, ruletests: Callable[[], RuleTests]) -> Evidence:
         self._notice()
         self._stack.gather()
         context = self._prepared.context
@@ -359,6 +366,7 @@ class Play:
             rules=self._prepared.options.rules,
             source=self._prepared.source,
             born=context.born,
+            ruletests=ruletests,
         )
 
 

@@ -26,7 +26,7 @@ from testbed.facts.measured import Measured, read_measured
 from testbed.facts.published import Published, read_published
 from testbed.facts.realised import Realised, read_realised
 from testbed.facts.rulehealth import RuleHealth, read_rulehealth
-from testbed.facts.ruletests import RuleTests, read_ruletests
+from testbed.facts.ruletests import RuleTests
 from testbed.facts.signals import Signals, read_signals
 from testbed.facts.sources import Sources
 from testbed.pipeline import Pipeline, read_pipeline
@@ -125,13 +125,18 @@ class Snapshot(Kept):
         return _interval(self.rules or (), alert, self.evaluation_interval)
 
 
-def take_snapshot(sources: Sources) -> Snapshot:
-    """Ask for everything; what can't be had becomes a problem, so that there is a verdict still."""
+def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snapshot:
+    """Ask for everything; what can't be had becomes a problem, so that there is a verdict still.
+
+    Args:
+        sources: what is asked.
+        ruletests: runs the rules' own tests, or waits for those that run already.
+    """
     prometheus, truth, span = sources.prometheus, sources.truth, sources.span
     recent = {"at": span.end, "window": span.end - span.start}
     with _Questions() as ask:
         # promtool works in a process of its own meanwhile.
-        tests = ask("tests of the rules", lambda: read_ruletests(sources))
+        tests = ask("tests of the rules", ruletests)
         # The longest first: they share the processors with what waits for Prometheus.
         content = ask("content of the prediction log", lambda: read_logcontent(sources))
         realised = ask("realised drift", lambda: read_realised(sources))

@@ -23,11 +23,13 @@ import yaml
 from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.prometheus import PrometheusClient
 from testbed.evidence import collect
+from testbed.facts.ruletests import RuleTests
 from testbed.layout import RunLayout
 from testbed.report import write_outcome
 from testbed.resources import find_scenario, root
 from testbed.runner import no_garbage_collection
 from testbed.scenario import read_scenario
+from testbed.snapshot import Snapshot
 from testbed.verdict import judge
 
 if TYPE_CHECKING:
@@ -80,10 +82,10 @@ def test_ten_thousand_requests_are_judged_in_three_seconds(
     layout = RunLayout(run)
     at = {event["event"]: event["time"] for event in _lines(layout.timeline)}
     identity = json.loads(layout.run_file.read_text(encoding="utf-8"))
-    ended = json.loads(layout.series.read_text(encoding="utf-8"))["ended_at"]
+    kept = Snapshot.model_validate_json(layout.series.read_bytes())
     ports = identity["endpoints"]
     page = httpx.get(f"http://{ports['api:8000']}/metrics", timeout=10).text
-    instance = next(iter(json.loads(layout.series.read_text(encoding="utf-8"))["api"]))
+    instance = next(iter(kept.api))
     scenario = read_scenario(layout.scenario_file)
     prometheus = PrometheusClient(f"http://{ports['prometheus:9090']}/{identity['intake']}")
     alertmanager = AlertmanagerClient(f"http://{ports['alertmanager:9093']}")
@@ -102,7 +104,8 @@ def test_ten_thousand_requests_are_judged_in_three_seconds(
                 log_url=f"sqlite:///{layout.prediction_log}",
                 factor=identity["time_scale"],
                 source=root(),
-                clock=lambda: ended,
+                ruletests=lambda: kept.ruletests or RuleTests(),  # a run has them before
+                clock=lambda: kept.ended_at,
             )
             verdict = judge(scenario, evidence, identity["time_scale"])
             write_outcome(layout, verdict, evidence)

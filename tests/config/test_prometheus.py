@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
 from testbed.facts.ruletests import read_ruletests
-from testbed.facts.sources import Sources
 from testbed.heartbeat import heartbeat_names
 from testbed.rulelint import read_rules
 from testbed.timescale import TimeScale, parse_duration
@@ -136,10 +134,9 @@ def test_the_verdict_sees_a_mistake_in_the_rule_files(
     run_tool("promtool", "--version")  # is skipped where there is none
     shutil.copytree(folder, tmp_path / "prometheus")
     rules = tmp_path / "prometheus/rules"
-    sources = cast("Sources", SimpleNamespace(source=tmp_path, rules=rules))
-    sound = read_ruletests(sources)
+    sound = read_ruletests(tmp_path)
     assert (sound.failed, sound.skipped) == ((), "")
     assert sound.tests > 0
     text = (rules / "api.yml").read_text()
     (rules / "api.yml").write_text(text.replace(old, new))
-    assert says in read_ruletests(sources).failed[0].says
+    assert says in read_ruletests(tmp_path).failed[0].says

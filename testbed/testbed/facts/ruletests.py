@@ -22,8 +22,6 @@ from testbed.stack.build import find
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.facts.sources import Sources
-
 PROMTOOL: Final = "promtool"
 SHOWN: Final = 400
 """Characters of what promtool says that are stored."""
@@ -58,16 +56,18 @@ class RuleTests(Kept):
     skipped: str = ""
 
 
-def read_ruletests(sources: Sources) -> RuleTests:
+def read_ruletests(source: Path, rules: Path | None = None) -> RuleTests:
     """Run them with promtool.
+
+    Args:
+        source: folder that the configuration was rendered from.
+        rules: folder of the user's own rule files; None where they are the source's.
 
     Raises:
         StackError: promtool can't be run, or takes too long.
     """
-    if sources.source is None:
-        return RuleTests(skipped="it is unknown which rule files the run was made of")
-    folder = sources.source / "prometheus"
-    if sources.rules != folder / "rules":
+    folder = source / "prometheus"
+    if rules not in {None, folder / "rules"}:
         return RuleTests(skipped="the run has rule files of its own, which bring no tests")
     files = sorted((folder / "rules_test").glob("*.yml"))
     if not files:
@@ -83,7 +83,16 @@ def read_ruletests(sources: Sources) -> RuleTests:
 def _run(promtool: Path, files: list[Path]) -> RuleTests:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "junit.xml"
-        command: list[str | Path] = [promtool, "test", "rules", f"--junit={report}", *files]
+        command: list[str | Path] = [
+            "nice",
+            "-n",
+            "19",
+            promtool,
+            "test",
+            "rules",
+            f"--junit={report}",
+            *files,
+        ]
         try:
             done = ask_tool(command)
             written = report.read_text(encoding="utf-8") if report.exists() else ""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from testbed.checks.stages import Stage
 from testbed.facts.ruletests import FailedTest, RuleTests, parse_report, read_ruletests
-from testbed.facts.sources import Sources
 
 from .conftest import World
 
@@ -55,12 +52,11 @@ def test_a_report_of_passing_tests_has_no_failure() -> None:
     assert parse_report("") == RuleTests()
 
 
-@pytest.mark.parametrize("place", ["own rules", "no tests", "unknown"])
+@pytest.mark.parametrize("place", ["own rules", "no tests"])
 def test_what_can_not_be_tested_says_why(tmp_path: Path, place: str) -> None:
     """Rules of the user bring no tests, and need not."""
     rules = tmp_path / ("mine" if place == "own rules" else "prometheus/rules")
-    source = None if place == "unknown" else tmp_path
-    found = read_ruletests(cast("Sources", SimpleNamespace(source=source, rules=rules)))
+    found = read_ruletests(tmp_path, rules)
     assert found.skipped
     assert not found.failed
 
