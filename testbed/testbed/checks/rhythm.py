@@ -184,6 +184,7 @@ def check_exports(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
             *_stalls(health),
             *intended(case, component, "exports", each.name),
             *intended(case, "collector", "exports"),
+            *_unreceived(case),
         ]
         for hole in _holes(_until_replaced(each, cadences), meant, LEAST_EXPORT):
             line = _hole_line(case, f"{each.name}", hole, "no export arrived")
@@ -226,6 +227,20 @@ def intended(
         if played is not None and any(_cuts(fault.kind, what) for fault in phase.faults):
             found.append(Stretch(start=played.start, end=played.end + RECOVERY))
     return tuple(found)
+
+
+def _unreceived(case: Case) -> tuple[Stretch, ...]:
+    """When the run's Prometheus was not there yet.
+
+    What the Collector is sent meanwhile waits in its queue, which a scenario may make small.
+    """
+    ready = (
+        event.time
+        for event in case.evidence.timeline
+        if event.event == "part_ready" and event.name == "prometheus"
+    )
+    began = case.evidence.snapshot.started_at
+    return tuple(Stretch(start=began, end=time) for time in list(ready)[:1])
 
 
 def _cuts(kind: str, what: str) -> bool:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROMTOOL: Final = "promtool"
+NICE: Final = "5"
+"""Priority below the run's components, and above what the machine does beside the run."""
+
 SHOWN: Final = 400
 """Characters of what promtool says that are stored."""
 
@@ -86,7 +89,7 @@ def _run(promtool: Path, files: list[Path]) -> RuleTests:
         command: list[str | Path] = [
             "nice",
             "-n",
-            "19",
+            NICE,
             promtool,
             "test",
             "rules",
@@ -96,7 +99,12 @@ def _run(promtool: Path, files: list[Path]) -> RuleTests:
         try:
             done = ask_tool(command)
             written = report.read_text(encoding="utf-8") if report.exists() else ""
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired as error:
+            raise StackError(
+                f"promtool was not done with the tests of the rules after {error.timeout:g} s: "
+                "too much else runs on this machine"
+            ) from error
+        except OSError as error:
             raise StackError(f"promtool could not test the rules: {error}") from error
     found = parse_report(written)
     if done.returncode and not found.failed:

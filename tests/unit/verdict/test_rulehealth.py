@@ -222,6 +222,16 @@ def test_a_hole_in_the_exports_of_one_process_is_its_own(sound: World) -> None:
     assert found["exports"].stage is Stage.DRIFT_JOB
 
 
+def test_exports_that_no_prometheus_could_take_yet_are_no_hole(sound: World) -> None:
+    """A slow start, and a queue of the Collector too small for it; later ones are missed."""
+    sound.pipeline = exporting("api-1", "drift-1", silent="api-1")
+    sound.timeline.append(Event(1024.5, "part_ready", "prometheus", {}))
+    assert "exports" not in {check.name for check in sound.judge().failed}
+    sound.timeline[-1] = Event(1013.0, "part_ready", "prometheus", {})
+    sound.timeline.append(Event(1024.5, "part_ready", "prometheus", {}))  # a restart
+    assert "exports" in {check.name for check in sound.judge().failed}
+
+
 def test_clocks_that_disagree_are_named(sound: World) -> None:
     """Prometheus's, a process's, the load's and Alertmanager's."""
     sound.rulehealth = health(clocks=Clocks(prometheus=-30.0, doubt=0.1, future={"api-1": 59.0}))
