@@ -85,7 +85,8 @@ class Engine:
         containers = self.ask("ps", "--all", "--quiet").split()
         if containers:
             self.ask("rm", "--force", "--volumes", *containers)
-        self.ask("volume", "prune", "--force")
+        if volumes := self.ask("volume", "ls", "--quiet").split():
+            self.ask("volume", "rm", "--force", *volumes)
         self.ask("network", "prune", "--force")
 
     def trim(self, wanted: Collection[str]) -> None:
