@@ -11,6 +11,7 @@ from testbed.composetest import command
 from testbed.composetest.debian import mirror
 from testbed.composetest.enclosure import CONTROL_GROUP, remove_control_groups
 from testbed.composetest.engine import unwanted
+from testbed.composetest.stack import verdict_in
 from testbed.composetest.standins import settings, version_of
 from testbed.composetest.steps import Steps
 from testbed.errors import StackError
@@ -102,3 +103,20 @@ def test_without_an_engine_it_skips_and_says_why(
     said = capsys.readouterr().out
     assert said.startswith("compose-test: skipped: programs are missing: apt-get install ")
     assert "docker.io" in said
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "verdict"),
+    [
+        ("✔ PASSED  80 of 80 checks passed", 0, True),
+        ("✘ FAILED  79 of 80 checks passed", 1, True),
+        ("Error response from daemon: context deadline exceeded", 1, False),
+        ("error: the machine was too slow for this time scale", 2, False),
+        ("", 0, False),
+    ],
+)
+def test_an_exit_code_of_compose_itself_is_no_verdict(
+    output: str, code: int, *, verdict: bool
+) -> None:
+    """Compose ends with 1 where the engine does not answer, too: nothing failed then."""
+    assert verdict_in(output, code) == verdict
