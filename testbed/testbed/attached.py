@@ -186,7 +186,7 @@ def prepare_attached(
     prepared = Prepared(
         run_id, layout, played, factor, artefact.use_case, artefact, context, options
     )
-    write_identity(prepared, now, sink=not traced(stack.profiles))
+    write_identity(prepared, now, sink=not traced(stack.profiles), attached=True)
     say("stack: running, not started for this run; nothing of it is stopped at the end")
     return prepared
 
