@@ -37,12 +37,12 @@ except urllib.error.HTTPError as error:
 """
 
 SERVED: Final = {
-    "runs of the drift job in MLflow": """\
+    "a run in MLflow, logged and read": """\
 from mlflow import MlflowClient
 client = MlflowClient("http://mlflow:5000")
-for experiment in client.search_experiments():
-    if runs := client.search_runs([experiment.experiment_id]):
-        print(f"{experiment.name}: {len(runs)}")
+run = client.create_run(client.create_experiment("compose-test")).info.run_id
+client.log_metric(run, "answered", 1.0)
+print(client.get_run(run).data.metrics)
 """,
     "version of the Prefect server": """\
 import urllib.request
@@ -145,7 +145,7 @@ def keys_are_demanded(project: Project, engine: Engine, _: Steps) -> None:
 
 
 def servers_answer(project: Project, engine: Engine, _: Steps) -> None:
-    """MLflow holds a run of the drift job, Prefect has an API: both as other containers see them.
+    """MLflow takes a run, Prefect says its version: both asked by the drift job's container.
 
     Raises:
         StackError: one does not.
@@ -169,10 +169,10 @@ VARIANTS: Final = {
         checks=(each_replica_is_a_target, keys_are_demanded),
     ),
     "servers": Variant(
-        "the servers of MLflow, which gets the runs of the drift job, and of Prefect",
+        "the servers of MLflow, to which the drift job is sent, and of Prefect",
         scenario="",
         settings=lambda _: {"MLFLOW_TRACKING_URI": "http://mlflow:5000"},
         servers=SERVERS,
-        checks=(servers_answer,),
+        checks=(servers_answer, changed_password),
     ),
 }
