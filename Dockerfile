@@ -13,6 +13,7 @@ COPY --chmod=755 tools/uv.txt /tmp/uv.txt
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary :all: \
     --require-hashes -r /tmp/uv.txt
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR=/var/cache/uv
+COPY --chmod=755 tools/added /usr/local/bin/added
 WORKDIR /app
 COPY --chmod=755 pyproject.toml uv.lock ./
 COPY --chmod=755 api/pyproject.toml api/
@@ -23,39 +24,49 @@ COPY --chmod=755 loadtest/pyproject.toml loadtest/
 COPY --chmod=755 otel/pyproject.toml otel/
 COPY --chmod=755 testbed/pyproject.toml testbed/
 
-FROM build AS build-api
+FROM build AS packages-api
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-editable --no-install-workspace \
     --package testbed-api --package testbed-domain --extra postgresql
-COPY --chmod=755 . .
-RUN --mount=type=cache,target=/var/cache/uv \
-    uv sync --locked --no-dev --no-editable \
-    --package testbed-api --package testbed-domain --extra postgresql
 
-FROM build AS build-drift
+FROM build AS packages-drift
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-editable --no-install-workspace \
     --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
-COPY --chmod=755 . .
-RUN --mount=type=cache,target=/var/cache/uv \
-    uv sync --locked --no-dev --no-editable \
-    --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
 
-# Locust takes its locustfile by path, so this one and the next keep the sources.
-FROM build AS build-load
+FROM build AS packages-load
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-install-workspace --package testbed-load
-COPY --chmod=755 . .
-RUN --mount=type=cache,target=/var/cache/uv \
-    uv sync --locked --no-dev --package testbed-load
 
-FROM build AS build-testbed
+FROM build AS packages-testbed
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-install-workspace \
     --package ml-observability-testbed --package testbed-domain --extra postgresql
+
+# The sources come last and apart: what they add goes into a small layer of its own (/added), and that of
+# the packages, some hundred MB, stays as it is.
+FROM packages-api AS build-api
 COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
-    uv sync --locked --no-dev \
+    added uv sync --locked --no-dev --no-editable \
+    --package testbed-api --package testbed-domain --extra postgresql
+
+FROM packages-drift AS build-drift
+COPY --chmod=755 . .
+RUN --mount=type=cache,target=/var/cache/uv \
+    added uv sync --locked --no-dev --no-editable \
+    --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
+
+# Locust takes its locustfile by path, so this one and the next keep the sources.
+FROM packages-load AS build-load
+COPY --chmod=755 . .
+RUN --mount=type=cache,target=/var/cache/uv \
+    added uv sync --locked --no-dev --package testbed-load
+
+FROM packages-testbed AS build-testbed
+COPY --chmod=755 . .
+RUN --mount=type=cache,target=/var/cache/uv \
+    added uv sync --locked --no-dev \
     --package ml-observability-testbed --package testbed-domain --extra postgresql
 
 FROM python AS runtime
@@ -70,19 +81,25 @@ WORKDIR /var/lib/testbed
 USER testbed
 
 FROM runtime AS api
-COPY --from=build-api /app/.venv /app/.venv
+COPY --from=packages-api /app/.venv /app/.venv
+COPY --from=build-api /added /app
 EXPOSE 8000 9464
 CMD ["python", "-m", "testbed_api"]
 
 FROM runtime AS drift
-COPY --from=build-drift /app/.venv /app/.venv
+COPY --from=packages-drift /app/.venv /app/.venv
+COPY --from=build-drift /added /app
 CMD ["python", "-m", "testbed_drift", "watch"]
 
 FROM runtime AS load
-COPY --from=build-load /app /app
+COPY --from=packages-load /app/.venv /app/.venv
+COPY --chmod=755 . /app
+COPY --from=build-load /added /app
 EXPOSE 8089
 CMD ["python", "-m", "locust", "-f", "/app/loadtest/testbed_load/locustfile.py"]
 
 FROM runtime AS testbed
-COPY --from=build-testbed /app /app
+COPY --from=packages-testbed /app/.venv /app/.venv
+COPY --chmod=755 . /app
+COPY --from=build-testbed /added /app
 CMD ["testbed", "--help"]

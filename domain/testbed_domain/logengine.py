@@ -29,6 +29,8 @@ _RETRY_SECONDS: Final = 0.01
 _WRITE: Final = "testbed_write"
 # Serialises the creation of tables in PostgreSQL; any number that nobody else uses.
 _LOCK: Final = 7_305_121_946
+_REFUSED: Final = "password authentication failed"
+_KEPT: Final = "PostgreSQL keeps the password that its data were made with: is it another one now?"
 PASSWORD_FILE: Final = "password_file"  # noqa: S105 - the name of a parameter
 """Query parameter of a PostgreSQL URL: file of the password."""
 
@@ -130,7 +132,8 @@ def one_line(url: URL) -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         reason = (str(cause).strip() or type(error).__name__).splitlines()[0]
-        raise LogError(f"prediction log {mask(url)}: {mask(reason)}") from error
+        hint = f"; {_KEPT}" if _REFUSED in reason else ""
+        raise LogError(f"prediction log {mask(url)}: {mask(reason)}{hint}") from error
 
 
 def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:

@@ -8,6 +8,7 @@ from typing import Final
 
 PLAN_VARIABLE: Final = "TESTBED_LOAD_PLAN"
 TRUTH_VARIABLE: Final = "TESTBED_TRUTH_DIR"
+KEY_VARIABLE: Final = "TESTBED_LOAD_KEY_FILE"
 
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 

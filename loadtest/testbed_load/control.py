@@ -16,9 +16,10 @@ from testbed_domain.callers import names_of
 from testbed_domain.errors import DomainError
 
 from testbed_load import webguard
-from testbed_load.command import PLAN_VARIABLE, TRUTH_VARIABLE
+from testbed_load.command import KEY_VARIABLE, PLAN_VARIABLE, TRUTH_VARIABLE
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
+from testbed_load.headers import read_headers
 from testbed_load.options import WEB_PROFILES, check_host, plan_from_options
 from testbed_load.plan import LoadPlan, read_plan
 from testbed_load.playback import Playback, steady_clock
@@ -49,6 +50,7 @@ class Control:
     def __init__(self) -> None:
         self._environment: Environment
         self._source: Source
+        self._headers: dict[str, str]
         self._plan: LoadPlan | None = None
         self._playback: Playback | None = None
         self._poster: LabelPoster | None = None
@@ -85,6 +87,7 @@ class Control:
             elif web_ui is None:
                 raise LoadError(f"without the web UI a plan is needed: set {PLAN_VARIABLE}")
             plan = self._plan or plan_from_options(options)
+            self._headers = read_headers(options["key_file"])
             self._source = load_source(plan.artefact, plan.use_case)
             if web_ui is None or options["autostart"]:
                 check_host(options)
@@ -105,6 +108,7 @@ class Control:
         truth = self._truth()
         self._playback = Playback(plan, self._source, truth, steady_clock())
         PredictionUser.playback = PlanShape.playback = self._playback
+        PredictionUser.headers = self._headers
         PredictionUser.network_timeout = PredictionUser.connection_timeout = plan.timeout
 
     def _truth(self) -> Truth:
@@ -165,7 +169,7 @@ class Control:
     def _on_test_start(self, environment: Environment, **_: object) -> None:
         environment.host = (environment.host or "").rstrip("/")  # paths begin with a slash
         if self._playback is not None:
-            self._poster = LabelPoster(environment, self._playback)
+            self._poster = LabelPoster(environment, self._playback, self._headers)
 
     def _on_spawning_complete(self, **_: object) -> None:
         if self._playback is not None:
@@ -231,6 +235,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
         ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
         ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
+        ("--key-file", KEY_VARIABLE, "File with the API key that is sent.", None),
         (
             webguard.NAMES_OPTION,
             "TESTBED_LOAD_WEB_NAMES",

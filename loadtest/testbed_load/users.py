@@ -36,6 +36,7 @@ class PredictionUser(FastHttpUser):
     """
 
     playback: ClassVar[Playback]
+    headers: ClassVar[dict[str, str]]
 
     concurrency = 1
     max_retries = 0
@@ -74,7 +75,7 @@ class PredictionUser(FastHttpUser):
             self.client.client.clientpool.close()
         reply = replies.GIVEN_UP
         try:
-            headers = {"Content-Type": "application/json", "X-Request-ID": job.request_id}
+            headers = {**self.headers, "X-Request-ID": job.request_id}
             with self.client.post(
                 PREDICT, data=job.body, headers=headers, catch_response=True
             ) as response:
@@ -101,8 +102,11 @@ def _broken(error: BaseException | None) -> bool:
 class LabelPoster:
     """Posts labels in batches as they become due, until :meth:`finish`."""
 
-    def __init__(self, environment: Environment, playback: Playback) -> None:
+    def __init__(
+        self, environment: Environment, playback: Playback, headers: dict[str, str]
+    ) -> None:
         self._playback = playback
+        self._headers = headers
         self._ending = Event()
         self._client = FastHttpSession(
             environment.host,
@@ -135,7 +139,7 @@ class LabelPoster:
         response = self._client.post(
             LABELS,
             data=json.dumps({"labels": body}),
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
         )
         status: int | None = response.status_code or None
         self._playback.truth.labels(sent_at, status, len(batch))

@@ -16,20 +16,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import func, select
 from testbed_domain.artefact import load_artefact
-from testbed_domain.logengine import create_log_engine, one_line
-from testbed_domain.predictionlog import predictions
-from testbed_otel import names
 
+from testbed.attachedrefusals import (
+    refuse_alerts,
+    refuse_history,
+    refuse_other_replicas,
+    refuse_other_start,
+    refuse_what_needs_processes,
+    require_key,
+)
 from testbed.clients.prometheus import PrometheusClient
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
-from testbed.facts.finalcounts import compared, parse_counters
-from testbed.heartbeat import heartbeat_names
 from testbed.preparation import (
     Prepared,
     RunOptions,
@@ -40,14 +41,13 @@ from testbed.preparation import (
     write_identity,
 )
 from testbed.scenarioenv import scenario_environment
-from testbed.stack.attached import NOTIFICATIONS, AttachedStack
+from testbed.stack.attached import JOURNAL, NOTIFICATIONS, AttachedStack
 from testbed.stack.build import Tools
 from testbed.stack.composeconfiguration import STACK_FILE, absent, profiles_of, traced
 from testbed.stack.configuration import NativeConfiguration
-from testbed.stack.parts import PROMETHEUS, StackContext
+from testbed.stack.parts import PROMETHEUS, StackContext, management_addresses
 from testbed.stack.ports import PortClaims
 from testbed.stack.process import Supervisor
-from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
     from testbed.layout import RunLayout
@@ -57,15 +57,7 @@ if TYPE_CHECKING:
     from testbed.timeline import Timeline
 
 LOWEST: Final = "prometheus_tsdb_lowest_timestamp_seconds"
-ANEW: Final = (
-    "begin with a new one: docker compose down --volumes, which removes its data, or another "
-    "project by --project-name"
-)
 EARLIER: Final = 600.0
-TIMEOUT: Final = 5.0
-PATIENCE: Final = 60.0
-LOOK: Final = 0.5
-REPLICA_STARTS: Final = names.REPLICA_STARTS.prometheus
 
 
 class Attachment(BaseModel):
@@ -98,6 +90,11 @@ class Attachment(BaseModel):
         """What runs beside the parts of every stack."""
         return profiles_of(self.environment.get("COMPOSE_PROFILES", ""))
 
+    @property
+    def replicas(self) -> int:
+        """Processes of the API."""
+        return int(self.environment.get("TESTBED_API_REPLICAS") or 1)
+
 
 def read_attachment(path: Path) -> Attachment:
     """Read a stack's description of itself.
@@ -115,60 +112,6 @@ def read_attachment(path: Path) -> Attachment:
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
         raise UsageError(f"{path} is no description of a running stack: {where} is wrong") from None
-
-
-def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None:
-    """What only a runner can do that has started the parts itself.
-
-    Raises:
-        UsageError: the scenario or an option wants it.
-    """
-    wanted = {
-        "--data and --target": options.own.data or options.own.target,
-        "--rules": options.rules,
-        "--without": options.without,
-        "--replicas": options.replicas != 1,
-    }
-    if asked := [name for name, given in wanted.items() if given]:
-        raise UsageError(
-            f"{', '.join(asked)}: a running stack has its own; leave it out, or start the stack so"
-        )
-    faults = [
-        f"{phase.name}: {fault.description}"
-        for phase in scenario.phases
-        for fault in phase.faults
-        if not fault.by_http
-    ]
-    if scenario.settings.collector.queue_size is not None:
-        faults.append("another queue of the Collector")
-    if faults:
-        raise UsageError(
-            f"the scenario {scenario.name} can't be played on a running stack, whose parts others "
-            f"have started ({'; '.join(faults)}): play it natively, testbed run {scenario.name}"
-        )
-
-
-def refuse_other_start(scenario: Scenario, needed: dict[str, str], started: dict[str, str]) -> None:
-    """A stack whose time scale or settings are others than the scenario needs.
-
-    Raises:
-        UsageError: the stack was started with others; says how to start it.
-    """
-    other = [
-        f"{name} is {started.get(name) or 'not set'}, must be {value}"
-        for name, value in needed.items()
-        if started.get(name, "") != value
-    ]
-    if not other:
-        return
-    more = f", and {len(other) - 2} more" if len(other) > 2 else ""  # noqa: PLR2004 - two are shown
-    raise UsageError(
-        f"the stack was not started for the scenario {scenario.name} "
-        f"({'; '.join(other[:2])}{more}): "
-        f"write its variables into a file (docker compose run --rm --no-deps --entrypoint python "
-        f"scenario -m testbed.scenarioenv {scenario.name}) and give it to docker compose by "
-        "--env-file, beside .env"
-    )
 
 
 def prepare_attached(
@@ -200,15 +143,13 @@ def prepare_attached(
     refuse_other_start(
         scenario, scenario_environment(scenario, factor, settings), stack.environment
     )
-    if stack.environment.get("TESTBED_API_REPLICAS", "1") != "1":
-        raise UsageError("scenarios are played on one replica: set TESTBED_API_REPLICAS=1")
-    if stack.environment.get("TESTBED_API_KEYS_FILE"):
-        raise UsageError("the load has no API key: leave TESTBED_API_KEYS_FILE out")
+    require_key(scenario, stack.environment.get("TESTBED_API_KEYS_FILE"), settings)
     artefact = load_artefact(stack.model)
     if options.use_case not in {None, artefact.use_case}:
         raise UsageError(f"the stack serves {artefact.use_case}, not {options.use_case}")
     require_fit(scenario, artefact)
-    serving = read_targets(stack.targets)
+    serving, replicas = read_targets(stack.targets), stack.replicas
+    refuse_other_replicas(replicas, len(serving), stack.targets / JOURNAL)
     refuse_history(stack.log_url, serving)
     prometheus = PrometheusClient(f"http://{stack.addresses[PROMETHEUS]}")
     refuse_alerts(prometheus, stack.received / NOTIFICATIONS)
@@ -216,21 +157,23 @@ def prepare_attached(
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
     shutil.copytree(stack.model, layout.model)
-    without = absent(stack.profiles)
+    without, row = absent(stack.profiles), management_addresses(replicas)
     configuration = copy_configuration(file.parent, layout)
     context = StackContext(
         layout=layout,
         settings=settings,
         tools=Tools({}),
-        endpoints=stack.addresses,
+        endpoints={address: address for address in row} | stack.addresses,
         claims=PortClaims(),
         configuration=configuration,
         factor=factor,
         log_url=stack.log_url,
         use_case=artefact.use_case,
         without=without,
-        api_instances=list(serving.values()),
-        serving=serving,
+        replicas=replicas,
+        # Of several the journal tells.
+        api_instances=list(serving.values()) if replicas == 1 else [],
+        serving=serving if replicas == 1 else {},
         trace_ratio=float(stack.environment["OTEL_TRACES_SAMPLER_ARG"]),
         logs=stack.environment["OTEL_LOGS_EXPORTER"] == "otlp",
         played=scenario.settings,
@@ -239,11 +182,11 @@ def prepare_attached(
         born=born(prometheus),
     )
     played = scenario.model_copy(update={"use_case": artefact.use_case, "time_scale": factor})
-    options = replace(options, use_case=artefact.use_case)
+    options = replace(options, use_case=artefact.use_case, replicas=replicas)
     prepared = Prepared(
         run_id, layout, played, factor, artefact.use_case, artefact, context, options
     )
-    write_identity(prepared, now, sink=not traced(stack.profiles))
+    write_identity(prepared, now, sink=not traced(stack.profiles), attached=True)
     say("stack: running, not started for this run; nothing of it is stopped at the end")
     return prepared
 
@@ -264,77 +207,6 @@ def read_targets(folder: Path) -> dict[str, str]:
     if not found:
         raise UsageError(f"the API has left no scrape target in {folder}: is it running?")
     return found
-
-
-def refuse_history(log_url: str, serving: dict[str, str]) -> None:
-    """Counts and windows of a run begin with the stack's own: it must not have answered before.
-
-    Raises:
-        UsageError: it has.
-        DomainError: the prediction log can't be read.
-    """
-    engine = create_log_engine(log_url, create=False)
-    try:
-        with one_line(engine.url), engine.connect() as connection:
-            rows = connection.scalar(select(func.count()).select_from(predictions)) or 0
-    finally:
-        engine.dispose()
-    counted = 0
-    for address in serving:
-        try:
-            reply = httpx.get(f"http://{address}/metrics", timeout=TIMEOUT)
-            page = reply.raise_for_status().text
-        except httpx.HTTPError as error:
-            raise UsageError(
-                f"the API's management port {address} fails ({error}): is the stack up?"
-            ) from None
-        served = (c for c in compared(parse_counters(page)) if c.metric != REPLICA_STARTS)
-        counted += sum(count.value for count in served)
-    if rows or counted:
-        raise UsageError(
-            f"this stack has a history ({rows} predictions in its log): counts and drift windows "
-            f"of a scenario begin at 0, so {ANEW}"
-        )
-
-
-def refuse_alerts(
-    prometheus: PrometheusClient, notifications: Path, patience: float = PATIENCE
-) -> None:
-    """A run starts from silence: alerts of the stack's start have some time to go away.
-
-    Heartbeats never do.
-
-    Args:
-        prometheus: knows the active ones.
-        notifications: what the receiver got: what fired there must have resolved there, too.
-        patience: seconds.
-
-    Raises:
-        UsageError: some are not over.
-        StackError: Prometheus doesn't answer.
-    """
-    deadline = time.monotonic() + patience
-    beating = heartbeat_names((rule.name, rule.query) for rule in prometheus.rules())
-    while active := sorted((_active(prometheus) | unresolved(notifications)) - beating):
-        if time.monotonic() >= deadline:
-            raise UsageError(
-                f"a scenario starts from silence, and alerts are not over on this stack: "
-                f"{', '.join(active)}"
-            )
-        time.sleep(LOOK)
-
-
-def _active(prometheus: PrometheusClient) -> set[str]:
-    return {str(alert.labels.get("alertname")) for alert in prometheus.alerts()}
-
-
-def unresolved(notifications: Path) -> set[str]:
-    """Alerts that were notified as firing last."""
-    last = {
-        str(line["fingerprint"]): (line["status"], str(line["alertname"]))
-        for line in JsonLinesTail(notifications).read()
-    }
-    return {name for status, name in last.values() if status == "firing"}
 
 
 def born(prometheus: PrometheusClient) -> float | None:
@@ -386,6 +258,7 @@ def attached_stack(
                 drift=description.drift,
                 since=time.time(),
                 targets=lambda: read_targets(description.targets),
+                journal=description.targets / JOURNAL,
             ),
             supervisor,
         )

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from testbed_domain.files import write_atomic
+from testbed_load.command import KEY_VARIABLE
 
 from testbed import composeimages, composeown
-from testbed.composebasics import SECRETS, required
+from testbed.composebasics import SECRETS, choice, required
 from testbed.resources import root
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def compose() -> dict[str, Any]:
         "volumes": {name: {} for name in named},
         "secrets": {
             **{name: {"environment": variable} for name, variable in SECRETS.items()},
-            composeown.KEYS: {"file": "${TESTBED_API_KEYS_FILE:-/dev/null}"},
+            composeown.KEYS: {"file": choice("TESTBED_API_KEYS_FILE", "/dev/null")},
+            composeown.LOAD_KEY: {"file": choice(KEY_VARIABLE, "/dev/null")},
         },
     }
 

@@ -56,6 +56,16 @@ def choice(variable: str, default: object = "") -> str:
     return f"${{{variable}:-{default}}}"
 
 
+def given_file(variable: str, secret: str) -> str:
+    """Where a container finds a file that a variable of ``.env`` names; empty where it names none.
+
+    Args:
+        variable: names the file.
+        secret: as which it is mounted.
+    """
+    return f"${{{variable}:+/run/secrets/{secret}}}"
+
+
 def publish(name: str, port: int) -> str:
     """A port that this machine alone can reach; the number outside is a choice."""
     return f"127.0.0.1:{choice(f'TESTBED_PORT_{name}', port)}:{port}"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from testbed_api.replicas import STOP_SLACK
 from testbed_api.settings import PREFIX, ApiSettings
+from testbed_load.command import KEY_VARIABLE
 from testbed_otel import names
 from testbed_otel.settings import ALIASES
 
@@ -24,6 +25,7 @@ from testbed.composebasics import (
     Service,
     after,
     choice,
+    given_file,
     health,
     limited,
     probe,
@@ -32,6 +34,7 @@ from testbed.composebasics import (
 )
 from testbed.settings import Settings
 from testbed.stack import driftchoices
+from testbed.stack.attached import JOURNAL
 from testbed.stack.parts import (
     BATCH_DELAY,
     DRIFT_INTERVAL,
@@ -46,6 +49,7 @@ LOCUSTFILE: Final = "/app/loadtest/testbed_load/locustfile.py"
 USE_CASE: Final = choice("TESTBED_USE_CASE", "diabetes")
 TOKEN: Final = "management_token"  # noqa: S105 - the name of a secret
 KEYS: Final = "api_keys"
+LOAD_KEY: Final = "load_key"
 
 # Settings of the API that whoever starts Compose may choose, with the API's own defaults. The
 # others belong to the containers' layout, or need files that only an own mount can bring.
@@ -166,11 +170,12 @@ def api() -> Service:
             "TESTBED_API_MANAGEMENT_NAMES": "api",
             "TESTBED_API_MANAGEMENT_TOKEN_FILE": secret_file(TOKEN),
             # Empty, and so unset, without keys.
-            "TESTBED_API_KEYS_FILE": f"${{TESTBED_API_KEYS_FILE:+/run/secrets/{KEYS}}}",
+            "TESTBED_API_KEYS_FILE": given_file("TESTBED_API_KEYS_FILE", KEYS),
             "TESTBED_API_LOG_URL": LOG_URL,
             "TESTBED_API_LOG_SPOOL": f"{STATE}/spool",
             "TESTBED_API_VERSIONS_FILE": f"{STATE}/spool/versions.json",
             "TESTBED_API_TARGETS_FOLDER": TARGETS,
+            "TESTBED_API_REPLICAS_FILE": f"{TARGETS}/{JOURNAL}",
             "OTEL_LOGS_EXPORTER": choice("OTEL_LOGS_EXPORTER", "none"),
         }
         | choices(),
@@ -302,7 +307,9 @@ def locust() -> Service:
             "TESTBED_LOAD_USE_CASE": USE_CASE,
             "TESTBED_LOAD_ARTEFACT": ARTEFACT,
             "TESTBED_TRUTH_DIR": f"{STATE}/truth",
+            KEY_VARIABLE: given_file(KEY_VARIABLE, LOAD_KEY),
         },
+        secrets=[LOAD_KEY],
         profiles=["load"],
         volumes=[f"models:{STATE}/models:ro", f"truth:{STATE}/truth"],
         ports=[publish("LOCUST", 8089)],
@@ -318,8 +325,8 @@ def scenario() -> Service:
         "2g",
         entrypoint=["testbed", "run", "--stack", f"{CONFIGURATION}/stack.json"],
         command=["demo"],
-        environment={"TESTBED_HOME": STATE},
-        secrets=[TOKEN, "postgres_password"],
+        environment={"TESTBED_HOME": STATE, KEY_VARIABLE: given_file(KEY_VARIABLE, LOAD_KEY)},
+        secrets=[TOKEN, "postgres_password", KEYS, LOAD_KEY],
         profiles=["scenario"],
         volumes=[
             CONFIGURED,

@@ -56,6 +56,7 @@ class RunInfo(BaseModel):
         time_scale: how many production seconds pass in one real second.
         without: parts that were left out.
         replicas: processes of the API.
+        attached: whether others have started the stack.
         custom_rules: whether other rules than the project's were loaded.
         export_interval: real seconds between two exports of metrics; None where unknown.
         drift_interval: real seconds between two runs of the drift job; None where unknown.
@@ -78,6 +79,7 @@ class RunInfo(BaseModel):
     time_scale: float = 1.0
     without: tuple[str, ...] = ()
     replicas: int = 1
+    attached: bool = False
     custom_rules: bool = False
     export_interval: float | None = None
     drift_interval: float | None = None

@@ -368,13 +368,16 @@ def _wanted_ports(guarded: bool, taken: Collection[str]) -> dict[str, int]:  # n
     return wanted
 
 
-def write_identity(prepared: Prepared, now: datetime, *, sink: bool = True) -> None:
+def write_identity(
+    prepared: Prepared, now: datetime, *, sink: bool = True, attached: bool = False
+) -> None:
     """Write ``run.json`` and the scenario as it is played.
 
     Args:
         prepared: the run.
         now: its start.
         sink: whether the receiver gets spans and log records.
+        attached: whether others have started the stack.
     """
     artefact, options, context = prepared.artefact, prepared.options, prepared.context
     identity = {
@@ -391,6 +394,7 @@ def write_identity(prepared: Prepared, now: datetime, *, sink: bool = True) -> N
         "time_scale": prepared.factor,
         "without": sorted(options.without),
         "replicas": options.replicas,
+        "attached": attached,
         "custom_rules": options.rules is not None,
         "trace_ratio": context.trace_ratio,
         "logs": context.logs,

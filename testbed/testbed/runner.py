@@ -230,9 +230,8 @@ class Play:
         host = self._prepared.context.url("api:8000")
         argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
         log = self._layout.logs / f"{LOAD}.log"
-        request = ProcessRequest(
-            LOAD, argv, log, env=base_environment(), cwd=self._layout.root, job=True
-        )
+        env = base_environment() | self._prepared.context.settings.load_environment()
+        request = ProcessRequest(LOAD, argv, log, env=env, cwd=self._layout.root, job=True)
         instance = self._load = self._supervisor.start(planting.start(request))
         start_file = self._layout.truth / "start.json"
         wait_until(

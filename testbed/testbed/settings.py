@@ -13,6 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from testbed_load.command import KEY_VARIABLE
 from testbed_otel.aliases import ALIASES, aliases_of, systems
 from typing_extensions import override
 
@@ -63,6 +64,9 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Seconds in which every part must be ready."
     )
     request_timeout: float = Field(10.0, gt=0, description="Seconds after which load gives up.")
+    load_key_file: Path | None = Field(
+        None, description="File of the API key that the load sends, where the service demands one."
+    )
     smtp_host: str | None = Field(None, description="SMTP server for alert e-mails, host:port.")
     smtp_from: str = Field("testbed@localhost", description="Sender of alert e-mails.")
     smtp_to: str | None = Field(None, description="Receiver of alert e-mails.")
@@ -75,6 +79,16 @@ class Settings(BaseSettings):
     def _known(cls, value: str) -> str:
         aliases_of(systems(value))
         return value
+
+    @field_validator("load_key_file", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return value or None
+
+    def load_environment(self) -> dict[str, str]:
+        """Variables of Locust that are settings here."""
+        file = self.load_key_file
+        return {} if file is None else {KEY_VARIABLE: str(file.resolve())}
 
     @property
     def runs(self) -> Path:

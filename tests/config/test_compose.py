@@ -217,9 +217,16 @@ def test_secrets_are_files_of_those_that_need_them(
 ) -> None:
     """No environment holds one; each container has the files that it asks for, and no other."""
     given = {
-        name: entry["environment"] for name, entry in model["secrets"].items() if name != "api_keys"
+        name: entry["environment"]
+        for name, entry in model["secrets"].items()
+        if "environment" in entry
     }
     assert given == basics.SECRETS
+    files = {name: entry["file"] for name, entry in model["secrets"].items() if "file" in entry}
+    assert files == {
+        "api_keys": "${TESTBED_API_KEYS_FILE:-/dev/null}",
+        "load_key": "${TESTBED_LOAD_KEY_FILE:-/dev/null}",
+    }
     holders = {
         secret: {name for name, each in services.items() if secret in each.get("secrets", ())}
         for secret in model["secrets"]
@@ -228,7 +235,8 @@ def test_secrets_are_files_of_those_that_need_them(
         "management_token": {"api", "drift", "scenario"},
         "postgres_password": {"api", "drift", "scenario", "postgres"},
         "grafana_admin_password": {"grafana"},
-        "api_keys": {"api"},
+        "api_keys": {"api", "scenario"},
+        "load_key": {"locust", "scenario"},
     }
     for name, service in services.items():
         named = set(re.findall(r"/run/secrets/(\w+)", str(service)))
@@ -429,10 +437,13 @@ def test_every_container_is_limited(services: dict[str, dict[str, Any]]) -> None
 
 
 def test_containers_without_secrets_are_read_only(services: dict[str, dict[str, Any]]) -> None:
-    """Compose can't put secrets of the environment into a read-only container; all others are."""
+    """Compose can't put secrets of the environment into a read-only container; all others are.
+
+    Those of files are mounted, which a read-only container takes.
+    """
     written = {"cadvisor", "jaeger", "mlflow", "prefect"}  # not tried
     for name, service in services.items():
-        secret = bool(service.get("secrets"))
+        secret = bool(basics.SECRETS.keys() & set(service.get("secrets", ())))
         assert service.get("read_only", False) == (not secret and name not in written), name
 
 

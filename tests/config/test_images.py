@@ -45,7 +45,10 @@ def locked_closure(lock: dict[str, Any], roots: dict[str, set[str]]) -> set[str]
 
 def image_packages(repository: Path, dockerfile: str, target: str) -> set[str]:
     """Names of the packages that the image of ``target`` installs."""
-    dependencies, everything = re.findall(r"uv sync (.*)", stages(dockerfile)[f"build-{target}"])
+    (dependencies,), (everything,) = (
+        re.findall(r"uv sync (.*)", stages(dockerfile)[f"{part}-{target}"])
+        for part in ("packages", "build")
+    )
     words = shlex.split(everything)
     # A layer of its own, below the sources: who changes one of them waits for no installation.
     assert [word for word in shlex.split(dependencies) if word != "--no-install-workspace"] == words
@@ -98,17 +101,24 @@ def test_dependencies_are_installed_before_the_sources_come(
 ) -> None:
     """Below them lie the lock file and every member's own project file, and nothing else."""
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
-    copied = re.findall(r"(?m)^COPY --chmod=755 (.*) (\S+)$", stages(dockerfile)["build"])[1:]
+    copied = re.findall(r"(?m)^COPY --chmod=755 (.*) (\S+)$", stages(dockerfile)["build"])[2:]
     members = {
         (f"{name}/pyproject.toml", f"{name}/")
         for name in project["tool"]["uv"]["workspace"]["members"]
     }
     assert set(copied) == {("pyproject.toml uv.lock", "./")} | members
     for target in ("api", "drift", "load", "testbed"):
-        stage = stages(dockerfile)[f"build-{target}"]
-        first, _, second = stage.partition("COPY --chmod=755 . .")
-        assert "--no-install-workspace" in first
-        assert "uv sync" in second
+        assert "COPY" not in stages(dockerfile)[f"packages-{target}"]
+        assert "COPY --chmod=755 . ." in stages(dockerfile)[f"build-{target}"]
+
+
+def test_a_changed_source_leaves_the_layer_of_the_packages_alone(dockerfile: str) -> None:
+    """The packages come from a stage without sources; what these add is a later layer."""
+    for target in ("api", "drift", "load", "testbed"):
+        copied = re.findall(r"(?m)^COPY (?:--\S+ )*\S+ /app\S*$", stages(dockerfile)[target])
+        assert copied[0] == f"COPY --from=packages-{target} /app/.venv /app/.venv"
+        assert copied[-1] == f"COPY --from=build-{target} /added /app"
+        assert "added uv sync" in stages(dockerfile)[f"build-{target}"]
 
 
 def test_the_checkouts_permissions_do_not_matter(dockerfile: str) -> None:

@@ -31,12 +31,16 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
     request_ids: list[str | None] = []
     labels: dict[str, int | str] = {}
     given: set[str] = set()
+    keys: Counter[str] = Counter()
     numbers = itertools.count(1)
 
     @app.post("/predict", response_model=None)
     async def predict(
-        row: dict[str, Any], x_request_id: Annotated[str | None, Header()] = None
+        row: dict[str, Any],
+        x_request_id: Annotated[str | None, Header()] = None,
+        x_api_key: Annotated[str, Header()] = "",
     ) -> dict[str, Any] | JSONResponse:
+        keys[f"/predict {x_api_key}"] += 1
         seen["active"] += 1
         seen["most_active"] = max(seen["most_active"], seen["active"])
         request_ids.append(x_request_id)
@@ -50,7 +54,10 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
         return {"prediction_id": prediction_id, "prediction": prediction, "probability": 0.75}
 
     @app.post("/labels")
-    async def add_labels(body: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    async def add_labels(
+        body: dict[str, list[dict[str, Any]]], x_api_key: Annotated[str, Header()] = ""
+    ) -> dict[str, int]:
+        keys[f"/labels {x_api_key}"] += 1
         for item in body["labels"]:
             if item["prediction_id"] in given:
                 labels[item["prediction_id"]] = item["label"]
@@ -58,7 +65,8 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
 
     @app.get("/seen")
     async def report() -> dict[str, Any]:
-        return {"request_ids": request_ids, "labels": labels, "most_active": seen["most_active"]}
+        most = seen["most_active"]
+        return {"request_ids": request_ids, "labels": labels, "most_active": most, "keys": keys}
 
     return app
 

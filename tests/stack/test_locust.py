@@ -149,7 +149,7 @@ class Load:
         return output
 
 
-Play = Callable[[LoadPlan, str], Load]
+Play = Callable[..., Load]
 
 
 @pytest.fixture
@@ -157,13 +157,13 @@ def play(tmp_path: Path) -> Iterator[Play]:
     """Starts Locust with a plan."""
     with contextlib.ExitStack() as stack:
 
-        def start(plan: LoadPlan, url: str) -> Load:
+        def start(plan: LoadPlan, url: str, *options: str) -> Load:
             number = len(list(tmp_path.glob("*.plan.json")))
             file, truth = tmp_path / f"{number}.plan.json", tmp_path / f"truth-{number}"
             write_plan(file, plan)
             process = stack.enter_context(
                 running(
-                    locust_command(file, truth, url),
+                    [*locust_command(file, truth, url), *options],
                     tmp_path,
                     subprocess.PIPE,
                     subprocess.PIPE,
@@ -192,6 +192,19 @@ def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play:
     end = load.truth.json("end")
     assert (end["requests"], end["labels"], end["missed"]) == (100, 100, 0)
     assert re.search(r"sent +100\nanswered +200: 100\nlatency +p50 [\d.]+ ms", output)
+
+
+def test_the_key_of_a_file_is_sent_with_predictions_and_labels(
+    serve: Start, play: Play, tmp_path: Path
+) -> None:
+    """With each of them."""
+    (tmp_path / "key").write_text("tbk_abc\n")
+    service = serve()
+    plan = profile("burst", seed=1, use_case="diabetes", requests=20)
+    play(plan, service.url, "--key-file", str(tmp_path / "key")).end()
+    keys = service.seen()["keys"]
+    assert set(keys) == {"/predict tbk_abc", "/labels tbk_abc"}
+    assert keys["/predict tbk_abc"] == 20
 
 
 def test_phases_change_exactly_at_their_time(serve: Start, play: Play) -> None:

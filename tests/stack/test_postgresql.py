@@ -64,6 +64,15 @@ def test_rows_and_labels(log: PredictionLog, postgresql: PostgresServer) -> None
         assert sorted(reader.iter_ids()) == window.id
 
 
+def test_another_password_than_that_of_the_data_is_told(postgresql: PostgresServer) -> None:
+    """With what may be wrong, and without any password."""
+    url = postgresql.url.replace("secret-of-the-test", "another")
+    with pytest.raises(LogError, match="keeps the password that its data were made with") as caught:
+        open_log(url)
+    assert "another one now" in str(caught.value)
+    assert "another@" not in str(caught.value)
+
+
 def test_replicas_at_once(postgresql: PostgresServer) -> None:
     """They make the tables once, and a label that all of them get is stored by exactly one."""
     gate = threading.Barrier(4)

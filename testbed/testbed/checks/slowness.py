@@ -8,6 +8,10 @@ Scrapes, evaluations and exports are not among what a slow machine makes fail: t
 of a processor that none came more than 1.3 s late where work took thirteen times as long (measured
 on two processors, load average 9). A component that stands still is to blame for itself, unless
 the runner's own thread stood still, too, which their checks know.
+
+On a stack that others have started, such as that of Compose, each component has a share of the
+processors of its own, and so has the runner: its work may go on quickly beside one that starves.
+There, processors of which nothing is left say the same.
 """
 
 from __future__ import annotations
@@ -30,6 +34,12 @@ SLOWDOWN: Final = 4.0
 
 WORST: Final = 8.0
 """Over ten seconds."""
+
+FULL: Final = 0.97
+"""Share of the processors' time that is used, over a whole run, where nothing was left of it."""
+
+WAITED: Final = 0.9
+"""Share of the time in which some task waits for a processor; one run alone on two has 0.35."""
 
 STALLED: Final = 0.1
 """Share of the run in which nothing ran at all."""
@@ -119,6 +129,12 @@ def _strain(case: Case, pace: Pace) -> str | None:
             f"work took {pace.slowdown:.1f} times the processor time that it needed "
             f"({pace.worst:.1f} times in the worst 10 s), the processors were {pace.busy:.0%} busy"
         )
+    crowded = pace.busy >= FULL and (pace.waiting is None or pace.waiting >= WAITED)
+    if case.evidence.run.attached and crowded:
+        waited = (
+            "" if pace.waiting is None else f", some task waited {pace.waiting:.0%} of the time"
+        )
+        return f"the processors were {pace.busy:.0%} busy{waited}"
     snapshot = case.evidence.snapshot
     stalled = sum(each.seconds for each in pace.stalls)
     if stalled >= STALLED * (snapshot.ended_at - snapshot.started_at):

@@ -20,6 +20,7 @@ from testbed.composetest.project import Project
 from testbed.composetest.stack import bring_up, build_images, keep_logs, keep_up, play
 from testbed.composetest.standins import build_stand_ins
 from testbed.composetest.steps import Steps, say
+from testbed.composetest.variants import VARIANTS
 from testbed.errors import (
     EXIT_PASS,
     TestbedError,
@@ -32,8 +33,8 @@ from testbed.stack.process import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed.composetest.plan import Plan
-
+#: The variants that are tried where none is named.
+DEFAULT: Final = ("plain", "replicas")
 #: Native mode has no use for it, so it isn't among the tools of the stack.
 COMPOSE: Final = Tool(
     name="compose",
@@ -55,14 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("scenario", nargs="?", default="demo", help="default: demo")
     parser.add_argument(
+        "--variant",
+        action="append",
+        choices=tuple(VARIANTS),
+        help="which stack; several by several options; default: plain and replicas. "
+        + " ".join(f"{name}: {variant.about}." for name, variant in VARIANTS.items()),
+    )
+    parser.add_argument(
         "--hold",
         action="store_true",
-        help="play nothing: keep the stack up, say how to reach it",
+        help="play nothing: keep the (first) stack up, say how to reach it",
     )
     options = parser.parse_args(arguments)
+    names = options.variant or DEFAULT
     try:
         with interruptible():
-            return _test(options.scenario, hold=options.hold)
+            return _test(options.scenario, names, hold=options.hold)
     except NoEngineError as error:
         say(f"skipped: {error}")
         return EXIT_PASS
@@ -71,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _test(scenario: str, *, hold: bool) -> int:
+def _test(scenario: str, names: Sequence[str], *, hold: bool) -> int:
     require_programs()
     folder = cache_folder() / "compose-test"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,7 +89,7 @@ def _test(scenario: str, *, hold: bool) -> int:
         Supervisor() as supervisor,
         tempfile.TemporaryDirectory(prefix="compose-test-") as place,
     ):
-        return _Session(supervisor, folder, Path(place)).test(scenario, hold=hold)
+        return _Session(supervisor, folder, Path(place)).test(scenario, names, hold=hold)
 
 
 @contextmanager
@@ -103,14 +112,18 @@ class _Session:
         self._supervisor, self._folder, self._place = supervisor, folder, place
         self._logs = folder / "logs"
 
-    def test(self, scenario: str, *, hold: bool) -> int:
+    def test(self, scenario: str, names: Sequence[str], *, hold: bool) -> int:
+        """Build all that the variants need, then try one after the other; the worst exit code."""
         with self._engine(network=True) as engine:
             probe(engine, self._place)
         project = Project(_compose(), root(), self._place)
         with self._engine(network=False) as engine:
-            plan = self._build(scenario, project, engine)
-        with self._engine(network=True) as engine:
-            return self._up(scenario, plan, project, engine, hold=hold)
+            self._build(scenario, names, project, engine)
+        codes = []
+        for name in names:
+            with self._engine(network=True) as engine:
+                codes.append(self._try(name, scenario, project, engine, hold=hold))
+        return max(codes)
 
     def _engine(self, *, network: bool) -> AbstractContextManager[Engine]:
         data, log = self._folder / "engine", self._logs / "engine.log"
@@ -119,29 +132,41 @@ class _Session:
     def _steps(self, engine: Engine) -> Steps:
         return Steps(self._supervisor, self._logs, root(), engine.env)
 
-    def _build(self, scenario: str, project: Project, engine: Engine) -> Plan:
+    def _build(self, scenario: str, names: Sequence[str], project: Project, engine: Engine) -> None:
         tools = install(BuildProgress())
         steps = self._steps(engine)
-        plan = project.prepare(scenario, engine)
+        servers = frozenset[str]().union(*(VARIANTS[name].servers for name in names))
+        plan = project.prepare(scenario, engine, servers=servers)
         for service, image in plan.left_out.items():
-            say(f"{service} is left out: {image} can't be had here")
+            with_it = [n for n, variant in VARIANTS.items() if service in variant.servers]
+            why = f"it comes with --variant {with_it[0]}" if with_it else "it can't be had here"
+            say(f"{service} is left out ({image}): {why}")
         provide_roots(engine, steps, self._folder)
         build_stand_ins(plan.stand_ins, engine, steps, tools, self._folder)
         build_images(plan, project, engine, steps)
         engine.trim({PROBE, *map(debian.image, debian.ROOTS), *plan.images})
-        return plan
 
-    def _up(
-        self, scenario: str, plan: Plan, project: Project, engine: Engine, *, hold: bool
+    def _try(
+        self, name: str, scenario: str, project: Project, engine: Engine, *, hold: bool
     ) -> int:
+        variant = VARIANTS[name]
+        played = scenario if variant.scenario is None else variant.scenario
+        say(f"variant {name}: {variant.about}")
         steps = self._steps(engine)
+        chosen = variant.settings(project)
+        plan = project.prepare(played or scenario, engine, chosen, variant.servers)
+        code = EXIT_PASS
         try:
             bring_up(plan, project, steps)
             if hold:
                 keep_up(project, engine)
-            return play(scenario, project, steps)
+            if played:
+                code = play(played, project, steps)
+            for check in variant.checks:
+                check(project, engine, steps)
         finally:
-            keep_logs(project, engine, self._logs / "services.log")
+            keep_logs(project, engine, self._logs / f"services-{name}.log")
+        return code
 
 
 def _compose() -> Path:

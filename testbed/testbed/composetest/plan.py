@@ -13,6 +13,8 @@ from testbed.stack.catalogue import images
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: Servers of other projects, whose stand-ins are so big that they are made on demand alone.
+SERVERS: Final = frozenset({"mlflow", "prefect"})
 #: Plays the scenario, on what the others are.
 PLAYER: Final = "scenario"
 #: Between probes, for an engine that knows no interval of the start.
@@ -64,9 +66,14 @@ def repository(image: str) -> str:
     return re.sub(r":[^/:]*$", "", image.partition("@")[0])
 
 
-def known() -> dict[str, str]:
-    """Repository to the stand-in for its images."""
-    ours = {name: image for name, image in COMPOSE_IMAGES.items() if name == "postgres"}
+def known(servers: frozenset[str]) -> dict[str, str]:
+    """Repository to the stand-in for its images.
+
+    Args:
+        servers: those of :data:`SERVERS` that are wanted.
+    """
+    named = {"postgres", *servers}
+    ours = {name: image for name, image in COMPOSE_IMAGES.items() if name in named}
     official = images() | ours | {"python": "python"}
     return {repository(image): name for name, image in official.items()}
 
@@ -109,23 +116,25 @@ def bases(dockerfile: str) -> list[str]:
     return found
 
 
-def plan(config: Mapping[str, Any], dockerfile: str) -> Plan:
+def plan(config: Mapping[str, Any], dockerfile: str, servers: frozenset[str] = frozenset()) -> Plan:
     """Read the plan from the project.
 
     Args:
         config: what ``docker compose --profile '*' config --format json`` prints.
         dockerfile: text of the project's Dockerfile.
+        servers: those of :data:`SERVERS` that are wanted.
 
     Raises:
         StackError: the Dockerfile begins from an image without a stand-in, or a service can't do
             without one that is left out.
     """
     project, services = config["name"], config["services"]
+    had = known(servers)
     stand_ins: dict[str, str] = {}
     for image in bases(dockerfile):
-        if repository(image) not in known():
+        if repository(image) not in had:
             raise StackError(f"the Dockerfile begins from {image}, for which there is no stand-in")
-        stand_ins[image] = known()[repository(image)]
+        stand_ins[image] = had[repository(image)]
     targets: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
     for name, service in services.items():
@@ -133,8 +142,8 @@ def plan(config: Mapping[str, Any], dockerfile: str) -> Plan:
         if "build" in service:
             tags = targets.setdefault(service["build"].get("target", ""), [])
             tags.extend(tag for tag in [image] if tag not in tags)
-        elif repository(image) in known():
-            stand_ins[image] = known()[repository(image)]
+        elif repository(image) in had:
+            stand_ins[image] = had[repository(image)]
         else:
             left_out[name] = image
     _require_free(services, left_out)

@@ -18,6 +18,8 @@ from testbed.scenarioenv import render
 from testbed.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed.composetest.engine import Engine
 
 ASK_LIMIT: Final = 60.0
@@ -66,12 +68,20 @@ class Project:
         own = ("--project-directory", str(self.folder), "--file", str(self.file))
         return (str(self.compose), *own, *settings)
 
-    def prepare(self, scenario: str, engine: Engine) -> Plan:
+    def prepare(
+        self,
+        scenario: str,
+        engine: Engine,
+        chosen: Mapping[str, str] | None = None,
+        servers: frozenset[str] = frozenset(),
+    ) -> Plan:
         """Write the files of this run, and find out what of the project can run here.
 
         Args:
             scenario: for which the stack is made.
             engine: for which the Compose file is made.
+            chosen: more variables of ``.env``.
+            servers: services of :data:`testbed.composetest.plan.SERVERS` that are wanted.
 
         Raises:
             StackError: Compose refuses the project, or too much of it can't be had.
@@ -87,9 +97,14 @@ class Project:
         self.env_file.touch(mode=0o600)
         self._set()
         config = self.ask(engine, "--profile", "*", "config", "--format", "json")
-        found = plan(json.loads(config), dockerfile)
-        self._set(**{PROFILES: ",".join(found.profiles)})
+        found = plan(json.loads(config), dockerfile, servers)
+        self._set(**{PROFILES: ",".join(found.profiles)}, **(chosen or {}))
         return found
+
+    def change(self, **variables: str) -> None:
+        """Set variables of ``.env`` anew; containers that are made from now on see them."""
+        with self.env_file.open("a", encoding="utf-8") as file:
+            file.writelines(f"{name}={value}\n" for name, value in variables.items())
 
     def ask(self, engine: Engine, *argv: str) -> str:
         """What Compose prints.

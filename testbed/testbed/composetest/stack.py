@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 BUILD_LIMIT: Final = 900.0
 UP_LIMIT: Final = 240.0
 PLAY_LIMIT: Final = 600.0
-VERDICTS: Final = {EXIT_PASS: "passed", EXIT_VERDICT_FAILED: "failed"}
+#: Word of the report that goes with an exit code. Compose has the second for errors of its own.
+VERDICTS: Final = {EXIT_PASS: "PASSED", EXIT_VERDICT_FAILED: "FAILED"}
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -67,10 +68,15 @@ def play(scenario: str, project: Project, steps: Steps) -> int:
     argv = (*project.command, "run", "--rm", "--no-TTY", PLAYER, scenario)
     outcome, seconds = steps.ended(what, *argv, limit=PLAY_LIMIT, show=True)
     code = None if outcome is None else outcome.exit_code
-    if code is None or code not in VERDICTS:
+    if code is None or not verdict_in(steps.log(what).read_text("utf-8", "replace"), code):
         raise StackError(f"{what}: no verdict after {seconds:.0f} s (exit code {code})")
-    say(f"{what}: {VERDICTS[code]} ({seconds:.0f} s)")
+    say(f"{what}: {VERDICTS[code].lower()} ({seconds:.0f} s)")
     return code
+
+
+def verdict_in(output: str, code: int) -> bool:
+    """Whether what a run printed holds the verdict that its exit code stands for."""
+    return code in VERDICTS and VERDICTS[code] in output
 
 
 def keep_logs(project: Project, engine: Engine, file: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed.composetest import debian
+from testbed.composetest.plan import SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,10 +56,17 @@ def build_stand_ins(
         _gather(context, tools)
         roots = [f"--build-arg={name.upper()}_ROOT={debian.image(name)}" for name in debian.ROOTS]
         for image, target in stand_ins.items():
-            command = (engine.docker, "build", "--progress=plain", "--network=none", *roots)
+            network = "host" if target in SERVERS else "none"
+            command = (engine.docker, "build", "--progress=plain", f"--network={network}", *roots)
+            version = f"--build-arg=VERSION={version_of(image)}"
             what = f"stand-in for {image}"
-            argv = (*command, "--target", target, "--tag", image, str(context))
+            argv = (*command, version, "--target", target, "--tag", image, str(context))
             steps.run(what, *argv, limit=BUILD_LIMIT)
+
+
+def version_of(image: str) -> str:
+    """The version that the tag of an image names: what comes before the first hyphen."""
+    return image.rpartition(":")[2].removeprefix("v").partition("-")[0]
 
 
 def _gather(context: Path, tools: Tools) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PARTS = ("collector", "prometheus", "alertmanager", "node_exporter", "receiver", "api", "drift")
 WORKSPACE = "workspace"
 NOTIFICATIONS = "notifications.jsonl"
+JOURNAL = "replicas.jsonl"
+"""What the supervisor of several API replicas did with them, beside their scrape targets."""
 
 
 class Mirror:
@@ -58,9 +60,10 @@ class AttachedStack(Stack):
         drift: output of the drift job.
         since: Unix time at which the run began.
         targets: gives management address and instance id of the API, as it says itself.
+        journal: of the supervisor, where there are several replicas.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where the evidence of the parts lies
         self,
         context: StackContext,
         supervisor: Supervisor,
@@ -70,11 +73,13 @@ class AttachedStack(Stack):
         drift: Path,
         since: float,
         targets: Callable[[], Mapping[str, str]],
+        journal: Path,
     ) -> None:
         super().__init__(context, (), supervisor, timeline)
         self._targets = targets
         self._drift = drift
         self._since = since
+        self._first: set[int] = set()
         layout = context.layout
         self._mirrors = [
             # Alerts that the start of the stack made are over.
@@ -89,12 +94,26 @@ class AttachedStack(Stack):
                 )
             ),
         ]
+        if context.replicas > 1:
+            self._mirrors.append(Mirror(journal, layout.replicas, self._journalled))
         for part in PARTS:
             if part not in context.without:
                 timeline.add("part_started", part, at=context.born)
 
     def _in_time(self, notification: Mapping[str, Any]) -> bool:
         return float(notification["received_at"]) >= self._since
+
+    def _journalled(self, line: Mapping[str, Any]) -> bool:
+        """All lines are evidence; a second first start says that the supervisor came back."""
+        if line["event"] == "started" and line["why"] == "first":
+            number, instance = int(line["number"]), line["instance"]
+            if number in self._first and float(line["time"]) >= self._since:
+                self._came_back(str(instance))
+            self._first.add(number)
+        return True
+
+    def _came_back(self, instance: str) -> None:
+        self._timeline.add("part_crashed", "api", outcome=f"it came back as {instance}")
 
     def start_part(self, name: str) -> None:
         """Nobody can, from here.
@@ -108,11 +127,12 @@ class AttachedStack(Stack):
         """As in any stack; evidence is gathered on the way, and an API that came back is seen."""
         for mirror in self._mirrors:
             mirror.update()
-        for address, instance in self._targets().items():
-            if self.context.serving.get(address) != instance:
-                self.context.serving[address] = instance
-                self.context.api_instances.append(instance)
-                self._timeline.add("part_crashed", "api", outcome=f"it came back as {instance}")
+        if self.context.replicas == 1:
+            for address, instance in self._targets().items():
+                if self.context.serving.get(address) != instance:
+                    self.context.serving[address] = instance
+                    self.context.api_instances.append(instance)
+                    self._came_back(instance)
         return super().notice_exits()
 
     def gather(self) -> None:

@@ -11,7 +11,8 @@ from testbed.composetest import command
 from testbed.composetest.debian import mirror
 from testbed.composetest.enclosure import CONTROL_GROUP, remove_control_groups
 from testbed.composetest.engine import unwanted
-from testbed.composetest.standins import settings
+from testbed.composetest.stack import verdict_in
+from testbed.composetest.standins import settings, version_of
 from testbed.composetest.steps import Steps
 from testbed.errors import StackError
 from testbed.stack.process import Supervisor
@@ -49,6 +50,19 @@ def test_builds_get_the_index_of_the_environment() -> None:
     """Variables of the index reach the image as they are; others of pip and uv do not."""
     env = {"PIP_INDEX_URL": 'https://a:$b"c@x.example', "PIP_FIND_LINKS": "/mine", "HOME": "/root"}
     assert settings(env) == 'ENV PIP_INDEX_URL="https://a:\\$b\\"c@x.example"\n'
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("ghcr.io/mlflow/mlflow:v3.17.2", "3.17.2"),
+        ("prefecthq/prefect:3.8.8-python3.11", "3.8.8"),
+        ("postgres:18.6-alpine", "18.6"),
+    ],
+)
+def test_a_tag_names_the_version_of_the_packages(image: str, version: str) -> None:
+    """Without the marks that each project has of its own."""
+    assert version_of(image) == version
 
 
 def test_control_groups_are_removed_in_every_hierarchy(tmp_path: Path) -> None:
@@ -89,3 +103,20 @@ def test_without_an_engine_it_skips_and_says_why(
     said = capsys.readouterr().out
     assert said.startswith("compose-test: skipped: programs are missing: apt-get install ")
     assert "docker.io" in said
+
+
+@pytest.mark.parametrize(
+    ("output", "code", "verdict"),
+    [
+        ("✔ PASSED  80 of 80 checks passed", 0, True),
+        ("✘ FAILED  79 of 80 checks passed", 1, True),
+        ("Error response from daemon: context deadline exceeded", 1, False),
+        ("error: the machine was too slow for this time scale", 2, False),
+        ("", 0, False),
+    ],
+)
+def test_an_exit_code_of_compose_itself_is_no_verdict(
+    output: str, code: int, *, verdict: bool
+) -> None:
+    """Compose ends with 1 where the engine does not answer, too: nothing failed then."""
+    assert verdict_in(output, code) == verdict

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 from testbed.composetest.plan import (
     PLAYER,
+    SERVERS,
     STEADY_INTERVAL,
     Build,
     bases,
@@ -16,6 +18,7 @@ from testbed.composetest.plan import (
     steady_probes,
 )
 from testbed.composetest.plan import without_digests as tags_only
+from testbed.composetest.standins import FOLDER
 from testbed.errors import StackError
 from testbed.resources import root
 
@@ -117,6 +120,28 @@ def test_every_service_of_the_project_is_accounted_for() -> None:
     assert set(document["services"]) == {*found.services, *found.left_out, *once}
     assert {"api", "drift", "prometheus", "postgres", "node_exporter"} <= set(found.services)
     assert set(found.left_out) == {"grafana", "cadvisor", "jaeger", "mlflow", "prefect"}
+
+
+def test_servers_come_on_demand_alone() -> None:
+    """Their images are big; who asks for one gets its stand-in, and its profile counts."""
+    services = {
+        "api": own("api"),
+        "mlflow": foreign("ghcr.io/mlflow/mlflow:v3.17.2", profiles=["mlflow"]),
+        "prefect": foreign("prefecthq/prefect:3.8.8-python3.11", profiles=["prefect"]),
+    }
+    assert set(plan(project(**services), DOCKERFILE).left_out) == SERVERS
+    found = plan(project(**services), DOCKERFILE, frozenset({"mlflow"}))
+    assert found.stand_ins["ghcr.io/mlflow/mlflow:v3.17.2"] == "mlflow"
+    assert (found.services, found.profiles) == (("api", "mlflow"), ("mlflow",))
+    assert set(found.left_out) == {"prefect"}
+
+
+def test_every_stand_in_has_a_target() -> None:
+    """Of the Dockerfile of the stand-ins, whatever the variant."""
+    document = yaml.safe_load((root() / "docker-compose.yml").read_text("utf-8"))
+    found = plan(document, (root() / "Dockerfile").read_text("utf-8"), SERVERS)
+    text = (FOLDER / "Dockerfile").read_text("utf-8")
+    assert set(found.stand_ins.values()) <= set(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))
 
 
 def test_digests_give_way_to_tags() -> None:

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from testbed.attached import (
-    prepare_attached,
-    read_attachment,
-    read_targets,
+from testbed.attached import prepare_attached, read_attachment, read_targets
+from testbed.attachedrefusals import (
     refuse_alerts,
+    refuse_other_replicas,
     refuse_other_start,
     refuse_what_needs_processes,
+    require_key,
     unresolved,
 )
 from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
@@ -27,6 +27,7 @@ from testbed.settings import Settings
 from testbed.stack.attached import AttachedStack
 from testbed.stack.composeconfiguration import main as render
 from testbed.timeline import Timeline
+from testbed_api.keys import digest, new_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +125,54 @@ def test_targets_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
         read_targets(tmp_path)
 
 
+KEY = new_key()
+
+
+@pytest.mark.parametrize(
+    ("limit", "file", "said"),
+    [
+        ("", None, "TESTBED_LOAD_KEY_FILE names"),
+        ("", "", "must hold one API key"),
+        ("", new_key(), "does not know the key"),
+        (" 5 50", KEY, "may ask 5 times a second, and the scenario demo does"),
+        ("", KEY, None),
+        (" 5000 5000", KEY, None),
+    ],
+)
+def test_where_keys_are_demanded_the_load_has_one_that_suffices(
+    tmp_path: Path, limit: str, file: str | None, said: str | None
+) -> None:
+    """Else the run is refused before it starts: its requests would be."""
+    (tmp_path / "keys").write_text(f"load {digest(KEY)}{limit}\n")
+    if file is not None:
+        (tmp_path / "key").write_text(f"{file}\n")
+    given = None if file is None else tmp_path / "key"
+    settings = Settings(home=tmp_path, load_key_file=given)
+    keys = str(tmp_path / "keys")
+    if said is None:
+        require_key(_scenario("demo"), keys, settings)
+        return
+    with pytest.raises(UsageError, match=said) as caught:
+        require_key(_scenario("demo"), keys, settings)
+    assert KEY not in str(caught.value)
+
+
+def test_without_keys_none_is_needed(tmp_path: Path) -> None:
+    """An empty variable of Compose is none."""
+    require_key(_scenario("demo"), "", Settings(home=tmp_path, load_key_file=""))
+
+
+def test_a_stack_that_had_more_replicas_is_refused(tmp_path: Path) -> None:
+    """What the others counted is in Prometheus, too."""
+    journal = tmp_path / "replicas.jsonl"
+    refuse_other_replicas(1, 1, journal)
+    journal.write_text("".join(json.dumps({"number": number}) + "\n" for number in (0, 1, 0, 1)))
+    refuse_other_replicas(2, 2, journal)
+    for replicas, serving in ((1, 1), (2, 1), (3, 2)):
+        with pytest.raises(UsageError, match=f"TESTBED_API_REPLICAS={replicas}"):
+            refuse_other_replicas(replicas, serving, journal)
+
+
 def test_silence_is_what_fired_and_has_resolved(tmp_path: Path) -> None:
     """The last notification of each alert counts; a receiver that got none is silent."""
     file = tmp_path / "notifications.jsonl"
@@ -169,8 +218,9 @@ def test_a_heartbeat_is_no_reason_to_refuse_a_run(tmp_path: Path) -> None:
 class _Attached:
     """A stack whose parts are files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, replicas: int = 1) -> None:
         self.received, self.drift = folder / "received", folder / "drift"
+        self.journal = folder / "replicas.jsonl"
         self.received.mkdir()
         self.drift.mkdir()
         self.layout = RunLayout(folder / "run").create()
@@ -178,8 +228,11 @@ class _Attached:
         context: Any = SimpleNamespace(
             layout=self.layout,
             without=frozenset(),
-            serving=dict(self.serving),
-            api_instances=["api-0-a"],
+            replicas=replicas,
+            management=[f"api:{9464 + number}" for number in range(replicas)],
+            configuration=SimpleNamespace(targets=self.layout.config / "api.json"),
+            serving=dict(self.serving) if replicas == 1 else {},
+            api_instances=["api-0-a"] if replicas == 1 else [],
             born=BEGAN - 60,
         )
         self.context = context
@@ -192,6 +245,7 @@ class _Attached:
             drift=self.drift,
             since=BEGAN,
             targets=lambda: self.serving,
+            journal=self.journal,
         )
 
     def write(self, path: Path, *lines: dict[str, Any]) -> None:
@@ -248,3 +302,43 @@ def test_an_api_that_came_back_is_a_crash_of_the_run(tmp_path: Path) -> None:
         ("api", "it came back as api-0-b")
     ]
     assert attached.context.api_instances == ["api-0-a", "api-0-b"]
+
+
+def _started(number: int, instance: str, at: float) -> dict[str, Any]:
+    line = {"event": "started", "why": "first", "number": number, "instance": instance}
+    return line | {"time": at, "pid": 1}
+
+
+def test_replicas_are_known_by_the_journal_of_their_supervisor(tmp_path: Path) -> None:
+    """Each with its id and its address; one that crashed is said to have, once."""
+    attached = _Attached(tmp_path, replicas=2)
+    attached.write(attached.journal, _started(0, "api-0-a", 900.0), _started(1, "api-1-a", 900.0))
+    attached.stack.notice_exits()
+    crash = {"event": "crashed", "number": 1, "instance": "api-1-a", "time": 1001.0}
+    again = _started(1, "api-1-b", 1002.0) | {"why": "crash"}
+    attached.write(attached.journal, crash, again)
+    attached.stack.notice_exits()
+    attached.stack.notice_exits()
+    assert attached.context.api_instances == ["api-0-a", "api-1-a", "api-1-b"]
+    assert attached.context.serving == {"api:9464": "api-0-a", "api:9465": "api-1-b"}
+    events = [(e["event"], e["name"]) for e in _lines(attached.layout.timeline)]
+    assert [e for e in events if e[0] != "part_started"] == [
+        ("replica_started", "api-0-a"),
+        ("replica_started", "api-1-a"),
+        ("replica_crashed", "api-1-a"),
+        ("replica_started", "api-1-b"),
+    ]
+
+
+def test_a_supervisor_of_replicas_that_came_back_is_a_crash_of_the_run(tmp_path: Path) -> None:
+    """One that came back before the run is none of it."""
+    attached = _Attached(tmp_path, replicas=2)
+    for at in (800.0, 900.0, 1001.0):
+        attached.write(
+            attached.journal, _started(0, f"api-0-{at:.0f}", at), _started(1, f"api-1-{at:.0f}", at)
+        )
+    attached.stack.notice_exits()
+    crashed = [
+        e["outcome"] for e in _lines(attached.layout.timeline) if e["event"] == "part_crashed"
+    ]
+    assert crashed == ["it came back as api-0-1001", "it came back as api-1-1001"]

@@ -59,6 +59,28 @@ def test_a_fast_machine_excuses_nothing(late: World) -> None:
     assert late.judge().exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("attached", "measured", "code"),
+    [
+        (True, {}, 2),
+        (True, {"waiting": None}, 2),
+        (True, {"busy": 0.9}, 1),
+        (True, {"waiting": 0.6}, 1),
+        (False, {}, 1),
+    ],
+)
+def test_on_a_stack_of_others_full_processors_are_enough(
+    late: World, measured: dict[str, float | None], *, attached: bool, code: int
+) -> None:
+    """Containers have shares of their own: the runner's work is quick while another one starves."""
+    late.rulehealth = health(pace=FAST.model_copy(update=measured))
+    late.run["attached"] = attached
+    verdict = late.judge()
+    assert verdict.exit_code == code
+    if verdict.too_slow is not None:
+        assert "the processors were 100% busy" in verdict.too_slow
+
+
 def test_without_measurements_nothing_is_excused(late: World) -> None:
     """As in a run of an earlier version."""
     late.rulehealth = RuleHealth()

@@ -1,0 +1,218 @@
+"""What a running stack must be like for a scenario to be played on it; else it is refused."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import httpx
+from sqlalchemy import func, select
+from testbed_api.keys import read_keys
+from testbed_domain.errors import DomainError
+from testbed_domain.logengine import create_log_engine, one_line
+from testbed_domain.predictionlog import predictions
+from testbed_load.headers import KEY_HEADER, read_headers
+from testbed_otel import names
+
+from testbed.errors import UsageError
+from testbed.facts.finalcounts import compared, parse_counters
+from testbed.heartbeat import heartbeat_names
+from testbed.tail import JsonLinesTail
+
+if TYPE_CHECKING:
+    from testbed.clients.prometheus import PrometheusClient
+    from testbed.preparation import RunOptions
+    from testbed.scenario import Scenario
+    from testbed.settings import Settings
+
+ANEW: Final = (
+    "begin with a new one: docker compose down --volumes, which removes its data, or another "
+    "project by --project-name"
+)
+TIMEOUT: Final = 5.0
+PATIENCE: Final = 60.0
+LOOK: Final = 0.5
+REPLICA_STARTS: Final = names.REPLICA_STARTS.prometheus
+
+
+def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None:
+    """What only a runner can do that has started the parts itself.
+
+    Raises:
+        UsageError: the scenario or an option wants it.
+    """
+    wanted = {
+        "--data and --target": options.own.data or options.own.target,
+        "--rules": options.rules,
+        "--without": options.without,
+        "--replicas": options.replicas != 1,
+    }
+    if asked := [name for name, given in wanted.items() if given]:
+        raise UsageError(
+            f"{', '.join(asked)}: a running stack has its own; leave it out, or start the stack so"
+        )
+    faults = [
+        f"{phase.name}: {fault.description}"
+        for phase in scenario.phases
+        for fault in phase.faults
+        if not fault.by_http
+    ]
+    if scenario.settings.collector.queue_size is not None:
+        faults.append("another queue of the Collector")
+    if faults:
+        raise UsageError(
+            f"the scenario {scenario.name} can't be played on a running stack, whose parts others "
+            f"have started ({'; '.join(faults)}): play it natively, testbed run {scenario.name}"
+        )
+
+
+def refuse_other_start(scenario: Scenario, needed: dict[str, str], started: dict[str, str]) -> None:
+    """A stack whose time scale or settings are others than the scenario needs.
+
+    Raises:
+        UsageError: the stack was started with others; says how to start it.
+    """
+    other = [
+        f"{name} is {started.get(name) or 'not set'}, must be {value}"
+        for name, value in needed.items()
+        if started.get(name, "") != value
+    ]
+    if not other:
+        return
+    more = f", and {len(other) - 2} more" if len(other) > 2 else ""  # noqa: PLR2004 - two are shown
+    raise UsageError(
+        f"the stack was not started for the scenario {scenario.name} "
+        f"({'; '.join(other[:2])}{more}): "
+        f"write its variables into a file (docker compose run --rm --no-deps --entrypoint python "
+        f"scenario -m testbed.scenarioenv {scenario.name}) and give it to docker compose by "
+        "--env-file, beside .env"
+    )
+
+
+def require_key(scenario: Scenario, keys_file: str | None, settings: Settings) -> None:
+    """An API that demands a key lets the load in, as often as the scenario sends.
+
+    Args:
+        scenario: what is to be played.
+        keys_file: keys of the API; None or empty demands none.
+        settings: name the file of the load's key.
+
+    Raises:
+        UsageError: the load has no key, or the API would refuse it.
+    """
+    if not keys_file:
+        return
+    if settings.load_key_file is None:
+        raise UsageError(
+            "this stack demands API keys (TESTBED_API_KEYS_FILE): give the load one, in a file "
+            "that TESTBED_LOAD_KEY_FILE names"
+        )
+    try:
+        key = read_headers(str(settings.load_key_file))[KEY_HEADER]
+        known = read_keys(Path(keys_file), time.monotonic)
+    except DomainError as error:
+        raise UsageError(str(error)) from None
+    decision = known.decide(key)
+    if decision.bucket is None:
+        raise UsageError(
+            f"the API does not know the key in {settings.load_key_file}: its line (testbed keys "
+            "new NAME) must be in the file that TESTBED_API_KEYS_FILE names"
+        )
+    most = max((phase.rate for phase in scenario.phases), default=0.0)
+    if decision.bucket.rate < most:
+        raise UsageError(
+            f"the API key {decision.name} may ask {decision.bucket.rate:g} times a second, and "
+            f"the scenario {scenario.name} does {most:g} times: give it no limit"
+        )
+
+
+def refuse_other_replicas(replicas: int, serving: int, journal: Path) -> None:
+    """The API has had as many processes as it was started with, at all times.
+
+    Args:
+        replicas: with which it was started.
+        serving: how many have left a scrape target.
+        journal: of its supervisor, from the stack's beginning.
+
+    Raises:
+        UsageError: it has had others.
+    """
+    numbers = {int(line["number"]) for line in JsonLinesTail(journal).read()}
+    most = max(numbers, default=0) + 1
+    if most > replicas or serving != replicas:
+        raise UsageError(
+            f"this stack was started with TESTBED_API_REPLICAS={replicas}, and its API has "
+            f"{serving} scrape targets and has had {most} processes at a time: {ANEW}"
+        )
+
+
+def refuse_history(log_url: str, serving: dict[str, str]) -> None:
+    """Counts and windows of a run begin with the stack's own: it must not have answered before.
+
+    Raises:
+        UsageError: it has.
+        DomainError: the prediction log can't be read.
+    """
+    engine = create_log_engine(log_url, create=False)
+    try:
+        with one_line(engine.url), engine.connect() as connection:
+            rows = connection.scalar(select(func.count()).select_from(predictions)) or 0
+    finally:
+        engine.dispose()
+    counted = 0
+    for address in serving:
+        try:
+            reply = httpx.get(f"http://{address}/metrics", timeout=TIMEOUT)
+            page = reply.raise_for_status().text
+        except httpx.HTTPError as error:
+            raise UsageError(
+                f"the API's management port {address} fails ({error}): is the stack up?"
+            ) from None
+        served = (c for c in compared(parse_counters(page)) if c.metric != REPLICA_STARTS)
+        counted += sum(count.value for count in served)
+    if rows or counted:
+        raise UsageError(
+            f"this stack has a history ({rows} predictions in its log): counts and drift windows "
+            f"of a scenario begin at 0, so {ANEW}"
+        )
+
+
+def refuse_alerts(
+    prometheus: PrometheusClient, notifications: Path, patience: float = PATIENCE
+) -> None:
+    """A run starts from silence: alerts of the stack's start have some time to go away.
+
+    Heartbeats never do.
+
+    Args:
+        prometheus: knows the active ones.
+        notifications: what the receiver got: what fired there must have resolved there, too.
+        patience: seconds.
+
+    Raises:
+        UsageError: some are not over.
+        StackError: Prometheus doesn't answer.
+    """
+    deadline = time.monotonic() + patience
+    beating = heartbeat_names((rule.name, rule.query) for rule in prometheus.rules())
+    while active := sorted((_active(prometheus) | unresolved(notifications)) - beating):
+        if time.monotonic() >= deadline:
+            raise UsageError(
+                f"a scenario starts from silence, and alerts are not over on this stack: "
+                f"{', '.join(active)}"
+            )
+        time.sleep(LOOK)
+
+
+def _active(prometheus: PrometheusClient) -> set[str]:
+    return {str(alert.labels.get("alertname")) for alert in prometheus.alerts()}
+
+
+def unresolved(notifications: Path) -> set[str]:
+    """Alerts that were notified as firing last."""
+    last = {
+        str(line["fingerprint"]): (line["status"], str(line["alertname"]))
+        for line in JsonLinesTail(notifications).read()
+    }
+    return {name for status, name in last.values() if status == "firing"}
