@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
@@ -251,7 +251,7 @@ def load_evidence(layout: RunLayout, truth: Truth | None = None) -> Evidence:
     """
     run = _read_run(layout.run_file)
     try:
-        snapshot = Snapshot.model_validate_json(layout.series.read_bytes())
+        snapshot = Snapshot.model_validate_json(read_regular(layout.series))
     except OSError as error:
         raise UsageError(f"{layout.root} holds no finished run: series.json is missing") from error
     except ValidationError as error:
@@ -276,7 +276,7 @@ def load_evidence(layout: RunLayout, truth: Truth | None = None) -> Evidence:
 
 def _read_run(path: Path) -> RunInfo:
     try:
-        return RunInfo.model_validate_json(path.read_bytes())
+        return RunInfo.model_validate_json(read_regular(path))
     except OSError as error:
         raise UsageError(f"{path.parent} is no run: run.json is missing") from error
     except ValidationError as error:

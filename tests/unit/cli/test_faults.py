@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from testbed.cli import main
+from testbed.cli import app, main
+from testbed_domain.artefact import Artefact, ArtefactError, load_artefact
 from testbed_domain.endings import guarded
 from testbed_domain.logstore import open_log
 from testbed_drift.__main__ import main as drift
+from typer.core import TyperGroup
+from typer.main import get_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +70,20 @@ SCENARIOS = {
     "code": (b"!!python/object:os.system {}", "could not determine a constructor"),
     "list as key": (b"? [a]\n: 1", "found unhashable key"),
     "unknown alias": (b"a: *b", "undefined alias"),
-    "recursive": (b"&a {name: *a, phases: *a}", "name"),
+    "recursive": (b"&a {name: *a, phases: *a}", "the alias *a stands within what it means"),
+    "merged aliases": (
+        b"m0: &m0 {k: 1}\n"
+        + b"".join(
+            b"m%d: &m%d {<<: [%s]}\n" % (number, number, b",".join([b"*m%d" % (number - 1)] * 10))
+            for number in range(1, 12)
+        ),
+        "with its aliases written out it holds over 1,000,000 values",
+    ),
+    "nested aliases": (
+        b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [*a%d]\n" % (n, n, n - 1) for n in range(1, 200)),
+        "nested more than 100 levels deep",
+    ),
+    "key twice": (b"name: a\nname: b\n", "the key 'name' stands twice in one mapping"),
     "two documents": (b"a: 1\n---\nb: 2\n", "expected a single document"),
     "control character": (b"a: \x01", "control characters are not allowed"),
     "empty": (b"", "one.yml"),
@@ -94,12 +111,21 @@ def _dangling(path: Path) -> None:
     path.symlink_to("nowhere/at/all")
 
 
-@pytest.mark.parametrize("make", [_folder, _loop, _dangling])
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _dangling, _pipe, _endless])
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("one.yml", ["run", "./one.yml"]),
         ("testbed.toml", ["settings"]),
+        ("testbed.toml", ["trust"]),
         ("log.db", ["log", "stats", "--log-url", "sqlite:///log.db"]),
     ],
 )
@@ -110,9 +136,65 @@ def test_path_that_is_no_file(
     name: str,
     words: list[str],
 ) -> None:
-    """A folder, a symbolic link to itself, one to nowhere."""
+    """A folder, a symbolic link to itself, one to nowhere, a pipe, a device without an end."""
     make(tmp_path / name)
     assert name in line_of(*words)
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _pipe, _endless])
+@pytest.mark.parametrize("name", ["artefact.json", "reference.jsonl"])
+def test_artefact_whose_file_is_no_file(
+    tmp_path: Path, small_artefact: Artefact, make: Callable[[Path], None], name: str
+) -> None:
+    """It is refused, in a moment, and no memory is filled."""
+    shutil.copytree(small_artefact.path, tmp_path / "model")
+    (tmp_path / "model" / name).unlink()
+    make(tmp_path / "model" / name)
+    with pytest.raises(ArtefactError, match=name):
+        load_artefact(tmp_path / "model")
+
+
+def _commands(group: TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, *before, name)
+        else:
+            needed = [one.opts[0] for one in command.params if one.required]
+            yield (*before, name, *(f"{one}=x" if one[0] == "-" else "x" for one in needed))
+
+
+BROKEN_SETTINGS = {
+    "no TOML": ("home = [broken", "testbed.toml"),
+    "unknown": ('hoem = "x"', "there is no setting 'hoem'"),
+    "NUL": ('home = "a\\u0000b"', "home holds a NUL character"),
+    "wrong": ("trace_ratio = 5", "TESTBED_TRACE_RATIO"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), BROKEN_SETTINGS.values(), ids=BROKEN_SETTINGS)
+def test_no_command_passes_over_broken_settings(
+    line_of: Callable[..., str], tmp_path: Path, content: str, reason: str
+) -> None:
+    """Every command there is, its own need of them or not."""
+    (tmp_path / "testbed.toml").write_text(content)
+    commands = list(_commands(cast("TyperGroup", get_command(app))))
+    assert ("keys", "new", "x") in commands
+    for words in commands:
+        if words != ("trust",):
+            assert reason in line_of(*words), words
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"run": "one"', "[" * 50_000])
+@pytest.mark.parametrize("words", [("status",), ("down",), ("clean", "--older-than", "0h")])
+def test_stack_file_that_is_half_written(
+    line_of: Callable[..., str], tmp_path: Path, content: str, words: tuple[str, ...]
+) -> None:
+    """Nobody says that nothing runs, and nothing that may be in use is removed."""
+    file = tmp_path / "home" / "runs" / "one" / "stack.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    assert "one/stack.json can't be read" in line_of(*words)
+    assert file.exists()
 
 
 @pytest.mark.parametrize(
