@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -216,6 +217,34 @@ def test_log_url_that_leads_nowhere(line_of: Callable[..., str], tmp_path: Path,
     (tmp_path / "garbage.db").write_bytes(b"garbage" * 1_000)
     (tmp_path / "empty.db").touch()
     assert "hidden" not in line_of("log", "stats", "--log-url", url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://127.0.0.1:99999", "http://u:hid/den@127.0.0.1:1", "http://", " "]
+)
+def test_otlp_endpoint_that_is_no_url(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, url: str
+) -> None:
+    """It is refused before anything is measured; no part of a password is shown."""
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 400)
+    table = str(tmp_path / "a.csv")
+    line = _drift(capfd, "run", "--reference", table, "--current", table, "--otlp-endpoint", url)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in line
+    assert "hid" not in line
+
+
+def test_retraining_that_fails(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact
+) -> None:
+    """The result is on standard output; the reason is said, and the exit code is that of errors."""
+    monkeypatch.setenv("TESTBED_DRIFT_LOG_URL", "sqlite:///nowhere.db")
+    monkeypatch.setenv("TESTBED_DRIFT_ARTEFACT", str(small_artefact.path))
+    monkeypatch.setenv("TESTBED_DRIFT_MANAGEMENT_URLS", "http://127.0.0.1:1")
+    assert drift(["retrain"]) == 2
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["outcome"] == "failed"
+    assert shown.err.startswith("drift: retraining failed: no prediction log")
+    assert shown.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "file", "loop"])
