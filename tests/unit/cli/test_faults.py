@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -233,6 +234,22 @@ def test_otlp_endpoint_that_is_no_url(
     assert "hid" not in line
 
 
+def test_textfile_that_can_not_be_written(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The decision is printed, but a run whose metrics nobody sees is not one that went well."""
+    rows = "\n".join(f"{number},{number % 7}" for number in range(400))
+    (tmp_path / "a.csv").write_text(f"a,b\n{rows}\n")
+    (tmp_path / "t.prom").symlink_to("/proc/nowhere.prom")
+    table = str(tmp_path / "a.csv")
+    textfile = str(tmp_path / "t.prom")
+    code = drift(["run", "--reference", table, "--current", table, "--textfile", textfile])
+    shown = capfd.readouterr()
+    assert code == 2
+    assert "NO_ACTION" in shown.out
+    assert shown.err.startswith(f"drift: cannot write {textfile}")
+
+
 def test_retraining_that_fails(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact
 ) -> None:
@@ -331,6 +348,38 @@ def test_interrupt_while_modules_load(
     ended = _run("-m", module, "--help", environment={"PYTHONPATH": str(tmp_path)})
     assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)
     assert ended.stderr.endswith(": interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_end_of_a_command_at_work(tmp_path: Path, number: int) -> None:
+    """One line, whichever signal it was, and what it began is cleared away."""
+    code = (
+        "import os, signal, sys, tempfile\n"
+        "from testbed_domain.endings import run\n"
+        "def work():\n"
+        "    with tempfile.TemporaryDirectory(dir='.'):\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        signal.pause()\n"
+        "run(work, 'x')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (2, "x: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_copy_to_a_disk_that_is_full(capfd: pytest.CaptureFixture[str]) -> None:
+    """The first file that was refused is named, not a list of all."""
+    refused = [("a", "/full/a", "[Errno 28] No space left on device"), ("b", "/full/b", "same")]
+
+    def copy() -> int:
+        raise shutil.Error(refused)
+
+    assert guarded(copy, "testbed") == 2
+    assert capfd.readouterr().err == (
+        "testbed: cannot copy to /full/a: [Errno 28] No space left on device\n"
+    )
 
 
 def test_interrupt_of_a_command(
