@@ -252,8 +252,10 @@ def load_evidence(layout: RunLayout, truth: Truth | None = None) -> Evidence:
     run = _read_run(layout.run_file)
     try:
         snapshot = Snapshot.model_validate_json(read_regular(layout.series))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise UsageError(f"{layout.root} holds no finished run: series.json is missing") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {layout.series}: {error.strerror}") from error
     except ValidationError as error:
         raise UsageError(f"{layout.series} is broken or of another version") from error
     problems: list[str] = []
@@ -277,8 +279,10 @@ def load_evidence(layout: RunLayout, truth: Truth | None = None) -> Evidence:
 def _read_run(path: Path) -> RunInfo:
     try:
         return RunInfo.model_validate_json(read_regular(path))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise UsageError(f"{path.parent} is no run: run.json is missing") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
         raise UsageError(f"{path} is no identity of a run: {where} is wrong") from error

@@ -165,7 +165,9 @@ def read_verdict(layout: RunLayout) -> Verdict:
     """
     try:
         return Verdict.model_validate_json(read_regular(layout.verdict_file))
-    except OSError as error:
+    except FileNotFoundError as error:
         raise UsageError(f"{layout.root} holds no verdict: that run did not end") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {layout.verdict_file}: {error.strerror}") from error
     except ValidationError as error:
         raise UsageError(f"{layout.verdict_file} is broken or of another version") from error

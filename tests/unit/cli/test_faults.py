@@ -186,6 +186,37 @@ def test_no_command_passes_over_broken_settings(
             assert reason in line_of(*words), words
 
 
+RULES = {
+    "labels": ("labels: [a]", "groups.0.rules.0.labels"),
+    "annotations": ("annotations: x", "groups.0.rules.0.annotations"),
+    "a label's value": ("labels: {a: {b: c}}", "groups.0.rules.0.labels.a"),
+    "expression": ("expr: [up]", "groups.0.rules.0.expr"),
+    "name": ("alert: {a: b}", "groups.0.rules.0.alert"),
+}
+
+
+@pytest.mark.parametrize(("field", "where"), RULES.values(), ids=RULES)
+def test_rule_whose_field_is_of_another_kind(
+    line_of: Callable[..., str], tmp_path: Path, field: str, where: str
+) -> None:
+    """The field is named."""
+    rule = {"alert": "A", "expr": "up"} | {field.partition(":")[0]: field.partition(": ")[2]}
+    text = ", ".join(f"{name}: {value}" for name, value in rule.items())
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.yml").write_text(f"groups: [{{name: g, rules: [{{{text}}}]}}]\n")
+    assert where in line_of("scenarios", "--rules", "rules")
+
+
+@pytest.mark.parametrize("make", [_folder, _endless])
+def test_verdict_that_is_no_file(
+    line_of: Callable[..., str], tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """That it can't be read is said, and not that the run had none."""
+    (tmp_path / "run").mkdir()
+    make(tmp_path / "run" / "verdict.json")
+    assert line_of("report", "run").startswith("testbed: cannot read ")
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"run": "one"', "[" * 50_000])
 @pytest.mark.parametrize("words", [("status",), ("down",), ("clean", "--older-than", "0h")])
 def test_stack_file_that_is_half_written(
