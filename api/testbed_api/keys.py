@@ -17,6 +17,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from testbed_domain.files import read_regular
+
 from testbed_api.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def read_keys(path: Path, clock: Callable[[], float]) -> KeyRing:
         SettingsError: it can't be read, or a line is wrong; the line is named, never shown.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the keys file {path}: {error}") from None
     keys: dict[str, tuple[str, TokenBucket]] = {}

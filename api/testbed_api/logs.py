@@ -6,7 +6,6 @@ import contextlib
 import logging
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 import orjson
 import structlog
 from opentelemetry import trace
-from testbed_otel.masking import mask
 from testbed_otel.names import OUTCOME
+from testbed_otel.redaction import Redaction
 
 from testbed_api.answers import REQUEST_ID_LENGTH
 from testbed_api.linefile import LineFile
@@ -39,23 +38,6 @@ PAUSE: Final = 0.1
 BATCH: Final = 500
 WAITING_LIMIT: Final = 20_000
 CLOSE_TIMEOUT: Final = 5.0
-
-
-class Redaction(logging.Filter):
-    """Masks secrets in messages and tracebacks, whichever handler they go to."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; lets all of them pass."""
-        message = record.getMessage()
-        masked = mask(message)
-        if record.exc_info and record.exc_info[0] is not None:
-            trail = "".join(traceback.format_exception(*record.exc_info))
-            if mask(trail) != trail:
-                masked += "\n" + mask(trail)
-                record.exc_info = record.exc_text = None
-        if masked != message or record.exc_info is None:
-            record.msg, record.args = masked, None
-        return True
 
 
 def add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

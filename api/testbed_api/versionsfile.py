@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.errors import DomainError
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
 from testbed_api.settings import PREFIX, SettingsError
 
@@ -96,7 +96,7 @@ class VersionsFile:
     def read(self) -> Roles:
         """The roles to start with: those kept, or the settings' where they can't be used."""
         try:
-            kept = _Kept.model_validate_json(self.path.read_bytes())
+            kept = _Kept.model_validate_json(read_regular(self.path))
         except FileNotFoundError:
             return self.configured
         except (OSError, ValidationError) as error:

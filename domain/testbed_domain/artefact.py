@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from testbed_domain.errors import DomainError
 from testbed_domain.features import FeatureSchema, Label, Row
+from testbed_domain.files import open_regular, read_regular
 from testbed_domain.jsonlines import parse_line
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def file_hash(path: Path) -> str:
         ArtefactError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}") from error
@@ -168,7 +169,7 @@ def file_hash(path: Path) -> str:
 def _read_manifest(path: Path) -> dict[str, Any]:
     file = path / MANIFEST
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(file))
     except FileNotFoundError:
         raise ArtefactError(f"no model artefact at {path}: train one, testbed train") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -183,6 +184,6 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as file:
+    with open_regular(path) as file:
         for line in file:
             yield parse_line(line)

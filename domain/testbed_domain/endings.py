@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
+import signal
 import sys
 import traceback
 import warnings
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 EXIT_COULD_NOT_RUN: Final = 2
 _ADVICE: Final = {
@@ -43,7 +46,14 @@ def run(main: Callable[[], int], program: str, interrupted: int = EXIT_COULD_NOT
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         sys.warnoptions.append("ignore")  # for the processes that multiprocessing starts
+    # A command that says nothing else ends at SIGTERM as at Ctrl-C: what it began is cleared away.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(guarded(main, program, interrupted))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def guarded(main: Callable[[], int], program: str, interrupted: int = EXIT_COULD_NOT_RUN) -> int:
@@ -90,6 +100,10 @@ def _ended(main: Callable[[], int]) -> int:
 
 def reason(error: OSError) -> str:
     """What the operating system refused, about which file, and what to do; one line."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # Of a tree that could not be copied: each file with what was refused.
+        _source, target, refused = error.args[0][0]
+        return f"cannot copy to {target}: {refused}"
     words = [str(name) for name in (error.filename, error.filename2) if name is not None]
     words.append(error.strerror or " ".join(str(error).split()) or type(error).__name__)
     if error.errno in _ADVICE:

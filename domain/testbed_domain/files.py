@@ -1,9 +1,12 @@
-"""Files that are whole under their final name, however their writer ends."""
+"""Files that are whole under their final name, however their writer ends, and that end."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
+from io import BufferedReader
 from pathlib import Path
 
 
@@ -33,3 +36,26 @@ def write_atomic(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file that ends: not a pipe or a device, whose readers wait or fill the memory.
+
+    Raises:
+        OSError: it can't be opened, or is of another kind.
+    """
+    # Without O_NONBLOCK, opening a pipe would wait for its writer.
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    kind = os.fstat(handle).st_mode
+    if stat.S_ISREG(kind):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a file that ends, see :func:`open_regular`."""
+    with open_regular(path) as file:
+        return file.read()

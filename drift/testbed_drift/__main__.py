@@ -12,7 +12,6 @@ if __name__ == "__main__":
 
 import argparse
 import json
-import logging
 import os
 import signal
 import sys
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_domain.endings import guarded
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
+from testbed_otel.redaction import log_to_stderr
 
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import SIGNALS, StopSignal
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables = TableOptions({} if command == "watch" else arguments)
     if command == "calibrate":
         return _guarded(lambda: _calibrate(arguments, tables))
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     if tables.of_tables:
         return _guarded(lambda: run_tables(tables, arguments, as_json=as_json, began=began))
     endpoint = arguments.pop("otlp_endpoint")
@@ -230,12 +230,17 @@ def _calibrated(found: Calibration, path: Path) -> int:
 
 
 def _retrain(settings: DriftSettings) -> int:
-    from testbed_drift.retraining.training import retrain  # noqa: PLC0415 - as in _run
+    from testbed_drift.retraining.training import (  # noqa: PLC0415 - as in _run
+        RetrainingFailedError,
+        retrain,
+    )
 
     if not settings.management:
         raise DriftSettingsError(f"{ENV_PREFIX}MANAGEMENT_URLS: say where to register a challenger")
     found = retrain(settings)
     print(json.dumps(found.to_dict(), allow_nan=False), flush=True)  # noqa: T201 - for who asked
+    if found.outcome == "failed":
+        raise RetrainingFailedError(f"retraining failed: {found.message}")
     return EXIT_NO_ACTION
 
 

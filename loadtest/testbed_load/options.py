@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import urlsplit
 
 from testbed_otel.masking import mask
+from testbed_otel.urls import is_http_url
 
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
@@ -35,12 +35,7 @@ def check_host(values: Values) -> str:
         LoadError: it is missing or no HTTP URL.
     """
     host = str(values.get("host") or "")
-    try:
-        parts = urlsplit(host)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # of brackets and ports
-        usable = False
-    if not usable:
+    if not is_http_url(host):
         raise LoadError(
             f"host must be the service's URL, as http://127.0.0.1:8000, not {mask(host)!r}"
         )

@@ -14,6 +14,8 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from testbed_domain.files import read_regular
+
 from testbed_load.errors import LoadError
 
 if TYPE_CHECKING:
@@ -251,7 +253,7 @@ def read_plan(path: Path) -> LoadPlan:
         LoadError: the file can't be read or breaks the schema; names the file and the field.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_regular(path))
     except (OSError, ValueError) as error:
         raise LoadError(f"cannot read the load plan {path}: {error}") from error
     try:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from testbed_otel.aliases import AliasError, aliases_of, systems
+from testbed_otel.masking import mask
+from testbed_otel.urls import is_http_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -78,9 +80,9 @@ class TelemetrySettings:
         if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return cls(endpoint=None, service_version=service_version, disabled=True)
         url = endpoint or env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
-        if url != NO_ENDPOINT and not url.startswith(("http://", "https://")):
+        if url != NO_ENDPOINT and not is_http_url(url):
             raise TelemetrySettingsError(
-                f"OTEL_EXPORTER_OTLP_ENDPOINT: {url!r} is neither an http(s) URL nor 'none'"
+                f"OTEL_EXPORTER_OTLP_ENDPOINT: {mask(url)!r} is neither an http(s) URL nor 'none'"
             )
         interval = _number(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000, 1, math.inf) / 1000
         # A retry must not outlast the interval: then the next export has fresher values anyway.

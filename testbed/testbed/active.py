@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import psutil
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
+from testbed.errors import UsageError
 from testbed.layout import RunLayout
 
 ACTIVE_FILE = "stack.json"
@@ -72,11 +73,21 @@ def withdraw(layout: RunLayout) -> None:
 
 
 def active_stacks(runs: Path) -> Iterator[ActiveStack]:
-    """Running stacks, the oldest first; files of dead runners are passed over."""
+    """Running stacks, the oldest first; files of dead runners are passed over.
+
+    Raises:
+        UsageError: a file can't be read, so nobody knows whether its stack runs.
+    """
     for path in sorted(runs.glob(f"*/{ACTIVE_FILE}")):
         try:
-            stack = ActiveStack(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue
+            stack = ActiveStack(**json.loads(read_regular(path)))
+        except FileNotFoundError:
+            continue  # it has just ended
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            reason = isinstance(error, OSError) and error.strerror
+            raise UsageError(
+                f"{path} can't be read ({reason or error}), so it is not known whether that stack "
+                "runs: remove the file once it does not"
+            ) from error
         if stack.alive:
             yield stack

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from testbed_domain.artefact import load_artefact
+from testbed_domain.files import read_regular
 
 from testbed.attachedrefusals import (
     refuse_alerts,
@@ -103,7 +104,7 @@ def read_attachment(path: Path) -> Attachment:
         UsageError: there is none, or it is broken.
     """
     try:
-        return Attachment.model_validate_json(path.read_bytes())
+        return Attachment.model_validate_json(read_regular(path))
     except OSError as error:
         raise UsageError(
             f"no description of a running stack at {path} ({error.strerror}): start it first, with "
@@ -200,7 +201,7 @@ def read_targets(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         for path in sorted(folder.glob("api-*.json")):
-            for group in json.loads(path.read_text("utf-8")):
+            for group in json.loads(read_regular(path)):
                 found[str(group["targets"][0])] = str(group["labels"]["instance"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(f"the API's scrape targets in {folder} can't be read: {error}") from None

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
@@ -254,9 +254,11 @@ def load_evidence(layout: RunLayout) -> Evidence:
     """
     _read_run(layout.run_file)  # says first that it is no run
     try:
-        snapshot = Snapshot.model_validate_json(layout.series.read_bytes())
-    except OSError as error:
+        snapshot = Snapshot.model_validate_json(read_regular(layout.series))
+    except FileNotFoundError as error:
         raise UsageError(f"{layout.root} holds no finished run: series.json is missing") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {layout.series}: {error.strerror}") from error
     except ValidationError as error:
         raise UsageError(f"{layout.series} is broken or of another version") from error
     return _evidence(layout, read_truth(layout.truth), snapshot)
@@ -283,9 +285,11 @@ def _evidence(layout: RunLayout, truth: Truth, snapshot: Snapshot) -> Evidence:
 
 def _read_run(path: Path) -> RunInfo:
     try:
-        return RunInfo.model_validate_json(path.read_bytes())
-    except OSError as error:
+        return RunInfo.model_validate_json(read_regular(path))
+    except FileNotFoundError as error:
         raise UsageError(f"{path.parent} is no run: run.json is missing") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
         raise UsageError(f"{path} is no identity of a run: {where} is wrong") from error

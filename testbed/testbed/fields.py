@@ -22,6 +22,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Model(BaseModel):
-    """Base of the scenario's parts: immutable, unknown keys refused."""
+    """Base of the scenario's parts: immutable; unknown keys and endless numbers refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import promql_parser as promql
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from testbed_otel import names
 
 from testbed.errors import UsageError
@@ -284,8 +285,18 @@ class _Open(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+# What YAML makes of a plain text; Prometheus takes all of it as text.
+_Scalar: TypeAlias = str | bool | int | float | date | None
+
+
 class _Rule(_Open):
     expr: str | int | float
+    alert: _Scalar = None
+    record: _Scalar = None
+    hold: _Scalar = Field(None, alias="for")
+    keep_firing_for: _Scalar = None
+    labels: dict[_Scalar, _Scalar] | None = None
+    annotations: dict[_Scalar, _Scalar] | None = None
 
 
 class _Group(_Open):
@@ -312,7 +323,7 @@ def read_rules(folder: Path) -> dict[str, Tree]:
 def _read_file(path: Path) -> Tree:
     document = read_yaml(path)
     try:
-        return _RulesFile.model_validate(document).model_dump(exclude_unset=True)
+        return _RulesFile.model_validate(document).model_dump(exclude_unset=True, by_alias=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

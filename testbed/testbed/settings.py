@@ -29,6 +29,14 @@ class _FileSource(TomlConfigSettingsSource):
     @override
     def __call__(self) -> dict[str, Any]:
         values = super().__call__()
+        for name, value in values.items():
+            if name not in Settings.model_fields:
+                raise UsageError(
+                    f"{SETTINGS_FILE}: there is no setting {name!r}: remove it, or mend its name "
+                    "(testbed settings prints all)"
+                )
+            if isinstance(value, str) and "\0" in value:
+                raise UsageError(f"{SETTINGS_FILE}: {name} holds a NUL character: remove it")
         check(Path(SETTINGS_FILE), values)
         return values
 
@@ -37,7 +45,7 @@ class Settings(BaseSettings):
     """What holds for every command; a field ``x`` is set by ``TESTBED_X`` or in the file."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TESTBED_", toml_file=SETTINGS_FILE, extra="ignore", frozen=True
+        env_prefix="TESTBED_", toml_file=SETTINGS_FILE, extra="forbid", frozen=True
     )
 
     home: Path = Field(Path(".testbed"), description="Folder of runs and models.")
@@ -129,6 +137,7 @@ def load_settings() -> Settings:
     Raises:
         UsageError: a value is unusable; names the setting.
     """
+    # A pipe or a device may never end, and a link to nowhere would be passed over.
     if os.path.lexists(SETTINGS_FILE) and not Path(SETTINGS_FILE).is_file():
         raise UsageError(f"{SETTINGS_FILE} is not a file, so its settings would not count: mend it")
     try:

@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
 from testbed.errors import UsageError
 
@@ -72,7 +72,7 @@ def trust(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, 
         UsageError: the file can't be read, or the trust can't be stored.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular(path).decode())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
     found = commands_of(values)
@@ -94,7 +94,7 @@ def _store(environment: Mapping[str, str]) -> Path:
 def _trusted(environment: Mapping[str, str]) -> frozenset[str]:
     """Marks that are stored; what can't be read trusts nothing."""
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads(_store(environment).read_text(encoding="utf-8"))
+        found = json.loads(read_regular(_store(environment)))
         if isinstance(found, list):
             return frozenset(map(str, found))
     return frozenset()

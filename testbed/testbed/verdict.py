@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, ValidationError
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
 from testbed.checks import CHECKS, Case
 from testbed.checks.alerts import alert_rows
@@ -164,8 +164,10 @@ def read_verdict(layout: RunLayout) -> Verdict:
         UsageError: the run has none, or one of another version.
     """
     try:
-        return Verdict.model_validate_json(layout.verdict_file.read_bytes())
-    except OSError as error:
+        return Verdict.model_validate_json(read_regular(layout.verdict_file))
+    except FileNotFoundError as error:
         raise UsageError(f"{layout.root} holds no verdict: that run did not end") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {layout.verdict_file}: {error.strerror}") from error
     except ValidationError as error:
         raise UsageError(f"{layout.verdict_file} is broken or of another version") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+from testbed_domain.files import read_regular
 
 from testbed.errors import UsageError
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 # Far beyond any configuration, far below what the stack holds.
 MAX_DEPTH: Final = 100
+# The same of memory. Aliases count as what they stand for: a few lines of them can mean billions.
+MAX_VALUES: Final = 1_000_000
 
 
 def read_yaml(path: Path, what: str = "") -> Any:  # noqa: ANN401 - whatever a file may hold
@@ -23,40 +27,101 @@ def read_yaml(path: Path, what: str = "") -> Any:  # noqa: ANN401 - whatever a f
         what: what kind of file it is, for the error.
 
     Raises:
-        UsageError: it can't be read, isn't YAML, or is nested too deeply; one line.
+        UsageError: it can't be read, isn't YAML, says one key twice, or is too large with its
+            aliases written out; one line.
     """
     named = f"{what} {path}".lstrip()
     try:
-        text = path.read_text(encoding="utf-8")
-        if _depth(text) <= MAX_DEPTH:
-            # libyaml's parser takes a tenth of the time of the one in Python.
-            return yaml.load(text, Loader=yaml.CSafeLoader)
+        text = read_regular(path).decode()
+        _check_bounds(text)
+        # libyaml's parser takes a tenth of the time of the one in Python.
+        return yaml.load(text, Loader=yaml.CSafeLoader)
     except OSError as error:
         raise UsageError(f"cannot read {named}: {error.strerror}") from error
+    except _RefusedError as error:
+        raise UsageError(f"cannot read {named}: {error}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {named}: {' '.join(str(error).split())}") from error
     except Exception as error:  # dates, numbers and the like raise whatever they like
         text = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(f"cannot read {named}: a value has no meaning: {text}") from error
-    raise UsageError(f"cannot read {named}: it is nested more than {MAX_DEPTH} levels deep")
 
 
-def _depth(text: str) -> int:
-    """How deeply collections are nested in a document.
+class _RefusedError(Exception):
+    """The document must not be built."""
 
-    libyaml's composer calls itself for each level and ends the process where the stack is full;
-    its parser, which is asked here, does not. Reading stops one level beyond the limit.
+
+@dataclass(slots=True)
+class _Collection:
+    """A collection that is being read; its size and depth are those of what it holds so far."""
+
+    anchor: str | None
+    mapping: bool
+    size: int = 1
+    depth: int = 0
+    nodes: int = 0
+    keys: set[tuple[bool, str]] = field(default_factory=set)
+
+    def add(self, event: yaml.Event, size: int, depth: int) -> None:
+        """Take in a value."""
+        self.size += size
+        self.depth = max(self.depth, depth)
+        self.nodes += 1
+        if self.mapping and self.nodes % 2 and isinstance(event, yaml.ScalarEvent):
+            key = (event.implicit[0], event.value)
+            if key in self.keys and event.value != "<<":
+                raise _RefusedError(f"the key {event.value!r} stands twice in one mapping")
+            self.keys.add(key)
+
+
+@dataclass(slots=True)
+class _Bounds:
+    """Sees that a document may be built, from the events of its parser.
+
+    libyaml's composer calls itself for each level and ends the process where the stack is full, and
+    building a mapping writes out what it merges; the parser does neither.
     """
-    depth = deepest = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+
+    within: list[_Collection] = field(default_factory=list)
+    anchors: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def take(self, event: yaml.Event) -> None:
+        """Take in the next event.
+
+        Raises:
+            _RefusedError: what was read so far is enough to refuse.
+        """
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
+            self.within.append(_Collection(event.anchor, isinstance(event, yaml.MappingStartEvent)))
+            self._limit(1, 0)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if deepest > MAX_DEPTH:
-            break
-    return deepest
+            done = self.within.pop()
+            self._add(event, done.anchor, done.size, done.depth + 1)
+        elif isinstance(event, yaml.AliasEvent):
+            if any(event.anchor == outer.anchor for outer in self.within):
+                raise _RefusedError(f"the alias *{event.anchor} stands within what it means")
+            self._add(event, None, *self.anchors.get(str(event.anchor), (1, 0)))
+        elif isinstance(event, yaml.ScalarEvent):
+            self._add(event, event.anchor, 1, 0)
+
+    def _add(self, event: yaml.Event, anchor: str | None, size: int, depth: int) -> None:
+        if anchor is not None:
+            self.anchors[anchor] = (size, depth)
+        self._limit(size, depth)
+        if self.within:
+            self.within[-1].add(event, size, depth)
+
+    def _limit(self, size: int, depth: int) -> None:
+        if len(self.within) + depth > MAX_DEPTH:
+            raise _RefusedError(f"it is nested more than {MAX_DEPTH} levels deep")
+        if size + sum(outer.size for outer in self.within) > MAX_VALUES:
+            raise _RefusedError(f"with its aliases written out it holds over {MAX_VALUES:,} values")
+
+
+def _check_bounds(text: str) -> None:
+    bounds = _Bounds()
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        bounds.take(event)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -15,7 +15,6 @@ if __name__ == "__main__":
 import argparse
 import contextlib
 import importlib.util
-import logging
 import os
 import signal
 import sys
@@ -23,6 +22,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+
+from testbed_otel.redaction import log_to_stderr
 
 from testbed_drift.__main__ import (
     EXIT_ACTION,
@@ -58,7 +59,7 @@ exit codes: 0 all NO_ACTION, 1 ALERT or RETRAIN somewhere, 2 a comparison could 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     arguments = vars(_parser().parse_args(argv))
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     # Not by default, but as an exception, so that server and workers are ended.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(EXIT_TERMINATED))
     return _guarded(lambda: _flow(arguments))

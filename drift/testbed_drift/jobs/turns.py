@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from testbed_domain.errors import DomainError
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 from testbed_domain.logreading import Selection
 
 from testbed_drift.rows.spans import Span
@@ -59,7 +59,7 @@ class PositionFile:
     def read(self) -> dict[str, Any]:
         """What was kept; empty where there is nothing, or nothing that can be read."""
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            found = json.loads(read_regular(self.path))
             known = found["schema_version"], found["model_version"]
         except (OSError, ValueError, KeyError, TypeError):
             return {}

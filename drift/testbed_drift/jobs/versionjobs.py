@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
+from testbed_domain.files import read_regular
 from testbed_domain.logstore import open_log
 
 from testbed_drift.jobs.job import DriftJob
@@ -165,7 +166,7 @@ def _folders(root: Path | None) -> list[Path]:
 
 def _version(path: Path) -> str | None:
     try:
-        found = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        found = json.loads(read_regular(path / MANIFEST))
         return str(found["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

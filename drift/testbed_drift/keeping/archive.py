@@ -7,6 +7,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from testbed_domain.files import read_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -86,7 +88,7 @@ class Archive:
         path = self.directory / name
         if not path.exists():
             return
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = read_regular(path).splitlines(keepends=True)
         going = self.retention.leading(lambda place: _time(lines[place]), len(lines), now)
         if going > SHARE * (len(lines) - going):
             self.lines.replace_lines(name, lines[going:])

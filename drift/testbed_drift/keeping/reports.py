@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
-from testbed_domain.files import write_atomic
+from testbed_domain.files import read_regular, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +66,7 @@ class ReportStore:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads((self._directory / name).read_text(encoding="utf-8"))
+            found = json.loads(read_regular(self._directory / name))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -86,7 +86,7 @@ class ReportStore:
             for half in self._directory.glob(pattern):
                 half.unlink(missing_ok=True)
         path = self._directory / RUNS_FILE
-        content = path.read_bytes() if path.exists() else b""
+        content = read_regular(path) if path.exists() else b""
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(path, whole)
@@ -96,7 +96,7 @@ class ReportStore:
 
     def _require_whole(self, path: Path) -> None:
         try:
-            reason = "" if isinstance(json.loads(path.read_bytes()), dict) else "not an object"
+            reason = "" if isinstance(json.loads(read_regular(path)), dict) else "not an object"
         except FileNotFoundError:
             return
         except OSError as error:

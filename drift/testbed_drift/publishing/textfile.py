@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from prometheus_client import Metric as Family
 from prometheus_client import write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
+from testbed_domain.files import read_regular
 from testbed_otel import names
 from testbed_otel.aliases import ALIASES
 from testbed_otel.names import DRIFT_JOB_METRICS, label
@@ -91,7 +92,7 @@ class Textfile:
 
     def _before(self) -> list[Family]:
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = read_regular(self.path).decode()
             return list(text_string_to_metric_families(text))
         except FileNotFoundError:
             return []

@@ -140,10 +140,10 @@ class Hook:
             output.seek(0)
             lines = [line.strip() for line in output.read().splitlines() if line.strip()]
         last = lines[-1] if lines else ""
-        if problem is None and self.own:
+        if self.own:  # one that failed says why, and ends with another code than 0
             with contextlib.suppress(ValueError):
                 return Retraining.from_dict(json.loads(last))
-            problem = "it told no result"
+            problem = problem or "it told no result"
         if problem is None:
             return replace(found, outcome="called", message=last[:LONGEST] or "ended with 0")
         return replace(found, message=f"{problem}: {last[:LONGEST]}".rstrip(": "))

@@ -6,11 +6,13 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
 from testbed_domain.tokens import TokenError, read_token
 from testbed_otel.masking import mask
+from testbed_otel.urls import is_http_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +115,7 @@ def _ask(
     token: str | None = None,
     timeout: float = TIMEOUT,
 ) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
+    if not is_http_url(url):
         raise ManagementError(
             f"{mask(url)!r} is no address of a management port: write http://HOST:PORT"
         )
@@ -130,6 +132,6 @@ def _ask(
     except urllib.error.HTTPError as error:
         text = error.read(1000).decode(errors="replace")
         raise ManagementError(f"{method} {mask(url)}{path}: {error.code} {text.strip()}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise ManagementError(f"{method} {mask(url)}{path}: {mask(error)}") from error
     return found

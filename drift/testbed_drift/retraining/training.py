@@ -68,6 +68,10 @@ class LabelledRows:
         return len(self.rows)
 
 
+class RetrainingFailedError(DomainError):
+    """There is no new model, and not for want of rows. One line that says why."""
+
+
 def retrain(settings: DriftSettings, *, seed: int = 0) -> Retraining:
     """Train a challenger, compare it with the champion, and promote it where it is better.
 

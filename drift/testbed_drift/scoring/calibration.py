@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 from scipy.stats import beta
 from testbed_domain.errors import DomainError
+from testbed_domain.files import read_regular
 
 from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.resampling import Resampler
@@ -151,7 +152,7 @@ class Calibration:
             CalibrationError: it can't be read, or is of another version.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(read_regular(path))
             version = data.pop("schema_version")
             plan = Plan(**data.pop("plan"))
             power = {

@@ -73,7 +73,7 @@ class Outlet:
             publication.fail(result, self.settings)
 
     def close(self) -> list[str]:
-        """Publish what is left; returns a line about what could not be."""
+        """Publish what is left, see :meth:`Publication.end`."""
         return self._publication.end() if self._publication else []
 
     def _open(self, reference: str) -> Publication | None:

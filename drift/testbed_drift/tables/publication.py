@@ -93,7 +93,11 @@ class Publication:
         self._segments = self._versions = None  # the run is told
 
     def end(self) -> list[str]:
-        """Publish what is left; returns a line about what could not be."""
+        """Publish what is left; returns a line about what could not be.
+
+        Raises:
+            TextfileError: the textfile could not be written.
+        """
         if self._publisher and (self._segments or self._versions) and self._results:
             self._publisher.publish(together(self._results))
         judged = any(result.finding for result in self._results)

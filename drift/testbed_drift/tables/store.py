@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 from testbed_domain.errors import DomainError
+from testbed_domain.files import read_regular
 from testbed_domain.tables.columnkinds import numbers, texts
 from testbed_domain.tables.files import FileSource
 
@@ -238,7 +239,7 @@ class ReferenceStore:
     def _read(self, name: str, version: int) -> Kept:
         folder = self._folder / name / str(version)
         try:
-            data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            data = json.loads(read_regular(folder / MANIFEST))
             schema_version = data.pop("schema_version")
             kept = Kept(folder, schema=TableSchema.from_dict(data.pop("schema")), **data)
         except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:

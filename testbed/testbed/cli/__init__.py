@@ -8,12 +8,13 @@ from typing import Any
 import typer
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
 from testbed.cli import drift, housekeeping, keys, live, log, parts, run, selftest, tools
 from testbed.cli.common import errors
 from testbed.errors import EXIT_COULD_NOT_RUN, StoppedError, TestbedError, UsageError
+from testbed.settings import load_settings
 
 # Evidently and others would send usage data; this project never does.
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -31,6 +32,29 @@ class _Commands(TyperGroup):
             raise StoppedError("interrupted") from None
         except EOFError:
             raise UsageError("there is nobody to answer the question; see --help") from None
+
+
+class _Command(TyperCommand):
+    """Does nothing in a folder whose ``testbed.toml`` would not count."""
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; see the class."""
+        load_settings()
+        return super().invoke(ctx)
+
+
+def _check_settings(commands: typer.Typer) -> None:
+    """Have every command see that the settings can be read, its own need of them or not.
+
+    But for ``trust``, whose file is one that is still refused.
+    """
+    for command in commands.registered_commands:
+        if command.name != "trust":
+            command.cls = _Command
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _check_settings(group.typer_instance)
 
 
 app = typer.Typer(
@@ -53,6 +77,7 @@ app.add_typer(drift.app, name="drift")
 app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
 app.add_typer(tools.app, name="stack")
+_check_settings(app)
 
 
 def main() -> int:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from testbed.cli import main
+from testbed.cli import app, main
+from testbed_domain.artefact import Artefact, ArtefactError, load_artefact
 from testbed_domain.endings import guarded
 from testbed_domain.logstore import open_log
 from testbed_drift.__main__ import main as drift
+from typer.core import TyperGroup
+from typer.main import get_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +72,20 @@ SCENARIOS = {
     "code": (b"!!python/object:os.system {}", "could not determine a constructor"),
     "list as key": (b"? [a]\n: 1", "found unhashable key"),
     "unknown alias": (b"a: *b", "undefined alias"),
-    "recursive": (b"&a {name: *a, phases: *a}", "name"),
+    "recursive": (b"&a {name: *a, phases: *a}", "the alias *a stands within what it means"),
+    "merged aliases": (
+        b"m0: &m0 {k: 1}\n"
+        + b"".join(
+            b"m%d: &m%d {<<: [%s]}\n" % (number, number, b",".join([b"*m%d" % (number - 1)] * 10))
+            for number in range(1, 12)
+        ),
+        "with its aliases written out it holds over 1,000,000 values",
+    ),
+    "nested aliases": (
+        b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [*a%d]\n" % (n, n, n - 1) for n in range(1, 200)),
+        "nested more than 100 levels deep",
+    ),
+    "key twice": (b"name: a\nname: b\n", "the key 'name' stands twice in one mapping"),
     "two documents": (b"a: 1\n---\nb: 2\n", "expected a single document"),
     "control character": (b"a: \x01", "control characters are not allowed"),
     "empty": (b"", "one.yml"),
@@ -94,12 +113,21 @@ def _dangling(path: Path) -> None:
     path.symlink_to("nowhere/at/all")
 
 
-@pytest.mark.parametrize("make", [_folder, _loop, _dangling])
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _dangling, _pipe, _endless])
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("one.yml", ["run", "./one.yml"]),
         ("testbed.toml", ["settings"]),
+        ("testbed.toml", ["trust"]),
         ("log.db", ["log", "stats", "--log-url", "sqlite:///log.db"]),
     ],
 )
@@ -110,9 +138,96 @@ def test_path_that_is_no_file(
     name: str,
     words: list[str],
 ) -> None:
-    """A folder, a symbolic link to itself, one to nowhere."""
+    """A folder, a symbolic link to itself, one to nowhere, a pipe, a device without an end."""
     make(tmp_path / name)
     assert name in line_of(*words)
+
+
+@pytest.mark.parametrize("make", [_folder, _loop, _pipe, _endless])
+@pytest.mark.parametrize("name", ["artefact.json", "reference.jsonl"])
+def test_artefact_whose_file_is_no_file(
+    tmp_path: Path, small_artefact: Artefact, make: Callable[[Path], None], name: str
+) -> None:
+    """It is refused, in a moment, and no memory is filled."""
+    shutil.copytree(small_artefact.path, tmp_path / "model")
+    (tmp_path / "model" / name).unlink()
+    make(tmp_path / "model" / name)
+    with pytest.raises(ArtefactError, match=name):
+        load_artefact(tmp_path / "model")
+
+
+def _commands(group: TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, *before, name)
+        else:
+            needed = [one.opts[0] for one in command.params if one.required]
+            yield (*before, name, *(f"{one}=x" if one[0] == "-" else "x" for one in needed))
+
+
+BROKEN_SETTINGS = {
+    "no TOML": ("home = [broken", "testbed.toml"),
+    "unknown": ('hoem = "x"', "there is no setting 'hoem'"),
+    "NUL": ('home = "a\\u0000b"', "home holds a NUL character"),
+    "wrong": ("trace_ratio = 5", "TESTBED_TRACE_RATIO"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), BROKEN_SETTINGS.values(), ids=BROKEN_SETTINGS)
+def test_no_command_passes_over_broken_settings(
+    line_of: Callable[..., str], tmp_path: Path, content: str, reason: str
+) -> None:
+    """Every command there is, its own need of them or not."""
+    (tmp_path / "testbed.toml").write_text(content)
+    commands = list(_commands(cast("TyperGroup", get_command(app))))
+    assert ("keys", "new", "x") in commands
+    for words in commands:
+        if words != ("trust",):
+            assert reason in line_of(*words), words
+
+
+RULES = {
+    "labels": ("labels: [a]", "groups.0.rules.0.labels"),
+    "annotations": ("annotations: x", "groups.0.rules.0.annotations"),
+    "a label's value": ("labels: {a: {b: c}}", "groups.0.rules.0.labels.a"),
+    "expression": ("expr: [up]", "groups.0.rules.0.expr"),
+    "name": ("alert: {a: b}", "groups.0.rules.0.alert"),
+}
+
+
+@pytest.mark.parametrize(("field", "where"), RULES.values(), ids=RULES)
+def test_rule_whose_field_is_of_another_kind(
+    line_of: Callable[..., str], tmp_path: Path, field: str, where: str
+) -> None:
+    """The field is named."""
+    rule = {"alert": "A", "expr": "up"} | {field.partition(":")[0]: field.partition(": ")[2]}
+    text = ", ".join(f"{name}: {value}" for name, value in rule.items())
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "r.yml").write_text(f"groups: [{{name: g, rules: [{{{text}}}]}}]\n")
+    assert where in line_of("scenarios", "--rules", "rules")
+
+
+@pytest.mark.parametrize("make", [_folder, _endless])
+def test_verdict_that_is_no_file(
+    line_of: Callable[..., str], tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """That it can't be read is said, and not that the run had none."""
+    (tmp_path / "run").mkdir()
+    make(tmp_path / "run" / "verdict.json")
+    assert line_of("report", "run").startswith("testbed: cannot read ")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"run": "one"', "[" * 50_000])
+@pytest.mark.parametrize("words", [("status",), ("down",), ("clean", "--older-than", "0h")])
+def test_stack_file_that_is_half_written(
+    line_of: Callable[..., str], tmp_path: Path, content: str, words: tuple[str, ...]
+) -> None:
+    """Nobody says that nothing runs, and nothing that may be in use is removed."""
+    file = tmp_path / "home" / "runs" / "one" / "stack.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    assert "one/stack.json can't be read" in line_of(*words)
+    assert file.exists()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +249,50 @@ def test_log_url_that_leads_nowhere(line_of: Callable[..., str], tmp_path: Path,
     (tmp_path / "garbage.db").write_bytes(b"garbage" * 1_000)
     (tmp_path / "empty.db").touch()
     assert "hidden" not in line_of("log", "stats", "--log-url", url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://127.0.0.1:99999", "http://u:hid/den@127.0.0.1:1", "http://", " "]
+)
+def test_otlp_endpoint_that_is_no_url(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, url: str
+) -> None:
+    """It is refused before anything is measured; no part of a password is shown."""
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 400)
+    table = str(tmp_path / "a.csv")
+    line = _drift(capfd, "run", "--reference", table, "--current", table, "--otlp-endpoint", url)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in line
+    assert "hid" not in line
+
+
+def test_textfile_that_can_not_be_written(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The decision is printed, but a run whose metrics nobody sees is not one that went well."""
+    rows = "\n".join(f"{number},{number % 7}" for number in range(400))
+    (tmp_path / "a.csv").write_text(f"a,b\n{rows}\n")
+    (tmp_path / "t.prom").symlink_to("/proc/nowhere.prom")
+    table = str(tmp_path / "a.csv")
+    textfile = str(tmp_path / "t.prom")
+    code = drift(["run", "--reference", table, "--current", table, "--textfile", textfile])
+    shown = capfd.readouterr()
+    assert code == 2
+    assert "NO_ACTION" in shown.out
+    assert shown.err.startswith(f"drift: cannot write {textfile}")
+
+
+def test_retraining_that_fails(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact
+) -> None:
+    """The result is on standard output; the reason is said, and the exit code is that of errors."""
+    monkeypatch.setenv("TESTBED_DRIFT_LOG_URL", "sqlite:///nowhere.db")
+    monkeypatch.setenv("TESTBED_DRIFT_ARTEFACT", str(small_artefact.path))
+    monkeypatch.setenv("TESTBED_DRIFT_MANAGEMENT_URLS", "http://127.0.0.1:1")
+    assert drift(["retrain"]) == 2
+    shown = capfd.readouterr()
+    assert json.loads(shown.out)["outcome"] == "failed"
+    assert shown.err.startswith("drift: retraining failed: no prediction log")
+    assert shown.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "file", "loop"])
@@ -220,6 +379,38 @@ def test_interrupt_while_modules_load(
     ended = _run("-m", module, "--help", environment={"PYTHONPATH": str(tmp_path)})
     assert (ended.returncode, ended.stderr.count("\n")) == (code, 1)
     assert ended.stderr.endswith(": interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_end_of_a_command_at_work(tmp_path: Path, number: int) -> None:
+    """One line, whichever signal it was, and what it began is cleared away."""
+    code = (
+        "import os, signal, sys, tempfile\n"
+        "from testbed_domain.endings import run\n"
+        "def work():\n"
+        "    with tempfile.TemporaryDirectory(dir='.'):\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        signal.pause()\n"
+        "run(work, 'x')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (2, "x: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_copy_to_a_disk_that_is_full(capfd: pytest.CaptureFixture[str]) -> None:
+    """The first file that was refused is named, not a list of all."""
+    refused = [("a", "/full/a", "[Errno 28] No space left on device"), ("b", "/full/b", "same")]
+
+    def copy() -> int:
+        raise shutil.Error(refused)
+
+    assert guarded(copy, "testbed") == 2
+    assert capfd.readouterr().err == (
+        "testbed: cannot copy to /full/a: [Errno 28] No space left on device\n"
+    )
 
 
 def test_interrupt_of_a_command(

@@ -69,6 +69,14 @@ def test_own_process_tells_its_result(make: Callable[..., Hook], clock: Clock) -
     assert (found.outcome, found.challenger, found.started) == ("promoted", "rf-2", clock.now)
 
 
+def test_own_process_that_failed_tells_why(make: Callable[..., Hook], clock: Clock) -> None:
+    """Its result counts, though it ends as commands do that could not run."""
+    text = json.dumps(Retraining("failed", "no log", "rf-a", clock()).to_dict())
+    found = make(f"print({text!r}); raise SystemExit(2)", own=True).call(RESULT)
+    assert found
+    assert (found.outcome, found.message) == ("failed", "no log")
+
+
 def test_command_is_told_of_the_run(make: Callable[..., Hook], tmp_path: Path) -> None:
     """A command gets the job's settings and the model's version; its last line is the message."""
     names = ("TESTBED_DRIFT_LOG_URL", "TESTBED_RETRAIN_MODEL_VERSION")

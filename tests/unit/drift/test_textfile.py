@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.parser import text_string_to_metric_families
-from testbed_drift.publishing.ending import ending
+from testbed_drift.publishing.ending import TextfileError, ending
 from testbed_drift.publishing.textfile import Textfile
 from testbed_drift.settings import DriftSettingsError, read_settings
 from testbed_otel import names
@@ -142,8 +142,9 @@ def test_a_write_that_breaks_leaves_the_old_file(
     telemetry = setup("drift", TelemetrySettings(endpoint=None))
     with monkeypatch.context() as patched:
         patched.setattr("os.rename", full)
-        lines = ending(telemetry, textfile, judged=True)
-    assert lines == [f"cannot write {textfile.path}: No space left on device"]
+        with pytest.raises(TextfileError) as caught:
+            ending(telemetry, textfile, judged=True)
+    assert str(caught.value) == f"cannot write {textfile.path}: No space left on device"
     assert textfile.path.read_bytes() == before
     assert list(textfile.path.parent.iterdir()) == [textfile.path]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from testbed_otel.masking import mask
 
@@ -43,3 +46,15 @@ def test_secrets_are_hidden(text: str, shown: str) -> None:
 def test_what_is_no_secret_stays(text: str) -> None:
     """Host, port, path and harmless parameters help to find the mistake."""
     assert mask(text) == text
+
+
+def test_logs_of_libraries_show_no_secret() -> None:
+    """What an exporter says of its endpoint, in a process of its own as the drift job is one."""
+    code = (
+        "import logging\n"
+        "from testbed_otel.redaction import log_to_stderr\n"
+        "log_to_stderr()\n"
+        "logging.getLogger('exporter').warning('url: %s', 'http://u:hunt/er2@h/?password=hunter2')\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert shown.stderr == "WARNING exporter: url: http://u:***@h/?password=***\n"

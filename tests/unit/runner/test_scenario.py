@@ -40,6 +40,7 @@ def test_durations_are_read_as_prometheus_writes_them() -> None:
         ("duration: 5 minutes", "phases.0.duration"),
         ("rate: 0", "phases.0.rate"),
         ("rate: .nan", "phases.0.rate"),
+        ("duration: .inf", "phases.0.duration"),
         ("colour: red", "phases.0.colour"),
         ("faults: [{kind: errors, share: 2}]", "phases.0.faults.0.errors.share"),
         ("faults: [{kind: magic}]", "phases.0.faults.0"),
