@@ -13,7 +13,7 @@ from sklearn import datasets
 
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import class_text, numbers, spelled, texts, truth_of
-from testbed_domain.tables.files import FileSource
+from testbed_domain.tables.files import LABELS_ROWS, FileSource
 from testbed_domain.tables.numbertext import decimal_of_table, is_category_marker, is_marker
 from testbed_domain.tables.reading import SourceError
 
@@ -66,7 +66,9 @@ def read_file(use_case: UseCase, path: Path, options: ReadOptions | None = None)
         DataError: the file is missing, empty or unreadable, lacks columns, or holds values that
             the schema does not allow.
     """
-    frame = read_frame(path, options)
+    key = use_case.schema.key
+    wanted = (*use_case.schema.names, use_case.schema.target, *([key.column] if key else []))
+    frame, _ = read_frame(path, options, wanted)
     rows, labels = parse(use_case, frame, str(path), options)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     source = {"kind": "file", "name": path.name, "sha256": digest}
@@ -179,21 +181,29 @@ def read_keys(use_case: UseCase, frame: pd.DataFrame, where: str) -> list[str]:
     return list(ids)
 
 
-def read_frame(path: Path, options: ReadOptions | None = None) -> pd.DataFrame:
-    """A table in a file of any kind that can be read; of CSV all values are texts.
+def read_frame(
+    path: Path, options: ReadOptions | None = None, keep: Collection[str] = ()
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table in a file of any kind that can be read, and lines on how; of CSV all are texts.
 
     Labels of the rows, as the index of pandas, are left out: nobody can learn from them.
+
+    Args:
+        path: the file.
+        options: what the user says of how to read it.
+        keep: columns that are wanted even where they label the rows.
 
     Raises:
         DataError: the file is missing, empty or unreadable, or has a column twice.
     """
     try:
         source = FileSource.of(path, options)
-        labels = source.labels()
-        names = [name for name in source.names() if name not in labels]
-        return source.read(names)
+        labels = [name for name in source.labels() if name not in keep]
+        frame = source.read([name for name in source.names() if name not in labels])
     except SourceError as error:
         raise DataError(str(error)) from error
+    lines = (f"column {name} is left out: {LABELS_ROWS}" for name in labels)
+    return frame, (*source.notes, *lines)
 
 
 def decimal_mark(frame: pd.DataFrame) -> str | None:

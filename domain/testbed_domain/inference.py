@@ -70,7 +70,7 @@ def infer_use_case(
         DataError: the file cannot be read, has no such column, its target does not fit the task, or
             no column is left.
     """
-    frame = read_frame(path, options)
+    frame, notes = read_frame(path, options, (target,))
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     if target not in frame.columns:
         known = ", ".join(frame.columns) or "none"
@@ -106,7 +106,7 @@ def infer_use_case(
         task=chosen,
     )
     inferred = f"the target {target} is learnt as a {chosen}, as its values suggest (or by --task)"
-    lines = left_out if task else [inferred, *left_out]
+    lines = [*([] if task else [inferred]), *notes, *left_out]
     return UseCase(ANY, f"{target} of {path.name}", schema), lines
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from datetime import date, time
 from decimal import Decimal
 from numbers import Real
@@ -21,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from testbed_domain.tables.datetext import DAY, days, epochs
+from testbed_domain.tables.datetext import DAY, calendar_days, days, epochs
 from testbed_domain.tables.numbertext import distinct_texts, is_category_marker, is_marker, parsed
 from testbed_domain.tables.reading import KINDS, TableKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from numpy.typing import NDArray
 
@@ -47,7 +48,6 @@ PAIRS: Final = (
     ("f", "t"),
     ("n", "y"),
     ("off", "on"),
-    ("0.0", "1.0"),
 )
 _TRUTHS: Final = {
     text: truth for pair in PAIRS for text, truth in zip(pair, ("False", "True"), strict=True)
@@ -61,7 +61,7 @@ _WHOLE: Final = re.compile(r"-?\d+\.0*", re.ASCII)
 def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A table whose cells are single values, and the columns that held lists or objects.
 
-    Those become text in JSON, and times of day text in ISO 8601.
+    Those become text in JSON, times of day text in ISO 8601, and bytes text.
     """
     nested: list[str] = []
     columns: dict[Any, Any] = {}
@@ -71,7 +71,7 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
             continue
         kinds = {*map(type, column)}
         lists = any(issubclass(kind, _NESTED) for kind in kinds)
-        if lists or any(issubclass(kind, time) for kind in kinds):
+        if lists or any(issubclass(kind, time | bytes) for kind in kinds):
             columns[place] = column.map(_flat)
             nested += [str(name)] if lists else []
     if not columns:
@@ -83,6 +83,8 @@ def plain(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 def _flat(value: object) -> object:
     if isinstance(value, _NESTED):
         return json.dumps(value, default=_unpacked, ensure_ascii=False, sort_keys=True)
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
     return value.isoformat() if isinstance(value, time) else value
 
 
@@ -156,7 +158,7 @@ def kind_of(values: pd.Series[Any], *, typed: bool, decimal: str | None = None) 
 
 def _kind_of_type(values: pd.Series[Any]) -> TableKind | None:
     if isinstance(values.dtype, pd.CategoricalDtype):
-        return "category"
+        return "boolean" if _is_pair(values.dropna().unique()) else "category"
     if pd.api.types.is_bool_dtype(values):
         return "boolean"
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
@@ -184,10 +186,13 @@ def _kind_of_texts(present: pd.Series[Any], *, typed: bool, decimal: str | None)
     # Most columns of words are so at first sight.
     if not np.isnan(days(present.head(_FIRST))).all() and _most(days(present)):
         return "date"
-    lowered = {text.lower() for text in different}
-    if any(lowered == {*pair} for pair in PAIRS):
-        return "boolean"
-    return "category"
+    return "boolean" if _is_pair(different) else "category"
+
+
+def _is_pair(different: Iterable[object]) -> bool:
+    """Whether values are nothing but false and true, both in one form."""
+    lowered = {class_text(str(value).strip().lower()) for value in different}
+    return any(lowered == {*pair} for pair in PAIRS)
 
 
 def is_code(different: Collection[str]) -> bool:
@@ -219,21 +224,30 @@ def numbers(values: pd.Series[Any], decimal: str | None = None, hint: str | None
 
 
 def seconds(values: pd.Series[Any]) -> Floats:
-    """A column of times as Unix seconds; numbers are seconds, ms, µs or ns, by their size."""
-    if pd.api.types.is_numeric_dtype(values):
-        return epochs(numbers(values))
-    found = days(values) * DAY
-    return found if np.isfinite(found).any() else epochs(numbers(values))
+    """A column of times as Unix seconds; numbers are seconds, ms, µs or ns, by their size.
+
+    Or dates: ``20240131`` and its like, and Excel's days.
+    """
+    if not pd.api.types.is_numeric_dtype(values):
+        found = days(values) * DAY
+        if np.isfinite(found).any():
+            return found
+    told = numbers(values)
+    calendar = calendar_days(told)
+    return epochs(told) if calendar is None else calendar * DAY
 
 
 def texts(values: pd.Series[Any]) -> pd.Series[Any]:
-    """The column as text or None; a 1 is the same whether missing values made it 1.0 or not."""
+    """The column as text or None; a 1 is the same whether missing values made it 1.0 or not.
+
+    Letters are the same however they are composed (NFC), and so are line ends.
+    """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
     if pd.api.types.is_object_dtype(values):
         plain = values.map(_text, na_action="ignore")
     else:
-        plain = values.convert_dtypes().astype("string").str.strip()
+        plain = values.convert_dtypes().astype("string").map(_tidy, na_action="ignore")
     return plain.astype(object).where(plain.notna() & (plain != ""), None)
 
 
@@ -241,7 +255,14 @@ def _text(value: object) -> str:
     # Whole numbers beside text or missing values; of any size, so pandas can't be asked.
     if isinstance(value, float | np.floating | Decimal) and math.isfinite(value) and not value % 1:
         return str(int(value))
-    return str(value).strip()
+    return _tidy(str(value))
+
+
+def _tidy(text: str) -> str:
+    text = text.strip()
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def class_texts(values: pd.Series[Any]) -> pd.Series[Any]:
@@ -261,7 +282,7 @@ def truths(values: pd.Series[Any]) -> pd.Series[Any]:
 
 def truth_of(text: object) -> str | None:
     """``False`` or ``True`` for a text of truth in any form; None for any other text."""
-    return _TRUTHS.get(str(text).strip().lower())
+    return _TRUTHS.get(class_text(str(text).strip().lower()))
 
 
 def spelled(classes: Collection[str]) -> dict[str, str]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+import unicodedata
+import warnings
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice, takewhile
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 from pandas.io.common import get_handle
@@ -18,7 +21,7 @@ from pandas.io.common import get_handle
 from testbed_domain.tables.reading import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from testbed_domain.tables.reading import ReadOptions
@@ -53,6 +56,7 @@ class Layout:
             does, ``Unnamed: 0``.
         fields: of a row; an empty one more than ``names`` where every row ends with ``sep``.
         guessed: whether the encoding is nothing but a guess.
+        comments: those lines above the header that begin with ``#``.
     """
 
     encoding: str
@@ -61,14 +65,15 @@ class Layout:
     names: tuple[str, ...]
     fields: int
     guessed: bool = False
+    comments: int = 0
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Columns on the left that have no name: labels of the rows."""
-        count = 0
-        while count < len(self.names) and self.names[count] == _unnamed(count):
-            count += 1
-        return self.names[:count] if count < len(self.names) else ()
+        place = 0
+        while place < len(self.names) and self.names[place] == _unnamed(place):
+            place += 1
+        return self.names[:place] if place < len(self.names) else ()
 
 
 def layout_of(path: Path, options: ReadOptions) -> Layout:
@@ -91,11 +96,31 @@ def layout_of(path: Path, options: ReadOptions) -> Layout:
     hint = _SEP_LINE.match(text)
     text = text[hint.end() :] if hint else text
     cut = text.rfind("\n") + 1 if len(head) == _HEAD else len(text)
-    sep = options.sep or (hint[1] if hint else None) or _separator(path, text[:cut] or text)
-    header, *rows = _rows(text[:cut] or text, sep) or [[]]
+    text = text[:cut] or text
+    said = options.sep or (hint[1] if hint else None)
+    comments, text = _without_comments(path, text, said)
+    sep = said or _separator(path, text)
+    header, *rows = _rows(text, sep) or [[]]
     if not any(field.strip() for field in header):
         raise pd.errors.EmptyDataError
-    return _layout(encoding, sep, 1 if hint else 0, header, rows, guessed=guessed)
+    found = _layout(encoding, sep, (1 if hint else 0) + comments, header, rows)
+    return replace(found, guessed=guessed, comments=comments)
+
+
+def _without_comments(path: Path, text: str, sep: str | None) -> tuple[int, str]:
+    """The number of lines that begin with ``#`` above the header, and the text below them.
+
+    The last of them is the header where it has as many fields as the rows: ``#id,name``.
+    """
+    lines = text.splitlines(keepends=True)
+    comments = len(list(takewhile(lambda line: line.startswith("#"), lines)))
+    below = "".join(lines[comments:])
+    if not comments or not below.strip():
+        return 0, text
+    sep = sep or _separator(path, below)
+    (last,), (first, *_) = _rows(lines[comments - 1], sep), _rows(below, sep)
+    comments -= len(last) == len(first)
+    return comments, "".join(lines[comments:])
 
 
 def read_csv(path: Path, layout: Layout) -> pd.DataFrame:
@@ -104,19 +129,48 @@ def read_csv(path: Path, layout: Layout) -> pd.DataFrame:
     Raises:
         ValueError: a row has more fields than the header.
     """
-    frame: pd.DataFrame = pd.read_csv(
-        path,
-        sep=layout.sep,
-        encoding=layout.encoding,
-        skiprows=layout.skip,
-        header=0,
-        names=range(layout.fields),
-        index_col=False if layout.fields == len(layout.names) else None,
-        dtype=str,
-        keep_default_na=False,
-        na_values=[""],
-    )
-    return frame.iloc[:, : len(layout.names)].set_axis(list(layout.names), axis="columns")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame: pd.DataFrame = pd.read_csv(
+                path,
+                sep=layout.sep,
+                encoding=layout.encoding,
+                skiprows=layout.skip,
+                header=0,
+                names=range(layout.fields),
+                index_col=False if layout.fields == len(layout.names) else None,
+                dtype=str,
+                keep_default_na=False,
+                na_values=[""],
+                skipinitialspace=True,
+            )
+        except pd.errors.ParserWarning:  # pandas would cut them off
+            raise ValueError(
+                f"its rows have more fields than its header, which is {', '.join(layout.names)}: "
+                "remove what stands above the header"
+            ) from None
+    frame = frame.iloc[:, : len(layout.names)].set_axis(list(layout.names), axis="columns")
+    return frame.apply(_unwrapped)
+
+
+def _unwrapped(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column without the marks by which Excel keeps text as it is: ``="01067"``, ``'01067``."""
+    seen = column.dropna().head(_LINES)
+    if seen.str.fullmatch(r'=".*"').any():
+        return column.str.replace(r'^="(.*)"$', r"\1", regex=True).replace("", None)
+    if len(seen) and seen.str.fullmatch(r"'[^']+").all():
+        return column.str.replace(r"^'(?=[^']+$)", "", regex=True)
+    return column
+
+
+def short_rows(path: Path, layout: Layout) -> int:
+    """The number of rows with fewer fields than the header; what they lack is missing."""
+    with get_handle(
+        path, "r", encoding=layout.encoding, compression="infer", is_text=True
+    ) as opened:
+        rows = _reader(islice(opened.handle, layout.skip, None), layout.sep)
+        return sum(0 < len(row) < len(layout.names) for row in rows)
 
 
 def header_rows(frame: pd.DataFrame) -> pd.Series[bool]:
@@ -167,7 +221,7 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 def _separator(path: Path, text: str) -> str:
     """What cuts the header and the first rows into equally many fields, as many as there are."""
-    if ".tsv" in path.suffixes:
+    if ".tsv" in path.suffixes and "\t" in text.partition("\n")[0]:
         return "\t"
     best, most = ",", 1
     for sep in SEPARATORS:
@@ -186,8 +240,12 @@ def _separator(path: Path, text: str) -> str:
 
 
 def _rows(text: str, sep: str) -> list[list[str]]:
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=sep)
+    lines = _reader(io.StringIO(text, newline=""), sep)
     return list(islice((row for row in lines if row), _LINES))
+
+
+def _reader(lines: Iterable[str], sep: str) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=sep, skipinitialspace=True)
 
 
 def _layout(
@@ -196,20 +254,25 @@ def _layout(
     skip: int,
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
-    *,
-    guessed: bool,
 ) -> Layout:
-    names = [name.strip() or _unnamed(place) for place, name in enumerate(header)]
+    plain = (unicodedata.normalize("NFC", name.strip().strip("\ufeff")) for name in header)
+    names = list(plain)
+    for place, name in enumerate(names):
+        if not name:
+            names[place] = _unnamed(place, names)
     fields = len(names)
     if rows and all(len(row) == fields + 1 for row in rows):
         if not any(row[-1] for row in rows):
             fields += 1  # every row ends with a separator
         else:
             # The header has no name for the rows' labels, as R writes it.
-            names = [_unnamed(0), *names]
+            names = [_unnamed(0, names), *names]
             fields = len(names)
-    return Layout(encoding, sep, skip, tuple(names), fields, guessed)
+    return Layout(encoding, sep, skip, tuple(names), fields)
 
 
-def _unnamed(place: int) -> str:
-    return f"Unnamed: {place}"
+def _unnamed(place: int, taken: Collection[str] = ()) -> str:
+    """As pandas calls it: ``Unnamed: 0``, and ``Unnamed: 0.1`` beside one that it called so."""
+    name = f"Unnamed: {place}"
+    numbered = (f"{name}.{number}" for number in count(1))
+    return next(one for one in chain((name,), numbered) if one not in taken)

@@ -1,10 +1,12 @@
 """Dates and times in any form, as days or seconds since 1970-01-01 UTC. Pure.
 
-Texts are ISO 8601 with month and day, or ``31.01.2024``, ``31.01.24``, ``31/01/2024``,
-``01/31/2024``, ``31-01-2024``, ``2024/01/31``, ``31 Jan 2024``, ``31-JAN-24`` and ``January 31,
-2024``, with a time of day or without. Where days and months could be either in all rows, nobody
-guesses: the text is not a date. Times without an offset are UTC. Dates may be of any year
-from 1 to 9999, as those that stand for "no end".
+Texts are ISO 8601 with month and day, also ``20240131T101500Z``, or ``31.01.2024``, ``31. 1. 24``,
+``31/01/2024``, ``01/31/2024``, ``31-01-2024``, ``2024/01/31``, ``31 Jan 2024``, ``31-JAN-24``,
+``January 31, 2024``, and those of C, JavaScript and Apache's log, with a time of day or without.
+Numbers are Unix times, or ``20240131``, ``20240131101500``, or Excel's days since 1899-12-30.
+Where days and months could be either in all rows, nobody guesses: the text is not a date. Times
+without an offset are UTC. Dates may be of any year from 1 to 9999, as those that stand for "no
+end".
 """
 
 from __future__ import annotations
@@ -32,12 +34,18 @@ LEAST_EPOCH: Final = 1e8
 # Numbers that are plausible times, in seconds: 2001-09-09 to 2099.
 _TIMES: Final = (1e9, 4.1e9)
 _LEAST_DIFFERENT: Final = 10
-# Texts and numbers like 20240131.
-_COMPACT: Final = (19000101, 21001231)
+# Numbers like 20240131, 202401311015, 20240131101500: what the year is multiplied by, and the form.
+_COMPACT: Final = ((10**4, "%Y%m%d"), (10**8, "%Y%m%d%H%M"), (10**10, "%Y%m%d%H%M%S"))
+_COMPACT_YEARS: Final = (1900, 2101)
+# Days in Excel: 1954-10-03 to 2119-01-10, and its day 0 in ours.
+_SERIALS: Final = (20_000, 80_000)
+_EXCEL: Final = -25_569
 _ISO: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:(?:T| +)(.*))?", re.ASCII)
+_BASIC: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d(?:[.,]\d+)?)?(.*)", re.ASCII)
 _OTHER: Final = re.compile(
-    r"(?:(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})|(?P<d2>\d{1,2})\.(?P<m2>\d{1,2})\.(?P<y2>\d{4})|"
-    r"(?P<d4>\d\d)\.(?P<m4>\d\d)\.(?P<y4>\d\d)|"
+    r"(?:(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})|"
+    r"(?P<d2>\d{1,2})\. ?(?P<m2>\d{1,2})\. ?(?P<y2>\d{4})|"
+    r"(?P<d4>\d\d)\. ?(?P<m4>\d\d)\. ?(?P<y4>\d\d)|"
     r"(?P<a>\d{1,2})(?P<mark>[/-])(?P<b>\d{1,2})(?P=mark)(?P<y3>\d{4}))"
     r"(?P<time>[ T,]+\d{1,2}:\d{2}.*)?",
     re.ASCII,
@@ -47,17 +55,33 @@ _MONTH_NAMES: Final = (
     *("october", "november", "december"),
 )
 _NAMED: Final = re.compile(
-    r"(?:[a-z]{3,9}, +)?"
-    r"(?:(?P<d>\d{1,2})[ -](?P<m>[a-z]{3,9})\.?[ -]|(?P<m2>[a-z]{3,9})\.? (?P<d2>\d{1,2}), *)"
-    r"(?P<y>\d{4}|\d{2})(?P<time>[ T,]+\d{1,2}:\d{2}.*)?",
+    r"(?:[a-z]{3,9},? +)?"
+    r"(?:(?P<d>\d{1,2})[ /-](?P<m>[a-z]{3,9})\.?[ /-]|(?P<m2>[a-z]{3,9})\.? +(?P<d2>\d{1,2}),? +)"
+    r"(?:(?P<clock>\d{1,2}:\d{2}(?::\d{2})?(?: [A-Z]{3})?) )?"
+    r"(?P<y>\d{4}|\d{2})(?P<time>[ T,:]+\d{1,2}:\d{2}.*)?",
     re.ASCII | re.IGNORECASE,
 )
 _TIME: Final = re.compile(
-    r"(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,6})\d*)?)? *"
+    r"(?P<h>\d{1,2})(?::(?P<m>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,6})\d*)?)?)? *"
     r"(?P<half>[ap]\.?m\.?)? *"
-    r"(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?(?:\[.*\])?",
+    r"(?P<zone>(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?|[A-Z]{1,4})?(?: ?\[.*\]| ?\(.*\))?",
     re.ASCII | re.IGNORECASE,
 )
+# Names of zones that mean one offset: RFC 2822's, and Europe's.
+_ZONES: Final = {
+    **dict.fromkeys(("", "Z", "UTC", "GMT", "UT", "WET"), "Z"),
+    **dict.fromkeys(("CET", "WEST"), "+01:00"),
+    **dict.fromkeys(("CEST", "EET"), "+02:00"),
+    "EEST": "+03:00",
+    "EDT": "-04:00",
+    "EST": "-05:00",
+    "CDT": "-05:00",
+    "CST": "-06:00",
+    "MDT": "-06:00",
+    "MST": "-07:00",
+    "PDT": "-07:00",
+    "PST": "-08:00",
+}
 _MONTHS: Final = 12
 # Two-digit years from here on are of the last century, as POSIX has it.
 _CENTURY: Final = 69
@@ -69,9 +93,9 @@ def days(values: pd.Series[Any]) -> Floats:
         found = np.asarray(values.astype("float64"))
         if pd.api.types.is_bool_dtype(values):
             return np.full(len(values), np.nan)
-        compact = _compact(found)
-        if compact is not None:
-            return compact
+        calendar = calendar_days(found)
+        if calendar is not None:
+            return calendar
         # 0 and -1 stand for "never" among Unix times.
         small = (np.abs(found) < LEAST_EPOCH) & ~_never(found)
         return np.where(small, np.nan, epochs(found) / DAY)
@@ -100,6 +124,18 @@ def are_times(values: Floats) -> bool:
     return _compact(known) is not None
 
 
+def calendar_days(values: Floats) -> Floats | None:
+    """Numbers that are no Unix times as days: ``20240131`` and its like, or Excel's days."""
+    compact = _compact(values)
+    if compact is not None:
+        return compact
+    least, most = _SERIALS
+    known = np.isfinite(values) & ~_never(values)
+    if not known.any() or not bool(((values[known] >= least) & (values[known] <= most)).all()):
+        return None
+    return np.where(known, values + _EXCEL, np.nan)
+
+
 def _never(values: Floats) -> Any:  # noqa: ANN401 - an array of truths
     return (values == 0) | (values == -1)
 
@@ -107,12 +143,22 @@ def _never(values: Floats) -> Any:  # noqa: ANN401 - an array of truths
 def _compact(values: Floats) -> Floats | None:
     """Numbers like 20240131 as days; None where any is not such a date."""
     known = ~np.isnan(values) & ~_never(values)
-    least, most = _COMPACT
-    if not known.any() or not bool(((values[known] >= least) & (values[known] <= most)).all()):
+    if not known.any():
         return None
     different = np.unique(values[known])
+    first, last = _COMPACT_YEARS
+    form = next(
+        (
+            form
+            for scale, form in _COMPACT
+            if different[0] >= first * scale and different[-1] < last * scale
+        ),
+        None,
+    )
+    if form is None:
+        return None
     times = pd.to_datetime(
-        pd.Series([f"{value:.0f}" for value in different]), format="%Y%m%d", errors="coerce"
+        pd.Series([f"{value:.0f}" for value in different]), format=form, errors="coerce"
     )
     if times.isna().any() or np.mod(different, 1).any():
         return None
@@ -155,6 +201,9 @@ def _iso(text: str, *, day_first: bool | None) -> str | None:
     text = text.strip()
     if found := _ISO.fullmatch(text):
         return _joined(found[1], found[2])
+    if found := _BASIC.fullmatch(text):
+        year, month, day, hour, minute, second, zone = found.groups()
+        return _joined(f"{year}-{month}-{day}", f"{hour}:{minute}:{second or '00'}{zone}")
     if found := _NAMED.fullmatch(text):
         return _named(found)
     found = _OTHER.fullmatch(text)
@@ -176,7 +225,7 @@ def _named(found: re.Match[str]) -> str | None:
     if number is None:
         return None
     day = int(found["d"] or found["d2"])
-    return _joined(f"{_year(found['y'])}-{number:02}-{day:02}", found["time"])
+    return _joined(f"{_year(found['y'])}-{number:02}-{day:02}", found["clock"] or found["time"])
 
 
 def _year(text: str) -> str:
@@ -187,20 +236,26 @@ def _year(text: str) -> str:
 
 def _joined(day: str, time: str | None) -> str | None:
     """Date and time of day; None where the latter is none."""
-    time = (time or "").lstrip(" T,")
+    time = (time or "").lstrip(" T,:")
     if not time:
         return day
     found = _TIME.fullmatch(time)
-    if found is None:
+    zone = _zone(found["zone"] or "") if found else None
+    if found is None or zone is None:
         return None
     hour = int(found["h"])
     if half := found["half"]:
         if not 1 <= hour <= _MONTHS:
             return None
         hour = hour % 12 + (12 if half[0].lower() == "p" else 0)
-    zone = found["zone"] or ""
-    zone = "Z" if zone.upper() in {"UTC", "GMT"} else zone.upper()
-    return f"{day}T{hour:02}:{found['m']}:{found['s'] or '00'}.{found['f'] or '0'}{zone}"
+    return f"{day}T{hour:02}:{found['m'] or '00'}:{found['s'] or '00'}.{found['f'] or '0'}{zone}"
+
+
+def _zone(text: str) -> str | None:
+    """An offset; None for a name that is none, or could be of many places."""
+    text = text.upper()
+    offset = text.removeprefix("UTC").removeprefix("GMT")
+    return offset if offset[:1] in {"+", "-"} else _ZONES.get(text)
 
 
 def _day_first(texts: Iterable[str]) -> bool | None:

@@ -25,7 +25,13 @@ import pyarrow.parquet
 from pandas.io.common import get_handle
 
 from testbed_domain.tables.columnkinds import plain
-from testbed_domain.tables.csvtext import encoding_of, header_rows, layout_of, read_csv
+from testbed_domain.tables.csvtext import (
+    encoding_of,
+    header_rows,
+    layout_of,
+    read_csv,
+    short_rows,
+)
 from testbed_domain.tables.reading import ReadOptions, SourceError
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ _BROKEN: Final = (
 COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zip", ".zst")
 # Lines of JSON that are in memory with all their columns.
 BLOCK: Final = 50_000
+LABELS_ROWS: Final = "it labels the rows, as the index of pandas does"
 # What pandas calls an index without a name where it writes one as a column.
 _LEADING_LABEL: Final = re.compile(r"Unnamed: \d+(\.\d+)*|__index_level_\d+__")
 _LABEL: Final = re.compile(r"__index_level_\d+__")
@@ -90,18 +97,25 @@ class _Format:
 def _csv_header(path: Path, options: ReadOptions) -> Header:
     found = layout_of(path, options)
     notes = _guessed(path, found.encoding) if found.guessed else ()
+    if found.comments:
+        notes = (*notes, f"{path}: {found.comments} lines of comment above the header are left out")
     return Header(found.names, found.labels, notes)
 
 
 def _csv(path: Path, columns: list[str], options: ReadOptions) -> Read:
-    frame = read_csv(path, layout_of(path, options))
+    layout = layout_of(path, options)
+    frame = read_csv(path, layout)
+    found, notes = frame[columns], []
     again = header_rows(frame)
-    repeated = int(again.sum())
-    found = frame[columns]
-    if not repeated:
-        return found, ()
-    note = f"{path}: {repeated} rows that repeat the header are left out"
-    return found[~again].reset_index(drop=True), (note,)
+    if repeated := int(again.sum()):
+        found = found[~again].reset_index(drop=True)
+        notes.append(f"{path}: {repeated} rows that repeat the header are left out")
+    # Only then can a row be short.
+    if frame.iloc[:, -1].isna().any() and (short := short_rows(path, layout)):
+        notes.append(
+            f"{path}: {short} rows have fewer fields than the header, what they lack is missing"
+        )
+    return found, tuple(notes)
 
 
 def _objects(path: Path, options: ReadOptions) -> Iterator[list[dict[str, Any]]]:
@@ -273,6 +287,8 @@ class FileSource:
         packed = bool(endings) and endings[-1] in COMPRESSED
         ending = (["", *endings])[-1 - packed]
         chosen = FORMATS.get(ending)
+        if path.is_dir():
+            raise SourceError(f"cannot read {path}: it is a folder, give one file")
         if not path.is_file():
             raise SourceError(f"there is no file {path}")
         if chosen is None or (packed and not chosen.compressible):

@@ -9,6 +9,7 @@ values of the column decide which character is the decimal mark, then the table'
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,21 +42,29 @@ _CURRENCY: Final = (
     r"BGN|Rs\.?|TRY|RUB|INR|BRL|MXN|CAD|AUD|NZD|ZAR|SGD|HKD|KRW|AED|kr\.?|zł|Kč|Ft|Fr\.|lei)"
 )
 _SHAPE: Final = re.compile(
-    rf"(?P<open>\()?(?P<sign>[+-])?\s*(?P<money>{_CURRENCY})?\s*(?P<inner>[+-])?\s*"
+    rf"(?:{_CURRENCY}\s*(?=\())?(?P<open>\()?(?P<sign>[+-])?\s*(?P<money>{_CURRENCY})?\s*(?P<inner>[+-])?\s*"
     r"(?P<core>[\d.,][\d.,' _]*?)(?P<exponent>[eE][+-]?\d+)?"
     rf"(?P<after>-)?\s*(?P<unit>%|‰|{_CURRENCY})?(?P<close>\))?",
     re.ASCII,
 )
 _DURATION: Final = re.compile(
     r"(?:(?P<days>-?\d+) days?(?:,? \+?|$))?"
-    r"(?:(?P<h>\d{1,3}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d(?:\.\d+)?))?)?",
-    re.ASCII,
+    r"(?:(?P<h>\d{1,3}):(?P<m>[0-5]\d)(?::(?P<s>[0-5]\d(?:\.\d+)?))?(?: ?(?P<half>[ap])\.?m\.?)?)?",
+    re.ASCII | re.IGNORECASE,
 )
 _UNITS: Final = {"%": 100.0, "‰": 1000.0}
-# No-break, figure, thin and narrow spaces stand between thousands; minus signs of typesetters.
-_PLAIN: Final = str.maketrans(
-    dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | {"\u2212": "-", "\u2019": "'"}
-)
+# Minus signs and dashes of typesetters, apostrophes, full-width forms, Arabic separators.
+_PLAIN: Final = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-"),
+    "\u2019": "'",
+    "\uff0e": ".",
+    "\uff0c": ",",
+    "\uff05": "%",
+    "\uffe5": "\u00a5",
+    "\u066b": ".",
+    "\u066c": "'",
+    "\u066a": "%",
+}
 
 
 def _core(decimal: str, group: str) -> re.Pattern[str]:
@@ -75,7 +84,7 @@ def number(text: str, decimal: str = ".") -> float | None:
         text: spaces around it don't count.
         decimal: the decimal mark, ``.`` or ``,``.
     """
-    text = text.translate(_PLAIN).strip()
+    text = _plain(text).strip()
     found = _SHAPE.fullmatch(text)
     if found is None:
         return _duration(text)
@@ -93,12 +102,29 @@ def number(text: str, decimal: str = ".") -> float | None:
     return -value if found["open"] or "-" in signs else value
 
 
+def _plain(text: str) -> str:
+    """The text in ASCII as far as it can be: digits of any script, and no invisible marks."""
+    return text if text.isascii() else "".join(map(_plain_character, text))
+
+
+def _plain_character(one: str) -> str:
+    if one.isdecimal():
+        return str(unicodedata.decimal(one))
+    if one.isspace():
+        return " "  # no-break, figure, thin and narrow ones stand between thousands
+    return "" if unicodedata.category(one) == "Cf" else _PLAIN.get(one, one)
+
+
 def _duration(text: str) -> float | None:
     """Days; hours, minutes and seconds as a part of one."""
     found = _DURATION.fullmatch(text) if text else None
     if found is None:
         return None
     hours, minutes, seconds = (float(found[part] or 0) for part in "hms")
+    if half := found["half"]:
+        if not 1 <= hours <= 12:  # noqa: PLR2004 - of a clock
+            return None
+        hours = hours % 12 + (12 if half.lower() == "p" else 0)
     return int(found["days"] or 0) + (hours + (minutes + seconds / 60) / 60) / 24
 
 

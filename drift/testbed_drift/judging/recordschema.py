@@ -222,6 +222,8 @@ class _Told(_Part):
     """Of tables: how each column is compared."""
     left_out: dict[str, str] | None = None
     """Of tables: columns that are not compared, with the reason."""
+    notes: list[str] | None = None
+    """Of tables: how they were read, and what of them was left out, a line each."""
 
 
 class Success(_Judged, _Told):

@@ -79,14 +79,17 @@ def _compare(
     settings = calibrated(outlet.settings, reference.calibration)
     outlet.begin(reference, settings, grouping)
     read = reference.current(source, wanted)
-    for line in {**options.notes, **source.notes}:
-        _warn(line)
+    notes = [*{**options.notes, **source.notes}]
     current = read.in_order()
     if len(current) < len(read):
-        _warn(f"{len(read) - len(current)} rows without a time are left out")
+        notes.append(f"{len(read) - len(current)} rows without a time are left out")
     if read.unread:
         columns = ", ".join(read.unread)
-        _warn(f"{source.title} has columns that {reference.title} lacks, left out: {columns}")
+        notes.append(
+            f"{source.title} has columns that {reference.title} lacks, left out: {columns}"
+        )
+    for line in notes:
+        _warn(line)
     comparison = Comparison(
         reference,
         settings,
@@ -101,7 +104,7 @@ def _compare(
     for group, result in comparison.results(current, source.stem):
         results.append(result)
         if as_json:
-            _print(json.dumps(result.record() | _beside(reference, group), allow_nan=False))
+            _print(json.dumps(result.record() | _beside(reference, group, notes), allow_nan=False))
         else:
             for line in lines(result, reference.schema, group, whole=single):
                 _print(line)
@@ -218,10 +221,11 @@ def _since(began: float) -> Callable[[], float]:
     return lambda: next(first, None) or time.time()
 
 
-def _beside(reference: Reference, group: str | None) -> dict[str, Any]:
+def _beside(reference: Reference, group: str | None, notes: list[str]) -> dict[str, Any]:
     """What an object says beside the record of the run."""
     kinds = {column.label: column.to_dict() for column in reference.schema.columns}
-    return {"group": group, "kinds": kinds, "left_out": dict(reference.schema.left_out)}
+    left_out = dict(reference.schema.left_out)
+    return {"group": group, "kinds": kinds, "left_out": left_out, "notes": notes}
 
 
 def _warn(line: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import plain
-from testbed_domain.tables.files import label_names
+from testbed_domain.tables.files import LABELS_ROWS, label_names
 
 from testbed_drift.judging.detection import Detector
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
@@ -21,7 +21,7 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.scoring.scores import Rule
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import LABELS_ROWS, Roles, TableSchema, TableSchemaError
+from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,6 +27,7 @@ from testbed_domain.tables.numbertext import decimal_of, decimal_of_table, disti
 from testbed_drift.tables.schema import (
     BINARY,
     MOST_CATEGORIES,
+    PLAUSIBLE,
     Roles,
     TableColumn,
     TableSchema,
@@ -38,6 +39,7 @@ from testbed_drift.tables.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
     from testbed_domain.tables.reading import ReadOptions, TableKind
 
 # Of more than these, where a value comes in fewer rows on average, it is an id or free text.
@@ -48,6 +50,8 @@ MOST_CLASSES: Final = 50
 LEAST_ALIKE: Final = 0.8
 _ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
 _LEAST_IDS: Final = 20
+# Ratio of the rows: half of the least effect that is a drift of categories.
+MOST_LOST: Final = 0.025
 # Values that a finding names, and the longest part of each.
 NAMED: Final = 3
 LONGEST: Final = 40
@@ -180,7 +184,7 @@ class _Reading:
 def readable(values: pd.Series[Any], decimal: str | None, hint: str | None) -> TableKind | None:
     """What most values of a column can be read as that, as words, would be free text; None if none.
 
-    Ids are nothing else: whole numbers that differ in every row.
+    Ids are nothing else: whole numbers that differ in every row, unless they are times.
     """
     values = without_markers(values).dropna()
     if values.empty or is_code(distinct_texts(values)):
@@ -192,7 +196,7 @@ def readable(values: pd.Series[Any], decimal: str | None, hint: str | None) -> T
         if len(known) < LEAST_ALIKE * len(values):
             continue
         ids = not np.mod(known, 1).any() and len(np.unique(known)) == len(known)
-        return None if kind == "number" and ids else kind
+        return None if kind == "number" and ids and not are_times(known) else kind
     return None
 
 
@@ -215,10 +219,13 @@ def _column(
         flag = kind == "number" and bool(read.dropna().isin([0, 1]).all())
         mark = decimal or decimal_of(distinct_texts(values)) if kind == "number" else None
         examples = tuple(text[:LONGEST] for text in odd.value_counts().index[:NAMED])
-        return TableColumn(name, kind, flag=flag, decimal=mark, odd=len(odd), examples=examples)
-    told = texts(values) if typed else class_texts(values)
+        ends = _ends(read) if kind == "date" else ()
+        return TableColumn(
+            name, kind, flag=flag, decimal=mark, ends=ends, odd=len(odd), examples=examples
+        )
+    told = class_texts(values)
     counts = told.value_counts()
-    kept = tuple(map(str, counts.index[:MOST_CATEGORIES])) if len(counts) > MOST_CATEGORIES else ()
+    kept = tuple(map(str, counts.index[: kept_categories(counts.to_numpy())]))
     different = pd.Series(counts.index.astype(object))
     words = kind_of(different, typed=False) == "category"
     numeric = pd.to_numeric(different, errors="coerce").notna().any()
@@ -234,6 +241,37 @@ def _column(
         known=markers_in(values, typed=typed),
         width=width,
     )
+
+
+def kept_categories(counts: NDArray[np.integer[Any]]) -> int:
+    """How many of a column's most frequent categories stand for themselves; 0 where all do.
+
+    Of many rare ones those in front are those that chance favoured, and come less often in any
+    other table. How much less is estimated by leaving out one row (as Good and Turing do): the
+    rows of categories that would fall below the last count.
+
+    Args:
+        counts: rows of each category, in falling order.
+    """
+    if len(counts) <= MOST_CATEGORIES:
+        return 0
+    for kept in range(MOST_CATEGORIES, 1, -1):
+        least = counts[kept] + 1
+        lost = least * np.count_nonzero(counts == least)
+        if counts[kept - 1] >= least and lost <= MOST_LOST * counts.sum():
+            return kept
+    return 1
+
+
+def _ends(read: pd.Series[Any]) -> tuple[float, ...]:
+    """See :attr:`testbed_drift.tables.schema.TableColumn.ends`: as far off as the others reach."""
+    known = read.dropna()
+    near = known[known.between(*PLAUSIBLE)]
+    if near.empty or len(near) == len(known):
+        return ()
+    low, high = float(near.min()), float(near.max())
+    reach = max(high - low, 1.0)
+    return low - reach, high + reach
 
 
 def _reason(name: str, values: pd.Series[Any], kind: TableKind | None, *, asked: bool) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from testbed_domain.tables.files import LABELS_ROWS
+
 from testbed_drift.jobs.replay import enough
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import LABELS_ROWS, TableSchema, TableSchemaError
+from testbed_drift.tables.schema import TableSchema, TableSchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

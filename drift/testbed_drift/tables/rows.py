@@ -14,7 +14,6 @@ from testbed_domain.tables.columnkinds import (
     kind_of,
     numbers,
     seconds,
-    texts,
     truths,
     without_blanks,
 )
@@ -93,7 +92,7 @@ class TableRows:
         wrong = []
         for column in schema.columns:
             name, label = column.name, column.label
-            found = _Reader(column, decimal, hint or column.decimal or schema.decimal, both)
+            found = _Reader(column, decimal, hint or column.decimal or schema.decimal)
             read = found.read(clean[name])
             if read.mismatch:
                 wrong.append(read.mismatch)
@@ -204,13 +203,11 @@ class _Reader:
         column: of the reference.
         decimal: decimal mark of texts, where the user said it.
         hint: decimal mark where the texts leave a doubt.
-        typed: whether texts are meant as texts, here and in the reference.
     """
 
     column: TableColumn
     decimal: str | None
     hint: str | None
-    typed: bool
 
     def read(self, values: pd.Series[Any]) -> _Column:
         """Read it; of another kind in most rows it is another column.
@@ -226,6 +223,7 @@ class _Reader:
         if self.column.flag:
             told = truths(values).map({"False": 0.0, "True": 1.0})
             read = read.where(read.notna(), told.astype("float64"))
+        read = self.column.bounded(read)
         strange = read.isna() & values.notna()
         usable = read.notna() & ~read.isin([np.inf, -np.inf])
         # Beside truths, what is neither is of another type; beside texts it would be a new one.
@@ -238,7 +236,7 @@ class _Reader:
 
     def _words(self, values: pd.Series[Any]) -> _Column:
         column = self.column
-        told = texts(values) if self.typed else class_texts(values)
+        told = class_texts(values)
         if column.width:
             told = told.map(lambda text: _padded(str(text), column.width), na_action="ignore")
         # Any text is a category, be it new; numbers and dates are none, unless the reference's

@@ -40,8 +40,9 @@ DIGITS: Final = 13
 # Categories of the reference that stand for themselves; all others count as one.
 MOST_CATEGORIES: Final = 200
 BINARY: Final = 2
+# Days from 1901 to 2098; most others stand for "always" and "never".
+PLAUSIBLE: Final = (-25_202.0, 47_117.0)
 OTHER: Final = "(other)"
-LABELS_ROWS: Final = "it labels the rows, as the index of pandas does"
 
 
 class TableSchemaError(DomainError):
@@ -87,6 +88,8 @@ class TableColumn:
         width: digits of every category, where they are codes like 01067; else 0.
         flag: whether all numbers are 0 or 1, so that texts of truth are, too.
         decimal: decimal mark of its texts, where they left no doubt.
+        ends: days that stand for those before 1901 and after 2098, as 9999-12-31 for "no end", so
+            that these don't hide the others; empty where there are none.
         odd: values that can't be read as its kind, where most can.
         examples: some of them.
     """
@@ -100,6 +103,7 @@ class TableColumn:
     width: int = 0
     flag: bool = False
     decimal: str | None = None
+    ends: tuple[float, ...] = ()
     odd: int = 0
     examples: tuple[str, ...] = ()
 
@@ -116,6 +120,13 @@ class TableColumn:
         if self.odd:
             found["unreadable"] = self.odd
         return found
+
+    def bounded(self, read: pd.Series[Any]) -> pd.Series[Any]:
+        """Days with those far from the others brought near; other columns as they are."""
+        if not self.ends:
+            return read
+        near = read.clip(*self.ends)
+        return read.where(read.isna() | read.between(*PLAUSIBLE), near)
 
     def cleaned(self, values: pd.Series[Any], *, typed: bool) -> pd.Series[Any]:
         """A column of this name with what says nothing as missing.
@@ -259,7 +270,7 @@ def readings(
         return told.where(told.isin(["False", "True"]), None)
     read = settled(numbers(values, decimal, hint)) if kind == "number" else days(values)
     if kind == "date" and np.isnan(read).all():  # Unix times, in a CSV file or beside text
-        read = days(pd.Series(numbers(values)))
+        read = days(pd.Series(numbers(values, decimal, hint)))
     return pd.Series(read, index=values.index)
 
 

@@ -291,3 +291,15 @@ def test_na_is_a_country_among_countries(tmp_path: Path, ending: str) -> None:
     assert (size.categories, size.nullable) == (("large", "small"), True)
     rows = read_file(use_case, path).rows
     assert [row["country"] for row in rows] == frame["country"].tolist()
+
+
+def test_what_is_left_out_on_reading_is_named(tmp_path: Path) -> None:
+    """Row labels, comments, repeated headers: a line each, and none is learnt from."""
+    rows = [f"{n},{n % 7},{'yes' if n % 3 else 'no'}" for n in range(60)]
+    header = ",size,bought"
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["# by night", header, *rows[:30], header, *rows[30:]]) + "\n")
+    use_case, lines = infer_use_case(path, "bought")
+    assert use_case.schema.names == ("size",)
+    for part in ("comment above the header", "1 rows that repeat the header", "Unnamed: 0"):
+        assert sum(part in line for line in lines) == 1, part

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Run = Callable[..., tuple[int, list[dict[str, Any]]]]
+    Compare = Callable[..., dict[str, Any]]
 
 ROWS = 600
 ROLES = ("--target", "y", "--prediction", "p", "--probability", "q")
@@ -72,3 +73,42 @@ def run(tables: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         return code, objects
 
     return play
+
+
+@pytest.fixture
+def compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Compare:
+    """Writes two tables and compares them: the object, with what was said beside it."""
+
+    def play(
+        reference: Callable[[Path], Path], current: Callable[[Path], Path], *options: str
+    ) -> dict[str, Any]:
+        files = [write(tmp_path / name) for write, name in ((reference, "a"), (current, "b"))]
+        sides = ("--reference", str(files[0]), "--current", str(files[1]))
+        code = main(["run", *sides, "--relations-rows", "0", "--json", *options])
+        output = capsys.readouterr()
+        found: dict[str, Any] = json.loads(output.out)
+        return found | {"code": code, "said": output.err}
+
+    return play
+
+
+def csv_of(frame: pd.DataFrame, **options: Any) -> Callable[[Path], Path]:  # noqa: ANN401 - of pandas
+    """Writes a table as CSV."""
+
+    def write(path: Path) -> Path:
+        file = path.with_suffix(".csv")
+        frame.to_csv(file, **{"index": False, **options})
+        return file
+
+    return write
+
+
+def parquet_of(frame: pd.DataFrame) -> Callable[[Path], Path]:
+    """Writes a table as Parquet."""
+
+    def write(path: Path) -> Path:
+        file = path.with_suffix(".parquet")
+        frame.to_parquet(file)
+        return file
+
+    return write

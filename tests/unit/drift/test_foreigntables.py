@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,15 @@ import pytest
 from testbed_drift.__main__ import main
 
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
+from .table_place import compare as compare  # noqa: PLC0414 - a fixture
+from .table_place import csv_of as _csv
+from .table_place import parquet_of as _parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Compare = Callable[..., dict[str, Any]]
+    from .table_place import Compare
 
 
 def _rows(seed: int, rows: int = 400) -> pd.DataFrame:
@@ -31,41 +33,6 @@ def _rows(seed: int, rows: int = 400) -> pd.DataFrame:
             "since": rng.choice(pd.date_range("2020-01-01", periods=50), rows),
         }
     )
-
-
-@pytest.fixture
-def compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Compare:
-    """Writes two tables and compares them: the object, with what was said beside it."""
-
-    def play(
-        reference: Callable[[Path], Path], current: Callable[[Path], Path], *options: str
-    ) -> dict[str, Any]:
-        files = [write(tmp_path / name) for write, name in ((reference, "a"), (current, "b"))]
-        sides = ("--reference", str(files[0]), "--current", str(files[1]))
-        code = main(["run", *sides, "--relations-rows", "0", "--json", *options])
-        output = capsys.readouterr()
-        found: dict[str, Any] = json.loads(output.out)
-        return found | {"code": code, "said": output.err}
-
-    return play
-
-
-def _csv(frame: pd.DataFrame, **options: Any) -> Callable[[Path], Path]:  # noqa: ANN401 - of pandas
-    def write(path: Path) -> Path:
-        file = path.with_suffix(".csv")
-        frame.to_csv(file, **{"index": False, **options})
-        return file
-
-    return write
-
-
-def _parquet(frame: pd.DataFrame) -> Callable[[Path], Path]:
-    def write(path: Path) -> Path:
-        file = path.with_suffix(".parquet")
-        frame.to_parquet(file)
-        return file
-
-    return write
 
 
 def _foreign(name: str) -> Callable[[Path], Path]:
