@@ -81,6 +81,8 @@ def _compare(
     read = reference.current(source, wanted)
     for line in {**options.notes, **source.notes}:
         _warn(line)
+    if reference.schema.task_line:
+        _warn(reference.schema.task_line)
     current = read.in_order()
     if len(current) < len(read):
         _warn(f"{len(read) - len(current)} rows without a time are left out")
@@ -183,6 +185,8 @@ def _keep(store: Any, name: str, file: str | None, options: TableOptions) -> Non
     _print(
         f"{'kept as' if new else 'is kept already as'} {kept.title}: {kept.rows} rows; {columns}"
     )
+    if kept.schema.task_line:
+        _print(kept.schema.task_line)
     for column, reason in kept.schema.left_out.items():
         _print(f"column {column} is left out: {reason}")
 
@@ -221,7 +225,12 @@ def _since(began: float) -> Callable[[], float]:
 def _beside(reference: Reference, group: str | None) -> dict[str, Any]:
     """What an object says beside the record of the run."""
     kinds = {column.label: column.to_dict() for column in reference.schema.columns}
-    return {"group": group, "kinds": kinds, "left_out": dict(reference.schema.left_out)}
+    return {
+        "group": group,
+        "task": reference.schema.task,
+        "kinds": kinds,
+        "left_out": dict(reference.schema.left_out),
+    }
 
 
 def _warn(line: str) -> None:
