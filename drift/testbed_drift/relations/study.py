@@ -169,8 +169,8 @@ class Relations:
         if self.contributions.fidelity is not None:
             share = self.contributions.fidelity
             who = (
-                f"a surrogate that foretells {share:.1%} of the model's predictions (of numbers: of "
-                "their variance)"
+                f"a surrogate that foretells {share:.1%} of the model's predictions (of numbers: "
+                "of their variance)"
             )
         rows = [
             (
