@@ -10,6 +10,7 @@ from testbed_domain.errors import DomainError
 
 FeatureKind = Literal["integer", "number", "category"]
 Task = Literal["classification", "regression"]
+TASKS: Final[tuple[Task, ...]] = ("classification", "regression")
 ReplySource = Literal["prediction", "probability", "positive_probability"]
 Value = float | int | str | None
 Row = dict[str, Value]

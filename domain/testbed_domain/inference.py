@@ -36,6 +36,7 @@ from testbed_domain.tables.columnkinds import (
     truths,
     without_blanks,
 )
+from testbed_domain.tables.targets import MAXIMUM_CLASSES, task_of
 from testbed_domain.use_cases import ANY, UseCase
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from testbed_domain.tables.reading import ReadOptions, TableKind
 
 MAXIMUM_CATEGORIES: Final = 30
-MAXIMUM_CLASSES: Final = 20
 # The prediction log keeps classes in so many characters.
 CLASS_LENGTH: Final = 64
 # Values of a category come in requests, which carry texts up to this length.
@@ -81,7 +81,7 @@ def infer_use_case(
         raise DataError(f"{path} has a header but no rows")
     mark = decimal_mark(frame)
     decimal = options.decimal if options else None
-    chosen = task or _task(frame[target], mark, decimal)
+    chosen = task or task_of(frame[target], decimal, mark)
     classes = _classes(frame[target], target, path) if chosen == "classification" else ()
     if chosen == "regression":
         _check_numbers(frame[target], target, path, mark, decimal)
@@ -108,16 +108,6 @@ def infer_use_case(
     inferred = f"the target {target} is learnt as a {chosen}, as its values suggest (or by --task)"
     lines = [*([] if task else [inferred]), *notes, *left_out]
     return UseCase(ANY, f"{target} of {path.name}", schema), lines
-
-
-def _task(column: pd.Series[Any], mark: str | None, decimal: str | None) -> Task:
-    """Regression where the target holds numbers, and more different ones than classes may be."""
-    present = column[~is_empty(column, words=False)]
-    if kind_of(without_blanks(column), typed=False, decimal=decimal) != "number":
-        return "classification"
-    read = numbers(present, decimal, mark)
-    many = len(np.unique(read)) > MAXIMUM_CLASSES
-    return "regression" if many and np.isfinite(read).all() else "classification"
 
 
 def _check_numbers(

@@ -268,15 +268,16 @@ def _retraining_panels() -> Panels:
         ),
         graph(
             "Champion and Challenger",
-            "Scores of both on the rows held out of the last training; log loss is better when "
-            "low.",
+            "Scores of both on the rows held out of the last training; errors and log loss are "
+            "better when low.",
             newest(names.RETRAINING_SCORE, names.ROLE, names.SCORE),
             unit=units.Short,
         ),
         graph(
             "Chance that the Challenger is no Better",
             "P-value of the last comparison: a challenger is promoted at 0.01 or less, where it "
-            "also gains a point of accuracy and loses no log loss.",
+            "also gains a point of accuracy (of numbers: 5 % of the mean absolute error) and loses "
+            "no log loss (no root mean square error).",
             Query(names.RETRAINING_P_VALUE.prometheus, "p-value"),
             unit=units.Short,
         ),

@@ -206,11 +206,10 @@ def test_tables_in_postgresql(shell: Shell, postgresql: PostgresServer) -> None:
 def test_the_page_shows_what_is_printed(shell: Shell, repository: Path) -> None:
     """The commands of the how-to page print what stands below them, on the tables that it makes."""
     text = (repository / "docs" / "how-to" / "compare-tables.md").read_text(encoding="utf-8")
-    program = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    assert program
-    subprocess.run([sys.executable, "-c", program[1]], cwd=shell.folder, check=True, timeout=60)
+    program = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    subprocess.run([sys.executable, "-c", program], cwd=shell.folder, check=True, timeout=60)
     shown = re.findall(r"```sh\n([^`]*)```\n\n```text\n([^`]*)```", text)
-    assert len(shown) == 2
+    assert len(shown) == 3
     for commands, output in shown:
         printed = ""
         for command in commands.splitlines():

@@ -12,7 +12,7 @@ from testbed_drift.quality.concept import ConceptDrift, judge
 from testbed_drift.quality.data import CHECKS, DataQuality, check
 from testbed_drift.quality.estimation import Estimate, Estimator
 from testbed_drift.quality.lossestimation import LossEstimator
-from testbed_drift.quality.numbers import judge_numbers, measure_numbers, read
+from testbed_drift.quality.numbers import judge_numbers, measure_numbers, read, strange
 from testbed_drift.quality.outcomes import Outcomes, delays
 from testbed_drift.quality.performance import LabelFlow, Performance, label_flow, measure
 from testbed_drift.rows.segments import MOST, Segmentation
@@ -133,6 +133,7 @@ class Assessor:
         unread: columns beside those of the windows, which the model does not know.
         unreadable: of tables: column of the reference to a phrase on values that can't be read as
             its kind; None where values are no table's.
+        prediction: what the column of the predictions is called.
 
     Raises:
         AssessmentError: the model has no such column.
@@ -145,6 +146,7 @@ class Assessor:
     unread: tuple[str, ...] = ()
     level: float = CONCEPT
     unreadable: Mapping[str, str] | None = None
+    prediction: str = "prediction"
 
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment not in self.kinds:
@@ -158,7 +160,7 @@ class Assessor:
         groups = self._groups(reference, current)
         quality = check(reference.features, current.features, self.schema).beside(self.unread)
         if self.unreadable is not None:
-            quality = quality.with_unreadable(self.unreadable)
+            quality = quality.with_unreadable(self.unreadable, self._strange(current))
         assess = self._numbers if self.schema.regression else self._classes
         return assess(reference, current, quality, groups)
 
@@ -199,6 +201,13 @@ class Assessor:
             {name: measure_numbers(now.where(chosen)) for name, chosen in groups.items()},
             {name: estimator.estimate(now.where(chosen)) for name, chosen in groups.items()},
         )
+
+    def _strange(self, current: Columns) -> dict[str, int]:
+        """Of a regression, target and prediction to rows that hold no number."""
+        if not self.schema.regression:
+            return {}
+        told = {self.prediction: current.prediction, self.schema.target: current.label}
+        return {name: strange(values) for name, values in told.items()}
 
     def _groups(self, reference: Columns, current: Columns) -> Groups:
         if self.segment is None:

@@ -194,7 +194,7 @@ class _Judged(_Part):
     columns: dict[str, ColumnRecord]
     """Verdict by feature."""
     prediction_drift: ColumnRecord
-    """Verdict on the predicted class."""
+    """Verdict on the predicted class or number."""
     target_drift: ColumnRecord | None
     """Verdict on the label; null while too few labels have come."""
     performance: PerformanceRecords | None = None
@@ -218,6 +218,8 @@ class _Told(_Part):
     """The decision in one line, or why there is none."""
     group: str | None = None
     """The segment or version that this is about."""
+    task: Literal["classification", "regression"] | None = None
+    """Of tables: what target and prediction hold."""
     kinds: dict[str, KindRecord] | None = None
     """Of tables: how each column is compared."""
     left_out: dict[str, str] | None = None

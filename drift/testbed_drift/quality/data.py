@@ -156,18 +156,23 @@ class DataQuality:
         """The same of a window that has further columns, which nobody has read."""
         return replace(self, unexpected=tuple(sorted({*self.unexpected, *columns})))
 
-    def with_unreadable(self, reference: Mapping[str, str]) -> DataQuality:
+    def with_unreadable(
+        self, reference: Mapping[str, str], outcomes: Mapping[str, int]
+    ) -> DataQuality:
         """The same with what can't be compared.
 
         Args:
             reference: column to a phrase on such values of the reference.
+            outcomes: of a regression, target and prediction to rows of the window whose value is
+                none.
         """
         found = dict(reference)
-        for column in self.columns:
-            if share := column.shares[TYPE_CHANGE]:
-                here = f"{round(share * self.rows)} of {self.rows} values are of another type"
-                known = found.get(column.column)
-                found[column.column] = f"{known}; {here}" if known else here
+        odd = {one.column: round(one.shares[TYPE_CHANGE] * self.rows) for one in self.columns}
+        for name, rows in (*odd.items(), *outcomes.items()):
+            if rows:
+                here = f"{rows} of {self.rows} values are of another type"
+                known = found.get(name)
+                found[name] = f"{known}; {here}" if known else here
         return replace(self, unreadable=found)
 
     def to_dict(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from testbed_drift.quality.concept import (
     judge_labelled,
 )
 from testbed_drift.quality.performance import Performance, State
-from testbed_drift.rows.frames import declare
+from testbed_drift.rows.frames import declare, tabulated
 from testbed_drift.scoring.levels import CONCEPT
 from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import Comparison, Score
@@ -85,8 +85,8 @@ class NumberOutcomes:
             delay: see the attribute.
         """
         found = cls(
-            _numbers(columns.prediction),
-            _numbers(columns.label),
+            floats(columns.prediction),
+            floats(columns.label),
             delay,
             coding(frame),
             coding.categorical,
@@ -134,10 +134,13 @@ def read(
 
 def declare_features(columns: Columns, kinds: Mapping[str, ColumnKind]) -> pd.DataFrame:
     """The features of rows as a frame with their declared types."""
-    import pandas as pd  # noqa: PLC0415 - only for a regression
+    return declare(tabulated(columns.features, len(columns)), kinds)
 
-    raw = {name: np.asarray(columns.features.get(name, [None] * len(columns))) for name in kinds}
-    return declare(pd.DataFrame(raw), kinds)
+
+def strange(values: Sequence[Any]) -> int:
+    """How many values are there and no finite numbers."""
+    there = np.array([value is not None for value in values], dtype=bool)
+    return int((there & np.isnan(floats(values))).sum())
 
 
 def measure_numbers(outcomes: NumberOutcomes) -> Performance:
@@ -228,7 +231,7 @@ def _welch(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> float:
     return float(ttest_ind(now, before, equal_var=False, alternative="greater").pvalue)
 
 
-def _numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+def floats(values: Sequence[Any]) -> np.ndarray[Any, Any]:
     """Texts of numbers as floats; NaN for what is none, or not there."""
     try:
         found = np.array([np.nan if value is None else value for value in values], dtype=float)

@@ -1,8 +1,13 @@
 """Champion against challenger on the same held-out rows, and the rule of promotion. Pure.
 
-Both predict the same rows, so what counts are those on which exactly one of them is right
-(McNemar 1947, in its exact form: a binomial test of one half, one-sided). The champion is judged by
-what it answered, as the log has it.
+Both predict the same rows, so the tests are paired and one-sided. Of classes what counts are the
+rows on which exactly one of them is right (McNemar 1947, in its exact form: a binomial test of one
+half). Of numbers it is the difference of the absolute errors row by row, whose mean is tested
+(Diebold and Mariano 1995, "Comparing Predictive Accuracy", of forecasts one step ahead in the form
+for small samples of Harvey, Leybourne and Newbold 1997, which is the paired t-test). A rank test
+would ask of the median, and a model that is a little better on most rows and far off on the others
+would win it; what is promised is a smaller mean error. The champion is judged by what it answered,
+as the log has it.
 """
 
 from __future__ import annotations
@@ -12,8 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from scipy.stats import binom
+from scipy.stats import t as student
+from testbed_otel import names
 
 from testbed_drift.forms import Table, iso_time
+from testbed_drift.quality.numbers import RISE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +33,9 @@ OUTCOMES: Final[tuple[RetrainingOutcome, ...]] = (
 LEVEL: Final = 0.01
 # Least gain of accuracy that is worth another model.
 GAIN: Final = 0.01
+# Of numbers, the least fall of the mean absolute error, as a share of the champion's: what would be
+# concept drift as a rise.
+FALL: Final = RISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +44,10 @@ class Trial:
 
     Attributes:
         rows: held-out rows, none of which the challenger was trained on.
-        champion: score to value: ``accuracy`` and, where probabilities are known, ``log_loss``.
+        champion: score to value: ``accuracy`` and, where probabilities are known, ``log_loss``; of
+            numbers ``mae`` and ``rmse``, in the target's unit.
         challenger: likewise.
-        p_value: chance of the challenger being alone right so often, were both equally good.
+        p_value: chance of so clear a win of the challenger, were both equally good.
     """
 
     rows: int
@@ -44,24 +56,37 @@ class Trial:
     p_value: float
 
     @property
+    def of_numbers(self) -> bool:
+        """Whether the models predict numbers."""
+        return "mae" in self.champion
+
+    @property
     def gain(self) -> float:
-        """Accuracy won, -1 to 1."""
+        """Accuracy won, -1 to 1; of numbers the share of the mean absolute error that is gone."""
+        if self.of_numbers:
+            before = self.champion["mae"]
+            return 1 - self.challenger["mae"] / before if before else 0.0
         return self.challenger["accuracy"] - self.champion["accuracy"]
 
     @property
     def better(self) -> bool:
-        """The rule: a gain that matters, no chance, and no worse probabilities."""
-        losses = [scores.get("log_loss") for scores in (self.champion, self.challenger)]
+        """The rule: a gain that matters, no chance, and no worse probabilities, or large errors."""
+        loss = "rmse" if self.of_numbers else "log_loss"
+        losses = [scores.get(loss) for scores in (self.champion, self.challenger)]
         surer = losses[0] is None or losses[1] is None or losses[1] <= losses[0]
-        return self.gain >= GAIN and self.p_value <= LEVEL and surer
+        least = FALL if self.of_numbers else GAIN
+        return self.gain >= least and self.p_value <= LEVEL and surer
 
     @property
     def words(self) -> str:
         """The comparison in one phrase."""
+        named, score = (
+            ("mean absolute error", "mae") if self.of_numbers else ("accuracy", "accuracy")
+        )
+        before, now = (_figure(score, one[score]) for one in (self.champion, self.challenger))
         return (
-            f"accuracy {self.champion['accuracy']:.3f} of the champion, "
-            f"{self.challenger['accuracy']:.3f} of the challenger on {self.rows} held-out rows, "
-            f"p = {self.p_value:.2g}"
+            f"{named} {before} of the champion, {now} of the challenger on {self.rows} held-out "
+            f"rows, p = {self.p_value:.2g}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,16 +150,14 @@ class Retraining:
         """What the HTML report shows of it."""
         models = (("champion", self.champion), ("challenger", self.challenger or "none"))
         scores = {} if self.trial is None else asdict(self.trial)
+        numbers = self.trial is not None and self.trial.of_numbers
+        shown = names.TRIAL_NUMBER_SCORES if numbers else names.TRIAL_CLASS_SCORES
         return Table(
             f"Last training, {iso_time(self.started)}: {self.outcome.replace('_', ' ')}; "
             f"{self.message}",
-            ("model", "version", "accuracy", "log loss"),
+            ("model", "version", *(score.replace("_", " ") for score in shown)),
             tuple(
-                (
-                    role,
-                    version,
-                    *(_shown(scores, role, score) for score in ("accuracy", "log_loss")),
-                )
+                (role, version, *(_shown(scores, role, score) for score in shown))
                 for role, version in models
             ),
         )
@@ -181,9 +204,42 @@ def compare(
     )
 
 
+def compare_numbers(
+    truth: np.ndarray[Any, Any],
+    champion: np.ndarray[Any, Any],
+    challenger: np.ndarray[Any, Any],
+) -> Trial:
+    """Compare two models that predict numbers.
+
+    Args:
+        truth: the true number of each row; at least two rows.
+        champion: the number that the champion answered.
+        challenger: that of the challenger.
+    """
+    before, now = np.abs(champion - truth), np.abs(challenger - truth)
+    return Trial(len(truth), _errors(before), _errors(now), _smaller(before - now))
+
+
+def _errors(sizes: np.ndarray[Any, Any]) -> dict[str, float]:
+    return {"mae": float(sizes.mean()), "rmse": float(np.sqrt((sizes**2).mean()))}
+
+
+def _smaller(won: np.ndarray[Any, Any]) -> float:
+    """Chance of so large a mean of the error won, were it none in truth."""
+    spread = float(won.std(ddof=1))
+    if spread == 0:  # the same in every row
+        return float(won.mean() <= 0)
+    return float(student.sf(won.mean() / (spread / np.sqrt(len(won))), len(won) - 1))
+
+
+def _figure(score: str, value: float) -> str:
+    """A score as text: errors of numbers have a unit, and so any size."""
+    return f"{value:.6g}" if score in names.TRIAL_NUMBER_SCORES else f"{value:.3f}"
+
+
 def _shown(scores: Mapping[str, Any], role: str, score: str) -> str:
     value = scores.get(role, {}).get(score)
-    return "none" if value is None else f"{value:.3f}"
+    return "none" if value is None else _figure(score, value)
 
 
 def _scores(

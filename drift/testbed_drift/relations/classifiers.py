@@ -1,5 +1,7 @@
 """The light models that tell windows apart and stand in for labels and for an unknown model. Pure.
 
+They are classifiers; one that predicts numbers stands in for a model that does.
+
 scikit-learn's histogram gradient boosting: it takes missing values and categories as they are,
 finds interactions, and is done in tenths of a second. Importing it takes seconds, so that only a
 study that is wanted does. It runs on one thread: several of them, on cores that others use too,
@@ -61,7 +63,7 @@ class Learnt:
             HistGradientBoostingClassifier,
         )
 
-        columns = np.flatnonzero(~np.isnan(rows).all(axis=0))
+        columns = _seen(rows)
         known, counts = np.unique(labels, return_counts=True)
         model = None
         if len(columns) and len(known) > 1:
@@ -79,6 +81,51 @@ class Learnt:
             return np.tile(self.shares, (len(rows), 1))
         with threadpool_limits(1):
             return np.asarray(self.model.predict_proba(rows[:, self.columns]))
+
+
+@dataclass(frozen=True, slots=True)
+class LearntNumbers:
+    """A regression that has learnt.
+
+    Attributes:
+        columns: places of the features that it looks at: those of which it saw any value.
+        model: scikit-learn's; None where it saw no value at all.
+        mean: of the numbers that it saw, for that case.
+    """
+
+    columns: Integers
+    model: Any
+    mean: float
+
+    @classmethod
+    def of(cls, rows: Floats, numbers: Floats, categorical: Sequence[bool], seed: int) -> Self:
+        """Learn numbers as :meth:`Learnt.of` learns labels."""
+        from sklearn.ensemble import (  # noqa: PLC0415 - takes seconds
+            HistGradientBoostingRegressor,
+        )
+
+        columns = _seen(rows)
+        model = None
+        if len(columns):
+            chosen = [bool(categorical[int(place)]) for place in columns]
+            model = HistGradientBoostingRegressor(
+                **_SHAPE, categorical_features=chosen, random_state=seed
+            )
+            with threadpool_limits(1):
+                model.fit(rows[:, columns], numbers)
+        return cls(columns, model, float(numbers.mean()))
+
+    def chances(self, rows: Floats) -> Floats:
+        """The number that it expects, ``[rows, 1]``."""
+        if self.model is None:
+            return np.full((len(rows), 1), self.mean)
+        with threadpool_limits(1):
+            return np.asarray(self.model.predict(rows[:, self.columns]))[:, np.newaxis]
+
+
+def _seen(rows: Floats) -> Integers:
+    """Places of the features of which any row has a value."""
+    return np.flatnonzero(~np.isnan(rows).all(axis=0))
 
 
 def import_library() -> None:

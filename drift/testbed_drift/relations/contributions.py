@@ -82,7 +82,7 @@ class Contributions:
 
     Attributes:
         basis: whether the served model was asked, or one that learnt its predictions.
-        fidelity: share of the predictions that such a surrogate foretells, 0 to 1.
+        fidelity: how well such a surrogate foretells the predictions, 0 to 1.
         columns: features.
     """
 

@@ -9,8 +9,9 @@ import numpy as np
 from testbed_domain.encoding import column_names, encode
 from testbed_domain.errors import DomainError
 
-from testbed_drift.relations.classifiers import Learnt, folds, out_of_fold
+from testbed_drift.relations.classifiers import Learnt, LearntNumbers, folds, out_of_fold
 from testbed_drift.rows.columns import PREDICTION
+from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.matrices import Coding
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ class Model(Protocol):
 
     @property
     def fidelity(self) -> float | None:
-        """Share of predictions that a surrogate foretells, 0 to 1; None for the served one."""
+        """How well a surrogate foretells predictions, 0 to 1; None for the served one.
+
+        Of classes it is the share that it foretells, of numbers R², no less than 0.
+        """
 
     @property
     def places(self) -> Mapping[str, tuple[int, ...]]:
@@ -111,12 +115,12 @@ class Surrogate:
     Attributes:
         coding: of the features.
         learnt: the light model.
-        fidelity: share of the reference's predictions that it foretold of rows which it had not
-            seen, 0 to 1. Where it is low, its contributions say little of the model.
+        fidelity: how well it foretold the reference's predictions of rows which it had not seen,
+            see :attr:`Model.fidelity`. Where it is low, its contributions say little of the model.
     """
 
     coding: Coding
-    learnt: Learnt
+    learnt: Learnt | LearntNumbers
     fidelity: float | None
     basis: Basis = "surrogate"
 
@@ -124,7 +128,7 @@ class Surrogate:
     def learn(
         cls, reference: pd.DataFrame, kinds: Mapping[str, ColumnKind], seed: int = 0
     ) -> Self | None:
-        """Learn from a reference; None where it holds too few predictions, or one class only.
+        """Learn from a reference; None where it holds too few predictions, or all are the same.
 
         Args:
             reference: rows as :func:`testbed_drift.rows.frames.declare` makes them.
@@ -132,6 +136,8 @@ class Surrogate:
             seed: of the folds and the model.
         """
         told = reference[reference[PREDICTION].notna()]
+        if is_numeric(told[PREDICTION]):
+            return cls._of_numbers(told, kinds, seed)
         _, label, count = np.unique(
             told[PREDICTION].astype(str), return_inverse=True, return_counts=True
         )
@@ -143,6 +149,25 @@ class Surrogate:
         foretold = out_of_fold(rows, label, coding.categorical, fold, seed).argmax(axis=1)
         learnt = Learnt.of(rows, label, coding.categorical, seed)
         return cls(coding, learnt, float((foretold == label).mean()))
+
+    @classmethod
+    def _of_numbers(
+        cls, told: pd.DataFrame, kinds: Mapping[str, ColumnKind], seed: int
+    ) -> Self | None:
+        numbers = told[PREDICTION].to_numpy(dtype=float)
+        if len(told) < MIN_ROWS or numbers.min() == numbers.max():
+            return None
+        coding = Coding.learn(told, kinds)
+        rows = coding(told)
+        fold = np.random.default_rng(seed).permutation(np.arange(len(rows)) % _FOLDS)
+        missed = np.empty(len(rows))
+        for number in range(_FOLDS):
+            here = fold == number
+            learnt = LearntNumbers.of(rows[~here], numbers[~here], coding.categorical, seed)
+            missed[here] = numbers[here] - learnt.chances(rows[here])[:, 0]
+        explained = 1 - (missed**2).mean() / numbers.var()
+        learnt = LearntNumbers.of(rows, numbers, coding.categorical, seed)
+        return cls(coding, learnt, max(float(explained), 0.0))
 
     @property
     def places(self) -> Mapping[str, tuple[int, ...]]:

@@ -168,7 +168,10 @@ class Relations:
         who = "the served model"
         if self.contributions.fidelity is not None:
             share = self.contributions.fidelity
-            who = f"a surrogate that foretells {share:.1%} of the model's predictions"
+            who = (
+                f"a surrogate that foretells {share:.1%} of the model's predictions (of numbers: "
+                "of their variance)"
+            )
         rows = [
             (
                 one.column,

@@ -6,6 +6,7 @@ that neither its memory nor its end are the job's.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -19,8 +20,9 @@ from testbed_domain.logstore import open_log
 from testbed_domain.onnxsession import OnnxSession
 from testbed_domain.training import TrainingData, train_again
 
+from testbed_drift.quality.numbers import floats
 from testbed_drift.quality.outcomes import Outcomes
-from testbed_drift.quality.trial import Retraining, Trial, compare
+from testbed_drift.quality.trial import Retraining, Trial, compare, compare_numbers
 from testbed_drift.retraining.management import Management
 from testbed_drift.rows.frames import kinds_of, reference_frame
 from testbed_drift.scoring.calibration import FILE, Calibration, CalibrationError, calibrate
@@ -40,29 +42,47 @@ SAMPLING: Final = (
 )
 
 
+# Different labels that a regression can be trained on, and judged by.
+LEAST_NUMBERS: Final = 2
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledRows:
-    """Rows of the log whose label is a class of the model, oldest first."""
+    """Rows of the log whose label the model may predict, oldest first.
+
+    Attributes:
+        rows: their features.
+        labels: the true classes, or numbers.
+        outcomes: what the model answered: of a regression the numbers, float64 ``[rows]``.
+    """
 
     rows: list[Row]
     labels: list[Label]
-    outcomes: Outcomes
+    outcomes: Outcomes | np.ndarray[Any, Any]
 
     @classmethod
     def of(cls, columns: Columns, champion: Artefact, limit: int) -> LabelledRows:
         """The newest ``limit`` such rows."""
-        known = {str(name): name for name in champion.schema.classes}
-        labels: list[Label | None] = [
-            None if text is None else known.get(text) for text in columns.label
-        ]
+        schema = champion.schema
+        outcomes: Outcomes | np.ndarray[Any, Any]
+        labels: list[Label | None]
+        if schema.regression:
+            outcomes = floats(columns.prediction)
+            both = zip(floats(columns.label).tolist(), outcomes.tolist(), strict=True)
+            labels = [label if math.isfinite(label + told) else None for label, told in both]
+        else:
+            outcomes = Outcomes.of(columns, schema.classes, schema.positive_class)
+            known = {str(name): name for name in schema.classes}
+            labels = [None if text is None else known.get(text) for text in columns.label]
         chosen = [place for place, label in enumerate(labels) if label is not None][-limit:]
-        features = [feature.name for feature in champion.schema.features]
+        features = [feature.name for feature in schema.features]
         rows: list[Row] = [
             {name: columns.features[name][place] for name in features} for place in chosen
         ]
-        outcomes = Outcomes.of(columns, champion.schema.classes, champion.schema.positive_class)
         picked = [label for place in chosen if (label := labels[place]) is not None]
-        return cls(rows, picked, outcomes.where(np.array(chosen, dtype=int)))
+        places = np.array(chosen, dtype=int)
+        told = outcomes.where(places) if isinstance(outcomes, Outcomes) else outcomes[places]
+        return cls(rows, picked, told)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -92,11 +112,6 @@ def retrain(settings: DriftSettings, *, seed: int = 0) -> Retraining:
 def _attempt(
     settings: DriftSettings, champion: Artefact, found: Retraining, seed: int
 ) -> Retraining:
-    if champion.schema.regression:
-        raise DomainError(
-            f"model {champion.version} predicts numbers: only classifiers are trained again here, "
-            "so name a command (TESTBED_DRIFT_ON_RETRAIN='command …')"
-        )
     rows = _recent(settings, champion, found.started)
     held = round(len(rows) * settings.retrain_holdout)
     if len(rows) < settings.retrain_min_rows:
@@ -107,9 +122,12 @@ def _attempt(
             f"{settings.retrain_window or settings.window:g} s, {settings.retrain_min_rows} needed",
         )
     newest = slice(len(rows) - held, None)
+    least, lacking = len(champion.schema.classes), "labelled rows lack a class"
+    if champion.schema.regression:
+        least, lacking = LEAST_NUMBERS, "labels hold one value only"
     for part in (slice(0, len(rows) - held), newest):
-        if len(set(rows.labels[part])) < len(champion.schema.classes):
-            message = "the labelled rows lack a class, in training or hold-out: wait for more"
+        if len(set(rows.labels[part])) < least:
+            message = f"the {lacking}, in training or hold-out: wait for more"
             return replace(found, outcome="too_few_rows", message=message)
     challenger = _train(settings, champion, rows, held, seed)
     trial = _try(champion, challenger, rows, newest)
@@ -170,12 +188,16 @@ def _calibrate(champion: Artefact, made: Artefact) -> None:
 
 
 def _try(champion: Artefact, challenger: Artefact, rows: LabelledRows, newest: slice) -> Trial:
+    told = _outputs(challenger, rows.rows[newest])
+    if not isinstance(rows.outcomes, Outcomes):
+        truth = np.array(rows.labels[newest], dtype=float)
+        return compare_numbers(truth, rows.outcomes[newest], told[:, 0])
     held = rows.outcomes.where(np.arange(len(rows))[newest])
     classes = len(champion.schema.classes)
     answered = np.where(held.predicted < classes, held.predicted, -1)
-    chances = _probabilities(challenger, rows.rows[newest])
-    return compare(held.label, held.probabilities[:, :classes], chances, answered)
+    return compare(held.label, held.probabilities[:, :classes], told, answered)
 
 
-def _probabilities(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+def _outputs(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
+    """Probabilities, ``[rows, classes]``, or numbers, ``[rows, 1]``."""
     return OnnxSession(artefact.model_file).outputs(encode(artefact.schema, rows))

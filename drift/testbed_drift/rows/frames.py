@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import FeatureSchema
@@ -58,6 +59,15 @@ def declare(
         for name, kind in wanted.items()
     }
     return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def tabulated(columns: Mapping[str, Sequence[Any]], rows: int) -> pd.DataFrame:
+    """Columns as a log or a table holds them, as a frame."""
+    arrays = {
+        name: np.asarray(values) if isinstance(values, array) else values
+        for name, values in columns.items()
+    }
+    return pd.DataFrame(arrays, index=range(rows))
 
 
 def reference_frame(artefact: Artefact, kinds: Mapping[str, ColumnKind]) -> pd.DataFrame:

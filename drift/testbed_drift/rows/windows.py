@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import pandas as pd
 from testbed_domain.errors import DomainError
 
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.extents import Extent, WindowSummary
-from testbed_drift.rows.frames import declare
+from testbed_drift.rows.frames import declare, tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from testbed_domain.logstore import Columns
 
     from testbed_drift.rows.columns import ColumnKind
@@ -146,8 +144,4 @@ class WindowReader:
 
     def _frame(self, columns: Columns) -> pd.DataFrame:
         raw = {**columns.features, PREDICTION: columns.prediction, TARGET: columns.label}
-        arrays = {
-            name: np.asarray(values) if isinstance(values, array) else values
-            for name, values in raw.items()
-        }
-        return declare(pd.DataFrame(arrays), self.kinds, self.outcome)
+        return declare(tabulated(raw, len(columns)), self.kinds, self.outcome)

@@ -80,6 +80,8 @@ def _compare(
     outlet.begin(reference, settings, grouping)
     read = reference.current(source, wanted)
     notes = [*{**options.notes, **source.notes}]
+    if reference.schema.task_line:
+        notes.append(reference.schema.task_line)
     current = read.in_order()
     if len(current) < len(read):
         notes.append(f"{len(read) - len(current)} rows without a time are left out")
@@ -186,6 +188,8 @@ def _keep(store: Any, name: str, file: str | None, options: TableOptions) -> Non
     _print(
         f"{'kept as' if new else 'is kept already as'} {kept.title}: {kept.rows} rows; {columns}"
     )
+    if kept.schema.task_line:
+        _print(kept.schema.task_line)
     for column, reason in kept.schema.left_out.items():
         _print(f"column {column} is left out: {reason}")
 
@@ -224,8 +228,13 @@ def _since(began: float) -> Callable[[], float]:
 def _beside(reference: Reference, group: str | None, notes: list[str]) -> dict[str, Any]:
     """What an object says beside the record of the run."""
     kinds = {column.label: column.to_dict() for column in reference.schema.columns}
-    left_out = dict(reference.schema.left_out)
-    return {"group": group, "kinds": kinds, "left_out": left_out, "notes": notes}
+    return {
+        "group": group,
+        "task": reference.schema.task,
+        "kinds": kinds,
+        "left_out": dict(reference.schema.left_out),
+        "notes": notes,
+    }
 
 
 def _warn(line: str) -> None:

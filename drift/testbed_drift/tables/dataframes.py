@@ -1,11 +1,11 @@
-"""Reports of any two DataFrames: drift, classification, or both in one.
+"""Reports of any two DataFrames: drift, classification, or both in one; of numbers, all in one.
 
 For a notebook or another program; the job uses the same rule on windows of the prediction log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from testbed_drift.rendering.classification import BINARY, Quality, evaluate
 from testbed_drift.rendering.page import page
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.scoring.scores import Rule
+from testbed_drift.tables.job import assessor_of
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
 from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError
@@ -26,6 +27,9 @@ from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from testbed_domain.features import Task
+
+    from testbed_drift.judging.assessment import Assessment
     from testbed_drift.judging.detection import Detection
     from testbed_drift.keeping.reports import ReportStore
 
@@ -42,7 +46,8 @@ class TableReport:
     """What two tables came to.
 
     Attributes:
-        content: ready for JSON; ``drift`` and ``classification`` as far as they were asked for.
+        content: ready for JSON; ``drift`` and ``classification`` as far as they were asked for, of
+            a regression also ``performance``, ``quality`` and ``concept_drift``.
         html: renders the page of figures, about 4 MB, which works offline.
     """
 
@@ -72,26 +77,39 @@ def drift_report(
     *,
     target: str | None = None,
     prediction: str | None = None,
+    task: Task | None = None,
     rule: Rule | None = None,
 ) -> TableReport:
-    """Which columns drifted from one table to the other.
+    """Which columns drifted from one table to the other, and how the errors of numbers changed.
 
     Columns are read, compared and left out as by ``testbed drift run``: by the kinds that they have
     in the reference; ids, free text and row labels are left out (``left_out``), and columns that
     only the current table has are named (``unexpected_columns``).
 
+    Of a regression it says what ``testbed drift run`` says: error metrics of both tables, the mean
+    absolute error that is expected before labels come (``performance``), and whether errors and
+    residuals drifted (``concept_drift``). Of classes see :func:`combined_report`.
+
     Args:
         reference: what was.
         current: what is, with the same columns, and perhaps more.
         target: column of the labels, judged by itself and no input; None where there is none.
-        prediction: column of the predicted classes, likewise.
+        prediction: column of the predicted classes or numbers, likewise.
+        task: what these hold; None takes a regression where the target holds more than 20
+            different numbers.
         rule: thresholds.
 
     Raises:
         TableError: the tables can't be compared.
     """
-    content, found = _detect(reference, current, target, prediction, rule)
-    return TableReport({"drift": content}, lambda: page(found.widgets()))
+    found = _detect(reference, current, Roles(target, prediction, task=task), rule)
+    content: dict[str, Any] = {"task": found.schema.task, "drift": found.content}
+    assessment = found.assess()
+    if assessment is None:
+        return TableReport(content, lambda: page(found.detection.widgets()))
+    return TableReport(
+        content | assessment.to_dict(), lambda: found.detection.html(assessment.tables())
+    )
 
 
 def classification_report(
@@ -133,24 +151,62 @@ def combined_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    drift, drifts = _detect(reference, current, target, prediction, rule)
+    roles = Roles(target, prediction, task="classification")
+    found = _detect(reference, current, roles, rule)
     quality, chosen = _evaluate(reference, current, target, prediction, positive)
-    content = {"drift": drift, "classification": _classification(quality, chosen)}
-    return TableReport(content, lambda: page([*drifts.widgets(), *quality.widgets()]))
+    content = {"drift": found.content, "classification": _classification(quality, chosen)}
+    return TableReport(content, lambda: page([*found.detection.widgets(), *quality.widgets()]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Two tables, and what was found in them.
+
+    Attributes:
+        schema: of the reference.
+        reference: its rows.
+        current: the other's.
+        unexpected: columns that only the other has.
+        detection: drift of the columns.
+    """
+
+    schema: TableSchema
+    reference: TableRows
+    current: TableRows
+    unexpected: tuple[str, ...]
+    detection: Detection
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Drift, ready for JSON."""
+        scores = self.detection.scores
+        return {
+            "left_out": dict(self.schema.left_out),
+            "unexpected_columns": list(self.unexpected),
+            "share": scores.share,
+            "columns": {column.column: column.to_dict() for column in scores.columns},
+            "prediction": scores.prediction.to_dict() if scores.prediction.scores else None,
+            "target": scores.target.to_dict() if scores.target else None,
+        }
+
+    def assess(self) -> Assessment | None:
+        """How a model that predicts numbers does; None of classes."""
+        before, now = (rows.window("table").columns for rows in (self.reference, self.current))
+        if not self.schema.numbers or before is None or now is None:
+            return None
+        return assessor_of(self.schema, self.unexpected).assess(before, now)
 
 
 def _detect(
     reference: pd.DataFrame,
     current: pd.DataFrame,
-    target: str | None,
-    prediction: str | None,
+    roles: Roles,
     rule: Rule | None,
-) -> tuple[dict[str, Any], Detection]:
-    _check(reference, current, [name for name in (target, prediction) if name is not None])
+) -> _Compared:
+    _check(reference, current, roles.columns)
     before, now = (_named(frame) for frame in (reference, current))
     if missing := [str(name) for name in before if name not in now]:
         raise TableError(f"the current table lacks these columns: {', '.join(missing)}")
-    roles = Roles(target, prediction)
     names = list(map(str, before))
     labels = [name for name in label_names(names) if name not in roles.columns]
     try:
@@ -164,7 +220,7 @@ def _detect(
     unexpected = schema.unread(map(str, now), label_names(list(map(str, now))))
     old, new = old.as_exact_as(new.coarse), new.as_exact_as(old.coarse)
     found = Detector(schema.kinds, rule).detect(old.frame, new.frame)
-    return _drift(found, schema, unexpected), found
+    return _Compared(schema, old, new, unexpected, found)
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -221,18 +277,6 @@ def _check(reference: pd.DataFrame, current: pd.DataFrame, columns: Iterable[str
 def _classes(values: pd.Series[Any]) -> pd.Series[Any]:
     """Classes as text; a class 1 is the same whether missing labels made it 1.0 or not."""
     return values.convert_dtypes().astype("string").astype(object).where(values.notna(), None)
-
-
-def _drift(found: Detection, schema: TableSchema, unexpected: Sequence[str]) -> dict[str, Any]:
-    scores = found.scores
-    return {
-        "left_out": dict(schema.left_out),
-        "unexpected_columns": list(unexpected),
-        "share": scores.share,
-        "columns": {column.column: column.to_dict() for column in scores.columns},
-        "prediction": scores.prediction.to_dict() if scores.prediction.scores else None,
-        "target": scores.target.to_dict() if scores.target else None,
-    }
 
 
 def _classification(found: Quality, positive: str | None) -> dict[str, Any]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed_otel.names import NUMBER_SCORES
+
+from testbed_drift.rows.columns import PREDICTION, TARGET
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,7 +17,8 @@ if TYPE_CHECKING:
     from testbed_drift.scoring.scores import ColumnDrift
     from testbed_drift.tables.schema import TableSchema
 
-SHOWN: Final = ("accuracy", "precision", "recall", "f1", "roc_auc")
+SHOWN: Final = ("accuracy", "precision", "recall", "f1", "roc_auc", *NUMBER_SCORES)
+NUMBERS: Final = {PREDICTION: "predicted number", TARGET: "true number"}
 
 
 def lines(
@@ -67,14 +72,20 @@ def _columns(found: Finding, schema: TableSchema) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [
         ("column", "kind", "method", "score", "threshold", "p-value", "alpha", "drifted")
     ]
-    rows += [_column(one, kinds.get(one.column, "class")) for one in judged if one.comparisons]
+    outcomes = NUMBERS if schema.numbers else {}
+    outcome = "number" if schema.numbers else "class"
+    rows += [
+        _column(one, outcomes.get(one.column, one.column), kinds.get(one.column, outcome))
+        for one in judged
+        if one.comparisons
+    ]
     yield from aligned(rows)
 
 
-def _column(column: ColumnDrift, kind: str) -> tuple[str, ...]:
+def _column(column: ColumnDrift, name: str, kind: str) -> tuple[str, ...]:
     shown = max(column.comparisons, key=lambda comparison: comparison.drifted)
     return (
-        column.column,
+        name,
         kind,
         shown.effect.method,
         f"{shown.effect.value:.3f}",
@@ -89,17 +100,20 @@ def _performance(found: Assessment) -> Iterator[str]:
     parts = {"reference": found.reference, "realised": found.current}
     if not any(part.rows for part in parts.values()):
         return
-    rows: list[tuple[str, ...]] = [("performance", "state", "labels", *SHOWN)]
+    shown = [name for name in SHOWN if name in found.current.names]
+    rows: list[tuple[str, ...]] = [("performance", "state", "labels", *shown)]
     rows += [
-        (name, part.state, str(part.labels), *_scores(part.scores)) for name, part in parts.items()
+        (name, part.state, str(part.labels), *_scores(part.scores, shown))
+        for name, part in parts.items()
     ]
-    rows.append(("estimated", found.estimate.state, "-", *_scores(found.estimate.scores or {})))
+    expected = _scores(found.estimate.scores or {}, shown)
+    rows.append(("estimated", found.estimate.state, "-", *expected))
     yield ""
     yield from aligned(rows)
 
 
-def _scores(scores: Mapping[str, float]) -> Iterator[str]:
-    for name in SHOWN:
+def _scores(scores: Mapping[str, float], shown: Sequence[str]) -> Iterator[str]:
+    for name in shown:
         value = scores.get(name)
         yield "-" if value is None else f"{value:.3f}"
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from testbed_drift.settings import DriftSettings
     from testbed_drift.tables.reference import Reference
     from testbed_drift.tables.rows import TableRows
+    from testbed_drift.tables.schema import TableSchema
 
 
 class GroupingError(DomainError):
@@ -155,13 +156,27 @@ class Comparison:
             reports=self.reports,
             publisher=NoPublisher(),
             clock=self.clock,
-            assessor=Assessor(
-                schema.features, schema.kinds, unread=unread, unreadable=schema.unreadable
-            ),
+            assessor=assessor_of(schema, unread),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
             least_reference=self.settings.min_rows,
         )
+
+
+def assessor_of(schema: TableSchema, unread: tuple[str, ...] = ()) -> Assessor:
+    """What assesses tables of a schema.
+
+    Args:
+        schema: of the reference.
+        unread: columns that only the current table has.
+    """
+    return Assessor(
+        schema.features,
+        schema.kinds,
+        unread=unread,
+        unreadable=schema.unreadable,
+        prediction=schema.roles.prediction or "prediction",
+    )
 
 
 def _no_log() -> AbstractContextManager[LogReader]:

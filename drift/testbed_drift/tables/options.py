@@ -31,7 +31,11 @@ CURRENT: Final = (
 )
 ROLES: Final = (
     ("target", "Column of the labels."),
-    ("prediction", "Column of the predicted classes."),
+    ("prediction", "Column of the predicted classes or numbers."),
+    (
+        "task",
+        "What the target holds: classification, or regression (default of more than 20 numbers).",
+    ),
     ("positive", "The positive class of two (default: the last)."),
     ("columns", "Columns to compare, by commas (default: all)."),
 )
@@ -185,12 +189,20 @@ class TableOptions:
         return open_source("current", *given, self.reading())
 
     def wanted(self, group: str | None = None) -> Wanted:
-        """What to make of the tables."""
+        """What to make of the tables.
+
+        Raises:
+            DriftSettingsError: the task is none.
+        """
+        from testbed_domain.features import TASKS  # noqa: PLC0415 - as in __main__._build
+
         from testbed_drift.tables.reference import Wanted  # noqa: PLC0415 - as in __main__._build
         from testbed_drift.tables.schema import Roles  # noqa: PLC0415 - the same
 
         told = [one.rpartition("=")[::2] for one in self.probability or ()]
-        roles = Roles(self.target, self.prediction, dict(told), self.positive)
+        if self.task not in (None, *TASKS):
+            raise DriftSettingsError(f"--task is {' or '.join(TASKS)}, not {self.task}")
+        roles = Roles(self.target, self.prediction, dict(told), self.positive, self.task)
         columns = tuple(filter(None, (self.columns or "").split(",")))
         return Wanted(roles, columns, self.time_column, group)
 

@@ -23,9 +23,11 @@ from testbed_domain.tables.columnkinds import (
 )
 from testbed_domain.tables.datetext import are_times
 from testbed_domain.tables.numbertext import decimal_of, decimal_of_table, distinct_texts
+from testbed_domain.tables.targets import task_of
 
 from testbed_drift.tables.schema import (
     BINARY,
+    LEAST_READABLE,
     MOST_CATEGORIES,
     PLAUSIBLE,
     Roles,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+    from testbed_domain.features import Task
     from testbed_domain.tables.reading import ReadOptions, TableKind
 
 # Of more than these, where a value comes in fewer rows on average, it is an id or free text.
@@ -117,8 +120,8 @@ def pin(
         options: what the user says of the table; a column whose kind is said was asked for.
 
     Raises:
-        TableSchemaError: no column is left, a kind does not fit, or the target has too many
-            classes.
+        TableSchemaError: no column is left, a kind does not fit, the target has too many classes,
+            or is none of the task that was asked for.
     """
     said = options.kinds if options else {}
     decimal = options.decimal if options else None
@@ -146,8 +149,62 @@ def pin(
     if not found:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise TableSchemaError(f"the reference has no column to compare: {reasons}")
+    if _task(frame, roles, decimal, hint) == "regression":
+        told = _numbers(frame, roles, decimal, hint, typed=typed)
+        return TableSchema(
+            tuple(found), roles, (), left_out, typed=typed, decimal=hint, numbers=told
+        )
     classes = _classes(frame, roles, typed=typed)
     return TableSchema(tuple(found), roles, classes, left_out, typed=typed, decimal=hint)
+
+
+def _task(frame: pd.DataFrame, roles: Roles, decimal: str | None, hint: str | None) -> Task:
+    """What target and prediction hold, by the rule of ``testbed train`` unless that was said.
+
+    Where no label has come the predictions say it; probabilities and a positive class are of
+    classes.
+
+    Args:
+        frame: rows of the reference.
+        roles: its columns.
+        decimal: the decimal mark of its texts, where the user said it.
+        hint: that mark where they leave a doubt.
+
+    Raises:
+        TableSchemaError: the task that was said does not go with the other roles.
+    """
+    of_classes = bool(roles.probabilities) or roles.positive is not None
+    if roles.task == "regression" and of_classes:
+        raise TableSchemaError(
+            "a regression has neither probabilities nor a positive class: leave these options "
+            "away, or say --task classification"
+        )
+    known = [name for name in (roles.target, roles.prediction) if name]
+    if roles.task and not known:
+        raise TableSchemaError("--task is of a target: say --target, --prediction, or both")
+    if roles.task or of_classes:
+        return roles.task or "classification"
+    told = (frame[name] for name in known if not without_markers(frame[name]).isna().all())
+    return next((task_of(column, decimal, hint) for column in told), "classification")
+
+
+def _numbers(
+    frame: pd.DataFrame, roles: Roles, decimal: str | None, hint: str | None, *, typed: bool
+) -> tuple[TableColumn, ...]:
+    """Target and prediction of a regression."""
+    found = []
+    for name in dict.fromkeys(filter(None, (roles.target, roles.prediction))):
+        values = without_markers(without_blanks(frame[name]))
+        column = _column(name, values, "number", decimal, hint, typed=typed)
+        present = int(values.notna().sum())
+        if present - column.odd < LEAST_READABLE * present:
+            raise TableSchemaError(
+                f"the target is a regression's, but {name} holds other values than numbers ("
+                f"{', '.join(map(repr, column.examples))}): name another column, or say --task "
+                "classification"
+            )
+        found.append(column)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +369,8 @@ def _classes(frame: pd.DataFrame, roles: Roles, *, typed: bool) -> tuple[str, ..
     if len(found) > MOST_CLASSES:
         raise TableSchemaError(
             f"{' and '.join(known)} hold {len(found)} different values, at most {MOST_CLASSES} "
-            "classes can be judged: give classes, or compare it with --columns"
+            "classes can be judged: give classes, say --task regression where these are numbers, "
+            "or compare it with --columns"
         )
     classes = tuple(sorted(found, key=_order))
     positive = TableSchema((), roles, classes).class_of(roles.positive)

@@ -20,7 +20,7 @@ from testbed_domain.tables.columnkinds import (
 from testbed_domain.tables.numbertext import decimal_of_table
 
 from testbed_drift.rows.columns import PREDICTION, TARGET
-from testbed_drift.rows.frames import declare
+from testbed_drift.rows.frames import declare, outcome_of
 from testbed_drift.rows.windows import Window, file_part
 from testbed_drift.tables.schema import LEAST_READABLE, OTHER, TableSchemaError, readings, settled
 
@@ -42,6 +42,7 @@ class TableRows:
         frame: what drift is found in, see :func:`testbed_drift.rows.frames.declare`.
         features: the same columns as the table has them: what can't be read as its column's kind
             stays as it is, for the data quality to count.
+        outcomes: prediction and target, of a regression as the table has them, too.
         probabilities: class to probability; without columns where there are none.
         times: Unix seconds, NaN where there is none; None where nobody asked.
         groups: values of the column by which results are told apart, or None.
@@ -52,6 +53,7 @@ class TableRows:
 
     frame: pd.DataFrame
     features: pd.DataFrame
+    outcomes: pd.DataFrame
     probabilities: pd.DataFrame
     times: Floats | None = None
     groups: pd.Series[Any] | None = None
@@ -88,26 +90,41 @@ class TableRows:
         clean = {one.name: one.cleaned(table[one.name], typed=both) for one in schema.columns}
         decimal = options.decimal if options else None
         hint = None if typed else decimal_of_table(clean.values())
+
+        def reader(column: TableColumn) -> _Reader:
+            return _Reader(column, decimal, hint or column.decimal or schema.decimal)
+
         values, compared = {}, {}
         wrong = []
         for column in schema.columns:
             name, label = column.name, column.label
-            found = _Reader(column, decimal, hint or column.decimal or schema.decimal)
-            read = found.read(clean[name])
-            if read.mismatch:
-                wrong.append(read.mismatch)
+            read = reader(column).read(clean[name])
+            wrong.append(read.mismatch)
             values[label], compared[label] = read.stored, read.compared
-        if wrong:
-            raise TableSchemaError(f"columns hold something else: {', '.join(wrong)}")
         probabilities = _probabilities(table, schema)
-        compared |= {
+        outcomes: dict[str, pd.Series[Any]] = {
             TARGET: _class_texts(table, schema, schema.roles.target, typed=both),
             PREDICTION: _predictions(table, schema, probabilities, typed=both),
         }
+        told = {column.name: column for column in schema.numbers if column.name in table}
+        for label, role in ((TARGET, schema.roles.target), (PREDICTION, schema.roles.prediction)):
+            if role in told:
+                column = told[role]
+                read = reader(column).read(column.cleaned(table[role], typed=both))
+                wrong.append(read.mismatch)
+                outcomes[label], compared[label] = read.stored, read.compared
+        if any(wrong):
+            named = ", ".join(filter(None, wrong))
+            raise TableSchemaError(f"columns hold something else: {named}")
         coarse = _coarse(table, schema, compared)
         rows = cls(
-            declare(pd.DataFrame(compared, index=table.index), schema.kinds),
+            declare(
+                pd.DataFrame(outcomes | compared, index=table.index),
+                schema.kinds,
+                outcome_of(schema.features),
+            ),
             pd.DataFrame(values, index=table.index),
+            pd.DataFrame(outcomes, index=table.index),
             probabilities,
             None if time is None else _times(table[time]),
             None if group is None else without_blanks(table[group]),
@@ -124,6 +141,7 @@ class TableRows:
             self,
             frame=self.frame.iloc[rows].reset_index(drop=True),
             features=self.features.iloc[rows],
+            outcomes=self.outcomes.iloc[rows],
             probabilities=self.probabilities.iloc[rows],
             times=None if self.times is None else self.times[rows],
             groups=None if self.groups is None else self.groups.iloc[rows],
@@ -167,9 +185,9 @@ class TableRows:
         return Columns(
             features={str(name): self.features[name].tolist() for name in self.features},
             # Rows without a prediction are left out where performance is measured.
-            prediction=cast("list[str]", _listed(self.frame[PREDICTION])),
+            prediction=cast("list[str]", _listed(self.outcomes[PREDICTION])),
             probability=[],
-            label=_listed(self.frame[TARGET]),
+            label=_listed(self.outcomes[TARGET]),
             id=[],
             time=[],
             probabilities=cast("list[dict[str, float]]", rows),
@@ -281,7 +299,7 @@ def _coarse(
 def _class_texts(
     table: pd.DataFrame, schema: TableSchema, name: str | None, *, typed: bool
 ) -> pd.Series[Any]:
-    if name is None or name not in table:
+    if name is None or name not in table or schema.numbers:
         return pd.Series([None] * len(table), index=table.index, dtype=object)
     return schema.classes_of(table[name], typed=typed)
 

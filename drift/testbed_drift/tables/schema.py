@@ -28,6 +28,7 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from testbed_domain.features import Task
     from testbed_domain.tables.columnkinds import Floats
     from testbed_domain.tables.reading import TableKind
 
@@ -59,12 +60,15 @@ class Roles:
         probabilities: class to the column of its probability; the class is empty for the only
             column of two classes, which is that of the positive one.
         positive: the positive class, or None to take the last of two.
+        task: whether target and prediction hold classes or the numbers of a regression; None has
+            the target say it.
     """
 
     target: str | None = None
     prediction: str | None = None
     probabilities: Mapping[str, str] = field(default_factory=dict)
     positive: str | None = None
+    task: Task | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -75,7 +79,7 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A feature column, as the reference has it.
+    """A column of features, or of numbers that are predicted, as the reference has it.
 
     Attributes:
         name: its name.
@@ -148,7 +152,9 @@ class TableSchema:
     Attributes:
         columns: features, in the table's order.
         roles: the other columns.
-        classes: classes of target and prediction, sorted; empty where there are neither.
+        classes: classes of target and prediction, sorted; empty where there are neither, and of a
+            regression.
+        numbers: of a regression, its target and prediction; empty where these hold classes.
         left_out: column that is not compared to the reason.
         beside: columns that the table has and nobody asked for.
         typed: whether texts of the table are meant as texts.
@@ -162,6 +168,20 @@ class TableSchema:
     beside: tuple[str, ...] = ()
     typed: bool = True
     decimal: str | None = None
+    numbers: tuple[TableColumn, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """What target and prediction hold."""
+        return "regression" if self.numbers else "classification"
+
+    @property
+    def task_line(self) -> str | None:
+        """One line about a task that nobody said and that is not the usual one, or None."""
+        if not self.numbers or self.roles.task:
+            return None
+        named = " and ".join(column.name for column in self.numbers)
+        return f"{named}: numbers of a regression, as their values suggest (or by --task)"
 
     @property
     def kinds(self) -> dict[str, ColumnKind]:
@@ -178,7 +198,7 @@ class TableSchema:
             column.label: f"{column.odd} values of the reference are not of kind {column.kind} ("
             + ", ".join(map(repr, column.examples))
             + ")"
-            for column in self.columns
+            for column in (*self.columns, *self.numbers)
             if column.odd
         }
 
@@ -216,6 +236,7 @@ class TableSchema:
             self.roles.target or "",
             self.classes,
             self.positive,
+            task=self.task,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -226,16 +247,14 @@ class TableSchema:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
         return cls(
-            tuple(
-                TableColumn(**{name: _listed(value) for name, value in column.items()})
-                for column in data["columns"]
-            ),
+            _columns(data["columns"]),
             Roles(**data["roles"]),
             tuple(data["classes"]),
             data["left_out"],
             tuple(data.get("beside", ())),
             data.get("typed", True),
             data.get("decimal"),
+            _columns(data.get("numbers", ())),
         )
 
     def unread(self, names: Iterable[str], apart: Iterable[str | None]) -> tuple[str, ...]:
@@ -248,6 +267,12 @@ class TableSchema:
         known = {*(column.name for column in self.columns), *self.roles.columns, *apart}
         known |= {*self.left_out, *self.beside}
         return tuple(dict.fromkeys(name for name in names if name not in known))
+
+
+def _columns(data: Iterable[Mapping[str, Any]]) -> tuple[TableColumn, ...]:
+    return tuple(
+        TableColumn(**{name: _listed(value) for name, value in column.items()}) for column in data
+    )
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401 - of JSON

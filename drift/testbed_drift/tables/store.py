@@ -274,7 +274,7 @@ def _verify_fresh(kept: Kept) -> None:
 def _plain(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     """The columns in types that Parquet holds, which read as the same values."""
     plain: dict[str, Any] = {}
-    for column in schema.columns:
+    for column in (*schema.columns, *schema.numbers):
         values = column.cleaned(frame[column.name], typed=schema.typed)
         if column.kind == "number":
             read = numbers(values, column.decimal, schema.decimal)
@@ -285,7 +285,7 @@ def _plain(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
             plain[column.name] = texts(values.map(str, na_action="ignore"))
         else:
             plain[column.name] = values if column.kind == "date" else texts(values)
-    for name in schema.roles.columns:
+    for name in () if schema.numbers else schema.roles.columns:
         told = name in schema.roles.probabilities.values()
         plain[name] = (
             numbers(frame[name]) if told else schema.classes_of(frame[name], typed=schema.typed)

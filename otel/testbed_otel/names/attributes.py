@@ -74,6 +74,9 @@ NUMBER_SCORES: Final = ("mae", "rmse", "r2", "mean_error")
 PERFORMANCE_SCORES: Final = (*CLASS_SCORES, *NUMBER_SCORES)
 ESTIMATED_CLASS_SCORES: Final = CLASS_SCORES[:5]
 ESTIMATED_SCORES: Final = (*ESTIMATED_CLASS_SCORES, NUMBER_SCORES[0])
+# Of champion and challenger of a training, by what they predict.
+TRIAL_CLASS_SCORES: Final = ("accuracy", "log_loss")
+TRIAL_NUMBER_SCORES: Final = ("mae", "rmse")
 QUALITY_CHECKS: Final = ("missing", "out_of_range", "new_category", "type_change", "constant")
 # Nobody knows what a regression predicts, so its buckets are coarse and go far: three a decade. All
 # numbers below 0 share the first one: a histogram with negative buckets has no sum in Prometheus.

@@ -22,6 +22,8 @@ from testbed_otel.names.attributes import (
     SCORE,
     SEGMENT,
     STATE,
+    TRIAL_CLASS_SCORES,
+    TRIAL_NUMBER_SCORES,
     TRUE_CLASS,
     WINDOW,
 )
@@ -160,13 +162,16 @@ RETRAINING_SCORE: Final = Metric(
     "{score}",
     "Score of champion and challenger on the rows held out of the last training.",
     (ROLE, SCORE),
-    values=((ROLE, ("champion", "challenger")), (SCORE, ("accuracy", "log_loss"))),
+    values=(
+        (ROLE, ("champion", "challenger")),
+        (SCORE, (*TRIAL_CLASS_SCORES, *TRIAL_NUMBER_SCORES)),
+    ),
 )
 RETRAINING_P_VALUE: Final = Metric(
     "ml.retraining.p_value",
     "gauge",
     "{score}",
-    "Chance of the last challenger being alone right so often, were both models equally good.",
+    "Chance of so clear a win of the last challenger, were both models equally good.",
 )
 RETRAINING_ROWS: Final = Metric(
     "ml.retraining.holdout.rows",

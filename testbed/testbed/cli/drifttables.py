@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from testbed_domain.features import Task
 
 from testbed.cli.common import DecimalOption, EncodingOption, KindsOption, SepOption
 from testbed.cli.driftjob import become
@@ -31,7 +32,15 @@ CurrentQueryOption = Annotated[
 ]
 TargetOption = Annotated[str | None, typer.Option("--target", help="Column of the labels.")]
 PredictionOption = Annotated[
-    str | None, typer.Option("--prediction", help="Column of the predicted classes.")
+    str | None, typer.Option("--prediction", help="Column of the predicted classes or numbers.")
+]
+HeldTaskOption = Annotated[
+    Task | None,
+    typer.Option(
+        "--task",
+        help="What the target holds; default: a regression where it holds more than 20 different "
+        "numbers.",
+    ),
 ]
 ProbabilityOption = Annotated[
     list[str] | None,
@@ -81,6 +90,7 @@ def add(
     reference_query: ReferenceQueryOption = None,
     target: TargetOption = None,
     prediction: PredictionOption = None,
+    task: HeldTaskOption = None,
     probability: ProbabilityOption = None,
     positive: PositiveOption = None,
     columns: ColumnsOption = None,
@@ -103,6 +113,7 @@ def add(
         reference_query=reference_query,
         target=target,
         prediction=prediction,
+        task=task,
         probability=probability,
         positive=positive,
         columns=columns,

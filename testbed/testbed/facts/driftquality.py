@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROUNDING: Final = 1e-6
 BINARY: Final = 2
+NEWEST: Final = 800
+"""Labelled rows that are the newest ones."""
 DELAY: Final = 0.05
 """Seconds by which the median delay of labels may differ: a quantile may lie between two rows."""
 
@@ -61,6 +63,7 @@ def faults(
         *_performance(record, "reference", known, schema),
         *(() if then is None else _performance(record, "realised", then, schema)),
         *(() if then is None else _delay(record, then)),
+        *(() if then is None or not schema.regression else _residuals(record, known, then)),
         *_quality(record, rows, reference, schema),
     )
 
@@ -135,11 +138,44 @@ def _confusion(said: Record, basis: str, pairs: Counter[tuple[str, str]]) -> Ite
                 )
 
 
+def _missed(rows: Rows, labelled: list[int]) -> list[float]:
+    """By how much each number missed its label: prediction less label."""
+    true = [number_of(rows.labels[at]) for at in labelled]
+    told = [number_of(rows.columns.prediction[at]) for at in labelled]
+    return [one - other for one, other in zip(told, true, strict=True)]
+
+
+def _residuals(record: Record, before: Rows, now: Rows) -> Iterator[str]:
+    """How far residuals moved from the reference's, by the definition of the distance."""
+    usual, here = (
+        np.array(_missed(rows, [at for at, label in enumerate(rows.labels) if label is not None]))
+        for rows in (before, now)
+    )
+    if not np.isfinite(usual).all() or not np.isfinite(here).all():
+        return  # such rows stand in their own line
+    unit = float(usual.std()) or 1.0
+    for part, said in ((record.get("concept_drift") or {}).get("errors") or {}).items():
+        name = f"{part}_residuals_wasserstein"
+        found = (said["scores"].get(name) or {}).get("score")
+        moved = _wasserstein(usual, here[-NEWEST:] if part == "newest" else here) / unit
+        if found is None or not abs(found - moved) <= ROUNDING * max(1.0, moved):
+            yield f"{name} is {moved:.4g} by the log's rows, the job says {_text(found)}"
+
+
+def _wasserstein(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+    """The area between two cumulative distributions."""
+    every = np.sort(np.concatenate([one, other]))
+    below = (
+        np.searchsorted(np.sort(each), every[:-1], "right") / len(each) for each in (one, other)
+    )
+    first, second = below
+    return float((np.abs(first - second) * np.diff(every)).sum())
+
+
 def _of_numbers(said: Record, basis: str, rows: Rows, labelled: list[int]) -> Iterator[str]:
     """Errors of predicted numbers, by their definitions."""
     true = [number_of(rows.labels[at]) for at in labelled]
-    told = [number_of(rows.columns.prediction[at]) for at in labelled]
-    apart = [one - other for one, other in zip(told, true, strict=True)]
+    apart = _missed(rows, labelled)
     count = len(apart)
     square = math.fsum(each**2 for each in apart)
     middle = math.fsum(true) / count

@@ -7,10 +7,13 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from testbed_domain.artefact import load_artefact
 from testbed_domain.logstore import PredictionRow, open_log
-from testbed_domain.training import train
+from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
+from testbed_drift.quality.outcomes import Outcomes
 from testbed_drift.retraining.training import LabelledRows, retrain
 from testbed_drift.settings import DriftSettings
 
@@ -70,6 +73,7 @@ def test_newest_rows_with_a_known_class_are_taken(
     found = LabelledRows.of(columns, small_artefact, 3)
     assert found.labels == [1, 0, 1]
     assert [row["Age"] for row in found.rows] == [23, 25, 26]
+    assert isinstance(found.outcomes, Outcomes)
     assert found.outcomes.label.tolist() == [1, 0, 1]
 
 
@@ -103,16 +107,94 @@ def test_log_that_is_away_is_an_outcome(
     assert not settings.model_store.exists()
 
 
-def test_a_regression_is_not_trained_here(tmp_path: Path) -> None:
-    """The outcome names what to do instead, before anything is read."""
-    artefact = train(get_use_case("progression"), None, 1, tmp_path / "model")
-    settings = DriftSettings(
-        log_url=f"sqlite:///{tmp_path / 'none.db'}",
-        artefact=artefact.path,
-        output=tmp_path / "drift",
-        on_retrain="builtin",
-        management_urls="http://127.0.0.1:9",
+@pytest.fixture(scope="module")
+def regression(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    """A forest that predicts numbers."""
+    options = TrainingOptions(10, 4)
+    return train(
+        get_use_case("progression"), None, 1, tmp_path_factory.mktemp("numbers") / "m", options
     )
+
+
+@pytest.fixture
+def fill_numbers(regression: Artefact, tmp_path: Path) -> Callable[..., DriftSettings]:
+    """Logs rows of the regression with labels; gives the settings of a job on them."""
+
+    def log(labels: list[str | None], predicted: str = "150.5") -> DriftSettings:
+        url = f"sqlite:///{tmp_path / 'log.db'}"
+        rows = list(regression.reference())
+        now = time.time()
+        made = [
+            PredictionRow(
+                id=str(uuid.uuid4()),
+                time=now - len(labels) + place,
+                request_id=None,
+                instance="test",
+                model_name=regression.name,
+                model_version=regression.version,
+                features=rows[place % len(rows)].features,
+                prediction=predicted,
+                probability=0.0,
+                probabilities={},
+            )
+            for place in range(len(labels))
+        ]
+        with open_log(url) as store:
+            store.append(made)
+            pairs = zip(made, labels, strict=True)
+            store.append_labels([(row.id, label, now) for row, label in pairs if label])
+        return DriftSettings(
+            log_url=url,
+            artefact=regression.path,
+            output=tmp_path / "drift",
+            on_retrain="builtin",
+            management_urls="http://127.0.0.1:9",
+            retrain_min_rows=50,
+        )
+
+    return log
+
+
+def test_numbers_are_taken_where_they_are_some(
+    regression: Artefact, fill_numbers: Callable[..., DriftSettings]
+) -> None:
+    """Rows without a label, and with one that is no number, are left out; the newest stay."""
+    settings = fill_numbers(["100", None, "120.25", "many", "90", "80"])
+    with open_log(settings.log_url) as log:
+        columns = log.window(regression.version)
+    found = LabelledRows.of(columns, regression, 3)
+    assert found.labels == [120.25, 90.0, 80.0]
+    assert isinstance(found.outcomes, np.ndarray)
+    assert found.outcomes.tolist() == [150.5] * 3
+    assert len(found.rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["100", "120"] * 20, "40 labelled rows of model .* in the last 900 s, 50 needed"),
+        (["100"] * 60, "labels hold one value only"),
+        (["100", "120"] * 30 + ["90"] * 40, "labels hold one value only"),
+    ],
+)
+def test_too_few_numbers_are_no_training(
+    fill_numbers: Callable[..., DriftSettings], labels: list[str | None], message: str
+) -> None:
+    """As of classes; one number alone teaches nothing."""
+    found = retrain(fill_numbers(labels))
+    assert found.outcome == "too_few_rows"
+    assert re.search(message, found.message)
+
+
+def test_a_challenger_of_numbers_takes_the_champions_schema(
+    regression: Artefact, fill_numbers: Callable[..., DriftSettings]
+) -> None:
+    """It is made before the API is asked, which does not answer here, and the outcome says so."""
+    truth = [row.label for row in regression.reference()]
+    settings = fill_numbers([truth[place % len(truth)] for place in range(400)])
     found = retrain(settings)
     assert found.outcome == "failed"
-    assert "only classifiers are trained again here" in found.message
+    assert "http://127.0.0.1:9/models" in found.message
+    [made] = map(load_artefact, settings.model_store.iterdir())
+    assert made.schema == regression.schema
+    assert made.splits["reference"] == round(400 * settings.retrain_holdout)

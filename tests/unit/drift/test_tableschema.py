@@ -130,7 +130,8 @@ def test_classes_and_the_positive_one() -> None:
     ("roles", "message"),
     [
         (Roles("y", positive="z"), "no class 'z': choose from 0, 1"),
-        (Roles("amount"), "hold 60 different values, at most 50"),
+        (Roles("amount", task="classification"), "hold 60 different values, at most 50"),
+        (Roles("words"), "hold 60 different values, at most 50"),
         (Roles("three", None, {"": "amount"}), "CLASS=COLUMN"),
     ],
 )
@@ -138,7 +139,7 @@ def test_targets_that_can_not_be_judged(roles: Roles, message: str) -> None:
     """The line says what classes there are, or what to give instead."""
     frame = pd.DataFrame(
         {"a": [1] * 60, "y": [0, 1] * 30, "amount": range(60), "three": [*"abc"] * 20}
-    )
+    ).assign(words=lambda table: "w" + table["amount"].astype(str))
     with pytest.raises(TableSchemaError, match=message):
         _pin(frame, roles)
 

@@ -7,8 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from testbed_drift.quality.trial import GAIN, LEVEL, Retraining, Trial, compare
+from scipy.stats import binomtest, ttest_rel
+from testbed_drift.quality.trial import (
+    FALL,
+    GAIN,
+    LEVEL,
+    Retraining,
+    Trial,
+    compare,
+    compare_numbers,
+)
 
 
 def _chances(predicted: np.ndarray[Any, Any], sure: float = 0.9) -> np.ndarray[Any, Any]:
@@ -84,12 +92,79 @@ def test_unknown_class_is_never_right() -> None:
     assert trial.challenger["accuracy"] == 1.0
 
 
-@pytest.mark.parametrize("trial", [None, Trial(9, {"accuracy": 0.5}, {"accuracy": 0.6}, 0.4)])
-def test_retraining_survives_json(trial: Trial | None) -> None:
-    """What the process prints is what the job reads."""
+def _errors(rows: int, scale: float, scale_too: float, seed: int) -> tuple[Any, Any, Any]:
+    """True numbers, and two models whose errors have long tails and something in common."""
+    rng = np.random.default_rng(seed)
+    truth, shared = rng.normal(100, 30, rows), rng.standard_t(3, rows)
+    first, second = (
+        truth + size * (0.5 * shared + rng.standard_t(3, rows)) for size in (scale, scale_too)
+    )
+    return truth, first, second
+
+
+def test_p_value_of_numbers_is_that_of_the_paired_test() -> None:
+    """Diebold and Mariano's test, one step ahead, is the paired t-test of the absolute errors."""
+    truth, first, second = _errors(300, 10, 9, seed=3)
+    trial = compare_numbers(truth, first, second)
+    before, now = abs(first - truth), abs(second - truth)
+    assert trial.p_value == pytest.approx(ttest_rel(before, now, alternative="greater").pvalue)
+    assert trial.champion == {
+        "mae": pytest.approx(before.mean()),
+        "rmse": pytest.approx(np.sqrt((before**2).mean())),
+    }
+    assert trial.gain == pytest.approx(1 - now.mean() / before.mean())
+    assert "mean absolute error" in trial.words
+    assert compare_numbers(truth, first, first).p_value == 1.0
+    assert not compare_numbers(truth, truth, truth).better
+
+
+def test_equally_good_models_of_numbers_are_seldom_promoted() -> None:
+    """At most as often as the level says, with errors of long tails and few rows."""
+    trials = [compare_numbers(*_errors(150, 10, 10, seed)) for seed in range(1000)]
+    assert sum(trial.p_value <= LEVEL for trial in trials) <= 2 * LEVEL * len(trials)
+    assert sum(trial.better for trial in trials) <= 2 * LEVEL * len(trials)
+
+
+def test_much_smaller_errors_win() -> None:
+    """A third less error is found on 300 rows nearly always, for all its long tails."""
+    found = [compare_numbers(*_errors(300, 10, 6.7, seed)).better for seed in range(50)]
+    assert sum(found) >= 45
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "p_value", "better"),
+    [
+        ({"mae": 10.0, "rmse": 13.0}, {"mae": 9.0, "rmse": 12.0}, 0.001, True),
+        ({"mae": 10.0, "rmse": 13.0}, {"mae": 9.0, "rmse": 14.0}, 0.001, False),
+        ({"mae": 10.0, "rmse": 13.0}, {"mae": 9.0, "rmse": 12.0}, 0.02, False),
+        ({"mae": 10.0, "rmse": 13.0}, {"mae": 10 - 5 * FALL, "rmse": 12.0}, 0.001, False),
+        ({"mae": 0.0, "rmse": 0.0}, {"mae": 0.0, "rmse": 0.0}, 0.001, False),
+    ],
+)
+def test_rule_of_promotion_of_numbers(
+    champion: dict[str, float],
+    challenger: dict[str, float],
+    p_value: float,
+    better: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A fall of the error that matters, no chance, and no larger root mean square error."""
+    assert Trial(300, champion, challenger, p_value).better is better
+
+
+@pytest.mark.parametrize(
+    ("trial", "header"),
+    [
+        (None, ("accuracy", "log loss")),
+        (Trial(9, {"accuracy": 0.5}, {"accuracy": 0.6}, 0.4), ("accuracy", "log loss")),
+        (Trial(9, {"mae": 5.5, "rmse": 7.0}, {"mae": 5.0, "rmse": 6.0}, 0.4), ("mae", "rmse")),
+    ],
+)
+def test_retraining_survives_json(trial: Trial | None, header: tuple[str, ...]) -> None:
+    """What the process prints is what the job reads, and the report shows the scores it has."""
     found = Retraining("kept", "why", "rf-1", 5.0, 1.5, "rf-2", trial)
     assert Retraining.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     assert found.table().rows[1][:2] == ("challenger", "rf-2")
+    assert found.table().header[2:] == header
 
 
 @pytest.mark.parametrize("change", [{"outcome": "danced"}, {"trial": {"rows": 1}}, {"trial": 3}])

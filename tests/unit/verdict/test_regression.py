@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from scipy.stats import wasserstein_distance
 from testbed.facts.answers import Answer
 from testbed.facts.driftquality import faults
 from testbed.facts.driftrules import Rules
@@ -22,6 +24,8 @@ from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
+from testbed_drift.judging.assessment import Assessor
+from testbed_drift.rows.frames import kinds_of
 
 from .playedrun import PlayedRun, played_run
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
     from testbed_domain.logrows import PredictionRow
 
+PROGRESSION = get_use_case("progression").schema
 SCHEMA = FeatureSchema((Feature("x", "number", ""),), "y", (), task="regression")
 
 
@@ -174,6 +179,55 @@ def test_errors_that_the_job_states_are_computed_again() -> None:
     for name in ("mae", "rmse", "r2", "mean_error"):
         (line,) = faults(_record(**{name: 9.0}), ROWS, ROWS, SCHEMA, 2.0)
         assert line.startswith(f"realised {name} is ")
+
+
+def test_residuals_that_the_job_states_are_computed_again() -> None:
+    """The distance from the reference's, of the newest rows and of all."""
+    moved = replace(ROWS, prediction=["2.0", "2.0", "5.0"])
+    before, now = (
+        np.array([float(told) - float(label) for told, label in zip(rows.prediction, ROWS.label)])  # type: ignore[arg-type]  # noqa: B905 - labels are there
+        for rows in (ROWS, moved)
+    )
+    distance = float(wasserstein_distance(before, now) / before.std())
+
+    def record(said: float) -> dict[str, Any]:
+        scores = {"all_residuals_wasserstein": {"score": said, "threshold": 0.1}}
+        plain = _record()
+        del plain["performance"]["realised"]
+        return plain | {"concept_drift": {"errors": {"all": {"scores": scores}}}}
+
+    assert faults(record(distance), moved, ROWS, SCHEMA, 2.0) == ()
+    (line,) = faults(record(0.0), moved, ROWS, SCHEMA, 2.0)
+    assert line.startswith(f"all_residuals_wasserstein is {distance:.4g} by the log's rows")
+
+
+def _drawn(rows: int, seed: int, shift: float = 0.0, *, logged: bool = True) -> Columns:
+    """Rows of the use case, of which one in seven has no label yet where they are logged."""
+    rng = np.random.default_rng(seed)
+    features = {name: rng.normal(50, 5, rows).tolist() for name in PROGRESSION.names}
+    true = rng.normal(150, 40, rows)
+    told = true + rng.normal(shift, 30, rows)
+    times = [1000 + place / 1000 for place in range(rows)] if logged else []
+    labels = [None if logged and not place % 7 else str(one) for place, one in enumerate(true)]
+    came = [None if not place % 7 else time + 2 for place, time in enumerate(times)]
+    ids = [str(place) for place in range(rows)]
+    return Columns(
+        features, [str(one) for one in told], [0.0] * rows, labels, ids, times, [{}] * rows, came
+    )
+
+
+def test_a_sound_job_on_numbers_agrees() -> None:
+    """The job's own code on more rows than the newest, with labels that have not come."""
+    reference, current = _drawn(300, 1, logged=False), _drawn(1500, 2, shift=20.0)
+    record = Assessor(PROGRESSION, kinds_of(PROGRESSION)).assess(reference, current).to_dict()
+    record |= {"columns": {name: {} for name in PROGRESSION.names}}
+    record |= {"started": 1010.0, "time": 1011.0}
+    assert faults(record, current, reference, PROGRESSION, 2.0) == ()
+    errors = record["concept_drift"]["errors"]
+    assert errors["newest"]["residual_drift"]
+    for part, said in errors.items():
+        said["scores"][f"{part}_residuals_wasserstein"]["score"] = 0.0
+    assert len(faults(record, current, reference, PROGRESSION, 2.0)) == 2
 
 
 def test_a_prediction_that_is_no_number_is_a_fault_and_no_crash() -> None:

@@ -25,6 +25,23 @@ DRIFT: Final = (
     _make("half_the_rows", "Only half of each window is judged.", Stage.DRIFT_JOB),
     _make("column_left_out", "One column of the model is not judged.", Stage.DRIFT_JOB),
     _make("accuracy_squared", "The accuracy is not that of the labels.", Stage.DRIFT_JOB),
+    _make(
+        "errors_swapped",
+        "The mean absolute error is published as the root mean square error, and the reverse.",
+        scenario="quick-numbers",
+    ),
+    _make(
+        "mae_is_rmse",
+        "The mean absolute error is the root mean square error.",
+        Stage.DRIFT_JOB,
+        scenario="quick-numbers",
+    ),
+    _make(
+        "residuals_ignored",
+        "Residuals never drift, whatever they are.",
+        Stage.DRIFT_JOB,
+        scenario="quick-numbers",
+    ),
     _make("delays_in_milliseconds", "Delays of labels are in milliseconds.", Stage.DRIFT_JOB),
     _make("never_decides", "Every decision is NO_ACTION.", Stage.DRIFT_JOB),
 )

@@ -14,6 +14,11 @@ LOG: Final = (
     _make("feature_lost", "In one row of ten a feature is missing."),
     _make("features_of_the_neighbour", "One row in twenty bears the features of the one before."),
     _make("class_differs", "In one row of fifty the class is another than was answered."),
+    _make(
+        "number_scaled",
+        "In one row of fifty the number is 5 % larger than was answered.",
+        scenario="quick-numbers",
+    ),
     _make("probability_inverted", "The log holds 1 - p."),
     _make("version_wrong", "Every second row names another model version."),
     _make("clock_ahead", "The clock of the log is a minute ahead."),

@@ -10,10 +10,11 @@ from testbed_drift.jobs import job
 from testbed_drift.judging.decision import Action, decide
 from testbed_drift.judging.detection import Detector
 from testbed_drift.publishing.gauges import Publisher
-from testbed_drift.quality import outcomes, performance
+from testbed_drift.quality import numbers, outcomes, performance
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.scoring import limits
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.levels import CONCEPT
+from testbed_drift.scoring.scores import Comparison, Rule, Score
 from testbed_otel import names
 
 from testbed.selftest.patches.tools import put, wrap
@@ -133,6 +134,41 @@ def accuracy_squared() -> None:
         return {**found, "accuracy": found["accuracy"] ** 2}
 
     put(performance, "from_confusion", squared)
+
+
+def mae_is_rmse() -> None:
+    """The mean absolute error is the root mean square error."""
+
+    def scores(original: Any, *arguments: Any) -> dict[str, float]:
+        found = original(*arguments)
+        return {**found, "mae": found["rmse"]}
+
+    put(numbers, "_scores", partial(scores, numbers._scores))  # noqa: SLF001 - what it patches
+
+
+def errors_swapped() -> None:
+    """The mean absolute error is published as the root mean square error, and the reverse."""
+    other = {"mae": "rmse", "rmse": "mae"}
+
+    def change(point: Point) -> Point:
+        metric, value, attributes = point
+        if metric is not names.PERFORMANCE_SCORE:
+            return point
+        score = attributes[names.SCORE]
+        return metric, value, {**attributes, names.SCORE: other.get(score, score)}
+
+    _published(change)
+
+
+def residuals_ignored() -> None:
+    """Residuals never drift, whatever they are."""
+
+    def still(rows: str, *_: Any) -> Comparison:
+        test = Score(f"{rows}_residuals_ks", 1.0, CONCEPT, "p_value")
+        effect = Score(f"{rows}_residuals_wasserstein", 0.0, numbers.DISTANCE, "distance")
+        return Comparison(test, effect)
+
+    put(numbers, "_residual_drift", still)
 
 
 def delays_in_milliseconds() -> None:

@@ -76,6 +76,11 @@ def class_differs() -> None:
     _row(change, every=50)
 
 
+def number_scaled() -> None:
+    """In one row of fifty the number is 5 % larger than was answered."""
+    _row(lambda row: row._replace(prediction=str(1.05 * float(row.prediction))), every=50)
+
+
 def probability_inverted() -> None:
     """The log holds 1 - p."""
     _row(lambda row: row._replace(probability=1.0 - row.probability))
