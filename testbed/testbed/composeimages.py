@@ -44,7 +44,8 @@ COMPOSE_IMAGES: Final = {
 # The bridge docker0: containers reach it, other machines don't.
 GATEWAY: Final = choice("TESTBED_HOST_GATEWAY", "172.17.0.1")
 # The official image trusts whoever comes from within, so that only its outer address asks for the
-# password. PostgreSQL keeps the one that its volume was made with: say so where people look.
+# password. PostgreSQL keeps the one that its volume was made with: it says so in its own log, where
+# people look (the output of the server's process can't be written to: it has another owner).
 _KNOWS_PASSWORD: Final = f"""\
 export PGPASSWORD="$$(cat {secret_file("postgres_password")})" PGCONNECT_TIMEOUT=3
 host="$$(hostname -i | cut -d' ' -f1)"
@@ -53,7 +54,8 @@ case "$$out" in *'password authentication failed'*)
 out="POSTGRES_PASSWORD in .env is not the password that this database was made with. \
 Put the old one back, or give the database the new one: docker compose exec -u postgres \
 postgres psql -U {DATABASE} -d {DATABASE} -c '\\password'"
-echo "$$out" > /proc/1/fd/2 ;;
+printf '%s\\n' "select format('do %L', format('begin raise log %L; end', :'told')) \\gexec" |
+psql -U {DATABASE} -d {DATABASE} -q -v told="$$out" ;;
 esac
 echo "$$out"; exit 1
 """

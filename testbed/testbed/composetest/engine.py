@@ -34,8 +34,8 @@ PROGRAMS: Final = {
 START_LIMIT: Final = 60.0
 GRACE: Final = 20.0
 TRIM_LIMIT: Final = 120.0
-#: Of the builds' layers, for the next run: one build with its packages has 3.6 GB.
-KEPT: Final = "4GB"
+#: Of the builds' layers, packages among them, for the next run.
+KEPT: Final = "6GB"
 NAME: Final = "engine"
 PROBE: Final = "testbed-compose-test/probe"
 _NO_BRIDGE: Final = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
@@ -98,8 +98,7 @@ class Engine:
         names = self.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
         orders = [
             ("image", "prune", "--force"),
-            # Without --all, layers of builds long past stay as long as nothing above them goes.
-            ("builder", "prune", "--all", "--force", f"--keep-storage={KEPT}"),
+            ("builder", "prune", "--force", f"--keep-storage={KEPT}"),
         ]
         if old := unwanted(names, wanted):
             orders.insert(0, ("image", "rm", "--force", *old))
