@@ -1,4 +1,4 @@
-# One target per container of this project; each holds just the packages of its own room:
+# One target per container of this project; each holds just the packages of its own package:
 #   docker build --target api .      the prediction service: no Locust, no Evidently
 #   docker build --target drift .    the drift job
 #   docker build --target load .     Locust

@@ -41,7 +41,7 @@ def missing(reason: str) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def _sdk_metrics_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test's `watch_sdk` sets in this process doesn't reach the next."""
+    """What one test's `enable_sdk_self_metrics` sets in this process doesn't reach the next."""
     monkeypatch.setenv(SDK_METRICS, "")  # so that its absence is what comes back
     monkeypatch.delenv(SDK_METRICS)
 

@@ -16,7 +16,7 @@ import sys
 
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
-from testbed_otel.settings import TelemetrySettingsError, watch_sdk
+from testbed_otel.settings import TelemetrySettingsError, enable_sdk_self_metrics
 
 from testbed_api.logs import configure
 from testbed_api.replicas import ATTRIBUTES, identity, supervise
@@ -36,7 +36,7 @@ def main() -> int:
         epilog="Telemetry follows the standard OTEL_* variables.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    watch_sdk()
+    enable_sdk_self_metrics()
     try:
         settings = ApiSettings.load()
         # Of a replica with a socket, its supervisor sees to both.

@@ -29,9 +29,9 @@ class AbsoluteErrors:
     def count(self, decisions: Sequence[tuple[str, str, str]]) -> None:
         """Add predictions, each ``(model version, predicted number, true number)``, as text."""
         odd = 0
-        for version, told, true in decisions:
+        for version, predicted, true in decisions:
             try:
-                error = abs(float(told) - float(true))
+                error = abs(float(predicted) - float(true))
             except ValueError:  # of a classifier that used this log before
                 odd += 1
             else:
@@ -57,8 +57,8 @@ class Accuracy:
         """Add decisions, each ``(model version, predicted class, true class)``."""
         correct, wrong = OUTCOMES
         family = self._instruments.decisions
-        for version, told, true in decisions:
-            outcome = correct if told == true else wrong
+        for version, predicted, true in decisions:
+            outcome = correct if predicted == true else wrong
             family.add(1, {names.MODEL_VERSION: version, names.OUTCOME: outcome})
         for version in {version for version, _, _ in decisions}:
             right, missed = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
 
-    from testbed_api.asked import Asked
+    from testbed_api.requestlike import RequestLike
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
 REQUEST_ID_KEY: Final = REQUEST_ID_HEADER.lower()
@@ -69,7 +69,7 @@ class ApiError(Exception):
     version: str | None = None
 
 
-def request_id(request: Asked) -> str | None:
+def request_id(request: RequestLike) -> str | None:
     """The caller's ``X-Request-ID``: up to 64 printable ASCII characters, else None."""
     value = request.headers.get(REQUEST_ID_KEY)
     if value and len(value) <= REQUEST_ID_LENGTH and value.isascii() and value.isprintable():
@@ -77,13 +77,13 @@ def request_id(request: Asked) -> str | None:
     return None
 
 
-def echo(request: Asked) -> dict[str, str]:
+def echo(request: RequestLike) -> dict[str, str]:
     """Headers by which the caller finds its request again."""
     value = request_id(request)
     return {} if value is None else {REQUEST_ID_HEADER: value}
 
 
-async def answer_api_error(request: Asked, failure: ApiError) -> JSONResponse:
+async def answer_api_error(request: RequestLike, failure: ApiError) -> JSONResponse:
     """Exception handler for :class:`ApiError`."""
     headers = echo(request)
     if failure.retry_after is not None:

@@ -16,7 +16,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
-from testbed_otel.tracing import Chooser
+from testbed_otel.tracing import HeadSampler
 
 from testbed_api import schemas
 from testbed_api.answers import (
@@ -28,10 +28,10 @@ from testbed_api.answers import (
     request_id,
 )
 from testbed_api.bodies import read_body
-from testbed_api.calls import call_of
 from testbed_api.discretion import discreet_route
 from testbed_api.docspage import add_docs
-from testbed_api.faults import FaultControl, fault_router
+from testbed_api.fastpath import FastPath
+from testbed_api.faults import FaultSwitch, fault_router
 from testbed_api.guard import Guard
 from testbed_api.heads import HeadAsGet
 from testbed_api.httproutes import route_table
@@ -40,9 +40,9 @@ from testbed_api.lookup import row_lookup
 from testbed_api.modelroutes import model_router
 from testbed_api.monitoring import entry_router, summary
 from testbed_api.replies import reply_model
+from testbed_api.requestoptions import request_options
 from testbed_api.rowroutes import rows_router
-from testbed_api.shortcut import Shortcut
-from testbed_api.turns import at_once
+from testbed_api.slices import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +130,7 @@ def create_app(
         service: predicts and stores.
         telemetry: measures.
         keys: predictions and labels need one of them; None asks for none.
-        access: is told of every request.
+        access: is notified of every request.
     """
     artefact = service.champion
     title = f"{artefact.name}: {artefact.use_case}"
@@ -149,16 +149,16 @@ def create_app(
     if settings.public_metrics:
         kind = APIRoute if guard is None else discreet_route(guard)
         app.include_router(_watch_router(service, telemetry, kind=kind))
-    shortcut = Shortcut(
+    fastpath = FastPath(
         app.build_middleware_stack(),
         [route for route in predictions.routes if isinstance(route, APIRoute)],
         settings.body_limit,
         guard,
     )
     if telemetry.disabled:
-        app.middleware_stack = shortcut
+        app.middleware_stack = fastpath
     else:
-        _instrument(app, shortcut, settings, service, telemetry, access)
+        _instrument(app, fastpath, settings, service, telemetry, access)
     return app
 
 
@@ -166,7 +166,7 @@ def create_management_app(
     settings: ApiSettings,
     service: Service,
     telemetry: Telemetry,
-    control: FaultControl | None,
+    control: FaultSwitch | None,
     versions: APIRouter | None = None,
 ) -> FastAPI:
     """The application for operators: metrics, health, and faults where there is a control.
@@ -234,7 +234,7 @@ def _instrument(
         app.build_middleware_stack(),
         lambda: route_table(app.routes),
         (service.instruments.http_duration, service.instruments.http_active),
-        Traces(Chooser(telemetry.trace_ratio), tracer, settings.slow_seconds),
+        Traces(HeadSampler(telemetry.trace_ratio), tracer, settings.slow_seconds),
         UNCOUNTED,
         access,
     )
@@ -275,7 +275,7 @@ def _prediction_router(settings: ApiSettings, service: Service, guarded: list[An
         with service.counting_errors():
             row = reader.read(await read_body(request))
             identity = request_id(request)
-            reply = await service.predict(row, identity, call_of(request))
+            reply = await service.predict(row, identity, request_options(request))
             return FastJSONResponse(reply, identity)
 
     @router.post(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVa
 
 import numpy as np
 
-from testbed_api.alarms import Alarm, Deadlines
+from testbed_api.lazytimers import Deadlines, LazyTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
@@ -56,7 +56,7 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class BatchingDecision:
     """What to do with the queue now: dispatch for a reason, or look again after ``wait`` s."""
 
     reason: Reason | None
@@ -79,7 +79,7 @@ class BatchPolicy:
 
     def decide(
         self, now: float, rows: int, oldest: float, newest: float, deadline: float
-    ) -> Decision:
+    ) -> BatchingDecision:
         """Whether to dispatch, with the model idle.
 
         Args:
@@ -93,18 +93,18 @@ class BatchPolicy:
         if oldest - self._free_since > limits.wait:
             self.expected = 1  # what was before the pause says nothing any more
         if rows >= limits.rows:
-            return Decision("size")
+            return BatchingDecision("size")
         if rows >= self.expected:
-            return Decision("alone" if rows == 1 else "size")
+            return BatchingDecision("alone" if rows == 1 else "size")
         linger = min(limits.wait, self.cost * LINGER_SHARE)
         if linger < QUIET:
-            return Decision("time")
+            return BatchingDecision("time")
         end = min(max(oldest, self._free_since) + linger, max(newest, self._free_since) + QUIET)
         latest = deadline - self.cost
         if latest < end and now >= latest:
-            return Decision("deadline")
+            return BatchingDecision("deadline")
         end = min(end, latest)
-        return Decision("time") if now >= end else Decision(None, end - now)
+        return BatchingDecision("time") if now >= end else BatchingDecision(None, end - now)
 
     def finished(self, now: float, rows: int, seconds: float, waiting: int) -> None:
         """Learn from a batch of ``rows`` that took ``seconds`` while ``waiting`` rows gathered."""
@@ -161,7 +161,7 @@ class ClientGoneError(Exception):
 
 
 class BatchObserver(Protocol):
-    """Is told of batches."""
+    """Is reported of batches."""
 
     def dispatched(self, reason: Reason, rows: int, waits: Sequence[float]) -> None:
         """A batch was handed to the model; ``waits`` are the seconds in the queue of each part."""
@@ -184,7 +184,7 @@ class MicroBatcher(Generic[A]):
     Args:
         predict: the model; called in one thread, one call at a time.
         policy: when to dispatch.
-        observer: is told of batches.
+        observer: is notified of batches.
         clock: monotonic seconds.
     """
 
@@ -203,7 +203,7 @@ class MicroBatcher(Generic[A]):
         self._rows = 0
         self._earliest = math.inf  # deadline in the queue
         self._running_since: float | None = None
-        self._later = Alarm(self._look, clock)
+        self._later = LazyTimer(self._look, clock)
         self._deadlines = Deadlines(lambda: DeadlineError(policy.cost), clock)
         self._idle = asyncio.Event()
         self._idle.set()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from testbed_api.asked import Asked
+    from testbed_api.requestlike import RequestLike
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ PROBLEM_LIMIT: Final = 50
 NAME_LIMIT: Final = 100
 
 
-async def read_json(request: Asked, adapter: TypeAdapter[T]) -> T:
+async def read_json(request: RequestLike, adapter: TypeAdapter[T]) -> T:
     """The body, parsed and validated.
 
     Raises:
@@ -38,7 +38,7 @@ async def read_json(request: Asked, adapter: TypeAdapter[T]) -> T:
         raise ApiError(422, "validation", problems(error)) from None
 
 
-async def read_body(request: Asked) -> bytes:
+async def read_body(request: RequestLike) -> bytes:
     """The body of a request that sends JSON.
 
     Raises:
@@ -55,7 +55,7 @@ async def read_body(request: Asked) -> bytes:
         raise ApiError(400, "other", "the client left before its request was complete") from None
 
 
-def check_encoding(request: Asked) -> None:
+def check_encoding(request: RequestLike) -> None:
     """Refuse a compressed body: a small one may hold a large one.
 
     Raises:
@@ -66,7 +66,7 @@ def check_encoding(request: Asked) -> None:
         raise ApiError(415, "validation", "send the body uncompressed, without Content-Encoding")
 
 
-def body_size(request: Asked, limit: int) -> int:
+def body_size(request: RequestLike, limit: int) -> int:
     """Bytes of the body as its head says, at most the limit; the limit where it says nothing."""
     length = request.headers.get("content-length", "")
     known = length.isascii() and length.isdigit()

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 # ASGI extension: takes what to call when the client of this request closes the connection, or None.
 WHEN_LOST: Final = "testbed.when_lost"
 # Requests that wait for those before them on the same connection; more are left unread.
-MOST_PIPELINED: Final = 8
-MOST_HEADERS: Final = 256
+MAX_PIPELINED: Final = 8
+MAX_HEADERS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What a client may take.
 
     Attributes:
@@ -60,7 +60,7 @@ class Limits:
 class Connection(HttpToolsProtocol):
     """One connection. Made through :func:`connection_class`, once per server."""
 
-    limits: ClassVar[Limits] = Limits()
+    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
     draining: ClassVar[bool] = False
     default_headers: ClassVar[DefaultHeaders] = DefaultHeaders()
     reading: ClassVar[ReadingTime] = ReadingTime()
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
             callback()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being served; the base class tells the last one that came."""
+        """Report the request being served; the base class reports the last one that came."""
         self._abandon()
         super().connection_lost(exc)
 
@@ -144,7 +144,7 @@ class Connection(HttpToolsProtocol):
     def _hold(self, data: bytes) -> None:
         self._held = data
         self.flow.pause_reading()
-        if len(self.pipeline) < MOST_PIPELINED:
+        if len(self.pipeline) < MAX_PIPELINED:
             self.reading.wait(self, self.loop)
         # Else an answer wakes it.
 
@@ -171,7 +171,7 @@ class Connection(HttpToolsProtocol):
             now = reading.clock()
             reading.spend(now - begun, self.loop)
             begun = now
-            if reading.over or len(self.pipeline) >= MOST_PIPELINED:
+            if reading.over or len(self.pipeline) >= MAX_PIPELINED:
                 self._hold(data[place:])
                 return
         reading.spend(reading.clock() - begun, self.loop)
@@ -179,14 +179,14 @@ class Connection(HttpToolsProtocol):
     @property
     def full(self) -> bool:
         """Whether what is there already must be dealt with before more is read."""
-        return bool(self._held) or len(self.pipeline) >= MOST_PIPELINED
+        return bool(self._held) or len(self.pipeline) >= MAX_PIPELINED
 
     def on_response_complete(self) -> None:
         """Go on with what was held back for the sake of the requests before it."""
         self._idle_since = time.monotonic()
-        woken = len(self.pipeline) >= MOST_PIPELINED
+        woken = len(self.pipeline) >= MAX_PIPELINED
         super().on_response_complete()
-        if woken and self._held and len(self.pipeline) < MOST_PIPELINED:
+        if woken and self._held and len(self.pipeline) < MAX_PIPELINED:
             self.reading.wait(self, self.loop)
 
     def on_body(self, body: bytes) -> None:
@@ -196,7 +196,7 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; the request is refused for those beyond the limit."""
-        if len(self.headers) < MOST_HEADERS:
+        if len(self.headers) < MAX_HEADERS:
             super().on_header(name, value)
         else:
             self.app = _refuse_headers
@@ -242,7 +242,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is told so in JSON, as all other errors are."""
+        """What is no HTTP is answered in JSON, as all other errors are."""
         body = json.dumps({"detail": msg}).encode()
         headers = b"".join(b"%s: %s\r\n" % header for header in self.server_state.default_headers)
         end = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
@@ -331,7 +331,7 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-def connection_class(limits: Limits) -> type[Connection]:
+def connection_class(limits: ConnectionLimits) -> type[Connection]:
     """The connections of one server; its ``draining`` is theirs alone."""
     own = {"limits": limits, "default_headers": DefaultHeaders(), "reading": ReadingTime()}
     return type("ServerConnection", (Connection,), own)

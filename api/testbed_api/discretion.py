@@ -1,4 +1,4 @@
-"""What the public port tells strangers where API keys are set: whether it serves, and no more."""
+"""What the public port shows strangers where API keys are set: whether it serves, and no more."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 # For load balancers, which have no key; all other routes that watch need one.
 OPEN: Final = "/health"
-# Problems name paths, hosts and errors; the rest tells what runs here and since when.
+# Problems name paths, hosts and errors; the rest reports what runs here and since when.
 SHOWN: Final = ("status",)
 
 
 def discreet_route(guard: Guard) -> type[APIRoute]:
     """A class of routes that watch: health as its status alone, metrics and counts with a key.
 
-    The management port tells all of it.
+    The management port reports all of it.
 
     Args:
         guard: lets callers with a key pass.

@@ -181,13 +181,13 @@ class DrainingServer(uvicorn.Server):
             await asyncio.wait(self.server_state.tasks, timeout=1)
 
     async def _drain(self) -> None:
-        """Wait until all connections have gone, or the patience is over."""
+        """Wait until all connections have gone, or the timeout is over."""
         begun = time.monotonic()
-        patience = self.config.timeout_graceful_shutdown or 0
+        timeout = self.config.timeout_graceful_shutdown or 0
         while not self.force_exit:
             now = time.monotonic()
             waited = now - begun
-            if waited > patience or (waited > SETTLE_SECONDS and not self._busy()):
+            if waited > timeout or (waited > SETTLE_SECONDS and not self._busy()):
                 return
             self._sweep(now)
             if waited > self._class.limits.linger_seconds:

@@ -93,7 +93,7 @@ class _Sampling:
         return True
 
 
-class FaultControl:
+class FaultSwitch:
     """The faults that are set now.
 
     Args:
@@ -168,7 +168,7 @@ class FaultyLog:
         self._log.close()
 
 
-def fault_router(control: FaultControl) -> APIRouter:
+def fault_router(control: FaultSwitch) -> APIRouter:
     """``GET``, ``PUT`` and ``DELETE /faults``."""
     router = APIRouter(prefix="/faults", tags=["faults"])
     adapter = TypeAdapter(FaultState)

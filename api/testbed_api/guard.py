@@ -16,9 +16,9 @@ from testbed_api.keys import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_api.asked import Asked
     from testbed_api.instruments import Instruments
-    from testbed_api.keys import Decision, KeyRing, TokenBucket
+    from testbed_api.keys import Admission, KeyRing, TokenBucket
+    from testbed_api.requestlike import RequestLike
 
 KEY_HEADER: Final = "X-API-Key"
 SCHEME: Final = "bearer"
@@ -59,7 +59,7 @@ class Guard:
         decision = self._decide(request)
         request.scope[ALLOWANCE] = Allowance(decision.bucket, self._ring.clock, decision, self)
 
-    def _decide(self, request: Asked) -> Decision:
+    def _decide(self, request: RequestLike) -> Admission:
         decision = self._ring.decide(_presented(request))
         if decision.verdict == "refused":
             self._count(decision)
@@ -69,10 +69,10 @@ class Guard:
             raise limited(decision.retry_after)
         return decision
 
-    def _count(self, decision: Decision) -> None:
+    def _count(self, decision: Admission) -> None:
         self._instruments.key_requests.add(1, {API_KEY: decision.name, OUTCOME: decision.verdict})
 
-    def done(self, decision: Decision, *, enough: bool) -> None:
+    def done(self, decision: Admission, *, enough: bool) -> None:
         """Count a request whose predictions were all allowed, or weren't."""
         self._count(decision if enough else replace(decision, verdict="limited"))
 
@@ -93,7 +93,7 @@ class Allowance:
         self,
         bucket: TokenBucket | None = None,
         clock: Callable[[], float] = time.monotonic,
-        decision: Decision | None = None,
+        decision: Admission | None = None,
         guard: Guard | None = None,
     ) -> None:
         self._bucket = bucket
@@ -134,7 +134,7 @@ class Allowance:
             self._guard.done(self._decision, enough=self._enough)
 
 
-def allowance(request: Asked) -> Allowance:
+def allowance(request: RequestLike) -> Allowance:
     """What the key of a request allows; everything where none is asked for."""
     found: Allowance | None = request.scope.get(ALLOWANCE)
     return Allowance() if found is None else found
@@ -149,7 +149,7 @@ def limited(wait: float, burst: float = math.inf) -> ApiError:
     return ApiError(429, "other", "too many predictions with this key", math.ceil(wait))
 
 
-def _presented(request: Asked) -> str | None:
+def _presented(request: RequestLike) -> str | None:
     key = request.headers.get(KEY_HEADER.lower())
     if key is not None:
         return key

@@ -23,7 +23,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from testbed_otel import names
 from testbed_otel.cells import Trace
 from testbed_otel.tracing import (
-    Chooser,
+    HeadSampler,
     RequestTrace,
     UnsampledSpan,
     current_request,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 METHODS: Final = frozenset(names.HTTP_METHODS)
 SERVER_ERROR: Final = 500
 # Nobody gives up sooner than this, so the connection isn't looked at for faster replies.
-IMPATIENCE: Final = 0.005
+QUICK: Final = 0.005
 TRACERESPONSE: Final = b"traceresponse"
 REQUEST_ID_HEADER: Final = b"x-request-id"
 DISCONNECT_MESSAGE: Final = "http.disconnect"
@@ -80,12 +80,12 @@ class Traces:
     """How requests are traced.
 
     Attributes:
-        chooser: decides what is sampled.
+        sampler: decides what is sampled.
         tracer: makes the spans of requests that were not sampled; None makes none.
         slow: seconds from which a request always gets a span.
     """
 
-    chooser: Chooser
+    sampler: HeadSampler
     tracer: Tracer | None = None
     slow: float = 1.0
 
@@ -100,7 +100,7 @@ class HttpTelemetry:
         metrics: duration and requests in flight.
         traces: how requests are traced.
         uncounted: paths that are served without being measured.
-        access: is told of every request served.
+        access: is notified of every request served.
         clock: seconds, for durations.
     """
 
@@ -133,7 +133,7 @@ class HttpTelemetry:
         if scope["type"] != "http" or scope["path"] in self._uncounted:
             await self._plain(scope, receive, send)
             return
-        request = self.traces.chooser.choose(scope["headers"])
+        request = self.traces.sampler.choose(scope["headers"])
         exchange = _Exchange(self, scope, receive, send, request)
         token = set_current(request)
         attached = None
@@ -306,12 +306,12 @@ class _Exchange:
     def _look_for_the_client(self) -> None:
         """Learn whether the client left while the reply was made.
 
-        ASGI tells it through ``receive``, which blocks while the client is there: so it is run up
+        ASGI reports it through ``receive``, which blocks while the client is there: so it is run up
         to where it would block. What is received here can't be part of the body, which is read.
         """
         if self._gone or not self._body_read:
             return
-        if self._layer.clock() - self._started < IMPATIENCE:
+        if self._layer.clock() - self._started < QUICK:
             return
         waiting: Any = self._receive()
         try:

@@ -30,7 +30,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 FIELDS: Final = range(2, 5)
 # Each is the value of a metric's attribute.
-MOST_KEYS: Final = 100
+MAX_KEYS: Final = 100
 # One in a quarter of an hour. Less would hardly ever come back.
 MIN_RATE: Final = 0.001
 # What the metrics call a caller whose key is none; no key may have that name.
@@ -93,7 +93,7 @@ class TokenBucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Admission:
     """Whether a request may go on.
 
     Attributes:
@@ -128,15 +128,15 @@ class KeyRing:
         """Names of the keys."""
         return tuple(name for name, _ in self._keys.values())
 
-    def decide(self, presented: str | None) -> Decision:
-        """Judge the key that a request presents, None where it has none."""
-        # Looked up by its digest: the time that takes tells nothing of any key.
+    def decide(self, presented: str | None) -> Admission:
+        """Evaluate the key that a request presents, None where it has none."""
+        # Looked up by its digest: the time that takes says nothing of any key.
         found = None if presented is None else self._keys.get(digest(presented))
         if found is None:
-            return Decision("refused", UNKNOWN)
+            return Admission("refused", UNKNOWN)
         name, bucket = found
         wait = bucket.take(self.clock())
-        return Decision("limited" if wait else "accepted", name, wait, bucket)
+        return Admission("limited" if wait else "accepted", name, wait, bucket)
 
 
 def read_keys(path: Path, clock: Callable[[], float]) -> KeyRing:
@@ -159,8 +159,8 @@ def read_keys(path: Path, clock: Callable[[], float]) -> KeyRing:
         if kept in keys or name in {known for known, _ in keys.values()}:
             raise SettingsError(f"{where}: this key or its name was there before")
         keys[kept] = (name, bucket)
-    if not 0 < len(keys) <= MOST_KEYS:
-        raise SettingsError(f"keys file {path}: {len(keys)} keys; there may be 1 to {MOST_KEYS}")
+    if not 0 < len(keys) <= MAX_KEYS:
+        raise SettingsError(f"keys file {path}: {len(keys)} keys; there may be 1 to {MAX_KEYS}")
     return KeyRing(keys, clock)
 
 

@@ -67,7 +67,7 @@ class Costs:
 
     def __init__(self, meter: Meter, artefact: Artefact) -> None:
         self._kpis = {
-            kpi.name: {(str(told), str(true)): cost for told, true, cost in kpi.costs}
+            kpi.name: {(str(predicted), str(true)): cost for predicted, true, cost in kpi.costs}
             for kpi in artefact.schema.kpis
         }
         self._counter = counter(meter, names.BUSINESS_COST) if self._kpis else None
@@ -79,9 +79,9 @@ class Costs:
     def count(self, decisions: Sequence[tuple[str, str, str]]) -> None:
         """Add what decisions cost, each ``(model version, predicted class, true class)``."""
         sums: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-        for version, told, true in decisions:
+        for version, predicted, true in decisions:
             for name, costs in self._kpis.items():
-                sums[version][name] += costs.get((told, true), 0.0)
+                sums[version][name] += costs.get((predicted, true), 0.0)
         for version, amounts in sums.items():
             self._add(version, amounts)
 
@@ -96,7 +96,7 @@ class CountingLog:
 
     Args:
         log: stores them.
-        counters: are told of each decision once; what is false counts nothing.
+        counters: are notified of each decision once; what is false counts nothing.
     """
 
     def __init__(self, log: DecisionLog, *counters: DecisionCounter) -> None:

@@ -92,7 +92,7 @@ Sink = Callable[["Served"], None]
 
 
 class AccessLog:
-    """Tells every sink of each request served.
+    """Reports every sink of each request served.
 
     Neither headers nor query nor body are in a line: that is where secrets are.
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from testbed_domain.logengine import LogReplacedError
 from testbed_otel.names import OUTCOME
 
-from testbed_api.alarms import Deadlines
 from testbed_api.answers import ApiError
+from testbed_api.lazytimers import Deadlines
 from testbed_api.spooling import LogBusyError, replaced_notice
 
 if TYPE_CHECKING:

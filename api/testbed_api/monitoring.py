@@ -103,11 +103,11 @@ def entry_router(service: Service, recorder: Recorder) -> APIRouter:
     async def prediction(
         model_version: Word, prediction_class: Word, confidence: Share
     ) -> dict[str, Any]:
-        entered, told = version(model_version), classes(prediction_class)
-        recorder.record_prediction(entered, told, confidence=confidence)
+        entered, predicted = version(model_version), classes(prediction_class)
+        recorder.record_prediction(entered, predicted, confidence=confidence)
         return {
             "model_version": entered,
-            "prediction_class": told,
+            "prediction_class": predicted,
             "confidence": confidence,
         }
 

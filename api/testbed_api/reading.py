@@ -20,7 +20,7 @@ SECONDS: Final = 0.004
 # Bytes that are parsed at a time.
 PIECE: Final = 4096
 # Requests that begin in one turn.
-MOST_BEGUN: Final = 24
+MAX_BEGUN: Final = 24
 
 
 class Held(Protocol):
@@ -68,7 +68,7 @@ class ReadingTime:
 
     def begin(self, request: Callable[[], object], loop: asyncio.AbstractEventLoop) -> None:
         """Begin a request, now or in one of the next turns."""
-        if self._begun < MOST_BEGUN:
+        if self._begun < MAX_BEGUN:
             self._begun += 1
             request()
         else:
@@ -83,7 +83,7 @@ class ReadingTime:
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
         self._spent = 0.0
-        self._begun = min(MOST_BEGUN, len(self._unbegun))
+        self._begun = min(MAX_BEGUN, len(self._unbegun))
         for _ in range(self._begun):
             self._unbegun.popleft()()
         for _ in range(len(self._waiting)):

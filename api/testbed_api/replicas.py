@@ -140,7 +140,7 @@ def supervise(settings: ApiSettings) -> int:
     # From here on signals wait until they are asked for.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     logger.info("predictions on %s, %d replicas", url(public), settings.replicas)
-    supervisor = Supervisor(
+    supervisor = ReplicaSupervisor(
         [Replica(number, port, settings.management_host) for number, port in enumerate(ports)],
         lambda replica: _spawn(settings, public, replica),
         settings.shutdown_seconds + settings.linger_seconds + STOP_SLACK,
@@ -208,14 +208,14 @@ def _environment(
     )
 
 
-class Supervisor:
+class ReplicaSupervisor:
     """Keeps replicas running.
 
     Args:
         replicas: none of them started yet.
         spawn: starts the process of one.
         grace: seconds in which a replica that was asked to stop must end.
-        journal: is told what becomes of each.
+        journal: is notified of what becomes of each.
         clock: seconds of a clock that never goes back.
     """
 

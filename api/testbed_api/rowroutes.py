@@ -12,9 +12,9 @@ from typing_extensions import TypedDict
 
 from testbed_api.answers import ApiError, FastJSONResponse, echo, request_id
 from testbed_api.bodies import body_size, check_encoding, read_body
-from testbed_api.calls import call_of
 from testbed_api.guard import allowance
 from testbed_api.lookup import row_lookup
+from testbed_api.requestoptions import request_options
 from testbed_api.schemas import NumberReply, PredictionReply, row_adapter, row_reader
 from testbed_api.streams import BodyBudget, RowStream, Spool
 
@@ -79,7 +79,9 @@ def rows_router(
             body = await read_body(request)
             found = await turns.run(rows.batch(body, settings.batch_limit))
             allowed.take_rows(len(found))
-            replies = await service.predict_many(found, request_id(request), call_of(request))
+            replies = await service.predict_many(
+                found, request_id(request), request_options(request)
+            )
             return FastJSONResponse({"predictions": replies}, request_id(request))
 
     @router.post(
@@ -99,13 +101,13 @@ def rows_router(
         with service.counting_errors(), contextlib.ExitStack() as stack:
             stack.enter_context(allowed)
             _check_type(request)
-            call = call_of(request)
+            options = request_options(request)
             spool = stack.enter_context(contextlib.closing(Spool(budget)))
             await spool.fill(request)
             stack.pop_all()  # the answers close both
         answers = RowStream(service, rows, turns, allowed, settings.body_limit)
         return StreamingResponse(
-            answers.answers(spool, request_id(request), call),
+            answers.answers(spool, request_id(request), options),
             media_type=NDJSON,
             headers=echo(request),
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.features import EntityKey, Feature, FeatureSchema, Label, Row
 
-# Where a schema sets no bounds: what the model's float32 input still tells apart from infinity,
+# Where a schema sets no bounds: what the model's float32 input still distinguishes from infinity,
 # and the integers that a JSON number carries exactly.
 NUMBER_BOUND: Final = 3.4e38
 INTEGER_BOUND: Final = 2**53

@@ -27,10 +27,10 @@ from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_api.accuracy import AbsoluteErrors, Accuracy
 from testbed_api.answers import ApiError
 from testbed_api.app import create_app, create_management_app
-from testbed_api.connections import Limits, connection_class
+from testbed_api.connections import ConnectionLimits, connection_class
 from testbed_api.draining import DrainingServer
 from testbed_api.ending import SLACK_SECONDS, LastResort, within
-from testbed_api.faults import FaultControl, FaultyLog
+from testbed_api.faults import FaultSwitch, FaultyLog
 from testbed_api.instruments import Instruments
 from testbed_api.keys import KeyRing, read_keys
 from testbed_api.kpis import Costs, CountingLog, DecisionCounter
@@ -83,8 +83,8 @@ OTHER_FILES: Final = 160
 MANAGEMENT_SECONDS: Final = 1
 # How long one write may wait for another writer's lock: where rows have no other place, and where
 # they have the spool.
-LOG_PATIENCE: Final = 30.0
-SPOOL_PATIENCE: Final = 2.0
+LOG_TIMEOUT: Final = 30.0
+SPOOL_TIMEOUT: Final = 2.0
 
 
 def run(settings: ApiSettings) -> None:
@@ -175,7 +175,7 @@ async def _serve(
     public_socket, management_socket = sockets
     instruments = Instruments.create(telemetry)
     instruments.replica_starts.add(1, {REASON: settings.start})
-    control = FaultControl(settings.fault_seed)
+    control = FaultSwitch(settings.fault_seed)
     roles, file = starting_roles(settings, artefact)
     costs = Costs(telemetry.meter("testbed_api"), roles.champion)
     require = control.require_log if settings.faults_enabled else None
@@ -285,10 +285,10 @@ def _writer(
     if log_url is None:
         return NoLog()
 
-    def opened(patience: float = LOG_PATIENCE) -> IdempotentLog:
+    def opened(timeout: float = LOG_TIMEOUT) -> IdempotentLog:
         if require is not None:
             require()
-        log = open_log(log_url, patience=patience)
+        log = open_log(log_url, timeout=timeout)
         for artefact in artefacts:
             log.register_reference(artefact)
         counting = CountingLog(log, *counters)
@@ -297,7 +297,7 @@ def _writer(
     if settings.log_failure == "refuse":
         return LogWriter(opened, instruments)
     spooling = SpoolingLog(
-        lambda: opened(SPOOL_PATIENCE),
+        lambda: opened(SPOOL_TIMEOUT),
         Spool(settings.log_spool, settings.log_spool_limit),
         instruments,
     )
@@ -307,7 +307,7 @@ def _writer(
 async def _until_ready(service: Service, public: DrainingServer) -> None:
     """Leave connections to the other replicas until this one can serve them.
 
-    Where the prediction log alone is not there, only for a while: then clients must be told.
+    Where the prediction log alone is not there, only for a while: then clients must be notified.
     """
     end = time.monotonic() + LOG_OPEN_SECONDS
     while service.problems and not public.should_exit:
@@ -327,7 +327,7 @@ def _server(
     app: Application, settings: ApiSettings, linger: float, shutdown: int
 ) -> DrainingServer:
     connections = connection_class(
-        Limits(
+        ConnectionLimits(
             head_seconds=settings.head_seconds,
             body_seconds=settings.body_seconds,
             write_seconds=settings.write_seconds,

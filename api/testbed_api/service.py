@@ -16,8 +16,8 @@ from testbed_api.answers import ApiError, Kind
 from testbed_api.ids import RandomIds
 from testbed_api.notices import Notices
 from testbed_api.replies import reply
-from testbed_api.serving import Call, ServedModel, Serving
-from testbed_api.turns import Turns
+from testbed_api.serving import RequestOptions, ServedModel, Serving
+from testbed_api.slices import SliceScheduler
 from testbed_api.versions import Versions
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from testbed_api.schemas import LabelBatch, LabelOutcome
 
 NOT_READY_RETRY: Final = 1
-_PLAIN: Final = Call()
+_PLAIN: Final = RequestOptions()
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Service:
     draining: bool = False
     notices: Notices = field(default_factory=Notices)
     serving: Serving = field(default_factory=Serving)
-    turns: Turns = field(default_factory=Turns)
+    turns: SliceScheduler = field(default_factory=SliceScheduler)
     versions: Versions = field(init=False)
     _counting: _Counting = field(init=False)
 
@@ -109,7 +109,7 @@ class Service:
         return [text for text in (self.writer.warning, *self.notices.texts) if text]
 
     async def predict(
-        self, row: Row, request_id: str | None, call: Call = _PLAIN
+        self, row: Row, request_id: str | None, options: RequestOptions = _PLAIN
     ) -> dict[str, Any]:
         """Predict one validated row; return when it is durable in the log.
 
@@ -119,10 +119,10 @@ class Service:
         Raises:
             ApiError: the prediction was not made, or isn't in the log.
         """
-        served = self._begin(request_id, call)
+        served = self._begin(request_id, options)
         with served.use:
-            due = _due(served, call)
-            (scored,) = await self._score(served, [row], call, due)
+            due = _due(served, options)
+            (scored,) = await self._score(served, [row], options, due)
             logged = self._row(served, row, scored, request_id)
             await self.writer.append([logged], due, partial(self._count_late, served, [scored]))
             made = self._reply(served, logged, scored)
@@ -130,7 +130,7 @@ class Service:
             return made
 
     async def predict_many(
-        self, rows: Sequence[Row], request_id: str | None, call: Call = _PLAIN
+        self, rows: Sequence[Row], request_id: str | None, options: RequestOptions = _PLAIN
     ) -> list[dict[str, Any]]:
         """Predict validated rows, all by one version; return when all are durable in the log.
 
@@ -142,17 +142,17 @@ class Service:
         """
         if not rows:
             return []
-        served = self._begin(request_id, call)
+        served = self._begin(request_id, options)
         with served.use:
-            due = _due(served, call)
-            scored = await self._score(served, rows, call, due)
+            due = _due(served, options)
+            scored = await self._score(served, rows, options, due)
             logged = await self.turns.run(self._rows(served, rows, scored, request_id))
             await self.writer.append(logged, due, partial(self._count_late, served, scored))
             replies = await self.turns.run(self._replies(served, logged, scored))
             self.versions.shadow(served, rows, scored)
             return replies
 
-    def _begin(self, request_id: str | None, call: Call) -> ServedModel:
+    def _begin(self, request_id: str | None, options: RequestOptions) -> ServedModel:
         """The version for a request, held until its ``use`` ends.
 
         Raises:
@@ -161,7 +161,7 @@ class Service:
         routing = self.versions.routing
         served = routing.champion
         if routing.split:
-            served = routing.choose(call.key or request_id or self.new_id())
+            served = routing.choose(options.key or request_id or self.new_id())
         version = served.artefact.version
         if served.problem is not None:
             raise ApiError(503, "not_ready", served.problem, NOT_READY_RETRY, version)
@@ -171,18 +171,18 @@ class Service:
         return served
 
     async def _score(
-        self, served: ServedModel, rows: Sequence[Row], call: Call, due: float
+        self, served: ServedModel, rows: Sequence[Row], options: RequestOptions, due: float
     ) -> list[Scored]:
         started = time.perf_counter()
         if delay := self.faults.delay():
             await asyncio.sleep(delay)
         size = served.chunk
         if len(rows) <= size:
-            scored = await served.score(rows, due, call)
+            scored = await served.score(rows, due, options)
         else:
             scored = []
             for start in range(0, len(rows), size):
-                scored += await served.score(rows[start : start + size], due, call)
+                scored += await served.score(rows[start : start + size], due, options)
                 await asyncio.sleep(0)  # others have their turn
         self.instruments.inference.record(time.perf_counter() - started, served.attributes)
         return scored
@@ -261,7 +261,7 @@ class Service:
         items = batch["labels"]
         outcomes = await self.writer.append_labels(
             [(item["prediction_id"], str(item["label"]), now) for item in items],
-            time.monotonic() + self.serving.patience,
+            time.monotonic() + self.serving.timeout,
             self._count_labels,
         )
         self._count_labels(outcomes)
@@ -281,9 +281,9 @@ class Service:
         return self._counting
 
 
-def _due(served: ServedModel, call: Call) -> float:
+def _due(served: ServedModel, options: RequestOptions) -> float:
     """When the answer to a request is due, by ``time.monotonic``."""
-    return time.monotonic() + (served.patience if call.patience is None else call.patience)
+    return time.monotonic() + (served.timeout if options.timeout is None else options.timeout)
 
 
 class _Counting:

@@ -34,8 +34,8 @@ from testbed_api.batching import (
     QueueFullError,
     measure,
 )
-from testbed_api.gathering import MOST_ROWS, Gatherer
 from testbed_api.runtime import ModelError
+from testbed_api.tickbatcher import MAX_ROWS, TickBatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,27 +67,27 @@ class Serving:
         batching: ``auto`` goes by the measured time of an inference; ``never`` asks the model for
             every request alone.
         limits: bounds of batching.
-        patience: seconds within which a prediction is made or refused.
+        timeout: seconds within which a prediction is made or refused.
         cache: answers kept per model version; 0 keeps none.
     """
 
     batching: Batching = "auto"
     limits: BatchLimits = field(default_factory=BatchLimits)
-    patience: float = 30.0
+    timeout: float = 30.0
     cache: int = 0
 
 
-class Call(NamedTuple):
+class RequestOptions(NamedTuple):
     """What one caller asks for besides the answer.
 
     Attributes:
         key: decides between champion and challenger; equal keys get equal versions.
-        patience: seconds that the caller waits; None leaves it to the settings.
+        timeout: seconds that the caller waits; None leaves it to the settings.
         gone: takes what to call when the caller leaves, and returns what ends that.
     """
 
     key: str | None = None
-    patience: float | None = None
+    timeout: float | None = None
     gone: Watch | None = None
 
 
@@ -168,7 +168,7 @@ class ServedModel:
         self._instruments = instruments
         self._options = options
         self._observer = _Observer(instruments, version)
-        self._gatherer = Gatherer(self._answer, self._observer)
+        self._gatherer = TickBatcher(self._answer, self._observer)
         self._batcher: MicroBatcher[list[Scored]] | None = None
         self._cache: OrderedDict[bytes, Scored] = OrderedDict()
         self._hit = {**version, OUTCOME: "hit"}
@@ -198,12 +198,12 @@ class ServedModel:
     @property
     def chunk(self) -> int:
         """Most rows that :meth:`score` takes at a time."""
-        return MOST_ROWS if self.inline else self._options.limits.rows
+        return MAX_ROWS if self.inline else self._options.limits.rows
 
     @property
-    def patience(self) -> float:
+    def timeout(self) -> float:
         """Seconds within which a prediction is made or refused."""
-        return self._options.patience
+        return self._options.timeout
 
     def describe(self) -> dict[str, Any]:
         """What operators and callers may know of it, ready for JSON."""
@@ -256,40 +256,46 @@ class ServedModel:
         except Exception as error:  # the model may raise anything
             raise ModelError(f"{self.artefact.version} cannot predict: {error}") from error
 
-    async def score(self, rows: Sequence[Row], deadline: float, call: Call) -> list[Scored]:
+    async def score(
+        self, rows: Sequence[Row], deadline: float, options: RequestOptions
+    ) -> list[Scored]:
         """Answers to up to :attr:`chunk` validated rows.
 
         Args:
             rows: feature name to value.
             deadline: when they are due, by ``time.monotonic``.
-            call: who asks.
+            options: who asks.
 
         Raises:
             ApiError: no answer, and why.
         """
         try:
             if self._options.cache and len(rows) == 1:
-                return [await self._cached(rows, deadline, call)]
-            return await self._predict(rows, deadline, call)
+                return [await self._cached(rows, deadline, options)]
+            return await self._predict(rows, deadline, options)
         except ApiError:
             raise
         except Exception as error:
             logger.exception("the model failed")
             raise ApiError(500, "model", "the model failed") from error
 
-    async def _cached(self, rows: Sequence[Row], deadline: float, call: Call) -> Scored:
+    async def _cached(
+        self, rows: Sequence[Row], deadline: float, options: RequestOptions
+    ) -> Scored:
         key = encode(self.artefact.schema, rows).tobytes()
         found = self._cache.get(key)
         self._instruments.cache.add(1, self._miss if found is None else self._hit)
         if found is None:
-            (found,) = await self._predict(rows, deadline, call)
+            (found,) = await self._predict(rows, deadline, options)
             self._cache[key] = found
             if len(self._cache) > self._options.cache:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(key)
         return found
 
-    async def _predict(self, rows: Sequence[Row], deadline: float, call: Call) -> list[Scored]:
+    async def _predict(
+        self, rows: Sequence[Row], deadline: float, options: RequestOptions
+    ) -> list[Scored]:
         if time.monotonic() > deadline:
             raise _late(0.0)
         if self._options.batching == "never":
@@ -298,7 +304,7 @@ class ServedModel:
             return await self._gatherer.predict(rows)
         encoded = encode(self.artefact.schema, rows)
         try:
-            return await self._batcher.predict(encoded, deadline, call.gone)
+            return await self._batcher.predict(encoded, deadline, options.gone)
         except QueueFullError as error:
             raise ApiError(503, "shed", str(error), _seconds(error.retry_after)) from None
         except DeadlineError as error:

@@ -185,7 +185,7 @@ class ApiSettings(BaseSettings):
         default=1.0,
         ge=0,
         description="Seconds that an idle keep-alive connection is left open at the end, so that "
-        "its client can send once more and be told to close.",
+        "its client can send once more and be asked to close.",
     )
     head_seconds: float = Field(
         default=10.0, gt=0, description="Seconds in which a client must send a request's headers."

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from testbed_api.guard import Allowance
     from testbed_api.rowbodies import RowReader
     from testbed_api.service import Service
-    from testbed_api.serving import Call
-    from testbed_api.turns import Turns
+    from testbed_api.serving import RequestOptions
+    from testbed_api.slices import SliceScheduler
 
 # Rows of a stream that are predicted, logged and answered together.
 STREAM_ROWS: Final = 256
@@ -175,7 +175,7 @@ class RowStream:
         self,
         service: Service,
         rows: RowReader[Row],
-        turns: Turns,
+        turns: SliceScheduler,
         allowance: Allowance,
         limit: int,
     ) -> None:
@@ -187,7 +187,7 @@ class RowStream:
         self._first = True
 
     async def answers(
-        self, spool: Spool, identifier: str | None, call: Call
+        self, spool: Spool, identifier: str | None, options: RequestOptions
     ) -> AsyncIterator[bytes]:
         """The answers, some hundred lines at a time; closes the spool."""
         with contextlib.closing(spool), self._allowance:
@@ -196,7 +196,7 @@ class RowStream:
             while True:
                 ended = await self._turns.run(self._parse(lines, answered))
                 if answered and (len(answered) >= STREAM_ROWS or (ended and last)):
-                    yield await self._answer(answered, identifier, call)
+                    yield await self._answer(answered, identifier, options)
                     answered = _Answered()
                 if ended and last:
                     return
@@ -231,12 +231,14 @@ class RowStream:
             raise ApiError(413, "validation", "the line is too long")
         return self._rows.read(text)
 
-    async def _answer(self, answered: _Answered, identifier: str | None, call: Call) -> bytes:
+    async def _answer(
+        self, answered: _Answered, identifier: str | None, options: RequestOptions
+    ) -> bytes:
         good = answered.good
         answers = answered.failed
         try:
             with self._service.counting_errors():
-                replies = await self._service.predict_many(list(good.values()), identifier, call)
+                replies = await self._service.predict_many(list(good.values()), identifier, options)
             answers |= dict(zip(good, replies, strict=True))
         except ApiError as error:
             answers |= dict.fromkeys(good, _problem(error))

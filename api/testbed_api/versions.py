@@ -17,7 +17,7 @@ from testbed_domain.features import difference
 from testbed_otel.names import MODEL_VERSION, OUTCOME, SHADOW_PREDICTIONS
 
 from testbed_api.answers import ApiError
-from testbed_api.serving import Call, ServedModel
+from testbed_api.serving import RequestOptions, ServedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class Versions:
 
     Attributes:
         routing: which version answers.
-        keep: is told of every change.
+        keep: is notified of every change.
     """
 
     def __init__(self, champion: ServedModel, instruments: Instruments) -> None:
@@ -245,12 +245,12 @@ class Versions:
     async def _compare(
         self, challenger: ServedModel, rows: Sequence[Row], scored: Sequence[Scored]
     ) -> None:
-        deadline = time.monotonic() + challenger.patience
+        deadline = time.monotonic() + challenger.timeout
         try:
             for start in range(0, len(rows), challenger.chunk):
                 part = slice(start, start + challenger.chunk)
                 try:
-                    own = await challenger.score(rows[part], deadline, Call())
+                    own = await challenger.score(rows[part], deadline, RequestOptions())
                 except ApiError:
                     self._count(challenger, "failed", len(rows[part]))
                     continue

@@ -1,4 +1,4 @@
-"""The base of the errors that rooms above this one raise for bad input."""
+"""The base of the errors that packages above this one raise for bad input."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Feature:
         example: a plausible value.
         other: whether a category may carry other texts than the known ones; to the model they
             all are the same.
-        fill: what the model is told in place of a missing number, beside the fact that it is
+        fill: what the model is given in place of a missing number, beside the fact that it is
             missing: the median of the training rows, or None before training.
     """
 
@@ -206,7 +206,7 @@ def difference(schema: FeatureSchema, other: FeatureSchema) -> str | None:
 
 def mistakes(name: str, description: str, classes: tuple[int | str, ...], cost: float = 1.0) -> Kpi:
     """The KPI by which every wrong decision costs the same."""
-    pairs = ((told, true, cost) for told in classes for true in classes if told != true)
+    pairs = ((reported, true, cost) for reported in classes for true in classes if reported != true)
     return Kpi(name, description, tuple(pairs))
 
 

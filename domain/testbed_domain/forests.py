@@ -114,12 +114,12 @@ def measure(schema: FeatureSchema, test: Sample, scores: np.ndarray[Any, Any]) -
     prediction less the label.
     """
     if schema.regression:
-        true, told = _targets(schema, test), scores[:, 0].astype(float)
+        true, reported = _targets(schema, test), scores[:, 0].astype(float)
         return {
-            "mae": float(metrics.mean_absolute_error(true, told)),
-            "rmse": float(metrics.root_mean_squared_error(true, told)),
-            "r2": float(metrics.r2_score(true, told)),
-            "mean_error": float((told - true).mean()),
+            "mae": float(metrics.mean_absolute_error(true, reported)),
+            "rmse": float(metrics.root_mean_squared_error(true, reported)),
+            "r2": float(metrics.r2_score(true, reported)),
+            "mean_error": float((reported - true).mean()),
         }
     truth, predicted = _targets(schema, test), scores.argmax(axis=1)
     probabilities = scores.astype(float).clip(0.0, 1.0)  # single precision overshoots, as in decode

@@ -1,8 +1,8 @@
 """A use case from the user's own table: its schema is inferred (needs pandas).
 
-Per column, in this order; what is left out is told with its reason:
+Per column, in this order; what is left out is reported with its reason:
 
-- empty, or the same value everywhere: left out, it tells nothing;
+- empty, or the same value everywhere: left out, it says nothing;
 - numbers: ``integer`` where all are whole, else ``number``. Bounds are the column's own with its
   range as a margin on either side, but a column without negative numbers stays without. Nothing
   but 0 and 1 is a flag: without a margin, and requests may write it as ``false`` and ``true``.

@@ -45,13 +45,13 @@ __all__ = [
 ]
 
 
-def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS) -> Engine:
+def create_log_engine(url: str, *, create: bool, timeout: float = _BUSY_SECONDS) -> Engine:
     """An engine for a log URL; nothing is connected yet.
 
     Args:
         url: where the log lives.
         create: whether a SQLite file may be made.
-        patience: seconds to wait for another writer's lock, or for a server that doesn't answer.
+        timeout: seconds to wait for another writer's lock, or for a server that doesn't answer.
 
     Raises:
         LogError: the URL is none, names no file, or its driver is not installed.
@@ -66,9 +66,9 @@ def create_log_engine(url: str, *, create: bool, patience: float = _BUSY_SECONDS
         ) from None
     kind = parsed.get_backend_name()
     if kind == "sqlite":
-        return _sqlite(parsed, create=create, patience=patience)
+        return _sqlite(parsed, create=create, timeout=timeout)
     if kind in {"postgresql", "postgres"}:
-        return _postgresql(parsed, patience)
+        return _postgresql(parsed, timeout)
     raise LogError(f"the prediction log cannot live in {kind}; use sqlite or postgresql")
 
 
@@ -136,7 +136,7 @@ def one_line(url: URL) -> Iterator[None]:
         raise LogError(f"prediction log {mask(url)}: {mask(reason)}{hint}") from error
 
 
-def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
+def _sqlite(url: URL, *, create: bool, timeout: float) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise LogError("a prediction log in memory is lost; name a file: sqlite:////path/to/log.db")
     file = Path(str(url.database))
@@ -144,13 +144,13 @@ def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
         raise LogError(f"the prediction log's directory {file.parent} does not exist; make it")
     if not create and not file.exists():
         raise LogError(f"no prediction log at {file}; is it the API's --log-url?")
-    engine = create_engine(url, connect_args={"timeout": patience}, paramstyle="named")
+    engine = create_engine(url, connect_args={"timeout": timeout}, paramstyle="named")
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:  # noqa: ANN401 - the driver's own types
         # The driver would begin transactions late and by guessing; here they begin below.
         connection.isolation_level = None
-        _write_ahead(connection, patience)
+        _write_ahead(connection, timeout)
         connection.execute("PRAGMA synchronous = FULL")
         remember_files(record.info, file)
 
@@ -163,12 +163,12 @@ def _sqlite(url: URL, *, create: bool, patience: float) -> Engine:
     return engine
 
 
-def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+def _write_ahead(connection: sqlite3.Connection, timeout: float) -> None:
     """Have a connection write ahead.
 
     Of several that change a new file at once, SQLite refuses all but one, without waiting.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -194,11 +194,11 @@ def _with_password(url: URL) -> URL:
     return url.difference_update_query([PASSWORD_FILE]).set(password=password)
 
 
-def _postgresql(url: URL, patience: float) -> Engine:
+def _postgresql(url: URL, timeout: float) -> Engine:
     url = _with_password(url)
-    milliseconds = round(patience * 1000)
+    milliseconds = round(timeout * 1000)
     waits = {
-        "connect_timeout": max(2, round(patience)),  # the driver's smallest
+        "connect_timeout": max(2, round(timeout)),  # the driver's smallest
         "tcp_user_timeout": milliseconds,  # a server that is cut off
         "options": f"-c lock_timeout={milliseconds}",
     }

@@ -304,7 +304,7 @@ class PredictionLog:
             yield connection
 
 
-def open_log(url: str, *, create: bool = True, patience: float = 30.0) -> PredictionLog:
+def open_log(url: str, *, create: bool = True, timeout: float = 30.0) -> PredictionLog:
     """Open the prediction log at a database URL.
 
     Args:
@@ -312,13 +312,13 @@ def open_log(url: str, *, create: bool = True, patience: float = 30.0) -> Predic
             ``postgresql://user:password@host/database``.
         create: make the tables (and the SQLite file) where they are missing; else that is an
             error.
-        patience: seconds to wait for another writer's lock, or for a server that doesn't answer.
+        timeout: seconds to wait for another writer's lock, or for a server that doesn't answer.
 
     Raises:
         LogError: the URL is none, the database cannot be reached or is no database, has no log
             and ``create`` is off, or a log of another schema version.
     """
-    engine = create_log_engine(url, create=create, patience=patience)
+    engine = create_log_engine(url, create=create, timeout=timeout)
     try:
         with one_line(engine.url):
             _prepare(engine, create=create)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from testbed_otel.sdk import Telemetry
 
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.publishing.textfile import Textfile
     from testbed_drift.rows.cutting import Cutting
     from testbed_drift.scoring.calibration import Calibration
@@ -52,7 +52,7 @@ EXIT_INTERRUPTED: Final = 130
 
 CALIBRATE_OPTIONS: Final = (
     ("rows", int, "Rows of a window (default 1000)."),
-    ("budget", float, "False alarms per window (default 0.001)."),
+    ("budget", float, "False positives per window (default 0.001)."),
     ("shift", float, "Standard deviations that matter (default 0.5)."),
     ("draws", int, "Windows drawn without drift (default 10000)."),
     ("seed", int, "Seed of the draws (default 1)."),
@@ -99,15 +99,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _walk(settings, endpoint, cutting, as_json=as_json)
         return _run(settings, endpoint, as_json=as_json)
 
-    return _guarded(lambda: _told(play, began) if as_json else play())
+    return _guarded(lambda: _reported(play, began) if as_json else play())
 
 
-def _told(work: Callable[[], int], began: float) -> int:
+def _reported(work: Callable[[], int], began: float) -> int:
     """Do it; an error that ends it before there is a result is an object on standard output."""
     try:
         return work()
     except DomainError as error:
-        from testbed_drift.judging.failures import failed_run  # noqa: PLC0415 - as in _run
+        from testbed_drift.evaluation.failures import failed_run  # noqa: PLC0415 - as in _run
 
         failed = failed_run("unknown", began, time.time(), error)
         print(json.dumps(failed.record()), flush=True)  # noqa: T201 - a command line's output
@@ -203,7 +203,7 @@ def _calibrate(arguments: dict[str, Any], tables: TableOptions) -> int:
 
     from testbed_drift.rows.frames import kinds_of, reference_frame  # noqa: PLC0415 - the same
     from testbed_drift.scoring.calibration import FILE, Plan, calibrate  # noqa: PLC0415 - the same
-    from testbed_drift.scoring.scores import Rule  # noqa: PLC0415 - the same
+    from testbed_drift.scoring.scores import DriftRule  # noqa: PLC0415 - the same
 
     given, output = arguments.pop("artefact"), arguments.pop("output")
     if tables.of_tables:
@@ -215,7 +215,7 @@ def _calibrate(arguments: dict[str, Any], tables: TableOptions) -> int:
     artefact, plan = load_artefact(Path(where)), Plan(**arguments)
     kinds = kinds_of(artefact.schema)
     frame = reference_frame(artefact, kinds)
-    found = calibrate(frame, kinds, Rule(), plan, artefact.version)
+    found = calibrate(frame, kinds, DriftRule(), plan, artefact.version)
     found = replace(found, created=time.time())
     path = Path(output) if output else artefact.path / FILE
     found.save(path)
@@ -245,7 +245,7 @@ def _retrain(settings: DriftSettings) -> int:
 
 
 def _ui(workspace: str, host: str, port: int, names: str) -> int:
-    from testbed_drift.keeping.ui import serve  # noqa: PLC0415 - as in _run
+    from testbed_drift.storage.ui import serve  # noqa: PLC0415 - as in _run
 
     serve(Path(workspace), host, port, names)
     return EXIT_NO_ACTION
@@ -280,7 +280,7 @@ def _finish(
 ) -> None:
     from testbed_drift.publishing.ending import ending  # noqa: PLC0415 - as in _run
 
-    for failure in ending(telemetry, textfile, judged=any(one.finding for one in results)):
+    for failure in ending(telemetry, textfile, evaluated=any(one.finding for one in results)):
         print(f"drift: {mask(failure)}", file=sys.stderr)  # noqa: T201 - a command line's output
 
 
@@ -319,7 +319,7 @@ def _parser() -> argparse.ArgumentParser:
         "always may.",
     )
     calibrate = commands.add_parser(
-        "calibrate", help="find thresholds that keep a budget of false alarms"
+        "calibrate", help="find thresholds that keep a budget of false positives"
     )
     for option, kind, text in CALIBRATE_OPTIONS:
         calibrate.add_argument(

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
 
-from testbed_drift.rows.spans import Span, SpanError
+from testbed_drift.rows.spans import Period, SpanError
 
 ENV_PREFIX = "TESTBED_DRIFT_"
 HtmlWhen = Literal["always", "on_change", "never"]
@@ -24,7 +24,7 @@ def _span(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return Span.parse(value)
+        return Period.parse(value)
     except SpanError as error:
         raise ValueError(str(error)) from error
 
@@ -65,10 +65,10 @@ class DriftSettings(BaseSettings):
     window_lag: float = Field(
         0.0,
         ge=0,
-        description="Seconds that a row must be old to be judged, so that its label has come; with "
+        description="Seconds that a row must be old to be evaluated, for its label to come; with "
         "window_every.",
     )
-    min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are judged.")
+    min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are evaluated.")
     max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are kept.")
     sample_rows: int | None = Field(
         None, ge=1, description="Rows of a window above which a sample of about so many is read."
@@ -120,18 +120,20 @@ class DriftSettings(BaseSettings):
         0.0, ge=0, description="Least seconds between two such studies; the last one stands."
     )
     segment: str | None = Field(
-        None, description="Column by whose values performance and drift are told apart."
+        None, description="Column by whose values performance and drift are distinguished."
     )
     segments: int = Field(
         10, ge=1, description="Most values of a category that are segments of their own."
     )
     segment_rows: int = Field(
-        200, ge=1, description="Fewest rows of a segment, in either window, whose drift is judged."
+        200,
+        ge=1,
+        description="Fewest rows of a segment, in either window, whose drift is evaluated.",
     )
     versions: int = Field(
         1,
         ge=1,
-        description="Most model versions of a window that are judged, the artefact's first.",
+        description="Most model versions of a window that are evaluated, the artefact's first.",
     )
     artefacts: Path | None = Field(
         None, description="Directory of the artefacts of further versions, one folder each."
@@ -176,7 +178,7 @@ class DriftSettings(BaseSettings):
     retrain_min_rows: int = Field(1000, ge=20, description="Fewest labelled rows to learn from.")
     retrain_rows: int = Field(5000, ge=20, description="Most labelled rows; the newest are kept.")
     retrain_holdout: float = Field(
-        0.3, gt=0, lt=1, description="Share of them, the newest, that only judge both models."
+        0.3, gt=0, lt=1, description="Share of them, the newest, that only evaluate both models."
     )
     models: Path | None = Field(
         None, description="Folder of trained models, which the API must see; unset: in the output."
@@ -191,10 +193,10 @@ class DriftSettings(BaseSettings):
         description="Management port of each replica of the API, with commas between; the job "
         "follows the champion there.",
     )
-    reference_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
+    reference_window: Annotated[Period | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the training reference."
     )
-    current_window: Annotated[Span | None, BeforeValidator(_span)] = Field(
+    current_window: Annotated[Period | None, BeforeValidator(_span)] = Field(
         None, description="START/END in the log instead of the last seconds; for run."
     )
 

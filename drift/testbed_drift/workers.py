@@ -61,27 +61,27 @@ class _Worker:
         future.add_done_callback(self._over)
         return future
 
-    def result(self, future: Future[Result], patience: float | None) -> Result:
-        """Wait for a task; whichever takes longer than ``patience`` seconds ends the process."""
+    def result(self, future: Future[Result], timeout: float | None) -> Result:
+        """Wait for a task; whichever takes longer than ``timeout`` seconds ends the process."""
         while True:
             try:
-                return future.result(self._left(patience))
+                return future.result(self._left(timeout))
             except TimeoutError:
                 if future.done():  # the task's own
                     raise
                 running = self._pending[:1]  # read before its turn: the next one is not to blame
-                if running and self._turn + (patience or 0.0) <= time.monotonic():
+                if running and self._turn + (timeout or 0.0) <= time.monotonic():
                     self._kill(running[0])
 
     def close(self) -> None:
         """End the process, after the task that it has begun."""
         self._executor.shutdown(cancel_futures=True)
 
-    def _left(self, patience: float | None) -> float | None:
+    def _left(self, timeout: float | None) -> float | None:
         """Seconds to wait before the next look; the turn may begin earlier than it seems now."""
-        if patience is None or self.hung:
+        if timeout is None or self.hung:
             return None
-        return min(max(self._turn + patience - time.monotonic(), 0.0), patience)
+        return min(max(self._turn + timeout - time.monotonic(), 0.0), timeout)
 
     def _over(self, future: Future[Any]) -> None:
         self._begins(future)
@@ -104,14 +104,14 @@ class Workers:
 
     Args:
         count: most processes.
-        patience: seconds that a task may take; then its process is ended, and a new one does what
+        timeout: seconds that a task may take; then its process is ended, and a new one does what
             waited behind the task. None waits for ever.
     """
 
-    def __init__(self, count: int, patience: float | None = None) -> None:
+    def __init__(self, count: int, timeout: float | None = None) -> None:
         self._slots: list[_Worker | None] = [None] * count
         self._places: dict[str, int] = {}
-        self._patience = patience
+        self._timeout = timeout
 
     def __enter__(self) -> Self:
         return self
@@ -195,7 +195,7 @@ class Workers:
         ended: dict[_Worker, str | None] = {}
         for key, (worker, future) in waiting.items():
             try:
-                found[key] = worker.result(future, self._patience)
+                found[key] = worker.result(future, self._timeout)
             except BrokenProcessPool:
                 if worker.hung is None:
                     ended.setdefault(worker, key)  # a process does its tasks in their order
@@ -203,7 +203,7 @@ class Workers:
                 ended[worker] = None  # what waited behind the one that hung is done again
                 if worker.hung is future:
                     found[key] = Broken(
-                        f"it took longer than {self._patience:g} s (TESTBED_DRIFT_TASK_TIMEOUT), "
+                        f"it took longer than {self._timeout:g} s (TESTBED_DRIFT_TASK_TIMEOUT), "
                         "so its worker process was ended"
                     )
             except CancelledError:  # its process ended before this one's turn: done again

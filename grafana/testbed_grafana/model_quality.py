@@ -122,7 +122,7 @@ def _relations() -> Panels:
         graph(
             "Drift That No Single Column Shows",
             "1 where the last study found that pairs of columns changed (correlation), that a "
-            "classifier tells the windows apart by columns that did not drift alone (domain), or "
+            "classifier distinguishes the windows by columns that did not drift alone (domain), or "
             "that the same inputs come with other labels (label, of classifiers only).",
             newest(names.RELATIONS_DETECTED, names.CHECK, names.MODEL_VERSION),
             unit=units.Short,

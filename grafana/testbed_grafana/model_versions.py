@@ -35,7 +35,7 @@ UID: Final = "model-versions"
 def of_versions(
     metric: Metric, *attributes: str, where: tuple[str, ...] = (), word: str = ""
 ) -> Query:
-    """The newest values of the chosen versions, told apart by version and further attributes."""
+    """The newest values of the chosen versions, distinguished by version and further attributes."""
     mine = chosen(metric, names.MODEL_VERSION)
     return newest(metric, names.MODEL_VERSION, *attributes, where=(mine, *where), word=word)
 
@@ -76,8 +76,8 @@ def _decision_panels() -> Panels:
             },
         ),
         status(
-            "Judging of Other Versions",
-            "Whether the last run could judge the versions beside its own, where "
+            "Evaluating of Other Versions",
+            "Whether the last run could evaluate the versions beside its own, where "
             "TESTBED_DRIFT_VERSIONS asks for some.",
             _ranked(names.DRIFT_VERSION_STATE, names.OUTCOME, "insufficient_data", "error"),
             states={
@@ -142,7 +142,7 @@ def _version_panels() -> Panels:
         ),
         graph(
             "Rows of the Window per Version",
-            "Rows that the last run compared; dashed: how many it needs to judge a version.",
+            "Rows that the last run compared; dashed: how many it needs to evaluate a version.",
             of_versions(
                 names.DRIFT_WINDOW_ROWS,
                 where=(equals(names.DRIFT_WINDOW_ROWS, names.WINDOW, "current"),),
@@ -170,7 +170,7 @@ def _segment_panels() -> Panels:
         graph(
             "Share of Drifted Columns per Segment",
             "Share of the input columns that drifted, where TESTBED_DRIFT_SEGMENT names a column; "
-            "dashed: the share from which SegmentDrift rings.",
+            "dashed: the share from which SegmentDrift fires.",
             of_segments(share),
             of_versions(names.DRIFT_SHARE_THRESHOLD, word="threshold"),
             unit=units.PercentUnit,
@@ -283,7 +283,7 @@ def _retraining_panels() -> Panels:
         ),
         graph(
             "Rows Held Out",
-            "Labelled rows that judged champion and challenger of the last training.",
+            "Labelled rows that evaluated champion and challenger of the last training.",
             Query(names.RETRAINING_ROWS.prometheus, "rows"),
             unit=units.Short,
         ),

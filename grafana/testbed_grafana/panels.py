@@ -23,7 +23,7 @@ RED: Final = "red"
 # Every panel follows the dashboard's data source variable.
 DATASOURCE: Final = common_model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-# Columns of the grid, which has 24, that a panel takes unless it is told otherwise.
+# Columns of the grid, which has 24, that a panel takes unless it is configured otherwise.
 HALF: Final = 12
 STAT_HEIGHT: Final = 4
 GRAPH_HEIGHT: Final = 8
@@ -49,7 +49,7 @@ def per_second(metric: Metric, *attributes: str) -> Query:
 
 
 def newest(metric: Metric, *attributes: str, where: tuple[str, ...] = (), word: str = "") -> Query:
-    """The series of a metric as they are, told apart by some of its attributes.
+    """The series of a metric as they are, distinguished by some of its attributes.
 
     Args:
         metric: a gauge of the vocabulary.

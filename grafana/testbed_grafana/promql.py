@@ -107,7 +107,7 @@ def quantile_by(share: float, metric: Metric, attributes: tuple[str, ...], *matc
     Args:
         share: the quantile, 0 to 1.
         metric: a histogram of the vocabulary.
-        attributes: what is told apart.
+        attributes: what is distinguished.
         matchers: label matchers of its series.
 
     Raises:

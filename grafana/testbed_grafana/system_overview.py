@@ -1,4 +1,4 @@
-"""The dashboard “System Overview”: what is up, what rings, and the machine below."""
+"""The dashboard “System Overview”: what is up, what fires, and the machine below."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _service_panels() -> Panels:
         *status_panels(),
         number(
             "Firing Alerts",
-            "Alerts that ring now.",
+            "Alerts that fire now.",
             Query(f"count({firing_alerts()}) or vector(0)", "alerts"),
             unit=units.Short,
         ),
@@ -113,7 +113,7 @@ def build() -> Dashboard:
     return assemble(
         UID,
         TITLE,
-        "What is up, what rings, and the machine below.",
+        "What is up, what fires, and the machine below.",
         (replicas(),),
         (("Service", _service_panels()), ("Machine", _machine_panels())),
     )

@@ -25,8 +25,8 @@ from testbed_load.plan import LoadPlan, read_plan
 from testbed_load.playback import Playback, steady_clock
 from testbed_load.profiles import PROFILES
 from testbed_load.shapes import PlanShape
-from testbed_load.traffic import Source, load_source
-from testbed_load.truth import NoTruth, Truth, TruthWriter
+from testbed_load.traffic import TrafficSource, load_source
+from testbed_load.truth import NoTruth, TruthSink, TruthWriter
 from testbed_load.users import LabelPoster, PredictionUser
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Control:
 
     def __init__(self) -> None:
         self._environment: Environment
-        self._source: Source
+        self._source: TrafficSource
         self._headers: dict[str, str]
         self._plan: LoadPlan | None = None
         self._playback: Playback | None = None
@@ -111,7 +111,7 @@ class Control:
         PredictionUser.headers = self._headers
         PredictionUser.network_timeout = PredictionUser.connection_timeout = plan.timeout
 
-    def _truth(self) -> Truth:
+    def _truth(self) -> TruthSink:
         options = self._environment.parsed_options
         if options is None or not options.truth_dir:
             return NoTruth()
@@ -147,7 +147,7 @@ class Control:
     def _start_from_web_form(self) -> Response | None:
         """Prepare what the web UI is about to start; the page shows the error if it can't be.
 
-        Locust asks the shape before it tells of the start, so the start itself would be too late.
+        Locust asks the shape before it reports the start, so the start itself would be too late.
         """
         from flask import jsonify, request  # noqa: PLC0415 - only where there is a web UI
 
@@ -203,7 +203,7 @@ SHOWN: Final = ("load_profile", "rate", "drift", "severity", "duration", "seed")
 
 
 def add_options(parser: LocustArgumentParser) -> None:
-    """Add the load room's options to Locust's; those shown in the web UI come first."""
+    """Add the load package's options to Locust's; those shown in the web UI come first."""
     parser.add_argument(
         "--load-profile",
         choices=WEB_PROFILES,

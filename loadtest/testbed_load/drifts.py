@@ -191,7 +191,7 @@ def _deal_labels(rows: Sequence[Row], labels: Sequence[Label], context: Context)
 
 def _take_apart(rows: Sequence[Row], labels: Sequence[Label], context: Context) -> Labelled:
     # Within a label: its rate at any value of any one column stays, so labels and columns alone
-    # tell nothing.
+    # say nothing.
     changed = [dict(row) for row in rows]
     chosen = _chosen(len(rows), context.severity, context.rng)
     strata = [context.statistics.strata.place(label) for label in labels]

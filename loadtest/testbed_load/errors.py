@@ -1,4 +1,4 @@
-"""Expected errors of the load room: one line that says what to do."""
+"""Expected errors of the load package: one line that says what to do."""
 
 from __future__ import annotations
 

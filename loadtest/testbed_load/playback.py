@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from testbed_load.labels import DelayedLabels
 from testbed_load.schedule import Schedule
 from testbed_load.tally import Tally
-from testbed_load.traffic import Source, plan_rows
-from testbed_load.truth import RequestRecord, Truth
+from testbed_load.traffic import TrafficSource, plan_rows
+from testbed_load.truth import RequestRecord, TruthSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class Playback:
     """
 
     def __init__(
-        self, plan: LoadPlan, source: Source, truth: Truth, clock: Callable[[], float]
+        self, plan: LoadPlan, source: TrafficSource, truth: TruthSink, clock: Callable[[], float]
     ) -> None:
         self.plan = plan
         self.clock = clock

@@ -63,7 +63,7 @@ def _text(row: Row) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TrafficSource:
     """Where rows come from.
 
     Attributes:
@@ -79,7 +79,7 @@ class Source:
     requests: Requests = field(default_factory=Requests)
 
 
-def load_source(artefact: Path | None, use_case: str) -> Source:
+def load_source(artefact: Path | None, use_case: str) -> TrafficSource:
     """The source of an artefact, or of the use case's generator where there is no artefact.
 
     Raises:
@@ -92,7 +92,7 @@ def load_source(artefact: Path | None, use_case: str) -> Source:
         labels = [row.label for row in reference]
         statistics = reference_statistics(model.schema, rows, labels)
         requests = _requests(model)
-        return Source(model.schema, statistics, lambda seed: sampler(model, seed), requests)
+        return TrafficSource(model.schema, statistics, lambda seed: sampler(model, seed), requests)
 
     case = get_use_case(use_case)
     generator = case.generator
@@ -106,7 +106,7 @@ def load_source(artefact: Path | None, use_case: str) -> Source:
         return Sampler(lambda n: list(zip(*generator.sample(rng, n), strict=True)))
 
     rows = [row for row, _ in draws(0).draw(_STATISTICS_ROWS)]
-    return Source(case.schema, reference_statistics(case.schema, rows), draws)
+    return TrafficSource(case.schema, reference_statistics(case.schema, rows), draws)
 
 
 def _requests(model: Artefact) -> Requests:
@@ -117,7 +117,9 @@ def _requests(model: Artefact) -> Requests:
         return Requests(key.field, table.rows())
 
 
-def phase_rows(phase: LoadPhase, source: Source, seed: int, number: int) -> Iterator[LabelledRow]:
+def phase_rows(
+    phase: LoadPhase, source: TrafficSource, seed: int, number: int
+) -> Iterator[LabelledRow]:
     """The endless rows of one phase, drifted as it says; request k of the phase sends row k.
 
     Args:
@@ -135,7 +137,7 @@ def phase_rows(phase: LoadPhase, source: Source, seed: int, number: int) -> Iter
 
 
 def _drifted(
-    block: list[LabelledRow], drift: PlannedDrift, source: Source, rng: np.random.Generator
+    block: list[LabelledRow], drift: PlannedDrift, source: TrafficSource, rng: np.random.Generator
 ) -> list[LabelledRow]:
     """The rows of a block with those drifted that shall drift; each keeps its place."""
     only = drift.only
@@ -158,7 +160,7 @@ def _drifted(
     return whole
 
 
-def plan_rows(plan: LoadPlan, source: Source) -> tuple[Iterator[LabelledRow], ...]:
+def plan_rows(plan: LoadPlan, source: TrafficSource) -> tuple[Iterator[LabelledRow], ...]:
     """The rows of each phase, with the first ones drawn: nothing is set up under load.
 
     Raises:

@@ -66,7 +66,7 @@ class RequestRecord:
     probability: float | None
 
 
-class Truth(Protocol):
+class TruthSink(Protocol):
     """Keeps what the load did."""
 
     def started(self, time: float) -> None:
@@ -83,7 +83,7 @@ class Truth(Protocol):
 
 
 class NoTruth:
-    """Keeps nothing: for load that no verdict judges."""
+    """Keeps nothing: for load that no verdict evaluates."""
 
     def started(self, time: float) -> None:
         """Nothing to do."""

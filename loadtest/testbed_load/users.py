@@ -53,7 +53,7 @@ class PredictionUser(FastHttpUser):
         self.playback.leave()
 
     def wait_time(self) -> float:
-        """Claim the next request and tell Locust how long to wait for it.
+        """Claim the next request and return to Locust how long to wait for it.
 
         Locust counts a user as waiting meanwhile, so a stop need not wait for it.
         """

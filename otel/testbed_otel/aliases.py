@@ -75,7 +75,7 @@ def _failed(attributes: Mapping[str, Any]) -> bool:
 
 
 def _by_class(label: str, value: Any) -> Any:  # noqa: ANN401 - any attribute value
-    """HTTP errors told apart as 4xx and 5xx."""
+    """HTTP errors distinguished as 4xx and 5xx."""
     return f"{str(value)[0]}xx" if label == "error_type" else value
 
 

@@ -108,7 +108,7 @@ class Bridge:
         """The same for an export, which also says how many there were and how large they were.
 
         It counts itself. The SDK counts an export when it is over, so the last one of a process
-        never tells of itself; these values do, and what arrived can be held against them.
+        never reports itself; these values do, and what arrived can be held against them.
         """
         now = self._clock()
         extended = self._extended(data, now)

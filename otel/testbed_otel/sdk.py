@@ -251,7 +251,8 @@ def _tracers(
         off = TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
         return off, off
     sampler = ParentBasedTraceIdRatio(settings.trace_ratio)
-    # The SDK's metrics about itself tell spans exported from spans lost in the bounded queue.
+    # The SDK's metrics about itself distinguish spans exported from spans lost in the bounded
+    # queue.
     tracers = TracerProvider(sampler, resource, shutdown_on_exit=False, meter_provider=meters)
     chosen = TracerProvider(
         ALWAYS_ON,

@@ -24,7 +24,7 @@ MINIMUM_EXPORT_TIMEOUT: Final = 0.75
 MAXIMUM_EXPORT_TIMEOUT: Final = 10.0
 
 
-def watch_sdk(environ: MutableMapping[str, str] | None = None) -> None:
+def enable_sdk_self_metrics(environ: MutableMapping[str, str] | None = None) -> None:
     """Let the SDK measure itself, unless the environment says otherwise.
 
     It reads the variable when its parts are made: call this before :func:`testbed_otel.sdk.setup`.

@@ -68,7 +68,7 @@ def current_trace() -> Trace | None:
     return Trace(request.trace_id, request.span_id)
 
 
-class Chooser:
+class HeadSampler:
     """Decides which requests are sampled.
 
     Args:

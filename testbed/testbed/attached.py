@@ -131,7 +131,7 @@ def prepare_attached(
         options: what the caller chose.
         settings: effective settings.
         file: the stack's description of itself.
-        say: is told what goes on.
+        say: is notified of what goes on.
         clock: Unix seconds.
 
     Raises:
@@ -172,7 +172,7 @@ def prepare_attached(
         use_case=artefact.use_case,
         without=without,
         replicas=replicas,
-        # Of several the journal tells.
+        # Of several the journal reports.
         api_instances=list(serving.values()) if replicas == 1 else [],
         serving=serving if replicas == 1 else {},
         trace_ratio=float(stack.environment["OTEL_TRACES_SAMPLER_ARG"]),

@@ -31,7 +31,7 @@ ANEW: Final = (
     "project by --project-name"
 )
 TIMEOUT: Final = 5.0
-PATIENCE: Final = 60.0
+ALERTS_TIMEOUT: Final = 60.0
 LOOK: Final = 0.5
 REPLICA_STARTS: Final = names.REPLICA_STARTS.prometheus
 
@@ -179,7 +179,7 @@ def refuse_history(log_url: str, serving: dict[str, str]) -> None:
 
 
 def refuse_alerts(
-    prometheus: PrometheusClient, notifications: Path, patience: float = PATIENCE
+    prometheus: PrometheusClient, notifications: Path, timeout: float = ALERTS_TIMEOUT
 ) -> None:
     """A run starts from silence: alerts of the stack's start have some time to go away.
 
@@ -188,13 +188,13 @@ def refuse_alerts(
     Args:
         prometheus: knows the active ones.
         notifications: what the receiver got: what fired there must have resolved there, too.
-        patience: seconds.
+        timeout: seconds.
 
     Raises:
         UsageError: some are not over.
         StackError: Prometheus doesn't answer.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     beating = heartbeat_names((rule.name, rule.query) for rule in prometheus.rules())
     while active := sorted((_active(prometheus) | unresolved(notifications)) - beating):
         if time.monotonic() >= deadline:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from testbed.schedule import Action
 from testbed.timeline import Event
-from testbed.watch import Snapshot
+from testbed.watch import WatchView
 
 SHOWN_EVENTS = 8
 STYLES = {
@@ -46,7 +46,7 @@ TEXTS = {
     "load_ended": "load ended",
     "settled": "settled",
     "collected": "evidence collected",
-    "judged": "judged",
+    "evaluated": "evaluated",
     "reported": "report written",
     "run_ended": "run over",
 }
@@ -75,7 +75,7 @@ class Board:
         self._phases = [(a.at, a.name) for a in actions if a.kind == "phase_started"]
         self._total = total
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
-        self._snapshot = Snapshot()
+        self._snapshot = WatchView()
         self._elapsed: float | None = None
         self._stage = "starting the stack"
         self._began = time.monotonic()
@@ -84,7 +84,7 @@ class Board:
             if console.is_terminal
             else None
         )
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -100,7 +100,7 @@ class Board:
         self.close()
 
     def close(self) -> None:
-        """Stop drawing; what is told later goes nowhere but to the timeline."""
+        """Stop drawing; what is reported later goes nowhere but to the timeline."""
         if self._live is not None:
             self._live.stop()
 
@@ -120,7 +120,7 @@ class Board:
         else:
             self._refresh()
 
-    def tick(self, snapshot: Snapshot, elapsed: float | None) -> None:
+    def tick(self, snapshot: WatchView, elapsed: float | None) -> None:
         """Show the state; ``elapsed`` is seconds of load, or None when there is none."""
         self._snapshot = snapshot
         self._elapsed = elapsed
@@ -133,17 +133,17 @@ class Board:
         seconds = time.monotonic() - self._began
         self._console.print(f"[{seconds:6.1f} s] {text}", markup=False, highlight=False)
 
-    def _tell_changes(self, snapshot: Snapshot) -> None:
+    def _tell_changes(self, snapshot: WatchView) -> None:
         """Where no board can be drawn, alerts and decisions get a line when they change."""
         facts = {f"alert {name} is {state}" for name, state in snapshot.alerts.items()}
         facts |= {f"notified: {name}" for name in snapshot.notified}
         facts |= {f"notified as resolved: {name}" for name in snapshot.resolved}
         if snapshot.drift is not None:
             facts.add(f"drift job: {describe_drift(snapshot)}")
-        for fact in sorted(facts - self._told):
+        for fact in sorted(facts - self._reported):
             self._print(fact)
-        # What is no longer so may be told again; notifications stay told.
-        self._told = facts
+        # What is no longer so may be reported again; notifications stay reported.
+        self._reported = facts
 
     def _refresh(self) -> None:
         if self._live is not None:
@@ -190,7 +190,7 @@ class Board:
         return text if text.plain else Text("none", style="dim")
 
 
-def describe_drift(snapshot: Snapshot) -> str:
+def describe_drift(snapshot: WatchView) -> str:
     """The last run of the drift job in a few words."""
     run = snapshot.drift or {}
     if run.get("drift_share") is None:

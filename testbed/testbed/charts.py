@@ -20,20 +20,20 @@ PREDICT_ROUTE: Final = "/predict"
 HTTP_COUNT: Final = f"{names.HTTP_DURATION.prometheus}_count"
 
 
-class Kept(BaseModel):
+class StoredModel(BaseModel):
     """Base of what is kept of the stack's answers: immutable."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Line(Kept):
+class Line(StoredModel):
     """One series of a chart; a value that is not finite is None."""
 
     name: str
     points: tuple[tuple[float, float | None], ...]
 
 
-class Chart(Kept):
+class Chart(StoredModel):
     """Series that are drawn together."""
 
     key: str

@@ -54,8 +54,8 @@ case "$$out" in *'password authentication failed'*)
 out="POSTGRES_PASSWORD in .env is not the password that this database was made with. \
 Put the old one back, or give the database the new one: docker compose exec -u postgres \
 postgres psql -U {DATABASE} -d {DATABASE} -c '\\password'"
-printf '%s\\n' "select format('do %L', format('begin raise log %L; end', :'told')) \\gexec" |
-psql -U {DATABASE} -d {DATABASE} -q -v told="$$out" ;;
+printf '%s\\n' "select format('do %L', format('begin raise log %L; end', :'reported')) \\gexec" |
+psql -U {DATABASE} -d {DATABASE} -q -v reported="$$out" ;;
 esac
 echo "$$out"; exit 1
 """

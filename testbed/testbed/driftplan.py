@@ -1,7 +1,7 @@
-"""Which windows the drift job of a run judges, and the level that they share. Pure.
+"""Which windows the drift job of a run evaluates, and the level that they share. Pure.
 
 A run has one level for all its decisions: it is shared out among the windows that the scenario's
-load will fill. Windows are cut by rows, so that the same seed judges the same rows whatever the
+load will fill. Windows are cut by rows, so that the same seed evaluates the same rows whatever the
 speed of the machine (docs/decisions/0009).
 """
 
@@ -24,20 +24,20 @@ EVERY: Final = 0.8
 """Distance of two windows in intervals: a full one must not wait for the next turn."""
 SLACK: Final = 1.0
 """Real seconds after a label is due, for the load's batches and the log's commits."""
-MOST_ROWS: Final = 5000
+MAX_ROWS: Final = 5000
 SMALLEST_STEP: Final = 0.25
 """Least distance of two windows, in windows, where the load is slow."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftPlan:
-    """What the drift job of a run is told.
+    """What the drift job of a run is given.
 
     Attributes:
         windows: how many windows the load can fill at most.
         rows: rows of a window; the first ones hold fewer. None: windows of time.
         every: rows from the end of one window to that of the next.
-        lag: real seconds that a row must be old to be judged.
+        lag: real seconds that a row must be old to be evaluated.
     """
 
     windows: int
@@ -55,7 +55,7 @@ def drift_plan(scenario: Scenario, factor: float, min_rows: int) -> DriftPlan:
     """The windows of a scenario.
 
     Labels that come later than a window lasts would be in none that is cut by rows: then windows
-    are of time, as outside of runs, and each run of the job judges what has come by then.
+    are of time, as outside of runs, and each run of the job evaluates what has come by then.
 
     Args:
         scenario: what is played.
@@ -67,7 +67,7 @@ def drift_plan(scenario: Scenario, factor: float, min_rows: int) -> DriftPlan:
         return DriftPlan(math.ceil(lasts / INTERVAL) + 1)
     planned = sum(phase.rate * phase.duration for phase in scenario.phases) / factor
     rate = planned * factor / scenario.duration
-    rows = min(max(round(rate * WINDOW / factor), min_rows), MOST_ROWS)
+    rows = min(max(round(rate * WINDOW / factor), min_rows), MAX_ROWS)
     every = max(round(rate * EVERY * INTERVAL / factor), round(rows * SMALLEST_STEP), 1)
     delay = scenario.labels.delay / factor if scenario.labels.share else 0.0
     return DriftPlan(max(1, int(planned // every)), rows, every, delay + SLACK)

@@ -18,7 +18,7 @@ from testbed_domain.files import read_regular, write_atomic
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
 from testbed.facts.ruletests import read_ruletests
-from testbed.facts.sources import Sources, Span
+from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import played_phases
 from testbed.resources import root
@@ -109,7 +109,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class ReceivedNotification:
     """One alert of one notification, as the receiver got it; times are Unix seconds.
 
     Attributes:
@@ -122,7 +122,7 @@ class Notification:
         receiver: name of the receiver in Alertmanager.
         ends_at: since when it does not fire any more, or None.
         group_key: of the group that it was sent with.
-        delivery: the same for all alerts of one webhook; None in records that don't tell.
+        delivery: the same for all alerts of one webhook; None in records that don't say.
     """
 
     received_at: float
@@ -181,7 +181,7 @@ class Evidence:
     run: RunInfo
     truth: Truth
     snapshot: Snapshot
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[ReceivedNotification, ...] = ()
     drift_runs: tuple[DriftRun, ...] = ()
     timeline: tuple[Event, ...] = ()
     problems: tuple[str, ...] = ()
@@ -226,7 +226,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     ended_at = clock()
     timeline = _records(layout.timeline, _event, [])
     started_at = timeline[0].time if timeline else truth.started_at or ended_at
-    span = Span(started_at, ended_at, evaluation_interval(layout), born)
+    span = RunSpan(started_at, ended_at, evaluation_interval(layout), born)
     sources = Sources(
         prometheus=prometheus,
         alertmanager=alertmanager,
@@ -314,12 +314,12 @@ def _event(entry: Json) -> Event:
     return Event(float(entry["time"]), str(entry["event"]), str(entry.get("name", "")), details)
 
 
-def _notification(entry: Json) -> Notification:
+def _notification(entry: Json) -> ReceivedNotification:
     received = _unix(entry["received_at"])
     if received is None:
         raise ValueError("a notification without its time of arrival")
     labels = {str(k): str(v) for k, v in entry["labels"].items()}
-    return Notification(
+    return ReceivedNotification(
         received_at=received,
         status=str(entry["status"]),
         alert=str(entry.get("alertname") or labels.get("alertname", "")),

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from testbed import challenger
-from testbed.fields import Duration, Model, Share
+from testbed.fields import Duration, Share, StrictModel
 from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
     from testbed.rig import Rig
 
 
-class FaultModel(Model):
+class FaultModel(StrictModel):
     """Base of the kinds: a fault of one phase, which begins with it."""
 
     @property
@@ -318,7 +318,7 @@ class OldSamplesFault(FaultModel):
 class ChallengerFault(FaultModel):
     """A second model version answers a share of the requests, under a name of its own.
 
-    The drift job knows nothing of a model of that name, so it can't judge the version.
+    The drift job knows nothing of a model of that name, so it can't evaluate the version.
     """
 
     kind: Literal["challenger"] = "challenger"

@@ -21,7 +21,7 @@ Duration = Annotated[
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Model(BaseModel):
+class StrictModel(BaseModel):
     """Base of the scenario's parts: immutable; unknown keys and endless numbers refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from testbed.clients.alertmanager import AlertmanagerClient, ManagedAlert
 from testbed.errors import StackError
 
-PATIENCE = 1.0  # seconds: it is asked again soon, and the run waits meanwhile
+TIMEOUT = 1.0  # seconds: it is asked again soon, and the run waits meanwhile
 SUPPRESSED = "suppressed"
 
 Reason = Literal["inhibited", "silenced", "muted", "unknown"]
@@ -82,7 +82,7 @@ class HeldBackRecorder:
 
     def __init__(self, path: Path, url: str, clock: Callable[[], float]) -> None:
         self._path = path
-        self._client = AlertmanagerClient(url, timeout=PATIENCE)
+        self._client = AlertmanagerClient(url, timeout=TIMEOUT)
         self._clock = clock
         self._last: tuple[Held, ...] | None = None
 

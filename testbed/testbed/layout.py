@@ -62,7 +62,7 @@ class RunLayout:
 
     @property
     def load_plan(self) -> Path:
-        """What Locust was told to do."""
+        """What Locust was asked to do."""
         return self.config / "load-plan.json"
 
     @property

@@ -33,7 +33,7 @@ def hold(stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
 
 
 def live(prepared: Prepared, ready: Callable[[dict[str, str]], None]) -> None:
-    """Start the stack with Locust's web UI, tell its URLs, and hold it."""
+    """Start the stack with Locust's web UI, report its URLs, and hold it."""
     timeline = Timeline(prepared.layout.timeline)
     with running_stack(prepared, timeline, "up", web_ui=True) as (stack, _):
         ready(stack.urls())

@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from testbed.fields import Model
+from testbed.fields import StrictModel
 
 _DRIFT = "TESTBED_DRIFT_"
 _API = "TESTBED_API_"
 
 
-class _Settings(Model):
+class _Settings(StrictModel):
     def environment(self, prefix: str) -> dict[str, str]:
         """The fields that are set, as variables."""
         values = self.model_dump(mode="json", exclude_none=True)
@@ -40,7 +40,7 @@ class DriftSettings(_Settings):
     models: Path | None = None
 
 
-class CollectorSettings(Model):
+class CollectorSettings(StrictModel):
     """Of the Collector."""
 
     queue_size: int | None = Field(
@@ -48,7 +48,7 @@ class CollectorSettings(Model):
     )
 
 
-class PartSettings(Model):
+class PartSettings(StrictModel):
     """Of all parts that have some."""
 
     api: ApiSettings = ApiSettings()

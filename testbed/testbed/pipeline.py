@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ FLOW: Final = {
 }
 
 
-class Export(Kept):
+class Export(StoredModel):
     """One export of metrics that Prometheus holds; the counters are those of its process so far.
 
     Attributes:
@@ -46,7 +46,7 @@ class Export(Kept):
     points: int
 
 
-class SpanCount(Kept):
+class SpanCount(StoredModel):
     """What a process said of its spans with one export of metrics.
 
     Attributes:
@@ -64,7 +64,7 @@ class SpanCount(Kept):
     failed: int = 0
 
 
-class Process(Kept):
+class Process(StoredModel):
     """One process that exports.
 
     Attributes:
@@ -82,7 +82,7 @@ class Process(Kept):
     failures: int = 0
 
 
-class Flow(Kept):
+class Flow(StoredModel):
     """What the Collector has counted of one kind of item since it started."""
 
     accepted: int = 0
@@ -91,7 +91,7 @@ class Flow(Kept):
     enqueue_failed: int = 0
 
 
-class Reading(Kept):
+class Reading(StoredModel):
     """The Collector's counters at one scrape.
 
     Attributes:
@@ -107,7 +107,7 @@ class Reading(Kept):
     spans: Flow = Flow()
 
 
-class Pipeline(Kept):
+class Pipeline(StoredModel):
     """All of it.
 
     Attributes:

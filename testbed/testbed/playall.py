@@ -28,7 +28,7 @@ OUTCOMES: Final = {0: "passed", 1: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedScenario:
     """What became of one run.
 
     Attributes:
@@ -64,20 +64,20 @@ def command(name: str, out: Path, options: Sequence[str]) -> Command:
     return Command(name, argv, out / f"{name}.log")
 
 
-def played(ended: Ended, out: Path) -> Played:
+def played(ended: Ended, out: Path) -> PlayedScenario:
     """What became of a run that has ended."""
     name, code = ended.command.name, ended.code
     checks, why = summary(out / name / "verdict.json", ended.command.log, code)
-    return Played(name, code, ended.seconds, checks, why)
+    return PlayedScenario(name, code, ended.seconds, checks, why)
 
 
 def summary(verdict_file: Path, log: Path, code: int) -> tuple[str, str]:
     """Number of checks that passed, and why the run did not pass, or an empty text."""
-    checks, why = _judged(verdict_file)
+    checks, why = _evaluated(verdict_file)
     return checks, why if code in OUTCOMES else last_line(log)
 
 
-def _judged(verdict_file: Path) -> tuple[str, str]:
+def _evaluated(verdict_file: Path) -> tuple[str, str]:
     """The same by the verdict alone; empty where there is none."""
     try:
         verdict = json.loads(verdict_file.read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ def longest_first(names: Sequence[str]) -> list[str]:
     return sorted(names, key=seconds, reverse=True)
 
 
-def lines(played: Sequence[Played]) -> Iterator[str]:
+def lines(played: Sequence[PlayedScenario]) -> Iterator[str]:
     """The table, its columns aligned."""
     rows = [HEADINGS, *(each.cells for each in played)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -130,15 +130,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = longest_first(asked.names or list(scenario_files()))
     _say(f"{len(names)} scenarios, {asked.jobs} at a time, into {out}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found: list[Played] = []
+    found: list[PlayedScenario] = []
 
-    def tell(ended: Ended) -> None:
+    def report(ended: Ended) -> None:
         one = played(ended, out)
         found.append(one)
         _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
 
     try:
-        run_side_by_side([command(name, out, options) for name in names], asked.jobs, tell)
+        run_side_by_side([command(name, out, options) for name in names], asked.jobs, report)
     except KeyboardInterrupt:
         _say("interrupted; the runs that were under way have stopped their stacks")
         return INTERRUPTED

@@ -150,7 +150,7 @@ def choose_use_case(name: str, given: OwnData, say: Say) -> UseCase:
     Args:
         name: as in ``--use-case``.
         given: the user's own table.
-        say: is told what is learnt and which columns are left out.
+        say: is notified of what is learnt and which columns are left out.
 
     Raises:
         UsageError: table and target don't fit the use case.
@@ -195,7 +195,7 @@ def train_model(
         settings: give the seed and the folder of models.
         use_case: its name.
         given: the user's own table.
-        say: is told what goes on.
+        say: is notified of what goes on.
         out: folder of this very model, in place of one below the folder of models.
         skops: whether to keep the scikit-learn model beside its ONNX export.
     """
@@ -279,8 +279,8 @@ def prepare(
         scenario: what to play.
         options: what the caller chose.
         settings: effective settings.
-        progress: is told how far the tools are.
-        say: is told what goes on.
+        progress: is notified of how far the tools are.
+        say: is notified of what goes on.
         clock: Unix seconds.
         planting: a defect, for the self-test.
 

@@ -33,7 +33,7 @@ _ESCAPES: Final = {"n": "\n", '"': '"', "\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class RouteMatcher:
     """One condition on a label.
 
     Attributes:
@@ -75,7 +75,7 @@ class Route:
         receiver: name.
         matchers: all must hold.
         go_on: whether siblings behind it are tried, too (``continue``).
-        group_by: labels that tell groups apart; :data:`EVERY_LABEL` alone for each label.
+        group_by: labels that distinguish groups; :data:`EVERY_LABEL` alone for each label.
         group_wait: real seconds before the first notification of a new group.
         group_interval: real seconds between notifications of a group that changed.
         repeat_interval: real seconds between notifications of a group that did not.
@@ -83,7 +83,7 @@ class Route:
     """
 
     receiver: str
-    matchers: tuple[Matcher, ...] = ()
+    matchers: tuple[RouteMatcher, ...] = ()
     go_on: bool = False
     group_by: tuple[str, ...] = ()
     group_wait: float = 30.0
@@ -130,7 +130,7 @@ def read_tree(document: Mapping[str, Any]) -> Route:
     return _node(top, Route(receiver=str(top["receiver"])))
 
 
-def parse_matchers(text: str) -> tuple[Matcher, ...]:
+def parse_matchers(text: str) -> tuple[RouteMatcher, ...]:
     """Matchers as ``matchers`` lists them: ``severity="critical"``, several with commas between.
 
     Raises:
@@ -150,7 +150,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
             )
         name = _unescaped(match["quoted_name"]) if match["quoted_name"] else match["name"]
         value = match["value"] if match["quoted"] is None else _unescaped(match["quoted"])
-        found.append(Matcher(name, match["operator"], value))
+        found.append(RouteMatcher(name, match["operator"], value))
         place = match.end()
     return tuple(found)
 
@@ -173,7 +173,7 @@ def _node(entry: Mapping[str, Any], parent: Route) -> Route:
     return replace(node, routes=tuple(_node(child, node) for child in entry.get("routes") or ()))
 
 
-def listed_matchers(entry: Mapping[str, Any], side: str = "") -> Iterable[Matcher]:
+def listed_matchers(entry: Mapping[str, Any], side: str = "") -> Iterable[RouteMatcher]:
     """The matchers of an entry in each of the forms that Alertmanager takes.
 
     Args:
@@ -184,9 +184,9 @@ def listed_matchers(entry: Mapping[str, Any], side: str = "") -> Iterable[Matche
         UsageError: one can't be read.
     """
     for name, value in (entry.get(f"{side}match") or {}).items():
-        yield Matcher(str(name), "=", str(value))
+        yield RouteMatcher(str(name), "=", str(value))
     for name, value in (entry.get(f"{side}match_re") or {}).items():
-        yield Matcher(str(name), "=~", str(value))
+        yield RouteMatcher(str(name), "=~", str(value))
     for text in entry.get(f"{side}matchers") or ():
         yield from parse_matchers(str(text))
 

@@ -37,12 +37,12 @@ from testbed.stack.parts import base_environment, stack_parts
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
-from testbed.verdict import Verdict, judge
-from testbed.watch import Snapshot, Watch
+from testbed.verdict import Verdict, evaluate
+from testbed.watch import Watch, WatchView
 
 TICK = 0.1  # seconds between looks at the processes and at the schedule
 LOOK = 0.5  # seconds between looks at alerts and counts
-QUIET = 20.0  # seconds in which alerts of the start may go away; the judge sees those that stay
+QUIET = 20.0  # seconds in which alerts of the start may go away; the verdict sees those that stay
 LOAD_START = 30.0  # seconds in which Locust must begin
 LOAD_SLACK = 45.0  # seconds that Locust may need after the last phase: its requests' time-outs
 COUNTERS_SETTLE = 15.0  # seconds in which Prometheus must hold the API's final counters
@@ -59,7 +59,7 @@ class Clocks:
 
 
 def load_plan(prepared: Prepared) -> LoadPlan:
-    """What Locust is told: the scenario's phases in real seconds."""
+    """What Locust gets: the scenario's phases in real seconds."""
     scenario, factor = prepared.scenario, prepared.factor
     phases = tuple(
         LoadPhase(
@@ -113,7 +113,7 @@ def running_stack(
 
 
 def announce(stack: Stack, layout: RunLayout, run_id: str, command: str) -> None:
-    """Tell other terminals of this stack."""
+    """Announce this stack to other terminals."""
     ActiveStack.of_this_process(run_id, command, stack.urls(), stack.pids()).write(layout)
 
 
@@ -124,7 +124,7 @@ class Play:
         prepared: the run.
         stack: the running stack.
         supervisor: runs the load.
-        timeline: is told what happens.
+        timeline: is notified of what happens.
         board: shows it.
         clocks: time sources.
         pacemaker: measures the machine until the evidence is collected.
@@ -174,7 +174,7 @@ class Play:
         self._began = clocks.wall()
 
     def run(self) -> Verdict:
-        """Play, settle, collect, judge, write.
+        """Play, settle, collect, evaluate, write.
 
         Raises:
             StackError: the load could not start, or no evidence could be collected.
@@ -195,27 +195,27 @@ class Play:
             self._board.stage("settling")
             self._settle()
             self._pacemaker.stop()  # collecting is work of the runner itself
-            self._board.stage("collecting evidence and judging")
+            self._board.stage("collecting evidence and evaluating")
             with no_garbage_collection():
-                verdict = self._judge(ruletests.result)
+                verdict = self._evaluate(ruletests.result)
         if verdict.too_slow:
             raise SlowMachineError(
                 f"{verdict.too_slow}. What was measured stands in {self._layout.report_file}"
             )
         return verdict
 
-    def _judge(self, ruletests: Callable[[], RuleTests]) -> Verdict:
-        """Collect, judge and write; the timeline says how long each took."""
+    def _evaluate(self, ruletests: Callable[[], RuleTests]) -> Verdict:
+        """Collect, evaluate and write; the timeline says how long each took."""
         evidence = self._collect(ruletests)
         self._timeline.add("collected")
-        verdict = judge(self._prepared.scenario, evidence, self._prepared.factor)
-        self._timeline.add("judged")
+        verdict = evaluate(self._prepared.scenario, evidence, self._prepared.factor)
+        self._timeline.add("evaluated")
         write_outcome(self._layout, verdict, evidence)
         self._timeline.add("reported")
         return verdict
 
     def _wait_quiet(self) -> None:
-        """Start from silence, where all parts are there to give it: the judge counts from here."""
+        """Start from silence, where all parts are there: the verdict counts from here."""
         deadline = self._clocks.monotonic() + QUIET
         while not self._prepared.context.without and self._clocks.monotonic() < deadline:
             self._notice()
@@ -315,7 +315,7 @@ class Play:
             self._clocks.pause(LOOK)
         self._timeline.add("settled")
 
-    def _alerts_done(self, snapshot: Snapshot) -> bool:
+    def _alerts_done(self, snapshot: WatchView) -> bool:
         """Whether nothing more is to come: expectations met, and nothing pending."""
         expected = self._prepared.scenario.expected_alerts
         met = all(
@@ -382,7 +382,7 @@ def own_stack(
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Look for no cycles: evidence has none, and looking takes a quarter of the time of judging."""
+    """Look for no cycles: evidence has none, and looking takes a quarter of the time."""
     gc.disable()
     try:
         yield

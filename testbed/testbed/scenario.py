@@ -15,14 +15,14 @@ from testbed_domain.features import Task
 
 from testbed.errors import UsageError
 from testbed.faults import Fault, OtlpFault
-from testbed.fields import Duration, Model, Share
+from testbed.fields import Duration, Share, StrictModel
 from testbed.partsettings import PartSettings
 from testbed.yamlfile import read_yaml
 
 SCHEMA_VERSION = 1
 
 
-class Only(Model):
+class Only(StrictModel):
     """Which rows drift: those with this value of a category, or with more than this in a number."""
 
     column: str
@@ -50,15 +50,17 @@ class Only(Model):
         return f"{self.column} > {self.above:g}"
 
 
-class Drift(Model):
+class Drift(StrictModel):
     """A named transformation of the sampled rows."""
 
-    name: str = Field(description="Transformation of the load room, for example covariate_shift.")
+    name: str = Field(
+        description="Transformation of the load package, for example covariate_shift."
+    )
     severity: float = Field(1.0, ge=0, description="0 changes nothing, 1 is the stated size.")
     only: Only | None = Field(None, description="The rows that drift; null: all.")
 
 
-class Phase(Model):
+class Phase(StrictModel):
     """A stretch of time with one load, one drift and its faults."""
 
     name: str
@@ -68,7 +70,7 @@ class Phase(Model):
     faults: tuple[Fault, ...] = ()
 
 
-class ExpectedAlert(Model):
+class ExpectedAlert(StrictModel):
     """An alert that must fire."""
 
     alert: str
@@ -84,21 +86,21 @@ class ExpectedAlert(Model):
         None, description="Receiver in Alertmanager; null: as the configured routes say."
     )
     labels: dict[str, str] = Field(
-        {}, description="Labels that tell the alert from others of its name."
+        {}, description="Labels that distinguish the alert from others of its name."
     )
     contains: tuple[str, ...] = Field(
         (), description="Texts that stand in the annotations of each firing notification."
     )
 
 
-class Labels(Model):
+class Labels(StrictModel):
     """Truth that arrives later through POST /labels."""
 
     share: Share = 1.0
     delay: Duration = 60.0
 
 
-class Limits(Model):
+class RequestLimits(StrictModel):
     """What the service itself must keep."""
 
     error_share: Share = Field(0.0, description="Share of predictions answered 5xx or not at all.")
@@ -112,7 +114,7 @@ class Limits(Model):
 DriftCause = Literal["columns", "prediction", "target", "concept", "relations"]
 
 
-class Scenario(Model):
+class Scenario(StrictModel):
     """One scenario file."""
 
     schema_version: Literal[1] = 1
@@ -150,7 +152,7 @@ class Scenario(Model):
     muted_alerts: tuple[str, ...] = Field(
         (), description="May be held back by Alertmanager though they fire."
     )
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
     traces: bool = Field(default=True, description="Whether sampling must yield spans.")
     logs: bool = Field(default=False, description="Whether the API sends its log records.")
 

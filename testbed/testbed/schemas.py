@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from testbed_domain.files import write_atomic
-from testbed_drift.judging.recordschema import DriftReport, RunRecord
+from testbed_drift.evaluation.recordschema import DriftReport, RunRecord
 
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.scenario import Scenario

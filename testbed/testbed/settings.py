@@ -63,7 +63,7 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy URL of the prediction log; the default is SQLite in the run."
     )
     drift_min_rows: int = Field(
-        200, ge=1, description="Rows that a drift window needs to be judged."
+        200, ge=1, description="Rows that a drift window needs to be evaluated."
     )
     drift_on_retrain: str = Field(
         "off", description="What the drift job does on RETRAIN; as TESTBED_DRIFT_ON_RETRAIN."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 from pydantic import Field
 from testbed_domain.errors import DomainError
 
-from testbed.charts import Chart, Kept, fetch_charts
+from testbed.charts import Chart, StoredModel, fetch_charts
 from testbed.errors import TestbedError
 from testbed.facts.alertspans import AlertSpan, alert_spans
 from testbed.facts.boards import Boards, read_boards
@@ -49,7 +49,7 @@ EXPECTED: Final = (TestbedError, DomainError, ValueError)
 T = TypeVar("T")
 
 
-class Rule(Kept):
+class LoadedRule(StoredModel):
     """A rule that was loaded; durations in real seconds.
 
     Attributes:
@@ -81,7 +81,7 @@ class Rule(Kept):
     last_evaluation: float | None = None
 
 
-class Snapshot(Kept):
+class Snapshot(StoredModel):
     """Everything that was asked for at the end of a run.
 
     Attributes:
@@ -103,7 +103,7 @@ class Snapshot(Kept):
     api: dict[str, tuple[Count, ...] | None]
     prometheus: dict[str, tuple[Count, ...]]
     spans: tuple[AlertSpan, ...] = ()
-    rules: tuple[Rule, ...] | None = None
+    rules: tuple[LoadedRule, ...] | None = None
     evaluation_interval: float = 0.0
     charts: tuple[Chart, ...] = ()
     log: LogFacts | None = None
@@ -216,8 +216,8 @@ class _Questions:
         return tuple(f"{what}: {error}" for what, error in failed if isinstance(error, EXPECTED))
 
 
-def _rule(rule: AlertRule) -> Rule:
-    return Rule(
+def _rule(rule: AlertRule) -> LoadedRule:
+    return LoadedRule(
         name=rule.name,
         hold=rule.hold,
         health=rule.health,
@@ -233,6 +233,6 @@ def _rule(rule: AlertRule) -> Rule:
     )
 
 
-def _interval(rules: Iterable[Rule], alert: str, usual: float) -> float:
+def _interval(rules: Iterable[LoadedRule], alert: str, usual: float) -> float:
     known = (rule.interval for rule in rules if rule.name == alert and rule.interval)
     return max(known, default=usual)

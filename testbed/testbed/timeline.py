@@ -1,4 +1,4 @@
-"""What the runner did and saw, in order: appended to ``timeline.jsonl`` and told to listeners."""
+"""What the runner did and saw, in order: appended to ``timeline.jsonl`` and asked to listeners."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EventKind = Literal[
     "load_ended",
     "settled",
     "collected",
-    "judged",
+    "evaluated",
     "reported",
     "run_ended",
 ]

@@ -23,7 +23,7 @@ from testbed.checks.results import (
     Hop,
     InstanceRow,
     LimitRow,
-    Model,
+    ResultModel,
     RuleRow,
 )
 from testbed.checks.slowness import too_slow
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 1
 
-__all__ = ["AlertStatus", "CheckResult", "Verdict", "judge", "read_verdict", "write_verdict"]
+__all__ = ["AlertStatus", "CheckResult", "Verdict", "evaluate", "read_verdict", "write_verdict"]
 
 
-class Verdict(Model):
+class Verdict(ResultModel):
     """What came of a run."""
 
     schema_version: Literal[1] = 1
@@ -120,7 +120,7 @@ class Verdict(Model):
         return tuple(lines)
 
 
-def judge(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
+def evaluate(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
     """Hold what happened against what the scenario says.
 
     Args:

@@ -19,7 +19,7 @@ HTTP_SERVER_ERROR = 500
 
 
 @dataclass(slots=True)
-class Snapshot:
+class WatchView:
     """The state of a run at one moment.
 
     Attributes:
@@ -29,8 +29,8 @@ class Snapshot:
         p95: 95th percentile of their latency in seconds, over the same time, or None.
         alerts: name to state (``pending``, ``firing``) in Prometheus, of those on which somebody
             has to act.
-        notified: alerts that the receiver was told of, firing.
-        resolved: alerts that the receiver was told of as resolved, after firing.
+        notified: alerts that the receiver was notified of, firing.
+        resolved: alerts that the receiver was notified of as resolved, after firing.
         drift: the last line of the drift job, or None.
     """
 
@@ -45,7 +45,7 @@ class Snapshot:
 
 
 class Watch:
-    """Keeps a :class:`Snapshot` up to date from the run's files and from Prometheus.
+    """Keeps a :class:`WatchView` up to date from the run's files and from Prometheus.
 
     What Alertmanager holds back is recorded beside it, since nobody can ask that afterwards.
 
@@ -65,7 +65,7 @@ class Watch:
         alertmanager: str | None = None,
         heartbeats: Collection[str] = (),
     ) -> None:
-        self.snapshot = Snapshot()
+        self.snapshot = WatchView()
         self._requests = JsonLinesTail(layout.truth / "requests.jsonl")
         self._notifications = JsonLinesTail(layout.notifications)
         self._drift = JsonLinesTail(layout.drift / "runs.jsonl")
@@ -75,7 +75,7 @@ class Watch:
         self._held = alertmanager and HeldBackRecorder(layout.held_back, alertmanager, clock)
         self._recent: deque[tuple[float, float]] = deque()
 
-    def update(self) -> Snapshot:
+    def update(self) -> WatchView:
         """Look at everything once."""
         self._read_requests()
         for line in self._notifications.read():

@@ -1,7 +1,8 @@
 """How often a run without drift has a decision: by default, and with one level for the run.
 
 Draws whole runs as the testbed plays them (rows of the model's own traffic, windows as planned),
-judges each window with the job's own parts, and counts decisions. Prints one JSON line per model.
+evaluates each window with the job's own parts, and counts decisions. Prints one JSON line per
+model.
 
     python tests/bench/drift_level.py ARTEFACT... --runs 200 --study 20
 """
@@ -19,9 +20,9 @@ import pandas as pd
 from testbed.driftplan import DriftPlan, drift_plan
 from testbed.scenario import Scenario, read_scenario
 from testbed_domain.artefact import Artefact, load_artefact
-from testbed_drift.judging.decision import Policy, decide
-from testbed_drift.judging.detection import Detector
-from testbed_drift.quality.concept import judge
+from testbed_drift.evaluation.decision import Policy, decide
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.quality.concept import evaluate
 from testbed_drift.quality.estimation import Estimator
 from testbed_drift.quality.outcomes import Outcomes
 from testbed_drift.relations.models import ServedModel
@@ -30,29 +31,29 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare, kinds_of, reference_frame
 from testbed_drift.scoring.levels import Levels
 from testbed_drift.scoring.measures import KolmogorovSmirnov, asymptotic
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 from testbed_load.plan import LoadPhase, PlannedDrift
 from testbed_load.traffic import load_source, phase_rows
 
 if TYPE_CHECKING:
-    from testbed_drift.scoring.measures import Sample
-    from testbed_load.traffic import Source
+    from testbed_drift.scoring.measures import SampleLike
+    from testbed_load.traffic import TrafficSource
 
 RATE = 50.0
 FACTOR = 30.0
 
 
-class Judge:
+class Evaluator:
     """The decisions of one model's windows."""
 
     def __init__(self, artefact: Artefact, level: float | None) -> None:
         levels = Levels.of(level)
         self.schema, self.kinds = artefact.schema, kinds_of(artefact.schema)
-        rule = Rule(
+        rule = DriftRule(
             alpha=levels.columns,
             class_alpha=levels.prediction,
             target_alpha=levels.target,
-            most_alpha=None if level is None else levels.columns,
+            max_alpha=None if level is None else levels.columns,
         )
         self.levels = levels
         self.detector = Detector(self.kinds, rule, test=TEST)
@@ -66,14 +67,14 @@ class Judge:
         """Rows whose labels have all come, with what the model says of them."""
         classes = tuple(map(str, self.schema.classes))
         known = {name: index for index, name in enumerate(classes)}
-        labels, told = (
+        labels, reported = (
             np.array([known[str(value)] for value in frame[name]]) for name in (TARGET, PREDICTION)
         )
         positive = self.schema.positive_class
         return Outcomes(
             classes=classes,
             positive=None if positive is None else classes.index(str(positive)),
-            predicted=told,
+            predicted=reported,
             label=labels,
             probabilities=self.model.probabilities(self.model.coded(frame)),
             delay=np.zeros(len(frame)),
@@ -84,7 +85,7 @@ class Judge:
     ) -> tuple[str, list[str], list[str], float]:
         """Decision, causes and drifted columns of a window, and its smallest p-value in limits."""
         scores = self.detector.detect(self.reference, frame).scores
-        concept = judge(self.before, self.outcomes(frame), self.estimator, self.levels.concept)
+        concept = evaluate(self.before, self.outcomes(frame), self.estimator, self.levels.concept)
         relations = self.analyst.study(self.reference, frame, scores) if study else None
         made = decide(scores, Policy(), concept, relations)
         tests = [
@@ -102,7 +103,7 @@ class Judge:
 class Quick(KolmogorovSmirnov):
     """P-values of large samples: exact ones would be most of the cost and differ by a percent."""
 
-    def p_value(self, distance: float, before: Sample, now: Sample) -> float:
+    def p_value(self, distance: float, before: SampleLike, now: SampleLike) -> float:
         """See :func:`testbed_drift.scoring.measures.asymptotic`."""
         return asymptotic(distance, before.present, now.present)
 
@@ -110,7 +111,9 @@ class Quick(KolmogorovSmirnov):
 TEST = Quick()
 
 
-def run_rows(judge: Judge, source: Source, scenario: Scenario, seed: int) -> pd.DataFrame:
+def run_rows(
+    evaluator: Evaluator, source: TrafficSource, scenario: Scenario, seed: int
+) -> pd.DataFrame:
     """All rows of a run, as the load sends them, with the model's predictions."""
     rows, labels = [], []
     for number, phase in enumerate(scenario.phases):
@@ -123,10 +126,10 @@ def run_rows(judge: Judge, source: Source, scenario: Scenario, seed: int) -> pd.
             labels.append(str(label))
     raw = pd.DataFrame(rows)
     raw[TARGET], raw[PREDICTION] = labels, "0"
-    frame = declare(raw, judge.kinds)
-    told = judge.model.probabilities(judge.model.coded(frame)).argmax(axis=1)
-    raw[PREDICTION] = [str(judge.schema.classes[place]) for place in told]
-    return declare(raw, judge.kinds)
+    frame = declare(raw, evaluator.kinds)
+    reported = evaluator.model.probabilities(evaluator.model.coded(frame)).argmax(axis=1)
+    raw[PREDICTION] = [str(evaluator.schema.classes[place]) for place in reported]
+    return declare(raw, evaluator.kinds)
 
 
 def windows(plan: DriftPlan, rows: int) -> list[tuple[int, int]]:
@@ -146,24 +149,24 @@ def measure(path: Path, scenario: Scenario, runs: int, studied: int, first: int)
     artefact = load_artefact(path)
     source = load_source(path, artefact.use_case)
     plan = drift_plan(scenario, FACTOR, 200)
-    judges = {"before": Judge(artefact, None), "after": Judge(artefact, plan.level)}
+    evaluates = {"before": Evaluator(artefact, None), "after": Evaluator(artefact, plan.level)}
     found: dict[str, Any] = {"model": artefact.use_case, "windows": plan.windows, "runs": runs}
-    for name in judges:
+    for name in evaluates:
         found[name] = {"runs": 0, "windows": 0, "causes": {}, "columns": {}, "seeds": []}
         found[name]["smallest"] = {"1": 0, "10": 0, "100": 0}
     for seed in range(first, first + runs):
-        frame = run_rows(judges["after"], source, scenario, seed)
-        for name, one in judges.items():
+        frame = run_rows(evaluates["after"], source, scenario, seed)
+        for name, one in evaluates.items():
             hit, least = False, 1e9
             for start, end in windows(plan, len(frame)):
                 part = frame.iloc[start:end].reset_index(drop=True)
                 action, causes, columns, small = one.decide(part, study=seed < first + studied)
                 least = min(least, small)
-                told = found[name]
+                reported = found[name]
                 for key, values in (("causes", causes), ("columns", columns)):
                     for value in values:
-                        told[key][value] = told[key].get(value, 0) + 1
-                told["windows"] += action != "NO_ACTION"
+                        reported[key][value] = reported[key].get(value, 0) + 1
+                reported["windows"] += action != "NO_ACTION"
                 hit |= action != "NO_ACTION" or bool(columns)
             found[name]["runs"] += hit
             found[name]["seeds"] += [seed] * hit

@@ -26,9 +26,9 @@ class Rates:
 
     Attributes:
         quiet: windows without drift per cell and rule.
-        peer_quiet: those that the peers judged.
+        peer_quiet: those that the peers evaluated.
         drifted: windows per drift and rule.
-        peer_drifted: those that the peers judged.
+        peer_drifted: those that the peers evaluated.
         drifts: what drifts: name to rows of the window, shift, points.
         cells: window, reference and categories to alarms by rule, and to the number of flagged
             columns of each window by peer.
@@ -53,7 +53,7 @@ class Rates:
         return self.quiet * len(self.cells)
 
     def alarms(self, rule: str) -> int:
-        """False alarms, all cells together."""
+        """False positives, all cells together."""
         return sum(cell[rule] for cell in self.cells.values())
 
     def flagged(self, peer: str, chunks: int = 0) -> float:
@@ -112,17 +112,17 @@ def _quiet(rates: Rates) -> Iterator[str]:
         f"(upper 95 % bound {bound(rates.alarms(rule), rates.windows):.2%})"
         for rule in RULES
     )
-    judged = rates.peer_quiet * len(rates.cells)
+    evaluated = rates.peer_quiet * len(rates.cells)
     theirs = ", ".join(f"{name} {rates.flagged(peer):.0%}" for peer, name in PEERS.items())
-    yield "## False alarms\n"
+    yield "## False positives\n"
     yield _paragraph(
         "Share of windows without drift in which any column, the prediction or the target",
         f"drifted: {ours}.",
     )
     yield _paragraph(
         f"Evidently's and NannyML's defaults, on {rates.peer_quiet} windows per cell with a",
-        "reference each, judge the columns alone: any of the eight flagged, or half of them,",
-        f"Evidently's limit for a data set. Any column, of {judged} windows: {theirs}.",
+        "reference each, evaluate the columns alone: any of the eight flagged, or half of them,",
+        f"Evidently's limit for a data set. Any column, of {evaluated} windows: {theirs}.",
         "NannyML's chunks have as many rows as the window, and its thresholds come from the chunks",
         "of the reference: where that gives a single one, everything is above them. With",
         f"{CHUNKS} chunks or more (reference 5,000, windows of 500 and 1,000) it flags any column",
@@ -161,7 +161,7 @@ def _labels(rates: Rates) -> Iterator[str]:
     yield "\n## Labels\n"
     yield _paragraph(
         "Streams of labels of a calibrated model with an accuracy of 0.95, reference of 5,000, a",
-        "run every 25 labels on the newest 5,000, judged as the drift job judges concept drift.",
+        "run every 25 labels on the newest 5,000, evaluated as by the drift job.",
     )
     yield _header("stream", "streams", "alarm in", "labels until then (median)", "at most")
     steady = f"0.95 throughout, {STEADY:,} labels"

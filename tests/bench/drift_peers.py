@@ -30,7 +30,7 @@ def evidently(pairs: Sequence[Pair], kinds: Mapping[str, str]) -> list[list[str]
 
     Args:
         pairs: reference and window.
-        kinds: columns to judge; ``numeric``, anything else is a category.
+        kinds: columns to evaluate; ``numeric``, anything else is a category.
     """
     from evidently.legacy.calculations.stattests.registry import (  # noqa: PLC0415 - slow
         get_stattest,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from testbed_drift.quality.concept import MIN_LABELS, judge
+from testbed_drift.quality.concept import MIN_LABELS, evaluate
 from testbed_drift.quality.estimation import Estimator
 from testbed_drift.quality.outcomes import Outcomes
 
 REFERENCE: Final = 5_000
-WINDOW: Final = 5_000  # the most rows that the drift job judges unless told otherwise
+WINDOW: Final = 5_000  # the most rows that the drift job evaluates unless configured otherwise
 STEP: Final = 25  # labels from one run to the next
 GOOD: Final = 0.95
 POOR: Final = 0.90
@@ -45,7 +45,7 @@ def first_alarm(seed: int, rows: int, worse_from: int | None, start: int) -> int
     place = np.arange(rows)
     for end in range(max(start, MIN_LABELS), rows + 1, STEP):
         window = stream.where((place >= end - WINDOW) & (place < end))
-        if judge(reference, window, estimator).drifted:
+        if evaluate(reference, window, estimator).drifted:
             return end
     return None
 

@@ -14,7 +14,7 @@ import time
 from testbed_domain.logstore import open_log
 from testbed_drift.rows.columns import ColumnKind
 from testbed_drift.rows.reading import WindowLog
-from testbed_drift.rows.spans import Span
+from testbed_drift.rows.spans import Period
 from testbed_drift.rows.windows import WindowReader
 
 KINDS: dict[str, ColumnKind] = {f"x{index}": "numeric" for index in range(8)}
@@ -26,7 +26,7 @@ def main() -> None:
     reader = WindowReader("v1", KINDS, 1, rows)
     with WindowLog(open_log(url, create=False), cap or None) as log:
         used = time.process_time()
-        window = reader.of_log(log, Span.between(0, 1e9))
+        window = reader.of_log(log, Period.between(0, 1e9))
         seconds = round(time.process_time() - used, 3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     report = {"rows": len(window.frame), "seconds": seconds, "peak_megabytes": round(peak)}

@@ -38,7 +38,7 @@ def _frame(rows: int, seed: int) -> pd.DataFrame:
 
 
 def _kept(reference: pd.DataFrame, current: pd.DataFrame, cap: int) -> Callable[[], object]:
-    from testbed_drift.judging.detection import Detector  # noqa: PLC0415 - each engine its own imports
+    from testbed_drift.evaluation.detection import Detector  # noqa: PLC0415 - each engine its own imports
 
     detector = Detector(KINDS, cap=cap or None)
     detector.detect(reference, current[:100])  # keeps the reference's statistics
@@ -95,7 +95,7 @@ def _array(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> array[float]
 
 
 def _assess(reference: pd.DataFrame, current: pd.DataFrame, _cap: int) -> Callable[[], object]:
-    from testbed_drift.judging.assessment import Assessor  # noqa: PLC0415 - as above
+    from testbed_drift.evaluation.assessment import Assessor  # noqa: PLC0415 - as above
 
     features = tuple(Feature(name, "number", "") for name in KINDS)
     assessor = Assessor(FeatureSchema(features, "y", (0, 1), 1), KINDS)

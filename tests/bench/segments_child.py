@@ -13,11 +13,11 @@ import time
 import numpy as np
 import pandas as pd
 from testbed_domain.logrows import Columns
-from testbed_drift.judging.segmentdrift import SegmentScorer
+from testbed_drift.evaluation.segmentdrift import SegmentScorer
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 from testbed_drift.workers import Workers
 
 KINDS: dict[str, ColumnKind] = {
@@ -45,7 +45,7 @@ def main() -> None:
     windows = _window(segments, rows, 1), _window(segments, rows, 2)
     with Workers(count) as workers:
         pool = workers if count > 1 else None
-        scorer = SegmentScorer("shop", KINDS, Rule(), rows, segments, pool)
+        scorer = SegmentScorer("shop", KINDS, DriftRule(), rows, segments, pool)
         seconds = []
         for _ in range(rounds):
             started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What it costs to judge a window of eight numeric columns, beside Evidently's preset and scipy.
+"""What it costs to evaluate a window of eight numeric columns, beside Evidently's preset and scipy.
 
 Run it with ``pytest tests/bench/test_drift_cost.py --benchmark-enable``. The reference has as many
 rows as the window, which is the dearest case. Every engine is a process of its own, since memory is
@@ -18,15 +18,15 @@ import pytest
 
 CHILD: Final = Path(__file__).with_name("scoring_child.py")
 ROUNDS: Final = 5
-MOST_SECONDS: Final = {100_000: 0.5, 1_000_000: 3.0}
-MOST_MEGABYTES: Final = 700
-LEAST_SPEED_UP: Final = 10.0
+MAX_SECONDS: Final = {100_000: 0.5, 1_000_000: 3.0}
+MAX_MEGABYTES: Final = 700
+MIN_SPEED_UP: Final = 10.0
 GROWTH: Final = (10_000, 100_000, 1_000_000, 5_000_000)
 # Sorting grows a little faster than its rows; and caches end somewhere.
-MOST_GROWTH: Final = 2.5
+MAX_GROWTH: Final = 2.5
 CAP: Final = 50_000
 REFERENCE: Final = 5_000
-MOST_ABOVE_CAP: Final = 1.5
+MAX_ABOVE_CAP: Final = 1.5
 
 
 def _measure(
@@ -49,15 +49,15 @@ def _report(benchmark: Any, report: dict[str, Any]) -> None:  # noqa: ANN401 - a
     print(json.dumps(report))  # noqa: T201 - what the run is for
 
 
-@pytest.mark.parametrize("rows", MOST_SECONDS)
+@pytest.mark.parametrize("rows", MAX_SECONDS)
 def test_seconds_and_memory(benchmark: Any, rows: int) -> None:  # noqa: ANN401 - as above
     """100,000 rows in half a second, 1,000,000 in three with at most 700 MB."""
     _skip_unless_enabled(benchmark)
     found = benchmark.pedantic(_measure, args=("kept", rows), rounds=1)
     floor = _measure("floor", rows, rounds=3)
     _report(benchmark, {"rows": rows, "kept": found, "floor": floor})
-    assert found["median"] <= MOST_SECONDS[rows]
-    assert found["peak_megabytes"] <= MOST_MEGABYTES
+    assert found["median"] <= MAX_SECONDS[rows]
+    assert found["peak_megabytes"] <= MAX_MEGABYTES
 
 
 def test_many_times_faster_than_the_preset(benchmark: Any) -> None:  # noqa: ANN401 - as above
@@ -72,7 +72,7 @@ def test_many_times_faster_than_the_preset(benchmark: Any) -> None:  # noqa: ANN
     benchmark.pedantic(play, rounds=3, iterations=1)
     ratios = sorted(round(preset / kept, 1) for preset, kept in pairs)
     _report(benchmark, {"preset_and_kept_seconds": pairs, "ratios": ratios})
-    assert statistics.median(ratios) >= LEAST_SPEED_UP
+    assert statistics.median(ratios) >= MIN_SPEED_UP
 
 
 @pytest.mark.parametrize("engine", ["kept", "assess"])
@@ -91,7 +91,7 @@ def test_growth_is_linear(benchmark: Any, engine: str) -> None:  # noqa: ANN401 
     per_million = {rows: round(taken / rows * 1e6, 3) for rows, taken in seconds.items()}
     report = {"engine": engine, "seconds": seconds, "seconds_per_million_rows": per_million}
     _report(benchmark, report)
-    assert per_million[GROWTH[-1]] <= MOST_GROWTH * per_million[100_000]
+    assert per_million[GROWTH[-1]] <= MAX_GROWTH * per_million[100_000]
 
 
 def _reference(engine: str, rows: int) -> int:
@@ -106,8 +106,8 @@ def test_performance_and_quality_cost_less_than_three_seconds(benchmark: Any) ->
         _measure, args=("assess", 1_000_000), kwargs={"reference": REFERENCE}, rounds=1
     )
     _report(benchmark, found)
-    assert found["median"] <= MOST_SECONDS[1_000_000]
-    assert found["peak_megabytes"] <= MOST_MEGABYTES
+    assert found["median"] <= MAX_SECONDS[1_000_000]
+    assert found["peak_megabytes"] <= MAX_MEGABYTES
 
 
 def test_flat_above_the_cap(benchmark: Any) -> None:  # noqa: ANN401 - as above
@@ -121,4 +121,4 @@ def test_flat_above_the_cap(benchmark: Any) -> None:  # noqa: ANN401 - as above
 
     benchmark.pedantic(play, rounds=1)
     _report(benchmark, {"cap": CAP, "seconds": seconds})
-    assert seconds[5_000_000] <= MOST_ABOVE_CAP * seconds[100_000]
+    assert seconds[5_000_000] <= MAX_ABOVE_CAP * seconds[100_000]

@@ -1,4 +1,4 @@
-"""False alarms and detection of the drift rule against a known truth, beside the peers' defaults.
+"""False positives and detection of the drift rule against a known truth, beside peers' defaults.
 
 Run it with ``pytest tests/bench/test_drift_truth.py --benchmark-enable``; it takes some minutes and
 writes ``docs/drift-rates.md``. NannyML is installed into an environment of its own. References and
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.calibration import Plan, calibrate
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 
 from .drift_page import RULES, Rates, bound, median, page
 from .drift_peers import SUFFIX, evidently, nannyml, save
@@ -40,12 +40,12 @@ QUIET: Final = 170  # windows without drift per cell and rule
 PEER_QUIET: Final = 10
 PEER_DRIFTED: Final = 20
 DRIFTED: Final = 200
-MOST_POOLED: Final = 0.01
-MOST_IN_A_CELL: Final = 0.02
-LEAST_FOUND: Final = 0.95
+MAX_POOLED: Final = 0.01
+MAX_IN_A_CELL: Final = 0.02
+MIN_FOUND: Final = 0.95
 STREAMS: Final = 100
 FALLS: Final = 30
-MOST_LABELS: Final = 800
+MAX_LABELS: Final = 800
 # Rows of the window, shift of one column, points of the positive rate of the predictions.
 DRIFTS: Final = {
     "0.5 standard deviations in one of eight columns": (500, 0.5, 0.0),
@@ -95,12 +95,12 @@ def _default_alarms(rng: np.random.Generator, window: int, reference: int, kind:
 def _calibrated(reference: pd.DataFrame, kind: int, window: int, draws: int) -> Detector:
     kinds = _kinds(kind)
     plan = Plan(rows=window, draws=draws, power_draws=1)
-    found = calibrate(reference, kinds, Rule(), plan, "bench")
-    return Detector(kinds, Rule(alphas=found.alphas))
+    found = calibrate(reference, kinds, DriftRule(), plan, "bench")
+    return Detector(kinds, DriftRule(alphas=found.alphas))
 
 
 def _calibrated_alarms(rng: np.random.Generator, window: int, reference: int, kind: int) -> int:
-    """One reference is calibrated and judges all windows."""
+    """One reference is calibrated and evaluates all windows."""
     before = _frame(rng, reference, kind)
     detector = _calibrated(before, kind, window, 3000)
     return sum(_alarm(detector, before, _frame(rng, window, kind)) for _ in range(QUIET))
@@ -115,7 +115,7 @@ def _pairs(
 
 
 def _cell(number: int, cell: tuple[int, int, int], folder: Path) -> dict[str, Any]:
-    """Alarms in windows without drift, by rule; keeps what NannyML is to judge later."""
+    """Alarms in windows without drift, by rule; keeps what NannyML is to evaluate later."""
     rng = np.random.default_rng([7, number])
     counts = {"default": _default_alarms(rng, *cell), "calibrated": _calibrated_alarms(rng, *cell)}
     pairs, kinds = _pairs(rng, PEER_QUIET, cell), _kinds(cell[2])
@@ -135,7 +135,7 @@ def _found(rng: np.random.Generator, detector: Detector, reference: Any, drift: 
 
 
 def _detect(rates: Rates, folder: Path) -> None:
-    """Detection by our rules and by Evidently; keeps what NannyML is to judge later."""
+    """Detection by our rules and by Evidently; keeps what NannyML is to evaluate later."""
     rng, peers = np.random.default_rng(8), np.random.default_rng(10)
     reference = _frame(rng, 5000, 0)
     for number, (name, drift) in enumerate(DRIFTS.items()):
@@ -185,7 +185,7 @@ def _play(rates: Rates, python: Path, folder: Path) -> None:
 
 @pytest.mark.timeout(7200)
 def test_rates(benchmark: Any, tmp_path: Path) -> None:  # noqa: ANN401 - half of its interface has no types
-    """False alarms stay below 1 %, and 2 % in each cell; the stated drifts are found."""
+    """False positives stay below 1 %, and 2 % in each cell; the stated drifts are found."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
     try:
@@ -197,9 +197,9 @@ def test_rates(benchmark: Any, tmp_path: Path) -> None:  # noqa: ANN401 - half o
     PAGE.write_text(page(rates), encoding="utf-8")
     assert rates.windows >= 4000
     for rule in RULES:
-        assert bound(rates.alarms(rule), rates.windows) <= MOST_POOLED, rule
-        assert max(cell[rule] for cell in rates.cells.values()) / QUIET <= MOST_IN_A_CELL, rule
-        assert min(shares[rule] for shares in rates.found.values()) >= LEAST_FOUND, rule
+        assert bound(rates.alarms(rule), rates.windows) <= MAX_POOLED, rule
+        assert max(cell[rule] for cell in rates.cells.values()) / QUIET <= MAX_IN_A_CELL, rule
+        assert min(shares[rule] for shares in rates.found.values()) >= MIN_FOUND, rule
     assert not any(rates.streams)
-    assert 0 < median(rates.falls) <= MOST_LABELS
+    assert 0 < median(rates.falls) <= MAX_LABELS
     assert all(labels is None or labels > 0 for labels in rates.falls)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from testbed_domain.logrows import Columns
 from testbed_drift.quality.lossestimation import LossEstimator
-from testbed_drift.quality.numbers import judge_numbers, measure_numbers, read
+from testbed_drift.quality.numbers import evaluate_numbers, measure_numbers, read
 from testbed_drift.rows.frames import kinds_of
 from testbed_load import drifts
 from testbed_load.statistics import reference_statistics
@@ -30,7 +30,7 @@ ROWS: Final = 500
 LEARNT: Final = 105
 SHIFTS: Final = (("none", 0.0), ("population_shift", 0.5), ("population_shift", 1.0))
 # The bar: windows within twice the stated error.
-LEAST_WITHIN: Final = 0.9
+MIN_WITHIN: Final = 0.9
 
 
 def _columns(rows: Sequence[ReferenceRow]) -> Columns:
@@ -86,7 +86,7 @@ def _row(
     realised = measure_numbers(now).scores["mae"]
     assert found.scores
     assert found.standard_error
-    concept = judge_numbers(before, now, estimator)
+    concept = evaluate_numbers(before, now, estimator)
     return [usual, realised, found.scores["mae"], found.standard_error, float(concept.drifted)]
 
 
@@ -135,7 +135,7 @@ def test_estimates_are_within_their_stated_error(
     report = {key: _report(np.array(rows)) for key, rows in found.items()}
     print(json.dumps(report, indent=2))  # noqa: T201 - the figures are the result
     for key, row in report.items():
-        assert row["within twice the stated"] >= LEAST_WITHIN, key
+        assert row["within twice the stated"] >= MIN_WITHIN, key
         if key.endswith("population_shift 1"):
             assert row["estimated"] > 1.05 * row["reference"], key
             assert row["mean absolute error"] < row["of the reference's error as an estimate"], key

@@ -1,4 +1,4 @@
-"""False alarms, detection and cost of the study of relations, against a known truth.
+"""False positives, detection and cost of the study of relations, against a known truth.
 
 Run it with ``pytest tests/bench/test_relation_truth.py --benchmark-enable``; it takes half an
 hour and writes ``docs/relation-rates.md``. References and windows are independent draws of one
@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import beta
-from testbed_drift.judging.decision import Policy
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.decision import Policy
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare
@@ -51,9 +51,9 @@ REPEATS: Final = tuple(
 )
 REPEATED_REFERENCES: Final = 4
 WINDOW: Final = 1000
-MOST_POOLED: Final = 0.01
-LEAST_FOUND: Final = 0.95
-MOST_CLAIMED: Final = 0.05
+MAX_POOLED: Final = 0.01
+MIN_FOUND: Final = 0.95
+MAX_CLAIMED: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _found(study: Relations) -> dict[str, bool]:
 
 
 def _quiet(number: int, cell: tuple[bool, int, int]) -> dict[str, int]:
-    """Windows without drift in which each check rings, and in which any does."""
+    """Windows without drift in which each check fires, and in which any does."""
     mixed, reference, window = cell
     world = World(mixed)
     counts = dict.fromkeys((*CHECKS, "any"), 0)
@@ -245,9 +245,9 @@ def _page(
         "four are categories of 2, 4, 20 and 200 values, and a tenth of one column is missing.",
         f"Every cell has {REFERENCES} references. Each check has a budget of 0.1 %.",
         "",
-        "## False alarms",
+        "## False positives",
         "",
-        f"Windows without drift in which a check rings: {alarms} of {total} in any of the three",
+        f"Windows without drift in which a check fires: {alarms} of {total} in any of the three",
         f"(upper 95 % bound {_bound(alarms, total):.2%}).",
         "",
         "| columns | reference | window | windows | correlation | domain | label | any |",
@@ -259,7 +259,7 @@ def _page(
         "## Detection",
         "",
         f"Share of {DRIFTED} windows of {WINDOW:,} rows, all labelled, in which each check finds",
-        "the drift; reference of 5,000 rows. The last columns tell in how many any single column",
+        "the drift; reference of 5,000 rows. The last columns report in how many any single column",
         "drifted, and in how many the target did. A column that drifted alone is kept from the",
         "domain classifier, so inputs that move are neither hidden nor concept drift.",
         "",
@@ -284,7 +284,7 @@ def _page(
 
 
 def test_rates(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface has no types
-    """False alarms of all checks stay below 1 %; every drift is found by its check, and only so."""
+    """False positives of all checks stay below 1 %; each drift is found by its check alone."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
     cells: dict[Any, dict[str, int]] = {}
@@ -311,13 +311,13 @@ def test_rates(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface 
     PAGE.write_text(_page(cells, repeated, found, cost), encoding="utf-8")
     total = REFERENCES * QUIET * len(cells)
     assert total >= 300
-    assert sum(counts["any"] for counts in cells.values()) / total <= MOST_POOLED
+    assert sum(counts["any"] for counts in cells.values()) / total <= MAX_POOLED
     copied = REPEATED_REFERENCES * QUIET * len(repeated)
     found_in = sum(sum(counts[check] for check in CHECKS) for counts in repeated.values())
-    assert found_in / copied <= MOST_POOLED
+    assert found_in / copied <= MAX_POOLED
     assert not sum(counts["data"] for counts in repeated.values())
     for name, (_, finder) in DRIFTS.items():
         if finder:
-            assert found[name][finder] >= LEAST_FOUND, name
+            assert found[name][finder] >= MIN_FOUND, name
         for check in {"correlation", "label"} - {finder}:
-            assert found[name][check] <= MOST_CLAIMED, (name, check)
+            assert found[name][check] <= MAX_CLAIMED, (name, check)

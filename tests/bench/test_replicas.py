@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 PREDICTIONS: Final = 16_000
 ROUNDS: Final = 7
-MOST_ROUNDS: Final = 40
+MAX_ROUNDS: Final = 40
 # Share of the two cores that others may have in a round that counts.
-MOST_FOREIGN_SHARE: Final = 0.06
-LEAST_RATIO: Final = 1.7
+MAX_FOREIGN_SHARE: Final = 0.06
+MIN_RATIO: Final = 1.7
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def _measure(
 
     benchmark.pedantic(one_round, rounds=ROUNDS, iterations=1, warmup_rounds=1)
     del rounds[0]  # the first one warms up
-    while len(_quiet(rounds)) < ROUNDS and len(rounds) < MOST_ROUNDS:
+    while len(_quiet(rounds)) < ROUNDS and len(rounds) < MAX_ROUNDS:
         one_round()
     assert sum(_counted(services[1])) == sent
     assert sum(_counted(services[2])) == sent, "the replicas' counts don't add up"
@@ -127,7 +127,7 @@ def _measure(
 
 
 def _quiet(rounds: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
-    return [found for found in rounds if found[0] <= MOST_FOREIGN_SHARE]
+    return [found for found in rounds if found[0] <= MAX_FOREIGN_SHARE]
 
 
 def test_two_replicas_against_one(
@@ -138,8 +138,8 @@ def test_two_replicas_against_one(
     """At least 1.7 times the throughput, and not one prediction uncounted or counted twice."""
     services = start_services("none")
     report = _measure(benchmark, services, prediction_request(artefact))
-    assert report["quiet_rounds"] == ROUNDS, "others use this machine too much to tell"
-    assert report["ratio"]["median"] >= LEAST_RATIO
+    assert report["quiet_rounds"] == ROUNDS, "others use this machine too much to say"
+    assert report["ratio"]["median"] >= MIN_RATIO
 
 
 def test_two_replicas_against_one_with_a_shared_log(

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 ROUNDS: Final = 5
 PREDICTIONS: Final = 8_000
-MOST_ROUNDS: Final = 20
+MAX_ROUNDS: Final = 20
 # Of all processors: on two, most of one core is free then.
-MOST_FOREIGN_SHARE: Final = 0.55
-MOST_SECONDS: Final = 2.5
-MOST_MEGABYTES: Final = 220.0
+MAX_FOREIGN_SHARE: Final = 0.55
+MAX_SECONDS: Final = 2.5
+MAX_MEGABYTES: Final = 220.0
 POLL: Final = 0.005
 MEGABYTE: Final = 1e6
 
@@ -109,18 +109,18 @@ def test_seconds_to_ready(
 
     benchmark.pedantic(one_start, rounds=ROUNDS, iterations=1, warmup_rounds=1)
     del rounds[0]
-    while len(_calm(rounds)) < ROUNDS and len(rounds) < MOST_ROUNDS:
+    while len(_calm(rounds)) < ROUNDS and len(rounds) < MAX_ROUNDS:
         one_start()
     seconds = sorted(_calm(rounds))
     report = {"starts": len(rounds), "calm": len(seconds), "seconds": seconds}
     benchmark.extra_info |= report
     print(json.dumps(report))  # noqa: T201 - what the run is for
-    assert len(seconds) >= ROUNDS, "others use this machine too much to tell"
-    assert statistics.median(seconds) <= MOST_SECONDS
+    assert len(seconds) >= ROUNDS, "others use this machine too much to say"
+    assert statistics.median(seconds) <= MAX_SECONDS
 
 
 def _calm(rounds: list[tuple[float, float]]) -> list[float]:
-    return [round(seconds, 3) for seconds, foreign in rounds if foreign <= MOST_FOREIGN_SHARE]
+    return [round(seconds, 3) for seconds, foreign in rounds if foreign <= MAX_FOREIGN_SHARE]
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -152,4 +152,4 @@ def test_memory_of_a_replica(
     benchmark.extra_info |= report
     print(json.dumps(report))  # noqa: T201 - what the run is for
     assert len(serving) == replicas
-    assert max(megabytes) <= MOST_MEGABYTES
+    assert max(megabytes) <= MAX_MEGABYTES

@@ -49,7 +49,7 @@ def test_every_severity_in_the_rules_has_a_route(repository: Path, file: Path) -
                 assert f'severity="{rule["labels"]["severity"]}"' in routed
 
 
-def test_every_receiver_tells_of_the_end(file: Path) -> None:
+def test_every_receiver_reports_of_the_end(file: Path) -> None:
     """Resolved notifications are recorded as well."""
     for receiver in yaml.safe_load(file.read_text())["receivers"]:
         assert [hook["send_resolved"] for hook in receiver["webhook_configs"]] == [True]

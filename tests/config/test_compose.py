@@ -73,7 +73,7 @@ def test_committed_file_is_rendered(text: str) -> None:
     assert "python -m testbed.compose" in text.splitlines()[0]
 
 
-def test_check_tells_a_stale_file(
+def test_check_reports_a_stale_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -398,7 +398,7 @@ def test_long_lived_services_restart_and_are_probed(services: dict[str, dict[str
 
 
 def test_dependencies_can_be_met(services: dict[str, dict[str, Any]]) -> None:
-    """Who waits for health waits for a service with a probe, and nobody waits in a ring."""
+    """Who waits for health waits for a service with a probe, and nobody waits in a circle."""
     for service in services.values():
         for other, how in service.get("depends_on", {}).items():
             condition = how["condition"]

@@ -121,12 +121,12 @@ def test_versions_and_segments_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize("group", ["ml.retraining.", "segment", "ml.drift.version."])
-def test_what_the_job_tells_of_groups_has_a_panel(group: str) -> None:
+def test_what_the_job_reports_of_groups_has_a_panel(group: str) -> None:
     """No metric of retraining, segments or versions is measured without being shown."""
-    told = [metric.prometheus for metric in names.METRICS if group in metric.name]
-    assert told
+    reported = [metric.prometheus for metric in names.METRICS if group in metric.name]
+    assert reported
     exprs = [query.expr for query in panel_queries("1m")]
-    assert [one for one in told if not any(one in expr for expr in exprs)] == []
+    assert [one for one in reported if not any(one in expr for expr in exprs)] == []
 
 
 def test_eight_panels_come_first() -> None:

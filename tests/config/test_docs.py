@@ -226,7 +226,7 @@ def test_every_setting_is_in_the_reference(owner: type[BaseSettings]) -> None:
 
 
 def test_every_telemetry_variable_is_in_the_reference(repository: Path) -> None:
-    """The variables that the telemetry room reads by name."""
+    """The variables that the telemetry package reads by name."""
     files = (repository / "otel" / "testbed_otel").glob("*.py")
     source = "\n".join(file.read_text(encoding="utf-8") for file in files)
     read = set(re.findall(r"\b(?:OTEL|TESTBED)_[A-Z_]+", source))

@@ -26,7 +26,7 @@ from testbed.rules.conditions import (
 )
 from testbed.rules.mutants import mutants
 from testbed.rules.parsing import nodes_of, parse
-from testbed.rules.replay import Timing
+from testbed.rules.replay import RuleTiming
 from testbed.stack.asking import ask_tool
 from testbed.stack.build import find
 from testbed.timescale import format_duration, parse_duration
@@ -44,7 +44,7 @@ STEP = 15.0
 NEAR = 0.1
 NEAR_ZERO = 0.005  # one in a range of five minutes is less
 
-# Mutants that no series can tell from the rule, with the reason.
+# Mutants that no series can distinguish from the rule, with the reason.
 ALIKE = {
     ("HighErrorRate", "> becomes >="): "a rate is never exactly the limit",
     ("HighLatency", "> becomes >="): "a quantile is never exactly the limit",
@@ -88,7 +88,7 @@ ALIKE = {
 }
 
 
-def close(condition: Condition, timing: Timing) -> Iterator[tuple[str, Condition, Timing]]:
+def close(condition: Condition, timing: RuleTiming) -> Iterator[tuple[str, Condition, RuleTiming]]:
     """Mistakes that are smaller than those of :func:`mutants`."""
     for part in comparisons(condition):
         # What is compared with 0 or 1 by equality has no limit that could be a little off.
@@ -116,7 +116,7 @@ def holds_always(condition: Condition) -> bool:
 def mistaken(rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each mistake in words, and the rule with it."""
     condition = read_condition(rule["expr"])
-    timing = Timing(
+    timing = RuleTiming(
         *(parse_duration(str(rule.get(key, "0"))) for key in ("for", "keep_firing_for"))
     )
     found = [(each.text, each.condition, each.timing) for each in mutants(condition, timing)]

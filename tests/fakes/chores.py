@@ -10,7 +10,7 @@ from testbed_domain.errors import DomainError
 
 
 def chore(what: str) -> int:
-    """Tell the process id, or go wrong in the asked way."""
+    """Report the process id, or go wrong in the asked way."""
     if what == "bug":
         return int(1 / 0)
     if what == "refuse":

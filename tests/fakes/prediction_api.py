@@ -42,7 +42,7 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
     ) -> dict[str, Any] | JSONResponse:
         keys[f"/predict {x_api_key}"] += 1
         seen["active"] += 1
-        seen["most_active"] = max(seen["most_active"], seen["active"])
+        seen["max_active"] = max(seen["max_active"], seen["active"])
         request_ids.append(x_request_id)
         await asyncio.sleep(latency)
         seen["active"] -= 1
@@ -65,8 +65,8 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
 
     @app.get("/seen")
     async def report() -> dict[str, Any]:
-        most = seen["most_active"]
-        return {"request_ids": request_ids, "labels": labels, "most_active": most, "keys": keys}
+        most = seen["max_active"]
+        return {"request_ids": request_ids, "labels": labels, "max_active": most, "keys": keys}
 
     return app
 

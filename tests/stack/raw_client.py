@@ -58,7 +58,7 @@ async def send_steadily(
     interval: float,
     keep_alive: bool = True,
 ) -> None:
-    """Send a request every ``interval`` seconds until told to stop, as a careful client does.
+    """Send a request every ``interval`` seconds until asked to stop, as a careful client does.
 
     A connection that the server has closed, or has said to close, is not used again.
     """

@@ -45,12 +45,12 @@ class Routes:
     mails: list[EmailMessage]
     factor: float = FACTOR
 
-    def tell(self, labels: dict[str, str], ends_at: datetime) -> None:
+    def report(self, labels: dict[str, str], ends_at: datetime) -> None:
         """Post an alert to Alertmanager, as Prometheus does."""
         alert = {
             "labels": labels,
             "annotations": {
-                "summary": "It rings.",
+                "summary": "It fires.",
                 "description": "The value is 5.",
                 "runbook_url": f"docs/runbooks/{labels['alertname']}.md",
             },
@@ -157,10 +157,10 @@ def test_an_alert_reaches_receiver_and_mailbox_and_resolves(
     labels = {"alertname": alert, "severity": severity, "instance": "api-1"}
     with start() as routes:
         begun = datetime.now(UTC)
-        routes.tell(labels, begun + timedelta(hours=1))
+        routes.report(labels, begun + timedelta(hours=1))
         wait_for(lambda: bool(routes.recorded("firing")), 20, "no firing notification")
         wait_for(lambda: bool(routes.mailed("firing")), 20, "no firing mail")
-        routes.tell(labels, datetime.now(UTC))
+        routes.report(labels, datetime.now(UTC))
         wait_for(lambda: bool(routes.recorded("resolved")), 20, "no resolved notification")
         wait_for(lambda: bool(routes.mailed("resolved")), 20, "no resolved mail")
         (firing,), (resolved,) = routes.recorded("firing"), routes.recorded("resolved")
@@ -175,7 +175,7 @@ def test_an_alert_reaches_receiver_and_mailbox_and_resolves(
     assert mail["subject"] == f"[FIRING] {alert} ({severity})"
     text = mail.get_body(("plain",))
     assert text is not None
-    for part in ("It rings.", "The value is 5.", f"docs/runbooks/{alert}.md", "2026-01-01"):
+    for part in ("It fires.", "The value is 5.", f"docs/runbooks/{alert}.md", "2026-01-01"):
         assert part in text.get_content()
     ended = last.get_body(("plain",))
     assert ended is not None
@@ -186,7 +186,7 @@ def test_a_heartbeat_is_repeated_without_end_and_without_mail(start: Callable[[]
     """Its receiver gets the same again and again, as often as its route says."""
     labels = {"alertname": "Watchdog", "severity": "none"}
     with start() as routes:
-        routes.tell(labels, datetime.now(UTC) + timedelta(hours=1))
+        routes.report(labels, datetime.now(UTC) + timedelta(hours=1))
         wait_for(lambda: len(routes.recorded("firing")) > 2, 30, "the heartbeat is not repeated")
         assert {line["receiver"] for line in routes.recorded("firing")} == {"heartbeat"}
         assert routes.mailed("firing") == []
@@ -195,23 +195,23 @@ def test_a_heartbeat_is_repeated_without_end_and_without_mail(start: Callable[[]
 def test_a_segment_is_silent_while_another_version_drifts_as_a_whole(
     start: Callable[[], Any],
 ) -> None:
-    """The same job's segments wait until the whole is over; those of another job ring."""
+    """The same job's segments wait until the whole is over; those of another job fire."""
     hour = timedelta(hours=1)
     whole = {"alertname": "DataDrift", "severity": "warning", "job": "drift-job"}
     first = whole | {"instance": "drift-1", "model_version": "1"}
     part = whole | {"alertname": "SegmentDrift", "model_version": "2", "segment": "shop=a"}
     with start() as routes:
-        routes.tell(first, datetime.now(UTC) + hour)
-        wait_for(lambda: bool(routes.recorded("firing")), 20, "the whole does not ring")
+        routes.report(first, datetime.now(UTC) + hour)
+        wait_for(lambda: bool(routes.recorded("firing")), 20, "the whole does not fire")
         for instance in ("drift-1", "drift-2"):
-            routes.tell(part | {"instance": instance}, datetime.now(UTC) + hour)
-        wait_for(lambda: len(routes.recorded("firing")) > 1, 20, "no segment rings")
+            routes.report(part | {"instance": instance}, datetime.now(UTC) + hour)
+        wait_for(lambda: len(routes.recorded("firing")) > 1, 20, "no segment fires")
         assert {line["labels"]["instance"] for line in segments(routes)} == {"drift-2"}
-        routes.tell(first, datetime.now(UTC))
+        routes.report(first, datetime.now(UTC))
         wait_for(
             lambda: any(line["labels"]["instance"] == "drift-1" for line in segments(routes)),
             20,
-            "the segment does not ring once the whole is over",
+            "the segment does not fire once the whole is over",
         )
 
 

@@ -175,7 +175,7 @@ def test_kept_roles_that_can_t_be_used_are_left_aside(
 def test_a_file_that_can_t_be_written_costs_no_change(
     restarting: Restarting, candidate: Artefact
 ) -> None:
-    """The promotion is done and a line tells that it is not kept."""
+    """The promotion is done and a line reports that it is not kept."""
     restarting.file = restarting.file.parent / "away" / "versions.json"
     restarting.file.parent.mkdir()
     restarting.again()

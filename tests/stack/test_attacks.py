@@ -23,7 +23,7 @@ NDJSON = "application/x-ndjson"
 BLOCKED, SLOWEST = 0.05, 0.1
 # Another try where other programs had the processor.
 TRIES = 3
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 def _post(path: str, body: bytes, media: str = "application/json", *headers: str) -> bytes:
@@ -106,7 +106,7 @@ class Watched:
             assert probe.stdout.readline() == "ready\n"
             yield found
         finally:
-            output, _ = probe.communicate("", timeout=PATIENCE)
+            output, _ = probe.communicate("", timeout=TIMEOUT)
         found += [float(self._file.read_text()), float(output)]
 
 
@@ -136,7 +136,7 @@ def start(
 
 async def _send(port: int, request: bytes) -> int:
     """Send a request, read its answer to the end; the status, 0 where there is none."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             sending = asyncio.ensure_future(_write(writer, request))

@@ -115,11 +115,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory, tools: None) -> Iterator[Demo
 
 
 def test_the_demo_passes(demo: Demo) -> None:
-    """Both alarms ring and nothing else; the table says so."""
+    """Both alarms fire and nothing else; the table says so."""
     assert demo.verdict["passed"], demo.output
-    rang = {a["alert"] for a in demo.verdict["alerts"]}
-    assert rang - {"ConceptDrift", "Watchdog"} == {"DataDrift", "HighErrorRate"}
-    assert "Watchdog" in rang
+    fired = {a["alert"] for a in demo.verdict["alerts"]}
+    assert fired - {"ConceptDrift", "Watchdog"} == {"DataDrift", "HighErrorRate"}
+    assert "Watchdog" in fired
     assert "PASSED" in demo.output
 
 
@@ -136,7 +136,12 @@ def test_the_run_leaves_its_results(demo: Demo) -> None:
     assert list((demo.folder / "drift").glob("drift_*.html")), "the drift job wrote no report"
     timeline = (demo.folder / "timeline.jsonl").read_text().splitlines()
     events = [json.loads(line)["event"] for line in timeline]
-    assert events[events.index("settled") :][:4] == ["settled", "collected", "judged", "reported"]
+    assert events[events.index("settled") :][:4] == [
+        "settled",
+        "collected",
+        "evaluated",
+        "reported",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -421,7 +421,7 @@ def test_calibrated_job_obeys_its_calibration(place: Place) -> None:
     options = ["--rows=250", "--budget=0.02", "--draws=300", f"--artefact={place.artefact.path}"]
     command = [sys.executable, "-m", "testbed_drift", "calibrate", *options]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=DEADLINE)
-    assert "are not judged" in done.stdout
+    assert "are not evaluated" in done.stdout
     file = place.artefact.path / "calibration.json"
     calibration = json.loads(file.read_text())
     place.predict(240, seed=2)

@@ -16,8 +16,8 @@ from testbed.layout import RunLayout
 from testbed.stack import build
 from testbed.stack.configuration import prometheus_argv, render_native
 from testbed_domain.logstore import open_log
-from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.quality.trial import Retraining, Trial
+from testbed_drift.storage.reports import ReportStore
 from testbed_grafana.queries import PanelQuery, panel_queries
 from testbed_otel import names
 
@@ -101,7 +101,7 @@ def test_panels_and_rules_see_groups_and_trainings(
         log.register_reference(challenger.artefact)
     rules, start = expressions(repository), time.time()
 
-    def ringing(alert: str, label: str = "model_version") -> set[str]:
+    def firing(alert: str, label: str = "model_version") -> set[str]:
         return {sample.labels[label] for sample in prometheus.query(rules[alert])}
 
     def run() -> None:
@@ -112,14 +112,14 @@ def test_panels_and_rules_see_groups_and_trainings(
         assert "decision=" in done.stdout, done.stderr
 
     run()
-    assert ringing("SegmentDrift", "segment") == {"colour=red", "colour=blue"}
-    assert ringing("SegmentDrift") == {place.artefact.version}
-    assert ringing("VersionUnwatched") == {"stranger"}
-    assert ringing("RetrainingFailed") == set()
-    assert ringing("DataDrift") == set()
+    assert firing("SegmentDrift", "segment") == {"colour=red", "colour=blue"}
+    assert firing("SegmentDrift") == {place.artefact.version}
+    assert firing("VersionUnwatched") == {"stranger"}
+    assert firing("RetrainingFailed") == set()
+    assert firing("DataDrift") == set()
     run()
-    assert ringing("RetrainingFailed") == {place.artefact.version}
-    assert ringing("DataDrift") == {place.artefact.version}
+    assert firing("RetrainingFailed") == {place.artefact.version}
+    assert firing("DataDrift") == {place.artefact.version}
 
     def empty(expr: str) -> bool:
         found = prometheus.query_range(expr, start, time.time(), 1.0)

@@ -223,10 +223,10 @@ def test_prometheus_forgets_what_is_pushed_once_and_keeps_the_file(
     assert _run(tables, "moved", f"--textfile={stack.textfile}", endpoint) == 1
     pushed = 'ml_data_drift_share{job="drift-job",model_version="a"}'
     kept = 'ml_data_drift_share{job="node",drift_job="shop",model_version="a"}'
-    told = 'target_info{job="drift-job",ml_drift_reference="a"}'
+    reported = 'target_info{job="drift-job",ml_drift_reference="a"}'
     wait_for(lambda: stack.answers(pushed) == [0.5], DEADLINE, "nothing was pushed")
     wait_for(lambda: stack.answers(kept) == [0.5], DEADLINE, "nothing was scraped")
-    wait_for(lambda: bool(stack.answers(told)), DEADLINE, "the reference is not told")
+    wait_for(lambda: bool(stack.answers(reported)), DEADLINE, "the reference is not reported")
     rows = 'ml_drift_window_rows{job="%s",window="current"}'
     assert stack.answers(rows % "drift-job") == stack.answers(rows % "node") == [2000]
     # The lookback, scaled: 10 s.

@@ -77,8 +77,8 @@ def test_killed_job_counts_no_window_twice(place: DriftPlace) -> None:
     assert [record["outcome"] for record in before].count("success") == 1
     second = place.start("watch", *options)
     place.wait(lambda: len(place.records) >= len(before) + 2, second)
-    judged = [record for record in place.records if record["outcome"] == "success"]
-    assert len(judged) == 1
+    evaluated = [record for record in place.records if record["outcome"] == "success"]
+    assert len(evaluated) == 1
     assert "no new rows" in place.records[-1]["message"]
     place.label(ids, labels)
     place.wait(lambda: place.records[-1].get("fresh") is False, second)

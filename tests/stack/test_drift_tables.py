@@ -90,7 +90,7 @@ def test_the_passenger_list(shell: Shell, titanic_csv: Path) -> None:
 
 
 def test_the_customers_by_contract(shell: Shell, churn_csv: Path) -> None:
-    """Blank numbers are missing, ids are left out, and each contract is told apart."""
+    """Blank numbers are missing, ids are left out, and each contract is distinguished."""
     reference = ("--reference", churn_csv, "--target", "Churn")
     _drawn(churn_csv, 2, 3000).to_json(shell.folder / "now.jsonl", orient="records", lines=True)
     code, found = shell.object(*reference, "--current", "now.jsonl")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from testbed_domain.logstore import PredictionRow, open_log
-from testbed_drift.keeping.claim import claimed
+from testbed_drift.storage.claim import claimed
 
 from tests.conftest import REPOSITORY, missing
 from tests.support.ports import free_port
@@ -241,7 +241,7 @@ def test_job_goes_on_where_it_was_after_a_flow_in_its_folder(
 def test_month_without_rows_leaves_the_others_alone(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other months are judged; the exit code says that one could not run."""
+    """The other months are evaluated; the exit code says that one could not run."""
     monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
     done = place.play("--month=2024-04", "--months=2", "--workers=1", "--json")
     assert done.returncode == 2, done.stderr

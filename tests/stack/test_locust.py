@@ -246,7 +246,7 @@ def test_a_slow_service_piles_up_requests_but_not_without_end(serve: Start, play
     plan = plan_of(LoadPhase("slow", 3.0, 40.0))
     load = play(plan, service.url)
     load.end()
-    assert 10 < service.seen()["most_active"] <= plan.users
+    assert 10 < service.seen()["max_active"] <= plan.users
     assert load.truth.outcomes == {"200": 120}
 
 

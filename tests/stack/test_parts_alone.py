@@ -47,7 +47,7 @@ def served(command_line: CommandLine, unused_port: int) -> Iterator[tuple[str, P
 def test_a_burst_is_one_command_and_leaves_its_rows(
     command_line: CommandLine, served: tuple[str, Path]
 ) -> None:
-    """One hundred requests are sent, answered, logged and labelled; then drift can be judged."""
+    """One hundred requests are sent, answered, logged and labelled; then drift can be evaluated."""
     url, log = served
     burst = command_line.run("load", "burst", "--host", url, "--requests", "100", "--out", "truth")
     assert burst.code == 0, burst.output

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from testbed_domain.logkeeping import export, prune, stats
 from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, Selection, open_log
-from testbed_drift.jobs.turns import Turns
+from testbed_drift.jobs.windowscheduler import WindowScheduler
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 from testbed_drift.settings import DriftSettings
@@ -64,7 +64,7 @@ def test_rows_and_labels(log: PredictionLog, postgresql: PostgresServer) -> None
         assert sorted(reader.iter_ids()) == window.id
 
 
-def test_another_password_than_that_of_the_data_is_told(postgresql: PostgresServer) -> None:
+def test_another_password_than_that_of_the_data_is_reported(postgresql: PostgresServer) -> None:
     """With what may be wrong, and without any password."""
     url = postgresql.url.replace("secret-of-the-test", "another")
     with pytest.raises(LogError, match="keeps the password that its data were made with") as caught:
@@ -140,7 +140,7 @@ def test_windows_by_number_hold_each_row_once(english: str, tmp_path: Path) -> N
         window_rows=7,
         window_mode="tumbling",
     )
-    turns, read = Turns.of(settings, "v1"), []
+    turns, read = WindowScheduler.of(settings, "v1"), []
     turns._last = {"after": (0.0, "")}
     with WindowLog(open_log(english, create=False)) as windows:
         for behind in (True, True, True, False):

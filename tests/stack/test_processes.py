@@ -145,7 +145,9 @@ def test_crash_is_noticed_with_the_tail_of_its_log(
     assert supervisor.poll() == []
 
 
-def test_killed_part_is_told_from_one_that_ended(supervisor: Supervisor, request_for: Make) -> None:
+def test_killed_part_is_distinguished_from_one_that_ended(
+    supervisor: Supervisor, request_for: Make
+) -> None:
     """A signal from elsewhere is an unexpected end, too."""
     instance = supervisor.start(request_for("part", "import time; time.sleep(600)"))
     os.kill(instance.pid, signal.SIGKILL)

@@ -304,7 +304,7 @@ def test_nothing_is_left_when_the_supervisor_is_killed(
 def test_settings_that_no_replica_can_use_end_the_supervisor(
     small_artefact: Artefact, tmp_path: Path
 ) -> None:
-    """An error that would come again is told once, with exit code 2."""
+    """An error that would come again is reported once, with exit code 2."""
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "testbed_api"],

@@ -29,7 +29,7 @@ ROWS = 700
 
 @pytest.fixture(scope="module")
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
-    """A forest with a reference that is large enough to judge by."""
+    """A forest with a reference that is large enough to evaluate by."""
     options = TrainingOptions(20, 6, train_rows=1500, test_rows=300, reference_rows=1000)
     out = tmp_path_factory.mktemp("champion") / "model"
     return train(get_use_case("diabetes"), None, 1, out, options)

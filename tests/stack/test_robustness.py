@@ -158,7 +158,7 @@ def test_entries_by_hand_are_as_described_and_few(api: Any, tmp_path: Path) -> N
     """Nothing is found there either, and no input makes series without end."""
     _schemathesis(api.port, tmp_path, "--include-path-regex", "^/monitoring/test/")
     versions = [series for series in _series(api) if series.startswith("ml_model_accuracy{")]
-    # 20 are told apart, the rest is one more.
+    # 20 are distinguished, the rest is one more.
     assert 1 < len(versions) <= 21
 
 

@@ -23,7 +23,7 @@ def failed_checks(result: Result) -> dict[str, str]:
 
 
 def play(line: CommandLine, *arguments: str) -> Result:
-    """Run a scenario; once more where other work on the machine made it too slow to judge."""
+    """Run a scenario; once more where other work on the machine made it too slow to evaluate."""
     result = line.run("run", *arguments, "--out", "run")
     if result.code == COULD_NOT_RUN and "too slow for this time scale" in result.output:
         return line.run("run", *arguments, "--out", "again")
@@ -37,7 +37,7 @@ def play(line: CommandLine, *arguments: str) -> Result:
         *("log-spooling", "prometheus-broken"),
     ],
 )
-def test_faults_ring_and_resolve(command_line: CommandLine, scenario: str) -> None:
+def test_faults_fire_and_resolve(command_line: CommandLine, scenario: str) -> None:
     """A fault is notified in time, and as resolved after it; `make scenarios` plays the others."""
     result = play(command_line, scenario)
     assert result.code == 0, result.output
@@ -46,7 +46,7 @@ def test_faults_ring_and_resolve(command_line: CommandLine, scenario: str) -> No
 def test_a_collector_outage_loses_nothing(command_line: CommandLine) -> None:
     """After 15 s without a Collector, Prometheus holds exactly what was served.
 
-    What telemetry failed meanwhile is told, and nothing else is missing.
+    What telemetry failed meanwhile is reported, and nothing else is missing.
     """
     command_line.environment["OTEL_TRACES_SAMPLER_ARG"] = "0.5"
     result = play(command_line, "collector-restart")
@@ -126,7 +126,7 @@ def test_damaged_rules_fail_the_verdict(
     ("scenario", "options"),
     [("concept-drift", ()), ("correlation-drift", ()), ("label-shift", QUICK)],
 )
-def test_a_drift_is_told_for_what_it_is(
+def test_a_drift_is_reported_for_what_it_is(
     command_line: CommandLine, scenario: str, options: tuple[str, ...]
 ) -> None:
     """It is notified, and no decision stands on anything that did not move."""
@@ -136,7 +136,7 @@ def test_a_drift_is_told_for_what_it_is(
 
 
 def test_a_missing_drift_job_fails_the_verdict(command_line: CommandLine) -> None:
-    """Without the drift job DataDrift never rings, and the verdict says why."""
+    """Without the drift job DataDrift never fires, and the verdict says why."""
     result = play(command_line, "covariate-drift", "--without", "drift", *QUICK)
     assert result.code == 1, result.output
     failed = failed_checks(result)

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pandas as pd
 from testbed_domain.artefact import MANIFEST, content_version
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
 from testbed_load.command import web_command

@@ -28,7 +28,7 @@ boundedconnections.bounded.__defaults__ = (bounds,)
 from testbed.receiver.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
-PATIENCE = 20.0
+TIMEOUT = 20.0
 SPAN = (
     b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":%s,'
     b'"endTimeUnixNano":1,"traceId":"","spanId":""}]}]}]}'
@@ -46,7 +46,7 @@ class Receiver:
         with self.output.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
-    def ready(self, timeout: float = PATIENCE) -> bool:
+    def ready(self, timeout: float = TIMEOUT) -> bool:
         """Whether it answers within some time."""
         deadline = time.monotonic() + timeout
         url = f"http://127.0.0.1:{self.port}/health/ready"
@@ -58,7 +58,7 @@ class Receiver:
 
     def connect(self, first: bytes = b"") -> socket.socket:
         """A connection that has sent some bytes."""
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
         client.sendall(first)
         return client
 
@@ -67,7 +67,7 @@ class Receiver:
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, body)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - of this test
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - of this test
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -80,7 +80,7 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
     assert started.ready(), started.output.read_text()
     yield started
     started.process.terminate()
-    started.process.wait(PATIENCE)
+    started.process.wait(TIMEOUT)
 
 
 def _ends(client: socket.socket) -> bool:
@@ -124,7 +124,7 @@ def test_a_dripping_head_is_cut_off(receiver: Receiver) -> None:
         client.settimeout(0.2)
         began = time.monotonic()
         ended = False
-        while not ended and time.monotonic() - began < PATIENCE:
+        while not ended and time.monotonic() - began < TIMEOUT:
             try:
                 client.sendall(b"a: b\r\n")
                 ended = client.recv(1 << 16) == b""

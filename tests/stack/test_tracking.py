@@ -15,9 +15,9 @@ import pytest
 from opentelemetry.metrics import NoOpMeter
 from testbed_domain.artefact import load_artefact
 from testbed_domain.logstore import open_log
-from testbed_drift.keeping.tracking import Tracker
-from testbed_drift.keeping.trackingclient import connect
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.tracking import Tracker
+from testbed_drift.storage.trackingclient import connect
 
 from tests.bench.peers.environments import EnvironmentMissingError, environment
 from tests.conftest import missing

@@ -232,9 +232,9 @@ def seconds(values: pd.Series[Any]) -> Floats:
         found = days(values) * DAY
         if np.isfinite(found).any():
             return found
-    told = numbers(values)
-    calendar = calendar_days(told)
-    return epochs(told) if calendar is None else calendar * DAY
+    predicted = numbers(values)
+    calendar = calendar_days(predicted)
+    return epochs(predicted) if calendar is None else calendar * DAY
 
 
 def texts(values: pd.Series[Any]) -> pd.Series[Any]:

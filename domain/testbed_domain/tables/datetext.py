@@ -30,10 +30,10 @@ DAY: Final = 86_400.0
 # 1973-03 in the finer unit, is as large as year 5138 in the coarser.
 _UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 # Smaller numbers are no plausible times: one of 1973-03 in seconds.
-LEAST_EPOCH: Final = 1e8
+MIN_EPOCH: Final = 1e8
 # Numbers that are plausible times, in seconds: 2001-09-09 to 2099.
 _TIMES: Final = (1e9, 4.1e9)
-_LEAST_DIFFERENT: Final = 10
+_MIN_DIFFERENT: Final = 10
 # Numbers like 20240131, 202401311015, 20240131101500: what the year is multiplied by, and the form.
 _COMPACT: Final = ((10**4, "%Y%m%d"), (10**8, "%Y%m%d%H%M"), (10**10, "%Y%m%d%H%M%S"))
 _COMPACT_YEARS: Final = (1900, 2101)
@@ -97,7 +97,7 @@ def days(values: pd.Series[Any]) -> Floats:
         if calendar is not None:
             return calendar
         # 0 and -1 stand for "never" among Unix times.
-        small = (np.abs(found) < LEAST_EPOCH) & ~_never(found)
+        small = (np.abs(found) < MIN_EPOCH) & ~_never(found)
         return np.where(small, np.nan, epochs(found) / DAY)
     if pd.api.types.is_datetime64_any_dtype(values):
         return _since_epoch(values)
@@ -115,7 +115,7 @@ def are_times(values: Floats) -> bool:
     """Whether numbers are nothing but plausible Unix times of one unit, or dates like 20240131."""
     known = values[np.isfinite(values)]
     known = known[~_never(known)]
-    if len(np.unique(known)) < _LEAST_DIFFERENT:
+    if len(np.unique(known)) < _MIN_DIFFERENT:
         return False
     least, most = _TIMES
     seconds = epochs(known)
@@ -259,7 +259,7 @@ def _zone(text: str) -> str | None:
 
 
 def _day_first(texts: Iterable[str]) -> bool | None:
-    """Whether days stand before months where slashes are between; None where nothing tells."""
+    """Whether days stand before months where slashes are between; None where nothing shows it."""
     pairs = [
         (int(found["a"]), int(found["b"]))
         for text in texts

@@ -1,4 +1,4 @@
-"""Tables in files that pandas can read, told apart by their names' endings.
+"""Tables in files that pandas can read, distinguished by their names' endings.
 
 Column push-down: Parquet, Feather, ORC and Stata read the wanted columns only; of CSV and Excel the
 others are not kept; JSON lines are read a block at a time. Pickles are refused: reading one runs
@@ -361,7 +361,7 @@ class FileSource:
         return frame.set_axis([str(name) for name in frame.columns], axis="columns")[wanted]
 
     def identity(self) -> dict[str, Any]:
-        """What tells later whether it is still the same table: path, size in bytes and SHA-256.
+        """What shows later whether it is still the same table: path, size in bytes and SHA-256.
 
         Raises:
             SourceError: it can't be read.

@@ -40,9 +40,9 @@ from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed_drift.flow.comparison import Comparison
-    from testbed_drift.flow.play import Played
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.flow.comparison import MonthComparison
+    from testbed_drift.flow.play import PlayedFlow
 
 EXIT_TERMINATED: Final = 143
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -92,7 +92,7 @@ def _flow(arguments: dict[str, Any]) -> int:
     return _exit_code([one.result for one in played])
 
 
-def _work(arguments: dict[str, Any]) -> tuple[Comparison, ...]:
+def _work(arguments: dict[str, Any]) -> tuple[MonthComparison, ...]:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for --help
 
     from testbed_drift.flow.comparison import comparisons  # noqa: PLC0415 - the same
@@ -111,7 +111,7 @@ def _work(arguments: dict[str, Any]) -> tuple[Comparison, ...]:
 
 
 @contextlib.contextmanager
-def _claimed(work: Sequence[Comparison]) -> Iterator[None]:
+def _claimed(work: Sequence[MonthComparison]) -> Iterator[None]:
     """The folders of the reports, for this flow alone; its workers write there unasked."""
     from testbed_drift.jobs.assembly import claimed_output  # noqa: PLC0415 - not for --help
 
@@ -122,18 +122,20 @@ def _claimed(work: Sequence[Comparison]) -> Iterator[None]:
         yield
 
 
-def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str | None) -> None:
+def _publish(
+    work: Sequence[MonthComparison], played: Sequence[PlayedFlow], endpoint: str | None
+) -> None:
     """Publish, record and log as the job would have: per model, in the order of the months."""
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for --help
 
     from testbed_drift.jobs.assembly import build_tracker, telemetry_of  # noqa: PLC0415 - the same
-    from testbed_drift.keeping.memory import Memory  # noqa: PLC0415 - the same
-    from testbed_drift.keeping.reports import ReportStore  # noqa: PLC0415 - the same
     from testbed_drift.publishing.gauges import (  # noqa: PLC0415 - the same
         Publisher,
         remembered,
     )
     from testbed_drift.rows.frames import kinds_of  # noqa: PLC0415 - the same
+    from testbed_drift.storage.memory import Memory  # noqa: PLC0415 - the same
+    from testbed_drift.storage.reports import ReportStore  # noqa: PLC0415 - the same
 
     models: dict[str, tuple[DriftSettings, list[RunResult]]] = {}
     for one, done in zip(work, played, strict=True):
@@ -154,7 +156,7 @@ def _publish(work: Sequence[Comparison], played: Sequence[Played], endpoint: str
         _finish(telemetry)
 
 
-def _summarise(played: Sequence[Played], seconds: float) -> None:
+def _summarise(played: Sequence[PlayedFlow], seconds: float) -> None:
     workers = len({worker for one in played for worker in one.workers})
     line = f"flow: {len(played)} comparisons by {workers} workers in {seconds:.1f} s"
     print(line, file=sys.stderr)  # noqa: T201 - a command line's output
@@ -195,9 +197,15 @@ def _parser() -> argparse.ArgumentParser:
         "--artefact", metavar="DIR", action="append", help="Artefact directory; may be given often."
     )
     add("--output", metavar="DIR", help="Directory of the reports (default reports).")
-    add("--month", metavar="YYYY-MM", help="Month to judge (default: the last whole one).")
+    add("--month", metavar="YYYY-MM", help="Month to evaluate (default: the last whole one).")
     add("--against", metavar="YYYY-MM", help="Month to compare with (default: the one before).")
-    add("--months", metavar="N", type=_positive, default=1, help="Months to judge, up to --month.")
+    add(
+        "--months",
+        metavar="N",
+        type=_positive,
+        default=1,
+        help="Months to evaluate, up to --month.",
+    )
     add(
         "--workers",
         metavar="N",

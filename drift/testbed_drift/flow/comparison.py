@@ -6,24 +6,24 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import ReportStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed_domain.artefact import Artefact
 
+    from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.evaluation.segmentdrift import SegmentWorkers
     from testbed_drift.flow.months import MonthPair
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.judging.segmentdrift import SegmentWorkers
 
-# Rows of a month that are judged unless a setting says otherwise; the newest stay.
+# Rows of a month that are evaluated unless a setting says otherwise; the newest stay.
 MONTH_ROWS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MonthComparison:
     """Two months of one model.
 
     Attributes:
@@ -52,7 +52,7 @@ class Comparison:
         """
         from testbed_drift.jobs.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
         from testbed_drift.jobs.replay import NoPublisher  # noqa: PLC0415 - the same
-        from testbed_drift.keeping.memory import Memory  # noqa: PLC0415 - the same
+        from testbed_drift.storage.memory import Memory  # noqa: PLC0415 - the same
 
         job = assemble(self.settings, telemetry_of("none"), _never, workers=workers, once=True)
         alone = replace(
@@ -80,7 +80,7 @@ def _never(_seconds: float) -> bool:
 
 def comparisons(
     settings: DriftSettings, artefacts: Sequence[Artefact], months: Sequence[MonthPair]
-) -> tuple[Comparison, ...]:
+) -> tuple[MonthComparison, ...]:
     """Every pair of months of every model, models first.
 
     Several models have a folder of reports each, since the files are named after months only.
@@ -97,7 +97,7 @@ def comparisons(
     for artefact in artefacts:
         output = settings.output / _folder(artefact.version) if artefacts[1:] else settings.output
         found += [
-            Comparison(
+            MonthComparison(
                 artefact.version,
                 settings.model_copy(
                     update=common

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from testbed_domain.errors import DomainError
 
-from testbed_drift.rows.spans import Span
+from testbed_drift.rows.spans import Period
 
 MONTHS: Final = 12
 
@@ -56,10 +56,10 @@ class Month:
         return type(self)(year, month + 1)
 
     @property
-    def span(self) -> Span:
+    def span(self) -> Period:
         """From its first day to its last, named after the last."""
         _, days = calendar.monthrange(self.year, self.month)
-        return Span.parse(f"{self}-01/{self}-{days:02}")
+        return Period.parse(f"{self}-01/{self}-{days:02}")
 
     def __str__(self) -> str:
         return f"{self.year:04}-{self.month:02}"
@@ -77,14 +77,14 @@ def pairs(last: Month, count: int, against: Month | None) -> tuple[MonthPair, ..
     """``count`` months up to ``last``, oldest first, and what each is compared with.
 
     Args:
-        last: the newest month to judge.
-        count: how many months to judge, at least 1.
+        last: the newest month to evaluate.
+        count: how many months to evaluate, at least 1.
         against: the reference of all of them; None compares each with the month before it.
 
     Raises:
         MonthError: a month would be compared with itself, or the calendar does not reach so far.
     """
-    judged = [last.earlier(back) for back in range(count)][::-1]
-    if against in judged:
+    evaluated = [last.earlier(back) for back in range(count)][::-1]
+    if against in evaluated:
         raise MonthError(f"{against} can't be compared with itself")
-    return tuple(MonthPair(against or month.earlier(1), month) for month in judged)
+    return tuple(MonthPair(against or month.earlier(1), month) for month in evaluated)

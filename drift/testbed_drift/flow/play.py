@@ -12,21 +12,21 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed
 from prefect_dask import DaskTaskRunner
 
+from testbed_drift.evaluation.results import RunResult
 from testbed_drift.flow.cluster import ClusterWorkers
-from testbed_drift.judging.results import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prefect.states import State
 
-    from testbed_drift.flow.comparison import Comparison
+    from testbed_drift.flow.comparison import MonthComparison
 
 FLOW: Final = "drift, month against month"
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedFlow:
     """A comparison that was made.
 
     Attributes:
@@ -45,11 +45,11 @@ class Played:
     cache_policy=NO_CACHE,  # the log changes, the parameters don't
     persist_result=False,
 )
-def compare(comparison: Comparison, label: str) -> State[Played]:  # noqa: ARG001 - names the run
+def compare(comparison: MonthComparison, label: str) -> State[PlayedFlow]:  # noqa: ARG001 - names the run
     """One comparison; the name of its state is the decision."""
     cluster = ClusterWorkers()
     result = comparison.run(cluster)
-    played = Played(result, frozenset({distributed.get_worker().address, *cluster.used}))
+    played = PlayedFlow(result, frozenset({distributed.get_worker().address, *cluster.used}))
     if result.outcome == "error":
         return Failed(message=result.message, data=played)
     name = str(result.finding.decision.action) if result.finding else result.outcome
@@ -57,26 +57,28 @@ def compare(comparison: Comparison, label: str) -> State[Played]:  # noqa: ARG00
 
 
 @flow(name=FLOW, validate_parameters=False, persist_result=False)  # type: ignore[untyped-decorator] # as above
-def months(comparisons: Sequence[Comparison]) -> State[list[Played]]:
+def months(comparisons: Sequence[MonthComparison]) -> State[list[PlayedFlow]]:
     """All comparisons at once, in the order given; one that fails leaves the others alone."""
     futures = [compare.submit(one, one.name) for one in comparisons]
     played = [_result(one, future) for one, future in zip(comparisons, futures, strict=True)]
     return Completed(data=played)
 
 
-def _result(comparison: Comparison, future: Any) -> Played:  # noqa: ANN401 - generic in the result
+def _result(comparison: MonthComparison, future: Any) -> PlayedFlow:  # noqa: ANN401 - generic in the result
     started = time.time()
     try:
         found = future.result(raise_on_failure=False)
     except Exception as error:  # noqa: BLE001 - a worker that died again and again, for example
         found = error
-    if isinstance(found, Played):
+    if isinstance(found, PlayedFlow):
         return found
     message = f"{type(found).__name__}: {' '.join(str(found).split())}"
-    return Played(RunResult(comparison.model_version, "error", started, 0.0, message))
+    return PlayedFlow(RunResult(comparison.model_version, "error", started, 0.0, message))
 
 
-def play(comparisons: Sequence[Comparison], workers: int, scheduler: str | None) -> list[Played]:
+def play(
+    comparisons: Sequence[MonthComparison], workers: int, scheduler: str | None
+) -> list[PlayedFlow]:
     """Make all comparisons.
 
     Args:
@@ -95,5 +97,5 @@ def play(comparisons: Sequence[Comparison], workers: int, scheduler: str | None)
                 "dashboard_address": "127.0.0.1:0",
             }
         )
-    found: list[Played] = months.with_options(task_runner=runner)(comparisons)
+    found: list[PlayedFlow] = months.with_options(task_runner=runner)(comparisons)
     return found

@@ -15,24 +15,17 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.logstore import open_log
 from testbed_otel.names import SERVICE_DRIFT
 from testbed_otel.sdk import TelemetrySettings, TelemetrySettingsError, setup
-from testbed_otel.settings import watch_sdk
+from testbed_otel.settings import enable_sdk_self_metrics
 
-from testbed_drift.jobs.fleet import Fleet
+from testbed_drift.evaluation.assessment import Assessor
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.evaluation.segmentdrift import SegmentScorer
+from testbed_drift.jobs.championtracker import ChampionTracker, find
 from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.multiversion import MultiVersionJob
 from testbed_drift.jobs.replay import Replay
-from testbed_drift.jobs.succession import Following, find
-from testbed_drift.jobs.turns import Turns
 from testbed_drift.jobs.versionpublishing import VersionPublishers
-from testbed_drift.judging.assessment import Assessor
-from testbed_drift.judging.detection import Detector
-from testbed_drift.judging.segmentdrift import SegmentScorer
-from testbed_drift.keeping.archive import Archive
-from testbed_drift.keeping.claim import claimed
-from testbed_drift.keeping.memory import Memory
-from testbed_drift.keeping.reports import ReportStore
-from testbed_drift.keeping.retention import Retention
-from testbed_drift.keeping.tracking import Tracker
-from testbed_drift.keeping.trackingclient import URI, connect
+from testbed_drift.jobs.windowscheduler import WindowScheduler
 from testbed_drift.publishing.gauges import Publisher, of_model, remembered
 from testbed_drift.publishing.windowgroups import GroupGauges
 from testbed_drift.relations.models import ServedModel
@@ -43,8 +36,15 @@ from testbed_drift.rows.frames import kinds_of, outcome_of
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.calibration import FILE, Calibration
-from testbed_drift.scoring.limits import Limits, calibrated
+from testbed_drift.scoring.limits import ColumnLimits, calibrated
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
+from testbed_drift.storage.archive import Archive
+from testbed_drift.storage.claim import claimed
+from testbed_drift.storage.memory import Memory
+from testbed_drift.storage.reports import ReportStore
+from testbed_drift.storage.retention import Retention
+from testbed_drift.storage.tracking import Tracker
+from testbed_drift.storage.trackingclient import URI, connect
 from testbed_drift.workers import Workers
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
 
+    from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.evaluation.segmentdrift import SegmentWorkers
     from testbed_drift.jobs.job import Watched
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.judging.segmentdrift import SegmentWorkers
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.levels import Levels
-    from testbed_drift.scoring.scores import Rule
+    from testbed_drift.scoring.scores import DriftRule
 
 METER: Final = "testbed_drift"
 
@@ -75,7 +75,7 @@ def telemetry_of(endpoint: str | None, attributes: Mapping[str, str] | None = No
     Raises:
         DriftSettingsError: a variable of OpenTelemetry can't be used.
     """
-    watch_sdk()
+    enable_sdk_self_metrics()
     try:
         return setup(SERVICE_DRIFT, TelemetrySettings.from_env(endpoint=endpoint), attributes)
     except TelemetrySettingsError as error:
@@ -128,7 +128,7 @@ def watched(
     if not settings.management:
         return job
     publisher = cast("Publisher", job.publisher)  # as assemble() has made it
-    return Following(
+    return ChampionTracker(
         job,
         management.champion,
         known,
@@ -178,7 +178,7 @@ def assemble(
     artefact = load_artefact(settings.artefact)
     kinds = kinds_of(artefact.schema)
     calibration = _calibration(settings)
-    limits = Limits.of(settings, calibration)
+    limits = ColumnLimits.of(settings, calibration)
     if calibration:
         calibration.verify_version(artefact.version)
         if limits.least > settings.max_rows:
@@ -233,7 +233,7 @@ def assemble(
         archive=_archive(settings, artefact.name, reports),
         segments=_segments(settings, kinds, limits.rule, workers),
         analyst=_analyst(settings, artefact, kinds, limits.levels),
-        turns=Turns.of(settings, artefact.version),
+        turns=WindowScheduler.of(settings, artefact.version),
         tracker=build_tracker(settings, telemetry),
     )
 
@@ -257,11 +257,11 @@ def fleet(
     telemetry: Telemetry,
     announce: Callable[[RunResult], None],
     workers: Workers | None,
-) -> Fleet | None:
+) -> MultiVersionJob | None:
     """The jobs of further versions beside the one that is set up; None where none is wanted."""
     if settings.versions == 1:
         return None
-    return Fleet(
+    return MultiVersionJob(
         job,
         settings,
         lambda: open_log(settings.log_url, create=False),
@@ -275,7 +275,7 @@ def fleet(
 def _segments(
     settings: DriftSettings,
     kinds: Mapping[str, ColumnKind],
-    rule: Rule,
+    rule: DriftRule,
     workers: SegmentWorkers | None,
 ) -> SegmentScorer | None:
     if settings.segment is None:
@@ -288,7 +288,7 @@ def _segments(
 def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archive:
     history = None
     if settings.workspace:
-        from testbed_drift.keeping.history import History  # noqa: PLC0415 - takes seconds, and only if wanted
+        from testbed_drift.storage.history import History  # noqa: PLC0415 - takes seconds, and only if wanted
 
         try:
             history = History(settings.workspace, name, settings.alert_share)

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
 
-from testbed_drift.jobs.succession import find
-from testbed_drift.judging.decision import Action, Policy, decide, decision_line
-from testbed_drift.judging.results import SCHEMA_VERSION, Finding, Outcome, RunResult, judgement
-from testbed_drift.judging.segmentdrift import table as segment_table
-from testbed_drift.keeping.memory import Memory
-from testbed_drift.rows.spans import Span
+from testbed_drift.evaluation.decision import Action, Policy, decide, decision_line
+from testbed_drift.evaluation.results import (
+    SCHEMA_VERSION,
+    Outcome,
+    RunFinding,
+    RunResult,
+    evaluation,
+)
+from testbed_drift.evaluation.segmentdrift import table as segment_table
+from testbed_drift.jobs.championtracker import find
+from testbed_drift.rows.spans import Period
 from testbed_drift.rows.windows import LogReader, NotEnoughRowsError, Window, WindowReader
+from testbed_drift.storage.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,18 +31,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from testbed_drift.forms import Table
-    from testbed_drift.jobs.turns import Turns
-    from testbed_drift.judging.assessment import Assessment, Assessor
-    from testbed_drift.judging.segmentdrift import SegmentScorer
-    from testbed_drift.keeping.archive import Archive
-    from testbed_drift.keeping.tracking import Tracker
+    from testbed_drift.evaluation.assessment import Assessment, Assessor
+    from testbed_drift.evaluation.segmentdrift import SegmentScorer
+    from testbed_drift.formatting import ReportTable
+    from testbed_drift.jobs.windowscheduler import WindowScheduler
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.relations.study import Analyst, Relations
     from testbed_drift.retraining.hook import Hook
     from testbed_drift.scoring.calibration import Calibration
     from testbed_drift.scoring.scores import DriftScores
     from testbed_drift.settings import DriftSettings
+    from testbed_drift.storage.archive import Archive
+    from testbed_drift.storage.tracking import Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +64,7 @@ class Detection(Protocol):
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics of the detector's report, JSON-ready; may take seconds."""
 
-    def html(self, tables: Sequence[Table] = ()) -> str:
+    def html(self, tables: Sequence[ReportTable] = ()) -> str:
         """The detector's own report below the given tables; may take seconds."""
 
     def snapshot(self) -> Any:  # noqa: ANN401 - of whichever library
@@ -109,7 +115,7 @@ class DriftJob:
         publisher: takes what there is to publish.
         clock: Unix time.
         calibration: where the detector's thresholds come from; must be of the reference.
-        assessor: judges performance and data quality; None for drift alone.
+        assessor: evaluates performance and data quality; None for drift alone.
         once: whether this is a single run that somebody wants, of a window that may be known.
         memory: what the runs so far have left, in other processes too.
         hook: what RETRAIN starts; None where nothing.
@@ -135,7 +141,7 @@ class DriftJob:
     archive: Archive | None = None
     segments: SegmentScorer | None = None
     analyst: Analyst | None = None
-    turns: Turns | None = None
+    turns: WindowScheduler | None = None
     tracker: Tracker | None = None
     _training: Window | None = field(default=None, init=False)
     _relations: Relations | None = field(default=None, init=False)
@@ -176,7 +182,7 @@ class DriftJob:
             behind=behind,
         )
         self._record(result)
-        # After the drift is told: a training takes its time, and so may a command.
+        # After the drift is reported: a training takes its time, and so may a command.
         if retraining := self._retrain(result):
             self.publisher.retrained(retraining)
             self._track(retraining)
@@ -207,7 +213,7 @@ class DriftJob:
         if path is not None:
             self.tracker.log_challenger(load_artefact(path), retraining.scores, retraining.outcome)
 
-    def _compare(self, now: float) -> Finding:
+    def _compare(self, now: float) -> RunFinding:
         reference, current = self._windows(now)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
@@ -229,7 +235,7 @@ class DriftJob:
             "windows": {"reference": before.to_dict(), "current": after.to_dict()},
             "alert_share": self.settings.alert_share,
             "retrain_share": self.settings.retrain_share,
-            **judgement(detection.scores, decision),
+            **evaluation(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
             "retraining": trained.to_dict() if trained else None,
             "segments": {found.name: found.to_dict() for found in segments},
@@ -253,7 +259,7 @@ class DriftJob:
         fresh = not self.memory.knows(extent)
         self.memory = memory
         scores = detection.scores
-        return Finding(
+        return RunFinding(
             before,
             after,
             scores,
@@ -281,7 +287,7 @@ class DriftJob:
         return self.assessor.assess(reference.columns, current.columns)
 
     def _windows(self, now: float) -> tuple[Window, Window]:
-        wanted = self.settings.current_window or Span.between(now - self.settings.window, now)
+        wanted = self.settings.current_window or Period.between(now - self.settings.window, now)
         with self.open_log() as log:
             if self.turns and not self.settings.current_window:
                 current = self.turns.next(log, self.reader, now)
@@ -362,17 +368,17 @@ def watch(
     chores: Iterator[object] | None = None,
     ready: Callable[[], bool] | None = None,
 ) -> None:
-    """Run at once and then every ``interval`` seconds, until told to stop.
+    """Run at once and then every ``interval`` seconds, until asked to stop.
 
     A run that takes longer than the interval skips the turns that it missed. Windows that are full
-    already are judged without a wait, and one that fills meanwhile before the interval is over.
+    already are evaluated without a wait, and one that fills meanwhile before the interval is over.
 
     Args:
         job: what to run.
         interval: seconds from one run's start to the next's.
         clock: Unix time.
         wait: waits so many seconds; True when the job must stop.
-        announce: told about every run.
+        announce: notified about every run.
         chores: work that the runs to come are spared, done between runs, a step at a time.
         ready: whether a window is full that need not wait for the interval; None looks for none.
     """

@@ -1,7 +1,7 @@
 """What a job that watches learns and imports before the first window needs it.
 
 The first window would otherwise pay for all that, in seconds in which no run ends; where time is
-scaled they are minutes. While there is nothing to judge yet there is time.
+scaled they are minutes. While there is nothing to evaluate yet there is time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from testbed_domain.artefact import load_artefact
 
+from testbed_drift.jobs.championtracker import ChampionTracker
 from testbed_drift.jobs.job import DriftJob
-from testbed_drift.jobs.succession import Following
 from testbed_drift.rows.frames import reference_frame
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ def import_reports(settings: DriftSettings) -> None:
 
 def full(job: Watched) -> bool:
     """Whether a window is full that need not wait for the interval."""
-    first = job.job if isinstance(job, Following) else job
+    first = job.job if isinstance(job, ChampionTracker) else job
     return isinstance(first, DriftJob) and first.ready()
 
 
 def preparing(job: Watched) -> Iterator[None]:
     """Prepare a job step by step; where a step fails, the first window does what it can."""
-    first = job.job if isinstance(job, Following) else job
+    first = job.job if isinstance(job, ChampionTracker) else job
     if not isinstance(first, DriftJob):
         return
     with _left_to_the_runs():
@@ -55,7 +55,7 @@ def preparing(job: Watched) -> Iterator[None]:
 def _left_to_the_runs() -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - the runs tell what is wrong with them
+    except Exception as error:  # noqa: BLE001 - the runs report what is wrong with them
         logger.warning("cannot prepare the first window: %s", " ".join(str(error).split()))
 
 

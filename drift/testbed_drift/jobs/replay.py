@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from testbed_domain.logstore import Columns
 
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.keeping.memory import Memory
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.rows.cutting import Cutting
+    from testbed_drift.storage.memory import Memory
 
     # Takes a group, its result, and the rows of the reference and of the window.
     Publish = Callable[[str, RunResult, tuple[int, int]], None]
@@ -51,13 +51,13 @@ class NoPublisher:
 
 @dataclass(slots=True)
 class Replay(DriftJob):
-    """Judges one pair of windows after the other, each with the memory of those before.
+    """Evaluates one pair of windows after the other, each with the memory of those before.
 
     Attributes:
-        least_reference: least rows of a reference; that of a training may be small.
+        min_reference: least rows of a reference; that of a training may be small.
     """
 
-    least_reference: int = 1
+    min_reference: int = 1
     _pair: tuple[Window, Window] | None = field(default=None, init=False)
 
     @classmethod
@@ -76,22 +76,22 @@ class Replay(DriftJob):
             analyst=job.analyst,
         )
 
-    def judge(self, reference: Window, current: Window) -> RunResult:
-        """Judge a window; too few rows in either are an outcome, as in every run."""
+    def evaluate(self, reference: Window, current: Window) -> RunResult:
+        """Evaluate a window; too few rows in either are an outcome, as in every run."""
         self._pair = (reference, current)
         return self.run_once()
 
     def _windows(self, now: float) -> tuple[Window, Window]:
         del now
-        assert self._pair is not None  # noqa: S101 - for mypy: judge() sets it
+        assert self._pair is not None  # noqa: S101 - for mypy: evaluate() sets it
         reference, current = self._pair
-        enough(reference.name, len(reference.frame), self.least_reference)
+        enough(reference.name, len(reference.frame), self.min_reference)
         enough(current.name, len(current.frame), self.reader.min_rows, self.reader.purpose)
         return reference, current
 
 
 def enough(name: str, rows: int, needed: int, purpose: str = "") -> None:
-    """Check that a window can be judged.
+    """Check that a window can be evaluated.
 
     Raises:
         NotEnoughRowsError: it can't.
@@ -105,7 +105,7 @@ def enough(name: str, rows: int, needed: int, purpose: str = "") -> None:
 def walk_log(
     job: Replay, cutting: Cutting, publish: Publish = lambda *_: None
 ) -> Iterator[tuple[str | None, RunResult]]:
-    """Judge every window of the log, or of the current window where one is set, in order.
+    """Evaluate every window of the log, or of the current window where one is set, in order.
 
     Where the settings name a segment, each of its groups is walked by itself, compared with the
     same group of the reference. The job publishes windows of all rows, ``publish`` those of groups:
@@ -139,7 +139,7 @@ def walk_log(
         for cut in cutting.cuts(len(rows), np.array(rows.time)):
             name = "-".join([*marks, cut.name])
             window = job.reader.of_columns(part(rows, cut.rows), name, cut.span)
-            result = one.judge(before, window)
+            result = one.evaluate(before, window)
             if group:
                 publish(group, result, (len(before.frame), len(window.frame)))
             yield group, result

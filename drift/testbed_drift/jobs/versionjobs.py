@@ -17,23 +17,23 @@ from testbed_domain.errors import DomainError
 from testbed_domain.files import read_regular
 from testbed_domain.logstore import open_log
 
+from testbed_drift.evaluation.assessment import Assessor
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.evaluation.segmentdrift import SegmentScorer
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.jobs.turns import Turns
-from testbed_drift.judging.assessment import Assessor
-from testbed_drift.judging.detection import Detector
-from testbed_drift.judging.segmentdrift import SegmentScorer
-from testbed_drift.keeping.reports import ReportStore
+from testbed_drift.jobs.windowscheduler import WindowScheduler
 from testbed_drift.rows.frames import kinds_of
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.calibration import FILE, Calibration
-from testbed_drift.scoring.limits import Limits, calibrated
+from testbed_drift.scoring.limits import ColumnLimits, calibrated
+from testbed_drift.storage.reports import ReportStore
 
 if TYPE_CHECKING:
     from testbed_domain.logstore import LoggedVersion
 
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.settings import DriftSettings
 
 
@@ -43,7 +43,7 @@ class UnknownVersionError(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class VersionTask:
-    """What a process needs to judge a version.
+    """What a process needs to evaluate a version.
 
     Attributes:
         settings: those of the whole job.
@@ -106,7 +106,7 @@ def job_of(task: VersionTask) -> DriftJob:
     if own and not settings.reference_window and (artefact.path / FILE).exists():
         calibration = Calibration.load(artefact.path / FILE)
         calibration.verify_version(artefact.version)
-    limits = Limits.of(settings, calibration)
+    limits = ColumnLimits.of(settings, calibration)
     settings = calibrated(settings, calibration)
     settings = settings.model_copy(update={"output": settings.output / folder(task.version)})
     segments = None
@@ -137,7 +137,7 @@ def job_of(task: VersionTask) -> DriftJob:
             level=limits.levels.concept,
         ),
         segments=segments,
-        turns=Turns.of(settings, task.version),
+        turns=WindowScheduler.of(settings, task.version),
     )
 
 

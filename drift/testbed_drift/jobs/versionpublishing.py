@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.metrics import CallbackOptions, NoOpMeter, Observation
 from testbed_otel import names
 
+from testbed_drift.evaluation.results import OUTCOMES, RunResult
 from testbed_drift.jobs.versionjobs import VersionRun, folder
-from testbed_drift.judging.results import OUTCOMES, RunResult
-from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.publishing.gauges import Publisher
+from testbed_drift.storage.reports import ReportStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ _NOBODY: Final = NoOpMeter("testbed_drift")
 
 
 class _VersionMeter:
-    """A meter for what tells versions apart; what speaks of the job as a whole is left out.
+    """A meter for what distinguishes versions; what speaks of the job as a whole is left out.
 
     Args:
         meter: makes the instruments; each version has one of its own, for two instruments of one
@@ -39,7 +39,7 @@ class _VersionMeter:
         self.heard = True
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Counter:
-        """A counter that counts where versions are told apart."""
+        """A counter that counts where versions are distinguished."""
         meter = self._meter if name in _TOLD_APART else _NOBODY
         return meter.create_counter(name, unit, description)
 

@@ -20,7 +20,7 @@ class Bound:
         self._cut: set[str] = set()
 
     def first(self, name: str, points: list[Observation]) -> list[Observation]:
-        """The points that are sent; the first ones tell most."""
+        """The points that are sent; the first ones say most."""
         if len(points) > SERIES_LIMIT and name not in self._cut:
             self._cut.add(name)
             logger.warning("%s has %d series; %d are sent", name, len(points), SERIES_LIMIT)

@@ -16,13 +16,13 @@ class TextfileError(DomainError):
     """The metrics file of a run could not be written. One line that says why."""
 
 
-def ending(telemetry: Telemetry, textfile: Textfile | None, *, judged: bool) -> list[str]:
+def ending(telemetry: Telemetry, textfile: Textfile | None, *, evaluated: bool) -> list[str]:
     """Write the textfile, push what is left, and stop measuring.
 
     Args:
         telemetry: of the process.
         textfile: where metrics are written, or None.
-        judged: whether any of its runs decided anything.
+        evaluated: whether any of its runs decided anything.
 
     Returns:
         A line about each door that was shut.
@@ -37,7 +37,7 @@ def ending(telemetry: Telemetry, textfile: Textfile | None, *, judged: bool) -> 
         failures.append(f"OTEL_SDK_DISABLED measures nothing: {textfile.path} stays as it was")
     elif textfile:
         try:
-            textfile.write(telemetry.registry, judged=judged)
+            textfile.write(telemetry.registry, evaluated=evaluated)
         except OSError as error:
             problem = f"cannot write {textfile.path}: {error.strerror}"
     if not telemetry.shutdown():

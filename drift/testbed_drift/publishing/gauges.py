@@ -10,8 +10,8 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 from testbed_otel.sdk import counter
 
-from testbed_drift.judging.decision import Action, Cause
-from testbed_drift.judging.results import OUTCOMES
+from testbed_drift.evaluation.decision import Action, Cause
+from testbed_drift.evaluation.results import OUTCOMES
 from testbed_drift.publishing import indicators, relationpoints, segmentindicators
 from testbed_drift.publishing.bound import Bound
 from testbed_drift.quality.trial import OUTCOMES as RETRAINING_OUTCOMES
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from testbed_otel.names import Metric
 
-    from testbed_drift.judging.results import Finding, RunResult
-    from testbed_drift.keeping.memory import Memory
+    from testbed_drift.evaluation.results import RunFinding, RunResult
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.scoring.calibration import Calibration
     from testbed_drift.scoring.scores import ColumnDrift
+    from testbed_drift.storage.memory import Memory
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class Publisher:
 
         return read
 
-    def _observations(self, found: Finding, version: str) -> dict[str, list[Observation]]:
+    def _observations(self, found: RunFinding, version: str) -> dict[str, list[Observation]]:
         grouped: dict[str, list[Observation]] = {}
         for metric, value, attributes in self._points(found):
             if math.isfinite(value):
@@ -189,7 +189,7 @@ class Publisher:
                 grouped.setdefault(metric.name, []).append(point)
         return grouped
 
-    def _points(self, found: Finding) -> Iterator[Point]:
+    def _points(self, found: RunFinding) -> Iterator[Point]:
         scores = found.scores
         yield names.DRIFT_SHARE, scores.share, {}
         yield names.DRIFT_SHARE_THRESHOLD, self._alert_share, {}

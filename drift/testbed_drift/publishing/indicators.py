@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from testbed_otel.names import Metric
 
-    from testbed_drift.judging.assessment import Assessment
+    from testbed_drift.evaluation.assessment import Assessment
     from testbed_drift.quality.concept import ConceptDrift
     from testbed_drift.quality.data import DataQuality
     from testbed_drift.quality.estimation import Estimate

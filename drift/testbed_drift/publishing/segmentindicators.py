@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
-from testbed_drift.judging.segmentdrift import STATES
+from testbed_drift.evaluation.segmentdrift import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from testbed_otel.names import Metric
 
-    from testbed_drift.judging.segmentdrift import SegmentDrift
+    from testbed_drift.evaluation.segmentdrift import SegmentDrift
 
     Point = tuple[Metric, float, dict[str, str]]
 

@@ -53,7 +53,7 @@ class Textfile:
     """A file of metrics, which is always whole.
 
     Attributes:
-        path: the file; its stem becomes the label ``drift_job`` of every series, which tells the
+        path: the file; its stem becomes the label ``drift_job`` of every series, which reports the
             files of several jobs in one folder apart.
 
     Raises:
@@ -74,20 +74,22 @@ class Textfile:
         """The file, or None where none is wanted."""
         return None if path is None else cls(path)
 
-    def write(self, registry: CollectorRegistry, *, judged: bool) -> None:
+    def write(self, registry: CollectorRegistry, *, evaluated: bool) -> None:
         """Write what a process measured, with what still holds of the file before.
 
         Runs that end at once take turns: each counts on from what the other has written.
 
         Args:
             registry: shows what it measured.
-            judged: whether it decided anything; else all values of the last decision still hold.
+            evaluated: whether it decided anything; else all values of the last decision still hold.
 
         Raises:
             OSError: it can't be written; then it is as it was.
         """
         with _alone(self.path):
-            families = merged(self._before(), registry.collect(), self.path.stem, judged=judged)
+            families = merged(
+                self._before(), registry.collect(), self.path.stem, evaluated=evaluated
+            )
             write_to_textfile(str(self.path), _Collected(families))
 
     def _before(self) -> list[Family]:
@@ -137,7 +139,7 @@ class _Collected:
 
 
 def merged(
-    before: Iterable[Family], now: Iterable[Family], job: str, *, judged: bool
+    before: Iterable[Family], now: Iterable[Family], job: str, *, evaluated: bool
 ) -> list[Family]:
     """What a file shows after a run.
 
@@ -145,7 +147,7 @@ def merged(
         before: what it showed.
         now: what the run's process shows.
         job: label value of all series.
-        judged: whether the run decided anything.
+        evaluated: whether the run decided anything.
 
     Returns:
         Families by name: counters with what was counted before, gauges of this run, and those
@@ -162,7 +164,7 @@ def merged(
                 values[key] = sample.value + (old[key][1].value if counted else 0.0)
                 families.setdefault(sample.name, _empty(family))
     for key, (family, sample) in old.items():
-        holds = not judged or sample.name in _OF_RUNS
+        holds = not evaluated or sample.name in _OF_RUNS
         if holds and key not in values and sample.name in _WRITTEN:
             values[key] = sample.value
             families.setdefault(sample.name, _empty(family))

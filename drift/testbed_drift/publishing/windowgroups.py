@@ -1,4 +1,4 @@
-"""Groups of rows that are judged by themselves, published as segments of one run."""
+"""Groups of rows that are evaluated by themselves, published as segments of one run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 
-from testbed_drift.judging.decision import Action
-from testbed_drift.judging.results import OUTCOMES
-from testbed_drift.judging.segmentdrift import SegmentDrift, rank
+from testbed_drift.evaluation.decision import Action
+from testbed_drift.evaluation.results import OUTCOMES
+from testbed_drift.evaluation.segmentdrift import SegmentDrift, rank
 from testbed_drift.publishing import segmentindicators
 from testbed_drift.publishing.bound import Bound
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from testbed_otel.names import Metric
 
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.judging.segmentdrift import SegmentState
+    from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.evaluation.segmentdrift import SegmentState
 
 
 class GroupGauges:
-    """Gauges of segments whose windows are judged one by one, beside the publisher of the job.
+    """Gauges of segments whose windows are evaluated one by one, beside the publisher of the job.
 
     Args:
         meter: one of their own: two instruments of one name in one meter would be one.

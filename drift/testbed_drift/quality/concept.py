@@ -1,6 +1,6 @@
 """Concept drift: the same inputs come with other labels, so the model errs more. Pure.
 
-Only labels tell. The error among the newest labelled rows, and among all of the window's, is
+Only labels show it. The error among the newest labelled rows, and among all of the window's, is
 compared with the reference's: by Fisher's exact test of two shares (Fisher 1935; exact at any
 number of errors, where the z-test is not), one-sided, at a level that a run a minute on
 overlapping windows can afford, *and* a least rise. More errors alone are no concept drift: inputs
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import hypergeom, norm
 
 from testbed_drift.scoring.levels import CONCEPT
-from testbed_drift.scoring.scores import Comparison, Score
+from testbed_drift.scoring.scores import ColumnScore, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class ErrorRise:
         return self.risen and (self.against_estimate is None or self.against_estimate.drifted)
 
     @property
-    def scores(self) -> tuple[Score, ...]:
+    def scores(self) -> tuple[ColumnScore, ...]:
         """All scores, with these rows as a part of their methods' names."""
         found = (self.against_reference, self.against_estimate, self.residuals)
         return tuple(score for one in found if one for score in (one.test, one.effect))
@@ -152,10 +152,10 @@ class ConceptDrift:
         }
 
 
-def judge(
+def evaluate(
     reference: Outcomes, current: Outcomes, estimator: Estimator, level: float = CONCEPT
 ) -> ConceptDrift:
-    """Judge the labelled rows of a window.
+    """Evaluate the labelled rows of a window.
 
     Args:
         reference: labelled rows to compare with.
@@ -167,15 +167,15 @@ def judge(
     def rise(rows: LabelledRows, before: Outcomes, now: Outcomes) -> ErrorRise:
         return _compare(rows, before, now, estimator, level)
 
-    return judge_labelled(reference, current, rise)
+    return evaluate_labelled(reference, current, rise)
 
 
-def judge_labelled(
+def evaluate_labelled(
     reference: AnyOutcomes,
     current: AnyOutcomes,
     compare: Callable[[LabelledRows, AnyOutcomes, AnyOutcomes], ErrorRise],
 ) -> ConceptDrift:
-    """Judge the newest labelled rows of a window, and all of them, where there are enough.
+    """Evaluate the newest labelled rows of a window, and all of them, where there are enough.
 
     Args:
         reference: labelled rows to compare with.
@@ -213,8 +213,8 @@ def _compare(
 
 def comparison(name: str, p_value: float, rise: float, level: float, least: float) -> Comparison:
     """A rise of the error: its test at a level, and its size, of which the least matters."""
-    test = Score(f"{name}_test", p_value, level, "p_value")
-    return Comparison(test, Score(f"{name}_rise", rise, least, "distance"))
+    test = ColumnScore(f"{name}_test", p_value, level, "p_value")
+    return Comparison(test, ColumnScore(f"{name}_rise", rise, least, "distance"))
 
 
 def excess_p_value(excess: float, standard_error: float) -> float:

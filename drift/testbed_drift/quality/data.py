@@ -35,7 +35,7 @@ LONGEST: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class ColumnExpectation:
     """What a column should look like.
 
     Attributes:
@@ -203,7 +203,8 @@ def check(
     wanted = list(dict.fromkeys((*features, *(() if schema else reference))))
     rows = max((len(values) for values in current.values()), default=0)
     expected = (
-        Expectation.learn(name, reference.get(name, ()), features.get(name)) for name in wanted
+        ColumnExpectation.learn(name, reference.get(name, ()), features.get(name))
+        for name in wanted
     )
     return DataQuality(
         rows,
@@ -216,7 +217,7 @@ def check(
 
 def is_missing(value: object) -> bool:
     """Whether a value says nothing: None, NaN, and pandas's own words for it."""
-    # Comparison with itself tells NaN and NaT; pandas's NA refuses to be compared at all.
+    # Comparison with itself finds NaN and NaT; pandas's NA refuses to be compared at all.
     return value is None or type(value).__name__ == "NAType" or _is_nan(value)
 
 
@@ -233,7 +234,7 @@ def type_of(value: object) -> ValueType:
     return "other"
 
 
-def _column(expected: Expectation, values: Sequence[object]) -> ColumnQuality:
+def _column(expected: ColumnExpectation, values: Sequence[object]) -> ColumnQuality:
     numbers = packing.numbers(values) if expected.type == "number" else None
     if numbers is not None:
         return _of_numbers(expected, numbers)
@@ -262,7 +263,7 @@ def _column(expected: Expectation, values: Sequence[object]) -> ColumnQuality:
     )
 
 
-def _of_numbers(expected: Expectation, numbers: np.ndarray[Any, Any]) -> ColumnQuality:
+def _of_numbers(expected: ColumnExpectation, numbers: np.ndarray[Any, Any]) -> ColumnQuality:
     """The same for a column that holds nothing but numbers."""
     present = numbers[~np.isnan(numbers)]
     inside = np.isfinite(present)
@@ -291,7 +292,7 @@ def _tally(values: Sequence[object]) -> list[tuple[object, int]]:
     return [(value, rows) for value, rows in found if not is_missing(value)]
 
 
-def _inside(expected: Expectation, number: float) -> bool:
+def _inside(expected: ColumnExpectation, number: float) -> bool:
     low = -math.inf if expected.minimum is None else expected.minimum
     high = math.inf if expected.maximum is None else expected.maximum
     return math.isfinite(number) and low <= number <= high

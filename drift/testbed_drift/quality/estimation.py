@@ -81,13 +81,13 @@ class _Curve:
     value: np.ndarray[Any, Any]
 
     @classmethod
-    def fit(cls, told: np.ndarray[Any, Any], true: np.ndarray[Any, Any]) -> Self:
-        at, place, rows = np.unique(told, return_inverse=True, return_counts=True)
+    def fit(cls, reported: np.ndarray[Any, Any], true: np.ndarray[Any, Any]) -> Self:
+        at, place, rows = np.unique(reported, return_inverse=True, return_counts=True)
         means = np.bincount(place, weights=true) / rows
         return cls(at, isotonic_regression(means, weights=rows).x)
 
-    def __call__(self, told: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.asarray(np.interp(told, self.at, self.value))
+    def __call__(self, reported: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.asarray(np.interp(reported, self.at, self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,48 +106,48 @@ class Estimator:
     @classmethod
     def learn(cls, reference: Outcomes) -> Self:
         """Calibrate on the labelled rows of the reference."""
-        told = _with_probabilities(reference.where(reference.labelled))
+        reported = _with_probabilities(reference.where(reference.labelled))
         size = len(reference.classes)
-        if len(told) < MIN_REFERENCE or len(np.unique(told.label)) == 1:
+        if len(reported) < MIN_REFERENCE or len(np.unique(reported.label)) == 1:
             return cls((), size)
         wanted = range(size) if size > BINARY else (size - 1,)
-        curves = (_Curve.fit(told.probabilities[:, k], told.label == k) for k in wanted)
+        curves = (_Curve.fit(reported.probabilities[:, k], reported.label == k) for k in wanted)
         return cls(tuple(curves), size)
 
     def estimate(self, window: Outcomes) -> Estimate:
         """Expected performance of a window; its labels are not looked at."""
-        told = _with_probabilities(window)
+        reported = _with_probabilities(window)
         if not len(window):
             return Estimate("empty")
-        if not len(told):
+        if not len(reported):
             return Estimate("no_probabilities")
         if not self.curves:
-            return Estimate("no_reference", len(told))
-        chances = self._calibrated(told)
+            return Estimate("no_reference", len(reported))
+        chances = self._calibrated(reported)
         confusion = np.stack(
-            [chances[told.predicted == k].sum(axis=0) for k in range(chances.shape[1])], axis=1
+            [chances[reported.predicted == k].sum(axis=0) for k in range(chances.shape[1])], axis=1
         )
-        scores = from_confusion(confusion, told.positive)
-        scores["roc_auc"] = _expected_area(told, chances)
-        right = chances[np.arange(len(told)), told.predicted]
+        scores = from_confusion(confusion, reported.positive)
+        scores["roc_auc"] = _expected_area(reported, chances)
+        right = chances[np.arange(len(reported)), reported.predicted]
         return Estimate(
             "estimated",
-            len(told),
+            len(reported),
             {name: scores[name] for name in ESTIMATED if math.isfinite(scores[name])},
-            float(math.sqrt((right * (1 - right)).sum()) / len(told)),
+            float(math.sqrt((right * (1 - right)).sum()) / len(reported)),
         )
 
-    def _calibrated(self, told: Outcomes) -> np.ndarray[Any, Any]:
+    def _calibrated(self, reported: Outcomes) -> np.ndarray[Any, Any]:
         """Chance of every class of the window in every row, ``[rows, classes]``."""
-        size = told.probabilities.shape[1]
-        chances = np.zeros((len(told), max(size, self.classes)))
+        size = reported.probabilities.shape[1]
+        chances = np.zeros((len(reported), max(size, self.classes)))
         if len(self.curves) == 1:
             last = self.classes - 1
-            chances[:, last] = self.curves[0](told.probabilities[:, last])
+            chances[:, last] = self.curves[0](reported.probabilities[:, last])
             chances[:, 1 - last] = 1 - chances[:, last]
         else:
             for k, curve in enumerate(self.curves[:size]):
-                chances[:, k] = curve(told.probabilities[:, k])
+                chances[:, k] = curve(reported.probabilities[:, k])
             total = chances.sum(axis=1, keepdims=True)
             even = np.full_like(chances, 1 / self.classes)
             chances = np.divide(chances, total, out=even, where=total > 0)
@@ -158,16 +158,20 @@ def _with_probabilities(outcomes: Outcomes) -> Outcomes:
     return outcomes.where(np.isfinite(outcomes.probabilities).all(axis=1))
 
 
-def _expected_area(told: Outcomes, chances: np.ndarray[Any, Any]) -> float:
+def _expected_area(reported: Outcomes, chances: np.ndarray[Any, Any]) -> float:
     """Expected ROC AUC; several classes: the mean of one against the rest.
 
     Every row counts as true with its chance and as false with the rest, so that the share of pairs
     in the right order follows from the sorted rows.
     """
-    wanted = range(told.probabilities.shape[1]) if told.positive is None else (told.positive,)
+    wanted = (
+        range(reported.probabilities.shape[1])
+        if reported.positive is None
+        else (reported.positive,)
+    )
     areas = []
     for k in wanted:
-        _, place = np.unique(told.probabilities[:, k], return_inverse=True)
+        _, place = np.unique(reported.probabilities[:, k], return_inverse=True)
         true = np.bincount(place, weights=chances[:, k])
         false = np.bincount(place, weights=1 - chances[:, k])
         pairs = true.sum() * false.sum()

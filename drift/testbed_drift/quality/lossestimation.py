@@ -35,8 +35,8 @@ SEED: Final = 0
 SCORES: Final = ("mae",)
 _LEAVES: Final = 8
 _LEAF_SHARE: Final = 0.1
-_LEAST_LEAF: Final = 20
-_MOST_LEAF: Final = 100
+_MIN_LEAF: Final = 20
+_MAX_LEAF: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class LossEstimator:
         model = HistGradientBoostingRegressor(
             max_iter=40,
             max_leaf_nodes=_LEAVES,
-            min_samples_leaf=int(min(max(_LEAF_SHARE * len(known), _LEAST_LEAF), _MOST_LEAF)),
+            min_samples_leaf=int(min(max(_LEAF_SHARE * len(known), _MIN_LEAF), _MAX_LEAF)),
             learning_rate=0.1,
             early_stopping=False,
             categorical_features=[*known.categorical, False],

@@ -25,14 +25,14 @@ from testbed_drift.quality.concept import (
     ErrorRise,
     LabelledRows,
     comparison,
+    evaluate_labelled,
     excess_p_value,
-    judge_labelled,
 )
 from testbed_drift.quality.performance import Performance, State
 from testbed_drift.rows.frames import declare, tabulated
 from testbed_drift.scoring.levels import CONCEPT
 from testbed_drift.scoring.matrices import Coding
-from testbed_drift.scoring.scores import Comparison, Score
+from testbed_drift.scoring.scores import ColumnScore, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,18 +162,18 @@ def measure_numbers(outcomes: NumberOutcomes) -> Performance:
     )
 
 
-def judge_numbers(
+def evaluate_numbers(
     reference: NumberOutcomes,
     current: NumberOutcomes,
     estimator: LossEstimator,
     level: float = CONCEPT,
 ) -> ConceptDrift:
-    """Judge the labelled rows of a window, as :func:`testbed_drift.quality.concept.judge` does."""
+    """Evaluate the labelled rows of a window, as :mod:`testbed_drift.quality.concept` does."""
 
     def rise(rows: LabelledRows, before: NumberOutcomes, now: NumberOutcomes) -> ErrorRise:
         return _compare(rows, before, now, estimator, level)
 
-    return judge_labelled(reference, current, rise)
+    return evaluate_labelled(reference, current, rise)
 
 
 def _scores(residuals: np.ndarray[Any, Any], label: np.ndarray[Any, Any]) -> dict[str, float]:
@@ -219,9 +219,13 @@ def _residual_drift(
     rows: str, before: np.ndarray[Any, Any], now: np.ndarray[Any, Any], level: float
 ) -> Comparison:
     unit = float(before.std()) or 1.0
-    test = Score(f"{rows}_residuals_ks", float(ks_2samp(before, now).pvalue), level, "p_value")
+    test = ColumnScore(
+        f"{rows}_residuals_ks", float(ks_2samp(before, now).pvalue), level, "p_value"
+    )
     distance = float(wasserstein_distance(before, now)) / unit
-    return Comparison(test, Score(f"{rows}_residuals_wasserstein", distance, DISTANCE, "distance"))
+    return Comparison(
+        test, ColumnScore(f"{rows}_residuals_wasserstein", distance, DISTANCE, "distance")
+    )
 
 
 def _welch(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> float:

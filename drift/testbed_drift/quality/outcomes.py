@@ -54,18 +54,18 @@ class Outcomes:
         places = {name: place for place, name in enumerate(known)} | dict.fromkeys(
             (name for name in strange if name is not None), len(known)
         )
-        told = np.array([places.get(name, UNKNOWN) for name in columns.prediction], dtype=int)
+        reported = np.array([places.get(name, UNKNOWN) for name in columns.prediction], dtype=int)
         found = cls(
             names,
             None if positive is None else known.index(str(positive)),
-            told,
+            reported,
             np.array(
                 [UNKNOWN if name is None else places[name] for name in columns.label], dtype=int
             ),
             _probabilities(columns, known, len(names)),
             delays(columns),
         )
-        return found.where(told != UNKNOWN)
+        return found.where(reported != UNKNOWN)
 
     def __len__(self) -> int:
         return len(self.predicted)
@@ -91,16 +91,16 @@ def _probabilities(columns: Columns, known: list[str], width: int) -> np.ndarray
     """What the model said; a class that a row leaves out has probability 0."""
     found = np.zeros((len(columns), width))
     if columns.probabilities:
-        told = _told(columns.probabilities, known)
-        empty = np.isnan(told).all(axis=1)
-        found[:, : len(known)] = np.nan_to_num(told, nan=0.0)
+        reported = _reported(columns.probabilities, known)
+        empty = np.isnan(reported).all(axis=1)
+        found[:, : len(known)] = np.nan_to_num(reported, nan=0.0)
         found[empty] = np.nan
     else:
         found[:] = np.nan
     return found
 
 
-def _told(rows: Sequence[Mapping[str, float]], known: list[str]) -> np.ndarray[Any, Any]:
+def _reported(rows: Sequence[Mapping[str, float]], known: list[str]) -> np.ndarray[Any, Any]:
     """``[rows, known classes]``; NaN for a class that a row leaves out."""
     if isinstance(rows, Shares):
         return rows.matrix(known)

@@ -161,31 +161,31 @@ def area_under_curve(true: np.ndarray[Any, Any], score: np.ndarray[Any, Any]) ->
 
 def _from_probabilities(known: Outcomes) -> dict[str, float]:
     """Scores of the labelled rows that need probabilities."""
-    told = known.where(np.isfinite(known.probabilities).all(axis=1))
-    if not len(told):
+    reported = known.where(np.isfinite(known.probabilities).all(axis=1))
+    if not len(reported):
         return {}
-    chances = told.probabilities
-    truth = np.eye(len(told.classes))[told.label]
-    wanted = range(len(told.classes)) if told.positive is None else (told.positive,)
+    chances = reported.probabilities
+    truth = np.eye(len(reported.classes))[reported.label]
+    wanted = range(len(reported.classes)) if reported.positive is None else (reported.positive,)
     areas = [area_under_curve(truth[:, place] == 1, chances[:, place]) for place in wanted]
     defined = [area for area in areas if math.isfinite(area)]
     tiny = np.finfo(chances.dtype).eps  # as in scikit-learn: one sure mistake is not infinite
-    of_truth = np.clip(chances, tiny, 1 - tiny)[np.arange(len(told)), told.label]
-    halved = 2 if len(told.classes) == BINARY else 1
+    of_truth = np.clip(chances, tiny, 1 - tiny)[np.arange(len(reported)), reported.label]
+    halved = 2 if len(reported.classes) == BINARY else 1
     return {
         "roc_auc": float(np.mean(defined)) if defined else math.nan,
         "log_loss": float(-np.log(of_truth).mean()),
         "brier": float(((chances - truth) ** 2).sum(axis=1).mean() / halved),
-        "ece": _calibration_error(told),
+        "ece": _calibration_error(reported),
     }
 
 
-def _calibration_error(told: Outcomes) -> float:
-    sure = told.probabilities[np.arange(len(told)), told.predicted]
-    right = told.label == told.predicted
+def _calibration_error(reported: Outcomes) -> float:
+    sure = reported.probabilities[np.arange(len(reported)), reported.predicted]
+    right = reported.label == reported.predicted
     place = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
     gaps = np.bincount(place, weights=right - sure, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(told))
+    return float(np.abs(gaps).sum() / len(reported))
 
 
 def _ratio(above: float, below: float) -> float:

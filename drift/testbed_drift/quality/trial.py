@@ -6,8 +6,8 @@ half). Of numbers it is the difference of the absolute errors row by row, whose 
 (Diebold and Mariano 1995, "Comparing Predictive Accuracy", of forecasts one step ahead in the form
 for small samples of Harvey, Leybourne and Newbold 1997, which is the paired t-test). A rank test
 would ask of the median, and a model that is a little better on most rows and far off on the others
-would win it; what is promised is a smaller mean error. The champion is judged by what it answered,
-as the log has it.
+would win it; what is promised is a smaller mean error. The champion is evaluated by what it
+answered, as the log has it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 from testbed_otel import names
 
-from testbed_drift.forms import Table, iso_time
+from testbed_drift.formatting import ReportTable, iso_time
 from testbed_drift.quality.numbers import RISE
 
 if TYPE_CHECKING:
@@ -146,13 +146,13 @@ class Retraining:
             "trial": self.trial.to_dict() if self.trial else None,
         }
 
-    def table(self) -> Table:
+    def table(self) -> ReportTable:
         """What the HTML report shows of it."""
         models = (("champion", self.champion), ("challenger", self.challenger or "none"))
         scores = {} if self.trial is None else asdict(self.trial)
         numbers = self.trial is not None and self.trial.of_numbers
         shown = names.TRIAL_NUMBER_SCORES if numbers else names.TRIAL_CLASS_SCORES
-        return Table(
+        return ReportTable(
             f"Last training, {iso_time(self.started)}: {self.outcome.replace('_', ' ')}; "
             f"{self.message}",
             ("model", "version", *(score.replace("_", " ") for score in shown)),

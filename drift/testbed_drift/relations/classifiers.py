@@ -1,4 +1,4 @@
-"""The light models that tell windows apart and stand in for labels and for an unknown model. Pure.
+"""The light models that distinguish windows and stand in for labels and for an unknown model. Pure.
 
 They are classifiers; one that predicts numbers stands in for a model that does.
 
@@ -167,7 +167,7 @@ def out_of_fold(
     fold: Integers,
     seed: int,
 ) -> Floats:
-    """Chance of each label, ``[rows, labels]``, told by a model that has not seen the row.
+    """Chance of each label, ``[rows, labels]``, predicted by a model that has not seen the row.
 
     Args:
         rows: features.

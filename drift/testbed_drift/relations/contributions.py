@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from testbed_drift.relations.models import Basis, Model
+    from testbed_drift.relations.models import Basis, ScoringModel
     from testbed_drift.scoring.measures import Floats
     from testbed_drift.scoring.scores import ColumnDrift, DriftScores
 
@@ -110,7 +110,11 @@ class Contributions:
 
 
 def contributions(
-    model: Model, frame: pd.DataFrame, seed: int = 0, rows: int = ROWS, repeats: int = REPEATS
+    model: ScoringModel,
+    frame: pd.DataFrame,
+    seed: int = 0,
+    rows: int = ROWS,
+    repeats: int = REPEATS,
 ) -> dict[str, float]:
     """Every feature's contribution in one window; empty where the model can answer no row of it.
 
@@ -126,29 +130,32 @@ def contributions(
         return {}
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(coded)) for _ in range(repeats)]
-    told = model.probabilities(coded)
-    whole = _most(told)
+    predicted = model.probabilities(coded)
+    whole = _most(predicted)
     found = {}
     for name, places in model.places.items():
         shuffled = np.concatenate([coded] * repeats)
         shuffled[:, places] = np.concatenate([coded[order][:, places] for order in orders])
-        answers = model.probabilities(shuffled).reshape(repeats, *told.shape)
-        found[name] = float(np.abs(answers - told).sum(axis=2).mean() / whole)
+        answers = model.probabilities(shuffled).reshape(repeats, *predicted.shape)
+        found[name] = float(np.abs(answers - predicted).sum(axis=2).mean() / whole)
     return found
 
 
-def _most(told: Floats) -> float:
+def _most(predicted: Floats) -> float:
     """Mean distance of answers that have nothing to do with each other, or of classes the most."""
-    if told.shape[1] > 1:
+    if predicted.shape[1] > 1:
         return 2.0
-    ordered = np.sort(told[:, 0])
+    ordered = np.sort(predicted[:, 0])
     count = len(ordered)
     places = 2 * np.arange(count) - count + 1
     return float(2 * (places * ordered).sum() / count**2) or 1.0
 
 
 def ranked(
-    model: Model, reference: Mapping[str, float], current: Mapping[str, float], scores: DriftScores
+    model: ScoringModel,
+    reference: Mapping[str, float],
+    current: Mapping[str, float],
+    scores: DriftScores,
 ) -> Contributions:
     """Contributions of two windows beside the drift between them.
 

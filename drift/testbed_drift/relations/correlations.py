@@ -25,10 +25,10 @@ import numpy as np
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from testbed_drift.scoring.calibration import false_alarms_allowed
+from testbed_drift.scoring.calibration import false_positives_allowed
 from testbed_drift.scoring.levels import CORRELATION
 from testbed_drift.scoring.matrices import Coding
-from testbed_drift.scoring.scores import Comparison, Score
+from testbed_drift.scoring.scores import ColumnScore, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,16 +44,16 @@ CHANGE: Final = "correlation_change"
 # The fewest draws that can hold the usual level, as of testbed drift calibrate.
 DRAWS: Final = 3000
 # Least change of Fisher's z: near 0 it is one of the correlation itself.
-LEAST_CHANGE: Final = 0.1
+MIN_CHANGE: Final = 0.1
 MIN_ROWS: Final = 100
 # The draws cost a tenth of a second or two for every column; the classifier sees more of them.
-MOST_COLUMNS: Final = 40
+MAX_COLUMNS: Final = 40
 # Pairs with less spread between windows are constant there; a perfect correlation has infinite z.
-_LEAST_SPREAD: Final = 1e-9
+_MIN_SPREAD: Final = 1e-9
 _STRONGEST: Final = 0.999_999
 # Windows of about as many rows share their draws: each step is twice as large as the one below.
 _STEP: Final = 2.0
-_MOST_DRAWN: Final = 2000
+_MAX_DRAWN: Final = 2000
 # Share of the draws at which their tail is held against that of normal changes.
 _TAIL: Final = 0.001
 
@@ -98,7 +98,7 @@ class CorrelationDrift:
 
     Attributes:
         state: ``tested``; ``few_rows`` or ``few_columns`` where there is nothing to test;
-            ``many_columns`` beyond :data:`MOST_COLUMNS`.
+            ``many_columns`` beyond :data:`MAX_COLUMNS`.
         comparison: of the pair that stands out most.
         pairs: all pairs, that one first.
     """
@@ -120,7 +120,7 @@ class Correlations:
         reference: rows as :func:`testbed_drift.rows.frames.declare` makes them.
         kinds: feature columns and kinds.
         draws: windows without drift.
-        budget: false alarms per window.
+        budget: false positives per window.
         seed: of the draws.
 
     Raises:
@@ -142,15 +142,15 @@ class Correlations:
         self._draws = draws
         # A lower level than the draws can hold is held by their tail.
         self._level = budget if budget < CORRELATION else None
-        self._allowed = false_alarms_allowed(draws, max(budget, CORRELATION))
+        self._allowed = false_positives_allowed(draws, max(budget, CORRELATION))
         self._seed = seed
         self._quiet: dict[int, tuple[Floats, Floats]] = {}
 
     def compare(self, current: pd.DataFrame) -> CorrelationDrift:
-        """Judge a window, made like the reference."""
+        """Evaluate a window, made like the reference."""
         if len(self._names) < 2:  # noqa: PLR2004 - a pair
             return CorrelationDrift("few_columns")
-        if len(self._names) > MOST_COLUMNS:
+        if len(self._names) > MAX_COLUMNS:
             return CorrelationDrift("many_columns")
         if min(len(current), len(self._reference)) < MIN_ROWS:
             return CorrelationDrift("few_rows")
@@ -165,7 +165,7 @@ class Correlations:
             limit = self._level
             beyond = np.minimum(p_values, _tail(deviations, largest))
             p_values = np.where(reached == 0, beyond, p_values)
-        drifted = (p_values <= limit) & (change >= LEAST_CHANGE)
+        drifted = (p_values <= limit) & (change >= MIN_CHANGE)
         pairs = [
             PairChange(
                 first,
@@ -181,14 +181,14 @@ class Correlations:
         order = np.lexsort((-deviations, ~drifted))
         best = int(order[0])
         comparison = Comparison(
-            Score(TEST, float(p_values[best]), limit, "p_value"),
-            Score(CHANGE, float(change[best]), LEAST_CHANGE, "distance"),
+            ColumnScore(TEST, float(p_values[best]), limit, "p_value"),
+            ColumnScore(CHANGE, float(change[best]), MIN_CHANGE, "distance"),
         )
         return CorrelationDrift("tested", comparison, tuple(pairs[index] for index in order))
 
     def preparing(self, least: int, most: int) -> Iterator[None]:
         """Draw for windows of ``least`` to ``most`` rows, one size at each step."""
-        if 2 <= len(self._names) <= MOST_COLUMNS and len(self._reference) >= MIN_ROWS:  # noqa: PLR2004 - a pair
+        if 2 <= len(self._names) <= MAX_COLUMNS and len(self._reference) >= MIN_ROWS:  # noqa: PLR2004 - a pair
             rows = max(least, MIN_ROWS)
             for size in sorted({_drawn(each) for each in range(rows, most + 1)} - {*self._quiet}):
                 self._quiet[size] = self._draw(size)
@@ -272,8 +272,8 @@ def _drawn(rows: int) -> int:
     """Rows of the windows that are drawn for one of so many."""
     step = int(np.log(rows) / np.log(_STEP))
     # Divided by its spread the largest change hardly depends on the rows: fewer have the heavier
-    # tails, so that a larger window has no more false alarms.
-    return min(int(np.ceil(_STEP**step)), _MOST_DRAWN)
+    # tails, so that a larger window has no more false positives.
+    return min(int(np.ceil(_STEP**step)), _MAX_DRAWN)
 
 
 def _ranks(places: Integers, size: int) -> Floats:
@@ -290,4 +290,4 @@ def _difference(before: Floats, now: Floats) -> Floats:
 
 
 def _divided(change: Floats, spread: Floats) -> Floats:
-    return np.divide(change, np.maximum(spread, _LEAST_SPREAD))
+    return np.divide(change, np.maximum(spread, _MIN_SPREAD))

@@ -8,7 +8,7 @@ Statistics 48), weighted (Scheidegger, Hörrmann and Bühlmann 2022, "The weight
 covariance measure", JMLR 23). Two light models, each asked about rows that it has not seen, say
 from the inputs how likely each class is, and how likely the row is from the window; without concept
 drift the products of what both leave over have mean 0. The second model is the domain classifier:
-rows that only one window knows are told for sure, leave nothing over and count for nothing. So
+rows that only one window knows are reported for sure, leave nothing over and count for nothing. So
 inputs that moved are no concept drift, even where both models are only roughly right.
 
 Weights let a change show that is positive here and negative there: 1, what the first model says,
@@ -32,7 +32,7 @@ from testbed_drift.rows.columns import TARGET
 from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.levels import LABEL
 from testbed_drift.scoring.matrices import Coding
-from testbed_drift.scoring.scores import Comparison, Score
+from testbed_drift.scoring.scores import ColumnScore, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,13 +46,13 @@ RelationState = Literal["tested", "few_labels", "one_class", "not_applicable"]
 TEST: Final = "label_relation_test"
 CHANGE: Final = "label_relation_change"
 # Least change of a class's chance at the same inputs, as root mean square over them, 0 to 1.
-LEAST_CHANGE: Final = 0.05
+MIN_CHANGE: Final = 0.05
 MIN_LABELS: Final = 200
 EVERYWHERE: Final = "everywhere"
 BY_MODEL: Final = "by how likely the class was"
 _FOLDS: Final = 3
 _DRAWS: Final = 50_000
-_LEAST_SPREAD: Final = 1e-9
+_MIN_SPREAD: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class LabelRelation:
     Attributes:
         state: ``tested``; ``few_labels`` where a window has fewer than :data:`MIN_LABELS`;
             ``one_class`` where all labels are the same; ``not_applicable`` where they are numbers,
-            of which :mod:`testbed_drift.quality.numbers` judges errors and residuals.
+            of which :mod:`testbed_drift.quality.numbers` evaluates errors and residuals.
         comparison: p-value, and change of the chance of ``label`` at the same inputs.
         label: the class whose chance changed most clearly.
         where: how the change goes: :data:`EVERYWHERE`, :data:`BY_MODEL` or along a column.
@@ -91,7 +91,7 @@ class LabelRelation:
         )
 
 
-def judge_relation(
+def evaluate_relation(
     reference: pd.DataFrame,
     current: pd.DataFrame,
     kinds: Mapping[str, ColumnKind],
@@ -102,7 +102,7 @@ def judge_relation(
 
     Args:
         reference: rows as :func:`testbed_drift.rows.frames.declare` makes them.
-        current: rows to judge, made alike; rows without a label are left out.
+        current: rows to evaluate, made alike; rows without a label are left out.
         kinds: feature columns and kinds.
         seed: of the folds, the models and the draws.
         level: p-value up to which labels speak of drift.
@@ -126,7 +126,7 @@ def judge_relation(
     fold = folds(2 * label + window, _FOLDS, rng, distinct.groups)
     chances = out_of_fold(rows, label, coding.categorical, fold, seed)
     here = window - out_of_fold(rows, window, coding.categorical, fold, seed)[:, 1]
-    return _judged(_Left(rows, label, chances, here), classes, tuple(kinds), rng, level)
+    return _evaluated(_Left(rows, label, chances, here), classes, tuple(kinds), rng, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,8 @@ class _Left:
     Attributes:
         rows: features.
         label: index of each row's class.
-        chances: of each class, as the first model tells them.
-        here: 1 for rows of the window and 0 for others, less what the second model tells.
+        chances: of each class, as the first model predicts them.
+        here: 1 for rows of the window and 0 for others, less what the second model predicts.
     """
 
     rows: Floats
@@ -153,11 +153,11 @@ class _Left:
             yield _centred(column)
 
     def of_class(self, number: int) -> Floats:
-        """Whether a row is of the class, less what the first model tells."""
+        """Whether a row is of the class, less what the first model predicts."""
         return np.asarray((self.label == number) - self.chances[:, number])
 
 
-def _judged(
+def _evaluated(
     left: _Left,
     classes: Any,  # noqa: ANN401 - an array of texts
     names: tuple[str, ...],
@@ -173,20 +173,20 @@ def _judged(
         for place, weight in zip(where, left.weights(number), strict=True)
     ]
     products = np.stack([product for _, _, product, _ in found])
-    spread = np.maximum(products.std(axis=1), _LEAST_SPREAD)
+    spread = np.maximum(products.std(axis=1), _MIN_SPREAD)
     statistics = np.abs(products.mean(axis=1)) / spread * np.sqrt(products.shape[1])
     together = np.atleast_2d(np.corrcoef(products + 0.0))
     best = int(statistics.argmax())
     number, place, product, weight = found[best]
     p_value = _p_value(float(statistics[best]), np.nan_to_num(together), rng)
     share = left.here**2 * weight**2
-    change = abs(product.sum()) / max(share.sum(), _LEAST_SPREAD)
-    size = np.sqrt(share.sum() / max((left.here**2).sum(), _LEAST_SPREAD))
+    change = abs(product.sum()) / max(share.sum(), _MIN_SPREAD)
+    size = np.sqrt(share.sum() / max((left.here**2).sum(), _MIN_SPREAD))
     return LabelRelation(
         "tested",
         Comparison(
-            Score(TEST, p_value, level, "p_value"),
-            Score(CHANGE, float(change * size), LEAST_CHANGE, "distance"),
+            ColumnScore(TEST, p_value, level, "p_value"),
+            ColumnScore(CHANGE, float(change * size), MIN_CHANGE, "distance"),
         ),
         str(classes[number]),
         place,

@@ -34,7 +34,7 @@ class ModelLoadError(DomainError):
     """The served model can't be loaded here."""
 
 
-class Model(Protocol):
+class ScoringModel(Protocol):
     """What contributions are asked of."""
 
     @property
@@ -83,7 +83,7 @@ class ServedModel:
         self.places = _places(self._schema)
 
     def coded(self, frame: pd.DataFrame) -> Floats:
-        """See :meth:`Model.coded`."""
+        """See :meth:`ScoringModel.coded`."""
         names = list(self._schema.names)
         plain = frame[names].astype(object)
         found = plain.where(plain.notna(), None).to_dict("records")
@@ -97,9 +97,9 @@ class ServedModel:
             )
 
     def probabilities(self, coded: Floats) -> Floats:
-        """See :meth:`Model.probabilities`."""
-        told = self._session.outputs(coded.astype(np.float32))
-        return np.asarray(told, dtype=float)
+        """See :meth:`ScoringModel.probabilities`."""
+        predicted = self._session.outputs(coded.astype(np.float32))
+        return np.asarray(predicted, dtype=float)
 
     def _one(self, row: Row) -> Floats | None:
         try:
@@ -135,16 +135,16 @@ class Surrogate:
             kinds: feature columns and kinds.
             seed: of the folds and the model.
         """
-        told = reference[reference[PREDICTION].notna()]
-        if is_numeric(told[PREDICTION]):
-            return cls._of_numbers(told, kinds, seed)
+        predicted = reference[reference[PREDICTION].notna()]
+        if is_numeric(predicted[PREDICTION]):
+            return cls._of_numbers(predicted, kinds, seed)
         _, label, count = np.unique(
-            told[PREDICTION].astype(str), return_inverse=True, return_counts=True
+            predicted[PREDICTION].astype(str), return_inverse=True, return_counts=True
         )
-        if len(told) < MIN_ROWS or (count >= _FOLDS).sum() < 2:  # noqa: PLR2004 - two classes
+        if len(predicted) < MIN_ROWS or (count >= _FOLDS).sum() < 2:  # noqa: PLR2004 - two classes
             return None
-        coding = Coding.learn(told, kinds)
-        rows = coding(told)
+        coding = Coding.learn(predicted, kinds)
+        rows = coding(predicted)
         fold = folds(label, _FOLDS, np.random.default_rng(seed))
         foretold = out_of_fold(rows, label, coding.categorical, fold, seed).argmax(axis=1)
         learnt = Learnt.of(rows, label, coding.categorical, seed)
@@ -152,13 +152,13 @@ class Surrogate:
 
     @classmethod
     def _of_numbers(
-        cls, told: pd.DataFrame, kinds: Mapping[str, ColumnKind], seed: int
+        cls, predicted: pd.DataFrame, kinds: Mapping[str, ColumnKind], seed: int
     ) -> Self | None:
-        numbers = told[PREDICTION].to_numpy(dtype=float)
-        if len(told) < MIN_ROWS or numbers.min() == numbers.max():
+        numbers = predicted[PREDICTION].to_numpy(dtype=float)
+        if len(predicted) < MIN_ROWS or numbers.min() == numbers.max():
             return None
-        coding = Coding.learn(told, kinds)
-        rows = coding(told)
+        coding = Coding.learn(predicted, kinds)
+        rows = coding(predicted)
         fold = np.random.default_rng(seed).permutation(np.arange(len(rows)) % _FOLDS)
         missed = np.empty(len(rows))
         for number in range(_FOLDS):
@@ -171,15 +171,15 @@ class Surrogate:
 
     @property
     def places(self) -> Mapping[str, tuple[int, ...]]:
-        """See :meth:`Model.places`."""
+        """See :meth:`ScoringModel.places`."""
         return {name: (index,) for index, name in enumerate(self.coding.places)}
 
     def coded(self, frame: pd.DataFrame) -> Floats:
-        """See :meth:`Model.coded`."""
+        """See :meth:`ScoringModel.coded`."""
         return self.coding(frame)
 
     def probabilities(self, coded: Floats) -> Floats:
-        """See :meth:`Model.probabilities`."""
+        """See :meth:`ScoringModel.probabilities`."""
         return self.learnt.chances(coded)
 
 

@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_drift.forms import Table, finite
+from testbed_drift.formatting import ReportTable, finite
 from testbed_drift.relations.classifiers import import_library
 from testbed_drift.relations.contributions import Contributions, contributions, ranked
 from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.correlations import CorrelationDrift, Correlations
 from testbed_drift.relations.domains import DomainDrift, tell_apart
-from testbed_drift.relations.labelrelation import LabelRelation, judge_relation
+from testbed_drift.relations.labelrelation import LabelRelation, evaluate_relation
 from testbed_drift.relations.models import ModelLoadError, Surrogate
 from testbed_drift.scoring.calibration import reference_hash
 from testbed_drift.scoring.levels import Levels
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.relations.correlations import PairChange
-    from testbed_drift.relations.models import Model
+    from testbed_drift.relations.models import ScoringModel
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.scores import Comparison, DriftScores
 
@@ -43,7 +43,7 @@ class Relations:
 
     Attributes:
         correlation: pairs of columns.
-        domain: whether a classifier tells the windows apart by the columns that did not drift
+        domain: whether a classifier distinguishes the windows by the columns that did not drift
             alone.
         label: whether the same inputs come with other labels.
         contributions: of the features to the model's answers; None where no model could be asked.
@@ -85,7 +85,7 @@ class Relations:
             )
         if self.domain.drifted and self.domain.comparison:
             yield (
-                "a classifier tells the windows apart by columns that did not drift alone (AUC "
+                "a classifier distinguishes the windows by columns that did not drift alone (AUC "
                 f"{self.domain.comparison.effect.value:.2f})"
             )
         if self.contributions and self.contributions.reason:
@@ -130,7 +130,7 @@ class Relations:
             if comparison:
                 yield check, comparison, drifted
 
-    def tables(self) -> tuple[Table, ...]:
+    def tables(self) -> tuple[ReportTable, ...]:
         """What the report shows above the figures."""
         tested = [
             (check, score.method, f"{score.value:.4g}", f"{score.threshold:.4g}", _yes(drifted))
@@ -148,13 +148,13 @@ class Relations:
             for pair in self.correlation.pairs[:NAMED]
         ]
         return (
-            Table(
+            ReportTable(
                 "Relations: what no single column shows, and labels at the same inputs"
                 + (f"; {self.label.reason}" if self.label.reason else ""),
                 ("relation", "method", "score", "threshold", "drifted"),
                 tuple(tested),
             ),
-            Table(
+            ReportTable(
                 "Rank correlations that changed most",
                 ("columns", "reference", "current", "standard deviations", "drifted"),
                 tuple(pairs),
@@ -162,7 +162,7 @@ class Relations:
             *self._contribution_tables(),
         )
 
-    def _contribution_tables(self) -> Iterator[Table]:
+    def _contribution_tables(self) -> Iterator[ReportTable]:
         if self.contributions is None:
             return
         who = "the served model"
@@ -183,7 +183,7 @@ class Relations:
             )
             for one in self.contributions.columns
         ]
-        yield Table(
+        yield ReportTable(
             f"Features by the effect of their drift on {who}",
             ("column", "contribution before", "now", "change", "drift", "effect"),
             tuple(rows),
@@ -204,7 +204,7 @@ class Analyst:
     def __init__(
         self,
         kinds: Mapping[str, ColumnKind],
-        load: Callable[[], Model] | None = None,
+        load: Callable[[], ScoringModel] | None = None,
         rows: int = ROWS,
         levels: Levels | None = None,
     ) -> None:
@@ -221,7 +221,7 @@ class Analyst:
 
         Args:
             reference: rows to compare with, as made by :func:`testbed_drift.rows.frames.declare`.
-            current: rows to judge, made alike; neither may be empty.
+            current: rows to evaluate, made alike; neither may be empty.
             scores: drift of their columns.
         """
         before, now = (sampled(frame, self._rows, SEED) for frame in (reference, current))
@@ -234,7 +234,7 @@ class Analyst:
         return Relations(
             known.correlations.compare(single.current),
             tell_apart(before, now, calm, SEED, self._levels.domain),
-            judge_relation(before, now, self._kinds, SEED, self._levels.label),
+            evaluate_relation(before, now, self._kinds, SEED, self._levels.label),
             ranked(model, known.contributions, contributions(model, now, SEED), scores)
             if model
             else None,
@@ -271,7 +271,7 @@ class Analyst:
             )
         return self._known[1]
 
-    def _served(self) -> Model | None:
+    def _served(self) -> ScoringModel | None:
         if self._load is None:
             return None
         try:
@@ -286,7 +286,7 @@ class _Known:
     """What is learnt of a reference once."""
 
     correlations: Correlations
-    model: Model | None
+    model: ScoringModel | None
     contributions: Mapping[str, float]
 
 

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_drift.forms import finite
+from testbed_drift.formatting import finite
 from testbed_drift.rendering.library import (
     BinaryClassification,
     ClassificationPreset,

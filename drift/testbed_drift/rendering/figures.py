@@ -33,14 +33,14 @@ from testbed_drift.scoring.measures import category_counts, chi_square, total_va
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed_drift.forms import Table
+    from testbed_drift.formatting import ReportTable
     from testbed_drift.relations.study import Relations
-    from testbed_drift.scoring.scores import ColumnDrift, DriftScores, Score
+    from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, DriftScores
 
 MISSING_SUFFIX: Final = " (missing)"
 # Evidently appends the categories that one window lacks one by one, copying all each time: 12,000
 # of them were not through after five minutes.
-MOST_CATEGORIES: Final = 500
+MAX_CATEGORIES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Figures:
                     ("no", "yes")[score.exceeded],
                     ("no", "yes")[column.drifted],
                 )
-                for column in _judged(self.scores)
+                for column in _evaluated(self.scores)
                 for score in column.scores
             ],
         )
@@ -93,7 +93,7 @@ def draw(
 ) -> Figures:
     """Have Evidently compare two windows by the methods and thresholds of the scores.
 
-    Columns of more than :data:`MOST_CATEGORIES` categories are left out: their scores stand in the
+    Columns of more than :data:`MAX_CATEGORIES` categories are left out: their scores stand in the
     table of the verdicts only.
 
     Args:
@@ -126,7 +126,7 @@ def draw(
     return Figures(scores, snapshot)
 
 
-def above(tables: Sequence[Table]) -> list[Any]:
+def above(tables: Sequence[ReportTable]) -> list[Any]:
     """Widgets of tables that stand above the report."""
     return [
         table_data(title=table.title, column_names=table.header, data=table.rows)
@@ -134,14 +134,14 @@ def above(tables: Sequence[Table]) -> list[Any]:
     ]
 
 
-def _judged(scores: DriftScores) -> list[ColumnDrift]:
-    judged = (*scores.columns, scores.prediction, scores.target)
-    return [column for column in judged if column]
+def _evaluated(scores: DriftScores) -> list[ColumnDrift]:
+    evaluated = (*scores.columns, scores.prediction, scores.target)
+    return [column for column in evaluated if column]
 
 
-def _wanted(scores: DriftScores) -> Iterator[tuple[str, Score]]:
+def _wanted(scores: DriftScores) -> Iterator[tuple[str, ColumnScore]]:
     """Every score with the column of Evidently's data that it is about."""
-    for column in _judged(scores):
+    for column in _evaluated(scores):
         for score in column.scores:
             missing = score.method in {methods.MISSING_TEST, methods.MISSING_SHARE}
             yield column.column + (MISSING_SUFFIX if missing else ""), score
@@ -150,7 +150,7 @@ def _wanted(scores: DriftScores) -> Iterator[tuple[str, Score]]:
 def _drawable(name: str, reference: pd.DataFrame, current: pd.DataFrame) -> bool:
     if name not in reference or pd.api.types.is_numeric_dtype(reference[name]):
         return True
-    return len({*reference[name].unique(), *current[name].unique()}) <= MOST_CATEGORIES
+    return len({*reference[name].unique(), *current[name].unique()}) <= MAX_CATEGORIES
 
 
 def _with_missing(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:

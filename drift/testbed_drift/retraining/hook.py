@@ -21,14 +21,14 @@ from testbed_drift.settings import ENV_PREFIX, DriftSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
 
 logger = logging.getLogger(__name__)
 
 STEP: Final = 0.1  # seconds between two looks at the process
 GRACE: Final = 5.0  # seconds to end after SIGTERM
 LONGEST: Final = 500  # characters of a message
-# What the process is told of the run that started it, beside the job's own settings.
+# What the process is notified of the run that started it, beside the job's own settings.
 REPORT_VARIABLE: Final = "TESTBED_RETRAIN_REPORT"
 VERSION_VARIABLE: Final = "TESTBED_RETRAIN_MODEL_VERSION"
 COMMAND: Final = "command "
@@ -53,7 +53,7 @@ class Hook:
 
     Attributes:
         argv: the command line.
-        own: whether it is ours and tells its result as JSON; else its exit code is all.
+        own: whether it is ours and reports its result as JSON; else its exit code is all.
         environment: variables of the process.
         journal: keeps results; what stands there last begins the cool-down.
         cooldown: seconds from one start to the next, tries for want of rows aside.
@@ -129,12 +129,12 @@ class Hook:
         return True
 
     def _run(self, found: Retraining, result: RunResult) -> Retraining:
-        told = {VERSION_VARIABLE: result.model_version}
+        predicted = {VERSION_VARIABLE: result.model_version}
         if result.finding and result.finding.json:
-            told[REPORT_VARIABLE] = str(result.finding.json.resolve())
+            predicted[REPORT_VARIABLE] = str(result.finding.json.resolve())
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             try:
-                problem = self._wait_for(output, os.environ | self.environment | told)
+                problem = self._wait_for(output, os.environ | self.environment | predicted)
             except OSError as error:
                 return replace(found, message=f"cannot start {self.argv[0]}: {error.strerror}")
             output.seek(0)
@@ -143,7 +143,7 @@ class Hook:
         if self.own:  # one that failed says why, and ends with another code than 0
             with contextlib.suppress(ValueError):
                 return Retraining.from_dict(json.loads(last))
-            problem = problem or "it told no result"
+            problem = problem or "it reported no result"
         if problem is None:
             return replace(found, outcome="called", message=last[:LONGEST] or "ended with 0")
         return replace(found, message=f"{problem}: {last[:LONGEST]}".rstrip(": "))

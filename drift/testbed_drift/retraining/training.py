@@ -26,7 +26,7 @@ from testbed_drift.quality.trial import Retraining, Trial, compare, compare_numb
 from testbed_drift.retraining.management import Management
 from testbed_drift.rows.frames import kinds_of, reference_frame
 from testbed_drift.scoring.calibration import FILE, Calibration, CalibrationError, calibrate
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,8 @@ SAMPLING: Final = (
 )
 
 
-# Different labels that a regression can be trained on, and judged by.
-LEAST_NUMBERS: Final = 2
+# Different labels that a regression can be trained on, and evaluated by.
+MIN_NUMBERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ class LabelledRows:
         if schema.regression:
             outcomes = floats(columns.prediction)
             both = zip(floats(columns.label).tolist(), outcomes.tolist(), strict=True)
-            labels = [label if math.isfinite(label + told) else None for label, told in both]
+            labels = [
+                label if math.isfinite(label + reported) else None for label, reported in both
+            ]
         else:
             outcomes = Outcomes.of(columns, schema.classes, schema.positive_class)
             known = {str(name): name for name in schema.classes}
@@ -81,8 +83,8 @@ class LabelledRows:
         ]
         picked = [label for place in chosen if (label := labels[place]) is not None]
         places = np.array(chosen, dtype=int)
-        told = outcomes.where(places) if isinstance(outcomes, Outcomes) else outcomes[places]
-        return cls(rows, picked, told)
+        reported = outcomes.where(places) if isinstance(outcomes, Outcomes) else outcomes[places]
+        return cls(rows, picked, reported)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -124,7 +126,7 @@ def _attempt(
     newest = slice(len(rows) - held, None)
     least, lacking = len(champion.schema.classes), "labelled rows lack a class"
     if champion.schema.regression:
-        least, lacking = LEAST_NUMBERS, "labels hold one value only"
+        least, lacking = MIN_NUMBERS, "labels hold one value only"
     for part in (slice(0, len(rows) - held), newest):
         if len(set(rows.labels[part])) < least:
             message = f"the {lacking}, in training or hold-out: wait for more"
@@ -181,21 +183,21 @@ def _calibrate(champion: Artefact, made: Artefact) -> None:
         plan = Calibration.load(champion.path / FILE).plan
         kinds = kinds_of(made.schema)
         frame = reference_frame(made, kinds)
-        found = calibrate(frame, kinds, Rule(), plan, made.version)
+        found = calibrate(frame, kinds, DriftRule(), plan, made.version)
     except CalibrationError:
         return  # the job goes on with thresholds that need none
     replace(found, created=time.time()).save(made.path / FILE)
 
 
 def _try(champion: Artefact, challenger: Artefact, rows: LabelledRows, newest: slice) -> Trial:
-    told = _outputs(challenger, rows.rows[newest])
+    reported = _outputs(challenger, rows.rows[newest])
     if not isinstance(rows.outcomes, Outcomes):
         truth = np.array(rows.labels[newest], dtype=float)
-        return compare_numbers(truth, rows.outcomes[newest], told[:, 0])
+        return compare_numbers(truth, rows.outcomes[newest], reported[:, 0])
     held = rows.outcomes.where(np.arange(len(rows))[newest])
     classes = len(champion.schema.classes)
     answered = np.where(held.predicted < classes, held.predicted, -1)
-    return compare(held.label, held.probabilities[:, :classes], told, answered)
+    return compare(held.label, held.probabilities[:, :classes], reported, answered)
 
 
 def _outputs(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:

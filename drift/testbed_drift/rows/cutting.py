@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from testbed_domain.errors import DomainError
 
-from testbed_drift.rows.spans import Span
+from testbed_drift.rows.spans import Period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 # More windows are a mistake, or nothing that anybody reads.
-MOST_WINDOWS: Final = 100_000
+MAX_WINDOWS: Final = 100_000
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 
 
@@ -39,7 +39,7 @@ class Cut:
     name: str
     start: int
     end: int
-    span: Span | None = None
+    span: Period | None = None
 
     @property
     def rows(self) -> slice:
@@ -109,7 +109,7 @@ class ByTime:
         first, last = (math.floor(times[place] / self.every) for place in (0, -1))
         _refuse_many(last - first + 1)
         for number in range(first, last + 1):
-            span = Span.between(number * self.every, number * self.every + self.size)
+            span = Period.between(number * self.every, number * self.every + self.size)
             start, end = np.searchsorted(times, (span.start, span.end), side="left").tolist()
             yield Cut(span.name, start, end, span)
 
@@ -176,7 +176,5 @@ def seconds_of(text: str) -> float:
 
 
 def _refuse_many(windows: int) -> None:
-    if windows > MOST_WINDOWS:
-        raise CuttingError(
-            f"that makes {windows} windows, at most {MOST_WINDOWS}: take longer ones"
-        )
+    if windows > MAX_WINDOWS:
+        raise CuttingError(f"that makes {windows} windows, at most {MAX_WINDOWS}: take longer ones")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from testbed_drift.rows.columns import ColumnKind
 
-# Every segment is a series per score: more would cost more than they tell.
-MOST: Final = 10
+# Every segment is a series per score: more would cost more than they say.
+MAX: Final = 10
 QUARTERS: Final = (0.25, 0.5, 0.75)
 MISSING: Final = "missing"
 REST: Final = "rest"
@@ -41,7 +41,7 @@ class Segmentation:
 
     @classmethod
     def learn(
-        cls, column: str, kind: ColumnKind, reference: Sequence[Value], most: int = MOST
+        cls, column: str, kind: ColumnKind, reference: Sequence[Value], most: int = MAX
     ) -> Self:
         """Groups of a column as they are in the reference.
 

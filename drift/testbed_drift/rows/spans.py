@@ -16,7 +16,7 @@ class SpanError(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Period:
     """A stretch of time with a name that fits into file names.
 
     Attributes:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from testbed_domain.logstore import Columns
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.rows.spans import Span
+    from testbed_drift.rows.spans import Period
 
 
 class NotEnoughRowsError(DomainError):
-    """A window holds too few rows to judge.
+    """A window holds too few rows to evaluate.
 
     Args:
         message: one line.
@@ -66,7 +66,7 @@ class Window:
 
     name: str
     frame: pd.DataFrame
-    span: Span | None = None
+    span: Period | None = None
     newest: float | None = None
     columns: Columns | None = None
 
@@ -122,7 +122,7 @@ class WindowReader:
         name = "reference-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_version)[:24]
         return Window(name, self._frame(columns), newest=self.trained, columns=columns)
 
-    def of_log(self, log: LogReader, span: Span) -> Window:
+    def of_log(self, log: LogReader, span: Period) -> Window:
         """The newest rows of a span.
 
         Raises:
@@ -137,7 +137,7 @@ class WindowReader:
             )
         return self.of_columns(columns, span.name, span)
 
-    def of_columns(self, columns: Columns, name: str, span: Span | None) -> Window:
+    def of_columns(self, columns: Columns, name: str, span: Period | None) -> Window:
         """Rows of the log, oldest first, as a window."""
         newest = columns.time[-1] if columns.time else None
         return Window(name, self._frame(columns), span, newest, columns)

@@ -1,1 +1,1 @@
-"""How far a column moved, and the thresholds that keep a budget of false alarms."""
+"""How far a column moved, and the thresholds that keep a budget of false positives."""

@@ -1,16 +1,16 @@
-"""Thresholds that keep a budget of false alarms, from a reference alone, and the file of them.
+"""Thresholds that keep a budget of false positives, from a reference alone, and the file of them.
 
 The rule stays: a column drifted when its test *and* its effect size say so. What is calibrated is
 the significance that all columns share: in windows without drift (:mod:`.resampling`) the smallest
-p-value over all comparisons, of those whose effect is sufficient, is what a false alarm depends on
-(the single-step method of minima, Westfall and Young, Resampling-Based Multiple Testing, 1993). The
-significance is the largest that so few of the drawn windows pass that, with 95 % confidence, no
+p-value over all comparisons, of those whose effect is sufficient, is what a false positive depends
+on (the single-step method of minima, Westfall and Young, Resampling-Based Multiple Testing, 1993).
+The significance is the largest that so few of the drawn windows pass that, with 95 % confidence, no
 larger share than the budget does (the tolerance limit of Wilks, 1941; the bound is Clopper's and
 Pearson's). So any drifted column is an alarm within the budget: the share's threshold is one
 column.
 
-A larger window than the calibrated one has fewer false alarms, since noise passes the effect size
-less often; a smaller one is not judged.
+A larger window than the calibrated one has fewer false positives, since noise passes the effect
+size less often; a smaller one is not evaluated.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.scores import Rule
+    from testbed_drift.scoring.scores import DriftRule
 
 SCHEMA_VERSION: Final = 1
 FILE: Final = "calibration.json"
 CONFIDENCE: Final = 0.95
 # A test that passes more than this by chance is none, however rare sufficient effects are.
-MOST_ALPHA: Final = 0.01
+MAX_ALPHA: Final = 0.01
 POWER: Final = 0.9
 POWER_ROWS: Final = (100, 200, 300, 500, 750, 1000, 2000, 5000)
 
@@ -56,8 +56,8 @@ class Plan:
     """What to calibrate for.
 
     Attributes:
-        rows: rows of the window; smaller ones will not be judged.
-        budget: false alarms per window. 0.001 at a window a minute is one or two a day.
+        rows: rows of the window; smaller ones will not be evaluated.
+        budget: false positives per window. 0.001 at a window a minute is one or two a day.
         shift: standard deviations that matter, see ``_Column.tilted`` in
             :mod:`testbed_drift.scoring.resampling`.
         draws: windows without drift.
@@ -101,8 +101,8 @@ class Calibration:
     created: float = 0.0
 
     @property
-    def least_rows(self) -> int:
-        """Rows of a window from which on it is judged."""
+    def min_rows(self) -> int:
+        """Rows of a window from which on it is evaluated."""
         return max(self.plan.rows, self.rows_needed)
 
     @property
@@ -110,7 +110,7 @@ class Calibration:
         """Why a window needs so many rows, in words."""
         return (
             f"to find a shift of {self.plan.shift:g} standard deviations with at most "
-            f"{self.plan.budget:.2%} false alarms (see the table of testbed drift calibrate)"
+            f"{self.plan.budget:.2%} false positives (see the table of testbed drift calibrate)"
         )
 
     def verify(self, model_version: str, reference: pd.DataFrame) -> None:
@@ -175,7 +175,7 @@ class Calibration:
 def calibrate(
     reference: pd.DataFrame,
     kinds: Mapping[str, ColumnKind],
-    rule: Rule,
+    rule: DriftRule,
     plan: Plan,
     model_version: str,
 ) -> Calibration:
@@ -194,10 +194,10 @@ def calibrate(
     """
     if min(plan.rows, plan.draws) < 1 or plan.shift <= 0 or not 0 < plan.budget < 1:
         raise CalibrationError("rows, draws and shift must be above 0, the budget between 0 and 1")
-    allowed = false_alarms_allowed(plan.draws, plan.budget)
+    allowed = false_positives_allowed(plan.draws, plan.budget)
     sampler = Resampler(reference, kinds, rule, np.random.default_rng(plan.seed))
     smallest = np.sort(sampler.quiet(plan.rows, plan.draws))
-    alpha = min(float(np.nextafter(smallest[allowed], 0)), MOST_ALPHA)
+    alpha = min(float(np.nextafter(smallest[allowed], 0)), MAX_ALPHA)
     power = {
         name: found for name in sampler.columns if (found := _power(sampler, name, alpha, plan))
     }
@@ -216,8 +216,8 @@ def calibrate(
     )
 
 
-def false_alarms_allowed(draws: int, budget: float) -> int:
-    """How many of the draws may be false alarms for their true share to be within the budget.
+def false_positives_allowed(draws: int, budget: float) -> int:
+    """How many of the draws may be false positives for their true share to be within the budget.
 
     Raises:
         CalibrationError: not even none.
@@ -286,10 +286,10 @@ def summary(calibration: Calibration) -> str:
     return (
         f"At {plan.rows} rows a window: a column drifted at p <= "
         f"{min(calibration.alphas.values()):.2g} and its least effect size; any of them is an "
-        f"alarm (share >= {calibration.alert_share:.3f}). False alarms: at most {plan.budget:.2%} "
+        f"drift (share >= {calibration.alert_share:.3f}). False positives: up to {plan.budget:.2%} "
         f"of the windows, of {plan.draws} drawn ones.\n"
         f"Share of windows of so many rows in which a shift of {plan.shift:g} standard deviations "
         f"(categories: {plan.shift * 50:g} points) is found:\n"
         f"{power_table(calibration)}\n"
-        f"Windows of less than {calibration.least_rows} rows are not judged."
+        f"Windows of less than {calibration.min_rows} rows are not evaluated."
     )

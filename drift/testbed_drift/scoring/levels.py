@@ -39,7 +39,7 @@ class Levels:
         target: of the label.
         concept: of each of the two tests of the model's error.
         correlation: of all pairs of columns together.
-        domain: of the classifier that tells windows apart.
+        domain: of the classifier that distinguishes windows.
         label: of labels at the same inputs.
     """
 

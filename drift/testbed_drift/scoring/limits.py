@@ -1,4 +1,4 @@
-"""What a calibration changes in how windows are judged, wherever they come from. Pure."""
+"""What a calibration changes in how windows are evaluated, wherever they come from. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from testbed_drift.scoring.levels import USUAL, Levels
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 
 if TYPE_CHECKING:
     from testbed_drift.scoring.calibration import Calibration
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """When a window is judged, and when a column of it drifted.
+class ColumnLimits:
+    """When a window is evaluated, and when a column of it drifted.
 
     Attributes:
         least: fewest rows of a window.
@@ -26,22 +26,22 @@ class Limits:
 
     least: int
     purpose: str
-    rule: Rule
+    rule: DriftRule
     levels: Levels = USUAL
 
     @classmethod
     def of(cls, settings: DriftSettings, calibration: Calibration | None) -> Self:
         """Those of the settings, or of a calibration where that asks for more."""
         levels = Levels.of(settings.level)
-        rule = Rule(
+        rule = DriftRule(
             alpha=levels.columns,
             class_alpha=levels.prediction,
             target_alpha=levels.target,
-            most_alpha=None if settings.level is None else levels.columns,
+            max_alpha=None if settings.level is None else levels.columns,
         )
         if calibration is None:
             return cls(settings.min_rows, "", rule, levels)
-        least = max(settings.min_rows, calibration.least_rows)
+        least = max(settings.min_rows, calibration.min_rows)
         return cls(least, calibration.purpose, replace(rule, alphas=calibration.alphas), levels)
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.measures import Floats
 
-# Values of a category that are told apart; all rarer and new ones are one more.
-MOST_CATEGORIES: Final = 30
+# Values of a category that are distinguished; all rarer and new ones are one more.
+MAX_CATEGORIES: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +70,4 @@ def sampled(frame: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 def _places(column: pd.Series[Any]) -> dict[str, int]:
     counts = column.value_counts()
     ranked = sorted(counts.index, key=lambda value: (-counts[value], value))
-    return {value: place for place, value in enumerate(ranked[:MOST_CATEGORIES])}
+    return {value: place for place, value in enumerate(ranked[:MAX_CATEGORIES])}

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 # Evidently's least unit of the Wasserstein distance: a constant has no standard deviation.
-LEAST_SCALE: Final = 0.001
+MIN_SCALE: Final = 0.001
 # A statistic is chi-square distributed only where this many rows are expected in each cell.
 MIN_EXPECTED: Final = 5.0
 # Up to this many rows in both samples scipy's p-value is exact, beyond it asymptotic.
-MOST_EXACT: Final = 10_000
+MAX_EXACT: Final = 10_000
 # Exact p-values that are kept; one is 100 bytes.
-MOST_KEPT: Final = 100_000
+MAX_KEPT: Final = 100_000
 
 
-class Sample(Protocol):
+class SampleLike(Protocol):
     """Numbers of which the values may be costly."""
 
     @property
@@ -52,7 +52,7 @@ class Numbers:
         values: sorted, without those that are missing.
         rows: number of rows, those that miss their value included.
         scale: standard deviation (of the population, as Evidently takes it), at least
-            :data:`LEAST_SCALE`.
+            :data:`MIN_SCALE`.
     """
 
     values: Floats
@@ -64,7 +64,7 @@ class Numbers:
         """Sort a column of finite numbers and NaN."""
         values = np.sort(column[~np.isnan(column)])
         scale = float(values.std()) if len(values) else 0.0
-        return cls(values, len(column), max(scale, LEAST_SCALE))
+        return cls(values, len(column), max(scale, MIN_SCALE))
 
     @property
     def present(self) -> int:
@@ -105,7 +105,7 @@ class KolmogorovSmirnov:
     def __init__(self) -> None:
         self._known: dict[tuple[int, int, int], float] = {}
 
-    def p_value(self, distance: float, before: Sample, now: Sample) -> float:
+    def p_value(self, distance: float, before: SampleLike, now: SampleLike) -> float:
         """Probability of so large a distance between samples of one distribution.
 
         Args:
@@ -114,7 +114,7 @@ class KolmogorovSmirnov:
             now: the other.
         """
         sizes = before.present, now.present
-        if max(sizes) > MOST_EXACT:
+        if max(sizes) > MAX_EXACT:
             return asymptotic(distance, *sizes)
         key = *sizes, round(distance * math.lcm(*sizes))
         found = self._known.get(key)
@@ -122,7 +122,7 @@ class KolmogorovSmirnov:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # where the exact form fails, as in Evidently
                 found = float(ks_2samp(before.values, now.values).pvalue)
-            if len(self._known) >= MOST_KEPT:
+            if len(self._known) >= MAX_KEPT:
                 self._known.clear()
             self._known[key] = found
         return found
@@ -209,7 +209,7 @@ def missing_counts(before: Numbers | Categories, now: Numbers | Categories) -> F
 def chi_square(counts: Floats) -> float:
     """P-value of the two-sample chi-square test of homogeneity, rare categories pooled.
 
-    Evidently's own takes the reference for the exact truth, which gives false alarms in up to
+    Evidently's own takes the reference for the exact truth, which gives false positives in up to
     three of four windows, and its z-test knows two categories only.
 
     Args:

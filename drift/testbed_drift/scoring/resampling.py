@@ -23,7 +23,7 @@ from scipy.optimize import brentq
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import is_numeric
 from testbed_drift.scoring.measures import (
-    LEAST_SCALE,
+    MIN_SCALE,
     KolmogorovSmirnov,
     chi_square,
     distances,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.measures import Floats, Integers
-    from testbed_drift.scoring.scores import Rule
+    from testbed_drift.scoring.scores import DriftRule
 
 # Steeper weights would leave a handful of rows of the reference.
 STEEPEST: Final = 20.0
@@ -100,7 +100,7 @@ class _Column:
         distance, wasserstein = distances(self.distinct, np.cumsum(before), np.cumsum(now))
         mean = np.average(self.distinct, weights=before)
         spread = np.sqrt(np.average((self.distinct - mean) ** 2, weights=before))
-        if wasserstein / max(float(spread), LEAST_SCALE) < self.effect:
+        if wasserstein / max(float(spread), MIN_SCALE) < self.effect:
             return 1.0
         return test.p_value(distance, _Counts(self.distinct, before), _Counts(self.distinct, now))
 
@@ -122,7 +122,7 @@ class _Column:
         if self.numeric:
             values = self.distinct[self.codes[known]]
             spread = values.std()
-            if spread < LEAST_SCALE:
+            if spread < MIN_SCALE:
                 return None
             weights[known] = _exponential((values - values.mean()) / spread, shift)
             if not weights[known].all():
@@ -140,12 +140,12 @@ class _Column:
 
 
 class Resampler:
-    """Draws windows from a reference and has the rule judge them.
+    """Draws windows from a reference and has the rule evaluate them.
 
     Args:
         frame: the reference, as :func:`testbed_drift.rows.frames.declare` makes it.
         kinds: feature columns and kinds.
-        rule: effect sizes, and the fewest labels with which the target is judged.
+        rule: effect sizes, and the fewest labels with which the target is evaluated.
         rng: draws.
     """
 
@@ -153,17 +153,17 @@ class Resampler:
         self,
         frame: pd.DataFrame,
         kinds: Mapping[str, ColumnKind],
-        rule: Rule,
+        rule: DriftRule,
         rng: np.random.Generator,
     ) -> None:
         self._rng = rng
         self._rows = len(frame)
         self._test = KolmogorovSmirnov()
-        judged = [*kinds]
-        judged += [PREDICTION] if frame[PREDICTION].count() else []
-        judged += [TARGET] if frame[TARGET].count() >= rule.min_labels else []
+        evaluated = [*kinds]
+        evaluated += [PREDICTION] if frame[PREDICTION].count() else []
+        evaluated += [TARGET] if frame[TARGET].count() >= rule.min_labels else []
         self._columns = {
-            name: _coded(frame[name], rule, numeric=is_numeric(frame[name])) for name in judged
+            name: _coded(frame[name], rule, numeric=is_numeric(frame[name])) for name in evaluated
         }
 
     @property
@@ -193,7 +193,7 @@ class Resampler:
         return np.array(found)
 
 
-def _coded(column: pd.Series[Any], rule: Rule, *, numeric: bool) -> _Column:
+def _coded(column: pd.Series[Any], rule: DriftRule, *, numeric: bool) -> _Column:
     codes, distinct = pd.factorize(column, sort=numeric)
     codes[codes < 0] = len(distinct)
     values = np.asarray(distinct, dtype=float) if numeric else np.arange(len(distinct), dtype=float)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from testbed_drift.forms import finite
+from testbed_drift.formatting import finite
 from testbed_drift.rows.columns import TARGET
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MISSING_SHARE: Final = "missing_share"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DriftLimits:
     """Thresholds of one comparison.
 
     Attributes:
@@ -40,12 +40,12 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DriftRule:
     """Thresholds of the drift rule.
 
     Attributes:
         alpha: significance over all columns together; each column gets its equal part (Bonferroni).
-            At a window a minute 0.01 would be 14 false alarms a day, 0.001 is one or two.
+            At a window a minute 0.01 would be 14 false positives a day, 0.001 is one or two.
         numeric_effect: least Wasserstein distance, in standard deviations of the reference.
         category_effect: least total variation distance, 0 to 1. For a balanced binary column 0.05
             is the same effect as a numeric one of 0.1.
@@ -53,7 +53,7 @@ class Rule:
         target_alpha: significance for the target.
         min_labels: labelled rows that each window needs before the target is tested.
         alphas: calibrated significance of single columns, which goes before the others.
-        most_alpha: no column's significance is above its equal part of it, calibrated or not.
+        max_alpha: no column's significance is above its equal part of it, calibrated or not.
     """
 
     alpha: float = 0.001
@@ -63,25 +63,25 @@ class Rule:
     target_alpha: float = 0.001
     min_labels: int = 100
     alphas: Mapping[str, float] = field(default_factory=dict)
-    most_alpha: float | None = None
+    max_alpha: float | None = None
 
-    def feature_limits(self, column: str, kind: ColumnKind, columns: int) -> Limits:
+    def feature_limits(self, column: str, kind: ColumnKind, columns: int) -> DriftLimits:
         """Thresholds of one of ``columns`` features, for a comparison of that kind."""
         effect = self.numeric_effect if kind == "numeric" else self.category_effect
         alpha = self.alphas.get(column, self.alpha / max(columns, 1))
-        if self.most_alpha is not None:
-            alpha = min(alpha, self.most_alpha / max(columns, 1))
-        return Limits(alpha, effect)
+        if self.max_alpha is not None:
+            alpha = min(alpha, self.max_alpha / max(columns, 1))
+        return DriftLimits(alpha, effect)
 
-    def class_limits(self, column: str, kind: ColumnKind = "category") -> Limits:
+    def class_limits(self, column: str, kind: ColumnKind = "category") -> DriftLimits:
         """Thresholds of the prediction or of the target."""
         alpha = self.target_alpha if column == TARGET else self.class_alpha
         effect = self.numeric_effect if kind == "numeric" else self.category_effect
-        return Limits(self.alphas.get(column, alpha), effect)
+        return DriftLimits(self.alphas.get(column, alpha), effect)
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ColumnScore:
     """One score beside the threshold that it is compared with.
 
     Attributes:
@@ -108,8 +108,8 @@ class Score:
 class Comparison:
     """A significance test and an effect size of the same thing; drift needs both."""
 
-    test: Score
-    effect: Score
+    test: ColumnScore
+    effect: ColumnScore
 
     @property
     def drifted(self) -> bool:
@@ -136,13 +136,13 @@ class ColumnDrift:
         return any(comparison.drifted for comparison in self.comparisons)
 
     @property
-    def leading(self) -> Score | None:
+    def leading(self) -> ColumnScore | None:
         """The effect size to show: of the comparison that drifted, else of the first."""
         ranked = sorted(self.comparisons, key=lambda comparison: not comparison.drifted)
         return ranked[0].effect if ranked else None
 
     @property
-    def scores(self) -> tuple[Score, ...]:
+    def scores(self) -> tuple[ColumnScore, ...]:
         """All scores, tests first."""
         return tuple(
             score

@@ -19,7 +19,7 @@ from testbed_drift.tables.outlet import Outlet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.scoring.calibration import Calibration, Plan
     from testbed_drift.tables.reference import Reference
 
@@ -43,7 +43,7 @@ def run_tables(
         outlet = Outlet.of(endpoint, _settings(arguments, options.report))
         code = _compare(options, apart, outlet, as_json=as_json, began=began)
     except DomainError as error:
-        from testbed_drift.judging.failures import failed_run  # noqa: PLC0415 - as in __main__._run
+        from testbed_drift.evaluation.failures import failed_run  # noqa: PLC0415 - as in __main__._run
 
         failed = failed_run(options.reference or "reference", began, time.time(), error)
         if as_json:
@@ -65,11 +65,11 @@ def _compare(
     began: float,
 ) -> int:
     from testbed_drift.jobs.replay import NoReports  # noqa: PLC0415 - the same
-    from testbed_drift.keeping.reports import ReportStore  # noqa: PLC0415 - the same
     from testbed_drift.rows.cutting import ByCount, Whole, WindowOptions  # noqa: PLC0415 - as in __main__._build
     from testbed_drift.scoring.limits import calibrated  # noqa: PLC0415 - the same
+    from testbed_drift.storage.reports import ReportStore  # noqa: PLC0415 - the same
     from testbed_drift.tables.display import lines  # noqa: PLC0415 - the same
-    from testbed_drift.tables.job import Comparison, Grouping  # noqa: PLC0415 - the same
+    from testbed_drift.tables.job import Grouping, TableComparison  # noqa: PLC0415 - the same
 
     windows = WindowOptions(count(options.window_rows), apart["window"], options.every).cutting()
     grouping = Grouping(apart["segment"], options.version_column)
@@ -92,7 +92,7 @@ def _compare(
         )
     for line in notes:
         _warn(line)
-    comparison = Comparison(
+    comparison = TableComparison(
         reference,
         settings,
         windows,
@@ -122,7 +122,7 @@ def _close(outlet: Outlet) -> None:
 
 
 def exit_code(results: list[RunResult]) -> int:
-    """1 where any window asks for action, 2 where none could be judged, else 0."""
+    """1 where any window asks for action, 2 where none could be evaluated, else 0."""
     found = [result.finding for result in results if result.finding]
     if any(one.decision.action != "NO_ACTION" for one in found):
         return 1
@@ -139,7 +139,7 @@ def calibrate_table(
         DriftSettingsError: nothing says where to write them.
     """
     from testbed_drift.scoring.calibration import calibrate  # noqa: PLC0415 - as in __main__._build
-    from testbed_drift.scoring.scores import Rule  # noqa: PLC0415 - the same
+    from testbed_drift.scoring.scores import DriftRule  # noqa: PLC0415 - the same
     from testbed_drift.tables.store import ReferenceStore  # noqa: PLC0415 - the same
 
     reference = options.read_reference(options.wanted(), thresholds=False)
@@ -154,7 +154,9 @@ def calibrate_table(
         if output
         else ReferenceStore(options.store).find(options.reference).calibration
     )
-    found = calibrate(reference.rows.frame, reference.schema.kinds, Rule(), plan, reference.name)
+    found = calibrate(
+        reference.rows.frame, reference.schema.kinds, DriftRule(), plan, reference.name
+    )
     found.save(path)
     return found, path
 

@@ -14,11 +14,11 @@ from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import plain
 from testbed_domain.tables.files import LABELS_ROWS, label_names
 
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
 from testbed_drift.rendering.page import page
 from testbed_drift.rows.columns import PREDICTION, TARGET
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 from testbed_drift.tables.job import assessor_of
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from testbed_domain.features import Task
 
-    from testbed_drift.judging.assessment import Assessment
-    from testbed_drift.judging.detection import Detection
-    from testbed_drift.keeping.reports import ReportStore
+    from testbed_drift.evaluation.assessment import Assessment
+    from testbed_drift.evaluation.detection import Detection
+    from testbed_drift.storage.reports import ReportStore
 
-# Classes of which one is positive without being told.
+# Classes of which one is positive without being stated.
 TRUE_CLASSES: Final = (("0", "1"), ("False", "True"), ("no", "yes"), ("No", "Yes"))
 
 
@@ -78,7 +78,7 @@ def drift_report(
     target: str | None = None,
     prediction: str | None = None,
     task: Task | None = None,
-    rule: Rule | None = None,
+    rule: DriftRule | None = None,
 ) -> TableReport:
     """Which columns drifted from one table to the other, and how the errors of numbers changed.
 
@@ -93,7 +93,7 @@ def drift_report(
     Args:
         reference: what was.
         current: what is, with the same columns, and perhaps more.
-        target: column of the labels, judged by itself and no input; None where there is none.
+        target: column of the labels, evaluated by itself and no input; None where there is none.
         prediction: column of the predicted classes or numbers, likewise.
         task: what these hold; None takes a regression where the target holds more than 20
             different numbers.
@@ -144,7 +144,7 @@ def combined_report(
     target: str,
     prediction: str,
     positive: object = None,
-    rule: Rule | None = None,
+    rule: DriftRule | None = None,
 ) -> TableReport:
     """Both in one: see :func:`drift_report` and :func:`classification_report`.
 
@@ -201,7 +201,7 @@ def _detect(
     reference: pd.DataFrame,
     current: pd.DataFrame,
     roles: Roles,
-    rule: Rule | None,
+    rule: DriftRule | None,
 ) -> _Compared:
     _check(reference, current, roles.columns)
     before, now = (_named(frame) for frame in (reference, current))

@@ -11,8 +11,8 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from testbed_drift.judging.assessment import Assessment
-    from testbed_drift.judging.results import Finding, RunResult
+    from testbed_drift.evaluation.assessment import Assessment
+    from testbed_drift.evaluation.results import RunFinding, RunResult
     from testbed_drift.rows.extents import WindowSummary
     from testbed_drift.scoring.scores import ColumnDrift
     from testbed_drift.tables.schema import TableSchema
@@ -65,10 +65,10 @@ def _window(which: str, window: WindowSummary) -> str:
     return f"{which:<10} {window.name}: {window.rows} rows, {window.labels} labels"
 
 
-def _columns(found: Finding, schema: TableSchema) -> Iterator[str]:
+def _columns(found: RunFinding, schema: TableSchema) -> Iterator[str]:
     kinds = {column.label: column.kind for column in schema.columns}
     scores = found.scores
-    judged = [*scores.columns, scores.prediction, *([scores.target] if scores.target else [])]
+    evaluated = [*scores.columns, scores.prediction, *([scores.target] if scores.target else [])]
     rows: list[tuple[str, ...]] = [
         ("column", "kind", "method", "score", "threshold", "p-value", "alpha", "drifted")
     ]
@@ -76,7 +76,7 @@ def _columns(found: Finding, schema: TableSchema) -> Iterator[str]:
     outcome = "number" if schema.numbers else "class"
     rows += [
         _column(one, outcomes.get(one.column, one.column), kinds.get(one.column, outcome))
-        for one in judged
+        for one in evaluated
         if one.comparisons
     ]
     yield from aligned(rows)

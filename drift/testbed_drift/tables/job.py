@@ -11,21 +11,21 @@ import numpy as np
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import kind_of, numbers, texts
 
+from testbed_drift.evaluation.assessment import Assessor
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.jobs.replay import NoPublisher, Replay, enough
-from testbed_drift.judging.assessment import Assessor
-from testbed_drift.judging.detection import Detector
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.segments import Segmentation
 from testbed_drift.rows.windows import WindowReader
-from testbed_drift.scoring.limits import Limits
+from testbed_drift.scoring.limits import ColumnLimits
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pandas as pd
 
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.jobs.job import Reports
-    from testbed_drift.judging.results import RunResult
     from testbed_drift.rows.cutting import Cutting
     from testbed_drift.rows.windows import LogReader
     from testbed_drift.settings import DriftSettings
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 class GroupingError(DomainError):
-    """Results can't be told apart so. One line that says what to do."""
+    """Results can't be distinguished so. One line that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """By what results are told apart.
+    """By what results are distinguished.
 
     Attributes:
         segment: column whose groups are compared with the same group of the reference, or None.
@@ -86,14 +86,14 @@ class Grouping:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TableComparison:
     """How tables are compared.
 
     Attributes:
         reference: what with.
         settings: limits, and when reports are rendered.
         cutting: windows of the current table.
-        grouping: by what results are told apart.
+        grouping: by what results are distinguished.
         reports: takes the reports.
         clock: Unix time.
         publish: takes the group, the result, and the rows of the reference and of the window.
@@ -108,7 +108,7 @@ class Comparison:
     publish: Callable[[str | None, RunResult, tuple[int, int]], None] = lambda *_: None
 
     def results(self, current: TableRows, name: str) -> Iterator[tuple[str | None, RunResult]]:
-        """Judge every window of every group, with what confirms it in the windows before.
+        """Evaluate every window of every group, with what confirms it in the windows before.
 
         Args:
             current: the rows, in order.
@@ -122,7 +122,7 @@ class Comparison:
             CuttingError: the windows can't be cut so.
             NotEnoughRowsError: there is no whole window.
         """
-        judged = False
+        evaluated = False
         for group, before, now in self.grouping.parts(self.reference, current):
             version = group if self.grouping.version and group else self.reference.name
             job = self._job(version, current.unread)
@@ -132,20 +132,20 @@ class Comparison:
             now = now.as_exact_as(before.coarse)  # noqa: PLW2901 - as above
             compared = before.window("-".join([self.reference.name, *alike]))
             for cut in self.cutting.cuts(len(now), now.times):
-                judged = True
+                evaluated = True
                 title = "-".join(filter(None, (name, *marks, cut.name)))
                 newest = cut.span.end if cut.span else float(cut.end)
                 window = now.take(cut.rows).window(title, cut.span, newest)
-                result = job.judge(compared, window)
+                result = job.evaluate(compared, window)
                 self.publish(group, result, (len(before), len(window.frame)))
                 yield group, result
-        if not judged:
+        if not evaluated:
             size = getattr(self.cutting, "size", 1)
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
 
     def _job(self, model_version: str, unread: tuple[str, ...]) -> Replay:
         schema, rows = self.reference.schema, self.settings.relations_rows
-        limits = Limits.of(self.settings, self.reference.calibration)
+        limits = ColumnLimits.of(self.settings, self.reference.calibration)
         return Replay(
             settings=self.settings,
             reader=WindowReader(
@@ -159,7 +159,7 @@ class Comparison:
             assessor=assessor_of(schema, unread),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
-            least_reference=self.settings.min_rows,
+            min_reference=self.settings.min_rows,
         )
 
 
@@ -193,7 +193,7 @@ def _groups_of(reference: Reference, column: str) -> pd.Series[Any]:
         return reference.rows.groups
     if column in reference.rows.features:
         return reference.rows.features[column]
-    raise GroupingError(f"{reference.title} holds no column {column} to tell segments apart by")
+    raise GroupingError(f"{reference.title} holds no column {column} to distinguish segments by")
 
 
 def _read(values: pd.Series[Any], kind: str | None) -> list[Any]:

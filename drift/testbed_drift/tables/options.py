@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.rows.cutting import Cutting
     from testbed_drift.tables.reference import Reference, Wanted
-    from testbed_drift.tables.sources import Source
+    from testbed_drift.tables.sources import TableSource
 
 STORE: Final = "TESTBED_DRIFT_REFERENCES"
 # Options of a table to compare with, and of its columns.
@@ -25,9 +25,9 @@ REFERENCE: Final = (
     ("reference-query", "SELECT, or the name of a table, that gives the reference."),
 )
 CURRENT: Final = (
-    ("current", "File to judge."),
-    ("current-url", "SQLAlchemy URL of the database that holds what to judge."),
-    ("current-query", "SELECT, or the name of a table, that gives what to judge."),
+    ("current", "File to evaluate."),
+    ("current-url", "SQLAlchemy URL of the database that holds what to evaluate."),
+    ("current-query", "SELECT, or the name of a table, that gives what to evaluate."),
 )
 ROLES: Final = (
     ("target", "Column of the labels."),
@@ -139,7 +139,7 @@ class TableOptions:
         return Path(self._given["store"] or os.environ.get(STORE) or "references")
 
     def of_log(self, arguments: dict[str, Any]) -> Cutting | None:
-        """Windows of the prediction log to judge one after the other, where ``--every`` is given.
+        """Windows of the prediction log to evaluate one by one, where ``--every`` is given.
 
         Args:
             arguments: settings of the job; a window's length becomes seconds, a folder of reports
@@ -181,8 +181,8 @@ class TableOptions:
 
         return ReadOptions.parse(self.sep, self.decimal, self.encoding, self.kinds)
 
-    def current_source(self) -> Source:
-        """The table to judge."""
+    def current_source(self) -> TableSource:
+        """The table to evaluate."""
         from testbed_drift.tables.sources import open_source  # noqa: PLC0415 - as above
 
         given = (self.current, self.current_url, self.current_query)
@@ -199,10 +199,10 @@ class TableOptions:
         from testbed_drift.tables.reference import Wanted  # noqa: PLC0415 - as in __main__._build
         from testbed_drift.tables.schema import Roles  # noqa: PLC0415 - the same
 
-        told = [one.rpartition("=")[::2] for one in self.probability or ()]
+        predicted = [one.rpartition("=")[::2] for one in self.probability or ()]
         if self.task not in (None, *TASKS):
             raise DriftSettingsError(f"--task is {' or '.join(TASKS)}, not {self.task}")
-        roles = Roles(self.target, self.prediction, dict(told), self.positive, self.task)
+        roles = Roles(self.target, self.prediction, dict(predicted), self.positive, self.task)
         columns = tuple(filter(None, (self.columns or "").split(",")))
         return Wanted(roles, columns, self.time_column, group)
 

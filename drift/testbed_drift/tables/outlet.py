@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.publishing.textfile import Textfile
     from testbed_drift.settings import DriftSettings
     from testbed_drift.tables.job import Grouping

@@ -27,8 +27,8 @@ from testbed_domain.tables.targets import task_of
 
 from testbed_drift.tables.schema import (
     BINARY,
-    LEAST_READABLE,
-    MOST_CATEGORIES,
+    MAX_CATEGORIES,
+    MIN_READABLE,
     PLAUSIBLE,
     Roles,
     TableColumn,
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
     from testbed_domain.tables.reading import ReadOptions, TableKind
 
 # Of more than these, where a value comes in fewer rows on average, it is an id or free text.
-LEAST_REPEATED: Final = 2.0
-MOST_CLASSES: Final = 50
+MIN_REPEATED: Final = 2.0
+MAX_CLASSES: Final = 50
 # Free text in which a quarter of the values are words, as tickets with and without letters, is
 # text; with a few of them, somebody wrote words among numbers.
-LEAST_ALIKE: Final = 0.8
+MIN_ALIKE: Final = 0.8
 _ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
-_LEAST_IDS: Final = 20
+_MIN_IDS: Final = 20
 # Ratio of the rows: half of the least effect that is a drift of categories.
-MOST_LOST: Final = 0.025
+MAX_LOST: Final = 0.025
 # Values that a finding names, and the longest part of each.
 NAMED: Final = 3
 LONGEST: Final = 40
@@ -150,9 +150,9 @@ def pin(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise TableSchemaError(f"the reference has no column to compare: {reasons}")
     if _task(frame, roles, decimal, hint) == "regression":
-        told = _numbers(frame, roles, decimal, hint, typed=typed)
+        predicted = _numbers(frame, roles, decimal, hint, typed=typed)
         return TableSchema(
-            tuple(found), roles, (), left_out, typed=typed, decimal=hint, numbers=told
+            tuple(found), roles, (), left_out, typed=typed, decimal=hint, numbers=predicted
         )
     classes = _classes(frame, roles, typed=typed)
     return TableSchema(tuple(found), roles, classes, left_out, typed=typed, decimal=hint)
@@ -184,8 +184,8 @@ def _task(frame: pd.DataFrame, roles: Roles, decimal: str | None, hint: str | No
         raise TableSchemaError("--task is of a target: say --target, --prediction, or both")
     if roles.task or of_classes:
         return roles.task or "classification"
-    told = (frame[name] for name in known if not without_markers(frame[name]).isna().all())
-    return next((task_of(column, decimal, hint) for column in told), "classification")
+    predicted = (frame[name] for name in known if not without_markers(frame[name]).isna().all())
+    return next((task_of(column, decimal, hint) for column in predicted), "classification")
 
 
 def _numbers(
@@ -197,7 +197,7 @@ def _numbers(
         values = without_markers(without_blanks(frame[name]))
         column = _column(name, values, "number", decimal, hint, typed=typed)
         present = int(values.notna().sum())
-        if present - column.odd < LEAST_READABLE * present:
+        if present - column.odd < MIN_READABLE * present:
             raise TableSchemaError(
                 f"the target is a regression's, but {name} holds other values than numbers ("
                 f"{', '.join(map(repr, column.examples))}): name another column, or say --task "
@@ -250,7 +250,7 @@ def readable(values: pd.Series[Any], decimal: str | None, hint: str | None) -> T
     for kind in kinds:
         read = readings(values, kind, decimal, hint).to_numpy(dtype=float)
         known = read[np.isfinite(read)]
-        if len(known) < LEAST_ALIKE * len(values):
+        if len(known) < MIN_ALIKE * len(values):
             continue
         ids = not np.mod(known, 1).any() and len(np.unique(known)) == len(known)
         return None if kind == "number" and ids and not are_times(known) else kind
@@ -280,8 +280,8 @@ def _column(
         return TableColumn(
             name, kind, flag=flag, decimal=mark, ends=ends, odd=len(odd), examples=examples
         )
-    told = class_texts(values)
-    counts = told.value_counts()
+    predicted = class_texts(values)
+    counts = predicted.value_counts()
     kept = tuple(map(str, counts.index[: kept_categories(counts.to_numpy())]))
     different = pd.Series(counts.index.astype(object))
     words = kind_of(different, typed=False) == "category"
@@ -310,12 +310,12 @@ def kept_categories(counts: NDArray[np.integer[Any]]) -> int:
     Args:
         counts: rows of each category, in falling order.
     """
-    if len(counts) <= MOST_CATEGORIES:
+    if len(counts) <= MAX_CATEGORIES:
         return 0
-    for kept in range(MOST_CATEGORIES, 1, -1):
+    for kept in range(MAX_CATEGORIES, 1, -1):
         least = counts[kept] + 1
         lost = least * np.count_nonzero(counts == least)
-        if counts[kept - 1] >= least and lost <= MOST_LOST * counts.sum():
+        if counts[kept - 1] >= least and lost <= MAX_LOST * counts.sum():
             return kept
     return 1
 
@@ -338,17 +338,17 @@ def _reason(name: str, values: pd.Series[Any], kind: TableKind | None, *, asked:
     if asked:
         return ""
     present = values.dropna()
-    if kind == "number" and len(present) >= _LEAST_IDS:
-        told = numbers(present)
+    if kind == "number" and len(present) >= _MIN_IDS:
+        predicted = numbers(present)
         # Of large ones, floats that are the same would hide that they differ.
         differ = texts(present).nunique() == len(present)
-        if differ and bool((np.mod(told, 1) == 0).all()):
-            counts_up = bool((np.abs(np.diff(told)) == 1).all())
+        if differ and bool((np.mod(predicted, 1) == 0).all()):
+            counts_up = bool((np.abs(np.diff(predicted)) == 1).all())
             if counts_up or _ID_NAME.search(name):
                 return "it is an id: whole numbers that differ in every row"
     if kind == "category":
         different, rows = texts(present).nunique(), len(present)
-        if different > MOST_CATEGORIES and rows < LEAST_REPEATED * different:
+        if different > MAX_CATEGORIES and rows < MIN_REPEATED * different:
             return f"it is an id or free text: {different} different values in {rows} rows"
     return ""
 
@@ -366,11 +366,11 @@ def _classes(frame: pd.DataFrame, roles: Roles, *, typed: bool) -> tuple[str, ..
             found |= {text for text in part if truth_of(text) not in known_truths}
     else:
         found = every
-    if len(found) > MOST_CLASSES:
+    if len(found) > MAX_CLASSES:
         raise TableSchemaError(
-            f"{' and '.join(known)} hold {len(found)} different values, at most {MOST_CLASSES} "
-            "classes can be judged: give classes, say --task regression where these are numbers, "
-            "or compare it with --columns"
+            f"{' and '.join(known)} hold {len(found)} different values, at most {MAX_CLASSES} "
+            "classes can be evaluated: give classes, say --task regression where these are "
+            "numbers, or compare it with --columns"
         )
     classes = tuple(sorted(found, key=_order))
     positive = TableSchema((), roles, classes).class_of(roles.positive)

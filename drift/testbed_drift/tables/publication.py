@@ -12,19 +12,19 @@ from testbed_drift.jobs.versionpublishing import VersionPublishers
 from testbed_drift.publishing.ending import ending
 from testbed_drift.publishing.gauges import Publisher, of_model
 from testbed_drift.publishing.windowgroups import GroupGauges, together
-from testbed_drift.scoring.limits import Limits
+from testbed_drift.scoring.limits import ColumnLimits
 
 if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
 
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.publishing.textfile import Textfile
     from testbed_drift.settings import DriftSettings
     from testbed_drift.tables.job import Grouping
     from testbed_drift.tables.reference import Reference
 
 # Each version has all metrics of a model: a column of many values must not make them endless.
-MOST_VERSIONS: Final = 20
+MAX_VERSIONS: Final = 20
 
 
 class Publication:
@@ -36,7 +36,7 @@ class Publication:
     Args:
         endpoint: OTLP endpoint; ``none`` pushes nothing.
         textfile: file to write, or None.
-        reference: what tables are compared with, as the resource tells it.
+        reference: what tables are compared with, as the resource says.
     """
 
     def __init__(self, endpoint: str, textfile: Textfile | None, reference: str) -> None:
@@ -55,11 +55,11 @@ class Publication:
         Args:
             reference: compared with.
             settings: whose share of drifted columns decides.
-            grouping: by what results are told apart.
+            grouping: by what results are distinguished.
         """
         columns, share = tuple(reference.schema.kinds), settings.alert_share
         meter, calibration = self._telemetry.meter, reference.calibration
-        fixed = of_model(Limits.of(settings, calibration).least, calibration)
+        fixed = of_model(ColumnLimits.of(settings, calibration).least, calibration)
         alone = () if grouping.column else columns
         self._publisher = Publisher(meter(METER), share, reference.name, alone, None, fixed)
         if grouping.segment:
@@ -90,7 +90,7 @@ class Publication:
             share, meter = settings.alert_share, self._telemetry.meter(METER)
             self._publisher = Publisher(meter, share, result.model_version, ())
         self._publisher.publish(result)
-        self._segments = self._versions = None  # the run is told
+        self._segments = self._versions = None  # the run is reported
 
     def end(self) -> list[str]:
         """Publish what is left; returns a line about what could not be.
@@ -100,13 +100,15 @@ class Publication:
         """
         if self._publisher and (self._segments or self._versions) and self._results:
             self._publisher.publish(together(self._results))
-        judged = any(result.finding for result in self._results)
-        left = [f"more than {MOST_VERSIONS} versions: {len(self._left)} are not published"]
-        return (left if self._left else []) + ending(self._telemetry, self._textfile, judged=judged)
+        evaluated = any(result.finding for result in self._results)
+        left = [f"more than {MAX_VERSIONS} versions: {len(self._left)} are not published"]
+        return (left if self._left else []) + ending(
+            self._telemetry, self._textfile, evaluated=evaluated
+        )
 
     def _take_version(self, version: str, result: RunResult) -> None:
         assert self._versions is not None  # noqa: S101 - for mypy: the caller knows
-        if version not in self._versions.known and len(self._versions.known) >= MOST_VERSIONS:
+        if version not in self._versions.known and len(self._versions.known) >= MAX_VERSIONS:
             self._left.add(version)
         else:
             self._versions.publish(version, VersionRun(result, *self._of_version))

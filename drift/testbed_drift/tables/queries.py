@@ -42,7 +42,7 @@ class QuerySource:
         url: the database.
         query: a SELECT without a semicolon or comment at its end.
         options: what the user says of the table.
-        notes: see :class:`testbed_drift.tables.sources.Source`.
+        notes: see :class:`testbed_drift.tables.sources.TableSource`.
     """
 
     which: str
@@ -93,7 +93,7 @@ class QuerySource:
         return True
 
     def names(self) -> list[str]:
-        """See :class:`testbed_drift.tables.sources.Source`."""
+        """See :class:`testbed_drift.tables.sources.TableSource`."""
         return self._asked("*", lambda result: list(result.keys()), " WHERE 1 = 0")
 
     def labels(self) -> list[str]:
@@ -101,7 +101,7 @@ class QuerySource:
         return []
 
     def read(self, columns: Sequence[str]) -> pd.DataFrame:
-        """See :class:`testbed_drift.tables.sources.Source`."""
+        """See :class:`testbed_drift.tables.sources.TableSource`."""
         wanted = list(dict.fromkeys(columns))
 
         def fetch(result: Any) -> pd.DataFrame:  # noqa: ANN401 - SQLAlchemy's own
@@ -121,7 +121,7 @@ class QuerySource:
         return frame
 
     def identity(self) -> dict[str, Any]:
-        """Database and query. Their rows may change: nothing here tells."""
+        """Database and query. Their rows may change: nothing here shows it."""
         return {"kind": "query", "url": mask(self.url), "query": self.query}
 
     def _asked(self, columns: Sequence[str], take: Callable[[Any], T], condition: str = "") -> T:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.scoring.calibration import Calibration
     from testbed_drift.tables.schema import Roles
-    from testbed_drift.tables.sources import Source
+    from testbed_drift.tables.sources import TableSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Wanted:
         roles: the columns that are no features.
         columns: columns to compare; empty for all.
         time: column of the rows' times, or None.
-        group: column by which results are told apart, or None.
+        group: column by which results are distinguished, or None.
     """
 
     roles: Roles
@@ -62,7 +62,7 @@ class Reference:
     rows: TableRows
     calibration: Calibration | None = None
 
-    def current(self, source: Source, wanted: Wanted) -> TableRows:
+    def current(self, source: TableSource, wanted: Wanted) -> TableRows:
         """Read a table to compare with it; of the target, labels may not have come yet.
 
         Args:
@@ -90,7 +90,7 @@ class Reference:
         return replace(rows, unread=self.schema.unread(names, [*beside, *labels]))
 
 
-def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> Reference:
+def read_reference(source: TableSource, wanted: Wanted, name: str | None = None) -> Reference:
     """Read a reference and pin its columns.
 
     Args:
@@ -114,7 +114,7 @@ def read_reference(source: Source, wanted: Wanted, name: str | None = None) -> R
     return Reference(name or source.stem, source.title, schema, rows)
 
 
-def read_table(source: Source, wanted: Wanted) -> tuple[pd.DataFrame, TableSchema]:
+def read_table(source: TableSource, wanted: Wanted) -> tuple[pd.DataFrame, TableSchema]:
     """The reference's own rows and its pinned columns; raises as :func:`read_reference`."""
     names = source.names()
     labels = [name for name in source.labels() if name not in wanted.known]
@@ -135,7 +135,9 @@ def read_table(source: Source, wanted: Wanted) -> tuple[pd.DataFrame, TableSchem
     return frame, replace(schema, beside=schema.unread(names, (wanted.time,)))
 
 
-def _rows(source: Source, schema: TableSchema, columns: Sequence[str], wanted: Wanted) -> TableRows:
+def _rows(
+    source: TableSource, schema: TableSchema, columns: Sequence[str], wanted: Wanted
+) -> TableRows:
     frame: Any = source.read(columns)
     try:
         return TableRows.of(

@@ -1,4 +1,4 @@
-"""Rows of a table in the form that the drift job judges, by the schema that a reference pinned."""
+"""Rows of a table as the drift job evaluates them, by the schema that a reference pinned."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from testbed_domain.tables.numbertext import decimal_of_table
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare, outcome_of
 from testbed_drift.rows.windows import Window, file_part
-from testbed_drift.tables.schema import LEAST_READABLE, OTHER, TableSchemaError, readings, settled
+from testbed_drift.tables.schema import MIN_READABLE, OTHER, TableSchemaError, readings, settled
 
 if TYPE_CHECKING:
     from testbed_domain.tables.columnkinds import Floats
     from testbed_domain.tables.reading import ReadOptions
 
-    from testbed_drift.rows.spans import Span
+    from testbed_drift.rows.spans import Period
     from testbed_drift.tables.schema import TableColumn, TableSchema
 
 TRUTHS: Final = {"False": False, "True": True}
@@ -45,7 +45,7 @@ class TableRows:
         outcomes: prediction and target, of a regression as the table has them, too.
         probabilities: class to probability; without columns where there are none.
         times: Unix seconds, NaN where there is none; None where nobody asked.
-        groups: values of the column by which results are told apart, or None.
+        groups: values of the column by which results are distinguished, or None.
         unread: columns that the table has and the reference lacks.
         coarse: column of numbers to the type in which the table holds it, where that is less exact
             than a float of 64 bits.
@@ -77,7 +77,7 @@ class TableRows:
             table: with the columns of the schema; the target may be missing.
             schema: what the reference pinned.
             time: column of the rows' times, or None.
-            group: column to tell results apart by, or None.
+            group: column to distinguish results by, or None.
             typed: whether text in the table is meant as text.
             options: what the user says of the table.
 
@@ -106,10 +106,10 @@ class TableRows:
             TARGET: _class_texts(table, schema, schema.roles.target, typed=both),
             PREDICTION: _predictions(table, schema, probabilities, typed=both),
         }
-        told = {column.name: column for column in schema.numbers if column.name in table}
+        predicted = {column.name: column for column in schema.numbers if column.name in table}
         for label, role in ((TARGET, schema.roles.target), (PREDICTION, schema.roles.prediction)):
-            if role in told:
-                column = told[role]
+            if role in predicted:
+                column = predicted[role]
                 read = reader(column).read(column.cleaned(table[role], typed=both))
                 wrong.append(read.mismatch)
                 outcomes[label], compared[label] = read.stored, read.compared
@@ -169,13 +169,13 @@ class TableRows:
         order = np.argsort(self.times, kind="stable")
         return self.take(order[: np.isfinite(self.times).sum()])
 
-    def window(self, name: str, span: Span | None = None, newest: float | None = None) -> Window:
+    def window(self, name: str, span: Period | None = None, newest: float | None = None) -> Window:
         """The rows as a window.
 
         Args:
             name: of the window.
             span: where it lies in time, or None.
-            newest: what tells it from the windows before; rises from one to the next.
+            newest: what distinguishes it from the windows before; rises from one to the next.
         """
         return Window(file_part(name), self.frame, span, newest, self._columns())
 
@@ -239,8 +239,8 @@ class _Reader:
         if self.column.kind == "number" and pd.api.types.is_datetime64_any_dtype(values):
             read[:] = np.nan  # pandas would take nanoseconds
         if self.column.flag:
-            told = truths(values).map({"False": 0.0, "True": 1.0})
-            read = read.where(read.notna(), told.astype("float64"))
+            predicted = truths(values).map({"False": 0.0, "True": 1.0})
+            read = read.where(read.notna(), predicted.astype("float64"))
         read = self.column.bounded(read)
         strange = read.isna() & values.notna()
         usable = read.notna() & ~read.isin([np.inf, -np.inf])
@@ -254,21 +254,23 @@ class _Reader:
 
     def _words(self, values: pd.Series[Any]) -> _Column:
         column = self.column
-        told = class_texts(values)
+        predicted = class_texts(values)
         if column.width:
-            told = told.map(lambda text: _padded(str(text), column.width), na_action="ignore")
+            predicted = predicted.map(
+                lambda text: _padded(str(text), column.width), na_action="ignore"
+            )
         # Any text is a category, be it new; numbers and dates are none, unless the reference's
         # look so.
         of_text = kind_of(values, typed=True) in {"category", "boolean"}
         readable = len(values) if of_text or not column.textual else 0
-        compared = told
+        compared = predicted
         if column.kept:
-            compared = told.where(told.isna() | told.isin(list(column.kept)), OTHER)
-        return _Column(told, compared, self._mismatch(values, readable))
+            compared = predicted.where(predicted.isna() | predicted.isin(list(column.kept)), OTHER)
+        return _Column(predicted, compared, self._mismatch(values, readable))
 
     def _mismatch(self, values: pd.Series[Any], readable: int) -> str:
         present = int(values.notna().sum())
-        if not present or readable >= LEAST_READABLE * present:
+        if not present or readable >= MIN_READABLE * present:
             return ""
         found = kind_of(values, typed=False)
         return f"{self.column.name} ({self.column.kind} in the reference, {found} here)"

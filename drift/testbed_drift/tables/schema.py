@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from testbed_drift.rows.columns import ColumnKind
 
 # A column of which less can be read as what it should be is another column.
-LEAST_READABLE: Final = 0.5
+MIN_READABLE: Final = 0.5
 # Digits of a number that are compared; calculations leave noise in the last of 16.
 DIGITS: Final = 13
 # Categories of the reference that stand for themselves; all others count as one.
-MOST_CATEGORIES: Final = 200
+MAX_CATEGORIES: Final = 200
 BINARY: Final = 2
 # Days from 1901 to 2098; most others stand for "always" and "never".
 PLAUSIBLE: Final = (-25_202.0, 47_117.0)
@@ -291,8 +291,8 @@ def readings(
         hint: decimal mark where they leave a doubt.
     """
     if kind == "boolean":
-        told = truths(values)
-        return told.where(told.isin(["False", "True"]), None)
+        predicted = truths(values)
+        return predicted.where(predicted.isin(["False", "True"]), None)
     read = settled(numbers(values, decimal, hint)) if kind == "number" else days(values)
     if kind == "date" and np.isnan(read).all():  # Unix times, in a CSV file or beside text
         read = days(pd.Series(numbers(values, decimal, hint)))

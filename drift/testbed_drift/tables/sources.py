@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed_domain.tables.reading import ReadOptions, SourceError
 
-__all__ = ["Source", "SourceError", "open_source"]
+__all__ = ["SourceError", "TableSource", "open_source"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Source(Protocol):
+class TableSource(Protocol):
     """A table that has not been read yet."""
 
     @property
@@ -60,7 +60,7 @@ class Source(Protocol):
         """
 
     def identity(self) -> dict[str, Any]:
-        """What tells later whether it is still the same table, JSON-ready.
+        """What shows later whether it is still the same table, JSON-ready.
 
         Raises:
             SourceError: it can't be read.
@@ -73,7 +73,7 @@ def open_source(
     url: str | None,
     query: str | None,
     options: ReadOptions | None = None,
-) -> Source:
+) -> TableSource:
     """The table that the options describe; nothing is read yet.
 
     Args:

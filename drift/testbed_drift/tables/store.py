@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed_drift.tables.reference import Wanted
-    from testbed_drift.tables.sources import Source
+    from testbed_drift.tables.sources import TableSource
 
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "reference.json"
@@ -47,7 +47,7 @@ class StoreError(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredReference:
     """One version of a kept reference.
 
     Attributes:
@@ -55,7 +55,7 @@ class Kept:
         name: its name.
         version: its number, from 1.
         created: ISO 8601 time at which it was added.
-        source: where the rows came from, see :class:`testbed_drift.tables.sources.Source`.
+        source: where the rows came from, see :class:`testbed_drift.tables.sources.TableSource`.
         rows: number of rows.
         schema: its columns.
         reference_sha256: see :func:`testbed_drift.scoring.calibration.reference_hash`.
@@ -104,7 +104,9 @@ class ReferenceStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add(self, name: str, source: Source, wanted: Wanted, created: str) -> tuple[Kept, bool]:
+    def add(
+        self, name: str, source: TableSource, wanted: Wanted, created: str
+    ) -> tuple[StoredReference, bool]:
         """Keep a table, as the next version of its name.
 
         Args:
@@ -136,7 +138,7 @@ class ReferenceStore:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".new-") as temporary:
             table.to_parquet(Path(temporary) / ROWS, index=False)
             for number in range(latest + 1, latest + 1000):
-                kept = Kept(
+                kept = StoredReference(
                     self._folder / name / str(number),
                     name,
                     number,
@@ -152,7 +154,7 @@ class ReferenceStore:
                     return kept, True
         raise StoreError(f"cannot add {name}: others add versions all the time")
 
-    def names(self) -> Iterator[Kept]:
+    def names(self) -> Iterator[StoredReference]:
         """Every version of every reference, by name and number.
 
         Raises:
@@ -168,7 +170,7 @@ class ReferenceStore:
         found = NAME.fullmatch(title)
         return found is not None and bool(self._versions(found[1]))
 
-    def find(self, title: str) -> Kept:
+    def find(self, title: str) -> StoredReference:
         """A version by ``NAME@VERSION``, the latest by ``NAME``.
 
         Raises:
@@ -207,7 +209,7 @@ class ReferenceStore:
             rows = TableRows.of(table, kept.schema, typed=kept.schema.typed)
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(kept.title, error) from error
-        # Columns to tell results apart by stand among those that are compared.
+        # Columns to distinguish results by stand among those that are compared.
         rows = replace(rows, groups=None)
         if reference_hash(rows.frame) != kept.reference_sha256:
             raise _damaged(kept.title, "its rows don't fit their hash")
@@ -236,12 +238,12 @@ class ReferenceStore:
         found = folder.iterdir() if NAME.fullmatch(name) and folder.is_dir() else ()
         return {int(path.name) for path in found if path.name.isdecimal()}
 
-    def _read(self, name: str, version: int) -> Kept:
+    def _read(self, name: str, version: int) -> StoredReference:
         folder = self._folder / name / str(version)
         try:
             data = json.loads(read_regular(folder / MANIFEST))
             schema_version = data.pop("schema_version")
-            kept = Kept(folder, schema=TableSchema.from_dict(data.pop("schema")), **data)
+            kept = StoredReference(folder, schema=TableSchema.from_dict(data.pop("schema")), **data)
         except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise _damaged(f"{name}@{version}", error) from error
         if schema_version != SCHEMA_VERSION or (kept.name, kept.version) != (name, version):
@@ -256,7 +258,7 @@ def _damaged(title: str, reason: object) -> StoreError:
     )
 
 
-def _verify_fresh(kept: Kept) -> None:
+def _verify_fresh(kept: StoredReference) -> None:
     path = Path(kept.source.get("path", ""))
     if kept.source["kind"] != "file" or not path.is_file():
         return
@@ -286,9 +288,11 @@ def _plain(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
         else:
             plain[column.name] = values if column.kind == "date" else texts(values)
     for name in () if schema.numbers else schema.roles.columns:
-        told = name in schema.roles.probabilities.values()
+        predicted = name in schema.roles.probabilities.values()
         plain[name] = (
-            numbers(frame[name]) if told else schema.classes_of(frame[name], typed=schema.typed)
+            numbers(frame[name])
+            if predicted
+            else schema.classes_of(frame[name], typed=schema.typed)
         )
     return pd.DataFrame(plain, index=np.arange(len(frame)) if frame.empty else frame.index)
 

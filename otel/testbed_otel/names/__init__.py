@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Final
 
 from testbed_otel.names import drift, quality, serving, telemetry
-from testbed_otel.names.attributes import *  # noqa: F403 - one vocabulary, told in several files
+from testbed_otel.names.attributes import *  # noqa: F403 - one vocabulary, spread over several files
 from testbed_otel.names.drift import *  # noqa: F403 - the same
 from testbed_otel.names.foreign import *  # noqa: F403 - the same
 from testbed_otel.names.metric import *  # noqa: F403 - the same

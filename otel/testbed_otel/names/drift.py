@@ -93,7 +93,7 @@ DRIFT_SEGMENT_DECISION: Final = Metric(
     "ml.drift.segment.decision",
     "gauge",
     "{decision}",
-    "1 for the decision on a segment that is judged by itself, 0 for the others.",
+    "1 for the decision on a segment that is evaluated by itself, 0 for the others.",
     (MODEL_VERSION, SEGMENT, DECISION),
     values=((DECISION, ("NO_ACTION", "ALERT", "RETRAIN")),),
 )
@@ -212,7 +212,7 @@ DRIFT_ROWS_NEEDED: Final = Metric(
     "ml.drift.window.rows_needed",
     "gauge",
     "{row}",
-    "Rows that a window must have to be judged: the setting's, or more where a calibration asks.",
+    "Rows that a window must have to be evaluated: the setting's, or those of a calibration.",
     (MODEL_VERSION,),
 )
 CALIBRATION_TIME: Final = Metric(

@@ -1,4 +1,4 @@
-"""The checks of which a verdict is made; each is pure and judges one side of a case."""
+"""The checks of which a verdict is made; each is pure and evaluates one side of a case."""
 
 from __future__ import annotations
 

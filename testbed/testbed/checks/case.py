@@ -1,4 +1,4 @@
-"""The case that every check judges: the scenario, the evidence and the time scale."""
+"""The case that every check evaluates: the scenario, the evidence and the time scale."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Case:
 
 
 class Check(Protocol):
-    """Judges one side of a case; pure."""
+    """Evaluates one side of a case; pure."""
 
     def __call__(self, case: Case, /) -> tuple[CheckResult, ...]:
-        """Results, at least one unless there is nothing to judge."""
+        """Results, at least one unless there is nothing to evaluate."""
         ...

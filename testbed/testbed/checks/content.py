@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from testbed.checks.case import Case
-    from testbed.facts.findings import Finding
+    from testbed.facts.findings import StoredFinding
     from testbed.facts.logcontent import LogContent
 
-MOST: Final = 0.9
+MAX: Final = 0.9
 """Share of wrong times from which on it is the clock that is wrong, not single rows."""
 
 DETAILS: Final = 10
@@ -30,7 +30,7 @@ _CHECKS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
             kinds.REPLY_CLASS,
             kinds.REPLY_PROBABILITY,
             kinds.PROBABILITIES,
-            kinds.MOST_PROBABLE,
+            kinds.MAX_PROBABLE,
             kinds.OF_CLASS,
             kinds.REPLY_NUMBER,
             kinds.NUMBER,
@@ -45,7 +45,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     kinds.REPLY_CLASS: "the stored class is not the one that was answered",
     kinds.REPLY_PROBABILITY: "the stored probability is not the one that was answered",
     kinds.PROBABILITIES: "the stored probabilities don't sum to 1 over the model's classes",
-    kinds.MOST_PROBABLE: "the stored class is not the most probable one",
+    kinds.MAX_PROBABLE: "the stored class is not the most probable one",
     kinds.OF_CLASS: "the stored probability is not that of the stored class",
     kinds.REPLY_NUMBER: "the stored number is not the one that was answered",
     kinds.NUMBER: "the stored prediction is not a number without probabilities",
@@ -75,7 +75,9 @@ def _sent(found: LogContent) -> CheckResult:
     """Whether the service got what the truth says, by the log and the model's own answers."""
     if not found.sent_otherwise:
         if not found.rows or not found.scored:
-            reason = "what the service got can't be told without rows of the log and their model"
+            reason = (
+                "what the service got can't be reported without rows of the log and their model"
+            )
             return not_applicable("content sent", Stage.LOAD, reason)
         fine = "the service got the rows that the truth holds"
         return CheckResult(name="content sent", passed=True, stage=Stage.LOAD, summary=fine)
@@ -126,7 +128,7 @@ def _labels(found: LogContent) -> CheckResult:
     return _result(name, Stage.LOG, found.label_findings, fine)
 
 
-def _result(name: str, stage: Stage, findings: Sequence[Finding], fine: str) -> CheckResult:
+def _result(name: str, stage: Stage, findings: Sequence[StoredFinding], fine: str) -> CheckResult:
     if not findings:
         return CheckResult(name=name, passed=True, stage=stage, summary=fine)
     first, *others = findings
@@ -142,7 +144,7 @@ def _result(name: str, stage: Stage, findings: Sequence[Finding], fine: str) -> 
     )
 
 
-def say(finding: Finding) -> str:
+def say(finding: StoredFinding) -> str:
     """A finding as one sentence."""
     if finding.kind == kinds.CLOCK:
         return _clock(finding)
@@ -157,11 +159,11 @@ def say(finding: Finding) -> str:
     return f"{_TEXTS[finding.kind]} in {finding.share}"
 
 
-def _clock(finding: Finding) -> str:
+def _clock(finding: StoredFinding) -> str:
     if finding.subject == kinds.MILLISECONDS:
         return f"the log's time is in milliseconds, not in seconds, in {finding.share} rows"
     way = "ahead" if finding.offset > 0 else "behind"
     by = f"{abs(finding.offset):.4g} s {way}"
-    if finding.count >= MOST * finding.of:
+    if finding.count >= MAX * finding.of:
         return f"the clock of the log is {by} ({finding.share} rows)"
     return f"the log's time is wrong, by {by} at the median, in {finding.share} rows"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from testbed.checks.case import Case
-    from testbed.evidence import Notification
+    from testbed.evidence import ReceivedNotification
     from testbed.facts.delivery import Delivery, ReceiverFacts, Sent
     from testbed.heldback import Held
     from testbed.scenario import ExpectedAlert
@@ -47,7 +47,7 @@ class Firing:
 
     @property
     def identity(self) -> Identity:
-        """What tells alerts apart."""
+        """What distinguishes alerts."""
         return frozenset(self.labels.items())
 
     @property
@@ -121,9 +121,9 @@ class Contract:
         return tuple(sorted(firings, key=lambda firing: firing.start))
 
     @cached_property
-    def notified(self) -> dict[Identity, list[Notification]]:
+    def notified(self) -> dict[Identity, list[ReceivedNotification]]:
         """Notifications of each alert, by time."""
-        found: dict[Identity, list[Notification]] = {}
+        found: dict[Identity, list[ReceivedNotification]] = {}
         for item in self.case.evidence.notifications:
             found.setdefault(frozenset(item.labels.items()), []).append(item)
         return found
@@ -250,7 +250,7 @@ def _lost(case: Case, sent: Sent) -> tuple[Stage, str]:
 
 
 def deliveries(case: Case) -> int | None:
-    """Webhooks that the receiver recorded; None where records don't tell them apart.
+    """Webhooks that the receiver recorded; None where records don't distinguish them.
 
     Those of heartbeats never end: what came after Alertmanager's counters were read is left out.
     """

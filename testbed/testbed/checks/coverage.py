@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from testbed.checks.results import AlertStatus, Model
+from testbed.checks.results import AlertStatus, ResultModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from testbed.checks.results import AlertRow
 
 
-class Coverage(Model):
+class Coverage(ResultModel):
     """Alerts of the loaded rules that a run exercised, and those that it did not, by name."""
 
     exercised: tuple[str, ...] = Field(

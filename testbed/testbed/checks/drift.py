@@ -76,15 +76,15 @@ def check_causes(case: Case) -> tuple[CheckResult, ...]:
     wanted, allowed = case.scenario.expected_causes, case.scenario.allowed_causes
     if not wanted and allowed is None:
         return ()
-    told = {cause for run in case.evidence.drift_runs for cause in run.causes}
-    lacking = [cause for cause in wanted if cause not in told]
-    beyond = [] if allowed is None else sorted(told - {*wanted, *allowed})
+    reported = {cause for run in case.evidence.drift_runs for cause in run.causes}
+    lacking = [cause for cause in wanted if cause not in reported]
+    beyond = [] if allowed is None else sorted(reported - {*wanted, *allowed})
     faults = [
         f"{text}: {', '.join(causes)}"
         for text, causes in (("never stood on", lacking), ("must not stand on", beyond))
         if causes
     ]
-    seen = f"decisions stand on {', '.join(sorted(told)) or 'nothing'}"
+    seen = f"decisions stand on {', '.join(sorted(reported)) or 'nothing'}"
     details = tuple(
         f"{', '.join(run.causes)}: {'; '.join(run.reasons)}"
         for run in case.evidence.drift_runs

@@ -23,7 +23,7 @@ CLEARLY: Final = 2.0
 """Times the limit from which an effect must be found in a window that is large enough."""
 HARDLY: Final = 0.7
 """Times the limit below which no window can be called drifted but by chance."""
-LEAST_ROWS: Final = 400
+MIN_ROWS: Final = 400
 """Rows of a phase below which its effect is mostly noise: 0.06 standard deviations at 400."""
 EDGE: Final = 0.5
 """Real seconds of a phase's edge in which rows of both may stand."""
@@ -32,14 +32,14 @@ EDGE: Final = 0.5
 def check_columns(case: Case, facts: Published) -> tuple[CheckResult, ...]:
     """What moved clearly is named, what did not is not."""
     if not facts.named:
-        reason = "the drift job judged no window of this model"
+        reason = "the drift job evaluated no window of this model"
         return (not_applicable(COLUMNS, Stage.DRIFT_JOB, reason),)
     wanted = case.scenario.expected_columns
     faults = _against(wanted, facts) if wanted is not None else _by_load(case, facts)
-    told = sorted({name for run in facts.named for name in run.columns})
-    seen = f"the drift job names {', '.join(told) or 'no column'}"
+    reported = sorted({name for run in facts.named for name in run.columns})
+    seen = f"the drift job names {', '.join(reported) or 'no column'}"
     text = f"{seen}, as {'the scenario expects' if wanted is not None else 'the load moved them'}"
-    if not told and wanted is None:
+    if not reported and wanted is None:
         text = f"{seen}, and the load moved none clearly"
     if faults:
         text = f"{seen}; {'; '.join(faults[:3])}"
@@ -54,8 +54,8 @@ def check_columns(case: Case, facts: Published) -> tuple[CheckResult, ...]:
 
 
 def _against(wanted: Sequence[str], facts: Published) -> list[str]:
-    told = {name for run in facts.named for name in run.columns}
-    lacking, beyond = sorted(set(wanted) - told), sorted(told - set(wanted))
+    reported = {name for run in facts.named for name in run.columns}
+    lacking, beyond = sorted(set(wanted) - reported), sorted(reported - set(wanted))
     return [
         f"{text} {', '.join(names)}"
         for text, names in (("it never names", lacking), ("the scenario does not expect", beyond))
@@ -104,7 +104,7 @@ def _invented(case: Case, facts: Published, effects: dict[tuple[str, str], Move]
         phases = [phase for phase in case.phases if _touches(run, phase)]
         for column in run.columns:
             found = [effects.get((phase.name, column)) for phase in phases]
-            known = [move for move in found if move is not None and move.rows >= LEAST_ROWS]
+            known = [move for move in found if move is not None and move.rows >= MIN_ROWS]
             if len(known) < len(found) or not found:
                 continue
             largest = max(known, key=lambda move: move.effect)

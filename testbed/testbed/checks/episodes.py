@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from testbed.evidence import Notification
+    from testbed.evidence import ReceivedNotification
     from testbed.scenario import ExpectedAlert
 
 
@@ -31,7 +31,7 @@ class Episode:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def episodes(notifications: Iterable[Notification]) -> tuple[Episode, ...]:
+def episodes(notifications: Iterable[ReceivedNotification]) -> tuple[Episode, ...]:
     """Join notifications to episodes; repeats, and copies to other receivers, belong to one."""
     running: dict[frozenset[tuple[str, str]], Episode] = {}
     ended: list[Episode] = []

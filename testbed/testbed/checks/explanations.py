@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from testbed.facts.margins import LimitMargin, RuleMargins
     from testbed.phases import PhaseRow
     from testbed.scenario import ExpectedAlert
-    from testbed.snapshot import Rule
+    from testbed.snapshot import LoadedRule
 
 
 def spell(case: Case, real: float) -> str:
@@ -150,7 +150,7 @@ def _pending(case: Case, item: ExpectedAlert, phase: PhaseRow) -> list[AlertSpan
     ]
 
 
-def _only_pending(case: Case, spans: list[AlertSpan], rules: list[Rule]) -> str:
+def _only_pending(case: Case, spans: list[AlertSpan], rules: list[LoadedRule]) -> str:
     """Of an alert that was pending, but never for long enough."""
     hold = max(rule.hold for rule in rules)
     longest = max(spans, key=lambda span: span.end - span.start)

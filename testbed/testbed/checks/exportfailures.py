@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
 
 NAME: Final = "export failures"
-LEAST: Final = 2
+MIN: Final = 2
 """Failed exports of a process that nobody is blamed for: a busy machine's time-outs."""
 
 SHARE: Final = 0.05
@@ -35,7 +35,7 @@ def check_export_failures(case: Case) -> tuple[CheckResult, ...]:
     failed = {
         each.instance: each.failures
         for each in pipeline.processes
-        if each.failures > max(LEAST, SHARE * begun.get(each.instance, 0))
+        if each.failures > max(MIN, SHARE * begun.get(each.instance, 0))
     }
     refused = bool(pipeline.readings) and not pipeline.down
     if not failed:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from testbed.phases import PhaseRow
     from testbed.truth import Request
 
-LEAST_SHARE: Final = 0.75
+MIN_SHARE: Final = 0.75
 """Part of the planned requests that must be hit: the API spreads them evenly, it does not draw."""
 
 SPARE: Final = 3
 """Hits that may be missing for each replica: what it owes when the fault ends."""
 
-LEAST_LATENCY: Final = 0.5
+MIN_LATENCY: Final = 0.5
 """Part of the planned latency by which a request that was hit must be slower than the median."""
 
 UNAVAILABLE: Final = 503
@@ -31,7 +31,7 @@ SETTING: Final = 0.5
 """Seconds after a fault began that do not count: it is set in each replica, one after another."""
 
 FEWEST: Final = 10
-"""Requests from which on a fault is judged."""
+"""Requests from which on a fault is evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _latency(case: Case, phase: PhaseRow, fault: LatencyFault) -> Effect:
     ]
     before = median(usual) if usual else 0.0
     rows = _during(case, phase, fault.label)
-    least = before + LEAST_LATENCY * fault.seconds
+    least = before + MIN_LATENCY * fault.seconds
     # What would be too late is refused, where the API has a deadline.
     hit = sum(row.failed or row.finished_at - row.sent_at >= least for row in rows)
     seen = f"took {least:.3f} s or more or failed"
@@ -158,7 +158,7 @@ def _shared(
     planned, spare = share * len(rows), SPARE * max(1, case.evidence.run.replicas)
     if planned < spare:
         return Effect(phase.name, title, None, f"{seen}, {planned:.1f} requests were to be hit")
-    took = hit > 0 and hit + spare >= LEAST_SHARE * planned
+    took = hit > 0 and hit + spare >= MIN_SHARE * planned
     return Effect(phase.name, title, took, seen)
 
 

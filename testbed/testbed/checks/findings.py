@@ -17,7 +17,7 @@ SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One thing that is wrong.
 
     Attributes:
@@ -30,7 +30,7 @@ class Finding:
 
 
 def finding_result(
-    name: str, stage: Stage, passed: str, findings: Sequence[Finding]
+    name: str, stage: Stage, passed: str, findings: Sequence[CheckFinding]
 ) -> CheckResult:
     """A result that names the first finding along the way of the data, and lists the others.
 

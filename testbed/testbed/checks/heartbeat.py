@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.checks.contract import Contract
     from testbed.facts.alertspans import AlertSpan
-    from testbed.snapshot import Rule
+    from testbed.snapshot import LoadedRule
 
 NAME: Final = "heartbeat"
 DETAILS: Final = 10
@@ -101,7 +101,7 @@ def _beats(case: Case) -> tuple[Beat, ...] | None:
     )
 
 
-def _beat(case: Case, contract: Contract | None, rule: Rule) -> Beat:
+def _beat(case: Case, contract: Contract | None, rule: LoadedRule) -> Beat:
     beat = Beat(rule.name, AlertStatus.DETECTED, "fired all the time")
     if rule.health == "err":
         error = " ".join(rule.last_error.split())
@@ -121,11 +121,11 @@ def _beat(case: Case, contract: Contract | None, rule: Rule) -> Beat:
     return _notified(case, contract, beat, spans)
 
 
-def _waited(case: Case, rule: Rule) -> str:
+def _waited(case: Case, rule: LoadedRule) -> str:
     return f": its `for` is {span_text(case, rule.hold)}" if rule.hold else ""
 
 
-def _silent(case: Case, rule: Rule, spans: list[AlertSpan]) -> str:
+def _silent(case: Case, rule: LoadedRule, spans: list[AlertSpan]) -> str:
     """When it did not fire for longer than evaluations and outages explain; empty: never."""
     # Prometheus starts as the last part, and the load after it: from then on it has to fire.
     load = case.evidence.truth.started_at

@@ -22,7 +22,7 @@ from testbed.checks.stages import Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed.facts.timing import Bin, Timing
+    from testbed.facts.timing import Bin, RequestTiming
 
 Array = np.ndarray
 
@@ -37,7 +37,7 @@ HELD_UP_COUNT: Final = 3
 SUM_SECONDS: Final = 0.002
 """The same as a mean: seconds per request by which the API's sum may exceed the load's."""
 
-LEAST_BINS: Final = 15
+MIN_BINS: Final = 15
 """Fewer can't say anything of a scale."""
 
 FEW_BINS: Final = 3
@@ -69,7 +69,7 @@ class Scale(NamedTuple):
     follows: float
 
 
-def check_latency(timing: Timing) -> tuple[CheckResult, ...]:
+def check_latency(timing: RequestTiming) -> tuple[CheckResult, ...]:
     """Durations of requests and of inferences."""
     if not timing.requests or not timing.server_count:
         reason = "the API timed no request"
@@ -110,7 +110,7 @@ def _result(name: str, faults: Sequence[str], summary: str) -> CheckResult:
     )
 
 
-def _outside(timing: Timing) -> list[str]:
+def _outside(timing: RequestTiming) -> list[str]:
     """The API's duration of a request is at most the load's."""
     if timing.unanswered:
         return []  # what the load gave up, the API may have gone on with
@@ -132,7 +132,7 @@ def _outside(timing: Timing) -> list[str]:
     return faults
 
 
-def _injected(timing: Timing, what: str, measured: float) -> list[str]:
+def _injected(timing: RequestTiming, what: str, measured: float) -> list[str]:
     """An injected latency is part of the duration of each request that the load saw slowed down."""
     least = sum(fault.seconds * (fault.requests - fault.quick) for fault in timing.faults)
     # Sleeping can end a clock's tick early.
@@ -146,7 +146,7 @@ def _injected(timing: Timing, what: str, measured: float) -> list[str]:
     ]
 
 
-def _within(timing: Timing) -> list[str]:
+def _within(timing: RequestTiming) -> list[str]:
     if timing.inference_sum <= timing.server_sum + SUM_SECONDS or timing.unanswered:
         return []
     return [
@@ -157,7 +157,7 @@ def _within(timing: Timing) -> list[str]:
     ]
 
 
-def _shape(timing: Timing, scale: Scale | None) -> list[str]:
+def _shape(timing: RequestTiming, scale: Scale | None) -> list[str]:
     """The API's durations change with what the load and the log saw, one to one."""
     if scale is None:
         return _constant(timing.bins) if len(timing.bins) >= FEW_BINS else []
@@ -214,7 +214,7 @@ def _scale_of(bins: Sequence[Bin]) -> Scale | None:
 
     None where there is too little to find it from.
     """
-    if len(bins) < LEAST_BINS:
+    if len(bins) < MIN_BINS:
         return None
     after = np.array([each.after for each in bins])
     own = np.array([each.server - each.inference for each in bins])

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from testbed.checks.case import Case
 
-LEAST_LOAD_SHARE: Final = 0.99
+MIN_LOAD_SHARE: Final = 0.99
 """Share of the planned requests that must be sent, or the run did not test what it says."""
 
-LEAST_EXCUSED_SHARE: Final = 0.9
+MIN_EXCUSED_SHARE: Final = 0.9
 """The same where the load says how many it left unsent: service or machine were too slow for them,
 and a run that lost more than this did not test what it says all the same."""
 
@@ -47,7 +47,7 @@ def limit_rows(case: Case) -> tuple[LimitRow, ...]:
     lag = percentile([max(0.0, r.sent_at - r.scheduled_at) for r in requests], 0.95)
     share = len(requests) / planned if planned else None
     excused = case.evidence.truth.missed / planned if planned else 0.0
-    least = max(LEAST_EXCUSED_SHARE, LEAST_LOAD_SHARE - excused)
+    least = max(MIN_EXCUSED_SHARE, MIN_LOAD_SHARE - excused)
     return (
         _row("error_share", errors, limits.error_share),
         _row("p95_seconds", latency, limits.p95_seconds),

@@ -8,7 +8,7 @@ from testbed.checks.limits import percentile
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.facts import sending as kinds
-from testbed.facts.bounds import Sample, level, share_bound
+from testbed.facts.bounds import BoundedSample, level, share_bound
 from testbed.facts.deviations import MEAN
 from testbed.facts.planrows import COLUMN
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.facts.deviations import Deviation
     from testbed.facts.driftstudy import RealisedPhase
-    from testbed.facts.findings import Finding
+    from testbed.facts.findings import StoredFinding
     from testbed.facts.labelposts import LabelPosts
     from testbed.facts.realised import Realised
     from testbed.facts.sending import Sending
@@ -122,7 +122,7 @@ def _labels(case: Case, found: LabelPosts | None) -> CheckResult:
             f"{found.answered:,} answered predictions"
         )
     share = found.due / found.answered
-    bound = share_bound(labels.share, Sample(found.answered, None), level(1))
+    bound = share_bound(labels.share, BoundedSample(found.answered, None), level(1))
     if abs(share - labels.share) > bound:
         problems.append(
             f"the share of chosen labels is {share:.3f}, the scenario says {labels.share:g}"
@@ -198,25 +198,25 @@ def _say_deviation(found: Deviation) -> str:
     )
 
 
-def _say_change(found: Finding) -> str:
+def _say_change(found: StoredFinding) -> str:
     what = found.subject if found.subject in {"labels", "rows"} else f"column {found.subject}"
     verb = "differ" if what == found.subject else "differs"
     return f"{what} {verb} from the drawn rows, not as the drift says, in {found.share} rows"
 
 
-def _say_row(found: Finding) -> str:
+def _say_row(found: StoredFinding) -> str:
     what = f"column {found.subject}" if found.kind == COLUMN else "the label"
     example = found.examples[0]
     return f"{what} is not the one of the plan in {found.share} rows (for example {example})"
 
 
-def _say(found: Finding) -> str:
+def _say(found: StoredFinding) -> str:
     return (
         f"{_TEXTS[found.kind]} ({found.count:,} of {found.of:,}, for example {found.examples[0]})"
     )
 
 
-def _full(found: Finding) -> str:
+def _full(found: StoredFinding) -> str:
     return f"{_TEXTS[found.kind]}: {'; '.join(found.examples)}"
 
 

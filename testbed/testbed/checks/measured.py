@@ -31,7 +31,7 @@ OK: Final = 200
 LINES: Final = 10
 ROUNDING: Final = 1e-9
 FEW_EXPORTS: Final = 4
-MOST_EXPORTS: Final = 0.5
+MAX_EXPORTS: Final = 0.5
 """Share of the exports that may show more than was in flight close by: times are not exact."""
 
 BETWEEN: Final = 0.01
@@ -196,12 +196,12 @@ def _wrong_active(case: Case, facts: Measured) -> Iterator[str]:
             f"{f' in the phase {phase}' if phase else ''}, the load waited for "
             f"{_number(stray.high)} at most"
         )
-    if found.above >= FEW_EXPORTS and found.above > MOST_EXPORTS * found.exports:
+    if found.above >= FEW_EXPORTS and found.above > MAX_EXPORTS * found.exports:
         yield (
             f"in {found.above} of {found.exports} exports with requests in flight the API counts "
             "more than the load waited for"
         )
-    if found.below >= FEW_EXPORTS and found.below > MOST_EXPORTS * found.crowds:
+    if found.below >= FEW_EXPORTS and found.below > MAX_EXPORTS * found.crowds:
         yield (
             f"in {found.below} of {found.crowds} exports with many requests in flight the API "
             "counts fewer than the load waited for"

@@ -13,7 +13,7 @@ from testbed.checks.contract import (
     undelivered,
     why_not_notified,
 )
-from testbed.checks.findings import Finding, finding_result
+from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.notifiedtexts import check_labels, check_texts
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from testbed.checks.case import Case
     from testbed.checks.contract import Firing, Identity
-    from testbed.evidence import Notification
+    from testbed.evidence import ReceivedNotification
     from testbed.heldback import Held
     from testbed.routes import Route
 
@@ -77,7 +77,7 @@ def check_notifications(case: Case) -> tuple[CheckResult, ...]:
 
 def _receivers(contract: Contract) -> CheckResult:
     """Each notified alert reached exactly the receivers that routes and scenario give."""
-    findings: list[Finding] = []
+    findings: list[CheckFinding] = []
     for identity, items in contract.notified.items():
         labels, got = dict(identity), {item.receiver for item in items}
         name = described(labels)
@@ -89,19 +89,19 @@ def _receivers(contract: Contract) -> CheckResult:
             instead = f"{_names(got)} in place of {_names(due)}"
             beside = f"{_names(got - due)} besides {_names(due)}"
             findings.append(
-                Finding(
+                CheckFinding(
                     f"{name} reached {instead if due - got else beside}: the configured routes "
                     f"give {_names(routed)}"
                 )
             )
         elif got - routed:
             findings.append(
-                Finding(f"{name} reached {_names(got)}, but its routes give {_names(routed)}")
+                CheckFinding(f"{name} reached {_names(got)}, but its routes give {_names(routed)}")
             )
         elif missing:
             stage, why = why_not_notified(contract.case, labels.get("alertname", ""))
             findings.append(
-                Finding(
+                CheckFinding(
                     f"{name} did not reach {_names(missing)}, as its routes give"
                     + (f": {why}" if why else ""),
                     stage,
@@ -115,7 +115,7 @@ def _receivers(contract: Contract) -> CheckResult:
 def _ends(contract: Contract) -> CheckResult:
     """Each notified alert that ended long enough ago was notified as resolved, at each receiver."""
     findings = [
-        Finding(
+        CheckFinding(
             f"the receiver {name} is notified of no alert's end: "
             f"{receiver.unresolved} of its webhooks have send_resolved: false"
         )
@@ -134,7 +134,7 @@ def _ends(contract: Contract) -> CheckResult:
         if not due or firing.alert in contract.case.scenario.muted_alerts:
             continue
         findings += (
-            Finding(
+            CheckFinding(
                 f"{firing} was not notified as resolved at {receiver}, though it had stopped "
                 f"firing {span_text(contract.case, over - firing.end)} before the end",
                 why_not_notified(contract.case, firing.alert)[0],
@@ -170,7 +170,7 @@ def _repeats(contract: Contract) -> CheckResult:
         if len(times) > allowed:
             names = ", ".join(sorted({each.get("alertname", "") for each in labels}))
             findings.append(
-                Finding(
+                CheckFinding(
                     f"{names} reached {receiver} {len(times)} times with the same content within "
                     f"{span_text(case, lasted)}, allowed: {allowed}"
                 )
@@ -213,7 +213,9 @@ def _held(contract: Contract) -> CheckResult:
         if labels.get("alertname") not in permitted:
             named.add(held)
             findings.append(
-                Finding(f"{described(labels)} was held back: it was {contract.held_by(labels)}")
+                CheckFinding(
+                    f"{described(labels)} was held back: it was {contract.held_by(labels)}"
+                )
             )
     lasting = [f for f in contract.firings if f.alert not in permitted and _lasted(contract, f)]
     for firing in lasting:
@@ -229,7 +231,7 @@ def _held(contract: Contract) -> CheckResult:
             stage = Stage.ROUTE
             why = f"its routes give {_names(unseen)}, without a webhook to the recording receiver"
         findings.append(
-            Finding(
+            CheckFinding(
                 f"{firing} fired for {span_text(case, firing.end - firing.start)} and was never "
                 f"notified" + (f": {why}" if why else ""),
                 stage,
@@ -251,13 +253,13 @@ def _deliveries(contract: Contract) -> CheckResult:
             DELIVERIES, Stage.RECEIVER, "Prometheus holds no counters of Alertmanager's webhooks"
         )
     if deliveries(contract.case) is None:
-        reason = "the records don't tell which alerts came with one webhook"
+        reason = "the records don't report which alerts came with one webhook"
         return not_applicable(DELIVERIES, Stage.RECEIVER, reason)
     lost = undelivered(contract.case)
     findings = []
     if lost > 0:
         findings.append(
-            Finding(
+            CheckFinding(
                 f"Alertmanager sent {sent.begun - sent.failed} webhooks, the receiver recorded "
                 f"{sent.begun - sent.failed - lost}"
             )
@@ -272,7 +274,7 @@ def _lasted(contract: Contract, firing: Firing) -> bool:
     return max(end - start for start, end in firing.spans) > contract.wait(firing)
 
 
-def _of(contract: Contract, firing: Firing, item: Notification) -> bool:
+def _of(contract: Contract, firing: Firing, item: ReceivedNotification) -> bool:
     """Whether a notification may be about this time of firing."""
     over = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels)
     return firing.start - contract.step(firing.labels) <= item.received_at <= over
@@ -287,9 +289,9 @@ def _resolved(contract: Contract, firing: Firing, receiver: str) -> bool:
     )
 
 
-def _webhooks(notifications: tuple[Notification, ...]) -> list[list[Notification]]:
+def _webhooks(notifications: tuple[ReceivedNotification, ...]) -> list[list[ReceivedNotification]]:
     """Notifications by the webhook that brought them."""
-    webhooks: dict[tuple[float, str, str], list[Notification]] = defaultdict(list)
+    webhooks: dict[tuple[float, str, str], list[ReceivedNotification]] = defaultdict(list)
     for item in notifications:
         number = item.received_at if item.delivery is None else float(item.delivery)
         webhooks[number, item.receiver, item.group_key].append(item)

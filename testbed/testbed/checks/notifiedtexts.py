@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from testbed.checks.findings import Finding, finding_result
+from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.stages import Stage
 from testbed.heldback import described
 from testbed.ruletexts import Reading, is_template, read_text
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from testbed.checks.contract import Contract
     from testbed.checks.results import CheckResult
-    from testbed.evidence import Notification
+    from testbed.evidence import ReceivedNotification
     from testbed.facts.delivery import RuleTexts, Valued
     from testbed.ruletexts import Shown
 
@@ -38,7 +38,7 @@ def check_labels(contract: Contract, name: str) -> CheckResult:
 
 def check_texts(contract: Contract, name: str) -> CheckResult:
     """Each annotation of the rule arrived, rendered, with its values."""
-    findings: dict[str, Finding] = {}
+    findings: dict[str, CheckFinding] = {}
     seen = set()
     for item in contract.case.evidence.notifications:
         key = (item.status, *sorted(item.labels.items()), *sorted(item.annotations.items()))
@@ -50,7 +50,7 @@ def check_texts(contract: Contract, name: str) -> CheckResult:
     return finding_result(name, Stage.RULE, passed, list(findings.values()))
 
 
-def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[Finding]:
+def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[CheckFinding]:
     alert, name = labels.get("alertname", ""), described(labels)
     severities = {e.severity for e in contract.expectations(labels) if e.severity}
     if severities and labels.get("severity") not in severities:
@@ -58,34 +58,36 @@ def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[Finding]:
         has = repr(labels["severity"]) if labels.get("severity") else "none"
         rules = [rule for rule in contract.delivery.rules if rule.alert == alert]
         right = any(rule.labels.get("severity") in severities for rule in rules)
-        yield Finding(
+        yield CheckFinding(
             f"{alert} has the severity {has}, the scenario says {wanted}",
             Stage.ROUTE if right else Stage.RULE,
         )
     for label, value in labels.items():
         if is_template(value) or "<error expanding template" in value:
-            yield Finding(f"{name}: the label {label} was not rendered: {value!r}", Stage.RULE)
+            yield CheckFinding(f"{name}: the label {label} was not rendered: {value!r}", Stage.RULE)
     if contract.delivery.rules and not _rules_of(contract, labels):
         yield _unlike_rules(contract, labels)
     if not contract.firings:
         return  # that nothing fired at all is said of the alerts, or could not be read
     known = [firing.labels for firing in contract.firings if firing.alert == alert]
     if labels not in known:
-        yield Finding(f"{name} was notified, but Prometheus holds {_nearest(labels, known)}")
+        yield CheckFinding(f"{name} was notified, but Prometheus holds {_nearest(labels, known)}")
 
 
-def _unlike_rules(contract: Contract, labels: dict[str, str]) -> Finding:
+def _unlike_rules(contract: Contract, labels: dict[str, str]) -> CheckFinding:
     alert = labels.get("alertname", "")
     rules = [rule for rule in contract.delivery.rules if rule.alert == alert]
     if not rules:
-        return Finding(f"{alert} was notified, but no rule of the run has that name")
+        return CheckFinding(f"{alert} was notified, but no rule of the run has that name")
     lacking = [
         f'{key}="{value}"'
         for key, value in rules[0].labels.items()
         if not is_template(value) and labels.get(key) != value
     ] or [key for key in rules[0].labels if key not in labels]
     stage = Stage.RULE if any(is_template(v) for v in rules[0].labels.values()) else Stage.ROUTE
-    return Finding(f"{described(labels)} lacks what its rule adds: {', '.join(lacking)}", stage)
+    return CheckFinding(
+        f"{described(labels)} lacks what its rule adds: {', '.join(lacking)}", stage
+    )
 
 
 def _nearest(labels: dict[str, str], known: list[dict[str, str]]) -> str:
@@ -108,7 +110,7 @@ def _rules_of(contract: Contract, labels: dict[str, str]) -> list[RuleTexts]:
     ]
 
 
-def _texts(contract: Contract, item: Notification) -> list[Finding]:
+def _texts(contract: Contract, item: ReceivedNotification) -> list[CheckFinding]:
     """What is wrong with the texts of one notification, by the rule that fits it best."""
     found = min(
         (_against(contract, rule, item) for rule in _rules_of(contract, dict(item.labels))),
@@ -121,20 +123,20 @@ def _texts(contract: Contract, item: Notification) -> list[Finding]:
         expected = contract.expectations(item.labels, item.starts_at)
         wanted = {text for each in expected for text in each.contains}
         found += [
-            Finding(f"{item.alert}: no annotation says {text!r}, as the scenario wants")
+            CheckFinding(f"{item.alert}: no annotation says {text!r}, as the scenario wants")
             for text in sorted(wanted)
             if text not in spoken
         ]
     return found
 
 
-def _against(contract: Contract, rule: RuleTexts, item: Notification) -> list[Finding]:
+def _against(contract: Contract, rule: RuleTexts, item: ReceivedNotification) -> list[CheckFinding]:
     """What is wrong with the texts of a notification, if it comes from this rule."""
     custom = contract.case.evidence.run.custom_rules
     wanted = () if custom else WANTED
     strict = not custom or bool(contract.expectations(item.labels))
     missing = [name for name in wanted if not rule.annotations.get(name, "").strip()]
-    found = [Finding(f"{item.alert} has no {name}") for name in missing]
+    found = [CheckFinding(f"{item.alert} has no {name}") for name in missing]
     labels: dict[str, str | None] = {
         name: value for name, value in item.labels.items() if name not in contract.delivery.external
     }
@@ -144,19 +146,19 @@ def _against(contract: Contract, rule: RuleTexts, item: Notification) -> list[Fi
         text = item.annotations.get(name)
         if not template.strip():
             if strict and name not in missing:
-                found.append(Finding(f"{item.alert}: its rule has an empty {name}"))
+                found.append(CheckFinding(f"{item.alert}: its rule has an empty {name}"))
         elif text is None:
             # What Prometheus renders it sends, even if nothing came of it.
             why = f"{item.alert}: the annotation {name} of its rule did not arrive"
-            found.append(Finding(why, Stage.RECEIVER))
+            found.append(CheckFinding(why, Stage.RECEIVER))
         else:
             reading = read_text(template, text, labels)
             fault = reading.fault or _wrong_value(contract, item, reading)
-            found += [Finding(f"{item.alert}: its {name} {fault}")] if fault else []
+            found += [CheckFinding(f"{item.alert}: its {name} {fault}")] if fault else []
     return found
 
 
-def _wrong_value(contract: Contract, item: Notification, reading: Reading) -> str:
+def _wrong_value(contract: Contract, item: ReceivedNotification, reading: Reading) -> str:
     """Whether a text shows another value than the rule's expression had."""
     mine = [
         valued

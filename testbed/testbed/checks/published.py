@@ -1,4 +1,4 @@
-"""Drift: what Prometheus holds equals what the job judged, and that is what the log holds."""
+"""Drift: what Prometheus holds equals what the job evaluated, and that is what the log holds."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ WINDOWS: Final = "drift windows"
 RULES: Final = "drift limits"
 STEPS_BEHIND: Final = 4
 SHARE_BEHIND: Final = 0.75
-"""Windows, and share of the rows, that may have come since the last one was judged: a training or a
+"""Windows, and share of the rows, that may have come since the last evaluation: a training or a
 study of relations takes its time on a busy machine."""
 MOVED: Final = 0.02
 """Share of the rows before a window's end that may have come into the log behind it."""
-LEAST_READ: Final = 0.9
+MIN_READ: Final = 0.9
 """Share of the rows that were in the log for certain; fewer means that the job left rows out."""
 
 
@@ -64,15 +64,15 @@ def _published(case: Case, facts: Published) -> CheckResult:
         "were never published": facts.missing,
         "are not among those that the job wrote down": facts.unexpected,
     }
-    told = [f"{count} {text}" for text, count in faults.items() if count]
+    reported = [f"{count} {text}" for text, count in faults.items() if count]
     seen = f"{facts.compared} values of {facts.runs - facts.unseen} runs were compared"
-    if told:
-        text = f"the drift job's series are not what it judged: {', '.join(told)} ({seen})"
+    if reported:
+        text = f"the drift job's series are not what it evaluated: {', '.join(reported)} ({seen})"
     else:
-        text = f"Prometheus holds what the drift job judged: {seen}"
+        text = f"Prometheus holds what the drift job evaluated: {seen}"
     return CheckResult(
         name=NAME,
-        passed=not told,
+        passed=not reported,
         stage=Stage.PUBLISHED,
         summary=text,
         details=tuple(map(_line, facts.examples)),
@@ -97,16 +97,16 @@ def _stopped(case: Case) -> bool:
 
 def _windows(facts: Published, *, stopped: bool) -> CheckResult:
     if not facts.windows:
-        reason = "the drift job judged no window of the model that can be computed again"
+        reason = "the drift job evaluated no window of the model that can be computed again"
         return not_applicable(WINDOWS, Stage.DRIFT_JOB, reason)
     faults = tuple(line for window in facts.windows for line in _of_window(window, facts.every))
     if not stopped:
         faults += tuple(_behind(facts.windows[-1], facts.every or 0))
     number = len(facts.windows)
     if faults:
-        text = f"the drift job judged other rows than the log holds, or wrongly: {faults[0]}"
+        text = f"the drift job evaluated other rows than the log holds, or wrongly: {faults[0]}"
     else:
-        rows = ", ".join(str(window.judged) for window in facts.windows)
+        rows = ", ".join(str(window.evaluated) for window in facts.windows)
         text = (
             f"{number} windows of the drift job, computed again from the log, "
             f"have the same rows ({rows}) and scores"
@@ -140,20 +140,18 @@ def _behind(last: Recomputed, every: int) -> Iterator[str]:
     if last.place is None:
         return
     if last.total - last.place > max(SHARE_BEHIND * last.total, STEPS_BEHIND * every):
-        yield (
-            f"the last window that was judged ends at row {last.place}, the log holds {last.total}"
-        )
+        yield (f"the last evaluated window ends at row {last.place}, the log holds {last.total}")
 
 
 def _of_window(window: Recomputed, every: int | None) -> Iterator[str]:
     run = f"run {window.run + 1}"
-    if not LEAST_READ * window.settled <= window.judged <= window.logged:
-        yield f"{run} judged {window.judged} rows, the log holds {window.logged} of that time"
+    if not MIN_READ * window.settled <= window.evaluated <= window.logged:
+        yield f"{run} evaluated {window.evaluated} rows, the log holds {window.logged} of that time"
     if window.place is not None and every:
         off = min(window.place % every, -window.place % every)
         if off > MOVED * window.place:
             yield (
-                f"{run} judged the rows up to the {window.place}th, windows end at multiples of "
+                f"{run} evaluated the rows up to the {window.place}th, windows end at multiples of "
                 f"{every}"
             )
     if window.reference != window.registered:
@@ -161,7 +159,7 @@ def _of_window(window: Recomputed, every: int | None) -> Iterator[str]:
             f"{run} compared with {window.reference} rows, the model's reference has "
             f"{window.registered}"
         )
-    if window.judged != window.logged:
+    if window.evaluated != window.logged:
         return  # rows that came in late: the scores are those of others
     for score in window.scores:
         if score.apart > 1:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from testbed.checks.stages import Stage
 
 
-class Model(BaseModel):
+class ResultModel(BaseModel):
     """Base of the verdict's parts: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CheckResult(Model):
+class CheckResult(ResultModel):
     """One check: what was held against what, and what came of it."""
 
     name: str = Field(description="Unique within the verdict.")
@@ -52,7 +52,7 @@ class AlertStatus(StrEnum):
     NOT_PLAYED = "not_played"
 
 
-class Delay(Model):
+class Delay(ResultModel):
     """A time span at both scales, in seconds, beside what was allowed."""
 
     real: float
@@ -60,7 +60,7 @@ class Delay(Model):
     allowed_production: float | None = None
 
 
-class AlertRow(Model):
+class AlertRow(ResultModel):
     """One alert: expected or not, and what became of it. Times are Unix seconds."""
 
     alert: str
@@ -141,7 +141,7 @@ REASON_TEXTS: dict[Reason, str] = {
 }
 
 
-class Explanation(Model):
+class Explanation(ResultModel):
     """Part of a difference that has a reason."""
 
     reason: Reason
@@ -151,7 +151,7 @@ class Explanation(Model):
     )
 
 
-class Hop(Model):
+class Hop(ResultModel):
     """One step of the way, and what went missing on it."""
 
     key: str
@@ -169,7 +169,7 @@ class Hop(Model):
         return self.sent - self.arrived
 
 
-class InstanceRow(Model):
+class InstanceRow(ResultModel):
     """Final counters of one API instance: its own and those that Prometheus holds."""
 
     instance: str
@@ -181,7 +181,7 @@ class InstanceRow(Model):
     )
 
 
-class LimitRow(Model):
+class LimitRow(ResultModel):
     """A limit of the scenario or of the load, and what was measured."""
 
     name: str
@@ -193,7 +193,7 @@ class LimitRow(Model):
     passed: bool
 
 
-class RuleLimitRow(Model):
+class RuleLimitRow(ResultModel):
     """One limit of a rule, and how near the run came to it."""
 
     expression: str = Field(description="What is compared with it.")
@@ -218,7 +218,7 @@ class RuleLimitRow(Model):
     )
 
 
-class RuleRow(Model):
+class RuleRow(ResultModel):
     """An alerting rule on this run's data: its margins, and which mistakes in it would pass."""
 
     alert: str
@@ -230,7 +230,9 @@ class RuleRow(Model):
     limits: tuple[RuleLimitRow, ...] = ()
     mutants: int = Field(description="Mutants of the rule that were replayed on the run's series.")
     killed: int = Field(description="Those that would have failed the verdict.")
-    alike: int = Field(description="Further ones that the run's data can't tell from the rule.")
+    alike: int = Field(
+        description="Further ones that the run's data can't distinguish from the rule."
+    )
     survivors: tuple[str, ...] = Field(
         default=(), description="Mutants of an exercised rule that would have passed."
     )
@@ -240,7 +242,7 @@ class RuleRow(Model):
     )
 
 
-class DriftRunRow(Model):
+class DriftRunRow(ResultModel):
     """One run of the drift job."""
 
     time: float
@@ -254,7 +256,7 @@ class DriftRunRow(Model):
     json_file: str | None = Field(default=None, description="File below the run's drift folder.")
 
 
-class DriftSummary(Model):
+class DriftSummary(ResultModel):
     """What the drift job decided, against what was expected."""
 
     expected: tuple[str, ...]

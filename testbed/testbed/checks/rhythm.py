@@ -27,10 +27,10 @@ INTERVALS: Final = 5
 """Intervals that may pass without one: a rate over the shortest range that is allowed holds four
 samples, so nothing that shorter pauses hide can be in it."""
 
-LEAST: Final = 3.0
+MIN: Final = 3.0
 """Seconds that any pause may last: processes of a busy machine wait for their turn that long."""
 
-LEAST_EXPORT: Final = 5.0
+MIN_EXPORT: Final = 5.0
 """The same of exports: a process that computes in Python exports only in between."""
 
 FAILURES: Final = 0.1
@@ -83,7 +83,7 @@ def check_evaluations(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]
         summary = "Prometheus holds no metrics of its own evaluations, so they can't be followed"
         return (CheckResult(name=name, passed=False, stage=Stage.PROMETHEUS, summary=summary),)
     excused = [*_stalls(health), *intended(case, "prometheus", "evaluations")]
-    holes = [hole for each in health.evaluations for hole in _holes(each, excused, LEAST)]
+    holes = [hole for each in health.evaluations for hole in _holes(each, excused, MIN)]
     lines = [f"group {n}: no evaluation of it is on record" for n in unseen]
     lines += [_hole_line(case, f"group {hole.name}", hole) for hole in holes]
     left_out = [each for each in health.evaluations if _share_missed(each) > MISSED]
@@ -144,7 +144,7 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
         what = f"{each.job} at {each.name}"
         found += [
             (Stage.PROMETHEUS, _hole_line(case, what, hole, "not scraped"))
-            for hole in _holes(cadence, [*stood, *meant], LEAST)
+            for hole in _holes(cadence, [*stood, *meant], MIN)
         ]
         found += [
             (_stage(each.job), line) for line in _failures(case, each, [*stood, *meant], what)
@@ -186,7 +186,7 @@ def check_exports(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
             *intended(case, "collector", "exports"),
             *_unreceived(case),
         ]
-        for hole in _holes(_until_replaced(each, cadences), meant, LEAST_EXPORT):
+        for hole in _holes(_until_replaced(each, cadences), meant, MIN_EXPORT):
             line = _hole_line(case, f"{each.name}", hole, "no export arrived")
             found.append((_export_stage(hole, health, cadences), line))
     if not found:
@@ -313,7 +313,7 @@ def _ended_early(each: Cadence, others: Sequence[Cadence]) -> bool:
         and other.name != each.name
         and other.last is not None
         and each.last is not None
-        and other.last > each.last + LEAST
+        and other.last > each.last + MIN
         and other.first is not None
         and each.first is not None
         and other.first > each.first
@@ -354,7 +354,7 @@ def _share_missed(each: Cadence) -> float:
 
 
 def _failures(case: Case, each: Cadence, excused: Sequence[Stretch], what: str) -> Iterable[str]:
-    limit = max(INTERVALS * each.interval, LEAST)
+    limit = max(INTERVALS * each.interval, MIN)
     left = each.failures
     for stretch in each.failing:
         covered = _covered(stretch, excused)

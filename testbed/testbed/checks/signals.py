@@ -124,7 +124,7 @@ def _sampled(
         reason = "A process of the API ended without its last spans, and no other span arrived."
         return not_applicable(SAMPLED, Stage.INSTRUMENT, reason)
     elif spans.sampled > high or (lost is not None and spans.sampled + lost < low):
-        problem = f"The API samples other requests than it was told to: {counted}; {share}"
+        problem = f"The API samples other requests than it was asked to: {counted}; {share}"
     elif lost is not None and spans.untraced.count > lost:
         problem = (
             f"The API makes no span of requests that fail: {spans.untraced.count} of "
@@ -138,7 +138,7 @@ def _sampled(
         f"{traced} of {spans.failed} requests answered with 5xx have a span",
     )
     if problem is None:
-        summary = _as_told(spans, ratio, low, counted)
+        summary = _as_reported(spans, ratio, low, counted)
         return CheckResult(
             name=SAMPLED, passed=True, stage=Stage.INSTRUMENT, summary=summary, details=details
         )
@@ -151,7 +151,7 @@ def _sampled(
     )
 
 
-def _as_told(spans: SpanFacts, ratio: float, low: int, counted: str) -> str:
+def _as_reported(spans: SpanFacts, ratio: float, low: int, counted: str) -> str:
     """How many were sampled, said of a run in which nothing is wrong with it."""
     if spans.sampled < low:
         return f"{counted}; more were made and lost on the way, which the hops show."

@@ -126,7 +126,7 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
     # An export that the Collector has counted was made, whatever the clocks say.
     sent = max(exported.now, min(accepted, exported.most))
     if kind == "spans" and any(_ended(process, here.time) for process in pipeline.processes):
-        sent = max(sent, accepted)  # one that was killed may not have told of its last spans
+        sent = max(sent, accepted)  # one that was killed may not have reported its last spans
     arriving: list[Cause] = [
         *_losses(pipeline, kind),
         (Reason.COLLECTOR_ENDED, unread),
@@ -153,12 +153,12 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
 
 
 def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
-    """Readings before and after which each process that lives has told; else the last one."""
+    """Readings before and after which each process that lives has reported; else the last one."""
     exporting = [process for process in pipeline.processes if process.exports]
     newest = max((process.exports[-1].time for process in exporting), default=0.0)
     living = [process for process in exporting if not _ended(process, newest)]
-    told = min((process.exports[-1].time for process in living), default=newest)
-    known = [reading for reading in life.readings if reading.time + SKEW <= told]
+    reported = min((process.exports[-1].time for process in living), default=newest)
+    known = [reading for reading in life.readings if reading.time + SKEW <= reported]
     return known[-LOOKBACK:] or life.readings[-1:]
 
 
@@ -228,7 +228,7 @@ def _ended(process: Process, time: float) -> bool:
 
 
 def _spans_offered(process: Process, time: float) -> Offered:
-    """Spans are exported at other times than the points that tell of them: before, that is.
+    """Spans are exported at other times than the points that report them: before, that is.
 
     The process takes an export for over when it has the answer, which on a busy machine is well
     after the Collector has counted it.

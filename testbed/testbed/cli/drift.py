@@ -140,18 +140,20 @@ def run(
     every: Annotated[
         str | None,
         typer.Option(
-            help="Judge every window: rows, or time, from one to the next. Tables: they touch."
+            help="Evaluate every window: rows, or time, from one to the next. Tables: they touch."
         ),
     ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Column of the rows' times: dates, or Unix times.")
     ] = None,
-    segment: Annotated[str | None, typer.Option(help="Column whose groups are told apart.")] = None,
+    segment: Annotated[
+        str | None, typer.Option(help="Column whose groups are distinguished.")
+    ] = None,
     version_column: Annotated[
         str | None, typer.Option(help="Column of model versions, each with its own results.")
     ] = None,
     min_rows: Annotated[
-        int | None, typer.Option(min=1, help="Fewest rows that are judged; default: 200.")
+        int | None, typer.Option(min=1, help="Fewest rows that are evaluated; default: 200.")
     ] = None,
     confirm: Annotated[
         int | None,
@@ -273,7 +275,7 @@ def calibrate(
     ] = None,
     rows: Annotated[int, typer.Option(min=50, help="Rows of a window.")] = 1000,
     budget: Annotated[
-        float, typer.Option(min=1e-5, max=0.5, help="False alarms per window.")
+        float, typer.Option(min=1e-5, max=0.5, help="False positives per window.")
     ] = 0.001,
     shift: Annotated[
         float, typer.Option(min=0.01, help="Shift that matters, in standard deviations.")
@@ -282,7 +284,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 1,
     store: StoreOption = None,
 ) -> None:
-    """Find thresholds that keep a budget of false alarms, and how many rows a window needs.
+    """Find thresholds that keep a budget of false positives, and how many rows a window needs.
 
     They are stored in the artefact, or beside the kept reference, and `run` and `watch` obey them
     from then on.

@@ -23,12 +23,12 @@ ReferenceUrlOption = Annotated[
 ReferenceQueryOption = Annotated[
     str | None, typer.Option("--reference-query", help="SELECT or table that gives the reference.")
 ]
-CurrentOption = Annotated[str | None, typer.Option("--current", help="File to judge.")]
+CurrentOption = Annotated[str | None, typer.Option("--current", help="File to evaluate.")]
 CurrentUrlOption = Annotated[
-    str | None, typer.Option("--current-url", help="Database of what to judge.")
+    str | None, typer.Option("--current-url", help="Database of what to evaluate.")
 ]
 CurrentQueryOption = Annotated[
-    str | None, typer.Option("--current-query", help="SELECT or table that gives what to judge.")
+    str | None, typer.Option("--current-query", help="SELECT or table that gives what to evaluate.")
 ]
 TargetOption = Annotated[str | None, typer.Option("--target", help="Column of the labels.")]
 PredictionOption = Annotated[
@@ -104,7 +104,7 @@ def add(
 
     Examples:
 
-      testbed drift reference add january january.parquet --target churn --prediction told
+      testbed drift reference add january january.parquet --target churn --prediction reported
 
       testbed drift calibrate --reference january
     """

@@ -18,7 +18,7 @@ MAXIMUM_POINTS: Final = 11_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SeriesSample:
     """One value of one series.
 
     Attributes:
@@ -126,7 +126,7 @@ class PrometheusClient(Client):
 
     name = "Prometheus"
 
-    def query(self, expression: str, *, at: float | None = None) -> list[Sample]:
+    def query(self, expression: str, *, at: float | None = None) -> list[SeriesSample]:
         """Evaluate an expression that gives an instant vector or a scalar.
 
         Args:
@@ -168,10 +168,10 @@ class PrometheusClient(Client):
         data = self._query("/api/v1/query", query=expression, **_time(time=at))
         return [_series(item) for item in data["result"]]
 
-    def last_values(self, selector: str, *, at: float, window: float) -> list[Sample]:
+    def last_values(self, selector: str, *, at: float, window: float) -> list[SeriesSample]:
         """The last stored sample of each series in the ``window`` seconds before ``at``."""
         return [
-            Sample(series.labels, *series.points[-1])
+            SeriesSample(series.labels, *series.points[-1])
             for series in self.raw(selector, at=at, window=window)
             if series.points
         ]
@@ -264,8 +264,8 @@ def _time(**values: float | None) -> dict[str, str]:
     return {name: f"{value:.3f}" for name, value in values.items() if value is not None}
 
 
-def _sample(labels: Mapping[str, str], pair: tuple[float, str]) -> Sample:
-    return Sample(labels, float(pair[0]), float(pair[1]))
+def _sample(labels: Mapping[str, str], pair: tuple[float, str]) -> SeriesSample:
+    return SeriesSample(labels, float(pair[0]), float(pair[1]))
 
 
 def _series(item: dict[str, Any]) -> Series:

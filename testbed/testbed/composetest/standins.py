@@ -25,7 +25,7 @@ CERTIFICATES: Final = "etc/ssl/certs/ca-certificates.crt"
 BUILD_LIMIT: Final = 600.0
 _SETTINGS: Final = "# SETTINGS\n"
 _INDEX: Final = re.compile(r"(PIP|UV)_\w*(INDEX|HOST|TIMEOUT|RETRIES)\w*")
-#: Files that tell pip and uv where packages come from, with the home folder's below root's.
+#: Files that show pip and uv where packages come from, with the home folder's below root's.
 _FILES: Final = ("/etc/pip.conf", "/etc/uv/uv.toml")
 _HOME_FILES: Final = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml", ".netrc")
 

@@ -91,7 +91,7 @@ def changed_password(project: Project, engine: Engine, steps: Steps) -> None:
         if time.monotonic() - began > TOLD_LIMIT:
             raise StackError(f"{what}: its log says nothing of that after {TOLD_LIMIT:.0f} s")
         time.sleep(LOOK)
-    say(f"{what}: told in its log ({time.monotonic() - began:.0f} s)")
+    say(f"{what}: reported in its log ({time.monotonic() - began:.0f} s)")
 
 
 def keys_and_replicas(project: Project) -> dict[str, str]:

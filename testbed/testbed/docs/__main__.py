@@ -53,7 +53,7 @@ def index() -> str:
         "# Reference",
         "Generated from the code and the configuration; `make check` fails where a page is stale.",
         "\n".join(f"- [{title}]({name}): {what}" for title, name, what in listed),
-        "See also [the architecture](../architecture.md): rooms, seams, processes.",
+        "See also [the architecture](../architecture.md): packages, seams, processes.",
     )
 
 

@@ -26,7 +26,7 @@ BOUNDS: Final = (
 )
 
 TELEMETRY: Final = TelemetrySettings()
-# The SDK and the telemetry room read these by name, so there is no class to ask.
+# The SDK and the telemetry package read these by name, so there is no class to ask.
 OTEL: Final = (
     (
         "OTEL_EXPORTER_OTLP_ENDPOINT",

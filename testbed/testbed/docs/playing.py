@@ -15,8 +15,8 @@ from testbed.resources import root, scenario_files
 from testbed.scenario import (
     Drift,
     ExpectedAlert,
-    Limits,
     Phase,
+    RequestLimits,
     Scenario,
     read_scenario,
 )
@@ -132,7 +132,7 @@ def _expected(alert: ExpectedAlert) -> tuple[str, ...]:
     )
 
 
-def _limits(limits: Limits) -> str:
+def _limits(limits: RequestLimits) -> str:
     return (
         f"{limits.error_share:.0%} errors, 95th percentile {limits.p95_seconds:g} s, "
         f"{limits.lost_requests} lost requests"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testbed.clients.prometheus import Series
 
 
-class AlertSpan(Kept):
+class AlertSpan(StoredModel):
     """A stretch of time in which Prometheus held one alert pending or firing."""
 
     alert: str

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from testbed_grafana.files import documents
 from testbed_otel import names
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.errors import StackError
 from testbed.facts.boardwords import contradictions, unlike_source
-from testbed.facts.panels import Anatomy, PanelQuery, Selector, anatomy, read_panels
+from testbed.facts.panels import Anatomy, PanelQuery, PanelSelector, anatomy, read_panels
 from testbed.facts.panelvalues import Kind, Moves, View, finished, kind_of, shown
 from testbed.facts.runfile import read_identity
 from testbed.stack.configuration import PROMETHEUS_DURATIONS
@@ -23,7 +23,7 @@ from testbed.timescale import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from testbed.clients.prometheus import Sample, Series
+    from testbed.clients.prometheus import Series, SeriesSample
     from testbed.facts.sources import Sources
 
 THREADS: Final = 4
@@ -38,10 +38,10 @@ POINTS: Final = 240
 
 _REFUSED: Final = re.compile(r" answered 4\d\d")
 
-Held: TypeAlias = "dict[str, list[Sample]]"
+Held: TypeAlias = "dict[str, list[SeriesSample]]"
 
 
-class Unmatched(Kept):
+class Unmatched(StoredModel):
     """A matcher that none of its metric's series satisfies.
 
     Attributes:
@@ -57,7 +57,7 @@ class Unmatched(Kept):
     known: bool
 
 
-class PanelFacts(Kept):
+class PanelFacts(StoredModel):
     """One query, and what came of it.
 
     Attributes:
@@ -94,7 +94,7 @@ class PanelFacts(Kept):
     moves: tuple[Moves, ...] = ()
 
 
-class Boards(Kept):
+class Boards(StoredModel):
     """Every panel query of every dashboard, run on the Prometheus of the run.
 
     Attributes:
@@ -173,7 +173,7 @@ def _known() -> set[str]:
 def _held(sources: Sources, metrics: Iterable[str], at: float) -> Held:
     """Last value by then of each series of these metrics, those that ended included."""
     pattern = "|".join(sorted(re.escape(name) for name in metrics if name))
-    found: defaultdict[str, list[Sample]] = defaultdict(list)
+    found: defaultdict[str, list[SeriesSample]] = defaultdict(list)
     if pattern:
         window = max(1, math.ceil((at - sources.span.start) * 1000))
         expression = f'last_over_time({{__name__=~"{pattern}"}}[{window}ms])'
@@ -249,16 +249,16 @@ def _panel(
     )
 
 
-def _events(samples: Iterable[Sample]) -> float:
+def _events(samples: Iterable[SeriesSample]) -> float:
     """What counters hold; the buckets of a histogram hold each event many times."""
     return sum(s.value for s in samples if s.labels.get("le", "+Inf") == "+Inf")
 
 
-def _takes(selector: Selector, labels: Mapping[str, str]) -> bool:
+def _takes(selector: PanelSelector, labels: Mapping[str, str]) -> bool:
     return all(matcher.takes(labels.get(matcher.label, "")) for matcher in selector.matchers)
 
 
-def _unmatched(selectors: Iterable[Selector], held: Held) -> Iterable[Unmatched]:
+def _unmatched(selectors: Iterable[PanelSelector], held: Held) -> Iterable[Unmatched]:
     for selector in selectors:
         series = held.get(selector.metric, ())
         for matcher in (each for m in selector.matchers if series for each in m.alternatives):
@@ -274,7 +274,7 @@ def _unmatched(selectors: Iterable[Selector], held: Held) -> Iterable[Unmatched]
 def _unlabelled(
     group: Sequence[PanelQuery],
     parts: Anatomy,
-    chosen: Mapping[Selector, Sequence[Sample]],
+    chosen: Mapping[PanelSelector, Sequence[SeriesSample]],
     result: Sequence[Series],
 ) -> Iterable[str]:
     """Labels of which it speaks and that nothing has, though there are series."""
@@ -293,7 +293,7 @@ def _unlabelled(
         )
 
 
-def _attributes(selectors: Iterable[Selector]) -> set[str]:
+def _attributes(selectors: Iterable[PanelSelector]) -> set[str]:
     """Labels that the vocabulary gives to the metrics of these selectors."""
     wanted = {selector.metric for selector in selectors}
     return {"le"} | {

@@ -18,7 +18,7 @@ RUN_LEVEL: Final = 1e-4
 
 
 @dataclass(frozen=True)
-class Sample:
+class BoundedSample:
     """How much a sample says.
 
     Attributes:
@@ -43,7 +43,7 @@ def level(tests: int) -> float:
     return math.log(2 * max(1, tests) / RUN_LEVEL)
 
 
-def mean_bound(variance: float, reach: float, sample: Sample, exponent: float) -> float:
+def mean_bound(variance: float, reach: float, sample: BoundedSample, exponent: float) -> float:
     """How far a mean may be from its expectation.
 
     Args:
@@ -56,7 +56,7 @@ def mean_bound(variance: float, reach: float, sample: Sample, exponent: float) -
     return math.sqrt(2 * variance * exponent * spread) + reach * exponent * spread / 3
 
 
-def share_bound(share: float, sample: Sample, exponent: float) -> float:
+def share_bound(share: float, sample: BoundedSample, exponent: float) -> float:
     """How far a share may be from its expectation."""
     variance = share * (1 - share)
     if sample.reference:  # what the reference has never shown may come all the same
@@ -66,7 +66,7 @@ def share_bound(share: float, sample: Sample, exponent: float) -> float:
     return mean_bound(variance, max(share, 1 - share), sample, exponent)
 
 
-def distribution_bound(sample: Sample, exponent: float) -> float:
+def distribution_bound(sample: BoundedSample, exponent: float) -> float:
     """How far a cumulative distribution may be from its expectation, at most anywhere."""
     return 1.05 * math.sqrt(exponent * sample.spread / 2)
 

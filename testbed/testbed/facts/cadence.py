@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ LONG: Final = 2.5
 """Intervals between two occurrences that make a pause: one may be missing, and one be late."""
 
 
-class Stretch(Kept):
+class Stretch(StoredModel):
     """A span of time, in Unix seconds, and how many failures fell into it."""
 
     start: float
@@ -30,7 +30,7 @@ class Stretch(Kept):
         return self.end - self.start
 
 
-class Cadence(Kept):
+class Cadence(StoredModel):
     """How regularly something happened.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ TOLERANCE: Final = 1e-6
 """Relative error of sums: they are added up in another order than the load's."""
 
 
-class PhaseCount(Kept):
+class PhaseCount(StoredModel):
     """What one phase added to a counter, and what the load saw of it."""
 
     phase: str
@@ -39,13 +39,13 @@ class PhaseCount(Kept):
     seen: float
 
 
-class Cell(Kept):
+class Cell(StoredModel):
     """One value that is wrong.
 
     Attributes:
         instance: API process; empty for the sum of all.
         metric: name of the series in Prometheus.
-        labels: that tell it apart.
+        labels: that distinguish it.
         counted: the value.
         low: the least that the load's truth allows.
         high: the most.
@@ -63,7 +63,7 @@ class Cell(Kept):
     phases: tuple[PhaseCount, ...] = ()
 
 
-class Group(Kept):
+class Group(StoredModel):
     """Cells of one kind.
 
     Attributes:

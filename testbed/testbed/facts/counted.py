@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from testbed.clients.prometheus import Series
     from testbed.facts.exposition import Page
 
-# Metric, and the labels that tell its cells apart.
+# Metric, and the labels that distinguish its cells.
 KEPT: Final[Mapping[str, tuple[str, ...]]] = {
     HTTP_COUNT: (METHOD, ROUTE, STATUS),
     names.PREDICTIONS.prometheus: (VERSION, CLASS),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 from testbed_otel import names
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.errors import StackError, UsageError
 from testbed.facts.growth import growth
 from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
@@ -44,7 +44,7 @@ _SAME_TEXT: Final = ("status", "labels", "annotations")
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "::1", "receiver"})
 
 
-class RuleTexts(Kept):
+class RuleTexts(StoredModel):
     """The templates of a rule: its labels and annotations."""
 
     alert: str
@@ -52,7 +52,7 @@ class RuleTexts(Kept):
     annotations: dict[str, str] = Field(default_factory=dict)
 
 
-class ReceiverFacts(Kept):
+class ReceiverFacts(StoredModel):
     """A receiver of Alertmanager's configuration.
 
     Attributes:
@@ -68,7 +68,7 @@ class ReceiverFacts(Kept):
     others: tuple[str, ...] = ()
 
 
-class Sent(Kept):
+class Sent(StoredModel):
     """Webhooks of the run by Alertmanager's own counters, over its restarts.
 
     Attributes:
@@ -86,7 +86,7 @@ class Sent(Kept):
     reasons: tuple[str, ...] = ()
 
 
-class Valued(Kept):
+class Valued(StoredModel):
     """What a rule's expression gave around a notification."""
 
     alert: str
@@ -96,7 +96,7 @@ class Valued(Kept):
     high: float
 
 
-class Delivery(Kept):
+class Delivery(StoredModel):
     """How alerts were routed: the configured routes, and what Alertmanager held back.
 
     Attributes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.bounds import (
-    Sample,
+    BoundedSample,
     distribution_bound,
     distribution_distance,
     mean_bound,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from testbed_domain.features import Feature
 
-    from testbed.facts.expectation import Expectation
-    from testbed.facts.tables import Table
+    from testbed.facts.expectation import SeriesExpectation
+    from testbed.facts.tables import LogTable
 
 MEAN: Final = "shift of the mean in standard deviations of the reference"
 DISTRIBUTION: Final = "largest distance between the distributions"
@@ -33,7 +33,7 @@ TOGETHER: Final = "correlation within labels"
 AGREEMENT: Final = "share of the rows whose label the model predicts"
 
 
-class Deviation(Kept):
+class Deviation(StoredModel):
     """A statistic that is further from its expectation than chance explains.
 
     Attributes:
@@ -78,7 +78,7 @@ class Quantity:
 
 
 def column_quantities(
-    feature: Feature, sent: Table, expected: Expectation, exponent: float
+    feature: Feature, sent: LogTable, expected: SeriesExpectation, exponent: float
 ) -> Iterator[Quantity]:
     """Statistics of one column."""
     values = sent.columns[feature.name]
@@ -88,7 +88,9 @@ def column_quantities(
         yield from _numbers(feature, values, expected, exponent)
 
 
-def label_quantities(sent: Table, expected: Expectation, exponent: float) -> Iterator[Quantity]:
+def label_quantities(
+    sent: LogTable, expected: SeriesExpectation, exponent: float
+) -> Iterator[Quantity]:
     """Rates of the labels; what is no class of the schema has the rate 0."""
     sample = _sample(len(sent), expected, 1.0)
     for place, label in enumerate(expected.reference.tabulator.strata):
@@ -97,7 +99,9 @@ def label_quantities(sent: Table, expected: Expectation, exponent: float) -> Ite
         yield Quantity(f"label {label}", RATE, rate, found, share_bound(rate, sample, exponent))
 
 
-def together_quantity(sent: Table, expected: Expectation, exponent: float) -> Quantity | None:
+def together_quantity(
+    sent: LogTable, expected: SeriesExpectation, exponent: float
+) -> Quantity | None:
     """The strongest correlation within labels of two columns of numbers.
 
     None where no two columns of numbers without missing values go together.
@@ -130,7 +134,11 @@ def together_quantity(sent: Table, expected: Expectation, exponent: float) -> Qu
 
 
 def agreement_quantity(
-    predicted: np.ndarray, own: np.ndarray, sent: Table, expected: Expectation, exponent: float
+    predicted: np.ndarray,
+    own: np.ndarray,
+    sent: LogTable,
+    expected: SeriesExpectation,
+    exponent: float,
 ) -> Quantity:
     """How often the label is what the model predicts.
 
@@ -155,7 +163,7 @@ def agreement_quantity(
     return Quantity("labels", AGREEMENT, share, found, share_bound(share, sample, exponent))
 
 
-def distance(feature: Feature, sent: Table, expected: Expectation) -> float:
+def distance(feature: Feature, sent: LogTable, expected: SeriesExpectation) -> float:
     """Effect on a column: its mean in standard deviations, or total-variation distance."""
     values = sent.columns[feature.name]
     if is_category(feature):
@@ -171,7 +179,7 @@ def distance(feature: Feature, sent: Table, expected: Expectation) -> float:
 
 
 def _numbers(
-    feature: Feature, values: np.ndarray, expected: Expectation, exponent: float
+    feature: Feature, values: np.ndarray, expected: SeriesExpectation, exponent: float
 ) -> Iterator[Quantity]:
     name = feature.name
     missing_here = np.isnan(values)
@@ -198,7 +206,7 @@ def _numbers(
 
 
 def _category(
-    feature: Feature, codes: np.ndarray, expected: Expectation, exponent: float
+    feature: Feature, codes: np.ndarray, expected: SeriesExpectation, exponent: float
 ) -> Iterator[Quantity]:
     sample = _sample(len(codes), expected, expected.inflation)
     shares = expected.shares(feature)
@@ -213,7 +221,7 @@ def _category(
             yield Quantity(subject, "share of the rows", share, float(found[code]), bound)
 
 
-def _within_labels(table: Table, reference: Table, names: list[str]) -> np.ndarray:
+def _within_labels(table: LogTable, reference: LogTable, names: list[str]) -> np.ndarray:
     """Columns in standard deviations from the mean of the row's label in the reference."""
     found = np.empty((len(table), len(names)))
     for place, name in enumerate(names):
@@ -231,6 +239,6 @@ def _within_labels(table: Table, reference: Table, names: list[str]) -> np.ndarr
     return found
 
 
-def _sample(rows: int, expected: Expectation, inflation: float) -> Sample:
+def _sample(rows: int, expected: SeriesExpectation, inflation: float) -> BoundedSample:
     reference = expected.reference
-    return Sample(rows, None if reference.drawn_from else len(reference.table), inflation)
+    return BoundedSample(rows, None if reference.drawn_from else len(reference.table), inflation)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MANY: Final = 2.0
 """Times as many equal pairs of rows as chance makes, from which on they are copies."""
-LEAST: Final = 0.4
+MIN: Final = 0.4
 """Least ratio: where fewer rows differ, something stands still, and drift it is."""
 
 
@@ -41,4 +41,4 @@ def witnesses(before: Features, now: Features, names: Iterable[str]) -> tuple[fl
 def _ratio(rows: Counter[tuple[Any, ...]], chance: float) -> float:
     total = rows.total()
     equal = sum(count * (count - 1) for count in rows.values()) / max(total * (total - 1), 1)
-    return max(len(rows) / total, LEAST) if equal > MANY * chance else 1.0
+    return max(len(rows) / total, MIN) if equal > MANY * chance else 1.0

@@ -46,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MatchStep:
     """What must be exported from the end of one run to that of the next.
 
     Attributes:
@@ -78,7 +78,7 @@ class Matched:
 
 
 def match(
-    steps: Sequence[Step], samples: Mapping[Key, Points], exports: Sequence[float]
+    steps: Sequence[MatchStep], samples: Mapping[Key, Points], exports: Sequence[float]
 ) -> Matched:
     """Hold samples against runs.
 
@@ -125,7 +125,7 @@ def match(
 def _fault(
     points: Points,
     allowed: tuple[float | None, float | None, float | None],
-    step: Step,
+    step: MatchStep,
     until: float,
     *,
     clear: bool,
@@ -145,14 +145,14 @@ def _fault(
     return ("wrong", points[-1][1]) if points else ("missing", None)
 
 
-def _excused(fault: Fault, key: Key, step: Step, crowded: set[str]) -> bool:
+def _excused(fault: Fault, key: Key, step: MatchStep, crowded: set[str]) -> bool:
     """Whether the SDK's limit, or a model that the job leaves or begins with, explains it."""
     if fault == "unexpected":
         return dict(key[1]).get("model_version") in step.others
     return fault == "missing" and key[0] in crowded
 
 
-def _crowded(steps: Sequence[Step]) -> set[str]:
+def _crowded(steps: Sequence[MatchStep]) -> set[str]:
     """Metrics with more series than the SDK sends."""
     counts: dict[str, int] = {}
     for step in steps:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.driftpoints import SUCCESS
 from testbed.facts.driftwindows import shares_of, wasserstein
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from testbed.truth import Request, Truth
 
 
-class Move(Kept):
+class Move(StoredModel):
     """How far a phase's rows of one column are from the model's reference.
 
     Attributes:
@@ -38,7 +38,7 @@ class Move(Kept):
     rows: int
 
 
-class Named(Kept):
+class Named(StoredModel):
     """Columns that a run of the job called drifted.
 
     Attributes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Record: TypeAlias = Mapping[str, Any]
 
 Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
-"""Name in Prometheus and the labels that tell series apart, sorted."""
+"""Name in Prometheus and the labels that distinguish series, sorted."""
 
 SUCCESS: Final = "success"
 OUTCOMES: Final = dict(names.DRIFT_RUNS.values)[names.OUTCOME]

@@ -51,7 +51,7 @@ def faults(
 
     Args:
         record: the run.
-        rows: of its window, all that it judged.
+        rows: of its window, all that it evaluated.
         reference: of the model.
         schema: of the model.
         late: real seconds within which a label may be committed after its time.
@@ -59,7 +59,7 @@ def faults(
     known = Rows(reference, reference.label)
     then = _labelled(record, rows, late)
     return (
-        *_unjudged(record, schema),
+        *_unevaluated(record, schema),
         *_performance(record, "reference", known, schema),
         *(() if then is None else _performance(record, "realised", then, schema)),
         *(() if then is None else _delay(record, then)),
@@ -92,10 +92,10 @@ def _labelled(record: Record, rows: Columns, late: float) -> Rows | None:
     return Rows(rows, [label if known else None for label, known in pairs])
 
 
-def _unjudged(record: Record, schema: FeatureSchema) -> Iterator[str]:
+def _unevaluated(record: Record, schema: FeatureSchema) -> Iterator[str]:
     for feature in schema.features:
         if feature.name not in record["columns"]:
-            yield f"column {feature.name} of the model was not judged"
+            yield f"column {feature.name} of the model was not evaluated"
 
 
 def _performance(record: Record, basis: str, rows: Rows, schema: FeatureSchema) -> Iterator[str]:
@@ -141,8 +141,8 @@ def _confusion(said: Record, basis: str, pairs: Counter[tuple[str, str]]) -> Ite
 def _missed(rows: Rows, labelled: list[int]) -> list[float]:
     """By how much each number missed its label: prediction less label."""
     true = [number_of(rows.labels[at]) for at in labelled]
-    told = [number_of(rows.columns.prediction[at]) for at in labelled]
-    return [one - other for one, other in zip(told, true, strict=True)]
+    reported = [number_of(rows.columns.prediction[at]) for at in labelled]
+    return [one - other for one, other in zip(reported, true, strict=True)]
 
 
 def _residuals(record: Record, before: Rows, now: Rows) -> Iterator[str]:

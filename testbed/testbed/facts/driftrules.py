@@ -103,7 +103,7 @@ def faults(records: Sequence[Record], rules: Rules) -> Iterator[tuple[int, str]]
 
 
 def unplanned(records: Sequence[Record], plan: DriftPlan) -> Iterator[tuple[int, str]]:
-    """Windows of another size than planned, which would judge other rows with the same seed."""
+    """Windows of another size than planned, which would evaluate other rows with the same seed."""
     if plan.rows is None or plan.every is None:
         return
     sizes = {min(plan.rows, number * plan.every) for number in range(1, plan.windows + 1)}
@@ -192,7 +192,7 @@ def _decision(record: Record, share: float, rules: Rules) -> Iterator[str]:
         yield f"the decision is {record['decision']}, the scores ask for {wanted}"
     causes = {cause for cause, there in found.items() if there}
     if causes != set(record.get("causes") or ()):
-        told, found_ones = (
+        reported, found_ones = (
             ", ".join(sorted(which)) or "nothing" for which in (record.get("causes") or (), causes)
         )
-        yield f"the decision stands on {told}, the scores on {found_ones}"
+        yield f"the decision stands on {reported}, the scores on {found_ones}"

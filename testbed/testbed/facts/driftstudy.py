@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.deviations import (
     Deviation,
     Quantity,
@@ -19,11 +19,11 @@ from testbed.facts.deviations import (
     together_quantity,
 )
 from testbed.facts.driftwords import NOTHING, effect_of
-from testbed.facts.expectation import BLOCK, Expectation, Reference
-from testbed.facts.findings import EXAMPLES, Finding
+from testbed.facts.expectation import BLOCK, Reference, SeriesExpectation
+from testbed.facts.findings import EXAMPLES, StoredFinding
 from testbed.facts.pairing import compare, drawn_rows
 from testbed.facts.scoring import Scorer
-from testbed.facts.tables import Table, Tabulator, gone, is_category
+from testbed.facts.tables import LogTable, Tabulator, gone, is_category
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ MOVED: Final = 0.05
 move a column has moved it."""
 
 
-class RealisedColumn(Kept):
+class RealisedColumn(StoredModel):
     """What happened to one column in one phase, against the reference rows of the artefact.
 
     Attributes:
@@ -58,7 +58,7 @@ class RealisedColumn(Kept):
     moved: bool
 
 
-class RealisedPhase(Kept):
+class RealisedPhase(StoredModel):
     """One phase, as its rows were sent.
 
     Attributes:
@@ -84,7 +84,7 @@ class RealisedPhase(Kept):
     labels_moved: bool = False
     tests: int = 0
     deviations: tuple[Deviation, ...] = ()
-    changed: tuple[Finding, ...] = ()
+    changed: tuple[StoredFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class Study:
     def predicted(self) -> np.ndarray:
         """Places of the classes, or quarters, that the model predicts for the reference rows."""
         if self.artefact.schema.regression:
-            told = np.array([row.prediction for row in self.scored], float)
-            return self.reference.tabulator.quarters(told)
+            reported = np.array([row.prediction for row in self.scored], float)
+            return self.reference.tabulator.quarters(reported)
         places = {str(label): place for place, label in enumerate(self.artefact.schema.classes)}
         return np.array([places[row.prediction] for row in self.scored])
 
@@ -166,8 +166,8 @@ class Study:
         requests = [sent[index] for index in sorted(sent)]
         reference = self.reference
         table = reference.tabulator([r.features for r in requests], [r.label for r in requests])
-        still = Expectation(reference, NOTHING)
-        expected = Expectation(reference, effect or NOTHING)
+        still = SeriesExpectation(reference, NOTHING)
+        expected = SeriesExpectation(reference, effect or NOTHING)
         labels = list(label_quantities(table, still, exponent))
         by_column = self._by_column(table, still, exponent)
         about = about.model_copy(
@@ -198,7 +198,7 @@ class Study:
         )
 
     def _by_column(
-        self, table: Table, expected: Expectation, exponent: float
+        self, table: LogTable, expected: SeriesExpectation, exponent: float
     ) -> dict[str, list[Quantity]]:
         return {
             feature.name: list(column_quantities(feature, table, expected, exponent))
@@ -207,9 +207,9 @@ class Study:
 
     def _columns(
         self,
-        table: Table,
-        still: Expectation,
-        expected: Expectation,
+        table: LogTable,
+        still: SeriesExpectation,
+        expected: SeriesExpectation,
         by_column: Mapping[str, Sequence[Quantity]],
     ) -> tuple[RealisedColumn, ...]:
         """What moved, by what undrifted columns would be."""
@@ -235,8 +235,8 @@ class Study:
     def _of_rows(
         self,
         requests: Sequence[Request],
-        table: Table,
-        expected: Expectation,
+        table: LogTable,
+        expected: SeriesExpectation,
         exponent: float,
     ) -> Iterator[Quantity]:
         """Statistics of labels, and of how columns and labels go together."""
@@ -264,11 +264,11 @@ class Study:
     def _paired(
         self,
         sent: Mapping[int, Request],
-        table: Table,
+        table: LogTable,
         drawn: Sequence[LabelledRow],
-        parts: Sequence[tuple[np.ndarray, Expectation]],
+        parts: Sequence[tuple[np.ndarray, SeriesExpectation]],
         exponent: float,
-    ) -> tuple[tuple[Finding, ...], list[Quantity]]:
+    ) -> tuple[tuple[StoredFinding, ...], list[Quantity]]:
         """Hold each row against the drawn one; ``parts`` say which rows must look like what."""
         places = np.array(sorted(sent))
         base = self.reference.tabulator([row for row, _ in drawn], [label for _, label in drawn])
@@ -290,7 +290,7 @@ class Study:
                 own, other = _values(subject, request, features, label)
                 examples.append(f"{request.request_id}: drawn {other}, sent {own}")
             changed.append(
-                Finding(
+                StoredFinding(
                     kind=PAIRED,
                     subject=subject,
                     count=len(rows_of_it),

@@ -10,7 +10,7 @@ import numpy as np
 from testbed_domain.logreading import Selection
 from testbed_domain.logstore import open_log
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.driftcopies import witnesses
 from testbed.facts.driftpoints import SUCCESS
 from testbed.facts.driftquality import faults
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = np.ndarray[Any, Any]
 
-MOST_ROWS: Final = 5000
+MAX_ROWS: Final = 5000
 """Rows of a window of which the job reads the newest only (``TESTBED_DRIFT_MAX_ROWS``)."""
 LATE: Final = 2.0
 """Real seconds within which a row of the log may be committed after its time."""
@@ -37,8 +37,8 @@ SHOWN: Final = 10
 ROUNDING: Final = 1e-6
 DECADES: Final = 0.3
 SHARE: Final = 0.05
-LEAST_P: Final = 1e-100
-LEAST_SCALE: Final = 0.001
+MIN_P: Final = 1e-100
+MIN_SCALE: Final = 0.001
 WASSERSTEIN: Final = "wasserstein"
 VARIATION: Final = "total_variation"
 KS: Final = "ks"
@@ -48,7 +48,7 @@ _CERTAIN: Final = 0.1
 _LARGEST: Final = 700.0
 
 
-class Score(Kept):
+class RecomputedScore(StoredModel):
     """A score of a column as the job has it, and computed again."""
 
     column: str
@@ -67,17 +67,17 @@ class Score(Kept):
             return float("inf")
         if self.method != KS:
             return abs(self.recorded - self.computed) / ROUNDING
-        both = (max(self.recorded, LEAST_P), max(self.computed, LEAST_P))
+        both = (max(self.recorded, MIN_P), max(self.computed, MIN_P))
         first, second = (math.log10(one) for one in both)
         return abs(first - second) / (DECADES + SHARE * abs(second))
 
 
-class Recomputed(Kept):
+class Recomputed(StoredModel):
     """One window of the job, computed again.
 
     Attributes:
         run: index of the run.
-        judged: rows that the job says it judged.
+        evaluated: rows that the job says it evaluated.
         logged: rows that the log holds of that span.
         settled: those of them that were in the log for certain when the job read it.
         reference: rows that it says it compared with.
@@ -90,14 +90,14 @@ class Recomputed(Kept):
     """
 
     run: int
-    judged: int
+    evaluated: int
     logged: int
     settled: int
     reference: int
     registered: int
     place: int | None = None
     total: int = 0
-    scores: tuple[Score, ...] = ()
+    scores: tuple[RecomputedScore, ...] = ()
     faults: tuple[str, ...] = ()
 
 
@@ -120,7 +120,7 @@ def recompute(
     Raises:
         DomainError: the log can't be read.
     """
-    judged = [
+    evaluated = [
         (index, record)
         for index, record in enumerate(records)
         if record["outcome"] == SUCCESS
@@ -128,10 +128,10 @@ def recompute(
         and record["windows"]["current"]["start"] is not None
         and record["windows"]["reference"]["start"] is None
     ]
-    if not judged:
+    if not evaluated:
         return ()
-    worst = max(judged, key=lambda pair: pair[1]["drift_share"])
-    chosen = dict([judged[0], worst, judged[-1]])
+    worst = max(evaluated, key=lambda pair: pair[1]["drift_share"])
+    chosen = dict([evaluated[0], worst, evaluated[-1]])
     with contextlib.closing(open_log(log_url, create=False)) as log:
         reference = _Reference(artefact.schema, log.reference(artefact.version))
         return tuple(
@@ -162,7 +162,7 @@ def _again(
 ) -> Recomputed:
     window = record["windows"]["current"]
     version, start, end = record["model_version"], window["start"], window["end"]
-    rows = log.window(version, start, end, MOST_ROWS)
+    rows = log.window(version, start, end, MAX_ROWS)
     sure = min(end, record["started"] - LATE)
     settled = sum(time < sure for time in rows.time)
     counted = since is not None
@@ -170,7 +170,7 @@ def _again(
         place=log.size(Selection(version, since, end)) if counted else None,
         total=log.size(Selection(version, since)) if counted else 0,
         run=index,
-        judged=window["rows"],
+        evaluated=window["rows"],
         logged=len(rows),
         settled=settled,
         reference=record["windows"]["reference"]["rows"],
@@ -182,46 +182,48 @@ def _again(
     )
 
 
-def _most_apart(scores: Iterable[Score]) -> tuple[Score, ...]:
+def _most_apart(scores: Iterable[RecomputedScore]) -> tuple[RecomputedScore, ...]:
     """Those that agree least, so that a wide model does not swell the facts."""
     return tuple(sorted(scores, key=lambda score: -score.apart)[:SHOWN])
 
 
-def _scores(reference: _Reference, rows: Columns, record: Record) -> Iterable[Score]:
+def _scores(reference: _Reference, rows: Columns, record: Record) -> Iterable[RecomputedScore]:
     ratios = witnesses(reference.columns.features, rows.features, record["columns"])
     for name, verdict in record["columns"].items():
-        told = {score["method"]: score["score"] for score in verdict["scores"]}
+        reported = {score["method"]: score["score"] for score in verdict["scores"]}
         if name in reference.numeric:
             values = _numbers(rows.features[name])
-            yield from _numeric(name, reference.values[name], values, told, ratios)
-        elif VARIATION in told:
+            yield from _numeric(name, reference.values[name], values, reported, ratios)
+        elif VARIATION in reported:
             before, now = reference.columns.features[name], rows.features[name]
-            yield _variation(name, before, now, told[VARIATION])
-    told = {score["method"]: score["score"] for score in record["prediction_drift"]["scores"]}
+            yield _variation(name, before, now, reported[VARIATION])
+    reported = {score["method"]: score["score"] for score in record["prediction_drift"]["scores"]}
     if reference.schema.regression:
         first, second = (
             _numbers([number_of(text) for text in columns.prediction])
             for columns in (reference.columns, rows)
         )
-        yield from _numeric("prediction", first, second, told, ratios)
-    elif VARIATION in told:
+        yield from _numeric("prediction", first, second, reported, ratios)
+    elif VARIATION in reported:
         before, now = reference.columns.prediction, rows.prediction
-        yield _variation("prediction", before, now, told[VARIATION])
+        yield _variation("prediction", before, now, reported[VARIATION])
 
 
 def _numeric(
     name: str,
     before: Floats,
     now: Floats,
-    told: Mapping[str, Any],
+    reported: Mapping[str, Any],
     ratios: tuple[float, float],
-) -> Iterable[Score]:
-    if not len(before) or not len(now) or WASSERSTEIN not in told:
+) -> Iterable[RecomputedScore]:
+    if not len(before) or not len(now) or WASSERSTEIN not in reported:
         return
     distance = wasserstein(before, now)
-    yield Score(column=name, method=WASSERSTEIN, recorded=told[WASSERSTEIN], computed=distance)
+    yield RecomputedScore(
+        column=name, method=WASSERSTEIN, recorded=reported[WASSERSTEIN], computed=distance
+    )
     p_value = smirnov(before, now, ratios)
-    yield Score(column=name, method=KS, recorded=told.get(KS), computed=p_value)
+    yield RecomputedScore(column=name, method=KS, recorded=reported.get(KS), computed=p_value)
 
 
 def smirnov(before: Floats, now: Floats, ratios: tuple[float, float] = (1.0, 1.0)) -> float:
@@ -275,15 +277,17 @@ def wasserstein(before: Floats, now: Floats) -> float:
     """Distance in standard deviations of the first sample, as the job has it."""
     values, apart = _steps(before, now)
     distance: float = float(np.abs(apart[:-1]) @ np.diff(values))
-    scale = max(float(before.std()), LEAST_SCALE)
+    scale = max(float(before.std()), MIN_SCALE)
     return distance / scale
 
 
-def _variation(name: str, before: Sequence[Any], now: Sequence[Any], told: float | None) -> Score:
+def _variation(
+    name: str, before: Sequence[Any], now: Sequence[Any], reported: float | None
+) -> RecomputedScore:
     shares = [shares_of(values) for values in (before, now)]
     names = shares[0].keys() | shares[1].keys()
     distance = sum(abs(shares[0].get(one, 0.0) - shares[1].get(one, 0.0)) for one in names) / 2
-    return Score(column=name, method=VARIATION, recorded=told, computed=distance)
+    return RecomputedScore(column=name, method=VARIATION, recorded=reported, computed=distance)
 
 
 def shares_of(values: Sequence[Any]) -> dict[str, float]:

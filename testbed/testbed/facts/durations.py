@@ -12,7 +12,15 @@ from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.facts.cells import same
 from testbed.facts.expectations import BUCKET, ERROR_TYPE, INFERENCE_COUNT, ROUTE, STATUS
 from testbed.facts.injected import latencies
-from testbed.facts.timing import MISMATCH, Bin, Bound, Timing, Window, fault_timing, make_bins
+from testbed.facts.timing import (
+    MISMATCH,
+    Bin,
+    Bound,
+    RequestTiming,
+    Window,
+    fault_timing,
+    make_bins,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +40,7 @@ def read_timing(
     answers: Sequence[Answer],
     pages: Mapping[str, Page],
     series: Sequence[Series],
-) -> Timing:
+) -> RequestTiming:
     """Durations by the API, the load and the log."""
     spans = sorted(
         a.request.finished_at - a.request.sent_at for a in answers if a.request.status is not None
@@ -44,7 +52,7 @@ def read_timing(
         return sum(page.total(name, labels) for page in pages.values())
 
     bins, skipped = _bins(sources, answers, (pages, series), latencies(sources, every=False))
-    return Timing(
+    return RequestTiming(
         requests=len(spans),
         unanswered=sum(answer.unanswered for answer in answers),
         client_sum=sum(spans),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from testbed_domain.features import Feature, FeatureSchema
 
     from testbed.facts.driftwords import Effect
-    from testbed.facts.tables import Table
+    from testbed.facts.tables import LogTable
 
 BLOCK: Final = 256
 """Rows that the load drifts together: what is dealt out anew stays within them."""
@@ -32,7 +32,7 @@ class Reference:
     """
 
     tabulator: Tabulator
-    table: Table
+    table: LogTable
     drawn_from: bool
 
     @property
@@ -70,7 +70,7 @@ class Reference:
             return len(self.tabulator.strata) - 1
         return schema.classes.index(schema.positive_class)
 
-    def donors(self, effect: Effect, table: Table) -> np.ndarray:
+    def donors(self, effect: Effect, table: LogTable) -> np.ndarray:
         """Which rows may take the place of others under a drift that replaces rows."""
         if effect.above is None:
             return np.asarray(table.labels == self.wanted)
@@ -81,7 +81,7 @@ class Reference:
         return np.asarray(table.columns[effect.above] > middle)
 
 
-class Expectation:
+class SeriesExpectation:
     """What a sample must look like.
 
     Args:

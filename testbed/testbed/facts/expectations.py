@@ -105,8 +105,8 @@ def expected_predictions(crew: Crew) -> Expectation:
     for answer in _predicted(crew):
         request, instance = answer.request, str(answer.instance)
         version = str(answer.version)
-        told = "" if crew.regression else str(request.prediction)  # numbers have no class
-        key = _key(instance, names.PREDICTIONS.prometheus, (VERSION, version), (CLASS, told))
+        reported = "" if crew.regression else str(request.prediction)  # numbers have no class
+        key = _key(instance, names.PREDICTIONS.prometheus, (VERSION, version), (CLASS, reported))
         _cell(found, key, crew).add(request.sent_at, request.finished_at)
         key = _key(instance, INFERENCE_COUNT, (VERSION, version))
         if key not in found:
@@ -124,16 +124,20 @@ def expected_probabilities(crew: Crew) -> Expectation:
         request = answer.request
         if request.probability is None:
             continue
-        instance, version, told = str(answer.instance), str(answer.version), str(request.prediction)
-        own = (VERSION, version), (CLASS, told)
+        instance, version, reported = (
+            str(answer.instance),
+            str(answer.version),
+            str(request.prediction),
+        )
+        own = (VERSION, version), (CLASS, reported)
         count = _cell(found, _key(instance, f"{PROBABILITY}_count", *own), crew)
         count.add(request.sent_at, request.finished_at)
         total = _cell(found, _key(instance, f"{PROBABILITY}_sum", *own), crew)
         total.add(request.sent_at, request.finished_at, request.probability)
-        buckets[instance, version, told][bisect_left(bounds, request.probability)] += 1
-    for (instance, version, told), counts in buckets.items():
+        buckets[instance, version, reported][bisect_left(bounds, request.probability)] += 1
+    for (instance, version, reported), counts in buckets.items():
         for bound, number in zip(bounds, accumulate(counts), strict=True):
-            labels = (VERSION, version), (CLASS, told), (BUCKET, repr(float(bound)))
+            labels = (VERSION, version), (CLASS, reported), (BUCKET, repr(float(bound)))
             # They are not followed through time, so that all can be one event.
             key = _key(instance, f"{PROBABILITY}_bucket", *labels)
             _cell(found, key, crew).add(0.0, 0.0, number)
@@ -143,20 +147,20 @@ def expected_probabilities(crew: Crew) -> Expectation:
 def expected_numbers(crew: Crew) -> Expectation:
     """The histogram of the numbers in the answers."""
     seen = [
-        (str(answer.instance), str(answer.version), float(told), answer.request)
+        (str(answer.instance), str(answer.version), float(reported), answer.request)
         for answer in _predicted(crew)
-        if isinstance(told := answer.request.prediction, int | float)
+        if isinstance(reported := answer.request.prediction, int | float)
     ]
     found: Expectation = {}
-    for instance, version, told, request in seen:
-        for part, weight in (("count", 1.0), ("sum", told)):
+    for instance, version, reported, request in seen:
+        for part, weight in (("count", 1.0), ("sum", reported)):
             key = _key(instance, f"{NUMBER}_{part}", (VERSION, version))
             _cell(found, key, crew).add(request.sent_at, request.finished_at, weight)
-    _add_buckets(found, crew, NUMBER, [(one, two, told) for one, two, told, _ in seen])
+    _add_buckets(found, crew, NUMBER, [(one, two, reported) for one, two, reported, _ in seen])
     return found
 
 
-def expected_distances(decided: Iterable[Decision], crew: Crew) -> Expectation:
+def expected_distances(decided: Iterable[ExpectedDecision], crew: Crew) -> Expectation:
     """The histogram of absolute errors, by version; buckets where every label was taken."""
     found: Expectation = {}
     seen = []
@@ -227,7 +231,7 @@ def error_labels(kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ExpectedDecision:
     """A prediction whose label was posted: its version, classes, and when the label came."""
 
     version: str
@@ -247,7 +251,7 @@ class Decision:
 
 def decisions(
     chosen: Sequence[Answer], batches: Sequence[LabelBatch], ended: float
-) -> tuple[Decision, ...] | None:
+) -> tuple[ExpectedDecision, ...] | None:
     """The posted labels in the order in which they went; None where it is open which they were.
 
     Args:
@@ -264,7 +268,7 @@ def decisions(
         return None
     left = iter(chosen)
     return tuple(
-        Decision(
+        ExpectedDecision(
             str(answer.version),
             str(answer.request.prediction),
             str(answer.request.label),
@@ -278,7 +282,7 @@ def decisions(
     )
 
 
-def expected_outcomes(found: Iterable[Decision], crew: Crew) -> Expectation:
+def expected_outcomes(found: Iterable[ExpectedDecision], crew: Crew) -> Expectation:
     """Right and wrong predictions, by version."""
     cells: Expectation = {}
     for each in found:
@@ -290,11 +294,14 @@ def expected_outcomes(found: Iterable[Decision], crew: Crew) -> Expectation:
     return cells
 
 
-def expected_costs(found: Iterable[Decision], kpis: Sequence[Kpi], crew: Crew) -> Expectation:
+def expected_costs(
+    found: Iterable[ExpectedDecision], kpis: Sequence[Kpi], crew: Crew
+) -> Expectation:
     """What decisions cost, by version and figure."""
     cells: Expectation = {}
     costs = {
-        kpi.name: {(str(told), str(true)): cost for told, true, cost in kpi.costs} for kpi in kpis
+        kpi.name: {(str(reported), str(true)): cost for reported, true, cost in kpi.costs}
+        for kpi in kpis
     }
     for each in found:
         for name, table in costs.items():

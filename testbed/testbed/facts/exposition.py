@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from prometheus_client import Metric as Family
 
-    from testbed.clients.prometheus import Sample
+    from testbed.clients.prometheus import SeriesSample
 
 BUCKET: Final = "le"
 
@@ -29,7 +29,7 @@ VALUES: Final = 60
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
-class Shape(Kept):
+class Shape(StoredModel):
     """What a page shows of one metric beside its values.
 
     Attributes:
@@ -77,7 +77,7 @@ def read_page(text: str) -> tuple[Page, tuple[Shape, ...]]:
     return Page(values), tuple(sorted(shapes, key=lambda shape: shape.name))
 
 
-def stored_page(samples: Iterable[Sample]) -> Page:
+def stored_page(samples: Iterable[SeriesSample]) -> Page:
     """The same values out of Prometheus, of one instance."""
     values: dict[Key, float] = {}
     for sample in samples:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.parser import text_string_to_metric_families
 from testbed_otel import names
 
-from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ LABELS_ROUTE: Final = "/labels"
 ROWS_ROUTES: Final = ("/predict/batch", "/predict/stream")
 """Routes that take many rows in one request."""
 
-# Counters that are compared, and the attributes that tell their series apart.
+# Counters that are compared, and the attributes that distinguish their series.
 COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
     HTTP_COUNT: tuple(map(names.label, (names.HTTP_METHOD, names.HTTP_ROUTE, names.HTTP_STATUS))),
     names.PREDICTIONS.prometheus: tuple(
@@ -38,7 +38,7 @@ STATES: Final[Mapping[str, tuple[str, ...]]] = {names.LOG_SPOOLED.prometheus: ()
 KEPT: Final = {**COUNTERS, **STATES}
 
 
-class Count(Kept):
+class Count(StoredModel):
     """Final value of one counter series, reduced to the attributes that matter."""
 
     metric: str

@@ -7,13 +7,13 @@ from collections import Counter, defaultdict
 from statistics import median
 from typing import Final
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 EXAMPLES: Final = 3
 """Examples that a finding keeps."""
 
 
-class Finding(Kept):
+class StoredFinding(StoredModel):
     """One thing that is not as it should be.
 
     Attributes:
@@ -57,7 +57,7 @@ class Findings:
         if offset is not None:
             self._offsets[key].append(offset)
 
-    def all(self, of: int, **others: int) -> tuple[Finding, ...]:
+    def all(self, of: int, **others: int) -> tuple[StoredFinding, ...]:
         """Every finding, the most frequent first.
 
         Args:
@@ -65,7 +65,7 @@ class Findings:
             others: the same for kinds that look at others, by kind.
         """
         return tuple(
-            Finding(
+            StoredFinding(
                 kind=kind,
                 subject=subject,
                 count=count,

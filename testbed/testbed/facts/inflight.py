@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from testbed_otel import names
 
-from testbed.charts import PREDICT_ROUTE, Kept
+from testbed.charts import PREDICT_ROUTE, StoredModel
 from testbed.facts.cells import CLOSE_SECONDS, SLACK_SECONDS
 from testbed.facts.expectations import ROUTE
 
@@ -33,7 +33,7 @@ ROOM: Final = 2
 Times = np.ndarray
 
 
-class Stray(Kept):
+class Stray(StoredModel):
     """An export that shows more than the load had in flight at most."""
 
     instance: str
@@ -42,7 +42,7 @@ class Stray(Kept):
     high: float
 
 
-class InFlight(Kept):
+class InFlight(StoredModel):
     """Requests in flight, export by export.
 
     Attributes:

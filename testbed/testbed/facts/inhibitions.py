@@ -15,7 +15,7 @@ from testbed.routes import listed_matchers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from testbed.routes import Matcher
+    from testbed.routes import RouteMatcher
     from testbed.timescale import Tree
 
 Labels = dict[str, str]
@@ -94,12 +94,12 @@ def _configured(document: Mapping[str, Any], alerts: list[Labels]) -> Iterator[I
                     yield Inhibition(target["alertname"], source["alertname"], equal)
 
 
-def _may_match(matchers: Iterable[Matcher], labels: Labels) -> bool:
+def _may_match(matchers: Iterable[RouteMatcher], labels: Labels) -> bool:
     """Whether an alert can fit, whatever its other labels are."""
     return all(each.matches(labels) for each in matchers if each.name in labels)
 
 
-def _must_match(matchers: Iterable[Matcher], labels: Labels) -> bool:
+def _must_match(matchers: Iterable[RouteMatcher], labels: Labels) -> bool:
     """Whether an alert fits in any case."""
     return all(each.name in labels and each.matches(labels) for each in matchers)
 

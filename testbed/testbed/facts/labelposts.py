@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from testbed_load.labels import DelayedLabels
 from testbed_load.plan import LabelPlan
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from testbed.scenario import Labels
@@ -19,7 +19,7 @@ ROUNDING: Final = 1e-3
 """Seconds."""
 
 
-class LabelPosts(Kept):
+class LabelPosts(StoredModel):
     """Labels as the load posted them, against what the scenario says.
 
     Attributes:

@@ -21,7 +21,7 @@ SKEW: Final = 0.25
 time while the load's clock runs on steadily."""
 
 COLUMN, REPLY_CLASS, REPLY_PROBABILITY = "column", "reply class", "reply probability"
-MOST_PROBABLE, OF_CLASS, PROBABILITIES = "most probable", "of class", "probabilities"
+MAX_PROBABLE, OF_CLASS, PROBABILITIES = "most probable", "of class", "probabilities"
 REPLY_NUMBER, NUMBER = "reply number", "number"
 IDENTITY, CLOCK = "identity", "clock"
 MILLISECONDS: Final = "milliseconds"
@@ -90,9 +90,9 @@ class RowCheck:
         if row.prediction != str(request.prediction):
             example = f"{which}: answered {request.prediction}, stored {row.prediction}"
             self._findings.add(REPLY_NUMBER if self._regression else REPLY_CLASS, example)
-        told = request.probability
-        if told is not None and not _close(row.probability, told):
-            example = f"{which}: answered {told:.4f}, stored {row.probability}"
+        reported = request.probability
+        if reported is not None and not _close(row.probability, reported):
+            example = f"{which}: answered {reported:.4f}, stored {row.probability}"
             self._findings.add(REPLY_PROBABILITY, example)
 
     def _own_numbers(self, row: LoggedPrediction) -> None:
@@ -114,7 +114,7 @@ class RowCheck:
         own = numbers.get(row.prediction)
         if own is None or own < max(numbers.values()) - SAME:
             example = f"{which}: stored class {row.prediction} of {_short(numbers)}"
-            self._findings.add(MOST_PROBABLE, example)
+            self._findings.add(MAX_PROBABLE, example)
         elif not _close(row.probability, own):
             example = f"{which}: stored {row.probability} for {row.prediction} of {_short(numbers)}"
             self._findings.add(OF_CLASS, example)

@@ -11,8 +11,8 @@ from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
 
 from testbed.challenger import copy_of
-from testbed.charts import Kept
-from testbed.facts.findings import Finding, Findings
+from testbed.charts import StoredModel
+from testbed.facts.findings import Findings, StoredFinding
 from testbed.facts.labelposts import Posting, postings, taken
 from testbed.facts.logcompare import CLOCK, SKEW, RowCheck
 from testbed.facts.logrows import LoggedLabel, LogReader
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from testbed.truth import Truth
 
 LABEL_VALUE, LABEL_MISSING, LABEL_UNPOSTED = "label value", "label missing", "label unposted"
-LABEL_PATIENCE: Final = 10.0
+LABEL_TIMEOUT: Final = 10.0
 """Seconds that a batch of labels may be on its way: the load gives up after them."""
 
 
-class LogContent(Kept):
+class LogContent(StoredModel):
     """The prediction log row by row, joined with the truth by request id.
 
     Attributes:
@@ -48,11 +48,11 @@ class LogContent(Kept):
     rows: int = 0
     scored: int = 0
     not_scored: str = ""
-    findings: tuple[Finding, ...] = ()
-    sent_otherwise: tuple[Finding, ...] = ()
-    answers: tuple[Finding, ...] = ()
+    findings: tuple[StoredFinding, ...] = ()
+    sent_otherwise: tuple[StoredFinding, ...] = ()
+    answers: tuple[StoredFinding, ...] = ()
     labels: int = 0
-    label_findings: tuple[Finding, ...] = ()
+    label_findings: tuple[StoredFinding, ...] = ()
 
 
 def read_logcontent(sources: Sources) -> LogContent:
@@ -109,7 +109,7 @@ class _Model(NamedTuple):
     scored: int = 0
     problem: str = ""
     by_log: bool = False
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[StoredFinding, ...] = ()
 
 
 def _by_model(
@@ -160,7 +160,7 @@ def compare_labels(
     stored: Iterable[LoggedLabel],
     due: Iterable[Posting],
     unlogged: Collection[str] = (),
-) -> tuple[Finding, ...]:
+) -> tuple[StoredFinding, ...]:
     """Labels of the log against the labels that the load posted.
 
     Args:
@@ -187,7 +187,7 @@ def compare_labels(
             findings.add(LABEL_VALUE, example)
         if posting is not None and posting.batch is not None and taken(posting.batch):
             sent = posting.batch.sent_at
-            if not sent - SKEW <= mark.time <= sent + LABEL_PATIENCE + SKEW:
+            if not sent - SKEW <= mark.time <= sent + LABEL_TIMEOUT + SKEW:
                 example = (
                     f"{posting.request.request_id}: posted at {sent:.3f}, stored {mark.time:.3f}"
                 )

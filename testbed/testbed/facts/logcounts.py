@@ -11,7 +11,7 @@ from testbed_domain.logengine import create_log_engine, one_line
 from testbed_domain.predictionlog import labels as labels_table
 from testbed_domain.predictionlog import predictions as predictions_table
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ EXAMPLES: Final = 10
 """Ids that a problem names at most."""
 
 
-class Ids(Kept):
+class Ids(StoredModel):
     """How many ids have a fault, and the first few of them."""
 
     count: int = 0
@@ -35,7 +35,7 @@ class Ids(Kept):
         return cls(count=len(known), examples=tuple(known[:EXAMPLES]))
 
 
-class LogFacts(Kept):
+class LogFacts(StoredModel):
     """The prediction log, held against the truth.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 from testbed_otel import names
 
-from testbed.charts import PREDICT_ROUTE, Kept
+from testbed.charts import PREDICT_ROUTE, StoredModel
 from testbed.facts.spans import (
     EXAMPLES,
     SERVER_ERROR,
@@ -38,7 +38,7 @@ LAG: Final = 0.5
 """Seconds by which a record may be older or newer than the request that it is of."""
 
 
-class RecordFacts(Kept):
+class RecordFacts(StoredModel):
     """Records of the access log beside the requests that they are of.
 
     Attributes:
@@ -68,7 +68,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
     """
     faults = Faults()
     known = {(span["trace_id"], span["span_id"]): span for span in spans}
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     excess, records, traced = [], 0, 0
     for line in lines:
         if line["service"] != names.SERVICE_API or line["instance"] not in setting.instances:
@@ -81,7 +81,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
             continue
         if line["attributes"].get("route") != PREDICT_ROUTE:
             faults.add("with a wrong route", f"{identity}: {line['attributes'].get('route')!r}")
-        told[identity] += 1
+        reported[identity] += 1
         _check_request(line, setting, faults)
         span = known.get((line["trace_id"], line["span_id"]))
         sampled = bool(line["attributes"].get("trace_sampled"))
@@ -95,7 +95,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
             faults.add("sampled otherwise than their trace id says", f"{identity} {was}")
         if span is not None and request_of(span) == identity:
             excess.append(span["duration"] - float(line["attributes"].get("duration", 0.0)))
-    for identity, count in told.items():
+    for identity, count in reported.items():
         if count > 1:
             faults.add("twice for one request", f"{identity}: {count} records")
     settled = [
@@ -103,7 +103,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
         for r in setting.requests.values()
         if r.status is not None and r.finished_at <= setting.arrived
     ]
-    missing = [identity for identity in settled if identity not in told]
+    missing = [identity for identity in settled if identity not in reported]
     return RecordFacts(
         records=records,
         requests=len(settled),

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from pydantic import Field
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.errors import StackError, UsageError
 from testbed.facts.evaluations import read_evaluations
 from testbed.heartbeat import always_fires
 from testbed.rules.conditions import Line, evaluate, leaves, read_condition, written
 from testbed.rules.limits import extremes, limits_of, passing_limits
 from testbed.rules.mutants import mutants, queries
-from testbed.rules.outcomes import Contract, Expectation, broken_by
-from testbed.rules.replay import Timing, narrowed, replay, widened
-from testbed.rules.scoring import Played, Score, score
+from testbed.rules.outcomes import AlertExpectation, Contract, broken_by
+from testbed.rules.replay import RuleTiming, narrowed, replay, widened
+from testbed.rules.scoring import MutationScore, ReplayedPhases, score
 from testbed.timescale import parse_duration
 from testbed.yamlfile import read_yaml
 
@@ -53,7 +53,7 @@ EDGE: Final = 2
 """Evaluations by which a replay may be off for other reasons: one was late, one was missed."""
 
 
-class LimitMargin(Kept):
+class LimitMargin(StoredModel):
     """One comparison with a limit; the values are those nearest to making the alert fire.
 
     Attributes:
@@ -80,7 +80,7 @@ class LimitMargin(Kept):
     passes_to: float | None = None
 
 
-class Replayed(Kept):
+class Replayed(StoredModel):
     """A stretch of time in which the replay of a rule fires; ``end`` None: to the end."""
 
     labels: dict[str, str]
@@ -88,7 +88,7 @@ class Replayed(Kept):
     end: float | None
 
 
-class RuleMargins(Kept):
+class RuleMargins(StoredModel):
     """One alerting rule on this run's data.
 
     Attributes:
@@ -104,7 +104,7 @@ class RuleMargins(Kept):
         limits: its comparisons.
         mutants: how many were replayed.
         killed: how many of these would have failed the verdict.
-        alike: further ones that this run's data can't tell from the rule.
+        alike: further ones that this run's data can't distinguish from the rule.
         survivors: those that would have passed, in words; only of an exercised rule.
         possible: when it may have fired at most, for late data, and on a stack that others have
             started for what was so before the run.
@@ -129,7 +129,7 @@ class RuleMargins(Kept):
     certain: tuple[Replayed, ...] = ()
 
 
-class Margins(Kept):
+class Margins(StoredModel):
     """How far each alert was from its limit, and which mutants of its rule would pass, too.
 
     Attributes:
@@ -204,7 +204,7 @@ class _Loaded:
         limit: int,
     ) -> None:
         self.rule = rule
-        self.played: Played | None = None
+        self.played: ReplayedPhases | None = None
         self.problem = ""
         self.further = 0
         self._answers: dict[str, Future[Vector]] = {}
@@ -214,7 +214,7 @@ class _Loaded:
             return
         try:
             self._condition = read_condition(rule.query)
-            self._mutants = mutants(self._condition, Timing(rule.hold, rule.keep_firing))
+            self._mutants = mutants(self._condition, RuleTiming(rule.hold, rule.keep_firing))
         except ValueError as error:
             self.problem = f"its expression can't be read: {' '.join(str(error).split())}"
             return
@@ -238,9 +238,9 @@ class _Loaded:
                 if text in leaves(self._condition):
                     self.problem = f"its query failed: {error}"
         if not self.problem:
-            self.played = Played(
+            self.played = ReplayedPhases(
                 self._condition,
-                Timing(self.rule.hold, self.rule.keep_firing),
+                RuleTiming(self.rule.hold, self.rule.keep_firing),
                 self._times,
                 answers,
                 self._mutants,
@@ -300,7 +300,7 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: boo
         for firing in own
     )
     # What is only allowed may fire or not: no mutant of it could be noticed.
-    scored = score(played, others, contract) if kept and not contract.allowed else Score()
+    scored = score(played, others, contract) if kept and not contract.allowed else MutationScore()
     limits = tuple(
         _limit(played, compare, others, contract, bounded=exercised)
         for compare in limits_of(played)
@@ -322,14 +322,14 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: boo
 
 
 def _unscored(fault: str | None, contract: Contract) -> str:
-    """Why mutants of a rule can't be told apart by what its alert must do; empty if they can."""
+    """Why mutants of a rule can't be distinguished by what its alert must do; empty if they can."""
     if fault is not None:
         return f"the alert {fault} in the replay of the rules themselves"
     return "the scenario allows the alert, whatever it does" if contract.allowed else ""
 
 
 def _limit(
-    played: Played, compare: Compare, others: Firings, contract: Contract, *, bounded: bool
+    played: ReplayedPhases, compare: Compare, others: Firings, contract: Contract, *, bounded: bool
 ) -> LimitMargin:
     first = min((each.start for each in contract.expected), default=math.inf)
     quiet = extremes(played, compare, [(-math.inf, first)])
@@ -352,7 +352,7 @@ def _limit(
 
 
 def _replayed(
-    played: Played,
+    played: ReplayedPhases,
     change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]],
     *,
     older: bool = False,
@@ -391,7 +391,7 @@ def contract_of(
     ]
     return Contract(
         expected=tuple(
-            Expectation(
+            AlertExpectation(
                 phase=phase.name,
                 start=phase.start,
                 end=phase.end,

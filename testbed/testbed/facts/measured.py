@@ -11,7 +11,7 @@ from testbed_load.labels import DelayedLabels
 from testbed_load.plan import LabelPlan, read_plan
 from testbed_otel import names
 
-from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, StoredModel
 from testbed.facts import injected
 from testbed.facts.answers import only_version, place, read_rows
 from testbed.facts.cells import Group, compare
@@ -41,7 +41,7 @@ from testbed.facts.expectations import (
 )
 from testbed.facts.exposition import Page, Shape, read_page, stored_page
 from testbed.facts.inflight import ACTIVE, InFlight, read_inflight
-from testbed.facts.timing import Timing
+from testbed.facts.timing import RequestTiming
 from testbed.truth import read_lines
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ PARTS: Final = ("count", "sum", "bucket")
 MANY: Final = ("/predict/batch", "/predict/stream")
 
 
-class Rate(Kept):
+class Rate(StoredModel):
     """The accuracy that a process publishes, beside its own counts of right and wrong."""
 
     instance: str
@@ -74,14 +74,14 @@ class Rate(Kept):
     wrong: float
 
 
-class PageShapes(Kept):
+class PageShapes(StoredModel):
     """The shapes of the metrics on one page."""
 
     instance: str
     shapes: tuple[Shape, ...]
 
 
-class Measured(Kept):
+class Measured(StoredModel):
     """What the service measured: final series of its ``/metrics`` and their way through time.
 
     Attributes:
@@ -108,7 +108,7 @@ class Measured(Kept):
     accuracy: tuple[Rate, ...] = ()
     active: int = 0
     inflight: InFlight = InFlight()
-    timing: Timing = Timing()
+    timing: RequestTiming = RequestTiming()
     pages: tuple[PageShapes, ...] = ()
     unpredicted: tuple[str, ...] = ()
     disagreements: tuple[str, ...] = ()
@@ -172,7 +172,7 @@ def read_measured(sources: Sources) -> Measured:
 
 
 def _disagreements(sources: Sources, pages: Mapping[str, Page], *, many: bool) -> tuple[str, ...]:
-    """Of processes that told of themselves; requests with many rows are batches of their own."""
+    """Of processes that reported themselves; requests with many rows are batches of their own."""
     lived = sources.span.end - sources.span.start
     return tuple(
         f"{instance}: {line}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.cadence import Stretch
 from testbed.truth import read_lines
 
@@ -24,7 +24,7 @@ STALLS: Final = 50
 """Stalls that are stored, the longest ones."""
 
 
-class Pace(Kept):
+class Pace(StoredModel):
     """How fast the machine was.
 
     Attributes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from testbed_domain.sampling import random_stream, sampler
 
-from testbed.facts.bounds import Sample, mean_bound, share_bound
+from testbed.facts.bounds import BoundedSample, mean_bound, share_bound
 from testbed.facts.deviations import Quantity
 from testbed.facts.expectation import BLOCK
 from testbed.facts.tables import MISSING, is_category
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact, LabelledRow
     from testbed_domain.features import Feature
 
-    from testbed.facts.expectation import Expectation
-    from testbed.facts.tables import Table
+    from testbed.facts.expectation import SeriesExpectation
+    from testbed.facts.tables import LogTable
 
 MOVED: Final = "share of the values that became the rarest one"
 BLANKED: Final = "share of the values that went missing"
@@ -66,7 +66,11 @@ class Pairs:
 
 
 def compare(
-    sent: Table, drawn: Table, places: np.ndarray, expected: Expectation, exponent: float
+    sent: LogTable,
+    drawn: LogTable,
+    places: np.ndarray,
+    expected: SeriesExpectation,
+    exponent: float,
 ) -> Pairs:
     """Hold sent rows against drawn ones.
 
@@ -97,10 +101,10 @@ def compare(
 
 def _column(
     feature: Feature,
-    sent: Table,
-    base: Table,
+    sent: LogTable,
+    base: LogTable,
     pairs: Pairs,
-    expected: Expectation,
+    expected: SeriesExpectation,
     exponent: float,
 ) -> None:
     name, effect = feature.name, expected.effect
@@ -124,7 +128,7 @@ def _numbers(
     own: np.ndarray,
     drawn: np.ndarray,
     pairs: Pairs,
-    expected: Expectation,
+    expected: SeriesExpectation,
     exponent: float,
 ) -> None:
     name, effect = feature.name, expected.effect
@@ -159,16 +163,16 @@ def _keep_share(
 ) -> None:
     """Keep how often something happened that should with some chance; nothing could: nothing."""
     if len(happened):
-        bound = share_bound(share, Sample(len(happened), None), exponent)
+        bound = share_bound(share, BoundedSample(len(happened), None), exponent)
         pairs.quantities.append(Quantity(*about, share, float(happened.mean()), bound))
 
 
 def _dealt(
-    sent: Table,
-    base: Table,
+    sent: LogTable,
+    base: LogTable,
     places: np.ndarray,
     pairs: Pairs,
-    expected: Expectation,
+    expected: SeriesExpectation,
     exponent: float,
 ) -> None:
     """Labels dealt out anew within each block: the same labels there, at other rows."""
@@ -183,16 +187,16 @@ def _dealt(
     share = expected.effect.dealt * float(1 - ((counts / max(1, len(base))) ** 2).sum())
     found = float(np.mean(sent.other_labels(base)))
     # Labels change in pairs, and how many are dealt is chance: a little more than independent rows.
-    bound = share_bound(share, Sample(len(sent), None, DEALT_INFLATION), exponent)
+    bound = share_bound(share, BoundedSample(len(sent), None, DEALT_INFLATION), exponent)
     pairs.quantities.append(Quantity(LABELS, DEALT, share, found, bound))
 
 
 def _apart(
-    sent: Table,
-    base: Table,
+    sent: LogTable,
+    base: LogTable,
     places: np.ndarray,
     pairs: Pairs,
-    expected: Expectation,
+    expected: SeriesExpectation,
     exponent: float,
 ) -> None:
     """Columns dealt out anew within block and label: each column has the same values there."""
@@ -218,12 +222,18 @@ def _apart(
     share = apart * float(1 - stays.mean())
     # In a block that was not sent to its end, a value may come from a row that was never sent;
     # the last part of the bound is for what so small groups of rows make of the chance.
-    bound = mean_bound(share * (1 - share) + 0.05, 1.0, Sample(len(sent), None), exponent) + 0.01
+    bound = (
+        mean_bound(share * (1 - share) + 0.05, 1.0, BoundedSample(len(sent), None), exponent) + 0.01
+    )
     pairs.quantities.append(Quantity("rows", APART, share, float(changed.mean()), bound))
 
 
 def _replaced(
-    sent: Table, drawn: Table, places: np.ndarray, expected: Expectation, exponent: float
+    sent: LogTable,
+    drawn: LogTable,
+    places: np.ndarray,
+    expected: SeriesExpectation,
+    exponent: float,
 ) -> Pairs:
     """Rows replaced by certain others of the same block."""
     pairs = Pairs()
@@ -248,12 +258,12 @@ def _replaced(
         pairs.wrong["rows"] = np.array(wrong)
     if could:
         share = expected.effect.replaced
-        bound = share_bound(share, Sample(could, None), exponent)
+        bound = share_bound(share, BoundedSample(could, None), exponent)
         pairs.quantities.append(Quantity("rows", REPLACED, share, swapped / could, bound))
     return pairs
 
 
-def _rows(table: Table) -> Iterator[tuple[float, ...]]:
+def _rows(table: LogTable) -> Iterator[tuple[float, ...]]:
     """Rows as tuples, the label last; -inf where a value is missing, as NaN equals nothing."""
     columns = [
         np.where(np.isnan(values), -np.inf, values).tolist()
@@ -281,7 +291,7 @@ def _whole_blocks(places: np.ndarray) -> Iterator[np.ndarray]:
     return (rows for rows in _blocks(places) if len(rows) == BLOCK)
 
 
-def _exact(table: Table) -> np.ndarray:
+def _exact(table: LogTable) -> np.ndarray:
     """The labels themselves, of classes their places."""
     return table.numbers if len(table.numbers) else table.labels
 

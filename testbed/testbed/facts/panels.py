@@ -44,7 +44,7 @@ class PanelQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
+class PanelMatcher:
     """One matcher of a selector; ``op`` is one of ``=``, ``!=``, ``=~`` and ``!~``."""
 
     label: str
@@ -55,10 +55,10 @@ class Matcher:
         return f'{self.label}{self.op}"{self.value}"'
 
     @property
-    def alternatives(self) -> tuple[Matcher, ...]:
+    def alternatives(self) -> tuple[PanelMatcher, ...]:
         """One matcher for each alternative of a pattern that is a list of them; else itself."""
         if self.op == "=~" and re.fullmatch(r"[\w.]+(\|[\w.]+)+", self.value):
-            return tuple(Matcher(self.label, self.op, each) for each in self.value.split("|"))
+            return tuple(PanelMatcher(self.label, self.op, each) for each in self.value.split("|"))
         return (self,)
 
     def takes(self, value: str) -> bool:
@@ -71,7 +71,7 @@ class Matcher:
 
 
 @dataclass(frozen=True, slots=True)
-class Selector:
+class PanelSelector:
     """One selector of an expression.
 
     Attributes:
@@ -81,7 +81,7 @@ class Selector:
     """
 
     metric: str
-    matchers: tuple[Matcher, ...] = ()
+    matchers: tuple[PanelMatcher, ...] = ()
     rated: bool = False
 
 
@@ -97,7 +97,7 @@ class Anatomy:
         additive: whether nothing but sums, arithmetic and increases are made of its selectors.
     """
 
-    selectors: tuple[Selector, ...] = ()
+    selectors: tuple[PanelSelector, ...] = ()
     grouping: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     plain: bool = False
@@ -178,7 +178,7 @@ def anatomy(expr: str) -> Anatomy:
             if op in _COMPARISONS and not (node.modifier and node.modifier.return_bool):
                 filters.append(op)
     selectors = tuple(
-        Selector(name, matchers, rated=(name, matchers) in ranges)
+        PanelSelector(name, matchers, rated=(name, matchers) in ranges)
         for name, matchers in (
             _signature(node) for node in nodes if isinstance(node, promql.VectorSelector)
         )
@@ -192,7 +192,7 @@ def anatomy(expr: str) -> Anatomy:
     return Anatomy(selectors, groups, tuple(filters), _plain(tree), additive)
 
 
-def _signature(node: promql.VectorSelector) -> tuple[str, tuple[Matcher, ...]]:
+def _signature(node: promql.VectorSelector) -> tuple[str, tuple[PanelMatcher, ...]]:
     name = node.name or ""
     found = []
     for each in node.matchers.matchers:
@@ -200,7 +200,7 @@ def _signature(node: promql.VectorSelector) -> tuple[str, tuple[Matcher, ...]]:
         if each.name == "__name__" and op == "=":
             name = name or each.value
         else:
-            found.append(Matcher(each.name, op, each.value))
+            found.append(PanelMatcher(each.name, op, each.value))
     return name, tuple(found)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from testbed_otel import names
 
-from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, Kept
+from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ PER_SECOND: Final = frozenset({"reqps", "cps", "ops"})
 Kind = Literal["requests", "answers", "errors", "drift"]
 
 
-class Moves(Kept):
+class Moves(StoredModel):
     """Values of a query over one phase, added up over its series.
 
     Attributes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from testbed_domain.sampling import sampler
 from testbed_load.statistics import reference_statistics
-from testbed_load.traffic import Source, plan_rows
+from testbed_load.traffic import TrafficSource, plan_rows
 
-from testbed.facts.findings import Finding, Findings
+from testbed.facts.findings import Findings, StoredFinding
 from testbed.facts.logcompare import same_value
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def hold_against_plan(
     artefact: Artefact,
     reference: Sequence[ReferenceRow],
     sent: Sequence[Mapping[int, Request]],
-) -> tuple[Finding, ...]:
+) -> tuple[StoredFinding, ...]:
     """Find the requests whose features or label are not those of the plan.
 
     Args:
@@ -45,7 +45,7 @@ def hold_against_plan(
     """
     rows_ = [row.features for row in reference]
     statistics = reference_statistics(artefact.schema, rows_, [row.label for row in reference])
-    source = Source(artefact.schema, statistics, lambda seed: sampler(artefact, seed))
+    source = TrafficSource(artefact.schema, statistics, lambda seed: sampler(artefact, seed))
     findings = Findings()
     total = 0
     for rows, requests in zip(plan_rows(plan, source), sent, strict=True):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_domain.artefact import load_artefact
 from testbed_otel import names
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.driftplan import RUN_LEVEL, drift_plan
 from testbed.errors import TestbedError
 from testbed.facts import driftpoints
-from testbed.facts.driftmatch import Difference, Matched, Step, match
+from testbed.facts.driftmatch import Difference, Matched, MatchStep, match
 from testbed.facts.driftmoves import Move, Named, moves, named
 from testbed.facts.driftrules import Rules, faults, unplanned
 from testbed.facts.driftwindows import Recomputed, recompute
@@ -35,7 +35,7 @@ EXAMPLES: Final = 10
 _SCOPE: Final = "otel_scope_"
 
 
-class Mismatch(Kept):
+class Mismatch(StoredModel):
     """One series that does not hold what a run wrote down; see ``driftmatch.Difference``."""
 
     series: str
@@ -45,7 +45,7 @@ class Mismatch(Kept):
     recorded: float | None = None
 
 
-class Published(Kept):
+class Published(StoredModel):
     """What Prometheus holds of the drift job, against what the job wrote down.
 
     Attributes:
@@ -127,7 +127,7 @@ def _read(sources: Sources, records: Sequence[Record]) -> Published:
         windows=recompute(sources.log_url, artefact, len(reference), records, since),
         named=named(records, artefact.version),
         moves=tuple(moves(sources.truth, artefact, reference)),
-        **_told(found),
+        **_reported(found),
     )
 
 
@@ -171,7 +171,7 @@ def compare(
 class _Stream:
     """Series that go through the same steps."""
 
-    steps: list[Step]
+    steps: list[MatchStep]
     samples: dict[Key, list[tuple[float, float]]]
     exports: list[float]
 
@@ -238,10 +238,10 @@ def _version(key: Key, own: set[str], others: Mapping[str, Any]) -> str | None:
 
 def _gauge_steps(
     records: Sequence[Record], alert_share: float, *, alone: bool = False
-) -> list[Step]:
+) -> list[MatchStep]:
     """Steps of the gauges; those of a further version (``alone``) say nothing of the job."""
     first = float(records[0]["started"]) if records else float("inf")
-    steps = [Step(float("-inf"), first, {})]
+    steps = [MatchStep(float("-inf"), first, {})]
     of_job: dict[Key, float] = {}
     of_model: dict[Key, float] = {}
     version = None
@@ -254,7 +254,7 @@ def _gauge_steps(
         around = records[max(0, index - 1) : index + 2]
         others = {str(one["model_version"]) for one in around} - {version}
         steps.append(
-            Step(
+            MatchStep(
                 float(record["time"]),
                 _next_start(records, index),
                 {**of_model, **of_job},
@@ -264,7 +264,9 @@ def _gauge_steps(
     return steps
 
 
-def _counter_steps(records: Sequence[Record], starts: Sequence[float], first: float) -> list[Step]:
+def _counter_steps(
+    records: Sequence[Record], starts: Sequence[float], first: float
+) -> list[MatchStep]:
     """Steps of one process's counters.
 
     Args:
@@ -279,11 +281,11 @@ def _counter_steps(records: Sequence[Record], starts: Sequence[float], first: fl
     versions = {str(record["model_version"]) for record in records}
     ready = float(made[0]["started"]) if made else float("inf")
     nothing = driftpoints.counted(())
-    steps = [Step(float("-inf"), ready, nothing, frozenset(versions))]
+    steps = [MatchStep(float("-inf"), ready, nothing, frozenset(versions))]
     for index, record in enumerate(made):
         values = driftpoints.counted(made[: index + 1])
         ended, ready = float(record["time"]), _next_start(made, index)
-        steps.append(Step(ended, ready, values, frozenset(versions)))
+        steps.append(MatchStep(ended, ready, values, frozenset(versions)))
     return steps
 
 
@@ -309,7 +311,7 @@ def _starts(timeline: Path) -> list[float]:
     )
 
 
-def _told(found: Matched) -> dict[str, Any]:
+def _reported(found: Matched) -> dict[str, Any]:
     kinds = [one.kind for one in found.differences]
     seen: dict[str, int] = {}
     ranked: list[tuple[int, int, Difference]] = []

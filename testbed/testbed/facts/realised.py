@@ -8,10 +8,10 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.errors import DomainError
 from testbed_load.errors import LoadError
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.bounds import level
 from testbed.facts.driftstudy import RealisedColumn, RealisedPhase, Study
-from testbed.facts.findings import Finding
+from testbed.facts.findings import StoredFinding
 from testbed.facts.labelposts import LabelPosts, label_posts, postings
 from testbed.facts.loadplan import plan_differences, read_load_plan
 from testbed.facts.planrows import hold_against_plan
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Realised", "RealisedColumn", "RealisedPhase", "read_realised"]
 
 
-class Realised(Kept):
+class Realised(StoredModel):
     """What the load sent, against scenario, plan and reference.
 
     Attributes:
@@ -46,7 +46,7 @@ class Realised(Kept):
     plan: tuple[str, ...] = ()
     sending: Sending | None = None
     labels: LabelPosts | None = None
-    planned_rows: tuple[Finding, ...] = ()
+    planned_rows: tuple[StoredFinding, ...] = ()
     not_planned: str = ""
     phases: tuple[RealisedPhase, ...] = ()
     not_drawn: str = ""

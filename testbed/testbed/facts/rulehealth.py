@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field
 from testbed_otel import names
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.cadence import LONG, Cadence, failing, pauses
 from testbed.facts.configured import interval_differences, read_configured, read_groups
 from testbed.facts.growth import growth
@@ -36,7 +36,7 @@ _FAILED: Final = "prometheus_rule_evaluation_failures_total"
 _DURATION: Final = "prometheus_rule_group_last_duration_seconds"
 
 
-class RuleState(Kept):
+class RuleState(StoredModel):
     """A rule as it stood at the end of the run."""
 
     name: str
@@ -47,7 +47,7 @@ class RuleState(Kept):
     evaluated: bool = True
 
 
-class Clocks(Kept):
+class Clocks(StoredModel):
     """What clocks say, in seconds against that of the testbed.
 
     Attributes:
@@ -61,7 +61,7 @@ class Clocks(Kept):
     future: dict[str, float] = Field(default_factory=dict)
 
 
-class RuleHealth(Kept):
+class RuleHealth(StoredModel):
     """Whether rules were loaded, healthy, evaluated at their interval; scrapes without holes.
 
     Attributes:

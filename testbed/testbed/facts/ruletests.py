@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.errors import StackError
 from testbed.stack.asking import ask_tool
 from testbed.stack.build import find
@@ -33,7 +33,7 @@ _ALERT: Final = re.compile(r"alertname: (?P<alert>[^,\n]+), time: (?P<time>[^,\n
 _PAIR: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
-class FailedTest(Kept):
+class FailedTest(StoredModel):
     """A test that does not pass.
 
     Attributes:
@@ -45,7 +45,7 @@ class FailedTest(Kept):
     says: str
 
 
-class RuleTests(Kept):
+class RuleTests(StoredModel):
     """The tests of the rules.
 
     Attributes:

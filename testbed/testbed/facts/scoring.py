@@ -65,13 +65,13 @@ def wrong_answers(
 
 
 def _far_numbers(requests: Sequence[Request], own: np.ndarray) -> np.ndarray:
-    told = np.array([_told_number(request) for request in requests])
-    return np.asarray(~np.isclose(told, own, rtol=TOLERANCE, atol=TOLERANCE))
+    reported = np.array([_reported_number(request) for request in requests])
+    return np.asarray(~np.isclose(reported, own, rtol=TOLERANCE, atol=TOLERANCE))
 
 
-def _told_number(request: Request) -> float:
-    told = request.prediction
-    return float(told) if isinstance(told, int | float) else np.nan
+def _reported_number(request: Request) -> float:
+    reported = request.prediction
+    return float(reported) if isinstance(reported, int | float) else np.nan
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Answers:
     Attributes:
         scores: probabilities by the model, ``[requests, classes]``.
         own: the model's probability of the class that was answered; NaN where it is none.
-        told: the probability that was answered; NaN where there is none.
+        reported: the probability that was answered; NaN where there is none.
     """
 
     scores: np.ndarray
     own: np.ndarray
-    told: np.ndarray
+    reported: np.ndarray
 
     @classmethod
     def of(
@@ -100,9 +100,9 @@ class Answers:
         scores = scorer(rows)
         places = {label: place for place, label in enumerate(scorer.classes)}
         given = np.array([places.get(str(request.prediction), -1) for request in requests])
-        told = [np.nan if r.probability is None else r.probability for r in requests]
+        reported = [np.nan if r.probability is None else r.probability for r in requests]
         own = np.where(given < 0, np.nan, scores[np.arange(len(given)), given])
-        return cls(scores, own, np.array(told, float))
+        return cls(scores, own, np.array(reported, float))
 
     @property
     def wrong_class(self) -> np.ndarray:
@@ -112,7 +112,7 @@ class Answers:
     @property
     def wrong_probability(self) -> np.ndarray:
         """Where another probability was answered for the class."""
-        far = ~(np.abs(self.told - self.own) <= TOLERANCE)
+        far = ~(np.abs(self.reported - self.own) <= TOLERANCE)
         return np.asarray(far & ~np.isnan(self.own))
 
     @property
@@ -145,7 +145,7 @@ def hold_against_model(scorer: Scorer, requests: Sequence[Request], findings: Fi
             )
         return
     answers = Answers.of(scorer, requests, [request.features for request in requests])
-    inverted = np.abs(1.0 - answers.told - answers.own) <= TOLERANCE
+    inverted = np.abs(1.0 - answers.reported - answers.own) <= TOLERANCE
     best = answers.scores.argmax(axis=1)
     for place in np.flatnonzero(answers.wrong_class).tolist():
         request, right = requests[place], int(best[place])

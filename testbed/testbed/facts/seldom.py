@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.configured import DEFAULT_INTERVAL, read_groups
 from testbed.facts.selectors import Selector, selectors
 from testbed.stack.parts import EXPORT_INTERVAL
@@ -26,7 +26,7 @@ SAMPLES: Final = 4
 """Scrapes within ``for``, as a range of a rule has to hold so many samples."""
 
 
-class Seldom(Kept):
+class Seldom(StoredModel):
     """Intervals of the source that are too long, one line each, by whose they are."""
 
     evaluations: tuple[str, ...] = ()

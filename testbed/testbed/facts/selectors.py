@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import promql_parser as promql
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Selector:
         return f"{self.metric}{{{', '.join(map(str, self.matchers))}}}"
 
 
-class Culprit(Kept):
+class Culprit(StoredModel):
     """A matcher that matches no series of its metric, whatever the others say.
 
     Attributes:
@@ -79,7 +79,7 @@ class Culprit(Kept):
     values: tuple[str, ...] = ()
 
 
-class IdleSelector(Kept):
+class IdleSelector(StoredModel):
     """A selector that matched no series in the whole run.
 
     Attributes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from testbed.charts import Kept
-from testbed.facts.findings import Finding, Findings
+from testbed.charts import StoredModel
+from testbed.facts.findings import Findings, StoredFinding
 from testbed.facts.loadplan import planned_requests
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EARLY_ERROR: Final = 0.05
 """Seconds by which a timer may wake a sender too early."""
 
 
-class SentPhase(Kept):
+class SentPhase(StoredModel):
     """How many requests a phase planned and sent."""
 
     name: str
@@ -30,7 +30,7 @@ class SentPhase(Kept):
     sent: int
 
 
-class Sending(Kept):
+class Sending(StoredModel):
     """All phases.
 
     Attributes:
@@ -41,7 +41,7 @@ class Sending(Kept):
 
     phases: tuple[SentPhase, ...] = ()
     missed: int = 0
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[StoredFinding, ...] = ()
 
 
 def read_sending(sources: Sources, run_id: str) -> Sending:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed_domain.jsonlines import parse_line
 from testbed_otel import names
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 from testbed.facts.injected import latencies
 from testbed.facts.logrecords import RecordFacts, record_facts
 from testbed.facts.spans import Setting, SpanFacts, span_facts
@@ -40,7 +40,7 @@ LOOKBACK: Final = 20
 """Scrapes of the Collector that are compared."""
 
 
-class Arrival(Kept):
+class Arrival(StoredModel):
     """What the receiver got of one signal, beside what the Collector says.
 
     Attributes:
@@ -69,7 +69,7 @@ class Arrival(Kept):
     restarted: bool = False
 
 
-class Signals(Kept):
+class Signals(StoredModel):
     """Spans and log records that arrived behind the Collector.
 
     Attributes:

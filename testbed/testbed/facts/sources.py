@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RunSpan:
     """The time of a run.
 
     Attributes:
@@ -67,7 +67,7 @@ class Sources:
     truth: Truth
     pages: Mapping[str, str | None]
     log_url: str
-    span: Span
+    span: RunSpan
     phases: tuple[PhaseRow, ...] = ()
     rules: Path | None = None
     source: Path | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 from testbed_otel import names
 
-from testbed.charts import PREDICT_ROUTE, Kept
+from testbed.charts import PREDICT_ROUTE, StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,14 +30,14 @@ SERVER_ERROR: Final = 500
 _ROUTE, _STATUS = names.HTTP_ROUTE, names.HTTP_STATUS
 
 
-class Found(Kept):
+class Found(StoredModel):
     """How many spans or records have a fault, and what the first few are like."""
 
     count: int = 0
     examples: tuple[str, ...] = ()
 
 
-class SpanFacts(Kept):
+class SpanFacts(StoredModel):
     """Spans of ``POST /predict`` beside the requests that they are of.
 
     Attributes:

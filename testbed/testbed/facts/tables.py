@@ -18,7 +18,7 @@ MISSING: Final = 0
 
 
 @dataclass(frozen=True)
-class Table:
+class LogTable:
     """Rows of one schema.
 
     Attributes:
@@ -35,13 +35,13 @@ class Table:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, places: np.ndarray) -> Table:
+    def take(self, places: np.ndarray) -> LogTable:
         """Some of the rows."""
         columns = {name: values[places] for name, values in self.columns.items()}
         numbers = self.numbers[places] if len(self.numbers) else self.numbers
-        return Table(columns, self.labels[places], numbers)
+        return LogTable(columns, self.labels[places], numbers)
 
-    def other_labels(self, other: Table) -> np.ndarray:
+    def other_labels(self, other: LogTable) -> np.ndarray:
         """Which labels are not those of another table of as many rows."""
         if len(self.numbers):
             return np.asarray(self.numbers != other.numbers)
@@ -70,7 +70,7 @@ class Tabulator:
 
     def __call__(
         self, rows: Sequence[Mapping[str, Value]], labels: Sequence[Label | None]
-    ) -> Table:
+    ) -> LogTable:
         """Rows and their labels as a table."""
         columns = {}
         for feature in self.schema.features:
@@ -83,13 +83,13 @@ class Tabulator:
                 columns[name] = _numbers([row.get(name) for row in rows])
         if self._cuts is not None:
             numbers = np.array([number_of(label) for label in labels])
-            return Table(columns, self.quarters(numbers), numbers)
+            return LogTable(columns, self.quarters(numbers), numbers)
         places = [self._labels.get(str(label), -1) for label in labels]
-        return Table(columns, np.array(places, np.int64))
+        return LogTable(columns, np.array(places, np.int64))
 
     @property
     def strata(self) -> tuple[str, ...]:
-        """What labels are told apart by: the schema's classes, or quarters of numbers."""
+        """What labels are distinguished by: the schema's classes, or quarters of numbers."""
         if self._cuts is None:
             return tuple(map(str, self.schema.classes))
         return tuple(f"quarter {number}" for number in range(1, len(self._cuts) + 2))

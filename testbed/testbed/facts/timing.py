@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from testbed.charts import Kept
+from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ MISMATCH: Final = 0.01
 Array = np.ndarray
 
 
-class Bound(Kept):
+class Bound(StoredModel):
     """One bucket bound: requests that the API says took no longer, and that the load says did."""
 
     le: float
@@ -42,7 +42,7 @@ class Bound(Kept):
     client: int
 
 
-class Bin(Kept):
+class Bin(StoredModel):
     """Requests between two exports; means in seconds.
 
     Attributes:
@@ -62,7 +62,7 @@ class Bin(Kept):
     phase: str = ""
 
 
-class FaultTiming(Kept):
+class FaultTiming(StoredModel):
     """Requests that an injected latency must have slowed down.
 
     Attributes:
@@ -76,7 +76,7 @@ class FaultTiming(Kept):
     quick: int = 0
 
 
-class Timing(Kept):
+class RequestTiming(StoredModel):
     """All of it; sums in seconds, over answered predictions.
 
     Attributes:

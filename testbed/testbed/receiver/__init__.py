@@ -3,16 +3,16 @@
 It also takes spans and log records, as OTLP in JSON, and keeps them in the run.
 """
 
-from testbed.receiver.app import Signals, create_app
+from testbed.receiver.app import OtlpSignals, create_app
 from testbed.receiver.otlp import BoundedFile
-from testbed.receiver.record import Notification, PayloadError, Recorder, notifications
+from testbed.receiver.record import Notification, NotificationRecorder, PayloadError, notifications
 
 __all__ = [
     "BoundedFile",
     "Notification",
+    "NotificationRecorder",
+    "OtlpSignals",
     "PayloadError",
-    "Recorder",
-    "Signals",
     "create_app",
     "notifications",
 ]

@@ -25,7 +25,7 @@ from testbed_domain.tokens import TokenError, ensure_token
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from testbed.errors import EXIT_COULD_NOT_RUN
-from testbed.receiver import BoundedFile, Recorder, Signals, create_app
+from testbed.receiver import BoundedFile, NotificationRecorder, OtlpSignals, create_app
 from testbed.receiver.guard import BODY_LIMIT, BODY_SECONDS, PostLimits, guarded
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     limits = PostLimits(options.body_limit, options.body_seconds, secret)
     with ExitStack() as stack:
         try:
-            recorder = stack.enter_context(Recorder(options.out))
+            recorder = stack.enter_context(NotificationRecorder(options.out))
             traces, log_records = (
                 stack.enter_context(BoundedFile(path)) if path else None
                 for path in (options.traces, options.log_records)
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "give another --out, --traces or --log-records\n"
             )
             return EXIT_COULD_NOT_RUN
-        app = create_app(recorder, time.time, Signals(traces, log_records))
+        app = create_app(recorder, time.time, OtlpSignals(traces, log_records))
         uvicorn.run(
             guarded(app, limits, names_of(options.names)),
             host=options.host,

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from testbed.receiver.otlp import BoundedFile, Line, log_records, spans
-from testbed.receiver.record import PayloadError, Recorder, notifications
+from testbed.receiver.record import NotificationRecorder, PayloadError, notifications
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ def _moment(unix: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
+class OtlpSignals:
     """Where spans and log records go, as OTLP in JSON; None takes none.
 
     Attributes:
@@ -96,7 +96,7 @@ def _sink(
 
 
 def create_app(
-    recorder: Recorder, clock: Callable[[], float], signals: Signals | None = None
+    recorder: NotificationRecorder, clock: Callable[[], float], signals: OtlpSignals | None = None
 ) -> Starlette:
     """The receiver.
 
@@ -134,6 +134,6 @@ def create_app(
             Route("/notifications", take, methods=["POST"]),
             Route("/notifications", give),
             Route("/health/ready", ready),
-            *(signals or Signals()).routes(clock),
+            *(signals or OtlpSignals()).routes(clock),
         ]
     )

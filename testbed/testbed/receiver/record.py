@@ -110,7 +110,7 @@ def _kept(path: Path) -> Iterator[Notification]:
                 yield Notification.model_validate_json(line)
 
 
-class Recorder(WholeLines):
+class NotificationRecorder(WholeLines):
     """Appends notifications to a file as whole JSON lines, and remembers the last ones.
 
     Those that the file holds already are remembered as well: a restart forgets none.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from testbed.rules.conditions import Vector
     from testbed.rules.outcomes import Contract
-    from testbed.rules.scoring import Firings, Played
+    from testbed.rules.scoring import Firings, ReplayedPhases
 
 UPWARD: Final = frozenset({">", ">="})
 DOWNWARD: Final = frozenset({"<", "<="})
@@ -50,12 +50,14 @@ class LimitRange:
     high: float | None
 
 
-def limits_of(rule: Played) -> tuple[Compare, ...]:
+def limits_of(rule: ReplayedPhases) -> tuple[Compare, ...]:
     """The comparisons of a rule that have a limit, in its order; those for equality have none."""
     return tuple(each for each in comparisons(rule.condition) if each.operator in UPWARD | DOWNWARD)
 
 
-def extremes(rule: Played, compare: Compare, windows: Sequence[tuple[float, float]]) -> Extremes:
+def extremes(
+    rule: ReplayedPhases, compare: Compare, windows: Sequence[tuple[float, float]]
+) -> Extremes:
     """The value nearest to firing in stretches of time.
 
     Raises:
@@ -90,7 +92,7 @@ def _signed(values: list[float], sign: float) -> float | None:
 
 
 def passing_limits(
-    rule: Played, compare: Compare, others: Firings, contract: Contract
+    rule: ReplayedPhases, compare: Compare, others: Firings, contract: Contract
 ) -> LimitRange:
     """The range of limits with which the alert would still have kept its contract.
 

@@ -33,7 +33,7 @@ from testbed.rules.parsing import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed.rules.replay import Timing
+    from testbed.rules.replay import RuleTiming
 
 Kind: TypeAlias = Literal[
     "limit", "comparison", "edge", "side", "range", "quantile", "matcher", "labels", "timing"
@@ -68,13 +68,13 @@ class Mutant:
     kind: Kind
     text: str
     condition: Condition
-    timing: Timing
+    timing: RuleTiming
     leaf: tuple[str, str] | None = None
 
 
-def mutants(condition: Condition, timing: Timing) -> tuple[Mutant, ...]:
+def mutants(condition: Condition, timing: RuleTiming) -> tuple[Mutant, ...]:
     """All mutants of a rule that differ from it and from each other."""
-    found: dict[tuple[str, Timing], Mutant] = {}
+    found: dict[tuple[str, RuleTiming], Mutant] = {}
     for mutant in (*_timings(condition, timing), *_conditions(condition, timing)):
         key = (written(mutant.condition), mutant.timing)
         if key != (written(condition), timing):
@@ -92,7 +92,7 @@ def times(factor: float) -> str:
     return f"\u00d7 {factor:g}" if factor >= 1 else f"\u00f7 {1 / factor:g}"
 
 
-def _timings(condition: Condition, timing: Timing) -> Iterator[Mutant]:
+def _timings(condition: Condition, timing: RuleTiming) -> Iterator[Mutant]:
     for name, value in (("hold", timing.hold), ("keep", timing.keep)):
         if not value:
             continue
@@ -103,7 +103,7 @@ def _timings(condition: Condition, timing: Timing) -> Iterator[Mutant]:
         yield Mutant("timing", f"{title} removed", condition, replace(timing, **{name: 0.0}))
 
 
-def _conditions(condition: Condition, timing: Timing) -> Iterator[Mutant]:
+def _conditions(condition: Condition, timing: RuleTiming) -> Iterator[Mutant]:
     parts = list(_parts(condition))
     several = sum(isinstance(part, Compare) for part in parts) > 1
     for part in parts:

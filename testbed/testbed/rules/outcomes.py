@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class AlertExpectation:
     """One expected alert.
 
     Attributes:
@@ -24,7 +24,7 @@ class Expectation:
         until: start of the next phase that expects the alert; what begins there belongs there.
         within: seconds from the start to the notification.
         resolves_within: seconds from the end to that of the resolution; None asks for none.
-        labels: that tell the alert from others of its name.
+        labels: that distinguish the alert from others of its name.
     """
 
     phase: str
@@ -51,7 +51,7 @@ class Contract:
         group_interval: seconds between further notifications of the group.
     """
 
-    expected: tuple[Expectation, ...] = ()
+    expected: tuple[AlertExpectation, ...] = ()
     allowed: bool = False
     group_wait: float = 0.0
     group_interval: float = 0.0
@@ -69,7 +69,7 @@ def _expected(firing: Firing, contract: Contract) -> bool:
     return any(each.is_met_by(firing) and firing.start >= each.start for each in contract.expected)
 
 
-def _fault(firings: Sequence[Firing], expected: Expectation, contract: Contract) -> str | None:
+def _fault(firings: Sequence[Firing], expected: AlertExpectation, contract: Contract) -> str | None:
     mine = [
         firing
         for firing in firings

@@ -17,7 +17,7 @@ HALF_MILLISECOND: Final = 5e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class RuleTiming:
     """Durations of a rule in real seconds.
 
     Attributes:
@@ -47,7 +47,7 @@ class Firing:
 
 
 def replay(
-    times: NDArray[np.float64], vector: Vector, timing: Timing, *, older: bool = False
+    times: NDArray[np.float64], vector: Vector, timing: RuleTiming, *, older: bool = False
 ) -> tuple[Firing, ...]:
     """The firings of a rule, by start.
 
@@ -70,7 +70,7 @@ def _firings(
     times: NDArray[np.float64],
     holds: NDArray[np.bool_],
     labels: Labels,
-    timing: Timing,
+    timing: RuleTiming,
     *,
     older: bool,
 ) -> list[Firing]:
@@ -84,7 +84,7 @@ def _firings(
             since, start = before.since, before.start
         else:
             since = float(times[first]) - (timing.hold if older and first == 0 else 0.0)
-            # Evaluations are told apart by milliseconds.
+            # Evaluations are distinguished by milliseconds.
             held = np.flatnonzero(times[first:after] - since >= timing.hold - HALF_MILLISECOND)
             if not len(held):
                 continue

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from testbed.rules.conditions import Condition, Labels
     from testbed.rules.mutants import Mutant
     from testbed.rules.outcomes import Contract
-    from testbed.rules.replay import Timing
+    from testbed.rules.replay import RuleTiming
 
 Firings: TypeAlias = tuple[Firing, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ReplayedPhases:
     """A rule and what there is to replay it on.
 
     Attributes:
@@ -38,13 +38,15 @@ class Played:
     """
 
     condition: Condition
-    timing: Timing
+    timing: RuleTiming
     times: NDArray[np.float64]
     answers: Mapping[str, Vector]
     mutants: tuple[Mutant, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def firings(self, condition: Condition | None = None, timing: Timing | None = None) -> Firings:
+    def firings(
+        self, condition: Condition | None = None, timing: RuleTiming | None = None
+    ) -> Firings:
         """Replay the rule, or another condition or timing in its place.
 
         Raises:
@@ -59,13 +61,13 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class MutationScore:
     """What became of a rule's mutants.
 
     Attributes:
         killed: mutants that would have been noticed, with what they would have done.
         survivors: mutants that would not.
-        alike: number of mutants that no data of this run can tell from the rule.
+        alike: number of mutants that no data of this run can distinguish from the rule.
     """
 
     killed: tuple[tuple[Mutant, str], ...] = ()
@@ -73,7 +75,7 @@ class Score:
     alike: int = 0
 
 
-def score(rule: Played, others: Firings, contract: Contract) -> Score:
+def score(rule: ReplayedPhases, others: Firings, contract: Contract) -> MutationScore:
     """Replay each mutant of a rule.
 
     Args:
@@ -96,10 +98,10 @@ def score(rule: Played, others: Firings, contract: Contract) -> Score:
             alike += 1
         else:
             survivors.append(mutant)
-    return Score(tuple(killed), tuple(survivors), alike)
+    return MutationScore(tuple(killed), tuple(survivors), alike)
 
 
-def _alike(rule: Played, mutant: Mutant) -> bool:
+def _alike(rule: ReplayedPhases, mutant: Mutant) -> bool:
     """Whether a mutant is right, too, as far as this run's data go: the same series come out.
 
     A broken matcher or another range is a mistake though it finds the same nothing.
@@ -114,7 +116,7 @@ def _alike(rule: Played, mutant: Mutant) -> bool:
 
 
 def _series(vector: Vector) -> list[tuple[bytes, bytes]]:
-    """What tells two vectors apart, their labels left aside."""
+    """What distinguishes two vectors, their labels left aside."""
     return sorted(
         (line.present.tobytes(), np.round(line.values[line.present], 9).tobytes())
         for line in vector

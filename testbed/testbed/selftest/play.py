@@ -23,7 +23,7 @@ LIMIT: Final = 420.0
 
 
 def play_all(
-    defects: Sequence[Defect], folder: Path, jobs: int, tell: Callable[[Result], None]
+    defects: Sequence[Defect], folder: Path, jobs: int, report: Callable[[Result], None]
 ) -> tuple[Result, ...]:
     """Play defects and say what came of each.
 
@@ -31,7 +31,7 @@ def play_all(
         defects: in this order.
         folder: gets a folder for each run, and its output as ``NAME.log``.
         jobs: runs at a time.
-        tell: called with each as it ends.
+        report: called with each as it ends.
 
     Returns:
         Results in the order of the defects.
@@ -43,7 +43,7 @@ def play_all(
     def ended(one: Ended) -> None:
         name = one.command.name
         found[name] = _result(by_name[name], one, folder / name)
-        tell(found[name])
+        report(found[name])
 
     run_side_by_side([_command(name, folder) for name in by_name], jobs, ended, LIMIT)
     return tuple(found[name] for name in by_name)

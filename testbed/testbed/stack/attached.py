@@ -55,7 +55,7 @@ class AttachedStack(Stack):
     Args:
         context: its addresses, and the run.
         supervisor: runs the load.
-        timeline: is told what is seen of the parts.
+        timeline: is notified of what is seen of the parts.
         received: folder of what the receiver got.
         drift: output of the drift job.
         since: Unix time at which the run began.

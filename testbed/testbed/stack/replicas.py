@@ -26,8 +26,8 @@ class Replicas:
     started again, by a supervisor of their own, which writes a journal.
 
     Args:
-        context: is told who serves.
-        timeline: is told what becomes of each replica.
+        context: is notified of who serves.
+        timeline: is notified of what becomes of each replica.
     """
 
     def __init__(self, context: StackContext, timeline: Timeline) -> None:
@@ -49,8 +49,8 @@ class Replicas:
         started = False
         for line in self._journal.read():
             instance, event = str(line["instance"]), str(line["event"])
-            told = {"why": "why", "outcome": "how", "pid": "pid"}
-            details = {name: line[key] for name, key in told.items() if key in line}
+            reported = {"why": "why", "outcome": "how", "pid": "pid"}
+            details = {name: line[key] for name, key in reported.items() if key in line}
             self._timeline.add(EVENTS[event], instance, at=float(line["time"]), **details)
             if event == "started":
                 self._context.serving[self._context.management[line["number"]]] = instance

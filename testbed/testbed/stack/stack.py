@@ -30,7 +30,7 @@ class Stack:
         context: what the parts are started with.
         parts: the parts, in their order of start.
         supervisor: starts and stops the processes.
-        timeline: is told of every start, stop and crash.
+        timeline: is notified of every start, stop and crash.
         clock: monotonic seconds.
     """
 

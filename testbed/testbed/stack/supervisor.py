@@ -44,7 +44,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Entry(NamedTuple):
-    """One line of the process table; ``born`` tells a reused id from the process meant."""
+    """One line of the process table; ``born`` distinguishes a reused id from the process meant."""
 
     pid: int
     parent: int
@@ -239,7 +239,7 @@ class Server:
         self.emit(event="started", name=name, pid=pid, time=time.time())
 
     def end(self) -> None:
-        """Begin to stop everything, all at once and with little patience."""
+        """Begin to stop everything, all at once and with little timeout."""
         if not self.ending:
             self.ending = True
             for child in self.children.values():

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from testbed.clients.prometheus import Sample, Series
+from testbed.clients.prometheus import Series, SeriesSample
 from testbed.errors import StackError, UsageError
 from testbed.facts.delivery import Delivery, read_delivery
-from testbed.facts.sources import Sources, Span
+from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
 from testbed.truth import Truth
@@ -64,7 +64,7 @@ class Prometheus:
         self.broken = broken
         self.older = older
 
-    def last_values(self, selector: str, **_: float) -> list[Sample]:
+    def last_values(self, selector: str, **_: float) -> list[SeriesSample]:
         """What fired."""
         assert selector.startswith("ALERTS")
         return []
@@ -133,7 +133,7 @@ def sources(layout: RunLayout, prometheus: Prometheus, born: float | None = None
         truth=Truth(None, None, (), (), ()),
         pages={},
         log_url="",
-        span=Span(1000.0, 1100.0, 0.5, born),
+        span=RunSpan(1000.0, 1100.0, 0.5, born),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from testbed_api.app import create_app, create_management_app
-from testbed_api.faults import FaultControl
+from testbed_api.faults import FaultSwitch
 from testbed_api.instruments import Instruments
 from testbed_api.logwriter import LogWriter
 from testbed_api.modelroutes import versions_router
@@ -125,7 +125,7 @@ class Api:
     settings: ApiSettings
     service: Service
     writer: LogWriter
-    control: FaultControl
+    control: FaultSwitch
     runtime: FakeRuntime
     log: FakeLog
     telemetry: Telemetry
@@ -217,7 +217,7 @@ def make_api(artefact: Artefact, telemetry: Telemetry, instruments: Instruments)
         **settings: Any,  # noqa: ANN401 - any of ApiSettings
     ) -> AsyncIterator[Api]:
         chosen = ApiSettings(artefact=artefact.path, **settings)
-        log, runtime, control = FakeLog(), FakeRuntime(), FaultControl(chosen.fault_seed)
+        log, runtime, control = FakeLog(), FakeRuntime(), FaultSwitch(chosen.fault_seed)
         writer = LogWriter(log.open, instruments)
         service = Service(
             artefact,

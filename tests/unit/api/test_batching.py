@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from testbed_api.batching import (
     QUIET,
+    BatchingDecision,
     BatchLimits,
     BatchPolicy,
     ClientGoneError,
     DeadlineError,
-    Decision,
     MicroBatcher,
     QueueFullError,
     Reason,
@@ -35,7 +35,7 @@ def _decide(
     oldest: float | None = None,
     newest: float | None = None,
     deadline: float = NEVER,
-) -> Decision:
+) -> BatchingDecision:
     first = now if oldest is None else oldest
     return policy.decide(now, rows, first, now if newest is None else newest, deadline)
 
@@ -49,18 +49,18 @@ def _after(rows: int, waiting: int) -> BatchPolicy:
 
 def test_one_request_alone_waits_for_nobody() -> None:
     """The first request ever, and each of a client that sends one after the other, goes at once."""
-    assert _decide(BatchPolicy(LIMITS, COST), 0.0, 1) == Decision("alone")
-    assert _decide(_after(1, 0), 10.0001, 1) == Decision("alone")
+    assert _decide(BatchPolicy(LIMITS, COST), 0.0, 1) == BatchingDecision("alone")
+    assert _decide(_after(1, 0), 10.0001, 1) == BatchingDecision("alone")
 
 
 def test_request_after_a_pause_waits_for_nobody() -> None:
     """What was before a pause does not hold up the one that comes after it."""
-    assert _decide(_after(8, 0), 10.0 + LIMITS.wait * 1.1, 1) == Decision("alone")
+    assert _decide(_after(8, 0), 10.0 + LIMITS.wait * 1.1, 1) == BatchingDecision("alone")
 
 
 def test_full_batch_goes_at_once() -> None:
     """More than the largest batch has no reason to wait."""
-    assert _decide(_after(8, 8), 10.0, LIMITS.rows) == Decision("size")
+    assert _decide(_after(8, 8), 10.0, LIMITS.rows) == BatchingDecision("size")
 
 
 def test_next_batch_waits_for_the_clients_that_were_just_answered() -> None:
@@ -69,9 +69,9 @@ def test_next_batch_waits_for_the_clients_that_were_just_answered() -> None:
     decision = _decide(policy, 10.0001, 1)
     assert decision.reason is None
     assert decision.wait == pytest.approx(QUIET)
-    assert _decide(policy, 10.0002, 6, oldest=10.0001) == Decision("size"), "all are back"
+    assert _decide(policy, 10.0002, 6, oldest=10.0001) == BatchingDecision("size"), "all are back"
     late = 10.0001 + QUIET
-    assert _decide(policy, late, 1, oldest=10.0001, newest=10.0001) == Decision("time")
+    assert _decide(policy, late, 1, oldest=10.0001, newest=10.0001) == BatchingDecision("time")
 
 
 def test_requests_that_keep_coming_are_held_for_as_long_as_a_batch_takes_only() -> None:
@@ -79,14 +79,14 @@ def test_requests_that_keep_coming_are_held_for_as_long_as_a_batch_takes_only() 
     policy = BatchPolicy(BatchLimits(rows=8, wait=0.1, queue=16), COST)
     policy.finished(10.0, 6, COST, 0)
     assert _decide(policy, 10.0099, 5, oldest=10.0).reason is None
-    assert _decide(policy, 10.0101, 5, oldest=10.0) == Decision("time")
+    assert _decide(policy, 10.0101, 5, oldest=10.0) == BatchingDecision("time")
 
 
 def test_cheap_model_is_never_held_back() -> None:
     """Where waiting costs as much as predicting, the queue goes at once."""
     policy = BatchPolicy(LIMITS, QUIET * 0.9)
     policy.finished(10.0, 6, QUIET * 0.9, 0)
-    assert _decide(policy, 10.0, 2) == Decision("time")
+    assert _decide(policy, 10.0, 2) == BatchingDecision("time")
 
 
 def test_size_limit_follows_the_load() -> None:
@@ -102,7 +102,7 @@ def test_size_limit_follows_the_load() -> None:
 def test_batch_is_not_held_back_past_a_deadline() -> None:
     """A deadline that needs the model now ends the waiting."""
     policy = _after(6, 0)
-    assert _decide(policy, 10.0, 1, deadline=10.0 + COST) == Decision("deadline")
+    assert _decide(policy, 10.0, 1, deadline=10.0 + COST) == BatchingDecision("deadline")
     soon = _decide(policy, 10.0, 1, deadline=10.0 + COST + 0.0005)
     assert soon.reason is None
     assert soon.wait == pytest.approx(0.0005)
@@ -136,7 +136,7 @@ class HeldModel:
 
 
 class Seen:
-    """Remembers what it is told."""
+    """Remembers what it is given."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[Reason, int, int]] = []

@@ -20,7 +20,7 @@ from testbed_api.httproutes import route_table
 from testbed_api.httptelemetry import HttpTelemetry, Traces
 from testbed_otel import names
 from testbed_otel.cells import HistogramFamily, SumFamily
-from testbed_otel.tracing import Chooser, RequestIds, current_trace
+from testbed_otel.tracing import HeadSampler, RequestIds, current_trace
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ class Served:
             app.build_middleware_stack(),
             lambda: route_table(app.routes),
             (HistogramFamily(names.HTTP_DURATION, current_trace), SumFamily(names.HTTP_ACTIVE)),
-            Traces(Chooser(ratio, Random(1)), tracer),  # noqa: S311 - repeatable on purpose
+            Traces(HeadSampler(ratio, Random(1)), tracer),  # noqa: S311 - repeatable on purpose
         )
         transport: Any = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
@@ -79,7 +79,7 @@ class Served:
 
     @property
     def called(self) -> tuple[str, str, str]:
-        """What a callee is told: trace, parent, and whether it is sampled."""
+        """What a callee receives: trace, parent, and whether it is sampled."""
         _, trace_id, span_id, flags = self.outgoing["traceparent"].split("-")
         return trace_id, span_id, f"{int(flags, 16) & 1:02x}"  # a further flag says: random ids
 

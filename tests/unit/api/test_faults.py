@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed_api.faults import (
     ErrorFault,
-    FaultControl,
     FaultState,
+    FaultSwitch,
     FaultyLog,
     LatencyFault,
     LogFault,
@@ -68,7 +68,7 @@ async def test_an_unloaded_model_gives_503_until_it_is_back(api: Api) -> None:
 
 def test_a_log_fails_while_its_fault_is_set() -> None:
     """Every kind of write; what it holds is as it was, and it writes again afterwards."""
-    control, behind = FaultControl(seed=1), FakeLog()
+    control, behind = FaultSwitch(seed=1), FakeLog()
     log = FaultyLog(behind, control.require_log)
     control.state = FaultState(log=LogFault())
     for write in (
@@ -161,7 +161,7 @@ def test_choice_of_failing_predictions_is_seeded() -> None:
     """The same seed fails the same predictions, another one others, at the share asked for."""
 
     def choice(seed: int) -> list[bool]:
-        control = FaultControl(seed)
+        control = FaultSwitch(seed)
         control.state = FaultState(errors=ErrorFault(share=0.3))
         return [control.fails() for _ in range(2000)]
 
@@ -171,7 +171,7 @@ def test_choice_of_failing_predictions_is_seeded() -> None:
 
 def test_failing_predictions_are_evenly_spread() -> None:
     """A small share gives a steady rate: no stretch without a failure, none with two."""
-    control = FaultControl(1)
+    control = FaultSwitch(1)
     control.state = FaultState(errors=ErrorFault(share=0.01))
     failed = [index for index in range(5000) if control.fails()]
     assert {b - a for a, b in pairwise(failed)} <= {99, 100, 101}
@@ -179,7 +179,7 @@ def test_failing_predictions_are_evenly_spread() -> None:
 
 def test_slow_predictions_are_evenly_spread_and_their_own() -> None:
     """One in five is slow, whatever fails: neither choice changes the other."""
-    both, slow = FaultControl(1), FaultControl(1)
+    both, slow = FaultSwitch(1), FaultSwitch(1)
     both.state = FaultState(
         errors=ErrorFault(share=0.5), latency=LatencyFault(seconds=1.5, share=0.2)
     )

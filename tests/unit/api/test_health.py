@@ -62,7 +62,7 @@ async def test_process_that_shuts_down_is_not_ready(api: Api) -> None:
 
 
 async def test_public_port_can_hide_metrics_and_health(make_api: ApiMaker) -> None:
-    """With the setting off only the management port tells."""
+    """With the setting off only the management port shows it."""
     async with make_api(public_metrics=False) as api:
         for path in ("/metrics", "/health", "/health/live", "/health/ready"):
             assert (await api.public.get(path)).status_code == 404

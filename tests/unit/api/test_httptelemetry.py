@@ -18,7 +18,7 @@ from testbed_api.httproutes import RouteTable
 from testbed_api.httptelemetry import HttpTelemetry, Served, Traces
 from testbed_otel import names
 from testbed_otel.cells import HistogramFamily, SumFamily
-from testbed_otel.tracing import Chooser, RequestIds, current_request, current_trace
+from testbed_otel.tracing import HeadSampler, RequestIds, current_request, current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,7 +52,7 @@ class Layer:
             self._traced,
             lambda: RouteTable(["/predict", "/items/{item}", "/health"]),
             (self.durations, self.active),
-            Traces(Chooser(self.ratio, Random(1)), self.tracer, slow=1.0),  # noqa: S311 - seeded
+            Traces(HeadSampler(self.ratio, Random(1)), self.tracer, slow=1.0),  # noqa: S311 - seeded
             uncounted=("/health",),
             access=self.served.append,
             clock=lambda: self.now,
@@ -167,7 +167,7 @@ async def test_requests_in_flight_have_their_route(layer: Layer) -> None:
     assert set(layer.in_flight.values()) == {0}
 
 
-async def test_client_that_left_is_told_apart(layer: Layer) -> None:
+async def test_client_that_left_is_distinguished(layer: Layer) -> None:
     """The reply was made for nobody: its status stays, and the error says why."""
     layer.gone.set()
     await layer.request()

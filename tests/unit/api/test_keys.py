@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_bucket_lets_the_burst_through_and_then_the_rate() -> None:
-    """Tokens come back with time, never more than the burst, and the wait is told."""
+    """Tokens come back with time, never more than the burst, and the wait is reported."""
     bucket = TokenBucket(rate=2.0, burst=3.0)
     assert [bucket.take(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
     assert bucket.take(0.5) == 0.0
@@ -38,7 +38,7 @@ def _file(tmp_path: Path, *lines: str) -> Path:
     return path
 
 
-def test_keys_are_told_apart(tmp_path: Path) -> None:
+def test_keys_are_distinguished(tmp_path: Path) -> None:
     """A known key has its name and its own limit; another one, or none, is refused."""
     one, two = new_key(), new_key()
     path = _file(tmp_path, "# ours", f"one {digest(one)} 1 1", "", f"two {digest(two)}  # free")

@@ -48,8 +48,14 @@ def test_costs_follow_the_labels(artefact: Artefact, telemetry: Telemetry, tmp_p
     log = CountingLog(open_log(f"sqlite:///{tmp_path}/log.db"), costs)
     log.append([_row("a", "0"), _row("b", "1"), _row("c", "1"), _row("d", "0"), _row("e", "0")])
     log.append([_row("f", "1", "v2")])
-    told = [("a", "1", 2.0), ("b", "1", 2.0), ("c", "0", 2.0), ("d", "0", 2.0), ("x", "1", 2.0)]
-    assert log.append_labels(told) == ["stored"] * 4 + ["unknown"]
+    predicted = [
+        ("a", "1", 2.0),
+        ("b", "1", 2.0),
+        ("c", "0", 2.0),
+        ("d", "0", 2.0),
+        ("x", "1", 2.0),
+    ]
+    assert log.append_labels(predicted) == ["stored"] * 4 + ["unknown"]
     assert log.append_labels([("a", "1", 3.0), ("f", "0", 3.0)]) == ["duplicate", "stored"]
     log.close()
     assert (_cost(telemetry, "lost"), _cost(telemetry, "spent")) == (500, 100)

@@ -91,7 +91,7 @@ async def test_wrong_value_is_refused_naming_its_field(api: Api, body: bytes, fi
 async def test_body_that_is_no_json_object_is_refused_naming_the_body(
     api: Api, body: bytes
 ) -> None:
-    """What can't be read at all is told of as the body."""
+    """What can't be read at all is reported as the body."""
     reply = await api.public.post("/predict", content=body, headers=JSON)
     assert reply.status_code == 422
     assert [item["loc"] for item in reply.json()["detail"]] == [["body"]]

@@ -1,4 +1,4 @@
-"""System B's endpoints: totals for people, and entries by hand."""
+"""Endpoints of the preset `titanic`: totals for people, and entries by hand."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ async def test_unforeseen_error_is_counted_as_other(api: Api) -> None:
 
 
 async def test_page_about_the_service_names_the_use_case_and_synthetic_data(api: Api) -> None:
-    """GET / tells what this is and where to go on."""
+    """GET / reports what this is and where to go on."""
     body = (await api.public.get("/")).json()
     assert (body["use_case"], body["synthetic"], body["docs"]) == ("fake", True, "/docs")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from testbed_api.connections import Limits, connection_class
+from testbed_api.connections import ConnectionLimits, connection_class
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -96,7 +96,7 @@ async def _bytes(messages: list[dict[str, Any]], protocol: Any, method: str) -> 
 @pytest.mark.parametrize("name", REPLIES)
 async def test_bytes_are_those_of_the_server(name: str, method: str) -> None:
     """One by one or joined: what the client reads is the same."""
-    ours = await _bytes(REPLIES[name], connection_class(Limits()), method)
+    ours = await _bytes(REPLIES[name], connection_class(ConnectionLimits()), method)
     theirs = await _bytes(REPLIES[name], HttpToolsProtocol, method)
     if name == "start alone":
         # The server has sent the head before it notices; here nothing was sent but the error.
@@ -105,8 +105,8 @@ async def test_bytes_are_those_of_the_server(name: str, method: str) -> None:
         assert ours == theirs
 
 
-@pytest.mark.parametrize("protocol", [HttpToolsProtocol, connection_class(Limits())])
-async def test_applications_are_told_alike(protocol: Any) -> None:  # noqa: ANN401 - as above
+@pytest.mark.parametrize("protocol", [HttpToolsProtocol, connection_class(ConnectionLimits())])
+async def test_applications_are_reported_alike(protocol: Any) -> None:  # noqa: ANN401 - as above
     """An application that sends in parts may send an empty end."""
     ended = asyncio.Event()
 
@@ -141,7 +141,7 @@ async def test_plain_reply_is_one_write() -> None:
     """Head and body of a plain reply go to the operating system together."""
     writes: list[bytes] = []
 
-    class Recording(connection_class(Limits())):  # type: ignore[misc]
+    class Recording(connection_class(ConnectionLimits())):  # type: ignore[misc]
         def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - asyncio's
             super().connection_made(_Recorder(transport, writes))
 
@@ -155,7 +155,7 @@ async def test_plain_reply_is_one_write() -> None:
 
 async def test_new_date_is_sent() -> None:
     """Headers of every reply are made anew when the server changes them."""
-    connected = _connected(_app(REPLIES["plain"]), connection_class(Limits()))
+    connected = _connected(_app(REPLIES["plain"]), connection_class(ConnectionLimits()))
     async with connected as (reader, writer, state):
         heads = []
         for day in (b"yesterday", b"today"):

@@ -10,8 +10,8 @@ from testbed_api import rowbodies
 from testbed_api.answers import ApiError
 from testbed_api.rowbodies import WHOLE
 from testbed_api.schemas import row_reader
+from testbed_api.slices import at_once
 from testbed_api.structure import exceeds
-from testbed_api.turns import at_once
 from testbed_domain.features import Feature, FeatureSchema
 
 if TYPE_CHECKING:

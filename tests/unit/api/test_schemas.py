@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from testbed_api.answers import ApiError
 from testbed_api.schemas import LabelReader, row_adapter
-from testbed_api.turns import at_once
+from testbed_api.slices import at_once
 from testbed_domain.features import Feature, FeatureSchema
 
 

@@ -97,7 +97,7 @@ async def test_split_follows_the_key(api: Api) -> None:
 
 
 async def test_errors_bear_the_version_that_failed(api: Api) -> None:
-    """A challenger that fails is told from a champion that doesn't."""
+    """A challenger that fails is distinguished from a champion that doesn't."""
     broken = Contrary()
     await api.service.versions.challenge(_model(api, "v2", broken), split=1.0, shadow=False)
     broken.predict_error = RuntimeError("broken")
@@ -308,7 +308,7 @@ async def test_traffic_is_changed_without_loading(api: Api) -> None:
     assert (await _predict(api))["model_version"] == "v2"
 
 
-async def test_model_page_tells_schema_versions_and_metrics(api: Api) -> None:
+async def test_model_page_reports_schema_versions_and_metrics(api: Api) -> None:
     """GET /model is for callers: what goes in, what comes out, how good it is."""
     await api.service.versions.challenge(_model(api, "v2"), split=0.25, shadow=True)
     body = (await api.public.get("/model")).json()

@@ -26,8 +26,8 @@ def test_the_load_has_a_key_that_the_api_knows(tmp_path: Path) -> None:
     """Both files are what their readers want, and the containers' user may read them."""
     chosen = VARIANTS["replicas"].settings(_project(tmp_path))
     keys, key = chosen["TESTBED_API_KEYS_FILE"], chosen["TESTBED_LOAD_KEY_FILE"]
-    ring = read_keys(tmp_path / "keys", time.monotonic)
-    assert ring.decide(read_headers(key)[KEY_HEADER]).verdict == "accepted"
+    fire = read_keys(tmp_path / "keys", time.monotonic)
+    assert fire.decide(read_headers(key)[KEY_HEADER]).verdict == "accepted"
     assert keys == str(tmp_path / "keys")
     assert all((tmp_path / name).stat().st_mode & stat.S_IROTH for name in ("keys", "load-key"))
 

@@ -1,4 +1,4 @@
-"""Small models that the tests of the domain room share."""
+"""Small models that the tests of the domain package share."""
 
 from __future__ import annotations
 

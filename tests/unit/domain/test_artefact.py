@@ -78,7 +78,7 @@ def test_edited_manifests_are_refused(
 
 
 def test_what_is_no_artefact(tmp_path: Path) -> None:
-    """An absent directory says how to train; text that is no JSON is told by its file."""
+    """An absent directory says how to train; text that is no JSON is reported by its file."""
     with pytest.raises(ArtefactError, match=r"no model artefact at .*: train one"):
         load_artefact(tmp_path / "absent")
     (tmp_path / "artefact.json").write_text("[", encoding="utf-8")

@@ -157,7 +157,7 @@ def test_a_file_that_is_no_table(tmp_path: Path) -> None:
         ([*"abcdefghijklmnopqrstuvwxya"], "column customerID, data row 26: 'a' comes twice"),
     ],
 )
-def test_bad_ids_are_told(tmp_path: Path, ids: list[str] | None, message: str) -> None:
+def test_bad_ids_are_reported(tmp_path: Path, ids: list[str] | None, message: str) -> None:
     """Every row needs an id of its own."""
     header = [*SCHEMA.names, "Churn", *([] if ids is None else ["customerID"])]
     lines = [",".join(header)]

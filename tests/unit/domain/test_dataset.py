@@ -1,4 +1,4 @@
-"""Real files: what is read, and what each kind of bad file is told."""
+"""Real files: what is read, and what is said of each kind of bad file."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_bad_values_name_column_and_row(
 
 
 def test_empty_and_unreadable_files(tmp_path: Path, csv_file: Callable[[list[str]], Path]) -> None:
-    """Files that are absent, empty, bare headers, binary, or of another kind are told apart."""
+    """Files that are absent, empty, bare headers, binary, or of another kind are distinguished."""
     for lines, message in (([], "is empty"), ([HEADER], "has a header but no rows")):
         with pytest.raises(DataError, match=message):
             read_file(DIABETES, csv_file(lines))

@@ -37,7 +37,7 @@ def test_no_rows() -> None:
 
 
 def test_bad_rows_name_the_feature() -> None:
-    """A missing feature and a text are told by name."""
+    """A missing feature and a text are reported by name."""
     good = dict.fromkeys(SCHEMA.names, 1.0)
     with pytest.raises(DomainError, match="lacks the feature 'sepal_length'"):
         encode(SCHEMA, [{}])

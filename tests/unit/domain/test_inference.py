@@ -84,8 +84,8 @@ def test_the_rest_of_many_categories_is_other(csv: Path) -> None:
     assert set(counts.index[:5]) <= set(street.categories)
 
 
-def test_what_is_left_out_is_told_with_its_reason(csv: Path) -> None:
-    """Ids, free text, and columns that tell nothing."""
+def test_what_is_left_out_is_reported_with_its_reason(csv: Path) -> None:
+    """Ids, free text, and columns that say nothing."""
     left_out = dict(line.split(" is left out: ") for line in infer_use_case(csv, "bought")[1][1:])
     assert left_out == {
         "column row": "it is an id: whole numbers that differ in every row",
@@ -141,7 +141,7 @@ def test_numeric_classes(tmp_path: Path) -> None:
         ("nothing", "the target nothing holds 0 different values"),
     ],
 )
-def test_bad_targets_are_told(csv: Path, target: str, message: str) -> None:
+def test_bad_targets_are_reported(csv: Path, target: str, message: str) -> None:
     """One line names the file and what is wrong with the column."""
     with pytest.raises(DataError, match=message):
         infer_use_case(csv, target)

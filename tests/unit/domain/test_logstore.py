@@ -229,7 +229,7 @@ def test_the_change_to_writing_ahead_waits_for_its_turn(tmp_path: Path) -> None:
 
 
 def test_the_change_to_writing_ahead_ends(tmp_path: Path) -> None:
-    """Who never gets his turn is told so."""
+    """Who never gets his turn is answered."""
     with (
         contextlib.closing(sqlite3.connect(tmp_path / "log.db", isolation_level=None)) as other,
         contextlib.closing(sqlite3.connect(tmp_path / "log.db", 0.0)) as connection,
@@ -297,7 +297,7 @@ def test_passwords_are_not_shown() -> None:
 
 
 def test_what_is_no_log(tmp_path: Path, url: str) -> None:
-    """An absent log, a file that is no database, and a foreign schema version are told apart."""
+    """An absent log, a file that is no database, and a foreign schema version are distinguished."""
     with pytest.raises(LogError, match=r"no prediction log at .*log\.db"):
         open_log(url, create=False)
     assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ print(answer.shape)
 """
 
 
-def test_nothing_is_written_and_nobody_told(synthetic: Artefact, tmp_path: Path) -> None:
+def test_nothing_is_written_and_nobody_reported(synthetic: Artefact, tmp_path: Path) -> None:
     """ONNX Runtime's id of the machine and queue of events are not made."""
     places = {"HOME": tmp_path / "home", "TMPDIR": tmp_path / "tmp"}
     for place in places.values():

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from testbed_domain.logstore import Columns
 from testbed_drift.jobs.job import DriftJob
-from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.windows import WindowReader
-from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, Comparison, DriftScores
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import RUNS_FILE, ReportStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
-    from testbed_drift.forms import Table
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.keeping.memory import Memory
+    from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.formatting import ReportTable
     from testbed_drift.quality.trial import Retraining
+    from testbed_drift.storage.memory import Memory
 
 
 def verdict(name: str, *, drifted: bool, effect: float = 0.4) -> ColumnDrift:
@@ -33,8 +33,8 @@ def verdict(name: str, *, drifted: bool, effect: float = 0.4) -> ColumnDrift:
         name,
         (
             Comparison(
-                Score("ks", 1e-6 if drifted else 0.5, 0.01, "p_value"),
-                Score("wasserstein", effect if drifted else 0.01, 0.1, "distance"),
+                ColumnScore("ks", 1e-6 if drifted else 0.5, 0.01, "p_value"),
+                ColumnScore("wasserstein", effect if drifted else 0.01, 0.1, "distance"),
             ),
         ),
     )
@@ -116,7 +116,7 @@ class FakeDetection:
         """One metric."""
         return [{"name": "fake", "value": 1.0}]
 
-    def html(self, tables: Sequence[Table] = ()) -> str:
+    def html(self, tables: Sequence[ReportTable] = ()) -> str:
         """A small page with the titles of the tables."""
         return f"<html>fake {[table.title for table in tables]}</html>"
 

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_drift.judging.results import RunResult
-from testbed_drift.keeping.archive import Archive
-from testbed_drift.keeping.reports import RETRAINING_FILE, RUNS_FILE, STATE_FILE, ReportStore
-from testbed_drift.keeping.retention import DAY, Retention
+from testbed_drift.evaluation.results import RunResult
+from testbed_drift.storage.archive import Archive
+from testbed_drift.storage.reports import RETRAINING_FILE, RUNS_FILE, STATE_FILE, ReportStore
+from testbed_drift.storage.retention import DAY, Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable

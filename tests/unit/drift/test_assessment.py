@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.features import Feature, FeatureSchema
+from testbed_drift.evaluation.assessment import Assessment, AssessmentError, Assessor
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.judging.assessment import Assessment, AssessmentError, Assessor
-from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
 from testbed_drift.publishing import indicators
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import RUNS_FILE, ReportStore
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def found(columns_of: Callable[..., Columns]) -> Assessment:
     return ASSESSOR.assess(labelled, columns_of(300))
 
 
-def test_current_and_reference_performance_are_told_apart(found: Assessment) -> None:
+def test_current_and_reference_performance_are_distinguished(found: Assessment) -> None:
     """The accuracy of each window comes under a basis of its own."""
     scores = _values(found, names.PERFORMANCE_SCORE, names.BASIS, names.SCORE)
     assert scores["realised", "accuracy"] == found.current.scores["accuracy"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.calibration import (
@@ -17,12 +17,12 @@ from testbed_drift.scoring.calibration import (
     CalibrationError,
     Plan,
     calibrate,
-    false_alarms_allowed,
+    false_positives_allowed,
     reference_hash,
     summary,
 )
 from testbed_drift.scoring.resampling import Resampler
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,27 +50,27 @@ def _frame(rows: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
     """A calibration for windows of 300 rows, at a budget of 2 %."""
-    return calibrate(_frame(1000, 1), KINDS, Rule(), PLAN, "rf-1")
+    return calibrate(_frame(1000, 1), KINDS, DriftRule(), PLAN, "rf-1")
 
 
 @pytest.mark.parametrize(
     ("draws", "budget", "allowed"),
     [(2995, 0.001, 0), (10_000, 0.001, 4), (400, 0.02, 3), (59, 0.05, 0)],
 )
-def test_few_false_alarms_prove_a_small_share(draws: int, budget: float, allowed: int) -> None:
+def test_few_false_positives_prove_a_small_share(draws: int, budget: float, allowed: int) -> None:
     """So many among the draws, and no more, put the upper 95 % bound of their share below it."""
-    assert false_alarms_allowed(draws, budget) == allowed
+    assert false_positives_allowed(draws, budget) == allowed
 
 
 def test_too_few_draws_are_refused() -> None:
     """The message says how many a budget needs."""
     with pytest.raises(CalibrationError, match=r"0\.001 needs at least 2995 draws"):
-        false_alarms_allowed(2994, 0.001)
+        false_positives_allowed(2994, 0.001)
 
 
 def test_drift_free_windows_keep_the_budget(calibration: Calibration) -> None:
     """300 fresh windows against the reference: at most 5 % of them alarm at a budget of 2 %."""
-    detector = Detector(KINDS, Rule(alphas=calibration.alphas))
+    detector = Detector(KINDS, DriftRule(alphas=calibration.alphas))
     reference = _frame(1000, 1)
     found = [detector.detect(reference, _frame(300, seed)).scores for seed in range(100, 400)]
     alarms = sum(scores.share > 0 or scores.prediction.drifted for scores in found)
@@ -85,16 +85,18 @@ def test_every_column_has_its_thresholds(calibration: Calibration) -> None:
     assert {*calibration.alphas} == {*calibration.effects} == {*KINDS, PREDICTION}
     assert {*calibration.alphas.values()} <= {min(calibration.alphas.values())}
     assert 0 < min(calibration.alphas.values()) <= 0.01
-    limits = Rule(alphas={"x": 1e-5}).feature_limits("x", "numeric", 3)
+    limits = DriftRule(alphas={"x": 1e-5}).feature_limits("x", "numeric", 3)
     assert (limits.alpha, limits.effect) == (1e-5, 0.1)
-    assert Rule(alphas={PREDICTION: 1e-5}).class_limits(PREDICTION).alpha == 1e-5
+    assert DriftRule(alphas={PREDICTION: 1e-5}).class_limits(PREDICTION).alpha == 1e-5
 
 
 def test_the_draws_are_seeded(calibration: Calibration) -> None:
     """The same plan gives the same thresholds, another seed others."""
-    again = calibrate(_frame(1000, 1), KINDS, Rule(), PLAN, "rf-1")
+    again = calibrate(_frame(1000, 1), KINDS, DriftRule(), PLAN, "rf-1")
     assert again == calibration
-    other = calibrate(_frame(1000, 1), KINDS, Rule(), dataclasses.replace(PLAN, seed=2), "rf-1")
+    other = calibrate(
+        _frame(1000, 1), KINDS, DriftRule(), dataclasses.replace(PLAN, seed=2), "rf-1"
+    )
     assert other.alphas != calibration.alphas
 
 
@@ -104,8 +106,8 @@ def test_larger_windows_have_more_power(calibration: Calibration) -> None:
         assert shares[min(shares)] <= shares[max(shares)]
         assert shares[calibration.rows_needed] >= 0.9 if calibration.rows_needed in shares else True
     assert calibration.rows_needed in {200, 300, 500}
-    assert calibration.least_rows == max(300, calibration.rows_needed)
-    assert f"less than {calibration.least_rows} rows" in summary(calibration)
+    assert calibration.min_rows == max(300, calibration.rows_needed)
+    assert f"less than {calibration.min_rows} rows" in summary(calibration)
 
 
 def test_file_holds_all(calibration: Calibration, tmp_path: Path) -> None:
@@ -151,7 +153,7 @@ def test_drawn_windows_are_no_drift() -> None:
     """
     kinds: dict[str, ColumnKind] = {"x": "numeric"}
     frame = declare(pd.DataFrame({"x": np.random.default_rng(1).normal(0, 1, 500)}), kinds)
-    sampler = Resampler(frame, kinds, Rule(numeric_effect=0.0), np.random.default_rng(2))
+    sampler = Resampler(frame, kinds, DriftRule(numeric_effect=0.0), np.random.default_rng(2))
     passed = float((sampler.quiet(500, 1000) <= 0.05).mean())
     assert 0.025 <= passed <= 0.065
 
@@ -160,7 +162,7 @@ def test_drawn_windows_are_no_drift() -> None:
 def test_tilted_windows_have_the_shift(shift: float) -> None:
     """The mean of numbers moves so many deviations, the commonest category by half so much."""
     frame = _frame(5000, 3)
-    sampler = Resampler(frame, KINDS, Rule(), np.random.default_rng(4))
+    sampler = Resampler(frame, KINDS, DriftRule(), np.random.default_rng(4))
     for name in ("x", "count"):
         weights = sampler._columns[name].tilted(shift)
         assert weights is not None
@@ -178,12 +180,12 @@ def test_tilted_windows_have_the_shift(shift: float) -> None:
 
 
 def test_constants_cannot_move() -> None:
-    """A column of one value has no power to tell of, and does not hold up the others."""
+    """A column of one value has no power to speak of, and does not hold up the others."""
     kinds: dict[str, ColumnKind] = {"x": "numeric", "y": "category"}
     frame = declare(pd.DataFrame({"x": [1.0] * 200, "y": "a"}), kinds)
-    found = calibrate(frame, kinds, Rule(), PLAN, "rf-1")
+    found = calibrate(frame, kinds, DriftRule(), PLAN, "rf-1")
     assert found.power == {}
-    assert found.least_rows == PLAN.rows
+    assert found.min_rows == PLAN.rows
 
 
 @pytest.mark.parametrize("change", [{"rows": 0}, {"budget": 0.0}, {"budget": 1.0}, {"shift": 0.0}])
@@ -191,4 +193,4 @@ def test_impossible_plans_are_refused(change: dict[str, float]) -> None:
     """They are one line, not a traceback."""
     plan = dataclasses.replace(PLAN, **change)  # type: ignore[arg-type]
     with pytest.raises(CalibrationError, match="above 0"):
-        calibrate(_frame(100, 1), KINDS, Rule(), plan, "rf-1")
+        calibrate(_frame(100, 1), KINDS, DriftRule(), plan, "rf-1")

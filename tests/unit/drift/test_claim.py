@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_drift.keeping.claim import ClaimError, claimed
+from testbed_drift.storage.claim import ClaimError, claimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from testbed_drift.keeping.claim import claimed
+from testbed_drift.storage.claim import claimed
 with claimed(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -73,7 +73,7 @@ def test_waiting_job_takes_over(holder: subprocess.Popen[str], tmp_path: Path) -
 
 
 def test_waiting_ends(holder: subprocess.Popen[str], tmp_path: Path) -> None:
-    """After its patience a job is refused as if it had none."""
+    """After its timeout a job is refused as if it had none."""
     assert holder.poll() is None
     times = iter([0.0, 1.0, 2.0, 3.0])
     pauses: list[float] = []

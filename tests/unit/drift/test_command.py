@@ -84,7 +84,7 @@ def test_fixed_window_cannot_be_watched(
 def test_a_textfile_is_not_of_watch(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job that stays is scraped itself; a setting that it would not obey is told."""
+    """The job that stays is scraped itself; a setting that it would not obey is reported."""
     monkeypatch.setenv("TESTBED_DRIFT_TEXTFILE", "shop.prom")
     arguments = ("--log-url", "sqlite:///a.db", "--artefact", "model")
     assert "watch has TESTBED_DRIFT_METRICS_PORT" in _error(capsys, "watch", *arguments)
@@ -160,7 +160,7 @@ def test_a_stop_interrupts_what_nobody_waits_for() -> None:
     assert list(stop.interrupting(chores())) == []
 
 
-def test_the_job_tells_how_its_exports_went(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_job_reports_how_its_exports_went(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK measures itself, so that what the job could not export is known."""
     monkeypatch.setenv(SDK_METRICS, "")  # remembered, so that the test's own value goes away
     monkeypatch.delenv(SDK_METRICS)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from testbed_drift.judging.decision import Policy, decide
-from testbed_drift.quality.concept import MIN_LABELS, NEWEST, RISE, judge, rise_p_value
+from testbed_drift.evaluation.decision import Policy, decide
+from testbed_drift.quality.concept import MIN_LABELS, NEWEST, RISE, evaluate, rise_p_value
 from testbed_drift.quality.estimation import Estimator
 from testbed_drift.quality.outcomes import Outcomes
 from testbed_drift.scoring.levels import CONCEPT
@@ -36,14 +36,14 @@ def _draw(
     inputs = rng.normal(at, 0.5, rows) * rng.choice([-1, 1], rows)
     label = rng.random(rows) < 1 / (1 + np.exp(-3 * inputs))
     label ^= rng.random(rows) < flipped
-    told = 1 / (1 + np.exp(-3 * inputs))
-    chances = np.column_stack([1 - told, told])
+    reported = 1 / (1 + np.exp(-3 * inputs))
+    chances = np.column_stack([1 - reported, reported])
     missing = np.full(rows, np.nan)
     return Outcomes(("0", "1"), 1, chances.argmax(axis=1), label.astype(int), chances, missing)
 
 
-def _judge(reference: Outcomes, current: Outcomes) -> ConceptDrift:
-    return judge(reference, current, Estimator.learn(reference))
+def _evaluate(reference: Outcomes, current: Outcomes) -> ConceptDrift:
+    return evaluate(reference, current, Estimator.learn(reference))
 
 
 def _join(first: Outcomes, second: Outcomes) -> Outcomes:
@@ -105,7 +105,7 @@ def test_fall_of_accuracy_is_found_within_800_labels() -> None:
 def test_labels_that_turn_are_concept_drift() -> None:
     """Inputs as ever, one label in ten turned: found, with its reason, and strict JSON."""
     rng = np.random.default_rng(3)
-    found = _judge(_reference(rng), _draw(rng, 1_000, flipped=0.1))
+    found = _evaluate(_reference(rng), _draw(rng, 1_000, flipped=0.1))
     assert found.drifted
     assert found.reason
     assert found.reason.startswith("concept drift: the error rose from 0.0")
@@ -116,7 +116,7 @@ def test_newest_rows_show_what_all_rows_hide() -> None:
     """A change in the last 800 of 10,000 labels is found in them."""
     rng = np.random.default_rng(4)
     both = _join(_draw(rng, 9_200), _draw(rng, 800, flipped=0.08))
-    newest, every = _judge(_reference(rng), both).rises
+    newest, every = _evaluate(_reference(rng), both).rises
     assert (newest.rows, newest.drifted) == ("newest", True)
     assert (every.rows, every.drifted) == ("all", False)
 
@@ -124,7 +124,7 @@ def test_newest_rows_show_what_all_rows_hide() -> None:
 def test_errors_that_the_inputs_explain_are_no_concept_drift() -> None:
     """Inputs move to the model's border: the error rises much, and the estimate knew."""
     rng = np.random.default_rng(5)
-    found = _judge(_reference(rng), _draw(rng, 2_000, at=0.5))
+    found = _evaluate(_reference(rng), _draw(rng, 2_000, at=0.5))
     assert found.rises[0].risen
     assert not found.drifted
     assert found.reason
@@ -141,7 +141,7 @@ def test_without_probabilities_the_error_alone_decides() -> None:
             outcomes.classes, 1, outcomes.predicted, outcomes.label, missing, outcomes.delay
         )
 
-    found = _judge(blind(_reference(rng)), blind(_draw(rng, 1_000, flipped=0.1)))
+    found = _evaluate(blind(_reference(rng)), blind(_draw(rng, 1_000, flipped=0.1)))
     assert found.rises[0].against_estimate is None
     assert found.drifted
 
@@ -152,7 +152,7 @@ def test_too_few_labels_are_a_state(which: int, state: str) -> None:
     rng = np.random.default_rng(7)
     windows = [_draw(rng, 1_000), _draw(rng, 1_000, flipped=0.5)]
     windows[which] = windows[which].where(np.arange(1_000) < MIN_LABELS - 1)
-    found = _judge(*windows)
+    found = _evaluate(*windows)
     assert (found.state, found.drifted, found.reason, found.rises) == (state, False, None, ())
 
 
@@ -162,7 +162,7 @@ def test_decision_names_concept_drift(
 ) -> None:
     """Concept drift alone is an ALERT; with wide drift of the inputs it asks for retraining."""
     rng = np.random.default_rng(8)
-    concept = _judge(_reference(rng), _draw(rng, 1_000, flipped=0.1))
+    concept = _evaluate(_reference(rng), _draw(rng, 1_000, flipped=0.1))
     decision = decide(scores_of(drifted), Policy(), concept)
     assert decision.action == action
     assert decision.reasons[-1] == concept.reason
@@ -171,7 +171,7 @@ def test_decision_names_concept_drift(
 def test_explained_errors_are_a_reason_but_no_action(scores_of: Callable[..., DriftScores]) -> None:
     """Where the inputs explain the errors, the decision says so and stays what it was."""
     rng = np.random.default_rng(9)
-    concept = _judge(_reference(rng), _draw(rng, 2_000, at=0.5))
+    concept = _evaluate(_reference(rng), _draw(rng, 2_000, at=0.5))
     decision = decide(scores_of(0), Policy(), concept)
     assert decision.action == "NO_ACTION"
     assert decision.reasons[-1].endswith("as the inputs explain")

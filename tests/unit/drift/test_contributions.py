@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 from testbed_domain.training import train
 from testbed_domain.use_cases import get_use_case
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.judging.detection import Detector
-from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
 from testbed_drift.publishing import relationpoints
 from testbed_drift.relations.contributions import contributions, ranked
 from testbed_drift.relations.models import ServedModel, Surrogate
@@ -23,6 +22,7 @@ from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare, kinds_of, reference_frame
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import RUNS_FILE, ReportStore
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_contribution_is_the_change_of_the_answers() -> None:
 
 
 def test_contribution_changes_with_the_window() -> None:
-    """Where a column always has one sign, it no longer tells rows apart."""
+    """Where a column always has one sign, it no longer distinguishes rows."""
     model, before, now = Formula(), draw(1), draw(2, used=5.0)
     scores = Detector(KINDS).detect(before, now).scores
     found = ranked(model, contributions(model, before), contributions(model, now), scores)
@@ -146,9 +146,9 @@ def test_served_model_answers_as_it_did(artefact: Artefact) -> None:
     kinds = kinds_of(artefact.schema)
     frame = reference_frame(artefact, kinds)
     model = ServedModel(artefact)
-    told = model.probabilities(model.coded(frame))
+    predicted = model.probabilities(model.coded(frame))
     classes = np.array([str(label) for label in artefact.schema.classes])
-    assert classes[told.argmax(axis=1)].tolist() == frame[PREDICTION].tolist()
+    assert classes[predicted.argmax(axis=1)].tolist() == frame[PREDICTION].tolist()
     assert sorted(place for places in model.places.values() for place in places) == [
         *range(model.coded(frame).shape[1])
     ]

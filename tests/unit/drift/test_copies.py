@@ -1,11 +1,11 @@
-"""Copies of rows: counted once, on one side of every split, and told from equality by chance."""
+"""Copies of rows: counted once, on one side of each split, distinguished from chance."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.relations.classifiers import folds
 from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.domains import tell_apart
@@ -49,7 +49,7 @@ def test_equal_rows_are_in_one_fold() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_window_with_repeats_is_not_told_apart(seed: int) -> None:
+def test_a_window_with_repeats_is_not_distinguished(seed: int) -> None:
     """Whether every row comes twice, or four of ten rows are copies."""
     before, once = _rows(100 + seed, 1500), _rows(200 + seed, 300)
     some = once.iloc[np.random.default_rng(seed).integers(0, 300, 200)]
@@ -57,7 +57,7 @@ def test_a_window_with_repeats_is_not_told_apart(seed: int) -> None:
         assert not tell_apart(before, now.reset_index(drop=True), KINDS).drifted
 
 
-def test_rows_of_the_reference_are_not_told_apart() -> None:
+def test_rows_of_the_reference_are_not_distinguished() -> None:
     """Both windows hold the same rows: what one half teaches says nothing of the other."""
     rows = _rows(1, 800)
     found = tell_apart(rows, rows.sample(frac=1, random_state=1, ignore_index=True), KINDS)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_drift.judging.decision import (
+from testbed_drift.evaluation.decision import (
     Action,
     Decision,
     Policy,
@@ -19,8 +19,8 @@ from testbed_drift.scoring.scores import (
     CHI_SQUARE,
     TOTAL_VARIATION,
     ColumnDrift,
+    ColumnScore,
     Comparison,
-    Score,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def test_reasons_name_what_drifted(scores_of: Callable[..., DriftScores]) -> Non
     expected = ("2 of 10 columns drifted: x0, x1", "the target drifted")
     assert decide(scores, Policy()).reasons == (*expected, "the predicted number drifted")
     comparison = Comparison(
-        Score(CHI_SQUARE, 1e-6, 0.01, "p_value"), Score(TOTAL_VARIATION, 0.4, 0.05, "distance")
+        ColumnScore(CHI_SQUARE, 1e-6, 0.01, "p_value"),
+        ColumnScore(TOTAL_VARIATION, 0.4, 0.05, "distance"),
     )
     classes = replace(scores, prediction=ColumnDrift(PREDICTION, (comparison,)))
     assert decide(classes, Policy()).reasons == (*expected, "the predicted class drifted")

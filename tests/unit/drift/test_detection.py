@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.forms import Table
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.formatting import ReportTable
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 
 if TYPE_CHECKING:
-    from testbed_drift.judging.detection import Detection
+    from testbed_drift.evaluation.detection import Detection
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.scores import ColumnDrift
 
@@ -63,7 +63,7 @@ def test_evidently_may_not_report_usage() -> None:
     assert os.environ["DO_NOT_TRACK"]
 
 
-def test_no_false_alarms_without_drift() -> None:
+def test_no_false_positives_without_drift() -> None:
     """8 draws of 8 columns, reference 5,000, window 500: at most one of 64 columns drifts."""
     rng = np.random.default_rng(1)
     reference = _numbers(rng, 5000)
@@ -80,7 +80,7 @@ def test_half_a_standard_deviation_is_found() -> None:
     assert [scores.share for scores in found] == [1.0] * 3
 
 
-def test_categories_give_no_false_alarms() -> None:
+def test_categories_give_no_false_positives() -> None:
     """20 columns of 20 categories, reference 500, window 500: none drifts in one draw.
 
     Evidently's own chi-square flags about three of four such columns at p < 0.05.
@@ -193,13 +193,13 @@ def test_report_shows_further_tables_above_its_own() -> None:
     """What a run adds stands above the verdicts and the figures."""
     rng = np.random.default_rng(6)
     detection = _detect(TWO, _numbers(rng, 200), _numbers(rng, 200))
-    html = detection.html([Table("How it did", ("what", "score"), (("accuracy", "0.987"),))])
+    html = detection.html([ReportTable("How it did", ("what", "score"), (("accuracy", "0.987"),))])
     assert "0.987" in html
     assert html.index("How it did") < html.index("Drift needs a significant test")
 
 
 def test_a_large_window_is_sampled_by_a_fixed_seed() -> None:
-    """Above the cap as many rows are judged, the same ones each time, from the whole window."""
+    """Above the cap as many rows are evaluated, the same ones each time, from the whole window."""
     rng = np.random.default_rng(9)
     reference, current = (declare(_numbers(rng, rows), TWO) for rows in (1000, 3000))
     detector = Detector(TWO, cap=500)
@@ -214,7 +214,7 @@ def test_a_large_window_is_sampled_by_a_fixed_seed() -> None:
 
 
 def test_statistics_of_the_reference_are_kept() -> None:
-    """A second window is judged against the same reference without reading it; another is read."""
+    """A second window takes the same reference without reading it; another is read."""
     rng = np.random.default_rng(10)
     detector = Detector(TWO)
     reference, other = (declare(_numbers(rng, 500, shift), TWO) for shift in (0.0, 2.0))
@@ -229,7 +229,7 @@ def test_statistics_of_the_reference_are_kept() -> None:
 def test_scoring_leaves_evidently_out() -> None:
     """A process that scores does not import Evidently, which takes seconds."""
     code = (
-        "import sys, pandas; from testbed_drift.judging.detection import Detector\n"
+        "import sys, pandas; from testbed_drift.evaluation.detection import Detector\n"
         "from testbed_drift.rows.frames import declare\n"
         "frame = declare(pandas.DataFrame({'x': [1.0, 2.0]}), {'x': 'numeric'})\n"
         "Detector({'x': 'numeric'}).detect(frame, frame)\n"

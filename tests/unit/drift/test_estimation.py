@@ -12,7 +12,7 @@ from testbed_drift.quality.performance import measure
 def _outcomes(
     rng: np.random.Generator, rows: int, *, shift: float = 0.0, flipped: float = 0.0
 ) -> Outcomes:
-    """Rows of a logistic truth, told by a model that is far too sure of itself.
+    """Rows of a logistic truth, predicted by a model that is far too sure of itself.
 
     Args:
         rng: source of all randomness.
@@ -22,9 +22,9 @@ def _outcomes(
     """
     inputs = rng.normal(shift, 1, rows)
     true = rng.random(rows) < 1 / (1 + np.exp(-1.5 * inputs))
-    told = 1 / (1 + np.exp(-6 * inputs))
+    reported = 1 / (1 + np.exp(-6 * inputs))
     label = (true ^ (rng.random(rows) < flipped)).astype(int)
-    chances = np.column_stack([1 - told, told])
+    chances = np.column_stack([1 - reported, reported])
     return Outcomes(("0", "1"), 1, chances.argmax(axis=1), label, chances, np.full(rows, np.nan))
 
 
@@ -77,8 +77,8 @@ def test_standard_error_is_the_spread_of_realised_accuracy() -> None:
         measure(one).scores["accuracy"] - (guess.scores or {})["accuracy"]
         for one, guess in zip(windows, found, strict=True)
     ]
-    told = np.mean([guess.standard_error for guess in found])
-    assert np.std(misses) == pytest.approx(told, rel=0.15)
+    reported = np.mean([guess.standard_error for guess in found])
+    assert np.std(misses) == pytest.approx(reported, rel=0.15)
 
 
 def test_estimate_cannot_see_concept_drift() -> None:
@@ -99,9 +99,11 @@ def test_several_classes_are_estimated() -> None:
     def draw(rows: int) -> Outcomes:
         chances = rng.dirichlet((1.0, 0.7, 0.4), rows)
         label = (chances.cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1)
-        told = chances**3 / (chances**3).sum(axis=1, keepdims=True)
+        reported = chances**3 / (chances**3).sum(axis=1, keepdims=True)
         classes = ("a", "b", "c")
-        return Outcomes(classes, None, told.argmax(axis=1), label, told, np.full(rows, np.nan))
+        return Outcomes(
+            classes, None, reported.argmax(axis=1), label, reported, np.full(rows, np.nan)
+        )
 
     estimator, window = Estimator.learn(draw(20_000)), draw(20_000)
     assert estimator._calibrated(window).sum(axis=1) == pytest.approx(1.0)

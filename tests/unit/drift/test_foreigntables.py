@@ -164,11 +164,11 @@ def test_classes_are_the_same_in_any_form(
     """A label true and a prediction 1 are right, and the forms may change between the tables."""
     rng = np.random.default_rng(1)
     labels = rng.random((2, 400)) < 0.4
-    told = np.where(rng.random((2, 400)) < 0.9, labels, ~labels)
-    before = _rows(1).assign(y=target(labels[0]), p=prediction(told[0]))
-    now = _rows(2).assign(y=labels[1].astype(int), p=np.where(told[1], "Y", "N"))
+    predicted = np.where(rng.random((2, 400)) < 0.9, labels, ~labels)
+    before = _rows(1).assign(y=target(labels[0]), p=prediction(predicted[0]))
+    now = _rows(2).assign(y=labels[1].astype(int), p=np.where(predicted[1], "Y", "N"))
     found = compare(form(before), _csv(now), "--target", "y", "--prediction", "p")
-    accuracy = (labels[1] == told[1]).mean()
+    accuracy = (labels[1] == predicted[1]).mean()
     assert found["performance"]["realised"]["accuracy"] == pytest.approx(accuracy)
     assert found["performance"]["reference"]["accuracy"] == pytest.approx(0.9, abs=0.05)
     assert not found["target_drift"]["drifted"]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_drift.judging.results import RunResult
-from testbed_drift.keeping.reports import RETRAINING_FILE, ReportStore
+from testbed_drift.evaluation.results import RunResult
 from testbed_drift.quality.trial import Retraining
 from testbed_drift.retraining.hook import Hook
 from testbed_drift.settings import ENV_PREFIX, read_settings
+from testbed_drift.storage.reports import RETRAINING_FILE, ReportStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def make(tmp_path: Path, clock: Clock) -> Callable[..., Hook]:
     return hook
 
 
-def test_own_process_tells_its_result(make: Callable[..., Hook], clock: Clock) -> None:
+def test_own_process_reports_its_result(make: Callable[..., Hook], clock: Clock) -> None:
     """The last line is the result; the times are the job's."""
     text = json.dumps(PROMOTED.to_dict())
     found = make(f"print('training ...'); print({text!r})", own=True).call(RESULT)
@@ -69,7 +69,7 @@ def test_own_process_tells_its_result(make: Callable[..., Hook], clock: Clock) -
     assert (found.outcome, found.challenger, found.started) == ("promoted", "rf-2", clock.now)
 
 
-def test_own_process_that_failed_tells_why(make: Callable[..., Hook], clock: Clock) -> None:
+def test_own_process_that_failed_reports_why(make: Callable[..., Hook], clock: Clock) -> None:
     """Its result counts, though it ends as commands do that could not run."""
     text = json.dumps(Retraining("failed", "no log", "rf-a", clock()).to_dict())
     found = make(f"print({text!r}); raise SystemExit(2)", own=True).call(RESULT)
@@ -77,7 +77,7 @@ def test_own_process_that_failed_tells_why(make: Callable[..., Hook], clock: Clo
     assert (found.outcome, found.message) == ("failed", "no log")
 
 
-def test_command_is_told_of_the_run(make: Callable[..., Hook], tmp_path: Path) -> None:
+def test_command_is_reported_of_the_run(make: Callable[..., Hook], tmp_path: Path) -> None:
     """A command gets the job's settings and the model's version; its last line is the message."""
     names = ("TESTBED_DRIFT_LOG_URL", "TESTBED_RETRAIN_MODEL_VERSION")
     code = f"import os; print(*map(os.environ.get, {names}))"
@@ -92,7 +92,7 @@ def test_command_is_told_of_the_run(make: Callable[..., Hook], tmp_path: Path) -
     ("code", "own", "message"),
     [
         ("print('no space'); raise SystemExit(3)", False, "it ended with 3: no space"),
-        ("print('hm')", True, "it told no result: hm"),
+        ("print('hm')", True, "it reported no result: hm"),
         ("raise SystemExit(2)", True, "it ended with 2"),
         ("import os; os.kill(os.getpid(), 9)", False, "it ended with -9"),
     ],

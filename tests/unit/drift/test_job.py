@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.errors import DomainError
-from testbed_drift.judging.segmentdrift import SegmentScorer
-from testbed_drift.keeping.memory import Memory
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.evaluation.segmentdrift import SegmentScorer
+from testbed_drift.scoring.scores import DriftRule
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.memory import Memory
 
 from .conftest import Bench
 
@@ -26,7 +26,7 @@ NOW = 1_000_000.0
 
 
 def test_run_compares_the_last_seconds(bench: Bench) -> None:
-    """A run judges the rows of the last ``window`` seconds against the training reference."""
+    """A run evaluates the rows of the last ``window`` seconds against the training reference."""
     bench.clock.step = 0.5
     result = bench.job.run_once()
     started = NOW + 0.5
@@ -63,7 +63,7 @@ def test_run_writes_reports_and_one_line(bench: Bench) -> None:
 
 def test_segments_stand_in_report_and_record(bench: Bench) -> None:
     """Drift of the segments is in the JSON report and in the record, and has its table."""
-    bench.job.segments = SegmentScorer("colour", {"colour": "category"}, Rule(), 100)
+    bench.job.segments = SegmentScorer("colour", {"colour": "category"}, DriftRule(), 100)
     result = bench.job.run_once()
     assert result.finding
     assert result.finding.json
@@ -102,7 +102,7 @@ def test_too_few_rows_are_an_outcome_of_their_own(
     assert bench.publisher.results == [result]
 
 
-def test_rows_are_judged_once(bench: Bench, columns_of: Callable[..., Columns]) -> None:
+def test_rows_are_evaluated_once(bench: Bench, columns_of: Callable[..., Columns]) -> None:
     """Without a new row there is no second run on the old ones; with one there is."""
     outcomes = [bench.job.run_once().outcome for _ in range(2)]
     bench.log.current = columns_of(301)
@@ -111,7 +111,7 @@ def test_rows_are_judged_once(bench: Bench, columns_of: Callable[..., Columns]) 
     assert "no new rows" in bench.records[1]["message"]
 
 
-def test_late_labels_are_a_reason_to_judge_again(
+def test_late_labels_are_a_reason_to_evaluate_again(
     bench: Bench, columns_of: Callable[..., Columns]
 ) -> None:
     """New labels of known rows give a new result, whose window votes and counts once."""
@@ -149,7 +149,7 @@ def test_new_process_goes_on_where_the_last_one_was_killed(
     assert found.html is not None
 
 
-def test_single_run_judges_what_is_known(bench: Bench) -> None:
+def test_single_run_evaluates_what_is_known(bench: Bench) -> None:
     """Who asks for one run gets a result and a report, though no row is new."""
     bench.job.run_once()
     once = replace(bench.job, once=True)

@@ -12,7 +12,7 @@ from testbed_drift.relations.correlations import Correlations
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.levels import PARTS, Levels
-from testbed_drift.scoring.limits import Limits
+from testbed_drift.scoring.limits import ColumnLimits
 from testbed_drift.settings import DriftSettings
 
 KINDS: Any = {"a": "numeric", "b": "numeric", "c": "numeric"}
@@ -39,11 +39,11 @@ def test_the_parts_of_a_level_add_up_to_it() -> None:
 def test_a_level_binds_the_rule_and_a_calibration(tmp_path: Any) -> None:  # noqa: ANN401 - a path
     """Prediction, target and each column's share; nothing changes where no level is set."""
     given: Any = {"log_url": "-", "artefact": tmp_path}
-    rule = Limits.of(DriftSettings(**given, level=1e-4), None).rule
+    rule = ColumnLimits.of(DriftSettings(**given, level=1e-4), None).rule
     assert rule.feature_limits("a", "numeric", 4).alpha == pytest.approx(5e-6)
     assert rule.class_limits(PREDICTION).alpha == pytest.approx(5e-6)
     assert rule.class_limits(TARGET).alpha == pytest.approx(5e-6)
-    usual = Limits.of(DriftSettings(**given), None).rule
+    usual = ColumnLimits.of(DriftSettings(**given), None).rule
     assert usual.feature_limits("a", "numeric", 4).alpha == pytest.approx(0.00025)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, ks_2samp, wasserstein_distance
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.measures import (
@@ -79,8 +79,8 @@ def test_scores_are_the_values_of_evidently(before: int, now: int) -> None:
     detection = Detector(KINDS).detect(_frame(before, 1), _frame(now, 2))
     found = detection.scores
     assert found.target
-    judged = (*found.columns, found.prediction, found.target)
-    ours = [score.value for column in judged for score in column.scores]
+    evaluated = (*found.columns, found.prediction, found.target)
+    ours = [score.value for column in evaluated for score in column.scores]
     theirs = [item["value"] for item in detection.metrics()]
     assert len(ours) == 2 * (len(KINDS) - 1 + 2 + 4)  # without "nothing"; four columns miss some
     assert ours == pytest.approx(theirs, rel=CLOSE, abs=CLOSE)

@@ -6,9 +6,9 @@ import json
 import math
 
 import pytest
-from testbed_drift.judging.decision import Action, Cause, Decision
-from testbed_drift.keeping.memory import Memory, Vote
+from testbed_drift.evaluation.decision import Action, Cause, Decision
 from testbed_drift.rows.extents import Extent
+from testbed_drift.storage.memory import Memory, Vote
 
 QUIET = Decision(Action.NO_ACTION, "< 0.30", ("why",))
 ALERT = Decision(Action.ALERT, "< 0.30", ("why",), (Cause.CONCEPT,))
@@ -16,7 +16,7 @@ RETRAIN = Decision(Action.RETRAIN, ">= 0.50", ("why",), (Cause.COLUMNS, Cause.TA
 
 
 def test_window_votes_once() -> None:
-    """A window that is judged again replaces its vote; a second one would confirm it by itself."""
+    """A window evaluated again replaces its vote; a second one would confirm it by itself."""
     memory = Memory()
     for _ in range(3):
         decision, memory = memory.vote(ALERT, Extent(1.0), 2, 2)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_domain.use_cases import get_use_case
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare, kinds_of
 from testbed_drift.scoring.scores import DriftScores

@@ -8,15 +8,15 @@ import pytest
 from sklearn import metrics
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
-from testbed_drift.judging.assessment import Assessment, Assessor
-from testbed_drift.judging.decision import Action, Cause, Policy, decide
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.assessment import Assessment, Assessor
+from testbed_drift.evaluation.decision import Action, Cause, Policy, decide
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.relations.contributions import _most
-from testbed_drift.relations.labelrelation import judge_relation
+from testbed_drift.relations.labelrelation import evaluate_relation
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare, outcome_of
 from testbed_drift.scoring.calibration import Plan, calibrate
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 
 SCHEMA = FeatureSchema(
     (Feature("x", "number", ""), Feature("kind", "category", "", categories=("a", "b"))),
@@ -64,14 +64,14 @@ def test_scores_are_scikit_learns() -> None:
     current = window(2, 500, labels=LABELS)
     found = assessed(window(1, 1000), current)
     true = np.array([value for value in current.label if value is not None], float)
-    told = np.array(current.prediction[:LABELS], float)
+    predicted = np.array(current.prediction[:LABELS], float)
     assert (found.current.rows, found.current.labels) == (500, LABELS)
     assert found.current.scores == pytest.approx(
         {
-            "mae": metrics.mean_absolute_error(true, told),
-            "rmse": metrics.root_mean_squared_error(true, told),
-            "r2": metrics.r2_score(true, told),
-            "mean_error": (told - true).mean(),
+            "mae": metrics.mean_absolute_error(true, predicted),
+            "rmse": metrics.root_mean_squared_error(true, predicted),
+            "r2": metrics.r2_score(true, predicted),
+            "mean_error": (predicted - true).mean(),
         }
     )
     record = found.to_dict()["performance"]
@@ -92,8 +92,12 @@ def test_the_estimate_needs_no_labels_and_states_its_error(shift: float) -> None
         assert found.state == "estimated"
         assert found.scores
         assert found.standard_error
-        told, true = (np.array(values, float) for values in (current.prediction, current.label))
-        misses.append((found.scores["mae"] - np.abs(told - true).mean()) / found.standard_error)
+        predicted, true = (
+            np.array(values, float) for values in (current.prediction, current.label)
+        )
+        misses.append(
+            (found.scores["mae"] - np.abs(predicted - true).mean()) / found.standard_error
+        )
     assert np.mean(np.abs(misses) <= 2) >= 0.9
     assert abs(np.mean(misses)) < 1
     # And the error is no larger than it must be: most estimates are not far inside of it.
@@ -185,21 +189,21 @@ def test_predictions_and_labels_are_compared_as_numbers() -> None:
 def test_a_calibration_holds_numbers_to_the_numeric_effect() -> None:
     """Prediction and target are calibrated as columns of numbers are."""
     found = calibrate(
-        frame(window(1, 500)), KINDS, Rule(), Plan(200, 0.01, draws=300, power_draws=20), "v1"
+        frame(window(1, 500)), KINDS, DriftRule(), Plan(200, 0.01, draws=300, power_draws=20), "v1"
     )
-    assert found.effects[PREDICTION] == found.effects[TARGET] == Rule().numeric_effect
-    assert found.effects["kind"] == Rule().category_effect
+    assert found.effects[PREDICTION] == found.effects[TARGET] == DriftRule().numeric_effect
+    assert found.effects["kind"] == DriftRule().category_effect
     assert 0 < found.alphas[PREDICTION] < 0.1
 
 
 def test_the_test_of_classes_at_the_same_inputs_is_named_as_not_applicable() -> None:
     """It knows classes only; errors and residuals stand in its place."""
     reference = frame(window(1, 500))
-    assert judge_relation(reference, reference, KINDS).state == "not_applicable"
+    assert evaluate_relation(reference, reference, KINDS).state == "not_applicable"
 
 
 def test_what_shuffling_everything_would_change() -> None:
     """The mean distance of two rows, by the definition; of classes the most that there can be."""
-    told = np.array([[1.0], [4.0], [6.0], [-2.0]])
-    assert _most(told) == pytest.approx(np.abs(told - told.T).mean())
+    predicted = np.array([[1.0], [4.0], [6.0], [-2.0]])
+    assert _most(predicted) == pytest.approx(np.abs(predicted - predicted.T).mean())
     assert _most(np.array([[0.5, 0.5], [0.1, 0.9]])) == 2.0

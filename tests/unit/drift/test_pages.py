@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.forms import Table
-from testbed_drift.judging.detection import Detector
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.formatting import ReportTable
 from testbed_drift.rendering.page import json_in_script
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
@@ -54,7 +54,7 @@ def test_a_report_of_hostile_rows_runs_nothing(tmp_path: Path, program: Callable
     """Columns, categories, classes, tables and figures are shown as the text that they are."""
     kinds: dict[str, ColumnKind] = {NUMBER: "numeric", CATEGORY: "category"}
     detection = Detector(kinds).detect(declare(_frame(1, 0), kinds), declare(_frame(2, 1), kinds))
-    table = Table(EVERYTHING, ("what", EVERYTHING), ((EVERYTHING, "1"),))
+    table = ReportTable(EVERYTHING, ("what", EVERYTHING), ((EVERYTHING, "1"),))
     path = tmp_path / "report.html"
     path.write_text(detection.html([table]), encoding="utf-8")
     page = visit(program("chromium", "google-chrome"), path.as_uri(), tmp_path / "profile")

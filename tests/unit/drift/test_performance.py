@@ -11,7 +11,7 @@ from sklearn import metrics
 from testbed_domain.logstore import Columns
 from testbed_drift.quality.outcomes import STRANGE, Outcomes
 from testbed_drift.quality.performance import SCORES, label_flow, measure
-from testbed_drift.rows.segments import MOST, Segmentation
+from testbed_drift.rows.segments import MAX, Segmentation
 
 
 def _columns(classes: int, rows: int, *, seed: int = 1, labelled: float = 1.0) -> Columns:
@@ -108,7 +108,7 @@ def test_calibration_error_is_the_gap_between_sureness_and_truth() -> None:
 
 
 def test_window_without_labels_says_so() -> None:
-    """No label: no score, an empty matrix, and the state tells why."""
+    """No label: no score, an empty matrix, and the state reports why."""
     found = measure(Outcomes.of(_columns(2, 50, labelled=0.0), (0, 1), 1))
     assert (found.state, found.rows, found.labels) == ("no_labels", 50, 0)
     assert found.scores == {}
@@ -173,7 +173,7 @@ def test_segments_of_a_category_are_bounded() -> None:
     reference = [f"v{number:02}" for number in range(30) for _ in range(30 - number)]
     learnt = Segmentation.learn("shop", "category", reference)
     groups = learnt.groups(["v00", "v29", "new", None, "v00"])
-    assert len(learnt.values) == MOST
+    assert len(learnt.values) == MAX
     assert {name: rows.tolist() for name, rows in groups.items()} == {
         "shop=v00": [True, False, False, False, True],
         "shop=rest": [False, True, True, False, False],

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.logstore import open_log
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.jobs.championtracker import ChampionTracker
 from testbed_drift.jobs.job import DriftJob, watch
 from testbed_drift.jobs.preparation import import_reports, preparing
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.jobs.succession import Following
-from testbed_drift.judging.detection import Detector
-from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.relations.models import ServedModel
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.frames import kinds_of
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import ReportStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from testbed_domain.artefact import Artefact
-    from testbed_drift.relations.models import Model
+    from testbed_drift.relations.models import ScoringModel
 
 
 def _job(artefact: Artefact, path: Path, loads: list[str], /, **changes: object) -> DriftJob:
@@ -35,7 +35,7 @@ def _job(artefact: Artefact, path: Path, loads: list[str], /, **changes: object)
         log.register_reference(artefact)
     kinds = kinds_of(artefact.schema)
 
-    def load() -> Model:
+    def load() -> ScoringModel:
         loads.append(artefact.version)
         return ServedModel(artefact)
 
@@ -73,7 +73,7 @@ def test_the_champions_job_is_prepared(small_artefact: Artefact, tmp_path: Path)
     """Where the job follows a champion, its first job is the one that is prepared."""
     loads: list[str] = []
     job = _job(small_artefact, tmp_path, loads)
-    list(preparing(Following(job, lambda: None, list, lambda _: job)))
+    list(preparing(ChampionTracker(job, lambda: None, list, lambda _: job)))
     assert loads == [small_artefact.version]
 
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
-from testbed_drift.judging.decision import Action, Cause, Policy, decide
-from testbed_drift.judging.results import Finding, Outcome, RunResult
-from testbed_drift.judging.segmentdrift import SegmentDrift
-from testbed_drift.keeping.memory import Memory, Vote
-from testbed_drift.keeping.reports import STATE_FILE, ReportStore
+from testbed_drift.evaluation.decision import Action, Cause, Policy, decide
+from testbed_drift.evaluation.results import Outcome, RunFinding, RunResult
+from testbed_drift.evaluation.segmentdrift import SegmentDrift
 from testbed_drift.publishing.gauges import Publisher, remembered
 from testbed_drift.quality.trial import Retraining, Trial
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.extents import Extent, WindowSummary
-from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Score
+from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, Comparison, DriftScores
+from testbed_drift.storage.memory import Memory, Vote
+from testbed_drift.storage.reports import STATE_FILE, ReportStore
 from testbed_otel import names
 from testbed_otel.cells import SERIES_LIMIT
 
@@ -38,7 +38,7 @@ def _result(outcome: Outcome, started: float, scores: DriftScores | None = None)
         windows = WindowSummary("reference", 768, 768), WindowSummary("now", 500, 100, 0, 60, 59)
         decision = decide(scores, Policy())
         segments = (SegmentDrift("shop=a", "scored", 500, 768, scores),)
-        finding = Finding(*windows, scores, decision, Path("a.json"), None, segments=segments)
+        finding = RunFinding(*windows, scores, decision, Path("a.json"), None, segments=segments)
     return RunResult("v1", outcome, started, 1.5, "message", finding)
 
 
@@ -99,7 +99,7 @@ def test_every_outcome_counts_from_zero(collected: Collected) -> None:
 def test_series_beyond_the_limit_stay_at_home(
     collected: Collected, scores_of: Callable[..., DriftScores], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first segments, which tell most, keep their series; that others are cut is said once."""
+    """The first segments, which say most, keep their series; that others are cut is said once."""
     result = _result("success", 100.0, scores_of(1))
     assert result.finding
     many = tuple(SegmentDrift(f"s{place:04}", "scored", 9, 9, scores_of(0)) for place in range(150))
@@ -116,7 +116,7 @@ def test_series_beyond_the_limit_stay_at_home(
 def test_success_publishes_all_of_the_vocabulary(
     collected: Collected, scores_of: Callable[..., DriftScores]
 ) -> None:
-    """After a successful run every metric of the drift room has points of the right model."""
+    """After a successful run every metric of the drift package has points of the right model."""
     collected.publisher.publish(_result("success", 100.0, scores_of(4, target=True)))
     found = collected.all()
     wanted = {
@@ -170,7 +170,7 @@ def test_detections_add_up(collected: Collected, scores_of: Callable[..., DriftS
     assert (after["x0"], after["x1"], after["x2"]) == (2, 1, 0)
 
 
-def test_window_that_is_judged_again_is_one_window(
+def test_window_that_is_evaluated_again_is_one_window(
     collected: Collected, scores_of: Callable[..., DriftScores]
 ) -> None:
     """Where only labels are new, values are published anew, and no drifted window is counted."""
@@ -235,7 +235,7 @@ def test_what_holds_for_the_model_is_there_before_the_first_run(collected: Colle
     assert list(collected.points(names.CALIBRATION_TIME).values()) == [1e9]
 
 
-def test_times_tell_outcomes_apart(
+def test_times_report_outcomes_apart(
     collected: Collected, scores_of: Callable[..., DriftScores]
 ) -> None:
     """Each outcome keeps the time of its last run; an error is no completed run."""
@@ -268,7 +268,8 @@ def test_series_that_ended_are_gone(
     collected.publisher.publish(_result("success", 100.0, scores_of(0)))
     assert collected.points(names.TARGET_DRIFT)
     broken = Comparison(
-        Score("ks", float("nan"), 0.01, "p_value"), Score("wasserstein", 0.2, 0.1, "distance")
+        ColumnScore("ks", float("nan"), 0.01, "p_value"),
+        ColumnScore("wasserstein", 0.2, 0.1, "distance"),
     )
     scores = DriftScores((), ColumnDrift(PREDICTION, (broken,)), None)
     collected.publisher.publish(_result("success", 200.0, scores))
@@ -298,7 +299,7 @@ def test_new_process_carries_on_with_the_last_values(
 def test_new_process_knows_how_old_the_values_are(
     tmp_path: Path, scores_of: Callable[..., DriftScores]
 ) -> None:
-    """Times of the last runs carry on too, or the age of a value could not be told."""
+    """Times of the last runs carry on too, or the age of a value could not be reported."""
     first = Collected(ReportStore(tmp_path))
     first.publisher.publish(_result("success", 100.0, scores_of(4)))
     first.close()

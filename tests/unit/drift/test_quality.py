@@ -50,7 +50,7 @@ def test_sound_data_has_no_faults() -> None:
 
 
 def test_each_fault_is_found_as_itself() -> None:
-    """Missing, out of range, new and of another type are told apart, as shares of the rows."""
+    """Missing, out of range, new and of another type are distinguished, as shares of the rows."""
     size: list[Any] = [None, math.nan, 31.0, 9.0, math.inf, "12", True, 20.0, 21.0, 22.0]
     colour: list[Any] = ["teal", "teal", "pink", None, 7, "red", "blue", "red", "blue", "red"]
     found = check(REFERENCE, {"size": size, "colour": colour}, SCHEMA)
@@ -68,7 +68,7 @@ def test_schema_bounds_hold_where_the_reference_is_wider() -> None:
     assert _faults(found.columns[0])["out_of_range"] == 0.5
 
 
-def test_column_that_became_constant_is_told() -> None:
+def test_column_that_became_constant_is_reported() -> None:
     """One value where there were several; one that always was so is no news, one row neither."""
     assert _faults(_one([1.0, 2.0], [1.5, 1.5])) == {"constant": 1.0}
     assert _faults(_one([1.0, 1.0], [1.0, 1.0])) == {}

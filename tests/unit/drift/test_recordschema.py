@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 from testbed.schemas import schema_text
 from testbed_domain.features import Feature, FeatureSchema
+from testbed_drift.evaluation.assessment import Assessor
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.evaluation.recordschema import RunRecord
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.judging.assessment import Assessor
-from testbed_drift.judging.detection import Detector
-from testbed_drift.judging.recordschema import RunRecord
-from testbed_drift.keeping.reports import RUNS_FILE, ReportStore
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import RUNS_FILE, ReportStore
 
 if TYPE_CHECKING:
     from pathlib import Path

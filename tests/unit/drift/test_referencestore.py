@@ -22,7 +22,7 @@ from testbed_drift.tables.store import MANIFEST, ROWS, ReferenceStore, StoreErro
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testbed_drift.tables.store import Kept
+    from testbed_drift.tables.store import StoredReference
 
 WANTED = Wanted(Roles("y"))
 QUICK = ["--rows", "300", "--draws", "300", "--budget", "0.02", "--shift", "1"]
@@ -66,7 +66,7 @@ def store(tmp_path: Path) -> ReferenceStore:
     return ReferenceStore(tmp_path / "kept")
 
 
-def _add(store: ReferenceStore, file: Path, name: str = "shop") -> tuple[Kept, bool]:
+def _add(store: ReferenceStore, file: Path, name: str = "shop") -> tuple[StoredReference, bool]:
     return store.add(name, open_source("reference", str(file), None, None), WANTED, "now")
 
 
@@ -119,14 +119,14 @@ def test_a_stale_reference_is_an_error_that_says_what_to_do(
     assert store.load("shop").name == "shop@1"
 
 
-def _change_rows(kept: Kept) -> None:
+def _change_rows(kept: StoredReference) -> None:
     path = kept.folder / ROWS
     rows = pd.read_parquet(path)
     rows["age"] += 1
     rows.to_parquet(path)
 
 
-def _change_manifest(kept: Kept, **changes: Any) -> None:  # noqa: ANN401 - any part of it
+def _change_manifest(kept: StoredReference, **changes: Any) -> None:  # noqa: ANN401 - any part of it
     path = kept.folder / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -176,7 +176,7 @@ def _run(*arguments: str | Path) -> int:
 def test_thresholds_stand_beside_the_reference(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Calibrated once, a kept reference is judged by its own thresholds and least rows."""
+    """Calibrated once, a kept reference is evaluated by its own thresholds and least rows."""
     assert _run("reference", "add", "shop", file, "--target", "y") == 0
     table(2).to_parquet(tmp_path / "b.parquet")
     compare = ("run", "--reference", "shop", "--current", tmp_path / "b.parquet", "--json")
@@ -191,8 +191,8 @@ def test_thresholds_stand_beside_the_reference(
     table(3, 299).to_parquet(tmp_path / "b.parquet")
     assert _run(*compare) == 2
     few = json.loads(capsys.readouterr().out)
-    assert few["rows_needed"] == calibration.least_rows >= 300
-    assert "false alarms" in few["message"]
+    assert few["rows_needed"] == calibration.min_rows >= 300
+    assert "false positives" in few["message"]
     (tmp_path / "kept" / "shop" / "1" / "calibration.json").write_text("broken")
     assert _run(*compare) == 2
     assert "run testbed drift calibrate" in json.loads(capsys.readouterr().out)["message"]

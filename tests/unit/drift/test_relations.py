@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.judging.decision import Policy, decide
-from testbed_drift.judging.detection import Detector
-from testbed_drift.relations.correlations import CHANGE, LEAST_CHANGE, Correlations
+from testbed_drift.evaluation.decision import Policy, decide
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.relations.correlations import CHANGE, MIN_CHANGE, Correlations
 from testbed_drift.relations.domains import MIN_ROWS, tell_apart
-from testbed_drift.relations.labelrelation import BY_MODEL, MIN_LABELS, judge_relation
+from testbed_drift.relations.labelrelation import BY_MODEL, MIN_LABELS, evaluate_relation
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
@@ -103,7 +103,7 @@ def _scores(reference: pd.DataFrame, current: pd.DataFrame) -> DriftScores:
     return Detector(KINDS).detect(reference, current).scores
 
 
-def test_quiet_windows_do_not_ring(study: Callable[..., Relations]) -> None:
+def test_quiet_windows_do_not_fire(study: Callable[..., Relations]) -> None:
     """Ten windows without drift: nothing is found in any of them."""
     for seed in range(10, 20):
         found = study(draw(seed))
@@ -173,7 +173,7 @@ def test_small_changes_of_correlation_are_no_drift(reference: pd.DataFrame) -> N
     assert found.comparison
     assert found.comparison.test.exceeded
     assert found.comparison.effect.method == CHANGE
-    assert found.comparison.effect.value < LEAST_CHANGE
+    assert found.comparison.effect.value < MIN_CHANGE
     assert found.drifted == ()
 
 
@@ -195,7 +195,7 @@ def test_dependence_without_correlation_is_found(
     assert found.domain.drifted
     decision = decide(scores, Policy(), None, found)
     assert decision.action == "ALERT"
-    assert any("a classifier tells the windows apart" in one for one in decision.reasons)
+    assert any("a classifier distinguishes the windows" in one for one in decision.reasons)
 
 
 def test_domain_test_is_valid_where_rows_are_alike() -> None:
@@ -247,7 +247,7 @@ def test_label_shift_is_found(reference: pd.DataFrame, study: Callable[..., Rela
     assert study(current).label.drifted
 
 
-def test_covariate_drift_without_loss_is_told_so(
+def test_covariate_drift_without_loss_is_reported_so(
     reference: pd.DataFrame,
     study: Callable[..., Relations],
     harmless: Any,  # noqa: ANN401 - a concept verdict
@@ -274,7 +274,7 @@ def test_covariate_drift_without_loss_is_told_so(
 @pytest.fixture
 def harmless() -> Any:  # noqa: ANN401 - a concept verdict
     """A concept verdict of 1,000 labels whose error is the reference's."""
-    from testbed_drift.quality.concept import judge  # noqa: PLC0415 - of this fixture only
+    from testbed_drift.quality.concept import evaluate  # noqa: PLC0415 - of this fixture only
     from testbed_drift.quality.estimation import Estimator  # noqa: PLC0415 - the same
     from testbed_drift.quality.outcomes import Outcomes  # noqa: PLC0415 - the same
 
@@ -286,7 +286,7 @@ def harmless() -> Any:  # noqa: ANN401 - a concept verdict
         return Outcomes(("0", "1"), 1, np.where(wrong, 1 - label, label), label, chances, missing)
 
     before = outcomes(5_000)
-    return judge(before, outcomes(1_000), Estimator.learn(before))
+    return evaluate(before, outcomes(1_000), Estimator.learn(before))
 
 
 def test_too_little_is_a_state(reference: pd.DataFrame) -> None:
@@ -298,9 +298,9 @@ def test_too_little_is_a_state(reference: pd.DataFrame) -> None:
     wide = pd.DataFrame({f"x{number}": draw(13)["size"] for number in range(41)})
     names: dict[str, ColumnKind] = dict.fromkeys(map(str, wide), "numeric")
     assert Correlations(wide, names).compare(wide).state == "many_columns"
-    assert judge_relation(reference, draw(13, MIN_LABELS - 1), KINDS).state == "few_labels"
+    assert evaluate_relation(reference, draw(13, MIN_LABELS - 1), KINDS).state == "few_labels"
     same = reference.assign(**{TARGET: "1"})
-    assert judge_relation(same, same, KINDS).state == "one_class"
+    assert evaluate_relation(same, same, KINDS).state == "one_class"
 
 
 def test_odd_windows_give_a_result(analyst: Analyst, reference: pd.DataFrame) -> None:
@@ -326,10 +326,10 @@ def test_classes_that_are_rare_or_several_are_tested() -> None:
     for frame in (before, now):
         frame.loc[frame["size"] > 0.8, TARGET] = "2"
     before.loc[:1, TARGET] = "rare"
-    calm = judge_relation(before, now, KINDS)
+    calm = evaluate_relation(before, now, KINDS)
     assert (calm.state, calm.drifted) == ("tested", False)
     swapped = now.assign(**{TARGET: now[TARGET].replace({"0": "2", "2": "0"})})
-    found = judge_relation(before, swapped, KINDS)
+    found = evaluate_relation(before, swapped, KINDS)
     assert found.drifted
     assert found.label in {"0", "2"}
 
@@ -354,7 +354,7 @@ def test_a_prepared_study_says_the_same(reference: pd.DataFrame, analyst: Analys
 
 
 def test_a_study_draws_for_what_is_not_prepared(reference: pd.DataFrame) -> None:
-    """A window of a size that was not prepared has been drawn for once it is judged."""
+    """A window of a size that was not prepared has been drawn for once it is evaluated."""
     small = Correlations(reference, KINDS)
     small.compare(draw(20, 300))
     assert len(list(small.preparing(200, 600))) == 2  # of 128, 256 and 512 rows

@@ -29,7 +29,7 @@ def test_share_is_that_of_comparing_all_rows(seed: int) -> None:
     assert repeated(columns, _key) == pytest.approx(_slowly(columns))
 
 
-def test_rows_that_only_look_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_only_look_alike_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where different rows get the same number, they are compared value by value."""
     monkeypatch.setattr(repeats, "_mixed", np.zeros_like)
     columns: list[list[object]] = [[1.0, 2.0, 1.0, 3.0], ["a", "a", "a", "a"]]

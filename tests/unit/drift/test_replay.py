@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from testbed_drift.jobs.replay import NoPublisher, NoReports, Replay, part, walk_log
 from testbed_drift.rows.cutting import ByCount, ByTime
-from testbed_drift.rows.spans import Span
+from testbed_drift.rows.spans import Period
 from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 from testbed_drift.settings import DriftSettings
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.logstore import Columns
-    from testbed_drift.judging.results import RunResult
-    from testbed_drift.keeping.memory import Memory
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.quality.trial import Retraining
+    from testbed_drift.storage.memory import Memory
 
 KINDS: Any = {"size": "numeric", "colour": "category"}
 
@@ -40,14 +40,14 @@ class Loud:
 @pytest.fixture
 def job(tmp_path: Path, log: Any, clock: Any) -> Replay:  # noqa: ANN401 - fakes of conftest
     """A job with the real detector on a log of 300 rows, a second apart."""
-    from testbed_drift.judging.detection import Detector  # noqa: PLC0415 - only here
+    from testbed_drift.evaluation.detection import Detector  # noqa: PLC0415 - only here
 
     settings = DriftSettings(log_url="-", artefact=tmp_path, html="never", confirm=2, confirm_of=2)
     reader = WindowReader("rf-1", KINDS, 90, 5000)
     return Replay(settings, reader, log, Detector(KINDS), NoReports(), NoPublisher(), clock)
 
 
-def test_every_window_of_the_log_is_judged(
+def test_every_window_of_the_log_is_evaluated(
     job: Replay,
     log: Any,  # noqa: ANN401 - a fake of conftest
     columns_of: Callable[..., Columns],
@@ -108,7 +108,7 @@ def test_groups_of_the_log_are_walked_by_themselves(
 
 def test_windows_of_time_lie_in_the_asked_span(job: Replay, log: Any) -> None:  # noqa: ANN401 - a fake of conftest
     """The current window says which part of the log is cut; a short end is too few rows."""
-    job.settings = job.settings.model_copy(update={"current_window": Span.between(0, 290)})
+    job.settings = job.settings.model_copy(update={"current_window": Period.between(0, 290)})
     results = [result for _, result in walk_log(job, ByTime(100, 100))]
     assert log.asked[-1] == ("rf-1", 0, 290, None)
     spans = [one.finding.current.start for one in results if one.finding]
@@ -123,7 +123,7 @@ def test_a_training_may_have_a_small_reference(
     log: Any,  # noqa: ANN401 - a fake of conftest
     columns_of: Callable[..., Columns],
 ) -> None:
-    """A small data set has no larger one, so it is judged as the job that watches judges it."""
+    """A small data set has no larger one: it is evaluated as by the job that watches."""
     log.training = columns_of(60, seed=2)
     outcomes = [result.outcome for _, result in walk_log(job, ByCount(100, 100))]
     assert outcomes == ["success"] * 3
@@ -134,7 +134,7 @@ def test_an_empty_log_has_no_windows(
     log: Any,  # noqa: ANN401 - a fake of conftest
     columns_of: Callable[..., Columns],
 ) -> None:
-    """It is told, like any window with too few rows."""
+    """It is reported, like any window with too few rows."""
     log.current = columns_of(0)
     with pytest.raises(NotEnoughRowsError, match="0 rows in the log"):
         list(walk_log(job, ByCount(100, 100)))

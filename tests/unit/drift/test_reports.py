@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_drift.keeping.reports import (
+from testbed_drift.storage.reports import (
     RETRAINING_STATE_FILE,
     RUNS_FILE,
     STATE_FILE,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from testbed_drift.keeping.reports import ReportStore
+from testbed_drift.storage.reports import ReportStore
 os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
 ReportStore(Path(sys.argv[1])).write_html("a", "b", "new" * 100_000)
 """

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_drift.scoring.scores import ColumnDrift, Comparison, DriftScores, Rule, Score
+from testbed_drift.scoring.scores import (
+    ColumnDrift,
+    ColumnScore,
+    Comparison,
+    DriftRule,
+    DriftScores,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +19,7 @@ if TYPE_CHECKING:
 
 def _comparison(p_value: float, distance: float, method: str = "wasserstein") -> Comparison:
     return Comparison(
-        Score("ks", p_value, 0.01, "p_value"), Score(method, distance, 0.1, "distance")
+        ColumnScore("ks", p_value, 0.01, "p_value"), ColumnScore(method, distance, 0.1, "distance")
     )
 
 
@@ -53,5 +59,5 @@ def test_share_counts_features_only(scores_of: Callable[..., DriftScores]) -> No
 
 def test_columns_share_the_significance() -> None:
     """More columns make each single test stricter."""
-    assert Rule().feature_limits("x", "numeric", 8).alpha == pytest.approx(0.000125)
-    assert Rule().feature_limits("x", "numeric", 0).alpha == pytest.approx(0.001)
+    assert DriftRule().feature_limits("x", "numeric", 8).alpha == pytest.approx(0.000125)
+    assert DriftRule().feature_limits("x", "numeric", 0).alpha == pytest.approx(0.001)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_domain.logrows import Columns
-from testbed_drift.judging import segmentdrift
-from testbed_drift.judging.segmentdrift import SegmentScorer, shared_out, table
+from testbed_drift.evaluation import segmentdrift
+from testbed_drift.evaluation.segmentdrift import SegmentScorer, shared_out, table
 from testbed_drift.publishing import segmentindicators
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 from testbed_drift.workers import Workers
 from testbed_otel import names
 
@@ -46,7 +46,7 @@ def _window(
 
 BEFORE = _window("reference", {"a": 1000, "b": 1000, "c": 150}, 1)
 NOW = _window("now", {"a": 600, "b": 500, "c": 900, "d": 300}, 2, {"b": 1.0})
-SCORER = SegmentScorer("shop", KINDS, Rule(), least_rows=200)
+SCORER = SegmentScorer("shop", KINDS, DriftRule(), min_rows=200)
 
 
 def test_drift_is_found_in_its_segment_only() -> None:
@@ -79,7 +79,7 @@ def test_too_few_rows_are_stated() -> None:
 def test_workers_find_the_same() -> None:
     """Two processes give the very scores that one gives."""
     with Workers(2) as workers:
-        scorer = SegmentScorer("shop", KINDS, Rule(), 200, workers=workers)
+        scorer = SegmentScorer("shop", KINDS, DriftRule(), 200, workers=workers)
         assert scorer.score(BEFORE, NOW) == SCORER.score(BEFORE, NOW)
 
 
@@ -98,11 +98,11 @@ def test_a_broken_segment_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatc
     assert found["shop=b"].state == "scored"
 
 
-def test_segments_share_the_budget_of_false_alarms() -> None:
+def test_segments_share_the_budget_of_false_positives() -> None:
     """The thresholds of n segments are an n-th of the window's, calibrated ones as well."""
-    rule = shared_out(Rule(alpha=0.01, class_alpha=0.02, alphas={"size": 0.004}), 4)
+    rule = shared_out(DriftRule(alpha=0.01, class_alpha=0.02, alphas={"size": 0.004}), 4)
     assert (rule.alpha, rule.class_alpha, rule.alphas) == (0.0025, 0.005, {"size": 0.001})
-    assert rule.numeric_effect == Rule().numeric_effect
+    assert rule.numeric_effect == DriftRule().numeric_effect
     [found] = [one for one in SCORER.score(BEFORE, NOW) if one.name == "shop=b"]
     assert found.scores is not None
     assert found.scores.columns[0].comparisons[0].test.threshold == pytest.approx(0.001 / 3 / 2)
@@ -138,5 +138,5 @@ def test_report_names_the_drifted_segments() -> None:
 
 def test_most_values_are_segments_of_their_own() -> None:
     """Beyond the most frequent ones, values are the rest together."""
-    scorer = SegmentScorer("shop", KINDS, Rule(), 200, most=1)
+    scorer = SegmentScorer("shop", KINDS, DriftRule(), 200, most=1)
     assert {one.name for one in scorer.score(BEFORE, NOW)} == {"shop=a", "shop=rest"}

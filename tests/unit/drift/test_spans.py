@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from testbed_drift.keeping.reports import report_name
-from testbed_drift.rows.spans import Span, SpanError
+from testbed_drift.rows.spans import Period, SpanError
+from testbed_drift.storage.reports import report_name
 
 
 def _unix(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> float:
@@ -15,9 +15,9 @@ def _unix(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> fl
 
 def test_days_are_included_and_name_the_span_by_the_last() -> None:
     """A month of days covers its last day and is called by it, as in system E's file names."""
-    january = Span.parse("2024-01-01/2024-01-31")
+    january = Period.parse("2024-01-01/2024-01-31")
     assert (january.start, january.end) == (_unix(2024, 1, 1), _unix(2024, 2, 1))
-    february = Span.parse("2024-02-01/2024-02-29")
+    february = Period.parse("2024-02-01/2024-02-29")
     assert report_name(january.name, february.name, "html") == "drift_2024-01-31_vs_2024-02-29.html"
 
 
@@ -32,7 +32,7 @@ def test_days_are_included_and_name_the_span_by_the_last() -> None:
 )
 def test_times_are_utc_unless_they_say_otherwise(text: str) -> None:
     """Times name the span in UTC, without characters that file systems dislike."""
-    span = Span.parse(text)
+    span = Period.parse(text)
     assert span.start == _unix(2026, 11, 21, 10, 15)
     assert span.end - span.start == 300
     assert span.name == "20261121T101500Z-20261121T102000Z"
@@ -55,4 +55,4 @@ def test_times_are_utc_unless_they_say_otherwise(text: str) -> None:
 def test_no_window_is_refused_with_the_forms_that_work(text: str) -> None:
     """What is no span is refused, and the message shows how to write one."""
     with pytest.raises(SpanError, match="START/END"):
-        Span.parse(text)
+        Period.parse(text)

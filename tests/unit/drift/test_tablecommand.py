@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from testbed.schemas import schema_text
 from testbed_drift.__main__ import main
-from testbed_drift.judging.recordschema import DriftReport
+from testbed_drift.evaluation.recordschema import DriftReport
 from testbed_drift.tables.command import _since
 
 from .table_place import ROLES, ROWS, make
@@ -97,7 +97,7 @@ def test_rows_without_a_prediction_are_not_scored(run: Run, tables: Path) -> Non
 
 
 @pytest.mark.parametrize(("rows", "needed"), [(0, 200), (54, 200)])
-def test_too_few_rows_are_told(run: Run, tables: Path, rows: int, needed: int) -> None:
+def test_too_few_rows_are_reported(run: Run, tables: Path, rows: int, needed: int) -> None:
     """Exit code 2, and how many rows it takes."""
     make(2, rows).to_parquet(tables / "few.parquet")
     code, [found] = run("few.parquet", *ROLES)
@@ -106,7 +106,7 @@ def test_too_few_rows_are_told(run: Run, tables: Path, rows: int, needed: int) -
     assert "decision" not in found
 
 
-def test_an_empty_reference_is_told(run: Run, tables: Path) -> None:
+def test_an_empty_reference_is_reported(run: Run, tables: Path) -> None:
     """A header alone is no reference."""
     make(1, 0).to_parquet(tables / "a.parquet")
     code, [found] = run("same.csv", *ROLES)
@@ -114,8 +114,8 @@ def test_an_empty_reference_is_told(run: Run, tables: Path) -> None:
     assert "0 rows in" in found["message"]
 
 
-def test_a_small_reference_is_told(run: Run, tables: Path) -> None:
-    """Too few rows to compare with are as useless as too few to judge."""
+def test_a_small_reference_is_reported(run: Run, tables: Path) -> None:
+    """Too few rows to compare with are as useless as too few to evaluate."""
     make(1, 150).to_parquet(tables / "a.parquet")
     code, [found] = run("same.csv", *ROLES)
     assert (code, found["rows_needed"]) == (2, 200)
@@ -146,7 +146,7 @@ def test_other_columns_are_an_error_that_names_them(
     capsys.readouterr()
 
 
-def test_columns_that_the_reference_lacks_are_told(
+def test_columns_that_the_reference_lacks_are_reported(
     run: Run, tables: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line and a list name them; not those that have a role, or that the reference has, too."""

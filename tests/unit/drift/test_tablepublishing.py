@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from testbed_drift.__main__ import main
 from testbed_drift.settings import DriftSettings
-from testbed_drift.tables.publication import MOST_VERSIONS
+from testbed_drift.tables.publication import MAX_VERSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,13 +146,13 @@ def test_versions_without_end_are_left_out(
     """A column of ids taken for versions does not flood Prometheus; a line says so."""
     table = make(2).assign(v=[f"{place // 30:02}" for place in range(ROWS)])
     place.run(table, "--version-column", "v", "--min-rows", "10")
-    assert len(place.values(SHARE, "model_version")) == MOST_VERSIONS
+    assert len(place.values(SHARE, "model_version")) == MAX_VERSIONS
     assert capsys.readouterr().err.splitlines() == [
-        f"drift: more than {MOST_VERSIONS} versions: {ROWS // 30 - MOST_VERSIONS} are not published"
+        f"drift: more than {MAX_VERSIONS} versions: {ROWS // 30 - MAX_VERSIONS} are not published"
     ]
 
 
-def test_a_textfile_that_can_t_be_is_told_before_anything_is_read(
+def test_a_textfile_that_can_t_be_is_reported_before_anything_is_read(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By its name, or its folder: exit code 2, and no table was read."""

@@ -13,7 +13,7 @@ from testbed_domain.tables.columnkinds import days, kind_of, seconds, texts, wit
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import MOST_CATEGORIES, OTHER, Roles, TableSchema, TableSchemaError
+from testbed_drift.tables.schema import MAX_CATEGORIES, OTHER, Roles, TableSchema, TableSchemaError
 
 DAY = dt.date(2024, 1, 31)
 
@@ -96,7 +96,7 @@ def test_what_says_nothing_is_left_out_with_its_reason() -> None:
 def test_many_categories_are_the_top_ones_and_one_more() -> None:
     """The most frequent of the reference stand for themselves, all others and new ones for one."""
     rng = np.random.default_rng(1)
-    common = [f"c{number}" for number in range(MOST_CATEGORIES)]
+    common = [f"c{number}" for number in range(MAX_CATEGORIES)]
     rare = [f"r{number}" for number in range(100)]
     frame = pd.DataFrame({"town": rng.permutation(common * 5 + rare)})
     found = _pin(frame)
@@ -135,7 +135,7 @@ def test_classes_and_the_positive_one() -> None:
         (Roles("three", None, {"": "amount"}), "CLASS=COLUMN"),
     ],
 )
-def test_targets_that_can_not_be_judged(roles: Roles, message: str) -> None:
+def test_targets_that_can_not_be_evaluated(roles: Roles, message: str) -> None:
     """The line says what classes there are, or what to give instead."""
     frame = pd.DataFrame(
         {"a": [1] * 60, "y": [0, 1] * 30, "amount": range(60), "three": [*"abc"] * 20}

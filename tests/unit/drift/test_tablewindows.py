@@ -64,7 +64,7 @@ def test_an_alarm_that_is_over_is_an_alarm(run: Run, tables: Path) -> None:
     assert code == 1
 
 
-def test_windows_of_time_tell_where_they_lie(run: Run) -> None:
+def test_windows_of_time_report_where_they_lie(run: Run) -> None:
     """Hours of a table of ten hours; each has its span, and rows of none are lost."""
     code, found = run("same.csv", "--window", "2h", "--min-rows", "50")
     assert code == 0
@@ -74,8 +74,8 @@ def test_windows_of_time_tell_where_they_lie(run: Run) -> None:
     assert windows[1]["name"] == "same-20240101T020000Z-20240101T040000Z"
 
 
-def test_an_empty_hour_is_told(run: Run, tables: Path) -> None:
-    """A gap in the rows is a window with too few rows, and the others are judged."""
+def test_an_empty_hour_is_reported(run: Run, tables: Path) -> None:
+    """A gap in the rows is a window with too few rows, and the others are evaluated."""
     table = make(2)
     table[(table.index < 120) | (table.index >= 240)].to_parquet(tables / "gap.parquet")
     code, found = run("gap.parquet", "--window", "2h", "--min-rows", "50")
@@ -85,7 +85,7 @@ def test_an_empty_hour_is_told(run: Run, tables: Path) -> None:
 
 
 def test_segments_are_compared_like_with_like(run: Run, tables: Path) -> None:
-    """Only the town whose people are older drifts; one that the reference lacks is told."""
+    """Only the town whose people are older drifts; one that the reference lacks is reported."""
     table = make(2, 1200)
     table.loc[table["town"] == "b", "age"] += 1
     table.loc[table["town"] == "c", "town"] = "d"
@@ -114,7 +114,7 @@ def test_versions_are_compared_with_the_whole_reference(run: Run, tables: Path) 
 
 
 def test_segments_and_versions_exclude_each_other(run: Run) -> None:
-    """One column tells results apart."""
+    """One column distinguishes results."""
     code, [found] = run("same.csv", "--segment", "town", "--version-column", "town")
     assert (code, found["outcome"]) == (2, "error")
     assert "not both" in found["message"]

@@ -70,15 +70,15 @@ def test_all_that_a_run_finds_is_written(textfile: Textfile, room: str) -> None:
     registry = CollectorRegistry()
     for name in wanted:
         Gauge(name, "Found.", registry=registry).set(1)
-    textfile.write(registry, judged=True)
+    textfile.write(registry, evaluated=True)
     assert {name for (name,) in _shown(textfile)} == wanted != set()
 
 
 def test_counters_count_on_and_gauges_are_the_last_ones(textfile: Textfile) -> None:
     """Each run is a process of its own, whose counters begin anew."""
-    textfile.write(_measured("success", 10, 0.25), judged=True)
+    textfile.write(_measured("success", 10, 0.25), evaluated=True)
     first = dict(_shown(textfile))
-    textfile.write(_measured("success", 20, 0.5), judged=True)
+    textfile.write(_measured("success", 20, 0.5), evaluated=True)
     second = _shown(textfile)
     assert first == {
         (RUNS, "success"): 1,
@@ -92,7 +92,7 @@ def test_counters_count_on_and_gauges_are_the_last_ones(textfile: Textfile) -> N
 
 def _write_often(path: Path) -> None:
     for _ in range(TIMES):
-        Textfile(path).write(_measured("success", 10, 0.25), judged=True)
+        Textfile(path).write(_measured("success", 10, 0.25), evaluated=True)
 
 
 def test_runs_that_end_at_once_all_count(textfile: Textfile) -> None:
@@ -105,8 +105,8 @@ def test_runs_that_end_at_once_all_count(textfile: Textfile) -> None:
 
 def test_a_run_without_a_decision_leaves_the_last_one(textfile: Textfile) -> None:
     """Only what speaks of runs goes on; the time of the last success stays beside the failure's."""
-    textfile.write(_measured("success", 10, 0.25), judged=True)
-    textfile.write(_measured("error", 20), judged=False)
+    textfile.write(_measured("success", 10, 0.25), evaluated=True)
+    textfile.write(_measured("error", 20), evaluated=False)
     found = _shown(textfile)
     assert (found[RUNS, "success"], found[RUNS, "error"]) == (1, 1)
     assert (found[LAST, "success"], found[LAST, "error"]) == (10, 20)
@@ -115,8 +115,8 @@ def test_a_run_without_a_decision_leaves_the_last_one(textfile: Textfile) -> Non
 
 def test_values_of_another_model_end(textfile: Textfile) -> None:
     """A new version replaces the old one; runs are counted on."""
-    textfile.write(_measured("success", 10, 0.25), judged=True)
-    textfile.write(_measured("success", 20, 0.75, "2"), judged=True)
+    textfile.write(_measured("success", 10, 0.25), evaluated=True)
+    textfile.write(_measured("success", 20, 0.75, "2"), evaluated=True)
     found = _shown(textfile)
     assert (found[SHARE, "2"], found[RUNS, "success"]) == (0.75, 2)
     assert not [key for key in found if "1" in key]
@@ -125,15 +125,15 @@ def test_values_of_another_model_end(textfile: Textfile) -> None:
 def test_a_file_that_can_t_be_read_is_replaced(textfile: Textfile) -> None:
     """Whoever wrote it, it would not be metrics."""
     textfile.path.write_text("no metrics {")
-    textfile.write(_measured("success", 10, 0.25), judged=True)
+    textfile.write(_measured("success", 10, 0.25), evaluated=True)
     assert _shown(textfile)[SHARE, "1"] == 0.25
 
 
 def test_a_write_that_breaks_leaves_the_old_file(
     textfile: Textfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No half file is left, and the end of the process tells in one line."""
-    textfile.write(_measured("success", 10, 0.25), judged=True)
+    """No half file is left, and the end of the process reports in one line."""
+    textfile.write(_measured("success", 10, 0.25), evaluated=True)
     before = textfile.path.read_bytes()
 
     def full(*_: Any) -> None:  # noqa: ANN401 - whatever the library calls it with
@@ -143,7 +143,7 @@ def test_a_write_that_breaks_leaves_the_old_file(
     with monkeypatch.context() as patched:
         patched.setattr("os.rename", full)
         with pytest.raises(TextfileError) as caught:
-            ending(telemetry, textfile, judged=True)
+            ending(telemetry, textfile, evaluated=True)
     assert str(caught.value) == f"cannot write {textfile.path}: No space left on device"
     assert textfile.path.read_bytes() == before
     assert list(textfile.path.parent.iterdir()) == [textfile.path]
@@ -152,7 +152,7 @@ def test_a_write_that_breaks_leaves_the_old_file(
 def test_nothing_measured_is_nothing_written(textfile: Textfile) -> None:
     """A process that may not measure leaves the file as it was, and says so."""
     telemetry = setup("drift", TelemetrySettings(endpoint=None, disabled=True))
-    (line,) = ending(telemetry, textfile, judged=True)
+    (line,) = ending(telemetry, textfile, evaluated=True)
     assert "OTEL_SDK_DISABLED" in line
     assert not textfile.path.exists()
 

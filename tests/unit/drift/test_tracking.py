@@ -12,15 +12,15 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
-from testbed_drift.judging.assessment import Assessor
-from testbed_drift.judging.decision import Policy, decide
-from testbed_drift.judging.results import Finding, RunResult
-from testbed_drift.judging.segmentdrift import SegmentDrift
-from testbed_drift.keeping.tracking import Entry, Tracker, challenger_entry, run_entry
+from testbed_drift.evaluation.assessment import Assessor
+from testbed_drift.evaluation.decision import Policy, decide
+from testbed_drift.evaluation.results import RunFinding, RunResult
+from testbed_drift.evaluation.segmentdrift import SegmentDrift
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.extents import WindowSummary
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.tracking import Entry, Tracker, challenger_entry, run_entry
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ SETTINGS = DriftSettings(log_url="sqlite://", artefact=Path("model"), alert_shar
 
 def _result(scores: DriftScores) -> RunResult:
     windows = WindowSummary("2024-01-31", 700, 700, 0, 10), WindowSummary("2024-02-29", 500, 9)
-    finding = Finding(*windows, scores, decide(scores, Policy()), Path("a.json"), None)
+    finding = RunFinding(*windows, scores, decide(scores, Policy()), Path("a.json"), None)
     return RunResult("rf-1", "success", 100.0, 1.5, "line", finding)
 
 

@@ -1,4 +1,4 @@
-"""The comparison of champion and challenger, and what is told of it."""
+"""The comparison of champion and challenger, and what is reported of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job over time: runs at an interval, turns of windows, and what it starts and tells."""
+"""The job over time: runs at an interval, turns of windows, and what it starts and reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from testbed_domain.errors import DomainError
 from testbed_drift.jobs.job import watch
 from testbed_drift.quality.trial import Retraining, Trial
-from testbed_drift.rows.spans import Span
+from testbed_drift.rows.spans import Period
 from testbed_drift.rows.windows import WindowReader
 
 from .conftest import Bench, FakePublisher
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.logstore import Columns
-    from testbed_drift.judging.results import RunResult
+    from testbed_drift.evaluation.results import RunResult
     from testbed_drift.rows.windows import Window
     from testbed_drift.scoring.scores import DriftScores
 
@@ -84,7 +84,7 @@ def test_challenger_is_logged_where_the_runs_are(
     assert logged == [(small_artefact.version, scores, "promoted")]
 
 
-def test_retrain_starts_the_hook_once_all_is_told(
+def test_retrain_starts_the_hook_once_all_is_reported(
     bench: Bench, columns_of: Callable[..., Columns], scores_of: Callable[..., DriftScores]
 ) -> None:
     """Only RETRAIN does, after the run is published; the next report shows what came of it."""
@@ -160,7 +160,7 @@ def test_watch_survives_broken_runs(bench: Bench, columns_of: Callable[..., Colu
     assert [record["outcome"] for record in bench.records] == outcomes
 
 
-def test_windows_that_are_full_already_are_judged_without_a_wait(
+def test_windows_that_are_full_already_are_evaluated_without_a_wait(
     bench: Bench, columns_of: Callable[..., Columns]
 ) -> None:
     """A run that leaves a full window behind it is followed by the next one at once."""
@@ -190,7 +190,7 @@ class FakeTurns:
 
     def next(self, log: Any, reader: WindowReader, now: float) -> Window:  # noqa: ANN401 - a fake
         """All rows of the log."""
-        return reader.of_log(log, Span.between(now - 60, now))
+        return reader.of_log(log, Period.between(now - 60, now))
 
     def done(self) -> None:
         """Count it; the position is nowhere to be kept."""
@@ -198,7 +198,7 @@ class FakeTurns:
         raise OSError("disk full")
 
 
-def test_turns_say_which_window_is_judged(bench: Bench) -> None:
+def test_turns_say_which_window_is_evaluated(bench: Bench) -> None:
     """A turn ends with its run, whatever became of it; a fixed window is no turn."""
     turns = FakeTurns()
     bench.job.turns = turns  # type: ignore[assignment] # a fake
@@ -208,29 +208,29 @@ def test_turns_say_which_window_is_judged(bench: Bench) -> None:
     assert (broken.outcome, broken.behind) == ("error", False)
     assert turns.ended == 2
     bench.log.error = None
-    bench.with_settings(current_window=Span.parse("2024-02-01/2024-02-29"))
+    bench.with_settings(current_window=Period.parse("2024-02-01/2024-02-29"))
     bench.log.asked.clear()
     bench.job.run_once()
-    assert bench.log.asked[0][1] == Span.parse("2024-02-01/2024-02-29").start
+    assert bench.log.asked[0][1] == Period.parse("2024-02-01/2024-02-29").start
 
 
-def test_tracker_is_told_of_every_run(bench: Bench) -> None:
+def test_tracker_is_reported_of_every_run(bench: Bench) -> None:
     """Whatever the run came to; what to log is the tracker's to say."""
-    told: list[RunResult] = []
+    predicted: list[RunResult] = []
 
     class FakeTracker:
         def log_run(self, result: RunResult) -> None:
-            told.append(result)
+            predicted.append(result)
 
     bench.job.tracker = FakeTracker()  # type: ignore[assignment] # a hand-written fake
     first = bench.job.run_once()
     bench.log.error = OSError("gone")
-    assert told == [first, bench.job.run_once()]
-    assert [result.outcome for result in told] == ["success", "error"]
+    assert predicted == [first, bench.job.run_once()]
+    assert [result.outcome for result in predicted] == ["success", "error"]
 
 
 def test_a_full_window_does_not_wait_for_the_interval(bench: Bench) -> None:
-    """It is judged at the next look; the interval counts from there."""
+    """It is evaluated at the next look; the interval counts from there."""
     now, begun = [0.0], []
     full = iter([False, True, *[False] * 100])
 

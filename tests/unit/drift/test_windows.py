@@ -10,7 +10,7 @@ import pytest
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare, kinds_of
-from testbed_drift.rows.spans import Span
+from testbed_drift.rows.spans import Period
 from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, ColumnKind] = {"size": "numeric", "colour": "category"}
 READER = WindowReader("rf-0123456789ab", KINDS, min_rows=200, max_rows=1000)
-SPAN = Span.parse("2026-11-21/2026-11-21")
+SPAN = Period.parse("2026-11-21/2026-11-21")
 
 
 def test_kinds_follow_the_schema() -> None:
@@ -48,7 +48,7 @@ def test_window_asks_for_the_newest_rows_of_the_span(log: Any) -> None:  # noqa:
 
 
 def test_too_few_rows_are_refused(log: Any, columns_of: Callable[..., Columns]) -> None:  # noqa: ANN401 - a fake of conftest
-    """A window below ``min_rows`` is not judged; the message has both numbers."""
+    """A window below ``min_rows`` is not evaluated; the message has both numbers."""
     log.current = columns_of(199)
     with pytest.raises(NotEnoughRowsError, match=r"199 rows .* 200 needed"):
         READER.of_log(log, SPAN)

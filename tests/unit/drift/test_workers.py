@@ -71,7 +71,7 @@ def test_two_lots_share_the_processes(workers: Workers) -> None:
 def test_a_task_that_never_returns_is_ended() -> None:
     """Its process is killed, what waited behind it is done by a new one, and the others go on."""
     tasks = {"a": "pid", "b": "pid", "hung": "hang", "c": "pid", "d": "pid"}
-    with Workers(2, patience=3.0) as workers:
+    with Workers(2, timeout=3.0) as workers:
         before = workers.run(chore, dict.fromkeys(tasks, "pid"))
         found = workers.run(chore, tasks)
         assert found["hung"] == Broken(
@@ -88,7 +88,7 @@ def test_a_task_that_never_returns_is_ended() -> None:
 def test_a_start_is_no_part_of_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time of a first task begins when its process has started, long before the start's end."""
     monkeypatch.setattr("testbed_drift.workers.START_SECONDS", 1e6)
-    with Workers(1, patience=3.0) as workers:
+    with Workers(1, timeout=3.0) as workers:
         found = workers.run(chore, {"hung": "hang", "a": "pid"})
     assert found["hung"] == Broken(
         "it took longer than 3 s (TESTBED_DRIFT_TASK_TIMEOUT), so its worker process was ended"
@@ -98,7 +98,7 @@ def test_a_start_is_no_part_of_the_patience(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_task_s_own_timeout_is_its_failure() -> None:
     """An error of the same type as the wait's is what the task gave, and its process stays."""
-    with Workers(1, patience=60.0) as workers:
+    with Workers(1, timeout=60.0) as workers:
         found = workers.run(chore, {"a": "pid", "b": "time out", "c": "pid"})
     assert found["b"] == Broken("nobody answered")
     assert found["a"] == found["c"]

@@ -1,4 +1,4 @@
-"""Queries of panels come from the vocabulary, with a legend that tells the series apart."""
+"""Queries of panels come from the vocabulary, with a legend that distinguishes the series."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from testbed_otel import names
 
 
 def test_newest_values_of_a_gauge() -> None:
-    """The series as they are; a word stands before what tells them apart."""
+    """The series as they are; a word stands before what distinguishes them."""
     where = ('basis="realised"',)
     found = newest(names.PERFORMANCE_SCORE, names.SCORE, where=where, word="realised")
     assert found == Query('ml_performance_score{basis="realised"}', "realised {{score}}")

@@ -18,7 +18,7 @@ def test_rate_interval_is_used() -> None:
     assert not any("[1m]" in expr for expr in exprs)
 
 
-def test_queries_are_told_apart() -> None:
+def test_queries_are_distinguished() -> None:
     """Dashboard, panel and letter name one query."""
     queries = panel_queries("1m")
     keys = {(query.board, query.panel, query.ref) for query in queries}

@@ -7,7 +7,7 @@ import pytest
 from testbed_domain.artefact import LabelledRow
 from testbed_domain.features import Feature, FeatureSchema, Row
 from testbed_load.statistics import reference_statistics
-from testbed_load.traffic import Source, load_source
+from testbed_load.traffic import TrafficSource, load_source
 
 SCHEMA = FeatureSchema(
     features=(
@@ -46,13 +46,13 @@ class Rows:
 
 
 @pytest.fixture
-def source() -> Source:
+def source() -> TrafficSource:
     """A source of rows of the small schema."""
     reference = [row for row, _ in Rows(0).draw(500)]
-    return Source(SCHEMA, reference_statistics(SCHEMA, reference), Rows)
+    return TrafficSource(SCHEMA, reference_statistics(SCHEMA, reference), Rows)
 
 
 @pytest.fixture(scope="session")
-def patients() -> Source:
+def patients() -> TrafficSource:
     """The synthetic use case, without a model."""
     return load_source(None, "diabetes")

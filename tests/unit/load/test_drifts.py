@@ -19,14 +19,14 @@ from testbed_load.drifts import DRIFTS, apply, get_drift
 from testbed_load.errors import LoadError
 from testbed_load.plan import LoadPhase, PlannedDrift
 from testbed_load.statistics import CategoryStatistics, ColumnStatistics, reference_statistics
-from testbed_load.traffic import Source, phase_rows
+from testbed_load.traffic import TrafficSource, phase_rows
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "diabetes.csv"
 WINDOW = 500
 
 
 def drifted(
-    source: Source, name: str, severity: float, rows: int = 400
+    source: TrafficSource, name: str, severity: float, rows: int = 400
 ) -> tuple[list[Row], list[Row], list[Label], list[Label]]:
     """Rows before and after a drift, and their labels before and after."""
     before, labels = (list(part) for part in zip(*source.rows(3).draw(rows), strict=True))
@@ -52,8 +52,8 @@ def positives(labels: Sequence[Label]) -> float:
     return sum(label == 1 for label in labels) / len(labels)
 
 
-def found_columns(source: Source, drift: PlannedDrift | None, seed: int = 1) -> list[str]:
-    """Columns on which KS tells a window of traffic from the reference, at 1 % over all."""
+def found_columns(source: TrafficSource, drift: PlannedDrift | None, seed: int = 1) -> list[str]:
+    """Columns on which KS distinguishes a window of traffic from the reference, at 1 % over all."""
     rows = phase_rows(LoadPhase("p", 1.0, 1.0, drift), source, seed, 0)
     window = [next(rows)[0] for _ in range(WINDOW)]
     reference = [row for row, _ in source.rows(99).draw(2000)]
@@ -66,7 +66,7 @@ def found_columns(source: Source, drift: PlannedDrift | None, seed: int = 1) -> 
 
 
 @pytest.fixture(scope="session")
-def real_patients(patients: Source) -> Source:
+def real_patients(patients: TrafficSource) -> TrafficSource:
     """The real data set as a pool that traffic is drawn from with replacement."""
     if not REAL.exists():
         if os.environ.get("CI"):
@@ -90,11 +90,11 @@ def real_patients(patients: Source) -> Source:
         )
 
     statistics = reference_statistics(patients.schema, [row for row, _ in pool])
-    return Source(patients.schema, statistics, draws)
+    return TrafficSource(patients.schema, statistics, draws)
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_severity_0_changes_nothing(source: Source, name: str) -> None:
+def test_severity_0_changes_nothing(source: TrafficSource, name: str) -> None:
     """The identity, and yet copies that the caller may change."""
     before, after, labels, new_labels = drifted(source, name, 0.0)
     assert (after, new_labels) == (before, labels)
@@ -102,14 +102,14 @@ def test_severity_0_changes_nothing(source: Source, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_a_drift_leaves_its_arguments_alone(source: Source, name: str) -> None:
+def test_a_drift_leaves_its_arguments_alone(source: TrafficSource, name: str) -> None:
     """The rows of the caller stay as they were drawn."""
     before = drifted(source, name, 1.0)[0]
     assert before == [row for row, _ in source.rows(3).draw(400)]
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_severity_1_changes_some_rows(source: Source, name: str) -> None:
+def test_severity_1_changes_some_rows(source: TrafficSource, name: str) -> None:
     """No drift is a drift in name only: rows change, or labels where it is one of labels."""
     before, after, labels, new_labels = drifted(source, name, 1.0)
     assert (after != before) != DRIFTS[name].of_labels
@@ -118,7 +118,7 @@ def test_severity_1_changes_some_rows(source: Source, name: str) -> None:
 
 @pytest.mark.parametrize("severity", [0.5, 1.0, 50.0])
 @pytest.mark.parametrize("name", DRIFTS)
-def test_a_drifted_row_is_still_valid(source: Source, name: str, severity: float) -> None:
+def test_a_drifted_row_is_still_valid(source: TrafficSource, name: str, severity: float) -> None:
     """Kinds, bounds, categories and missing values stay as the schema wants them."""
     for row in drifted(source, name, severity)[1]:
         assert tuple(row) == source.schema.names
@@ -138,7 +138,9 @@ def valid(feature: Feature, row: Row) -> bool:
     return type(value) is kind and low <= value <= high
 
 
-def test_a_covariate_shift_moves_means_by_sigmas_and_leaves_a_control(source: Source) -> None:
+def test_a_covariate_shift_moves_means_by_sigmas_and_leaves_a_control(
+    source: TrafficSource,
+) -> None:
     """Half a sigma arrives on the stated columns, integers included, and on no other."""
     before, after, labels, new_labels = drifted(source, "covariate_shift", 0.5, rows=4000)
     moved = {feature.name for feature in majority(source.schema)}
@@ -152,7 +154,7 @@ def test_a_covariate_shift_moves_means_by_sigmas_and_leaves_a_control(source: So
     assert new_labels == labels
 
 
-def test_a_single_column_drift_leaves_all_others(source: Source) -> None:
+def test_a_single_column_drift_leaves_all_others(source: TrafficSource) -> None:
     """The first numeric column alone differs."""
     before, after, _, _ = drifted(source, "single_column", 1.0)
     differs = {name for old, new in zip(before, after, strict=True) for name in old
@@ -160,7 +162,7 @@ def test_a_single_column_drift_leaves_all_others(source: Source) -> None:
     assert differs == {"count"}
 
 
-def test_values_go_missing_only_where_they_may(source: Source) -> None:
+def test_values_go_missing_only_where_they_may(source: TrafficSource) -> None:
     """About three in ten of the nullable columns, none of the others."""
     after = drifted(source, "missing", 1.0, rows=4000)[1]
     share = {name: np.mean([row[name] is None for row in after]) for name in source.schema.names}
@@ -168,7 +170,7 @@ def test_values_go_missing_only_where_they_may(source: Source) -> None:
     assert [share[name] for name in ("count", "size", "level")] == [0, 0, 0]
 
 
-def test_a_label_shift_brings_whole_rows_of_the_positive_class(source: Source) -> None:
+def test_a_label_shift_brings_whole_rows_of_the_positive_class(source: TrafficSource) -> None:
     """The positive rate rises towards 1, and each row keeps its own label."""
     before, after, labels, new_labels = drifted(source, "label_shift", 1.0, rows=4000)
     assert positives(labels) == pytest.approx(0.3, abs=0.03)
@@ -182,7 +184,7 @@ def columns(rows: Sequence[Row]) -> list[list[str]]:
     return [sorted(str(row[name]) for row in rows) for name in rows[0]]
 
 
-def test_a_concept_drift_deals_labels_out_anew(source: Source) -> None:
+def test_a_concept_drift_deals_labels_out_anew(source: TrafficSource) -> None:
     """Half the labels change places, with as many of each class as before; no row changes."""
     before, after, labels, new_labels = drifted(source, "concept_drift", 1.0, rows=4000)
     assert after == before
@@ -200,7 +202,7 @@ def test_a_concept_drift_needs_no_column_of_some_kind() -> None:
         get_drift("correlation_drift", schema)
 
 
-def test_a_correlation_drift_leaves_every_column_alone_as_it_was(patients: Source) -> None:
+def test_a_correlation_drift_leaves_every_column_alone_as_it_was(patients: TrafficSource) -> None:
     """At each label the same values in each column, and the labels; pairs no longer go together."""
     before, after, labels, new_labels = drifted(patients, "correlation_drift", 1.0, rows=4000)
     assert new_labels == labels
@@ -218,7 +220,7 @@ def test_a_correlation_drift_leaves_every_column_alone_as_it_was(patients: Sourc
     assert together[1] < 0.2
 
 
-def test_a_weaker_correlation_drift_takes_a_share_of_the_rows(patients: Source) -> None:
+def test_a_weaker_correlation_drift_takes_a_share_of_the_rows(patients: TrafficSource) -> None:
     """At half the severity half of the rows stay whole."""
     before, after, _, _ = drifted(patients, "correlation_drift", 0.5, rows=4000)
     same = np.mean([old == new for old, new in zip(before, after, strict=True)])
@@ -241,13 +243,13 @@ def test_a_correlation_drift_takes_categories_apart() -> None:
     assert agree == pytest.approx(0.5**2 + 2 * 0.25**2, abs=0.04)
 
 
-def test_an_unknown_drift_is_refused_with_the_known_ones(source: Source) -> None:
+def test_an_unknown_drift_is_refused_with_the_known_ones(source: TrafficSource) -> None:
     """The message lists what there is."""
     with pytest.raises(LoadError, match="unknown drift 'sideways'; choose one of: covariate_shift"):
         drifted(source, "sideways", 1.0)
 
 
-def test_a_drift_without_a_column_to_change_is_refused(patients: Source) -> None:
+def test_a_drift_without_a_column_to_change_is_refused(patients: TrafficSource) -> None:
     """No value of the patients may be missing."""
     with pytest.raises(LoadError, match="'missing' finds no column"):
         drifted(patients, "missing", 1.0)
@@ -281,7 +283,7 @@ def test_labels_that_are_numbers(name: str) -> None:
     assert least >= (200 if name == "population_shift" else 250)
 
 
-def test_a_population_shift_of_classes(source: Source) -> None:
+def test_a_population_shift_of_classes(source: TrafficSource) -> None:
     """Whole rows with a first number above the median take the place of half of the others."""
     before, after, labels, new_labels = drifted(source, "population_shift", 0.5, rows=2000)
     name = numeric(source.schema)[0].name
@@ -322,7 +324,7 @@ def test_the_rarest_value_counts_those_that_never_came() -> None:
 
 
 @pytest.mark.parametrize("name", ["category_shift", "covariate_shift"])
-def test_a_shift_moves_categories_to_their_rarest_value(source: Source, name: str) -> None:
+def test_a_shift_moves_categories_to_their_rarest_value(source: TrafficSource, name: str) -> None:
     """Three in ten take the reference's rarest value, and what is missing stays missing."""
     before, after, labels, new_labels = drifted(source, name, 1.0, rows=4000)
     statistics = source.statistics.columns["kind"]
@@ -356,14 +358,18 @@ def test_only_categories() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ks_finds_a_covariate_shift_of_synthetic_patients(patients: Source, seed: int) -> None:
+def test_ks_finds_a_covariate_shift_of_synthetic_patients(
+    patients: TrafficSource, seed: int
+) -> None:
     """500 rows against 2,000 drawn likewise: at least 30 % of the eight columns, and only then."""
     assert len(found_columns(patients, PlannedDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
     assert len(found_columns(patients, None, seed)) < 0.3 * 8
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ks_finds_a_covariate_shift_of_real_patients(real_patients: Source, seed: int) -> None:
+def test_ks_finds_a_covariate_shift_of_real_patients(
+    real_patients: TrafficSource, seed: int
+) -> None:
     """The same with traffic and reference drawn with replacement from the 768 real rows."""
     assert len(found_columns(real_patients, PlannedDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
     assert len(found_columns(real_patients, None, seed)) < 0.3 * 8

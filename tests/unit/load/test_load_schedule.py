@@ -64,7 +64,7 @@ def test_without_a_rate_a_request_is_due_when_it_is_claimed(
 
 
 def test_an_ended_schedule_stays_ended() -> None:
-    """Every user is told, not only the first."""
+    """Every user is notified, not only the first."""
     subject = schedule(LoadPhase("a", 1.0, 1.0))
     subject.claim(0.0)
     assert [subject.claim(0.5), subject.claim(9.0)] == [None, None]

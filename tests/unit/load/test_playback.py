@@ -9,7 +9,7 @@ import pytest
 from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift
 from testbed_load.playback import Job, Playback
 from testbed_load.replies import Reply
-from testbed_load.traffic import Source
+from testbed_load.traffic import TrafficSource
 from testbed_load.truth import RequestRecord
 
 
@@ -62,7 +62,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def playback(source: Source, truth: TruthList, clock: Clock, *phases: LoadPhase) -> Playback:
+def playback(source: TrafficSource, truth: TruthList, clock: Clock, *phases: LoadPhase) -> Playback:
     """Plays these phases."""
     plan = LoadPlan("run", 1, "diabetes", phases, labels=LabelPlan(1.0, 5.0))
     return Playback(plan, source, truth, clock)
@@ -79,7 +79,9 @@ def claimed(subject: Playback) -> Job:
     return job
 
 
-def test_requests_wait_for_the_beginning(source: Source, truth: TruthList, clock: Clock) -> None:
+def test_requests_wait_for_the_beginning(
+    source: TrafficSource, truth: TruthList, clock: Clock
+) -> None:
     """Users that are spawned early send nothing before the start is written."""
     subject = playback(source, truth, clock, COUNTED)
     jobs: list[Job | None] = []
@@ -92,7 +94,9 @@ def test_requests_wait_for_the_beginning(source: Source, truth: TruthList, clock
     assert [job.due for job in jobs if job] == [1000.0]
 
 
-def test_a_request_is_kept_with_its_truth(source: Source, truth: TruthList, clock: Clock) -> None:
+def test_a_request_is_kept_with_its_truth(
+    source: TrafficSource, truth: TruthList, clock: Clock
+) -> None:
     """Schedule, drift, row, label and answer stand in one record."""
     subject = playback(source, truth, clock, COUNTED)
     subject.begin()
@@ -110,7 +114,7 @@ def test_a_request_is_kept_with_its_truth(source: Source, truth: TruthList, cloc
 
 
 def test_only_an_answered_prediction_gets_a_label(
-    source: Source, truth: TruthList, clock: Clock
+    source: TrafficSource, truth: TruthList, clock: Clock
 ) -> None:
     """A label without a prediction's id could not be posted."""
     subject = playback(source, truth, clock, COUNTED)
@@ -123,7 +127,7 @@ def test_only_an_answered_prediction_gets_a_label(
 
 
 def test_the_load_is_over_when_its_last_user_has_left(
-    source: Source, truth: TruthList, clock: Clock
+    source: TrafficSource, truth: TruthList, clock: Clock
 ) -> None:
     """Requests in flight are waited for."""
     subject = playback(source, truth, clock, COUNTED)
@@ -138,7 +142,7 @@ def test_the_load_is_over_when_its_last_user_has_left(
 
 
 def test_a_hanging_user_does_not_keep_the_load_for_ever(
-    source: Source, truth: TruthList, clock: Clock
+    source: TrafficSource, truth: TruthList, clock: Clock
 ) -> None:
     """Past the duration and the last timeout it is over all the same."""
     subject = playback(source, truth, clock, LoadPhase("timed", 2.0, 1.0))
@@ -150,7 +154,7 @@ def test_a_hanging_user_does_not_keep_the_load_for_ever(
     assert subject.wait_over(0.0)
 
 
-def test_a_stop_ends_the_load_early(source: Source, truth: TruthList, clock: Clock) -> None:
+def test_a_stop_ends_the_load_early(source: TrafficSource, truth: TruthList, clock: Clock) -> None:
     """No user gets another request, and the end says how much was missed of ended phases."""
     subject = playback(source, truth, clock, LoadPhase("timed", 60.0, 1.0))
     subject.join()

@@ -34,7 +34,7 @@ def test_nothing_sent_has_a_summary_too() -> None:
     assert "sent       0" in Tally().summary(missed=0)
 
 
-def test_lateness_is_told() -> None:
+def test_lateness_is_reported() -> None:
     """Overload does not hide."""
     tally = Tally()
     tally.add(record(0.1, late=2.5))

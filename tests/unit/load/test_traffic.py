@@ -14,7 +14,7 @@ from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 from testbed_load.errors import LoadError
 from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift, PlannedOnly
-from testbed_load.traffic import BLOCK, Source, load_source, phase_rows, plan_rows
+from testbed_load.traffic import BLOCK, TrafficSource, load_source, phase_rows, plan_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,20 +26,22 @@ DRIFTED = LoadPhase("drifted", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0))
 
 
 @pytest.mark.parametrize("phase", [NORMAL, DRIFTED])
-def test_equal_seeds_send_equal_rows(source: Source, phase: LoadPhase) -> None:
+def test_equal_seeds_send_equal_rows(source: TrafficSource, phase: LoadPhase) -> None:
     """Row k of a phase is the same in every run, over more than one block."""
     first, again = (list(islice(phase_rows(phase, source, 4, 0), 2 * BLOCK + 3)) for _ in range(2))
     assert first == again
 
 
 @pytest.mark.parametrize(("seed", "number"), [(5, 0), (4, 1)])
-def test_another_seed_or_phase_sends_other_rows(source: Source, seed: int, number: int) -> None:
+def test_another_seed_or_phase_sends_other_rows(
+    source: TrafficSource, seed: int, number: int
+) -> None:
     """Two phases of one plan do not repeat each other."""
     first = list(islice(phase_rows(NORMAL, source, 4, 0), 20))
     assert list(islice(phase_rows(NORMAL, source, seed, number), 20)) != first
 
 
-def test_a_drift_changes_rows_and_not_which_rows_are_drawn(source: Source) -> None:
+def test_a_drift_changes_rows_and_not_which_rows_are_drawn(source: TrafficSource) -> None:
     """The drifted phase sends the normal phase's rows, shifted, with their true labels."""
     normal = list(islice(phase_rows(NORMAL, source, 4, 0), 50))
     drifted = list(islice(phase_rows(DRIFTED, source, 4, 0), 50))
@@ -56,7 +58,7 @@ def test_a_drift_changes_rows_and_not_which_rows_are_drawn(source: Source) -> No
     ],
 )
 def test_a_drift_of_some_rows_leaves_the_others(
-    source: Source, only: PlannedOnly, drifts: Callable[[Row], bool]
+    source: TrafficSource, only: PlannedOnly, drifts: Callable[[Row], bool]
 ) -> None:
     """Which drift is asked of the row as it was drawn; each row keeps its place and its label."""
     phase = LoadPhase("d", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0, only))
@@ -69,7 +71,7 @@ def test_a_drift_of_some_rows_leaves_the_others(
     assert sum(moved) > 0.8 * sum(drifts(row) for row, _ in normal)
 
 
-def test_rows_of_an_unknown_column_can_not_drift(source: Source) -> None:
+def test_rows_of_an_unknown_column_can_not_drift(source: TrafficSource) -> None:
     """The plan is refused before anything is sent."""
     only = PlannedOnly("colour", equals="red")
     phase = LoadPhase("p", 1.0, 1.0, PlannedDrift("covariate_shift", 1.0, only))
@@ -77,20 +79,22 @@ def test_rows_of_an_unknown_column_can_not_drift(source: Source) -> None:
         plan_rows(LoadPlan("run", 1, "diabetes", (phase,)), source)
 
 
-def test_a_plan_with_an_unknown_drift_is_refused_before_anything_is_sent(source: Source) -> None:
+def test_a_plan_with_an_unknown_drift_is_refused_before_anything_is_sent(
+    source: TrafficSource,
+) -> None:
     """The first rows are drawn at once, so the error comes at once."""
     phase = LoadPhase("p", 1.0, 1.0, PlannedDrift("sideways"))
     with pytest.raises(LoadError, match="unknown drift"):
         plan_rows(LoadPlan("run", 1, "diabetes", (phase,)), source)
 
 
-def test_priming_loses_no_row(source: Source) -> None:
+def test_priming_loses_no_row(source: TrafficSource) -> None:
     """Row 0 is still the first one."""
     (primed,) = plan_rows(LoadPlan("run", 4, "diabetes", (NORMAL,)), source)
     assert list(islice(primed, 5)) == list(islice(phase_rows(NORMAL, source, 4, 0), 5))
 
 
-def test_without_an_artefact_the_use_case_generates_rows(patients: Source) -> None:
+def test_without_an_artefact_the_use_case_generates_rows(patients: TrafficSource) -> None:
     """Every numeric column has statistics to drift by."""
     assert set(patients.statistics.columns) == set(patients.schema.names)
     row, label = patients.rows(1).draw(1)[0]
@@ -121,7 +125,7 @@ def test_known_rows_are_asked_for_by_id(churn_csv: Path, tmp_path: Path) -> None
     assert [json.loads(source.requests.body(row)) for row in rows] == rows
 
 
-def test_rows_without_ids_are_sent_as_they_are(source: Source) -> None:
+def test_rows_without_ids_are_sent_as_they_are(source: TrafficSource) -> None:
     """Then a request holds all features."""
     row, _ = next(phase_rows(NORMAL, source, 4, 0))
     assert json.loads(source.requests.body(row)) == row

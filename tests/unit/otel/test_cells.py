@@ -120,7 +120,9 @@ def test_limit_that_bites_shows_on_a_metric(telemetry: Telemetry) -> None:
     sums.add(1, {"kind": "a"})
 
     def overflow(metric: str) -> float | None:
-        list(telemetry.registry.collect())  # told with the collection after the one that sees it
+        list(
+            telemetry.registry.collect()
+        )  # reported with the collection after the one that sees it
         return telemetry.registry.get_sample_value(
             "telemetry_series_overflow_total", {"metric": metric}
         )

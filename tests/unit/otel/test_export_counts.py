@@ -10,7 +10,7 @@ import pytest
 from testbed_otel import names
 from testbed_otel.otlplogs import otlp_logs
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
-from testbed_otel.settings import SDK_METRICS, watch_sdk
+from testbed_otel.settings import SDK_METRICS, enable_sdk_self_metrics
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -149,13 +149,13 @@ def test_durations_of_the_sdk_have_buckets_in_seconds(telemetry: Telemetry) -> N
     telemetry.shutdown()
 
 
-def test_the_sdk_measures_itself_unless_told_otherwise() -> None:
+def test_the_sdk_measures_itself_unless_reported_otherwise() -> None:
     """The processes turn it on; a user's own word goes first."""
     environ: dict[str, str] = {}
-    watch_sdk(environ)
+    enable_sdk_self_metrics(environ)
     assert environ == {SDK_METRICS: "true"}
     environ = {SDK_METRICS: "false"}
-    watch_sdk(environ)
+    enable_sdk_self_metrics(environ)
     assert environ == {SDK_METRICS: "false"}
 
 

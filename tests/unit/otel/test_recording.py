@@ -1,4 +1,4 @@
-"""Recording by hand: what another program tells about its own model."""
+"""Recording by hand: what another program reports about its own model."""
 
 from __future__ import annotations
 

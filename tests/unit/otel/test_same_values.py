@@ -24,7 +24,7 @@ from testbed_api.httproutes import route_table
 from testbed_api.httptelemetry import HttpTelemetry, Traces
 from testbed_otel import names
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
-from testbed_otel.tracing import Chooser
+from testbed_otel.tracing import HeadSampler
 
 if TYPE_CHECKING:
     from .conftest import Receiver
@@ -184,7 +184,7 @@ def _ours(receiver: Receiver) -> Telemetry:
             telemetry.histogram(meter, names.HTTP_DURATION),
             telemetry.sums(meter, names.HTTP_ACTIVE),
         ),
-        Traces(Chooser(0.05, Random(1))),  # noqa: S311 - repeatable on purpose
+        Traces(HeadSampler(0.05, Random(1))),  # noqa: S311 - repeatable on purpose
         clock=clock,
     )
     asyncio.run(_drive(app))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed.receiver import Recorder, create_app
+from testbed.receiver import NotificationRecorder, create_app
 from testbed.receiver.guard import PostGuard, PostLimits, guarded
 
 from tests.browser import EVERYTHING, visit
@@ -44,7 +44,7 @@ def _ask(app: Any, method: str, path: str, **more: Any) -> httpx.Response:  # no
 
 def test_hostile_alerts_run_nothing(tmp_path: Path, program: Callable[..., str]) -> None:
     """Every label and annotation is shown as the text that it is."""
-    with Recorder(tmp_path / "out.jsonl") as recorder:
+    with NotificationRecorder(tmp_path / "out.jsonl") as recorder:
         app = guarded(create_app(recorder, lambda: 0.0), PostLimits(), ())
         posted = _ask(app, "POST", "/notifications", json=_webhook(EVERYTHING))
         assert posted.status_code == 200
@@ -64,7 +64,7 @@ def test_posts_of_other_sites_and_large_ones_are_refused(tmp_path: Path) -> None
         for _ in range(11):
             yield b" " * 100
 
-    with Recorder(tmp_path / "out.jsonl") as recorder:
+    with NotificationRecorder(tmp_path / "out.jsonl") as recorder:
         app = guarded(create_app(recorder, lambda: 0.0), PostLimits(size=1000), {"receiver"})
         good = _webhook("x")
         assert len(json.dumps(good)) < 1000
@@ -83,7 +83,7 @@ def test_posts_of_other_sites_and_large_ones_are_refused(tmp_path: Path) -> None
 
 def test_a_secret_is_asked_of_posts_only(tmp_path: Path) -> None:
     """The page and the probe need none."""
-    with Recorder(tmp_path / "out.jsonl") as recorder:
+    with NotificationRecorder(tmp_path / "out.jsonl") as recorder:
         app = guarded(create_app(recorder, lambda: 0.0), PostLimits(secret="correct"), ())  # noqa: S106 - a test's
         for authorization, status in (
             ("", 401), ("Bearer wrong", 401), ("Basic correct", 401), ("correct", 401),

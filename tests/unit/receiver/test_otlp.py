@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed.receiver import BoundedFile, PayloadError, Recorder, Signals, create_app
+from testbed.receiver import (
+    BoundedFile,
+    NotificationRecorder,
+    OtlpSignals,
+    PayloadError,
+    create_app,
+)
 from testbed.receiver.otlp import log_records, spans
 
 if TYPE_CHECKING:
@@ -54,7 +60,9 @@ def export(kind: str, *items: dict[str, Any]) -> bytes:
     return json.dumps({resources: [{"resource": RESOURCE, scopes: [scope]}]}).encode()
 
 
-def post(path: str, body: bytes, signals: Signals | None, recorder: Recorder) -> httpx.Response:
+def post(
+    path: str, body: bytes, signals: OtlpSignals | None, recorder: NotificationRecorder
+) -> httpx.Response:
     """Send to the application without a server."""
 
     async def send() -> httpx.Response:
@@ -105,11 +113,11 @@ def test_signals_are_recorded(tmp_path: Path) -> None:
     """Each in its file; a broken export gets 400, and without files the paths are not there."""
     traces, records = tmp_path / "run" / "traces.jsonl", tmp_path / "run" / "records.jsonl"
     with (
-        Recorder(tmp_path / "out") as recorder,
+        NotificationRecorder(tmp_path / "out") as recorder,
         BoundedFile(traces) as spans_file,
         BoundedFile(records) as records_file,
     ):
-        signals = Signals(spans_file, records_file)
+        signals = OtlpSignals(spans_file, records_file)
         assert post("/v1/traces", export("spans", SPAN, SPAN), signals, recorder).json() == {}
         assert post("/v1/logs", export("logRecords", RECORD), signals, recorder).is_success
         assert post("/v1/logs", b"{}", signals, recorder).status_code == 400

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from testbed.receiver import PayloadError, Recorder, create_app, notifications
+from testbed.receiver import NotificationRecorder, PayloadError, create_app, notifications
 from testbed.receiver.__main__ import main
 
 ARRIVED = 1_700_000_000.5
@@ -56,7 +56,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 class Client:
     """Sends requests to the application without a server."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: NotificationRecorder) -> None:
         self.transport = httpx.ASGITransport(create_app(recorder, lambda: ARRIVED))
 
     def get(self, path: str) -> httpx.Response:
@@ -82,7 +82,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(out: Path) -> Iterator[Client]:
     """A client of the receiver."""
-    with Recorder(out) as recorder:
+    with NotificationRecorder(out) as recorder:
         yield Client(recorder)
 
 
@@ -111,7 +111,7 @@ def test_every_alert_becomes_one_line(client: Client, out: Path) -> None:
 def test_notifications_survive_a_restart(client: Client, out: Path) -> None:
     """A second receiver appends to what the first wrote, and webhooks still differ."""
     client.post(webhook(alert(), alert()))
-    with Recorder(out) as recorder:
+    with NotificationRecorder(out) as recorder:
         recorder.add(notifications(json.dumps(webhook(alert())).encode(), ARRIVED + 1))
     recorded = lines(out)
     assert [line["received_at"] for line in recorded] == [ARRIVED, ARRIVED, ARRIVED + 1]
@@ -175,7 +175,7 @@ class FullDisk:
 
 def test_a_full_disk_leaves_no_half_line(out: Path) -> None:
     """The sender gets 503, so it tries again, and the file holds whole lines only."""
-    with Recorder(out) as recorder:
+    with NotificationRecorder(out) as recorder:
         client = Client(recorder)
         client.post(webhook(alert()))
         real = recorder._file
@@ -223,9 +223,9 @@ def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     """Page and list show what the file held before; a line cut off by a crash is passed over."""
     path = tmp_path / "notifications.jsonl"
     body = json.dumps(webhook(alert("firing", "APIDown"))).encode()
-    with Recorder(path) as recorder:
+    with NotificationRecorder(path) as recorder:
         recorder.add(notifications(body, ARRIVED))
     with path.open("ab") as file:
         file.write(b'{"received_at": 1')
-    with Recorder(path) as again:
+    with NotificationRecorder(path) as again:
         assert [each.alertname for each in again.recent] == ["APIDown"]

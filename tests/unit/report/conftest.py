@@ -15,8 +15,8 @@ from testbed.facts.finalcounts import Count
 from testbed.facts.logcounts import LogFacts
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
-from testbed.snapshot import Rule, Snapshot
-from testbed.verdict import judge
+from testbed.snapshot import LoadedRule, Snapshot
+from testbed.verdict import evaluate
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def finished(tmp_path: Path) -> FinishedRun:
     layout.series.write_text(_snapshot().model_dump_json())
     evidence = load_evidence(layout)
     scenario = Scenario.model_validate(SCENARIO)
-    return FinishedRun(layout, evidence, judge(scenario, evidence, FACTOR))
+    return FinishedRun(layout, evidence, evaluate(scenario, evidence, FACTOR))
 
 
 def _write_identity(layout: RunLayout) -> None:
@@ -168,7 +168,7 @@ def _snapshot() -> Snapshot:
             AlertSpan(alert="HighErrorRate", labels={}, state="firing", start=1016, end=1030),
             AlertSpan(alert=f"Evil{EVIL}", labels={}, state="firing", start=1019, end=1045),
         ),
-        rules=(Rule(name="HighErrorRate", hold=4.0),),
+        rules=(LoadedRule(name="HighErrorRate", hold=4.0),),
         charts=(
             _chart("rate", "Request rate by status", "requests/s", {"200": wave, EVIL: wave}),
             _chart("latency", "Latency in the API", "seconds", {"p50": wave, "p95": wave}),

@@ -12,7 +12,7 @@ from testbed.errors import StackError
 from testbed.facts import margins
 from testbed.facts.evaluations import ITERATIONS, LAST_EVALUATION, Evaluations
 from testbed.facts.margins import contract_of, read_margins, read_waits
-from testbed.facts.sources import Sources, Span
+from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 from testbed.scenario import Scenario
@@ -25,7 +25,7 @@ PHASES = (
     PhaseRow(name="normal", start=1000.0, end=1010.0),
     PhaseRow(name="burst", start=1010.0, end=1030.0),
 )
-OWN = Span(995.0, 1060.0, 1.0)
+OWN = RunSpan(995.0, 1060.0, 1.0)
 SCENARIO = Scenario.model_validate(
     {
         "name": "s", "title": "t", "description": "d",
@@ -80,7 +80,7 @@ class Fake:
         return [Series({"__name__": "a", "job": "x"}, points)]
 
 
-def sources(fake: Fake, tmp_path: Path, span: Span = OWN) -> Sources:
+def sources(fake: Fake, tmp_path: Path, span: RunSpan = OWN) -> Sources:
     """Just what the margins need."""
     return Sources(
         prometheus=cast("PrometheusClient", fake),
@@ -120,7 +120,7 @@ def test_a_rule_with_its_margins_and_mutants(tmp_path: Path) -> None:
 def test_nothing_is_claimed_of_the_time_before_a_run_on_a_running_stack(tmp_path: Path) -> None:
     """What was so when it began must fire once ``for`` is over in the run, and may at once."""
     fake = Fake([alert("a > 2")], quiet_before=0.0)
-    running = Span(1003.5, 1060.0, 1.0, born=400.0)
+    running = RunSpan(1003.5, 1060.0, 1.0, born=400.0)
     (rule,) = read_margins(sources(fake, tmp_path, running)).rules
     assert min(start for _, start, _ in fake.asked) == pytest.approx(1004.202)
     assert rule.possible[0].start == pytest.approx(1004.202)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from testbed.rules.conditions import read_condition, written
 from testbed.rules.mutants import Mutant, mutants, queries
-from testbed.rules.replay import Timing
+from testbed.rules.replay import RuleTiming
 
 ERRORS = 'sum by (job, x) (rate(e{job="api", code=~"5.."}[5m])) > 0.1'
 
 
-def made(text: str, timing: Timing | None = None) -> dict[str, Mutant]:
+def made(text: str, timing: RuleTiming | None = None) -> dict[str, Mutant]:
     """Mutants of an expression by what was done."""
-    return {each.text: each for each in mutants(read_condition(text), timing or Timing())}
+    return {each.text: each for each in mutants(read_condition(text), timing or RuleTiming())}
 
 
 def test_a_rate_with_a_limit() -> None:
@@ -38,18 +38,18 @@ def test_a_rate_with_a_limit() -> None:
 
 def test_limits_and_durations_need_no_query() -> None:
     """They are changed on what the rule's own query brought."""
-    found = made("a > 10", Timing(60.0))
+    found = made("a > 10", RuleTiming(60.0))
     assert queries(tuple(found.values())) == {"a{}"}
 
 
 def test_for_is_changed_and_removed() -> None:
     """And what is not there is not."""
-    timings = {text: each.timing.hold for text, each in made("a == 0", Timing(30.0)).items()}
+    timings = {text: each.timing.hold for text, each in made("a == 0", RuleTiming(30.0)).items()}
     assert timings == {
         "`for` \u00d7 10": 300.0, "`for` \u00d7 3": 90.0, "`for` \u00f7 3": 10.0,
         "`for` \u00f7 10": 3.0, "`for` removed": 0.0, "== becomes !=": 30.0,
     }  # fmt: skip
-    assert "`keep_firing_for` removed" in made("a == 0", Timing(0.0, 5.0))
+    assert "`keep_firing_for` removed" in made("a == 0", RuleTiming(0.0, 5.0))
 
 
 def test_quantiles() -> None:
@@ -77,7 +77,7 @@ def test_comparisons_within_a_query_are_changed_there() -> None:
     assert found[">= becomes <= of a >= on (x) b"] == "a{} <= on (x) b{}"
 
 
-def test_several_comparisons_are_told_apart() -> None:
+def test_several_comparisons_are_distinguished() -> None:
     """Each mutant says which one."""
     found = made("a > 1 or b > 1")
     assert "limit \u00d7 2 of a > 1" in found

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from testbed.rules.replay import Timing, narrowed, replay, widened
+from testbed.rules.replay import RuleTiming, narrowed, replay, widened
 
 from tests.unit.rules.conftest import line, times
 
 
-def spans(pattern: str, timing: Timing) -> list[tuple[float, float | None]]:
+def spans(pattern: str, timing: RuleTiming) -> list[tuple[float, float | None]]:
     """Start and end of the firings of a condition that holds where the pattern has an x."""
     vector = line(*(1.0 if each == "x" else float("nan") for each in pattern))
     return [(each.start, each.end) for each in replay(times(len(pattern)), (vector,), timing)]
@@ -33,7 +33,7 @@ def test_for_and_keep_firing_for(
     pattern: str, hold: float, keep: float, firings: list[tuple[float, float | None]]
 ) -> None:
     """A pause begins ``for`` anew, unless ``keep_firing_for`` bridges it."""
-    assert spans(pattern, Timing(hold, keep)) == firings
+    assert spans(pattern, RuleTiming(hold, keep)) == firings
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_what_was_so_before_the_first_time_may_fire_at_once(
 ) -> None:
     """Nobody knows since when it has been so; what begins later waits as ever."""
     vector = line(*(1.0 if each == "x" else float("nan") for each in pattern))
-    found = replay(times(len(pattern)), (vector,), Timing(3.0), older=older)
+    found = replay(times(len(pattern)), (vector,), RuleTiming(3.0), older=older)
     assert [(each.start, each.end) for each in found] == firings
 
 
 def test_a_missed_evaluation_does_not_begin_for_anew() -> None:
     """Prometheus knows of evaluations only, not of the time between them."""
     evaluated = np.array([0.0, 1.0, 5.0, 6.0])
-    (firing,) = replay(evaluated, (line(1, 1, 1, 1),), Timing(5.0))
+    (firing,) = replay(evaluated, (line(1, 1, 1, 1),), RuleTiming(5.0))
     assert (firing.since, firing.start) == (0.0, 5.0)
 
 
@@ -65,7 +65,7 @@ def test_each_set_of_labels_waits_for_itself() -> None:
     """Two that take turns never fire."""
     nan = float("nan")
     vector = (line(1, 1, nan, nan, i="1"), line(nan, nan, 1, 1, i="2"))
-    assert not replay(times(4), vector, Timing(2.0))
+    assert not replay(times(4), vector, RuleTiming(2.0))
 
 
 def test_what_late_data_can_do() -> None:

@@ -9,14 +9,14 @@ import pytest
 from testbed.rules.conditions import read_condition
 from testbed.rules.limits import extremes, limits_of, passing_limits
 from testbed.rules.mutants import mutants
-from testbed.rules.outcomes import Contract, Expectation, broken_by
-from testbed.rules.replay import Firing, Timing
-from testbed.rules.scoring import Played, score
+from testbed.rules.outcomes import AlertExpectation, Contract, broken_by
+from testbed.rules.replay import Firing, RuleTiming
+from testbed.rules.scoring import ReplayedPhases, score
 
 from tests.unit.rules.conftest import line, times
 
 # One evaluation a second; the fault lasts from 10 to 20.
-EXPECTED = Expectation("burst", 10.0, 20.0, float("inf"), within=8.0, resolves_within=10.0)
+EXPECTED = AlertExpectation("burst", 10.0, 20.0, float("inf"), within=8.0, resolves_within=10.0)
 CONTRACT = Contract((EXPECTED,), group_wait=1.0, group_interval=5.0)
 
 
@@ -49,7 +49,7 @@ def test_what_is_allowed_breaks_nothing() -> None:
     assert broken_by([], Contract()) is None
 
 
-def test_labels_tell_expected_alerts_of_one_name_apart() -> None:
+def test_labels_report_expected_alerts_of_one_name_apart() -> None:
     """What bears others is unexpected, whenever it fires."""
     contract = replace(CONTRACT, expected=(replace(EXPECTED, labels=frozenset({("cause", "a")})),))
     mine = replace(fires(12, 22), labels=frozenset({("cause", "a"), ("job", "x")}))
@@ -65,16 +65,16 @@ def test_a_firing_bears_the_labels_of_its_rule() -> None:
     assert rule.firings()[0].labels == {("cause", "a"), ("job", "y")}
 
 
-def played(text: str, hold: float = 2.0) -> Played:
+def played(text: str, hold: float = 2.0) -> ReplayedPhases:
     """A rule on a value that is 1, from 10 to 20 is 5, and on one whose label is alone."""
-    condition, timing = read_condition(text), Timing(hold)
+    condition, timing = read_condition(text), RuleTiming(hold)
     values = [5.0 if 10 <= at < 20 else 1.0 for at in range(40)]
     answers = {"a{}": (line(*values, job="x"),), 'a{job="x"}': (line(*values, job="x"),)}
-    return Played(condition, timing, times(40), answers, mutants(condition, timing))
+    return ReplayedPhases(condition, timing, times(40), answers, mutants(condition, timing))
 
 
 def test_mutants_that_would_pass_survive() -> None:
-    """Killed is what would fire in quiet, or not at all; what no data can tell counts not."""
+    """Killed is what would fire in quiet, or not at all; what no data can show counts not."""
     found = score(played('a{job="x"} > 2'), (), CONTRACT)
     killed = {mutant.text: fault for mutant, fault in found.killed}
     assert killed["limit \u00f7 10"] == "fires unexpectedly"
@@ -125,7 +125,7 @@ def test_the_limits_that_would_pass(text: str, low: float, high: float) -> None:
     values = np.array([5.0 if 10 <= at < 20 else 1.0 for at in range(40)])
     condition = read_condition(text)
     answers = {"a{}": (line(*values),), "0 - a{}": (line(*-values),)}
-    rule = Played(condition, Timing(2.0), times(40), answers)
+    rule = ReplayedPhases(condition, RuleTiming(2.0), times(40), answers)
     found = passing_limits(rule, limits_of(rule)[0], (), CONTRACT)
     assert (found.low, found.high) == (low, high)
 
@@ -133,8 +133,8 @@ def test_the_limits_that_would_pass(text: str, low: float, high: float) -> None:
 def test_no_limit_is_too_low_where_nothing_is_ever_quiet() -> None:
     """A series that is there in the fault only has no lower bound of its own."""
     nan = float("nan")
-    rule = Played(
-        read_condition("a > 2"), Timing(2.0), times(40),
+    rule = ReplayedPhases(
+        read_condition("a > 2"), RuleTiming(2.0), times(40),
         {"a{}": (line(*[5.0 if 10 <= at < 20 else nan for at in range(40)]),)},
     )  # fmt: skip
     found = passing_limits(rule, limits_of(rule)[0], (), CONTRACT)

@@ -210,9 +210,9 @@ def test_a_heartbeat_is_no_reason_to_refuse_a_run(tmp_path: Path) -> None:
     file = tmp_path / "notifications.jsonl"
     line = {"fingerprint": "a", "status": "firing", "alertname": "Heartbeat"}
     file.write_text(json.dumps(line) + "\n")
-    refuse_alerts(cast("PrometheusClient", _Alerting()), file, patience=0.0)
+    refuse_alerts(cast("PrometheusClient", _Alerting()), file, timeout=0.0)
     with pytest.raises(UsageError, match=r": Slow$"):
-        refuse_alerts(cast("PrometheusClient", _Alerting("Slow")), file, patience=0.0)
+        refuse_alerts(cast("PrometheusClient", _Alerting("Slow")), file, timeout=0.0)
 
 
 class _Attached:

@@ -36,16 +36,16 @@ def test_an_atomic_write_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> N
     assert [item.name for item in tmp_path.iterdir()] == ["x.json"]
 
 
-def test_the_timeline_is_written_and_told(tmp_path: Path) -> None:
+def test_the_timeline_is_written_and_reported(tmp_path: Path) -> None:
     """Each event is a whole line and reaches the listener, with its own time where it has one."""
-    told: list[Event] = []
-    timeline = Timeline(tmp_path / "t.jsonl", clock=lambda: 5.0, listener=told.append)
+    reported: list[Event] = []
+    timeline = Timeline(tmp_path / "t.jsonl", clock=lambda: 5.0, listener=reported.append)
     timeline.add("part_started", "api", pid=7)
     timeline.add("load_started", at=3.0)
     lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
     assert lines[0] == {"time": 5.0, "event": "part_started", "name": "api", "pid": 7}
     assert lines[1]["time"] == 3.0
-    assert [event.event for event in told] == ["part_started", "load_started"]
+    assert [event.event for event in reported] == ["part_started", "load_started"]
 
 
 def test_only_living_stacks_are_listed(tmp_path: Path) -> None:

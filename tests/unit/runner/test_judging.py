@@ -1,4 +1,4 @@
-"""What a run does while it judges."""
+"""What a run does while it evaluates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _fail() -> None:
         raise ValueError("broken")
 
 
-def test_garbage_is_collected_again_after_judging_failed() -> None:
+def test_garbage_is_collected_again_after_evaluating_failed() -> None:
     """Nobody looks for cycles meanwhile, and afterwards the interpreter does as before."""
     with pytest.raises(ValueError, match="broken"):
         _fail()

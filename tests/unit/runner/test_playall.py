@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 import psutil
-from testbed.playall import Played, command, lines, longest_first, played, summary
+from testbed.playall import PlayedScenario, command, lines, longest_first, played, summary
 from testbed.sidebyside import Ended
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_a_failed_run_is_summed_up_by_its_first_broken_link(tmp_path: Path) -> N
     assert summary(verdict, tmp_path / "log", 1) == ("1 of 3", "rule: never fired")
 
 
-def test_a_run_that_could_not_be_judged_is_summed_up_by_its_last_words(tmp_path: Path) -> None:
+def test_a_run_that_could_not_be_evaluated_is_summed_up_by_its_last_words(tmp_path: Path) -> None:
     """As it prints one line that says what to do."""
     log = tmp_path / "log"
     log.write_text("starting\n\ntestbed: no free port\n\n")
@@ -55,7 +55,14 @@ def test_a_run_that_could_not_run_is_not_shown_as_passed(tmp_path: Path) -> None
 
 def test_the_table_is_aligned() -> None:
     """One line per run below its headings."""
-    table = list(lines([Played("normal", 0, 61.7, "25 of 25"), Played("demo", 2, 3.0, "", "no")]))
+    table = list(
+        lines(
+            [
+                PlayedScenario("normal", 0, 61.7, "25 of 25"),
+                PlayedScenario("demo", 2, 3.0, "", "no"),
+            ]
+        )
+    )
     assert table == [
         "scenario  outcome        took  checks    why",
         "normal    passed         62 s  25 of 25",

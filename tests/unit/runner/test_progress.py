@@ -6,10 +6,10 @@ import pytest
 from testbed.cli.common import BuildProgress
 
 
-def test_changes_are_told_at_once_and_the_rest_now_and_then(
+def test_changes_are_reported_at_once_and_the_rest_now_and_then(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A state is told when it begins, then once per heartbeat, however often it is reported."""
+    """A state is shown when it begins, then once per heartbeat, however often it is reported."""
     progress = BuildProgress(heartbeat=15)
     for second in range(32):
         progress("otelcol", "compiling", float(second))

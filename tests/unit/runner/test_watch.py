@@ -17,7 +17,7 @@ from testbed.layout import RunLayout
 from testbed.preparation import make_layout, new_run_id, smtp_settings
 from testbed.settings import Settings
 from testbed.timeline import Event
-from testbed.watch import Snapshot, Watch
+from testbed.watch import Watch, WatchView
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing answers there
 
@@ -50,7 +50,7 @@ def test_requests_are_counted_and_timed(layout: RunLayout) -> None:
 
 
 def test_a_repeated_firing_takes_back_the_resolution(layout: RunLayout) -> None:
-    """An alert that rings again is not resolved, and keeps the time at which it first rang."""
+    """An alert that fires again is not resolved, and keeps the time at which it first fired."""
     watch = Watch(layout, NOWHERE, lambda: 0.0)
     append(layout.notifications, alertname="A", status="firing", received_at=1.0)
     append(layout.notifications, alertname="A", status="resolved", received_at=2.0)
@@ -61,10 +61,10 @@ def test_a_repeated_firing_takes_back_the_resolution(layout: RunLayout) -> None:
 
 
 def test_without_a_terminal_each_fact_is_one_line() -> None:
-    """Events, alerts and notifications are told once, when they change."""
+    """Events, alerts and notifications are reported once, when they change."""
     output = io.StringIO()
     board = Board(Console(file=output, width=100), "Title", [], 10.0)
-    snapshot = Snapshot(alerts={"A": "firing"}, notified={"A": 1.0})
+    snapshot = WatchView(alerts={"A": "firing"}, notified={"A": 1.0})
     with board:
         board.event(Event(0.0, "phase_started", "normal"))
         board.tick(snapshot, 1.0)
@@ -80,7 +80,7 @@ def test_on_a_terminal_a_board_is_drawn() -> None:
     board = Board(console, "[red]Title", [], 10.0)
     with board:
         board.event(Event(0.0, "part_crashed", "api", {"outcome": "api [/] ended"}))
-        board.tick(Snapshot(sent=5, failed=1, alerts={"A": "pending"}), 1.0)
+        board.tick(WatchView(sent=5, failed=1, alerts={"A": "pending"}), 1.0)
     drawn = output.getvalue()
     for text in ("[red]Title", "5 sent, 1 failed", "A pending", "api [/] ended"):
         assert text in drawn

@@ -87,7 +87,7 @@ def test_another_pin_is_another_folder(store: Store) -> None:
 def test_path_is_preferred_where_the_version_fits(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, source: str
 ) -> None:
-    """The same minor version from PATH is taken and its real version told; others are not."""
+    """The same minor version from PATH is taken and its real version reported; others are not."""
     folder = tmp_path / "bin"
     for name in ("prometheus", "promtool"):
         program(folder / name, f"{name}, version {version} (branch: HEAD)")

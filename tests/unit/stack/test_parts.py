@@ -1,4 +1,4 @@
-"""What the parts are told, beside what the stack tests see of them."""
+"""What the components are given, beside what the stack tests see of them."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def outcome(log: Path, **changes: object) -> ProcessOutcome:
 
 
 def test_outcome_is_described_in_one_line(tmp_path: Path) -> None:
-    """Exit codes, signals and unexpected ends are told apart."""
+    """Exit codes, signals and unexpected ends are distinguished."""
     log = tmp_path / "log"
     crash = outcome(log).describe()
     assert crash == "part (pid 7) ended with exit code 3 unexpectedly after 1.2 s"

@@ -67,7 +67,7 @@ def test_each_start_is_a_target_and_an_instance(context: Any, tmp_path: Path) ->
     assert context.api_instances == ["a-0", "a-1", "b-0"]
 
 
-def test_the_timeline_tells_when_and_how(context: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
+def test_the_timeline_reports_when_and_how(context: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
     """With the times of the journal, not those of its reading."""
     replicas = Replicas(context, Timeline(tmp_path / "timeline.jsonl"))
     _write(context, (1.0, "started", 0, "a-0"), (3.0, "crashed", 0, "a-0"))

@@ -11,7 +11,7 @@ import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.case import Case
 from testbed.checks.results import Hop
-from testbed.evidence import DriftRun, Event, Evidence, Notification, RunInfo
+from testbed.evidence import DriftRun, Event, Evidence, ReceivedNotification, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.boards import Boards
 from testbed.facts.finalcounts import Count
@@ -22,9 +22,9 @@ from testbed.facts.ruletests import RuleTests
 from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
 from testbed.scenario import Scenario
-from testbed.snapshot import Rule, Snapshot
+from testbed.snapshot import LoadedRule, Snapshot
 from testbed.truth import LabelBatch, Request, Truth
-from testbed.verdict import Verdict, judge
+from testbed.verdict import Verdict, evaluate
 from testbed_otel import names
 
 FACTOR = 30.0
@@ -50,7 +50,7 @@ SCENARIO: dict[str, Any] = {
     ],
     "limits": {"error_share": 0.25},
 }
-HEARTBEAT = Rule(name="Watchdog", query="vector(1)", labels={"severity": "none"})
+HEARTBEAT = LoadedRule(name="Watchdog", query="vector(1)", labels={"severity": "none"})
 HEARTBEAT_SPAN = AlertSpan(
     alert="Watchdog",
     labels={"alertname": "Watchdog", "severity": "none"},
@@ -104,13 +104,15 @@ class World:
     api: dict[str, list[Count] | None] = field(default_factory=dict)
     prometheus: dict[str, list[Count]] = field(default_factory=dict)
     spans: list[AlertSpan] = field(default_factory=list)
-    rules: list[Rule] | None = field(default_factory=lambda: [Rule(name=ALERT, hold=4.0)])
+    rules: list[LoadedRule] | None = field(
+        default_factory=lambda: [LoadedRule(name=ALERT, hold=4.0)]
+    )
     log: LogFacts | None = field(default_factory=lambda: LogFacts(rows=400, labels=400))
     pipeline: Pipeline | None = None
     signals: Signals | None = None
     boards: Boards | None = None
     problems: list[str] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    notifications: list[ReceivedNotification] = field(default_factory=list)
     drift_runs: list[DriftRun] = field(
         default_factory=lambda: [DriftRun(1040.0, "success", "NO_ACTION", 0.0)]
     )
@@ -134,7 +136,9 @@ class World:
             (n.starts_at for n in self.notifications if n.alert == alert), max(0.0, at - 1.0)
         )
         found = {"alertname": alert, **labels}
-        self.notifications.append(Notification(at, status, alert, found, {}, starts, "default"))
+        self.notifications.append(
+            ReceivedNotification(at, status, alert, found, {}, starts, "default")
+        )
 
     def fire(self, alert: str, start: float, end: float, state: str = "firing") -> None:
         """Let Prometheus hold an alert pending or firing."""
@@ -187,13 +191,13 @@ class World:
         """What the checks are given."""
         return Case(Scenario.model_validate(self.scenario), self.evidence(), FACTOR)
 
-    def judge(self) -> Verdict:
+    def evaluate(self) -> Verdict:
         """The verdict on it."""
-        return judge(Scenario.model_validate(self.scenario), self.evidence(), FACTOR)
+        return evaluate(Scenario.model_validate(self.scenario), self.evidence(), FACTOR)
 
     def failed(self) -> dict[str, str]:
         """Name to summary of the checks that fail."""
-        return {check.name: check.summary for check in self.judge().failed}
+        return {check.name: check.summary for check in self.evaluate().failed}
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from testbed.clients.prometheus import Sample, Series
-from testbed.facts.sources import Sources, Span
+from testbed.clients.prometheus import Series, SeriesSample
+from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 from testbed.scenario import Scenario
@@ -182,7 +182,7 @@ class MeasuredRun:
                 for name in self.instances
             },
             log_url=url,
-            span=Span(START - 5, START + 70, 1.0),
+            span=RunSpan(START - 5, START + 70, 1.0),
             phases=PHASES,
         )
 
@@ -295,11 +295,11 @@ class Stored:
         del at, window
         return [each for each in self._series if each.labels["__name__"] in selector]
 
-    def last_values(self, selector: str, *, at: float, window: float) -> list[Sample]:
+    def last_values(self, selector: str, *, at: float, window: float) -> list[SeriesSample]:
         """The last value of each series of the instance that the selector names."""
         del at, window
         return [
-            Sample(each.labels, *each.points[-1])
+            SeriesSample(each.labels, *each.points[-1])
             for each in self._series
             if f'"{each.labels["instance"]}"' in selector
         ]

@@ -13,7 +13,7 @@ from testbed.checks.load import check_load
 from testbed.evidence import Evidence, RunInfo
 from testbed.facts.logcontent import read_logcontent
 from testbed.facts.realised import read_realised
-from testbed.facts.sources import Sources, Span
+from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
 from testbed.snapshot import Snapshot
@@ -145,7 +145,7 @@ class PlayedRun:
         scenario = Scenario.model_validate(self.scenario)
         sources = Sources(
             cast("Any", None), None, layout, scenario, 1.0, truth, {INSTANCE: None}, url,
-            Span(START - 10, end, 1.0),
+            RunSpan(START - 10, end, 1.0),
         )  # fmt: skip
         snapshot = Snapshot(
             evaluation_interval=0.5,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed.checks.results import AlertStatus
 from testbed.checks.stages import Stage
-from testbed.snapshot import Rule
+from testbed.snapshot import LoadedRule
 
 if TYPE_CHECKING:
     from testbed.checks.results import AlertRow
@@ -21,13 +21,13 @@ CHECK = "alert HighErrorRate in burst"
 
 def expected_row(world: World) -> AlertRow:
     """The row of the expected alert."""
-    return next(row for row in world.judge().alerts if row.expected)
+    return next(row for row in world.evaluate().alerts if row.expected)
 
 
 def test_an_alert_in_time_passes_with_its_delays_at_both_scales(world: World) -> None:
     """Delays count from the phase's start and end, in real and in production seconds."""
     row = expected_row(world)
-    assert world.judge().passed
+    assert world.evaluate().passed
     assert row.status is AlertStatus.DETECTED
     assert row.fired_at == 1016.0
     assert row.detection is not None
@@ -37,10 +37,10 @@ def test_an_alert_in_time_passes_with_its_delays_at_both_scales(world: World) ->
     assert (row.resolution.real, row.resolution.production) == (8.0, 240.0)
 
 
-def test_a_missing_rule_is_told_from_one_that_never_fired(world: World) -> None:
+def test_a_missing_rule_is_distinguished_from_one_that_never_fired(world: World) -> None:
     """The reason says that no such rule is loaded."""
     world.silence()
-    world.rules = [Rule(name="Other")]
+    world.rules = [LoadedRule(name="Other")]
     assert expected_row(world).status is AlertStatus.RULE_MISSING
     assert "no rule of that name is loaded" in world.failed()[CHECK]
 
@@ -48,7 +48,7 @@ def test_a_missing_rule_is_told_from_one_that_never_fired(world: World) -> None:
 def test_a_rule_that_fails_to_evaluate_says_why(world: World) -> None:
     """Prometheus's own error is the reason."""
     world.silence()
-    world.rules = [Rule(name=ALERT, health="err", last_error="many-to-many\nmatching")]
+    world.rules = [LoadedRule(name=ALERT, health="err", last_error="many-to-many\nmatching")]
     assert expected_row(world).status is AlertStatus.RULE_FAILING
     assert "many-to-many matching" in world.failed()[CHECK]
 
@@ -63,7 +63,7 @@ def test_a_condition_that_was_never_true_never_fired(world: World) -> None:
 def test_an_alert_that_only_pended_names_the_hold_of_its_rule(world: World) -> None:
     """As when ``for`` is an hour."""
     world.silence()
-    world.rules = [Rule(name=ALERT, hold=120.0)]
+    world.rules = [LoadedRule(name=ALERT, hold=120.0)]
     world.fire(ALERT, 1012.0, 1030.0, "pending")
     assert expected_row(world).status is AlertStatus.NEVER_FIRED
     reason = world.failed()[CHECK]
@@ -92,7 +92,7 @@ def test_another_receiver_than_the_scenario_names_does_not_count(world: World) -
     assert expected_row(world).status is AlertStatus.NOT_NOTIFIED
     assert "default was notified in place of warning" in world.failed()[CHECK]
     world.notifications = [replace(n, receiver="warning") for n in world.notifications]
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
 def test_what_fired_in_time_and_was_held_up_is_the_routes_fault(world: World) -> None:
@@ -100,19 +100,19 @@ def test_what_fired_in_time_and_was_held_up_is_the_routes_fault(world: World) ->
     world.notifications = [
         replace(n, received_at=n.received_at + 15.0) for n in world.notifications
     ]
-    assert world.judge().culprit is Stage.ROUTE
+    assert world.evaluate().culprit is Stage.ROUTE
     world.spans.clear()
     world.fire(ALERT, 1030.0, 1050.0)
-    assert world.judge().culprit is Stage.RULE
+    assert world.evaluate().culprit is Stage.RULE
 
 
 def test_what_still_fires_at_the_end_is_the_rules_fault(world: World) -> None:
     """What has stopped was not passed on."""
     world.notifications.pop()
-    assert world.judge().culprit is Stage.ROUTE
+    assert world.evaluate().culprit is Stage.ROUTE
     world.spans.clear()
     world.fire(ALERT, 1016.0, 1060.0)
-    assert world.judge().culprit is Stage.RULE
+    assert world.evaluate().culprit is Stage.RULE
 
 
 def test_a_late_alert_fails(world: World) -> None:
@@ -151,10 +151,10 @@ def test_resolution_is_not_asked_for_where_the_scenario_does_not(world: World) -
     """An alert without ``resolves_within`` may fire on."""
     world.scenario["expected_alerts"] = [{"alert": ALERT, "phase": "burst", "within": "10m"}]
     world.notifications.pop()
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
-def test_an_expected_alert_before_its_phase_is_a_false_alarm(world: World) -> None:
+def test_an_expected_alert_before_its_phase_is_a_false_positive(world: World) -> None:
     """It counts neither as detection nor as allowed, even if it fires on into the phase."""
     world.silence()
     world.fire(ALERT, 1004.0, 1036.0)
@@ -193,13 +193,13 @@ def test_the_same_alert_may_be_expected_twice(world: World) -> None:
     world.notifications.append(
         type(first)(1040.0, "firing", ALERT, first.labels, {}, 1039.0, "default")
     )
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
-def test_a_notified_alert_that_nobody_expects_is_a_false_alarm(world: World) -> None:
+def test_a_notified_alert_that_nobody_expects_is_a_false_positive(world: World) -> None:
     """Its phase and how often it fired are reported."""
     world.notify("HighLatency", 1015.0)
-    verdict = world.judge()
+    verdict = world.evaluate()
     (check,) = verdict.failed
     assert check.name == "unexpected alerts"
     assert check.details == (
@@ -208,31 +208,31 @@ def test_a_notified_alert_that_nobody_expects_is_a_false_alarm(world: World) -> 
     assert verdict.alerts[-1].status is AlertStatus.FALSE_ALARM
 
 
-def test_an_alert_that_only_fired_is_a_false_alarm_too(world: World) -> None:
+def test_an_alert_that_only_fired_is_a_false_positive_too(world: World) -> None:
     """Prometheus fired it, though Alertmanager kept it back."""
     world.fire("HighLatency", 1055.0, 1056.0)
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert "fired in Prometheus, but was not notified, first outside of every phase" in str(
         check.details
     )
 
 
-def test_a_pending_alert_is_no_false_alarm(world: World) -> None:
+def test_a_pending_alert_is_no_false_positive(world: World) -> None:
     """Pending is what ``for`` is there for."""
     world.fire("HighLatency", 1015.0, 1016.0, "pending")
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
 def test_an_allowed_alert_is_listed_and_passes(world: World) -> None:
     """It may fire; the table still shows it."""
     world.scenario["allowed_alerts"] = ["HighLatency"]
     world.notify("HighLatency", 1015.0)
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed
     assert verdict.alerts[-1].status is AlertStatus.ALLOWED
 
 
-def test_labels_tell_alerts_of_one_name_apart(world: World) -> None:
+def test_labels_report_alerts_of_one_name_apart(world: World) -> None:
     """Another cause is not the one that is expected, and is expected nowhere."""
     expected = world.scenario["expected_alerts"][0]
     world.silence()
@@ -247,4 +247,4 @@ def test_labels_tell_alerts_of_one_name_apart(world: World) -> None:
     world.scenario["expected_alerts"] = [
         expected | {"labels": {"cause": cause}} for cause in ("silent", "queue")
     ]
-    assert world.judge().passed
+    assert world.evaluate().passed

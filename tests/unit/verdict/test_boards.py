@@ -12,9 +12,9 @@ from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError, UsageError
 from testbed.evidence import DriftRun
 from testbed.facts.boards import Boards, PanelFacts, Unmatched, run_queries
-from testbed.facts.panels import Matcher, PanelQuery, anatomy, fill, read_panels
+from testbed.facts.panels import PanelMatcher, PanelQuery, anatomy, fill, read_panels
 from testbed.facts.panelvalues import Moves
-from testbed.facts.sources import Sources, Span
+from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 from testbed.resources import root
@@ -80,7 +80,7 @@ def run(tmp_path: Path, expr: str, *legend: str, unit: str = "") -> Boards:
             truth=Truth(None, None, tuple(make_requests())),
             pages={},
             log_url="",
-            span=Span(995.0, 1050.0, 0.5),
+            span=RunSpan(995.0, 1050.0, 0.5),
             phases=tuple(PhaseRow(name=n, start=s, end=e) for n, s, e in PHASES),
         )
         return run_queries(sources, [PanelQuery("board: panel A", expr, legend, unit)], 2.0)
@@ -141,7 +141,7 @@ def test_an_expression_is_taken_apart() -> None:
     """Selectors with their matchers, what is rated, groupings and filtering comparisons."""
     found = anatomy('sum by (c) (rate(a{b=~"x|y"}[2s])) > 1 and up == bool 0')
     assert [(s.metric, s.rated) for s in found.selectors] == [("a", True), ("up", False)]
-    assert found.selectors[0].matchers == (Matcher("b", "=~", "x|y"),)
+    assert found.selectors[0].matchers == (PanelMatcher("b", "=~", "x|y"),)
     assert (found.grouping, found.filters, found.plain) == (("c",), (">",), False)
     assert [m.value for m in found.selectors[0].matchers[0].alternatives] == ["x", "y"]
 
@@ -201,7 +201,7 @@ def test_sound_panels_pass(world: World) -> None:
     shown = moves(10.0, normal=10.0, burst=10.0, recovery=10.0)
     errors = panel(kind="errors", moves=moves(normal=0.0, burst=5.0, recovery=0.0))
     assert not failing(world, panel(kind="requests", moves=shown), errors)
-    (queries,) = (c for c in world.judge().checks if c.name == "panel queries")
+    (queries,) = (c for c in world.evaluate().checks if c.name == "panel queries")
     assert "All 2 panel queries run" in queries.summary
 
 
@@ -240,7 +240,7 @@ def test_what_a_run_has_not_is_no_failure(world: World, facts: dict[str, Any]) -
 def test_absent_metrics_are_named(world: World) -> None:
     """What was not checked is said."""
     world.boards = Boards(panels=(panel(returned=0, absent=("container_last_seen",)),))
-    (queries,) = (c for c in world.judge().checks if c.name == "panel queries")
+    (queries,) = (c for c in world.evaluate().checks if c.name == "panel queries")
     assert queries.passed
     assert "container_last_seen" in queries.details[0]
 

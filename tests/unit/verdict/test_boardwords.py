@@ -99,8 +99,8 @@ def test_the_dashboard_is_named(world: World, field: str) -> None:
     """Either is the dashboard's fault."""
     shown = PanelFacts(where=("b: p A",), expr="up", returned=1, finite=True, selects=True)
     world.boards = Boards(panels=(shown,))
-    assert not world.judge().failed
+    assert not world.evaluate().failed
     world.boards = Boards.model_validate({"panels": (shown,), field: ("b: p: unit is wrong",)})
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert (check.name, check.stage) == ("dashboards drawn", Stage.DASHBOARD)
     assert "b: p: unit is wrong" in check.summary

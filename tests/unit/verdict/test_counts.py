@@ -41,7 +41,7 @@ def test_what_has_no_reason_stays_as_residual(difference: int, residual: int) ->
 
 def test_a_whole_run_adds_up(world: World) -> None:
     """Injected errors are the one difference, with its reason."""
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed
     assert [row.residual for row in verdict.hops] == [0] * 6
     row = hop(verdict, "api_log")
@@ -70,7 +70,7 @@ def test_refused_connections_never_arrived(world: World) -> None:
         world.requests[0], status=None, error="connection", prediction_id=None, request_id="r"
     )
     world.requests += [silent] * 3
-    row = hop(world.judge(), "load_api")
+    row = hop(world.evaluate(), "load_api")
     assert row.explained == (Explanation(reason=Reason.NO_ANSWER_CONNECTION, count=3),)
     assert row.residual == 0
 
@@ -83,13 +83,13 @@ def test_timed_out_requests_may_have_arrived(world: World, arrived: int) -> None
     for counts in both(world):
         value = 400 + arrived
         set_value(counts, HTTP, value, http_response_status_code="200", http_route="/predict")
-    row = hop(world.judge(), "load_api")
+    row = hop(world.evaluate(), "load_api")
     assert row.residual == 0
     assert sum(item.count for item in row.explained) == 4 - arrived
 
 
 def test_requests_lost_on_the_way_to_prometheus_fail(world: World) -> None:
-    """Hop, instance and limit all tell of it."""
+    """Hop, instance and limit all report it."""
     set_value(
         world.prometheus[INSTANCE], HTTP, 388, http_response_status_code="200",
         http_route="/predict",
@@ -106,7 +106,7 @@ def test_losses_within_the_scenarios_limit_have_a_reason(world: World) -> None:
         world.prometheus[INSTANCE], HTTP, 388, http_response_status_code="200",
         http_route="/predict",
     )  # fmt: skip
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed
     assert hop(verdict, "api_prometheus").explained[0].reason is Reason.TELEMETRY_LOST
 
@@ -123,7 +123,7 @@ def test_a_run_without_the_collector_fails_and_says_so(world: World) -> None:
 def test_any_series_that_differs_fails_by_name(world: World) -> None:
     """Not only requests: every counter of every instance is compared."""
     set_value(world.prometheus[INSTANCE], names.LABELS.prometheus, 399)
-    check = next(c for c in world.judge().failed if c.name == "counts instances")
+    check = next(c for c in world.evaluate().failed if c.name == "counts instances")
     assert check.details == ("api-1: ml_labels_total{stored}: API 400, Prometheus 399",)
 
 
@@ -142,7 +142,7 @@ def test_an_instance_that_was_never_started_fails(world: World) -> None:
 def test_an_instance_that_could_not_be_asked_counts_as_prometheus_has_it(world: World) -> None:
     """A replica that ended before the run's end is no reason to fail by itself."""
     world.api[INSTANCE] = None
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed
     assert verdict.instances[0].api is None
 
@@ -163,7 +163,7 @@ def test_a_wrong_count_is_blamed_on_the_api_not_on_the_log(world: World) -> None
     """Load and log agree on the labels; only what the API counts between them is twice as much."""
     for counts in both(world):
         set_value(counts, names.LABELS.prometheus, 800, outcome="stored")
-    stages = {check.name: check.stage for check in world.judge().failed}
+    stages = {check.name: check.stage for check in world.evaluate().failed}
     assert stages["counts labels_api"] is Stage.INSTRUMENT
     assert stages["counts labels_log"] is Stage.INSTRUMENT
 
@@ -171,5 +171,5 @@ def test_a_wrong_count_is_blamed_on_the_api_not_on_the_log(world: World) -> None
 def test_a_log_that_lacks_labels_is_blamed_itself(world: World) -> None:
     """Load and API agree."""
     world.log = LogFacts(rows=400, labels=390)
-    stages = {check.name: check.stage for check in world.judge().failed}
+    stages = {check.name: check.stage for check in world.evaluate().failed}
     assert stages["counts labels_log"] is Stage.LOG

@@ -6,15 +6,19 @@ from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.facts.configured import ConfiguredGroup, ConfiguredRule
 from testbed.report.junit import junit_xml
 from testbed.scenario import Scenario
-from testbed.snapshot import Rule
+from testbed.snapshot import LoadedRule
 
 from .conftest import ALERT, SCENARIO, World
 
 
 def test_a_verdict_says_which_alerts_it_exercised(world: World) -> None:
     """Fired, and notified as expected; all others are named."""
-    world.rules = [Rule(name=ALERT, hold=4.0), Rule(name="Quiet"), Rule(name="Quiet")]
-    verdict = world.judge()
+    world.rules = [
+        LoadedRule(name=ALERT, hold=4.0),
+        LoadedRule(name="Quiet"),
+        LoadedRule(name="Quiet"),
+    ]
+    verdict = world.evaluate()
     assert verdict.coverage is not None
     # The heartbeat is exercised by every run.
     assert verdict.coverage.text == "2 of 3 alerts exercised; not exercised: Quiet"
@@ -24,7 +28,7 @@ def test_a_verdict_says_which_alerts_it_exercised(world: World) -> None:
 def test_an_alert_that_was_late_was_not_exercised(world: World) -> None:
     """Only what went as expected counts."""
     world.silence()
-    coverage = world.judge().coverage
+    coverage = world.evaluate().coverage
     assert coverage is not None
     assert coverage.exercised == ("Watchdog",)
 
@@ -32,7 +36,7 @@ def test_an_alert_that_was_late_was_not_exercised(world: World) -> None:
 def test_without_rules_there_is_no_coverage(world: World) -> None:
     """What is loaded is unknown then."""
     world.rules = None
-    assert world.judge().coverage is None
+    assert world.evaluate().coverage is None
 
 
 def test_alerts_are_mapped_to_the_scenarios_that_expect_them() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed.facts.driftcopies import LEAST, witnesses
-from testbed.facts.driftwindows import KS, Score, smirnov
-from testbed_drift.judging.detection import Detector
+from testbed.facts.driftcopies import MIN, witnesses
+from testbed.facts.driftwindows import KS, RecomputedScore, smirnov
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION, TARGET
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 
 KINDS: Any = {"size": "numeric", "age": "numeric", "colour": "category"}
 
@@ -39,7 +39,7 @@ def _features(frame: pd.DataFrame) -> dict[str, Any]:
 def test_p_values_count_copies_once(shift: float, before: float, now: float) -> None:
     """Half of a window repeated, or of the reference, or nothing: the job's own values."""
     reference, window = _frame(900, 0.0, 1, before), _frame(600, shift, 2, now)
-    found = Detector(KINDS, Rule()).detect(reference, window).scores
+    found = Detector(KINDS, DriftRule()).detect(reference, window).scores
     ratios = witnesses(_features(reference), _features(window), KINDS)
     assert list(ratios) == pytest.approx([1 - before, 1 - now])
     for column in found.columns:
@@ -47,7 +47,9 @@ def test_p_values_count_copies_once(shift: float, before: float, now: float) -> 
         if KS in recorded:
             values = reference[column.column].to_numpy(), window[column.column].to_numpy()
             p_value = smirnov(*values, ratios)
-            score = Score(column=column.column, method=KS, recorded=recorded[KS], computed=p_value)
+            score = RecomputedScore(
+                column=column.column, method=KS, recorded=recorded[KS], computed=p_value
+            )
             assert score.apart < 0.5, score
 
 
@@ -55,7 +57,7 @@ def test_a_window_that_stands_still_has_witnesses_left() -> None:
     """One row again and again counts as 40 % of its rows."""
     still: dict[str, Any] = {"size": [1.0] * 100, "age": [2.0] * 100, "colour": ["red"] * 100}
     moving = _features(_frame(100, 0.0, 3, 0.0))
-    assert witnesses(moving, still, KINDS) == (1.0, LEAST)
+    assert witnesses(moving, still, KINDS) == (1.0, MIN)
 
 
 def test_rows_of_few_categories_are_no_copies() -> None:

@@ -13,7 +13,7 @@ from testbed.facts.driftwindows import Recomputed
 from testbed_domain.features import FeatureSchema
 from testbed_domain.logrows import Columns
 from testbed_domain.use_cases import USE_CASES, get_use_case
-from testbed_drift.judging.assessment import Assessor
+from testbed_drift.evaluation.assessment import Assessor
 
 from .conftest import World
 from .test_published import facts_of, failed_checks
@@ -49,8 +49,8 @@ def rows(name: str, count: int, seed: int, *, logged: bool = True) -> Columns:
     )
 
 
-def judged(name: str) -> tuple[Record, Columns, Columns, FeatureSchema]:
-    """A run of the job's own code, and what it judged."""
+def evaluated(name: str) -> tuple[Record, Columns, Columns, FeatureSchema]:
+    """A run of the job's own code, and what it evaluated."""
     schema = get_use_case(name).schema
     reference, current = rows(name, 600, 1, logged=False), rows(name, 400, 2)
     kinds: Any = {
@@ -66,7 +66,7 @@ def judged(name: str) -> tuple[Record, Columns, Columns, FeatureSchema]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sound_job_agrees(name: str) -> None:
     """Two classes or more, numbers and categories, missing values and late labels."""
-    record, current, reference, schema = judged(name)
+    record, current, reference, schema = evaluated(name)
     assert faults(record, current, reference, schema, 2.0) == ()
 
 
@@ -106,7 +106,7 @@ def out_of_range(record: Record) -> None:
     record["quality"]["columns"]["Age"]["out_of_range"] = 0.5
 
 
-def unjudged(record: Record) -> None:
+def unevaluated(record: Record) -> None:
     """A column is left out."""
     del record["columns"]["Age"]
 
@@ -121,12 +121,12 @@ def unjudged(record: Record) -> None:
         (few_labels, "realised labels are 360 by the log, the job says 359"),
         (missing, "column Age: the missing share is"),
         (out_of_range, "column Age: the out_of_range share is"),
-        (unjudged, "column Age of the model was not judged"),
+        (unevaluated, "column Age of the model was not evaluated"),
     ],
 )
 def test_what_a_job_says_wrongly_is_found(plant: Callable[[Record], None], says: str) -> None:
     """Each by its own line."""
-    record, current, reference, schema = judged("titanic")
+    record, current, reference, schema = evaluated("titanic")
     plant(record)
     found = faults(record, current, reference, schema, 2.0)
     assert found
@@ -135,7 +135,7 @@ def test_what_a_job_says_wrongly_is_found(plant: Callable[[Record], None], says:
 
 def test_labels_that_came_about_then_are_not_held_against_the_job() -> None:
     """It may have read them, or not."""
-    record, current, reference, schema = judged("titanic")
+    record, current, reference, schema = evaluated("titanic")
     few_labels(record)
     late = replace(current, label_time=[record["started"] - 1, *current.label_time[1:]])
     assert faults(record, late, reference, schema, 2.0) == ()
@@ -143,7 +143,7 @@ def test_labels_that_came_about_then_are_not_held_against_the_job() -> None:
 
 def test_as_many_labels_as_there_are_leave_no_doubt() -> None:
     """Some came while the job read the log; it counts all of them, so it has read them."""
-    record, current, reference, schema = judged("titanic")
+    record, current, reference, schema = evaluated("titanic")
     delay(record)
     known = next(place for place, time in enumerate(current.label_time) if time is not None)
     times = list(current.label_time)
@@ -155,7 +155,7 @@ def test_as_many_labels_as_there_are_leave_no_doubt() -> None:
 def test_the_run_is_named(world: World) -> None:
     """In which it was found, and the drift job."""
     window = Recomputed(
-        run=1, judged=4, logged=4, settled=4, reference=9, registered=9, faults=("x is wrong",)
+        run=1, evaluated=4, logged=4, settled=4, reference=9, registered=9, faults=("x is wrong",)
     )
     found = failed_checks(world, facts_of(windows=(window,)))
     assert list(found) == ["drift windows"]

@@ -132,7 +132,7 @@ def test_counters_are_reduced_to_what_is_compared() -> None:
 
 
 def test_samples_of_an_alert_join_to_spans() -> None:
-    """A pause in which it did not ring splits them, a missed evaluation does not."""
+    """A pause in which it did not fire splits them, a missed evaluation does not."""
     labels = {"__name__": "ALERTS", "alertname": "A", "alertstate": "firing", "severity": "warning"}
     times = (1.0, 1.5, 2.5, 8.0, 8.5)
     spans = alert_spans([Series(labels, tuple((t, 1.0) for t in times))], lambda _: 1.25)
@@ -153,7 +153,7 @@ def test_a_group_with_an_interval_of_its_own_has_spans_of_its_own() -> None:
 
 
 def test_the_log_is_joined_with_the_truth_by_both_ids() -> None:
-    """Missing, foreign, doubled and unanswered rows are told apart."""
+    """Missing, foreign, doubled and unanswered rows are distinguished."""
     truth = Truth(
         100.0,
         110.0,

@@ -28,7 +28,7 @@ def test_errors_that_the_load_did_not_see(world: World, keep: int, seen: str) ->
     """The service leads, and the alert that did not fire follows."""
     set_status(world, keep)
     world.silence()
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.culprit is Stage.SERVICE
     assert verdict.failed[0].name == ERRORS
     assert verdict.failed[0].summary == (
@@ -47,15 +47,15 @@ def test_only_requests_during_the_fault_count(world: World) -> None:
     for index, request in enumerate(world.requests):
         if not 1015.0 <= request.sent_at < 1025.0:
             world.requests[index] = replace(request, status=200)
-    found = {check.name: check for check in world.judge().checks}
+    found = {check.name: check for check in world.evaluate().checks}
     assert found[ERRORS].passed
     assert "of the 95 requests" in found[ERRORS].summary
 
 
-def test_a_fault_without_requests_is_not_judged(world: World) -> None:
+def test_a_fault_without_requests_is_not_evaluated(world: World) -> None:
     """Nothing is claimed of what could not be seen."""
     world.requests = [request for request in world.requests if request.phase != "burst"]
-    assert ERRORS in [check.name for check in world.judge().skipped]
+    assert ERRORS in [check.name for check in world.evaluate().skipped]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_latency_by_the_load_s_own_clock(
         else r
         for n, r in enumerate(world.requests)
     ]
-    (fault,) = (check for check in world.judge().checks if check.name.startswith("fault latency"))
+    (fault,) = (
+        check for check in world.evaluate().checks if check.name.startswith("fault latency")
+    )
     assert fault.passed is passes
     assert fault.stage is Stage.SERVICE
     assert "took 0.760 s or more or failed, the median was 0.010 s before" in fault.summary
@@ -82,14 +84,16 @@ def test_latency_by_the_load_s_own_clock(
 def test_a_slow_inference_may_be_refused_instead(world: World) -> None:
     """By an API that has a deadline: the fault took hold all the same."""
     world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "share": 0.5}]
-    (fault,) = (check for check in world.judge().checks if check.name.startswith("fault latency"))
+    (fault,) = (
+        check for check in world.evaluate().checks if check.name.startswith("fault latency")
+    )
     assert fault.passed
 
 
-def test_a_dose_of_one_or_two_requests_is_not_judged(world: World) -> None:
+def test_a_dose_of_one_or_two_requests_is_not_evaluated(world: World) -> None:
     """The last of them may have been due when the fault ended."""
     world.scenario["phases"][1]["faults"] = [{"kind": "errors", "share": 0.01}]
-    (check,) = (check for check in world.judge().checks if check.name.startswith("fault errors"))
+    (check,) = (check for check in world.evaluate().checks if check.name.startswith("fault errors"))
     assert not check.applicable
 
 
@@ -105,7 +109,7 @@ def test_a_log_that_refused_nothing(world: World) -> None:
     name = "fault prediction log refuses writes in burst"
     assert "did not take hold" in world.failed()[name]
     world.scenario["settings"] = {"api": {"log_failure": "spool"}}
-    assert name not in {check.name for check in world.judge().checks}
+    assert name not in {check.name for check in world.evaluate().checks}
 
 
 def test_a_part_that_was_never_stopped(world: World) -> None:
@@ -118,6 +122,6 @@ def test_a_part_that_was_never_stopped(world: World) -> None:
         Event(1010.5, "part_stopped", "collector", {}),
         Event(1021.0, "part_started", "collector", {}),
     ]
-    assert next(c for c in world.judge().checks if c.name == name).summary.endswith(
+    assert next(c for c in world.evaluate().checks if c.name == name).summary.endswith(
         "collector was stopped at +0.5 s and started again at +11.0 s"
     )

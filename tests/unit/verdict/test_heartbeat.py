@@ -11,13 +11,13 @@ from testbed.checks.heartbeat import check_heartbeat, heartbeat_rows
 from testbed.checks.notifications import check_notifications
 from testbed.checks.results import AlertStatus, CheckResult
 from testbed.checks.stages import Stage
-from testbed.evidence import Event, Evidence, Notification, RunInfo
+from testbed.evidence import Event, Evidence, ReceivedNotification, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.delivery import Delivery, ReceiverFacts, RuleTexts, Sent
 from testbed.heartbeat import always_fires, heartbeat_names
 from testbed.heldback import Held, HeldBack
 from testbed.scenario import Scenario
-from testbed.snapshot import Rule, Snapshot
+from testbed.snapshot import LoadedRule, Snapshot
 from testbed.truth import Truth
 
 FACTOR = 30.0
@@ -37,7 +37,7 @@ class Beating:
 
     def __init__(self) -> None:
         self.rules = [
-            Rule(name=ALERT, query="vector(1)", interval=0.5, labels={"severity": "none"})
+            LoadedRule(name=ALERT, query="vector(1)", interval=0.5, labels={"severity": "none"})
         ]
         self.spans = [(START - 5.0, END)]
         self.beats = [START - 4.0 + 12.0 * number for number in range(7)]
@@ -60,7 +60,7 @@ class Beating:
     def case(self) -> Case:
         """What the checks are given."""
         notifications = tuple(
-            Notification(
+            ReceivedNotification(
                 at, "firing", ALERT, LABELS, {"summary": "s", "description": "d"},
                 START - 5.0, "heartbeat", group_key="g", delivery=number,
             )
@@ -157,7 +157,7 @@ def test_a_beating_run_passes() -> None:
 def test_users_own_rules_need_no_heartbeat_and_shipped_ones_do() -> None:
     """What is missing in the shipped rules is the rule's fault."""
     run = Beating()
-    run.rules, run.spans = [Rule(name="Other", query="up == 0")], []
+    run.rules, run.spans = [LoadedRule(name="Other", query="up == 0")], []
     assert (run.result().passed, run.result().stage) == (False, Stage.RULE)
     run.custom_rules = True
     assert not run.result().applicable
@@ -184,7 +184,7 @@ def test_a_heartbeat_that_pauses_is_found(spans: list[tuple[float, float]], says
 def test_the_rule_that_waits_is_named() -> None:
     """A heartbeat with a long `for` does not beat."""
     run = Beating()
-    run.spans, run.rules = [], [Rule(name=ALERT, query="vector(1)", hold=120.0)]
+    run.spans, run.rules = [], [LoadedRule(name=ALERT, query="vector(1)", hold=120.0)]
     assert "its `for` is 120.0 s" in run.result().summary
 
 
@@ -194,7 +194,7 @@ def test_a_heartbeat_may_wait_for_its_for() -> None:
     run.spans = [(START + 20.0, END)]
     run.beats = [START + 21.0 + 12.0 * number for number in range(5)]
     assert not run.result().passed
-    run.rules = [Rule(name=ALERT, query="vector(1)", hold=20.0, interval=0.5)]
+    run.rules = [LoadedRule(name=ALERT, query="vector(1)", hold=20.0, interval=0.5)]
     assert run.result().passed
 
 
@@ -271,7 +271,7 @@ def test_too_many_repeats_are_still_noticed() -> None:
 def test_of_other_severities_none_is_never_unexpected() -> None:
     """As an alert that only inhibits others: nobody has to act on it."""
     run = Beating()
-    run.rules = [Rule(name=ALERT, query='ALERTS{severity="info"} == 1')]
+    run.rules = [LoadedRule(name=ALERT, query='ALERTS{severity="info"} == 1')]
     run.custom_rules = True
     assert check_unexpected(run.case())[0].passed
     assert heartbeat_rows(run.case()) == ()

@@ -200,7 +200,7 @@ def test_labels_that_are_shuffled_in_a_tenth_of_the_rows(make: Callable[..., Pla
 
 
 def test_another_plan_than_the_scenarios(make: Callable[..., PlayedRun]) -> None:
-    """Half the severity in the plan: the load did what it was told, and that is named first."""
+    """Half the severity in the plan: the load did as it was asked, and that is named first."""
     run = make("diabetes", ("covariate_shift", 1.0))
     plan = changed(run.plan, drift=PlannedDrift("covariate_shift", 0.5))
     write_plan(run.layout.load_plan, plan)

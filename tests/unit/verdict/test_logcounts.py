@@ -50,7 +50,7 @@ def test_each_kind_of_failure_explains_missing_rows(
         counters.append(Count(metric=names.PREDICTION_ERRORS.prometheus, labels=labels, value=5))
     set_value(counters, names.LOG_ROWS.prometheus, 395)
     world.api[INSTANCE], world.prometheus[INSTANCE] = counters, list(counters)
-    row = hop(world.judge(), "api_log")
+    row = hop(world.evaluate(), "api_log")
     assert row.residual == 0
     assert {item.reason: item.count for item in row.explained} == {
         Reason.INJECTED_ERROR: 100,
@@ -86,7 +86,7 @@ def test_rows_that_the_api_says_it_dropped_are_explained(
         set_value(counts, names.LOG_ROWS.prometheus, 400 - dropped, outcome="written")
         labels = {"outcome": "dropped"}
         counts.append(Count(metric=names.LOG_ROWS.prometheus, labels=labels, value=dropped))
-    verdict = world.judge()
+    verdict = world.evaluate()
     results = {check.name: check for check in verdict.checks}
     assert results["counts ids"].passed is passes
     assert verdict.passed is passes
@@ -105,7 +105,7 @@ def test_foreign_and_duplicated_rows_fail(world: World, fault: dict[str, Ids], t
     """Sums that agree do not hide them."""
     assert world.log is not None
     world.log = world.log.model_copy(update=fault)
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert check.name == "counts ids"
     assert check.details == (text,)
 
@@ -137,7 +137,7 @@ def test_labels_that_were_not_taken_have_a_reason(
 ) -> None:
     """A refused batch is not counted as labels."""
     world.labels.append(LabelBatch(1052.0, status, 5))
-    row = hop(world.judge(), "labels_api")
+    row = hop(world.evaluate(), "labels_api")
     assert row.residual == 0
     assert [(item.reason, item.count) for item in row.explained] == [(reason, 5)]
 
@@ -150,7 +150,7 @@ def test_labels_that_the_api_passed_over_are_not_in_the_log(world: World) -> Non
             Count(metric=names.LABELS.prometheus, labels={"outcome": "duplicate"}, value=2),
             Count(metric=names.LABELS.prometheus, labels={"outcome": "unknown"}, value=1),
         ]
-    row = hop(world.judge(), "labels_log")
+    row = hop(world.evaluate(), "labels_log")
     assert row.residual == 0
     assert [item.count for item in row.explained] == [2, 1]
 
@@ -163,7 +163,7 @@ def test_rows_that_were_dropped_are_accounted_for(world: World) -> None:
         set_value(counts, names.LOG_ROWS.prometheus, 393, outcome="written")
         labels = {"outcome": "dropped"}
         counts.append(Count(metric=names.LOG_ROWS.prometheus, labels=labels, value=7))
-    verdict = world.judge()
+    verdict = world.evaluate()
     gone = Explanation(reason=Reason.LOG_FAILED, count=7, certain=False)
     assert hop(verdict, "api_log").explained[-1] == gone
     assert hop(verdict, "log_counter").explained == (gone,)
@@ -190,7 +190,7 @@ def test_rows_that_wait_in_a_spool_are_accounted_for(world: World) -> None:
     for counts in both(world):
         set_value(counts, names.LOG_ROWS.prometheus, 390)
         counts.append(Count(metric=names.LOG_SPOOLED.prometheus, labels={}, value=10))
-    verdict = world.judge()
+    verdict = world.evaluate()
     waits = Explanation(reason=Reason.LOG_SPOOLED, count=10, certain=False)
     assert hop(verdict, "api_log").explained[-1] == waits
     assert [row.residual for row in verdict.hops] == [0] * 6
@@ -204,7 +204,7 @@ def test_the_spool_is_not_compared_between_api_and_prometheus(world: World) -> N
     world.prometheus[INSTANCE].append(
         Count(metric=names.LOG_SPOOLED.prometheus, labels={}, value=10)
     )
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
 def test_rows_of_batches_and_streams_are_accounted_for(world: World) -> None:
@@ -224,7 +224,7 @@ def test_rows_of_batches_and_streams_are_accounted_for(world: World) -> None:
                 metric=names.PREDICTION_ERRORS.prometheus, labels={"error_type": "model"}, value=2
             ),
         ]
-    verdict = world.judge()
+    verdict = world.evaluate()
     row = hop(verdict, "api_log")
     assert (row.sent, row.arrived, row.residual) == (536, 430, 0)
     assert {item.reason: item.count for item in row.explained} == {

@@ -10,7 +10,7 @@ from testbed.checks.stages import Stage
 from testbed.evidence import Event
 from testbed.facts.margins import LimitMargin, Margins, Replayed, RuleMargins
 from testbed.pipeline import Export, Pipeline, Process
-from testbed.snapshot import Rule
+from testbed.snapshot import LoadedRule
 
 if TYPE_CHECKING:
     from tests.unit.verdict.conftest import World
@@ -39,7 +39,7 @@ def rule(**changes: Any) -> RuleMargins:  # noqa: ANN401 - fields of the model
 def test_the_verdict_lists_what_it_proves(world: World) -> None:
     """Margins, the limits that would pass and the survivors; none of it fails."""
     world.margins = Margins(rules=(rule(),))
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed
     (row,) = verdict.rules
     assert (row.limits[0].quiet, row.limits[0].fault) == (0.0, 5.0)
@@ -52,7 +52,7 @@ def test_the_verdict_lists_what_it_proves(world: World) -> None:
 def test_mutants_of_silent_rules_are_not_in_the_line(world: World) -> None:
     """That they pass is no news: the run never needed them."""
     world.margins = Margins(rules=(rule(exercised=False, possible=FIRING),))
-    assert not mutant_line(world.judge().rules)
+    assert not mutant_line(world.evaluate().rules)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_rule_that_prometheus_evaluated_otherwise(
 ) -> None:
     """As when it stood still, or was not the rule that is read."""
     world.margins = Margins(rules=(rule(**changes),))
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert (check.name, check.stage) == (CHECK, Stage.RULE)
     assert words in check.summary
 
@@ -85,10 +85,10 @@ def test_edges_and_templated_labels_are_no_difference(world: World) -> None:
     certain = (Replayed(labels={}, start=1015.0, end=1036.9),)
     possible = (Replayed(labels={}, start=1016.9, end=1035.1),)
     world.margins = Margins(rules=(rule(labels=labels, certain=certain, possible=possible),))
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
-def test_several_rules_of_one_alert_are_told_apart_by_their_labels(world: World) -> None:
+def test_several_rules_of_one_alert_are_distinguished_by_their_labels(world: World) -> None:
     """What one of them fired, another need not."""
     world.spans = [
         span.model_copy(update={"labels": {"cause": "a", "job": "x"}}) for span in world.spans
@@ -96,7 +96,7 @@ def test_several_rules_of_one_alert_are_told_apart_by_their_labels(world: World)
     own = (Replayed(labels={"job": "x"}, start=1015.0, end=1037.0),)
     silent = rule(labels={"cause": "b"}, possible=(), certain=())
     world.margins = Margins(rules=(rule(labels={"cause": "a"}, possible=own, certain=own), silent))
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
 @pytest.mark.parametrize("part", ["collector", "prometheus"])
@@ -104,12 +104,12 @@ def test_an_outage_of_the_telemetry_leaves_nothing_to_compare(world: World, part
     """Points that a queue held back are there now; the rules had to do without."""
     world.margins = Margins(rules=(rule(possible=()),))
     world.timeline.append(Event(1012.0, "part_stopped", part, {}))
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed
     assert [check.name for check in verdict.skipped] == [CHECK]
     world.timeline.pop()
     world.margins = Margins(rules=(rule(possible=()),), restarted=True)
-    assert [check.name for check in world.judge().skipped] == [CHECK]
+    assert [check.name for check in world.evaluate().skipped] == [CHECK]
 
 
 @pytest.mark.parametrize(("pause", "compared"), [(2.0, True), (4.0, False)])
@@ -123,7 +123,7 @@ def test_exports_that_paused_leave_nothing_to_compare(
     )
     world.pipeline = Pipeline(processes=(Process(instance="api-1", exports=exports),))
     world.margins = Margins(rules=(rule(possible=()),))
-    found = next(check for check in world.judge().checks if check.name == CHECK)
+    found = next(check for check in world.evaluate().checks if check.name == CHECK)
     assert found.applicable is compared
 
 
@@ -131,7 +131,7 @@ def test_refused_exports_leave_nothing_to_compare(world: World) -> None:
     """They are tried again, and arrive late."""
     world.scenario["phases"][1]["faults"].append({"kind": "otlp", "to": "prometheus"})
     world.margins = Margins(rules=(rule(possible=()),))
-    assert CHECK in [check.name for check in world.judge().skipped]
+    assert CHECK in [check.name for check in world.evaluate().skipped]
 
 
 def test_alerts_that_could_not_be_read_are_not_compared(world: World) -> None:
@@ -144,7 +144,7 @@ def test_alerts_that_could_not_be_read_are_not_compared(world: World) -> None:
 def test_a_rule_that_could_not_be_replayed_is_named(world: World) -> None:
     """And not counted as one that agrees."""
     world.margins = Margins(rules=(rule(problem="its query failed", possible=()),))
-    check = next(check for check in world.judge().checks if check.name == CHECK)
+    check = next(check for check in world.evaluate().checks if check.name == CHECK)
     assert "0 rules" in check.summary
     assert check.details == ("HighErrorRate was not replayed: its query failed",)
 
@@ -159,7 +159,7 @@ def test_an_alert_that_never_fired_comes_with_value_and_limit(world: World) -> N
     world.margins = Margins(
         rules=(rule(expression="errors > 60", limits=(limit,), possible=(), certain=()),)
     )
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert check.summary == "never fired: the condition of its rule was never true"
     assert check.details == (
         "rule: errors > 60",
@@ -182,7 +182,7 @@ def test_series_that_came_too_late_are_no_condition_that_was_never_true(world: W
 def test_several_short_stretches_are_not_added_up(world: World) -> None:
     """The longest counts, since each begins ``for`` anew."""
     world.silence()
-    world.rules = [Rule(name=ALERT, hold=10.0)]
+    world.rules = [LoadedRule(name=ALERT, hold=10.0)]
     for start, end in ((1011.0, 1014.0), (1016.0, 1020.2), (1024.0, 1026.0)):
         world.fire(ALERT, start, end, "pending")
     assert world.failed()["alert HighErrorRate in burst"] == (
@@ -197,7 +197,7 @@ def test_several_short_stretches_are_not_added_up(world: World) -> None:
 def test_pending_for_longer_than_for_is_explained(world: World, end: float, words: str) -> None:
     """Two stretches whose pause no sample shows, or an end of the run."""
     world.silence()
-    world.rules = [Rule(name=ALERT, hold=10.0)]
+    world.rules = [LoadedRule(name=ALERT, hold=10.0)]
     world.fire(ALERT, 1023.0, end, "pending")
     assert words in world.failed()["alert HighErrorRate in burst"]
 

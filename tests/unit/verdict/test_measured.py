@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CLASS, OUTCOME, STATUS = names.PREDICTION_CLASS, names.OUTCOME, names.HTTP_STATUS
 
 
-def judge(
+def evaluate(
     sources: Sources,
     facts: Measured | None = None,
     api: dict[str, tuple[Count, ...] | None] | None = None,
@@ -81,7 +81,7 @@ def valued(metric: names.Metric, value: Callable[[float], float]) -> Alter:
 def test_a_true_api_passes(tmp_path: Path) -> None:
     """Everything was compared, and nothing is wrong."""
     facts = read_measured(MeasuredRun().sources(tmp_path))
-    results = judge(MeasuredRun().sources(tmp_path / "again"), facts)
+    results = evaluate(MeasuredRun().sources(tmp_path / "again"), facts)
     assert failed(results) == {}
     assert all(result.applicable for result in results.values())
     assert len(facts.timing.bins) > 20
@@ -188,14 +188,14 @@ DEFECTS: dict[str, tuple[Alter, str]] = {
 def test_a_lying_instrument_is_found(tmp_path: Path, defect: str) -> None:
     """By the check that is about it, which blames the instrument."""
     alter, expected = DEFECTS[defect]
-    results = judge(MeasuredRun().sources(tmp_path, alter))
+    results = evaluate(MeasuredRun().sources(tmp_path, alter))
     assert not results[expected].passed, results[expected].summary
     assert results[expected].stage is Stage.INSTRUMENT
 
 
 def test_only_what_is_wrong_fails(tmp_path: Path) -> None:
     """A class that is counted twice says nothing of statuses or durations."""
-    results = judge(MeasuredRun().sources(tmp_path, twice(names.PREDICTIONS)))
+    results = evaluate(MeasuredRun().sources(tmp_path, twice(names.PREDICTIONS)))
     assert failed(results) == {
         "measured predictions": (
             "predictions by version and class: the API counted otherwise than the load: "
@@ -212,7 +212,7 @@ def test_what_evens_out_in_the_end_is_found_where_it_was_wrong(tmp_path: Path) -
         held = call.metric == names.PREDICTIONS and 10 < call.time - START < 20
         return (changed(call, time=START + 40) if held else call,)
 
-    found = failed(judge(MeasuredRun().sources(tmp_path, late)))
+    found = failed(evaluate(MeasuredRun().sources(tmp_path, late)))
     assert list(found) == ["measured predictions"]
     assert "in the phase" not in found["measured predictions"].split(";")[1]
     assert "the phase calm" in found["measured predictions"]
@@ -221,12 +221,12 @@ def test_what_evens_out_in_the_end_is_found_where_it_was_wrong(tmp_path: Path) -
 def test_a_slow_phase_bounds_durations_from_below(tmp_path: Path) -> None:
     """An injected latency is in each duration, whatever else is."""
     run = MeasuredRun(make_requests(injected=1.5), injected=1.5)
-    assert failed(judge(run.sources(tmp_path / "true"))) == {}
+    assert failed(evaluate(run.sources(tmp_path / "true"))) == {}
     short = valued(names.HTTP_DURATION, lambda value: 0.7 * value)
-    found = failed(judge(run.sources(tmp_path / "short", short)))
+    found = failed(evaluate(run.sources(tmp_path / "short", short)))
     assert "an injected latency alone makes" in found["measured latency"]
     short = valued(names.MODEL_INFERENCE, lambda value: 0.7 * value)
-    found = failed(judge(run.sources(tmp_path / "inference", short)))
+    found = failed(evaluate(run.sources(tmp_path / "inference", short)))
     assert list(found) == ["measured inference"]
 
 
@@ -238,7 +238,7 @@ def test_a_constant_in_one_phase_is_found(tmp_path: Path) -> None:
         late = call.metric == names.HTTP_DURATION and call.time > PHASES[1].start
         return (changed(call, value=0.004) if late else call,)
 
-    found = failed(judge(run.sources(tmp_path, stuck)))
+    found = failed(evaluate(run.sources(tmp_path, stuck)))
     assert list(found) == ["measured latency"]
 
 
@@ -257,14 +257,14 @@ def test_a_client_that_left_says_nothing_of_the_scale(tmp_path: Path) -> None:
 def test_each_process_is_held_against_its_own_requests(tmp_path: Path) -> None:
     """Counts that change places between two replicas add up, and are wrong all the same."""
     run = MeasuredRun(instances=("api-1", "api-2"))
-    assert failed(judge(run.sources(tmp_path / "true"))) == {}
+    assert failed(evaluate(run.sources(tmp_path / "true"))) == {}
 
     def swapped(call: Call) -> Iterable[Call]:
         if call.metric == names.PREDICTIONS and call.instance == "api-1":
             return (changed(call, instance="api-2"),)
         return (call,)
 
-    found = failed(judge(run.sources(tmp_path / "swapped", swapped)))
+    found = failed(evaluate(run.sources(tmp_path / "swapped", swapped)))
     assert "api-1: ml_predictions_total" in found["measured predictions"]
 
 
@@ -283,33 +283,33 @@ def test_requests_without_an_answer_may_have_been_counted_or_not(tmp_path: Path)
     seen = tuple(silent.get(r.request_id, r) for r in truth)
     labels = (sources.truth.labels[0], replace(sources.truth.labels[1], count=645))
     sources = replace(sources, truth=replace(sources.truth, requests=seen, labels=labels))
-    found = failed(judge(sources))
+    found = failed(evaluate(sources))
     assert set(found) <= {"measured outcomes"}  # their labels were posted all the same, here
     doubled = run.sources(tmp_path / "twice", twice(names.PREDICTIONS))
     doubled = replace(doubled, truth=sources.truth)
-    assert "measured predictions" in failed(judge(doubled))
+    assert "measured predictions" in failed(evaluate(doubled))
 
 
 def test_a_process_that_ended_is_asked_of_prometheus(tmp_path: Path) -> None:
     """Its last export is as good as its page, unless it crashed."""
     run = MeasuredRun(instances=(INSTANCE, "api-2"), gone=("api-2",))
-    assert failed(judge(run.sources(tmp_path / "true"))) == {}
+    assert failed(evaluate(run.sources(tmp_path / "true"))) == {}
 
     def less(call: Call) -> Iterable[Call]:
         return () if call.instance == "api-2" and call.time > START + 50 else (call,)
 
     sources = run.sources(tmp_path / "less", less)
-    assert "measured predictions" in failed(judge(sources))
+    assert "measured predictions" in failed(evaluate(sources))
     with sources.layout.timeline.open("a") as file:
         file.write('{"time": 1050, "event": "replica_crashed", "name": "api-2"}\n')
-    assert failed(judge(sources)) == {}
+    assert failed(evaluate(sources)) == {}
 
 
 def test_an_answer_without_a_prediction_is_the_services_fault(tmp_path: Path) -> None:
     """200 and no class: neither load nor instrument did that."""
     run = MeasuredRun()
     run.requests[0] = replace(run.requests[0], prediction=None)
-    result = judge(run.sources(tmp_path))["measured answers"]
+    result = evaluate(run.sources(tmp_path))["measured answers"]
     assert not result.passed
     assert result.stage is Stage.SERVICE
     assert result.details == ("r0",)
@@ -326,7 +326,7 @@ def test_failures_that_the_load_wrote_down_as_successes_are_its_own(
     failures = sum(request.failed for request in run.requests)
     labels = {"http_route": "/predict", "http_response_status_code": "500"}
     count = Count(metric=HTTP_COUNT, labels=labels, value=failures + counted)
-    result = judge(sources, api={INSTANCE: (count,)})["measured answers"]
+    result = evaluate(sources, api={INSTANCE: (count,)})["measured answers"]
     assert (result.passed, result.stage) == (False, stage)
     assert ("the load recorded 3 answers with 200" in result.summary) is (stage is Stage.LOAD)
 
@@ -335,17 +335,17 @@ def test_a_process_that_contradicts_itself_is_found(tmp_path: Path) -> None:
     """What nobody else sees is held against the rest."""
     sources = MeasuredRun().sources(tmp_path)
     facts = read_measured(sources).model_copy(update={"disagreements": ("a: x is wrong",)})
-    result = judge(sources, facts)["measured consistency"]
+    result = evaluate(sources, facts)["measured consistency"]
     assert (result.passed, result.stage) == (False, Stage.INSTRUMENT)
     assert "a: x is wrong" in result.summary
 
 
 def test_labels_that_were_not_taken_may_count_or_not(tmp_path: Path) -> None:
-    """The others must, and right and wrong are told apart among them."""
+    """The others must, and right and wrong are distinguished among them."""
     sources = MeasuredRun().sources(tmp_path / "true")
     first, second = sources.truth.labels
     truth = replace(sources.truth, labels=(first, replace(second, status=503)))
-    assert failed(judge(replace(sources, truth=truth))) == {
+    assert failed(evaluate(replace(sources, truth=truth))) == {
         "measured statuses": (
             "answers by status: the API counted otherwise than the load: "
             "http_server_request_duration_seconds_count{http_request_method=POST, "
@@ -355,19 +355,19 @@ def test_labels_that_were_not_taken_may_count_or_not(tmp_path: Path) -> None:
     }
     swap = relabelled(names.DECISIONS, OUTCOME, {"correct": "wrong", "wrong": "correct"})
     swapped = MeasuredRun().sources(tmp_path / "swapped", swap)
-    assert "measured outcomes" in failed(judge(replace(swapped, truth=truth)))
+    assert "measured outcomes" in failed(evaluate(replace(swapped, truth=truth)))
 
 
-def test_labels_of_which_it_is_open_which_they_were_are_not_judged(tmp_path: Path) -> None:
+def test_labels_of_which_it_is_open_which_they_were_are_not_evaluated(tmp_path: Path) -> None:
     """The check says so, in place of passing."""
     sources = MeasuredRun().sources(tmp_path)
     truth = replace(sources.truth, labels=sources.truth.labels[:1])
-    result = judge(replace(sources, truth=truth))["measured outcomes"]
+    result = evaluate(replace(sources, truth=truth))["measured outcomes"]
     assert not result.applicable
     assert "not every label" in result.summary
 
 
 def test_runs_of_earlier_versions_have_no_such_facts(tmp_path: Path) -> None:
-    """And are judged by what they have."""
-    assert judge(MeasuredRun().sources(tmp_path), Measured()) == {}
+    """And are evaluated by what they have."""
+    assert evaluate(MeasuredRun().sources(tmp_path), Measured()) == {}
     assert PHASES[0].name == "calm"

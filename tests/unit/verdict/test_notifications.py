@@ -10,7 +10,7 @@ import pytest
 from testbed.checks.case import Case
 from testbed.checks.notifications import check_notifications
 from testbed.checks.stages import Stage
-from testbed.evidence import Event, Evidence, Notification, RunInfo
+from testbed.evidence import Event, Evidence, ReceivedNotification, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.delivery import Delivery, ReceiverFacts, RuleTexts, Sent, Valued
 from testbed.heldback import Held, HeldBack
@@ -80,7 +80,7 @@ class Run:
         ]
     )
     spans: list[AlertSpan] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    notifications: list[ReceivedNotification] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
     sent: Sent | None = None
     values: list[Valued] = field(default_factory=list)
@@ -109,7 +109,7 @@ class Run:
         """Let the receiver get a webhook with one alert."""
         found = {**LABELS, **labels}
         self.notifications.append(
-            Notification(
+            ReceivedNotification(
                 at, status, found["alertname"], found, dict(TEXTS), starts_at, receiver,
                 group_key="group", delivery=len(self.notifications),
             )
@@ -371,7 +371,7 @@ def test_the_same_notification_twenty_times_is_found(run: Run, *, grouped: bool)
     assert "20 times with the same content" in summary
 
 
-def test_webhooks_of_old_records_are_told_apart_by_their_time(run: Run) -> None:
+def test_webhooks_of_old_records_are_distinguished_by_their_time(run: Run) -> None:
     """They bear no number."""
     run.notify(1011.2001)
     run.notifications = [replace(n, delivery=None) for n in run.notifications]

@@ -78,11 +78,11 @@ def test_the_most_severe_decision_counts(
     """So NO_ACTION must hold in every run."""
     world.scenario["expected_decision"] = expected
     world.drift_runs = [DriftRun(1040.0 + n, "success", d) for n, d in enumerate(decisions)]
-    assert world.judge().passed is passes
+    assert world.evaluate().passed is passes
 
 
 @pytest.mark.parametrize(
-    ("told", "expected", "allowed", "fault"),
+    ("reported", "expected", "allowed", "fault"),
     [
         (["concept"], ["concept"], [], None),
         (["concept", "relations"], ["concept"], None, None),
@@ -94,13 +94,19 @@ def test_the_most_severe_decision_counts(
     ],
 )
 def test_decisions_stand_on_what_moved(
-    world: World, told: list[str], expected: list[str], allowed: list[str] | None, fault: str | None
+    world: World,
+    reported: list[str],
+    expected: list[str],
+    allowed: list[str] | None,
+    fault: str | None,
 ) -> None:
-    """What is expected is told in some run, and what is neither expected nor allowed in none."""
+    """What is expected is reported in some run, what is neither expected nor allowed in none."""
     world.scenario |= {"expected_causes": expected, "allowed_causes": allowed}
-    runs = [DriftRun(1040.0 + n, "success", "NO_ACTION", causes=(c,)) for n, c in enumerate(told)]
+    runs = [
+        DriftRun(1040.0 + n, "success", "NO_ACTION", causes=(c,)) for n, c in enumerate(reported)
+    ]
     world.drift_runs += runs
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert verdict.passed is (fault is None)
     if fault:
         assert fault in world.failed()["drift causes"]
@@ -118,7 +124,7 @@ def test_decisions_stand_on_what_moved(
         ),
     ],
 )
-def test_reasons_for_no_decision_are_told_apart(
+def test_reasons_for_no_decision_are_distinguished(
     world: World, runs: list[DriftRun], without: tuple[str, ...], reason: str
 ) -> None:
     """Left out, never run, and not enough data are different faults."""
@@ -129,17 +135,17 @@ def test_reasons_for_no_decision_are_told_apart(
 def test_a_run_of_the_drift_job_that_errs_fails(world: World) -> None:
     """Even if another run decided as expected."""
     world.drift_runs.append(DriftRun(1045.0, "error", reasons=("the log is locked",)))
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert check.name == "drift job"
     assert check.details == ("the log is locked",)
 
 
 def test_a_part_that_crashed_fails(world: World) -> None:
-    """Its name and outcome are told; a part that a fault stops has not crashed."""
+    """Its name and outcome are reported; a part that a fault stops has not crashed."""
     world.timeline.append(Event(1020.0, "part_stopped", "collector", {}))
-    assert world.judge().passed
+    assert world.evaluate().passed
     world.timeline.append(Event(1021.0, "part_crashed", "api", {"outcome": "api ended by KILL"}))
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert check.summary == "crashed: api"
     assert check.details == ("api: api ended by KILL",)
 
@@ -147,7 +153,7 @@ def test_a_part_that_crashed_fails(world: World) -> None:
 def test_gaps_in_the_truth_fail(world: World) -> None:
     """A verdict on half a truth is none."""
     world.truth_problems.append("requests.jsonl: 1 broken line")
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert (check.name, check.details) == ("truth", ("requests.jsonl: 1 broken line",))
 
 
@@ -160,7 +166,7 @@ def test_evidence_that_could_not_be_had_fails(world: World) -> None:
 def test_phases_come_from_the_truth_where_the_timeline_has_none(world: World) -> None:
     """The plan and the load's start are enough."""
     world.timeline.clear()
-    phases = world.judge().phases
+    phases = world.evaluate().phases
     assert [(p.name, p.start, p.end) for p in phases] == [
         ("normal", 1000.0, 1010.0),
         ("burst", 1010.0, 1030.0),
@@ -168,19 +174,19 @@ def test_phases_come_from_the_truth_where_the_timeline_has_none(world: World) ->
     ]
 
 
-def test_plain_lines_tell_the_outcome_and_every_reason(world: World) -> None:
+def test_plain_lines_report_the_outcome_and_every_reason(world: World) -> None:
     """For logs and for mail."""
-    total = len(world.judge().checks)
-    assert world.judge().lines() == (f"PASSED error-burst: {total} of {total} checks passed",)
+    total = len(world.evaluate().checks)
+    assert world.evaluate().lines() == (f"PASSED error-burst: {total} of {total} checks passed",)
     world.notify("HighLatency", 1015.0)
-    lines = world.judge().lines()
+    lines = world.evaluate().lines()
     assert lines[0].startswith("FAILED error-burst")
     assert "  unexpected alerts: fired though not expected: HighLatency" in lines
 
 
 def test_names_of_checks_are_unique(world: World) -> None:
     """They are the keys of the JUnit file."""
-    names = [check.name for check in world.judge().checks]
+    names = [check.name for check in world.evaluate().checks]
     assert len(set(names)) == len(names)
 
 
@@ -188,10 +194,10 @@ def test_verdicts_fit_the_published_schema(world: World) -> None:
     """Passed or failed, with and without optional parts."""
     schema = json.loads(schema_text("verdict.schema.json"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    failing = world.judge()
+    failing = world.evaluate()
     world.silence()
     world.log = None
-    for verdict in (failing, world.judge()):
+    for verdict in (failing, world.evaluate()):
         document = json.loads(verdict.model_dump_json())
         jsonschema.validate(document, schema)
         assert Verdict.model_validate(document) == verdict

@@ -17,24 +17,24 @@ from testbed.checks.stages import Stage
 from testbed.clients.prometheus import Series
 from testbed.driftplan import DriftPlan, drift_plan
 from testbed.facts import driftpoints
-from testbed.facts.driftmatch import Step, match
+from testbed.facts.driftmatch import MatchStep, match
 from testbed.facts.driftmoves import Move, Named
 from testbed.facts.driftrules import Rules, faults, unplanned
-from testbed.facts.driftwindows import Recomputed, Score, smirnov, wasserstein
+from testbed.facts.driftwindows import Recomputed, RecomputedScore, smirnov, wasserstein
 from testbed.facts.published import Published, compare
 from testbed.scenario import Scenario
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
+from testbed_drift.evaluation.assessment import Assessor
+from testbed_drift.evaluation.detection import Detector
+from testbed_drift.evaluation.segmentdrift import SegmentScorer
 from testbed_drift.jobs.job import DriftJob
-from testbed_drift.judging.assessment import Assessor
-from testbed_drift.judging.detection import Detector
-from testbed_drift.judging.segmentdrift import SegmentScorer
-from testbed_drift.keeping.reports import ReportStore
 from testbed_drift.publishing.gauges import Publisher
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.windows import WindowReader
-from testbed_drift.scoring.scores import Rule
+from testbed_drift.scoring.scores import DriftRule
 from testbed_drift.settings import DriftSettings
+from testbed_drift.storage.reports import ReportStore
 from testbed_otel import names
 
 from .conftest import SCENARIO, World
@@ -130,7 +130,7 @@ class Process:
             publisher,
             clock,
             assessor=Assessor(SCHEMA, KINDS, "colour"),
-            segments=SegmentScorer("colour", KINDS, Rule(), 50),
+            segments=SegmentScorer("colour", KINDS, DriftRule(), 50),
             analyst=Analyst(KINDS),
         )
 
@@ -194,8 +194,8 @@ def test_all_that_a_job_publishes_follows_from_its_records(played: Played) -> No
     ]
     assert {record.get("decision") for record in played.records} == {None, "NO_ACTION", "RETRAIN"}
     assert played.compared() == []
-    told = {one.labels["__name__"] for one in played.series} & driftpoints.COMPARED
-    assert driftpoints.COMPARED - told == set()
+    reported = {one.labels["__name__"] for one in played.series} & driftpoints.COMPARED
+    assert driftpoints.COMPARED - reported == set()
 
 
 def _named(series: Series, metric: Any, **labels: str) -> bool:  # noqa: ANN401 - a metric
@@ -356,16 +356,22 @@ def test_windows_of_a_scenario() -> None:
 
 
 def test_windows_that_hold_other_rows_than_planned(played: Played) -> None:
-    """The same seed judges the same rows only in windows of the planned size."""
+    """The same seed evaluates the same rows only in windows of the planned size."""
     assert list(unplanned(played.records, DriftPlan(3, 400, 200, 1.0))) == []
     assert [run for run, _ in unplanned(played.records, DriftPlan(3, 300, 150, 1.0))] == [1, 2, 3]
 
 
 def facts_of(**changes: Any) -> Published:  # noqa: ANN401 - fields
     """Facts of a sound run, with changes."""
-    score = Score(column="size", method="wasserstein", recorded=0.5, computed=0.5)
+    score = RecomputedScore(column="size", method="wasserstein", recorded=0.5, computed=0.5)
     window = Recomputed(
-        run=0, judged=400, logged=400, settled=390, reference=600, registered=600, scores=(score,)
+        run=0,
+        evaluated=400,
+        logged=400,
+        settled=390,
+        reference=600,
+        registered=600,
+        scores=(score,),
     )
     return Published(
         **{
@@ -401,9 +407,9 @@ def test_sound_facts_pass(world: World) -> None:
 
 
 def test_rows_and_scores_that_the_log_does_not_bear_out(world: World) -> None:
-    """A job that judges other rows, or computes something else, is the culprit."""
+    """A job that evaluates other rows, or computes something else, is the culprit."""
     window = facts_of().windows[0]
-    for change in ({"judged": 300}, {"judged": 401}, {"reference": 599}):
+    for change in ({"evaluated": 300}, {"evaluated": 401}, {"reference": 599}):
         found = failed_checks(world, facts_of(windows=(window.model_copy(update=change),)))
         assert list(found) == ["drift windows"]
     wrong = window.scores[0].model_copy(update={"recorded": 0.25})
@@ -416,7 +422,7 @@ def test_rows_and_scores_that_the_log_does_not_bear_out(world: World) -> None:
 def test_windows_that_do_not_go_on(world: World) -> None:
     """They end at steps, and the last one near the end of the log; rows that were late excuse."""
     window = facts_of().windows[0]
-    for place, total, told in (
+    for place, total, reported in (
         (400, 700, None),
         (404, 700, None),
         (440, 700, "windows end at multiples of 100"),
@@ -426,8 +432,8 @@ def test_windows_that_do_not_go_on(world: World) -> None:
         found = failed_checks(
             world, facts_of(every=100, windows=(window.model_copy(update=change),))
         )
-        assert (told or "") in found.get("drift windows", "")
-        assert bool(found) == bool(told)
+        assert (reported or "") in found.get("drift windows", "")
+        assert bool(found) == bool(reported)
 
 
 def test_a_job_that_the_scenario_stopped_may_be_behind(world: World) -> None:
@@ -482,7 +488,9 @@ def test_the_scores_are_those_of_scipy(shift: float, rows: int) -> None:
     distance = scipy.stats.wasserstein_distance(before, now) / before.std()
     assert wasserstein(before, now) == pytest.approx(distance)
     p_value = float(scipy.stats.ks_2samp(before, now).pvalue)
-    score = Score(column="a", method="ks", recorded=p_value, computed=smirnov(before, now))
+    score = RecomputedScore(
+        column="a", method="ks", recorded=p_value, computed=smirnov(before, now)
+    )
     assert score.apart < 0.5
 
 
@@ -515,8 +523,8 @@ def test_a_series_that_no_export_holds_while_runs_follow_closely(
     key = driftpoints.key_of(names.DRIFT_COLUMN_SCORE, {names.COLUMN: "size"})
     share = driftpoints.key_of(names.DRIFT_SHARE, {})
     ends = [100.0 + 2 * run for run in range(runs)]
-    steps = [Step(float("-inf"), 99.0, {})]
-    steps += [Step(end, end + 0.1, {key: end, share: end}) for end in ends]
+    steps = [MatchStep(float("-inf"), 99.0, {})]
+    steps += [MatchStep(end, end + 0.1, {key: end, share: end}) for end in ends]
     exports = [98.5, *(end + after for end in ends for after in (0.5, 1.0, 1.5))]
     samples = {share: [(at, 100 + 2 * ((at - 100) // 2)) for at in exports[1:]]}
     differences = match(steps, samples, exports).differences

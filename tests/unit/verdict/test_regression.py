@@ -14,7 +14,7 @@ from testbed.facts.driftrules import Rules
 from testbed.facts.driftrules import faults as rule_faults
 from testbed.facts.expectations import (
     Crew,
-    Decision,
+    ExpectedDecision,
     expected_distances,
     expected_numbers,
     expected_predictions,
@@ -24,7 +24,7 @@ from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
-from testbed_drift.judging.assessment import Assessor
+from testbed_drift.evaluation.assessment import Assessor
 from testbed_drift.rows.frames import kinds_of
 
 from .playedrun import PlayedRun, played_run
@@ -53,7 +53,7 @@ def run(artefact: Artefact, tmp_path: Path) -> PlayedRun:
     return played_run(tmp_path / "run", artefact, requests=200)
 
 
-def _told(request: Request) -> Request:
+def _reported(request: Request) -> Request:
     assert isinstance(request.prediction, float)
     return replace(request, prediction=request.prediction + 0.5)
 
@@ -93,7 +93,7 @@ def test_rows_of_the_log_that_hold_something_else(
 
 def test_answers_that_the_model_does_not_give(run: PlayedRun) -> None:
     """Half a point beside the model's own number is another answer, in log and reply alike."""
-    run.change_requests(_told, every=9)
+    run.change_requests(_reported, every=9)
     answered = {request.request_id: str(request.prediction) for request in run.requests}
     run.change_rows(lambda row: row._replace(prediction=answered[str(row.request_id)]))
     found = run.failed()
@@ -140,7 +140,10 @@ def test_predictions_are_expected_without_a_class_and_in_buckets() -> None:
 def test_absolute_errors_are_expected_as_labels_come() -> None:
     """By prediction and label; those whose label may not have come are no certain ones."""
     crew = Crew([], {}, regression=True)
-    decided = [Decision("v1", "10.0", "12.5", 1.0, 2.0), Decision("v1", "4.0", "3.0", 1.0, 2.0)]
+    decided = [
+        ExpectedDecision("v1", "10.0", "12.5", 1.0, 2.0),
+        ExpectedDecision("v1", "4.0", "3.0", 1.0, 2.0),
+    ]
     cells = expected_distances(decided, crew)
     key = ("", "ml_prediction_absolute_error_sum", (("model_version", "v1"),))
     assert cells[key].total == 3.5
@@ -184,10 +187,8 @@ def test_errors_that_the_job_states_are_computed_again() -> None:
 def test_residuals_that_the_job_states_are_computed_again() -> None:
     """The distance from the reference's, of the newest rows and of all."""
     moved = replace(ROWS, prediction=["2.0", "2.0", "5.0"])
-    before, now = (
-        np.array([float(told) - float(label) for told, label in zip(rows.prediction, ROWS.label)])  # type: ignore[arg-type]  # noqa: B905 - labels are there
-        for rows in (ROWS, moved)
-    )
+    labels = np.array(ROWS.label, float)
+    before, now = (np.array(rows.prediction, float) - labels for rows in (ROWS, moved))
     distance = float(wasserstein_distance(before, now) / before.std())
 
     def record(said: float) -> dict[str, Any]:
@@ -206,13 +207,20 @@ def _drawn(rows: int, seed: int, shift: float = 0.0, *, logged: bool = True) -> 
     rng = np.random.default_rng(seed)
     features = {name: rng.normal(50, 5, rows).tolist() for name in PROGRESSION.names}
     true = rng.normal(150, 40, rows)
-    told = true + rng.normal(shift, 30, rows)
+    reported = true + rng.normal(shift, 30, rows)
     times = [1000 + place / 1000 for place in range(rows)] if logged else []
     labels = [None if logged and not place % 7 else str(one) for place, one in enumerate(true)]
     came = [None if not place % 7 else time + 2 for place, time in enumerate(times)]
     ids = [str(place) for place in range(rows)]
     return Columns(
-        features, [str(one) for one in told], [0.0] * rows, labels, ids, times, [{}] * rows, came
+        features,
+        [str(one) for one in reported],
+        [0.0] * rows,
+        labels,
+        ids,
+        times,
+        [{}] * rows,
+        came,
     )
 
 

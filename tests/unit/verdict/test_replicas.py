@@ -69,7 +69,7 @@ def crash(world: World) -> World:
 
 def test_what_a_crash_took_along_is_known_from_the_log(crash: World) -> None:
     """It arrived, was logged, and was never exported: no other hop has a difference."""
-    verdict = crash.judge()
+    verdict = crash.evaluate()
     hops = _hops(verdict)
     assert {key: hop.residual for key, hop in hops.items()} == dict.fromkeys(hops, 0)
     lost = Explanation(reason=Reason.REPLICA_CRASHED, count=20)
@@ -102,7 +102,7 @@ def test_errors_answered_shortly_before_a_crash_may_have_gone_with_it(
     quiet = [replace(r, finished_at=1000.0) for r in crash.requests if r.status != 200]
     late = [replace(request, finished_at=at) for request in quiet[:3]]
     crash.requests = [r for r in crash.requests if r.status == 200] + quiet[3:] + late
-    hop = _hops(crash.judge())["load_api"]
+    hop = _hops(crash.evaluate())["load_api"]
     assert hop.residual == residual
     if not residual:
         gone = Explanation(reason=Reason.REPLICA_CRASHED, count=3, certain=False)
@@ -118,14 +118,14 @@ def test_what_was_never_answered_may_have_arrived_all_the_same(crash: World) -> 
     assert crash.log is not None
     by_instance = {CRASHED: 119, OTHER: 200, NEW: 80}
     crash.log = crash.log.model_copy(update={"rows": 399, "by_instance": by_instance})
-    hop = _hops(crash.judge())["load_api"]
+    hop = _hops(crash.evaluate())["load_api"]
     reset = Explanation(reason=Reason.NO_ANSWER_RESET, count=1, certain=False)
     assert (hop.explained, hop.residual) == ((reset,), 0)
 
 
-def test_a_crash_is_told_with_how_and_whether_it_was_mended(crash: World) -> None:
+def test_a_crash_is_reported_with_how_and_whether_it_was_mended(crash: World) -> None:
     """The check names the replica."""
-    check = next(c for c in crash.judge().checks if c.name == "replicas")
+    check = next(c for c in crash.evaluate().checks if c.name == "replicas")
     assert check.summary == "1 crashed, 1 started again"
     assert check.details == (f"{CRASHED}: crashed, signal 9",)
 
@@ -134,7 +134,7 @@ def test_starts_that_prometheus_does_not_know_fail(crash: World) -> None:
     """Only as many as crashed may have gone before their first export."""
     for name in (OTHER, NEW):
         crash.prometheus[name] = crash.prometheus[name][:-1]
-    check = next(c for c in crash.judge().checks if c.name == "replicas")
+    check = next(c for c in crash.evaluate().checks if c.name == "replicas")
     assert check.details[1:] == (
         "starts by reason: {'first': 2, 'crash': 1}, in Prometheus {'first': 1}",
     )
@@ -149,4 +149,4 @@ def test_a_replica_that_was_never_started_fails(crash: World) -> None:
 
 def test_one_replica_needs_no_check(world: World) -> None:
     """Its process is a part of the stack."""
-    assert "replicas" not in {check.name for check in world.judge().checks}
+    assert "replicas" not in {check.name for check in world.evaluate().checks}

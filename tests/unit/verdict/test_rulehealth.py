@@ -59,12 +59,12 @@ def sound(world: World) -> World:
 
 def lead(world: World) -> CheckResult:
     """What leads the verdict."""
-    return world.judge().failed[0]
+    return world.evaluate().failed[0]
 
 
 def test_a_sound_run_passes(sound: World) -> None:
     """Nothing to complain of."""
-    assert sound.judge().failed == ()
+    assert sound.evaluate().failed == ()
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_a_rule_that_failed_for_a_while_is_not_healthy(sound: World) -> None:
     sound.rulehealth = health(evaluations=(cadence("api", failures=9), cadence("drift")))
     assert lead(sound).summary == "9 evaluations of rules of the group api failed"
     sound.rulehealth = health(evaluations=(cadence("api", failures=2), cadence("drift")))
-    assert sound.judge().passed
+    assert sound.evaluate().passed
 
 
 def test_a_frozen_prometheus_is_the_culprit(sound: World) -> None:
     """All evaluations and scrapes pause at once: not the rules, and not the targets."""
     sound.rulehealth = health((1012.0, 1032.0))
-    verdict = sound.judge()
+    verdict = sound.evaluate()
     assert verdict.culprit is Stage.PROMETHEUS
     (check,) = verdict.failed
     assert check.name == "rules evaluated"
@@ -129,7 +129,7 @@ def test_a_frozen_prometheus_is_the_culprit(sound: World) -> None:
 def test_a_short_pause_is_no_finding(sound: World) -> None:
     """A busy machine makes processes wait."""
     sound.rulehealth = health((1012.0, 1014.5))
-    assert sound.judge().passed
+    assert sound.evaluate().passed
 
 
 def test_a_pause_of_the_whole_machine_is_nobodys(sound: World) -> None:
@@ -137,7 +137,7 @@ def test_a_pause_of_the_whole_machine_is_nobodys(sound: World) -> None:
     stall = Stretch(start=1012.2, end=1031.9)
     pace = Pace(lines=100, slowdown=1.0, worst=1.0, late=19.7, busy=0.5, stalls=(stall,))
     sound.rulehealth = health((1012.0, 1032.0), pace=pace)
-    assert sound.judge().passed
+    assert sound.evaluate().passed
 
 
 def test_a_group_slower_than_its_interval_is_the_rules_fault(sound: World) -> None:
@@ -191,7 +191,7 @@ def test_what_the_scenario_itself_stops_is_no_finding(sound: World) -> None:
     first = cadence("api-1", "ml-api", (1012.0, 2000.0))
     second = cadence("api-2", "ml-api", (0.0, 1023.0))
     sound.rulehealth = health(scrapes=(down, first, second))
-    assert sound.judge().passed
+    assert sound.evaluate().passed
 
 
 def exporting(*names: str, silent: str = "") -> Pipeline:
@@ -214,11 +214,11 @@ def exporting(*names: str, silent: str = "") -> Pipeline:
 def test_a_hole_in_the_exports_of_one_process_is_its_own(sound: World) -> None:
     """The others' exports arrive, so the way is open."""
     sound.pipeline = exporting("api-1", "drift-1", silent="api-1")
-    found = {check.name: check for check in sound.judge().failed}
+    found = {check.name: check for check in sound.evaluate().failed}
     assert found["exports"].stage is Stage.EXPORT
     assert "api-1: no export arrived for 13.0 s" in found["exports"].summary
     sound.pipeline = exporting("api-1", "drift-1", silent="drift-1")
-    found = {check.name: check for check in sound.judge().failed}
+    found = {check.name: check for check in sound.evaluate().failed}
     assert found["exports"].stage is Stage.DRIFT_JOB
 
 
@@ -226,10 +226,10 @@ def test_exports_that_no_prometheus_could_take_yet_are_no_hole(sound: World) -> 
     """A slow start, and a queue of the Collector too small for it; later ones are missed."""
     sound.pipeline = exporting("api-1", "drift-1", silent="api-1")
     sound.timeline.append(Event(1024.5, "part_ready", "prometheus", {}))
-    assert "exports" not in {check.name for check in sound.judge().failed}
+    assert "exports" not in {check.name for check in sound.evaluate().failed}
     sound.timeline[-1] = Event(1013.0, "part_ready", "prometheus", {})
     sound.timeline.append(Event(1024.5, "part_ready", "prometheus", {}))  # a restart
-    assert "exports" in {check.name for check in sound.judge().failed}
+    assert "exports" in {check.name for check in sound.evaluate().failed}
 
 
 def test_clocks_that_disagree_are_named(sound: World) -> None:

@@ -65,7 +65,7 @@ def test_a_rule_that_fails_its_test_leads_as_the_rules_fault(world: World) -> No
     """Though nothing in the run made it fire."""
     failed = FailedTest(name="A fires", says="A does not fire at 3m, as its test wants")
     world.ruletests = RuleTests(tests=3, failed=(failed,))
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert (check.name, check.stage) == ("rules tested", Stage.RULE)
     assert "A does not fire at 3m, as its test wants (test 'A fires')" in check.summary
 
@@ -73,9 +73,9 @@ def test_a_rule_that_fails_its_test_leads_as_the_rules_fault(world: World) -> No
 def test_rules_that_pass_or_have_no_tests_are_no_finding(world: World) -> None:
     """Why nothing was run is said."""
     world.ruletests = RuleTests(tests=3)
-    assert not world.judge().failed
+    assert not world.evaluate().failed
     world.ruletests = RuleTests(skipped="promtool is not installed")
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert not verdict.failed
     check = next(check for check in verdict.checks if check.name == "rules tested")
     assert "promtool is not installed" in check.summary

@@ -81,5 +81,5 @@ def test_whose_interval_it_is_is_named(world: World, field: str, stage: Stage) -
     facts = health()
     assert isinstance(facts, RuleHealth)
     world.rulehealth = facts.model_copy(update={"seldom": Seldom.model_validate({field: ("x",)})})
-    (check,) = world.judge().failed
+    (check,) = world.evaluate().failed
     assert (check.stage, check.summary) == (stage, "x")

@@ -57,12 +57,12 @@ def idle(
     )  # fmt: skip
 
 
-def judged(world: World, found: IdleSelector, *, custom: bool = False) -> str | None:
+def evaluated(world: World, found: IdleSelector, *, custom: bool = False) -> str | None:
     """Summary of the failed check, or None."""
     state = RuleState(name="Other", kind="alerting", group="g", health="ok")
     world.rulehealth = RuleHealth(groups=1, rules=(state,), idle=(found,))
     world.run = {"custom_rules": custom}
-    checks = {check.name: check for check in world.judge().checks}
+    checks = {check.name: check for check in world.evaluate().checks}
     check = checks["rule selectors"]
     assert check.stage is Stage.RULE
     return None if check.passed else check.summary
@@ -93,8 +93,8 @@ def test_typos_fail_in_shipped_and_own_rules(
     world: World, found: IdleSelector, complaint: str
 ) -> None:
     """A name that looks like another, or a value that can't be."""
-    assert complaint in str(judged(world, found))
-    assert complaint in str(judged(world, found, custom=True))
+    assert complaint in str(evaluated(world, found))
+    assert complaint in str(evaluated(world, found, custom=True))
 
 
 @pytest.mark.parametrize(
@@ -111,24 +111,24 @@ def test_typos_fail_in_shipped_and_own_rules(
 )
 def test_what_only_did_not_happen_is_no_finding(world: World, found: IdleSelector) -> None:
     """No error, no retraining, no label: the selector is right all the same."""
-    assert judged(world, found) is None
+    assert evaluated(world, found) is None
 
 
 def test_a_component_that_was_left_out_has_no_series(world: World) -> None:
     """By the user's own wish."""
     found = idle("job", "otel-collector", "ml-api", metric="up")
-    assert judged(world, found) is not None
+    assert evaluated(world, found) is not None
     world.without = ("collector",)
-    assert judged(world, found) is None
+    assert evaluated(world, found) is None
 
 
 def test_own_rules_on_what_the_testbed_does_not_know_are_only_mentioned(world: World) -> None:
     """Unless the scenario expects the alert."""
     found = idle("job", "shop", "ml-api", metric="up")
-    assert judged(world, found, custom=True) is None
-    checks = {check.name: check for check in world.judge().checks}
+    assert evaluated(world, found, custom=True) is None
+    checks = {check.name: check for check in world.evaluate().checks}
     assert checks["rule selectors"].details[0].startswith("warning: Other: the selector")
-    assert judged(world, idle("job", "shop", "ml-api", rule=ALERT), custom=True) is not None
+    assert evaluated(world, idle("job", "shop", "ml-api", rule=ALERT), custom=True) is not None
 
 
 @pytest.mark.parametrize("without", [(), ("collector",)])
@@ -144,7 +144,7 @@ def test_a_metric_that_a_component_always_has_must_be_there(
         idle=(lost,),
     )
     world.without = without
-    check = next(check for check in world.judge().checks if check.name == "rule series")
+    check = next(check for check in world.evaluate().checks if check.name == "rule series")
     assert check.stage is Stage.PROMETHEUS
     assert check.passed is bool(without)
     assert check.passed or "Prometheus holds no otelcol_exporter_queue_size" in check.summary

@@ -15,7 +15,7 @@ from testbed.checks.stages import Stage
 from testbed.clients.prometheus import PrometheusClient
 from testbed.facts.logrecords import RecordFacts, record_facts
 from testbed.facts.signals import EXPORTER, Arrival, Signals, _setting, read_signals
-from testbed.facts.sources import Sources, Span
+from testbed.facts.sources import RunSpan, Sources
 from testbed.facts.spans import Found, Setting, SpanFacts, span_facts
 from testbed.faults import LatencyFault
 from testbed.layout import RunLayout
@@ -141,7 +141,7 @@ ATTRIBUTES = {
 }
 
 
-def judged(world: World, traffic: Traffic, **more: Any) -> dict[str, str]:  # noqa: ANN401 - of facts
+def evaluated(world: World, traffic: Traffic, **more: Any) -> dict[str, str]:  # noqa: ANN401 - of facts
     """What fails with this traffic, at a ratio of 0.1."""
     made = len(traffic.spans)
     arrival = Arrival(received=made, accepted=made, sent=made, by_then=made, before=made)
@@ -150,7 +150,7 @@ def judged(world: World, traffic: Traffic, **more: Any) -> dict[str, str]:  # no
     world.signals = Signals.model_validate(known | facts | more)
     return {
         check.name: check.summary
-        for check in world.judge().failed
+        for check in world.evaluate().failed
         if check.name.startswith(("spans", "log records"))
     }
 
@@ -173,7 +173,7 @@ def test_sound_traffic_passes(world: World, traffic: Traffic) -> None:
     assert (facts.sampled, facts.untraced.count, facts.faults) == (50, 0, {})
     logs = traffic.logs()
     assert (logs.records, logs.missing.count, logs.traced, logs.faults) == (500, 0, 150, {})
-    assert not judged(world_that_made(world, 150), traffic)
+    assert not evaluated(world_that_made(world, 150), traffic)
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_faults_of_spans_are_found(
         if line["status"] == "UNSET":
             edit(line, **change)
     assert fault in traffic.facts().faults
-    assert judged(world_that_made(world, 150), traffic)
-    (check,) = (c for c in world.judge().failed if c.name == "spans content")
+    assert evaluated(world_that_made(world, 150), traffic)
+    (check,) = (c for c in world.evaluate().failed if c.name == "spans content")
     assert any(fault in line for line in check.details)
     assert check.stage is Stage.INSTRUMENT
 
@@ -213,14 +213,14 @@ def test_a_status_that_is_never_error_is_found(world: World, traffic: Traffic) -
     """Requests that failed must show it."""
     for line in traffic.spans:
         edit(line, status="UNSET")
-    said = judged(world_that_made(world, 150), traffic)
+    said = evaluated(world_that_made(world, 150), traffic)
     assert "100 spans with a wrong span status" in said["spans content"]
 
 
 def test_one_span_in_the_wrong_place_is_chance(world: World, traffic: Traffic) -> None:
     """A thread that was not given the processor is no defect."""
     edit(traffic.spans[0], start=traffic.spans[0]["start"] + 0.5)
-    assert not judged(world_that_made(world, 150), traffic)
+    assert not evaluated(world_that_made(world, 150), traffic)
 
 
 def test_spans_that_last_a_little_longer_than_their_clients_waited(
@@ -229,7 +229,7 @@ def test_spans_that_last_a_little_longer_than_their_clients_waited(
     """Each alone could be chance; all of them cannot."""
     for line in traffic.spans:
         edit(line, duration=0.02)
-    said = judged(world_that_made(world, 150), traffic, logs=None)
+    said = evaluated(world_that_made(world, 150), traffic, logs=None)
     assert "10.0 ms longer than their clients waited" in said["spans content"]
 
 
@@ -265,7 +265,7 @@ def test_a_span_that_arrives_twice_is_found(traffic: Traffic) -> None:
 @pytest.mark.parametrize(
     ("remove", "says"),
     [
-        (lambda line: line["status"] == "UNSET", "samples other requests than it was told to"),
+        (lambda line: line["status"] == "UNSET", "samples other requests than it was asked to"),
         (lambda line: line["status"] == "ERROR", "makes no span of requests that fail"),
     ],
 )
@@ -274,7 +274,7 @@ def test_spans_that_were_never_made_are_missed(
 ) -> None:
     """None of those that sampling must yield, or none of those that failed."""
     traffic.spans = [line for line in traffic.spans if not remove(line)]
-    said = judged(world_that_made(world, len(traffic.spans)), traffic, logs=None)
+    said = evaluated(world_that_made(world, len(traffic.spans)), traffic, logs=None)
     assert says in said["spans sampled"]
 
 
@@ -282,7 +282,7 @@ def test_too_many_spans_are_found(world: World) -> None:
     """Everything sampled at a ratio of 0.1 is not what was asked for."""
     traffic = Traffic()
     traffic.spans = [span_of(request, n) for n, request in enumerate(traffic.requests)]
-    said = judged(world_that_made(world, 500), traffic, logs=None)
+    said = evaluated(world_that_made(world, 500), traffic, logs=None)
     assert "400 of 400 ordinary requests" in said["spans sampled"]
 
 
@@ -291,9 +291,9 @@ def test_spans_that_were_lost_on_the_way_are_not_the_instruments_fault(
 ) -> None:
     """The process made them: the hops say where they are."""
     traffic.spans = []
-    said = judged(world_that_made(world, 150), traffic, logs=None)
+    said = evaluated(world_that_made(world, 150), traffic, logs=None)
     assert "spans sampled" not in said
-    (check,) = (c for c in world.judge().checks if c.name == "spans sampled")
+    (check,) = (c for c in world.evaluate().checks if c.name == "spans sampled")
     assert "lost on the way" in check.summary
 
 
@@ -301,9 +301,9 @@ def test_a_ratio_of_zero_fails_unless_no_spans_are_wanted(world: World, traffic:
     """The run must yield spans."""
     traffic.spans = []
     world_that_made(world, 0)
-    assert "the ratio is 0" in judged(world, traffic, ratio=0.0, logs=None)["spans sampled"]
+    assert "the ratio is 0" in evaluated(world, traffic, ratio=0.0, logs=None)["spans sampled"]
     world.scenario["traces"] = False
-    assert not judged(world, traffic, ratio=0.0, logs=None)
+    assert not evaluated(world, traffic, ratio=0.0, logs=None)
 
 
 @pytest.mark.parametrize(
@@ -328,8 +328,8 @@ def test_faults_of_records_are_found(
     for line in traffic.records:
         edit(line, **change)
     assert fault in traffic.logs().faults
-    assert judged(world_that_made(world, 150), traffic)
-    (check,) = (c for c in world.judge().failed if c.name == "log records content")
+    assert evaluated(world_that_made(world, 150), traffic)
+    (check,) = (c for c in world.evaluate().failed if c.name == "log records content")
     assert any(fault in line for line in check.details)
 
 
@@ -382,7 +382,7 @@ def test_missing_and_doubled_records_are_found(world: World, traffic: Traffic) -
     traffic.records.append(deepcopy(traffic.records[0]))
     del traffic.records[10]
     assert traffic.logs().faults["twice for one request"].count == 1
-    said = judged(world_that_made(world, 150), traffic)
+    said = evaluated(world_that_made(world, 150), traffic)
     assert "1 of 500 answered requests have no log record" in said["log records content"]
 
 
@@ -390,7 +390,7 @@ def test_durations_in_records_and_spans_agree(world: World, traffic: Traffic) ->
     """Both are of the same request."""
     for line in traffic.records:
         line["attributes"]["duration"] = 6.0
-    said = judged(world_that_made(world, 150), traffic)
+    said = evaluated(world_that_made(world, 150), traffic)
     assert "than the access log says" in said["log records content"]
 
 
@@ -410,7 +410,7 @@ def test_what_the_collector_sent_is_what_arrived(
 ) -> None:
     """Else the Collector or the way behind it is to blame."""
     arrival = Arrival(received=150, accepted=150, sent=150, by_then=150, before=150)
-    said = judged(
+    said = evaluated(
         world_that_made(world, 150), traffic, spans=arrival.model_copy(update=change), logs=None
     )
     if says is None:
@@ -422,7 +422,7 @@ def test_what_the_collector_sent_is_what_arrived(
 def test_log_records_that_never_left_are_missed(world: World, traffic: Traffic) -> None:
     """The scenario asked for them, and the Collector saw none."""
     traffic.records = []
-    said = judged(world_that_made(world, 150), traffic, records=Arrival())
+    said = evaluated(world_that_made(world, 150), traffic, records=Arrival())
     assert "No log records reached the Collector" in said["log records arrived"]
 
 
@@ -431,12 +431,12 @@ def test_what_cannot_be_looked_at_is_said(world: World) -> None:
     world.signals = Signals(ratio=0.01)
     for parts in (("receiver",), ("collector",)):
         world.without = parts
-        checks = [c for c in world.judge().checks if c.name.startswith(("spans", "log records"))]
+        checks = [c for c in world.evaluate().checks if c.name.startswith(("spans", "log records"))]
         assert len(checks) == 5
         assert not any(check.applicable for check in checks)
         assert all(part in check.summary for check in checks for part in parts)
     world.signals = Signals()
-    assert not [c for c in world.judge().checks if c.name.startswith("spans")]
+    assert not [c for c in world.evaluate().checks if c.name.startswith("spans")]
 
 
 @pytest.mark.parametrize(
@@ -481,7 +481,7 @@ def read(layout: RunLayout, accepted: list[int], sent: list[int]) -> Signals:
                 truth=Truth(None, None, tuple(make_requests())),
                 pages={INSTANCE: ""},
                 log_url="",
-                span=Span(995.0, 1060.0, 0.5),
+                span=RunSpan(995.0, 1060.0, 0.5),
             )
         )
 
@@ -566,8 +566,8 @@ def test_records_of_lost_spans_are_not_the_instruments_fault(
     """The processes made 150 spans: that 20 of them did not arrive, the hops say."""
     del traffic.spans[:20]
     assert traffic.logs().faults["whose span did not arrive"].count == 20
-    assert "log records content" not in judged(world_that_made(world, 150), traffic)
-    assert "log records content" in judged(world_that_made(world, 130), traffic)
+    assert "log records content" not in evaluated(world_that_made(world, 150), traffic)
+    assert "log records content" in evaluated(world_that_made(world, 130), traffic)
 
 
 def test_failed_exports_that_arrived_all_the_same_are_chance(
@@ -577,8 +577,8 @@ def test_failed_exports_that_arrived_all_the_same_are_chance(
     traffic.spans.append(deepcopy(traffic.spans[0]))
     world_that_made(world, 150)
     arrival = Arrival(received=151, accepted=151, sent=151, by_then=151, before=151)
-    assert "arrived more than once" in judged(world, traffic)["spans content"]
-    assert not judged(world, traffic, spans=arrival.model_copy(update={"failed": 1}))
+    assert "arrived more than once" in evaluated(world, traffic)["spans content"]
+    assert not evaluated(world, traffic, spans=arrival.model_copy(update={"failed": 1}))
 
 
 @pytest.mark.parametrize(("share", "slowed"), [(1.0, 1), (0.2, 0)])
@@ -600,7 +600,7 @@ def test_a_latency_of_some_requests_bounds_no_span(
         phases=(PhaseRow(name="slow", start=1000.0, end=1020.0),),
         truth=Truth(1000.0, 1020.0),
         pages={},
-        span=Span(999.0, 1021.0, 0.5),
+        span=RunSpan(999.0, 1021.0, 0.5),
         real=lambda production: production / 30,
     )
     assert len(_setting(cast("Sources", sources)).slowed) == slowed

@@ -35,7 +35,7 @@ def late(world: World) -> World:
 
 def test_a_slow_machine_is_said_with_the_scale_that_would_work(late: World) -> None:
     """Exit 2, and the verdict's parts say what was measured."""
-    verdict = late.judge()
+    verdict = late.evaluate()
     assert verdict.exit_code == 2
     assert verdict.outcome == "NO VERDICT"
     assert not verdict.passed
@@ -49,14 +49,14 @@ def test_a_slow_machine_is_said_with_the_scale_that_would_work(late: World) -> N
 def test_a_run_that_passes_passes(world: World) -> None:
     """However slow the machine was."""
     world.rulehealth = health(pace=SLOW)
-    verdict = world.judge()
+    verdict = world.evaluate()
     assert (verdict.too_slow, verdict.exit_code) == (None, 0)
 
 
 def test_a_fast_machine_excuses_nothing(late: World) -> None:
     """Two runs at a time do not count as slow."""
     late.rulehealth = health(pace=FAST)
-    assert late.judge().exit_code == 1
+    assert late.evaluate().exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_on_a_stack_of_others_full_processors_are_enough(
     """Containers have shares of their own: the runner's work is quick while another one starves."""
     late.rulehealth = health(pace=FAST.model_copy(update=measured))
     late.run["attached"] = attached
-    verdict = late.judge()
+    verdict = late.evaluate()
     assert verdict.exit_code == code
     if verdict.too_slow is not None:
         assert "the processors were 100% busy" in verdict.too_slow
@@ -84,32 +84,32 @@ def test_on_a_stack_of_others_full_processors_are_enough(
 def test_without_measurements_nothing_is_excused(late: World) -> None:
     """As in a run of an earlier version."""
     late.rulehealth = RuleHealth()
-    assert late.judge().too_slow is None
+    assert late.evaluate().too_slow is None
 
 
 def test_a_wrong_value_is_wrong_on_a_slow_machine_too(late: World) -> None:
     """Slowness loses no count."""
     late.prometheus["api-1"].pop(0)
-    assert late.judge().exit_code == 1
+    assert late.evaluate().exit_code == 1
 
 
 def test_drift_that_fired_wrongly_is_not_excused(late: World) -> None:
     """It stands on values; an alert on latency is another matter."""
     late.notify("DataDrift", 1045.0)
     late.notify("DataDrift", 1046.0, "resolved")
-    assert late.judge().exit_code == 1
+    assert late.evaluate().exit_code == 1
     late.notifications = [n for n in late.notifications if n.alert != "DataDrift"]
     late.notify("HighLatency", 1045.0)
-    assert late.judge().exit_code == 2
+    assert late.evaluate().exit_code == 2
 
 
 def test_a_cause_that_no_decision_had_yet_may_come_late(late: World) -> None:
     """But one that no decision may stand on is wrong whenever it comes."""
     late.scenario |= {"expected_causes": ["concept"], "allowed_causes": []}
     assert set(late.failed()) >= {"drift causes"}
-    assert late.judge().exit_code == 2
+    assert late.evaluate().exit_code == 2
     late.drift_runs.append(DriftRun(1055.0, "success", "NO_ACTION", causes=("target",)))
-    assert late.judge().exit_code == 1
+    assert late.evaluate().exit_code == 1
 
 
 def test_one_component_that_stands_still_is_the_culprit(late: World) -> None:
@@ -119,14 +119,14 @@ def test_one_component_that_stands_still_is_the_culprit(late: World) -> None:
     late.rulehealth = facts.model_copy(
         update={"scrapes": (cadence("api-1", "ml-api", away), *facts.scrapes[1:])}
     )
-    assert late.judge().exit_code == 1
+    assert late.evaluate().exit_code == 1
 
 
 def test_slow_work_alone_is_not_enough(late: World) -> None:
     """If no component lagged, what failed has another reason."""
     late.drift_runs = []
     late.requests = [replace(r, finished_at=r.sent_at + 0.01) for r in late.requests]
-    assert late.judge().exit_code == 1
+    assert late.evaluate().exit_code == 1
 
 
 def test_measurements_are_summed_up() -> None:

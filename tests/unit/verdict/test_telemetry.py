@@ -109,7 +109,7 @@ class Telemetry:
 def rows(world: World, telemetry: Telemetry) -> dict[str, Hop]:
     """The hops by key."""
     world.pipeline = telemetry.pipeline()
-    return {hop.key: hop for hop in world.judge().hops if hop.key in KEYS}
+    return {hop.key: hop for hop in world.evaluate().hops if hop.key in KEYS}
 
 
 def test_a_run_that_lost_nothing_adds_up(world: World) -> None:
@@ -119,12 +119,12 @@ def test_a_run_that_lost_nothing_adds_up(world: World) -> None:
     assert all(hop.sent == hop.arrived and not hop.explained for hop in found.values())
     assert found["points_collector"].sent == 49 * SIZE
     assert found["exports_prometheus"].sent == 50
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
 def test_runs_without_such_evidence_have_no_such_hops(world: World) -> None:
     """Older runs, and those without a Collector, which fail for other reasons."""
-    assert not [hop for hop in world.judge().hops if hop.key in KEYS]
+    assert not [hop for hop in world.evaluate().hops if hop.key in KEYS]
     world.without = ("collector",)
     assert rows(world, Telemetry()) == {}
 
@@ -139,7 +139,7 @@ def test_failed_exports_are_the_reason_of_what_lacks(world: World) -> None:
     assert found["exports_prometheus"].explained == (
         Explanation(reason=Reason.EXPORT_FAILED, count=3, certain=False),
     )
-    assert world.judge().passed
+    assert world.evaluate().passed
 
 
 def test_exports_that_prometheus_refused_are_as_many_as_the_collector_dropped(
@@ -150,13 +150,13 @@ def test_exports_that_prometheus_refused_are_as_many_as_the_collector_dropped(
     assert found["exports_prometheus"].explained == (
         Explanation(reason=Reason.SEND_FAILED, count=3, certain=False),
     )
-    assert world.judge().passed
+    assert world.evaluate().passed
     rows(world, Telemetry(rejected={20, 21, 22}, lost={30}))
     assert "1 without a reason" in world.failed()["counts exports_prometheus"]
 
 
 def test_an_export_that_vanished_fails(world: World) -> None:
-    """Taken by the Collector, told as sent, and not in Prometheus."""
+    """Taken by the Collector, reported as sent, and not in Prometheus."""
     rows(world, Telemetry(lost={30}))
     failed = world.failed()
     assert failed["counts exports_prometheus"] == (
@@ -187,7 +187,7 @@ def test_what_the_collector_failed_to_send_has_its_reason(
             for reading in whole.readings
         )
         world.pipeline = whole.model_copy(update={"readings": readings})
-        hop = next(hop for hop in world.judge().hops if hop.key == "points_prometheus")
+        hop = next(hop for hop in world.evaluate().hops if hop.key == "points_prometheus")
         assert hop.explained[0] == Explanation(reason=reason, count=counted, certain=False)
         assert hop.residual == residual
 
@@ -228,7 +228,7 @@ def test_an_export_that_failed_may_have_been_taken_and_sent_on(world: World) -> 
         for flow in (reading.points,)
     )
     world.pipeline = whole.model_copy(update={"processes": (claimed,), "readings": readings})
-    found = {hop.key: hop for hop in world.judge().hops}
+    found = {hop.key: hop for hop in world.evaluate().hops}
     assert [item.reason for item in found["points_collector"].explained] == [Reason.EXPORT_FAILED]
     assert found["points_prometheus"].residual == 0
 
@@ -259,7 +259,7 @@ def test_exports_around_a_scrape_are_on_their_way(world: World, delay: float) ->
         for reading in whole.readings
     )
     world.pipeline = whole.model_copy(update={"readings": readings})
-    found = {hop.key: hop for hop in world.judge().hops}
+    found = {hop.key: hop for hop in world.evaluate().hops}
     assert found["points_collector"].residual == 0
     assert found["points_prometheus"].residual == 0
     reasons = [item.reason for item in found["points_collector"].explained]
@@ -310,7 +310,7 @@ def test_spans_whose_export_is_not_over_are_not_too_many(
 ) -> None:
     """A busy process hears late that the Collector has them; begun they must be."""
     world.pipeline = late(Telemetry().pipeline(), begun=begun)
-    found = {hop.key: hop for hop in world.judge().hops}
+    found = {hop.key: hop for hop in world.evaluate().hops}
     assert found["spans_collector"].residual == residual
 
 
@@ -325,13 +325,13 @@ def test_readings_wait_for_the_word_of_every_living_process(world: World) -> Non
         for reading in whole.readings
     )
     world.pipeline = whole.model_copy(update={"processes": (behind, ahead), "readings": readings})
-    found = {hop.key: hop for hop in world.judge().hops}
+    found = {hop.key: hop for hop in world.evaluate().hops}
     assert found["points_collector"].residual == 0
     assert found["points_collector"].sent == 2 * 48 * SIZE
 
 
 @pytest.mark.parametrize(("lasting", "residual"), [(20, 0), (50, -2)])
-def test_a_killed_process_may_not_have_told_of_its_last_spans(
+def test_a_killed_process_may_not_have_reported_of_its_last_spans(
     world: World, lasting: int, residual: int
 ) -> None:
     """Those that the Collector has of it are not too many; of a living one they are."""
@@ -352,7 +352,7 @@ def test_a_killed_process_may_not_have_told_of_its_last_spans(
         for number, reading in enumerate(whole.readings, start=1)
     )
     world.pipeline = Pipeline(processes=(other, process), readings=readings)
-    found = {hop.key: hop for hop in world.judge().hops}
+    found = {hop.key: hop for hop in world.evaluate().hops}
     assert found["spans_collector"].residual == residual
     assert found["points_collector"].residual == 0
 
@@ -392,7 +392,7 @@ def _failing(failures: int, *, down: tuple[float, ...] = ()) -> Pipeline:
 
 def export_failures(world: World) -> CheckResult:
     """The check of failed exports."""
-    return next(c for c in world.judge().checks if c.name == "export failures")
+    return next(c for c in world.evaluate().checks if c.name == "export failures")
 
 
 def test_a_collector_that_refuses_exports_is_named(world: World) -> None:
@@ -424,6 +424,6 @@ def test_values_that_change_though_every_point_arrives_are_blamed_on_the_export(
         readings=(Reading(time=1050.0, uptime=50.0, points=Flow(accepted=9, sent=9)),),
     )
     set_value(world.prometheus[INSTANCE], names.LABELS.prometheus, 380, outcome="stored")
-    found = next(c for c in world.judge().checks if c.name == "counts instances")
+    found = next(c for c in world.evaluate().checks if c.name == "counts instances")
     assert (found.passed, found.stage) == (False, Stage.EXPORT)
     assert "changed at the export" in found.summary

@@ -1,4 +1,4 @@
-"""What the drift job judges and publishes wrongly."""
+"""What the drift job evaluates and publishes wrongly."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ DRIFT: Final = (
         scenario="drift-margin",
     ),
     _make("effects_five_times", "A column needs five times the effect.", Stage.DRIFT_JOB),
-    _make("half_the_rows", "Only half of each window is judged.", Stage.DRIFT_JOB),
-    _make("column_left_out", "One column of the model is not judged.", Stage.DRIFT_JOB),
+    _make("half_the_rows", "Only half of each window is evaluated.", Stage.DRIFT_JOB),
+    _make("column_left_out", "One column of the model is not evaluated.", Stage.DRIFT_JOB),
     _make("accuracy_squared", "The accuracy is not that of the labels.", Stage.DRIFT_JOB),
     _make(
         "errors_swapped",

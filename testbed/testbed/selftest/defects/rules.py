@@ -101,7 +101,7 @@ RULES: Final = (
           "quick", edits.label("APIDown", "severity", "warning")),
     _rule("rule-idle-for", "`for` of an alert that does not fire in the run is a tenth.", "quick",
           edits.rule("HighLatency", _for("30s"))),
-    _rule("rule-idle-grouping", "A rule adds replicas up that it should tell apart.", "quick",
+    _rule("rule-idle-grouping", "A rule adds replicas up that it should distinguish.", "quick",
           edits.expression("HighConcurrentRequests", "by (job, instance)", "by (job)")),
     _rule("rule-concurrency-tenth", "The limit is a tenth.", "latency-margin",
           edits.expression("HighConcurrentRequests", "> 10", "> 1")),

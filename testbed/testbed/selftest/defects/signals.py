@@ -53,7 +53,7 @@ SIGNALS: Final = (
     ),
     Defect(
         "signals-ratio-zero",
-        "The API is told to sample no request.",
+        "The API is asked to sample no request.",
         "quick",
         (Stage.INSTRUMENT,),
         Planting(environment={"api": {"OTEL_TRACES_SAMPLER_ARG": "0"}}),

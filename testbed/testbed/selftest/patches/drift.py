@@ -1,4 +1,4 @@
-"""Defects in the drift job: what it judges, and what it publishes of it."""
+"""Defects in the drift job: what it evaluates, and what it publishes of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from testbed_drift.evaluation.decision import Action, decide
+from testbed_drift.evaluation.detection import Detector
 from testbed_drift.jobs import job
-from testbed_drift.judging.decision import Action, decide
-from testbed_drift.judging.detection import Detector
 from testbed_drift.publishing.gauges import Publisher
 from testbed_drift.quality import numbers, outcomes, performance
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.scoring import limits
 from testbed_drift.scoring.levels import CONCEPT
-from testbed_drift.scoring.scores import Comparison, Rule, Score
+from testbed_drift.scoring.scores import ColumnScore, Comparison, DriftRule
 from testbed_otel import names
 
 from testbed.selftest.patches.tools import put, wrap
@@ -83,13 +83,13 @@ def decision_mild() -> None:
 
 def _effects(factor: float) -> None:
     """Multiply the effects from which a column drifted."""
-    usual = Rule()
+    usual = DriftRule()
     altered = partial(
-        Rule,
+        DriftRule,
         numeric_effect=factor * usual.numeric_effect,
         category_effect=factor * usual.category_effect,
     )
-    put(limits, "Rule", altered)
+    put(limits, "DriftRule", altered)
 
 
 def effects_twice() -> None:
@@ -103,7 +103,7 @@ def effects_five_times() -> None:
 
 
 def half_the_rows() -> None:
-    """Only the older half of each window is judged."""
+    """Only the older half of each window is evaluated."""
 
     def read(original: Any, log: Any, selection: Any) -> Any:
         if selection.start is not None and selection.end is not None:
@@ -117,7 +117,7 @@ def half_the_rows() -> None:
 
 
 def column_left_out() -> None:
-    """The last column of the model is not judged."""
+    """The last column of the model is not evaluated."""
 
     def init(original: Any, detector: Any, kinds: Any, *arguments: Any, **options: Any) -> None:
         original(detector, dict(list(kinds.items())[:-1]), *arguments, **options)
@@ -164,8 +164,8 @@ def residuals_ignored() -> None:
     """Residuals never drift, whatever they are."""
 
     def still(rows: str, *_: Any) -> Comparison:
-        test = Score(f"{rows}_residuals_ks", 1.0, CONCEPT, "p_value")
-        effect = Score(f"{rows}_residuals_wasserstein", 0.0, numbers.DISTANCE, "distance")
+        test = ColumnScore(f"{rows}_residuals_ks", 1.0, CONCEPT, "p_value")
+        effect = ColumnScore(f"{rows}_residuals_wasserstein", 0.0, numbers.DISTANCE, "distance")
         return Comparison(test, effect)
 
     put(numbers, "_residual_drift", still)

@@ -156,7 +156,7 @@ def _answers(change: Callable[[Scored, FeatureSchema], Scored]) -> None:
 
 
 def model_inverted() -> None:
-    """Answer, log and metrics all say 1 - p: only the model itself can tell."""
+    """Answer, log and metrics all say 1 - p: only the model itself can show it."""
     _answers(lambda scored, _: replace(scored, probability=1.0 - (scored.probability or 0.0)))
 
 

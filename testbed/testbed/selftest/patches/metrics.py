@@ -120,7 +120,8 @@ def correct_is_wrong() -> None:
 
     def count(original: Any, accuracy: Accuracy, decisions: Any) -> None:
         swapped = [
-            (v, told, "no such class" if told == true else told) for v, told, true in decisions
+            (v, reported, "no such class" if reported == true else reported)
+            for v, reported, true in decisions
         ]
         original(accuracy, swapped)
 

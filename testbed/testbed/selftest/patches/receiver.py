@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from testbed.receiver.record import Recorder
+from testbed.receiver.record import NotificationRecorder
 from testbed.selftest.patches.tools import wrap
 
 
@@ -14,7 +14,7 @@ def resolved_lost() -> None:
     def add(original: Any, recorder: Any, arrived: Any) -> None:
         original(recorder, [each for each in arrived if each.status == "firing"])
 
-    wrap(Recorder, "add", add)
+    wrap(NotificationRecorder, "add", add)
 
 
 def all_lost() -> None:
@@ -23,7 +23,7 @@ def all_lost() -> None:
     def add(original: Any, recorder: Any, _arrived: Any) -> None:
         original(recorder, [])
 
-    wrap(Recorder, "add", add)
+    wrap(NotificationRecorder, "add", add)
 
 
 def annotations_lost() -> None:
@@ -32,4 +32,4 @@ def annotations_lost() -> None:
     def add(original: Any, recorder: Any, arrived: Any) -> None:
         original(recorder, [each.model_copy(update={"annotations": {}}) for each in arrived])
 
-    wrap(Recorder, "add", add)
+    wrap(NotificationRecorder, "add", add)

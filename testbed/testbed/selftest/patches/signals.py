@@ -10,7 +10,7 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Status, StatusCode
 from testbed_otel.otlplogs import OtlpLogs
-from testbed_otel.tracing import Chooser
+from testbed_otel.tracing import HeadSampler
 
 from testbed.selftest.patches.tools import Every, wrap
 
@@ -18,19 +18,19 @@ from testbed.selftest.patches.tools import Every, wrap
 def nothing_sampled() -> None:
     """No request is sampled, whatever the ratio says; failed ones still get their span."""
 
-    def begin(original: Any, chooser: Any, _ratio: float, *rest: Any) -> None:
-        original(chooser, 0.0, *rest)
+    def begin(original: Any, sampler: Any, _ratio: float, *rest: Any) -> None:
+        original(sampler, 0.0, *rest)
 
-    wrap(Chooser, "__init__", begin)
+    wrap(HeadSampler, "__init__", begin)
 
 
 def half_sampled() -> None:
     """Half as many requests are sampled as the ratio says."""
 
-    def begin(original: Any, chooser: Any, ratio: float, *rest: Any) -> None:
-        original(chooser, ratio / 2, *rest)
+    def begin(original: Any, sampler: Any, ratio: float, *rest: Any) -> None:
+        original(sampler, ratio / 2, *rest)
 
-    wrap(Chooser, "__init__", begin)
+    wrap(HeadSampler, "__init__", begin)
 
 
 def records_debug() -> None:

@@ -1,0 +1,260 @@
+"""Scores of a window, from statistics of the reference that are kept.
+
+Cheap enough for every window; Evidently, whose values these are, is imported and asked only for a
+report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from testbed_drift.relations.copies import Distinct, numbered
+from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
+from testbed_drift.rows.frames import is_numeric
+from testbed_drift.scoring import scores
+from testbed_drift.scoring.measures import (
+    Categories,
+    KolmogorovSmirnov,
+    Numbers,
+    category_counts,
+    chi_square,
+    compare_numbers,
+    missing_counts,
+    total_variation,
+)
+from testbed_drift.scoring.scores import (
+    ColumnDrift,
+    ColumnScore,
+    Comparison,
+    DriftRule,
+    DriftScores,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from testbed_drift.formatting import ReportTable
+    from testbed_drift.relations.study import Relations
+    from testbed_drift.rendering.figures import Figures
+    from testbed_drift.scoring.scores import DriftLimits
+
+    Kept = Mapping[str, Numbers | Categories]
+
+SAMPLING_SEED: Final = 0
+# Customers come back, but not so often: where fewer rows are no copies, something stands still.
+MIN_WITNESSES: Final = 0.4
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Result of one comparison of two windows.
+
+    Attributes:
+        scores: verdict per column.
+        reference: the rows compared with.
+        current: the rows evaluated.
+        relations: what no single column shows, for the report; None where nobody studied it.
+    """
+
+    scores: DriftScores
+    reference: pd.DataFrame
+    current: pd.DataFrame
+    relations: Relations | None = None
+
+    @cached_property
+    def _figures(self) -> Figures:
+        from testbed_drift.rendering.figures import draw  # noqa: PLC0415 - takes seconds, and only if wanted
+
+        return draw(self.scores, self.reference, self.current, self.relations)
+
+    def with_relations(self, relations: Relations) -> Detection:
+        """The same with a study whose metrics the report shows too."""
+        return replace(self, relations=relations)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Evidently's metrics of the same windows: name, configuration and value, JSON-ready."""
+        return self._figures.metrics()
+
+    def snapshot(self) -> Any:  # noqa: ANN401 - Evidently is untyped
+        """Evidently's own result of the same windows."""
+        return self._figures.snapshot
+
+    def widgets(self) -> list[Any]:
+        """A table of the verdicts, and Evidently's figures."""
+        return self._figures.widgets()
+
+    def html(self, tables: Sequence[ReportTable] = ()) -> str:
+        """Evidently's report below a table of the verdicts: one page of about 4 MB, offline.
+
+        Args:
+            tables: what to show above it.
+        """
+        from testbed_drift.rendering.figures import above  # noqa: PLC0415 - as above
+        from testbed_drift.rendering.page import page  # noqa: PLC0415 - as above
+
+        return page([*above(tables), *self.widgets()])
+
+
+class Detector:
+    """Compares two windows column by column; keeps the statistics of the last reference.
+
+    Args:
+        kinds: feature columns in the schema's order, with their kinds.
+        rule: thresholds.
+        cap: rows of a window from which on a sample of so many is evaluated: drawn uniformly
+        without
+            replacement by a fixed seed, so that the same rows give the same scores. None evaluates
+            all.
+        test: keeps p-values; None takes a new one.
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, ColumnKind],
+        rule: DriftRule | None = None,
+        cap: int | None = None,
+        test: KolmogorovSmirnov | None = None,
+    ) -> None:
+        self._kinds = dict(kinds)
+        self._rule = rule or DriftRule()
+        self._cap = cap
+        self._test = test or KolmogorovSmirnov()
+        self._reference: pd.DataFrame | None = None
+        self._before: Kept = {}
+        self._repeats = False
+
+    def detect(self, reference: pd.DataFrame, current: pd.DataFrame) -> Detection:
+        """Compare two windows.
+
+        Args:
+            reference: rows to compare with, as made by :func:`testbed_drift.rows.frames.declare`;
+                must not change afterwards, for the same frame is not read again.
+            current: rows to evaluate, made alike; neither may be empty. Where one of them holds no
+                predictions, these are not compared.
+        """
+        if reference is not self._reference:
+            self._before = self._keep(reference)
+            self._repeats = len(numbered(reference, self._kinds)[1]) < len(reference)
+            self._reference = reference
+        current = self._sampled(current)
+        now = self._keep(current)
+        witnesses = self._witnesses(reference, current)
+        return Detection(self._evaluate(self._before, now, witnesses), reference, current)
+
+    def _witnesses(self, reference: pd.DataFrame, current: pd.DataFrame) -> tuple[float, float]:
+        """Of either window, the ratio of its rows that are no copies of others."""
+        if not self._repeats and len(numbered(current, self._kinds)[1]) == len(current):
+            return 1.0, 1.0
+        found = Distinct.of(reference, current, self._kinds)
+        ratios = (
+            len(single) / len(whole)
+            for single, whole in ((found.reference, reference), (found.current, current))
+        )
+        before, now = (max(ratio, MIN_WITNESSES) for ratio in ratios)
+        return before, now
+
+    def _sampled(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self._cap is None or len(frame) <= self._cap:
+            return frame
+        rng = np.random.default_rng(SAMPLING_SEED)
+        chosen = rng.choice(len(frame), self._cap, replace=False, shuffle=False)
+        return frame.iloc[np.sort(chosen)].reset_index(drop=True)
+
+    def _keep(self, frame: pd.DataFrame) -> Kept:
+        return {
+            name: Numbers.of(frame[name].to_numpy(dtype=float))
+            if is_numeric(frame[name])
+            else Categories.of(frame[name])
+            for name in (*self._kinds, PREDICTION, TARGET)
+        }
+
+    def _evaluate(self, before: Kept, now: Kept, witnesses: tuple[float, float]) -> DriftScores:
+        columns = tuple(
+            ColumnDrift(name, self._of_feature(name, before[name], now[name], witnesses))
+            for name in self._kinds
+        )
+        prediction, target = (
+            self._of_class(name, before[name], now[name], witnesses)
+            for name in (PREDICTION, TARGET)
+        )
+        labels = min(before[TARGET].present, now[TARGET].present)
+        enough = labels >= self._rule.min_labels
+        return DriftScores(
+            columns,
+            ColumnDrift(PREDICTION, prediction),
+            ColumnDrift(TARGET, target) if enough else None,
+        )
+
+    def _of_feature(
+        self,
+        name: str,
+        before: Numbers | Categories,
+        now: Numbers | Categories,
+        witnesses: tuple[float, float],
+    ) -> tuple[Comparison, ...]:
+        """Values where both windows hold some; the missing share where either misses some."""
+        limits = self._rule.feature_limits(name, self._kinds[name], len(self._kinds))
+        found = []
+        if before.present and now.present:
+            found.append(self._of_values(limits, before, now, witnesses))
+        if before.present < before.rows or now.present < now.rows:
+            missing = self._rule.feature_limits(name, "category", len(self._kinds))
+            counts = missing_counts(before, now)
+            methods = (scores.MISSING_TEST, scores.MISSING_SHARE)
+            found.append(_comparison(methods, missing, counts, witnesses))
+        return tuple(found)
+
+    def _of_class(
+        self,
+        name: str,
+        before: Numbers | Categories,
+        now: Numbers | Categories,
+        witnesses: tuple[float, float],
+    ) -> tuple[Comparison, ...]:
+        if not before.present or not now.present:
+            return ()
+        return (
+            self._of_values(self._rule.class_limits(name, _kind(before)), before, now, witnesses),
+        )
+
+    def _of_values(
+        self,
+        limits: DriftLimits,
+        before: Numbers | Categories,
+        now: Numbers | Categories,
+        witnesses: tuple[float, float],
+    ) -> Comparison:
+        if isinstance(before, Numbers) and isinstance(now, Numbers):
+            p_value, distance = compare_numbers(before, now, self._test, witnesses)
+            return Comparison(
+                ColumnScore(scores.KS, p_value, limits.alpha, "p_value"),
+                ColumnScore(scores.WASSERSTEIN, distance, limits.effect, "distance"),
+            )
+        assert isinstance(before, Categories)  # noqa: S101 - for mypy: kinds are those of the rule
+        assert isinstance(now, Categories)  # noqa: S101 - as above
+        counts = category_counts(before.counts, now.counts)
+        return _comparison((scores.CHI_SQUARE, scores.TOTAL_VARIATION), limits, counts, witnesses)
+
+
+def _kind(statistics: Numbers | Categories) -> ColumnKind:
+    return "numeric" if isinstance(statistics, Numbers) else "category"
+
+
+def _comparison(
+    methods: tuple[str, str],
+    limits: DriftLimits,
+    counts: np.ndarray[Any, np.dtype[np.float64]],
+    witnesses: tuple[float, float],
+) -> Comparison:
+    # Copies are no further witnesses to the test; how far the window moved they do say.
+    seen = counts * np.array(witnesses)[:, np.newaxis]
+    return Comparison(
+        ColumnScore(methods[0], chi_square(seen), limits.alpha, "p_value"),
+        ColumnScore(methods[1], total_variation(counts), limits.effect, "distance"),
+    )
