@@ -125,7 +125,7 @@ def test_targets_that_are_missing_or_broken_are_named(tmp_path: Path) -> None:
         read_targets(tmp_path)
 
 
-KEY = new_key()
+KEY, OTHER = new_key(), new_key()
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,13 @@ KEY = new_key()
     [
         ("", None, "TESTBED_LOAD_KEY_FILE names"),
         ("", "", "must hold one API key"),
-        ("", new_key(), "does not know the key"),
+        ("", OTHER, "does not know the key"),
         (" 5 50", KEY, "may ask 5 times a second, and the scenario demo does"),
         ("", KEY, None),
         (" 5000 5000", KEY, None),
     ],
+    # Keys differ from process to process, and the names of tests must not.
+    ids=["no file", "empty", "unknown", "too slow", "no limit", "enough"],
 )
 def test_where_keys_are_demanded_the_load_has_one_that_suffices(
     tmp_path: Path, limit: str, file: str | None, said: str | None
