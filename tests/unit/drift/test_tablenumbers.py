@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
-ROLES = ("--target", "price", "--prediction", "reported")
+ROLES = ("--target", "price", "--prediction", "predicted")
 ROWS = 600
 
 
@@ -48,7 +48,7 @@ def homes(seed: int, rows: int = ROWS, *, shift: float = 0.0, dearer: float = 0.
             "balcony": balcony,
             "t": pd.date_range("2024-01-01", periods=rows, freq="min"),
             "price": 2 * size + rng.normal(0, 0.1 * np.abs(size)) + dearer,
-            "reported": predicted,
+            "predicted": predicted,
         }
     )
 
@@ -78,7 +78,7 @@ def test_a_target_of_many_numbers_is_a_regression(run: Run) -> None:
     now = homes(2)
     code, [found], err = run(homes(1, 2 * ROWS), now, *ROLES)
     assert (code, found["decision"], found["task"]) == (0, "NO_ACTION", "regression")
-    assert "price and reported: numbers of a regression" in err
+    assert "price and predicted: numbers of a regression" in err
     realised = found["performance"]["realised"]
     assert realised["labels"] == ROWS
     assert "accuracy" not in realised
@@ -141,7 +141,7 @@ def test_the_rule_is_that_of_train_and_may_be_overruled(run: Run) -> None:
     def with_numbers(seed: int, count: int) -> pd.DataFrame:
         table = homes(seed)
         table["price"] = np.random.default_rng(seed).permutation(np.arange(len(table)) % count)
-        return table.drop(columns="reported")
+        return table.drop(columns="predicted")
 
     def task(count: int, *options: str) -> str:
         tables = (with_numbers(seed, count) for seed in (1, 2))
@@ -180,12 +180,12 @@ def test_no_value_is_dropped_in_silence(run: Run) -> None:
     now = homes(2)
     now["price"] = now["price"].astype(object)
     now.loc[:2, "price"] = "on request"
-    now.loc[3, "reported"] = np.inf
+    now.loc[3, "predicted"] = np.inf
     code, [found], _ = run(homes(1), now, *ROLES)
     assert (code, found["decision"]) == (1, "ALERT")
     assert found["quality"]["unreadable"] == {
         "price": f"3 of {ROWS} values are of another type",
-        "reported": f"1 of {ROWS} values are of another type",
+        "predicted": f"1 of {ROWS} values are of another type",
     }
     assert found["performance"]["realised"]["labels"] == ROWS - 4
     words = homes(2).assign(price="on request")
@@ -198,14 +198,14 @@ def test_numbers_are_read_as_those_of_features(tmp_path: Path, run: Run) -> None
     """Decimal commas in a CSV file say the same as floats."""
     _, [plain], _ = run(homes(1), homes(2), *ROLES)
     table = homes(2)
-    for name in ("size", "price", "reported"):
+    for name in ("size", "price", "predicted"):
         table[name] = table[name].map(lambda value: f"{value:.12f}".replace(".", ","))
     table.to_csv(tmp_path / "b2.csv", sep=";", index=False)
     found = drift_report(
         homes(1).drop(columns="t"),
         pd.read_csv(tmp_path / "b2.csv", sep=";", decimal=",").drop(columns="t"),
         target="price",
-        prediction="reported",
+        prediction="predicted",
     )
     mae = plain["performance"]["realised"]["mae"]
     assert found.content["performance"]["realised"]["mae"] == pytest.approx(mae)
@@ -222,7 +222,7 @@ def test_a_kept_reference_keeps_the_task(
     homes(3, 1500, dearer=15).to_parquet(tmp_path / "b.parquet")
     store = f"--store={tmp_path / 'kept'}"
     assert main(["reference", "add", "homes", str(tmp_path / "a.parquet"), *ROLES, store]) == 0
-    assert "price and reported: numbers of a regression" in capsys.readouterr().out
+    assert "price and predicted: numbers of a regression" in capsys.readouterr().out
     few = ("--rows=300", "--draws=200", "--budget=0.05", "--shift=0.5", "--seed=1")
     assert main(["calibrate", "--reference=homes", *few, store]) == 0
     capsys.readouterr()
@@ -264,7 +264,7 @@ def test_drift_report_says_what_the_command_says(run: Run) -> None:
     before, now = homes(1), homes(4, dearer=15)
     _, [found], _ = run(before, now, *ROLES)
     report = drift_report(
-        before.drop(columns="t"), now.drop(columns="t"), target="price", prediction="reported"
+        before.drop(columns="t"), now.drop(columns="t"), target="price", prediction="predicted"
     )
     assert report.content["task"] == "regression"
     assert report.content["concept_drift"]["drifted"]
@@ -274,4 +274,4 @@ def test_drift_report_says_what_the_command_says(run: Run) -> None:
     assert json.loads(json.dumps(report.content, allow_nan=False)) == report.content
     assert "concept drift: the error rose" in report.html()
     with pytest.raises(TableError, match="say --task regression"):
-        combined_report(before, now, target="price", prediction="reported")
+        combined_report(before, now, target="price", prediction="predicted")
