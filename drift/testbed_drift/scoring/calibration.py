@@ -6,7 +6,7 @@ p-value over all comparisons, of those whose effect is sufficient, is what a fal
 on (the single-step method of minima, Westfall and Young, Resampling-Based Multiple Testing, 1993).
 The significance is the largest that so few of the drawn windows pass that, with 95 % confidence, no
 larger share than the budget does (the tolerance limit of Wilks, 1941; the bound is Clopper's and
-Pearson's). So any drifted column is an alarm within the budget: the share's threshold is one
+Pearson's). So any drifted column asks for ALERT within the budget: the share's threshold is one
 column.
 
 A larger window than the calibrated one has fewer false positives, since noise passes the effect
@@ -83,7 +83,7 @@ class Calibration:
         plan: what it was made for.
         alphas: column to significance.
         effects: column to least effect size.
-        alert_share: share of drifted columns from which a window is an alarm.
+        alert_share: share of drifted columns from which a window asks for ALERT.
         rows_needed: least rows with which the shift that matters is found in 90 % of windows, in
             every column that can move so far; 0 where :data:`POWER_ROWS` are too few.
         power: column to rows to share of windows in which the shift is found.
@@ -285,9 +285,9 @@ def summary(calibration: Calibration) -> str:
     plan = calibration.plan
     return (
         f"At {plan.rows} rows a window: a column drifted at p <= "
-        f"{min(calibration.alphas.values()):.2g} and its least effect size; any of them is an "
-        f"drift (share >= {calibration.alert_share:.3f}). False positives: up to {plan.budget:.2%} "
-        f"of the windows, of {plan.draws} drawn ones.\n"
+        f"{min(calibration.alphas.values()):.2g} and its least effect size; any of them asks "
+        f"for ALERT (share >= {calibration.alert_share:.3f}). False positives: at most "
+        f"{plan.budget:.2%} of the windows, of {plan.draws} drawn ones.\n"
         f"Share of windows of so many rows in which a shift of {plan.shift:g} standard deviations "
         f"(categories: {plan.shift * 50:g} points) is found:\n"
         f"{power_table(calibration)}\n"

@@ -104,7 +104,7 @@ def add(
 
     Examples:
 
-      testbed drift reference add january january.parquet --target churn --prediction reported
+      testbed drift reference add january january.parquet --target churn --prediction predicted
 
       testbed drift calibrate --reference january
     """

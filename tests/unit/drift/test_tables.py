@@ -22,7 +22,7 @@ from testbed_drift.tables.schema import Roles
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLUMNS: Any = {"target": "survived", "prediction": "reported"}
+COLUMNS: Any = {"target": "survived", "prediction": "predicted"}
 
 
 def _table(seed: int, rows: int = 400, *, shift: float = 0.0, right: float = 0.9) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def _table(seed: int, rows: int = 400, *, shift: float = 0.0, right: float = 0.9
             "age": rng.normal(30 + 10 * shift, 10, rows),
             "sex": rng.choice(["male", "female"], rows),
             "survived": label,
-            "reported": np.where(hit, label, 1 - label),
+            "predicted": np.where(hit, label, 1 - label),
         }
     )
 
@@ -55,7 +55,7 @@ def test_drift_is_found_in_the_column_that_moved() -> None:
 
 def test_tables_without_labels_and_predictions_will_do() -> None:
     """What is not there is not evaluated."""
-    tables = [_table(seed).drop(columns=["survived", "reported"]) for seed in (1, 2)]
+    tables = [_table(seed).drop(columns=["survived", "predicted"]) for seed in (1, 2)]
     found = drift_report(*tables).content["drift"]
     assert (found["share"], found["target"], found["prediction"]) == (0, None, None)
 
@@ -66,12 +66,12 @@ def test_quality_is_that_of_each_table() -> None:
     found = classification_report(_table(1), now, **COLUMNS).content["classification"]
     assert found["positive"] == "1"
     assert (found["reference"]["accuracy"], found["current"]["accuracy"]) == (0.9, 0.7)
-    hits = int(((now.reported == 1) & (now.survived == 1)).sum())
-    precision, recall = hits / int(now.reported.sum()), hits / int(now.survived.sum())
+    hits = int(((now.predicted == 1) & (now.survived == 1)).sum())
+    precision, recall = hits / int(now.predicted.sum()), hits / int(now.survived.sum())
     assert found["current"]["precision"] == pytest.approx(precision)
     assert found["current"]["recall"] == pytest.approx(recall)
     assert found["current"]["f1"] == pytest.approx(
-        2 * hits / int(now.reported.sum() + now.survived.sum())
+        2 * hits / int(now.predicted.sum() + now.survived.sum())
     )
     assert set(found["current"]["by_class"]) == {"0", "1"}
 
@@ -88,8 +88,8 @@ def test_missing_labels_are_left_out() -> None:
 
 def test_three_classes_have_no_positive_one() -> None:
     """Scores are means over the classes, one that is never predicted included."""
-    before = pd.DataFrame({"reported": list("aabbcc"), "survived": list("aabbca")})
-    now = pd.DataFrame({"reported": list("aabb"), "survived": list("aabc")})
+    before = pd.DataFrame({"predicted": list("aabbcc"), "survived": list("aabbca")})
+    now = pd.DataFrame({"predicted": list("aabb"), "survived": list("aabc")})
     found = classification_report(before, now, **COLUMNS).content["classification"]
     assert found["positive"] is None
     assert found["reference"]["accuracy"] == pytest.approx(5 / 6)
@@ -118,7 +118,7 @@ def test_a_combined_report_is_saved_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ({"reported": list("xxyy")}, COLUMNS, "say which class is positive: "),
+        ({"predicted": list("xxyy")}, COLUMNS, "say which class is positive: "),
         ({}, COLUMNS | {"positive": "z"}, "no class 'z': choose from 0, 1"),
         ({}, COLUMNS | {"target": "lived"}, "no column lived"),
         ({"survived": [None] * 4}, COLUMNS, "no row with both"),
@@ -128,9 +128,9 @@ def test_tables_that_can_not_be_evaluated(
     change: dict[str, Any], arguments: dict[str, Any], message: str
 ) -> None:
     """One line says what is wrong."""
-    table = pd.DataFrame({"survived": [0, 1, 0, 1], "reported": [0, 1, 1, 1]}).assign(**change)
-    if "reported" in change:
-        table["survived"] = table["reported"]
+    table = pd.DataFrame({"survived": [0, 1, 0, 1], "predicted": [0, 1, 1, 1]}).assign(**change)
+    if "predicted" in change:
+        table["survived"] = table["predicted"]
     with pytest.raises(TableError, match=message):
         classification_report(table, table, **arguments)
 
@@ -139,7 +139,7 @@ def test_tables_that_can_not_be_evaluated(
 def test_labels_of_too_few_classes_are_refused(before: str, now: str) -> None:
     """Evidently fails there with an error of its insides; the line names the table."""
     tables = [
-        pd.DataFrame({"survived": list(text), "reported": list(text)}) for text in (before, now)
+        pd.DataFrame({"survived": list(text), "predicted": list(text)}) for text in (before, now)
     ]
     with pytest.raises(TableError, match=r"labels of the (reference|current) table hold only"):
         classification_report(*tables, **COLUMNS)
@@ -165,7 +165,7 @@ def test_the_same_columns_are_left_out_as_by_the_command(tmp_path: Path) -> None
         table.to_parquet(tmp_path / f"{name}.parquet")
     found = drift_report(*tables, **COLUMNS).content["drift"]
     before, now = (FileSource.of(tmp_path / f"{name}.parquet") for name in "ab")
-    wanted = Wanted(Roles("survived", "reported"))
+    wanted = Wanted(Roles("survived", "predicted"))
     reference = read_reference(before, wanted)
     assert found["left_out"] == reference.schema.left_out
     assert list(found["columns"]) == [column.name for column in reference.schema.columns]
