@@ -4,11 +4,17 @@ from __future__ import annotations
 
 if __name__ == "__main__":
     # Before all else, so that an interrupt or a full disk while modules load is one line, too.
+    import sys
     from importlib import import_module
 
     from testbed_domain.endings import run as run_guarded
 
-    run_guarded(lambda: import_module("testbed_drift.__main__").main(), "drift", interrupted=130)
+    run_guarded(
+        lambda: import_module("testbed_drift.__main__").main(),
+        "drift",
+        # A job that goes on until it is stopped has done its work, whenever that comes.
+        interrupted=0 if sys.argv[1:2] == ["watch"] else 130,
+    )
 
 import argparse
 import json
