@@ -81,7 +81,7 @@ def _decision_panels() -> Panels:
             "TESTBED_DRIFT_VERSIONS asks for some.",
             _ranked(names.DRIFT_VERSION_STATE, names.OUTCOME, "insufficient_data", "error"),
             states={
-                "0": State("JUDGED", GREEN),
+                "0": State("EVALUATED", GREEN),
                 "1": State("TOO FEW ROWS", ORANGE),
                 "2": State("FAILED", RED),
             },

@@ -139,7 +139,7 @@ def read_pipeline(prometheus: PrometheusClient, *, at: float, window: float) -> 
     failed = _by_instance(raw(names.TELEMETRY_EXPORT_FAILED.prometheus, of_metrics))
     failures = _by_instance(raw(names.TELEMETRY_EXPORT_FAILURES.prometheus, of_metrics))
     lost_spans = _by_instance(raw(names.TELEMETRY_EXPORT_FAILED.prometheus, of_traces))
-    # Told from the start on; what the SDK says of spans begins with the first ones.
+    # Reported from the start on; what the SDK says of spans begins with the first ones.
     begun = _by_instance(raw(names.TELEMETRY_EXPORT_SPANS.prometheus, PROCESSES))
     handled = raw(HANDLED_SPANS, PROCESSES)
     ended = _by_instance(handled)
