@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,41 +26,54 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fill(small_artefact: Artefact, tmp_path: Path) -> Callable[[list[str | None]], DriftSettings]:
-    """Logs a row per label, a second apart, the last one now; gives the settings of a job on it."""
+    """Logs a row per label, see :func:`_logged`."""
 
     def log(labels: list[str | None]) -> DriftSettings:
-        url = f"sqlite:///{tmp_path / 'log.db'}"
         rows = list(small_artefact.reference())
-        now = time.time()
-        made = [
-            PredictionRow(
-                id=str(uuid.uuid4()),
-                time=now - len(labels) + place,
-                request_id=None,
-                instance="test",
-                model_name=small_artefact.name,
-                model_version=small_artefact.version,
-                features=rows[place % len(rows)].features | {"Age": 21 + place % 60},
-                prediction=rows[place % len(rows)].prediction,
-                probability=0.9,
-                probabilities={"0": 0.9, "1": 0.1},
-            )
+        answers = [
+            {
+                "features": rows[place % len(rows)].features | {"Age": 21 + place % 60},
+                "prediction": rows[place % len(rows)].prediction,
+                "probability": 0.9,
+                "probabilities": {"0": 0.9, "1": 0.1},
+            }
             for place in range(len(labels))
         ]
-        with open_log(url) as store:
-            store.append(made)
-            known = [(row.id, label, now) for row, label in zip(made, labels, strict=True) if label]
-            store.append_labels(known)
-        return DriftSettings(
-            log_url=url,
-            artefact=small_artefact.path,
-            output=tmp_path / "drift",
-            on_retrain="builtin",
-            management_urls="http://127.0.0.1:9",
-            retrain_min_rows=50,
-        )
+        return _logged(small_artefact, tmp_path, labels, answers)
 
     return log
+
+
+def _logged(
+    artefact: Artefact, folder: Path, labels: list[str | None], answers: list[dict[str, Any]]
+) -> DriftSettings:
+    """Log an answer per label, a second apart, the last one now; give a job's settings on it."""
+    url = f"sqlite:///{folder / 'log.db'}"
+    now = time.time()
+    made = [
+        PredictionRow(
+            id=str(uuid.uuid4()),
+            time=now - len(labels) + place,
+            request_id=None,
+            instance="test",
+            model_name=artefact.name,
+            model_version=artefact.version,
+            **answer,
+        )
+        for place, answer in enumerate(answers)
+    ]
+    with open_log(url) as store:
+        store.append(made)
+        known = [(row.id, label, now) for row, label in zip(made, labels, strict=True) if label]
+        store.append_labels(known)
+    return DriftSettings(
+        log_url=url,
+        artefact=artefact.path,
+        output=folder / "drift",
+        on_retrain="builtin",
+        management_urls="http://127.0.0.1:9",
+        retrain_min_rows=50,
+    )
 
 
 def test_newest_rows_with_a_known_class_are_taken(
@@ -118,39 +131,20 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
 
 @pytest.fixture
 def fill_numbers(regression: Artefact, tmp_path: Path) -> Callable[..., DriftSettings]:
-    """Logs rows of the regression with labels; gives the settings of a job on them."""
+    """Logs a row of the regression per label, see :func:`_logged`."""
 
     def log(labels: list[str | None], predicted: str = "150.5") -> DriftSettings:
-        url = f"sqlite:///{tmp_path / 'log.db'}"
         rows = list(regression.reference())
-        now = time.time()
-        made = [
-            PredictionRow(
-                id=str(uuid.uuid4()),
-                time=now - len(labels) + place,
-                request_id=None,
-                instance="test",
-                model_name=regression.name,
-                model_version=regression.version,
-                features=rows[place % len(rows)].features,
-                prediction=predicted,
-                probability=0.0,
-                probabilities={},
-            )
+        answers = [
+            {
+                "features": rows[place % len(rows)].features,
+                "prediction": predicted,
+                "probability": 0.0,
+                "probabilities": {},
+            }
             for place in range(len(labels))
         ]
-        with open_log(url) as store:
-            store.append(made)
-            pairs = zip(made, labels, strict=True)
-            store.append_labels([(row.id, label, now) for row, label in pairs if label])
-        return DriftSettings(
-            log_url=url,
-            artefact=regression.path,
-            output=tmp_path / "drift",
-            on_retrain="builtin",
-            management_urls="http://127.0.0.1:9",
-            retrain_min_rows=50,
-        )
+        return _logged(regression, tmp_path, labels, answers)
 
     return log
 
