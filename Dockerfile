@@ -16,12 +16,14 @@ ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_CACHE_D
 COPY --chmod=755 tools/added /usr/local/bin/added
 WORKDIR /app
 COPY --chmod=755 pyproject.toml uv.lock ./
+COPY --chmod=755 alertmanager/pyproject.toml alertmanager/
 COPY --chmod=755 api/pyproject.toml api/
 COPY --chmod=755 domain/pyproject.toml domain/
 COPY --chmod=755 drift/pyproject.toml drift/
 COPY --chmod=755 grafana/pyproject.toml grafana/
 COPY --chmod=755 loadtest/pyproject.toml loadtest/
 COPY --chmod=755 otel/pyproject.toml otel/
+COPY --chmod=755 prometheus/pyproject.toml prometheus/
 COPY --chmod=755 testbed/pyproject.toml testbed/
 
 FROM build AS packages-api
@@ -44,14 +46,16 @@ RUN --mount=type=cache,target=/var/cache/uv \
     --package ml-observability-testbed --package testbed-domain --extra postgresql
 
 # The sources come last and apart: what they add goes into a small layer of its own (/added), and that of
-# the packages, some hundred MB, stays as it is.
+# the packages, some hundred MB, stays as it is. There is no git here: who releases says the version.
 FROM packages-api AS build-api
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0
 COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
     added uv sync --locked --no-dev --no-editable \
     --package testbed-api --package testbed-domain --extra postgresql
 
 FROM packages-drift AS build-drift
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0
 COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
     added uv sync --locked --no-dev --no-editable \
@@ -59,11 +63,13 @@ RUN --mount=type=cache,target=/var/cache/uv \
 
 # Locust takes its locustfile by path, so this one and the next keep the sources.
 FROM packages-load AS build-load
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0
 COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
     added uv sync --locked --no-dev --package testbed-load
 
 FROM packages-testbed AS build-testbed
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0
 COPY --chmod=755 . .
 RUN --mount=type=cache,target=/var/cache/uv \
     added uv sync --locked --no-dev \

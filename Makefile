@@ -4,8 +4,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 TESTBED := .venv/bin/testbed
+WORKERS := 2
 
-.PHONY: help setup stack demo test compose-test scenarios check format generate selftest bench lock clean
+.PHONY: help setup stack demo test test-unit coverage compose-test scenarios check format generate docs selftest bench packages lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,9 +20,18 @@ stack: setup  ## compile (once) the Collector, Prometheus, Alertmanager and node
 demo: setup  ## play the demo scenario and give the verdict
 	@$(TESTBED) run demo
 
-# Two files at a time, in the order of tests/stack/conftest.py.
+# Two workers play on stacks, in the order of tests/stack/conftest.py; the third one does all else beside them
+# (tests/support/quietworker.py). PYTEST=--lf runs what failed last.
+test: WORKERS := 3
 test: stack  ## run the tests
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10
+	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 $(PYTEST)
+
+test-unit: setup  ## run the quick tests: no compiled tool, no stack
+	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow and not tools" $(PYTEST) tests/unit tests/config
+
+coverage: stack  ## run the unit tests and state line coverage, which has a floor
+	@.venv/bin/coverage erase
+	@.venv/bin/python -m pytest tests/unit --numprocesses $(WORKERS) --cov --cov-report=term --cov-report=xml
 
 compose-test: stack  ## play the demo on the Compose stack, with stand-in images (root; skips without an engine)
 	@tools/compose-test
@@ -29,7 +39,7 @@ compose-test: stack  ## play the demo on the Compose stack, with stand-in images
 scenarios: stack  ## play every scenario, two at a time, and print a table
 	@.venv/bin/python -m testbed.playall
 
-check: stack  ## lint, types, import contract, configuration and generated files
+check: stack  ## lint, types, import contract, configuration, generated files, documentation
 	@tools/check
 
 format: setup  ## format the code and mend what lint can mend
@@ -38,6 +48,9 @@ format: setup  ## format the code and mend what lint can mend
 generate: setup  ## write every generated file anew
 	@tools/generate
 
+docs: setup  ## build the documentation's site into .site, and check its links
+	@tools/docs
+
 selftest: stack  ## plant every defect and see that the verdict finds and names it (about 40 min)
 	@$(TESTBED) selftest --json testbed/testbed/selftest/results.json
 	@tools/generate
@@ -45,8 +58,11 @@ selftest: stack  ## plant every defect and see that the verdict finds and names 
 bench: stack  ## measure: the pytest benchmark suite
 	@.venv/bin/python -m pytest tests/bench --benchmark-enable --benchmark-only
 
+packages: setup  ## build the wheel and the source distribution of every member into dist
+	@"$$(tools/setup --print-uv)" build --quiet --all-packages --clear --out-dir dist
+
 lock: setup  ## renew uv.lock
 	@"$$(tools/setup --print-uv)" lock --upgrade
 
 clean:  ## remove the environment and the runs; compiled tools stay in the cache
-	rm -rf .venv .venv-flow .tools .testbed .mypy_cache .ruff_cache
+	rm -rf .venv .venv-flow .tools .testbed .site .mypy_cache .pytest_cache .ruff_cache

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from dataclasses import dataclass
+import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 from testbed_otel.settings import SDK_METRICS
 
-from tests.support.ports import free_port, ports_in_a_row
+from tests.support.apiprocess import StartApi, api_processes
+from tests.support.datafiles import DataFile, own_file, real_file
+from tests.support.needs import missing
+from tests.support.ports import free_port
+from tests.support.quietworker import (  # noqa: F401 - hooks
+    pytest_configure,
+    pytest_configure_node,
+    pytest_xdist_make_scheduler,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     from testbed_domain.artefact import Artefact
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
+# A test of a file runs on generated rows and, where the checkout has them beside it, on real ones;
+# a slow one chooses: @pytest.mark.parametrize("diabetes_file", ["own"], indirect=True), or "best",
+# the real one where there is one.
+DATA_FILES = ("own", "real")
 
 # Evidently and others would send usage data.
 os.environ["DO_NOT_TRACK"] = "1"
@@ -32,11 +39,23 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "none"
 
 
-def missing(reason: str) -> NoReturn:
-    """Skip on a user's machine; in CI nothing may be missing."""
-    if os.environ.get("CI"):
-        pytest.fail(f"required in CI: {reason}")
-    pytest.skip(reason)
+# A shell makes what it puts behind ignore SIGINT, and nohup SIGHUP; what tests start inherits that.
+# Tests of signals, and all else, run as from a terminal.
+for _number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Fixtures that give what `testbed stack install` compiles.
+OF_TOOLS = {"run_tool", "tools"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test-unit` leaves out what needs a compiled tool."""
+    for item in items:
+        if isinstance(item, pytest.Function) and OF_TOOLS & set(item.fixturenames):
+            item.add_marker(pytest.mark.tools)
 
 
 @pytest.fixture(autouse=True)
@@ -51,10 +70,10 @@ def program() -> Callable[..., str]:
     """Finds a program that a test needs by its possible names; see :func:`missing`."""
 
     def find(*names: str) -> str:
-        for name in names:
-            if path := shutil.which(name):
-                return path
-        missing(f"{names[0]} is not on PATH")
+        path = next(filter(None, map(shutil.which, names)), None)
+        if path is None:
+            missing(f"{names[0]} is not on PATH")
+        return path
 
     return find
 
@@ -65,29 +84,37 @@ def repository() -> Path:
     return REPOSITORY
 
 
-@pytest.fixture(scope="session")
-def diabetes_csv() -> Path:
-    """The real Pima data, which stays outside of the repository."""
-    return _real("diabetes.csv")
+@pytest.fixture(scope="session", params=DATA_FILES)
+def diabetes_file(request: pytest.FixtureRequest, own_files: Path) -> DataFile:
+    """768 patients: generated, then the real ones, which stay outside of the repository."""
+    return _data_file(request.param, own_files / "diabetes.csv")
+
+
+@pytest.fixture(scope="session", params=DATA_FILES)
+def titanic_file(request: pytest.FixtureRequest, own_files: Path) -> DataFile:
+    """891 passengers: generated, then the real ones."""
+    return _data_file(request.param, own_files / "titanic.csv")
+
+
+@pytest.fixture(scope="session", params=DATA_FILES)
+def churn_file(request: pytest.FixtureRequest, own_files: Path) -> DataFile:
+    """7,043 customers: generated, then the real ones."""
+    return _data_file(request.param, own_files / "telco-churn.csv")
 
 
 @pytest.fixture(scope="session")
-def titanic_csv() -> Path:
-    """The real passenger list, which stays outside of the repository."""
-    return _real("titanic.csv")
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the files that are generated."""
+    return tmp_path_factory.mktemp("data")
 
 
-@pytest.fixture(scope="session")
-def churn_csv() -> Path:
-    """The real Telco customers, which stay outside of the repository."""
-    return _real("telco-churn.csv")
-
-
-def _real(name: str) -> Path:
-    path = REAL_DATA / name
-    if not path.is_file():
-        missing(f"the real data set {path.name} is not in {path.parent.name}/")
-    return path
+def _data_file(kind: str, path: Path) -> DataFile:
+    real = REAL_DATA / path.name
+    if kind == "own" or (kind == "best" and not real.is_file()):
+        return own_file(path)
+    if not real.is_file():
+        missing(f"the real data set {path.name} is not in ../shared/data")
+    return real_file(real)
 
 
 @pytest.fixture(scope="session")
@@ -101,28 +128,6 @@ def small_artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     return train(get_use_case("diabetes"), None, 1, out, options)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiProcess:
-    """A running ``python -m testbed_api``; with replicas, their management ports count up."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    management_port: int
-    output: Path
-    replicas: int = 1
-    token_file: Path = Path()
-
-    @property
-    def bearer(self) -> dict[str, str]:
-        """The header that changes on a management port need."""
-        return {"Authorization": f"Bearer {self.token_file.read_text().strip()}"}
-
-    @property
-    def management_ports(self) -> range:
-        """One for each replica."""
-        return range(self.management_port, self.management_port + self.replicas)
-
-
 @pytest.fixture
 def unused_port() -> int:
     """A TCP port that nothing listens on."""
@@ -130,60 +135,7 @@ def unused_port() -> int:
 
 
 @pytest.fixture
-def start_api(tmp_path: Path) -> Iterator[Callable[..., ApiProcess]]:
+def start_api(tmp_path: Path) -> Iterator[StartApi]:
     """Starts the API as a process and waits until it is ready; ends it after the test."""
-    started: list[ApiProcess] = []
-
-    def start(
-        artefact: Path,
-        *,
-        log_url: str = "none",
-        otlp: str = "none",
-        core: int | None = None,
-        replicas: int = 1,
-        environment: Mapping[str, str] | None = None,
-        program: Sequence[str] = ("-m", "testbed_api"),
-    ) -> ApiProcess:
-        port, management_port = free_port(), ports_in_a_row(replicas)
-        output = tmp_path / f"api-{port}.log"
-        settings = {
-            "TESTBED_API_ARTEFACT": str(artefact),
-            "TESTBED_API_PORT": str(port),
-            "TESTBED_API_MANAGEMENT_PORT": str(management_port),
-            "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(tmp_path / "management-token"),
-            # Models of the session and of the test lie below.
-            "TESTBED_API_ARTEFACT_FOLDERS": f"{artefact.parents[1]},{tmp_path}",
-            "TESTBED_API_REPLICAS": str(replicas),
-            "TESTBED_API_LOG_URL": log_url,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
-            **(environment or {}),
-        }
-        command = [sys.executable, *program]
-        with output.open("wb") as log:
-            process = subprocess.Popen(command, env=os.environ | settings, stdout=log, stderr=log)
-        api = ApiProcess(
-            process, port, management_port, output, replicas, tmp_path / "management-token"
-        )
-        started.append(api)
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
-        for number in api.management_ports:
-            _wait_until_ready(api, number)
-        return api
-
-    yield start
-    for api in started:
-        if api.process.poll() is None:
-            # A supervisor takes its replicas along; a single process needs no more than a kill.
-            (api.process.terminate if api.replicas > 1 else api.process.kill)()
-        api.process.wait(30)
-
-
-def _wait_until_ready(api: ApiProcess, management_port: int) -> None:
-    deadline = time.monotonic() + 30
-    url = f"http://127.0.0.1:{management_port}/health/ready"
-    while time.monotonic() < deadline and api.process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
-            return
-        time.sleep(0.05)
-    pytest.fail(f"the API did not get ready:\n{api.output.read_text()}")
+    with api_processes(tmp_path) as start:
+        yield start

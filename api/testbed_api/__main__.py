@@ -18,10 +18,11 @@ from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
 from testbed_otel.settings import TelemetrySettingsError, enable_sdk_self_metrics
 
-from testbed_api.logs import configure
-from testbed_api.replicas import ATTRIBUTES, identity, supervise
-from testbed_api.settings import PREFIX, ApiSettings
-from testbed_api.targets import forget_targets
+from testbed_api.errors import PREFIX
+from testbed_api.ops.replicas import ATTRIBUTES, identity, supervise
+from testbed_api.ops.targets import forget_targets
+from testbed_api.settings import ApiSettings
+from testbed_api.telemetry.logs import configure
 
 
 def main() -> int:
@@ -50,7 +51,7 @@ def main() -> int:
             given = os.environ.get(ATTRIBUTES, "")
             os.environ[ATTRIBUTES] = identity(given, 0)
         # Not above: the supervisor stays small without the model's libraries.
-        from testbed_api.server import run  # noqa: PLC0415 - see above
+        from testbed_api.ops.server import run  # noqa: PLC0415 - see above
 
         run(settings)
     except (DomainError, TelemetrySettingsError) as error:

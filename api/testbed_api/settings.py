@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from testbed_domain.errors import DomainError
 
-from testbed_api.batching import BatchLimits
-from testbed_api.serving import Batching, Serving
-
-PREFIX: Final = "TESTBED_API_"
-
-
-class SettingsError(DomainError):
-    """A setting that is missing or can't be used."""
+from testbed_api.errors import PREFIX, SettingsError
+from testbed_api.options import Batching, BatchLimits, Serving
 
 
 class ApiSettings(BaseSettings):
@@ -161,7 +154,7 @@ class ApiSettings(BaseSettings):
         "asks for less by its header X-Timeout-Ms.",
     )
     cache_size: int = Field(
-        default=0, ge=0, description="Answers kept per model version; 0 keeps none."
+        default=0, ge=0, description="Answers cached per model version; 0 caches none."
     )
     public_metrics: bool = Field(
         default=True,

@@ -3,7 +3,7 @@
 | file | content |
 |---|---|
 | ``artefact.json`` | identity, schema, metrics, versions, SHA-256 of every other file |
-| ``model.onnx`` | the model, see :mod:`testbed_domain.encoding` |
+| ``model.onnx`` | the model, see :mod:`testbed_domain.encoding`; not of a service of others |
 | ``model.skops`` | the model as scikit-learn has it; only where that was asked for |
 | ``reference.jsonl`` | reference rows as the model itself scores them |
 | ``pool.jsonl`` | rows that traffic is drawn from; only where the data is a data set |
@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import shutil
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -26,7 +27,7 @@ from testbed_domain.files import open_regular, read_regular
 from testbed_domain.jsonlines import parse_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 SCHEMA_VERSION: Final = 1
 MANIFEST: Final = "artefact.json"
@@ -35,6 +36,10 @@ REFERENCE: Final = "reference.jsonl"
 POOL: Final = "pool.jsonl"
 FEATURES: Final = "features.db"
 SKOPS: Final = "model.skops"
+FOREST: Final = "rf"
+"""What the version of a trained model begins with."""
+SERVED: Final = "served"
+"""What the version of a model begins with that only its service has."""
 
 LabelledRow: TypeAlias = tuple[Row, Label]
 
@@ -103,6 +108,11 @@ class Artefact:
         """The ONNX model."""
         return self.path / MODEL
 
+    @property
+    def has_model(self) -> bool:
+        """Whether the model is in it, or only its service has it."""
+        return MODEL in self.files
+
     def reference(self) -> Iterator[ReferenceRow]:
         """The scored reference rows."""
         for item in _lines(self.path / REFERENCE):
@@ -133,7 +143,8 @@ def load_artefact(path: Path) -> Artefact:
         del manifest["schema_version"]
         manifest["schema"] = FeatureSchema.from_dict(manifest["schema"])
         artefact = Artefact(path=path, **manifest)
-        version = content_version(artefact.use_case, artefact.schema, artefact.files)
+        kind = artefact.version.rpartition("-")[0]
+        version = content_version(artefact.use_case, artefact.schema, artefact.files, kind)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path / MANIFEST} is damaged ({error}); train again") from error
     for name, expected in artefact.files.items():
@@ -141,16 +152,63 @@ def load_artefact(path: Path) -> Artefact:
             raise ArtefactError(f"{path / MANIFEST} names a file outside it: {name!r}")
         if file_hash(path / name) != expected:
             raise ArtefactError(f"{path / name} differs from its hash in {MANIFEST}; train again")
-    if version != artefact.version or MODEL not in artefact.files:
+    if version != artefact.version or not (artefact.has_model or kind == SERVED):
         raise ArtefactError(f"{path / MANIFEST} does not fit its version; train again")
     return artefact
 
 
-def content_version(use_case: str, schema: FeatureSchema, files: Mapping[str, str]) -> str:
+def content_version(
+    use_case: str, schema: FeatureSchema, files: Mapping[str, str], kind: str = FOREST
+) -> str:
     """Version of a model: a hash over schema and files, so that nothing can change under it."""
     content = {"use_case": use_case, "schema": schema.to_dict(), "files": dict(files)}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return f"rf-{digest[:12]}"
+    return f"{kind}-{digest[:12]}"
+
+
+def write_manifest(artefact: Artefact) -> None:
+    """Write ``artefact.json``, the last file of an artefact."""
+    text = json.dumps(artefact.manifest(), indent=2)
+    (artefact.path / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+
+
+def served_elsewhere(
+    artefact: Artefact, folder: Path, name: str, reference: Sequence[ReferenceRow]
+) -> Artefact:
+    """The artefact of a model that a service has: the same rows, as the service predicts them.
+
+    Args:
+        artefact: gives schema and rows.
+        folder: to write into; must not exist.
+        name: of the model.
+        reference: the reference rows that the service was asked about.
+
+    Raises:
+        ArtefactError: the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True)
+        (folder / REFERENCE).write_text(
+            "".join(f"{json.dumps(asdict(row), allow_nan=False)}\n" for row in reference),
+            encoding="utf-8",
+        )
+        if POOL in artefact.files:
+            shutil.copyfile(artefact.path / POOL, folder / POOL)
+        files = {file.name: file_hash(file) for file in sorted(folder.iterdir())}
+        right = sum(row.prediction == row.label for row in reference)
+        made = replace(
+            artefact,
+            path=folder,
+            name=name,
+            version=content_version(artefact.use_case, artefact.schema, files, SERVED),
+            metrics={} if artefact.schema.regression else {"accuracy": right / len(reference)},
+            splits={**artefact.splits, "reference": len(reference)},
+            files=files,
+        )
+        write_manifest(made)
+    except OSError as error:
+        raise ArtefactError(f"cannot write {folder}: {error.strerror}") from error
+    return made
 
 
 def file_hash(path: Path) -> str:

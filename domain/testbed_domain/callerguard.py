@@ -58,8 +58,8 @@ class CallerGuard:
         async def added(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = {name for name, _ in self._headers}
-                kept = [(name, value) for name, value in message["headers"] if name not in own]
-                message = {**message, "headers": [*kept, *self._headers]}
+                retained = [(name, value) for name, value in message["headers"] if name not in own]
+                message = {**message, "headers": [*retained, *self._headers]}
             await send(message)
 
         return added

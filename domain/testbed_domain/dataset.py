@@ -13,7 +13,8 @@ from sklearn import datasets
 
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import class_text, numbers, spelled, texts, truth_of
-from testbed_domain.tables.files import LABELS_ROWS, FileSource
+from testbed_domain.tables.files import FileSource
+from testbed_domain.tables.formats import LABELS_ROWS
 from testbed_domain.tables.numbertext import decimal_of_table, is_category_marker, is_marker
 from testbed_domain.tables.reading import SourceError
 
@@ -182,7 +183,7 @@ def read_keys(use_case: UseCase, frame: pd.DataFrame, where: str) -> list[str]:
 
 
 def read_frame(
-    path: Path, options: ReadOptions | None = None, keep: Collection[str] = ()
+    path: Path, options: ReadOptions | None = None, retain: Collection[str] = ()
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A table in a file of any kind that can be read, and lines on how; of CSV all are texts.
 
@@ -191,14 +192,14 @@ def read_frame(
     Args:
         path: the file.
         options: what the user says of how to read it.
-        keep: columns that are wanted even where they label the rows.
+        retain: columns that are wanted even where they label the rows.
 
     Raises:
         DataError: the file is missing, empty or unreadable, or has a column twice.
     """
     try:
         source = FileSource.of(path, options)
-        labels = [name for name in source.labels() if name not in keep]
+        labels = [name for name in source.labels() if name not in retain]
         frame = source.read([name for name in source.names() if name not in labels])
     except SourceError as error:
         raise DataError(str(error)) from error
@@ -271,7 +272,7 @@ def _texts(
     if feature.categories and not feature.other:
         values = ", ".join(feature.categories)
         unknown = ~found.isin(list(feature.categories)).to_numpy() & ~empty
-        _refuse(unknown, feature.name, column, where, f"is none of {values}")
+        _refuse(unknown, feature.name, column, where, f"is not one of {values}")
     return [None if gone else text for text, gone in zip(found, empty.tolist(), strict=True)]
 
 
@@ -300,7 +301,7 @@ def _labels(use_case: UseCase, column: pd.Series[Any], where: str) -> list[Label
     read = [spellings.get(text, truths.get(truth_of(text))) for text in found]
     classes = ", ".join(str(label) for label in schema.classes)
     unknown = np.array([label is None for label in read])
-    _refuse(unknown, schema.target, column, where, f"is none of the classes {classes}")
+    _refuse(unknown, schema.target, column, where, f"is not one of the classes {classes}")
     labels = [label for label in read if label is not None]
     counts = Counter(labels)
     for label in schema.classes:

@@ -127,7 +127,7 @@ class Encoder:
         return DomainError("a row cannot be encoded")
 
 
-_KEPT: Final = 64
+_CACHED: Final = 64
 _encoders: dict[int, Encoder] = {}
 
 
@@ -144,7 +144,7 @@ def encode(schema: FeatureSchema, rows: Sequence[Mapping[str, Value]]) -> np.nda
     # encoder keeps its schema alive, so the identity stays its own.
     encoder = _encoders.get(id(schema))
     if encoder is None:
-        if len(_encoders) >= _KEPT:
+        if len(_encoders) >= _CACHED:
             _encoders.clear()
         encoder = _encoders[id(schema)] = Encoder(schema)
     return encoder(rows)

@@ -79,11 +79,6 @@ class FeatureTable:
         found = self._one("SELECT row FROM features WHERE id = ?", identifier)
         return json.loads(found[0]) if found else None
 
-    def ids(self, limit: int) -> list[str]:
-        """The first ``limit`` ids in their order."""
-        query = "SELECT id FROM features ORDER BY id LIMIT ?"
-        return [row[0] for row in self._connection.execute(query, (limit,))]
-
     def rows(self) -> list[tuple[str, Row]]:
         """Every id and its features."""
         found = self._connection.execute("SELECT id, row FROM features ORDER BY id")

@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
@@ -20,6 +22,9 @@ def write_atomic(
         content: text is written as UTF-8.
         mode: permissions of the file.
         make_folder: whether its folder is made where it is missing.
+
+    Raises:
+        OSError: it can't be written; names a file, see :func:`naming`.
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +32,7 @@ def write_atomic(
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with naming(path), os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +40,21 @@ def write_atomic(
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have a refusal name the file where the operating system does not, as where a disk is full.
+
+    Raises:
+        OSError: what is raised within, with ``filename`` set.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
         raise
 
 
@@ -59,3 +79,24 @@ def read_regular(path: Path) -> bytes:
     """The content of a file that ends, see :func:`open_regular`."""
     with open_regular(path) as file:
         return file.read()
+
+
+def refuse_other_than_folder(path: Path) -> None:
+    """Let a folder pass that can be listed, or made because nothing stands in its way.
+
+    Looking into what is no folder finds nothing, which is not the same as there being nothing.
+
+    Args:
+        path: the folder; it may be missing.
+
+    Raises:
+        OSError: it is of another kind, can't be listed, or can't be made below what is none; its
+            ``filename`` is what stands in the way.
+    """
+    try:
+        os.scandir(path).close()
+    except FileNotFoundError:
+        there = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+        if not there.is_dir():  # a link to nowhere, too
+            kind = errno.ENOTDIR
+            raise NotADirectoryError(kind, os.strerror(kind), str(there)) from None

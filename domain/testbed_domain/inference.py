@@ -20,7 +20,6 @@ the classes are the target's values, sorted; of two, the last one is the positiv
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -29,6 +28,7 @@ import pandas as pd
 from testbed_domain.dataset import DataError, decimal_mark, is_empty, read_frame
 from testbed_domain.features import Feature, FeatureSchema, Task, mistakes
 from testbed_domain.tables.columnkinds import (
+    ID_NAME,
     class_texts,
     kind_of,
     markers_in,
@@ -51,7 +51,6 @@ CLASS_LENGTH: Final = 64
 # Values of a category come in requests, which carry texts up to this length.
 TEXT_LENGTH: Final = 200
 _COVERED: Final = 0.8
-_ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
 _LARGEST_WHOLE: Final = 2**53
 
 
@@ -197,7 +196,7 @@ def _number(
     whole = bool((np.mod(values, 1) == 0).all() and np.abs(values).max() < _LARGEST_WHOLE)
     different = len(np.unique(values)) == len(values)
     counts_up = bool((np.abs(np.diff(values)) == 1).all())
-    if not asked and whole and different and (_ID_NAME.search(name) or counts_up):
+    if not asked and whole and different and (ID_NAME.search(name) or counts_up):
         return "it is an id: whole numbers that differ in every row"
     low, high = float(values.min()), float(values.max())
     # Beyond 0 and 1 there is nothing, where these are all.
@@ -217,19 +216,19 @@ def _number(
 
 def _category(name: str, words: pd.Series[Any], *, nullable: bool) -> Feature | str:
     counts = words.value_counts()
-    kept = counts.index[:MAXIMUM_CATEGORIES]
-    if counts[kept].sum() < _COVERED * len(words):
+    retained = counts.index[:MAXIMUM_CATEGORIES]
+    if counts[retained].sum() < _COVERED * len(words):
         return f"it is an id or free text: {len(counts)} different values in {len(words)} rows"
     if words.str.len().max() > TEXT_LENGTH:
         return f"it holds texts of more than {TEXT_LENGTH} characters"
-    other = len(counts) > len(kept)
+    other = len(counts) > len(retained)
     return Feature(
         name,
         "category",
-        f"The {len(kept)} most frequent of {len(counts)} values; others are taken too."
+        f"The {len(retained)} most frequent of {len(counts)} values; others are taken too."
         if other
-        else f"One of {len(kept)} values.",
-        categories=tuple(sorted(kept)),
+        else f"One of {len(retained)} values.",
+        categories=tuple(sorted(retained)),
         nullable=nullable,
         example=str(counts.index[0]),
         other=other,

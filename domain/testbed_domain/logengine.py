@@ -30,7 +30,9 @@ _WRITE: Final = "testbed_write"
 # Serialises the creation of tables in PostgreSQL; any number that nobody else uses.
 _LOCK: Final = 7_305_121_946
 _REFUSED: Final = "password authentication failed"
-_KEPT: Final = "PostgreSQL keeps the password that its data were made with: is it another one now?"
+_CACHED: Final = (
+    "PostgreSQL keeps the password that its data were made with: is it another one now?"
+)
 PASSWORD_FILE: Final = "password_file"  # noqa: S105 - the name of a parameter
 """Query parameter of a PostgreSQL URL: file of the password."""
 
@@ -60,7 +62,7 @@ def create_log_engine(url: str, *, create: bool, timeout: float = _BUSY_SECONDS)
         parsed = database_url(url)
     except ArgumentError:
         raise LogError(
-            "the prediction log's URL is none; write sqlite:////path/to/log.db "
+            "the prediction log's URL is not valid; write sqlite:////path/to/log.db "
             "or postgresql://user:password@host/database, a '@' in the password as %40 "
             f"or the password in a file: ?{PASSWORD_FILE}=/path"
         ) from None
@@ -69,7 +71,7 @@ def create_log_engine(url: str, *, create: bool, timeout: float = _BUSY_SECONDS)
         return _sqlite(parsed, create=create, timeout=timeout)
     if kind in {"postgresql", "postgres"}:
         return _postgresql(parsed, timeout)
-    raise LogError(f"the prediction log cannot live in {kind}; use sqlite or postgresql")
+    raise LogError(f"the prediction log cannot be stored in {kind}; use sqlite or postgresql")
 
 
 def database_url(url: str) -> URL:
@@ -132,18 +134,20 @@ def one_line(url: URL) -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         reason = (str(cause).strip() or type(error).__name__).splitlines()[0]
-        hint = f"; {_KEPT}" if _REFUSED in reason else ""
+        hint = f"; {_CACHED}" if _REFUSED in reason else ""
         raise LogError(f"prediction log {mask(url)}: {mask(reason)}{hint}") from error
 
 
 def _sqlite(url: URL, *, create: bool, timeout: float) -> Engine:
     if url.database in {None, "", ":memory:"}:
-        raise LogError("a prediction log in memory is lost; name a file: sqlite:////path/to/log.db")
+        raise LogError(
+            "a prediction log in memory is lost with the process; name a file: sqlite:////path/to/log.db"
+        )
     file = Path(str(url.database))
     if not file.parent.is_dir():
         raise LogError(f"the prediction log's directory {file.parent} does not exist; make it")
     if not create and not file.exists():
-        raise LogError(f"no prediction log at {file}; is it the API's --log-url?")
+        raise LogError(f"there is no prediction log at {file}; give the API's --log-url")
     engine = create_engine(url, connect_args={"timeout": timeout}, paramstyle="named")
 
     @event.listens_for(engine, "connect")

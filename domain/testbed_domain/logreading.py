@@ -32,7 +32,7 @@ class Selection:
         start: earliest time, included; Unix time.
         end: latest time, excluded.
         limit: keep only so many of the latest rows.
-        share: keep about this share of those, 0 to 1, chosen by the last digits of their ids: a
+        ratio: keep about this share of those, 0 to 1, chosen by the last digits of their ids: a
             uniform sample, because ids are random, and the same one whoever reads and whenever.
             None keeps all.
         after: place of a row; keep only what comes later, see :data:`Place`.
@@ -43,7 +43,7 @@ class Selection:
     start: float | None = None
     end: float | None = None
     limit: int | None = None
-    share: float | None = None
+    ratio: float | None = None
     after: Place | None = None
     upto: Place | None = None
 
@@ -52,12 +52,12 @@ def window_query(selection: Selection) -> Select[Any]:
     """The chosen predictions with the labels that have come, the newest first."""
     source: Any = predictions
     where = _chosen(selection)
-    if selection.share is not None:
+    if selection.ratio is not None:
         if selection.limit is not None:
             # The newest rows are counted off first, and only then drawn from.
             newest = select(predictions).where(*where).order_by(*_backwards(predictions.c))
             source, where = newest.limit(selection.limit).subquery(), []
-        bound = f"{round(min(max(selection.share, 0.0), 1.0) * 16**_DIGITS):0{_DIGITS}x}"
+        bound = f"{round(min(max(selection.ratio, 0.0), 1.0) * 16**_DIGITS):0{_DIGITS}x}"
         digits = func.lower(func.substr(source.c.id, _FIRST_DIGIT, _DIGITS))
         # A share of 1 has a digit more than any id.
         where += [digits < bound] if len(bound) == _DIGITS else []
@@ -68,7 +68,7 @@ def window_query(selection: Selection) -> Select[Any]:
         .where(*where)
         .order_by(*_backwards(columns))
     )
-    return query if selection.share is not None else query.limit(selection.limit)
+    return query if selection.ratio is not None else query.limit(selection.limit)
 
 
 def size_query(selection: Selection) -> Select[Any]:

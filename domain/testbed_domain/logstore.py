@@ -49,7 +49,6 @@ from testbed_domain.predictionlog import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from testbed_domain.artefact import Artefact
 
@@ -85,17 +84,12 @@ class PredictionLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def engine(self) -> Engine:
-        """The database, for :mod:`testbed_domain.logkeeping`."""
+        """The database, for :mod:`testbed_domain.logmaintenance`."""
         return self._engine
 
     def close(self) -> None:
@@ -107,27 +101,31 @@ class PredictionLog:
         with one_line(self._engine.url):
             check_files(self._engine)
 
-    def append(self, rows: Sequence[PredictionRow]) -> None:
-        """Append predictions in one transaction; on return they are durable, all or none."""
-        if rows:
-            values = [
-                row._asdict()
-                | {
-                    "features": orjson.dumps(row.features).decode(),
-                    "probabilities": orjson.dumps(row.probabilities).decode(),
-                }
-                for row in rows
-            ]
-            with self._write() as connection:
-                # Straight to the driver: half the time that an insert of the ORM's core takes.
-                connection.exec_driver_sql(self._append, values)
+    def append(self, rows: Sequence[PredictionRow], *, missing: bool = False) -> None:
+        """Append predictions in one transaction; on return they are durable, all or none.
 
-    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
-        """Append the predictions whose ids are not there yet; else as :meth:`append`."""
-        if rows:
+        Args:
+            rows: what to append.
+            missing: leave out those whose ids are there already.
+        """
+        if not rows:
+            return
+        if missing:
             values = [row._asdict() for row in rows]
             with self._write() as connection:
                 connection.execute(self._insert(predictions).on_conflict_do_nothing(), values)
+            return
+        values = [
+            row._asdict()
+            | {
+                "features": orjson.dumps(row.features).decode(),
+                "probabilities": orjson.dumps(row.probabilities).decode(),
+            }
+            for row in rows
+        ]
+        with self._write() as connection:
+            # Straight to the driver: half the time that an insert of the ORM's core takes.
+            connection.exec_driver_sql(self._append, values)
 
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
         """Store labels that arrived; the first label of a prediction stays.
@@ -193,24 +191,12 @@ class PredictionLog:
         with self._read() as connection:
             return int(connection.scalar(query.where(*conditions(model_version, start, end))) or 0)
 
-    def count_labels(self) -> int:
-        """Number of labels."""
-        with self._read() as connection:
-            return int(connection.scalar(select(func.count()).select_from(labels)) or 0)
-
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of predictions by ``(instance, model_version)``."""
         by = (predictions.c.instance, predictions.c.model_version)
         with self._read() as connection:
             found = connection.execute(select(*by, func.count()).group_by(*by))
             return {(instance, version): number for instance, version, number in found}
-
-    def iter_ids(self) -> Iterator[str]:
-        """Every prediction id, streamed, in no particular order."""
-        with self._read() as connection:
-            yield from connection.execution_options(yield_per=10_000).scalars(
-                select(predictions.c.id)
-            )
 
     def versions(self, start: float | None = None, end: float | None = None) -> list[LoggedVersion]:
         """The model versions that have predictions, the most lately used last.
@@ -333,7 +319,7 @@ def _prepare(engine: Engine, *, create: bool) -> None:
         if _check_version(connection):
             return
     if not create:
-        raise LogError(f"{mask(engine.url)} holds no prediction log; is it the API's --log-url?")
+        raise LogError(f"{mask(engine.url)} holds no prediction log; give the API's --log-url")
     with writing(engine) as connection:
         # Another replica may have been faster: look again, now that this one alone may write.
         lock_schema(connection)

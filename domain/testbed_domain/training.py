@@ -33,6 +33,7 @@ from testbed_domain.artefact import (
     content_version,
     file_hash,
     load_artefact,
+    write_manifest,
 )
 from testbed_domain.dataset import read_bundled, read_file
 from testbed_domain.encoding import decode, fitted, width
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from testbed_domain.use_cases import Sample, UseCase
 
 LIBRARIES: Final = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
-SHARES: Final = {"train": 0.50, "test": 0.15, "reference": 0.35}
+RATIOS: Final = {"train": 0.50, "test": 0.15, "reference": 0.35}
 _TENTHS: Final = 10
 
 
@@ -125,7 +126,7 @@ def train(
         DomainError: ``out`` is something else, or the export disagrees with scikit-learn.
     """
     if out.exists() and not (out / MANIFEST).exists() and (out.is_file() or any(out.iterdir())):
-        raise DomainError(f"{out} exists and is no model artefact; choose another directory")
+        raise DomainError(f"{out} exists and is not a model artefact; choose another directory")
     splits = _load(use_case, data, seed, options)
     schema = fitted(use_case.schema, splits.train[0])
     with _built(out.parent, use_case.name, schema, splits, seed, options, clock()) as artefact:
@@ -214,13 +215,12 @@ def _built(
             sampling=splits.sampling or (GENERATOR_RULE if splits.synthetic else POOL_RULE),
             schema=schema,
             metrics=quality,
-            splits={name: len(getattr(splits, name)[0]) for name in SHARES},
+            splits={name: len(getattr(splits, name)[0]) for name in RATIOS},
             libraries={"python": platform.python_version()}
             | {name: library_version(name) for name in LIBRARIES},
             files=files,
         )
-        text = json.dumps(artefact.manifest(), indent=2)
-        (temporary / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+        write_manifest(artefact)
         yield artefact
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -252,16 +252,16 @@ def _load(
 
 
 def _split(sample: Sample, seed: int) -> tuple[Sample, Sample, Sample]:
-    """Train, test and reference by :data:`SHARES`, stratified, in the data's order."""
+    """Train, test and reference by :data:`RATIOS`, stratified, in the data's order."""
     rows, labels = sample
     texts = _strata(labels)
     state = random_state(seed, "split")
     first, rest = train_test_split(
-        np.arange(len(rows)), train_size=SHARES["train"], stratify=texts, random_state=state
+        np.arange(len(rows)), train_size=RATIOS["train"], stratify=texts, random_state=state
     )
-    share = SHARES["test"] / (SHARES["test"] + SHARES["reference"])
+    ratio = RATIOS["test"] / (RATIOS["test"] + RATIOS["reference"])
     second, third = train_test_split(
-        rest, train_size=share, stratify=texts[rest], random_state=state
+        rest, train_size=ratio, stratify=texts[rest], random_state=state
     )
 
     def pick(indices: np.ndarray[Any, Any]) -> Sample:

@@ -1,4 +1,4 @@
-"""Small forms that results share: tables of a report, numbers and times in JSON. Pure."""
+"""Small forms that results ratio: tables of a report, numbers and times in JSON. Pure."""
 
 from __future__ import annotations
 

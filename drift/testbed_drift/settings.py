@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
 
+from testbed_drift.durations import DurationError, seconds_of
 from testbed_drift.rows.spans import Period, SpanError
 
 ENV_PREFIX = "TESTBED_DRIFT_"
@@ -29,6 +30,23 @@ def _span(value: object) -> object:
         raise ValueError(str(error)) from error
 
 
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        return seconds_of(value)
+    except DurationError as error:
+        raise ValueError(str(error)) from error
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+"""A number of seconds, or a duration like ``15m``."""
+
+
 def _textfile(path: Path | None) -> Path | None:
     if path is not None and path.suffix != ".prom":
         raise ValueError(f"{path.name} must end in .prom: node_exporter reads no other files")
@@ -36,7 +54,7 @@ def _textfile(path: Path | None) -> Path | None:
 
 
 class DriftSettings(BaseSettings):
-    """What to compare, how often, and where the reports go. Durations in seconds."""
+    """What to compare, how often, and where the reports go. Durations are seconds, or like 15m."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
@@ -45,8 +63,8 @@ class DriftSettings(BaseSettings):
     log_url: str = Field(description="Prediction log, for example sqlite:////var/lib/log.db.")
     artefact: Path = Field(description="Artefact directory of the model that is watched.")
     output: Path = Field(Path("reports"), description="Directory of the reports.")
-    interval: float = Field(300.0, gt=0, description="Seconds from one run to the next in watch.")
-    window: float = Field(900.0, gt=0, description="Seconds of the current window, up to now.")
+    interval: Seconds = Field(300.0, gt=0, description="Seconds from one run to the next in watch.")
+    window: Seconds = Field(900.0, gt=0, description="Seconds of the current window, up to now.")
     window_rows: int | None = Field(
         None, ge=1, description="Rows of the current window, instead of seconds."
     )
@@ -62,14 +80,14 @@ class DriftSettings(BaseSettings):
         "row after the job's start; with window_rows, which holds fewer in the first windows; for "
         "watch.",
     )
-    window_lag: float = Field(
+    window_lag: Seconds = Field(
         0.0,
         ge=0,
         description="Seconds that a row must be old to be evaluated, for its label to come; with "
         "window_every.",
     )
     min_rows: int = Field(200, ge=1, description="Fewest rows of a window that are evaluated.")
-    max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are kept.")
+    max_rows: int = Field(5000, ge=1, description="Most rows of a window; the newest are taken.")
     sample_rows: int | None = Field(
         None, ge=1, description="Rows of a window above which a sample of about so many is read."
     )
@@ -97,13 +115,13 @@ class DriftSettings(BaseSettings):
         1, ge=1, description="Windows, of the latest confirm_of, that must ask for an action."
     )
     confirm_of: int = Field(1, ge=1, description="How many of the latest windows count for that.")
-    lock_wait: float = Field(
+    lock_wait: Seconds = Field(
         0.0, ge=0, description="Seconds to wait for another job on the same output directory."
     )
     html: HtmlWhen = Field(
         "on_change", description="When Evidently's report is rendered; scores always are."
     )
-    report_interval: float | None = Field(
+    report_interval: Seconds | None = Field(
         None, gt=0, description="Seconds after which on_change renders even without a change."
     )
     calibration: Path | None = Field(
@@ -116,7 +134,7 @@ class DriftSettings(BaseSettings):
         description="Rows of a window above which a seeded sample of so many is studied for what "
         "no single column shows; 0 studies nothing.",
     )
-    relations_interval: float = Field(
+    relations_interval: Seconds = Field(
         0.0, ge=0, description="Least seconds between two such studies; the last one stands."
     )
     segment: str | None = Field(
@@ -143,7 +161,7 @@ class DriftSettings(BaseSettings):
         ge=1,
         description="Processes that score segments and other versions; 1: the job itself.",
     )
-    task_timeout: float = Field(
+    task_timeout: Seconds = Field(
         600.0,
         gt=0,
         description="Seconds that a worker process may take for one segment or version; then it is "
@@ -152,10 +170,10 @@ class DriftSettings(BaseSettings):
     keep_runs: int | None = Field(
         None,
         ge=1,
-        description="Most reports, lines and snapshots that are kept; unset: any number.",
+        description="Most reports, lines and snapshots that are stored; unset: any number.",
     )
     keep_days: float | None = Field(
-        None, gt=0, description="Days for which they are kept; unset: for ever. The newest stays."
+        None, gt=0, description="Days for which they are stored; unset: for ever. The newest stays."
     )
     workspace: Path | None = Field(
         None, description="Evidently workspace that shows every run; unset: none."
@@ -166,17 +184,17 @@ class DriftSettings(BaseSettings):
         description="What RETRAIN starts: off, builtin (a challenger from labelled rows of the "
         "log, promoted where it is better), or command and a command line.",
     )
-    retrain_cooldown: float = Field(
+    retrain_cooldown: Seconds = Field(
         3600.0, ge=0, description="Seconds from one training to the next."
     )
-    retrain_timeout: float = Field(600.0, gt=0, description="Seconds that it may take.")
-    retrain_window: float | None = Field(
+    retrain_timeout: Seconds = Field(600.0, gt=0, description="Seconds that it may take.")
+    retrain_window: Seconds | None = Field(
         None,
         gt=0,
         description="Seconds whose labelled rows are learnt; unset: those of the window.",
     )
     retrain_min_rows: int = Field(1000, ge=20, description="Fewest labelled rows to learn from.")
-    retrain_rows: int = Field(5000, ge=20, description="Most labelled rows; the newest are kept.")
+    retrain_rows: int = Field(5000, ge=20, description="Most labelled rows; the newest are taken.")
     retrain_holdout: float = Field(
         0.3, gt=0, lt=1, description="Share of them, the newest, that only evaluate both models."
     )
@@ -237,7 +255,8 @@ def read_settings(**arguments: Any) -> DriftSettings:  # noqa: ANN401 - one of m
     try:
         return DriftSettings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
+        # What was said and can't be used goes before what was not said.
+        first = min(error.errors(), key=lambda one: one["type"] == "missing")
         name = "_".join(str(part) for part in first["loc"]).upper()
         subject = f"{ENV_PREFIX}{name}" if name else f"{ENV_PREFIX}*"
         raise DriftSettingsError(f"{subject}: {first['msg']}") from error

@@ -14,7 +14,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _DONE: Final = object()
 
 
-class StoppedError(BaseException):
+class WorkStoppedError(BaseException):
     """Raised in the middle of work that nobody waits for; no ``except Exception`` may keep it."""
 
 
@@ -36,7 +36,7 @@ class StopSignal:
         def take(_number: int, _frame: object) -> None:
             self.set()
             if self._interrupts:
-                raise StoppedError
+                raise WorkStoppedError
 
         for number in SIGNALS:
             signal.signal(number, take)
@@ -53,7 +53,7 @@ class StopSignal:
                 if done:
                     return
                 yield
-        except StoppedError:
+        except WorkStoppedError:
             return
 
     def set(self) -> None:

@@ -18,7 +18,6 @@ from testbed_domain.errors import DomainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
@@ -116,12 +115,7 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -220,7 +214,7 @@ class Workers:
 
 
 def failure(error: Exception) -> str:
-    """One line about what failed; what is no user's error keeps its traceback in the log."""
+    """One line about what failed; what is not a user's error keeps its traceback in the log."""
     if isinstance(error, DomainError | OSError):
         text = str(error)
     else:

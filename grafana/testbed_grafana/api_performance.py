@@ -12,7 +12,7 @@ from testbed_grafana.ml_api_monitoring import LATENCY_LIMIT, quantiles
 from testbed_grafana.panels import Query, graph, per_second
 from testbed_grafana.promql import (
     API_TARGET,
-    failed_share,
+    failed_ratio,
     legend,
     mean,
     quantile_by,
@@ -96,7 +96,7 @@ def _error_panels() -> Panels:
             "Errors, 4xx and 5xx",
             "Shares of the requests that the client (4xx) and the service (5xx) got wrong.",
             *(
-                Query(failed_share(names.HTTP_DURATION, f"{digit}..", *API_TARGET), f"{digit}xx")
+                Query(failed_ratio(names.HTTP_DURATION, f"{digit}..", *API_TARGET), f"{digit}xx")
                 for digit in (4, 5)
             ),
             unit=units.PercentUnit,

@@ -44,7 +44,7 @@ def containers() -> dashboard.QueryVariable:
 
 def versions() -> dashboard.QueryVariable:
     """The variable that chooses model versions that the drift job has evaluated."""
-    metric = names.DRIFT_SHARE
+    metric = names.DRIFT_RATIO
     query = f"label_values({metric.prometheus}, {label(metric, names.MODEL_VERSION)})"
     return _chosen(VERSION.removeprefix("$"), "Model version", query)
 

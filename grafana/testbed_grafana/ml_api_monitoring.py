@@ -114,7 +114,7 @@ def _traffic_panels() -> Panels:
 def quantiles(metric: names.Metric) -> tuple[Query, ...]:
     """The usual quantiles of a histogram, over all labels."""
     return tuple(
-        Query(quantile(share, metric, *API_TARGET), f"p{round(100 * share)}") for share in QUANTILES
+        Query(quantile(ratio, metric, *API_TARGET), f"p{round(100 * ratio)}") for ratio in QUANTILES
     )
 
 
@@ -178,8 +178,8 @@ def drift_panels() -> Panels:
         graph(
             "Share of Drifted Columns",
             "Share of the input columns that drifted, and the share that an alert starts from.",
-            newest(names.DRIFT_SHARE, names.MODEL_VERSION),
-            Query(f"max({names.DRIFT_SHARE_THRESHOLD.prometheus})", "threshold"),
+            newest(names.DRIFT_RATIO, names.MODEL_VERSION),
+            Query(f"max({names.DRIFT_RATIO_THRESHOLD.prometheus})", "threshold"),
             unit=units.PercentUnit,
             dashed="^threshold",
         ),

@@ -89,8 +89,8 @@ def _decision_panels() -> Panels:
         graph(
             "Share of Drifted Columns per Version",
             "Share of the input columns that drifted; dashed: the share that an alert starts from.",
-            of_versions(names.DRIFT_SHARE),
-            of_versions(names.DRIFT_SHARE_THRESHOLD, word="threshold"),
+            of_versions(names.DRIFT_RATIO),
+            of_versions(names.DRIFT_RATIO_THRESHOLD, word="threshold"),
             unit=units.PercentUnit,
             dashed="^threshold",
         ),
@@ -165,14 +165,14 @@ def _version_panels() -> Panels:
 
 def _segment_panels() -> Panels:
     score, estimate = names.PERFORMANCE_SEGMENT_SCORE, names.PERFORMANCE_SEGMENT_ESTIMATE
-    share = names.DRIFT_SEGMENT_SHARE
+    ratio = names.DRIFT_SEGMENT_RATIO
     return (
         graph(
             "Share of Drifted Columns per Segment",
             "Share of the input columns that drifted, where TESTBED_DRIFT_SEGMENT names a column; "
             "dashed: the share from which SegmentDrift fires.",
-            of_segments(share),
-            of_versions(names.DRIFT_SHARE_THRESHOLD, word="threshold"),
+            of_segments(ratio),
+            of_versions(names.DRIFT_RATIO_THRESHOLD, word="threshold"),
             unit=units.PercentUnit,
             dashed="^threshold",
         ),

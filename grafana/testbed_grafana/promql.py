@@ -96,43 +96,43 @@ def sum_by(metric: Metric, attributes: tuple[str, ...], expr: str) -> str:
     return f"sum by ({labels}) ({expr})"
 
 
-def quantile(share: float, metric: Metric, *matchers: str) -> str:
+def quantile(ratio: float, metric: Metric, *matchers: str) -> str:
     """Estimate of a quantile of a histogram, over all labels; see :func:`quantile_by`."""
-    return quantile_by(share, metric, (), *matchers)
+    return quantile_by(ratio, metric, (), *matchers)
 
 
-def quantile_by(share: float, metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
+def quantile_by(ratio: float, metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
     """Estimate of a quantile of a histogram, per combination of attributes.
 
     Args:
-        share: the quantile, 0 to 1.
+        ratio: the quantile, 0 to 1.
         metric: a histogram of the vocabulary.
         attributes: what is distinguished.
         matchers: label matchers of its series.
 
     Raises:
-        ValueError: the metric is no histogram, or doesn't carry an attribute.
+        ValueError: the metric is not a histogram, or doesn't carry an attribute.
     """
     bucket = f"{metric.prometheus}_bucket"
     if bucket not in metric.prometheus_series:
-        raise ValueError(f"{metric.name} is no histogram")
+        raise ValueError(f"{metric.name} is not a histogram")
     labels = ", ".join(["le", *(label(metric, attribute) for attribute in attributes)])
-    return f"histogram_quantile({share}, sum by ({labels}) ({rate(select(bucket, *matchers))}))"
+    return f"histogram_quantile({ratio}, sum by ({labels}) ({rate(select(bucket, *matchers))}))"
 
 
 def mean(metric: Metric, attributes: tuple[str, ...], *matchers: str) -> str:
     """Mean of a histogram's measurements, per combination of attributes.
 
     Raises:
-        ValueError: the metric is no histogram, or doesn't carry an attribute.
+        ValueError: the metric is not a histogram, or doesn't carry an attribute.
     """
     if metric.kind != "histogram":
-        raise ValueError(f"{metric.name} is no histogram")
+        raise ValueError(f"{metric.name} is not a histogram")
     _, sums, counts = (rate(select(series, *matchers)) for series in metric.prometheus_series)
     return f"{sum_by(metric, attributes, sums)} / {sum_by(metric, attributes, counts)}"
 
 
-def failed_share(metric: Metric, status: str, *matchers: str) -> str:
+def failed_ratio(metric: Metric, status: str, *matchers: str) -> str:
     """Share of the requests whose HTTP status matches, 0 where none does.
 
     Args:

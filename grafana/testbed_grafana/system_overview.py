@@ -10,7 +10,7 @@ from testbed_otel import names
 from testbed_grafana.assembly import assemble, firing_alerts, replicas
 from testbed_grafana.ml_api_monitoring import HTTP_COUNT, status_panels
 from testbed_grafana.panels import Query, graph, number
-from testbed_grafana.promql import API_TARGET, failed_share, foreign, quantile, rate, select
+from testbed_grafana.promql import API_TARGET, failed_ratio, foreign, quantile, rate, select
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -48,7 +48,7 @@ def _service_panels() -> Panels:
         graph(
             "Failed Requests",
             "Share of the requests that were answered with 5xx.",
-            Query(failed_share(names.HTTP_DURATION, "5..", *API_TARGET), "5xx"),
+            Query(failed_ratio(names.HTTP_DURATION, "5..", *API_TARGET), "5xx"),
             unit=units.PercentUnit,
         ),
         graph(
@@ -60,7 +60,7 @@ def _service_panels() -> Panels:
         graph(
             "Share of Drifted Columns",
             "As the last run of the drift job found it.",
-            Query(f"max({names.DRIFT_SHARE.prometheus})", "share"),
+            Query(f"max({names.DRIFT_RATIO.prometheus})", "ratio"),
             unit=units.PercentUnit,
         ),
     )

@@ -48,6 +48,36 @@ def first_number(schema: FeatureSchema) -> tuple[Feature, ...]:
     return numeric(schema)[:1]
 
 
+def movable(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The numeric features, and the categories that have another value to move to."""
+    return (*numeric(schema), *categorical(schema))
+
+
+def measured(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first numeric feature that is no count, or the first one where all are."""
+    found = [feature for feature in numeric(schema) if feature.kind == "number"]
+    return tuple(found[:1]) or first_number(schema)
+
+
+def first_of_all(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """As :func:`measured`, or the first feature where none is numeric."""
+    return measured(schema) or schema.features[:1]
+
+
+def open_categories(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The categories that take other texts than the known ones."""
+    return tuple(
+        feature
+        for feature in schema.features
+        if feature.kind == "category" and (feature.other or not feature.categories)
+    )
+
+
+def first_open_category(schema: FeatureSchema) -> tuple[Feature, ...]:
+    """The first of :func:`open_categories`; none where there is none."""
+    return open_categories(schema)[:1]
+
+
 def nullable(schema: FeatureSchema) -> tuple[Feature, ...]:
     """The features that may be missing."""
     return tuple(feature for feature in schema.features if feature.nullable)

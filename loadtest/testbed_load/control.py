@@ -20,13 +20,16 @@ from testbed_load.command import KEY_VARIABLE, PLAN_VARIABLE, TRUTH_VARIABLE
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
 from testbed_load.headers import read_headers
-from testbed_load.options import WEB_PROFILES, check_host, plan_from_options
+from testbed_load.options import ARRIVALS, WEB_PROFILES, check_host, plan_from_options
 from testbed_load.plan import LoadPlan, read_plan
+from testbed_load.planshape import PlanShape
 from testbed_load.playback import Playback, steady_clock
 from testbed_load.profiles import PROFILES
-from testbed_load.shapes import PlanShape
+from testbed_load.shapes import SHAPES
+from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, FORM_KINDS
 from testbed_load.traffic import TrafficSource, load_source
 from testbed_load.truth import NoTruth, TruthSink, TruthWriter
+from testbed_load.truthtable import write_table
 from testbed_load.users import LabelPoster, PredictionUser
 
 if TYPE_CHECKING:
@@ -187,8 +190,18 @@ class Control:
         if self._poster is not None:
             self._poster.finish()
         playback.finish()
+        self._write_table(playback)
         if self._environment.web_ui is None:
             _say(playback.tally.summary(playback.missed))
+
+    def _write_table(self, playback: Playback) -> None:
+        """The lines are the truth; where its table can't be written, one line says so."""
+        if not isinstance(playback.truth, TruthWriter):
+            return
+        try:
+            write_table(playback.truth.directory, self._source.schema)
+        except LoadError as error:
+            sys.stderr.write(f"load: {error}\n")
 
     def _on_user_error(self, exception: Exception, **_: object) -> None:
         """A user met what it didn't expect: the truth can't be trusted any more, so end."""
@@ -199,7 +212,10 @@ class Control:
 
 
 # Names of the options that the web UI shows.
-SHOWN: Final = ("load_profile", "rate", "drift", "severity", "duration", "seed")
+SHOWN: Final = (
+    *("load_profile", "rate", "shape", "arrivals"),
+    *("drift", "severity", "column", "form", "duration", "seed"),
+)
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -212,7 +228,18 @@ def add_options(parser: LocustArgumentParser) -> None:
         + " ".join(f"{name}: {PROFILES[name].description}" for name in WEB_PROFILES),
     )
     parser.add_argument(
-        "--rate", type=float, default=50.0, help="Requests per second, evenly spaced."
+        "--rate", type=float, default=50.0, help="Requests per second, without a shape."
+    )
+    parser.add_argument(
+        "--shape",
+        default="",
+        help=f"A rate that changes over the duration, as '{EXAMPLE}'. Kinds: {', '.join(SHAPES)}.",
+    )
+    parser.add_argument(
+        "--arrivals",
+        choices=ARRIVALS,
+        default=ARRIVALS[0],
+        help="Evenly spaced, or drawn as a Poisson process.",
     )
     parser.add_argument(
         "--drift",
@@ -225,6 +252,14 @@ def add_options(parser: LocustArgumentParser) -> None:
         type=float,
         default=1.0,
         help="How strong the drift is: 0 changes nothing, 1 is its stated size.",
+    )
+    parser.add_argument(
+        "--column", default="", help="The column that a drift of one column moves, not its own."
+    )
+    parser.add_argument(
+        "--form",
+        default="",
+        help=f"When rows drift, as '{FORM_EXAMPLE}'. Kinds: {', '.join(FORM_KINDS)}.",
     )
     parser.add_argument(
         "--duration", type=float, default=0.0, help="Seconds; 0 runs until it is stopped."

@@ -42,10 +42,10 @@ class DelayedLabels:
 
     def chosen(self, seq: int) -> bool:
         """Whether the label of request ``seq`` is among the share that comes."""
-        share = self._plan.share
-        if share in (0.0, 1.0):
-            return share == 1.0
-        return random.Random(f"label {self._seed} {seq}").random() < share  # noqa: S311 - seeded on purpose, no secret
+        ratio = self._plan.ratio
+        if ratio in (0.0, 1.0):
+            return ratio == 1.0
+        return random.Random(f"label {self._seed} {seq}").random() < ratio  # noqa: S311 - seeded on purpose, no secret
 
     def add(self, seq: int, prediction_id: str, label: Label, now: float) -> None:
         """Take the label of a prediction that was answered at ``now``."""

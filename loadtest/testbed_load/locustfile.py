@@ -5,7 +5,7 @@ from __future__ import annotations
 from locust import events
 
 from testbed_load.control import Control
-from testbed_load.shapes import PlanShape
+from testbed_load.planshape import PlanShape
 from testbed_load.users import PredictionUser
 
 __all__ = ["PlanShape", "PredictionUser"]

@@ -7,14 +7,16 @@ here, whichever way they came.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
 from testbed_otel.masking import mask
 from testbed_otel.urls import is_http_url
 
+from testbed_load.arrivals import Arrivals
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
 from testbed_load.profiles import PROFILES, profile
+from testbed_load.shapetext import parse_form, parse_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,7 @@ Values: TypeAlias = "Mapping[str, object]"
 
 # A burst ends by itself after some requests: that is a command's job, not a page's.
 WEB_PROFILES: Final = tuple(name for name, kind in PROFILES.items() if kind.rate is not None)
+ARRIVALS: Final[tuple[Arrivals, ...]] = get_args(Arrivals)
 UNTIL_STOPPED: Final = 365 * 86400.0
 
 
@@ -59,17 +62,36 @@ def plan_from_options(values: Values, run_id: str = "web") -> LoadPlan:
     if drift not in DRIFTS:
         raise LoadError(f"drift must be one of: {', '.join(DRIFTS)}; not {drift!r}")
     artefact = values.get("artefact")
+    shape = str(values.get("shape") or "").strip()
+    arrivals = _arrivals(str(values.get("arrivals") or ARRIVALS[0]))
+    duration = _real(values, "duration")
+    form = str(values.get("form") or "").strip()
+    if form and not duration:
+        raise LoadError("duration must be more than 0 for a form of the drift")
+    if not duration and (shape or arrivals != ARRIVALS[0]):
+        raise LoadError("duration must be more than 0 for a shape and for drawn arrivals")
     return profile(
         name,
         seed=_whole(values, "seed"),
         use_case=str(values["use_case"]),
-        rate=_real(values, "rate"),
-        duration=_real(values, "duration") or UNTIL_STOPPED,
+        rate=None if shape else _real(values, "rate"),
+        duration=duration or UNTIL_STOPPED,
         drift=drift,
         severity=_real(values, "severity"),
         artefact=Path(str(artefact)) if artefact else None,
         run_id=run_id,
+        shape=parse_shape(shape) if shape else None,
+        arrivals=arrivals,
+        column=str(values.get("column") or "").strip() or None,
+        form=parse_form(form) if form else None,
     )
+
+
+def _arrivals(text: str) -> Arrivals:
+    for known in ARRIVALS:
+        if text == known:
+            return known
+    raise LoadError(f"arrivals must be one of: {', '.join(ARRIVALS)}; not {text!r}")
 
 
 def _real(values: Values, key: str) -> float:

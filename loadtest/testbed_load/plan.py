@@ -1,25 +1,28 @@
 """The load plan: what is sent, when and how drifted; all times in real seconds.
 
-A plan is a sequence of phases, each with one rate and one drift. It says which request is due
-when; who sends it is Locust's business (see :mod:`testbed_load.schedule`).
+A plan is a sequence of phases, each with one rate (or shape of it) and one drift. It says which
+request is due when; who sends it is Locust's business (see :mod:`testbed_load.schedule`).
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Annotated, Final, Literal, Self
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 from testbed_domain.files import read_regular
+from testbed_domain.problems import problem
 
+from testbed_load.arrivals import Arrivals, DueTimes, Steady, due_times, peak_rate
 from testbed_load.errors import LoadError
-
-if TYPE_CHECKING:
-    from testbed_domain.features import Row
+from testbed_load.exchange import ServiceExchange
+from testbed_load.forms import Form, drifting
+from testbed_load.shapes import Shape
 
 SCHEMA_VERSION: Final = 1
 
@@ -29,92 +32,166 @@ POOL_SECONDS: Final = 2.0
 MINIMUM_USERS: Final = 10
 MAXIMUM_USERS: Final = 500
 
+MOST_DRAWN: Final = 10_000_000
+
 # Request ids are made of the run id; they must fit a header and the prediction log's column.
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
+RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$")]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+
+Number = Annotated[float, Field(strict=True)]
+
+_BOUNDED: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
+_STRICT: Final = ConfigDict(strict=True, **_BOUNDED)
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedOnly:
-    """Which rows drift: ``column`` has this value, or is a number above this one."""
+@dataclass(frozen=True, slots=True, config=_BOUNDED)
+class Only:
+    """Which rows drift: those with this value of a category, or with more than this in a number."""
 
     column: str
     equals: str | None = None
-    above: float | None = None
+    above: Number | None = None
 
-    def __post_init__(self) -> None:
-        """Refuse what says nothing, or two things."""
+    @model_validator(mode="after")
+    def _one(self) -> Self:
         if (self.equals is None) == (self.above is None):
-            raise LoadError(f"only {self.column}: give either equals or above")
+            raise ValueError("give either equals or above")
+        return self
 
-    def holds(self, row: Row) -> bool:
-        """Whether this row, as it was drawn, drifts."""
-        value = row[self.column]
+    def holds(self, row: Mapping[str, object]) -> bool:
+        """Whether a row, as it was drawn, drifts."""
+        value = row.get(self.column)
         if self.above is None:
             return value == self.equals
         return isinstance(value, int | float) and value > self.above
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedDrift:
-    """A named transformation of :mod:`testbed_load.drifts`.
-
-    Attributes:
-        name: as there.
-        severity: 0 is the identity.
-        only: the rows that drift; None drifts all.
-    """
-
-    name: str
-    severity: float = 1.0
-    only: PlannedOnly | None = None
+    @property
+    def words(self) -> str:
+        """The condition, for people."""
+        if self.equals is not None:
+            return f"{self.column} = {self.equals}"
+        return f"{self.column} > {self.above:g}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_BOUNDED)
+class PhaseDrift:
+    """A named transformation of the sampled rows."""
+
+    name: str = Field(
+        description="Transformation of the load package, for example covariate_shift."
+    )
+    severity: Number = Field(
+        default=1.0, ge=0, description="0 changes nothing, 1 is the stated size."
+    )
+    only: Only | None = Field(default=None, description="The rows that drift; null: all.")
+    column: str | None = Field(
+        default=None, description="The column that a drift of one column moves; null: its own."
+    )
+    form: Form | None = Field(
+        default=None, description="When rows drift during the phase; null: all the time."
+    )
+
+    @property
+    def words(self) -> str:
+        """How severe it is, and of which rows, for people."""
+        parts = [f"severity {self.severity:g}"]
+        parts += [f"of {self.column}"] if self.column else []
+        parts += [f"only {self.only.words}"] if self.only else []
+        parts += [self.form.description] if self.form else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class LoadPhase:
     """A stretch of time with one load and one drift.
 
     Attributes:
         name: unique within the plan.
         duration: seconds.
-        rate: requests per second, evenly spaced; None sends with ``users`` as fast as they can.
+        rate: requests per second; None and no shape: ``users`` send as fast as they can.
         drift: how rows are changed, or None.
         requests: the phase ends after exactly so many requests, however long that takes.
         users: requests in flight at most; None derives it from the rate.
+        shape: a rate that changes, in place of ``rate``.
+        arrivals: evenly spaced, or drawn.
+        wait: think time of users without a rate: seconds from an answer to the user's next request;
+            with Poisson arrivals their mean.
     """
 
-    name: str
-    duration: float
-    rate: float | None
-    drift: PlannedDrift | None = None
-    requests: int | None = None
-    users: int | None = None
+    name: Name
+    duration: Annotated[float, Field(gt=0)]
+    rate: Annotated[float, Field(gt=0)] | None
+    drift: PhaseDrift | None = None
+    requests: Count | None = None
+    users: Count | None = None
+    shape: Shape | None = None
+    arrivals: Arrivals = "even"
+    wait: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if self.wait and not self._unpaced:
+            raise ValueError("wait is of users that send as answers come: leave out rate and shape")
+        if self.rate is not None and self.shape is not None:
+            raise ValueError("give either rate or shape")
+        if self.requests is not None and (self.shape is not None or self.arrivals != "even"):
+            raise ValueError("a number of requests needs a rate, and even arrivals")
+        if self.drift is not None and self.drift.form is not None and self._unpaced:
+            raise ValueError("drift.form needs a rate or a shape: it goes by when requests are due")
+        planned = peak_rate(self.rate, self.shape) * self.duration
+        if self.arrivals != "even" and planned > MOST_DRAWN:
+            raise ValueError(
+                f"{self.arrivals} arrivals are drawn before the first is sent, at most "
+                f"{MOST_DRAWN:,}: choose a shorter duration or a lower rate"
+            )
+        return self
 
     @property
-    def slots(self) -> int | None:
-        """Number of requests that the phase plans; None where neither rate nor count says so."""
-        if self.requests is not None or self.rate is None:
-            return self.requests
-        # Request k is due at k / rate; the one due at the very end belongs to the next phase.
-        return math.ceil(round(self.duration * self.rate, 6))
+    def _unpaced(self) -> bool:
+        return self.rate is None and self.shape is None
+
+    def drifting(self, seed: int) -> Callable[[int], bool]:
+        """Which of its requests drift, by their number within it; none without a drift."""
+        if self.drift is None:
+            return lambda _index: False
+        form = self.drift.form
+        times = None if form is None else self.due_times(seed)
+        return drifting(form, times, self.duration, f"{seed} {self.name}")
+
+    def due_times(self, seed: int) -> DueTimes | None:
+        """When its requests are due; None where neither rate nor shape says so."""
+        found = due_times(
+            self.rate, self.shape, self.arrivals, self.duration, f"{seed} {self.name}"
+        )
+        if self.requests is not None and isinstance(found, Steady):
+            return Steady(found.rate, self.requests)
+        return found
+
+    def planned(self, seed: int) -> int | None:
+        """Requests that it plans; None where neither a rate nor a number says how many."""
+        times = self.due_times(seed)
+        return self.requests if times is None else times.count
 
     @property
     def pool(self) -> int:
         """Users that this phase needs."""
         if self.users is not None:
             return self.users
-        wanted = math.ceil((self.rate or 0.0) * POOL_SECONDS)
+        wanted = math.ceil(peak_rate(self.rate, self.shape) * POOL_SECONDS)
         return min(max(wanted, MINIMUM_USERS), MAXIMUM_USERS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class LabelPlan:
     """Truth that is posted later: for which share of the answered requests, after how long."""
 
-    share: float = 1.0
-    delay: float = 0.0
+    ratio: Ratio = 1.0
+    delay: Annotated[float, Field(ge=0)] = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=_STRICT)
 class LoadPlan:
     """Everything that the load is, but for the service's address.
 
@@ -127,37 +204,37 @@ class LoadPlan:
         data: the data file that the artefact was trained on, for people; None if synthetic.
         labels: delayed labels.
         timeout: seconds after which a request counts as failed.
+        service: how another service than the bundled API is asked; None: it is that one.
+        trace_ratio: share of the requests whose trace is sampled; each has a ``traceparent`` then.
+            None: the service draws traces itself.
     """
 
-    run_id: str
-    seed: int
-    use_case: str
-    phases: tuple[LoadPhase, ...]
+    run_id: RunId
+    seed: Annotated[int, Field(ge=0)]
+    use_case: Name
+    phases: Annotated[tuple[LoadPhase, ...], Field(min_length=1)]
     artefact: Path | None = None
     data: Path | None = None
     labels: LabelPlan = field(default_factory=LabelPlan)
-    timeout: float = 10.0
+    timeout: Annotated[float, Field(gt=0)] = 10.0
+    service: ServiceExchange | None = None
+    trace_ratio: Ratio | None = None
+    schema_version: Literal[1] = SCHEMA_VERSION
 
-    def __post_init__(self) -> None:
-        """Check what no single field shows."""
-        if not _RUN_ID.fullmatch(self.run_id):
-            raise LoadError(
-                f"run_id must be 1 to 48 letters, digits, '.', '_' or '-', not {self.run_id!r}"
-            )
-        if self.seed < 0:
-            raise LoadError(f"seed must be 0 or more, not {self.seed}")
-        if not self.phases:
-            raise LoadError("phases: a load plan needs at least one")
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
-            raise LoadError(f"phases: names must differ, these don't: {', '.join(names)}")
+            raise ValueError(f"phases: names must differ, these don't: {', '.join(names)}")
         if any(phase.requests is not None for phase in self.phases[:-1]):
-            raise LoadError("phases: only the last one may end by a number of requests")
+            raise ValueError("phases: only the last one may end by a number of requests")
         for phase in self.phases:
-            if phase.rate is None and (phase.users is None or len(self.phases) > 1):
-                raise LoadError(
+            unpaced = phase.rate is None and phase.shape is None
+            if unpaced and (phase.users is None or len(self.phases) > 1):
+                raise ValueError(
                     f"phases: {phase.name!r} has no rate; that needs 'users', and no other phase"
                 )
+        return self
 
     @property
     def starts(self) -> tuple[float, ...]:
@@ -185,65 +262,25 @@ class LoadPlan:
                 return phase
         return None
 
-    def rate_at(self, t: float) -> float:
-        """Planned requests per second at ``t``; 0 outside the load, NaN where none is planned."""
-        phase = self.phase_at(t)
-        if phase is None:
-            return 0.0
-        return math.nan if phase.rate is None else phase.rate
 
-    def users_at(self, t: float) -> int:
-        """Users at ``t``: the whole pool during the load, else 0."""
-        return self.users if self.phase_at(t) else 0
+_PLAN: Final = TypeAdapter(LoadPlan)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, as in ``docs/architecture.md``."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "run_id": self.run_id,
-            "seed": self.seed,
-            "use_case": self.use_case,
-            "artefact": None if self.artefact is None else str(self.artefact),
-            "data": None if self.data is None else str(self.data),
-            "phases": [_phase_to_dict(phase) for phase in self.phases],
-            "labels": {"share": self.labels.share, "delay": self.labels.delay},
-            "timeout": self.timeout,
-        }
 
-    @classmethod
-    def from_dict(cls, data: object) -> Self:
-        """Inverse of :meth:`to_dict`.
+def parse_plan(text: str | bytes) -> LoadPlan:
+    """The plan of a JSON document, as in ``docs/architecture.md``.
 
-        Raises:
-            LoadError: a field is missing, unknown or out of range; names the field.
-        """
-        top = _Fields(data, "")
-        version = top.take("schema_version")
-        if version != SCHEMA_VERSION:
-            raise LoadError(f"schema_version must be {SCHEMA_VERSION}, not {version!r}")
-        labels = _Fields(top.take("labels", {}), "labels")
-        phases = top.take("phases")
-        if not isinstance(phases, list):
-            raise LoadError("phases must be a list")
-        plan = cls(
-            run_id=top.text("run_id"),
-            seed=top.integer("seed", minimum=0),
-            use_case=top.text("use_case"),
-            phases=tuple(
-                _phase_from_dict(_Fields(item, f"phases[{index}]"))
-                for index, item in enumerate(phases)
-            ),
-            artefact=top.path("artefact"),
-            data=top.path("data"),
-            labels=LabelPlan(
-                share=labels.number("share", default=1.0, maximum=1.0),
-                delay=labels.number("delay", default=0.0),
-            ),
-            timeout=top.number("timeout", default=10.0, positive=True),
-        )
-        labels.done()
-        top.done()
-        return plan
+    Raises:
+        LoadError: it isn't JSON, or a field is missing, unknown or out of range; names the field.
+    """
+    try:
+        return _PLAN.validate_json(text)
+    except ValidationError as error:
+        raise LoadError(problem(error.errors(), "the load plan")) from None
+
+
+def plan_text(plan: LoadPlan) -> str:
+    """Inverse of :func:`parse_plan`."""
+    return _PLAN.dump_json(plan, indent=2).decode() + "\n"
 
 
 def read_plan(path: Path) -> LoadPlan:
@@ -253,150 +290,16 @@ def read_plan(path: Path) -> LoadPlan:
         LoadError: the file can't be read or breaks the schema; names the file and the field.
     """
     try:
-        data = json.loads(read_regular(path))
-    except (OSError, ValueError) as error:
+        text = read_regular(path)
+    except OSError as error:
         raise LoadError(f"cannot read the load plan {path}: {error}") from error
     try:
-        return LoadPlan.from_dict(data)
+        return parse_plan(text)
     except LoadError as error:
-        raise LoadError(f"{path}: {error}") from error
+        raise LoadError(f"{path}: {error}") from None
 
 
 def write_plan(path: Path, plan: LoadPlan) -> None:
     """Write a plan file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(plan.to_dict(), indent=2) + "\n", encoding="utf-8")
-
-
-def _phase_to_dict(phase: LoadPhase) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": phase.name, "duration": phase.duration, "rate": phase.rate}
-    drift = phase.drift
-    data["drift"] = drift and _drift_to_dict(drift)
-    optional = {"requests": phase.requests, "users": phase.users}
-    return data | {key: value for key, value in optional.items() if value is not None}
-
-
-def _drift_to_dict(drift: PlannedDrift) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": drift.name, "severity": drift.severity}
-    return data if drift.only is None else data | {"only": asdict(drift.only)}
-
-
-def _drift_from_dict(fields: _Fields) -> PlannedDrift:
-    only = None
-    raw = fields.take("only", None)
-    if raw is not None:
-        inner = _Fields(raw, f"{fields.where}.only")
-        above = inner.take("above", None)
-        only = PlannedOnly(
-            inner.text("column"),
-            inner.take("equals", None),
-            None if above is None else number(above, inner.name("above"), minimum=-math.inf),
-        )
-        inner.done()
-    drift = PlannedDrift(fields.text("name"), fields.number("severity", default=1.0), only)
-    fields.done()
-    return drift
-
-
-def _phase_from_dict(fields: _Fields) -> LoadPhase:
-    raw = fields.take("drift", None)
-    drift = None if raw is None else _drift_from_dict(_Fields(raw, f"{fields.where}.drift"))
-    rate = fields.take("rate")
-    phase = LoadPhase(
-        name=fields.text("name"),
-        duration=fields.number("duration", positive=True),
-        rate=None if rate is None else number(rate, fields.name("rate"), positive=True),
-        drift=drift,
-        requests=fields.optional_integer("requests"),
-        users=fields.optional_integer("users"),
-    )
-    fields.done()
-    return phase
-
-
-def number(
-    value: object,
-    name: str,
-    *,
-    positive: bool = False,
-    minimum: float = 0.0,
-    maximum: float = math.inf,
-) -> float:
-    """``value`` as a finite number of at least ``minimum`` (more than 0 where ``positive``).
-
-    Raises:
-        LoadError: it isn't; names the field.
-    """
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if fits:
-        result = float(value)  # type: ignore[arg-type]  # checked just above
-        if minimum <= result <= maximum and not (positive and result == 0):
-            return result
-    least = ", more than 0" if positive else "" if math.isinf(minimum) else ", 0 or more"
-    most = "" if math.isinf(maximum) else f", at most {maximum:g}"
-    raise LoadError(f"{name} must be a number{least}{most}, not {value!r}")
-
-
-_REQUIRED: Final = object()
-
-
-class _Fields:
-    """Takes the fields of one JSON object, checked and named in errors."""
-
-    def __init__(self, data: object, where: str) -> None:
-        if not isinstance(data, dict):
-            raise LoadError(f"{where or 'the load plan'} must be a JSON object")
-        self.where = where
-        self._data = dict(data)
-
-    def name(self, key: str) -> str:
-        return f"{self.where}.{key}" if self.where else key
-
-    def take(self, key: str, default: object = _REQUIRED) -> Any:  # noqa: ANN401 - JSON is untyped
-        value = self._data.pop(key, default)
-        if value is _REQUIRED:
-            raise LoadError(f"{self.name(key)} is missing")
-        return value
-
-    def text(self, key: str) -> str:
-        value = self.take(key)
-        if not isinstance(value, str) or not value:
-            raise LoadError(f"{self.name(key)} must be a text, not {value!r}")
-        return value
-
-    def _given(self, key: str) -> bool:
-        """Whether the key has a value; a null counts as left out."""
-        if self._data.get(key) is not None:
-            return True
-        self._data.pop(key, None)
-        return False
-
-    def path(self, key: str) -> Path | None:
-        return Path(self.text(key)) if self._given(key) else None
-
-    def integer(self, key: str, *, minimum: int) -> int:
-        value = self.take(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise LoadError(
-                f"{self.name(key)} must be a whole number, {minimum} or more, not {value!r}"
-            )
-        return value
-
-    def optional_integer(self, key: str) -> int | None:
-        return self.integer(key, minimum=1) if self._given(key) else None
-
-    def number(
-        self,
-        key: str,
-        *,
-        default: float | None = None,
-        positive: bool = False,
-        maximum: float = math.inf,
-    ) -> float:
-        value = self.take(key, _REQUIRED if default is None else default)
-        return number(value, self.name(key), positive=positive, maximum=maximum)
-
-    def done(self) -> None:
-        if self._data:
-            unknown = ", ".join(self.name(key) for key in self._data)
-            raise LoadError(f"unknown field: {unknown}")
+    path.write_text(plan_text(plan), encoding="utf-8")

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
+from testbed_load.exchange import BundledExchange, TemplateExchange
 from testbed_load.labels import DelayedLabels
 from testbed_load.schedule import Schedule
 from testbed_load.tally import Tally
+from testbed_load.traceids import RequestContext, request_context
 from testbed_load.traffic import TrafficSource, plan_rows
 from testbed_load.truth import RequestRecord, TruthSink
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.features import Label, Row
 
+    from testbed_load.exchange import Exchange
     from testbed_load.plan import LoadPhase, LoadPlan
     from testbed_load.replies import Reply
     from testbed_load.schedule import Ticket
@@ -45,7 +48,14 @@ class Job:
     due: float
     features: Row
     label: Label
-    body: str
+    body: str | None
+    context: RequestContext | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of this request alone."""
+        found = {"X-Request-ID": self.request_id}
+        return found if self.context is None else found | {"traceparent": self.context.traceparent}
 
 
 class Playback:
@@ -70,7 +80,12 @@ class Playback:
         self.labels = DelayedLabels(plan.labels, plan.seed)
         self.truth = truth
         self._rows = plan_rows(plan, source)
-        self._requests = source.requests
+        self._drifting = tuple(phase.drifting(plan.seed) for phase in plan.phases)
+        self.exchange: Exchange = (
+            BundledExchange(source.requests)
+            if plan.service is None
+            else TemplateExchange(plan.service, source.schema)
+        )
         self._schedule = Schedule(plan)
         self._start = 0.0
         self._users = 0
@@ -139,20 +154,29 @@ class Playback:
                 self._stopping.wait(max(0.0, self.plan.duration - self.elapsed))
             return None
         features, label = next(self._rows[ticket.phase])
+        request_id = f"{self.plan.run_id}-{ticket.seq}"
         return Job(
             ticket,
             self.plan.phases[ticket.phase],
-            f"{self.plan.run_id}-{ticket.seq}",
+            request_id,
             self._start + ticket.due,
             features,
             label,
-            self._requests.body(features),
+            self.exchange.body(features, request_id),
+            self._context(ticket.seq),
         )
+
+    def _context(self, seq: int) -> RequestContext | None:
+        plan = self.plan
+        if plan.trace_ratio is None:
+            return None
+        return request_context(plan.run_id, plan.seed, seq, plan.trace_ratio)
 
     def record(self, job: Job, sent_at: float, reply: Reply) -> None:
         """Keep the end of a request, now."""
         now = self.clock()
-        drift = job.phase.drift
+        drifts = self._drifting[job.ticket.phase](job.ticket.index)
+        drift = job.phase.drift if drifts else None
         record = RequestRecord(
             seq=job.ticket.seq,
             request_id=job.request_id,
@@ -169,8 +193,11 @@ class Playback:
             prediction_id=reply.prediction_id,
             prediction=reply.prediction,
             probability=reply.probability,
+            trace_id=None if job.context is None else job.context.trace_id,
+            sampled=job.context is not None and job.context.sampled,
         )
         self.truth.request(record)
         self.tally.add(record)
-        if reply.prediction_id is not None:
+        # Of a service of others the labels come from the truth: it need not take any.
+        if reply.prediction_id is not None and self.plan.service is None:
             self.labels.add(job.ticket.seq, reply.prediction_id, job.label, now)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pydantic import ValidationError
+from testbed_domain.problems import problem
+
 from testbed_load.drifts import get_drift
 from testbed_load.errors import LoadError
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, number
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PhaseDrift
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from testbed_load.arrivals import Arrivals
+    from testbed_load.forms import DriftForm
+    from testbed_load.shapes import ShapeModel
 
 BURST_REQUESTS: Final = 100
 BURST_USERS: Final = 10
@@ -59,6 +66,12 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
     labels: LabelPlan | None = None,
     timeout: float = 10.0,
     run_id: str = "load",
+    shape: ShapeModel | None = None,
+    arrivals: Arrivals = "even",
+    column: str | None = None,
+    form: DriftForm | None = None,
+    trace_ratio: float | None = None,
+    wait: float = 0.0,
 ) -> LoadPlan:
     """A plan of one phase.
 
@@ -77,6 +90,12 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
         labels: delayed labels; all of them at once unless said otherwise.
         timeout: seconds after which a request counts as failed.
         run_id: prefix of the request ids.
+        shape: a rate that changes over the duration, in place of ``rate``.
+        arrivals: evenly spaced, or drawn.
+        column: that a drift of one column moves, in place of its own.
+        form: when rows drift; None: all the time.
+        wait: seconds that a user thinks before its next request, without a rate.
+        trace_ratio: share of the requests whose trace is sampled; None sends no trace.
 
     Raises:
         LoadError: a name is unknown or a value out of range; names the option.
@@ -85,34 +104,43 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
         chosen = PROFILES[name]
     except KeyError:
         raise LoadError(f"unknown profile {name!r}; choose one of: {', '.join(PROFILES)}") from None
-    if rate is None and users is None:
+    if shape is not None and (rate is not None or users is not None or chosen.rate is None):
+        raise LoadError("a shape stands in place of a rate, users or a burst: give one of them")
+    if rate is None and users is None and shape is None:
         rate = chosen.rate
-    if rate is None and users is None:
+    if rate is None and users is None and shape is None:
         users = BURST_USERS
     if chosen.rate is None and requests is None:
         requests = BURST_REQUESTS
-    for value, option in ((requests, "requests"), (users, "users")):
-        if value is not None and value < 1:
-            raise LoadError(f"{option} must be 1 or more, not {value}")
+    if not chosen.drifted and (column is not None or form is not None):
+        raise LoadError(f"column and form are of a drift, and the profile {name!r} has none")
     get_drift(drift)
-    if rate is not None:
-        rate = number(rate, "rate", positive=True)
-        duration = duration if requests is None else requests / rate
-    phase = LoadPhase(
-        name=name,
-        duration=number(duration, "duration", positive=True),
-        rate=rate,
-        drift=PlannedDrift(drift, number(severity, "severity")) if chosen.drifted else None,
-        requests=requests,
-        users=users,
-    )
-    return LoadPlan(
-        run_id=run_id,
-        seed=seed,
-        use_case=use_case,
-        phases=(phase,),
-        artefact=artefact,
-        data=data,
-        labels=LabelPlan() if labels is None else labels,
-        timeout=number(timeout, "timeout", positive=True),
-    )
+    try:
+        if rate and requests:
+            duration = requests / rate
+        phase = LoadPhase(
+            name=name,
+            duration=duration,
+            rate=rate,
+            drift=PhaseDrift(name=drift, severity=severity, column=column, form=form)
+            if chosen.drifted
+            else None,
+            requests=requests,
+            users=users,
+            shape=shape,
+            arrivals=arrivals,
+            wait=wait,
+        )
+        return LoadPlan(
+            run_id=run_id,
+            seed=seed,
+            use_case=use_case,
+            phases=(phase,),
+            artefact=artefact,
+            data=data,
+            labels=LabelPlan() if labels is None else labels,
+            timeout=timeout,
+            trace_ratio=trace_ratio,
+        )
+    except ValidationError as error:
+        raise LoadError(problem(error.errors(), "the load")) from None

@@ -48,9 +48,14 @@ def failed(error: BaseException | None) -> Reply:
     return Reply(error=error_kind(error))
 
 
+def succeeded(status: int) -> bool:
+    """Whether the service says that it did what it was asked for."""
+    return status in _OK
+
+
 def answered(status: int, content: bytes) -> Reply:
     """The reply in an HTTP answer with that body."""
-    if status not in _OK:
+    if not succeeded(status):
         return Reply(status)
     try:
         body = json.loads(content)
@@ -62,7 +67,7 @@ def answered(status: int, content: bytes) -> Reply:
             probability=None if probability is None else float(probability),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return Reply(status, problem=f"the answer is no prediction: {error!r}")
+        return Reply(status, problem=f"the answer is not a prediction: {error!r}")
 
 
 def error_kind(error: BaseException | None) -> ErrorKind:

@@ -1,13 +1,18 @@
 """Which request is due next: the open-loop schedule that all users share; no I/O, no clock.
 
-Request k of a phase is due at the phase's start + k / rate, whoever sends it and however slow the
-service is. A user that comes late finds its request overdue and sends it at once, so the delay
-shows as ``sent_at - scheduled_at`` instead of a lower rate; what is still unsent when its phase
-ends is dropped and counted.
+Request k of a phase is due at a time that only the plan decides (k / rate after the phase's start,
+where the rate is constant), whoever sends it and however slow the service is. A user that comes
+late finds its request overdue and sends it at once, so the delay shows as ``sent_at -
+scheduled_at`` instead of a lower rate; what is still unsent when its phase ends is dropped and
+counted.
+
+Users without a rate are closed: each sends its next request once its last is answered and it has
+thought about it, so their due times follow from the answers.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -38,7 +43,10 @@ class Schedule:
 
     def __init__(self, plan: LoadPlan) -> None:
         self._phases = plan.phases
+        # All are drawn now: nothing is left to compute when the first request is due.
+        self._due_times = tuple(phase.due_times(plan.seed) for phase in plan.phases)
         self._spans = tuple(pairwise(plan.starts))
+        self._seed = plan.seed
         self._phase = 0
         self._index = 0
         self._offset = 0
@@ -53,21 +61,44 @@ class Schedule:
         while self._phase < len(self._phases):
             phase = self._phases[self._phase]
             due = self._due(phase, now)
+            if due is not None and self._too_late(phase, due):
+                return None  # for this user: others may have thought less
             if due is not None:
                 ticket = Ticket(self._offset + self._index, self._phase, self._index, due)
                 self._index += 1
                 return ticket
-            slots = phase.slots if phase.slots is not None else self._index
+            slots = self._slots(phase)
+            slots = self._index if slots is None else slots
             self.missed += slots - self._index
             self._offset += slots
             self._phase, self._index = self._phase + 1, 0
         return None
 
+    def _slots(self, phase: LoadPhase) -> int | None:
+        """Requests that the phase plans; None where users send as many as they can."""
+        times = self._due_times[self._phase]
+        return phase.requests if times is None else times.count
+
     def _due(self, phase: LoadPhase, now: float) -> float | None:
         """When the phase's next request is due; None when the phase has none left."""
         start, end = self._spans[self._phase]
-        if phase.slots is not None and self._index >= phase.slots:
+        slots, times = self._slots(phase), self._due_times[self._phase]
+        if slots is not None and self._index >= slots:
             return None
         if phase.requests is None and now >= end:
             return None
-        return now if phase.rate is None else start + self._index / phase.rate
+        return now + self._think(phase) if times is None else start + times.at(self._index)
+
+    def _too_late(self, phase: LoadPhase, due: float) -> bool:
+        unpaced = self._due_times[self._phase] is None and phase.requests is None
+        return unpaced and due >= self._spans[self._phase][1]
+
+    def _think(self, phase: LoadPhase) -> float:
+        """How long the asking user thinks; at first users come one after the other."""
+        if not phase.wait:
+            return 0.0
+        if phase.arrivals == "poisson":
+            source = random.Random(f"think {self._seed} {self._index}")  # noqa: S311 - traffic
+            return source.expovariate(1.0 / phase.wait)
+        begins = self._index < phase.pool
+        return phase.wait * self._index / phase.pool if begins else phase.wait

@@ -32,11 +32,18 @@ class Tally:
         """Count one request."""
         self.outcomes[str(record.error or record.status)] += 1
         self.failed += record.status not in _OK
-        self._seconds.append(record.finished_at - record.sent_at)
+        self._seconds.append(record.finished_at - record.scheduled_at)
         self._latest = max(self._latest, record.sent_at - record.scheduled_at)
 
     def percentiles(self) -> tuple[float, float, float]:
-        """Seconds from sending to the answer or error: 50th, 95th, 99th percentile; 0 if none."""
+        """Seconds from when a request was due to its answer or error; 0 if none was sent.
+
+        Not from when it was sent: where all users wait for a service that stalls, the requests
+        that are due meanwhile wait, too (Tene, How NOT to Measure Latency: coordinated omission).
+
+        Returns:
+            50th, 95th and 99th percentile.
+        """
         if not self._seconds:
             return 0.0, 0.0, 0.0
         p50, p95, p99 = np.percentile(np.frombuffer(self._seconds), (50, 95, 99)).tolist()
@@ -56,7 +63,7 @@ class Tally:
         lines = [
             f"sent       {self.sent}" + (f" ({missed} missed)" if missed else ""),
             f"answered   {by_outcome or 'none'}",
-            f"latency    p50 {p50} ms, p95 {p95} ms, p99 {p99} ms",
+            f"latency    p50 {p50} ms, p95 {p95} ms, p99 {p99} ms, from when they were due",
         ]
         if self._latest > 1.0:
             lines.append(f"overload   up to {self._latest:.1f} s late: the service can't keep up")

@@ -1,11 +1,11 @@
-"""The rows that are sent: a seeded stream per phase, the same whoever asks and whenever."""
+"""The rows that are sent: a seeded stream per phase, the same for each caller at any time."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import FeatureSchema, Row
 
-    from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift, PlannedOnly
+    from testbed_load.plan import LoadPhase, LoadPlan, Only, PhaseDrift
 
 # Rows are drawn and drifted in blocks of this size, so that a row depends on its place only.
 BLOCK: Final = 256
@@ -131,13 +131,27 @@ def phase_rows(
     own = random_stream(seed, f"phase {number}")
     drawn = source.rows(int(own.integers(2**62)))
     rng = np.random.default_rng(int(own.integers(2**62)))
-    while True:
+    drifts_ = phase.drifting(seed)
+    first: Row | None = None
+    for begin in count(0, BLOCK):
         block = drawn.draw(BLOCK)
-        yield from block if phase.drift is None else _drifted(block, phase.drift, source, rng)
+        if phase.drift is None:
+            yield from block
+            continue
+        if first is None:
+            first = drifts.first_values(row for row, _ in block)
+        moved = _drifted(block, phase.drift, source, rng, first)
+        yield from (
+            moved[place] if drifts_(begin + place) else block[place] for place in range(BLOCK)
+        )
 
 
 def _drifted(
-    block: list[LabelledRow], drift: PlannedDrift, source: TrafficSource, rng: np.random.Generator
+    block: list[LabelledRow],
+    drift: PhaseDrift,
+    source: TrafficSource,
+    rng: np.random.Generator,
+    first: Row,
 ) -> list[LabelledRow]:
     """The rows of a block with those drifted that shall drift; each keeps its place."""
     only = drift.only
@@ -153,6 +167,8 @@ def _drifted(
         schema=source.schema,
         statistics=source.statistics,
         rng=rng,
+        column=drift.column,
+        first=first,
     )
     whole = list(block)
     for place, item in zip(places, zip(*changed, strict=True), strict=True):
@@ -168,7 +184,7 @@ def plan_rows(plan: LoadPlan, source: TrafficSource) -> tuple[Iterator[LabelledR
     """
     for phase in plan.phases:
         if phase.drift is not None:
-            drifts.get_drift(phase.drift.name, source.schema)
+            drifts.get_drift(phase.drift.name, source.schema, phase.drift.column)
             _require_column(phase.drift.only, source.schema)
     return tuple(
         _primed(phase_rows(phase, source, plan.seed, number))
@@ -176,7 +192,7 @@ def plan_rows(plan: LoadPlan, source: TrafficSource) -> tuple[Iterator[LabelledR
     )
 
 
-def _require_column(only: PlannedOnly | None, schema: FeatureSchema) -> None:
+def _require_column(only: Only | None, schema: FeatureSchema) -> None:
     if only is not None and only.column not in {feature.name for feature in schema.features}:
         raise LoadError(f"there is no column {only.column!r} whose rows could drift")
 

@@ -1,8 +1,8 @@
 """The ground truth: what was sent, when, drifted how, and what came back.
 
-Three kinds of file in one directory, as ``docs/architecture.md`` says. Lines go out whole, one
-write each, so a process that is killed leaves at most its last line unwritten, never a torn file
-under a final name.
+Three kinds of file in one directory, as ``docs/architecture.md`` says; the table of
+:mod:`testbed_load.truthtable` comes at the end. Lines go out whole, one write each, so a process
+that is killed leaves at most its last line unwritten, never a torn file under a final name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RequestRecord:
         scheduled_at: when it was due.
         sent_at: when it went out; later than due where the service can't keep up.
         finished_at: when the answer or the error came.
-        drift: name of the phase's drift, or None.
+        drift: name of the phase's drift, or None where there is none, or its form has paused.
         severity: its severity, 0 without drift.
         features: the row.
         label: its true class or number.
@@ -47,6 +47,8 @@ class RequestRecord:
         prediction_id: id that the service gave the prediction.
         prediction: class or number that it predicted.
         probability: probability that it gave this class; None of a number.
+        trace_id: of the trace that it was sent in, 32 hexadecimal digits; None without one.
+        sampled: whether the service was asked to store that trace.
     """
 
     seq: int
@@ -64,6 +66,8 @@ class RequestRecord:
     prediction_id: str | None
     prediction: Label | None
     probability: float | None
+    trace_id: str | None = None
+    sampled: bool = False
 
 
 class TruthSink(Protocol):
@@ -109,7 +113,7 @@ class TruthWriter:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._requests = 0
         self._labels = 0
         try:
@@ -145,9 +149,9 @@ class TruthWriter:
         self._write(END, {"time": time, **counts})
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        temporary = self._directory / f".{name}.{os.getpid()}"
+        temporary = self.directory / f".{name}.{os.getpid()}"
         temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        temporary.replace(self._directory / name)
+        temporary.replace(self.directory / name)
 
 
 def _append(file: IO[bytes], content: dict[str, Any]) -> None:

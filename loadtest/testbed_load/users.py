@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from locust.contrib.fasthttp import ResponseContextManager
     from locust.env import Environment
 
+    from testbed_load.exchange import Exchange
     from testbed_load.labels import DelayedLabel
     from testbed_load.playback import Job, Playback
 
-PREDICT: Final = "/predict"
 LABELS: Final = "/labels"
 
 # A server closes idle connections at a time of its own (uvicorn after 5 s). A request that meets
@@ -75,11 +75,17 @@ class PredictionUser(FastHttpUser):
             self.client.client.clientpool.close()
         reply = replies.GIVEN_UP
         try:
-            headers = {**self.headers, "X-Request-ID": job.request_id}
-            with self.client.post(
-                PREDICT, data=job.body, headers=headers, catch_response=True
+            exchange = self.playback.exchange
+            headers = {**self.headers, **exchange.headers, **job.headers}
+            with self.client.request(
+                exchange.method,
+                exchange.path(job.request_id),
+                name=exchange.name,
+                data=job.body,
+                headers=headers,
+                catch_response=True,
             ) as response:
-                reply = _reply(response)
+                reply = _reply(response, exchange, job.request_id)
                 if reply.problem is not None:
                     response.failure(reply.problem)
         finally:
@@ -87,10 +93,10 @@ class PredictionUser(FastHttpUser):
             self._used_at = self.playback.clock()
 
 
-def _reply(response: ResponseContextManager) -> replies.Reply:
+def _reply(response: ResponseContextManager, exchange: Exchange, request_id: str) -> replies.Reply:
     error = response.request_meta["exception"]
     if response.status_code and response.content is not None and not _broken(error):
-        return replies.answered(response.status_code, response.content)
+        return exchange.read(response.status_code, response.content, request_id)
     return replies.failed(error)
 
 

@@ -34,6 +34,8 @@ NUMBERS: Final = {
     "run_time": re.compile(r"\d*|(\d+h)?(\d+m)?(\d+s)?", re.ASCII),
 }
 ERRORS: Final = 400
+# Longest body, in bytes: no form of the web UI has a tenth of that.
+MAX_BODY: Final = 64 * 1024
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -67,6 +69,7 @@ def install(app: Flask, names: Collection[str]) -> None:
         response.headers.update(HEADERS)
         return response
 
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.before_request(before)
     # First in the list runs last: what Locust itself adds is there by then.
     app.after_request_funcs.setdefault(None, []).insert(0, after)

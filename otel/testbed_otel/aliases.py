@@ -33,7 +33,7 @@ FIRST_ERROR: Final = 400
 
 
 class AliasError(ValueError):
-    """A system that has no aliases. One line that says what to do."""
+    """A name that is not a preset. One line that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,12 @@ _HTTP: Final = (
 _ENDPOINT: Final = ((names.HTTP_METHOD, "method"), (names.HTTP_ROUTE, "endpoint"))
 
 ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
-    "a": (
+    "fastapi-instrumentator": (
         Alias("http_requests_total", names.HTTP_DURATION, "counter", _HTTP),
         Alias("http_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
-        Alias("data_drift_score", names.DRIFT_SHARE, "gauge", merge=max),
+        Alias("data_drift_score", names.DRIFT_RATIO, "gauge", merge=max),
     ),
-    "b": (
+    "titanic": (
         Alias(
             "ml_predictions_total",
             names.PREDICTIONS,
@@ -125,10 +125,10 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
             "counter",
             ((names.COLUMN, "feature"),),
         ),
-        Alias("ml_data_drift_score", names.DRIFT_SHARE, "gauge", merge=max),
+        Alias("ml_data_drift_score", names.DRIFT_RATIO, "gauge", merge=max),
         Alias("ml_monitoring_requests_total", names.HTTP_DURATION, "counter"),
     ),
-    "c": (
+    "ml-api": (
         Alias("api_requests_total", names.HTTP_DURATION, "counter", _HTTP),
         Alias("api_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
         Alias("api_active_requests", names.HTTP_ACTIVE, "gauge"),
@@ -149,33 +149,33 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
             ((names.PREDICTION_CLASS, "outcome"),),
         ),
     ),
-    "d": (),  # names no metrics of its own
-    "e": (
+    "course": (),  # names no metrics of its own
+    "churn": (
         Alias("http_requests_total", names.HTTP_DURATION, "counter", _HTTP),
         Alias("http_request_duration_seconds", names.HTTP_DURATION, "histogram", _ENDPOINT),
     ),
 }
 
 
-def systems(text: str) -> tuple[str, ...]:
-    """Names of systems in a list with commas."""
+def presets(text: str) -> tuple[str, ...]:
+    """Names of presets in a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def aliases_of(chosen: Iterable[str]) -> tuple[Alias, ...]:
-    """The aliases of some systems, each name once.
+    """The aliases of some presets, each name once.
 
     A name that the vocabulary has itself is left out: it is there already.
 
     Raises:
-        AliasError: a system is not known.
+        AliasError: a preset is not known.
     """
     own = {metric.prometheus for metric in names.METRICS}
     found: dict[str, Alias] = {}
-    for system in chosen:
-        if system not in ALIASES:
-            raise AliasError(f"no system {system!r}: choose from {', '.join(ALIASES)}")
-        for alias in ALIASES[system]:
+    for preset in chosen:
+        if preset not in ALIASES:
+            raise AliasError(f"{preset!r} is not a preset: choose from {', '.join(ALIASES)}")
+        for alias in ALIASES[preset]:
             if alias.name not in own:
                 found.setdefault(alias.name, alias)
     return tuple(found.values())

@@ -1,18 +1,16 @@
-"""Hands cells to OpenTelemetry at collection time, the same way to every reader.
+"""Hands children to OpenTelemetry at collection time, the same way to every reader.
 
 Sums leave through observable instruments. There is no observable histogram in the SDK, so
-histogram points join the collected metrics in ``MetricReader._receive_metrics``, the method that
-readers are documented to override. It is called only where something else was collected: the
-bridge's own observable counter sees to that.
+histogram points join what was collected: in the exporter for the push, in
+:mod:`testbed_otel.scraping` for the scrape. Both are called only where something else was
+collected: the bridge's own observable counter sees to that.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics.export import (
@@ -20,9 +18,9 @@ from opentelemetry.sdk.metrics.export import (
     Histogram,
     HistogramDataPoint,
     Metric,
+    MetricExportResult,
     MetricsData,
     NumberDataPoint,
-    PeriodicExportingMetricReader,
     ResourceMetrics,
     ScopeMetrics,
     Sum,
@@ -31,8 +29,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from testbed_otel.aliases import aliased
-from testbed_otel.cells import OVERFLOW, HistogramFamily, SumCell, SumFamily
-from testbed_otel.exporters import points_of
+from testbed_otel.children import OVERFLOW, HistogramMetricFamily, SumChild, SumMetricFamily
+from testbed_otel.exporters import MetricExporter, points_of
 from testbed_otel.names import (
     METRIC_NAME,
     TELEMETRY_EXPORT_POINTS,
@@ -44,11 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from opentelemetry.metrics import CallbackOptions, Meter
-    from opentelemetry.sdk.metrics.export import MetricExporter
-    from prometheus_client import CollectorRegistry
 
     from testbed_otel.aliases import Alias
-    from testbed_otel.cells import HistogramCell, Key
+    from testbed_otel.children import HistogramChild, Key
+    from testbed_otel.exporters import Failed
 
 SCOPE: Final = InstrumentationScope("testbed_otel")
 # A scope of its own: the OTLP encoder keeps one entry for each.
@@ -76,13 +73,13 @@ class Bridge:
         self._aliases = aliases
         self._clock = clock
         self._started = clock()
-        self._histograms: list[HistogramFamily] = []
+        self._histograms: list[HistogramMetricFamily] = []
         self._names: list[str] = []
         self._overflow: dict[str, int] = {}
         self._exports = 0
         self._exported_points = 0
 
-    def add(self, meter: Meter, *families: SumFamily | HistogramFamily) -> None:
+    def add(self, meter: Meter, *families: SumMetricFamily | HistogramMetricFamily) -> None:
         """Show these families to every reader; a family is added once.
 
         Args:
@@ -93,7 +90,7 @@ class Bridge:
             self._observe(meter, TELEMETRY_OVERFLOW, self._overflowing)
         for family in families:
             self._names.append(family.metric.name)
-            if isinstance(family, HistogramFamily):
+            if isinstance(family, HistogramMetricFamily):
                 self._histograms.append(family)
             else:
                 self._observe(meter, family.metric, _observations(family))
@@ -165,9 +162,9 @@ class Bridge:
         data = Sum([point], AggregationTemporality.CUMULATIVE, is_monotonic=True)
         return Metric(metric.name, metric.help, metric.unit, data)
 
-    def _metric(self, family: HistogramFamily, now: int) -> Metric:
+    def _metric(self, family: HistogramMetricFamily, now: int) -> Metric:
         metric = family.metric
-        points = [self._point(key, cell, metric.buckets, now) for key, cell in family.cells()]
+        points = [self._point(key, child, metric.buckets, now) for key, child in family.children()]
         return Metric(
             metric.name,
             metric.help,
@@ -176,9 +173,9 @@ class Bridge:
         )
 
     def _point(
-        self, key: Key, cell: HistogramCell, boundaries: tuple[float, ...], now: int
+        self, key: Key, child: HistogramChild, boundaries: tuple[float, ...], now: int
     ) -> HistogramDataPoint:
-        point = cell.point()
+        point = child.point()
         return HistogramDataPoint(
             attributes=dict(key),
             start_time_unix_nano=self._started,
@@ -196,10 +193,10 @@ class Bridge:
         )
 
 
-def _observations(family: SumFamily) -> Callable[[CallbackOptions], Iterable[Observation]]:
+def _observations(family: SumMetricFamily) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_options: CallbackOptions) -> Iterable[Observation]:
-        cells: list[tuple[Key, SumCell]] = family.cells()
-        return [Observation(cell.value, dict(key)) for key, cell in cells]
+        children: list[tuple[Key, SumChild]] = family.children()
+        return [Observation(child.value, dict(key)) for key, child in children]
 
     return observe
 
@@ -226,36 +223,28 @@ def _overflows(data: MetricsData) -> Iterable[tuple[str, int]]:
                         yield metric.name, int(value if count is None else count)
 
 
-class PushReader(PeriodicExportingMetricReader):
-    """Pushes what was collected, families included."""
+class PushExporter(MetricExporter):
+    """Exports what was collected, families included.
 
-    def __init__(self, exporter: MetricExporter, interval_millis: float, bridge: Bridge) -> None:
-        self._bridge = bridge  # before the base class starts its thread
-        self._numbering = threading.Lock()
-        super().__init__(exporter, interval_millis)
+    Its reader never calls it twice at a time, so exports are numbered in the order in which they
+    leave, those of a flush as well.
 
-    def _receive_metrics(
-        self,
-        metrics_data: MetricsData,
-        timeout_millis: float = 10_000,
-        **kwargs: Any,  # noqa: ANN401 - as in the base class
-    ) -> None:
-        # A flush may meet the periodic export: numbered in the order in which they leave.
-        with self._numbering:
-            super()._receive_metrics(self._bridge.export(metrics_data), timeout_millis, **kwargs)
+    Args:
+        endpoint: URL with the path of the signal.
+        timeout: seconds that one export may take.
+        failed: counts what could not be exported.
+        bridge: has the families.
+    """
 
-
-class ScrapeReader(PrometheusMetricReader):
-    """Shows what was collected to a Prometheus registry, families included."""
-
-    def __init__(self, registry: CollectorRegistry, bridge: Bridge) -> None:
+    def __init__(self, endpoint: str, timeout: float, failed: Failed, bridge: Bridge) -> None:
+        super().__init__(endpoint, timeout, failed)
         self._bridge = bridge
-        super().__init__(registry=registry, scope_info_enabled=False)
 
-    def _receive_metrics(
+    def export(
         self,
         metrics_data: MetricsData,
-        timeout_millis: float = 10_000,
+        timeout_millis: float | None = 10_000,
         **kwargs: Any,  # noqa: ANN401 - as in the base class
-    ) -> None:
-        super()._receive_metrics(self._bridge.extend(metrics_data), timeout_millis, **kwargs)
+    ) -> MetricExportResult:
+        """See the base class."""
+        return super().export(self._bridge.export(metrics_data), timeout_millis, **kwargs)

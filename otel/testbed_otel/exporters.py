@@ -10,21 +10,18 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from testbed_otel.cells import SumCell, SumFamily
+from testbed_otel.children import SumChild, SumMetricFamily
 from testbed_otel.names import SIGNAL, TELEMETRY_EXPORT_FAILED, TELEMETRY_EXPORT_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.trace import ReadableSpan
 
 
@@ -37,8 +34,8 @@ class Failed:
         exports: how many exports they were in.
     """
 
-    items: SumCell
-    exports: SumCell
+    items: SumChild
+    exports: SumChild
 
     def add(self, items: int) -> None:
         """Count one failed export."""
@@ -50,13 +47,15 @@ class Failed:
 class FailedExports:
     """The same for all exporters of a process, as families for the readers."""
 
-    items: SumFamily = field(default_factory=lambda: SumFamily(TELEMETRY_EXPORT_FAILED))
-    exports: SumFamily = field(default_factory=lambda: SumFamily(TELEMETRY_EXPORT_FAILURES))
+    items: SumMetricFamily = field(default_factory=lambda: SumMetricFamily(TELEMETRY_EXPORT_FAILED))
+    exports: SumMetricFamily = field(
+        default_factory=lambda: SumMetricFamily(TELEMETRY_EXPORT_FAILURES)
+    )
 
     def of(self, signal: str) -> Failed:
         """The counts of one signal, from 0 on."""
         attributes = {SIGNAL: signal}
-        return Failed(self.items.cell(attributes), self.exports.cell(attributes))
+        return Failed(self.items.child(attributes), self.exports.child(attributes))
 
 
 def points_of(data: MetricsData) -> int:
@@ -118,7 +117,7 @@ class SpanExporter(OTLPSpanExporter):
         self,
         endpoint: str,
         timeout: float,
-        begun: SumCell,
+        begun: SumChild,
         failed: Failed,
         meters: MeterProvider,
     ) -> None:
@@ -132,28 +131,4 @@ class SpanExporter(OTLPSpanExporter):
         result = super().export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._failed.add(len(spans))
-        return result
-
-
-class LogExporter(OTLPLogExporter):
-    """Exports log records.
-
-    Args:
-        endpoint: URL with the path of the signal.
-        timeout: seconds that one export may take.
-        failed: counts what could not be exported.
-        meters: for the SDK's metrics about itself.
-    """
-
-    def __init__(
-        self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider
-    ) -> None:
-        super().__init__(endpoint, timeout=timeout, meter_provider=meters)
-        self._failed = failed
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """See the base class."""
-        result = super().export(batch)
-        if result is not LogRecordExportResult.SUCCESS:
-            self._failed.add(len(batch))
         return result

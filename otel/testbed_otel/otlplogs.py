@@ -1,4 +1,8 @@
-"""Log records over OTLP: a bounded queue that never holds the caller up, its losses counted."""
+"""Log records over OTLP: a bounded queue that never holds the caller up, its losses counted.
+
+The only module that imports OpenTelemetry's logs. The project writes their packages with an
+underscore because their interface is not stable yet; its documentation names no other.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,53 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-
-from testbed_otel.exporters import LogExporter
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry._logs import Logger
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.sdk._logs import ReadableLogRecord
 
+    from testbed_otel.exporters import Failed
     from testbed_otel.sdk import Telemetry, TelemetrySettings
 
 ACCESS: Final = "access"
+SEVERITY: Final = SeverityNumber.INFO
 VARIABLE: Final = "OTEL_LOGS_EXPORTER"
 
 
 def wanted(env: Mapping[str, str], *, default: bool = False) -> bool:
     """Whether ``OTEL_LOGS_EXPORTER`` turns logs over OTLP on; they are off by default."""
     return env.get(VARIABLE, "otlp" if default else "none") == "otlp"
+
+
+class LogExporter(OTLPLogExporter):
+    """Exports log records.
+
+    Args:
+        endpoint: URL with the path of the signal.
+        timeout: seconds that one export may take.
+        failed: counts what could not be exported.
+        meters: for the SDK's metrics about itself.
+    """
+
+    def __init__(
+        self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider
+    ) -> None:
+        super().__init__(endpoint, timeout=timeout, meter_provider=meters)
+        self._failed = failed
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """See the base class."""
+        result = super().export(batch)
+        if result is not LogRecordExportResult.SUCCESS:
+            self._failed.add(len(batch))
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +78,8 @@ class OtlpLogs:
         """Send one line of the access log; the current context gives its trace."""
         self._access.emit(
             timestamp=time.time_ns(),
-            severity_number=SeverityNumber.INFO,
-            severity_text="INFO",
+            severity_number=SEVERITY,
+            severity_text=SEVERITY.name,
             body="request",
             attributes={key: value for key, value in fields.items() if value is not None},
         )

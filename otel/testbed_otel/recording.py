@@ -9,10 +9,8 @@ from testbed_otel import names
 from testbed_otel.sdk import gauge
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import _Gauge as Gauge
-
-    from testbed_otel.cells import HistogramFamily, SumFamily
-    from testbed_otel.sdk import Telemetry
+    from testbed_otel.children import HistogramMetricFamily, SumMetricFamily
+    from testbed_otel.sdk import Gauge, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +25,10 @@ class Recorder:
         accuracy: share of right predictions per version.
     """
 
-    predictions: SumFamily
-    probability: HistogramFamily
-    inference: HistogramFamily
-    errors: SumFamily
+    predictions: SumMetricFamily
+    probability: HistogramMetricFamily
+    inference: HistogramMetricFamily
+    errors: SumMetricFamily
     accuracy: Gauge
 
     @classmethod
@@ -68,9 +66,9 @@ class Recorder:
             ValueError: the confidence or the duration can't be one; nothing is counted.
         """
         if confidence is not None:
-            _check_share("confidence", confidence)
+            _check_ratio("confidence", confidence)
         if seconds is not None and not 0 <= seconds < float("inf"):
-            raise ValueError(f"seconds: {seconds} is no duration")
+            raise ValueError(f"seconds: {seconds} is not a valid duration")
         version = {names.MODEL_VERSION: model_version}
         attributes = {**version, names.PREDICTION_CLASS: prediction_class}
         self.predictions.add(1, attributes)
@@ -101,10 +99,10 @@ class Recorder:
         Raises:
             ValueError: it is no share.
         """
-        _check_share("accuracy", accuracy)
+        _check_ratio("accuracy", accuracy)
         self.accuracy.set(accuracy, {names.MODEL_VERSION: model_version})
 
 
-def _check_share(name: str, value: float) -> None:
+def _check_ratio(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError(f"{name}: {value} is not from 0 to 1")

@@ -25,8 +25,18 @@ class Redaction(logging.Filter):
         return True
 
 
+def no_conflict(record: logging.LogRecord) -> bool:
+    """Let all pass but a warning of the SDK's that is none.
+
+    It compares instruments by their names alone, though those of two meters are two.
+    """
+    sdk = record.name.startswith("opentelemetry.sdk.metrics.")
+    return not (sdk and "conflicting metrics identities" in str(record.msg))
+
+
 def log_to_stderr() -> None:
     """Send the records of a job to standard error, as text and without secrets."""
     handler = logging.StreamHandler()
+    handler.addFilter(no_conflict)
     handler.addFilter(Redaction())
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", handlers=[handler])

@@ -13,10 +13,10 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import (
     DefaultAggregation,
     DropAggregation,
@@ -36,10 +36,11 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBasedT
 from prometheus_client import CollectorRegistry
 
 from testbed_otel.aliases import aliases_of
-from testbed_otel.cells import OVERFLOW, HistogramFamily, SumFamily
-from testbed_otel.export import Bridge, PushReader, ScrapeReader
-from testbed_otel.exporters import FailedExports, MetricExporter, SpanExporter
+from testbed_otel.children import OVERFLOW, HistogramMetricFamily, SumMetricFamily
+from testbed_otel.export import Bridge, PushExporter
+from testbed_otel.exporters import FailedExports, SpanExporter
 from testbed_otel.names import DURATION_BUCKETS, METRICS, TELEMETRY_EXPORT_SPANS, Metric
+from testbed_otel.scraping import ScrapeReader
 from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
@@ -47,8 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.metrics import Counter, Histogram, Meter
-    from opentelemetry.metrics import _Gauge as Gauge
     from opentelemetry.trace import Tracer
+
+    from testbed_otel.children import Value
 
 __all__ = ["Telemetry", "TelemetrySettings", "TelemetrySettingsError", "setup"]
 
@@ -58,7 +60,6 @@ NOISE_INTERVAL: Final = 60.0
 DROPPED: Final = "http.server.*.body.size"
 # Of the SDK about itself, in seconds; its default buckets are made for milliseconds.
 SDK_DURATIONS: Final = "otel.sdk.*.duration"
-_STORAGE: Final = "opentelemetry.sdk.metrics._internal.metric_reader_storage"
 
 
 class _QuietFilter(logging.Filter):
@@ -76,12 +77,19 @@ class _QuietFilter(logging.Filter):
         return True
 
 
-def _no_conflict(record: logging.LogRecord) -> bool:
-    """The SDK compares instruments by name alone; those of two meters are two."""
-    return "conflicting metrics identities" not in record.msg
-
-
 _quiet = _QuietFilter()
+
+
+class Gauge(Protocol):
+    """A synchronous gauge; OpenTelemetry's own class has no public name."""
+
+    def set(self, amount: float, attributes: Mapping[str, Value] | None = None) -> None:
+        """Take a value in place of the one before.
+
+        Args:
+            amount: in the unit of the metric.
+            attributes: of the series.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class Telemetry:
             under the ids of :mod:`testbed_otel.tracing`.
         registry: Prometheus registry that shows the same metrics; further collectors may join it.
         trace_ratio: share of the requests to sample; 0 where traces go nowhere.
-        bridge: shows families of cells to all readers.
+        bridge: shows families of children to all readers.
         failed: counts what could not be exported, by signal.
         disabled: whether nothing is to be measured.
     """
@@ -110,8 +118,8 @@ class Telemetry:
     bridge: Bridge
     failed: FailedExports
     disabled: bool = False
-    _reader: PushReader | None = None
-    _exporter: MetricExporter | None = None
+    _reader: PeriodicExportingMetricReader | None = None
+    _exporter: PushExporter | None = None
 
     @property
     def instance_id(self) -> str:
@@ -127,15 +135,15 @@ class Telemetry:
         """Meter for the scope ``name``."""
         return self.meters.get_meter(name)
 
-    def sums(self, meter: Meter, metric: Metric) -> SumFamily:
-        """Cells of a counter or an up-down counter, shown to all readers; made once per metric."""
-        family = SumFamily(metric)
+    def sums(self, meter: Meter, metric: Metric) -> SumMetricFamily:
+        """Children of a counter or up-down counter, shown to all readers; made once per metric."""
+        family = SumMetricFamily(metric)
         self.bridge.add(meter, family)
         return family
 
-    def histogram(self, meter: Meter, metric: Metric) -> HistogramFamily:
-        """Cells of a histogram, with exemplars, shown to all readers; made once per metric."""
-        family = HistogramFamily(metric, current_trace)
+    def histogram(self, meter: Meter, metric: Metric) -> HistogramMetricFamily:
+        """Children of a histogram, with exemplars, shown to all readers; made once per metric."""
+        family = HistogramMetricFamily(metric, current_trace)
         self.bridge.add(meter, family)
         return family
 
@@ -205,17 +213,16 @@ def setup(
         SERVICE_INSTANCE_ID: str(uuid.uuid4()),
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
-    logging.getLogger(_STORAGE).addFilter(_no_conflict)
     registry = CollectorRegistry()
     bridge = Bridge(resource, aliases_of(settings.aliases))
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
-    failed, spans = FailedExports(), SumFamily(TELEMETRY_EXPORT_SPANS)
+    failed, spans = FailedExports(), SumMetricFamily(TELEMETRY_EXPORT_SPANS)
     exporter = reader = None
     if settings.endpoint is not None:
         _limit_noise()
         url = f"{settings.endpoint}/v1/metrics"
-        exporter = MetricExporter(url, settings.export_timeout, failed.of("metrics"))
-        reader = PushReader(exporter, settings.metric_interval * 1000, bridge)
+        exporter = PushExporter(url, settings.export_timeout, failed.of("metrics"), bridge)
+        reader = PeriodicExportingMetricReader(exporter, settings.metric_interval * 1000)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
     if exporter is not None:
@@ -243,7 +250,7 @@ def _tracers(
     resource: Resource,
     settings: TelemetrySettings,
     meters: MeterProvider,
-    spans: SumFamily,
+    spans: SumMetricFamily,
     failed: FailedExports,
 ) -> tuple[TracerProvider, TracerProvider]:
     """The provider that samples, and the one for what is sampled already."""
@@ -263,7 +270,7 @@ def _tracers(
     )
     url = f"{settings.endpoint}/v1/traces"
     exporter = SpanExporter(
-        url, settings.export_timeout, spans.cell({}), failed.of("traces"), meters
+        url, settings.export_timeout, spans.child({}), failed.of("traces"), meters
     )
     processor = BatchSpanProcessor(exporter, meter_provider=meters)
     tracers.add_span_processor(processor)
@@ -275,7 +282,6 @@ def _limit_noise() -> None:
     for module in (
         "opentelemetry.exporter.otlp.proto.http.metric_exporter",
         "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-        "opentelemetry.sdk._shared_internal",
     ):
         logging.getLogger(module).addFilter(_quiet)  # adding the same one twice changes nothing
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from testbed_otel.aliases import AliasError, aliases_of, systems
+from testbed_otel.aliases import AliasError, aliases_of, presets
 from testbed_otel.masking import mask
 from testbed_otel.urls import is_http_url
 
@@ -47,7 +47,8 @@ class TelemetrySettings:
         trace_ratio: share of the traces that are kept, 0 to 1.
         service_version: ``service.version`` of the process.
         disabled: measures nothing at all.
-        aliases: systems whose metric names are shown as well, ``a`` to ``e``.
+        aliases: systems whose metric names are shown as well, by the names of
+            :data:`testbed_otel.aliases.ALIASES`.
     """
 
     endpoint: str | None = DEFAULT_ENDPOINT
@@ -98,7 +99,7 @@ class TelemetrySettings:
 
 
 def _systems(env: Mapping[str, str]) -> tuple[str, ...]:
-    chosen = systems(env.get(ALIASES, ""))
+    chosen = presets(env.get(ALIASES, ""))
     try:
         aliases_of(chosen)
     except AliasError as error:
@@ -115,5 +116,5 @@ def _number(
     except ValueError:
         value = math.nan
     if not minimum <= value <= maximum:
-        raise TelemetrySettingsError(f"{name}: {raw!r} is no number from {minimum} to {maximum}")
+        raise TelemetrySettingsError(f"{name}: {raw!r} is not a number from {minimum} to {maximum}")
     return value

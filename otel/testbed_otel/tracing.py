@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from testbed_otel.cells import Trace
+from testbed_otel.children import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -28,8 +28,8 @@ class ActiveStack:
         command: ``up`` or ``run``.
         pid: process id of the runner.
         created: start time of that process, so that a reused id is not mistaken for it.
-        urls: part to URL.
-        parts: part to process id.
+        urls: component to URL.
+        components: component to process id.
     """
 
     run: str
@@ -37,15 +37,17 @@ class ActiveStack:
     pid: int
     created: float
     urls: dict[str, str]
-    parts: dict[str, int]
+    components: dict[str, int]
 
     @classmethod
     def of_this_process(
-        cls, run: str, command: str, urls: Mapping[str, str], parts: Mapping[str, int]
+        cls, run: str, command: str, urls: Mapping[str, str], components: Mapping[str, int]
     ) -> Self:
         """Describe a stack whose runner is this process."""
         pid = os.getpid()
-        return cls(run, command, pid, psutil.Process(pid).create_time(), dict(urls), dict(parts))
+        return cls(
+            run, command, pid, psutil.Process(pid).create_time(), dict(urls), dict(components)
+        )
 
     def write(self, layout: RunLayout) -> None:
         """Announce the stack."""

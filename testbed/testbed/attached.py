@@ -19,10 +19,18 @@ from typing import TYPE_CHECKING, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 from testbed_domain.artefact import load_artefact
 from testbed_domain.files import read_regular
+from testbed_domain.problems import problem
 
+from testbed.assertedneeds import refuse_unmet
+from testbed.attachedhistory import (
+    begin_anew,
+    read_history,
+    refuse_other_champion,
+    wait_for_empty_window,
+)
 from testbed.attachedrefusals import (
+    ALERTS_TIMEOUT,
     refuse_alerts,
-    refuse_history,
     refuse_other_replicas,
     refuse_other_start,
     refuse_what_needs_processes,
@@ -32,23 +40,19 @@ from testbed.clients.prometheus import PrometheusClient
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval
-from testbed.preparation import (
-    Prepared,
-    RunOptions,
-    Say,
-    make_layout,
-    new_run_id,
-    require_fit,
-    write_identity,
-)
+from testbed.preparation import Prepared, RunOptions, make_layout, new_run_id, write_identity
 from testbed.scenarioenv import scenario_environment
+from testbed.stack.addresses import PROMETHEUS, management_addresses
 from testbed.stack.attached import JOURNAL, NOTIFICATIONS, AttachedStack
 from testbed.stack.build import Tools
 from testbed.stack.composeconfiguration import STACK_FILE, absent, profiles_of, traced
 from testbed.stack.configuration import NativeConfiguration
-from testbed.stack.parts import PROMETHEUS, StackContext, management_addresses
+from testbed.stack.context import StackContext
+from testbed.stack.environments import DRIFT_WINDOW
 from testbed.stack.ports import PortClaims
 from testbed.stack.process import Supervisor
+from testbed.targets import BundledApi
+from testbed.usecasechoice import Say, require_fit
 
 if TYPE_CHECKING:
     from testbed.layout import RunLayout
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 
 LOWEST: Final = "prometheus_tsdb_lowest_timestamp_seconds"
 EARLIER: Final = 600.0
+LAST_ALERT: Final = 1800.0
+"""Production seconds that alerts of an earlier run may take to be over and notified as such."""
 
 
 class Attachment(BaseModel):
@@ -66,13 +72,14 @@ class Attachment(BaseModel):
 
     Attributes:
         environment: variables that it was started with.
-        addresses: Compose address of each part to where it is.
+        addresses: Compose address of each component to where it is.
         log_url: of the prediction log.
         token: file of the management port's token.
         model: artefact that the API serves.
         received: folder of what the receiver got.
         drift: output of the drift job.
         targets: folder in which the API leaves its scrape targets.
+        rules: folder of its rule files, where they are not those of the project.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,10 +92,11 @@ class Attachment(BaseModel):
     received: Path
     drift: Path
     targets: Path
+    rules: Path | None = None
 
     @property
     def profiles(self) -> frozenset[str]:
-        """What runs beside the parts of every stack."""
+        """What runs beside the components of every stack."""
         return profiles_of(self.environment.get("COMPOSE_PROFILES", ""))
 
     @property
@@ -111,8 +119,9 @@ def read_attachment(path: Path) -> Attachment:
             "docker compose up --detach --wait"
         ) from None
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
-        raise UsageError(f"{path} is no description of a running stack: {where} is wrong") from None
+        raise UsageError(
+            f"{path} is not the description of a running stack: {problem(error.errors())}"
+        ) from None
 
 
 def prepare_attached(
@@ -135,11 +144,13 @@ def prepare_attached(
         clock: Unix seconds.
 
     Raises:
-        TestbedError: one line that says what to change.
-        DomainError: the model or the prediction log can't be read.
+        DomainError: one line that says what to change, or why the model or the prediction log
+            can't be read.
     """
     refuse_what_needs_processes(scenario, options)
     stack = read_attachment(file)
+    without = absent(stack.profiles)
+    refuse_unmet(scenario, file.parent / "rules", without, log_files=False)
     factor = options.time_scale or scenario.time_scale
     refuse_other_start(
         scenario, scenario_environment(scenario, factor, settings), stack.environment
@@ -151,14 +162,25 @@ def prepare_attached(
     require_fit(scenario, artefact)
     serving, replicas = read_targets(stack.targets), stack.replicas
     refuse_other_replicas(replicas, len(serving), stack.targets / JOURNAL)
-    refuse_history(stack.log_url, serving)
-    prometheus = PrometheusClient(f"http://{stack.addresses[PROMETHEUS]}")
-    refuse_alerts(prometheus, stack.received / NOTIFICATIONS)
+    plan = drift_plan(scenario, factor, settings.drift_min_rows)
+    drift_since = None
+    if history := read_history(stack.log_url, serving):
+        refuse_other_champion(serving, artefact.version)
+        say(
+            "stack: it has answered before; what it counted is taken off, the drift job begins anew"
+        )
+        if plan.rows is None:
+            wait_for_empty_window(history.newest, DRIFT_WINDOW / factor)
+        drift_since = begin_anew(stack.drift)
+    with PrometheusClient(f"http://{stack.addresses[PROMETHEUS]}") as prometheus:
+        patience = ALERTS_TIMEOUT + LAST_ALERT / factor
+        refuse_alerts(prometheus, stack.received / NOTIFICATIONS, patience)
+        began = born(prometheus)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
     shutil.copytree(stack.model, layout.model)
-    without, row = absent(stack.profiles), management_addresses(replicas)
+    row = management_addresses(replicas)
     configuration = copy_configuration(file.parent, layout)
     context = StackContext(
         layout=layout,
@@ -170,6 +192,7 @@ def prepare_attached(
         factor=factor,
         log_url=stack.log_url,
         use_case=artefact.use_case,
+        target=BundledApi(),
         without=without,
         replicas=replicas,
         # Of several the journal reports.
@@ -178,12 +201,13 @@ def prepare_attached(
         trace_ratio=float(stack.environment["OTEL_TRACES_SAMPLER_ARG"]),
         logs=stack.environment["OTEL_LOGS_EXPORTER"] == "otlp",
         played=scenario.settings,
-        drift_plan=drift_plan(scenario, factor, settings.drift_min_rows),
+        drift_plan=plan,
         token_file=stack.token,
-        born=born(prometheus),
+        born=began,
+        drift_since=drift_since,
     )
     played = scenario.model_copy(update={"use_case": artefact.use_case, "time_scale": factor})
-    options = replace(options, use_case=artefact.use_case, replicas=replicas)
+    options = replace(options, use_case=artefact.use_case, replicas=replicas, rules=stack.rules)
     prepared = Prepared(
         run_id, layout, played, factor, artefact.use_case, artefact, context, options
     )
@@ -206,12 +230,12 @@ def read_targets(folder: Path) -> dict[str, str]:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(f"the API's scrape targets in {folder} can't be read: {error}") from None
     if not found:
-        raise UsageError(f"the API has left no scrape target in {folder}: is it running?")
+        raise UsageError(f"the API has written no scrape target to {folder}: start it first")
     return found
 
 
 def born(prometheus: PrometheusClient) -> float | None:
-    """Unix time before the first sample of any part.
+    """Unix time before the first sample of any component.
 
     What waited for Prometheus is older than its oldest sample, but not by more than its
     out-of-order window lets in.

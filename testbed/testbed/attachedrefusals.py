@@ -6,17 +6,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import httpx
-from sqlalchemy import func, select
-from testbed_api.keys import read_keys
+from testbed_api.http.keys import read_keys
 from testbed_domain.errors import DomainError
-from testbed_domain.logengine import create_log_engine, one_line
-from testbed_domain.predictionlog import predictions
 from testbed_load.headers import KEY_HEADER, read_headers
-from testbed_otel import names
 
 from testbed.errors import UsageError
-from testbed.facts.finalcounts import compared, parse_counters
 from testbed.heartbeat import heartbeat_names
 from testbed.tail import JsonLinesTail
 
@@ -27,17 +21,15 @@ if TYPE_CHECKING:
     from testbed.settings import Settings
 
 ANEW: Final = (
-    "begin with a new one: docker compose down --volumes, which removes its data, or another "
-    "project by --project-name"
+    "begin with a new one, by the same --env-file options: docker compose down --volumes, which "
+    "removes its data, then docker compose up --detach --wait; or another project by --project-name"
 )
-TIMEOUT: Final = 5.0
 ALERTS_TIMEOUT: Final = 60.0
 LOOK: Final = 0.5
-REPLICA_STARTS: Final = names.REPLICA_STARTS.prometheus
 
 
 def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None:
-    """What only a runner can do that has started the parts itself.
+    """What only a runner can do that has started the components itself.
 
     Raises:
         UsageError: the scenario or an option wants it.
@@ -47,6 +39,7 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         "--rules": options.rules,
         "--without": options.without,
         "--replicas": options.replicas != 1,
+        "--service": options.target or scenario.service,
     }
     if asked := [name for name, given in wanted.items() if given]:
         raise UsageError(
@@ -62,8 +55,9 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         faults.append("another queue of the Collector")
     if faults:
         raise UsageError(
-            f"the scenario {scenario.name} can't be played on a running stack, whose parts others "
-            f"have started ({'; '.join(faults)}): play it natively, testbed run {scenario.name}"
+            f"the scenario {scenario.name} can't be played on a running stack, whose components "
+            f"others have started ({'; '.join(faults)}): play it natively, "
+            f"testbed run {scenario.name}"
         )
 
 
@@ -119,7 +113,7 @@ def require_key(scenario: Scenario, keys_file: str | None, settings: Settings) -
             f"the API does not know the key in {settings.load_key_file}: its line (testbed keys "
             "new NAME) must be in the file that TESTBED_API_KEYS_FILE names"
         )
-    most = max((phase.rate for phase in scenario.phases), default=0.0)
+    most = max((phase.peak_rate for phase in scenario.phases), default=0.0)
     if decision.bucket.rate < most:
         raise UsageError(
             f"the API key {decision.name} may ask {decision.bucket.rate:g} times a second, and "
@@ -144,37 +138,6 @@ def refuse_other_replicas(replicas: int, serving: int, journal: Path) -> None:
         raise UsageError(
             f"this stack was started with TESTBED_API_REPLICAS={replicas}, and its API has "
             f"{serving} scrape targets and has had {most} processes at a time: {ANEW}"
-        )
-
-
-def refuse_history(log_url: str, serving: dict[str, str]) -> None:
-    """Counts and windows of a run begin with the stack's own: it must not have answered before.
-
-    Raises:
-        UsageError: it has.
-        DomainError: the prediction log can't be read.
-    """
-    engine = create_log_engine(log_url, create=False)
-    try:
-        with one_line(engine.url), engine.connect() as connection:
-            rows = connection.scalar(select(func.count()).select_from(predictions)) or 0
-    finally:
-        engine.dispose()
-    counted = 0
-    for address in serving:
-        try:
-            reply = httpx.get(f"http://{address}/metrics", timeout=TIMEOUT)
-            page = reply.raise_for_status().text
-        except httpx.HTTPError as error:
-            raise UsageError(
-                f"the API's management port {address} fails ({error}): is the stack up?"
-            ) from None
-        served = (c for c in compared(parse_counters(page)) if c.metric != REPLICA_STARTS)
-        counted += sum(count.value for count in served)
-    if rows or counted:
-        raise UsageError(
-            f"this stack has a history ({rows} predictions in its log): counts and drift windows "
-            f"of a scenario begin at 0, so {ANEW}"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -15,29 +14,33 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from testbed.schedule import Action
+from testbed.schedule import ScheduledAction
 from testbed.timeline import Event
 from testbed.watch import WatchView
 
 SHOWN_EVENTS = 8
 STYLES = {
-    "part_crashed": "bold red",
+    "component_crashed": "bold red",
     "replica_crashed": "bold red",
     "fault_on": "red",
     "fault_off": "green",
     "phase_started": "bold",
-    "part_stopped": "yellow",
+    "component_stopped": "yellow",
+    "component_gone": "yellow",
 }
 TEXTS = {
     "run_started": "run {name}",
-    "part_started": "{name} started",
-    "part_ready": "{name} ready",
-    "part_stopped": "{name} stopped",
-    "part_crashed": "{name} crashed",
+    "component_started": "{name} started",
+    "component_ready": "{name} ready",
+    "component_stopped": "{name} stopped",
+    "component_crashed": "{name} crashed",
+    "component_gone": "{name} gone",
+    "component_back": "{name} back",
     "replica_started": "replica {name} started",
     "replica_ready": "replica {name} ready",
     "replica_stopped": "replica {name} stopped",
     "replica_crashed": "replica {name} crashed",
+    "reference_asked": "asking {name} what it predicts for the reference rows",
     "load_started": "load started",
     "phase_started": "phase {name}",
     "phase_ended": "phase {name} over",
@@ -69,7 +72,9 @@ class Board:
         total: seconds of load.
     """
 
-    def __init__(self, console: Console, title: str, actions: list[Action], total: float) -> None:
+    def __init__(
+        self, console: Console, title: str, actions: list[ScheduledAction], total: float
+    ) -> None:
         self._console = console
         self._title = title
         self._phases = [(a.at, a.name) for a in actions if a.kind == "phase_started"]
@@ -91,12 +96,7 @@ class Board:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ class StoredModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Line(StoredModel):
+class ChartLine(StoredModel):
     """One series of a chart; a value that is not finite is None."""
 
     name: str
@@ -39,7 +39,7 @@ class Chart(StoredModel):
     key: str
     title: str
     unit: str
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ChartLine, ...] = ()
 
 
 def chart_queries(window: str) -> tuple[tuple[Chart, tuple[tuple[str, str], ...]], ...]:
@@ -66,7 +66,7 @@ def chart_queries(window: str) -> tuple[tuple[Chart, tuple[tuple[str, str], ...]
             ),
         ),
         (
-            Chart(key="errors", title="Share of 5xx answers", unit="share"),
+            Chart(key="errors", title="Share of 5xx answers", unit="ratio"),
             ((f"(sum({failed}) or vector(0)) / sum({rate})", "5xx"),),
         ),
         (
@@ -74,10 +74,10 @@ def chart_queries(window: str) -> tuple[tuple[Chart, tuple[tuple[str, str], ...]
             ((f'sum({names.HTTP_ACTIVE.prometheus}{{job="{names.JOB_API}"}})', "active"),),
         ),
         (
-            Chart(key="drift", title="Share of drifted columns", unit="share"),
+            Chart(key="drift", title="Share of drifted columns", unit="ratio"),
             (
-                (f"max({names.DRIFT_SHARE.prometheus})", "share"),
-                (f"max({names.DRIFT_SHARE_THRESHOLD.prometheus})", "threshold"),
+                (f"max({names.DRIFT_RATIO.prometheus})", "ratio"),
+                (f"max({names.DRIFT_RATIO_THRESHOLD.prometheus})", "threshold"),
             ),
         ),
         (
@@ -96,7 +96,7 @@ def fetch_charts(
     charts = []
     for chart, queries in chart_queries(window):
         lines = tuple(
-            Line(name=_line_name(name, series), points=_finite(series.points))
+            ChartLine(name=_line_name(name, series), points=_finite(series.points))
             for expression, name in queries
             for series in prometheus.query_range(expression, start, end, step)
         )

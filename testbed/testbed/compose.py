@@ -1,8 +1,9 @@
 """Renders ``docker-compose.yml`` from the one source that native mode uses.
 
 ``python -m testbed.compose [--check]``. Versions come from the tools' catalogue, intervals and
-addresses from the parts of native mode. The configuration of the tools is rendered by a container
-of the stack itself (``testbed.stack.composeconfiguration``); nothing of the checkout is mounted.
+addresses from the components of native mode. The configuration of the tools is rendered by a
+container of the stack itself (``testbed.stack.composeconfiguration``); nothing of the checkout is
+mounted.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def services() -> dict[str, Service]:
         "drift": drift,
         "receiver": composeown.receiver(),
         "collector": composeimages.collector(),
+        "collector_health": composeown.collector_health(),
         "prometheus": composeimages.prometheus(),
         "alertmanager": composeimages.alertmanager(),
         "postgres": composeimages.postgres(),

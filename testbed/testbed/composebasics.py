@@ -85,9 +85,15 @@ def wget(url: str) -> dict[str, Any]:
     return health("wget", "-q", "-O", "/dev/null", url)
 
 
-def probe(port: int, path: str) -> dict[str, Any]:
-    """A health check by the probe of this project's images, which starts no Python."""
-    return health("probe", str(port), path)
+def probe(port: int, path: str, *host: str) -> dict[str, Any]:
+    """A health check by the probe of this project's images, which starts no Python.
+
+    Args:
+        port: of the server.
+        path: that answers 200.
+        host: where it is not the container itself.
+    """
+    return health("probe", str(port), path, *host)
 
 
 def health(*command: str) -> dict[str, Any]:
@@ -103,9 +109,16 @@ def health(*command: str) -> dict[str, Any]:
 
 
 def python_probe(url: str) -> dict[str, Any]:
-    """A health check of an image that has nothing smaller than Python to ask with: asked less."""
+    """A health check of an image that has nothing smaller than Python to ask with: asked less.
+
+    The servers of these images make their databases first, which takes minutes on a busy machine.
+    """
     python = f"import urllib.request as r; r.urlopen('{url}', timeout=3)"
-    return health("python", "-c", python) | {"start_interval": "5s", "interval": "60s"}
+    return health("python", "-c", python) | {
+        "start_period": "300s",
+        "start_interval": "5s",
+        "interval": "60s",
+    }
 
 
 def limited(memory: str, *, processors: str = "1.0", processes: int = 256) -> Service:

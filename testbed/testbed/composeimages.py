@@ -22,13 +22,13 @@ from testbed.composebasics import (
     secret_file,
     wget,
 )
-from testbed.stack.catalogue import images
-from testbed.stack.composeconfiguration import flag_variable
-from testbed.stack.configuration import (
+from testbed.stack.arguments import (
     ALERTMANAGER_DURATIONS,
     PROMETHEUS_DURATIONS,
     PROMETHEUS_FEATURES,
 )
+from testbed.stack.catalogue import images
+from testbed.stack.composeconfiguration import flag_variable
 
 # Images that only Compose runs; those of the compiled tools are in the catalogue. MLflow and
 # Prefect are of the versions of their clients in the lock file.
@@ -94,7 +94,7 @@ def postgres() -> Service:
 
 
 def collector() -> Service:
-    """Without a health check: the image holds nothing but the Collector, so no probe either."""
+    """Its image holds nothing but the Collector, so that another service asks how it is."""
     return {
         "image": images()["otelcol"],
         "command": [f"--config={CONFIGURATION}/collector.yaml"],
@@ -250,15 +250,21 @@ def grafana() -> Service:
 
 
 def mlflow() -> Service:
-    """A tracking server, for the runs of the drift job and of the monthly flow."""
+    """A tracking server, for the runs of the drift job and of the monthly flow.
+
+    One worker: of several, one that does not answer within 5 s is killed and started anew, so that
+    on a busy processor none ever gets through its imports. Nothing here gives it jobs.
+    """
     return {
         "image": COMPOSE_IMAGES["mlflow"],
         "command": [
             *("mlflow", "server", "--host", "0.0.0.0", "--port", "5000"),  # noqa: S104 - in the container
+            *("--workers", "1"),
             *("--allowed-hosts", "mlflow:5000,localhost:*,127.0.0.1:*"),
             *("--backend-store-uri", "sqlite:////mlflow/mlflow.db"),
             *("--artifacts-destination", "/mlflow/artifacts"),
         ],
+        "environment": {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         "profiles": ["mlflow"],
         "security_opt": ["no-new-privileges:true"],
         "volumes": ["mlflow:/mlflow"],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from testbed_api.replicas import STOP_SLACK
-from testbed_api.settings import PREFIX, ApiSettings
+from testbed_api.errors import PREFIX
+from testbed_api.ops.replicas import STOP_SLACK
+from testbed_api.settings import ApiSettings
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel import names
 from testbed_otel.settings import ALIASES
@@ -35,7 +36,7 @@ from testbed.composebasics import (
 from testbed.settings import Settings
 from testbed.stack import driftchoices
 from testbed.stack.attached import JOURNAL
-from testbed.stack.parts import (
+from testbed.stack.environments import (
     BATCH_DELAY,
     DRIFT_INTERVAL,
     DRIFT_WINDOW,
@@ -277,7 +278,7 @@ def receiver() -> Service:
         "256m",
         **READ_ONLY,
         command=[
-            *("python", "-m", "testbed.receiver"),
+            *("python", "-m", "testbed_receiver"),
             *("--host", "0.0.0.0", "--port", "9080"),  # noqa: S104 - in the container
             *("--out", f"{RECEIVED}/notifications.jsonl", "--names", "receiver"),
             *(
@@ -290,6 +291,22 @@ def receiver() -> Service:
         volumes=[f"receiver:{RECEIVED}"],
         ports=[publish("RECEIVER", 9080)],
         healthcheck=probe(9080, "/health/ready"),
+    )
+
+
+def collector_health() -> Service:
+    """Asks the Collector how it is: its own image holds nothing that could.
+
+    So a stack whose Collector is dead has an unhealthy service, and ``up --wait`` fails.
+    """
+    return _built(
+        "api",
+        "32m",
+        **READ_ONLY,
+        command=["sleep", "infinity"],
+        # The Collector is there in a moment, so that not even the first minutes are a reason.
+        healthcheck=probe(13133, "/", "collector") | {"start_period": "30s"},
+        depends_on=after(collector="started"),
     )
 
 
@@ -332,7 +349,7 @@ def scenario() -> Service:
             CONFIGURED,
             f"models:{STATE}/models:ro",
             f"receiver:{RECEIVED}:ro",
-            f"drift:{STATE}/drift:ro",
+            f"drift:{STATE}/drift",  # the run may ask the job to begin anew
             f"targets:{TARGETS}:ro",
             f"runs:{STATE}/runs",
         ],

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed_rules.lint import lint, read_rules
+
 from testbed.resources import root
-from testbed.rulelint import lint, read_rules
 from testbed.stack.asking import ask_tool
 from testbed.stack.build import Tools
-from testbed.stack.parts import EXPORT_INTERVAL
+from testbed.stack.environments import EXPORT_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)

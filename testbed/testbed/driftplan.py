@@ -62,12 +62,12 @@ def drift_plan(scenario: Scenario, factor: float, min_rows: int) -> DriftPlan:
         factor: production seconds per real second.
         min_rows: fewest rows of a window.
     """
-    if scenario.labels.share and scenario.labels.delay > WINDOW:
+    if scenario.labels.ratio and scenario.labels.delay > WINDOW:
         lasts = scenario.duration + scenario.settle + WINDOW
         return DriftPlan(math.ceil(lasts / INTERVAL) + 1)
-    planned = sum(phase.rate * phase.duration for phase in scenario.phases) / factor
+    planned = scenario.planned_requests(factor)
     rate = planned * factor / scenario.duration
     rows = min(max(round(rate * WINDOW / factor), min_rows), MAX_ROWS)
     every = max(round(rate * EVERY * INTERVAL / factor), round(rows * SMALLEST_STEP), 1)
-    delay = scenario.labels.delay / factor if scenario.labels.share else 0.0
+    delay = scenario.labels.delay / factor if scenario.labels.ratio else 0.0
     return DriftPlan(max(1, int(planned // every)), rows, every, delay + SLACK)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from testbed_domain.endings import run
+
+TYPE_CHECKING = False  # as in testbed_domain.endings
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from testbed_domain.files import read_regular, write_atomic
+from testbed_domain.problems import problem
 
 from testbed.errors import UsageError
+from testbed.facts.baseline import Baseline
 from testbed.facts.configured import evaluation_interval
 from testbed.facts.ruletests import read_ruletests
 from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import played_phases
+from testbed.records import (
+    DriftRun,
+    ReceivedMessage,
+    ReceivedNotification,
+    StoredEvent,
+    parse_drift_run,
+    parse_event,
+    parse_message,
+    parse_notification,
+    read_records,
+)
 from testbed.resources import root
 from testbed.snapshot import Snapshot, take_snapshot
-from testbed.truth import Json, Truth, read_lines, read_truth
+from testbed.truth import Truth, read_truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,12 +45,9 @@ if TYPE_CHECKING:
     from testbed.clients.prometheus import PrometheusClient
     from testbed.facts.ruletests import RuleTests
     from testbed.scenario import Scenario
+    from testbed.targets.base import TargetModel
 
 T = TypeVar("T")
-Decision = Literal["NO_ACTION", "ALERT", "RETRAIN"]
-
-SEVERITIES: Final[tuple[Decision, ...]] = ("NO_ACTION", "ALERT", "RETRAIN")
-"""Decisions of the drift job, the mildest first."""
 
 
 class RunInfo(BaseModel):
@@ -49,15 +58,18 @@ class RunInfo(BaseModel):
         started: ISO 8601.
         scenario: name of the scenario.
         use_case: name of the use case.
+        service: name of the user's own service; None where the bundled API was tested.
         data: name of the user's data file, or None.
         synthetic: whether the data comes from a generator; None where that is unknown.
         model: name and version.
         seed: seed of the traffic.
         time_scale: how many production seconds pass in one real second.
-        without: parts that were left out.
+        without: components that were left out.
         replicas: processes of the API.
         attached: whether others have started the stack.
         custom_rules: whether other rules than the project's were loaded.
+        own_jobs: scrape jobs of the user's own Prometheus configuration.
+        custom_routes: whether Alertmanager had another configuration than the project's.
         export_interval: real seconds between two exports of metrics; None where unknown.
         drift_interval: real seconds between two runs of the drift job; None where unknown.
         version: version of the testbed.
@@ -72,6 +84,7 @@ class RunInfo(BaseModel):
     scenario: str
     started: str = ""
     use_case: str = ""
+    service: str | None = None
     data: str | None = None
     synthetic: bool | None = None
     model: dict[str, str] = Field(default_factory=dict)
@@ -81,6 +94,8 @@ class RunInfo(BaseModel):
     replicas: int = 1
     attached: bool = False
     custom_rules: bool = False
+    custom_routes: bool = False
+    own_jobs: tuple[str, ...] = ()
     export_interval: float | None = None
     drift_interval: float | None = None
     version: str = ""
@@ -99,72 +114,6 @@ class RunInfo(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the runner's timeline."""
-
-    time: float
-    event: str
-    name: str
-    details: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedNotification:
-    """One alert of one notification, as the receiver got it; times are Unix seconds.
-
-    Attributes:
-        received_at: time of arrival.
-        status: ``firing`` or ``resolved``.
-        alert: name.
-        labels: all that it bears, its name included.
-        annotations: rendered.
-        starts_at: since when it fires, or None.
-        receiver: name of the receiver in Alertmanager.
-        ends_at: since when it does not fire any more, or None.
-        group_key: of the group that it was sent with.
-        delivery: the same for all alerts of one webhook; None in records that don't say.
-    """
-
-    received_at: float
-    status: str
-    alert: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    starts_at: float | None
-    receiver: str
-    ends_at: float | None = None
-    group_key: str = ""
-    delivery: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftRun:
-    """One run of the drift job.
-
-    Attributes:
-        time: Unix time of its end.
-        outcome: ``success``, ``insufficient_data`` or ``error``.
-        decision: ``NO_ACTION``, ``ALERT``, ``RETRAIN`` or None.
-        drift_share: share of drifted columns, or None.
-        html: file name of the HTML report below the drift folder, or None.
-        json: file name of the JSON report below the drift folder, or None.
-        reasons: why it decided so, or why it could not.
-        drifted: names of the drifted columns.
-        causes: what the decision stands on.
-    """
-
-    time: float
-    outcome: str
-    decision: str | None = None
-    drift_share: float | None = None
-    html: str | None = None
-    json: str | None = None
-    reasons: tuple[str, ...] = ()
-    drifted: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """All of it.
 
@@ -173,6 +122,8 @@ class Evidence:
         truth: what the load sent and saw.
         snapshot: what the stack said at the end.
         notifications: what the receiver got until the end, by time of arrival.
+        earlier: what it got meanwhile of alerts that were over before the run.
+        messages: what integrations of a user's Alertmanager configuration got, by time of arrival.
         drift_runs: what the drift job did, in order.
         timeline: what the runner did and saw, in order.
         problems: files that are missing or broken, one line each.
@@ -182,8 +133,10 @@ class Evidence:
     truth: Truth
     snapshot: Snapshot
     notifications: tuple[ReceivedNotification, ...] = ()
+    earlier: tuple[ReceivedNotification, ...] = ()
+    messages: tuple[ReceivedMessage, ...] = ()
     drift_runs: tuple[DriftRun, ...] = ()
-    timeline: tuple[Event, ...] = ()
+    timeline: tuple[StoredEvent, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -193,12 +146,15 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     alertmanager: AlertmanagerClient | None,
     *,
     scenario: Scenario,
+    target: TargetModel,
     pages: Mapping[str, str | None],
     log_url: str,
     factor: float,
     rules: Path | None = None,
     source: Path | None = None,
     born: float | None = None,
+    earlier: Mapping[str, str | None] | None = None,
+    drift_since: float | None = None,
     ruletests: Callable[[], RuleTests] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Evidence:
@@ -209,13 +165,16 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         prometheus: the run's Prometheus.
         alertmanager: the run's Alertmanager; None where the run has none.
         scenario: what was played.
+        target: the system under test.
         pages: instance to the text of its ``/metrics`` at the end, or None if unknown; one
             entry for every instance that the run started.
         log_url: SQLAlchemy URL of the prediction log.
         factor: time scale of the run.
         rules: folder of the user's own rule files; None where they are the source's.
         source: folder that the configuration was rendered from; the checkout's by default.
-        born: Unix time before the first sample of any part; None is the run's own start.
+        born: Unix time before the first sample of any component; None is the run's own start.
+        earlier: instance to the text of its ``/metrics`` when the run began; None: nothing counted.
+        drift_since: Unix time at which the drift job began anew; None where it did not.
         ruletests: waits for the rules' own tests where they run already; by default runs them.
         clock: gives Unix seconds.
 
@@ -224,7 +183,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
     """
     truth = read_truth(layout.truth)
     ended_at = clock()
-    timeline = _records(layout.timeline, _event, [])
+    timeline = read_records(layout.timeline, parse_event, [])
     started_at = timeline[0].time if timeline else truth.started_at or ended_at
     span = RunSpan(started_at, ended_at, evaluation_interval(layout), born)
     sources = Sources(
@@ -234,12 +193,16 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         scenario=scenario,
         factor=factor,
         truth=truth,
-        pages=pages,
+        target=target,
+        target_pages=pages,
         log_url=log_url,
         span=span,
         phases=played_phases(timeline, ended_at),
         rules=rules or (source or root()) / "prometheus" / "rules",
         source=source or root(),
+        baseline=Baseline.of((earlier or {}) if target.instrumented else {}),
+        pages_before=earlier or {},
+        drift_since=drift_since,
     )
     snapshot = take_snapshot(sources, ruletests or partial(read_ruletests, source or root(), rules))
     write_atomic(layout.series, snapshot.model_dump_json())
@@ -260,15 +223,19 @@ def load_evidence(layout: RunLayout) -> Evidence:
     except OSError as error:
         raise UsageError(f"cannot read {layout.series}: {error.strerror}") from error
     except ValidationError as error:
-        raise UsageError(f"{layout.series} is broken or of another version") from error
+        raise UsageError(
+            f"{layout.series} is broken or of another version; play the run again"
+        ) from error
     return _evidence(layout, read_truth(layout.truth), snapshot)
 
 
 def _evidence(layout: RunLayout, truth: Truth, snapshot: Snapshot) -> Evidence:
     problems: list[str] = []
-    notifications = _records(layout.notifications, _notification, problems)
-    drift_runs = _records(layout.drift / "runs.jsonl", _drift_run, problems)
-    timeline = _records(layout.timeline, _event, problems)
+    notifications = read_records(layout.notifications, parse_notification, problems)
+    earlier = read_records(layout.earlier_notifications, parse_notification, problems)
+    messages = read_records(layout.messages, parse_message, problems)
+    drift_runs = read_records(layout.drift / "runs.jsonl", parse_drift_run, problems)
+    timeline = read_records(layout.timeline, parse_event, problems)
     end = snapshot.ended_at
     return Evidence(
         run=_read_run(layout.run_file),
@@ -276,6 +243,10 @@ def _evidence(layout: RunLayout, truth: Truth, snapshot: Snapshot) -> Evidence:
         snapshot=snapshot,
         notifications=tuple(
             sorted((n for n in notifications if n.received_at <= end), key=lambda n: n.received_at)
+        ),
+        earlier=tuple(each for each in earlier if each.received_at <= end),
+        messages=tuple(
+            sorted((m for m in messages if m.received_at <= end), key=lambda m: m.received_at)
         ),
         drift_runs=tuple(r for r in drift_runs if r.time <= end),
         timeline=tuple(timeline),
@@ -287,76 +258,10 @@ def _read_run(path: Path) -> RunInfo:
     try:
         return RunInfo.model_validate_json(read_regular(path))
     except FileNotFoundError as error:
-        raise UsageError(f"{path.parent} is no run: run.json is missing") from error
+        raise UsageError(f"{path.parent} is not a run: run.json is missing") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file"
-        raise UsageError(f"{path} is no identity of a run: {where} is wrong") from error
-
-
-def _records(path: Path, parse: Callable[[Json], T], problems: list[str]) -> list[T]:
-    # No such file means that nothing was recorded: no notification, no run of the drift job.
-    records = []
-    incomplete = 0
-    for entry in read_lines(path, problems, required=False):
-        try:
-            records.append(parse(entry))
-        except (KeyError, TypeError, ValueError):
-            incomplete += 1
-    if incomplete:
-        problems.append(f"{path.name}: {incomplete} lines lack a field")
-    return records
-
-
-def _event(entry: Json) -> Event:
-    details = {k: v for k, v in entry.items() if k not in {"time", "event", "name"}}
-    return Event(float(entry["time"]), str(entry["event"]), str(entry.get("name", "")), details)
-
-
-def _notification(entry: Json) -> ReceivedNotification:
-    received = _unix(entry["received_at"])
-    if received is None:
-        raise ValueError("a notification without its time of arrival")
-    labels = {str(k): str(v) for k, v in entry["labels"].items()}
-    return ReceivedNotification(
-        received_at=received,
-        status=str(entry["status"]),
-        alert=str(entry.get("alertname") or labels.get("alertname", "")),
-        labels=labels,
-        annotations={str(k): str(v) for k, v in (entry.get("annotations") or {}).items()},
-        starts_at=_unix(entry.get("starts_at")),
-        receiver=str(entry.get("receiver", "")),
-        ends_at=_unix(entry.get("ends_at")),
-        group_key=str(entry.get("group_key", "")),
-        delivery=None if entry.get("delivery") is None else int(entry["delivery"]),
-    )
-
-
-def _drift_run(entry: Json) -> DriftRun:
-    time = _unix(entry["time"])
-    if time is None:
-        raise ValueError("a run of the drift job without its time")
-    share = entry.get("drift_share")
-    return DriftRun(
-        time=time,
-        outcome=str(entry["outcome"]),
-        decision=entry.get("decision"),
-        drift_share=None if share is None else float(share),
-        html=entry.get("html"),
-        json=entry.get("json"),
-        reasons=tuple(map(str, entry.get("reasons") or (entry.get("message", ""),))),
-        drifted=tuple(
-            name for name, column in (entry.get("columns") or {}).items() if column["drifted"]
-        ),
-        causes=tuple(map(str, entry.get("causes") or ())),
-    )
-
-
-def _unix(value: object) -> float | None:
-    """Unix seconds of a number or an ISO 8601 text; Alertmanager's year 1 means never."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    if not isinstance(value, str) or not value or value.startswith("0001-"):
-        return None
-    return datetime.fromisoformat(value).timestamp()
+        raise UsageError(
+            f"{path} is not the identity of a run: {problem(error.errors())}"
+        ) from error

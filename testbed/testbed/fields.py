@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
-from testbed.timescale import parse_duration
+from testbed_rules.timescale import parse_duration
 
 
 def _seconds(value: object) -> object:
@@ -18,7 +17,7 @@ Duration = Annotated[
     BeforeValidator(_seconds, json_schema_input_type=str | float),
     Field(ge=0, description="A duration as in Prometheus, for example 90s, 5m, 1h30m."),
 ]
-Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class StrictModel(BaseModel):

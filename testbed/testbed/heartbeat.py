@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import promql_parser as promql
-
-from testbed.rules.parsing import COMPARISONS, SET_OPERATORS, parse, unwrapped
+from testbed_rules.parsing import COMPARISONS, SET_OPERATORS, parse, unwrapped
 
 NO_SEVERITY: Final = "none"
 """Severity of what nobody has to act on: heartbeats, and alerts that only inhibit others."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
+from testbed_domain.linefile import append_json
 
 from testbed.clients.alertmanager import AlertmanagerClient, ManagedAlert
 from testbed.errors import StackError
@@ -18,7 +18,7 @@ SUPPRESSED = "suppressed"
 Reason = Literal["inhibited", "silenced", "muted", "unknown"]
 
 
-class Held(BaseModel):
+class HeldAlert(BaseModel):
     """An alert that is held back for one reason.
 
     Attributes:
@@ -40,10 +40,10 @@ class HeldBack(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     time: float
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldAlert, ...] = ()
 
 
-def held_back(alerts: Iterable[ManagedAlert]) -> tuple[Held, ...]:
+def held_back(alerts: Iterable[ManagedAlert]) -> tuple[HeldAlert, ...]:
     """What is held back of the alerts that Alertmanager holds."""
     alerts = tuple(alerts)
     known = {alert.fingerprint: alert for alert in alerts}
@@ -58,7 +58,7 @@ def held_back(alerts: Iterable[ManagedAlert]) -> tuple[Held, ...]:
             reasons.append(("unknown", ""))
         found |= {(alert.fingerprint, kind, by) for kind, by in reasons}
     return tuple(
-        Held(labels=dict(known[fingerprint].labels), kind=kind, by=by)
+        HeldAlert(labels=dict(known[fingerprint].labels), kind=kind, by=by)
         for fingerprint, kind, by in sorted(found)
     )
 
@@ -84,7 +84,11 @@ class HeldBackRecorder:
         self._path = path
         self._client = AlertmanagerClient(url, timeout=TIMEOUT)
         self._clock = clock
-        self._last: tuple[Held, ...] | None = None
+        self._last: tuple[HeldAlert, ...] | None = None
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._client.close()
 
     def look(self) -> None:
         """Look once; an Alertmanager that does not answer is asked again next time."""
@@ -95,8 +99,7 @@ class HeldBackRecorder:
         if held != self._last:
             self._last = held
             line = HeldBack(time=self._clock(), held=held).model_dump(mode="json")
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            append_json(self._path, line)
 
 
 def _named(source: ManagedAlert | None, fingerprint: str) -> str:

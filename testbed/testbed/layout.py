@@ -32,7 +32,7 @@ class RunLayout:
 
     @property
     def config(self) -> Path:
-        """Rendered configuration of every part."""
+        """Rendered configuration of every component."""
         return self.root / "config"
 
     @property
@@ -42,12 +42,12 @@ class RunLayout:
 
     @property
     def data(self) -> Path:
-        """State of the parts: Prometheus's TSDB, Alertmanager's data, the Collector's queue."""
+        """State of components: Prometheus's TSDB, Alertmanager's data, the Collector's queue."""
         return self.root / "data"
 
     @property
     def logs(self) -> Path:
-        """One ``<part>.log`` per part."""
+        """One ``<component>.log`` per component."""
         return self.root / "logs"
 
     @property
@@ -67,7 +67,10 @@ class RunLayout:
 
     @property
     def truth(self) -> Path:
-        """Ground truth that Locust wrote: ``requests.jsonl``, ``labels.jsonl``, ``*.json``."""
+        """Ground truth that Locust wrote: ``requests.jsonl``, ``labels.jsonl``, ``*.json``.
+
+        The requests stand in ``truth.parquet``, too, once the load is over.
+        """
         return self.root / "truth"
 
     @property
@@ -91,6 +94,21 @@ class RunLayout:
         return self.root / "notifications.jsonl"
 
     @property
+    def messages(self) -> Path:
+        """What integrations of a user's Alertmanager configuration got, one JSON line each."""
+        return self.root / "messages.jsonl"
+
+    @property
+    def redirection(self) -> Path:
+        """What became of a user's Alertmanager configuration; missing where there is none."""
+        return self.config / "redirection.json"
+
+    @property
+    def earlier_notifications(self) -> Path:
+        """What came in the run of alerts that were over before it, on a stack of others."""
+        return self.root / "earlier-notifications.jsonl"
+
+    @property
     def held_back(self) -> Path:
         """What Alertmanager held back and why, one JSON line whenever that changed."""
         return self.root / "held-back.jsonl"
@@ -107,7 +125,7 @@ class RunLayout:
 
     @property
     def timeline(self) -> Path:
-        """What the runner did and saw, one JSON line each: phases, faults, part events."""
+        """What the runner did and saw, one JSON line each: phases, faults, component events."""
         return self.root / "timeline.jsonl"
 
     @property

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from testbed.preparation import Prepared
-from testbed.runner import TICK, running_stack
+from testbed.runner import TICK
+from testbed.runstack import running_stack
 from testbed.scenario import Phase, Scenario
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
@@ -22,10 +23,10 @@ LIVE_SCENARIO = Scenario(
 
 
 def hold(stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
-    """Watch over a running stack until an interrupt, or until a part ends by itself.
+    """Watch over a running stack until an interrupt, or until a component ends by itself.
 
     Raises:
-        StackError: a part crashed; holds the tail of its log.
+        StackError: a component crashed; holds the tail of its log.
     """
     while True:
         stack.raise_on_crash()

@@ -35,6 +35,11 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def own_version() -> str:
+    """The version of this project, which the tags of git decide when it is installed."""
+    return importlib.metadata.version("ml-observability-testbed")
+
+
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that a verdict depends on."""
     return {name: importlib.metadata.version(name) for name in PACKAGES}

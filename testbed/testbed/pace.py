@@ -9,17 +9,14 @@ is asked of a component, so that one that hangs does not look like a machine tha
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import psutil
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from testbed_domain.linefile import append_json
 
 TICK: Final = 0.1
 """Seconds between two wake-ups."""
@@ -75,12 +72,7 @@ class Pacemaker:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -91,17 +83,15 @@ class Pacemaker:
 
     def _run(self) -> None:
         psutil.cpu_percent()  # the first answer has nothing to compare with
-        with self._path.open("a", encoding="utf-8") as file:
-            late, wakes = 0.0, 0
-            while not self._over.is_set():
-                before = time.monotonic()
-                self._over.wait(TICK)
-                late = max(late, time.monotonic() - before - TICK)
-                wakes += 1
-                if wakes == EVERY:
-                    file.write(json.dumps(self._line(late)) + "\n")
-                    file.flush()
-                    late, wakes = 0.0, 0
+        late, wakes = 0.0, 0
+        while not self._over.is_set():
+            before = time.monotonic()
+            self._over.wait(TICK)
+            late = max(late, time.monotonic() - before - TICK)
+            wakes += 1
+            if wakes == EVERY:
+                append_json(self._path, self._line(late))
+                late, wakes = 0.0, 0
 
     @staticmethod
     def _line(late: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.evidence import Event
+    from testbed.records import StoredEvent
 
 
 class PhaseRow(BaseModel):
@@ -22,7 +22,7 @@ class PhaseRow(BaseModel):
     end: float
 
 
-def played_phases(timeline: Iterable[Event], over: float) -> tuple[PhaseRow, ...]:
+def played_phases(timeline: Iterable[StoredEvent], over: float) -> tuple[PhaseRow, ...]:
     """The phases that a timeline holds, in order.
 
     Args:

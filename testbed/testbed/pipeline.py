@@ -91,7 +91,7 @@ class Flow(StoredModel):
     enqueue_failed: int = 0
 
 
-class Reading(StoredModel):
+class CounterReading(StoredModel):
     """The Collector's counters at one scrape.
 
     Attributes:
@@ -117,7 +117,7 @@ class Pipeline(StoredModel):
     """
 
     processes: tuple[Process, ...] = ()
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[CounterReading, ...] = ()
     down: tuple[float, ...] = ()
 
 
@@ -177,7 +177,9 @@ def read_pipeline(prometheus: PrometheusClient, *, at: float, window: float) -> 
         return Flow(**{field: values.get(time, 0) for field, values in flows[kind].items()})
 
     readings = (
-        Reading(time=time, uptime=uptime, points=flow(METRIC_POINTS, time), spans=flow(SPANS, time))
+        CounterReading(
+            time=time, uptime=uptime, points=flow(METRIC_POINTS, time), spans=flow(SPANS, time)
+        )
         for series in raw(UPTIME, COLLECTOR)
         for time, uptime in series.points
     )

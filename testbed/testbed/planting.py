@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from testbed_load.plan import LoadPlan
 
-    from testbed.stack.parts import Part, StackContext
+    from testbed.stack.components import Component
+    from testbed.stack.context import StackContext
     from testbed.stack.process import ProcessRequest
 
 LAUNCHER: Final = "testbed.selftest.launcher"
@@ -84,9 +85,12 @@ class Planting:
         self.source(folder)
         return folder
 
-    def wrap(self, parts: Sequence[Part]) -> list[Part]:
+    def wrap(self, components: Sequence[Component]) -> list[Component]:
         """The components of the stack, started as this planting wants them."""
-        return [PlantedPart(part, self) if self.touches(part.name) else part for part in parts]
+        return [
+            PlantedComponent(component, self) if self.touches(component.name) else component
+            for component in components
+        ]
 
     def touches(self, component: str) -> bool:
         """Whether it changes how a component is started."""
@@ -101,24 +105,24 @@ class Planting:
 
 
 @dataclass(frozen=True, slots=True)
-class PlantedPart:
+class PlantedComponent:
     """A component that is started with something planted in it."""
 
-    part: Part
+    component: Component
     planting: Planting
 
     @property
     def name(self) -> str:
-        """See :class:`testbed.stack.parts.Part`."""
-        return self.part.name
+        """See :class:`testbed.stack.components.Component`."""
+        return self.component.name
 
     def request(self, context: StackContext) -> ProcessRequest:
-        """See :class:`testbed.stack.parts.Part`."""
-        return self.planting.start(self.part.request(context))
+        """See :class:`testbed.stack.components.Component`."""
+        return self.planting.start(self.component.request(context))
 
     def not_ready(self, context: StackContext) -> str | None:
-        """See :class:`testbed.stack.parts.Part`."""
-        return self.part.not_ready(context)
+        """See :class:`testbed.stack.components.Component`."""
+        return self.component.not_ready(context)
 
 
 NOTHING: Final = Planting()

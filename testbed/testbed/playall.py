@@ -1,6 +1,8 @@
 """Plays scenarios, two at a time, and prints a table: ``python -m testbed.playall [NAME ...]``.
 
-Each is a ``testbed run`` of its own, with a folder of its own. Ends with 0 when all passed.
+Those that need a stack started alike share one, one after the other (:mod:`testbed.playgroup`);
+each other is a ``testbed run`` of its own. All have a folder of their own. Ends with 0 when all
+passed.
 """
 
 from __future__ import annotations
@@ -14,14 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from testbed_domain.errors import DomainError
+
+from testbed.errors import EXIT_COULD_NOT_RUN
+from testbed.faultrefusals import not_permitted
+from testbed.playgroup import GROUP_FILE, grouped
+from testbed.preparation import RunOptions
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import read_scenario
+from testbed.settings import load_settings
 from testbed.sidebyside import Command, Ended, last_line, run_side_by_side
+from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MODULE: Final = "testbed.entry"
+GROUP_MODULE: Final = "testbed.playgroup"
+APART: Final = ", "
+"""Between the names of scenarios that share a stack."""
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
 INTERRUPTED: Final = 130
 OUTCOMES: Final = {0: "passed", 1: "failed"}
@@ -64,11 +77,34 @@ def command(name: str, out: Path, options: Sequence[str]) -> Command:
     return Command(name, argv, out / f"{name}.log")
 
 
-def played(ended: Ended, out: Path) -> PlayedScenario:
-    """What became of a run that has ended."""
-    name, code = ended.command.name, ended.code
-    checks, why = summary(out / name / "verdict.json", ended.command.log, code)
-    return PlayedScenario(name, code, ended.seconds, checks, why)
+def group_command(names: Sequence[str], out: Path, options: Sequence[str]) -> Command:
+    """How scenarios that share a stack are played; arguments as of :func:`command`."""
+    if len(names) == 1:
+        return command(names[0], out, options)
+    argv = (sys.executable, "-m", GROUP_MODULE, *names, "--out", str(out), *options)
+    return Command(APART.join(names), argv, out / f"{names[0]}.log")
+
+
+def played(ended: Ended, out: Path) -> tuple[PlayedScenario, ...]:
+    """What became of the scenarios of a command that has ended."""
+    names = ended.command.name.split(APART)
+    if len(names) == 1:
+        return (_outcome(names[0], ended.code, ended.seconds, ended, out),)
+    lines = {line["name"]: line for line in JsonLinesTail(out / GROUP_FILE).read()}
+    # One without a line was not reached: as little as its group, it could not be run.
+    return tuple(
+        _outcome(name, lines[name]["code"], lines[name]["seconds"], ended, out, lines[name]["why"])
+        if name in lines
+        else _outcome(name, ended.code or EXIT_COULD_NOT_RUN, 0.0, ended, out)
+        for name in names
+    )
+
+
+def _outcome(
+    name: str, code: int, seconds: float, ended: Ended, out: Path, why: str = ""
+) -> PlayedScenario:
+    checks, reason = summary(out / name / "verdict.json", ended.command.log, code)
+    return PlayedScenario(name, code, seconds, checks, why or reason)
 
 
 def summary(verdict_file: Path, log: Path, code: int) -> tuple[str, str]:
@@ -91,12 +127,13 @@ def _evaluated(verdict_file: Path) -> tuple[str, str]:
 
 def longest_first(names: Sequence[str]) -> list[str]:
     """Names of scenarios in the order in which they are best begun."""
+    return sorted(names, key=lambda name: _seconds((name,)), reverse=True)
 
-    def seconds(name: str) -> float:
-        scenario = read_scenario(find_scenario(name))
-        return (scenario.duration + scenario.settle) / scenario.time_scale
 
-    return sorted(names, key=seconds, reverse=True)
+def _seconds(names: Sequence[str]) -> float:
+    """Real seconds that scenarios take one after the other."""
+    found = (read_scenario(find_scenario(name)) for name in names)
+    return sum((each.duration + each.settle) / each.time_scale for each in found)
 
 
 def lines(played: Sequence[PlayedScenario]) -> Iterator[str]:
@@ -113,37 +150,76 @@ def _say(*text: str) -> None:
     sys.stdout.flush()
 
 
+def play_all(names: Sequence[str], out: Path | None, jobs: int, options: RunOptions) -> int:
+    """Play scenarios and print a table.
+
+    Args:
+        names: of scenarios; empty plays all that ship.
+        out: new folder of the runs; None makes one below ``.testbed/scenarios``.
+        jobs: stacks at a time.
+        options: seed, use case and time scale count.
+
+    Returns:
+        The highest exit code.
+
+    Raises:
+        DomainError: a scenario is not there, or broken.
+        KeyboardInterrupt: it was interrupted; all stacks have been stopped.
+    """
+    asked = names or list(scenario_files())
+    refused = {name: not_permitted(read_scenario(find_scenario(name))) for name in asked}
+    _say(*(f"{name}: skipped, {reason}" for name, reason in refused.items() if reason))
+    wanted = longest_first([name for name in asked if refused[name] is None])
+    groups = sorted(grouped(wanted, options, load_settings()), key=_seconds, reverse=True)
+    place = out or Path(".testbed", "scenarios", time.strftime("%Y%m%dT%H%M%S"))
+    place.mkdir(parents=True)
+    _say(f"scenarios: {len(wanted)}, stacks: {len(groups)}, {jobs} at a time, into {place}")
+    began, found = time.monotonic(), list[PlayedScenario]()
+
+    def report(ended: Ended) -> None:
+        for one in played(ended, place):
+            found.append(one)
+            _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
+
+    commands = [group_command(group, place, _argv(options)) for group in groups]
+    try:
+        run_side_by_side(commands, jobs, report)
+    except KeyboardInterrupt:
+        _say("interrupted; the runs that were under way have stopped their stacks")
+        raise
+    _say("", *lines(sorted(found, key=lambda each: each.name)))
+    _say(f"took {(time.monotonic() - began) / 60:.1f} min")
+    return max((each.code for each in found), default=0)
+
+
+def _argv(options: RunOptions) -> list[str]:
+    """Options of ``testbed run``."""
+    given = {"--use-case": options.use_case, "--time-scale": options.time_scale}
+    more = [word for name, value in given.items() if value for word in (name, str(value))]
+    return ["--seed", str(options.seed), *more]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play what is asked for; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m testbed.playall", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios; default: all")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default: 2)")
+    parser.add_argument("--jobs", type=int, default=2, help="stacks at a time (default: 2)")
     parser.add_argument(
         "--out", type=Path, help="new folder of the runs (default: below .testbed/scenarios)"
     )
-    parser.add_argument("--seed", default="1", help="seed of the traffic (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the traffic (default: 1)")
     parser.add_argument("--use-case", help="in place of the scenarios' own")
+    parser.add_argument("--time-scale", type=float, help="in place of the scenarios' own")
     asked = parser.parse_args(arguments)
-    out = asked.out or Path(".testbed", "scenarios", time.strftime("%Y%m%dT%H%M%S"))
-    out.mkdir(parents=True)
-    options = ["--seed", asked.seed, *(["--use-case", asked.use_case] if asked.use_case else [])]
-    names = longest_first(asked.names or list(scenario_files()))
-    _say(f"{len(names)} scenarios, {asked.jobs} at a time, into {out}")
+    options = RunOptions(use_case=asked.use_case, seed=asked.seed, time_scale=asked.time_scale)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found: list[PlayedScenario] = []
-
-    def report(ended: Ended) -> None:
-        one = played(ended, out)
-        found.append(one)
-        _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
-
     try:
-        run_side_by_side([command(name, out, options) for name in names], asked.jobs, report)
+        return play_all(asked.names, asked.out, asked.jobs, options)
     except KeyboardInterrupt:
-        _say("interrupted; the runs that were under way have stopped their stacks")
         return INTERRUPTED
-    _say("", *lines(sorted(found, key=lambda each: each.name)))
-    return max((each.code for each in found), default=0)
+    except DomainError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_COULD_NOT_RUN
 
 
 if __name__ == "__main__":

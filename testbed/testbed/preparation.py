@@ -7,71 +7,52 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import yaml
 from testbed_domain.artefact import Artefact, load_artefact
-from testbed_domain.features import Task
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
-from testbed_domain.tables.reading import ReadOptions
-from testbed_domain.use_cases import ANY, UseCase, get_use_case
+from testbed_domain.yamlfile import read_mapping
 from testbed_otel.otlplogs import wanted
+from testbed_rules.lint import require_scale
 
-from testbed import __version__
+from testbed.assertedneeds import refuse_unmet
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
+from testbed.faultrefusals import refuse_faults
 from testbed.layout import LAYOUT_VERSION, RunLayout
-from testbed.machine import describe_machine, package_versions
+from testbed.machine import describe_machine, own_version, package_versions
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
-from testbed.rulelint import require_scale
 from testbed.scenario import Scenario
+from testbed.servicerules import write_service_rules
 from testbed.settings import Settings, trace_ratio
-from testbed.stack import build
+from testbed.stack import build, links
+from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, SENT_TO, USUAL_PORTS
+from testbed.stack.catalogue import TOXIPROXY
+from testbed.stack.components import refuse_needed
 from testbed.stack.configuration import SmtpSettings, render_native
+from testbed.stack.context import StackContext
+from testbed.stack.environments import DRIFT_INTERVAL, EXPORT_INTERVAL, export_interval
 from testbed.stack.gate import Gate
-from testbed.stack.parts import (
-    COLLECTOR_GRPC,
-    DRIFT_INTERVAL,
-    EXPORT_INTERVAL,
-    MANAGEMENT,
-    SENT_TO,
-    USUAL_PORTS,
-    StackContext,
-    export_interval,
-    management_addresses,
-    stack_parts,
+from testbed.stack.ownalertmanager import (
+    SMTP,
+    OwnAlertmanager,
+    read_own,
+    read_redirection,
+    require_playable,
 )
-from testbed.stack.ports import PortClaims, allocate, allocate_row
+from testbed.stack.ownprometheus import read_own_prometheus
+from testbed.stack.ports import HOST, PortClaims, allocate
 from testbed.stack.recipe import Progress
-
-Say = Callable[[str], None]
-
-# Receiver of OTLP over HTTP to its Compose address.
-RECEIVERS: Final = {"collector": "collector:4318", "prometheus": "prometheus:9090"}
-
-
-@dataclass(frozen=True, slots=True)
-class OwnData:
-    """A table of the user's.
-
-    Attributes:
-        data: its file, or None for the use case's own data.
-        target: its target column, for the use case ``any``.
-        task: what that use case learns; None infers it.
-        reading: what the caller says of how to read it.
-    """
-
-    data: Path | None = None
-    target: str | None = None
-    task: Task | None = None
-    reading: ReadOptions = field(default_factory=ReadOptions)
+from testbed.stack.stack import Stack
+from testbed.targets import BundledApi, TargetModel
+from testbed.usecasechoice import OwnData, Say, name_use_case, require_fit, train_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +65,12 @@ class RunOptions:
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: folder of rule files in place of ``prometheus/rules``.
-        without: parts to leave out.
+        without: components to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
         replicas: processes of the API.
+        target: the system under test, in place of the scenario's.
+        alertmanager: configuration of Alertmanager in place of the project's.
+        prometheus: configuration of Prometheus besides the project's; its rules are in ``rules``.
         guarded: whether only telemetry of this very run is taken in: at ports that nothing else
             knows, and with an id. Else the ports are the usual ones, for anyone to send to.
     """
@@ -99,6 +83,9 @@ class RunOptions:
     without: frozenset[str] = frozenset()
     out: Path | None = None
     replicas: int = 1
+    target: TargetModel | None = None
+    alertmanager: Path | None = None
+    prometheus: Path | None = None
     guarded: bool = True
 
 
@@ -116,6 +103,28 @@ class Prepared:
     options: RunOptions
     planting: Planting = NOTHING
     source: Path = field(default_factory=root)
+
+    def begin_with_target(self, stack: Stack) -> None:
+        """Start what the target wants to be there first, and have the model that it gives.
+
+        Raises:
+            StackError: the target can't be started or asked.
+        """
+        artefact = self.context.target.come_first(stack, self.artefact)
+        if artefact.version != self.artefact.version:
+            shutil.rmtree(self.layout.model)
+            shutil.move(artefact.path, self.layout.model)
+            register(load_artefact(self.layout.model), self.context.log_url)
+
+
+def register(artefact: Artefact, log_url: str) -> None:
+    """Put the reference rows of a model into the prediction log.
+
+    Raises:
+        LogError: it can't be written.
+    """
+    with closing(open_log(log_url)) as log:
+        log.register_reference(artefact)
 
 
 def new_run_id(name: str, seed: int, now: datetime) -> str:
@@ -139,81 +148,15 @@ def make_layout(settings: Settings, run_id: str, out: Path | None) -> RunLayout:
     return RunLayout(folder.resolve()).create()
 
 
-def name_use_case(given: str | None, target: str | None, settings: Settings, default: str) -> str:
-    """The use case that was named; else ``any`` where a target was, else that of the settings."""
-    return given or (ANY if target is not None else settings.use_case) or default
-
-
-def choose_use_case(name: str, given: OwnData, say: Say) -> UseCase:
-    """The use case called ``name``; ``any`` is inferred from the data.
-
-    Args:
-        name: as in ``--use-case``.
-        given: the user's own table.
-        say: is notified of what is learnt and which columns are left out.
-
-    Raises:
-        UsageError: table and target don't fit the use case.
-        DomainError: the use case is unknown, or nothing can be inferred.
-    """
-    if given.reading != ReadOptions() and given.data is None:
-        raise UsageError("--sep, --decimal, --encoding and --as are of a table: give --data FILE")
-    if name != ANY:
-        if given.reading.kinds:
-            raise UsageError(
-                f"--as belongs to --use-case {ANY}; {name} knows the kinds of its columns"
-            )
-        for option, value in (("target", given.target), ("task", given.task)):
-            if value is not None:
-                raise UsageError(
-                    f"--{option} belongs to --use-case {ANY}; {name} knows its own {option}"
-                )
-        return get_use_case(name)
-    if given.data is None or given.target is None:
-        raise UsageError(f"--use-case {ANY} needs a table, --data FILE, and --target COLUMN")
-    # Imported late, as in train_model.
-    from testbed_domain.inference import infer_use_case  # noqa: PLC0415
-
-    use_case, lines = infer_use_case(given.data, given.target, given.task, given.reading)
-    for line in lines:
-        say(f"data: {line}")
-    return use_case
-
-
-def train_model(
-    settings: Settings,
-    use_case: str,
-    given: OwnData,
-    say: Say,
-    out: Path | None = None,
-    *,
-    skops: bool = False,
-) -> Artefact:
-    """Train the model of a use case, or take the one that the same data and seed made before.
-
-    Args:
-        settings: give the seed and the folder of models.
-        use_case: its name.
-        given: the user's own table.
-        say: is notified of what goes on.
-        out: folder of this very model, in place of one below the folder of models.
-        skops: whether to keep the scikit-learn model beside its ONNX export.
-    """
-    data = given.data
-    case = choose_use_case(use_case, given, say)
-    # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
-    from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
-
-    say(f"model: training {use_case} on {data.name if data else 'its own data'}")
-    options = TrainingOptions(skops=skops, reading=given.reading)
-    if out is None:
-        return train_into(settings.models, case, data, settings.model_seed, options)
-    return train(case, data, settings.model_seed, out, options)
-
-
-def install_tools(settings: Settings, progress: Progress) -> build.Tools:
-    """Compile what is missing."""
-    return build.install(progress, prefer_path=settings.prefer_path)
+def install_tools(
+    settings: Settings, progress: Progress, scenario: Scenario | None = None
+) -> build.Tools:
+    """Compile what is missing, with what only this scenario needs."""
+    tools = build.install(progress, prefer_path=settings.prefer_path)
+    if scenario is None or not scenario.links:
+        return tools
+    more = build.install(progress, prefer_path=settings.prefer_path, only=[TOXIPROXY.name])
+    return build.Tools({**tools.programs, **more.programs})
 
 
 def smtp_settings(settings: Settings) -> SmtpSettings | None:
@@ -237,30 +180,21 @@ def smtp_settings(settings: Settings) -> SmtpSettings | None:
     )
 
 
-def require_fit(scenario: Scenario, artefact: Artefact) -> None:
-    """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
+def own_alertmanager(
+    options: RunOptions, scenario: Scenario, settings: Settings, tools: build.Tools, say: Say
+) -> OwnAlertmanager | None:
+    """The user's configuration of Alertmanager, checked; None where the project's is used.
 
     Raises:
-        UsageError: it is; says what is missing.
+        UsageError: it can't be used, or not with what else was chosen.
     """
-    known = {feature.name for feature in artefact.schema.features}
-    if lacking := [name for name in scenario.columns if name not in known]:
-        raise UsageError(
-            f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
-            f"{artefact.use_case} lacks: play it with {scenario.use_case}"
-        )
-    task = artefact.schema.task
-    if scenario.task is not None and scenario.task != task:
-        raise UsageError(
-            f"the scenario {scenario.name} needs a {scenario.task}, and the use case "
-            f"{artefact.use_case} is a {task}: play it with {scenario.use_case}"
-        )
-    rows = artefact.splits["reference"]
-    if rows < scenario.reference_rows:
-        raise UsageError(
-            f"the scenario {scenario.name} needs {scenario.reference_rows} reference rows for its "
-            f"doses, this model has {rows}: play it with a use case or a table that has more"
-        )
+    if options.alertmanager is None:
+        return None
+    own = read_own(options.alertmanager, tools)
+    own.require_receivers(scenario.receivers)
+    if settings.smtp_host is not None:
+        say("alertmanager: TESTBED_SMTP_HOST is not used: every mail goes to the run's receiver")
+    return own
 
 
 def prepare(
@@ -285,34 +219,53 @@ def prepare(
         planting: a defect, for the self-test.
 
     Raises:
-        TestbedError: one line that says what to change.
+        DomainError: one line that says what to change.
     """
     factor = options.time_scale or scenario.time_scale
     use_case = name_use_case(options.use_case, options.own.target, settings, scenario.use_case)
-    stack_parts(options.without)  # refuses what no run can do without, before the long work
+    refuse_needed(options.without)  # before the long work
+    target = _target(scenario, options)
+    refuse_faults(scenario, target, options.without)
     if options.own.data is not None and not options.own.data.is_file():
         raise UsageError(f"the data file {options.own.data} does not exist")
-    rules = options.rules or root() / "prometheus" / "rules"
+    if options.alertmanager is not None:
+        require_playable(options.alertmanager, options.without)
+    rules = options.rules or target.own_rules or root() / "prometheus" / "rules"
     for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
         say(f"rules: {problem}")
-    tools = install_tools(settings, progress)
+    tools = install_tools(settings, progress, scenario)
+    own = own_alertmanager(options, scenario, settings, tools, say)
+    own_prometheus = read_own_prometheus(options.prometheus, tools) if options.prometheus else None
+    if own_prometheus:
+        for note in own_prometheus.notes(read_mapping(root() / "prometheus" / "prometheus.yml")):
+            say(f"prometheus: {note}")
     trained = train_model(settings, use_case, options.own, say)
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
+    options = _with_service_rules(options, target, layout, say)
+    refuse_unmet(scenario, options.rules or rules, options.without)
     shutil.copytree(trained.path, layout.model)
     artefact = load_artefact(layout.model)
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
-    with closing(open_log(log_url)) as log:
-        log.register_reference(artefact)
+    register(artefact, log_url)
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
-    ports = allocate_row(management_addresses(options.replicas), USUAL_PORTS[MANAGEMENT], claims)
-    ports |= allocate(_wanted_ports(options.guarded, ports), claims)
+    endpoints = target.endpoints(claims, options.replicas)
+    ports = allocate(_wanted_ports(guarded=options.guarded), claims)
+    ports |= allocate({SMTP: 0} if own else {}, claims)
+    ports |= allocate(links.addresses(scenario.links), claims)
+    endpoints |= {address: f"{HOST}:{port}" for address, port in ports.items()}
     intake = f"{run_id}-{uuid.uuid4().hex[:8]}" if options.guarded else ""
-    endpoints = {address: f"127.0.0.1:{port}" for address, port in ports.items()}
-    gates = {name: Gate(endpoints[RECEIVERS[name]]) for name in scenario.gates}
+    gates = {
+        name: Gate(links.ways(sender, endpoints)[address])
+        for name, sender, address in (
+            ("collector", target.name, "collector:4318"),
+            ("prometheus", "collector", "prometheus:9090"),
+        )
+        if name in scenario.gates
+    }
     configuration = render_native(
         layout,
         source=source,
@@ -325,7 +278,13 @@ def prepare(
         gate=gates["prometheus"].address if "prometheus" in gates else None,
         queue_size=scenario.settings.collector.queue_size,
         intake=intake,
+        scrapes=target.scrape_configs(),
+        own=own,
+        own_prometheus=own_prometheus,
     )
+    redirection = read_redirection(layout)
+    for note in redirection.notes if redirection else ():
+        say(f"alertmanager: {note}")
     planting.edit(layout.config)
     context = StackContext(
         layout=layout,
@@ -337,6 +296,7 @@ def prepare(
         factor=factor,
         log_url=log_url,
         use_case=use_case,
+        target=target,
         without=options.without,
         replicas=options.replicas,
         played=scenario.settings,
@@ -354,14 +314,35 @@ def prepare(
     return prepared
 
 
+def _target(scenario: Scenario, options: RunOptions) -> TargetModel:
+    """The system under test, on which the scenario can be played."""
+    target = options.target or scenario.service or BundledApi()
+    target.refuse(scenario)
+    if not target.instrumented and options.replicas != 1:
+        raise UsageError(f"--replicas is of the bundled API; {target.name} starts its own")
+    return target
+
+
+def _with_service_rules(
+    options: RunOptions, target: TargetModel, layout: RunLayout, say: Say
+) -> RunOptions:
+    """Of another target: with its own rules beside the shipped ones, but those of the API."""
+    if target.instrumented or options.rules is not None:
+        return options
+    shipped, folder = root() / "prometheus" / "rules", layout.root / "rules"
+    left_out = write_service_rules(shipped, target.own_rules, folder)
+    say(f"rules: without those of the bundled API: {', '.join(left_out)}")
+    return replace(options, rules=folder)
+
+
 def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:
-    planned = sum(phase.rate * phase.duration / factor for phase in scenario.phases)
+    planned = scenario.planned_requests(factor)
     return trace_ratio(settings, planned if scenario.traces else None)
 
 
-def _wanted_ports(guarded: bool, taken: Collection[str]) -> dict[str, int]:  # noqa: FBT001 - as the option
+def _wanted_ports(*, guarded: bool) -> dict[str, int]:
     """Compose address to the port that is tried first; 0 for one that nobody could guess."""
-    wanted = {address: port for address, port in USUAL_PORTS.items() if address not in taken}
+    wanted = {address: port for address, port in USUAL_PORTS.items() if address not in BUNDLED}
     if guarded:
         del wanted[COLLECTOR_GRPC]  # no component of a run speaks it
         wanted |= dict.fromkeys(SENT_TO, 0)
@@ -388,6 +369,7 @@ def write_identity(
         "use_case": prepared.use_case,
         "data": options.own.data.name if options.own.data else None,
         "target": artefact.schema.target,
+        "service": None if context.target.instrumented else context.target.name,
         "synthetic": artefact.synthetic,
         "model": {"name": artefact.name, "version": artefact.version},
         "seed": options.seed,
@@ -396,6 +378,8 @@ def write_identity(
         "replicas": options.replicas,
         "attached": attached,
         "custom_rules": options.rules is not None,
+        "own_jobs": context.configuration.own_jobs,
+        "custom_routes": options.alertmanager is not None,
         "trace_ratio": context.trace_ratio,
         "logs": context.logs,
         "sink": sink,
@@ -403,7 +387,7 @@ def write_identity(
         "drift_interval": DRIFT_INTERVAL / context.factor,
         "endpoints": dict(context.endpoints),
         "intake": context.configuration.intake,
-        "version": __version__,
+        "version": own_version(),
         "packages": package_versions(),
         "tools": {name: item.version for name, item in context.tools.programs.items()},
         "machine": describe_machine(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from testbed_domain.yamlfile import read_yaml
+
 from testbed.resources import root
-from testbed.yamlfile import read_yaml
 
 FILE: Final = "prometheus/recipes.yml"
 
@@ -16,13 +17,13 @@ class Recipe:
     """One expression.
 
     Attributes:
-        system: whose, ``a`` to ``e``.
+        system: whose, by the names of :data:`testbed_otel.aliases.ALIASES`.
         what: what it gives.
         expr: PromQL.
         containers: whether it needs the series of cAdvisor, which only Compose has.
     """
 
-    system: str
+    preset: str
     what: str
     expr: str
     containers: bool = False
@@ -30,5 +31,5 @@ class Recipe:
 
 def read_recipes() -> list[Recipe]:
     """All recipes, in the file's order."""
-    systems = read_yaml(root() / FILE)
-    return [Recipe(system, **entry) for system, entries in systems.items() for entry in entries]
+    presets = read_yaml(root() / FILE)
+    return [Recipe(preset, **entry) for preset, entries in presets.items() for entry in entries]

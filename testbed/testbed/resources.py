@@ -1,21 +1,40 @@
-"""Where the data of the project lies: configuration files and scenarios of the checkout."""
+"""Where the data of the project lies: configuration files and scenarios.
+
+In a checkout they are its folders beside the packages; a wheel brings the same folders along
+(``assets`` in ``testbed/pyproject.toml``).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-from testbed.errors import TestbedError, UsageError
+from testbed_domain.errors import DomainError
+
+from testbed.errors import UsageError
+
+_PACKAGE: Final = Path(__file__).resolve().parent
 
 
-def root() -> Path:
-    """The checkout's folder: it holds ``prometheus/``, ``alertmanager/``, ``scenarios/``."""
-    folder = Path(__file__).resolve().parents[2]
-    if not (folder / "prometheus" / "prometheus.yml").is_file():
-        raise TestbedError(
-            f"the configuration files are missing below {folder}; "
-            "run testbed from a checkout that `make demo` has set up"
-        )
-    return folder
+def root(package: Path = _PACKAGE) -> Path:
+    """The folder that holds ``prometheus/``, ``alertmanager/``, ``scenarios/``.
+
+    Args:
+        package: where ``testbed`` is installed.
+
+    Returns:
+        The checkout, or, without one, what the wheel brought.
+
+    Raises:
+        DomainError: there is neither.
+    """
+    for folder in (package.parents[1], package / "_assets"):
+        if (folder / "prometheus" / "prometheus.yml").is_file():
+            return folder
+    raise DomainError(
+        f"the configuration files are missing below {package.parents[1]}; install the package "
+        "ml-observability-testbed anew, or run testbed from a checkout"
+    )
 
 
 def scenario_files() -> dict[str, Path]:
@@ -31,4 +50,6 @@ def find_scenario(name: str) -> Path:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         return path
-    raise UsageError(f"no scenario {name!r}; there are {', '.join(shipped)}, or give a YAML file")
+    raise UsageError(
+        f"there is no scenario {name!r}; choose from {', '.join(shipped)}, or give a YAML file"
+    )

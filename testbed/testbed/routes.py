@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_rules.timescale import parse_duration
+
 from testbed.errors import UsageError
-from testbed.timescale import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -146,7 +147,7 @@ def parse_matchers(text: str) -> tuple[RouteMatcher, ...]:
         match = _MATCHER.match(rest, place)
         if match is None or match.end() == place:
             raise UsageError(
-                f'{text!r} is no matcher of a route: write for example severity="warning"'
+                f'{text!r} is not a valid matcher of a route: write for example severity="warning"'
             )
         name = _unescaped(match["quoted_name"]) if match["quoted_name"] else match["name"]
         value = match["value"] if match["quoted"] is None else _unescaped(match["quoted"])

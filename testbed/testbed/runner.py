@@ -7,33 +7,32 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Self, TypeVar
 
-import httpx
 from testbed_load.command import locust_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, PlannedOnly, write_plan
+from testbed_load.plan import write_plan
 
-from testbed.active import ActiveStack, withdraw
 from testbed.board import Board
 from testbed.clients.alertmanager import AlertmanagerClient
+from testbed.clients.base import Client
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
 from testbed.facts.configured import read_groups
-from testbed.facts.finalcounts import behind
 from testbed.facts.ruletests import RuleTests, read_ruletests
-from testbed.faultcontrol import FaultControl
+from testbed.faults.rig import Rig
+from testbed.faults.rig.brokenprometheus import PrometheusFaults
+from testbed.faults.rig.control import FaultControl
 from testbed.heartbeat import heartbeat_names
 from testbed.layout import RunLayout
 from testbed.pace import Pacemaker
 from testbed.preparation import Prepared
-from testbed.prometheusfaults import PrometheusFaults
 from testbed.report import write_outcome
-from testbed.rig import Rig
-from testbed.scenario import Drift
-from testbed.schedule import Action, schedule
-from testbed.stack.parts import base_environment, stack_parts
+from testbed.runstack import Opening, own_stack
+from testbed.schedule import ScheduledAction, load_plan, schedule
+from testbed.stack.environments import base_environment
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
@@ -48,6 +47,8 @@ LOAD_SLACK = 45.0  # seconds that Locust may need after the last phase: its requ
 COUNTERS_SETTLE = 15.0  # seconds in which Prometheus must hold the API's final counters
 LOAD = "load"
 
+AnyClient = TypeVar("AnyClient", bound=Client)
+
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
@@ -58,63 +59,10 @@ class Clocks:
     pause: Callable[[float], None] = time.sleep
 
 
-def load_plan(prepared: Prepared) -> LoadPlan:
-    """What Locust gets: the scenario's phases in real seconds."""
-    scenario, factor = prepared.scenario, prepared.factor
-    phases = tuple(
-        LoadPhase(
-            name=phase.name,
-            duration=phase.duration / factor,
-            rate=phase.rate,
-            drift=_planned(phase.drift) if phase.drift else None,
-        )
-        for phase in scenario.phases
-    )
-    return LoadPlan(
-        run_id=prepared.run_id,
-        seed=prepared.options.seed,
-        use_case=prepared.use_case,
-        artefact=prepared.layout.model,
-        phases=phases,
-        labels=LabelPlan(scenario.labels.share, scenario.labels.delay / factor),
-        timeout=prepared.context.settings.request_timeout,
-    )
-
-
 def _heartbeats(layout: RunLayout) -> frozenset[str]:
     """Alerts of the run's rules that always fire: nothing waits for their end."""
     groups = read_groups(layout.config / "rules")
     return heartbeat_names((rule.name, rule.expression) for g in groups for rule in g.rules)
-
-
-def _planned(drift: Drift) -> PlannedDrift:
-    rows = drift.only
-    only = None if rows is None else PlannedOnly(rows.column, rows.equals, rows.above)
-    return PlannedDrift(drift.name, drift.severity, only)
-
-
-@contextmanager
-def running_stack(
-    prepared: Prepared, timeline: Timeline, command: str, *, web_ui: bool = False
-) -> Iterator[tuple[Stack, Supervisor]]:
-    """The started stack, announced to other terminals; stopped at the end, whatever happens."""
-    layout = prepared.layout
-    parts = prepared.planting.wrap(stack_parts(prepared.context.without, web_ui=web_ui))
-    with Supervisor() as supervisor:
-        try:
-            stack = Stack(prepared.context, parts, supervisor, timeline)
-            stack.start()
-            announce(stack, layout, prepared.run_id, command)
-            yield stack, supervisor
-        finally:
-            withdraw(layout)
-            for gate in prepared.context.gates.values():
-                gate.close()
-
-
-def announce(stack: Stack, layout: RunLayout, run_id: str, command: str) -> None:
-    """Announce this stack to other terminals."""
-    ActiveStack.of_this_process(run_id, command, stack.urls(), stack.pids()).write(layout)
 
 
 class Play:
@@ -149,7 +97,8 @@ class Play:
         self._pacemaker = pacemaker
         self._layout = prepared.layout
         context = prepared.context
-        self._prometheus = PrometheusClient(context.url("prometheus:9090"))
+        self._clients = ExitStack()
+        self._prometheus = self._client(PrometheusClient(context.url("prometheus:9090")))
         self._rig = Rig(
             stack,
             FaultControl(
@@ -170,8 +119,21 @@ class Play:
             None if "alertmanager" in context.without else context.url("alertmanager:9093"),
             _heartbeats(prepared.layout),
         )
+        self._clients.callback(self._watch.close)
+        self._clients.callback(self._rig.close)
         self._load: ProcessInstance | None = None
         self._began = clocks.wall()
+        self._earlier: dict[str, str | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clients.close()
+
+    def _client(self, client: AnyClient) -> AnyClient:
+        self._clients.callback(client.close)
+        return client
 
     def run(self) -> Verdict:
         """Play, settle, collect, evaluate, write.
@@ -182,16 +144,24 @@ class Play:
         """
         self._board.stage("waiting until no alert is active")
         self._wait_quiet()
+        self._earlier = self._counted_before()
         self._board.stage("starting the load")
         start = self._start_load()
         self._board.stage("playing")
+        prepared = self._prepared
+        recording = prepared.context.target.recording(
+            self._layout,
+            prepared.scenario,
+            prepared.factor,
+            prepared.context.log_url,
+            prepared.options.seed,
+        )
         with ThreadPoolExecutor(1) as aside:
             # They need nothing of the run, and give way to it.
-            ruletests = aside.submit(
-                read_ruletests, self._prepared.source, self._prepared.options.rules
-            )
-            self._play_actions(start)
-            self._wait_for_load(start)
+            ruletests = aside.submit(read_ruletests, prepared.source, prepared.options.rules)
+            with recording:
+                self._play_actions(start)
+                self._wait_for_load(start)
             self._board.stage("settling")
             self._settle()
             self._pacemaker.stop()  # collecting is work of the runner itself
@@ -215,7 +185,7 @@ class Play:
         return verdict
 
     def _wait_quiet(self) -> None:
-        """Start from silence, where all parts are there: the verdict counts from here."""
+        """Start from silence, where all components are there: the verdict counts from here."""
         deadline = self._clocks.monotonic() + QUIET
         while not self._prepared.context.without and self._clocks.monotonic() < deadline:
             self._notice()
@@ -223,11 +193,20 @@ class Play:
                 break
             self._clocks.pause(TICK)
 
+    def _counted_before(self) -> dict[str, str | None]:
+        """What a target that has answered before counts so far, once Prometheus holds it, too."""
+        if self._prepared.context.born is None and self._prepared.context.target.instrumented:
+            return {}
+        deadline = self._clocks.monotonic() + COUNTERS_SETTLE
+        while not self._counters_arrived() and self._clocks.monotonic() < deadline:
+            self._clocks.pause(LOOK)
+        return self._counters()
+
     def _start_load(self) -> float:
         """Start Locust; returns the Unix time at which the first phase began."""
         planting = self._prepared.planting
         write_plan(self._layout.load_plan, planting.plan(load_plan(self._prepared)))
-        host = self._prepared.context.url("api:8000")
+        host = self._prepared.context.target.load_url(self._prepared.context)
         argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
         log = self._layout.logs / f"{LOAD}.log"
         env = base_environment() | self._prepared.context.settings.load_environment()
@@ -261,7 +240,7 @@ class Play:
                 self._board.tick(self._watch.update(), elapsed)
             self._clocks.pause(TICK)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: ScheduledAction) -> None:
         match action.kind:
             case "phase_started" | "phase_ended":
                 self._timeline.add(action.kind, action.name)
@@ -270,9 +249,8 @@ class Play:
                 if action.fault is not None:
                     action.fault.begin(self._rig)
             case "fault_off":
-                if action.fault is not None:
-                    action.fault.end(self._rig)
-                self._timeline.add(action.kind, action.name)
+                seen = action.fault.end(self._rig) if action.fault is not None else None
+                self._timeline.add(action.kind, action.name, **(seen or {}))
 
     def _notice(self) -> None:
         """Look for processes that ended; without the load or Prometheus there is no verdict.
@@ -327,23 +305,13 @@ class Play:
         return met and not set(snapshot.alerts) - names
 
     def _counters_arrived(self) -> bool:
-        """Whether Prometheus holds what the API counts now."""
-        if "collector" in self._prepared.context.without:
-            return True
-        at = self._clocks.wall()
-        return behind(self._api_counters(), self._prometheus, at=at, window=at - self._began) == 0
+        """Whether Prometheus holds what the target counts now."""
+        context, at = self._prepared.context, self._clocks.wall()
+        return context.target.arrived(context, self._prometheus, at=at, window=at - self._began)
 
-    def _api_counters(self) -> dict[str, str | None]:
-        """Instance to the text of its metrics; None where the instance is gone."""
+    def _counters(self) -> dict[str, str | None]:
         context = self._prepared.context
-        counters: dict[str, str | None] = dict.fromkeys(context.api_instances)
-        for address, instance in context.serving.items():
-            # The verdict says what a replica that is gone leaves open.
-            with suppress(httpx.HTTPError):
-                page = httpx.get(f"http://{address}/metrics", timeout=5.0).raise_for_status().text
-                if instance in page:  # else another one has just taken its place
-                    counters[instance] = page
-        return counters
+        return context.target.counters(context)
 
     def _collect(self, ruletests: Callable[[], RuleTests]) -> Evidence:
         self._notice()
@@ -352,32 +320,24 @@ class Play:
         alertmanager = (
             None
             if "alertmanager" in context.without
-            else AlertmanagerClient(context.url("alertmanager:9093"))
+            else self._client(AlertmanagerClient(context.url("alertmanager:9093")))
         )
         return collect(
             self._layout,
             self._prometheus,
             alertmanager,
             scenario=self._prepared.scenario,
-            pages=self._api_counters(),
+            pages=self._counters(),
+            target=context.target,
             log_url=self._prepared.context.log_url,
             factor=self._prepared.factor,
             rules=self._prepared.options.rules,
             source=self._prepared.source,
             born=context.born,
+            earlier=self._earlier,
+            drift_since=context.drift_since,
             ruletests=ruletests,
         )
-
-
-Opening = Callable[[Prepared, Timeline], AbstractContextManager[tuple[Stack, Supervisor]]]
-"""Gives the running stack of a run, and what runs the load."""
-
-
-def own_stack(
-    prepared: Prepared, timeline: Timeline
-) -> AbstractContextManager[tuple[Stack, Supervisor]]:
-    """A stack that is started for this run and stopped at its end."""
-    return running_stack(prepared, timeline, "run")
 
 
 @contextmanager
@@ -407,14 +367,16 @@ def play(
         opening: gives the stack; by default one of its own.
 
     Raises:
-        StackError: a part could not be started, or no verdict could be reached.
+        StackError: a component could not be started, or no verdict could be reached.
     """
     clocks = clocks or Clocks()
     timeline = Timeline(prepared.layout.timeline, clock=clocks.wall, listener=board.event)
     timeline.add("run_started", prepared.scenario.name)
     with opening(prepared, timeline) as (stack, supervisor):
-        with Pacemaker(prepared.layout.pace) as pacemaker:
-            game = Play(prepared, stack, supervisor, timeline, board, clocks, pacemaker)
+        with (
+            Pacemaker(prepared.layout.pace) as pacemaker,
+            Play(prepared, stack, supervisor, timeline, board, clocks, pacemaker) as game,
+        ):
             verdict = game.run()
         timeline.add("run_ended")
         if hold is not None:

@@ -6,58 +6,26 @@ them by the time scale, together with those of the rules. Rates are not scaled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from testbed_domain.features import Task
+from testbed_domain.problems import problems
+from testbed_domain.yamlfile import read_yaml
+from testbed_load.arrivals import Arrivals, mean_rate, peak_rate
+from testbed_load.plan import LoadPhase, PhaseDrift
+from testbed_load.shapes import Shape
+from testbed_load.shapes.base import MAX_RATE
 
+from testbed.assertions import Assertion
+from testbed.componentsettings import ComponentSettings
+from testbed.decisions import Decision, DriftCause
 from testbed.errors import UsageError
-from testbed.faults import Fault, OtlpFault
-from testbed.fields import Duration, Share, StrictModel
-from testbed.partsettings import PartSettings
-from testbed.yamlfile import read_yaml
-
-SCHEMA_VERSION = 1
-
-
-class Only(StrictModel):
-    """Which rows drift: those with this value of a category, or with more than this in a number."""
-
-    column: str
-    equals: str | None = None
-    above: float | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.equals is None) == (self.above is None):
-            raise ValueError("give either equals or above")
-        return self
-
-    def holds(self, row: Mapping[str, object]) -> bool:
-        """Whether a row, as it was drawn, drifts."""
-        value = row.get(self.column)
-        if self.above is None:
-            return value == self.equals
-        return isinstance(value, int | float) and value > self.above
-
-    @property
-    def words(self) -> str:
-        """The condition, for people."""
-        if self.equals is not None:
-            return f"{self.column} = {self.equals}"
-        return f"{self.column} > {self.above:g}"
-
-
-class Drift(StrictModel):
-    """A named transformation of the sampled rows."""
-
-    name: str = Field(
-        description="Transformation of the load package, for example covariate_shift."
-    )
-    severity: float = Field(1.0, ge=0, description="0 changes nothing, 1 is the stated size.")
-    only: Only | None = Field(None, description="The rows that drift; null: all.")
+from testbed.faults import Fault
+from testbed.fields import Duration, Ratio, StrictModel
+from testbed.stack.links import Link
+from testbed.targets import Service
 
 
 class Phase(StrictModel):
@@ -65,9 +33,86 @@ class Phase(StrictModel):
 
     name: str
     duration: Duration
-    rate: float = Field(gt=0, le=5000, description="Predictions per real second.")
-    drift: Drift | None = None
+    rate: float | None = Field(
+        None, gt=0, le=MAX_RATE, description="Predictions per real second; or give a shape."
+    )
+    shape: Shape | None = Field(None, description="A rate that changes during the phase.")
+    arrivals: Arrivals = Field(
+        "even", description="Evenly spaced, or drawn from the seed as a Poisson process."
+    )
+    drift: PhaseDrift | None = None
     faults: tuple[Fault, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> Self:
+        if (self.rate is None) == (self.shape is None):
+            raise ValueError("give either rate or shape")
+        return self
+
+    @property
+    def mean_rate(self) -> float:
+        """Predictions per real second over the whole phase."""
+        return mean_rate(self.rate, self.shape)
+
+    @property
+    def peak_rate(self) -> float:
+        """The most predictions per real second."""
+        return peak_rate(self.rate, self.shape)
+
+    @property
+    def load(self) -> str:
+        """The rate in words."""
+        rate = self.shape.description if self.shape else f"{self.rate:g}/s"
+        return rate if self.arrivals == "even" else f"{rate}, {self.arrivals} arrivals"
+
+    def played(self, factor: float) -> LoadPhase:
+        """What the load gets of it at a time scale."""
+        return LoadPhase(
+            name=self.name,
+            duration=self.duration / factor,
+            rate=self.rate,
+            drift=self.drift,
+            shape=self.shape,
+            arrivals=self.arrivals,
+        )
+
+
+class NumberRange(StrictModel):
+    """Bounds of a number, both included."""
+
+    min: int = Field(0, ge=0)
+    max: int | None = Field(None, ge=0, description="null: no bound.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max is not None and self.min > self.max:
+            raise ValueError("min is larger than max")
+        return self
+
+    def __contains__(self, number: int) -> bool:
+        return self.min <= number and (self.max is None or number <= self.max)
+
+    def __str__(self) -> str:
+        if self.min == self.max:
+            return f"{self.min}"
+        return f"at least {self.min}" if self.max is None else f"from {self.min} to {self.max}"
+
+
+def _bounds(value: object) -> object:
+    exact = isinstance(value, int) and not isinstance(value, bool)
+    return {"min": value, "max": value} if exact else value
+
+
+def _texts(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+NotificationCount = Annotated[
+    NumberRange, BeforeValidator(_bounds, json_schema_input_type=int | NumberRange)
+]
+Texts = Annotated[
+    tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=str | tuple[str, ...])
+]
 
 
 class ExpectedAlert(StrictModel):
@@ -88,30 +133,53 @@ class ExpectedAlert(StrictModel):
     labels: dict[str, str] = Field(
         {}, description="Labels that distinguish the alert from others of its name."
     )
-    contains: tuple[str, ...] = Field(
-        (), description="Texts that stand in the annotations of each firing notification."
+    contains: Texts = Field(
+        (),
+        description="Texts that stand in the annotations of each firing notification; with an "
+        "Alertmanager configuration of your own, in what each integration of the receiver got.",
     )
+    count: NotificationCount | None = Field(
+        None,
+        description="Firing notifications of it that the receiver gets from the phase's start on, "
+        "repetitions included: a number, or min and max.",
+    )
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if self.count is not None and self.receiver is None:
+            raise ValueError(f"the count of alert {self.alert} needs the receiver where it counts")
+        return self
+
+
+class ForbiddenNotification(StrictModel):
+    """An alert that must not reach a receiver, though it fires."""
+
+    alert: str
+    receiver: str
+    labels: dict[str, str] = Field(
+        {}, description="Labels that distinguish the alert from others of its name."
+    )
+    phase: str | None = Field(None, description="Only while this phase lasts; null: in no phase.")
 
 
 class Labels(StrictModel):
     """Truth that arrives later through POST /labels."""
 
-    share: Share = 1.0
+    ratio: Ratio = 1.0
     delay: Duration = 60.0
 
 
 class RequestLimits(StrictModel):
     """What the service itself must keep."""
 
-    error_share: Share = Field(0.0, description="Share of predictions answered 5xx or not at all.")
-    p95_seconds: float = Field(1.0, gt=0, description="95th percentile of latency seen by load.")
+    error_ratio: Ratio = Field(0.0, description="Share of predictions answered 5xx or not at all.")
+    p95_seconds: float = Field(
+        1.0, gt=0, description="95th percentile of latency from the planned time on."
+    )
     lost_requests: int = Field(0, ge=0, description="Requests missing in Prometheus at the end.")
     repeats: int = Field(
         1, ge=0, description="Identical notifications of one episode at one receiver."
     )
-
-
-DriftCause = Literal["columns", "prediction", "target", "concept", "relations"]
 
 
 class Scenario(StrictModel):
@@ -122,6 +190,9 @@ class Scenario(StrictModel):
     title: str
     description: str
     use_case: str = "diabetes"
+    service: Service | None = Field(
+        None, description="Your own service, in place of the API that comes with the testbed."
+    )
     task: Task | None = Field(
         None, description="What the model must learn; null plays with either."
     )
@@ -129,13 +200,16 @@ class Scenario(StrictModel):
     phases: tuple[Phase, ...] = Field(min_length=1)
     settle: Duration = Field(0.0, description="Time after the load in which alerts may resolve.")
     labels: Labels = Labels()
-    settings: PartSettings = PartSettings()
+    settings: ComponentSettings = ComponentSettings()
     reference_rows: int = Field(
         0, ge=0, description="Rows that a model's reference needs for the doses to be certain."
     )
     expected_alerts: tuple[ExpectedAlert, ...] = ()
     allowed_alerts: tuple[str, ...] = Field((), description="May fire; every other is forbidden.")
-    expected_decision: tuple[Literal["NO_ACTION", "ALERT", "RETRAIN"], ...] = Field(
+    forbidden_notifications: tuple[ForbiddenNotification, ...] = Field(
+        (), description="What must not be notified, and to whom."
+    )
+    expected_decision: tuple[Decision, ...] = Field(
         ("NO_ACTION",), description="Most severe decision of the drift job: one of these."
     )
     expected_causes: tuple[DriftCause, ...] = Field(
@@ -153,6 +227,7 @@ class Scenario(StrictModel):
         (), description="May be held back by Alertmanager though they fire."
     )
     limits: RequestLimits = RequestLimits()
+    assertions: tuple[Assertion, ...] = Field((), description="What else must hold of the run.")
     traces: bool = Field(default=True, description="Whether sampling must yield spans.")
     logs: bool = Field(default=False, description="Whether the API sends its log records.")
 
@@ -165,37 +240,87 @@ class Scenario(StrictModel):
             faults = [fault.label.split()[0] for fault in phase.faults]
             if len(set(faults)) < len(faults):
                 raise ValueError(f"phase {phase.name} has two faults of one kind")
-        for expected in self.expected_alerts:
-            if expected.phase not in names:
+        said = [each.name for each in self.assertions]
+        if len(set(said)) < len(said):
+            raise ValueError("names of assertions must differ")
+        for assertion in self.assertions:
+            for problem in assertion.refusals(self):
+                raise ValueError(f"assertion {assertion.name} {problem}")
+        named = [
+            *((f"alert {each.alert}", each.phase) for each in self.expected_alerts),
+            *(
+                (f"the forbidden notification of {each.alert}", each.phase)
+                for each in self.forbidden_notifications
+            ),
+        ]
+        for what, phase_name in named:
+            if phase_name is not None and phase_name not in names:
                 raise ValueError(
-                    f"alert {expected.alert} names the phase {expected.phase!r}; "
-                    f"the scenario has {', '.join(names)}"
+                    f"{what} names the phase {phase_name!r}; the scenario has {', '.join(names)}"
                 )
         return self
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that the scenario names: use cases that lack one can't be played with it."""
-        named = [
-            phase.drift.only.column for phase in self.phases if phase.drift and phase.drift.only
-        ]
+        drifts = [phase.drift for phase in self.phases if phase.drift]
+        named = [drift.only.column for drift in drifts if drift.only]
+        named += [drift.column for drift in drifts if drift.column]
         named += [self.settings.drift.segment] if self.settings.drift.segment else []
+        named += [column for each in self.assertions for column in each.columns]
         return tuple(dict.fromkeys([*named, *(self.expected_columns or ())]))
 
     @property
     def gates(self) -> tuple[str, ...]:
         """Receivers of OTLP that a fault shuts."""
-        shut = (f.to for phase in self.phases for f in phase.faults if isinstance(f, OtlpFault))
-        return tuple(sorted(set(shut)))
+        shut = (fault.gate for phase in self.phases for fault in phase.faults)
+        return tuple(sorted({gate for gate in shut if gate is not None}))
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Links between components that a fault disturbs."""
+        found = (fault.link for phase in self.phases for fault in phase.faults)
+        return tuple(sorted({link for link in found if link is not None}))
+
+    @property
+    def disks(self) -> frozenset[str]:
+        """Components whose data lie on a small disk, which a fault fills."""
+        found = (fault.disk for phase in self.phases for fault in phase.faults)
+        return frozenset(disk for disk in found if disk is not None)
 
     @property
     def duration(self) -> float:
         """Seconds of load, unscaled."""
         return sum(phase.duration for phase in self.phases)
 
+    def planned_requests(self, factor: float) -> float:
+        """Requests of all phases at a time scale; Poisson arrivals are so many on average."""
+        return sum(phase.mean_rate * phase.duration for phase in self.phases) / factor
+
+    @property
+    def receivers(self) -> dict[str, str]:
+        """Receivers of Alertmanager that the scenario names, to where it does."""
+        expected = {
+            each.receiver: f"the expected alert {each.alert}"
+            for each in self.expected_alerts
+            if each.receiver is not None
+        }
+        forbidden = {
+            each.receiver: f"the forbidden notification of {each.alert}"
+            for each in self.forbidden_notifications
+        }
+        return expected | forbidden
+
+    def for_other_routes(self) -> Self:
+        """The same, without what it says of the receivers of its own routes."""
+        blank = {"receiver": None, "count": None, "contains": ()}
+        expected = tuple(item.model_copy(update=blank) for item in self.expected_alerts)
+        update = {"expected_alerts": expected, "forbidden_notifications": ()}
+        return self.model_copy(update=update)
+
     def for_other_rules(self) -> Self:
         """The same, without what it says of the severity, receiver and texts of its own rules."""
-        blank = {"severity": None, "receiver": None, "contains": ()}
+        blank = {"severity": None, "receiver": None, "contains": (), "count": None}
         expected = tuple(item.model_copy(update=blank) for item in self.expected_alerts)
         return self.model_copy(update={"expected_alerts": expected})
 
@@ -208,8 +333,10 @@ def read_scenario(path: Path) -> Scenario:
     """
     data = read_yaml(path, "the scenario")
     try:
-        return Scenario.model_validate(data)
+        scenario = Scenario.model_validate(data, context={"folder": path.parent})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UsageError(f"{path}: {where}: {first['msg']}") from error
+        found = "; ".join(problems(error.errors()))
+        raise UsageError(f"{path}: {found}") from error
+    if scenario.service is None:
+        return scenario
+    return scenario.model_copy(update={"service": scenario.service.placed(path.parent)})

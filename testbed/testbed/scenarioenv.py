@@ -10,18 +10,20 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
+from testbed_domain.errors import DomainError
 from testbed_domain.files import write_atomic
 from testbed_otel.otlplogs import VARIABLE as LOGS_EXPORTER
+from testbed_rules.timescale import TimeScale
 
 from testbed.composebasics import TIME_SCALE
 from testbed.driftplan import drift_plan
-from testbed.errors import EXIT_COULD_NOT_RUN, TestbedError
+from testbed.errors import EXIT_COULD_NOT_RUN
 from testbed.resources import find_scenario, root
 from testbed.scenario import read_scenario
 from testbed.settings import Settings, trace_ratio
+from testbed.stack.arguments import ALERTMANAGER_DURATIONS, PROMETHEUS_DURATIONS
 from testbed.stack.composeconfiguration import flag_variable
-from testbed.stack.configuration import ALERTMANAGER_DURATIONS, PROMETHEUS_DURATIONS
-from testbed.stack.parts import (
+from testbed.stack.environments import (
     DRIFT_INTERVAL,
     DRIFT_WINDOW,
     EXPORT_INTERVAL,
@@ -30,7 +32,6 @@ from testbed.stack.parts import (
     planned_windows,
     relations_environment,
 )
-from testbed.timescale import TimeScale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def scenario_environment(scenario: Scenario, factor: float, settings: Settings) 
         settings: of the testbed, as far as they shape a run.
     """
     scale, delay = TimeScale(factor), batch_delay(factor)
-    planned = sum(phase.rate * phase.duration / factor for phase in scenario.phases)
+    planned = scenario.planned_requests(factor)
     flags = {**PROMETHEUS_DURATIONS, **ALERTMANAGER_DURATIONS}
     return {
         TIME_SCALE: f"{factor:g}",
@@ -77,7 +78,7 @@ def render(name: str, settings: Settings) -> str:
     """The file of a scenario, by its name or path.
 
     Raises:
-        TestbedError: there is no such scenario, or it is broken.
+        DomainError: there is no such scenario, or it is broken.
     """
     scenario = read_scenario(find_scenario(name))
     found = scenario_environment(scenario, scenario.time_scale, settings)
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = root() / FILE
     try:
         text = render(options.scenario or DEMO, Settings())
-    except TestbedError as error:
+    except DomainError as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_COULD_NOT_RUN
     if options.scenario:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from testbed_domain.files import write_atomic
 from testbed_drift.evaluation.recordschema import DriftReport, RunRecord
 
+from testbed.comparison import RunComparison
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.scenario import Scenario
 from testbed.verdict import Verdict
@@ -25,6 +26,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: Final[dict[str, tuple[type[BaseModel], Literal["validation", "serialization"]]]] = {
     "scenario.schema.json": (Scenario, "validation"),
     "verdict.schema.json": (Verdict, "serialization"),
+    "comparison.schema.json": (RunComparison, "serialization"),
     # What is optional in these may be absent.
     "drift-run.schema.json": (RunRecord, "validation"),
     "drift-report.schema.json": (DriftReport, "validation"),

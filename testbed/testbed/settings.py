@@ -13,8 +13,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from testbed_domain.files import refuse_other_than_folder
 from testbed_load.command import KEY_VARIABLE
-from testbed_otel.aliases import ALIASES, aliases_of, systems
+from testbed_otel.aliases import ALIASES, aliases_of, presets
 from typing_extensions import override
 
 from testbed.errors import UsageError
@@ -32,7 +33,7 @@ class _FileSource(TomlConfigSettingsSource):
         for name, value in values.items():
             if name not in Settings.model_fields:
                 raise UsageError(
-                    f"{SETTINGS_FILE}: there is no setting {name!r}: remove it, or mend its name "
+                    f"{SETTINGS_FILE}: {name!r} is not a setting: remove it, or correct its name "
                     "(testbed settings prints all)"
                 )
             if isinstance(value, str) and "\0" in value:
@@ -56,8 +57,8 @@ class Settings(BaseSettings):
     model_seed: int = Field(0, description="Seed of the data and of the training of the model.")
     trace_ratio: float = Field(0.01, ge=0, le=1, description="Share of requests that are traced.")
     metric_aliases: str = Field(
-        ",".join(system for system, aliases in ALIASES.items() if aliases),
-        description="Systems whose metric names a stack shows as well; empty for none.",
+        ",".join(preset for preset, aliases in ALIASES.items() if aliases),
+        description="Presets: systems whose metric names a stack shows as well; empty for none.",
     )
     log_url: str | None = Field(
         None, description="SQLAlchemy URL of the prediction log; the default is SQLite in the run."
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     @field_validator("metric_aliases")
     @classmethod
     def _known(cls, value: str) -> str:
-        aliases_of(systems(value))
+        aliases_of(presets(value))
         return value
 
     @field_validator("load_key_file", mode="before")
@@ -135,19 +136,31 @@ def load_settings() -> Settings:
     """Read the effective settings.
 
     Raises:
-        UsageError: a value is unusable; names the setting.
+        UsageError: a value is unusable, or its folders are none; names the setting.
     """
     # A pipe or a device may never end, and a link to nowhere would be passed over.
     if os.path.lexists(SETTINGS_FILE) and not Path(SETTINGS_FILE).is_file():
-        raise UsageError(f"{SETTINGS_FILE} is not a file, so its settings would not count: mend it")
+        raise UsageError(
+            f"{SETTINGS_FILE} is not a file, so its settings can't be read: correct it"
+        )
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"setting {name} (TESTBED_{name.upper()}): {first['msg']}") from error
     except ValueError as error:  # tomllib's
         raise UsageError(f"cannot read {SETTINGS_FILE}: {error}") from error
+    within = (settings.runs, settings.models, settings.loads, settings.references)
+    for folder in (settings.home, *within):
+        try:
+            refuse_other_than_folder(folder)
+        except OSError as error:
+            raise UsageError(
+                f"home (TESTBED_HOME) is {settings.home}, but {error.filename}: {error.strerror}: "
+                "mend it, or choose another home"
+            ) from error
+    return settings
 
 
 TRACED: Final = 30

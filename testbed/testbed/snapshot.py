@@ -14,19 +14,27 @@ from pydantic import Field
 from testbed_domain.errors import DomainError
 
 from testbed.charts import Chart, StoredModel, fetch_charts
-from testbed.errors import TestbedError
 from testbed.facts.alertspans import AlertSpan, alert_spans
+from testbed.facts.asserted import AssertedQuery, read_asserted
+from testbed.facts.assertedsignals import (
+    AssertedLog,
+    AssertedTrace,
+    read_asserted_logs,
+    read_asserted_traces,
+)
 from testbed.facts.boards import Boards, read_boards
 from testbed.facts.delivery import Delivery, read_delivery
 from testbed.facts.finalcounts import Count, final_counters, parse_counters
 from testbed.facts.logcontent import LogContent, read_logcontent
 from testbed.facts.logcounts import LogFacts, read_log
-from testbed.facts.margins import Margins, read_margins
+from testbed.facts.marginmodels import Margins
+from testbed.facts.margins import read_margins
 from testbed.facts.measured import Measured, read_measured
 from testbed.facts.published import Published, read_published
 from testbed.facts.realised import Realised, read_realised
 from testbed.facts.rulehealth import RuleHealth, read_rulehealth
 from testbed.facts.ruletests import RuleTests
+from testbed.facts.servicecounts import ServiceCounts, read_servicecounts
 from testbed.facts.signals import Signals, read_signals
 from testbed.facts.sources import Sources
 from testbed.pipeline import Pipeline, read_pipeline
@@ -36,7 +44,6 @@ if TYPE_CHECKING:
 
     from testbed.clients.prometheus import AlertRule
 
-SCHEMA_VERSION: Final = 1
 GAP: Final = 2.5
 """Intervals between two samples of an alert that end a span: one may be missing, one be late."""
 
@@ -44,7 +51,7 @@ GAP: Final = 2.5
 READERS: Final = 4
 """Readers at work at a time: some wait for Prometheus while others compute."""
 
-EXPECTED: Final = (TestbedError, DomainError, ValueError)
+EXPECTED: Final = (DomainError, ValueError)
 
 T = TypeVar("T")
 
@@ -54,7 +61,7 @@ class LoadedRule(StoredModel):
 
     Attributes:
         name: name of the alert, or of the recorded series.
-        hold: ``for``.
+        for_: ``for``.
         health: ``ok``, ``err`` or ``unknown``.
         last_error: why its last evaluation failed.
         kind: whether it alerts or records.
@@ -68,7 +75,7 @@ class LoadedRule(StoredModel):
     """
 
     name: str
-    hold: float = 0.0
+    for_: float = 0.0
     health: str = "ok"
     last_error: str = ""
     kind: Literal["alerting", "recording"] = "alerting"
@@ -97,7 +104,7 @@ class Snapshot(StoredModel):
         problems: what could not be had, one line each.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     started_at: float
     ended_at: float
     api: dict[str, tuple[Count, ...] | None]
@@ -118,6 +125,10 @@ class Snapshot(StoredModel):
     signals: Signals | None = None
     boards: Boards | None = None
     ruletests: RuleTests | None = None
+    asserted: tuple[AssertedQuery, ...] | None = None
+    asserted_logs: tuple[AssertedLog, ...] | None = None
+    asserted_traces: tuple[AssertedTrace, ...] | None = None
+    service: ServiceCounts | None = None
     problems: tuple[str, ...] = ()
 
     def interval(self, alert: str) -> float:
@@ -133,17 +144,18 @@ def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snaps
         ruletests: runs the rules' own tests, or waits for those that run already.
     """
     prometheus, truth, span = sources.prometheus, sources.truth, sources.span
+    of = partial(_of_bundled, sources)
     recent = {"at": span.end, "window": span.end - span.start}
     with _Questions() as ask:
         # promtool works in a process of its own meanwhile.
         tests = ask("tests of the rules", ruletests)
         # The longest first: they share the processors with what waits for Prometheus.
-        content = ask("content of the prediction log", lambda: read_logcontent(sources))
+        content = ask("content of the prediction log", of(read_logcontent))
         realised = ask("realised drift", lambda: read_realised(sources))
         published = ask("published drift scores", lambda: read_published(sources))
         margins = ask("margins of the rules", lambda: read_margins(sources))
         api = {
-            instance: ask(f"counters of {instance}", partial(parse_counters, text))
+            instance: ask(f"counters of {instance}", partial(_counted, sources, instance, text))
             for instance, text in sorted(sources.pages.items())
             if text is not None
         }
@@ -155,11 +167,15 @@ def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snaps
         pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **lived))
         charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
         log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
-        measured = ask("measured values", lambda: read_measured(sources))
+        measured = ask("measured values", of(read_measured))
         delivery = ask("routes", lambda: read_delivery(sources))
         health = ask("evaluation of the rules", lambda: read_rulehealth(sources))
-        signals = ask("spans and log records", lambda: read_signals(sources))
-        boards = ask("dashboards", lambda: read_boards(sources))
+        signals = ask("spans and log records", of(read_signals))
+        boards = ask("dashboards", of(read_boards))
+        asserted = ask("assertions", lambda: read_asserted(sources))
+        logs = ask("asserted logs", lambda: read_asserted_logs(sources))
+        traces = ask("asserted traces", lambda: read_asserted_traces(sources))
+        service = ask("counters of the service", lambda: read_servicecounts(sources))
     found = groups()
     loaded = [_rule(rule) for group in found or () for rule in group.rules]
     alerting = tuple(rule for rule in loaded if rule.kind == "alerting")
@@ -170,7 +186,10 @@ def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snaps
             instance: api[instance]() if instance in api else None
             for instance in sorted(sources.pages)
         },
-        prometheus=stored() or {},
+        prometheus={
+            instance: sources.baseline.grown(instance, counts)
+            for instance, counts in (stored() or {}).items()
+        },
         spans=alert_spans(alerts() or (), lambda a: GAP * _interval(alerting, a, span.step)),
         rules=None if found is None else alerting,
         evaluation_interval=span.step,
@@ -187,8 +206,17 @@ def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snaps
         signals=signals(),
         boards=boards(),
         ruletests=tests(),
+        asserted=asserted(),
+        asserted_logs=logs(),
+        asserted_traces=traces(),
+        service=service(),
         problems=ask.problems(),
     )
+
+
+def _of_bundled(sources: Sources, read: Callable[[Sources], T]) -> Callable[[], T | None]:
+    """Of another target nothing is known of its metrics, spans and log: nothing is read."""
+    return lambda: read(sources) if sources.target.instrumented else None
 
 
 class _Questions:
@@ -216,10 +244,14 @@ class _Questions:
         return tuple(f"{what}: {error}" for what, error in failed if isinstance(error, EXPECTED))
 
 
+def _counted(sources: Sources, instance: str, text: str) -> tuple[Count, ...]:
+    return sources.baseline.grown(instance, parse_counters(text))
+
+
 def _rule(rule: AlertRule) -> LoadedRule:
     return LoadedRule(
         name=rule.name,
-        hold=rule.hold,
+        for_=rule.for_,
         health=rule.health,
         last_error=rule.last_error,
         kind=rule.kind,

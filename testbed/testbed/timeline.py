@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from testbed_domain.linefile import append_json
 
 EventKind = Literal[
     "run_started",
-    "part_started",
-    "part_ready",
-    "part_stopped",
-    "part_crashed",
+    "component_started",
+    "component_ready",
+    "component_stopped",
+    "component_crashed",
+    "component_gone",
+    "component_back",
     "replica_started",
     "replica_ready",
     "replica_stopped",
     "replica_crashed",
+    "reference_asked",
     "load_started",
     "phase_started",
     "phase_ended",
@@ -32,6 +36,12 @@ EventKind = Literal[
     "run_ended",
 ]
 
+GONE: Final = frozenset({"component_stopped", "component_crashed", "component_gone"})
+"""Events after which a component does nothing for others; it may live, but stand still."""
+
+BACK: Final = frozenset({"component_started", "component_back"})
+"""Events after which it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -40,7 +50,7 @@ class Event:
     Attributes:
         time: Unix time in seconds.
         event: its kind.
-        name: what it is about: a phase, a fault, a part.
+        name: what it is about: a phase, a fault, a component.
         details: further fields.
     """
 
@@ -72,8 +82,6 @@ class Timeline:
     ) -> None:
         """Record an event that happens now, or happened at the Unix time ``at``."""
         entry = Event(self._clock() if at is None else at, event, name, details)
-        line = json.dumps({"time": entry.time, "event": event, "name": name, **details})
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_json(self._path, {"time": entry.time, "event": event, "name": name, **details})
         if self._listener is not None:
             self._listener(entry)

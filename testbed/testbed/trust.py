@@ -1,8 +1,9 @@
-"""Which settings of a ``testbed.toml`` may start a program: only those that its reader has trusted.
+"""What a file may have executed: only commands that its reader has trusted.
 
-The file is read from the working directory, which may be anybody's: a download, a shared folder.
-What it may say is harmless but for commands. Such a command is trusted once, by ``testbed trust``;
-the file at another place, or with another command, is to be trusted anew.
+A ``testbed.toml`` is read from the working directory, which may be anybody's, as a scenario may be:
+a download, a shared folder. What they may say is harmless but for commands, and for requests that
+go to none of the run's components. These are trusted once, by ``testbed trust``; the file at
+another place, or with another command, is to be trusted anew.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from testbed.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from testbed.scenario import Scenario
 
 # Settings that can name a command line, and how such a value begins.
 COMMANDS: Final = {"drift_on_retrain": "command "}
@@ -62,6 +65,49 @@ def check(
         )
 
 
+def check_scenario(
+    path: Path, scenario: Scenario, environment: Mapping[str, str] = os.environ
+) -> None:
+    """See that all that a scenario's faults execute, or ask of others, is trusted.
+
+    Raises:
+        UsageError: something is not; says how to trust it.
+    """
+    asked = needing_trust(scenario)
+    if asked and _mark(path, asked) not in _trusted(environment):
+        fault, value = next(iter(asked.items()))
+        raise UsageError(
+            f"{path}: {fault}: what this fault does is not trusted: {value!r}; "
+            f"run `testbed trust {path}` to trust it, or remove it"
+        )
+
+
+def needing_trust(scenario: Scenario) -> dict[str, str]:
+    """Place of each fault that needs trust to what it does."""
+    return {
+        f"phases[{number}].faults[{place}]": fault.trusting
+        for number, phase in enumerate(scenario.phases)
+        for place, fault in enumerate(phase.faults)
+        if fault.trusting is not None
+    }
+
+
+def trust_scenario(
+    path: Path, scenario: Scenario, environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Trust what the faults of a scenario do now.
+
+    Returns:
+        That, by the place of the fault; empty where nothing needs trust.
+
+    Raises:
+        UsageError: the trust can't be stored.
+    """
+    found = needing_trust(scenario)
+    _keep(path, found, environment)
+    return found
+
+
 def trust(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Trust the commands that a file names now.
 
@@ -76,13 +122,18 @@ def trust(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, 
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
     found = commands_of(values)
-    if found:
-        marks = sorted({*_trusted(environment), _mark(path, found)})
-        try:
-            write_atomic(_store(environment), json.dumps(marks, indent=1) + "\n", mode=0o600)
-        except OSError as error:
-            raise UsageError(f"cannot store the trust: {error}") from None
+    _keep(path, found, environment)
     return found
+
+
+def _keep(path: Path, found: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    if not found:
+        return
+    marks = sorted({*_trusted(environment), _mark(path, found)})
+    try:
+        write_atomic(_store(environment), json.dumps(marks, indent=1) + "\n", mode=0o600)
+    except OSError as error:
+        raise UsageError(f"cannot store the trust: {error}") from None
 
 
 def _store(environment: Mapping[str, str]) -> Path:

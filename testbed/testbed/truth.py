@@ -38,6 +38,8 @@ class Request:
         label: its true class or number.
         prediction: class or number in the answer.
         probability: probability in the answer; None of a number.
+        trace_id: trace that it was sent in, or None.
+        sampled: whether the API was asked to store that trace.
     """
 
     request_id: str
@@ -55,6 +57,13 @@ class Request:
     label: Label | None = None
     prediction: Label | None = None
     probability: float | None = None
+    trace_id: str | None = None
+    sampled: bool = False
+
+    @property
+    def latency(self) -> float:
+        """Seconds from when it was due to its end: a load that had to wait hides no latency."""
+        return self.finished_at - self.scheduled_at
 
     @property
     def failed(self) -> bool:
@@ -63,7 +72,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelBatch:
+class PostedLabels:
     """One ``POST /labels``; ``status`` is None without an answer."""
 
     sent_at: float
@@ -87,7 +96,7 @@ class Truth:
     started_at: float | None
     ended_at: float | None
     requests: tuple[Request, ...] = ()
-    labels: tuple[LabelBatch, ...] = ()
+    labels: tuple[PostedLabels, ...] = ()
     problems: tuple[str, ...] = ()
     missed: int = 0
 
@@ -171,12 +180,14 @@ def _request(entry: Json) -> Request:
         label=entry.get("label"),
         prediction=entry.get("prediction"),
         probability=entry.get("probability"),
+        trace_id=entry.get("trace_id"),
+        sampled=bool(entry.get("sampled")),
     )
 
 
-def _labels(entry: Json) -> LabelBatch:
+def _labels(entry: Json) -> PostedLabels:
     status = entry["status"]
-    return LabelBatch(
+    return PostedLabels(
         float(entry["sent_at"]), None if status is None else int(status), int(entry["count"])
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 from testbed_domain.files import read_regular, write_atomic
@@ -23,9 +23,12 @@ from testbed.checks.results import (
     Hop,
     InstanceRow,
     LimitRow,
+    Points,
     ResultModel,
     RuleRow,
+    points_of,
 )
+from testbed.checks.service import service_hops
 from testbed.checks.slowness import too_slow
 from testbed.checks.stages import Stage, along_the_way
 from testbed.checks.telemetry import telemetry_hops
@@ -35,10 +38,11 @@ from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from testbed.evidence import Evidence
     from testbed.scenario import Scenario
 
-SCHEMA_VERSION: Final = 1
 
 __all__ = ["AlertStatus", "CheckResult", "Verdict", "evaluate", "read_verdict", "write_verdict"]
 
@@ -47,7 +51,7 @@ class Verdict(ResultModel):
     """What came of a run."""
 
     schema_version: Literal[1] = 1
-    passed: bool = Field(description="Whether every check passed.")
+    passed: bool = Field(description="Whether every check passed, but for those that only warn.")
     culprit: Stage | None = Field(
         default=None, description="The first broken link of the way of the data; null if passed."
     )
@@ -74,10 +78,19 @@ class Verdict(ResultModel):
         default=(), description="How much the run proves of each rule: margins and mutants."
     )
 
+    points: Points | None = Field(
+        default=None, description="Score of the scenario's assertions; null where it has none."
+    )
+
     @property
     def failed(self) -> tuple[CheckResult, ...]:
         """The checks that did not pass, along the way of the data: the first one leads."""
-        return along_the_way(check for check in self.checks if not check.passed)
+        return _failed(self.checks)
+
+    @property
+    def warned(self) -> tuple[CheckResult, ...]:
+        """The checks that did not pass and by the scenario's word only warn."""
+        return tuple(c for c in self.checks if not c.passed and c.severity == "warn")
 
     @property
     def skipped(self) -> tuple[CheckResult, ...]:
@@ -89,7 +102,10 @@ class Verdict(ResultModel):
         """How many of the checks that apply passed, in words."""
         count = len(self.checks) - len(self.skipped)
         beside = f", {len(self.skipped)} not applicable" if self.skipped else ""
-        return f"{count - len(self.failed)} of {count} checks passed{beside}"
+        if self.warned:
+            beside = f", {len(self.warned)} only warned{beside}"
+        passed = count - len(self.failed) - len(self.warned)
+        return f"{passed} of {count} checks passed{beside}"
 
     @property
     def outcome(self) -> str:
@@ -117,6 +133,8 @@ class Verdict(ResultModel):
                 lines.append("what may follow from it:")
             lines.append(f"  {check.name}: {check.summary}")
             lines += [f"    {detail}" for detail in check.details]
+        lines += [f"warning: {check.name}: {check.summary}" for check in self.warned]
+        lines += [self.points.text] if self.points else []
         return tuple(lines)
 
 
@@ -129,8 +147,8 @@ def evaluate(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         factor: production seconds per real second.
     """
     case = Case(scenario, evidence, factor)
-    checks = tuple(result for check in CHECKS for result in check(case))
-    failed = along_the_way(check for check in checks if not check.passed)
+    checks = along_the_way(result for check in CHECKS.values() for result in check(case))
+    failed = _failed(checks)
     alerts = alert_rows(case)
     return Verdict(
         passed=not failed,
@@ -142,14 +160,19 @@ def evaluate(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         checks=checks,
         phases=case.phases,
         alerts=alerts,
-        hops=(*hops(case), *telemetry_hops(case)),
+        hops=(*hops(case), *service_hops(case), *telemetry_hops(case)),
         instances=instances(case),
         limits=limit_rows(case),
         drift=drift_summary(case),
         coverage=coverage(case, alerts),
         too_slow=too_slow(case, failed, alerts),
         rules=rule_rows(case),
+        points=points_of(checks),
     )
+
+
+def _failed(checks: Iterable[CheckResult]) -> tuple[CheckResult, ...]:
+    return along_the_way(c for c in checks if not c.passed and c.severity == "fail")
 
 
 def write_verdict(layout: RunLayout, verdict: Verdict) -> None:

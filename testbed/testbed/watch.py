@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from testbed.clients import loopback
 from testbed.heartbeat import needs_nobody
 from testbed.heldback import HeldBackRecorder
 from testbed.layout import RunLayout
@@ -75,6 +76,11 @@ class Watch:
         self._held = alertmanager and HeldBackRecorder(layout.held_back, alertmanager, clock)
         self._recent: deque[tuple[float, float]] = deque()
 
+    def close(self) -> None:
+        """Close its connections."""
+        if self._held:
+            self._held.close()
+
     def update(self) -> WatchView:
         """Look at everything once."""
         self._read_requests()
@@ -107,7 +113,7 @@ class Watch:
 
     def _alerts(self) -> dict[str, str]:
         try:
-            reply = httpx.get(f"{self._prometheus}/api/v1/alerts", timeout=1.0)
+            reply = loopback.get(f"{self._prometheus}/api/v1/alerts", timeout=1.0)
             alerts = reply.json()["data"]["alerts"]
         except (httpx.HTTPError, ValueError, KeyError):
             return self.snapshot.alerts  # keep what was seen: the verdict asks again, and strictly

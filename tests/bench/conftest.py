@@ -1,18 +1,15 @@
-"""What the benchmarks share: two cores, a Collector, a trained forest."""
+"""What benchmarks have in common: two cores, a Collector, a trained forest."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import time
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 import pytest
 from testbed.stack import build
 
 from tests.support.ports import free_port
+from tests.support.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,22 +52,10 @@ def collector(tmp_path: Path) -> Iterator[str]:
     otlp, health = free_port(), free_port()
     config = tmp_path / "collector.yaml"
     config.write_text(_COLLECTOR.format(otlp=otlp, health=health), encoding="utf-8")
-    with (tmp_path / "collector.log").open("wb") as output:
-        process = subprocess.Popen([binary, "--config", config], stdout=output, stderr=output)
-    core = max(os.sched_getaffinity(0))
-    os.sched_setaffinity(process.pid, {core})
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{health}/").raise_for_status()
-            break
-        time.sleep(0.05)
-    else:
-        process.kill()
-        pytest.fail((tmp_path / "collector.log").read_text(encoding="utf-8"))
-    yield f"http://127.0.0.1:{otlp}"
-    process.terminate()
-    process.wait(30)
+    command = [str(binary), "--config", str(config)]
+    with running(command, tmp_path / "collector.log", f"http://127.0.0.1:{health}/") as process:
+        os.sched_setaffinity(process.pid, {max(os.sched_getaffinity(0))})
+        yield f"http://127.0.0.1:{otlp}"
 
 
 @pytest.fixture

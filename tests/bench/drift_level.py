@@ -25,18 +25,17 @@ from testbed_drift.evaluation.detection import Detector
 from testbed_drift.quality.concept import evaluate
 from testbed_drift.quality.estimation import Estimator
 from testbed_drift.quality.outcomes import Outcomes
-from testbed_drift.relations.models import ServedModel
+from testbed_drift.relations.models import OnnxModel
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare, kinds_of, reference_frame
 from testbed_drift.scoring.levels import Levels
-from testbed_drift.scoring.measures import KolmogorovSmirnov, asymptotic
 from testbed_drift.scoring.scores import DriftRule
-from testbed_load.plan import LoadPhase, PlannedDrift
+from testbed_drift.scoring.statistics import numbers
+from testbed_load.plan import LoadPhase, PhaseDrift
 from testbed_load.traffic import load_source, phase_rows
 
 if TYPE_CHECKING:
-    from testbed_drift.scoring.measures import SampleLike
     from testbed_load.traffic import TrafficSource
 
 RATE = 50.0
@@ -56,12 +55,12 @@ class Evaluator:
             max_alpha=None if level is None else levels.columns,
         )
         self.levels = levels
-        self.detector = Detector(self.kinds, rule, test=TEST)
-        self.model = ServedModel(artefact)
+        self.detector = Detector(self.kinds, rule)
+        self.model = OnnxModel(artefact)
         self.reference = reference_frame(artefact, self.kinds)
         self.before = self.outcomes(self.reference)
         self.estimator = Estimator.learn(self.before)
-        self.analyst = Analyst(self.kinds, lambda: ServedModel(artefact), levels=levels)
+        self.analyst = Analyst(self.kinds, lambda: OnnxModel(artefact), levels=levels)
 
     def outcomes(self, frame: pd.DataFrame) -> Outcomes:
         """Rows whose labels have all come, with what the model says of them."""
@@ -100,15 +99,8 @@ class Evaluator:
         return str(made.action), causes, list(scores.drifted_columns), smallest
 
 
-class Quick(KolmogorovSmirnov):
-    """P-values of large samples: exact ones would be most of the cost and differ by a percent."""
-
-    def p_value(self, distance: float, before: SampleLike, now: SampleLike) -> float:
-        """See :func:`testbed_drift.scoring.measures.asymptotic`."""
-        return asymptotic(distance, before.present, now.present)
-
-
-TEST = Quick()
+# P-values of large samples: exact ones would be most of the cost and differ by a percent.
+numbers.MAX_EXACT = 0  # type: ignore[misc] # a constant elsewhere
 
 
 def run_rows(
@@ -117,10 +109,10 @@ def run_rows(
     """All rows of a run, as the load sends them, with the model's predictions."""
     rows, labels = [], []
     for number, phase in enumerate(scenario.phases):
-        drift = PlannedDrift(phase.drift.name, phase.drift.severity) if phase.drift else None
+        drift = PhaseDrift(phase.drift.name, phase.drift.severity) if phase.drift else None
         planned = LoadPhase(phase.name, phase.duration / FACTOR, phase.rate, drift)
         stream = phase_rows(planned, source, seed, number)
-        for _ in range(planned.slots or 0):
+        for _ in range(planned.planned(seed) or 0):
             row, label = next(stream)
             rows.append(row)
             labels.append(str(label))

@@ -132,13 +132,13 @@ def _quiet(rates: Rates) -> Iterator[str]:
     yield _header("columns", "reference", "window", *RULES, *peers)
     for (window, reference, kind), cell in rates.cells.items():
         columns = f"{kind} categories" if kind else "numbers"
-        shares = [f"{cell[rule] / rates.quiet:.1%}" for rule in RULES]
-        shares += [
+        ratios = [f"{cell[rule] / rates.quiet:.1%}" for rule in RULES]
+        ratios += [
             f"{sum(count >= least for count in cell[peer]) / rates.peer_quiet:.0%}"
             for peer in PEERS
             for least in (1, HALF)
         ]
-        yield _row(columns, f"{reference:,}", f"{window:,}", *shares)
+        yield _row(columns, f"{reference:,}", f"{window:,}", *ratios)
 
 
 def _detection(rates: Rates) -> Iterator[str]:
@@ -150,9 +150,9 @@ def _detection(rates: Rates) -> Iterator[str]:
         "they flag the same in brackets.",
     )
     yield _header("drift", "window", *RULES, *PEERS.values())
-    for name, shares in rates.found.items():
-        ours = (f"{shares[rule]:.1%}" for rule in RULES)
-        theirs = (f"{shares[peer]:.0%} ({shares[f'{peer} without']:.0%})" for peer in PEERS)
+    for name, ratios in rates.found.items():
+        ours = (f"{ratios[rule]:.1%}" for rule in RULES)
+        theirs = (f"{ratios[peer]:.0%} ({ratios[f'{peer} without']:.0%})" for peer in PEERS)
         yield _row(name, f"{rates.drifts[name][0]:,}", *ours, *theirs)
 
 

@@ -12,7 +12,7 @@ class Machine:
         self._me = psutil.Process()
         self._last = self._seconds()
 
-    def foreign_share(self) -> float:
+    def foreign_ratio(self) -> float:
         """Share of all processor time since the last call that others had; 0 to 1.
 
         Children that ended in between count as others.

@@ -23,7 +23,7 @@ from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logrows import Columns
 from testbed_drift.rows.columns import PREDICTION, ColumnKind
 from testbed_drift.rows.frames import declare
-from testbed_drift.rows.packing import Shares
+from testbed_drift.rows.packing import ClassProbabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ def _columns(frame: pd.DataFrame, seed: int) -> Columns:
     rows = len(frame)
     rng = np.random.default_rng(seed)
     chance = rng.random(rows)
-    shares = Shares({"1": _array(chance), "0": _array(1 - chance)})
+    ratios = ClassProbabilities({"1": _array(chance), "0": _array(1 - chance)})
     truth = np.where(rng.random(rows) < chance, "1", "0").tolist()
     labels = [label if place % 2 else None for place, label in enumerate(truth)]
     return Columns(
@@ -83,7 +83,7 @@ def _columns(frame: pd.DataFrame, seed: int) -> Columns:
         label=labels,
         id=[],
         time=_array(np.arange(rows, dtype=float)),
-        probabilities=shares,
+        probabilities=ratios,
         label_time=[None if label is None else 1e9 for label in labels],
     )
 

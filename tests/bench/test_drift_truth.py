@@ -20,7 +20,7 @@ import pytest
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare
-from testbed_drift.scoring.calibration import Plan, calibrate
+from testbed_drift.scoring.calibration import CalibrationPlan, calibrate
 from testbed_drift.scoring.scores import DriftRule
 
 from .drift_page import RULES, Rates, bound, median, page
@@ -66,8 +66,8 @@ def _frame(
     """Independent rows; categories are as frequent as 1, 1/2, 1/3 … of the first."""
     names = _kinds(categories)
     if categories:
-        shares = 1 / np.arange(1, categories + 1)
-        frame = pd.DataFrame(rng.choice(categories, (rows, 8), p=shares / shares.sum()))
+        ratios = 1 / np.arange(1, categories + 1)
+        frame = pd.DataFrame(rng.choice(categories, (rows, 8), p=ratios / ratios.sum()))
     else:
         frame = pd.DataFrame(rng.normal(0, 1, (rows, 8)))
         frame[0] += shift
@@ -94,7 +94,7 @@ def _default_alarms(rng: np.random.Generator, window: int, reference: int, kind:
 
 def _calibrated(reference: pd.DataFrame, kind: int, window: int, draws: int) -> Detector:
     kinds = _kinds(kind)
-    plan = Plan(rows=window, draws=draws, power_draws=1)
+    plan = CalibrationPlan(rows=window, draws=draws, power_draws=1)
     found = calibrate(reference, kinds, DriftRule(), plan, "bench")
     return Detector(kinds, DriftRule(alphas=found.alphas))
 
@@ -140,7 +140,7 @@ def _detect(rates: Rates, folder: Path) -> None:
     reference = _frame(rng, 5000, 0)
     for number, (name, drift) in enumerate(DRIFTS.items()):
         calibrated = _calibrated(reference, 0, drift[0], 10_000)
-        shares = rates.found[name] = {
+        ratios = rates.found[name] = {
             "default": _found(rng, Detector(_kinds(0)), None, drift),
             "calibrated": _found(rng, calibrated, reference, drift),
         }
@@ -148,8 +148,8 @@ def _detect(rates: Rates, folder: Path) -> None:
         for kind, size in (("", drift[1:]), (" without", ())):
             pairs = _pairs(peers, PEER_DRIFTED, (drift[0], 5000, 0), *size)
             save(folder / f"drift-{number}{kind}{SUFFIX}", pairs, moved)
-            shares[f"evidently{kind}"] = _share(evidently(pairs, moved))
-        print(name, shares, flush=True)  # noqa: T201 - it takes minutes
+            ratios[f"evidently{kind}"] = _ratio(evidently(pairs, moved))
+        print(name, ratios, flush=True)  # noqa: T201 - it takes minutes
 
 
 def _moved(drift: tuple[int, float, float]) -> dict[str, ColumnKind]:
@@ -157,7 +157,7 @@ def _moved(drift: tuple[int, float, float]) -> dict[str, ColumnKind]:
     return {PREDICTION: "category"} if drift[2] else {FIRST: "numeric"}
 
 
-def _share(flags: list[list[str]]) -> float:
+def _ratio(flags: list[list[str]]) -> float:
     return sum(map(bool, flags)) / len(flags)
 
 
@@ -165,9 +165,9 @@ def _ask_nannyml(rates: Rates, python: Path, folder: Path) -> None:
     flags = nannyml(python, folder)
     for number, cell in enumerate(rates.cells.values()):
         cell["nannyml"] = [len(flagged) for flagged in flags[f"cell-{number:02}"]]
-    for number, shares in enumerate(rates.found.values()):
+    for number, ratios in enumerate(rates.found.values()):
         for kind in ("", " without"):
-            shares[f"nannyml{kind}"] = _share(flags[f"drift-{number}{kind}"])
+            ratios[f"nannyml{kind}"] = _ratio(flags[f"drift-{number}{kind}"])
 
 
 def _play(rates: Rates, python: Path, folder: Path) -> None:
@@ -199,7 +199,7 @@ def test_rates(benchmark: Any, tmp_path: Path) -> None:  # noqa: ANN401 - half o
     for rule in RULES:
         assert bound(rates.alarms(rule), rates.windows) <= MAX_POOLED, rule
         assert max(cell[rule] for cell in rates.cells.values()) / QUIET <= MAX_IN_A_CELL, rule
-        assert min(shares[rule] for shares in rates.found.values()) >= MIN_FOUND, rule
+        assert min(ratios[rule] for ratios in rates.found.values()) >= MIN_FOUND, rule
     assert not any(rates.streams)
     assert 0 < median(rates.falls) <= MAX_LABELS
     assert all(labels is None or labels > 0 for labels in rates.falls)

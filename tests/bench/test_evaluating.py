@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +32,11 @@ from testbed.resources import find_scenario, root
 from testbed.runner import no_garbage_collection
 from testbed.scenario import read_scenario
 from testbed.snapshot import Snapshot
+from testbed.targets import BundledApi
 from testbed.verdict import evaluate
+
+from tests.support.commandline import HELD
+from tests.support.polling import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +47,6 @@ ROUNDS: Final = 5
 MAX_SECONDS: Final = 3.0
 MAX_FOREIGN_LOAD: Final = 0.5  # beside the run's own stack; else only processor time says anything
 TIMEOUT: Final = 300.0
-HELD: Final = "The stack runs until Ctrl-C"
 
 
 @pytest.fixture
@@ -63,11 +67,8 @@ def run(
     with output.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=file, stderr=file)
     try:
-        deadline = time.monotonic() + TIMEOUT
-        while HELD not in output.read_text(encoding="utf-8"):
-            assert process.poll() is None, output.read_text(encoding="utf-8")
-            assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
-            time.sleep(0.1)
+        said = partial(output.read_text, encoding="utf-8")
+        wait_for(lambda: HELD in said(), TIMEOUT, said, process)
         yield tmp_path / "run"
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -101,6 +102,7 @@ def test_ten_thousand_requests_are_evaluated_in_three_seconds(
                 prometheus,
                 alertmanager,
                 scenario=scenario,
+                target=BundledApi(),
                 pages={instance: page},
                 log_url=f"sqlite:///{layout.prediction_log}",
                 factor=identity["time_scale"],

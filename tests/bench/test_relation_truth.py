@@ -44,10 +44,10 @@ QUIET: Final = 10
 DRIFTED: Final = 40
 # Ratio of a window's rows that repeat others of it; rows of the window; mixed columns or numbers.
 REPEATS: Final = tuple(
-    (mixed, window, share)
+    (mixed, window, ratio)
     for mixed in (False, True)
     for window in (250, 600)
-    for share in (0.0, 0.1, 0.25, 0.4, 0.5)
+    for ratio in (0.0, 0.1, 0.25, 0.4, 0.5)
 )
 REPEATED_REFERENCES: Final = 4
 WINDOW: Final = 1000
@@ -174,7 +174,7 @@ def _cost() -> dict[str, float]:
 
 def _repeated(number: int, cell: tuple[bool, int, float]) -> dict[str, int]:
     """Windows without drift, some of whose rows are copies, in which anything is found."""
-    mixed, window, share = cell
+    mixed, window, ratio = cell
     world = World(mixed)
     counts = dict.fromkeys((*CHECKS, "column", "data"), 0)
     for one in range(REPEATED_REFERENCES):
@@ -182,7 +182,7 @@ def _repeated(number: int, cell: tuple[bool, int, float]) -> dict[str, int]:
         analyst, detector = Analyst(_kinds(world)), Detector(_kinds(world))
         before = _draw(rng, 3000, world)
         for _ in range(QUIET):
-            once = _draw(rng, window - round(share * window), world)
+            once = _draw(rng, window - round(ratio * window), world)
             copies = rng.integers(0, len(once), window - len(once))
             now = pd.concat([once, once.iloc[copies]], ignore_index=True)
             scores = detector.detect(before, now).scores
@@ -190,7 +190,7 @@ def _repeated(number: int, cell: tuple[bool, int, float]) -> dict[str, int]:
             for check in CHECKS:
                 counts[check] += found.get(check, False)  # few rows are not tested
             counts["column"] += bool(scores.drifted_columns)
-            counts["data"] += scores.share >= Policy().alert_share
+            counts["data"] += scores.ratio >= Policy().alert_share
     return counts
 
 
@@ -210,10 +210,10 @@ def _repeated_lines(cells: dict[Any, dict[str, int]]) -> Iterator[str]:
         "| columns | window | copies | windows | correlation | domain | label | column | DataDrift |",  # noqa: E501 - a row of a table
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     )
-    for (mixed, window, share), counts in cells.items():
+    for (mixed, window, ratio), counts in cells.items():
         name = "4 numbers, 4 categories" if mixed else "8 numbers"
         shown = " | ".join(str(counts[check]) for check in (*CHECKS, "column", "data"))
-        yield f"| {name} | {window} | {share:.0%} | {windows} | {shown} |"
+        yield f"| {name} | {window} | {ratio:.0%} | {windows} | {shown} |"
 
 
 def _bound(count: int, of: int) -> float:
@@ -267,9 +267,9 @@ def _page(
         "| --- | --- | --- | --- | --- | --- |",
         *(
             f"| {name} | "
-            + " | ".join(f"{shares[check]:.0%}" for check in (*CHECKS, "column", "target"))
+            + " | ".join(f"{ratios[check]:.0%}" for check in (*CHECKS, "column", "target"))
             + " |"
-            for name, shares in found.items()
+            for name, ratios in found.items()
         ),
         "",
         "## Cost",
@@ -302,10 +302,10 @@ def test_rates(benchmark: Any) -> None:  # noqa: ANN401 - half of its interface 
             for repeat, counts in zip(REPEATS, played, strict=True):
                 repeated[repeat] = counts
                 print(repeat, counts, flush=True)  # noqa: T201 - as above
-            shares = pool.map(_detected, range(len(DRIFTS)), DRIFTS)
-            for name, share in zip(DRIFTS, shares, strict=True):
-                found[name] = share
-                print(name, share, flush=True)  # noqa: T201 - as above
+            ratios = pool.map(_detected, range(len(DRIFTS)), DRIFTS)
+            for name, ratio in zip(DRIFTS, ratios, strict=True):
+                found[name] = ratio
+                print(name, ratio, flush=True)  # noqa: T201 - as above
 
     benchmark.pedantic(play, rounds=1)
     PAGE.write_text(_page(cells, repeated, found, cost), encoding="utf-8")

@@ -30,7 +30,7 @@ PREDICTIONS: Final = 16_000
 ROUNDS: Final = 7
 MAX_ROUNDS: Final = 40
 # Share of the two cores that others may have in a round that counts.
-MAX_FOREIGN_SHARE: Final = 0.06
+MAX_FOREIGN_RATIO: Final = 0.06
 MIN_RATIO: Final = 1.7
 
 
@@ -95,12 +95,12 @@ def _measure(
 
     def one_round() -> None:
         nonlocal sent
-        machine.foreign_share()
+        machine.foreign_ratio()
         # In turns, so that neither always comes first.
         order = (1, 2) if len(rounds) % 2 else (2, 1)
         rates = {count: rate(services[count].port, request, PREDICTIONS) for count in order}
         sent += PREDICTIONS
-        rounds.append((machine.foreign_share(), rates[1], rates[2]))
+        rounds.append((machine.foreign_ratio(), rates[1], rates[2]))
 
     benchmark.pedantic(one_round, rounds=ROUNDS, iterations=1, warmup_rounds=1)
     del rounds[0]  # the first one warms up
@@ -127,7 +127,7 @@ def _measure(
 
 
 def _quiet(rounds: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
-    return [found for found in rounds if found[0] <= MAX_FOREIGN_SHARE]
+    return [found for found in rounds if found[0] <= MAX_FOREIGN_RATIO]
 
 
 def test_two_replicas_against_one(

@@ -34,7 +34,7 @@ ROUNDS: Final = 5
 PREDICTIONS: Final = 8_000
 MAX_ROUNDS: Final = 20
 # Of all processors: on two, most of one core is free then.
-MAX_FOREIGN_SHARE: Final = 0.55
+MAX_FOREIGN_RATIO: Final = 0.55
 MAX_SECONDS: Final = 2.5
 MAX_MEGABYTES: Final = 220.0
 POLL: Final = 0.005
@@ -102,10 +102,10 @@ def test_seconds_to_ready(
 
     def one_start() -> None:
         starts.end()
-        machine.foreign_share()
+        machine.foreign_ratio()
         started = time.perf_counter()
         starts.begin()
-        rounds.append((time.perf_counter() - started, machine.foreign_share()))
+        rounds.append((time.perf_counter() - started, machine.foreign_ratio()))
 
     benchmark.pedantic(one_start, rounds=ROUNDS, iterations=1, warmup_rounds=1)
     del rounds[0]
@@ -120,7 +120,7 @@ def test_seconds_to_ready(
 
 
 def _calm(rounds: list[tuple[float, float]]) -> list[float]:
-    return [round(seconds, 3) for seconds, foreign in rounds if foreign <= MAX_FOREIGN_SHARE]
+    return [round(seconds, 3) for seconds, foreign in rounds if foreign <= MAX_FOREIGN_RATIO]
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

@@ -25,8 +25,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from prometheus_fastapi_instrumentator import Instrumentator
-from testbed_api.runtime import OnnxRuntime
-from testbed_api.schemas import row_adapter
+from testbed_api.http.schemas import row_adapter
+from testbed_api.serving.runtime import OnnxRuntime
 from testbed_domain.artefact import load_artefact
 from testbed_domain.encoding import decode, encode
 

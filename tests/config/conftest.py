@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from testbed.stack.build import find
+
+from tests.support.needs import missing
 
 Run = Callable[..., str]
 
@@ -24,10 +25,7 @@ def run_tool() -> Run:
     def run(name: str, *arguments: object) -> str:
         status = find().programs[name]
         if not status.present:
-            reason = f"{name} is not compiled; run: testbed stack install"
-            if os.environ.get("CI"):
-                pytest.fail(f"required in CI: {reason}")
-            pytest.skip(reason)
+            missing(f"{name} is not compiled; run: testbed stack install")
         command = [str(status.path), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from testbed.errors import UsageError
+from testbed.layout import RunLayout
+from testbed.stack import build
 from testbed.stack.configuration import SmtpSettings, alertmanager_tree, with_email
+from testbed.stack.ownalertmanager import SMTP, read_own, read_redirection
+from testbed_rules.timescale import TimeScale
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +99,80 @@ def test_left_out_receiver_is_not_called(file: Path) -> None:
     """Without the receiver, Alertmanager notifies nobody instead of failing to."""
     tree = alertmanager_tree(yaml.safe_load(file.read_text()), {}, frozenset({"receiver"}))
     assert all(receiver["webhook_configs"] == [] for receiver in tree["receivers"])
+
+
+OWN = """\
+global:
+  slack_api_url: https://hooks.example.com/s3cr3t
+templates: [templates/*.tmpl, '*.tmpl']
+route:
+  receiver: chat
+  group_by: [alertname]
+receivers:
+  - name: chat
+    slack_configs:
+      - channel: '#ml'
+        text: '{{ template "own.text" . }}'
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, run_tool: Callable[..., str]) -> Path:
+    """A configuration of one's own, with two templates."""
+    del run_tool  # amtool is there
+    (tmp_path / "templates").mkdir()
+    text = '{{ define "own.text" }}It fires.{{ end }}'
+    (tmp_path / "templates" / "own.tmpl").write_text(text)
+    (tmp_path / "more.tmpl").write_text("{{/* nothing */}}")
+    path = tmp_path / "own.yml"
+    path.write_text(OWN)
+    return path
+
+
+def test_a_configuration_of_ones_own_is_rendered_with_its_templates(
+    own: Path, tmp_path: Path, run_tool: Callable[..., str]
+) -> None:
+    """Alertmanager takes what comes of it, and nothing of a secret is left."""
+    layout = RunLayout(tmp_path / "run").create()
+    endpoints = {"receiver:9080": "127.0.0.1:9080", SMTP: "127.0.0.1:2525"}
+    assert read_redirection(layout) is None
+    tree = read_own(own, build.find()).render(layout, TimeScale(60), endpoints)
+    (layout.config / "alertmanager.yml").write_text(yaml.safe_dump(tree))
+    assert "SUCCESS" in run_tool("amtool", "check-config", layout.config / "alertmanager.yml")
+    found = sorted(path.name for path in (layout.config / "own-templates").iterdir())
+    assert found == ["000-own.tmpl", "001-more.tmpl"]
+    redirection = read_redirection(layout)
+    assert redirection is not None
+    assert [str(each) for each in redirection.integrations] == ["slack[0] of the receiver chat"]
+    assert not [path for path in layout.config.rglob("*.*") if "s3cr3t" in path.read_text()]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        ("receiver: chat", "receiver: cat", 5, 'undefined receiver "cat" used in route'),
+        ("channel:", "chanel:", 10, "field chanel not found"),
+        ("https://hooks", "ftp://s3cr3t", None, "unsupported scheme"),
+        ("[alertname]", "[alertname]\n  group_wait: 3q", 7, 'unknown unit "q" in duration "3q"'),
+        ("global:", "global:\n  slack_api_url_file: s3cr3t", 3, "at most one of slack_api_url"),
+    ],
+)
+def test_what_alertmanager_refuses_is_said_with_its_line_and_without_secrets(
+    own: Path, old: str, new: str, line: int | None, reason: str
+) -> None:
+    """One line, before anything is trained or started."""
+    own.write_text(OWN.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        read_own(own, build.find())
+    said = str(caught.value)
+    assert reason in said
+    assert "\n" not in said
+    assert "s3cr3t" not in said
+    assert said.startswith(f"{own}:" if line is None else f"{own}:{line}: ")
+
+
+def test_a_template_that_cannot_be_parsed_is_refused(own: Path) -> None:
+    """By its file and line."""
+    (own.parent / "more.tmpl").write_text("{{ nothing }}")
+    with pytest.raises(UsageError, match=r'more.tmpl:1: function "nothing" not defined'):
+        read_own(own, build.find())

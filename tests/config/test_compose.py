@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from testbed.settings import Settings
-from testbed.stack import composeconfiguration, configuration, parts
+from testbed.stack import addresses, arguments, composeconfiguration, environments
 from testbed.stack.build import cache_folder
 from testbed.stack.catalogue import TOOLS
 from testbed_api.settings import ApiSettings
@@ -37,7 +37,7 @@ PROBE_IN_IMAGE = {"cadvisor"}
 ONE_SHOT = {"train", "configuration", "scenario"}
 CORE = {
     *("api", "train", "configuration", "drift", "receiver", "collector", "prometheus"),
-    *("alertmanager", "postgres"),
+    *("alertmanager", "postgres", "collector_health"),
 }
 HOST_PATHS = {"/", "/dev/disk/", "/sys", "/var/lib/docker/", "/var/run"}
 
@@ -160,7 +160,7 @@ def test_management_port_is_not_published(services: dict[str, dict[str, Any]]) -
 
 def test_addresses_are_those_of_the_architecture(services: dict[str, dict[str, Any]]) -> None:
     """Every Compose address of native mode names a service that exists."""
-    hosts = {address.partition(":")[0] for address in parts.USUAL_PORTS}
+    hosts = {address.partition(":")[0] for address in addresses.USUAL_PORTS}
     assert hosts <= set(services)
 
 
@@ -293,7 +293,7 @@ def test_variables_are_settings(
     prefix: str,
     settings: type[ApiSettings | DriftSettings | Settings],
 ) -> None:
-    """Every TESTBED_* variable of a part is one of its settings, and every required one is set."""
+    """Each TESTBED_* variable of a component is one of its settings; every required one is set."""
     environment = services[service]["environment"]
     given = {key.removeprefix(prefix).lower() for key in environment if key.startswith(prefix)}
     assert given <= set(settings.model_fields)
@@ -308,10 +308,10 @@ def _default(found: re.Match[str]) -> str:
     return "" if ":+" in found[0] else found[1]
 
 
-def test_parts_read_the_variables(
+def test_components_read_the_variables(
     services: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The parts' own settings accept the values, and get what native mode would give."""
+    """The components' own settings accept the values, and get what native mode would give."""
     for service in ("api", "drift"):
         for key, value in services[service]["environment"].items():
             filled = re.sub(r"\$\{\w+:?[-+]([^}]*)\}", _default, value)
@@ -321,8 +321,16 @@ def test_parts_read_the_variables(
     assert (api.management_host, api.management_port) == ("0.0.0.0", 9464)  # noqa: S104 - the same
     assert not api.faults_enabled
     drift = read_settings()
-    assert (drift.interval, drift.window) == (parts.DRIFT_INTERVAL, parts.DRIFT_WINDOW)
-    assert TelemetrySettings.from_env().aliases == ("a", "b", "c", "e")
+    assert (drift.interval, drift.window) == (
+        environments.DRIFT_INTERVAL,
+        environments.DRIFT_WINDOW,
+    )
+    assert TelemetrySettings.from_env().aliases == (
+        "fastapi-instrumentator",
+        "titanic",
+        "ml-api",
+        "churn",
+    )
     assert drift.artefact == api.artefact
     assert drift.log_url == api.log_url
 
@@ -333,7 +341,7 @@ def test_telemetry_goes_to_the_collector(services: dict[str, dict[str, Any]]) ->
         environment = services[service]["environment"]
         assert environment["OTEL_SERVICE_NAME"] == name
         assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
-        interval = f"{parts.EXPORT_INTERVAL * 1000:.0f}"
+        interval = f"{environments.EXPORT_INTERVAL * 1000:.0f}"
         assert environment["OTEL_METRIC_EXPORT_INTERVAL"].endswith(f":-{interval}}}")
 
 
@@ -363,11 +371,11 @@ def test_containers_have_no_fixed_names(
 def test_programs_get_the_flags_of_native_mode(services: dict[str, dict[str, Any]]) -> None:
     """Prometheus takes OTLP and keeps exemplars, Alertmanager stays alone; durations can scale."""
     assert "--web.enable-otlp-receiver" in services["prometheus"]["command"]
-    assert set(configuration.PROMETHEUS_FEATURES) <= set(services["prometheus"]["command"])
+    assert set(arguments.PROMETHEUS_FEATURES) <= set(services["prometheus"]["command"])
     assert "--cluster.listen-address=" in services["alertmanager"]["command"]
     for name, durations in (
-        ("prometheus", configuration.PROMETHEUS_DURATIONS),
-        ("alertmanager", configuration.ALERTMANAGER_DURATIONS),
+        ("prometheus", arguments.PROMETHEUS_DURATIONS),
+        ("alertmanager", arguments.ALERTMANAGER_DURATIONS),
     ):
         for flag, value in durations.items():
             variable = composeconfiguration.flag_variable(flag)
@@ -395,6 +403,15 @@ def test_long_lived_services_restart_and_are_probed(services: dict[str, dict[str
         if name in CORE and probe:
             assert probe["start_interval"] == "1s"
             assert "python" not in probe["test"], name
+
+
+def test_a_dead_collector_is_an_unhealthy_service(services: dict[str, dict[str, Any]]) -> None:
+    """Its image holds no probe, so another asks its health extension, with nothing to wait for."""
+    asking = services["collector_health"]
+    assert asking["healthcheck"]["test"] == ["CMD", "probe", "13133", "/", "collector"]
+    assert "collector:13133" in addresses.USUAL_PORTS
+    assert asking["depends_on"] == {"collector": {"condition": "service_started"}}
+    assert asking["read_only"]
 
 
 def test_dependencies_can_be_met(services: dict[str, dict[str, Any]]) -> None:

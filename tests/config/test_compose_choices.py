@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from testbed_api.settings import PREFIX, ApiSettings
+from testbed_api.errors import PREFIX
+from testbed_api.settings import ApiSettings
 from testbed_otel import otlplogs
 
 from testbed import compose, composeown

@@ -12,11 +12,14 @@ import yaml
 from testbed_grafana import ml_api_monitoring
 from testbed_grafana.boards import BOARDS
 from testbed_grafana.files import FOLDER, stale
-from testbed_grafana.queries import PanelQuery, panel_queries
 from testbed_otel import names
+
+from tests.support.panels import panel_queries
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from testbed.facts.panels import DashboardQuery
 
 KNOWN_SERIES = {
     *names.FOREIGN_SERIES,
@@ -83,7 +86,7 @@ def test_committed_files_are_current() -> None:
 
 
 def test_titles_are_those_people_look_for() -> None:
-    """The dashboard of an ML API, the four of system B, and that of versions and segments."""
+    """The dashboard of an ML API, four of the preset titanic, that of versions and segments."""
     assert {load(uid)["title"] for uid in BOARDS} == {
         "ML API Monitoring",
         "System Overview",
@@ -125,7 +128,7 @@ def test_what_the_job_reports_of_groups_has_a_panel(group: str) -> None:
     """No metric of retraining, segments or versions is measured without being shown."""
     reported = [metric.prometheus for metric in names.METRICS if group in metric.name]
     assert reported
-    exprs = [query.expr for query in panel_queries("1m")]
+    exprs = [query.expr for query in panel_queries(60)]
     assert [one for one in reported if not any(one in expr for expr in exprs)] == []
 
 
@@ -135,8 +138,15 @@ def test_eight_panels_come_first() -> None:
     assert tuple(titles[: len(EIGHT_PANELS)]) == EIGHT_PANELS
 
 
-@pytest.mark.parametrize("query", panel_queries("1m"), ids=lambda q: f"{q.board}-{q.panel}-{q.ref}")
-def test_queries_use_the_vocabulary(query: PanelQuery) -> None:
+def test_queries_are_distinguished() -> None:
+    """Dashboard, panel and letter name one query; every dashboard has some."""
+    places = [query.where for query in panel_queries(60)]
+    assert len(set(places)) == len(places)
+    assert {place.partition(":")[0] for place in places} == set(BOARDS)
+
+
+@pytest.mark.parametrize("query", panel_queries(60), ids=lambda query: query.where)
+def test_queries_use_the_vocabulary(query: DashboardQuery) -> None:
     """Every query parses as PromQL and selects only series that the vocabulary holds."""
     series = selected(promql_parser.parse(query.expr))
     assert series

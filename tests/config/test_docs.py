@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
+from testbed.assertions import ASSERTIONS
 from testbed.checks.counts import HOPS
 from testbed.checks.limits import LIMITS
 from testbed.checks.results import AlertStatus, Reason
@@ -23,7 +24,6 @@ from testbed.docs.telemetry import rules as shipped_rules
 from testbed.heartbeat import always_fires
 from testbed.layout import RunLayout
 from testbed.report.texts import STATUS_TEXTS
-from testbed.rulelint import lint
 from testbed.scenario import Scenario
 from testbed.settings import Settings
 from testbed_api.settings import ApiSettings
@@ -32,6 +32,7 @@ from testbed_drift.settings import DriftSettings
 from testbed_load.drifts import DRIFTS
 from testbed_load.profiles import PROFILES
 from testbed_otel import names
+from testbed_rules.lint import lint
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -129,6 +130,25 @@ def check_call(line: str, *, whole: bool) -> None:
         assert value in choices, f"testbed {line.strip()}: {name} knows no {value!r}"
 
 
+def test_the_assertions_of_the_documentation_can_be_played() -> None:
+    """Each kind is shown, and a scenario with the phases that they name takes all of them."""
+    page = REPOSITORY / "docs" / "how-to" / "bring-your-own.md"
+    text = page.read_text(encoding="utf-8").replace("\n  ", "\n")  # blocks of a list
+    found = [
+        each
+        for _, body in FENCE.findall(text)
+        if body.startswith("assertions:")
+        for each in yaml.safe_load(body)["assertions"]
+    ]
+    assert {each.get("kind", "promql") for each in found} == set(ASSERTIONS)
+    phases = [
+        {"name": name, "duration": "5m", "rate": 1} for name in ("normal", "drifted", "recovery")
+    ]
+    Scenario.model_validate(
+        {"name": "a", "title": "", "description": "", "phases": phases, "assertions": found}
+    )
+
+
 def test_the_generated_pages_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
     """No page of the reference differs from what the sources say."""
     assert main(["--check"]) == 0, capsys.readouterr().err
@@ -164,6 +184,34 @@ def test_the_pages_do_not_depend_on_the_environment(
     assert pages() == before
 
 
+def test_a_page_of_a_scenario_that_is_gone_is_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--check`` names it."""
+    assert main(["--out", str(tmp_path)]) == 0
+    left = tmp_path / "scenarios" / "gone.md"
+    left.touch()
+    assert main(["--check", "--out", str(tmp_path)]) == 1
+    assert "scenarios/gone.md is of no scenario" in capsys.readouterr().err
+    assert main(["--out", str(tmp_path)]) == 0
+    assert not left.exists()
+
+
+def test_each_alert_says_of_each_scenario_whether_it_fires() -> None:
+    """Must, may or must not; what each says is what the verdict holds the run against."""
+    lines = page("scenarios.md").partition("## Alerts by scenario")[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "](" in line]
+    header, *alerts = rows
+    found = [re.findall(r"scenarios/(.+)\.md", cell)[0] for cell in header[1:]]
+    assert found == sorted(path.stem for path in (REPOSITORY / "scenarios").glob("*.yaml"))
+    assert {row[0].partition("]")[0].strip("[") for row in alerts} == set(shipped_rules())
+    errors = next(row for row in alerts if row[0].startswith("[HighErrorRate]"))
+    said = dict(zip(found, errors[1:], strict=True))
+    assert (said["error-burst"], said["normal"]) == ("●", "·")
+    drift = next(row for row in alerts if row[0].startswith("[ConceptDrift]"))
+    assert dict(zip(found, drift[1:], strict=True))["demo"] == "○"
+
+
 @each_document
 def test_links_lead_somewhere(document: Path) -> None:
     """Every relative link names a file or folder, and every anchor a heading of it."""
@@ -193,7 +241,15 @@ def test_commands_can_be_typed(document: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["fly", "run", "run demo --fast", "run domo", "load bust", "drift", "train --use-case moon"],
+    [
+        "fly",
+        "compare",
+        "run demo --fast",
+        "run domo",
+        "load bust",
+        "drift",
+        "train --use-case moon",
+    ],
 )
 def test_wrong_commands_are_found(line: str) -> None:
     """The check above sees what can't be typed."""
@@ -251,9 +307,10 @@ def test_every_metric_is_in_the_reference(repository: Path) -> None:
 
 
 def test_every_scenario_and_drift_is_in_the_reference(repository: Path) -> None:
-    """A section per scenario, a row per drift."""
+    """A page and a row per scenario, a row per drift."""
     for path in (repository / "scenarios").glob("*.yaml"):
-        assert f"\n## {path.stem}\n" in page("scenarios.md")
+        assert f"\n# {path.stem}\n" in page(f"scenarios/{path.stem}.md")
+        assert f"| [{path.stem}](scenarios/{path.stem}.md) |" in page("scenarios.md")
     assert not [name for name in DRIFTS if f"| `{name}` |" not in page("drifts.md")]
 
 
@@ -269,7 +326,7 @@ def test_every_file_of_a_run_is_in_the_reference() -> None:
 
 def test_every_page_is_listed() -> None:
     """The index of the reference links each page and each schema."""
-    files = {path.name for path in REFERENCE.iterdir()} - {"index.md"}
+    files = {path.name for path in REFERENCE.iterdir() if path.is_file()} - {"index.md"}
     assert files == set(LINK.findall(page("index.md"))) - {"../architecture.md"}
     assert {name for name, _, _ in PAGES} < files
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from testbed import composeimages
 
@@ -91,8 +95,9 @@ def test_images_are_built_from_all_members(repository: Path) -> None:
     """The build context holds every workspace member, or the locked sync can't run."""
     project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
     ignore = (repository / ".dockerignore").read_text("utf-8").splitlines()
-    given = ("pyproject.toml", "uv.lock", "prometheus", "alertmanager", "scenarios", "tools/probe")
-    for member in (*project["tool"]["uv"]["workspace"]["members"], *given):
+    given = ("pyproject.toml", "uv.lock", "prometheus", "alertmanager", "scenarios")
+    tools = ("tools/probe", "tools/hatch_members.py")
+    for member in (*tools, *project["tool"]["uv"]["workspace"]["members"], *given):
         assert f"!{member}" in ignore
 
 
@@ -189,3 +194,31 @@ def test_a_uv_of_another_hash_is_refused(repository: Path, tmp_path: Path) -> No
     assert "DO NOT MATCH THE HASHES" in done.stderr
     assert "setup: uv could not be installed" in done.stderr
     assert not (tmp_path / ".tools").exists()
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="the probe is in Perl")
+def test_the_probe_asks_this_container_or_a_named_host(repository: Path) -> None:
+    """Only 200 is health; where nobody listens it says so."""
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/well" else 503)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    def ask(port: int, *words: str) -> tuple[int, str]:
+        argv = [str(repository / "tools" / "probe"), str(port), *words]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+        return done.returncode, done.stdout
+
+    with http.server.HTTPServer(("127.0.0.2", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever).start()
+        port = server.server_port
+        assert ask(port, "/well", "127.0.0.2") == (0, "")
+        code, said = ask(port, "/ill", "127.0.0.2")
+        assert (code, "503" in said) == (1, True)
+        code, said = ask(port, "/well")
+        assert (code, "nothing listens" in said) == (1, True)
+        server.shutdown()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,23 +15,27 @@ import pytest
 import yaml
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
-from testbed.rulelint import read_rules
-from testbed.stack.build import Tools, find
-from testbed.stack.configuration import (
+from testbed.stack.arguments import (
     ALERTMANAGER_DURATIONS,
     PROMETHEUS_DURATIONS,
-    NativeConfiguration,
-    SmtpSettings,
     alertmanager_argv,
     collector_argv,
     node_exporter_argv,
     prometheus_argv,
+)
+from testbed.stack.build import Tools, find
+from testbed.stack.configuration import (
+    NativeConfiguration,
+    SmtpSettings,
     render_native,
     write_api_targets,
 )
-from testbed.timescale import MINIMUM_INTERVAL, DurationError, parse_duration
+from testbed_rules.lint import read_rules
+from testbed_rules.timescale import MINIMUM_INTERVAL, RuleDurationError, parse_duration
 
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
+from tests.support.processes import running
 
 ADDRESSES = (
     "api:9464",
@@ -93,7 +96,7 @@ def is_scaled(compose: str, native: str, factor: float) -> bool:
     """Whether a value changed in nothing but being divided, or raised to the smallest interval."""
     try:
         before, after = parse_duration(compose), parse_duration(native)
-    except DurationError:
+    except RuleDurationError:
         return False
     return after in {round(before / factor, 3), MINIMUM_INTERVAL}
 
@@ -173,7 +176,7 @@ def test_every_duration_that_should_scale_does(
     assert "[10s]" in rule["expr"]
 
 
-def test_parts_left_out_leave_no_trace(render: Callable[..., NativeConfiguration]) -> None:
+def test_components_left_out_leave_no_trace(render: Callable[..., NativeConfiguration]) -> None:
     """Their scrape jobs, Alertmanager and the receiver go; what finds targets by file stays."""
     native = render(
         without=frozenset({"collector", "node_exporter", "alertmanager", "receiver", "drift"}),
@@ -389,32 +392,44 @@ def test_collector_series_are_those_of_the_vocabulary(
     point = {"asDouble": 1, "timeUnixNano": str(time.time_ns())}
     metric = {"name": "x", "gauge": {"dataPoints": [point]}}
     body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
-    with (layout.logs / "collector.log").open("wb") as log:
-        process = subprocess.Popen(collector_argv(launch), stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        text, sent = "", False
-        wanted = {
-            "otelcol_receiver_accepted_metric_points_total",
-            "otelcol_receiver_refused_metric_points_total",
-            "otelcol_exporter_queue_size",
-            "otelcol_exporter_queue_capacity",
-        }
-        while not all(f"\n{name}{{" in text for name in wanted):
-            assert process.poll() is None, (layout.logs / "collector.log").read_text()
-            assert time.monotonic() < deadline, text
-            time.sleep(0.05)
-            try:
-                if not sent:
-                    url = f"http://{endpoints['collector:4318']}"
-                    if intake:
-                        stranger = httpx.post(f"{url}/v1/metrics", json=body, timeout=5)
-                        assert stranger.status_code == httpx.codes.NOT_FOUND
-                        url = f"{url}/{intake}"
-                    sent = httpx.post(f"{url}/v1/metrics", json=body, timeout=5).is_success
-                text = httpx.get(f"http://{endpoints['collector:8888']}/metrics", timeout=5).text
-            except httpx.TransportError:
-                continue
-    finally:
-        process.terminate()
-        process.wait(20)
+    wanted = {
+        "otelcol_receiver_accepted_metric_points_total",
+        "otelcol_receiver_refused_metric_points_total",
+        "otelcol_exporter_queue_size",
+        "otelcol_exporter_queue_capacity",
+    }
+    health = f"http://{endpoints['collector:13133']}/"
+    with running(collector_argv(launch), layout.logs / "collector.log", health) as process:
+        url = f"http://{endpoints['collector:4318']}"
+        if intake:
+            stranger = httpx.post(f"{url}/v1/metrics", json=body, timeout=5)
+            assert stranger.status_code == httpx.codes.NOT_FOUND
+            url = f"{url}/{intake}"
+        assert httpx.post(f"{url}/v1/metrics", json=body, timeout=5).is_success
+
+        def exposed() -> bool:
+            page = httpx.get(f"http://{endpoints['collector:8888']}/metrics", timeout=5).text
+            return all(f"\n{name}{{" in page for name in wanted)
+
+        wait_for(exposed, process=process)
+
+
+def test_a_disturbed_link_goes_through_its_proxy(
+    render: Callable[..., NativeConfiguration],
+) -> None:
+    """Only what one asks the other does; scrapes of the same address go there directly."""
+    links = {
+        "collector-prometheus:0": "127.0.0.1:31001",
+        "prometheus-alertmanager:0": "127.0.0.1:31002",
+        "alertmanager-receiver:0": "127.0.0.1:31003",
+    }
+    native = render(endpoints=LOCAL | links)
+    exporter = read(native.collector)["exporters"]["otlp_http/prometheus"]
+    assert "127.0.0.1:31001" in exporter["endpoint"]
+    prometheus = read(native.prometheus)
+    assert "127.0.0.1:31002" in str(prometheus["alerting"])
+    assert LOCAL["alertmanager:9093"] in str(prometheus["scrape_configs"])
+    assert "3100" not in str(prometheus["scrape_configs"])
+    receivers = str(read(native.alertmanager)["receivers"])
+    assert "127.0.0.1:31003" in receivers
+    assert LOCAL["receiver:9080"] not in receivers

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from testbed.facts.ruletests import read_ruletests
 from testbed.heartbeat import heartbeat_names
-from testbed.rulelint import read_rules
-from testbed.timescale import TimeScale, parse_duration
 from testbed_otel import names
+from testbed_rules.lint import read_rules
+from testbed_rules.timescale import TimeScale, parse_duration
 
 
 @pytest.fixture(scope="module")

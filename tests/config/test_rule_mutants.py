@@ -15,8 +15,9 @@ from xml.etree import ElementTree as ET
 import promql_parser as promql
 import pytest
 import yaml
-from testbed.rulelint import read_rules
-from testbed.rules.conditions import (
+from testbed.stack.asking import ask_tool
+from testbed.stack.build import find
+from testbed_rules.conditions import (
     Condition,
     Leaf,
     comparisons,
@@ -24,12 +25,11 @@ from testbed.rules.conditions import (
     read_condition,
     written,
 )
-from testbed.rules.mutants import mutants
-from testbed.rules.parsing import nodes_of, parse
-from testbed.rules.replay import RuleTiming
-from testbed.stack.asking import ask_tool
-from testbed.stack.build import find
-from testbed.timescale import format_duration, parse_duration
+from testbed_rules.lint import read_rules
+from testbed_rules.mutants import mutants
+from testbed_rules.parsing import nodes_of, parse
+from testbed_rules.replay import RuleTiming
+from testbed_rules.timescale import format_duration, parse_duration
 
 REPOSITORY = Path(__file__).parents[2]
 RULES = [
@@ -97,12 +97,16 @@ def close(condition: Condition, timing: RuleTiming) -> Iterator[tuple[str, Condi
                 limit = part.limit * (1 + change) if part.limit else change
                 mutant = replace(part, limit=limit)
                 yield f"limit {limit:g}", exchanged(condition, part, mutant), timing
-    for hold in (timing.hold + STEP, timing.hold - STEP):
-        if hold >= 0:
-            yield f"`for` {hold:g} s", condition, replace(timing, hold=hold)
+    for for_ in (timing.for_ + STEP, timing.for_ - STEP):
+        if for_ >= 0:
+            yield f"`for` {for_:g} s", condition, replace(timing, for_=for_)
     # What never ends has nothing to be kept for.
-    for keep in () if holds_always(condition) else (2 * STEP, 300.0):
-        yield f"`keep_firing_for` {keep:g} s", condition, replace(timing, keep=keep)
+    for keep_firing in () if holds_always(condition) else (2 * STEP, 300.0):
+        yield (
+            f"`keep_firing_for` {keep_firing:g} s",
+            condition,
+            replace(timing, keep_firing=keep_firing),
+        )
 
 
 def holds_always(condition: Condition) -> bool:
@@ -121,7 +125,7 @@ def mistaken(rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     )
     found = [(each.text, each.condition, each.timing) for each in mutants(condition, timing)]
     for text, changed, times in (*found, *close(condition, timing)):
-        durations = {"for": times.hold, "keep_firing_for": times.keep}
+        durations = {"for": times.for_, "keep_firing_for": times.keep_firing}
         yield (
             text,
             rule

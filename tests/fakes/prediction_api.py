@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import socket
 import sys
+import time
 import uuid
 from collections import Counter
 from typing import Annotated, Any
@@ -62,6 +63,12 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
             if item["prediction_id"] in given:
                 labels[item["prediction_id"]] = item["label"]
         return {"count": len(body["labels"])}
+
+    @app.post("/stall")
+    async def stall(seconds: float) -> dict[str, float]:
+        begin = time.time()
+        time.sleep(seconds)  # noqa: ASYNC251 - nothing is to be served meanwhile
+        return {"begin": begin, "end": time.time()}
 
     @app.get("/seen")
     async def report() -> dict[str, Any]:

@@ -16,6 +16,9 @@ from testbed_domain.logstore import PredictionRow, open_log
 from testbed_domain.sampling import random_stream
 from testbed_domain.use_cases import get_use_case
 
+from tests.support.polling import wait_for
+from tests.support.processes import end
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -127,18 +130,12 @@ class DriftPlace:
 
     def wait(self, condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         """Wait until a condition holds while a process lives."""
-        deadline = time.monotonic() + DEADLINE
-        while not condition():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline, f"it did not come in time: {self.records[-3:]}"
-            time.sleep(0.01)
+        wait_for(condition, DEADLINE, lambda: f"records: {self.records[-3:]}", process)
 
     def close(self) -> None:
         """End what still runs."""
         for process in self.started:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+            end(process, kill=True)
 
     @property
     def records(self) -> list[dict[str, Any]]:

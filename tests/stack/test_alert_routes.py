@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,16 +19,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from testbed.layout import RunLayout
 from testbed.stack import build
-from testbed.stack.configuration import (
-    NativeConfiguration,
-    SmtpSettings,
-    alertmanager_argv,
-    render_native,
-)
+from testbed.stack.arguments import alertmanager_argv
+from testbed.stack.configuration import NativeConfiguration, SmtpSettings, render_native
 
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
-
-from .conftest import wait_for
+from tests.support.processes import running
 
 FACTOR = 300.0  # group wait 100 ms, group interval 1 s
 
@@ -90,27 +85,6 @@ class Mailbox:
         return "250 OK"
 
 
-@contextmanager
-def running(argv: list[str], log: Path, ready_url: str) -> Iterator[None]:
-    """A process that answers ``ready_url``; ended afterwards."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(argv, stdout=output, stderr=output)
-
-    def ready() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            return httpx.get(ready_url, timeout=5).is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_for(ready, 30, f"{ready_url} does not answer")
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 @pytest.fixture
 def start(tmp_path: Path, repository: Path, tools: None) -> Callable[[], Any]:  # noqa: ARG001 - compiled
     """Starts receiver, SMTP server and Alertmanager."""
@@ -130,7 +104,7 @@ def start(tmp_path: Path, repository: Path, tools: None) -> Callable[[], Any]:  
         found = Routes(build.find(), layout, endpoints, configuration, mailbox.mails)
         host, _, port = endpoints["receiver:9080"].rpartition(":")
         receiver = [
-            *(sys.executable, "-m", "testbed.receiver", "--host", host, "--port", port),
+            *(sys.executable, "-m", "testbed_receiver", "--host", host, "--port", port),
             *("--out", str(layout.notifications)),
         ]
         server = Controller(mailbox, hostname="127.0.0.1", port=smtp_port)

@@ -10,13 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed_api.keys import digest, new_key
+from testbed_api.http.keys import digest, new_key
 
-from .conftest import wait_for
+from tests.support.polling import answers, wait_for
+
 from .raw_client import prediction_request
 
 if TYPE_CHECKING:
@@ -224,13 +226,9 @@ def test_serving_process_never_imports_what_it_does_not_use(
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | settings)
     base = f"http://127.0.0.1:{unused_port}"
 
-    def ready() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{base}/health/ready", timeout=5).status_code == httpx.codes.OK
-        return process.poll() is not None
-
     try:
-        wait_for(ready, 60, "the API did not get ready")
+        ready = partial(answers, f"{base}/health/ready")
+        wait_for(ready, 60, "the API did not get ready", process)
         row = {feature.name: feature.example for feature in small_artefact.schema.features}
         answer = _post(f"{base}/predict", row)
         label = {"prediction_id": answer["prediction_id"], "label": answer["prediction"]}
@@ -242,7 +240,7 @@ def test_serving_process_never_imports_what_it_does_not_use(
         process.kill()
         process.wait(10)
     modules = set(seen.read_text().split())
-    assert "testbed_api.server" in modules
+    assert "testbed_api.ops.server" in modules
     assert modules & set(HEAVY) == set()
 
 
@@ -303,7 +301,7 @@ def test_api_keys_are_nowhere_to_be_read(
         }
 
     assert call() == {200, 401, 422}
-    errors = {"errors": {"share": 1.0}}
+    errors = {"errors": {"ratio": 1.0}}
     reply = httpx.put(f"{management}/faults", json=errors, headers=api.bearer, timeout=30)
     reply.raise_for_status()
     assert call() == {401, 422, 500}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.support.apiprocess import api_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +26,10 @@ NDJSON = "application/x-ndjson"
 # What the issue of this test allows: the loop's longest work, the slowest /health/live.
 BLOCKED, SLOWEST = 0.05, 0.1
 # Another try where other programs had the processor.
-TRIES = 3
+TRIES = 12
 TIMEOUT = 60.0
+IDLE, SLOW = 500, 60
+BITE, BITES = 0.02, 60
 
 
 def _post(path: str, body: bytes, media: str = "application/json", *headers: str) -> bytes:
@@ -110,28 +116,28 @@ class Watched:
         found += [float(self._file.read_text()), float(output)]
 
 
+@contextlib.contextmanager
+def _watched(artefact: Artefact, folder: Path, **settings: str) -> Iterator[Watched]:
+    """A watched API with settings."""
+    file = folder / "longest"
+    environment = {f"TESTBED_API_{name.upper()}": value for name, value in settings.items()}
+    program = (str(HERE / "watched_api.py"), str(file))
+    log_url = f"sqlite:///{folder / 'log.db'}"
+    with api_processes(folder) as start:
+        api = start(artefact.path, log_url=log_url, environment=environment, program=program)
+        yield Watched(api, file)
+
+
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the watchdog writes."""
-    return tmp_path_factory.mktemp("watchdog") / "longest"
-
-
-@pytest.fixture
-def start(
-    small_artefact: Artefact, start_api: Callable[..., Any], tmp_path: Path, file: Path
-) -> Callable[..., Watched]:
-    """Starts a watched API with settings."""
-
-    def started(**settings: str) -> Watched:
-        environment = {f"TESTBED_API_{name.upper()}": value for name, value in settings.items()}
-        program = (str(HERE / "watched_api.py"), str(file))
-        log_url = f"sqlite:///{tmp_path / 'log.db'}"
-        api = start_api(
-            small_artefact.path, log_url=log_url, environment=environment, program=program
-        )
-        return Watched(api, file)
-
-    return started
+def attacked(
+    small_artefact: Artefact, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watched]:
+    """The API that takes one attack after the other, and must still serve after each."""
+    folder = tmp_path_factory.mktemp("attacked")
+    # A client that sends no end of its connection is let go soon.
+    limits = {"body_seconds": "2", "head_seconds": "2", "write_seconds": "2"}
+    with _watched(small_artefact, folder, **limits) as watched:
+        yield watched
 
 
 async def _send(port: int, request: bytes) -> int:
@@ -164,32 +170,85 @@ async def _attack(port: int, request: bytes, connections: int) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_nobody_else_waits(start: Callable[..., Watched], name: str) -> None:
+def test_nobody_else_waits(attacked: Watched, name: str) -> None:
     """The event loop is never at work for long, so /health/live answers at once."""
     make, connections = ATTACKS[name]
     request = make()
-    # A client that sends no end of its connection is let go soon.
-    watched = start(body_seconds="2", head_seconds="2", write_seconds="2")
     for _ in range(TRIES):
-        with watched.measured() as found:
-            statuses = asyncio.run(_attack(watched.api.port, request, connections))
+        with attacked.measured() as found:
+            statuses = asyncio.run(_attack(attacked.api.port, request, connections))
         assert set(statuses) <= {0, 200, 413, 422, 431}
         blocked, slowest = found
         if blocked < BLOCKED and slowest < SLOWEST:
             break
     assert (blocked < BLOCKED, slowest < SLOWEST) == (True, True), found
-    assert "Traceback" not in watched.api.output.read_text()
+    assert attacked.api.process.poll() is None
+    assert "Traceback" not in attacked.api.output.read_text()
+
+
+def test_many_connections_are_served_in_turns(attacked: Watched) -> None:
+    """Whoever comes waits for those before, but the loop looks around between them."""
+    for _ in range(TRIES):
+        with attacked.measured() as found:
+            statuses = asyncio.run(_attack(attacked.api.port, b"GET / HTTP/1.1\r\n\r\n", 400))
+        assert set(statuses) <= {0, 200, 404}
+        if found[0] < BLOCKED:
+            break
+    assert found[0] < BLOCKED
+
+
+async def _read_slowly(port: int, request: bytes) -> int:
+    """Take some of the answer in small bites, slower than it comes, and leave; its status."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # so that the server feels it
+    client.settimeout(0)
+    loop, taken = asyncio.get_running_loop(), b""
+    with client, contextlib.suppress(OSError):
+        await loop.sock_connect(client, ("127.0.0.1", port))
+        await loop.sock_sendall(client, request)
+        for _ in range(BITES):
+            taken += await loop.sock_recv(client, 512)
+            await asyncio.sleep(BITE)  # the pace of the attack, nothing waits for it
+    return int(taken.split()[1]) if taken else 0
+
+
+async def _idle_and_slow(port: int, request: bytes) -> list[int]:
+    """Many connections that say nothing, and meanwhile some that hardly read."""
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(IDLE)]
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return await asyncio.gather(*(_read_slowly(port, request) for _ in range(SLOW)))
+    finally:
+        for _, writer in idle:
+            writer.close()
+
+
+def test_idle_connections_and_slow_readers_hold_up_nobody(
+    attacked: Watched, small_artefact: Artefact
+) -> None:
+    """Replies that nobody takes wait aside; who comes while too many rows wait is turned away."""
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    body = json.dumps({"records": [row] * 300}).encode()
+    request = _post("/predict/batch", body, "application/json", "Connection: close")
+    for _ in range(TRIES):
+        with attacked.measured() as found:
+            statuses = asyncio.run(_idle_and_slow(attacked.api.port, request))
+        assert set(statuses) <= {200, 503}
+        assert 200 in statuses
+        if found[0] < BLOCKED and found[1] < SLOWEST:
+            break
+    assert (found[0] < BLOCKED, found[1] < SLOWEST) == (True, True), found
+    assert "Traceback" not in attacked.api.output.read_text()
 
 
 @pytest.mark.parametrize("line", [b"[]\n", b"\n"], ids=["wrong", "empty"])
 def test_end_comes_in_time_whatever_is_being_answered(
-    start: Callable[..., Watched], line: bytes
+    small_artefact: Artefact, tmp_path: Path, line: bytes
 ) -> None:
     """Who streams for minutes is cut off when the time for open requests is over."""
-    watched = start(shutdown_seconds="1")
     request = _stream(line, 9_000_000 // len(line))
 
-    async def attack() -> None:
+    async def attack(watched: Watched) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", watched.api.port)
         writer.write(request)
         await writer.drain()
@@ -201,6 +260,8 @@ def test_end_comes_in_time_whatever_is_being_answered(
                 pass
         writer.close()
 
-    asyncio.run(attack())
-    # The deadline, closing, and the slowness of a busy machine; far below what is to be answered.
-    assert watched.api.process.wait(20) == 0, watched.api.output.read_text()
+    with _watched(small_artefact, tmp_path, shutdown_seconds="1") as watched:
+        asyncio.run(attack(watched))
+        # The deadline, closing, and the slowness of a busy machine; far below what is to be
+        # answered.
+        assert watched.api.process.wait(20) == 0, watched.api.output.read_text()

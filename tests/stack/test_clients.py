@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -14,23 +13,25 @@ from testbed.errors import StackError
 from testbed.facts.alertspans import alert_spans
 from testbed.stack import build
 
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
-
-from .conftest import wait_for
+from tests.support.processes import running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 DEADLINE = 30.0
 INTERVAL = 0.5
 
 
-def start(folder: Path, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a tool of the cache; its output goes into a file."""
-    with (folder / f"{name}.log").open("wb") as log:
-        command = [str(build.find().path(name)), *arguments]
-        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+def tool(
+    folder: Path, name: str, arguments: Sequence[str], ready: Callable[[], bool]
+) -> AbstractContextManager[object]:
+    """A running tool of the cache."""
+    command = [str(build.find().path(name)), *arguments]
+    return running(command, folder / f"{name}.log", ready, seconds=DEADLINE, kill=True, cwd=folder)
 
 
 @pytest.fixture
@@ -60,27 +61,18 @@ def pair(
     )
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(routes))
-    processes: list[subprocess.Popen[bytes]] = []
-    try:
-        with (
-            PrometheusClient(f"http://{address}") as prometheus,
-            AlertmanagerClient(f"http://{manager}") as alertmanager,
-        ):
-            options = ["--config.file=alertmanager.yml", "--storage.path=am"]
-            listen = [f"--web.listen-address={manager}", "--cluster.listen-address="]
-            processes.append(start(tmp_path, "alertmanager", options + listen))
-            wait_for(alertmanager.ready, DEADLINE, "Alertmanager is not ready")
-            options = ["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb"]
-            # Prometheus knows its Alertmanagers some seconds after its first evaluation only.
-            options += ["--rules.alert.resend-delay=1s"]
-            listen = [f"--web.listen-address={address}"]
-            processes.append(start(tmp_path, "prometheus", options + listen))
-            wait_for(prometheus.ready, DEADLINE, "Prometheus is not ready")
-            yield prometheus, alertmanager
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait(10)
+    listen = [f"--web.listen-address={manager}", "--cluster.listen-address="]
+    routed = ["--config.file=alertmanager.yml", "--storage.path=am", *listen]
+    # Prometheus knows its Alertmanagers some seconds after its first evaluation only.
+    options = ["--storage.tsdb.path=tsdb", "--rules.alert.resend-delay=1s"]
+    options += ["--config.file=prometheus.yml", f"--web.listen-address={address}"]
+    with (
+        PrometheusClient(f"http://{address}") as prometheus,
+        AlertmanagerClient(f"http://{manager}") as alertmanager,
+        tool(tmp_path, "alertmanager", routed, alertmanager.ready),
+        tool(tmp_path, "prometheus", options, prometheus.ready),
+    ):
+        yield prometheus, alertmanager
 
 
 def test_the_clients_read_what_the_real_programs_answer(
@@ -100,7 +92,7 @@ def test_the_clients_read_what_the_real_programs_answer(
     (target,) = prometheus.targets()
     assert (target.job, target.health) == ("prometheus", "up")
     rules = {rule.name: rule for rule in prometheus.rules()}
-    assert (rules["Always"].state, rules["Never"].hold) == ("firing", 90.0)
+    assert (rules["Always"].state, rules["Never"].for_) == ("firing", 90.0)
     (alert,) = prometheus.alerts()
     assert (alert.labels["alertname"], alert.state) == ("Always", "firing")
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,8 @@ from testbed.composetest.engine import own_engine, probe, require_programs
 from testbed.composetest.errors import NoEngineError
 from testbed.stack import build
 from testbed.stack.process import Supervisor
+
+from tests.support.polling import wait_for
 
 DEADLINE = 60.0
 
@@ -83,10 +84,7 @@ def test_nothing_outlives_the_user_of_an_engine(tmp_path: Path, ending: signal.S
             user.wait(DEADLINE)
         finally:
             user.kill()
-    end = time.monotonic() + DEADLINE
-    while of_engine(tmp_path) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert of_engine(tmp_path) == []
+    wait_for(lambda: not of_engine(tmp_path), DEADLINE, lambda: f"left: {of_engine(tmp_path)}")
     assert str(tmp_path) not in Path("/proc/mounts").read_text("utf-8")
     assert network() == before
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from .conftest import wait_for
+from tests.support.polling import wait_for
+
 from .raw_client import prediction_request
 
 if TYPE_CHECKING:

@@ -15,66 +15,45 @@ import pytest
 from testbed.clients.prometheus import PrometheusClient
 from testbed.recipes import Recipe, read_recipes
 from testbed_grafana import container_monitoring
-from testbed_grafana.queries import panel_queries
 from testbed_otel import names
 from testbed_otel.aliases import ALIASES, aliases_of
 
-from .conftest import CommandLine, wait_for
+from tests.support.commandline import HELD, CommandLine
+from tests.support.panels import panel_queries
+from tests.support.polling import wait_for
 
-# What a setting turns on that a demo leaves off; test_drift_panels turns on what panels show.
-BY_SETTING = (
-    names.API_KEY_REQUESTS,
-    names.BATCH_WAIT,
-    names.CACHE_REQUESTS,
-    names.CALIBRATION_TIME,
-    *(names.DRIFT_SEGMENTS, names.DRIFT_SEGMENT_ROWS, names.DRIFT_SEGMENT_SHARE),
-    names.DRIFT_SEGMENT_DECISION,
-    *(names.DRIFT_SEGMENT_SCORE, names.DRIFT_VERSION_STATE),
-    names.LOG_SPOOLED,
-    *(names.PERFORMANCE_SEGMENT_ESTIMATE, names.PERFORMANCE_SEGMENT_ESTIMATE_ERROR),
-    names.PERFORMANCE_SEGMENT_SCORE,
-    *(names.RETRAINING_STATE, names.RETRAINING_SCORE, names.RETRAINING_P_VALUE),
-    names.RETRAINING_ROWS,
-    *(names.RETRAINING_DURATION, names.RETRAINING_TIME),
-    names.SHADOW_PREDICTIONS,
-)
-# What only models that predict numbers have; test_regression looks at it.
-OF_NUMBERS = (names.PREDICTION_VALUE, names.PREDICTION_ABSOLUTE_ERROR)
-NUMBERS = re.compile(
-    "|".join(metric.prometheus for metric in OF_NUMBERS)
-    + '|score=~?"(mae|rmse)|residuals_wasserstein'
-)
+from .shown import BY_SETTING, NUMBERS, OF_NUMBERS
+
 # Every metric that the five systems name, with its labels: system, metric, series, labels.
 SEEDS: tuple[tuple[str, str, set[str]], ...] = (
-    ("a", "http_requests_total", {"method", "endpoint", "status"}),
-    ("a", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
-    ("a", "data_drift_score", set()),
-    ("a", "node_cpu_seconds_total", {"cpu", "mode"}),
-    ("a", "node_memory_MemAvailable_bytes", set()),
-    ("a", "node_filesystem_avail_bytes", {"mountpoint"}),
-    ("b", "ml_predictions_total", {"model_version", "prediction_class"}),
-    ("b", "ml_prediction_latency_seconds_bucket", set()),
-    ("b", "ml_prediction_errors_total", {"model_version", "error_type"}),
-    ("b", "ml_prediction_confidence_bucket", {"class"}),
-    ("b", "ml_prediction_confidence_summary_sum", set()),
-    ("b", "ml_prediction_confidence_summary_count", set()),
-    ("b", "ml_data_drift_detected_total", {"feature"}),
-    ("b", "ml_data_drift_score", set()),
-    ("b", "ml_model_accuracy", {"model_version"}),
-    ("b", "ml_monitoring_requests_total", set()),
-    ("c", "api_requests_total", {"method", "endpoint", "status"}),
-    ("c", "api_request_duration_seconds_bucket", {"method", "endpoint"}),
-    ("c", "api_active_requests", set()),
-    ("c", "api_errors_total", {"endpoint", "error_type"}),
-    ("c", "model_loaded", set()),
-    ("c", "model_inference_duration_seconds_bucket", set()),
-    ("c", "predictions_total", {"outcome"}),
-    ("e", "up", set()),
-    ("e", "http_requests_total", {"method", "endpoint", "status"}),
-    ("e", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
+    ("fastapi-instrumentator", "http_requests_total", {"method", "endpoint", "status"}),
+    ("fastapi-instrumentator", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
+    ("fastapi-instrumentator", "data_drift_score", set()),
+    ("fastapi-instrumentator", "node_cpu_seconds_total", {"cpu", "mode"}),
+    ("fastapi-instrumentator", "node_memory_MemAvailable_bytes", set()),
+    ("fastapi-instrumentator", "node_filesystem_avail_bytes", {"mountpoint"}),
+    ("titanic", "ml_predictions_total", {"model_version", "prediction_class"}),
+    ("titanic", "ml_prediction_latency_seconds_bucket", set()),
+    ("titanic", "ml_prediction_errors_total", {"model_version", "error_type"}),
+    ("titanic", "ml_prediction_confidence_bucket", {"class"}),
+    ("titanic", "ml_prediction_confidence_summary_sum", set()),
+    ("titanic", "ml_prediction_confidence_summary_count", set()),
+    ("titanic", "ml_data_drift_detected_total", {"feature"}),
+    ("titanic", "ml_data_drift_score", set()),
+    ("titanic", "ml_model_accuracy", {"model_version"}),
+    ("titanic", "ml_monitoring_requests_total", set()),
+    ("ml-api", "api_requests_total", {"method", "endpoint", "status"}),
+    ("ml-api", "api_request_duration_seconds_bucket", {"method", "endpoint"}),
+    ("ml-api", "api_active_requests", set()),
+    ("ml-api", "api_errors_total", {"endpoint", "error_type"}),
+    ("ml-api", "model_loaded", set()),
+    ("ml-api", "model_inference_duration_seconds_bucket", set()),
+    ("ml-api", "predictions_total", {"outcome"}),
+    ("churn", "up", set()),
+    ("churn", "http_requests_total", {"method", "endpoint", "status"}),
+    ("churn", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
 )
 OF_SCRAPES = {"__name__", "job", "instance", "le"}
-HELD = "The stack runs until Ctrl-C"
 
 
 @dataclass(frozen=True)
@@ -99,10 +78,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, tools: None) -> Iterator[Demo
     """Play the demo once and keep its stack."""
     line = CommandLine(tmp_path_factory.mktemp("demo"))
     with line.start("run", "demo", "--keep", "--out", "run") as process:
-        wait_for(
-            lambda: HELD in line.output or process.poll() is not None, 240, "the demo did not end"
-        )
-        assert process.poll() is None, line.output
+        wait_for(lambda: HELD in line.output, 240, lambda: line.output, process)
         folder = line.folder / "run"
         run = json.loads((folder / "run.json").read_text())
         times = json.loads((folder / "verdict.json").read_text())
@@ -146,13 +122,13 @@ def test_the_run_leaves_its_results(demo: Demo) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    panel_queries("5s"),
-    ids=lambda query: f"{query.board}-{query.panel}-{query.ref}".replace(" ", "_"),
+    panel_queries(5),
+    ids=lambda query: query.where.replace(" ", "_"),
 )
 def test_every_panel_shows_data(demo: Demo, query: Any) -> None:  # noqa: ANN401 - the parameter
     """No panel is empty or broken over a demo; those of containers parse, for there are none."""
     series = demo.prometheus.query_range(query.expr, start=demo.start, end=demo.end, step=1.0)
-    if query.board == container_monitoring.UID:
+    if query.where.startswith(f"{container_monitoring.UID}:"):
         assert not series
         return
     values = [value for each in series for _, value in each.points]
@@ -164,7 +140,7 @@ def test_every_panel_shows_data(demo: Demo, query: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.parametrize(
-    "recipe", read_recipes(), ids=lambda recipe: f"{recipe.system}-{recipe.what}".replace(" ", "_")
+    "recipe", read_recipes(), ids=lambda recipe: f"{recipe.preset}-{recipe.what}".replace(" ", "_")
 )
 def test_every_recipe_returns_data(demo: Demo, recipe: Recipe) -> None:
     """What users of the other systems ask works as written; without containers, it parses."""
@@ -176,12 +152,12 @@ def test_every_recipe_returns_data(demo: Demo, recipe: Recipe) -> None:
     assert any(math.isfinite(value) for value in values), recipe.expr
 
 
-@pytest.mark.parametrize(("system", "series", "labels"), SEEDS)
+@pytest.mark.parametrize(("preset", "series", "labels"), SEEDS)
 def test_every_name_of_the_other_systems_is_stored(
-    demo: Demo, system: str, series: str, labels: set[str]
+    demo: Demo, preset: str, series: str, labels: set[str]
 ) -> None:
     """Their metrics are in Prometheus, under their labels."""
-    del system
+    del preset
     found = demo.prometheus.query(f"last_over_time({series}[10m])")
     assert found
     for item in found:

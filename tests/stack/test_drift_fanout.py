@@ -8,21 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
-import pytest
 from testbed_domain.logstore import open_log
 
-from tests.stack.test_drift_job import Place
-from tests.stack.test_drift_job import place as place  # noqa: PLC0414 - a fixture
-from tests.stack.test_drift_job import start as start  # noqa: PLC0414 - a fixture
-
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable
-
-pytestmark = pytest.mark.stack
+    from .conftest import Spawn
+    from .made_up_place import MadeUpPlace
 
 
-def test_versions_and_segments_over_processes(place: Place) -> None:
+def test_versions_and_segments_over_processes(place: MadeUpPlace) -> None:
     """One JSON object has the own version, its segments and the drifted challenger: exit 1."""
     place.predict(800, seed=2)
     challenger = replace(place, artefact=replace(place.artefact, version="challenger"))
@@ -43,9 +36,7 @@ def test_versions_and_segments_over_processes(place: Place) -> None:
     assert (place.output / "version-challenger" / other["json"]).exists()
 
 
-def test_watch_ends_with_its_processes(
-    place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
-) -> None:
+def test_watch_ends_with_its_processes(place: MadeUpPlace, spawn: Spawn) -> None:
     """Segments and versions share as many processes as are set, which end with the job."""
     place.predict(800, seed=2)
     challenger = replace(place, artefact=replace(place.artefact, version="challenger"))
@@ -54,7 +45,7 @@ def test_watch_ends_with_its_processes(
     challenger.predict(800, seed=3)
     options = ("--versions=2", "--segment=colour", "--workers=2")
     quiet = ("--html=never", "--otlp-endpoint=none")
-    job = start(place.command("watch", *options, *quiet))
+    job = spawn(place.command("watch", *options, *quiet))
     assert job.stdout is not None
     for _ in range(2):
         assert "decision=NO_ACTION" in job.stdout.readline()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.server
 import json
 import os
@@ -11,158 +10,26 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from prometheus_client.parser import text_string_to_metric_families
-from testbed_domain.artefact import Artefact, content_version, load_artefact
-from testbed_domain.features import Feature, FeatureSchema
-from testbed_domain.logstore import PredictionRow, open_log
+
+from tests.support.polling import wait_for
+
+from .made_up_place import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.stack
-
-DEADLINE = 60.0
-SCHEMA = FeatureSchema(
-    features=(
-        Feature("size", "number", "A size."),
-        Feature("count", "integer", "A count."),
-        Feature("colour", "category", "A colour.", categories=("red", "blue")),
-        Feature("weight", "number", "Missing here and there.", nullable=True),
-    ),
-    target="good",
-    classes=(0, 1),
-    positive_class=1,
-)
-
-
-def _rows(count: int, seed: int, shift: float = 0.0) -> list[dict[str, Any]]:
-    """Rows as in ``reference_rows``; ``shift`` moves the numbers and the share of colours."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for _ in range(count):
-        weight = round(float(rng.normal(70 + 10 * shift, 10)), 2)
-        features = {
-            "size": float(rng.normal(shift, 1)),
-            "count": int(rng.poisson(4 + 2 * shift)),
-            "colour": "red" if rng.random() < 0.5 + 0.2 * shift else "blue",
-            "weight": None if rng.random() < 0.1 else weight,
-        }
-        truth = str(int(rng.random() < 0.35))
-        probabilities = {"0": 0.8, "1": 0.2} if truth == "0" else {"0": 0.2, "1": 0.8}
-        rows.append(
-            {
-                "features": features,
-                "prediction": truth,
-                "probability": 0.8,
-                "probabilities": probabilities,
-                "label": truth,
-            }
-        )
-    return rows
-
-
-def _artefact(path: Path) -> Artefact:
-    """An artefact that holds together; the drift job never looks into its model."""
-    path.mkdir()
-    reference = _rows(600, seed=1)
-    files = {
-        "model.onnx": b"no model",
-        "reference.jsonl": "".join(json.dumps(row) + "\n" for row in reference).encode(),
-    }
-    for name, content in files.items():
-        (path / name).write_bytes(content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    artefact = Artefact(
-        path=path,
-        name="made-up",
-        version=content_version("made-up", SCHEMA, hashes),
-        use_case="made-up",
-        created="2026-11-21T00:00:00Z",
-        seed=1,
-        synthetic=True,
-        source={"kind": "test"},
-        sampling="independent draws",
-        schema=SCHEMA,
-        metrics={},
-        splits={"reference": len(reference)},
-        libraries={},
-        files=hashes,
-    )
-    (path / "artefact.json").write_text(json.dumps(artefact.manifest()))
-    return load_artefact(path)
-
-
-@dataclass
-class Place:
-    """A model, its log and the job's output directory."""
-
-    artefact: Artefact
-    url: str
-    output: Path
-
-    def predict(self, count: int, *, seed: int, shift: float = 0.0) -> None:
-        """Log predictions of the last minute, half of them labelled."""
-        now = time.time()
-        rows = [
-            PredictionRow(
-                id=str(uuid.uuid4()),
-                time=now - 60 * (count - index) / count,
-                request_id=None,
-                instance="test",
-                model_name=self.artefact.name,
-                model_version=self.artefact.version,
-                features=row["features"],
-                prediction=row["prediction"],
-                probability=row["probability"],
-                probabilities=row["probabilities"],
-            )
-            for index, row in enumerate(_rows(count, seed, shift))
-        ]
-        with open_log(self.url) as log:
-            log.append(rows)
-            log.append_labels([(row.id, row.prediction, now) for row in rows[::2]])
-
-    def command(self, name: str, *options: str) -> list[str]:
-        """The command line of the job."""
-        settings = {"log-url": self.url, "artefact": self.artefact.path, "output": self.output}
-        common = [f"--{option}={value}" for option, value in settings.items()]
-        return [sys.executable, "-m", "testbed_drift", name, *common, *options]
-
-    def run(self, *options: str, endpoint: str = "none") -> subprocess.CompletedProcess[str]:
-        """Run the job once."""
-        command = self.command("run", f"--otlp-endpoint={endpoint}", *options)
-        return subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=DEADLINE
-        )
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        """Lines of the runs file."""
-        path = self.output / "runs.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """A registered model with an empty log."""
-    artefact = _artefact(tmp_path / "model")
-    url = f"sqlite:///{tmp_path / 'log.db'}"
-    with open_log(url) as log:
-        log.register_reference(artefact)
-    return Place(artefact, url, tmp_path / "drift")
+    from .conftest import Spawn
+    from .made_up_place import MadeUpPlace
 
 
 @dataclass
@@ -214,34 +81,7 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
-def _wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "the condition did not come in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[[list[str]], subprocess.Popen[str]]]:
-    """Starts processes and ends those that the test left running."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(command: list[str]) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def test_the_log_is_walked_window_by_window(place: Place) -> None:
+def test_the_log_is_walked_window_by_window(place: MadeUpPlace) -> None:
     """A line per window of a real log, by rows or by time, and the exit code of them all."""
     place.predict(800, seed=3, shift=1.0)
     elsewhere = place.output.with_name("elsewhere")
@@ -257,7 +97,7 @@ def test_the_log_is_walked_window_by_window(place: Place) -> None:
     assert len({one["windows"]["current"]["name"] for one in found if "windows" in one}) >= 2
 
 
-def test_groups_of_the_walked_log_are_published(place: Place, tmp_path: Path) -> None:
+def test_groups_of_the_walked_log_are_published(place: MadeUpPlace, tmp_path: Path) -> None:
     """As segments of one run, the last window of each; nobody decides on the whole."""
     place.predict(800, seed=3, shift=1.0)
     file = tmp_path / "walk.prom"
@@ -278,13 +118,13 @@ def test_groups_of_the_walked_log_are_published(place: Place, tmp_path: Path) ->
     }
     for segment in ("colour=red", "colour=blue"):
         assert values["ml_drift_segment_decision", segment, "RETRAIN"] == 1
-        assert values["ml_data_drift_segment_share", segment, None] >= 2 / 3
-    assert not {name for name, *_ in values} & {"ml_drift_decision", "ml_data_drift_share"}
+        assert values["ml_data_drift_segment_ratio", segment, None] >= 2 / 3
+    assert not {name for name, *_ in values} & {"ml_drift_decision", "ml_data_drift_ratio"}
     runs = [line for line in file.read_text().splitlines() if line.startswith("ml_drift_job_runs")]
     assert [line.rpartition(" ")[2] for line in sorted(runs)] == ["0.0", "0.0", "1.0"]
 
 
-def test_traffic_like_the_reference_needs_no_action(place: Place) -> None:
+def test_traffic_like_the_reference_needs_no_action(place: MadeUpPlace) -> None:
     """Exit 0, both reports, and the decision in one line."""
     place.predict(500, seed=2)
     done = place.run()
@@ -303,8 +143,11 @@ def test_traffic_like_the_reference_needs_no_action(place: Place) -> None:
     )
 
 
-def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> None:
-    """Exit 1, the drifted columns named, and the scores sent before the process ends."""
+def test_drifted_traffic_asks_for_action(place: MadeUpPlace, collector: Collector) -> None:
+    """Exit 1, the drifted columns named, and the scores sent before the process ends.
+
+    A later run that finds too few rows sends what this one found.
+    """
     place.predict(500, seed=3, shift=1.0)
     done = place.run("--json", endpoint=collector.url)
     assert done.returncode == 1, done.stderr
@@ -314,7 +157,7 @@ def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> 
     assert place.records == [record]
     for name in (record["html"], record["json"]):
         assert (place.output / name).stat().st_size > 1000
-    assert collector.values("ml.data_drift.share") == [1.0]
+    assert collector.values("ml.data_drift.ratio") == [1.0]
     assert collector.values("ml.data_drift.column_detected") == [1.0] * 4
     assert len(collector.values("ml.drift.job.last_completed.timestamp")) == 1
     performance = record["performance"]
@@ -326,20 +169,15 @@ def test_drifted_traffic_asks_for_action(place: Place, collector: Collector) -> 
     page = (place.output / record["html"]).read_text()
     assert "Performance on the 250 of 500 rows" in page
     assert "Data quality" in page
-
-
-def test_run_without_a_decision_repeats_the_last_values(place: Place, collector: Collector) -> None:
-    """A job that runs once and finds too few rows sends what the run before it found."""
-    place.predict(500, seed=3, shift=1.0)
-    assert place.run(endpoint=collector.url).returncode == 1
-    sent = {name: collector.values(name) for name in ("ml.data_drift.share", "ml.labels.coverage")}
+    sent = {name: collector.values(name) for name in ("ml.data_drift.ratio", "ml.labels.coverage")}
+    count = len(collector.requests)
     done = place.run("--current-window=2020-01-01/2020-01-02", endpoint=collector.url)
     assert done.returncode == 2, done.stderr
+    assert len(collector.requests) > count
     assert {name: collector.values(name) for name in sent} == sent
-    assert sent["ml.data_drift.share"] == [1.0]
 
 
-def test_missing_log_is_one_line_and_2(place: Place, tmp_path: Path) -> None:
+def test_missing_log_is_one_line_and_2(place: MadeUpPlace, tmp_path: Path) -> None:
     """Where nothing can be compared the exit code is 2, and no log is made by looking for it."""
     missing = tmp_path / "none.db"
     done = place.run(f"--log-url=sqlite:///{missing}")
@@ -351,63 +189,59 @@ def test_missing_log_is_one_line_and_2(place: Place, tmp_path: Path) -> None:
 
 
 def test_watch_sees_drift_come_and_ends_on_request(
-    place: Place,
+    place: MadeUpPlace,
     collector: Collector,
-    start: Callable[[list[str]], subprocess.Popen[str]],
+    spawn: Spawn,
     unused_port: int,
 ) -> None:
     """Too few rows, then like the reference, then drifted; SIGTERM: the last values and exit 0."""
     options = (f"--otlp-endpoint={collector.url}", f"--metrics-port={unused_port}")
-    process = start(place.command("watch", "--interval=0.2", *options))
+    process = spawn(place.command("watch", "--interval=0.2", *options))
 
     def decisions() -> list[str]:
         return [record.get("decision", record["outcome"]) for record in place.records]
 
-    _wait_until(lambda: "insufficient_data" in decisions(), process)
+    wait_for(lambda: "insufficient_data" in decisions(), DEADLINE, "no insufficient_data", process)
     place.predict(300, seed=4)
-    _wait_until(lambda: "NO_ACTION" in decisions(), process)
+    wait_for(lambda: "NO_ACTION" in decisions(), DEADLINE, "no NO_ACTION", process)
     place.predict(2000, seed=5, shift=1.5)
-    _wait_until(lambda: "RETRAIN" in decisions(), process)
+    wait_for(lambda: "RETRAIN" in decisions(), DEADLINE, "no RETRAIN", process)
     address = f"http://127.0.0.1:{unused_port}/metrics"
 
     def scraped() -> bool:
         with urllib.request.urlopen(address, timeout=DEADLINE) as page:
             return b'decision="RETRAIN",model_version=' in page.read()
 
-    _wait_until(scraped, process)
+    wait_for(scraped, DEADLINE, "it did not come about", process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, err
     assert "decision=NO_ACTION" in out
     assert "decision=RETRAIN" in out
-    assert collector.values("ml.data_drift.share")[0] >= 0.5
+    assert collector.values("ml.data_drift.ratio")[0] >= 0.5
     assert not list(place.output.glob(".*"))
 
 
-def test_watch_can_be_stopped_while_it_still_starts(
-    place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
-) -> None:
+def test_watch_can_be_stopped_while_it_still_starts(place: MadeUpPlace, spawn: Spawn) -> None:
     """The seconds of importing Evidently don't delay the end, nor turn it into a failure."""
-    process = start(place.command("watch", "--otlp-endpoint=none"))
+    process = spawn(place.command("watch", "--otlp-endpoint=none"))
 
     def catches_sigterm() -> bool:
         with open(f"/proc/{process.pid}/status") as status:  # noqa: PTH123 - not a file to manage
             caught = next(line for line in status if line.startswith("SigCgt:")).split()[1]
         return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
-    _wait_until(catches_sigterm, process)
+    wait_for(catches_sigterm, DEADLINE, "it did not come about", process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, err
     assert place.records == []
 
 
-def test_watch_imports_before_its_first_run(
-    place: Place, start: Callable[[list[str]], subprocess.Popen[str]]
-) -> None:
+def test_watch_imports_before_its_first_run(place: MadeUpPlace, spawn: Spawn) -> None:
     """Afterwards the seconds that Evidently takes would delay the second one."""
     program, *options = place.command("watch", "--otlp-endpoint=none")
-    process = start([program, "-X", "importtime", *options])
+    process = spawn([program, "-X", "importtime", *options])
     lines: list[str] = []
     assert process.stderr
     while "insufficient_data" not in "".join(lines[-1:]):
@@ -416,7 +250,7 @@ def test_watch_imports_before_its_first_run(
     assert [line for line in lines if line.endswith(" testbed_drift.rendering.library\n")]
 
 
-def test_calibrated_job_obeys_its_calibration(place: Place) -> None:
+def test_calibrated_job_obeys_its_calibration(place: MadeUpPlace) -> None:
     """Thresholds and rows are the calibration's; a foreign one is refused with what to do."""
     options = ["--rows=250", "--budget=0.02", "--draws=300", f"--artefact={place.artefact.path}"]
     command = [sys.executable, "-m", "testbed_drift", "calibrate", *options]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,23 +13,26 @@ import yaml
 from testbed.clients.prometheus import PrometheusClient
 from testbed.layout import RunLayout
 from testbed.stack import build
-from testbed.stack.configuration import prometheus_argv, render_native
+from testbed.stack.arguments import prometheus_argv
+from testbed.stack.configuration import render_native
 from testbed_domain.logstore import open_log
 from testbed_drift.quality.trial import Retraining, Trial
 from testbed_drift.storage.reports import ReportStore
-from testbed_grafana.queries import PanelQuery, panel_queries
 from testbed_otel import names
 
-from tests.stack.test_demo import BY_SETTING
-from tests.stack.test_drift_job import Place
-from tests.stack.test_drift_job import place as place  # noqa: PLC0414 - a fixture
+from tests.support.panels import panel_queries
 from tests.support.ports import free_port
+from tests.support.processes import running
 
-from .conftest import wait_for
+from .shown import BY_SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from testbed.facts.panels import DashboardQuery
+
+    from .made_up_place import MadeUpPlace
 
 # One run each: the first window waits for a second one that agrees, which then starts a training.
 OPTIONS = (
@@ -60,15 +62,12 @@ def prometheus(tmp_path: Path, repository: Path, tools: None) -> Iterator[Promet
     """A running Prometheus that takes OTLP."""
     launch = Launch(tmp_path / "stack", repository)
     address = f"http://{launch.endpoints['prometheus:9090']}"
-    with (launch.layout.logs / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(prometheus_argv(launch), stdout=log, stderr=log)
-    try:
-        with PrometheusClient(address) as client:
-            wait_for(client.ready, 30, "Prometheus is not ready")
-            yield client
-    finally:
-        process.terminate()
-        process.wait(20)
+    log = launch.layout.logs / "prometheus.log"
+    with (
+        PrometheusClient(address) as client,
+        running(prometheus_argv(launch), log, client.ready),
+    ):
+        yield client
 
 
 def expressions(repository: Path) -> dict[str, str]:
@@ -77,18 +76,18 @@ def expressions(repository: Path) -> dict[str, str]:
     return {rule["alert"]: rule["expr"] for group in content["groups"] for rule in group["rules"]}
 
 
-def only_settings() -> list[PanelQuery]:
+def only_settings() -> list[DashboardQuery]:
     """Queries of panels that a demo leaves empty."""
     return [
         query
-        for query in panel_queries("5s")
+        for query in panel_queries(5)
         if any(metric.prometheus in query.expr for metric in BY_SETTING)
         and names.DRIFT_SEGMENT_DECISION.prometheus not in query.expr  # only of tables
     ]
 
 
 def test_panels_and_rules_see_groups_and_trainings(
-    place: Place, prometheus: PrometheusClient, repository: Path
+    place: MadeUpPlace, prometheus: PrometheusClient, repository: Path
 ) -> None:
     """Segments, versions, one that fails, a trial and a failed training: all of them are shown."""
     trial = Trial(300, {"accuracy": 0.8, "log_loss": 0.5}, {"accuracy": 0.7, "log_loss": 0.6}, 0.9)

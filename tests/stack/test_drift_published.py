@@ -18,18 +18,14 @@ from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError
 from testbed.layout import RunLayout
 from testbed.stack import build
-from testbed.stack.configuration import (
-    NativeConfiguration,
-    collector_argv,
-    node_exporter_argv,
-    prometheus_argv,
-    render_native,
-)
+from testbed.stack.arguments import collector_argv, node_exporter_argv, prometheus_argv
+from testbed.stack.configuration import NativeConfiguration, render_native
 from testbed_domain.logstore import open_log
 
+from tests.support.polling import answers, wait_for
 from tests.support.ports import free_port
+from tests.support.processes import end
 
-from .conftest import wait_for
 from .drift_place import DriftPlace, traffic
 
 if TYPE_CHECKING:
@@ -110,9 +106,7 @@ def stack(tmp_path: Path, repository: Path, tools: None) -> Iterator[Stack]:  # 
         yield made
     finally:
         for process in made.started:
-            process.terminate()
-        for process in made.started:
-            process.wait(30)
+            end(process)
 
 
 @pytest.fixture
@@ -196,8 +190,8 @@ def test_two_jobs_share_a_folder(stack: Stack, tables: Path) -> None:
     other = stack.layout.textfiles / "bank.prom"
     assert _run(tables, "moved", f"--textfile={stack.textfile}") == 1
     assert _run(tables, "same", f"--textfile={other}") == 0
-    shares = [stack.scraped("ml_data_drift_share", job)[("a",)] for job in ("shop", "bank")]
-    assert shares == [0.5, 0.0]
+    ratios = [stack.scraped("ml_data_drift_ratio", job)[("a",)] for job in ("shop", "bank")]
+    assert ratios == [0.5, 0.0]
     assert stack.scraped("ml_drift_job_runs_total", "bank")[("success",)] == 1
     assert stack.scraped("node_textfile_scrape_error") == {(): 0}
 
@@ -211,18 +205,11 @@ def test_prometheus_forgets_what_is_pushed_once_and_keeps_the_file(
     wait_for(lambda: bool(stack.answers("vector(1)")), DEADLINE, "Prometheus does not answer")
     url = f"http://{stack.endpoints['collector:13133']}/"
 
-    def ready() -> bool:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as reply:
-                return bool(reply.status == 200)
-        except OSError:
-            return False
-
-    wait_for(ready, DEADLINE, "the Collector is not ready")
+    wait_for(lambda: answers(url), DEADLINE, "the Collector is not ready")
     endpoint = f"--otlp-endpoint=http://{stack.endpoints['collector:4318']}"
     assert _run(tables, "moved", f"--textfile={stack.textfile}", endpoint) == 1
-    pushed = 'ml_data_drift_share{job="drift-job",model_version="a"}'
-    kept = 'ml_data_drift_share{job="node",drift_job="shop",model_version="a"}'
+    pushed = 'ml_data_drift_ratio{job="drift-job",model_version="a"}'
+    kept = 'ml_data_drift_ratio{job="node",drift_job="shop",model_version="a"}'
     reported = 'target_info{job="drift-job",ml_drift_reference="a"}'
     wait_for(lambda: stack.answers(pushed) == [0.5], DEADLINE, "nothing was pushed")
     wait_for(lambda: stack.answers(kept) == [0.5], DEADLINE, "nothing was scraped")

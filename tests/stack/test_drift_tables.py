@@ -19,7 +19,8 @@ import psycopg
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import PostgresServer
+    from tests.support.datafiles import DataFile
+    from tests.support.postgres import PostgresServer
 
 ROWS = 500
 
@@ -72,33 +73,36 @@ def _drawn(path: Path, seed: int, rows: int = 1000) -> pd.DataFrame:
     return table.iloc[np.random.default_rng(seed).integers(len(table), size=rows)]
 
 
-def test_the_passenger_list(shell: Shell, titanic_csv: Path) -> None:
+def test_the_passenger_list(shell: Shell, titanic_file: DataFile) -> None:
     """Names, tickets and numbers are no columns to compare; only women is a drift of several."""
-    _drawn(titanic_csv, 1).to_csv(shell.folder / "same.csv", index=False)
-    table = pd.read_csv(titanic_csv)
+    _drawn(titanic_file.path, 1).to_csv(shell.folder / "same.csv", index=False)
+    table = pd.read_csv(titanic_file.path)
     table[table["Sex"] == "female"].to_csv(shell.folder / "women.csv", index=False)
-    roles = ("--reference", titanic_csv, "--target", "Survived")
+    roles = ("--reference", titanic_file.path, "--target", "Survived")
     code, found = shell.object(*roles, "--current", "same.csv")
     assert (code, found["decision"]) == (0, "NO_ACTION")
     assert set(found["left_out"]) == {"PassengerId", "Name", "Ticket"}
     assert found["kinds"]["Age"]["kind"] == "number"
-    assert found["kinds"]["Cabin"] == {"kind": "category", "values": 147, "kept": 147}
+    cabins = titanic_file.distinct["Cabin"]
+    assert found["kinds"]["Cabin"] == {"kind": "category", "values": cabins, "retained": cabins}
     code, found = shell.object(*roles, "--current", "women.csv")
     assert (code, found["decision"]) == (1, "ALERT")
     assert found["columns"]["Sex"]["drifted"]
     assert found["target_drift"]["drifted"]
 
 
-def test_the_customers_by_contract(shell: Shell, churn_csv: Path) -> None:
+def test_the_customers_by_contract(shell: Shell, churn_file: DataFile) -> None:
     """Blank numbers are missing, ids are left out, and each contract is distinguished."""
-    reference = ("--reference", churn_csv, "--target", "Churn")
-    _drawn(churn_csv, 2, 3000).to_json(shell.folder / "now.jsonl", orient="records", lines=True)
+    reference = ("--reference", churn_file.path, "--target", "Churn")
+    _drawn(churn_file.path, 2, 3000).to_json(
+        shell.folder / "now.jsonl", orient="records", lines=True
+    )
     code, found = shell.object(*reference, "--current", "now.jsonl")
     assert (code, found["decision"], found["drift_share"]) == (0, "NO_ACTION", 0)
     assert found["kinds"]["TotalCharges"]["kind"] == "number"
     assert found["quality"]["columns"]["TotalCharges"]["type_change"] == 0
     assert list(found["left_out"]) == ["customerID"]
-    moved = _drawn(churn_csv, 3, 3000)
+    moved = _drawn(churn_file.path, 3, 3000)
     moved.loc[moved["Contract"] == "Two year", "MonthlyCharges"] *= 1.5
     moved.to_csv(shell.folder / "moved.csv.gz", index=False)
     code, output, _ = shell(
@@ -114,17 +118,18 @@ def test_the_customers_by_contract(shell: Shell, churn_csv: Path) -> None:
     }
 
 
-def test_a_kept_reference_in_the_home(shell: Shell, diabetes_csv: Path) -> None:
+@pytest.mark.parametrize("diabetes_file", ["own"], indirect=True)
+def test_a_kept_reference_in_the_home(shell: Shell, diabetes_file: DataFile) -> None:
     """Added, calibrated and used by its name; stale when its file changes."""
-    table = pd.read_csv(diabetes_csv)
+    table = pd.read_csv(diabetes_file.path)
     table.to_csv(shell.folder / "pima.csv", index=False)
     code, output, _ = shell("reference", "add", "pima", "pima.csv", "--target", "Outcome")
     assert code == 0
-    assert output.startswith("kept as pima@1: 768 rows; Pregnancies (number)")
+    assert output.startswith("stored as pima@1: 768 rows; Pregnancies (number)")
     assert (shell.folder / ".testbed" / "references" / "pima" / "1" / "rows.parquet").is_file()
     options = ("--rows", "300", "--draws", "500", "--budget", "0.02")
     assert shell("calibrate", "--reference", "pima", *options)[0] == 0
-    _drawn(diabetes_csv, 4).to_parquet(shell.folder / "now.parquet")
+    _drawn(diabetes_file.path, 4).to_parquet(shell.folder / "now.parquet")
     code, found = shell.object("--reference", "pima", "--current", "now.parquet")
     assert (code, found["decision"], found["model_version"]) == (0, "NO_ACTION", "pima@1")
     table.head(700).to_csv(shell.folder / "pima.csv", index=False)

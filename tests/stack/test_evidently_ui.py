@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ import httpx
 import pytest
 from testbed_domain.logstore import open_log
 
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
+from tests.support.processes import running
 
-from .conftest import wait_for
 from .drift_place import DriftPlace, traffic
 
 if TYPE_CHECKING:
@@ -39,22 +39,14 @@ def place(small_artefact: Artefact, tmp_path: Path) -> Iterator[DriftPlace]:
 @pytest.fixture
 def ui(tmp_path: Path) -> Iterator[httpx.Client]:
     """The UI on that workspace."""
-    port = free_port()
+    url = f"http://127.0.0.1:{free_port()}"
     output = tmp_path / "ui.log"
-    command = [sys.executable, "-m", "testbed_drift", "ui", f"--port={port}"]
-    with output.open("w") as log, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        process = subprocess.Popen(
-            [*command, f"--workspace={tmp_path / 'workspace'}"], stdout=log, stderr=log
-        )
-
-        def ready() -> bool:
-            assert process.poll() is None, output.read_text()
-            try:
-                return client.get("/api/version").is_success
-            except httpx.TransportError:
-                return False
-
-        wait_for(ready, 90, "the UI did not start")
+    command = [sys.executable, "-m", "testbed_drift", "ui", f"--port={url.rpartition(':')[2]}"]
+    command.append(f"--workspace={tmp_path / 'workspace'}")
+    with (
+        running(command, output, f"{url}/api/version", seconds=90) as process,
+        httpx.Client(base_url=url) as client,
+    ):
         yield client
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) in {0, -signal.SIGTERM}, output.read_text()
@@ -105,3 +97,12 @@ def test_runs_are_shown(place: DriftPlace, ui: httpx.Client, small_artefact: Art
     )
     assert series.is_success, series.text
     assert json.dumps(record["drift_share"]) in series.text
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"name":' * 5_000 + b"1" + b"}" * 5_000])
+def test_json_without_end_is_refused(ui: httpx.Client, body: bytes) -> None:
+    """As other JSON that can't be read, and the next request is served."""
+    headers = {"content-type": "application/json"}
+    answer = ui.post("/api/projects", content=body, headers=headers, timeout=30)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "JSON is nested too deeply")
+    assert _get(ui, "/api/projects") == []

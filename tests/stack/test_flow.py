@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,19 +17,21 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from testbed_domain.logstore import PredictionRow, open_log
+from testbed_drift.flow.server import API_URL, QUIET
 from testbed_drift.storage.claim import claimed
 
-from tests.conftest import REPOSITORY, missing
+from tests.conftest import REPOSITORY
+from tests.support.needs import missing
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
+from tests.support.processes import running
 
-from .test_drift_job import _artefact, _rows
+from .made_up_place import made_up_artefact, made_up_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed_domain.artefact import Artefact
-
-pytestmark = pytest.mark.stack
 
 # A task on one worker hands out others, and kills the second worker before it takes the results.
 LOSING_A_WORKER = """
@@ -74,13 +75,28 @@ def python() -> str:
     return done.stdout.strip()
 
 
+@pytest.fixture(scope="module")
+def prefect(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """API of a Prefect server that outlives the flows; one of its own costs each of them 10 s."""
+    folder = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    command = (python, "-m", "prefect", "server", "start", "--no-ui", f"--port={port}")
+    url = f"http://127.0.0.1:{port}/api"
+    environment = os.environ | QUIET | {"PREFECT_HOME": str(folder), "HOME": str(folder)}
+    with running(
+        command, folder / "log", f"{url}/health", seconds=DEADLINE, kill=True, env=environment
+    ):
+        yield url
+
+
 @dataclass
-class Place:
+class MonthsPlace:
     """A model with a log, and where the flow leaves things."""
 
     python: str
     artefact: Artefact
     folder: Path
+    server: str | None = None
 
     @property
     def url(self) -> str:
@@ -94,8 +110,10 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        """As for a user who has neither a Prefect server nor a profile."""
+        """As for a user who has no Prefect profile, and no server but a given one."""
         kept = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
+        if self.server is not None:
+            kept |= {API_URL: self.server}
         return kept | {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
 
     def predict(self, month: str, count: int, *, shift: float = 0.0) -> None:
@@ -114,7 +132,7 @@ class Place:
                 probability=row["probability"],
                 probabilities=row["probabilities"],
             )
-            for index, row in enumerate(_rows(count, int(month[-2:]), shift))
+            for index, row in enumerate(made_up_rows(count, int(month[-2:]), shift))
         ]
         with open_log(self.url) as log:
             log.append(rows)
@@ -138,30 +156,27 @@ class Place:
         )
 
     @property
+    def remembered(self) -> tuple[dict[str, object], list[str]]:
+        """The job's memory, and the report of each run that it wrote down."""
+        memory = json.loads((self.reports / "published.json").read_text())["memory"]
+        lines = (self.reports / "runs.jsonl").read_text().splitlines()
+        return memory, [json.loads(line)["json"] for line in lines]
+
+    @property
     def files(self) -> set[str]:
         """Reports. A killed worker may leave a half file behind, under a hidden name."""
         return {path.name for path in self.reports.glob("drift_*")}
 
 
 @pytest.fixture
-def place(python: str, tmp_path: Path) -> Place:
+def place(python: str, tmp_path: Path) -> MonthsPlace:
     """A log with two like months and one that drifted: January to March 2024."""
     for name in ("home", "tmp"):
         (tmp_path / name).mkdir()
-    found = Place(python, _artefact(tmp_path / "model"), tmp_path)
+    found = MonthsPlace(python, made_up_artefact(tmp_path / "model"), tmp_path)
     for month, shift in (("2024-01", 0.0), ("2024-02", 0.0), ("2024-03", 1.0)):
         found.predict(month, 400, shift=shift)
     return found
-
-
-def _until(met: object, what: str) -> None:
-    """Wait for a condition."""
-    assert callable(met)
-    deadline = time.monotonic() + DEADLINE
-    while not met():
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited in vain: {what}")
-        time.sleep(0.05)
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -170,9 +185,19 @@ def _alive(process: psutil.Process) -> bool:
     return False
 
 
-def test_months_are_compared_by_several_workers(place: Place) -> None:
-    """One decision line per pair in the order of the months, both reports, exit code of drift."""
-    done = place.play("--month=2024-03", "--months=2", "--workers=2")
+def test_months_are_compared_by_several_workers(
+    place: MonthsPlace, prefect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One decision line per pair in the order of the months, both reports, exit code of drift.
+
+    A job's memory in that folder outlives the flows; each run is one line, in the months' order.
+    """
+    memory: dict[str, object] = {"extent": None, "votes": [], "action": "ALERT", "reported": 7.0}
+    state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
+    place.reports.mkdir()
+    (place.reports / "published.json").write_text(json.dumps(state))
+    options = ("--month=2024-03", "--months=2")
+    done = place.play(*options, "--workers=2")
     assert done.returncode == 1, done.stderr
     quiet, loud = done.stdout.splitlines()
     assert re.fullmatch(
@@ -187,17 +212,25 @@ def test_months_are_compared_by_several_workers(place: Place) -> None:
     assert json.loads((place.reports / f"{SECOND}.json").read_text())["decision"] == "RETRAIN"
     # What it needed is gone: the server's database, the workers' folders, Prefect's home.
     assert not [*(place.folder / "tmp").iterdir(), *(place.folder / "home").iterdir()]
+    assert place.remembered == (memory, [f"{name}.json" for name in (FIRST, SECOND)])
+    # Once more, by one worker and on a server that is there already.
+    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
+    place.server = prefect
+    done = place.play(*options, "--workers=1", "--otlp-endpoint=none")
+    assert done.returncode == 1, done.stderr
+    assert place.remembered == (memory, [f"{name}.json" for name in (FIRST, SECOND)] * 2)
 
 
 def test_segments_of_a_month_are_scored_by_several_workers(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: MonthsPlace, prefect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are in the JSON and the report as the job's own, whatever its processes are set to."""
+    place.server = prefect
     monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "size")
     monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
     monkeypatch.setenv("TESTBED_DRIFT_WORKERS", "2")  # Dask's own may have no processes
-    options = ("--month=2024-02", "--json", "--otlp-endpoint=none")
-    done = place.play(*options, "--workers=2")
+    options = ("--json", "--otlp-endpoint=none")
+    done = place.play("--month=2024-02", *options, "--workers=2")
     assert done.returncode == 0, done.stderr
     assert "flow: 1 comparisons by 2 workers in " in done.stderr
     found = json.loads(done.stdout)["segments"]
@@ -206,11 +239,19 @@ def test_segments_of_a_month_are_scored_by_several_workers(
     assert sum(one["rows"]["current"] for one in found.values()) == 400
     assert json.loads((place.reports / f"{FIRST}.json").read_text())["segments"] == found
     assert "0 of 4 segments drifted" in (place.reports / f"{FIRST}.html").read_text()
-    alone = place.play(*options, "--workers=1")
-    assert json.loads(alone.stdout)["segments"] == found
+    # One worker finds the same; of several months one without rows leaves the others alone.
+    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
+    alone = place.play("--month=2024-04", "--months=3", *options, "--workers=1")
+    assert alone.returncode == 2, alone.stderr  # one could not run
+    quiet, drifted, empty = map(json.loads, alone.stdout.splitlines())
+    assert quiet["segments"] == found
+    assert (drifted["decision"], drifted["windows"]["current"]["rows"]) == ("RETRAIN", 400)
+    assert (empty["outcome"], "decision" in empty) == ("insufficient_data", False)
+    assert "0 rows" in empty["message"]
+    assert place.files == {f"{FIRST}.html", f"{FIRST}.json", f"{SECOND}.json"}
 
 
-def test_folder_of_a_running_job_is_left_alone(place: Place) -> None:
+def test_folder_of_a_running_job_is_left_alone(place: MonthsPlace) -> None:
     """One line says whose it is; what the job remembers stays as it was."""
     with claimed(place.reports):
         done = place.play("--month=2024-03")
@@ -220,39 +261,7 @@ def test_folder_of_a_running_job_is_left_alone(place: Place) -> None:
     assert not [*place.reports.iterdir()]
 
 
-def test_job_goes_on_where_it_was_after_a_flow_in_its_folder(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The memory outlives the months; each run is one line, in their order, after every flow."""
-    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
-    memory: dict[str, object] = {"extent": None, "votes": [], "action": "ALERT", "reported": 7.0}
-    state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
-    place.reports.mkdir()
-    (place.reports / "published.json").write_text(json.dumps(state))
-    names = [f"{name}.json" for name in (FIRST, SECOND)]
-    for flows in (1, 2):
-        done = place.play("--month=2024-03", "--months=2", "--workers=2", "--otlp-endpoint=none")
-        assert done.returncode == 1, done.stderr
-        assert json.loads((place.reports / "published.json").read_text())["memory"] == memory
-        lines = (place.reports / "runs.jsonl").read_text().splitlines()
-        assert [json.loads(line)["json"] for line in lines] == names * flows
-
-
-def test_month_without_rows_leaves_the_others_alone(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other months are evaluated; the exit code says that one could not run."""
-    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
-    done = place.play("--month=2024-04", "--months=2", "--workers=1", "--json")
-    assert done.returncode == 2, done.stderr
-    drifted, empty = map(json.loads, done.stdout.splitlines())
-    assert (drifted["decision"], drifted["windows"]["current"]["rows"]) == ("RETRAIN", 400)
-    assert (empty["outcome"], "decision" in empty) == ("insufficient_data", False)
-    assert "0 rows" in empty["message"]
-    assert place.files == {f"{SECOND}.json"}
-
-
-def test_wrong_use_is_one_line(place: Place) -> None:
+def test_wrong_use_is_one_line(place: MonthsPlace) -> None:
     """No server and no worker is started for what can't work."""
     for option, words in (
         ("--month=2024-99", "write it as 2024-02"),
@@ -267,7 +276,7 @@ def test_wrong_use_is_one_line(place: Place) -> None:
 
 def test_environment_without_the_extra_is_one_line(tmp_path: Path) -> None:
     """The environment of the API has no Prefect; the message says where there is one."""
-    place = Place(sys.executable, _artefact(tmp_path / "model"), tmp_path)
+    place = MonthsPlace(sys.executable, made_up_artefact(tmp_path / "model"), tmp_path)
     done = place.play()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
@@ -276,7 +285,7 @@ def test_environment_without_the_extra_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_killed_flow_leaves_no_process(place: Place) -> None:
+def test_killed_flow_leaves_no_process(place: MonthsPlace) -> None:
     """Prefect's server and the workers end with a flow that was killed outright."""
     flow = subprocess.Popen(
         place.command("--month=2024-03", "--workers=2"),
@@ -291,15 +300,15 @@ def test_killed_flow_leaves_no_process(place: Place) -> None:
         return len(children) >= 3
 
     try:
-        _until(workers_started, "server and workers")
+        wait_for(workers_started, DEADLINE, "server and workers")
     finally:
         flow.kill()
         flow.wait()
-    _until(lambda: not any(map(_alive, children)), "their end")
+    wait_for(lambda: not any(map(_alive, children)), DEADLINE, "their end")
 
 
 @pytest.fixture
-def cluster(place: Place) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+def cluster(place: MonthsPlace) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A Dask scheduler and two workers, each a process of its own, without nannies."""
     address = f"tcp://127.0.0.1:{free_port()}"
     quiet = place.environment | {"DO_NOT_TRACK": "1", "PREFECT_HOME": str(place.folder / "prefect")}
@@ -328,14 +337,16 @@ def cluster(place: Place) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
 
 
 def test_killed_worker_loses_no_comparison(
-    place: Place,
+    place: MonthsPlace,
     cluster: tuple[str, list[subprocess.Popen[bytes]]],
+    prefect: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another worker of the cluster does what the killed one had begun; all reports are whole."""
     monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "colour")
     monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
     address, workers = cluster
+    place.server = prefect
     place.predict("2024-04", 400, shift=1.0)
     place.predict("2024-05", 400, shift=1.0)
     command = place.command("--month=2024-05", "--months=4", f"--scheduler={address}")
@@ -343,7 +354,7 @@ def test_killed_worker_loses_no_comparison(
         command, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        _until(lambda: place.files or flow.poll() is not None, "a first report")
+        wait_for(lambda: place.files or flow.poll() is not None, DEADLINE, "a first report")
         workers[0].kill()
         output, errors = flow.communicate(timeout=DEADLINE)
     finally:
@@ -360,7 +371,7 @@ def test_killed_worker_loses_no_comparison(
 
 
 def test_results_lost_with_a_worker_are_made_again(
-    place: Place, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+    place: MonthsPlace, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:
     """A comparison waits for its segments with its thread free, to do them itself if need be."""
     done = subprocess.run(

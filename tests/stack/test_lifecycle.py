@@ -16,9 +16,12 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from .conftest import CommandLine, wait_for
+from tests.support.commandline import HELD, CommandLine
+from tests.support.polling import wait_for
 
-STARTED = "The stack runs until Ctrl-C"
+from .playing import NO_REPORTS
+
+USUAL = {"Prometheus API": 9090, "Alertmanager": 9093, "Machine metrics": 9100}
 
 
 def run_folder(line: CommandLine) -> Path:
@@ -29,66 +32,9 @@ def run_folder(line: CommandLine) -> Path:
 
 def started(line: CommandLine, process: subprocess.Popen[str]) -> dict[str, Any]:
     """Wait until `up` has started its stack; what it wrote about it."""
-    wait_for(
-        lambda: STARTED in line.output or process.poll() is not None,
-        120,
-        "the stack did not start",
-    )
-    assert process.poll() is None, line.output
+    wait_for(lambda: HELD in line.output, 120, lambda: line.output, process)
     stack: dict[str, Any] = json.loads((run_folder(line) / "stack.json").read_text())
     return stack
-
-
-def test_up_status_logs_down(command_line: CommandLine) -> None:
-    """The stack stays, every URL answers, other terminals see it, and down stops all of it."""
-    assert command_line.run("status").code == 1
-    with command_line.start("up", "--time-scale", "30", background=True) as process:
-        stack = started(command_line, process)
-        assert set(stack["parts"]) == {
-            *("collector", "prometheus", "alertmanager", "node_exporter"),
-            *("receiver", "api", "drift", "locust", "evidently"),
-        }
-        for name, url in stack["urls"].items():
-            assert httpx.get(url, timeout=5).status_code == 200, name
-            assert url in command_line.output
-        status = command_line.run("status")
-        assert status.code == 0
-        assert "Locust web UI" in status.output
-        assert "Evidently UI" in status.output
-        log = command_line.run("logs", "prometheus")
-        assert "Server is ready" in log.output
-        missing = command_line.run("logs", "kafka")
-        assert missing.code == 2
-        assert "there are alertmanager, api" in missing.output
-        down = command_line.run("down")
-        assert down.code == 0
-        assert process.wait(20) == 0
-    assert not (run_folder(command_line) / "stack.json").exists()
-    assert command_line.run("status").code == 1
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_survives_an_interrupted_run(
-    command_line: CommandLine, how: signal.Signals
-) -> None:
-    """However the runner ends, no process is left and no result looks finished."""
-    with command_line.start("run", "normal", "--out", "run") as process:
-        wait_for(
-            lambda: (
-                (command_line.folder / "run" / "truth" / "start.json").exists()
-                or process.poll() is not None
-            ),
-            120,
-            "the load did not start",
-        )
-        assert process.poll() is None, command_line.output
-        assert len(command_line.left()) > 8
-        process.send_signal(how)
-        code = process.wait(30)
-    wait_for(lambda: not command_line.left(), 15, "processes are left")
-    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 2)
-    for name in ("verdict.json", "report.html", "junit.xml"):
-        assert not (command_line.folder / "run" / name).exists()
 
 
 @contextlib.contextmanager
@@ -111,43 +57,71 @@ def taken(ports: Mapping[str, int]) -> Iterator[str]:
         yield found[0]
 
 
-def test_usual_ports_may_be_taken(command_line: CommandLine) -> None:
-    """Another service on a usual port makes the stack choose a free one."""
-    ports = {"Prometheus API": 9090, "Alertmanager": 9093, "Machine metrics": 9100}
-    with taken(ports) as name, command_line.start("up", "--time-scale", "30") as process:
+def test_up_status_logs_down(command_line: CommandLine) -> None:
+    """The stack stays, every URL answers, other terminals see it, and down stops all of it.
+
+    Another service on a usual port makes it choose a free one.
+    """
+    assert command_line.run("status").code == 1
+    up = ("up", "--time-scale", "30")
+    with taken(USUAL) as usual, command_line.start(*up, background=True) as process:
         stack = started(command_line, process)
-        assert urlsplit(stack["urls"][name]).port != ports[name]
+        assert urlsplit(stack["urls"][usual]).port != USUAL[usual]
+        assert set(stack["components"]) == {
+            *("collector", "prometheus", "alertmanager", "node_exporter"),
+            *("receiver", "api", "drift", "locust", "evidently"),
+        }
+        for name, url in stack["urls"].items():
+            assert httpx.get(url, timeout=5).status_code == 200, name
+            assert url in command_line.output
+        status = command_line.run("status")
+        assert status.code == 0
+        assert "Locust web UI" in status.output
+        assert "Evidently UI" in status.output
+        log = command_line.run("logs", "prometheus")
+        assert "Server is ready" in log.output
+        missing = command_line.run("logs", "kafka")
+        assert missing.code == 2
+        assert "logs: alertmanager, api" in missing.output
+        down = command_line.run("down")
+        assert down.code == 0
+        assert process.wait(20) == 0
+    assert not (run_folder(command_line) / "stack.json").exists()
+    assert command_line.run("status").code == 1
 
 
-def test_a_crashed_part_is_reported_with_its_log(command_line: CommandLine) -> None:
-    """A part that dies ends `up` at once, with exit 2 and the tail of its log."""
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_survives_an_interrupted_run(
+    command_line: CommandLine, how: signal.Signals
+) -> None:
+    """However the runner ends, no process is left and no result looks finished."""
+    command_line.environment |= NO_REPORTS
+    with command_line.start("run", "normal", "--out", "run") as process:
+        begun = (command_line.folder / "run" / "truth" / "start.json").exists
+        wait_for(begun, 120, lambda: command_line.output, process)
+        assert len(command_line.left()) > 8
+        process.send_signal(how)
+        code = process.wait(30)
+    wait_for(lambda: not command_line.left(), 15, "processes are left")
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else 2)
+    for name in ("verdict.json", "report.html", "junit.xml"):
+        assert not (command_line.folder / "run" / name).exists()
+
+
+def test_a_crashed_component_is_reported_with_its_log(command_line: CommandLine) -> None:
+    """A component that dies ends `up` at once, with exit 2 and the tail of its log."""
+    command_line.environment |= NO_REPORTS
     with command_line.start("up", "--time-scale", "30") as process:
         stack = started(command_line, process)
-        os.kill(stack["parts"]["alertmanager"], signal.SIGKILL)
+        os.kill(stack["components"]["alertmanager"], signal.SIGKILL)
         assert process.wait(30) == 2
     assert "alertmanager" in command_line.output
     assert "SIGKILL" in command_line.output or "signal 9" in command_line.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["run", "nonsense"], "no scenario 'nonsense'; there are"),
-        (["run", "normal", "--without", "api"], "may be left out: collector"),
-        (["run", "normal", "--data", "absent.csv"], "absent.csv"),
-        (["run", "normal", "--use-case", "houses"], "houses"),
-        (["run", "normal", "--time-scale", "900"], "samples"),
-        (["run", "normal", "--rules", "absent"], "absent"),
-        (["report", "nothing"], "no run"),
-        (["load", "normal", "--users", "2", "--rate", "3"], "not both"),
-        (["clean", "--older-than", "soon"], "soon"),
-    ],
-)
-def test_bad_input_is_one_clear_line(
-    command_line: CommandLine, arguments: list[str], complaint: str
-) -> None:
-    """Exit 2, one line that says what to do, no traceback."""
-    result = command_line.run(*arguments)
+def test_bad_input_is_one_clear_line(command_line: CommandLine) -> None:
+    """Exit 2, one line that says what to do, no traceback; tests/unit/cli has many more."""
+    result = command_line.run("run", "nonsense")
     assert result.code == 2, result.output
-    assert complaint in result.output
+    assert "there is no scenario 'nonsense'; choose from" in result.output
     assert "Traceback" not in result.output

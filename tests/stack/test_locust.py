@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,23 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from testbed_load.command import locust_command, web_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PhaseDrift, write_plan
 from testbed_load.profiles import profile
 
+from tests.support.polling import answers, wait_for
 from tests.support.ports import free_port
+from tests.support.processes import end
 
 FAKE = Path(__file__).parents[1] / "fakes" / "prediction_api.py"
 DEADLINE = 60.0
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
-        time.sleep(0.02)
 
 
 def fetch(url: str, form: dict[str, str] | None = None) -> str:
@@ -47,15 +41,6 @@ def fetch(url: str, form: dict[str, str] | None = None) -> str:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         return error.read().decode()
-
-
-def answers(url: str) -> bool:
-    """Whether something listens."""
-    try:
-        fetch(url)
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager
@@ -76,11 +61,7 @@ def running(
     try:
         yield process
     finally:
-        process.kill()
-        process.wait(10)
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+        end(process, kill=True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +89,7 @@ def serve(tmp_path: Path) -> Iterator[Start]:
             process = stack.enter_context(running(command, tmp_path, subprocess.PIPE))
             assert process.stdout is not None
             url = f"http://127.0.0.1:{int(process.stdout.readline())}"
-            wait_for(lambda: answers(f"{url}/seen"), "the service answers")
+            wait_for(lambda: answers(f"{url}/seen"), DEADLINE, "the service answers")
             return Service(process, url)
 
         yield start
@@ -194,6 +175,37 @@ def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play:
     assert re.search(r"sent +100\nanswered +200: 100\nlatency +p50 [\d.]+ ms", output)
 
 
+def test_a_stall_shows_in_every_request_that_was_due_meanwhile(serve: Start, play: Play) -> None:
+    """The p99 is the one that the due times give, within 5 %, though five users only wait.
+
+    Counted from when they were sent, five requests of 500 would be slow, and the p99 of the others.
+    """
+    service = serve()
+    load = play(plan_of(LoadPhase("p", 5.0, 100.0, users=5)), service.url)
+    wait_for(lambda: len(load.truth.lines()) >= 100, DEADLINE, "the load runs")
+    stalled = json.loads(fetch(f"{service.url}/stall?seconds=1", {}))
+    output = load.end()
+    lines = load.truth.lines()
+    due = [line["scheduled_at"] for line in lines]
+    waited = [stalled["end"] - at if stalled["begin"] <= at <= stalled["end"] else 0 for at in due]
+    reported = re.search(r"p99 ([\d.]+) ms", output)
+    assert reported is not None
+    computed = float(np.percentile(waited, 99))
+    assert float(reported[1]) / 1000 == pytest.approx(computed, rel=0.05)
+    assert len(lines) + load.truth.json("end")["missed"] == 500
+
+
+def test_closed_users_wait_for_their_answers_and_think(serve: Start, play: Play) -> None:
+    """Never more in flight than users, and none sends sooner than it has thought."""
+    service = serve(0.02)
+    load = play(plan_of(LoadPhase("p", 2.0, None, users=4, wait=0.1)), service.url)
+    load.end()
+    lines = load.truth.lines()
+    assert service.seen()["max_active"] <= 4
+    assert 4 < len(lines) <= 4 * 2.0 / 0.12 + 4
+    assert all(line["sent_at"] >= line["scheduled_at"] - 0.05 for line in lines)
+
+
 def test_the_key_of_a_file_is_sent_with_predictions_and_labels(
     serve: Start, play: Play, tmp_path: Path
 ) -> None:
@@ -210,7 +222,7 @@ def test_the_key_of_a_file_is_sent_with_predictions_and_labels(
 def test_phases_change_exactly_at_their_time(serve: Start, play: Play) -> None:
     """Every request is due at start + phase + k / rate, and carries its phase's drift."""
     service = serve()
-    drift = PlannedDrift("covariate_shift", 0.5)
+    drift = PhaseDrift("covariate_shift", 0.5)
     load = play(
         plan_of(LoadPhase("normal", 1.0, 20.0), LoadPhase("drifted", 1.0, 30.0, drift)), service.url
     )
@@ -230,7 +242,7 @@ def test_phases_change_exactly_at_their_time(serve: Start, play: Play) -> None:
 def test_equal_seeds_send_equal_requests(serve: Start, play: Play) -> None:
     """Whatever user sends it, request k has the same row and the same true label."""
     service = serve()
-    plan = plan_of(LoadPhase("p", 1.0, None, PlannedDrift("scale"), requests=60, users=7))
+    plan = plan_of(LoadPhase("p", 1.0, None, PhaseDrift("scale"), requests=60, users=7))
     loads = [play(plan, service.url), play(replace(plan, run_id="again"), service.url)]
     sent = []
     for load in loads:
@@ -283,7 +295,7 @@ def test_a_service_that_goes_away_leaves_connection_errors(serve: Start, play: P
     """Requests before, at and after its end have one line each."""
     service = serve()
     load = play(plan_of(LoadPhase("p", 4.0, 50.0)), service.url)
-    wait_for(lambda: len(load.truth.lines()) >= 20, "the load runs")
+    wait_for(lambda: len(load.truth.lines()) >= 20, DEADLINE, "the load runs")
     service.process.kill()
     service.process.wait(10)
     load.end()
@@ -298,7 +310,7 @@ def test_an_interrupt_ends_early_with_the_truth_complete(serve: Start, play: Pla
     """Nothing in flight is lost, and labels no longer wait for their delay."""
     service = serve(latency=0.1)
     load = play(plan_of(LoadPhase("p", 600.0, 50.0), labels=LabelPlan(1.0, 300.0)), service.url)
-    wait_for(lambda: len(load.truth.lines()) >= 30, "the load runs")
+    wait_for(lambda: len(load.truth.lines()) >= 30, DEADLINE, "the load runs")
     load.process.send_signal(signal.SIGINT)
     load.end()
     lines, seen = load.truth.lines(), service.seen()
@@ -312,7 +324,7 @@ def test_a_termination_completes_the_truth_too(serve: Start, play: Play) -> None
     """SIGTERM is what a supervisor sends after SIGINT."""
     service = serve()
     load = play(plan_of(LoadPhase("p", 600.0, 50.0)), service.url)
-    wait_for(lambda: len(load.truth.lines()) >= 10, "the load runs")
+    wait_for(lambda: len(load.truth.lines()) >= 10, DEADLINE, "the load runs")
     load.process.terminate()
     load.end()
     assert load.truth.json("end")["requests"] == len(service.seen()["request_ids"])
@@ -331,7 +343,7 @@ def test_labels_wait_for_their_delay_and_their_share(serve: Start, play: Play) -
 @pytest.mark.parametrize(
     ("content", "host", "message"),
     [
-        ("{}", "http://127.0.0.1:1", "schema_version is missing"),
+        ("{}", "http://127.0.0.1:1", "run_id is missing"),
         (None, "http://127.0.0.1:1", "cannot read the load plan"),
         ("drift", "http://127.0.0.1:1", "the drift 'missing' finds no column"),
         ("artefact", "http://127.0.0.1:1", "no model artefact at"),
@@ -345,7 +357,7 @@ def test_what_cannot_run_is_one_line_and_exit_code_2(
     plan = plan_of(LoadPhase("p", 1.0, 1.0))
     plans = {
         "good": plan,
-        "drift": plan_of(LoadPhase("p", 1.0, 1.0, PlannedDrift("missing"))),
+        "drift": plan_of(LoadPhase("p", 1.0, 1.0, PhaseDrift("missing"))),
         "artefact": replace(plan, artefact=tmp_path / "absent"),
     }
     file = tmp_path / "plan.json"
@@ -376,7 +388,7 @@ def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
         "severity": "1", "duration": "0", "seed": "1",
     }  # fmt: skip
     with running(command, tmp_path) as process:
-        wait_for(lambda: answers(page), "the web UI answers")
+        wait_for(lambda: answers(page), DEADLINE, "the web UI answers")
         html = fetch(page)
         assert re.search(r'"choices": \["normal", "drifted"\]', html)
         for key, value in (("load_profile", "wild"), ("rate", "fast"), ("host", "nowhere")):
@@ -409,7 +421,7 @@ def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
         assert "access-control-allow-origin" not in bad.headers
         assert not (tmp_path / "elsewhere").exists()
         assert json.loads(fetch(f"{page}/swarm", form))["success"] is True
-        wait_for(lambda: len(service.seen()["request_ids"]) >= 20, "requests arrive")
+        wait_for(lambda: len(service.seen()["request_ids"]) >= 20, DEADLINE, "requests arrive")
         assert json.loads(fetch(f"{page}/stop", {}))["success"] is True
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 0

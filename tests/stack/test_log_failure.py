@@ -12,7 +12,7 @@ import httpx
 import pytest
 from testbed_domain.logstore import open_log
 
-from .conftest import wait_for
+from tests.support.polling import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,10 @@ class Served:
         page = self.client.get(f"http://127.0.0.1:{self.api.management_port}/metrics").text
         (line,) = [line for line in page.splitlines() if line.startswith(f"{name} ")]
         return float(line.rpartition(" ")[2])
+
+    def spool_is_empty(self) -> bool:
+        """Whether all that waited is in the log, and counted: the file goes before the count."""
+        return not list(self.spool.iterdir()) and self.metric("ml_prediction_log_spooled") == 0
 
     def ids(self) -> list[str]:
         """All that is in the log."""
@@ -122,7 +126,7 @@ def test_full_disk_with_a_spool_loses_nothing(serve: Callable[..., Served]) -> N
     assert served.metric("ml_prediction_log_spooled") >= 50
     _free_disk(served)
     wait_for(lambda: served.ready()["status"] == "ok", 30, "the log did not come back")
-    wait_for(lambda: not list(served.spool.iterdir()), 30, "the spool is not empty")
+    wait_for(served.spool_is_empty, 30, "the spool is not empty")
     assert served.ids() == sorted(ids)
     assert served.metric('ml_prediction_log_rows_total{outcome="written"}') == len(ids)
     assert "Traceback" not in served.api.output.read_text()
@@ -139,7 +143,7 @@ def test_locked_file_with_a_spool_loses_nothing(serve: Callable[..., Served]) ->
         assert "locked" in served.ready()["warnings"][0]
         other.execute("ROLLBACK")
     wait_for(lambda: served.ready()["status"] == "ok", 30, "the log did not come back")
-    wait_for(lambda: not list(served.spool.iterdir()), 30, "the spool is not empty")
+    wait_for(served.spool_is_empty, 30, "the spool is not empty")
     assert served.ids() == sorted(ids)
 
 
@@ -158,7 +162,7 @@ def test_full_spool_drops_rows_and_counts_them(serve: Callable[..., Served]) -> 
         other.execute("ROLLBACK")
     writing = 'ml_prediction_log_state{state="writing"}'
     wait_for(lambda: served.metric(writing) == 1, 30, "the log did not come back")
-    wait_for(lambda: not list(served.spool.iterdir()), 30, "the spool is not empty")
+    wait_for(served.spool_is_empty, 30, "the spool is not empty")
     assert len(served.ids()) == waiting
     # What is lost is shown though its cause is gone.
     lost = f"{dropped:.0f} predictions since the start were answered, but NOT recorded"

@@ -10,17 +10,23 @@ import pytest
 from testbed_domain.training import train
 from testbed_domain.use_cases import get_use_case
 
-from .drift_place import DriftPlace
-from .test_retraining import Service
+from .retraining_service import last_retraining
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Row
 
+    from .drift_place import DriftPlace
+    from .retraining_service import Service
+
 ROWS = 600
+# Settings of the job in every test here.
+OPTIONS = (
+    *("--html=always", "--otlp-endpoint=none"),
+    *("--retrain-min-rows=500", "--relations-rows=0"),
+)
 # By how much the disease of everybody goes further than when the champion learnt.
 WORSE = 80.0
 HEAVIER = {"bmi": 1.3, "bp": 1.2, "s1": 1.2, "s2": 1.2, "s4": 1.2, "s6": 1.2}
@@ -30,29 +36,6 @@ HEAVIER = {"bmi": 1.3, "bp": 1.2, "s1": 1.2, "s2": 1.2, "s4": 1.2, "s6": 1.2}
 def champion(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     """A forest on scikit-learn's diabetes table."""
     return train(get_use_case("progression"), None, 1, tmp_path_factory.mktemp("numbers") / "model")
-
-
-@pytest.fixture
-def service(champion: Artefact, start_api: Callable[..., Any], tmp_path: Path) -> Iterator[Service]:
-    """The API with the champion and a log."""
-    made = Service(start_api(champion.path, log_url=f"sqlite:///{tmp_path / 'log.db'}"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def place(champion: Artefact, service: Service, tmp_path: Path) -> Iterator[DriftPlace]:
-    """The drift job beside it."""
-    options = (
-        *("--html=always", "--otlp-endpoint=none", "--on-retrain=builtin"),
-        f"--management-urls={service.management}",
-        f"--management-token-file={service.token_file}",
-        *("--retrain-min-rows=500", "--relations-rows=0"),
-    )
-    url = f"sqlite:///{tmp_path / 'log.db'}"
-    made = DriftPlace(champion, url, tmp_path / "drift", options)
-    yield made
-    made.close()
 
 
 def _patients(champion: Artefact, count: int, seed: int) -> tuple[list[Row], list[float]]:
@@ -74,24 +57,18 @@ def _mae(answers: Sequence[dict[str, Any]], labels: Sequence[float]) -> float:
     return float(np.mean(missed))
 
 
-def _last(place: DriftPlace) -> dict[str, Any]:
-    lines = (place.output / "retraining.jsonl").read_text().splitlines()
-    last: dict[str, Any] = json.loads(lines[-1])
-    return last
-
-
 def test_better_challenger_of_numbers_is_promoted_and_serves(
-    champion: Artefact, service: Service, place: DriftPlace
+    champion: Artefact, service: Service, job: DriftPlace
 ) -> None:
     """The world has changed: RETRAIN, a smaller error on held-out rows, and the API answers so."""
     rows, labels = _patients(champion, 2 * ROWS, 5)
     labels = [label + WORSE for label in labels]
     before = service.predict(rows[:ROWS])
     service.label(before, labels[:ROWS])
-    done = place.run()
+    done = job.run()
     assert done.returncode == 1, done.stderr
     assert "retraining: promoted: better: mean absolute error" in done.stderr
-    found = _last(place)
+    found = last_retraining(job.output)
     assert found["outcome"] == "promoted"
     trial = found["trial"]
     assert trial["rows"] == round(0.3 * ROWS)
@@ -103,23 +80,23 @@ def test_better_challenger_of_numbers_is_promoted_and_serves(
     assert {answer["model_version"] for answer in after} == {found["challenger"]}
     assert _mae(after, labels[ROWS:]) < 0.8 * _mae(before, labels[:ROWS])
     service.label(after, labels[ROWS:])
-    done = place.run("--json")
+    done = job.run("--json")
     record = json.loads(done.stdout)
     assert record["model_version"] == found["challenger"]
     assert record["performance"]["realised"]["mae"] == pytest.approx(_mae(after, labels[ROWS:]))
 
 
 def test_champion_of_numbers_stays_where_nothing_is_better(
-    champion: Artefact, service: Service, place: DriftPlace
+    champion: Artefact, service: Service, job: DriftPlace
 ) -> None:
     """Labels that the champion foretells: the reason says so, and no challenger is left."""
     rows, _ = _patients(champion, ROWS, 6)
     answers = service.predict(rows)
     noise = np.random.default_rng(7).normal(0, 1, ROWS)
     service.label(answers, [a["prediction"] + one for a, one in zip(answers, noise, strict=True)])
-    done = place.run()
+    done = job.run()
     assert done.returncode == 1, done.stderr
-    found = _last(place)
+    found = last_retraining(job.output)
     assert found["outcome"] == "kept"
     assert found["message"].startswith("not better: mean absolute error 0.")
     assert found["trial"]["champion"]["mae"] < found["trial"]["challenger"]["mae"]

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psycopg
 import pytest
-from testbed_domain.logkeeping import export, prune, stats
+from testbed_domain.logmaintenance import export, prune, stats
 from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, Selection, open_log
 from testbed_drift.jobs.windowscheduler import WindowScheduler
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 from testbed_drift.settings import DriftSettings
 
-from tests.conftest import missing
-
-from .conftest import PostgresServer, wait_for
+from tests.support.needs import missing
+from tests.support.polling import wait_for
+from tests.support.postgres import PostgresServer
+from tests.support.predictionlog import label_count, logged_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ def test_rows_and_labels(log: PredictionLog, postgresql: PostgresServer) -> None
     log.append(_rows(range(4)))
     with pytest.raises(LogError, match="duplicate key"):
         log.append(_rows(range(3, 9)))
-    log.append_missing(_rows(range(2, 6)))
+    log.append(_rows(range(2, 6)), missing=True)
     items = [("1", "1", 9.0), ("1", "0", 9.0), ("nobody", "1", 9.0)]
     assert log.append_labels(items) == ["stored", "duplicate", "unknown"]
     with open_log(postgresql.url, create=False) as reader:
@@ -61,7 +62,7 @@ def test_rows_and_labels(log: PredictionLog, postgresql: PostgresServer) -> None
         assert window.features["b"] == [None] * 6
         assert window.label == [None, "1", None, None, None, None]
         assert reader.counts() == {("one", "v1"): 6}
-        assert sorted(reader.iter_ids()) == window.id
+        assert sorted(logged_ids(reader)) == window.id
 
 
 def test_another_password_than_that_of_the_data_is_reported(postgresql: PostgresServer) -> None:
@@ -101,7 +102,7 @@ def test_keeping(log: PredictionLog, tmp_path: Path) -> None:
     assert found.size > 1_000_000
     assert export(log, tmp_path / "out.parquet", start=2.0) == 8
     assert prune(log, 4.0, group=2) == 4
-    assert (log.count(), log.count_labels()) == (6, 0)
+    assert (log.count(), label_count(log)) == (6, 0)
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_windows_by_number_hold_each_row_once(english: str, tmp_path: Path) -> N
         window_mode="tumbling",
     )
     turns, read = WindowScheduler.of(settings, "v1"), []
-    turns._last = {"after": (0.0, "")}
+    turns.position.write(after=[0.0, ""])
     with WindowLog(open_log(english, create=False)) as windows:
         for behind in (True, True, True, False):
             found = turns.next(windows, WindowReader("v1", {"a": "numeric"}, 2, 100), 99.0)
@@ -170,11 +171,11 @@ def test_samples_and_pieces_are_those_of_sqlite(english: str, tmp_path: Path) ->
         with open_log(url) as log:
             log.append(rows)
             log.append_labels([(row.id, "1", 9.0) for row in rows[::2]])
-            some = Selection("v1", 100, 2900, limit=2000, share=0.5)
+            some = Selection("v1", 100, 2900, limit=2000, ratio=0.5)
             drawn = log.window_of(some)
             assert 900 <= len(drawn) <= 1100
             assert min(drawn.time) >= 900
-            pieces = list(log.chunks(replace(some, share=None), size=700))
+            pieces = list(log.chunks(replace(some, ratio=None), size=700))
             assert [len(piece) for piece in pieces] == [700, 700, 600]
             assert pieces[0].time[-1] == 2899
         with WindowLog(open_log(url, create=False), cap=400) as windows:
@@ -262,4 +263,4 @@ def test_locked_tables_hold_predictions_up_for_seconds_only(
     wait_for(lambda: _ready(spooling_api)["status"] == "ok", 30, "the log did not come back")
     wait_for(lambda: not list((tmp_path / "spool").iterdir()), 30, "the spool is not empty")
     with open_log(postgresql.url) as log:
-        assert sorted(log.iter_ids()) == sorted(ids)
+        assert sorted(logged_ids(log)) == sorted(ids)

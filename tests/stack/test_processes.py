@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from testbed.errors import StackError
 from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor
 
-pytestmark = pytest.mark.stack
+from tests.support.polling import wait_for
 
 MARK = "TEST_PROCESS_MARK"
 DEADLINE = 20.0
@@ -44,7 +43,7 @@ STUBBORN = """
         time.sleep(600)
 """
 
-#: A runner with one part that has a daemonised grandchild.
+#: A runner with one component that has a daemonised grandchild.
 RUNNER = """
     import os, sys, time
     from pathlib import Path
@@ -52,19 +51,12 @@ RUNNER = """
     supervisor = Supervisor()
     folder = Path(sys.argv[1])
     argv = (sys.executable, "-c", sys.argv[2])
-    part = supervisor.start(ProcessRequest("part", argv, folder / "part.log", os.environ, folder))
-    (folder / "pids.new").write_text(f"{supervisor.pid} {part.pid}")
+    request = ProcessRequest("component", argv, folder / "component.log", os.environ, folder)
+    component = supervisor.start(request)
+    (folder / "pids.new").write_text(f"{supervisor.pid} {component.pid}")
     (folder / "pids.new").rename(folder / "pids")
     time.sleep(600)
 """
-
-
-def wait_for(done: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, with a deadline."""
-    end = time.monotonic() + DEADLINE
-    while not done():
-        assert time.monotonic() < end, f"{what} did not happen in {DEADLINE} s"
-        time.sleep(0.02)
 
 
 def marked(mark: str) -> set[int]:
@@ -121,35 +113,39 @@ def crashes(supervisor: Supervisor) -> list[ProcessOutcome]:
         found.extend(supervisor.poll())
         return bool(found)
 
-    wait_for(some, "an unexpected end")
+    wait_for(some, DEADLINE, "an unexpected end")
     return found
 
 
 def started(supervisor: Supervisor, request: ProcessRequest) -> int:
     """Start a process that says when it is ready."""
     instance = supervisor.start(request)
-    wait_for(lambda: "ready" in instance.tail().splitlines(), f"readiness of {request.name}")
+    wait_for(
+        lambda: "ready" in instance.tail().splitlines(), DEADLINE, f"readiness of {request.name}"
+    )
     return instance.pid
 
 
 def test_crash_is_noticed_with_the_tail_of_its_log(
     supervisor: Supervisor, request_for: Make
 ) -> None:
-    """A part that ends by itself shows in poll, once, with exit code and last words."""
-    instance = supervisor.start(request_for("part", "print('last words'); raise SystemExit(3)"))
+    """A component that ends by itself shows in poll, once, with exit code and last words."""
+    instance = supervisor.start(
+        request_for("component", "print('last words'); raise SystemExit(3)")
+    )
     (outcome,) = crashes(supervisor)
-    assert (outcome.name, outcome.exit_code, outcome.expected) == ("part", 3, False)
+    assert (outcome.name, outcome.exit_code, outcome.expected) == ("component", 3, False)
     assert outcome.tail().splitlines()[-1] == "last words"
     assert not instance.running
     assert instance.outcome == outcome
     assert supervisor.poll() == []
 
 
-def test_killed_part_is_distinguished_from_one_that_ended(
+def test_killed_component_is_distinguished_from_one_that_ended(
     supervisor: Supervisor, request_for: Make
 ) -> None:
     """A signal from elsewhere is an unexpected end, too."""
-    instance = supervisor.start(request_for("part", "import time; time.sleep(600)"))
+    instance = supervisor.start(request_for("component", "import time; time.sleep(600)"))
     os.kill(instance.pid, signal.SIGKILL)
     (outcome,) = crashes(supervisor)
     assert (outcome.signal, outcome.exit_code) == (signal.SIGKILL, None)
@@ -168,20 +164,21 @@ def test_job_may_end_well_but_not_badly(supervisor: Supervisor, request_for: Mak
 def test_stop_that_was_asked_for_is_no_crash(supervisor: Supervisor, request_for: Make) -> None:
     """The outcome of a stop is expected, and poll stays silent."""
     started(
-        supervisor, request_for("part", "import time; print('ready', flush=True); time.sleep(600)")
+        supervisor,
+        request_for("component", "import time; print('ready', flush=True); time.sleep(600)"),
     )
-    outcome = supervisor.stop("part")
+    outcome = supervisor.stop("component")
     assert outcome.expected
     assert supervisor.poll() == []
-    assert supervisor.stop("part") == outcome
+    assert supervisor.stop("component") == outcome
 
 
 def test_stubborn_process_gets_int_then_term_then_kill(
     supervisor: Supervisor, request_for: Make
 ) -> None:
     """Each signal is tried in turn."""
-    started(supervisor, request_for("part", STUBBORN, grace=0.3))
-    outcome = supervisor.stop("part")
+    started(supervisor, request_for("component", STUBBORN, grace=0.3))
+    outcome = supervisor.stop("component")
     assert outcome.signal == signal.SIGKILL
     assert outcome.expected
     noted = [line for line in outcome.tail().splitlines() if line.isdecimal()]
@@ -190,23 +187,23 @@ def test_stubborn_process_gets_int_then_term_then_kill(
 
 def test_kill_does_not_ask_first(supervisor: Supervisor, request_for: Make) -> None:
     """With kill there is only SIGKILL."""
-    started(supervisor, request_for("part", STUBBORN))
-    outcome = supervisor.stop("part", kill=True)
+    started(supervisor, request_for("component", STUBBORN))
+    outcome = supervisor.stop("component", kill=True)
     assert outcome.signal == signal.SIGKILL
     assert not any(line.isdecimal() for line in outcome.tail().splitlines())
 
 
 def test_name_can_be_used_again_after_the_end(supervisor: Supervisor, request_for: Make) -> None:
     """A restart appends to the same log; a second process of a running name is refused."""
-    request = request_for("part", "import time; print('ready', flush=True); time.sleep(600)")
+    request = request_for("component", "import time; print('ready', flush=True); time.sleep(600)")
     first = started(supervisor, request)
-    with pytest.raises(StackError, match="part already runs"):
+    with pytest.raises(StackError, match="component already runs"):
         supervisor.start(request)
-    supervisor.stop("part")
+    supervisor.stop("component")
     second = supervisor.start(request)
     assert second.pid != first
     assert second.tail().count("start: ") == 2
-    assert supervisor.instances() == {"part": second}
+    assert supervisor.instances() == {"component": second}
 
 
 def test_program_that_is_not_there_is_one_line(
@@ -214,8 +211,8 @@ def test_program_that_is_not_there_is_one_line(
 ) -> None:
     """A start that fails says what and why, and the supervisor goes on."""
     argv = (str(tmp_path / "absent"),)
-    request = ProcessRequest("part", argv, tmp_path / "part.log", {}, tmp_path)
-    with pytest.raises(StackError, match=r"cannot start part \(.*absent.*\): No such file"):
+    request = ProcessRequest("component", argv, tmp_path / "component.log", {}, tmp_path)
+    with pytest.raises(StackError, match=r"cannot start component \(.*absent.*\): No such file"):
         supervisor.start(request)
     assert supervisor.start(request_for("other", "")).pid > 0
 
@@ -223,29 +220,29 @@ def test_program_that_is_not_there_is_one_line(
 def test_stop_takes_the_grandchildren_along(
     supervisor: Supervisor, request_for: Make, mark: str
 ) -> None:
-    """What a part started in its own group ends with it."""
+    """What a component started in its own group ends with it."""
     code = """
         import subprocess, time
         subprocess.Popen(["sleep", "600"])
         print("ready", flush=True)
         time.sleep(600)
     """
-    started(supervisor, request_for("part", code))
+    started(supervisor, request_for("component", code))
     assert len(marked(mark)) == 2
-    supervisor.stop("part", kill=True)
-    wait_for(lambda: not marked(mark), "the end of the grandchild")
+    supervisor.stop("component", kill=True)
+    wait_for(lambda: not marked(mark), DEADLINE, "the end of the grandchild")
 
 
 def test_close_leaves_no_daemonised_grandchild(request_for: Make, mark: str) -> None:
     """Even a grandchild in a session of its own is gone when close returns."""
     with Supervisor() as supervisor:
-        started(supervisor, request_for("part", DAEMONISER))
-        wait_for(lambda: len(marked(mark)) == 2, "the start of the grandchild")
+        started(supervisor, request_for("component", DAEMONISER))
+        wait_for(lambda: len(marked(mark)) == 2, DEADLINE, "the start of the grandchild")
     assert marked(mark) == set()
 
 
 def test_close_stops_the_last_started_first(request_for: Make) -> None:
-    """Who uses another part is stopped before it, and close may be called again."""
+    """Who uses another component is stopped before it, and close may be called again."""
     code = "import time; print('ready', flush=True); time.sleep(600)"
     supervisor = Supervisor()
     for name in ("first", "second", "third"):
@@ -260,7 +257,7 @@ def test_close_stops_the_last_started_first(request_for: Make) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_survives_the_runner(tmp_path: Path, mark: str, number: signal.Signals) -> None:
-    """However the runner ends, supervisor, part and daemonised grandchild end too."""
+    """However the runner ends, supervisor, component and daemonised grandchild end too."""
     code = textwrap.dedent(DAEMONISER)
     runner = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(RUNNER), str(tmp_path), code],
@@ -268,32 +265,32 @@ def test_nothing_survives_the_runner(tmp_path: Path, mark: str, number: signal.S
         stderr=subprocess.DEVNULL,  # SIGINT ends it with a traceback
     )
     try:
-        # Runner, supervisor, part and grandchild.
-        wait_for(lambda: len(marked(mark)) == 4, "the start of all")
+        # Runner, supervisor, component and grandchild.
+        wait_for(lambda: len(marked(mark)) == 4, DEADLINE, "the start of all")
     finally:
         runner.send_signal(number)
         runner.wait(DEADLINE)
-    wait_for(lambda: not marked(mark), "the end of all")
+    wait_for(lambda: not marked(mark), DEADLINE, "the end of all")
 
 
-def test_kernel_ends_parts_of_a_killed_supervisor(tmp_path: Path, mark: str) -> None:
-    """Without any help of the runner, which is stopped here, the part ends with its supervisor."""
+def test_kernel_ends_components_of_a_killed_supervisor(tmp_path: Path, mark: str) -> None:
+    """Without help of the runner, which is stopped here, the component ends with its supervisor."""
     runner = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(RUNNER), str(tmp_path), textwrap.dedent(STUBBORN)],
         env={**os.environ, MARK: mark},
     )
     try:
-        wait_for((tmp_path / "pids").exists, "the start of the part")
-        supervisor, part = map(int, (tmp_path / "pids").read_text(encoding="utf-8").split())
+        wait_for((tmp_path / "pids").exists, DEADLINE, "the start of the component")
+        supervisor, component = map(int, (tmp_path / "pids").read_text(encoding="utf-8").split())
         runner.send_signal(signal.SIGSTOP)
         os.kill(supervisor, signal.SIGKILL)
-        wait_for(lambda: part not in marked(mark), "the end of the part")
+        wait_for(lambda: component not in marked(mark), DEADLINE, "the end of the component")
     finally:
         runner.kill()
         runner.wait(DEADLINE)
 
 
-def test_parts_end_with_a_killed_supervisor(request_for: Make, mark: str) -> None:
+def test_components_end_with_a_killed_supervisor(request_for: Make, mark: str) -> None:
     """The runner ends what is left of them, sees it as a crash, and can't start more."""
     code = """
         import subprocess, time
@@ -302,11 +299,11 @@ def test_parts_end_with_a_killed_supervisor(request_for: Make, mark: str) -> Non
         time.sleep(600)
     """
     with Supervisor() as supervisor:
-        started(supervisor, request_for("part", code))
+        started(supervisor, request_for("component", code))
         os.kill(supervisor.pid, signal.SIGKILL)
         (outcome,) = crashes(supervisor)
         assert outcome.signal == signal.SIGKILL
-        wait_for(lambda: not marked(mark), "the end of the part and its child")
+        wait_for(lambda: not marked(mark), DEADLINE, "the end of the component and its child")
         with pytest.raises(StackError, match="supervisor has ended"):
             supervisor.start(request_for("other", ""))
 
@@ -314,9 +311,9 @@ def test_parts_end_with_a_killed_supervisor(request_for: Make, mark: str) -> Non
 def test_terminated_supervisor_stops_everything(request_for: Make, mark: str) -> None:
     """SIGTERM to the supervisor is as good as the end of the runner; SIGINT is not for it."""
     with Supervisor() as supervisor:
-        started(supervisor, request_for("part", DAEMONISER))
-        wait_for(lambda: len(marked(mark)) == 2, "the start of the grandchild")
+        started(supervisor, request_for("component", DAEMONISER))
+        wait_for(lambda: len(marked(mark)) == 2, DEADLINE, "the start of the grandchild")
         os.kill(supervisor.pid, signal.SIGINT)
         started(supervisor, request_for("other", STUBBORN))
         os.kill(supervisor.pid, signal.SIGTERM)
-        wait_for(lambda: not marked(mark), "the end of all")
+        wait_for(lambda: not marked(mark), DEADLINE, "the end of all")

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed.clients.prometheus import PrometheusClient
-from testbed_grafana.queries import panel_queries
 
-from .conftest import CommandLine, wait_for
-from .test_demo import HELD, NUMBERS
+from tests.support.commandline import HELD, CommandLine
+from tests.support.panels import panel_queries
+from tests.support.polling import wait_for
+
+from .playing import NO_REPORTS
+from .shown import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +28,9 @@ def played(
 ) -> Iterator[tuple[Path, str]]:
     """Play the scenario once and keep its stack; its folder and what was printed."""
     line = CommandLine(tmp_path_factory.mktemp("regression"))
+    line.environment |= NO_REPORTS
     with line.start("run", "regression-drift", "--keep", "--out", "run") as process:
-        wait_for(
-            lambda: HELD in line.output or process.poll() is not None, 300, "the run did not end"
-        )
-        assert process.poll() is None, line.output
+        wait_for(lambda: HELD in line.output, 300, lambda: line.output, process)
         yield line.folder / "run", line.output
     wait_for(lambda: not line.left(), 15, "processes are left")
 
@@ -70,7 +69,7 @@ def test_the_panels_of_numbers_show_data(played: tuple[Path, str]) -> None:
     run = json.loads((folder / "run.json").read_text())
     times = json.loads((folder / "verdict.json").read_text())
     address = f"http://{run['endpoints']['prometheus:9090']}/{run['intake']}"
-    queries = [query for query in panel_queries("5s") if NUMBERS.search(query.expr)]
+    queries = [query for query in panel_queries(5) if NUMBERS.search(query.expr)]
     assert len(queries) >= 8
     with PrometheusClient(address) as client:
         for query in queries:

@@ -7,7 +7,10 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from .conftest import CommandLine, wait_for
+from tests.support.commandline import CommandLine
+from tests.support.polling import wait_for
+
+from .playing import NO_REPORTS, QUICK, SHORT, play
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +24,16 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def test_two_replicas_add_up(command_line: CommandLine) -> None:
-    """Each is scraped and counted under its own id; sums and single series all agree."""
-    result = command_line.run("run", "normal", "--replicas", "2", "--out", "run")
+def test_two_replicas_of_another_use_case_add_up(command_line: CommandLine) -> None:
+    """Each is scraped and counted under its own id; sums and single series all agree.
+
+    That it is another use case needs no other code.
+    """
+    options = ("--use-case", "iris", "--replicas", "2", *QUICK)
+    result = play(command_line, "normal", *options)
     assert result.code == 0, result.output
     instances = result.verdict["instances"]
-    started = _lines(command_line.folder / "run" / "replicas.jsonl")
+    started = _lines(result.out / "replicas.jsonl")
     assert {row["instance"] for row in instances} == {line["instance"] for line in started}
     assert len(instances) == 2
     assert all(row["api"] == row["prometheus"] > 0 for row in instances)
@@ -40,13 +47,13 @@ def test_two_replicas_add_up(command_line: CommandLine) -> None:
 def test_a_killed_replica_is_accounted_for(command_line: CommandLine) -> None:
     """Kill -9 under load: the verdict names the crash; each difference has a reason."""
     folder = command_line.folder / "run"
-    with command_line.start("run", "normal", "--replicas", "2", "--out", "run") as process:
+    command_line.environment |= NO_REPORTS
+    with command_line.start("run", SHORT, "--replicas", "2", "--out", "run") as process:
         wait_for(
-            lambda: (
-                len(_lines(folder / "truth" / "requests.jsonl")) > 200 or process.poll() is not None
-            ),
+            lambda: len(_lines(folder / "truth" / "requests.jsonl")) > 200,
             120,
-            "the load does not get going",
+            lambda: command_line.output,
+            process,
         )
         victim = next(e for e in _lines(folder / "replicas.jsonl") if e["event"] == "started")
         os.kill(victim["pid"], signal.SIGKILL)

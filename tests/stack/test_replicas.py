@@ -22,9 +22,9 @@ import psutil
 import pytest
 from testbed_domain.artefact import Artefact
 
+from tests.support.polling import wait_for
 from tests.support.ports import free_port, ports_in_a_row
 
-from .conftest import wait_for
 from .raw_client import Ledger, prediction_request, send_steadily
 
 # Ten in the long form: TESTBED_KILLS=10.
@@ -115,12 +115,7 @@ def start_replicas(small_artefact: Artefact, tmp_path: Path) -> Iterator[Callabl
             {feature.name: feature.example for feature in small_artefact.schema.features},
         )
         started.append(made)
-        wait_for(
-            lambda: None not in made.instances() or process.poll() is not None,
-            60,
-            "the replicas did not get ready",
-        )
-        assert process.poll() is None, output.read_text()
+        wait_for(lambda: None not in made.instances(), 60, output.read_text, process)
         return made
 
     yield start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 import pytest
-from testbed_api.keys import digest, new_key
+from testbed_api.http.keys import digest, new_key
 
 from .fuzzing import fuzz
 
@@ -54,11 +55,11 @@ def _series(api: Any) -> set[str]:  # noqa: ANN401 - made by a fixture
 
 def test_bad_requests_break_nothing_and_leave_nothing(api: Any, row: dict[str, object]) -> None:  # noqa: ANN401 - made by a fixture
     """Every answer is one that is stated; series, memory and files stay as they were."""
-    share = REQUESTS // 3
+    ratio = REQUESTS // 3
     process = psutil.Process(api.process.pid)
-    warm = asyncio.run(fuzz(api.port, row, 1, share))
+    warm = asyncio.run(fuzz(api.port, row, 1, ratio))
     series, memory, files = _series(api), process.memory_info().rss, process.num_fds()
-    outcome = asyncio.run(fuzz(api.port, row, 2, REQUESTS - share))
+    outcome = asyncio.run(fuzz(api.port, row, 2, REQUESTS - ratio))
     statuses = warm.statuses + outcome.statuses
     assert set(statuses) <= ALLOWED, statuses
     assert {200, 400, 404, 405, 413, 415, 422, 431} <= set(statuses)
@@ -74,28 +75,33 @@ def test_bad_requests_break_nothing_and_leave_nothing(api: Any, row: dict[str, o
 SLOW = {"TESTBED_API_HEAD_SECONDS": "0.3", "TESTBED_API_BODY_SECONDS": "0.3"}
 
 
-@pytest.mark.parametrize("api", [SLOW], indirect=True)
-@pytest.mark.parametrize(
-    "start",
-    [
-        b"",
-        b"POST /pre",
-        b"POST /predict HTTP/1.1\r\nHost: api\r\nX: ",
-        b"POST /predict HTTP/1.1\r\nHost: api\r\nContent-Length: 50\r\n\r\n{",
-    ],
+BEGINNINGS = (
+    b"",
+    b"POST /pre",
+    b"POST /predict HTTP/1.1\r\nHost: api\r\nX: ",
+    b"POST /predict HTTP/1.1\r\nHost: api\r\nContent-Length: 50\r\n\r\n{",
 )
-def test_slow_clients_are_cut_off(api: Any, row: dict[str, object], start: bytes) -> None:  # noqa: ANN401 - made by a fixture
+
+
+@pytest.mark.parametrize("api", [SLOW], indirect=True)
+def test_slow_clients_are_cut_off(api: Any, row: dict[str, object]) -> None:  # noqa: ANN401 - made by a fixture
     """Whoever does not get on is answered with 408 and let go; the same for a silent one."""
-    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as client:
-        client.sendall(start)
-        answer = b""
-        while part := client.recv(4096):
-            answer += part
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"connection: close" in answer
-    with httpx.Client(timeout=30) as client:
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=30))
+            for _ in BEGINNINGS
+        ]
+        for client, start in zip(clients, BEGINNINGS, strict=True):
+            client.sendall(start)
+        for client in clients:
+            answer = b""
+            while part := client.recv(4096):
+                answer += part
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b"connection: close" in answer
+    with httpx.Client(timeout=30) as careful:
         url = f"http://127.0.0.1:{api.port}/predict"
-        assert [client.post(url, json=row).status_code for _ in range(3)] == [200] * 3
+        assert [careful.post(url, json=row).status_code for _ in range(3)] == [200] * 3
 
 
 @pytest.mark.parametrize("api", [SLOW], indirect=True)

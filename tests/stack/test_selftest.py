@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from .conftest import CommandLine
+from tests.support.commandline import CommandLine
+
+from .playing import NO_REPORTS
 
 # A patched component, a changed plan, changed rules, a process that is stopped.
 SAMPLE = ("log-feature-scaled", "plan-fewer", "rule-matcher-typo", "prometheus-frozen")
@@ -15,6 +17,7 @@ SAMPLE = ("log-feature-scaled", "plan-fewer", "rule-matcher-typo", "prometheus-f
 @pytest.mark.usefixtures("tools")
 def test_planted_defects_are_found_and_the_right_link_is_named(command_line: CommandLine) -> None:
     """`make selftest` plays all of them."""
+    command_line.environment |= NO_REPORTS
     only = [word for name in SAMPLE for word in ("--only", name)]
     done = command_line.run("selftest", "--jobs", "1", *only, "--json", "r.json", timeout=600)
     results = json.loads((command_line.folder / "r.json").read_text())

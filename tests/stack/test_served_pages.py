@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,9 +19,9 @@ from testbed_drift.rows.frames import declare
 from testbed_load.command import web_command
 
 from tests.browser import EVERYTHING, HOSTILE, visit
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
-
-from .conftest import wait_for
+from tests.support.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
     from testbed_drift.rows.columns import ColumnKind
 
-    from tests.conftest import ApiProcess
+    from tests.support.apiprocess import ApiProcess
 
 CATEGORY = f"category {EVERYTHING}"
 
@@ -40,24 +39,10 @@ CATEGORY = f"category {EVERYTHING}"
 def _served(arguments: list[str], path: str, folder: Path) -> Iterator[str]:
     """Base URL of a program that listens on ``--port``, until the block ends."""
     port = free_port()
-    output = folder / "served.log"
-    with output.open("w") as log:
-        command = [part.format(port=port) for part in arguments]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    command = [part.format(port=port) for part in arguments]
     url = f"http://127.0.0.1:{port}"
-
-    def ready() -> bool:
-        assert process.poll() is None, output.read_text()
-        with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{url}{path}", timeout=5).is_success
-        return False
-
-    try:
-        wait_for(ready, 90, "it did not answer")
+    with running(command, folder / "served.log", f"{url}{path}", seconds=90, kill=True):
         yield url
-    finally:
-        process.kill()
-        process.wait(30)
 
 
 def test_evidentlys_ui_runs_nothing(tmp_path: Path, program: Callable[..., str]) -> None:

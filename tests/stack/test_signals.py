@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,13 +16,14 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from testbed.layout import RunLayout
+from testbed.stack.arguments import collector_argv
 from testbed.stack.build import Tools, find
-from testbed.stack.configuration import NativeConfiguration, collector_argv, render_native
+from testbed.stack.configuration import NativeConfiguration, render_native
 from testbed_domain.artefact import Artefact
 
+from tests.support.polling import wait_for
 from tests.support.ports import free_port
-
-from .conftest import wait_for
+from tests.support.processes import running
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
@@ -119,27 +119,16 @@ def collector(tmp_path: Path, repository: Path, tools: None) -> Iterator[Collect
     native = render_native(layout, source=repository, endpoints=endpoints, factor=60.0)
     launch = Launch(find(), layout, endpoints, native)
     log = layout.logs / "collector.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(collector_argv(launch), stdout=output, stderr=output)
+    health = f"http://{endpoints['collector:13133']}/"
     try:
-
-        def ready() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return httpx.get(f"http://{endpoints['collector:13133']}/", timeout=1).is_success
-            except httpx.HTTPError:
-                return False
-
-        wait_for(ready, 30, "the Collector is not ready")
-        yield Collector(
-            f"http://{endpoints['collector:4318']}",
-            f"http://{endpoints['collector:8888']}/metrics",
-            log,
-            backend,
-        )
+        with running(collector_argv(launch), log, health):
+            yield Collector(
+                f"http://{endpoints['collector:4318']}",
+                f"http://{endpoints['collector:8888']}/metrics",
+                log,
+                backend,
+            )
     finally:
-        process.terminate()
-        process.wait(20)
         server.shutdown()
         server.server_close()
 

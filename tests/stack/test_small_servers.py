@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.polling import answers, wait_for
 from tests.support.ports import free_port
+from tests.support.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import sys
-from testbed_domain import boundedconnections
-bounds = boundedconnections.Bounds(request_seconds=1.0, answer_seconds=1.0, connections=20)
-boundedconnections.bounded.__defaults__ = (bounds,)
-from testbed.receiver.__main__ import main
-sys.exit(main(sys.argv[1:]))
+from testbed_receiver.__main__ import main
+from testbed_domain.boundedconnections import Bounds
+bounds = Bounds(request_seconds=1.0, answer_seconds=1.0, connections=20)
+sys.exit(main(sys.argv[1:], bounds))
 """
 TIMEOUT = 20.0
 SPAN = (
@@ -46,15 +47,10 @@ class Receiver:
         with self.output.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
 
-    def ready(self, timeout: float = TIMEOUT) -> bool:
-        """Whether it answers within some time."""
-        deadline = time.monotonic() + timeout
+    def answers(self) -> None:
+        """It does, within some time."""
         url = f"http://127.0.0.1:{self.port}/health/ready"
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
-                return True
-            time.sleep(0.05)
-        return False
+        wait_for(lambda: answers(url), TIMEOUT, self.output.read_text, self.process)
 
     def connect(self, first: bytes = b"") -> socket.socket:
         """A connection that has sent some bytes."""
@@ -73,14 +69,15 @@ class Receiver:
             return error.code
 
 
-@pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    """A receiver that answers."""
-    started = Receiver(tmp_path)
-    assert started.ready(), started.output.read_text()
-    yield started
-    started.process.terminate()
-    started.process.wait(TIMEOUT)
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    """A receiver that all of these clients meet, one kind after the other."""
+    started = Receiver(tmp_path_factory.mktemp("receiver"))
+    try:
+        started.answers()
+        yield started
+    finally:
+        end(started.process)
 
 
 def _ends(client: socket.socket) -> bool:
@@ -115,7 +112,7 @@ def test_who_stands_still_is_cut_off(receiver: Receiver, first: bytes) -> None:
     """Before, within and after a request."""
     with receiver.connect(first) as client:
         assert _ends(client)
-    assert receiver.ready()
+    receiver.answers()
 
 
 def test_a_dripping_head_is_cut_off(receiver: Receiver) -> None:
@@ -141,7 +138,7 @@ def test_a_head_without_end_is_refused(receiver: Receiver) -> None:
         for _ in range(1000):
             client.sendall(b"a" * 16_000)
         pytest.fail("16 MB of a head were taken")
-    assert receiver.ready()
+    receiver.answers()
 
 
 def test_who_does_not_read_is_cut_off(receiver: Receiver) -> None:
@@ -156,7 +153,7 @@ def test_who_does_not_read_is_cut_off(receiver: Receiver) -> None:
     assert receiver.post("/notifications", json.dumps(webhook).encode()) == 200
     clients = [receiver.connect(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(19)]
     try:
-        assert receiver.ready()
+        receiver.answers()
     finally:
         for client in clients:
             client.close()
@@ -166,7 +163,7 @@ def test_many_connections_keep_nobody_out_for_long(receiver: Receiver) -> None:
     """One too many is closed at once, and those that do nothing soon."""
     clients = [receiver.connect() for _ in range(100)]
     try:
-        assert receiver.ready()
+        receiver.answers()
     finally:
         for client in clients:
             client.close()

@@ -8,37 +8,25 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
 from testbed.errors import StackError
 from testbed.stack import build, toolchain
 from testbed.stack.build import Store
-from testbed.stack.catalogue import TOOLS, Program, Tool
+from testbed.stack.catalogue import TOOLS
 from testbed.stack.recipe import UNFINISHED, ask_version
 from testbed.stack.toolchain import find_toolchain
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-pytestmark = pytest.mark.stack
+from tests.conftest import REPOSITORY
+from tests.support.needs import missing
+from tests.support.polling import wait_for
+from tests.support.tinytool import TINY
 
 DEADLINE = 120.0
-TINY = Tool(
-    name="tiny",
-    module="example.test/tiny",
-    module_version="v1.2.3",
-    version="1.2.3",
-    programs=(Program("tiny", "example.test/tiny/cmd/tiny"),),
-    image="none:1.2.3",
-    ldflags="-s -w -X main.version=1.2.3",
-    disk=0,
-)
 MAIN = """
     package main
 
@@ -55,16 +43,17 @@ HANGING_GO = """
         version) echo "go version go1.26.0 linux/amd64" ;;
         env) echo "$HOME" ;;
         build)
-            for argument; do case "$argument" in */bin/) echo half > "$argument/tiny" ;; esac; done
+            for argument; do case "$argument" in */bin/tiny)
+                mkdir -p "${argument%/tiny}"; echo half > "$argument" ;; esac; done
             sleep 600 ;;
     esac
 """
-#: Installs the tiny tool; its arguments are the cache folder and the folder of this file.
+#: Installs the tiny tool; its arguments are the cache folder and the checkout.
 INSTALLER = """
     import sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
-    from test_tools import TINY
+    from tests.support.tinytool import TINY
     from testbed.stack import toolchain
     from testbed.stack.build import Store
     toolchain.SUM_DATABASE = "off"
@@ -73,23 +62,8 @@ INSTALLER = """
 """
 
 
-def wait_for(done: Callable[[], bool], what: str) -> None:
-    """Wait for a condition, with a deadline."""
-    end = time.monotonic() + DEADLINE
-    while not done():
-        assert time.monotonic() < end, f"{what} did not happen in {DEADLINE} s"
-        time.sleep(0.02)
-
-
 def silent(_tool: str, _state: str, _elapsed: float) -> None:
     """Progress that nobody looks at."""
-
-
-def missing(reason: str) -> None:
-    """Skip on a user's machine; in CI nothing may be missing."""
-    if os.environ.get("CI"):
-        pytest.fail(f"required in CI: {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture
@@ -129,9 +103,8 @@ def hanging_go(folder: Path) -> None:
 
 def installer(store: Store, env: dict[str, str]) -> subprocess.Popen[str]:
     """Install the tiny tool in a process of its own."""
-    here = str(Path(__file__).parent)
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(INSTALLER), str(store.cache), here],
+        [sys.executable, "-c", textwrap.dedent(INSTALLER), str(store.cache), str(REPOSITORY)],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -226,7 +199,7 @@ def test_waiting_for_another_installation_is_said(store: Store, module_proxy: Pa
             target=store.install, args=(lambda _, state, __: states.append(state),)
         )
         thread.start()
-        wait_for(lambda: "waiting for another installation" in states, "the wait")
+        wait_for(lambda: "waiting for another installation" in states, DEADLINE, "the wait")
         assert not final(store).exists()
     thread.join(DEADLINE)
     assert "built" in states
@@ -244,12 +217,12 @@ def test_interrupted_build_leaves_nothing_but_can_be_repeated(
     process = installer(store, env)
     pattern = f"{UNFINISHED}*/out/bin/tiny"
     try:
-        wait_for(lambda: bool(list(store.folder.glob(pattern))), "half a binary")
+        wait_for(lambda: bool(list(store.folder.glob(pattern))), DEADLINE, "half a binary")
     finally:
         process.send_signal(number)
         process.communicate(timeout=DEADLINE)
     assert not final(store).exists()
-    wait_for(lambda: not _working_below(store.cache), "the end of the compiler")
+    wait_for(lambda: not _working_below(store.cache), DEADLINE, "the end of the compiler")
     assert ask_version(store.install(silent).path("tiny")) == "1.2.3"
     assert not list(store.folder.glob(f"{UNFINISHED}*"))
 

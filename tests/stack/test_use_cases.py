@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
 
+    from tests.support.datafiles import DataFile
+
 SMALL = TrainingOptions(10, 6, train_rows=800, test_rows=300, reference_rows=300)
 
 
@@ -24,16 +26,16 @@ def _example(artefact: Artefact) -> dict[str, Any]:
     return {feature.name: feature.example for feature in artefact.schema.features}
 
 
-@pytest.mark.stack
 @pytest.mark.parametrize("name", ["titanic", "churn", "iris", "any"])
+@pytest.mark.parametrize("titanic_file", ["own"], indirect=True)
 def test_predicts_and_counts_what_decisions_cost(
     name: str,
-    titanic_csv: Path,
+    titanic_file: DataFile,
     tmp_path: Path,
     start_api: Callable[..., Any],
 ) -> None:
     """The example is answered with a class of the use case, and each label is worth its cost."""
-    data = titanic_csv if name == "any" else None
+    data = titanic_file.path if name == "any" else None
     use_case = infer_use_case(data, "Survived")[0] if data else get_use_case(name)
     artefact = train(use_case, data, 1, tmp_path / "model", SMALL)
     api = start_api(artefact.path, log_url=f"sqlite:///{tmp_path}/log.db")
@@ -52,17 +54,16 @@ def test_predicts_and_counts_what_decisions_cost(
             assert [float(line.split()[-1]) for line in lines] == [cost]
 
 
-@pytest.mark.stack
-def test_real_customers_by_id(
-    churn_csv: Path, tmp_path: Path, start_api: Callable[..., Any]
+def test_customers_by_id(
+    churn_file: DataFile, tmp_path: Path, start_api: Callable[..., Any]
 ) -> None:
     """The documented request is answered as its features are; an unknown id is not found."""
-    artefact = train(get_use_case("churn"), churn_csv, 1, tmp_path / "model", SMALL)
+    artefact = train(get_use_case("churn"), churn_file.path, 1, tmp_path / "model", SMALL)
     api = start_api(artefact.path)
     table = FeatureTable.of(artefact)
     assert table is not None
     with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=30) as client:
-        for identifier in ("7590-VHVEG", *table.ids(20)):
+        for identifier in (churn_file.key, *(one for one, _ in table.rows()[:20])):
             by_id = client.post("/predict", json={"user_id": identifier}).raise_for_status().json()
             by_row = client.post("/predict", json=table.get(identifier)).raise_for_status().json()
             assert by_id.pop("prediction_id") != by_row.pop("prediction_id")

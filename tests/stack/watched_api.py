@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed_api import server
 from testbed_api.__main__ import main
+from testbed_api.ops import server
 
 INTERVAL = 0.002
 

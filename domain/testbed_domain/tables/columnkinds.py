@@ -52,6 +52,8 @@ PAIRS: Final = (
 _TRUTHS: Final = {
     text: truth for pair in PAIRS for text, truth in zip(pair, ("False", "True"), strict=True)
 }
+# Of whole numbers that differ in every row: whose name says that they are ids.
+ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
 _NESTED: Final = (list, dict, tuple, set, frozenset, np.ndarray)
 _CODE: Final = re.compile(r"0\d+", re.ASCII)
 _TWO_LETTERS: Final = re.compile(r"[A-Z]{2}")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from pandas.io.common import get_handle
 
-from testbed_domain.tables.reading import SourceError
+from testbed_domain.tables.reading import SourceError, refuse_title
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from testbed_domain.tables.reading import ReadOptions
 
 SEPARATORS: Final = (",", ";", "\t", "|")
+QUOTE: Final = '"'
 _HEAD: Final = 1 << 16
 _LINES: Final = 50
 _MARKS: Final = (  # UTF-32's begins with UTF-16's
@@ -57,6 +58,7 @@ class Layout:
         fields: of a row; an empty one more than ``names`` where every row ends with ``sep``.
         guessed: whether the encoding is nothing but a guess.
         comments: those lines above the header that begin with ``#``.
+        quote: the character around fields that hold a separator.
     """
 
     encoding: str
@@ -66,6 +68,7 @@ class Layout:
     fields: int
     guessed: bool = False
     comments: int = 0
+    quote: str = QUOTE
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -80,7 +83,8 @@ def layout_of(path: Path, options: ReadOptions) -> Layout:
     """Find out how a file is written.
 
     Raises:
-        SourceError: it is not text.
+        SourceError: it is not text in the encoding that was given.
+        ValueError: it is not text, or its header has no names.
         pd.errors.EmptyDataError: it has no header.
     """
     head = _head(path)
@@ -92,7 +96,7 @@ def layout_of(path: Path, options: ReadOptions) -> Layout:
             f"{path} is not text in {encoding}: name its encoding with --encoding"
         ) from None
     if _BINARY.search(text):
-        raise SourceError(f"cannot read {path}: it holds bytes that are not text")
+        raise ValueError("it holds bytes that are not text")
     hint = _SEP_LINE.match(text)
     text = text[hint.end() :] if hint else text
     cut = text.rfind("\n") + 1 if len(head) == _HEAD else len(text)
@@ -103,8 +107,12 @@ def layout_of(path: Path, options: ReadOptions) -> Layout:
     header, *rows = _rows(text, sep) or [[]]
     if not any(field.strip() for field in header):
         raise pd.errors.EmptyDataError
+    quote = _quote(header)
+    if quote != QUOTE:
+        header, *rows = _rows(text, sep, quote)
+    refuse_title(header)
     found = _layout(encoding, sep, (1 if hint else 0) + comments, header, rows)
-    return replace(found, guessed=guessed, comments=comments)
+    return replace(found, guessed=guessed, comments=comments, quote=quote)
 
 
 def _without_comments(path: Path, text: str, sep: str | None) -> tuple[int, str]:
@@ -135,6 +143,7 @@ def read_csv(path: Path, layout: Layout) -> pd.DataFrame:
             frame: pd.DataFrame = pd.read_csv(
                 path,
                 sep=layout.sep,
+                quotechar=layout.quote,
                 encoding=layout.encoding,
                 skiprows=layout.skip,
                 header=0,
@@ -169,7 +178,7 @@ def short_rows(path: Path, layout: Layout) -> int:
     with get_handle(
         path, "r", encoding=layout.encoding, compression="infer", is_text=True
     ) as opened:
-        rows = _reader(islice(opened.handle, layout.skip, None), layout.sep)
+        rows = _reader(islice(opened.handle, layout.skip, None), layout.sep, layout.quote)
         return sum(0 < len(row) < len(layout.names) for row in rows)
 
 
@@ -239,13 +248,20 @@ def _separator(path: Path, text: str) -> str:
     return best
 
 
-def _rows(text: str, sep: str) -> list[list[str]]:
-    lines = _reader(io.StringIO(text, newline=""), sep)
+def _quote(header: Sequence[str]) -> str:
+    """The quotation mark: a single one where it stands around every name, as in dumps of SQL."""
+    named = [name.strip() for name in header]
+    single = all(len(name) > 1 and name[0] == name[-1] == "'" for name in named)
+    return "'" if single else QUOTE
+
+
+def _rows(text: str, sep: str, quote: str = QUOTE) -> list[list[str]]:
+    lines = _reader(io.StringIO(text, newline=""), sep, quote)
     return list(islice((row for row in lines if row), _LINES))
 
 
-def _reader(lines: Iterable[str], sep: str) -> Iterator[list[str]]:
-    return csv.reader(lines, delimiter=sep, skipinitialspace=True)
+def _reader(lines: Iterable[str], sep: str, quote: str = QUOTE) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=sep, quotechar=quote, skipinitialspace=True)
 
 
 def _layout(

@@ -1,8 +1,9 @@
 """Dates and times in any form, as days or seconds since 1970-01-01 UTC. Pure.
 
 Texts are ISO 8601 with month and day, also ``20240131T101500Z``, or ``31.01.2024``, ``31. 1. 24``,
-``31/01/2024``, ``01/31/2024``, ``31-01-2024``, ``2024/01/31``, ``31 Jan 2024``, ``31-JAN-24``,
-``January 31, 2024``, and those of C, JavaScript and Apache's log, with a time of day or without.
+``31/01/2024``, ``01/31/2024``, ``1/31/24``, ``31-01-2024``, ``2024/01/31``, ``2024.1.31``,
+``31 Jan 2024``, ``31-JAN-24``, ``January 31, 2024``, and those of C, JavaScript and Apache's log,
+with a time of day or without.
 Numbers are Unix times, or ``20240131``, ``20240131101500``, or Excel's days since 1899-12-30.
 Where days and months could be either in all rows, nobody guesses: the text is not a date. Times
 without an offset are UTC. Dates may be of any year from 1 to 9999, as those that stand for "no
@@ -43,10 +44,10 @@ _EXCEL: Final = -25_569
 _ISO: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:(?:T| +)(.*))?", re.ASCII)
 _BASIC: Final = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d(?:[.,]\d+)?)?(.*)", re.ASCII)
 _OTHER: Final = re.compile(
-    r"(?:(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})|"
+    r"(?:(?P<y>\d{4})(?P<order>[/.-])(?P<m>\d{1,2})(?P=order)(?P<d>\d{1,2})|"
     r"(?P<d2>\d{1,2})\. ?(?P<m2>\d{1,2})\. ?(?P<y2>\d{4})|"
     r"(?P<d4>\d\d)\. ?(?P<m4>\d\d)\. ?(?P<y4>\d\d)|"
-    r"(?P<a>\d{1,2})(?P<mark>[/-])(?P<b>\d{1,2})(?P=mark)(?P<y3>\d{4}))"
+    r"(?P<a>\d{1,2})(?P<mark>[/-])(?P<b>\d{1,2})(?P=mark)(?P<y3>\d{4}|\d\d))"
     r"(?P<time>[ T,]+\d{1,2}:\d{2}.*)?",
     re.ASCII,
 )
@@ -119,7 +120,9 @@ def are_times(values: Floats) -> bool:
         return False
     least, most = _TIMES
     seconds = epochs(known)
-    if bool(((seconds >= least) & (seconds <= most)).all()):
+    # Large numbers that differ by less than seconds are none.
+    spread = len(np.unique(np.trunc(seconds))) >= _MIN_DIFFERENT
+    if spread and bool(((seconds >= least) & (seconds <= most)).all()):
         return True
     return _compact(known) is not None
 
@@ -210,7 +213,7 @@ def _iso(text: str, *, day_first: bool | None) -> str | None:
     if found is None or (found["a"] and day_first is None):
         return None
     first, second = (found["a"], found["b"]) if day_first else (found["b"], found["a"])
-    year = found["y"] or found["y2"] or found["y3"] or _year(found["y4"])
+    year = found["y"] or found["y2"] or _year(found["y3"] or found["y4"])
     month = found["m"] or found["m2"] or found["m4"] or second
     day = found["d"] or found["d2"] or found["d4"] or first
     return _joined(f"{year}-{int(month):02}-{int(day):02}", found["time"])
@@ -259,12 +262,16 @@ def _zone(text: str) -> str | None:
 
 
 def _day_first(texts: Iterable[str]) -> bool | None:
-    """Whether days stand before months where slashes are between; None where nothing shows it."""
-    pairs = [
-        (int(found["a"]), int(found["b"]))
+    """Whether days stand before months where slashes are between; None where nothing shows it.
+
+    Of 24/01/31 the year may well be the first: days are of more values than years.
+    """
+    parts = [
+        (int(found["a"]), int(found["b"]), found["y3"])
         for text in texts
         if (found := _OTHER.fullmatch(text.strip())) and found["a"]
     ]
-    if any(first > _MONTHS for first, _ in pairs):
-        return True
-    return False if any(second > _MONTHS for _, second in pairs) else None
+    if any(first > _MONTHS for first, _, _ in parts):
+        short = {year for _, _, year in parts if len(year) == 2}  # noqa: PLR2004 - digits
+        return True if len({first for first, _, _ in parts}) > len(short) else None
+    return False if any(second > _MONTHS for _, second, _ in parts) else None

@@ -84,3 +84,17 @@ def _of_text(encoding: str) -> bool:
     except (LookupError, UnicodeError, ValueError):
         return False
     return True
+
+
+def refuse_title(header: Sequence[object]) -> None:
+    """Refuse a header most of whose names are empty: it is a title above the real one.
+
+    Raises:
+        ValueError: it is one.
+    """
+    named = sum(bool(str(name).strip()) for name in header if name is not None)
+    if 2 * named < len(header) and len(header) > 2:  # noqa: PLR2004 - a label and a column
+        raise ValueError(
+            f"its first line names {named} of {len(header)} columns: remove what stands above the "
+            "header"
+        )

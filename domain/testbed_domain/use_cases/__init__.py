@@ -1,22 +1,15 @@
-"""The registry of use cases, free of pandas and scikit-learn."""
+"""Use cases: one module each, found by this folder; free of pandas and scikit-learn."""
 
 from __future__ import annotations
 
 from testbed_domain.errors import DomainError
 from testbed_domain.features import Label
-from testbed_domain.use_cases.base import Generator, Sample, UseCase
-from testbed_domain.use_cases.churn import CHURN
-from testbed_domain.use_cases.diabetes import DIABETES
-from testbed_domain.use_cases.iris import IRIS
-from testbed_domain.use_cases.progression import PROGRESSION
-from testbed_domain.use_cases.titanic import TITANIC
+from testbed_domain.use_cases.base import USE_CASES, Generator, Sample, UseCase
 
 __all__ = ["ANY", "USE_CASES", "Generator", "Label", "Sample", "UseCase", "get_use_case"]
 
 ANY = "any"
 """Name of the use case that is inferred from the user's own table."""
-
-USE_CASES = {use_case.name: use_case for use_case in (DIABETES, IRIS, TITANIC, CHURN, PROGRESSION)}
 
 
 def get_use_case(name: str) -> UseCase:

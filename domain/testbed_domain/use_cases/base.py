@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from testbed_domain.features import FeatureSchema, Label, Row
+from testbed_domain.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,3 +64,9 @@ class UseCase:
     openml: int | None = None
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}))
+
+
+USE_CASES: Final[Registry[UseCase]] = Registry(
+    "testbed.use_cases", "testbed_domain.use_cases", lambda use_case: use_case.name
+)
+"""Every use case by its name: those of this folder, and those of installed packages."""

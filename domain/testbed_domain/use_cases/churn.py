@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from testbed_domain.features import EntityKey, Feature, FeatureSchema, Kpi, ReplyField, Row
-from testbed_domain.use_cases.base import Generator, Sample, UseCase
+from testbed_domain.use_cases.base import USE_CASES, Generator, Sample, UseCase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,8 +147,8 @@ FORMULA: Final = (
 def sample(rng: np.random.Generator, n: int) -> Sample:
     """Draw ``n`` customers and their labels."""
 
-    def yes(share: float | np.ndarray) -> np.ndarray:
-        return np.where(rng.random(n) < share, YES, NO)
+    def yes(ratio: float | np.ndarray) -> np.ndarray:
+        return np.where(rng.random(n) < ratio, YES, NO)
 
     internet = rng.choice([DSL, FIBER, NO], size=n, p=[0.344, 0.439, 0.217])
     offline = internet == NO
@@ -166,7 +166,7 @@ def sample(rng: np.random.Generator, n: int) -> Sample:
         _CONTRACTS[2],
     )
     services = {
-        name: np.where(offline, NO_INTERNET, yes(share)) for name, (share, _) in _SERVICES.items()
+        name: np.where(offline, NO_INTERNET, yes(ratio)) for name, (ratio, _) in _SERVICES.items()
     }
     base = np.select([internet == DSL, internet == FIBER], [24.0, 49.5], 0.0)
     monthly = base + 20.0 * (phone == YES) + 5.0 * (lines == YES) + rng.normal(0, 0.6, n)
@@ -222,9 +222,11 @@ def keys(rng: np.random.Generator, n: int) -> list[str]:
     return list(found)[:n]
 
 
-CHURN: Final = UseCase(
-    name="churn",
-    title="Telco churn",
-    schema=SCHEMA,
-    generator=Generator(sample, probability, FORMULA, keys),
+CHURN: Final = USE_CASES.register(
+    UseCase(
+        name="churn",
+        title="Telco churn",
+        schema=SCHEMA,
+        generator=Generator(sample, probability, FORMULA, keys),
+    )
 )

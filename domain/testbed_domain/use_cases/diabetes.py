@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from testbed_domain.features import Feature, FeatureSchema, Kpi, Row
-from testbed_domain.use_cases.base import Generator, Sample, UseCase
+from testbed_domain.use_cases.base import USE_CASES, Generator, Sample, UseCase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,25 +157,27 @@ def probability(rows: Sequence[Row]) -> np.ndarray:
     return _logistic({name: np.array([row[name] for row in rows], float) for name in _WEIGHTS})
 
 
-DIABETES: Final = UseCase(
-    name="diabetes",
-    title="Pima diabetes",
-    schema=SCHEMA,
-    generator=Generator(sample, probability, FORMULA),
-    openml=37,
-    columns=MappingProxyType(
-        {
-            # As on OpenML.
-            "preg": "Pregnancies",
-            "plas": "Glucose",
-            "pres": "BloodPressure",
-            "skin": "SkinThickness",
-            "insu": "Insulin",
-            "mass": "BMI",
-            "pedi": "DiabetesPedigreeFunction",
-            "age": "Age",
-            "class": "Outcome",
-        }
-    ),
-    labels=MappingProxyType({"tested_negative": 0, "tested_positive": 1}),
+DIABETES: Final = USE_CASES.register(
+    UseCase(
+        name="diabetes",
+        title="Pima diabetes",
+        schema=SCHEMA,
+        generator=Generator(sample, probability, FORMULA),
+        openml=37,
+        columns=MappingProxyType(
+            {
+                # As on OpenML.
+                "preg": "Pregnancies",
+                "plas": "Glucose",
+                "pres": "BloodPressure",
+                "skin": "SkinThickness",
+                "insu": "Insulin",
+                "mass": "BMI",
+                "pedi": "DiabetesPedigreeFunction",
+                "age": "Age",
+                "class": "Outcome",
+            }
+        ),
+        labels=MappingProxyType({"tested_negative": 0, "tested_positive": 1}),
+    )
 )

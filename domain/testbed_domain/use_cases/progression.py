@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from testbed_domain.features import Feature, FeatureSchema
-from testbed_domain.use_cases.base import UseCase
+from testbed_domain.use_cases.base import USE_CASES, UseCase
 
 
 def _number(name: str, text: str, maximum: float, example: float) -> Feature:
@@ -36,11 +36,13 @@ SCHEMA: Final = FeatureSchema(
     task="regression",
 )
 
-PROGRESSION: Final = UseCase(
-    name="progression",
-    title="Progression of diabetes",
-    schema=SCHEMA,
-    bundled="diabetes",
-    bundled_options=MappingProxyType({"scaled": False}),
-    columns=MappingProxyType({"target": "progression", "Y": "progression"}),
+PROGRESSION: Final = USE_CASES.register(
+    UseCase(
+        name="progression",
+        title="Progression of diabetes",
+        schema=SCHEMA,
+        bundled="diabetes",
+        bundled_options=MappingProxyType({"scaled": False}),
+        columns=MappingProxyType({"target": "progression", "Y": "progression"}),
+    )
 )

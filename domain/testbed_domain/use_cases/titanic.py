@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from testbed_domain.features import Feature, FeatureSchema, Kpi, ReplyField, Row
-from testbed_domain.use_cases.base import Generator, Sample, UseCase
+from testbed_domain.use_cases.base import USE_CASES, Generator, Sample, UseCase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,13 +132,15 @@ def probability(rows: Sequence[Row]) -> np.ndarray:
     return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
 
-TITANIC: Final = UseCase(
-    name="titanic",
-    title="Titanic survival",
-    schema=SCHEMA,
-    generator=Generator(sample, probability, FORMULA),
-    openml=40945,
-    # As on OpenML.
-    columns=MappingProxyType({name.lower(): name for name in (*SCHEMA.names, "Survived")}),
-    labels=MappingProxyType({"0": DIED, "1": SURVIVED, "0.0": DIED, "1.0": SURVIVED}),
+TITANIC: Final = USE_CASES.register(
+    UseCase(
+        name="titanic",
+        title="Titanic survival",
+        schema=SCHEMA,
+        generator=Generator(sample, probability, FORMULA),
+        openml=40945,
+        # As on OpenML.
+        columns=MappingProxyType({name.lower(): name for name in (*SCHEMA.names, "Survived")}),
+        labels=MappingProxyType({"0": DIED, "1": SURVIVED, "0.0": DIED, "1.0": SURVIVED}),
+    )
 )

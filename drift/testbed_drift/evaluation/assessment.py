@@ -92,11 +92,11 @@ class Assessment:
 
     def _quality_table(self) -> ReportTable:
         """The columns with which something is wrong: a sound one of many would hide them."""
-        found = [column for column in self.quality.columns if any(column.shares.values())]
+        found = [column for column in self.quality.columns if any(column.ratios.values())]
         rows = [
             (
                 column.column,
-                *(f"{column.shares[name]:.4g}" for name in CHECKS),
+                *(f"{column.ratios[name]:.4g}" for name in CHECKS),
                 ", ".join(column.new),
             )
             for column in found
@@ -151,8 +151,8 @@ class Assessor:
     def __post_init__(self) -> None:
         if self.segment is not None and self.segment not in self.kinds:
             raise AssessmentError(
-                f"cannot segment by {self.segment!r}, which is no column of the model; choose one "
-                f"of: {', '.join(self.kinds)}"
+                f"cannot segment by {self.segment!r}, which is not a column of the model; choose "
+                f"one of: {', '.join(self.kinds)}"
             )
 
     def assess(self, reference: Columns, current: Columns) -> Assessment:

@@ -89,13 +89,13 @@ def decide(
     """
     target = scores.target is not None and scores.target.drifted
     prediction = scores.prediction.drifted
-    wide = scores.share >= policy.alert_share
+    wide = scores.ratio >= policy.alert_share
     errs = concept is not None and concept.drifted
     together = False
     if relations is not None:
         errs = errs or relations.label.drifted
         together = relations.multivariate
-    retrain = scores.share >= policy.retrain_share or (wide and (target or errs))
+    retrain = scores.ratio >= policy.retrain_share or (wide and (target or errs))
     if retrain:
         action = Action.RETRAIN
     elif wide or target or prediction or errs or together or unreadable:
@@ -121,7 +121,7 @@ def decide(
         Cause.DATA: bool(unreadable),
     }
     causes = tuple(cause for cause, there in found.items() if there)
-    return Decision(action, _bound(scores.share, policy), reasons, causes)
+    return Decision(action, _bound(scores.ratio, policy), reasons, causes)
 
 
 def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:
@@ -149,10 +149,10 @@ def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Deci
     return replace(decision, action=action, reasons=(*decision.reasons, reason))
 
 
-def _bound(share: float, policy: Policy) -> str:
-    if share >= policy.retrain_share:
+def _bound(ratio: float, policy: Policy) -> str:
+    if ratio >= policy.retrain_share:
         return f">= {policy.retrain_share:.2f}"
-    if share >= policy.alert_share:
+    if ratio >= policy.alert_share:
         return f">= {policy.alert_share:.2f}"
     return f"< {policy.alert_share:.2f}"
 
@@ -188,7 +188,7 @@ def decision_line(
         decision: what was decided.
     """
     return (
-        f"report={html or 'none'} json={json or 'none'} drift_share={scores.share:.2f} "
+        f"report={html or 'none'} json={json or 'none'} drift_share={scores.ratio:.2f} "
         f"decision={decision.action} ({decision.bound}) "
         f"target_drift={_amount(scores.target)} prediction_drift={_amount(scores.prediction)}"
     )

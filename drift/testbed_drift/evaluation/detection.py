@@ -15,17 +15,6 @@ import numpy as np
 from testbed_drift.relations.copies import Distinct, numbered
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import is_numeric
-from testbed_drift.scoring import scores
-from testbed_drift.scoring.measures import (
-    Categories,
-    KolmogorovSmirnov,
-    Numbers,
-    category_counts,
-    chi_square,
-    compare_numbers,
-    missing_counts,
-    total_variation,
-)
 from testbed_drift.scoring.scores import (
     ColumnDrift,
     ColumnScore,
@@ -33,6 +22,8 @@ from testbed_drift.scoring.scores import (
     DriftRule,
     DriftScores,
 )
+from testbed_drift.scoring.statistics.base import CachedColumn, Categories, Numbers
+from testbed_drift.scoring.statistics.registry import statistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,9 +33,8 @@ if TYPE_CHECKING:
     from testbed_drift.formatting import ReportTable
     from testbed_drift.relations.study import Relations
     from testbed_drift.rendering.figures import Figures
-    from testbed_drift.scoring.scores import DriftLimits
 
-    Kept = Mapping[str, Numbers | Categories]
+    Columns = Mapping[str, CachedColumn]
 
 SAMPLING_SEED: Final = 0
 # Customers come back, but not so often: where fewer rows are no copies, something stands still.
@@ -111,7 +101,6 @@ class Detector:
         without
             replacement by a fixed seed, so that the same rows give the same scores. None evaluates
             all.
-        test: keeps p-values; None takes a new one.
     """
 
     def __init__(
@@ -119,14 +108,13 @@ class Detector:
         kinds: Mapping[str, ColumnKind],
         rule: DriftRule | None = None,
         cap: int | None = None,
-        test: KolmogorovSmirnov | None = None,
     ) -> None:
         self._kinds = dict(kinds)
         self._rule = rule or DriftRule()
         self._cap = cap
-        self._test = test or KolmogorovSmirnov()
+        self._statistics = statistics()
         self._reference: pd.DataFrame | None = None
-        self._before: Kept = {}
+        self._before: Columns = {}
         self._repeats = False
 
     def detect(self, reference: pd.DataFrame, current: pd.DataFrame) -> Detection:
@@ -139,11 +127,11 @@ class Detector:
                 predictions, these are not compared.
         """
         if reference is not self._reference:
-            self._before = self._keep(reference)
+            self._before = self._cached(reference)
             self._repeats = len(numbered(reference, self._kinds)[1]) < len(reference)
             self._reference = reference
         current = self._sampled(current)
-        now = self._keep(current)
+        now = self._cached(current)
         witnesses = self._witnesses(reference, current)
         return Detection(self._evaluate(self._before, now, witnesses), reference, current)
 
@@ -166,7 +154,7 @@ class Detector:
         chosen = rng.choice(len(frame), self._cap, replace=False, shuffle=False)
         return frame.iloc[np.sort(chosen)].reset_index(drop=True)
 
-    def _keep(self, frame: pd.DataFrame) -> Kept:
+    def _cached(self, frame: pd.DataFrame) -> Columns:
         return {
             name: Numbers.of(frame[name].to_numpy(dtype=float))
             if is_numeric(frame[name])
@@ -174,13 +162,15 @@ class Detector:
             for name in (*self._kinds, PREDICTION, TARGET)
         }
 
-    def _evaluate(self, before: Kept, now: Kept, witnesses: tuple[float, float]) -> DriftScores:
+    def _evaluate(
+        self, before: Columns, now: Columns, witnesses: tuple[float, float]
+    ) -> DriftScores:
         columns = tuple(
-            ColumnDrift(name, self._of_feature(name, before[name], now[name], witnesses))
+            ColumnDrift(name, self._compared(name, before[name], now[name], witnesses))
             for name in self._kinds
         )
         prediction, target = (
-            self._of_class(name, before[name], now[name], witnesses)
+            self._compared(name, before[name], now[name], witnesses)
             for name in (PREDICTION, TARGET)
         )
         labels = min(before[TARGET].present, now[TARGET].present)
@@ -191,70 +181,25 @@ class Detector:
             ColumnDrift(TARGET, target) if enough else None,
         )
 
-    def _of_feature(
-        self,
-        name: str,
-        before: Numbers | Categories,
-        now: Numbers | Categories,
-        witnesses: tuple[float, float],
+    def _compared(
+        self, name: str, before: CachedColumn, now: CachedColumn, witnesses: tuple[float, float]
     ) -> tuple[Comparison, ...]:
-        """Values where both windows hold some; the missing share where either misses some."""
-        limits = self._rule.feature_limits(name, self._kinds[name], len(self._kinds))
+        """By all statistics that apply; of a class those of its values only."""
         found = []
-        if before.present and now.present:
-            found.append(self._of_values(limits, before, now, witnesses))
-        if before.present < before.rows or now.present < now.rows:
-            missing = self._rule.feature_limits(name, "category", len(self._kinds))
-            counts = missing_counts(before, now)
-            methods = (scores.MISSING_TEST, scores.MISSING_SHARE)
-            found.append(_comparison(methods, missing, counts, witnesses))
-        return tuple(found)
-
-    def _of_class(
-        self,
-        name: str,
-        before: Numbers | Categories,
-        now: Numbers | Categories,
-        witnesses: tuple[float, float],
-    ) -> tuple[Comparison, ...]:
-        if not before.present or not now.present:
-            return ()
-        return (
-            self._of_values(self._rule.class_limits(name, _kind(before)), before, now, witnesses),
-        )
-
-    def _of_values(
-        self,
-        limits: DriftLimits,
-        before: Numbers | Categories,
-        now: Numbers | Categories,
-        witnesses: tuple[float, float],
-    ) -> Comparison:
-        if isinstance(before, Numbers) and isinstance(now, Numbers):
-            p_value, distance = compare_numbers(before, now, self._test, witnesses)
-            return Comparison(
-                ColumnScore(scores.KS, p_value, limits.alpha, "p_value"),
-                ColumnScore(scores.WASSERSTEIN, distance, limits.effect, "distance"),
+        for statistic in self._statistics:
+            feature = name in self._kinds
+            if not statistic.applies(before, now) or not (feature or statistic.of_values):
+                continue
+            limits = (
+                self._rule.feature_limits(name, statistic.limits, len(self._kinds))
+                if feature
+                else self._rule.class_limits(name, statistic.limits)
             )
-        assert isinstance(before, Categories)  # noqa: S101 - for mypy: kinds are those of the rule
-        assert isinstance(now, Categories)  # noqa: S101 - as above
-        counts = category_counts(before.counts, now.counts)
-        return _comparison((scores.CHI_SQUARE, scores.TOTAL_VARIATION), limits, counts, witnesses)
-
-
-def _kind(statistics: Numbers | Categories) -> ColumnKind:
-    return "numeric" if isinstance(statistics, Numbers) else "category"
-
-
-def _comparison(
-    methods: tuple[str, str],
-    limits: DriftLimits,
-    counts: np.ndarray[Any, np.dtype[np.float64]],
-    witnesses: tuple[float, float],
-) -> Comparison:
-    # Copies are no further witnesses to the test; how far the window moved they do say.
-    seen = counts * np.array(witnesses)[:, np.newaxis]
-    return Comparison(
-        ColumnScore(methods[0], chi_square(seen), limits.alpha, "p_value"),
-        ColumnScore(methods[1], total_variation(counts), limits.effect, "distance"),
-    )
+            p_value, effect = statistic.compare(before, now, witnesses)
+            found.append(
+                Comparison(
+                    ColumnScore(statistic.test, p_value, limits.alpha, "p_value"),
+                    ColumnScore(statistic.effect, effect, limits.effect, "distance"),
+                )
+            )
+        return tuple(found)

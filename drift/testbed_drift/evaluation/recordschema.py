@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-Share = float
+Ratio = float
 Action = Literal["NO_ACTION", "ALERT", "RETRAIN"]
 
 
@@ -141,10 +141,10 @@ class PerformanceRecords(_Part):
 class ColumnQualityRecord(_Part):
     """What is wrong with a column: shares of the rows."""
 
-    missing: Share
-    out_of_range: Share
-    new_category: Share
-    type_change: Share
+    missing: Ratio
+    out_of_range: Ratio
+    new_category: Ratio
+    type_change: Ratio
     constant: bool
     new_values: list[str]
 
@@ -153,8 +153,8 @@ class QualityRecord(_Part):
     """What is wrong with the data of the current window."""
 
     rows: int
-    duplicated: Share | None
-    reference_duplicated: Share | None
+    duplicated: Ratio | None
+    reference_duplicated: Ratio | None
     unexpected_columns: list[str]
     """Columns that the model, or the reference table, does not know; nobody reads them."""
     unreadable: dict[str, str] = {}
@@ -176,7 +176,7 @@ class KindRecord(_Part):
     kind: Literal["number", "date", "boolean", "category"]
     values: int | None = None
     """Different values of a category in the reference."""
-    kept: int | None = None
+    retained: int | None = None
     """How many of them stand for themselves; the others are compared as one."""
     unreadable: int | None = None
     """Values of the reference that can't be read as this kind, where most can."""
@@ -189,7 +189,7 @@ class _Evaluated(_Part):
     """The comparison of the share with its limit."""
     reasons: list[str] = Field(min_length=1)
     """One phrase each."""
-    drift_share: Share = Field(ge=0, le=1)
+    drift_share: Ratio = Field(ge=0, le=1)
     """Share of the columns that drifted."""
     columns: dict[str, ColumnRecord]
     """Verdict by feature."""
@@ -203,7 +203,7 @@ class _Evaluated(_Part):
     windows: Windows
 
 
-class _Told(_Part):
+class _Reported(_Part):
     schema_version: Literal[2]
     time: float
     """Unix time at which the run ended."""
@@ -211,6 +211,9 @@ class _Told(_Part):
     """Unix time at which it began."""
     seconds: float = Field(ge=0)
     """How long it took; the first one of tables with reading them."""
+    waited: float | None = Field(default=None, ge=0)
+    """Of a job that watches: seconds since the run before ended in which it was ready to work and
+    no processor was free; missing where the system does not say."""
     model_version: str
     """The model; of tables the value of the version column, else the reference's name; `unknown`
     where a run of the log failed before it was known."""
@@ -228,7 +231,7 @@ class _Told(_Part):
     """Of tables: how they were read, and what of them was left out, a line each."""
 
 
-class Success(_Evaluated, _Told):
+class Success(_Evaluated, _Reported):
     """A run with a decision."""
 
     outcome: Literal["success"]
@@ -239,7 +242,7 @@ class Success(_Evaluated, _Told):
     """File name of the HTML report; null where this run rendered none."""
 
 
-class NoDecision(_Told):
+class NoDecision(_Reported):
     """A run that could not decide."""
 
     outcome: Literal["insufficient_data", "error"]
@@ -258,7 +261,7 @@ class DriftReport(_Evaluated):
     model_version: str
     created: float
     """Unix time at which the run began."""
-    alert_share: Share
-    retrain_share: Share
+    alert_share: Ratio
+    retrain_share: Ratio
     evidently: list[dict[str, object]] | None
     """Evidently's metrics, where its report was rendered."""

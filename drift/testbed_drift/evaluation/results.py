@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from testbed_drift.evaluation.decision import Policy
+from testbed_drift.evaluation.points import points_of
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from testbed_drift.evaluation.assessment import Assessment
     from testbed_drift.evaluation.decision import Decision
+    from testbed_drift.evaluation.points import Point
     from testbed_drift.evaluation.segmentdrift import SegmentDrift
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.relations.study import Relations
@@ -37,6 +42,7 @@ class RunFinding:
         snapshot: Evidently's own result, where this run rendered it.
         segments: drift within segments; empty where none are distinguished.
         relations: what no single column shows; None where nobody studies it.
+        policy: shares of drifted columns that the decision stands on.
     """
 
     reference: WindowSummary
@@ -50,6 +56,7 @@ class RunFinding:
     snapshot: Any = None
     segments: tuple[SegmentDrift, ...] = ()
     relations: Relations | None = None
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,9 @@ class RunResult:
         retraining: what RETRAIN started, where it started something.
         behind: whether the next window is full already.
         rows_needed: rows that a window needs, where it has too few.
+        unstored: one line: why its results could not be stored; empty where they were.
+        waited: seconds since the run before ended in which the job was ready to work and no
+            processor was free; None where the system does not say.
     """
 
     model_version: str
@@ -77,11 +87,17 @@ class RunResult:
     retraining: Retraining | None = None
     behind: bool = False
     rows_needed: int | None = None
+    unstored: str = ""
+    waited: float | None = None
 
     @property
     def ended(self) -> float:
         """Unix time at which it ended."""
         return self.started + self.seconds
+
+    def points(self) -> Iterator[Point]:
+        """Its numbers, for all that show some: metrics, workspace, tracking server."""
+        return points_of(self)
 
     def record(self) -> dict[str, Any]:
         """The run as one line of ``runs.jsonl`` and as output of ``run --json``."""
@@ -94,6 +110,8 @@ class RunResult:
             "model_version": self.model_version,
             "message": self.message,
         }
+        if self.waited is not None:
+            record["waited"] = self.waited
         if self.retraining:
             record["retraining"] = self.retraining.to_dict()
         found = self.finding
@@ -122,7 +140,7 @@ def evaluation(scores: DriftScores, decision: Decision) -> dict[str, Any]:
         "bound": decision.bound,
         "reasons": list(decision.reasons),
         "causes": [str(cause) for cause in decision.causes],
-        "drift_share": scores.share,
+        "drift_share": scores.ratio,
         "columns": {column.column: column.to_dict() for column in scores.columns},
         "prediction_drift": scores.prediction.to_dict(),
         "target_drift": scores.target.to_dict() if scores.target else None,

@@ -10,7 +10,6 @@ import numpy as np
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.formatting import ReportTable, finite
 from testbed_drift.rows.segments import MAX, Segmentation
-from testbed_drift.scoring.measures import KolmogorovSmirnov
 from testbed_drift.workers import Broken, failure
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 SegmentState = Literal["scored", "insufficient_data", "error"]
 STATES: Final[tuple[SegmentState, ...]] = ("scored", "insufficient_data", "error")
-# P-values once found serve every later segment and window of this process.
-_TEST: Final = KolmogorovSmirnov()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class SegmentDrift:
             for column in self.scores.columns
         }
         return found | {
-            "drift_share": self.scores.share,
+            "drift_share": self.scores.ratio,
             "drifted": list(self.scores.drifted_columns),
             "prediction_drifted": self.scores.prediction.drifted,
             "columns": columns,
@@ -146,7 +143,7 @@ class SegmentScorer:
 
 def score_segment(task: SegmentTask) -> DriftScores:
     """Scores of one segment."""
-    detector = Detector(task.kinds, task.rule, test=_TEST)
+    detector = Detector(task.kinds, task.rule)
     return detector.detect(task.reference, task.current).scores
 
 
@@ -212,4 +209,4 @@ def _in_turn(tasks: Mapping[str, SegmentTask]) -> dict[str, DriftScores | Broken
 
 def rank(found: SegmentDrift) -> tuple[float, int, str]:
     """Those that drifted most come first, so that a limit leaves out what says least."""
-    return (-found.scores.share if found.scores else 0.0, -found.rows, found.name)
+    return (-found.scores.ratio if found.scores else 0.0, -found.rows, found.name)

@@ -12,30 +12,32 @@ if __name__ == "__main__":
         lambda: import_module("testbed_drift.flow.__main__").main(), "drift", interrupted=130
     )
 
-import argparse
 import contextlib
 import importlib.util
 import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
+import typer
 from testbed_otel.redaction import log_to_stderr
 
-from testbed_drift.__main__ import (
-    EXIT_ACTION,
+from testbed_drift.cli.ending import (
     EXIT_COULD_NOT_RUN,
-    EXIT_NO_ACTION,
-    _announce,
-    _finish,
-    _guarded,
+    action_code,
+    announce,
+    ends,
+    exit_code_of,
+    finish,
 )
+from testbed_drift.cli.jobs import EndpointOption
 from testbed_drift.flow.months import Month, pairs
 from testbed_drift.flow.server import API_URL, orchestration
-from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
+from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,34 +48,100 @@ if TYPE_CHECKING:
 
 EXIT_TERMINATED: Final = 143
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-EXAMPLES: Final = """\
-examples:
-  python -m testbed_drift.flow --log-url sqlite:////tmp/log.db --artefact model
-  python -m testbed_drift.flow --log-url postgresql+psycopg://db/log --artefact a --artefact b \\
-      --month 2024-02 --months 6 --scheduler tcp://scheduler:8786
 
-exit codes: 0 all NO_ACTION, 1 ALERT or RETRAIN somewhere, 2 a comparison could not run
-"""
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code."""
-    arguments = vars(_parser().parse_args(argv))
+    """Run the command line and return the exit code.
+
+    Args:
+        argv: the words behind the program's name; None takes those of this process.
+    """
+    return exit_code_of(app, "python -m testbed_drift.flow", argv)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedMonths:
+    """What is compared.
+
+    Attributes:
+        log_url: prediction log, or None.
+        artefacts: folders of the models.
+        output: folder of the reports, or None.
+        month: the last one, or None.
+        against: compared with, or None.
+        months: how many.
+    """
+
+    log_url: str | None
+    artefacts: Sequence[Path]
+    output: Path | None
+    month: str | None
+    against: str | None
+    months: int
+
+
+@app.command(
+    epilog="Exit codes: 0 all NO_ACTION, 1 ALERT or RETRAIN somewhere, 2 a comparison could not "
+    "run. Everything else is set as TESTBED_DRIFT_<OPTION>, telemetry by the OTEL_* variables, a "
+    "Prefect server of your own by PREFECT_API_URL."
+)
+@ends
+def compare(
+    *,
+    log_url: Annotated[str | None, typer.Option(help="Prediction log.")] = None,
+    artefact: Annotated[
+        list[Path] | None, typer.Option(help="Artefact directory; may be given often.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Directory of the reports; default: reports.")
+    ] = None,
+    month: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="Month to evaluate; default: the last whole one."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="Month to compare with; default: the one before."),
+    ] = None,
+    months: Annotated[int, typer.Option(min=1, help="Months to evaluate, up to --month.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes on this machine; default: one per core."),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler whose workers do it instead.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per comparison.")
+    ] = False,
+    otlp_endpoint: EndpointOption = None,
+) -> int:
+    """Compare months of the prediction log, as a Prefect flow over Dask.
+
+    Examples:
+
+      python -m testbed_drift.flow --log-url sqlite:////tmp/log.db --artefact model
+
+      python -m testbed_drift.flow --log-url postgresql+psycopg://db/log --artefact a \
+--artefact b --month 2024-02 --months 6 --scheduler tcp://scheduler:8786
+    """
     log_to_stderr()
     # Not by default, but as an exception, so that server and workers are ended.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(EXIT_TERMINATED))
-    return _guarded(lambda: _flow(arguments))
-
-
-def _flow(arguments: dict[str, Any]) -> int:
     if importlib.util.find_spec("prefect_dask") is None:
         raise DriftSettingsError(
             "Prefect and Dask are not there: use tools/flow, or pip install 'testbed-drift[flow]'"
         )
-    work = _work(arguments)
-    scheduler, workers = arguments["scheduler"], arguments["workers"]
+    work = _work(WantedMonths(log_url, artefact or (), output, month, against, months))
+    processes = workers or os.cpu_count() or 1
     if not any(one.settings.segment for one in work):
-        workers = min(workers, len(work))
+        processes = min(processes, len(work))
     if scheduler and not os.environ.get(API_URL) and _host(scheduler) not in LOOPBACK:
         raise DriftSettingsError(
             f"workers of {scheduler} can't reach a Prefect server of this process: set {API_URL} "
@@ -84,28 +152,28 @@ def _flow(arguments: dict[str, Any]) -> int:
         with orchestration():
             from testbed_drift.flow.play import play  # noqa: PLC0415 - reads what was set just now
 
-            played = play(work, workers, scheduler)
+            played = play(work, processes, scheduler)
         for one in played:
-            _announce(one.result, as_json=arguments["json"])
-        _publish(work, played, arguments["otlp_endpoint"])
+            announce(one.result, as_json=as_json)
+        _publish(work, played, otlp_endpoint)
     _summarise(played, time.monotonic() - started)
-    return _exit_code([one.result for one in played])
+    results = [one.result for one in played]
+    if any(result.finding is None for result in results):
+        return EXIT_COULD_NOT_RUN
+    return action_code(results)
 
 
-def _work(arguments: dict[str, Any]) -> tuple[MonthComparison, ...]:
+def _work(wanted: WantedMonths) -> tuple[MonthComparison, ...]:
     from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for --help
 
     from testbed_drift.flow.comparison import comparisons  # noqa: PLC0415 - the same
 
-    paths = arguments["artefact"] or [os.environ.get(f"{ENV_PREFIX}ARTEFACT")]
-    settings = read_settings(
-        artefact=paths[0], **{name: arguments[name] for name in ("log_url", "output")}
-    )
-    last = arguments["month"]
-    chosen = Month.parse(last) if last else Month.before(time.time())
-    against = Month.parse(arguments["against"]) if arguments["against"] else None
-    months = pairs(chosen, arguments["months"], against)
-    artefacts = [load_artefact(Path(path).resolve()) for path in paths]
+    first = next(iter(wanted.artefacts), None)
+    settings = read_settings(artefact=first, log_url=wanted.log_url, output=wanted.output)
+    chosen = Month.parse(wanted.month) if wanted.month else Month.before(time.time())
+    against = Month.parse(wanted.against) if wanted.against else None
+    months = pairs(chosen, wanted.months, against)
+    artefacts = [load_artefact(path.resolve()) for path in wanted.artefacts or [settings.artefact]]
     settings = settings.model_copy(update={"output": settings.output.resolve()})
     return comparisons(settings, artefacts, months)
 
@@ -145,15 +213,15 @@ def _publish(
         telemetry = telemetry_of(endpoint)
         meter, store = telemetry.meter("testbed_drift"), ReportStore(settings.output)
         kinds = kinds_of(load_artefact(settings.artefact).schema)
-        publisher = Publisher(meter, settings.alert_share, version, kinds, store)
-        tracker = build_tracker(settings, telemetry)
+        publisher = Publisher(meter, version, kinds, store)
+        tracker = build_tracker(telemetry)
         # That of a job whose folder it is; months don't change how far it has come.
         memory = Memory.from_dict(remembered(store.read_state(), version))
         for result in results:
             publisher.publish(result, memory)
             store.append_run(result.record())
             tracker.log_run(result)
-        _finish(telemetry)
+        finish(telemetry)
 
 
 def _summarise(played: Sequence[PlayedFlow], seconds: float) -> None:
@@ -162,58 +230,5 @@ def _summarise(played: Sequence[PlayedFlow], seconds: float) -> None:
     print(line, file=sys.stderr)  # noqa: T201 - a command line's output
 
 
-def _exit_code(results: Sequence[RunResult]) -> int:
-    if any(result.finding is None for result in results):
-        return EXIT_COULD_NOT_RUN
-    quiet = all(
-        result.finding and result.finding.decision.action == "NO_ACTION" for result in results
-    )
-    return EXIT_NO_ACTION if quiet else EXIT_ACTION
-
-
 def _host(address: str) -> str | None:
     return urlsplit(address if "//" in address else f"tcp://{address}").hostname
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m testbed_drift.flow",
-        description="Compares months of the prediction log, as a Prefect flow over Dask. "
-        "Everything else is set as TESTBED_DRIFT_<OPTION>, telemetry by the OTEL_* variables; a "
-        f"Prefect server of your own by {API_URL}.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--log-url", metavar="URL", help="Prediction log.")
-    add(
-        "--artefact", metavar="DIR", action="append", help="Artefact directory; may be given often."
-    )
-    add("--output", metavar="DIR", help="Directory of the reports (default reports).")
-    add("--month", metavar="YYYY-MM", help="Month to evaluate (default: the last whole one).")
-    add("--against", metavar="YYYY-MM", help="Month to compare with (default: the one before).")
-    add(
-        "--months",
-        metavar="N",
-        type=_positive,
-        default=1,
-        help="Months to evaluate, up to --month.",
-    )
-    add(
-        "--workers",
-        metavar="N",
-        type=_positive,
-        default=os.cpu_count() or 1,
-        help="Worker processes on this machine (default: one per core).",
-    )
-    add("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers do it instead.")
-    add("--json", action="store_true", help="print one JSON object per comparison")
-    add("--otlp-endpoint", metavar="URL", help="OTLP/HTTP endpoint; 'none' publishes nothing.")
-    return parser

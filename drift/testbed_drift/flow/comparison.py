@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_drift.settings import DriftSettings
@@ -50,21 +50,19 @@ class MonthComparison:
         Args:
             workers: score the segments; None does it in this process.
         """
-        from testbed_drift.jobs.assembly import assemble, telemetry_of  # noqa: PLC0415 - takes seconds
+        from testbed_drift.jobs.builder import JobBuilder  # noqa: PLC0415 - takes seconds
         from testbed_drift.jobs.replay import NoPublisher  # noqa: PLC0415 - the same
-        from testbed_drift.storage.memory import Memory  # noqa: PLC0415 - the same
 
-        job = assemble(self.settings, telemetry_of("none"), _never, workers=workers, once=True)
-        alone = replace(
-            job,
-            reports=_ReportFiles(self.settings.output),
-            publisher=NoPublisher(),
-            memory=Memory(),
-            hook=None,
-            archive=None,
-            tracker=None,
+        builder = JobBuilder.of_artefact(self.settings)
+        job = builder.build(
+            builder.log(),
+            _ReportFiles(self.settings.output),
+            NoPublisher(),
+            once=True,
+            segments=builder.segments(workers),
+            analyst=builder.analyst(),
         )
-        return alone.run_once()
+        return job.run_once()
 
 
 class _ReportFiles(ReportStore):
@@ -72,10 +70,6 @@ class _ReportFiles(ReportStore):
 
     def append_run(self, record: dict[str, Any]) -> None:
         """Nowhere."""
-
-
-def _never(_seconds: float) -> bool:
-    return False
 
 
 def comparisons(

@@ -35,7 +35,7 @@ class Month:
         """
         found = re.fullmatch(r"(\d{4})-(\d{2})", text.strip(), re.ASCII)
         if found is None or not 1 <= int(found[2]) <= MONTHS or int(found[1]) < 1:
-            raise MonthError(f"{text!r} is no month: write it as 2024-02")
+            raise MonthError(f"{text!r} is not a month: write it as 2024-02")
         return cls(int(found[1]), int(found[2]))
 
     @classmethod

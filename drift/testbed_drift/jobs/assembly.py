@@ -8,35 +8,24 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, cast
 
 from testbed_domain.artefact import load_artefact
+from testbed_domain.endings import reason
 from testbed_domain.logstore import open_log
 from testbed_otel.names import SERVICE_DRIFT
 from testbed_otel.sdk import TelemetrySettings, TelemetrySettingsError, setup
 from testbed_otel.settings import enable_sdk_self_metrics
 
-from testbed_drift.evaluation.assessment import Assessor
-from testbed_drift.evaluation.detection import Detector
-from testbed_drift.evaluation.segmentdrift import SegmentScorer
+from testbed_drift.jobs.builder import JobBuilder
 from testbed_drift.jobs.championtracker import ChampionTracker, find
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.multiversion import MultiVersionJob
-from testbed_drift.jobs.replay import Replay
 from testbed_drift.jobs.versionpublishing import VersionPublishers
-from testbed_drift.jobs.windowscheduler import WindowScheduler
 from testbed_drift.publishing.gauges import Publisher, of_model, remembered
 from testbed_drift.publishing.windowgroups import GroupGauges
-from testbed_drift.relations.models import ServedModel
-from testbed_drift.relations.study import Analyst
 from testbed_drift.retraining.hook import Hook
 from testbed_drift.retraining.management import Management
-from testbed_drift.rows.frames import kinds_of, outcome_of
-from testbed_drift.rows.reading import WindowLog
-from testbed_drift.rows.windows import WindowReader
-from testbed_drift.scoring.calibration import FILE, Calibration
-from testbed_drift.scoring.limits import ColumnLimits, calibrated
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
 from testbed_drift.storage.archive import Archive
 from testbed_drift.storage.claim import claimed
@@ -52,15 +41,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
 
     from testbed_drift.evaluation.results import RunResult
     from testbed_drift.evaluation.segmentdrift import SegmentWorkers
-    from testbed_drift.jobs.job import Watched
-    from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.levels import Levels
-    from testbed_drift.scoring.scores import DriftRule
+    from testbed_drift.jobs.job import DriftJob
+    from testbed_drift.jobs.watching import Watched
+    from testbed_drift.jobs.windowsource import LogWindows
 
 METER: Final = "testbed_drift"
 
@@ -136,15 +123,15 @@ def watched(
     )
 
 
-def replay(settings: DriftSettings, telemetry: Telemetry, wait: Callable[[float], bool]) -> Replay:
-    """The job for windows that are there already; it leaves nothing to a job that goes on."""
-    artefact = load_artefact(settings.artefact)
-    columns = () if settings.segment else tuple(kinds_of(artefact.schema))
-    publisher = Publisher(telemetry.meter(METER), settings.alert_share, artefact.version, columns)
-    job = Replay.of(assemble(settings, telemetry, wait, publisher, once=True))
-    # All rows, which are cut into windows before any of them is sampled.
-    job.open_log = lambda: WindowLog(open_log(settings.log_url, create=False))
-    return job
+def walked(
+    settings: DriftSettings, telemetry: Telemetry, wait: Callable[[float], bool]
+) -> tuple[DriftJob, LogWindows]:
+    """The job for windows that the log holds already, and the log; it leaves nothing behind."""
+    builder = JobBuilder.of_artefact(settings)
+    columns = () if settings.segment else tuple(builder.kinds)
+    publisher = Publisher(telemetry.meter(METER), builder.version, columns)
+    job = assemble(settings, telemetry, wait, publisher, once=True)
+    return job, builder.log(whole=True)
 
 
 def groups(job: DriftJob, telemetry: Telemetry) -> GroupGauges:
@@ -175,83 +162,39 @@ def assemble(
     Raises:
         DomainError: the model or its calibration can't be used.
     """
-    artefact = load_artefact(settings.artefact)
-    kinds = kinds_of(artefact.schema)
-    calibration = _calibration(settings)
-    limits = ColumnLimits.of(settings, calibration)
-    if calibration:
-        calibration.verify_version(artefact.version)
-        if limits.least > settings.max_rows:
-            raise DriftSettingsError(
-                f"the calibration needs {limits.least} rows a window, TESTBED_DRIFT_MAX_ROWS are "
-                f"{settings.max_rows}: allow more, or calibrate for fewer"
-            )
-    settings = calibrated(settings, calibration)
+    builder = JobBuilder.of_artefact(settings)
+    settings, version = builder.settings, builder.version
     reports = ReportStore(settings.output)
-    fixed = of_model(limits.least, calibration)
+    fixed = of_model(builder.limits.least, builder.calibration)
     hook = Hook.of(settings, reports, time.time, wait)
     if publisher:
-        publisher.follow(artefact.version, fixed)
+        publisher.follow(version, fixed)
     else:
-        publisher = Publisher(
-            telemetry.meter(METER),
-            settings.alert_share,
-            artefact.version,
-            kinds,
-            reports,
-            fixed,
-        )
+        meter = telemetry.meter(METER)
+        publisher = Publisher(meter, version, builder.kinds, reports, fixed)
         if hook and (last := hook.last()):
             publisher.retrained(last, before=True)
-    return DriftJob(
-        settings=settings,
-        reader=WindowReader(
-            artefact.version,
-            kinds,
-            limits.least,
-            settings.max_rows,
-            limits.purpose,
-            _trained(artefact),
-            outcome_of(artefact.schema),
-        ),
-        open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
-        detector=Detector(kinds, limits.rule, settings.sample_rows),
-        reports=reports,
-        publisher=publisher,
-        clock=time.time,
-        calibration=calibration,
-        assessor=Assessor(
-            artefact.schema,
-            kinds,
-            settings.segment,
-            settings.segments,
-            level=limits.levels.concept,
-        ),
+    return builder.build(
+        builder.log(),
+        reports,
+        publisher,
         once=once,
-        memory=Memory.from_dict(remembered(reports.read_state(), artefact.version)),
+        memory=Memory.from_dict(remembered(reports.read_state(), version)),
         hook=hook,
-        archive=_archive(settings, artefact.name, reports),
-        segments=_segments(settings, kinds, limits.rule, workers),
-        analyst=_analyst(settings, artefact, kinds, limits.levels),
-        turns=WindowScheduler.of(settings, artefact.version),
-        tracker=build_tracker(settings, telemetry),
+        archive=_archive(settings, builder.name, reports),
+        segments=builder.segments(workers),
+        analyst=builder.analyst(),
+        tracker=build_tracker(telemetry),
     )
 
 
-def _trained(artefact: Artefact) -> float | None:
-    try:
-        return datetime.fromisoformat(artefact.created).timestamp()
-    except ValueError:  # of an artefact that others made
-        return None
-
-
-def build_tracker(settings: DriftSettings, telemetry: Telemetry) -> Tracker:
+def build_tracker(telemetry: Telemetry) -> Tracker:
     """Logs runs and challengers to the server of ``MLFLOW_TRACKING_URI``, where that is set."""
     chosen = connect if os.environ.get(URI) else None
-    return Tracker(chosen, settings, telemetry.meter(METER), time.time)
+    return Tracker(chosen, telemetry.meter(METER), time.time)
 
 
-def fleet(
+def multi_version_job(
     job: Watched,
     settings: DriftSettings,
     telemetry: Telemetry,
@@ -272,49 +215,16 @@ def fleet(
     )
 
 
-def _segments(
-    settings: DriftSettings,
-    kinds: Mapping[str, ColumnKind],
-    rule: DriftRule,
-    workers: SegmentWorkers | None,
-) -> SegmentScorer | None:
-    if settings.segment is None:
-        return None
-    return SegmentScorer(
-        settings.segment, kinds, rule, settings.segment_rows, settings.segments, workers
-    )
-
-
 def _archive(settings: DriftSettings, name: str, reports: ReportStore) -> Archive:
     history = None
     if settings.workspace:
         from testbed_drift.storage.history import History  # noqa: PLC0415 - takes seconds, and only if wanted
 
         try:
-            history = History(settings.workspace, name, settings.alert_share)
+            history = History(settings.workspace, name)
         except OSError as error:
-            raise DriftSettingsError(f"{ENV_PREFIX}WORKSPACE: {error}") from error
+            raise DriftSettingsError(
+                f"{ENV_PREFIX}WORKSPACE: {settings.workspace}: {reason(error)}"
+            ) from error
     retention = Retention(settings.keep_runs, settings.keep_days)
     return Archive(settings.output, reports, retention, history)
-
-
-def _analyst(
-    settings: DriftSettings,
-    artefact: Artefact,
-    kinds: Mapping[str, ColumnKind],
-    levels: Levels,
-) -> Analyst | None:
-    if not settings.relations_rows:
-        return None
-    return Analyst(kinds, lambda: ServedModel(artefact), settings.relations_rows, levels)
-
-
-def _calibration(settings: DriftSettings) -> Calibration | None:
-    if settings.reference_window:
-        if settings.calibration:
-            raise DriftSettingsError("a calibration is of the training reference, not of a window")
-        return None
-    path = settings.calibration or settings.artefact / FILE
-    if settings.calibration is None and not path.exists():
-        return None
-    return Calibration.load(path)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_drift.evaluation.results import RunResult
-    from testbed_drift.jobs.job import Watched
+    from testbed_drift.jobs.watching import Watched
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from testbed_domain.artefact import load_artefact
+from testbed_domain.endings import reason
 from testbed_domain.errors import DomainError
 
 from testbed_drift.evaluation.decision import Action, Policy, decide, decision_line
@@ -20,13 +22,12 @@ from testbed_drift.evaluation.results import (
 )
 from testbed_drift.evaluation.segmentdrift import table as segment_table
 from testbed_drift.jobs.championtracker import find
-from testbed_drift.rows.spans import Period
-from testbed_drift.rows.windows import LogReader, NotEnoughRowsError, Window, WindowReader
+from testbed_drift.jobs.processorwait import ProcessorWait
+from testbed_drift.rows.windows import NotEnoughRowsError, Window
 from testbed_drift.storage.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
     from testbed_drift.evaluation.assessment import Assessment, Assessor
     from testbed_drift.evaluation.segmentdrift import SegmentScorer
     from testbed_drift.formatting import ReportTable
-    from testbed_drift.jobs.windowscheduler import WindowScheduler
+    from testbed_drift.jobs.windowsource import WindowSource
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.relations.study import Analyst, Relations
     from testbed_drift.retraining.hook import Hook
-    from testbed_drift.scoring.calibration import Calibration
     from testbed_drift.scoring.scores import DriftScores
     from testbed_drift.settings import DriftSettings
     from testbed_drift.storage.archive import Archive
@@ -46,19 +46,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_DONE: Final = object()
-LOOKS: Final = 20
-"""Looks for a full window in an interval."""
 
-
-class Detection(Protocol):
+class DetectionLike(Protocol):
     """What a detector found."""
 
     @property
     def scores(self) -> DriftScores:
         """Verdict per column."""
 
-    def with_relations(self, relations: Relations) -> Detection:
+    def with_relations(self, relations: Relations) -> DetectionLike:
         """The same with a study whose metrics the report shows too."""
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -71,10 +67,10 @@ class Detection(Protocol):
         """That report as its library keeps it; may take seconds."""
 
 
-class Detector(Protocol):
+class DetectorLike(Protocol):
     """Compares two windows."""
 
-    def detect(self, reference: pd.DataFrame, current: pd.DataFrame) -> Detection:
+    def detect(self, reference: pd.DataFrame, current: pd.DataFrame) -> DetectionLike:
         """Compare ``current`` with ``reference``."""
 
 
@@ -106,15 +102,12 @@ class DriftJob:
     """Compares the windows of one model, again and again.
 
     Attributes:
-        settings: which windows, when a decision is due, when Evidently's report is rendered.
-        reader: cuts windows of the model out of a log.
-        open_log: opens the prediction log; called in every run, so that a log that is away for a
-            while costs only the runs in that time.
+        settings: when a decision is due, when Evidently's report is rendered.
+        source: gives the windows of the model.
         detector: gives the scores.
         reports: takes the reports.
         publisher: takes what there is to publish.
         clock: Unix time.
-        calibration: where the detector's thresholds come from; must be of the reference.
         assessor: evaluates performance and data quality; None for drift alone.
         once: whether this is a single run that somebody wants, of a window that may be known.
         memory: what the runs so far have left, in other processes too.
@@ -122,18 +115,16 @@ class DriftJob:
         archive: takes every run, and lets go of old ones; None where all just stays.
         segments: scores drift within segments; None for the whole window alone.
         analyst: studies what no single column shows; None where that is not wanted.
-        turns: say which window is the current one; None for the last seconds.
         tracker: logs runs to a tracking server; None logs none.
+        processor_wait: counts for how long no processor was free for the job.
     """
 
     settings: DriftSettings
-    reader: WindowReader
-    open_log: Callable[[], AbstractContextManager[LogReader]]
-    detector: Detector
+    source: WindowSource
+    detector: DetectorLike
     reports: Reports
     publisher: Publishing
     clock: Callable[[], float]
-    calibration: Calibration | None = None
     assessor: Assessor | None = None
     once: bool = False
     memory: Memory = field(default_factory=Memory)
@@ -141,16 +132,15 @@ class DriftJob:
     archive: Archive | None = None
     segments: SegmentScorer | None = None
     analyst: Analyst | None = None
-    turns: WindowScheduler | None = None
     tracker: Tracker | None = None
-    _training: Window | None = field(default=None, init=False)
+    processor_wait: ProcessorWait = field(default_factory=ProcessorWait)
     _relations: Relations | None = field(default=None, init=False)
     _last_study: float = field(default=-math.inf, init=False)
 
     @property
     def version(self) -> str:
         """The model version that is watched."""
-        return self.reader.model_version
+        return self.source.reader.model_version
 
     def run_once(self) -> RunResult:
         """Run once; a failure is an outcome, reported and published like the others."""
@@ -168,11 +158,10 @@ class DriftJob:
         except Exception as error:  # noqa: BLE001 - a broken run must not end the job
             outcome, message = "error", _failure(error)
         seconds = max(0.0, self.clock() - started)
-        version = self.reader.model_version
         # What can't be read now is not asked for again without a wait.
-        behind = outcome != "error" and self.turns is not None and self.turns.behind
+        behind = outcome != "error" and self.source.behind
         result = RunResult(
-            version,
+            self.version,
             outcome,
             started,
             seconds,
@@ -180,8 +169,9 @@ class DriftJob:
             finding,
             rows_needed=needed,
             behind=behind,
+            waited=self.processor_wait.since(),
         )
-        self._record(result)
+        result = self._record(result)
         # After the drift is reported: a training takes its time, and so may a command.
         if retraining := self._retrain(result):
             self.publisher.retrained(retraining)
@@ -191,13 +181,7 @@ class DriftJob:
 
     def ready(self) -> bool:
         """Whether a window is full that needs not wait for the interval."""
-        if self.turns is None or self.turns.every is None:
-            return False
-        try:
-            with self.open_log() as log:
-                return self.turns.full(log, self.reader, self.clock())
-        except Exception:  # noqa: BLE001 - the run that is due says what is wrong
-            return False
+        return self.source.ready(self.clock())
 
     def _retrain(self, result: RunResult) -> Retraining | None:
         found = result.finding
@@ -214,7 +198,7 @@ class DriftJob:
             self.tracker.log_challenger(load_artefact(path), retraining.scores, retraining.outcome)
 
     def _compare(self, now: float) -> RunFinding:
-        reference, current = self._windows(now)
+        reference, current = self.source.windows(now, None if self.once else self.memory)
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
         segments = self.segments.score(reference, current) if self.segments else ()
@@ -230,7 +214,7 @@ class DriftJob:
         trained = self.hook.last() if self.hook else None
         content = {
             "schema_version": SCHEMA_VERSION,
-            "model_version": self.reader.model_version,
+            "model_version": self.version,
             "created": now,
             "windows": {"reference": before.to_dict(), "current": after.to_dict()},
             "alert_share": self.settings.alert_share,
@@ -271,6 +255,7 @@ class DriftJob:
             snapshot=snapshot,
             segments=segments,
             relations=relations,
+            policy=self._policy,
         )
 
     def _study(
@@ -286,30 +271,6 @@ class DriftJob:
             return None
         return self.assessor.assess(reference.columns, current.columns)
 
-    def _windows(self, now: float) -> tuple[Window, Window]:
-        wanted = self.settings.current_window or Period.between(now - self.settings.window, now)
-        with self.open_log() as log:
-            if self.turns and not self.settings.current_window:
-                current = self.turns.next(log, self.reader, now)
-            else:
-                current = self.reader.of_log(log, wanted)
-            self._refuse_known(current)
-            if self.settings.reference_window:
-                return self.reader.of_log(log, self.settings.reference_window), current
-            if self._training is None:  # never changes: a model's version is a hash of it
-                training = self.reader.training_reference(log)
-                if self.calibration:
-                    self.calibration.verify(self.reader.model_version, training.frame)
-                self._training = training
-            return self._training, current
-
-    def _refuse_known(self, current: Window) -> None:
-        before, now = self.memory.extent, current.extent
-        if self.once or before is None or not self.memory.knows(now):
-            return
-        if not now.has_labels_beyond(before):
-            raise NotEnoughRowsError("no new rows and no new labels since the last run")
-
     @property
     def _policy(self) -> Policy:
         return Policy(self.settings.alert_share, self.settings.retrain_share)
@@ -321,100 +282,37 @@ class DriftJob:
         due = interval is not None and now - self.memory.reported >= interval
         return due or self.once or action is not self.memory.action
 
-    def _record(self, result: RunResult) -> None:
+    def _record(self, result: RunResult) -> RunResult:
         # First what a new process goes on with, whole or not at all, and the line with it: a kill
         # between the two leaves a line that ReportStore.recover() adds.
-        self.publisher.publish(result, self.memory)
-        try:
-            self.reports.append_run(result.record())
-        except OSError as error:
-            logger.error("cannot record the run: %s", error)  # noqa: TRY400 - one line will do
+        steps: list[Callable[[], object]] = [
+            lambda: self.publisher.publish(result, self.memory),
+            lambda: self.reports.append_run(result.record()),
+        ]
         if self.archive:
-            self.archive.take(result)
+            steps.append(partial(self.archive.take, result))
         if self.tracker:
-            self.tracker.log_run(result)
-        self._end_turn()
-
-    def _end_turn(self) -> None:
-        """Go on behind this window, whatever became of it: another try would end alike."""
-        try:
-            if self.turns:
-                self.turns.done()
-        except OSError as error:
-            logger.error("cannot keep the position: %s", error)  # noqa: TRY400 - one line will do
-
-
-class Repeatable(Protocol):
-    """What :func:`watch` runs."""
-
-    def run_once(self) -> RunResult:
-        """Run once."""
-
-
-class Watched(Repeatable, Protocol):
-    """A job of one model version."""
-
-    @property
-    def version(self) -> str:
-        """Which one."""
-
-
-def watch(
-    job: Repeatable,
-    interval: float,
-    clock: Callable[[], float],
-    wait: Callable[[float], bool],
-    announce: Callable[[RunResult], None],
-    chores: Iterator[object] | None = None,
-    ready: Callable[[], bool] | None = None,
-) -> None:
-    """Run at once and then every ``interval`` seconds, until asked to stop.
-
-    A run that takes longer than the interval skips the turns that it missed. Windows that are full
-    already are evaluated without a wait, and one that fills meanwhile before the interval is over.
-
-    Args:
-        job: what to run.
-        interval: seconds from one run's start to the next's.
-        clock: Unix time.
-        wait: waits so many seconds; True when the job must stop.
-        announce: notified about every run.
-        chores: work that the runs to come are spared, done between runs, a step at a time.
-        ready: whether a window is full that need not wait for the interval; None looks for none.
-    """
-    due = clock()
-    while not _waited(interval, due, clock, wait, ready):
-        due = min(due, clock())  # it may have been full before
-        result = job.run_once()
-        announce(result)
-        if not result.behind:
-            due += interval * max(1, math.ceil((clock() - due) / interval))
-        while chores and clock() < due and not (ready and ready()) and not wait(0.0):
-            if next(chores, _DONE) is _DONE:
-                chores = None
-
-
-def _waited(
-    interval: float,
-    due: float,
-    clock: Callable[[], float],
-    wait: Callable[[float], bool],
-    ready: Callable[[], bool] | None,
-) -> bool:
-    """Wait until a run is due or need not wait; True when the job must stop."""
-    step = interval / LOOKS if ready else interval
-    while True:
-        left = min(interval, max(0.0, due - clock()))  # a clock put back must not stall it
-        if wait(min(left, step)):
-            return True
-        if left <= step or (ready and ready()):
-            return False
+            steps.append(partial(self.tracker.log_run, result))
+        # It goes on behind this window, whatever became of it: another try would end alike.
+        steps.append(self.source.done)
+        refused: list[OSError] = []
+        for step in steps:
+            try:
+                step()
+            except OSError as error:
+                refused.append(error)
+        # Of a run that failed one knows already what is wrong.
+        if not refused or result.outcome == "error":
+            return result
+        return replace(result, unstored=f"cannot store the run: {reason(refused[0])}")
 
 
 def _failure(error: Exception) -> str:
-    """One line about a failed run; what is no user's error keeps its traceback in the log."""
-    if isinstance(error, DomainError | OSError):
+    """One line about a failed run; what is not a user's error keeps its traceback in the log."""
+    if isinstance(error, DomainError):
         text = str(error)
+    elif isinstance(error, OSError):
+        text = reason(error)
     else:
         logger.error("the run failed", exc_info=error)
         text = f"{type(error).__name__}: {error}"

@@ -11,25 +11,16 @@ from testbed_drift.jobs.versionjobs import VersionRun, VersionTask, run_version
 from testbed_drift.workers import Broken, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from testbed_domain.logstore import LoggedVersion
+    from testbed_domain.logstore import PredictionLog
 
-    from testbed_drift.jobs.job import Watched
+    from testbed_drift.jobs.watching import Watched
     from testbed_drift.settings import DriftSettings
     from testbed_drift.workers import Workers
 
 logger = logging.getLogger(__name__)
-
-
-class VersionsLog(Protocol):
-    """What the fleet asks the log for."""
-
-    def versions(
-        self, start: float | None = None, end: float | None = None
-    ) -> Sequence[LoggedVersion]:
-        """Versions that were asked from ``start`` to before ``end``."""
 
 
 class VersionsPublisher(Protocol):
@@ -60,7 +51,7 @@ class MultiVersionJob:
 
     job: Watched
     settings: DriftSettings
-    open_log: Callable[[], AbstractContextManager[VersionsLog]]
+    open_log: Callable[[], AbstractContextManager[PredictionLog]]
     publisher: VersionsPublisher
     clock: Callable[[], float]
     announce: Callable[[RunResult], None]

@@ -20,7 +20,7 @@ from testbed_drift.rows.frames import reference_frame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed_drift.jobs.job import Watched
+    from testbed_drift.jobs.watching import Watched
     from testbed_drift.settings import DriftSettings
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def _left_to_the_runs() -> Iterator[None]:
 
 
 def _steps(job: DriftJob) -> Iterator[None]:
-    settings, reader = job.settings, job.reader
+    settings, reader = job.settings, job.source.reader
     if job.analyst is not None and settings.reference_window is None:
         # The rows that the log holds as reference, which may not be in it yet.
         reference = reference_frame(load_artefact(settings.artefact), reader.kinds)

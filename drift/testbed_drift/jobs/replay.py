@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.windowsource import GivenWindows, LogWindows, enough
 from testbed_drift.rows.segments import Segmentation
-from testbed_drift.rows.windows import NotEnoughRowsError, Window, file_part
+from testbed_drift.rows.windows import Window, file_part
+from testbed_drift.storage.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from testbed_domain.logstore import Columns
 
     from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.jobs.job import DriftJob, Publishing
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.rows.cutting import Cutting
-    from testbed_drift.storage.memory import Memory
 
     # Takes a group, its result, and the rows of the reference and of the window.
     Publish = Callable[[str, RunResult, tuple[int, int]], None]
@@ -50,60 +51,47 @@ class NoPublisher:
 
 
 @dataclass(slots=True)
-class Replay(DriftJob):
+class Replay:
     """Evaluates one pair of windows after the other, each with the memory of those before.
 
     Attributes:
-        min_reference: least rows of a reference; that of a training may be small.
+        job: takes its windows from ``source``.
+        source: of the job.
     """
 
-    min_reference: int = 1
-    _pair: tuple[Window, Window] | None = field(default=None, init=False)
+    job: DriftJob
+    source: GivenWindows
 
     @classmethod
-    def of(cls, job: DriftJob) -> Self:
-        """A replay with the parts of a job, without what it remembers and starts."""
-        return cls(
-            settings=job.settings,
-            reader=job.reader,
-            open_log=job.open_log,
-            detector=job.detector,
-            reports=job.reports,
-            publisher=job.publisher,
-            clock=job.clock,
-            calibration=job.calibration,
-            assessor=job.assessor,
-            analyst=job.analyst,
+    def of(cls, job: DriftJob, publisher: Publishing | None = None) -> Self:
+        """A replay with the parts of a job, without what it remembers and starts.
+
+        Args:
+            job: of which model, and how it is evaluated.
+            publisher: in place of the job's; None leaves that.
+        """
+        source = GivenWindows(job.source.reader)
+        alone = replace(
+            job,
+            source=source,
+            publisher=publisher or job.publisher,
+            memory=Memory(),
+            once=False,
+            hook=None,
+            archive=None,
+            segments=None,
+            tracker=None,
         )
+        return cls(alone, source)
 
     def evaluate(self, reference: Window, current: Window) -> RunResult:
         """Evaluate a window; too few rows in either are an outcome, as in every run."""
-        self._pair = (reference, current)
-        return self.run_once()
-
-    def _windows(self, now: float) -> tuple[Window, Window]:
-        del now
-        assert self._pair is not None  # noqa: S101 - for mypy: evaluate() sets it
-        reference, current = self._pair
-        enough(reference.name, len(reference.frame), self.min_reference)
-        enough(current.name, len(current.frame), self.reader.min_rows, self.reader.purpose)
-        return reference, current
-
-
-def enough(name: str, rows: int, needed: int, purpose: str = "") -> None:
-    """Check that a window can be evaluated.
-
-    Raises:
-        NotEnoughRowsError: it can't.
-    """
-    if rows < needed:
-        raise NotEnoughRowsError(
-            f"{rows} rows in {name}, {needed} needed {purpose}".rstrip(), needed
-        )
+        self.source.pair = (reference, current)
+        return self.job.run_once()
 
 
 def walk_log(
-    job: Replay, cutting: Cutting, publish: Publish = lambda *_: None
+    job: DriftJob, log: LogWindows, cutting: Cutting, publish: Publish = lambda *_: None
 ) -> Iterator[tuple[str | None, RunResult]]:
     """Evaluate every window of the log, or of the current window where one is set, in order.
 
@@ -112,7 +100,8 @@ def walk_log(
     a metric of the job has one value at a time.
 
     Args:
-        job: whose reader and settings say which model and which reference.
+        job: whose parts evaluate.
+        log: gives the reference and all rows.
         cutting: how to cut.
         publish: takes the windows of groups.
 
@@ -123,42 +112,38 @@ def walk_log(
         LogError: the log can't be read.
         NotEnoughRowsError: there is no reference, or no row at all.
     """
-    wanted, compared = job.settings.current_window, job.settings.reference_window
-    with job.open_log() as log:
-        reference = (
-            job.reader.of_log(log, compared) if compared else job.reader.training_reference(log)
-        )
-        if job.calibration:
-            job.calibration.verify(job.reader.model_version, reference.frame)
+    wanted, reader = log.settings.current_window, log.reader
+    with log.open_log() as opened:
+        reference = log.reference(opened)
         start, end = (wanted.start, wanted.end) if wanted else (None, None)
-        columns = log.window(job.reader.model_version, start, end, None)
+        columns = opened.window(reader.model_version, start, end, None)
     enough("the log", len(columns), 1)
-    for group, before, rows in _groups(job, reference, columns):
-        one = replace(job, publisher=NoPublisher()) if group else job
+    for group, before, rows in _groups(log, reference, columns):
+        replay = Replay.of(job, NoPublisher() if group else None)
         marks = [file_part(group)] if group else []
         for cut in cutting.cuts(len(rows), np.array(rows.time)):
             name = "-".join([*marks, cut.name])
-            window = job.reader.of_columns(part(rows, cut.rows), name, cut.span)
-            result = one.evaluate(before, window)
+            window = reader.of_columns(part(rows, cut.rows), name, cut.span)
+            result = replay.evaluate(before, window)
             if group:
                 publish(group, result, (len(before.frame), len(window.frame)))
             yield group, result
 
 
 def _groups(
-    job: Replay, reference: Window, columns: Columns
+    log: LogWindows, reference: Window, columns: Columns
 ) -> Iterator[tuple[str | None, Window, Columns]]:
-    segment = job.settings.segment
+    segment = log.settings.segment
     if segment is None or reference.columns is None:
         yield None, reference, columns
         return
     before = reference.columns
-    learnt = Segmentation.learn(segment, job.reader.kinds[segment], before.features[segment])
+    learnt = Segmentation.learn(segment, log.reader.kinds[segment], before.features[segment])
     old = learnt.groups(before.features[segment])
     for group, chosen in learnt.groups(columns.features[segment]).items():
         alike = part(before, np.flatnonzero(old.get(group, [])).tolist())
         name = f"{reference.name}-{file_part(group)}"
-        window = job.reader.of_columns(alike, name, reference.span)
+        window = log.reader.of_columns(alike, name, reference.span)
         yield group, window, part(columns, np.flatnonzero(chosen).tolist())
 
 

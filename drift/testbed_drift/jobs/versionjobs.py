@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,17 +14,11 @@ from typing import TYPE_CHECKING, Final
 from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
 from testbed_domain.files import read_regular
-from testbed_domain.logstore import open_log
 
-from testbed_drift.evaluation.assessment import Assessor
-from testbed_drift.evaluation.detection import Detector
-from testbed_drift.evaluation.segmentdrift import SegmentScorer
+from testbed_drift.jobs.builder import JobBuilder
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.jobs.windowscheduler import WindowScheduler
 from testbed_drift.rows.frames import kinds_of
-from testbed_drift.rows.reading import WindowLog
-from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.calibration import FILE, Calibration
 from testbed_drift.scoring.limits import ColumnLimits, calibrated
 from testbed_drift.storage.reports import ReportStore
@@ -68,12 +61,10 @@ class VersionRun:
     Attributes:
         result: what became of it.
         columns: features of the version.
-        alert_share: share of drifted columns from which its decision is no longer NO_ACTION.
     """
 
     result: RunResult
     columns: tuple[str, ...]
-    alert_share: float
 
 
 # Jobs of this process. A version always comes to the same process, so each is here at most once.
@@ -90,7 +81,7 @@ def run_version(task: VersionTask) -> VersionRun:
     if key not in _JOBS:
         _JOBS[key] = job_of(task)
     job = _JOBS[key]
-    return VersionRun(job.run_once(), tuple(job.reader.kinds), job.settings.alert_share)
+    return VersionRun(job.run_once(), tuple(job.source.reader.kinds))
 
 
 def job_of(task: VersionTask) -> DriftJob:
@@ -100,44 +91,21 @@ def job_of(task: VersionTask) -> DriftJob:
         UnknownVersionError: nobody knows its schema.
     """
     settings, artefact = task.settings, _artefact(task)
-    own = artefact.version == task.version
     kinds = kinds_of(artefact.schema)
+    own = artefact.version == task.version
     calibration = None
     if own and not settings.reference_window and (artefact.path / FILE).exists():
         calibration = Calibration.load(artefact.path / FILE)
         calibration.verify_version(artefact.version)
     limits = ColumnLimits.of(settings, calibration)
-    settings = calibrated(settings, calibration)
-    settings = settings.model_copy(update={"output": settings.output / folder(task.version)})
-    segments = None
-    if settings.segment in kinds:
-        segments = SegmentScorer(
-            settings.segment, kinds, limits.rule, settings.segment_rows, settings.segments
-        )
-    return DriftJob(
-        settings=settings,
-        reader=WindowReader(
-            task.version,
-            kinds,
-            limits.least,
-            max(limits.least, settings.max_rows),
-            limits.purpose,
-        ),
-        open_log=lambda: WindowLog(open_log(settings.log_url, create=False), settings.sample_rows),
-        detector=Detector(kinds, limits.rule, settings.sample_rows),
-        reports=ReportStore(settings.output),
-        publisher=NoPublisher(),  # that is the parent's part, which has the telemetry
-        clock=time.time,
-        calibration=calibration,
-        assessor=Assessor(
-            artefact.schema,
-            kinds,
-            settings.segment if segments else None,
-            settings.segments,
-            level=limits.levels.concept,
-        ),
-        segments=segments,
-        turns=WindowScheduler.of(settings, task.version),
+    changes: dict[str, object] = {"output": settings.output / folder(task.version)}
+    if settings.segment not in kinds:
+        changes["segment"] = None
+    settings = calibrated(settings, calibration).model_copy(update=changes)
+    builder = JobBuilder(settings, task.version, kinds, artefact.schema, limits, calibration)
+    # Publishing is the parent's part, which has the telemetry.
+    return builder.build(
+        builder.log(), ReportStore(settings.output), NoPublisher(), segments=builder.segments()
     )
 
 
@@ -155,7 +123,7 @@ def _artefact(task: VersionTask) -> Artefact:
     if artefact.name == task.name:
         return artefact
     raise UnknownVersionError(
-        f"nobody knows the columns of model {task.name} {task.version}: put its artefact into a "
+        f"model {task.name} {task.version} has no known columns: put its artefact into a "
         "folder of TESTBED_DRIFT_ARTEFACTS"
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.metrics import CallbackOptions, NoOpMeter, Observation
+from testbed_domain.endings import reason
 from testbed_otel import names
 
 from testbed_drift.evaluation.results import OUTCOMES, RunResult
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
     Read = Callable[[CallbackOptions], Iterable[Observation]]
 
-_TOLD_APART: Final = {
+logger = logging.getLogger(__name__)
+
+_DISTINGUISHED: Final = {
     metric.name for metric in names.METRICS if names.MODEL_VERSION in metric.attributes
 }
 _NOBODY: Final = NoOpMeter("testbed_drift")
@@ -40,14 +44,14 @@ class _VersionMeter:
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Counter:
         """A counter that counts where versions are distinguished."""
-        meter = self._meter if name in _TOLD_APART else _NOBODY
+        meter = self._meter if name in _DISTINGUISHED else _NOBODY
         return meter.create_counter(name, unit, description)
 
     def create_observable_gauge(
         self, name: str, callbacks: Sequence[Read], unit: str = "", description: str = ""
     ) -> Any:  # noqa: ANN401 - nobody uses it
         """A gauge that shows nothing while the version is not heard of."""
-        if name not in _TOLD_APART:
+        if name not in _DISTINGUISHED:
             return None
 
         def read(options: CallbackOptions) -> Iterable[Observation]:
@@ -83,7 +87,10 @@ class VersionPublishers:
         if isinstance(found, VersionRun):
             publisher, meter = self._publisher(version, found)
             meter.heard = True
-            publisher.publish(result)
+            try:
+                publisher.publish(result)
+            except OSError as error:
+                logger.error("version %s: cannot store the run: %s", version, reason(error))  # noqa: TRY400 - one line
 
     @property
     def known(self) -> set[str]:
@@ -101,7 +108,7 @@ class VersionPublishers:
         if known is None:
             meter = _VersionMeter(self._meter(f"testbed_drift.version.{version}"))
             state = ReportStore(self._output / folder(version)) if self._output else None
-            publisher = Publisher(meter, found.alert_share, version, found.columns, state)  # type: ignore[arg-type] # of a meter it needs these two
+            publisher = Publisher(meter, version, found.columns, state)  # type: ignore[arg-type] # of a meter it needs these two
             known = self._publishers[version] = publisher, meter
         return known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from testbed_otel.cells import SERIES_LIMIT
+from testbed_otel.children import SERIES_LIMIT
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Observation
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Bound:
+class SeriesLimiter:
     """Cuts the points of a metric to the limit, and says so once per metric."""
 
     def __init__(self) -> None:

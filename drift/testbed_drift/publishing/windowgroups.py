@@ -9,10 +9,10 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from testbed_otel import names
 
 from testbed_drift.evaluation.decision import Action
+from testbed_drift.evaluation.points import OF_SEGMENTS, Point, of_segments
 from testbed_drift.evaluation.results import OUTCOMES
 from testbed_drift.evaluation.segmentdrift import SegmentDrift, rank
-from testbed_drift.publishing import segmentindicators
-from testbed_drift.publishing.bound import Bound
+from testbed_drift.publishing.bound import SeriesLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,9 +37,9 @@ class GroupGauges:
         self._version = version
         self._alert_share = alert_share
         self._found: dict[str, tuple[SegmentDrift, Action | None]] = {}
-        self._bound = Bound()
-        metrics = (names.DRIFT_SHARE_THRESHOLD, names.DRIFT_SEGMENT_DECISION)
-        for metric in (*segmentindicators.METRICS, *metrics):
+        self._bound = SeriesLimiter()
+        metrics = (names.DRIFT_RATIO_THRESHOLD, names.DRIFT_SEGMENT_DECISION)
+        for metric in (*OF_SEGMENTS, *metrics):
             read = self._reader(metric)
             meter.create_observable_gauge(metric.name, [read], metric.unit, metric.help)
 
@@ -63,15 +63,15 @@ class GroupGauges:
 
         return read
 
-    def _points(self) -> Iterator[tuple[Metric, float, dict[str, str]]]:
+    def _points(self) -> Iterator[Point]:
         ranked = sorted(self._found.values(), key=lambda pair: rank(pair[0]))
         if ranked:
-            yield names.DRIFT_SHARE_THRESHOLD, self._alert_share, {}
-        yield from segmentindicators.points([drift for drift, _ in ranked])
+            yield Point(names.DRIFT_RATIO_THRESHOLD, self._alert_share, {})
+        yield from of_segments([drift for drift, _ in ranked])
         for drift, chosen in ranked:
             for action in Action if chosen else ():
                 attributes = {names.SEGMENT: drift.name, names.DECISION: str(action)}
-                yield names.DRIFT_SEGMENT_DECISION, float(action is chosen), attributes
+                yield Point(names.DRIFT_SEGMENT_DECISION, float(action is chosen), attributes)
 
 
 def together(results: Sequence[RunResult]) -> RunResult:

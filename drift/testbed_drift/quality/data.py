@@ -32,6 +32,8 @@ MISSING, OUT_OF_RANGE, NEW_CATEGORY, TYPE_CHANGE, CONSTANT = CHECKS = names.QUAL
 # New values that a report names, and the longest part of each.
 NAMED: Final = 5
 LONGEST: Final = 40
+# Chance at which a column without a single value is one whose values are only rare.
+RARE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class ColumnExpectation:
         maximum: largest number, or None.
         known: texts that are not new.
         constant: whether the reference has one value only.
+        rows: rows of the reference.
+        missing: those of them without a value.
     """
 
     column: str
@@ -53,6 +57,13 @@ class ColumnExpectation:
     maximum: float | None = None
     known: frozenset[str] = frozenset()
     constant: bool = False
+    rows: int = 0
+    missing: int = 0
+
+    def may_lack_all(self, rows: int) -> bool:
+        """Whether so many rows without a value may still be chance (rule of succession)."""
+        chance = ((self.missing + 1) / (self.rows + 2)) ** rows
+        return self.missing == self.rows or bool(chance > RARE)
 
     @classmethod
     def learn(cls, column: str, reference: Sequence[object], feature: Feature | None) -> Self:
@@ -69,8 +80,10 @@ class ColumnExpectation:
         if numbers is not None and (feature is not None or not np.isnan(numbers).all()):
             known = numbers[~np.isnan(numbers)]
             alike = len(known) > 0 and bool((known == known[0]).all())
-            return cls._of_numbers(column, known, feature, constant=alike)
+            found = cls._of_numbers(column, known, feature, constant=alike)
+            return replace(found, rows=len(reference), missing=len(reference) - len(known))
         present = _tally(reference)
+        missing = len(reference) - sum(rows for _, rows in present)
         types = Counter[ValueType]()
         for value, rows in present:
             types[type_of(value)] += rows
@@ -80,14 +93,17 @@ class ColumnExpectation:
         fitting = [value for value, _ in present if type_of(value) == kind]
         constant = len({_key(value) for value, _ in present}) == 1
         if kind == "number":
-            found = np.array([_number(value) for value in fitting])
-            return cls._of_numbers(column, found, feature, constant=constant)
+            values = np.array([_number(value) for value in fitting])
+            found = cls._of_numbers(column, values, feature, constant=constant)
+            return replace(found, rows=len(reference), missing=missing)
         known = set(map(str, fitting)) if kind == "text" else set()
         return cls(
             column,
             kind,
             known=frozenset(known | {*(feature.categories if feature else ())}),
             constant=constant,
+            rows=len(reference),
+            missing=missing,
         )
 
     @classmethod
@@ -114,17 +130,17 @@ class ColumnQuality:
 
     Attributes:
         column: its name.
-        shares: value by check, in :data:`CHECKS`: shares of the rows; ``constant`` is 1 or 0.
+        ratios: value by check, in :data:`CHECKS`: shares of the rows; ``constant`` is 1 or 0.
         new: some of the new categories.
     """
 
     column: str
-    shares: Mapping[str, float]
+    ratios: Mapping[str, float]
     new: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**self.shares, CONSTANT: bool(self.shares[CONSTANT]), "new_values": list(self.new)}
+        return {**self.ratios, CONSTANT: bool(self.ratios[CONSTANT]), "new_values": list(self.new)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +153,8 @@ class DataQuality:
         duplicated: share of rows that repeat an earlier one in every column; None where unknown.
         reference_duplicated: the same of the reference.
         unexpected: columns that neither schema nor reference know.
-        unreadable: column to a phrase on values that can't be compared, in window or reference.
+        unreadable: column to a phrase on values that can't be compared, in window or reference;
+            that there are none any more, too.
     """
 
     rows: int
@@ -151,6 +168,16 @@ class DataQuality:
     def phrases(self) -> tuple[str, ...]:
         """What can't be compared, a phrase for each column."""
         return tuple(f"{name}: {phrase}" for name, phrase in self.unreadable.items())
+
+    def with_absent(self, expected: Sequence[ColumnExpectation]) -> DataQuality:
+        """The same with columns of which no row has a value any more, unlike in the reference."""
+        absent = {
+            wanted.column: f"none of {self.rows} rows has a value, "
+            f"{wanted.rows - wanted.missing} of the reference's {wanted.rows} have"
+            for wanted, found in zip(expected, self.columns, strict=False)
+            if found.ratios[MISSING] == 1.0 and not wanted.may_lack_all(self.rows)
+        }
+        return replace(self, unreadable={**self.unreadable, **absent})
 
     def beside(self, columns: Iterable[str]) -> DataQuality:
         """The same of a window that has further columns, which nobody has read."""
@@ -166,8 +193,8 @@ class DataQuality:
             outcomes: of a regression, target and prediction to rows of the window whose value is
                 none.
         """
-        found = dict(reference)
-        odd = {one.column: round(one.shares[TYPE_CHANGE] * self.rows) for one in self.columns}
+        found = {**self.unreadable, **reference}
+        odd = {one.column: round(one.ratios[TYPE_CHANGE] * self.rows) for one in self.columns}
         for name, rows in (*odd.items(), *outcomes.items()):
             if rows:
                 here = f"{rows} of {self.rows} values are of another type"
@@ -202,17 +229,18 @@ def check(
     features = {feature.name: feature for feature in schema.features} if schema else {}
     wanted = list(dict.fromkeys((*features, *(() if schema else reference))))
     rows = max((len(values) for values in current.values()), default=0)
-    expected = (
+    expected = [
         ColumnExpectation.learn(name, reference.get(name, ()), features.get(name))
         for name in wanted
-    )
-    return DataQuality(
+    ]
+    found = DataQuality(
         rows,
         tuple(_column(one, current.get(one.column, [None] * rows)) for one in expected if rows),
         _duplicated(current, wanted),
         _duplicated(reference, wanted),
         tuple(sorted({*map(str, current)} - {*wanted})),
     )
+    return found.with_absent(expected)
 
 
 def is_missing(value: object) -> bool:
@@ -272,14 +300,14 @@ def _of_numbers(expected: ColumnExpectation, numbers: np.ndarray[Any, Any]) -> C
     if expected.maximum is not None:
         inside &= present <= expected.maximum
     alike = len(present) > 1 and bool((present == present[0]).all())
-    shares = {
+    ratios = {
         MISSING: (len(numbers) - len(present)) / len(numbers),
         OUT_OF_RANGE: float(len(present) - inside.sum()) / len(numbers),
         NEW_CATEGORY: 0.0,
         TYPE_CHANGE: 0.0,
         CONSTANT: float(alike and not expected.constant),
     }
-    return ColumnQuality(expected.column, shares)
+    return ColumnQuality(expected.column, ratios)
 
 
 def _tally(values: Sequence[object]) -> list[tuple[object, int]]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SEED: Final = 0
 SCORES: Final = ("mae",)
 _LEAVES: Final = 8
-_LEAF_SHARE: Final = 0.1
+_LEAF_RATIO: Final = 0.1
 _MIN_LEAF: Final = 20
 _MAX_LEAF: Final = 100
 
@@ -69,7 +69,7 @@ class LossEstimator:
         model = HistGradientBoostingRegressor(
             max_iter=40,
             max_leaf_nodes=_LEAVES,
-            min_samples_leaf=int(min(max(_LEAF_SHARE * len(known), _MIN_LEAF), _MAX_LEAF)),
+            min_samples_leaf=int(min(max(_LEAF_RATIO * len(known), _MIN_LEAF), _MAX_LEAF)),
             learning_rate=0.1,
             early_stopping=False,
             categorical_features=[*known.categorical, False],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from testbed_drift.rows.packing import Shares
+from testbed_drift.rows.packing import ClassProbabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +102,7 @@ def _probabilities(columns: Columns, known: list[str], width: int) -> np.ndarray
 
 def _reported(rows: Sequence[Mapping[str, float]], known: list[str]) -> np.ndarray[Any, Any]:
     """``[rows, known classes]``; NaN for a class that a row leaves out."""
-    if isinstance(rows, Shares):
+    if isinstance(rows, ClassProbabilities):
         return rows.matrix(known)
     listed = [[row.get(name) for name in known] for row in rows]
     return np.array(listed, dtype=float).reshape(len(rows), len(known))

@@ -82,7 +82,7 @@ class LabelFlow:
         """JSON-ready form."""
         return {
             "coverage": self.coverage,
-            "delay_seconds": {f"{share:g}": seconds for share, seconds in self.delay.items()},
+            "delay_seconds": {f"{ratio:g}": seconds for ratio, seconds in self.delay.items()},
         }
 
 
@@ -92,7 +92,7 @@ DELAY_QUANTILES: Final = (0.5, 0.95)
 def label_flow(outcomes: Outcomes | NumberOutcomes) -> LabelFlow:
     """Coverage and delay of the labels."""
     known = outcomes.delay[np.isfinite(outcomes.delay)]
-    delay = {share: float(np.quantile(known, share)) for share in DELAY_QUANTILES if len(known)}
+    delay = {ratio: float(np.quantile(known, ratio)) for ratio in DELAY_QUANTILES if len(known)}
     return LabelFlow(float(outcomes.labelled.mean()) if len(outcomes) else None, delay)
 
 
@@ -135,12 +135,12 @@ def from_confusion(confusion: np.ndarray[Any, Any], positive: int | None) -> dic
     predicted, true = confusion.sum(axis=0), confusion.sum(axis=1)
     occurs = predicted + true > 0
     found = {"accuracy": _ratio(hits.sum(), confusion.sum())}
-    shares = {
+    ratios = {
         "precision": (hits, predicted),
         "recall": (hits, true),
         "f1": (2 * hits, predicted + true),
     }
-    for name, (above, below) in shares.items():
+    for name, (above, below) in ratios.items():
         if positive is not None:
             found[name] = _ratio(above[positive], below[positive])
         elif occurs.any():

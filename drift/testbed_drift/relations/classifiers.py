@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed_drift.scoring.measures import Floats, Integers
+    from testbed_drift.scoring.statistics.base import Floats, Integers
 
 # Small trees, and few: what a few thousand rows can teach.
 _SHAPE: Final = {
@@ -40,13 +40,13 @@ class Learnt:
         columns: places of the features that it looks at: those of which it saw any value.
         labels: the labels that it knows, in its order.
         model: scikit-learn's; None where it saw no value at all.
-        shares: of the labels among the rows that it saw, for that case.
+        ratios: of the labels among the rows that it saw, for that case.
     """
 
     columns: Integers
     labels: Integers
     model: Any
-    shares: Floats
+    ratios: Floats
 
     @classmethod
     def of(cls, rows: Floats, labels: Integers, categorical: Sequence[bool], seed: int) -> Self:
@@ -78,7 +78,7 @@ class Learnt:
     def chances(self, rows: Floats) -> Floats:
         """Chance of each label that it knows, ``[rows, labels]``."""
         if self.model is None:
-            return np.tile(self.shares, (len(rows), 1))
+            return np.tile(self.ratios, (len(rows), 1))
         with threadpool_limits(1):
             return np.asarray(self.model.predict_proba(rows[:, self.columns]))
 

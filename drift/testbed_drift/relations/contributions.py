@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.relations.models import Basis, ScoringModel
-    from testbed_drift.scoring.measures import Floats
     from testbed_drift.scoring.scores import ColumnDrift, DriftScores
+    from testbed_drift.scoring.statistics.base import Floats
 
 # Rows of a window that are asked about, shuffled so often.
 ROWS: Final = 1000

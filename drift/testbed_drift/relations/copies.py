@@ -20,7 +20,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed_drift.scoring.measures import Integers
+    from testbed_drift.scoring.statistics.base import Integers
 
 # Times as many equal pairs as chance makes, from which on they are copies.
 _MANY: Final = 2.0
@@ -58,15 +58,15 @@ class Distinct:
         chance = float(old @ new) / max(len(before) * len(now), 1)
         within = [_rate(part) for part in (old, new)]
         copied = [rate > _MANY * chance for rate in within]
-        kept = [
+        retained = [
             _first(part) if many else np.arange(len(part))
             for part, many in zip((before, now), copied, strict=True)
         ]
         grouped = any(copied) or chance > _MANY * max(within)
         return cls(
-            reference.iloc[kept[0]] if copied[0] else reference,
-            current.iloc[kept[1]] if copied[1] else current,
-            np.concatenate([before[kept[0]], now[kept[1]]]) if grouped else None,
+            reference.iloc[retained[0]] if copied[0] else reference,
+            current.iloc[retained[1]] if copied[1] else current,
+            np.concatenate([before[retained[0]], now[retained[1]]]) if grouped else None,
         )
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.measures import Floats, Integers
+    from testbed_drift.scoring.statistics.base import Floats, Integers
 
 CorrelationState = Literal["tested", "few_rows", "few_columns", "many_columns"]
 TEST: Final = "correlation_test"

@@ -63,7 +63,7 @@ class DomainDrift:
         return self.comparison is not None and self.comparison.drifted
 
 
-def tell_apart(
+def distinguish(
     reference: pd.DataFrame,
     current: pd.DataFrame,
     kinds: Mapping[str, ColumnKind],

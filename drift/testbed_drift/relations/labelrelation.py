@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.measures import Floats, Integers
+    from testbed_drift.scoring.statistics.base import Floats, Integers
 
 RelationState = Literal["tested", "few_labels", "one_class", "not_applicable"]
 TEST: Final = "label_relation_test"
@@ -179,9 +179,9 @@ def _evaluated(
     best = int(statistics.argmax())
     number, place, product, weight = found[best]
     p_value = _p_value(float(statistics[best]), np.nan_to_num(together), rng)
-    share = left.here**2 * weight**2
-    change = abs(product.sum()) / max(share.sum(), _MIN_SPREAD)
-    size = np.sqrt(share.sum() / max((left.here**2).sum(), _MIN_SPREAD))
+    ratio = left.here**2 * weight**2
+    change = abs(product.sum()) / max(ratio.sum(), _MIN_SPREAD)
+    size = np.sqrt(ratio.sum() / max((left.here**2).sum(), _MIN_SPREAD))
     return LabelRelation(
         "tested",
         Comparison(
@@ -202,8 +202,8 @@ def _p_value(statistic: float, together: Floats, rng: np.random.Generator) -> fl
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     drawn = np.abs(rng.standard_normal((_DRAWS, len(together))) @ root.T).max(axis=1)
     reached = int((drawn >= statistic).sum())
-    share = (1 + reached) / (1 + _DRAWS)
-    return share if reached else float(min(share, 2 * len(together) * norm.sf(statistic)))
+    ratio = (1 + reached) / (1 + _DRAWS)
+    return ratio if reached else float(min(ratio, 2 * len(together) * norm.sf(statistic)))
 
 
 def _centred(column: Floats) -> Floats:

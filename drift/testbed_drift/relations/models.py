@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from testbed_domain.features import FeatureSchema, Row
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.measures import Floats
+    from testbed_drift.scoring.statistics.base import Floats
 
 Basis = Literal["model", "surrogate"]
 # Fewer predictions teach a surrogate too little.
@@ -59,7 +59,7 @@ class ScoringModel(Protocol):
         """Chance of every class, ``[rows, classes]``, or the predicted number, ``[rows, 1]``."""
 
 
-class ServedModel:
+class OnnxModel:
     """The ONNX model of an artefact, on one thread.
 
     Args:

@@ -11,7 +11,7 @@ from testbed_drift.relations.classifiers import import_library
 from testbed_drift.relations.contributions import Contributions, contributions, ranked
 from testbed_drift.relations.copies import Distinct
 from testbed_drift.relations.correlations import CorrelationDrift, Correlations
-from testbed_drift.relations.domains import DomainDrift, tell_apart
+from testbed_drift.relations.domains import DomainDrift, distinguish
 from testbed_drift.relations.labelrelation import LabelRelation, evaluate_relation
 from testbed_drift.relations.models import ModelLoadError, Surrogate
 from testbed_drift.scoring.calibration import reference_hash
@@ -167,9 +167,9 @@ class Relations:
             return
         who = "the served model"
         if self.contributions.fidelity is not None:
-            share = self.contributions.fidelity
+            ratio = self.contributions.fidelity
             who = (
-                f"a surrogate that foretells {share:.1%} of the model's predictions (of numbers: "
+                f"a surrogate that foretells {ratio:.1%} of the model's predictions (of numbers: "
                 "of their variance)"
             )
         rows = [
@@ -233,7 +233,7 @@ class Analyst:
         model = known.model
         return Relations(
             known.correlations.compare(single.current),
-            tell_apart(before, now, calm, SEED, self._levels.domain),
+            distinguish(before, now, calm, SEED, self._levels.domain),
             evaluate_relation(before, now, self._kinds, SEED, self._levels.label),
             ranked(model, known.contributions, contributions(model, now, SEED), scores)
             if model

@@ -27,8 +27,9 @@ from testbed_drift.rendering.library import (
     table_data,
 )
 from testbed_drift.rendering.studymetrics import study_metrics
-from testbed_drift.scoring import scores as methods
-from testbed_drift.scoring.measures import category_counts, chi_square, total_variation
+from testbed_drift.scoring.scores import MISSING_RATIO, MISSING_TEST
+from testbed_drift.scoring.statistics.categories import category_counts
+from testbed_drift.scoring.statistics.registry import statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from testbed_drift.formatting import ReportTable
     from testbed_drift.relations.study import Relations
     from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, DriftScores
+    from testbed_drift.scoring.statistics.base import ShownMethod
 
 MISSING_SUFFIX: Final = " (missing)"
 # Evidently appends the categories that one window lacks one by one, copying all each time: 12,000
@@ -143,7 +145,7 @@ def _wanted(scores: DriftScores) -> Iterator[tuple[str, ColumnScore]]:
     """Every score with the column of Evidently's data that it is about."""
     for column in _evaluated(scores):
         for score in column.scores:
-            missing = score.method in {methods.MISSING_TEST, methods.MISSING_SHARE}
+            missing = score.method in {MISSING_TEST, MISSING_RATIO}
             yield column.column + (MISSING_SUFFIX if missing else ""), score
 
 
@@ -179,32 +181,21 @@ def _finite(value: object) -> object:
     return value
 
 
-def _chi_square(
-    reference: pd.Series[Any], current: pd.Series[Any], _type: object, threshold: float
-) -> tuple[float, bool]:
-    p_value = chi_square(category_counts(reference.value_counts(), current.value_counts()))
-    return p_value, p_value <= threshold
+def _registered(shown: ShownMethod) -> str:
+    """Evidently's name of a method; one of ours is registered under it."""
+    if shown.score:
+        score = shown.score
 
+        def test(
+            reference: pd.Series[Any], current: pd.Series[Any], _type: object, threshold: float
+        ) -> tuple[float, bool]:
+            value = score(category_counts(reference.value_counts(), current.value_counts()))
+            return value, value <= threshold if shown.small else value >= threshold
 
-def _total_variation(
-    reference: pd.Series[Any], current: pd.Series[Any], _type: object, threshold: float
-) -> tuple[float, bool]:
-    distance = total_variation(category_counts(reference.value_counts(), current.value_counts()))
-    return distance, distance >= threshold
-
-
-def _register(name: str, title: str, test: Any) -> str:  # noqa: ANN401 - Evidently is untyped
-    register_stattest(StatTest(name, title, [ColumnType.Categorical]), test)
-    return name
+        register_stattest(StatTest(shown.method, shown.title, [ColumnType.Categorical]), test)
+    return shown.method
 
 
 _METHODS: Final = {
-    methods.KS: "ks",
-    methods.WASSERSTEIN: "wasserstein",
-    methods.CHI_SQUARE: _register(methods.CHI_SQUARE, "two-sample chi-square p-value", _chi_square),
-    methods.TOTAL_VARIATION: _register(
-        methods.TOTAL_VARIATION, "total variation distance", _total_variation
-    ),
-    methods.MISSING_TEST: methods.CHI_SQUARE,
-    methods.MISSING_SHARE: methods.TOTAL_VARIATION,
+    method: _registered(shown) for one in statistics() for method, shown in one.shown.items()
 }

@@ -1,4 +1,12 @@
-"""What is used of Evidently, imported here only: with its usage reports off, and in silence."""
+"""What is used of Evidently, imported here only: with its usage reports off, and in silence.
+
+No private name of it is used. Five things stand in ``evidently.legacy``, since Evidently 0.7 has
+them nowhere else and imports them from there itself: its widgets (tables and groups of figures),
+the page and its data (apart, so that no text of a row can end the script element that holds them,
+see :mod:`.page`), how it writes numpy's numbers as JSON, and its registry of drift methods, the
+only way to give ``ValueDrift`` one (its own tests of categories are no two-sample tests, see
+:func:`testbed_drift.scoring.statistics.categories.chi_square`).
+"""
 
 from __future__ import annotations
 

@@ -8,13 +8,12 @@ scripts by its hash, so that no other one runs, whatever Evidently's figures do 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 import uuid
 import warnings
 from typing import TYPE_CHECKING, Any, Final
+
+from testbed_domain.scripthashes import script_hashes
 
 from testbed_drift.rendering.library import (
     DashboardInfo,
@@ -25,11 +24,10 @@ from testbed_drift.rendering.library import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 # What Evidently's template writes where it is not to embed the data.
 NO_DATA: Final = "<!-- no embedded data -->"
-SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 # The only characters by which JSON could end a script element or begin a comment in it.
 UNSAFE: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
@@ -58,7 +56,7 @@ def page(widgets: Sequence[Any]) -> str:
         raise ValueError("Evidently's template has no single place for the data of a report")
     text = text.replace(NO_DATA, f"<script>{data}</script>")
     # A page that begins with white space is in quirks mode before its doctype is read.
-    return text.lstrip().replace("<head>", f"<head>\n{_policy(SCRIPT.findall(text))}", 1)
+    return text.lstrip().replace("<head>", f"<head>\n{_policy(text)}", 1)
 
 
 def json_in_script(text: str) -> str:
@@ -74,14 +72,10 @@ def _details(widgets: Sequence[Any]) -> Iterator[tuple[str, Any]]:
             yield str(graph.id), info if isinstance(info, dict) else info.dict()
 
 
-def _policy(scripts: Iterable[str]) -> str:
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-        for script in scripts
-    )
+def _policy(text: str) -> str:
     rules = (
         "default-src 'none'",
-        f"script-src {hashes}",
+        f"script-src {script_hashes(text)}",
         "style-src 'unsafe-inline'",
         "img-src data: blob:",
         "font-src data:",

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import IO, TYPE_CHECKING, Final, Self
 
 from testbed_drift.quality.trial import Retraining
 from testbed_drift.settings import ENV_PREFIX, DriftSettings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.storage.reports import ReportStore
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +33,6 @@ LONGEST: Final = 500  # characters of a message
 REPORT_VARIABLE: Final = "TESTBED_RETRAIN_REPORT"
 VERSION_VARIABLE: Final = "TESTBED_RETRAIN_MODEL_VERSION"
 COMMAND: Final = "command "
-
-
-class Journal(Protocol):
-    """Keeps what came of trainings."""
-
-    def write_retraining(self, content: dict[str, Any]) -> None:
-        """Keep the last one, which may still run."""
-
-    def read_retraining(self) -> dict[str, Any]:
-        """The one kept last; empty where there is none."""
-
-    def append_retraining(self, record: dict[str, Any]) -> None:
-        """Add one that has ended to the others."""
 
 
 @dataclass(slots=True)
@@ -65,7 +53,7 @@ class Hook:
     argv: tuple[str, ...]
     own: bool
     environment: Mapping[str, str]
-    journal: Journal
+    journal: ReportStore
     cooldown: float
     timeout: float
     clock: Callable[[], float]
@@ -75,7 +63,7 @@ class Hook:
     def of(
         cls,
         settings: DriftSettings,
-        journal: Journal,
+        journal: ReportStore,
         clock: Callable[[], float],
         wait: Callable[[float], bool],
     ) -> Self | None:
@@ -105,11 +93,11 @@ class Hook:
             return None
         found = Retraining("failed", "it was interrupted", result.model_version, now)
         # Kept before it starts: a job that is killed meanwhile does not begin again at once.
-        if not self._keep(found, ended=False):
+        if not self._store(found, ended=False):
             return None
         found = self._run(found, result)
         found = replace(found, started=now, seconds=max(0.0, self.clock() - now))
-        self._keep(found, ended=True)
+        self._store(found, ended=True)
         logger.log(
             logging.WARNING if found.outcome == "failed" else logging.INFO,
             "retraining: %s: %s",
@@ -118,13 +106,13 @@ class Hook:
         )
         return found
 
-    def _keep(self, found: Retraining, *, ended: bool) -> bool:
+    def _store(self, found: Retraining, *, ended: bool) -> bool:
         try:
             self.journal.write_retraining(found.to_dict())
             if ended:
                 self.journal.append_retraining(found.to_dict())
         except OSError as error:
-            logger.error("cannot keep the retraining: %s", error)  # noqa: TRY400 - one line will do
+            logger.error("cannot store the retraining: %s", error)  # noqa: TRY400 - one line will do
             return False
         return True
 

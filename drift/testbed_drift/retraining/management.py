@@ -117,7 +117,7 @@ def _ask(
 ) -> dict[str, Any]:
     if not is_http_url(url):
         raise ManagementError(
-            f"{mask(url)!r} is no address of a management port: write http://HOST:PORT"
+            f"{mask(url)!r} is not the address of a management port: write http://HOST:PORT"
         )
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"} if body else {}

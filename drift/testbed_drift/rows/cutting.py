@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from testbed_domain.errors import DomainError
 
+from testbed_drift.durations import DurationError, seconds_of
 from testbed_drift.rows.spans import Period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 # More windows are a mistake, or nothing that anybody reads.
 MAX_WINDOWS: Final = 100_000
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 
 
 class CuttingError(DomainError):
@@ -155,24 +153,21 @@ class WindowOptions:
                 raise CuttingError(f"--window-rows needs --every as a number of rows, not {every}")
             return ByCount(self.rows, int(every))
         if self.window is not None:
-            size = seconds_of(self.window)
-            return ByTime(size, size if self.every is None else seconds_of(self.every))
+            size = _length(self.window)
+            return ByTime(size, size if self.every is None else _length(self.every))
         if self.every is not None:
             raise CuttingError("--every needs --window-rows or --window beside it")
         return Whole()
 
 
-def seconds_of(text: str) -> float:
-    """Seconds of a duration: ``90``, ``90s``, ``15m``, ``6h``, ``1d``, ``2w``.
-
-    Raises:
-        CuttingError: it is none, or not above 0.
-    """
-    found = _DURATION.fullmatch(text.strip())
-    length = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
-    if length <= 0:
-        raise CuttingError(f"{text!r} is no duration: write 90s, 15m, 6h, 1d or 2w")
-    return length
+def _length(text: str) -> float:
+    try:
+        seconds = seconds_of(text)
+    except DurationError as error:
+        raise CuttingError(str(error)) from error
+    if not seconds:
+        raise CuttingError(f"{text!r} is not the length of a window: it must be above 0")
+    return seconds
 
 
 def _refuse_many(windows: int) -> None:

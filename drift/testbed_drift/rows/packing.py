@@ -23,7 +23,7 @@ INTEGERS: Final = "q"
 EXACT: Final = 2.0**53
 
 
-class Shares(Sequence[Mapping[str, float]]):
+class ClassProbabilities(Sequence[Mapping[str, float]]):
     """Probabilities of rows, kept by class.
 
     Args:
@@ -90,7 +90,7 @@ def _piece(piece: Columns, texts: dict[str, str]) -> Columns:
         label=pack(piece.label, texts),
         id=[],
         time=pack(piece.time, texts),
-        probabilities=_shares(piece.probabilities),
+        probabilities=_ratios(piece.probabilities),
         label_time=piece.label_time,  # None, not NaN, says that no label came
     )
 
@@ -145,18 +145,20 @@ def _array(code: Any, values: Sequence[Any]) -> array[Any]:  # noqa: ANN401 - a 
     return array(code, values)
 
 
-def _shares(rows: Sequence[Mapping[str, float]]) -> Sequence[Mapping[str, float]]:
+def _ratios(rows: Sequence[Mapping[str, float]]) -> Sequence[Mapping[str, float]]:
     """Rows that all name the same classes, by class; others as they are."""
     names = dict.fromkeys(rows[0]) if rows else {}
     if not names or any(row.keys() != names.keys() for row in rows):
         return rows
     parts = {name: pack([row[name] for row in rows], {}) for name in names}
     floats = {name: part for name, part in parts.items() if isinstance(part, array)}
-    return Shares(floats) if len(floats) == len(names) else rows
+    return ClassProbabilities(floats) if len(floats) == len(names) else rows
 
 
 def _probabilities(pieces: Sequence[Sequence[Mapping[str, float]]]) -> Any:  # noqa: ANN401 - of two kinds
-    shares = [piece for piece in pieces if isinstance(piece, Shares)]
-    if not shares or len(shares) < len(pieces) or len({tuple(one.classes) for one in shares}) > 1:
+    ratios = [piece for piece in pieces if isinstance(piece, ClassProbabilities)]
+    if not ratios or len(ratios) < len(pieces) or len({tuple(one.classes) for one in ratios}) > 1:
         return [row for piece in pieces for row in piece]
-    return Shares({name: _joined([one.of(name) for one in shares]) for name in shares[0].classes})
+    return ClassProbabilities(
+        {name: _joined([one.of(name) for one in ratios]) for name in ratios[0].classes}
+    )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from testbed_domain.logstore import Columns, Place, PredictionLog, Selection
 
 from testbed_drift.rows.packing import packed
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +26,7 @@ class WindowLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.log.close()
 
     def window(
@@ -50,7 +42,7 @@ class WindowLog:
             if rows > self.cap:
                 # A limit that leaves nothing out would only cost the database a sort.
                 limit = selection.limit if rows == selection.limit else None
-                selection = replace(selection, share=self.cap / rows, limit=limit)
+                selection = replace(selection, ratio=self.cap / rows, limit=limit)
         return packed(self.log.chunks(selection))
 
     def place(self, selection: Selection, number: int) -> Place | None:

@@ -51,8 +51,8 @@ class Period:
             slash = ""
         if not slash or span.start >= span.end:
             raise SpanError(
-                f"{text!r} is no window: give START/END, two days (2024-01-01/2024-01-31) or two "
-                "times (2026-11-21T10:15:00Z/2026-11-21T10:20:00Z)"
+                f"{text!r} is not a window: give START/END, two days (2024-01-01/2024-01-31) or "
+                "two times (2026-11-21T10:15:00Z/2026-11-21T10:20:00Z)"
             )
         return span
 

@@ -1,7 +1,7 @@
 """Thresholds that keep a budget of false positives, from a reference alone, and the file of them.
 
 The rule stays: a column drifted when its test *and* its effect size say so. What is calibrated is
-the significance that all columns share: in windows without drift (:mod:`.resampling`) the smallest
+the significance that all columns ratio: in windows without drift (:mod:`.resampling`) the smallest
 p-value over all comparisons, of those whose effect is sufficient, is what a false positive depends
 on (the single-step method of minima, Westfall and Young, Resampling-Based Multiple Testing, 1993).
 The significance is the largest that so few of the drawn windows pass that, with 95 % confidence, no
@@ -52,7 +52,7 @@ class CalibrationError(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CalibrationPlan:
     """What to calibrate for.
 
     Attributes:
@@ -92,7 +92,7 @@ class Calibration:
 
     model_version: str
     reference_sha256: str
-    plan: Plan
+    plan: CalibrationPlan
     alphas: Mapping[str, float]
     effects: Mapping[str, float]
     alert_share: float
@@ -154,10 +154,10 @@ class Calibration:
         try:
             data = json.loads(read_regular(path))
             version = data.pop("schema_version")
-            plan = Plan(**data.pop("plan"))
+            plan = CalibrationPlan(**data.pop("plan"))
             power = {
-                column: {int(rows): share for rows, share in shares.items()}
-                for column, shares in data.pop("power").items()
+                column: {int(rows): ratio for rows, ratio in ratios.items()}
+                for column, ratios in data.pop("power").items()
             }
             found = cls(plan=plan, power=power, **data)
         except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -176,7 +176,7 @@ def calibrate(
     reference: pd.DataFrame,
     kinds: Mapping[str, ColumnKind],
     rule: DriftRule,
-    plan: Plan,
+    plan: CalibrationPlan,
     model_version: str,
 ) -> Calibration:
     """Find the thresholds of a reference.
@@ -248,7 +248,7 @@ def reference_hash(reference: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _power(sampler: Resampler, name: str, alpha: float, plan: Plan) -> dict[int, float]:
+def _power(sampler: Resampler, name: str, alpha: float, plan: CalibrationPlan) -> dict[int, float]:
     found = {}
     for rows in POWER_ROWS:
         smallest = sampler.drifted(name, rows, plan.power_draws, plan.shift)
@@ -262,8 +262,8 @@ def _power(sampler: Resampler, name: str, alpha: float, plan: Plan) -> dict[int,
 
 def _rows_needed(power: Mapping[str, Mapping[int, float]]) -> int:
     needed = 0
-    for shares in power.values():
-        enough = [rows for rows, share in shares.items() if share >= POWER]
+    for ratios in power.values():
+        enough = [rows for rows, ratio in ratios.items() if ratio >= POWER]
         if not enough:
             return 0
         needed = max(needed, min(enough))
@@ -274,8 +274,8 @@ def power_table(calibration: Calibration) -> str:
     """The power table as text, a line per column."""
     width = max(map(len, calibration.power), default=0)
     lines = [" " * width + "".join(f"{rows:>7}" for rows in POWER_ROWS)]
-    for name, shares in calibration.power.items():
-        cells = (f"{shares.get(rows, 1.0):>7.2f}" for rows in POWER_ROWS)
+    for name, ratios in calibration.power.items():
+        cells = (f"{ratios.get(rows, 1.0):>7.2f}" for rows in POWER_ROWS)
         lines.append(f"{name:<{width}}" + "".join(cells))
     return "\n".join(lines)
 

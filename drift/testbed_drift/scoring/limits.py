@@ -49,6 +49,6 @@ def calibrated(settings: DriftSettings, calibration: Calibration | None) -> Drif
     """The settings with the calibration's share of drifted columns, unless they have one set."""
     if calibration is None or "alert_share" in settings.model_fields_set:
         return settings
-    share = calibration.alert_share
-    retrain = max(share, settings.retrain_share)
-    return settings.model_copy(update={"alert_share": share, "retrain_share": retrain})
+    ratio = calibration.alert_share
+    retrain = max(ratio, settings.retrain_share)
+    return settings.model_copy(update={"alert_share": ratio, "retrain_share": retrain})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.measures import Floats
+    from testbed_drift.scoring.statistics.base import Floats
 
 # Values of a category that are distinguished; all rarer and new ones are one more.
 MAX_CATEGORIES: Final = 30

@@ -13,7 +13,6 @@ column does not know.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,87 +21,36 @@ from scipy.optimize import brentq
 
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import is_numeric
-from testbed_drift.scoring.measures import (
-    MIN_SCALE,
-    KolmogorovSmirnov,
-    chi_square,
-    distances,
-    total_variation,
-)
+from testbed_drift.scoring.statistics.base import MIN_SCALE, Coded
+from testbed_drift.scoring.statistics.registry import statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.measures import Floats, Integers
     from testbed_drift.scoring.scores import DriftRule
+    from testbed_drift.scoring.statistics.base import Floats, Integers, Statistic
 
 # Steeper weights would leave a handful of rows of the reference.
 STEEPEST: Final = 20.0
 
 
 @dataclass(frozen=True)
-class _Counts:
-    """A drawn column of numbers, as rows per value."""
+class _Column(Coded):
+    """A coded column, the statistics, and the least effect of the rule that each needs."""
 
-    distinct: Floats
-    rows: Integers
+    statistics: Sequence[Statistic]
+    least: Mapping[ColumnKind, float]
 
-    @property
-    def values(self) -> Floats:
-        return np.repeat(self.distinct, self.rows)
-
-    @cached_property
-    def present(self) -> int:
-        return int(self.rows.sum())
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of the reference, coded: drawing it again is counting.
-
-    Attributes:
-        codes: place of each row's value in ``distinct``; behind its end where the value is missing.
-        distinct: values, sorted; of categories only their number counts.
-        numeric: whether the values are numbers.
-        effect: least distance of the rule.
-        missing_effect: least distance of the missing share.
-    """
-
-    codes: Integers
-    distinct: Floats
-    numeric: bool
-    effect: float
-    missing_effect: float
-
-    def p_value(self, before: Integers, now: Integers, test: KolmogorovSmirnov) -> float:
+    def p_value(self, before: Integers, now: Integers) -> float:
         """The smallest p-value of the column's comparisons with a sufficient effect; 1 if none.
 
         Args:
             before: rows drawn as the reference.
             now: rows drawn as the window.
-            test: keeps p-values.
         """
-        size = len(self.distinct)
-        counts = [np.bincount(self.codes[rows], minlength=size + 1) for rows in (before, now)]
-        present = [side[:size] for side in counts]
-        found = [1.0]
-        if all(side.any() for side in present):
-            found.append(self._of_values(present[0], present[1], test))
-        if counts[0][size] or counts[1][size]:
-            missing = np.array([[side[:size].sum(), side[size]] for side in counts], dtype=float)
-            found.append(_of_counts(missing, self.missing_effect))
-        return min(found)
-
-    def _of_values(self, before: Integers, now: Integers, test: KolmogorovSmirnov) -> float:
-        if not self.numeric:
-            return _of_counts(np.array([before, now], dtype=float), self.effect)
-        distance, wasserstein = distances(self.distinct, np.cumsum(before), np.cumsum(now))
-        mean = np.average(self.distinct, weights=before)
-        spread = np.sqrt(np.average((self.distinct - mean) ** 2, weights=before))
-        if wasserstein / max(float(spread), MIN_SCALE) < self.effect:
-            return 1.0
-        return test.p_value(distance, _Counts(self.distinct, before), _Counts(self.distinct, now))
+        sides = self.counted(before), self.counted(now)
+        return min(one.drawn(self, *sides, self.least[one.limits]) for one in self.statistics)
 
     def tilted(self, shift: float) -> Floats | None:
         """Probability of each row in a window whose column has moved.
@@ -128,13 +76,13 @@ class _Column:
             if not weights[known].all():
                 return None
         else:
-            shares = np.bincount(self.codes[known], minlength=size) / known.sum()
-            common, points = int(shares.argmax()), shift / 2
-            share = shares[common]
-            after = share - points if share > points else share + points
-            if not 0 < after < 1 or share == 1:
+            ratios = np.bincount(self.codes[known], minlength=size) / known.sum()
+            common, points = int(ratios.argmax()), shift / 2
+            ratio = ratios[common]
+            after = ratio - points if ratio > points else ratio + points
+            if not 0 < after < 1 or ratio == 1:
                 return None
-            weights = np.where(self.codes == common, after / share, (1 - after) / (1 - share))
+            weights = np.where(self.codes == common, after / ratio, (1 - after) / (1 - ratio))
             weights[~known] = 1.0
         return np.asarray(weights / weights.sum())
 
@@ -158,7 +106,6 @@ class Resampler:
     ) -> None:
         self._rng = rng
         self._rows = len(frame)
-        self._test = KolmogorovSmirnov()
         evaluated = [*kinds]
         evaluated += [PREDICTION] if frame[PREDICTION].count() else []
         evaluated += [TARGET] if frame[TARGET].count() >= rule.min_labels else []
@@ -177,7 +124,7 @@ class Resampler:
 
     def _smallest(self, rows: int) -> float:
         before, now = (self._rng.integers(0, self._rows, count) for count in (self._rows, rows))
-        return min(column.p_value(before, now, self._test) for column in self._columns.values())
+        return min(column.p_value(before, now) for column in self._columns.values())
 
     def drifted(self, name: str, rows: int, draws: int, shift: float) -> Floats | None:
         """The same of one column alone in windows in which it has moved; None where it can't."""
@@ -189,7 +136,7 @@ class Resampler:
         for _ in range(draws):
             before = self._rng.integers(0, self._rows, self._rows)
             now = self._rng.choice(self._rows, rows, p=weights)
-            found.append(column.p_value(before, now, self._test))
+            found.append(column.p_value(before, now))
         return np.array(found)
 
 
@@ -197,12 +144,11 @@ def _coded(column: pd.Series[Any], rule: DriftRule, *, numeric: bool) -> _Column
     codes, distinct = pd.factorize(column, sort=numeric)
     codes[codes < 0] = len(distinct)
     values = np.asarray(distinct, dtype=float) if numeric else np.arange(len(distinct), dtype=float)
-    effect = rule.numeric_effect if numeric else rule.category_effect
-    return _Column(codes, values, numeric, effect, rule.category_effect)
-
-
-def _of_counts(counts: Floats, effect: float) -> float:
-    return chi_square(counts) if total_variation(counts) >= effect else 1.0
+    least: dict[ColumnKind, float] = {
+        "numeric": rule.numeric_effect,
+        "category": rule.category_effect,
+    }
+    return _Column(codes, values, numeric, statistics(), least)
 
 
 def _exponential(values: Floats, shift: float) -> Floats:

@@ -23,7 +23,7 @@ WASSERSTEIN: Final = "wasserstein"
 CHI_SQUARE: Final = "chi_square_two_sample"
 TOTAL_VARIATION: Final = "total_variation"
 MISSING_TEST: Final = "missing_chi_square"
-MISSING_SHARE: Final = "missing_share"
+MISSING_RATIO: Final = "missing_ratio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,6 @@ class DriftScores:
         return tuple(column.column for column in self.columns if column.drifted)
 
     @property
-    def share(self) -> float:
+    def ratio(self) -> float:
         """Share of drifted features, 0 to 1."""
         return len(self.drifted_columns) / len(self.columns) if self.columns else 0.0

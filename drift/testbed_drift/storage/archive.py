@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.storage.reports import ReportStore
     from testbed_drift.storage.retention import Retention
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 REPORTS: Final = "drift_*"
 LINES: Final = ("runs.jsonl", "retraining.jsonl")
 # Whole files are written anew, so that many lines go at a time.
-SHARE: Final = 0.1
+RATIO: Final = 0.1
 
 
 class Runs(Protocol):
@@ -32,13 +33,6 @@ class Runs(Protocol):
 
     def snapshots(self) -> Iterable[Path]:
         """Files of all."""
-
-
-class Lines(Protocol):
-    """Where runs are written down."""
-
-    def replace_lines(self, name: str, lines: Iterable[bytes]) -> None:
-        """Write a file of lines anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +47,26 @@ class Archive:
     """
 
     directory: Path
-    lines: Lines
+    lines: ReportStore
     retention: Retention
     history: Runs | None = None
 
     def take(self, result: RunResult) -> None:
-        """Add a run and let go what is old; what fails costs the run nothing."""
+        """Add a run and let go what is old, which a full disk has need of.
+
+        Raises:
+            OSError: a file can't be written or deleted.
+        """
         try:
             if self.history is not None:
                 self.history.add(result)
+        except OSError:
+            raise
         except Exception as error:  # noqa: BLE001 - Evidently's are of any kind
             logger.error("cannot add the run to the workspace: %s", error)  # noqa: TRY400 - one line
-        if self.retention.everything:
-            return
-        try:
-            self._tidy(result.ended)
-        except OSError as error:
-            logger.error("cannot delete old reports: %s", error)  # noqa: TRY400 - one line will do
+        finally:
+            if not self.retention.everything:
+                self._tidy(result.ended)
 
     def _tidy(self, now: float) -> None:
         reports: dict[str, list[Path]] = {}
@@ -90,7 +87,7 @@ class Archive:
             return
         lines = read_regular(path).splitlines(keepends=True)
         going = self.retention.leading(lambda place: _time(lines[place]), len(lines), now)
-        if going > SHARE * (len(lines) - going):
+        if going > RATIO * (len(lines) - going):
             self.lines.replace_lines(name, lines[going:])
 
 

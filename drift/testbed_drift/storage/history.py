@@ -1,8 +1,9 @@
 """Runs of the job as a project of an Evidently workspace, with a dashboard of their scores.
 
 Every run is one small snapshot of single values (:class:`RunScore`, in Evidently's own form of a
-custom metric); a run that renders Evidently's report adds that one too. Evidently writes its files
-in place, and its UI does not start where one of them is half a file: so they are written here.
+custom metric); a run that renders Evidently's report adds that one too. Evidently says what is in
+a file (``Snapshot.dumps``) but writes it in place, and its UI does not start where one of them is
+half a file: so they are put into their place here, whole.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
+from testbed_domain.files import naming
+from testbed_otel import names
 
 from testbed_drift.evaluation.decision import Action
 from testbed_drift.rendering.library import DataDefinition, Dataset, Report
 from testbed_drift.rendering.uilibrary import (
-    NumpyEncoder,
     PanelMetric,
     ProjectModel,
     SingleValueCalculation,
@@ -41,6 +43,11 @@ if TYPE_CHECKING:
 NAMESPACE: Final = uuid.UUID("0d2c7a52-6c0f-4ad4-9c0e-2f5f0f0b6a11")
 SNAPSHOTS: Final = "snapshots"
 RUN_TAG, REPORT_TAG = "run", "report"
+SHOWN: Final = {
+    names.DRIFT_RATIO_THRESHOLD: "alert_share",
+    names.DRIFT_RATIO: "drift_share",
+    names.LABEL_COVERAGE: "label_coverage",
+}
 PANELS: Final = (
     ("Share of drifted columns", ("drift_share", "alert_share")),
     ("Accuracy", ("accuracy",)),
@@ -75,11 +82,9 @@ class History:
     Args:
         path: the workspace; made where it is missing.
         name: of the project.
-        alert_share: threshold of the share of drifted columns.
     """
 
-    def __init__(self, path: Path, name: str, alert_share: float) -> None:
-        self._alert_share = alert_share
+    def __init__(self, path: Path, name: str) -> None:
         self._workspace = Workspace.create(str(path))
         self._id = uuid.uuid5(NAMESPACE, name)
         self._folder = path / str(self._id) / SNAPSHOTS
@@ -98,7 +103,7 @@ class History:
         if found is None:
             return
         time = datetime.fromtimestamp(result.ended, UTC).replace(tzinfo=None)
-        values = [("alert_share", "", self._alert_share), *run_values(found)]
+        values = [*run_values(result, found)]
         frame = pd.DataFrame({_column(score, of): [value] for score, of, value in values})
         definition = DataDefinition(numerical_columns=list(frame))
         metadata = {"model_version": result.model_version, "decision": str(found.decision.action)}
@@ -109,11 +114,10 @@ class History:
             metadata=metadata | {"reasons": "; ".join(found.decision.reasons)},
             tags=[RUN_TAG],
         )
-        self._write(snapshot.to_snapshot_model())
+        self._write(snapshot.dumps())
         if found.snapshot is not None:
-            model = found.snapshot.to_snapshot_model()
-            model.timestamp, model.metadata, model.tags = time, metadata, [REPORT_TAG]
-            self._write(model)
+            report = {"timestamp": time.isoformat(), "metadata": metadata, "tags": [REPORT_TAG]}
+            self._write(json.dumps(json.loads(found.snapshot.dumps()) | report))
 
     def snapshots(self) -> list[Path]:
         """Files of the runs."""
@@ -132,35 +136,29 @@ class History:
         )
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def _write(self, model: Any) -> None:  # noqa: ANN401 - Evidently is untyped
+    def _write(self, snapshot: str) -> None:
         path = self._folder / f"{uuid6.uuid7()}.json"
         half = path.with_name(f".{path.name}.new")
-        half.write_text(json.dumps(model.dict(), cls=NumpyEncoder), encoding="utf-8")
-        os.link(half, path)  # and not moved there: the UI watches for files that are made
-        half.unlink()
+        try:
+            with naming(path):
+                half.write_text(snapshot, encoding="utf-8")
+                os.link(half, path)  # and not moved there: the UI watches for files that are made
+        finally:
+            half.unlink(missing_ok=True)
 
 
-def run_values(found: RunFinding) -> Iterator[Value]:
+def run_values(result: RunResult, found: RunFinding) -> Iterator[Value]:
     """The numbers of a run: score, of what, value."""
-    scores = found.scores
-    yield "drift_share", "", scores.share
+    for metric, value, attributes in result.points():
+        if metric in SHOWN:
+            yield SHOWN[metric], "", value
+        elif metric is names.PERFORMANCE_SCORE and attributes[names.SCORE] == "accuracy":
+            yield "accuracy", attributes[names.BASIS], value
     yield "decision", "", float(list(Action).index(found.decision.action))
+    scores = found.scores
     for column in (*scores.columns, scores.prediction, scores.target):
         if column is not None and column.leading is not None:
             yield "column_effect", column.column, column.leading.value
-    if found.assessment is None:
-        return
-    assessed = found.assessment
-    bases = {
-        "reference": assessed.reference.scores,
-        "realised": assessed.current.scores,
-        "estimated": assessed.estimate.scores or {},
-    }
-    for basis, known in bases.items():
-        if "accuracy" in known:
-            yield "accuracy", basis, known["accuracy"]
-    if assessed.labels.coverage is not None:
-        yield "label_coverage", "", assessed.labels.coverage
 
 
 def _panel_metric(score: str) -> Any:  # noqa: ANN401 - Evidently is untyped

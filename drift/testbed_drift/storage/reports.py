@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.errors import DomainError
-from testbed_domain.files import read_regular, write_atomic
+from testbed_domain.files import naming, read_regular, write_atomic
+from testbed_domain.linefile import append_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,15 +123,9 @@ class ReportStore:
         self._write(name, b"".join(lines).decode())
 
     def _append(self, name: str, record: dict[str, Any]) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        line = _line(record)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        handle = os.open(self._directory / name, flags, 0o644)
-        try:
-            os.write(handle, line)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        path = self._directory / name
+        with naming(path):
+            append_json(path, record, sync=True)
 
     def _write(self, name: str, content: str) -> Path:
         """Write beside the final name and move there, so that a killed job leaves no half file."""

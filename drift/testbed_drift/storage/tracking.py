@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from testbed_otel import names
 from testbed_otel.sdk import counter
 
+from testbed_drift.rows.columns import PREDICTION, TARGET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from testbed_drift.evaluation.results import RunFinding, RunResult
     from testbed_drift.rows.extents import WindowSummary
-    from testbed_drift.settings import DriftSettings
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,34 @@ TrackingOutcome = Literal["logged", "failed", "skipped"]
 OUTCOMES: Final[tuple[TrackingOutcome, ...]] = ("logged", "failed", "skipped")
 # Seconds for which a server that failed is not asked again: it may cost a time-out every time.
 PAUSE: Final = 300.0
+# Names of points as parameters and metrics of a run; the attributes' values stand in the braces.
+_PARAMS: Final = {
+    names.DRIFT_COLUMN_THRESHOLD: "threshold/{column}/{method}",
+    names.PREDICTION_DRIFT_THRESHOLD: f"threshold/{PREDICTION}/{{method}}",
+    names.TARGET_DRIFT_THRESHOLD: f"threshold/{TARGET}/{{method}}",
+    names.RELATIONS_THRESHOLD: "threshold/{method}",
+}
+_METRICS: Final = {
+    names.DRIFT_RUN_DURATION: "seconds",
+    names.DRIFT_RATIO: "drift_share",
+    names.DRIFT_COLUMN_SCORE: "score/{column}/{method}",
+    names.DRIFT_COLUMN_DETECTED: "drifted/{column}",
+    names.PREDICTION_DRIFT: f"score/{PREDICTION}/{{method}}",
+    names.PREDICTION_DRIFT_DETECTED: f"drifted/{PREDICTION}",
+    names.TARGET_DRIFT: f"score/{TARGET}/{{method}}",
+    names.TARGET_DRIFT_DETECTED: f"drifted/{TARGET}",
+    names.RELATIONS_SCORE: "score/{method}",
+    names.PERFORMANCE_SCORE: "performance/{basis}/{score}",
+    names.DRIFT_SEGMENT_ROWS: "segment/{segment}/rows",
+    names.DRIFT_SEGMENT_RATIO: "segment/{segment}/drift_share",
+    names.PERFORMANCE_SEGMENT_SCORE: "segment/{segment}/performance/realised/{score}",
+    names.PERFORMANCE_SEGMENT_ESTIMATE: "segment/{segment}/performance/estimated/{score}",
+}
 _REFUSED: Final = re.compile(r"[^\w\-. :/]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TrackedRun:
     """A run as the tracking server shows it.
 
     Attributes:
@@ -62,7 +86,7 @@ class Entry:
 class TrackingClient(Protocol):
     """Takes runs."""
 
-    def log(self, entry: Entry) -> None:
+    def log(self, entry: TrackedRun) -> None:
         """Log a run, whole; any exception means that it is not."""
 
 
@@ -72,14 +96,12 @@ class Tracker:
 
     Attributes:
         connect: makes the client, when there is something to log; None where there is no server.
-        settings: limits of the decision, logged with every run.
         meter: makes the counter of what became of the runs.
         clock: Unix time.
         pause: see :data:`PAUSE`.
     """
 
     connect: Callable[[], TrackingClient] | None
-    settings: DriftSettings
     meter: Meter
     clock: Callable[[], float]
     pause: float = PAUSE
@@ -100,7 +122,7 @@ class Tracker:
         """
         if self.connect is None or result.finding is None:
             return None
-        return self._log(run_entry(result, result.finding, self.settings))
+        return self._log(run_entry(result, result.finding))
 
     def log_challenger(
         self, artefact: Artefact, scores: Mapping[str, float], verdict: str
@@ -119,12 +141,12 @@ class Tracker:
             return None
         return self._log(challenger_entry(artefact, scores, verdict, self.clock()))
 
-    def _log(self, entry: Entry) -> TrackingOutcome:
+    def _log(self, entry: TrackedRun) -> TrackingOutcome:
         outcome = self._tried(entry)
         self._counter.add(1, {names.OUTCOME: outcome})
         return outcome
 
-    def _tried(self, entry: Entry) -> TrackingOutcome:
+    def _tried(self, entry: TrackedRun) -> TrackingOutcome:
         if self.clock() - self._failed < self.pause:
             return "skipped"
         try:
@@ -146,40 +168,26 @@ class Tracker:
         return "logged"
 
 
-def run_entry(result: RunResult, found: RunFinding, settings: DriftSettings) -> Entry:
+def run_entry(result: RunResult, found: RunFinding) -> TrackedRun:
     """A run of the job: windows, limits and thresholds, scores, segments, decision, reports."""
     params = {
-        "alert_share": f"{settings.alert_share:g}",
-        "retrain_share": f"{settings.retrain_share:g}",
+        "alert_share": f"{found.policy.alert_share:g}",
+        "retrain_share": f"{found.policy.retrain_share:g}",
         **_window("reference", found.reference),
         **_window("current", found.current),
     }
-    metrics = {"drift_share": found.scores.share, "seconds": result.seconds}
-    target = [found.scores.target] if found.scores.target else []
-    for column in (*found.scores.columns, found.scores.prediction, *target):
-        metrics[f"drifted/{column.column}"] = float(column.drifted)
-        for score in column.scores:
-            params[f"threshold/{column.column}/{score.method}"] = f"{score.threshold:g}"
-            metrics[f"score/{column.column}/{score.method}"] = score.value
-    if found.assessment:
-        shown = found.assessment
-        for basis, scores in (
-            ("reference", shown.reference.scores),
-            ("realised", shown.current.scores),
-            ("estimated", shown.estimate.scores or {}),
-        ):
-            metrics |= {f"performance/{basis}/{name}": value for name, value in scores.items()}
-    if found.relations:
-        for _, comparison, _ in found.relations.comparisons():
-            for score in (comparison.test, comparison.effect):
-                params[f"threshold/{score.method}"] = f"{score.threshold:g}"
-                metrics[f"score/{score.method}"] = score.value
-    return Entry(
+    metrics = {}
+    for metric, value, attributes in result.points():
+        if metric in _PARAMS:
+            params[_PARAMS[metric].format(**attributes)] = f"{value:g}"
+        elif metric in _METRICS and attributes.get(names.WINDOW) != "reference":
+            metrics[_METRICS[metric].format(**attributes)] = value
+    return TrackedRun(
         f"{found.reference.name} vs {found.current.name}",
         result.started,
         result.ended,
         _named(params),
-        _finite(metrics | dict(_of_segments(found))),
+        _finite(metrics),
         {
             "kind": "drift",
             "decision": str(found.decision.action),
@@ -190,25 +198,9 @@ def run_entry(result: RunResult, found: RunFinding, settings: DriftSettings) -> 
     )
 
 
-def _of_segments(found: RunFinding) -> Iterator[tuple[str, float]]:
-    """Names and values of what was found within segments."""
-    for drift in found.segments:
-        yield f"segment/{drift.name}/rows", drift.rows
-        if drift.scores:
-            yield f"segment/{drift.name}/drift_share", drift.scores.share
-    if found.assessment is None:
-        return
-    realised = {name: one.scores for name, one in found.assessment.segments.items()}
-    estimated = {name: one.scores or {} for name, one in found.assessment.estimates.items()}
-    for basis, segments in (("realised", realised), ("estimated", estimated)):
-        for segment, scores in segments.items():
-            for name, value in scores.items():
-                yield f"segment/{segment}/performance/{basis}/{name}", value
-
-
 def challenger_entry(
     artefact: Artefact, scores: Mapping[str, float], verdict: str, now: float
-) -> Entry:
+) -> TrackedRun:
     """A challenger: what it was trained on, how it does, its files."""
     params = {
         "use_case": artefact.use_case,
@@ -219,7 +211,7 @@ def challenger_entry(
         **{f"rows/{name}": str(rows) for name, rows in artefact.splits.items()},
     }
     tested = {f"test/{name}": value for name, value in artefact.metrics.items()}
-    return Entry(
+    return TrackedRun(
         f"challenger {artefact.version}",
         now,
         now,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from testbed_domain.errors import DomainError
 
 if TYPE_CHECKING:
-    from testbed_drift.storage.tracking import Entry, TrackingClient
+    from testbed_drift.storage.tracking import TrackedRun, TrackingClient
 
 URI: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = "MLFLOW_EXPERIMENT_NAME"
@@ -63,7 +63,7 @@ class MlflowTracking:
     client: Any
     experiment: str
 
-    def log(self, entry: Entry) -> None:
+    def log(self, entry: TrackedRun) -> None:
         """Log a run; one that could not be logged whole is marked as failed."""
         run = self.client.create_run(
             self._experiment_id(), _milliseconds(entry.started), _short(entry.tags), entry.name
@@ -76,7 +76,7 @@ class MlflowTracking:
             raise
         self.client.set_terminated(identity, "FINISHED", _milliseconds(entry.ended))
 
-    def _fill(self, identity: str, entry: Entry) -> None:
+    def _fill(self, identity: str, entry: TrackedRun) -> None:
         from mlflow.entities import Metric, Param  # noqa: PLC0415 - as above
 
         at = _milliseconds(entry.ended)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +10,7 @@ import uvicorn
 from testbed_domain.boundedconnections import Bounds, bounded
 from testbed_domain.callerguard import CallerGuard
 from testbed_domain.callers import names_of
+from testbed_domain.scripthashes import script_hashes
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from testbed_drift.rendering.uilibrary import ASSETS, create_app, get_config
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 NAMES_OPTION: Final = "--names"
 BOUNDS: Final = Bounds(answer_seconds=120.0)
 """A page is several megabytes, made when it is asked for."""
-INLINE_SCRIPT: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def guarded(app: Application, names: str = "") -> Application:
@@ -37,9 +34,9 @@ def guarded(app: Application, names: str = "") -> Application:
         names: host names by which it may be asked, with commas between.
     """
     index = Path(ASSETS, "index.html").read_text(encoding="utf-8")
-    own = " ".join(f"'{_hash(script)}'" for script in INLINE_SCRIPT.findall(index))
     policy = (
-        f"default-src 'self'; script-src 'self' {own}; style-src 'self' 'unsafe-inline'; "
+        f"default-src 'self'; script-src 'self' {script_hashes(index)}; "
+        "style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     )
@@ -68,7 +65,3 @@ def serve(workspace: Path, host: str, port: int, names: str = "") -> None:
         http=bounded(HttpToolsProtocol, BOUNDS),
         ws="none",
     )
-
-
-def _hash(script: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,1 +1,1 @@
-"""The drift job on anybody's tables: files, queries, kept references."""
+"""The drift job on anybody's tables: files, queries, stored references."""

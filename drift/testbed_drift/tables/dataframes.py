@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import plain
-from testbed_domain.tables.files import LABELS_ROWS, label_names
+from testbed_domain.tables.formats import LABELS_ROWS, label_names
 
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
@@ -22,7 +22,7 @@ from testbed_drift.scoring.scores import DriftRule
 from testbed_drift.tables.job import assessor_of
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import Roles, TableSchema, TableSchemaError
+from testbed_drift.tables.schema import ColumnRoles, TableSchema, TableSchemaError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def drift_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    found = _detect(reference, current, Roles(target, prediction, task=task), rule)
+    found = _detect(reference, current, ColumnRoles(target, prediction, task=task), rule)
     content: dict[str, Any] = {"task": found.schema.task, "drift": found.content}
     assessment = found.assess()
     if assessment is None:
@@ -151,7 +151,7 @@ def combined_report(
     Raises:
         TableError: the tables can't be compared.
     """
-    roles = Roles(target, prediction, task="classification")
+    roles = ColumnRoles(target, prediction, task="classification")
     found = _detect(reference, current, roles, rule)
     quality, chosen = _evaluate(reference, current, target, prediction, positive)
     content = {"drift": found.content, "classification": _classification(quality, chosen)}
@@ -183,7 +183,7 @@ class _Compared:
         return {
             "left_out": dict(self.schema.left_out),
             "unexpected_columns": list(self.unexpected),
-            "share": scores.share,
+            "ratio": scores.ratio,
             "columns": {column.column: column.to_dict() for column in scores.columns},
             "prediction": scores.prediction.to_dict() if scores.prediction.scores else None,
             "target": scores.target.to_dict() if scores.target else None,
@@ -200,7 +200,7 @@ class _Compared:
 def _detect(
     reference: pd.DataFrame,
     current: pd.DataFrame,
-    roles: Roles,
+    roles: ColumnRoles,
     rule: DriftRule | None,
 ) -> _Compared:
     _check(reference, current, roles.columns)

@@ -121,9 +121,9 @@ def _scores(scores: Mapping[str, float], shown: Sequence[str]) -> Iterator[str]:
 def _quality(found: Assessment) -> Iterator[str]:
     rows = [
         f"{column.column}: "
-        + ", ".join(f"{check} {share:.3g}" for check, share in column.shares.items() if share)
+        + ", ".join(f"{check} {ratio:.3g}" for check, ratio in column.ratios.items() if ratio)
         for column in found.quality.columns
-        if any(column.shares.values())
+        if any(column.ratios.values())
     ]
     rows += found.quality.phrases
     yield ""

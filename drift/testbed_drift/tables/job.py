@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,19 @@ from testbed_domain.errors import DomainError
 from testbed_domain.tables.columnkinds import kind_of, numbers, texts
 
 from testbed_drift.evaluation.assessment import Assessor
-from testbed_drift.evaluation.detection import Detector
-from testbed_drift.jobs.replay import NoPublisher, Replay, enough
+from testbed_drift.jobs.builder import JobBuilder
+from testbed_drift.jobs.replay import NoPublisher, Replay
+from testbed_drift.jobs.windowsource import GivenWindows, enough
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.segments import Segmentation
-from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.limits import ColumnLimits
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import pandas as pd
 
     from testbed_drift.evaluation.results import RunResult
     from testbed_drift.jobs.job import Reports
     from testbed_drift.rows.cutting import Cutting
-    from testbed_drift.rows.windows import LogReader
     from testbed_drift.settings import DriftSettings
     from testbed_drift.tables.reference import Reference
     from testbed_drift.tables.rows import TableRows
@@ -125,7 +121,7 @@ class TableComparison:
         evaluated = False
         for group, before, now in self.grouping.parts(self.reference, current):
             version = group if self.grouping.version and group else self.reference.name
-            job = self._job(version, current.unread)
+            replay = self._replay(version, current.unread)
             marks = [group] if group else []
             alike = marks if self.grouping.segment else []
             before = before.as_exact_as(now.coarse)  # noqa: PLW2901 - the same rows
@@ -136,31 +132,31 @@ class TableComparison:
                 title = "-".join(filter(None, (name, *marks, cut.name)))
                 newest = cut.span.end if cut.span else float(cut.end)
                 window = now.take(cut.rows).window(title, cut.span, newest)
-                result = job.evaluate(compared, window)
+                result = replay.evaluate(compared, window)
                 self.publish(group, result, (len(before), len(window.frame)))
                 yield group, result
         if not evaluated:
             size = getattr(self.cutting, "size", 1)
             enough(name, len(current), max(len(current) + 1, int(size)), "for one window")
 
-    def _job(self, model_version: str, unread: tuple[str, ...]) -> Replay:
+    def _replay(self, model_version: str, unread: tuple[str, ...]) -> Replay:
         schema, rows = self.reference.schema, self.settings.relations_rows
-        limits = ColumnLimits.of(self.settings, self.reference.calibration)
-        return Replay(
-            settings=self.settings,
-            reader=WindowReader(
-                model_version, schema.kinds, limits.least, self.settings.max_rows, limits.purpose
-            ),
-            open_log=_no_log,
-            detector=Detector(schema.kinds, limits.rule, self.settings.sample_rows),
-            reports=self.reports,
-            publisher=NoPublisher(),
-            clock=self.clock,
+        calibration = self.reference.calibration
+        limits = ColumnLimits.of(self.settings, calibration)
+        builder = JobBuilder(
+            self.settings, model_version, schema.kinds, schema.features, limits, calibration
+        )
+        source = GivenWindows(builder.reader(), self.settings.min_rows)
+        job = builder.build(
+            source,
+            self.reports,
+            NoPublisher(),
+            self.clock,
             assessor=assessor_of(schema, unread),
             # Without the model itself: a surrogate that has learnt its predictions.
             analyst=Analyst(schema.kinds, rows=rows) if rows else None,
-            min_reference=self.settings.min_rows,
         )
+        return Replay(job, source)
 
 
 def assessor_of(schema: TableSchema, unread: tuple[str, ...] = ()) -> Assessor:
@@ -177,10 +173,6 @@ def assessor_of(schema: TableSchema, unread: tuple[str, ...] = ()) -> Assessor:
         unreadable=schema.unreadable,
         prediction=schema.roles.prediction or "prediction",
     )
-
-
-def _no_log() -> AbstractContextManager[LogReader]:
-    return nullcontext()  # type: ignore[return-value] # a replay never reads it
 
 
 def _by_value(values: pd.Series[Any]) -> dict[str, Any]:

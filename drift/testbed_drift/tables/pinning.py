@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 from testbed_domain.tables.columnkinds import (
+    ID_NAME,
     class_text,
     class_texts,
     is_code,
@@ -30,7 +30,7 @@ from testbed_drift.tables.schema import (
     MAX_CATEGORIES,
     MIN_READABLE,
     PLAUSIBLE,
-    Roles,
+    ColumnRoles,
     TableColumn,
     TableSchema,
     TableSchemaError,
@@ -51,7 +51,6 @@ MAX_CLASSES: Final = 50
 # Free text in which a quarter of the values are words, as tickets with and without letters, is
 # text; with a few of them, somebody wrote words among numbers.
 MIN_ALIKE: Final = 0.8
-_ID_NAME: Final = re.compile(r"(^|[_\s-])(id|key|index|nr|no|uuid)$|[a-z](Id|ID)$", re.IGNORECASE)
 _MIN_IDS: Final = 20
 # Ratio of the rows: half of the least effect that is a drift of categories.
 MAX_LOST: Final = 0.025
@@ -62,7 +61,7 @@ LONGEST: Final = 40
 
 def choose(
     names: Sequence[str],
-    roles: Roles,
+    roles: ColumnRoles,
     wanted: Sequence[str],
     beside: Iterable[str | None],
     labels: Iterable[str] = (),
@@ -88,7 +87,7 @@ def choose(
         )
     if both := [name for name in wanted if name in roles.columns]:
         raise TableSchemaError(
-            f"target, prediction and probability are no columns to compare: {', '.join(both)}"
+            f"target, prediction and probability can't be compared as columns: {', '.join(both)}"
         )
     apart = {*roles.columns, *beside, *labels}
     found = list(dict.fromkeys(wanted)) or [name for name in names if name not in apart]
@@ -100,7 +99,7 @@ def choose(
 def pin(
     frame: pd.DataFrame,
     columns: Sequence[str],
-    roles: Roles,
+    roles: ColumnRoles,
     *,
     typed: bool,
     asked: bool,
@@ -158,7 +157,7 @@ def pin(
     return TableSchema(tuple(found), roles, classes, left_out, typed=typed, decimal=hint)
 
 
-def _task(frame: pd.DataFrame, roles: Roles, decimal: str | None, hint: str | None) -> Task:
+def _task(frame: pd.DataFrame, roles: ColumnRoles, decimal: str | None, hint: str | None) -> Task:
     """What target and prediction hold, by the rule of ``testbed train`` unless that was said.
 
     Where no label has come the predictions say it; probabilities and a positive class are of
@@ -189,7 +188,7 @@ def _task(frame: pd.DataFrame, roles: Roles, decimal: str | None, hint: str | No
 
 
 def _numbers(
-    frame: pd.DataFrame, roles: Roles, decimal: str | None, hint: str | None, *, typed: bool
+    frame: pd.DataFrame, roles: ColumnRoles, decimal: str | None, hint: str | None, *, typed: bool
 ) -> tuple[TableColumn, ...]:
     """Target and prediction of a regression."""
     found = []
@@ -282,7 +281,7 @@ def _column(
         )
     predicted = class_texts(values)
     counts = predicted.value_counts()
-    kept = tuple(map(str, counts.index[: kept_categories(counts.to_numpy())]))
+    retained = tuple(map(str, counts.index[: retained_categories(counts.to_numpy())]))
     different = pd.Series(counts.index.astype(object))
     words = kind_of(different, typed=False) == "category"
     numeric = pd.to_numeric(different, errors="coerce").notna().any()
@@ -293,14 +292,14 @@ def _column(
         name,
         kind,
         len(counts),
-        kept,
+        retained,
         textual=words and not numeric and not width,
         known=markers_in(values, typed=typed),
         width=width,
     )
 
 
-def kept_categories(counts: NDArray[np.integer[Any]]) -> int:
+def retained_categories(counts: NDArray[np.integer[Any]]) -> int:
     """How many of a column's most frequent categories stand for themselves; 0 where all do.
 
     Of many rare ones those in front are those that chance favoured, and come less often in any
@@ -312,11 +311,11 @@ def kept_categories(counts: NDArray[np.integer[Any]]) -> int:
     """
     if len(counts) <= MAX_CATEGORIES:
         return 0
-    for kept in range(MAX_CATEGORIES, 1, -1):
-        least = counts[kept] + 1
+    for retained in range(MAX_CATEGORIES, 1, -1):
+        least = counts[retained] + 1
         lost = least * np.count_nonzero(counts == least)
-        if counts[kept - 1] >= least and lost <= MAX_LOST * counts.sum():
-            return kept
+        if counts[retained - 1] >= least and lost <= MAX_LOST * counts.sum():
+            return retained
     return 1
 
 
@@ -344,7 +343,7 @@ def _reason(name: str, values: pd.Series[Any], kind: TableKind | None, *, asked:
         differ = texts(present).nunique() == len(present)
         if differ and bool((np.mod(predicted, 1) == 0).all()):
             counts_up = bool((np.abs(np.diff(predicted)) == 1).all())
-            if counts_up or _ID_NAME.search(name):
+            if counts_up or ID_NAME.search(name):
                 return "it is an id: whole numbers that differ in every row"
     if kind == "category":
         different, rows = texts(present).nunique(), len(present)
@@ -353,7 +352,7 @@ def _reason(name: str, values: pd.Series[Any], kind: TableKind | None, *, asked:
     return ""
 
 
-def _classes(frame: pd.DataFrame, roles: Roles, *, typed: bool) -> tuple[str, ...]:
+def _classes(frame: pd.DataFrame, roles: ColumnRoles, *, typed: bool) -> tuple[str, ...]:
     """The classes, as the target writes them; true and false come in any form elsewhere."""
     known = [name for name in (roles.target, roles.prediction) if name]
     parts = [dict.fromkeys(class_values(frame[name], typed=typed).dropna()) for name in known]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
@@ -36,17 +37,17 @@ class Publication:
     Args:
         endpoint: OTLP endpoint; ``none`` pushes nothing.
         textfile: file to write, or None.
-        reference: what tables are compared with, as the resource says.
     """
 
-    def __init__(self, endpoint: str, textfile: Textfile | None, reference: str) -> None:
-        self._telemetry: Telemetry = telemetry_of(endpoint, {names.DRIFT_REFERENCE: reference})
+    def __init__(self, endpoint: str, textfile: Textfile | None) -> None:
+        self._endpoint = endpoint
         self._textfile = textfile
+        self._telemetry: Telemetry | None = None
         self._results: list[RunResult] = []
         self._publisher: Publisher | None = None
         self._segments: GroupGauges | None = None
         self._versions: VersionPublishers | None = None
-        self._of_version: tuple[tuple[str, ...], float] = ((), 0.0)
+        self._columns: tuple[str, ...] = ()
         self._left: set[str] = set()
 
     def begin(self, reference: Reference, settings: DriftSettings, grouping: Grouping) -> None:
@@ -56,16 +57,21 @@ class Publication:
             reference: compared with.
             settings: whose share of drifted columns decides.
             grouping: by what results are distinguished.
+
+        Raises:
+            DriftSettingsError: a variable of OpenTelemetry can't be used.
         """
-        columns, share = tuple(reference.schema.kinds), settings.alert_share
-        meter, calibration = self._telemetry.meter, reference.calibration
+        columns = tuple(reference.schema.kinds)
+        meter, calibration = self._measure(reference.name).meter, reference.calibration
         fixed = of_model(ColumnLimits.of(settings, calibration).least, calibration)
         alone = () if grouping.column else columns
-        self._publisher = Publisher(meter(METER), share, reference.name, alone, None, fixed)
+        self._publisher = Publisher(meter(METER), reference.name, alone, None, fixed)
         if grouping.segment:
-            self._segments = GroupGauges(meter(f"{METER}.segments"), reference.name, share)
+            self._segments = GroupGauges(
+                meter(f"{METER}.segments"), reference.name, settings.alert_share
+            )
         if grouping.version:
-            self._versions, self._of_version = VersionPublishers(meter), (columns, share)
+            self._versions, self._columns = VersionPublishers(meter), columns
 
     def take(self, group: str | None, result: RunResult, rows: tuple[int, int]) -> None:
         """Take over what became of a window.
@@ -84,11 +90,11 @@ class Publication:
         elif self._versions:
             self._take_version(group, result)
 
-    def fail(self, result: RunResult, settings: DriftSettings) -> None:
+    def fail(self, result: RunResult) -> None:
         """Take over that the command ended before its time."""
         if self._publisher is None:
-            share, meter = settings.alert_share, self._telemetry.meter(METER)
-            self._publisher = Publisher(meter, share, result.model_version, ())
+            telemetry = self._telemetry or self._measure(Path(result.model_version).stem)
+            self._publisher = Publisher(telemetry.meter(METER), result.model_version, ())
         self._publisher.publish(result)
         self._segments = self._versions = None  # the run is reported
 
@@ -98,6 +104,8 @@ class Publication:
         Raises:
             TextfileError: the textfile could not be written.
         """
+        if self._telemetry is None:
+            return []
         if self._publisher and (self._segments or self._versions) and self._results:
             self._publisher.publish(together(self._results))
         evaluated = any(result.finding for result in self._results)
@@ -106,9 +114,14 @@ class Publication:
             self._telemetry, self._textfile, evaluated=evaluated
         )
 
+    def _measure(self, reference: str) -> Telemetry:
+        """Begin to measure; the resource says what tables are compared with."""
+        self._telemetry = telemetry_of(self._endpoint, {names.DRIFT_REFERENCE: reference})
+        return self._telemetry
+
     def _take_version(self, version: str, result: RunResult) -> None:
         assert self._versions is not None  # noqa: S101 - for mypy: the caller knows
         if version not in self._versions.known and len(self._versions.known) >= MAX_VERSIONS:
             self._left.add(version)
         else:
-            self._versions.publish(version, VersionRun(result, *self._of_version))
+            self._versions.publish(version, VersionRun(result, self._columns))

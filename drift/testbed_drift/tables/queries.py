@@ -64,7 +64,7 @@ class QuerySource:
             parsed = database_url(url)
         except ArgumentError:
             raise SourceError(
-                f"--{which}-url is no URL of a database; write sqlite:////path/to/file.db or "
+                f"--{which}-url is not the URL of a database; write sqlite:////path/to/file.db or "
                 "postgresql://user@host/database, a '@' in a password as %40"
             ) from None
         if parsed.get_backend_name() == _SQLITE and not Path(parsed.database or "").is_file():

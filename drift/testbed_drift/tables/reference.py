@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from testbed_domain.tables.files import LABELS_ROWS
+from testbed_domain.tables.formats import LABELS_ROWS
 
-from testbed_drift.jobs.replay import enough
+from testbed_drift.jobs.windowsource import enough
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
 from testbed_drift.tables.schema import TableSchema, TableSchemaError
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from testbed_drift.scoring.calibration import Calibration
-    from testbed_drift.tables.schema import Roles
+    from testbed_drift.tables.schema import ColumnRoles
     from testbed_drift.tables.sources import TableSource
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedReference:
     """What to make of a table.
 
     Attributes:
@@ -33,7 +33,7 @@ class Wanted:
         group: column by which results are distinguished, or None.
     """
 
-    roles: Roles
+    roles: ColumnRoles
     columns: tuple[str, ...] = ()
     time: str | None = None
     group: str | None = None
@@ -62,7 +62,7 @@ class Reference:
     rows: TableRows
     calibration: Calibration | None = None
 
-    def current(self, source: TableSource, wanted: Wanted) -> TableRows:
+    def current(self, source: TableSource, wanted: WantedReference) -> TableRows:
         """Read a table to compare with it; of the target, labels may not have come yet.
 
         Args:
@@ -81,7 +81,7 @@ class Reference:
         if absent := [name for name in dict.fromkeys((*known, *beside)) if name not in names]:
             raise TableSchemaError(
                 f"{source.title} lacks columns of {self.title}: {', '.join(absent)}; it has "
-                f"{', '.join(names) or 'none'}"
+                f"{', '.join(names) or 'none'}{_perhaps(source, names)}"
             )
         target = self.schema.roles.target
         columns = [*known, *beside, *([target] if target in names else [])]
@@ -90,7 +90,9 @@ class Reference:
         return replace(rows, unread=self.schema.unread(names, [*beside, *labels]))
 
 
-def read_reference(source: TableSource, wanted: Wanted, name: str | None = None) -> Reference:
+def read_reference(
+    source: TableSource, wanted: WantedReference, name: str | None = None
+) -> Reference:
     """Read a reference and pin its columns.
 
     Args:
@@ -114,7 +116,7 @@ def read_reference(source: TableSource, wanted: Wanted, name: str | None = None)
     return Reference(name or source.stem, source.title, schema, rows)
 
 
-def read_table(source: TableSource, wanted: Wanted) -> tuple[pd.DataFrame, TableSchema]:
+def read_table(source: TableSource, wanted: WantedReference) -> tuple[pd.DataFrame, TableSchema]:
     """The reference's own rows and its pinned columns; raises as :func:`read_reference`."""
     names = source.names()
     labels = [name for name in source.labels() if name not in wanted.known]
@@ -136,7 +138,7 @@ def read_table(source: TableSource, wanted: Wanted) -> tuple[pd.DataFrame, Table
 
 
 def _rows(
-    source: TableSource, schema: TableSchema, columns: Sequence[str], wanted: Wanted
+    source: TableSource, schema: TableSchema, columns: Sequence[str], wanted: WantedReference
 ) -> TableRows:
     frame: Any = source.read(columns)
     try:
@@ -150,3 +152,9 @@ def _rows(
         )
     except TableSchemaError as error:
         raise TableSchemaError(f"{source.title}: {error}") from None
+
+
+def _perhaps(source: TableSource, names: Sequence[str]) -> str:
+    """What may be wrong where a CSV file was read as one column."""
+    one = len(names) == 1 and not source.typed and not source.options.sep
+    return "; if it has more columns, say with --sep what is between them" if one else ""

@@ -264,8 +264,10 @@ class _Reader:
         of_text = kind_of(values, typed=True) in {"category", "boolean"}
         readable = len(values) if of_text or not column.textual else 0
         compared = predicted
-        if column.kept:
-            compared = predicted.where(predicted.isna() | predicted.isin(list(column.kept)), OTHER)
+        if column.retained:
+            compared = predicted.where(
+                predicted.isna() | predicted.isin(list(column.retained)), OTHER
+            )
         return _Column(predicted, compared, self._mismatch(values, readable))
 
     def _mismatch(self, values: pd.Series[Any], readable: int) -> str:
@@ -293,7 +295,11 @@ def _coarse(
                 short = values.astype(np.float32).astype(np.float64)
             if held in {"float16", "float32"}:
                 found[column.label] = held
-            elif np.isclose(short, values, rtol=1e-9, atol=1e-10, equal_nan=True).all():
+            elif (
+                np.isclose(short, values, rtol=1e-9, atol=1e-10, equal_nan=True).all()
+                # Large numbers close to each other may lie near the same one of 32 bits.
+                and len(np.unique(short)) == len(np.unique(values))
+            ):
                 found[column.label] = "float32"
     return found
 

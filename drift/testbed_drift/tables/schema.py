@@ -51,7 +51,7 @@ class TableSchemaError(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class ColumnRoles:
     """Which columns are no features.
 
     Attributes:
@@ -85,7 +85,7 @@ class TableColumn:
         name: its name.
         kind: see :mod:`testbed_domain.tables.columnkinds`.
         values: number of different values of a category; 0 for other kinds.
-        kept: categories that stand for themselves, where others are compared as :data:`OTHER`;
+        retained: categories that stand for themselves, where others are compared as :data:`OTHER`;
             empty where all do.
         textual: whether these are words: no category of the reference is a number or a date.
         known: texts like NA that are values here, not missing ones.
@@ -101,7 +101,7 @@ class TableColumn:
     name: str
     kind: TableKind
     values: int = 0
-    kept: tuple[str, ...] = ()
+    retained: tuple[str, ...] = ()
     textual: bool = False
     known: tuple[str, ...] = ()
     width: int = 0
@@ -120,7 +120,7 @@ class TableColumn:
         """JSON-ready, for people: the categories by number only."""
         found: dict[str, Any] = {"kind": self.kind}
         if self.kind == "category":
-            found |= {"values": self.values, "kept": len(self.kept) or self.values}
+            found |= {"values": self.values, "retained": len(self.retained) or self.values}
         if self.odd:
             found["unreadable"] = self.odd
         return found
@@ -162,7 +162,7 @@ class TableSchema:
     """
 
     columns: tuple[TableColumn, ...]
-    roles: Roles
+    roles: ColumnRoles
     classes: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
@@ -248,7 +248,7 @@ class TableSchema:
         """Inverse of :meth:`to_dict`."""
         return cls(
             _columns(data["columns"]),
-            Roles(**data["roles"]),
+            ColumnRoles(**data["roles"]),
             tuple(data["classes"]),
             data["left_out"],
             tuple(data.get("beside", ())),

@@ -93,7 +93,9 @@ def open_source(
 
         return FileSource.of(Path(file), options)
     if url is None and query is None:
-        raise SourceError(f"say what to compare: --{which} FILE, or --{which}-url URL with a query")
+        raise SourceError(
+            f"nothing to compare is given: say --{which} FILE, or --{which}-url URL with a query"
+        )
     if url is None or query is None:
         missing, there = ("url", "query") if url is None else ("query", "url")
         raise SourceError(f"--{which}-{there} needs --{which}-{missing} beside it")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 from testbed_domain.errors import DomainError
-from testbed_domain.files import read_regular
+from testbed_domain.files import read_regular, refuse_other_than_folder
 from testbed_domain.tables.columnkinds import numbers, texts
 from testbed_domain.tables.files import FileSource
 
@@ -33,7 +33,7 @@ from testbed_drift.tables.sources import SourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed_drift.tables.reference import Wanted
+    from testbed_drift.tables.reference import WantedReference
     from testbed_drift.tables.sources import TableSource
 
 SCHEMA_VERSION: Final = 1
@@ -48,7 +48,7 @@ class StoreError(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class StoredReference:
-    """One version of a kept reference.
+    """One version of a stored reference.
 
     Attributes:
         folder: where it lies.
@@ -99,13 +99,23 @@ class ReferenceStore:
 
     Args:
         folder: made when the first reference is added.
+
+    Raises:
+        StoreError: it is no folder.
     """
 
     def __init__(self, folder: Path) -> None:
+        try:
+            refuse_other_than_folder(folder)
+        except OSError as error:
+            raise StoreError(
+                f"the store of references {folder} can't be used: {error.filename}: "
+                f"{error.strerror}: mend it, or choose another (--store, TESTBED_DRIFT_REFERENCES)"
+            ) from error
         self._folder = folder
 
     def add(
-        self, name: str, source: TableSource, wanted: Wanted, created: str
+        self, name: str, source: TableSource, wanted: WantedReference, created: str
     ) -> tuple[StoredReference, bool]:
         """Keep a table, as the next version of its name.
 
@@ -124,7 +134,7 @@ class ReferenceStore:
         """
         found = NAME.fullmatch(name)
         if found is None or found[2]:
-            raise StoreError(f"{name!r} is no name: use letters, digits, - and _")
+            raise StoreError(f"{name!r} is not a valid name: use letters, digits, - and _")
         frame, schema = read_table(source, wanted)
         table = _plain(frame, schema)
         digest = reference_hash(TableRows.of(table, schema, typed=schema.typed).frame)
@@ -138,7 +148,7 @@ class ReferenceStore:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".new-") as temporary:
             table.to_parquet(Path(temporary) / ROWS, index=False)
             for number in range(latest + 1, latest + 1000):
-                kept = StoredReference(
+                stored = StoredReference(
                     self._folder / name / str(number),
                     name,
                     number,
@@ -148,10 +158,10 @@ class ReferenceStore:
                     schema,
                     digest,
                 )
-                text = json.dumps(kept.manifest(), indent=1) + "\n"
+                text = json.dumps(stored.manifest(), indent=1) + "\n"
                 (Path(temporary) / MANIFEST).write_text(text, encoding="utf-8")
-                if _moved(Path(temporary), kept.folder):
-                    return kept, True
+                if _moved(Path(temporary), stored.folder):
+                    return stored, True
         raise StoreError(f"cannot add {name}: others add versions all the time")
 
     def names(self) -> Iterator[StoredReference]:
@@ -180,15 +190,15 @@ class ReferenceStore:
         versions = self._versions(found[1]) if found else set()
         number = int(found[2]) if found and found[2] else max(versions, default=0)
         if found is None or number not in versions:
-            known = ", ".join(dict.fromkeys(kept.name for kept in self.names())) or "none"
+            known = ", ".join(dict.fromkeys(stored.name for stored in self.names())) or "none"
             raise StoreError(
-                f"no reference {title} is kept (known: {known}): add it with testbed drift "
+                f"there is no reference {title} (stored: {known}): add it with testbed drift "
                 "reference add"
             )
         return self._read(found[1], number)
 
     def load(self, title: str, *, thresholds: bool = True) -> Reference:
-        """A kept reference with its rows and its calibration.
+        """A stored reference with its rows and its calibration.
 
         Without a version, the file that it came from must be what it was, or be gone; with one,
         the kept rows alone count.
@@ -201,23 +211,25 @@ class ReferenceStore:
             StoreError: it is not kept, stale, foreign or damaged.
             CalibrationError: its calibration is.
         """
-        kept = self.find(title)
-        if "@" not in title:
-            _verify_fresh(kept)
+        stored = self.find(title)
         try:
-            table = pd.read_parquet(kept.folder / ROWS)
-            rows = TableRows.of(table, kept.schema, typed=kept.schema.typed)
-        except (OSError, ValueError, KeyError) as error:
-            raise _damaged(kept.title, error) from error
+            if "@" not in title:
+                _verify_fresh(stored)
+            table = pd.read_parquet(stored.folder / ROWS)
+            rows = TableRows.of(table, stored.schema, typed=stored.schema.typed)
+        except (OSError, *_WRONG) as error:
+            raise _damaged(stored.title, error) from error
         # Columns to distinguish results by stand among those that are compared.
         rows = replace(rows, groups=None)
-        if reference_hash(rows.frame) != kept.reference_sha256:
-            raise _damaged(kept.title, "its rows don't fit their hash")
+        if reference_hash(rows.frame) != stored.reference_sha256:
+            raise _damaged(stored.title, "its rows don't fit their hash")
         calibration = None
-        if thresholds and kept.calibration.exists():
-            calibration = Calibration.load(kept.calibration)
-            calibration.verify(kept.title, rows.frame)
-        return Reference(kept.title, f"reference {kept.title}", kept.schema, rows, calibration)
+        if thresholds and stored.calibration.exists():
+            calibration = Calibration.load(stored.calibration)
+            calibration.verify(stored.title, rows.frame)
+        return Reference(
+            stored.title, f"reference {stored.title}", stored.schema, rows, calibration
+        )
 
     def remove(self, title: str) -> list[str]:
         """Remove one version, or all of a name; returns which.
@@ -225,13 +237,13 @@ class ReferenceStore:
         Raises:
             StoreError: it is not kept.
         """
-        kept = self.find(title)
-        gone = [kept.folder] if "@" in title else sorted(kept.folder.parent.glob("[0-9]*"))
+        stored = self.find(title)
+        gone = [stored.folder] if "@" in title else sorted(stored.folder.parent.glob("[0-9]*"))
         for folder in gone:
             shutil.rmtree(folder)
-        if not any(kept.folder.parent.iterdir()):
-            kept.folder.parent.rmdir()
-        return [f"{kept.name}@{folder.name}" for folder in gone]
+        if not any(stored.folder.parent.iterdir()):
+            stored.folder.parent.rmdir()
+        return [f"{stored.name}@{folder.name}" for folder in gone]
 
     def _versions(self, name: str) -> set[int]:
         folder = self._folder / name
@@ -243,12 +255,18 @@ class ReferenceStore:
         try:
             data = json.loads(read_regular(folder / MANIFEST))
             schema_version = data.pop("schema_version")
-            kept = StoredReference(folder, schema=TableSchema.from_dict(data.pop("schema")), **data)
-        except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            stored = StoredReference(
+                folder, schema=TableSchema.from_dict(data.pop("schema")), **data
+            )
+        except (OSError, *_WRONG) as error:
             raise _damaged(f"{name}@{version}", error) from error
-        if schema_version != SCHEMA_VERSION or (kept.name, kept.version) != (name, version):
-            raise _damaged(kept.title, "it is of another version of this program, or was moved")
-        return kept
+        if schema_version != SCHEMA_VERSION or (stored.name, stored.version) != (name, version):
+            raise _damaged(stored.title, "it is of another version of this program, or was moved")
+        return stored
+
+
+# What comes of a manifest that is no JSON, or whose parts are of other types than were written.
+_WRONG: Final = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def _damaged(title: str, reason: object) -> StoreError:
@@ -258,18 +276,18 @@ def _damaged(title: str, reason: object) -> StoreError:
     )
 
 
-def _verify_fresh(kept: StoredReference) -> None:
-    path = Path(kept.source.get("path", ""))
-    if kept.source["kind"] != "file" or not path.is_file():
+def _verify_fresh(stored: StoredReference) -> None:
+    path = Path(stored.source.get("path", ""))
+    if stored.source["kind"] != "file" or not path.is_file():
         return
     try:
         now = FileSource.of(path).identity()
     except SourceError as error:
-        raise StoreError(f"the file of reference {kept.title}: {error}") from error
-    if now["sha256"] != kept.source["sha256"]:
+        raise StoreError(f"the file of reference {stored.title}: {error}") from error
+    if now["sha256"] != stored.source["sha256"]:
         raise StoreError(
-            f"the reference {kept.title} is stale, {path} has changed: add it again (testbed drift "
-            f"reference add {kept.name}), or say {kept.title} to keep to the rows of then"
+            f"the reference {stored.title} is stale, {path} has changed: add it again (testbed "
+            f"drift reference add {stored.name}), or say {stored.title} to keep to the rows of then"
         )
 
 

@@ -45,25 +45,25 @@ DRIFT_DETECTIONS: Final = Metric(
     "Windows in which this column drifted.",
     (MODEL_VERSION, COLUMN),
 )
-DRIFT_SHARE: Final = Metric(
-    "ml.data_drift.share",
+DRIFT_RATIO: Final = Metric(
+    "ml.data_drift.ratio",
     "gauge",
-    "{share}",
-    "Share of drifted columns in the last window, 0 to 1.",
+    "{ratio}",
+    "Ratio of drifted columns in the last window, 0 to 1.",
     (MODEL_VERSION,),
 )
-DRIFT_SHARE_THRESHOLD: Final = Metric(
-    "ml.data_drift.share_threshold",
+DRIFT_RATIO_THRESHOLD: Final = Metric(
+    "ml.data_drift.ratio_threshold",
     "gauge",
-    "{share}",
-    "Share of drifted columns from which the decision is no longer NO_ACTION.",
+    "{ratio}",
+    "Ratio of drifted columns from which the decision is no longer NO_ACTION.",
     (MODEL_VERSION,),
 )
-DRIFT_SEGMENT_SHARE: Final = Metric(
-    "ml.data_drift.segment.share",
+DRIFT_SEGMENT_RATIO: Final = Metric(
+    "ml.data_drift.segment.ratio",
     "gauge",
-    "{share}",
-    "Share of drifted columns in one segment of the last window, 0 to 1.",
+    "{ratio}",
+    "Ratio of drifted columns in one segment of the last window, 0 to 1.",
     (MODEL_VERSION, SEGMENT),
 )
 DRIFT_SEGMENT_SCORE: Final = Metric(

@@ -88,8 +88,8 @@ PERFORMANCE_STATE: Final = Metric(
 LABEL_COVERAGE: Final = Metric(
     "ml.labels.coverage",
     "gauge",
-    "{share}",
-    "Share of the last window's rows whose label has come, 0 to 1.",
+    "{ratio}",
+    "Ratio of the last window's rows whose label has come, 0 to 1.",
     (MODEL_VERSION,),
 )
 LABEL_DELAY: Final = Metric(
@@ -126,16 +126,16 @@ CONCEPT_DETECTED: Final = Metric(
 QUALITY_COLUMN: Final = Metric(
     "ml.data_quality.column",
     "gauge",
-    "{share}",
-    "Share of the last window's rows in which this column fails a check; constant: 1 or 0.",
+    "{ratio}",
+    "Ratio of the last window's rows in which this column fails a check; constant: 1 or 0.",
     (MODEL_VERSION, COLUMN, CHECK),
     values=((CHECK, QUALITY_CHECKS),),
 )
 QUALITY_DUPLICATED: Final = Metric(
     "ml.data_quality.duplicated",
     "gauge",
-    "{share}",
-    "Share of rows that repeat an earlier one of the same window in every column, 0 to 1.",
+    "{ratio}",
+    "Ratio of rows that repeat an earlier one of the same window in every column, 0 to 1.",
     (MODEL_VERSION, WINDOW),
     values=((WINDOW, ("reference", "current")),),
 )
@@ -219,7 +219,7 @@ RELATIONS_DETECTED: Final = Metric(
 FEATURE_CONTRIBUTION: Final = Metric(
     "ml.feature.contribution",
     "gauge",
-    "{share}",
+    "{ratio}",
     "How much the model's answers change when the column is shuffled within a window, 0 to 1; of "
     "numbers beside what shuffling all would change.",
     (MODEL_VERSION, COLUMN, WINDOW),

@@ -69,10 +69,10 @@ MODEL_INFERENCE: Final = Metric(
     buckets=INFERENCE_BUCKETS,
 )
 MODEL_TRAFFIC: Final = Metric(
-    "ml.model.traffic.share",
+    "ml.model.traffic.ratio",
     "gauge",
-    "{share}",
-    "Share of the prediction requests that a model version answers, 0 to 1.",
+    "{ratio}",
+    "Ratio of the prediction requests that a model version answers, 0 to 1.",
     (MODEL_VERSION,),
 )
 BATCH_WAIT: Final = Metric(
@@ -218,8 +218,8 @@ DECISIONS: Final = Metric(
 MODEL_ACCURACY: Final = Metric(
     "ml.model.accuracy",
     "gauge",
-    "{share}",
-    "Share of right predictions among all whose label this replica has got, 0 to 1.",
+    "{ratio}",
+    "Ratio of right predictions among all whose label this replica has got, 0 to 1.",
     (MODEL_VERSION,),
 )
 BUSINESS_COST: Final = Metric(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed_rules.timescale import format_duration
+
+from testbed.checks.contract import contract_of
 from testbed.checks.episodes import bears, episodes
 from testbed.checks.explanations import late, never_fired, not_notified, spell
 from testbed.checks.heartbeat import heartbeat_rows
 from testbed.checks.results import AlertRow, AlertStatus
 from testbed.heartbeat import needs_nobody
-from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +91,9 @@ def _outcome(
         return AlertStatus.LATE, f"{heard}, allowed were {_production(item.within)}"
     if item.resolves_within is None:
         return AlertStatus.DETECTED, heard
+    if silent := _without_end(case, item):
+        status = AlertStatus.DETECTED if item.receiver is None else AlertStatus.NOT_RESOLVED
+        return status, f"{heard}; {silent} is not notified of ends (send_resolved: false)"
     if resolved is None:
         return (
             AlertStatus.NOT_RESOLVED,
@@ -100,6 +105,17 @@ def _outcome(
         allowed = _production(item.resolves_within)
         return AlertStatus.RESOLVED_LATE, f"{heard}, but {over}, allowed were {allowed}"
     return AlertStatus.DETECTED, f"{heard}, {over}"
+
+
+def _without_end(case: Case, item: ExpectedAlert) -> str:
+    """Receivers of an alert by a user's own routes, where none is notified of ends; else empty."""
+    contract = contract_of(case)
+    if contract is None or contract.delivery.redirection is None:
+        return ""
+    found = {n.receiver for n in case.evidence.notifications if n.alert == item.alert}
+    names = sorted(found if item.receiver is None else {item.receiver})
+    integrations = [each for name in names for each in contract.delivery.redirection.of(name)]
+    return "" if any(each.resolved for each in integrations) else " and ".join(names)
 
 
 def _silent_row(
@@ -178,7 +194,7 @@ def _other_row(case: Case, alert: str, fired: float | None, found: list[Episode]
         if allowed
         else AlertStatus.EARLY
         if early
-        else AlertStatus.FALSE_ALARM,
+        else AlertStatus.FALSE_POSITIVE,
         passed=allowed,
         fired=fired is not None,
         notified=bool(found),

@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Final
 from testbed.checks.alertrows import alert_rows, expected_rows
 from testbed.checks.contract import why_not_notified
 from testbed.checks.episodes import Episode, episodes
-from testbed.checks.explanations import evidence_of
+from testbed.checks.explanations import evidence_of, own_routes
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import AlertRow, AlertStatus, CheckResult
 from testbed.checks.stages import Stage
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
+    from testbed.scenario import ExpectedAlert
 
-__all__ = ["Episode", "alert_rows", "check_expected", "check_unexpected", "episodes"]
+__all__ = [
+    "Episode",
+    "alert_rows",
+    "check_expected",
+    "check_unexpected",
+    "episodes",
+    "expected_name",
+]
 
 HELD_UP: Final = 5.0
 """Real seconds from firing to notification that nobody is blamed for: a busy machine."""
@@ -25,14 +34,15 @@ HELD_UP_SCALED: Final = 60.0
 UNFIRED: Final = frozenset({AlertStatus.NEVER_FIRED, AlertStatus.RULE_FAILING})
 
 
+@CHECKS.register
 def check_expected(case: Case) -> tuple[CheckResult, ...]:
     """One result per expected alert; of one that did not fire, with what would have made it."""
     rows = expected_rows(case)
     return tuple(
         CheckResult(
-            name=f"alert {row.alert} in {row.phase}",
+            name=f"alert {expected_name(case, item)}",
             passed=row.passed,
-            stage=_stage(case, row),
+            stage=_stage(case, row, item),
             summary=row.reason,
             details=evidence_of(case, item) if row.status in UNFIRED else (),
         )
@@ -40,6 +50,7 @@ def check_expected(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
+@CHECKS.register
 def check_unexpected(case: Case) -> tuple[CheckResult, ...]:
     """No alert fired that is neither expected nor allowed, and none before its phase."""
     wrong = [row for row in alert_rows(case) if not row.expected and not row.passed]
@@ -57,7 +68,18 @@ def check_unexpected(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
-def _stage(case: Case, row: AlertRow) -> Stage:
+def expected_name(case: Case, item: ExpectedAlert) -> str:
+    """An expected alert with its phase, and its receiver where several must be notified."""
+    alike = [
+        each
+        for each in case.scenario.expected_alerts
+        if (each.alert, each.phase) == (item.alert, item.phase)
+    ]
+    place = f" at {item.receiver}" if len(alike) > 1 and item.receiver else ""
+    return f"{item.alert} in {item.phase}{place}"
+
+
+def _stage(case: Case, row: AlertRow, item: ExpectedAlert) -> Stage:
     """The link that an expected alert did not pass.
 
     What came late is the rule's doing, unless it fired in time and was then held up; what did not
@@ -66,6 +88,8 @@ def _stage(case: Case, row: AlertRow) -> Stage:
     match row.status:
         case AlertStatus.NOT_PLAYED:
             return Stage.LOAD
+        case AlertStatus.NOT_NOTIFIED if own_routes(case, item):
+            return Stage.ROUTE
         case AlertStatus.NOT_NOTIFIED:
             return why_not_notified(case, row.alert)[0]
         case AlertStatus.NOT_RESOLVED if not _still_fires(case, row.alert):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
+from testbed.checks.registry import CHECKS, of_bundled_api
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.faults import OtlpFault, RestartFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,9 +35,10 @@ SPREAD: Final = 2.0
 _STATUS: Final = names.label(names.HTTP_STATUS)
 _STATES: Final = frozenset(map(names.label, (names.DECISION, names.STATE)))
 """Labels of which one value always holds, so that ``== 1`` always finds one."""
-_MATCHER: Final = re.compile(r'(\w+)(=~|!~|!=|=)"(.*)"', re.DOTALL)
 
 
+@CHECKS.register
+@of_bundled_api({DRAWN: Stage.DASHBOARD, PANELS: Stage.DASHBOARD, VALUES: Stage.DASHBOARD})
 def check_boards(case: Case) -> tuple[CheckResult, ...]:
     """Dashboards: every panel query runs on the Prometheus of the run and returns data."""
     boards = case.evidence.snapshot.boards
@@ -144,18 +145,14 @@ def _shows_a_state(expr: str) -> bool:
 def _unmatched(case: Case, each: Unmatched) -> str | None:
     """Why a matcher that finds nothing is wrong; None where the value only did not occur."""
     text = f"no series of {each.metric} has {each.matcher}"
-    found = _MATCHER.fullmatch(each.matcher)
-    if found is None:
-        return text
-    _, op, value = found.groups()
-    if op in {"!=", "!~"}:
+    if each.operator in {"!=", "!~"}:
         return None  # everything that occurred is excluded
     if each.label == _STATUS:
-        return None if _status_may_be_missing(case, value) else text
+        return None if _status_may_be_missing(case, each.value) else text
     closed = _closed_values(each)
     if closed is None:
         return text
-    if any(re.fullmatch(value, possible) for possible in closed):
+    if any(re.fullmatch(each.value, possible) for possible in closed):
         return None
     return f"{text}, and the vocabulary knows no such value"
 
@@ -221,7 +218,7 @@ def _wrong(case: Case, panel: PanelFacts) -> Iterator[str]:
 
 def _interrupted(faults: Iterable[FaultModel]) -> bool:
     """Whether measurements do not come all the time, so that a rate is one of what did come."""
-    return any(isinstance(fault, (RestartFault, OtlpFault)) for fault in faults)
+    return any(fault.interrupts for fault in faults)
 
 
 def _errors(case: Case, moves: Moves) -> Iterator[str]:
@@ -248,14 +245,14 @@ def _drift(case: Case, panel: PanelFacts) -> Iterator[str]:
     phase = case.phase(panel.moves[-1].phase) if panel.moves else None
     if phase is None:
         return
-    shares = [
+    ratios = [
         run.drift_share
         for run in case.evidence.drift_runs
         if run.drift_share is not None and run.time <= phase.start
     ]
     shown = max((moves.most for moves in panel.moves if moves.most is not None), default=0.0)
-    if max(shares, default=0.0) > 0 >= shown:
-        yield f"it never shows more than {shown:g}, where the drift job found {max(shares):g}"
+    if max(ratios, default=0.0) > 0 >= shown:
+        yield f"it never shows more than {shown:g}, where the drift job found {max(ratios):g}"
 
 
 def _cut(lines: list[str]) -> tuple[str, ...]:

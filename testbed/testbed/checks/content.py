@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.registry import CHECKS, of_bundled_api
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.facts import logcompare as kinds
@@ -58,6 +59,8 @@ _TEXTS: Final[Mapping[str, str]] = {
 }
 
 
+@CHECKS.register
+@of_bundled_api({"content": Stage.LOG})
 def check_content(case: Case) -> tuple[CheckResult, ...]:
     """Content of the prediction log: each row says what was sent and answered."""
     found = case.evidence.snapshot.logcontent
@@ -83,7 +86,7 @@ def _sent(found: LogContent) -> CheckResult:
         return CheckResult(name="content sent", passed=True, stage=Stage.LOAD, summary=fine)
     first = found.sent_otherwise[0]
     summary = (
-        f"column {first.subject} was sent otherwise than the truth says in {first.share} rows "
+        f"column {first.subject} was sent otherwise than the truth says in {first.ratio} rows "
         f"(for example {first.examples[0]}): the answers fit what is stored, so the load's truth "
         "is wrong, or the service changes rows before it scores them"
     )
@@ -149,21 +152,21 @@ def say(finding: StoredFinding) -> str:
     if finding.kind == kinds.CLOCK:
         return _clock(finding)
     if finding.kind == kinds.COLUMN:
-        return f"column {finding.subject} differs from what was sent in {finding.share} rows"
+        return f"column {finding.subject} differs from what was sent in {finding.ratio} rows"
     if finding.kind == kinds.IDENTITY:
-        return f"the stored {finding.subject} is not one of this run in {finding.share} rows"
+        return f"the stored {finding.subject} is not one of this run in {finding.ratio} rows"
     if finding.kind == MODEL_PROBABILITY and finding.subject == INVERTED:
         return (
-            f"the service answered an inverted probability, 1 - p for p, in {finding.share} answers"
+            f"the service answered an inverted probability, 1 - p for p, in {finding.ratio} answers"
         )
-    return f"{_TEXTS[finding.kind]} in {finding.share}"
+    return f"{_TEXTS[finding.kind]} in {finding.ratio}"
 
 
 def _clock(finding: StoredFinding) -> str:
     if finding.subject == kinds.MILLISECONDS:
-        return f"the log's time is in milliseconds, not in seconds, in {finding.share} rows"
+        return f"the log's time is in milliseconds, not in seconds, in {finding.ratio} rows"
     way = "ahead" if finding.offset > 0 else "behind"
     by = f"{abs(finding.offset):.4g} s {way}"
     if finding.count >= MAX * finding.of:
-        return f"the clock of the log is {by} ({finding.share} rows)"
-    return f"the log's time is wrong, by {by} at the median, in {finding.share} rows"
+        return f"the clock of the log is {by} ({finding.ratio} rows)"
+    return f"the log's time is wrong, by {by} at the median, in {finding.ratio} rows"

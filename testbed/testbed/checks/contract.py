@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from testbed_rules.timescale import format_duration
+
 from testbed.checks.stages import Stage
 from testbed.facts.delivery import SETTLED
 from testbed.heartbeat import receiver_of
 from testbed.heldback import described
 from testbed.routes import Route, read_tree
-from testbed.timescale import format_duration
+from testbed.timeline import BACK, GONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from testbed.checks.case import Case
-    from testbed.evidence import ReceivedNotification
     from testbed.facts.delivery import Delivery, ReceiverFacts, Sent
-    from testbed.heldback import Held
+    from testbed.heldback import HeldAlert
+    from testbed.records import ReceivedNotification
     from testbed.scenario import ExpectedAlert
 
 BUSY: Final = 5.0
@@ -65,7 +67,7 @@ class Firing:
 
 
 @dataclass(frozen=True)
-class Contract:
+class NotifiedContract:
     """A case seen from its notifications.
 
     Attributes:
@@ -94,9 +96,9 @@ class Contract:
         for event in self.case.evidence.timeline:
             if event.name not in {"alertmanager", "receiver"}:
                 continue
-            if event.event in {"part_stopped", "part_crashed"}:
+            if event.event in GONE:
                 gone.setdefault(event.name, event.time)
-            elif event.event in {"part_started", "part_ready"} and event.name in gone:
+            elif event.event in {*BACK, "component_ready"} and event.name in gone:
                 # What a fault starts again is not waited for, so nobody says when it is ready.
                 outage += event.time - gone.pop(event.name)
                 outage += max(node.group_interval for node in self.tree.walk())
@@ -157,6 +159,19 @@ class Contract:
         """Names of the receivers that the routes give."""
         return tuple(dict.fromkeys(leaf.receiver for leaf in self.tree.leaves(labels)))
 
+    @property
+    def own(self) -> bool:
+        """Whether routes and receivers are the user's own."""
+        return self.delivery.redirection is not None
+
+    def route_text(self, labels: dict[str, str]) -> str:
+        """The receivers that the routes give, each with the matchers that lead there."""
+        found: dict[str, str] = {}
+        for leaf in self.tree.leaves(labels):
+            by = ", ".join(map(str, leaf.matchers)) or "the root route"
+            found.setdefault(leaf.receiver, f"{leaf.receiver} (by {by})")
+        return " and ".join(found.values())
+
     def recorded(self, name: str) -> bool:
         """Whether what this receiver gets is recorded."""
         return name in self.receivers and self.receivers[name].webhooks > 0
@@ -191,7 +206,7 @@ class Contract:
         if named:
             return frozenset(named)
         severity = labels.get("severity")
-        if self.case.evidence.run.custom_rules or not severity:
+        if self.own or self.case.evidence.run.custom_rules or not severity:
             return None
         return frozenset({receiver_of(severity)})
 
@@ -200,15 +215,15 @@ class Contract:
         return held_by(self.delivery, lambda held: held.labels == labels)
 
 
-def contract_of(case: Case) -> Contract | None:
+def contract_of(case: Case) -> NotifiedContract | None:
     """The contract of a case; None where the routes are not known."""
     delivery = case.evidence.snapshot.delivery
     if delivery is None or delivery.route is None:
         return None
-    return Contract(case, delivery, read_tree({"route": delivery.route}))
+    return NotifiedContract(case, delivery, read_tree({"route": delivery.route}))
 
 
-def held_by(delivery: Delivery, wanted: Callable[[Held], bool]) -> str:
+def held_by(delivery: Delivery, wanted: Callable[[HeldAlert], bool]) -> str:
     """Who held back the alerts that are wanted."""
     kinds = {
         "inhibited": "inhibited by",
@@ -239,7 +254,9 @@ def why_not_notified(case: Case, alert: str) -> tuple[Stage, str]:
 def _lost(case: Case, sent: Sent) -> tuple[Stage, str]:
     """Where Alertmanager's own counters say that a notification was lost."""
     if sent.failed:
-        reasons = f" ({', '.join(sent.reasons)})" if sent.reasons else ""
+        given = case.evidence.snapshot.delivery
+        why = (given.failures if given else ()) or sent.reasons
+        reasons = f" ({', '.join(why)})" if why else ""
         many = "1 notification" if sent.failed == 1 else f"{sent.failed} notifications"
         return Stage.RECEIVER, f"Alertmanager could not deliver {many}{reasons}"
     if (lost := undelivered(case)) > 0:
@@ -250,21 +267,21 @@ def _lost(case: Case, sent: Sent) -> tuple[Stage, str]:
 
 
 def deliveries(case: Case) -> int | None:
-    """Webhooks that the receiver recorded; None where records don't distinguish them.
+    """Webhooks and messages that the receiver recorded; None where records don't distinguish them.
 
     Those of heartbeats never end: what came after Alertmanager's counters were read is left out.
     """
-    notifications = case.evidence.notifications
+    notifications = (*case.evidence.notifications, *case.evidence.earlier)
     if any(item.delivery is None for item in notifications):
         return None
     counted = case.evidence.snapshot.ended_at - SETTLED + IN_FLIGHT
-    return len(
-        {
-            n.delivery
-            for n in notifications
-            if n.received_at <= counted or n.alert not in case.heartbeats
-        }
-    )
+    webhooks = {
+        n.delivery
+        for n in notifications
+        if n.received_at <= counted or n.alert not in case.heartbeats
+    }
+    # Which messages are of heartbeats, most of them don't say.
+    return len(webhooks) + sum(each.received_at <= counted for each in case.evidence.messages)
 
 
 def undelivered(case: Case) -> int:

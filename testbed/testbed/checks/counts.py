@@ -11,6 +11,7 @@ from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.crashes import maybe_taken_along, taken_along
 from testbed.checks.crashes import total as _total
 from testbed.checks.instances import request_count, why_lost
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import (
     REASON_TEXTS,
     CheckResult,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from testbed.facts.logcounts import Ids
 
 ROUTE = names.label(names.HTTP_ROUTE)
-STATUS = names.label(names.HTTP_STATUS)
 ERROR_TYPE = names.label(names.ERROR_TYPE)
 OUTCOME = names.label(names.OUTCOME)
 SERVER_ERROR, CLIENT_ERROR, SUCCESS = 500, 400, 200
@@ -43,6 +43,8 @@ HOPS = {
     "log_counter": ("Rows", "log counter", "prediction log"),
     "labels_api": ("Labels", "load", "API"),
     "labels_log": ("Labels", "API", "prediction log"),
+    "load_service": ("Requests", "load", "service"),
+    "service_prometheus": ("Requests", "service", "Prometheus"),
 }
 
 # Key of a hop to the link that is broken where it has a residual.
@@ -53,6 +55,8 @@ STAGES = {
     "log_counter": Stage.LOG,
     "labels_api": Stage.INSTRUMENT,
     "labels_log": Stage.LOG,
+    "load_service": Stage.INSTRUMENT,
+    "service_prometheus": Stage.PROMETHEUS,
     "points_collector": Stage.EXPORT,
     "points_prometheus": Stage.COLLECTOR,
     "exports_prometheus": Stage.PROMETHEUS,
@@ -120,7 +124,9 @@ def make_hop(
 
 
 def hops(case: Case) -> tuple[Hop, ...]:
-    """The loss table: requests and labels, hop by hop."""
+    """The loss table of the bundled API: requests and labels, hop by hop."""
+    if case.evidence.run.service is not None:
+        return ()
     counted = _counted(case)
     rows = [_load_to_api(case, counted), _api_to_prometheus(case)]
     log = case.evidence.snapshot.log
@@ -132,6 +138,7 @@ def hops(case: Case) -> tuple[Hop, ...]:
     return tuple(rows)
 
 
+@CHECKS.register
 def check_hops(case: Case) -> tuple[CheckResult, ...]:
     """Each hop's residual is 0."""
     found = hops(case)
@@ -151,6 +158,7 @@ def check_hops(case: Case) -> tuple[CheckResult, ...]:
     return results
 
 
+@CHECKS.register
 def check_log_ids(case: Case) -> tuple[CheckResult, ...]:
     """Each answered prediction has its row, and each row its request."""
     log = case.evidence.snapshot.log

@@ -37,6 +37,15 @@ def crashes(case: Case) -> dict[str, float]:
     return {e.name: e.time for e in case.evidence.timeline if e.event == "replica_crashed"}
 
 
+def only_meant(case: Case) -> bool:
+    """Whether no replica crashed but those that a fault killed."""
+    return all(
+        event.details.get("why") == "fault"
+        for event in case.evidence.timeline
+        if event.event == "replica_crashed"
+    )
+
+
 def taken_along(case: Case) -> tuple[Count, ...]:
     """The counts that the log shows and no export of a crashed replica holds.
 

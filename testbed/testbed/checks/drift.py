@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary
 from testbed.checks.stages import Stage
-from testbed.evidence import SEVERITIES
+from testbed.decisions import SEVERITIES
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
@@ -41,6 +42,7 @@ def drift_summary(case: Case) -> DriftSummary:
     )
 
 
+@CHECKS.register
 def check_decision(case: Case) -> tuple[CheckResult, ...]:
     """The most severe decision is one of the expected ones."""
     summary = drift_summary(case)
@@ -71,6 +73,7 @@ def check_decision(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
+@CHECKS.register
 def check_causes(case: Case) -> tuple[CheckResult, ...]:
     """Decisions stand on what they must, and on nothing that is neither expected nor allowed."""
     wanted, allowed = case.scenario.expected_causes, case.scenario.allowed_causes
@@ -101,6 +104,7 @@ def check_causes(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
+@CHECKS.register
 def check_runs(case: Case) -> tuple[CheckResult, ...]:
     """No run of the job ended with an error."""
     runs = case.evidence.drift_runs

@@ -107,11 +107,11 @@ def _invented(case: Case, facts: Published, effects: dict[tuple[str, str], Move]
             known = [move for move in found if move is not None and move.rows >= MIN_ROWS]
             if len(known) < len(found) or not found:
                 continue
-            largest = max(known, key=lambda move: move.effect)
-            if largest.effect < HARDLY * LIMITS[largest.numeric]:
+            largest = max(known, key=lambda move: move.largest)
+            if largest.largest < HARDLY * LIMITS[largest.numeric]:
                 yield (
                     f"run {run.run + 1} names {column}, which the load moved by "
-                    f"{largest.effect:.2f} at most (limit {LIMITS[largest.numeric]:g})"
+                    f"{largest.largest:.2f} at most (limit {LIMITS[largest.numeric]:g})"
                 )
 
 
@@ -124,7 +124,7 @@ def _touches(run: Named, phase: PhaseRow) -> bool:
 
 
 def _shown(facts: Published) -> Iterator[str]:
-    """The columns that moved furthest, for whoever wonders."""
+    """The columns that moved furthest, for a reader who wonders."""
     limit = [move for move in facts.moves if move.effect >= CLEARLY * LIMITS[move.numeric]]
     for move in sorted(limit, key=lambda one: -one.effect)[:5]:
         yield f"the load moved {move.column} by {move.effect:.2f} in {move.phase}"

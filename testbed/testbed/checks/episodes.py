@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from testbed.evidence import ReceivedNotification
+    from testbed.records import ReceivedNotification
     from testbed.scenario import ExpectedAlert
 
 

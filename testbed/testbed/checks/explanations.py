@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.checks.contract import why_not_notified
+from testbed_rules.timescale import format_duration
+
+from testbed.checks.contract import contract_of, why_not_notified
 from testbed.checks.episodes import bears
 from testbed.checks.faults import drifted, effects
 from testbed.checks.results import AlertStatus
 from testbed.snapshot import GAP
-from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.checks.case import Case
     from testbed.facts.alertspans import AlertSpan
-    from testbed.facts.margins import LimitMargin, RuleMargins
+    from testbed.facts.marginmodels import LimitMargin, RuleMargins
     from testbed.phases import PhaseRow
     from testbed.scenario import ExpectedAlert
     from testbed.snapshot import LoadedRule
@@ -121,20 +122,20 @@ def _rule_lines(rule: RuleMargins, phase: str) -> Iterator[str]:
     if rule.problem:
         yield f"it could not be replayed: {rule.problem}"
     for limit in rule.limits:
-        yield _limit_line(limit, phase, rule.hold)
+        yield _limit_line(limit, phase, rule.for_)
 
 
-def _limit_line(limit: LimitMargin, phase: str, hold: float) -> str:
+def _limit_line(limit: LimitMargin, phase: str, for_: float) -> str:
     peak, held = limit.fault_peak.get(phase), limit.fault_held.get(phase)
     where = f"limit: {limit.operator} {limit.limit:g}"
     if peak is None:
         return f"no value of {limit.expression} in {phase}; {where}"
     extreme = "lowest" if limit.operator.startswith("<") else "highest"
-    if not hold:
+    if not for_:
         return f"{extreme} value in {phase}: {peak:.4g}; {where}"
     lasted = "none" if held is None else f"{held:.4g}"
     return (
-        f"{extreme} value in {phase}: {peak:.4g}, for all of `for` ({hold:g} s): {lasted}; {where}"
+        f"{extreme} value in {phase}: {peak:.4g}, for all of `for` ({for_:g} s): {lasted}; {where}"
     )
 
 
@@ -152,33 +153,56 @@ def _pending(case: Case, item: ExpectedAlert, phase: PhaseRow) -> list[AlertSpan
 
 def _only_pending(case: Case, spans: list[AlertSpan], rules: list[LoadedRule]) -> str:
     """Of an alert that was pending, but never for long enough."""
-    hold = max(rule.hold for rule in rules)
+    for_ = max(rule.for_ for rule in rules)
     longest = max(spans, key=lambda span: span.end - span.start)
     lasted = longest.end - longest.start
     times = "once" if len(spans) == 1 else f"{len(spans)} times"
-    for_ = f"`for` is {spell(case, hold)}"
-    if lasted < hold:
+    required = f"`for` is {spell(case, for_)}"
+    if lasted < for_:
         most = "for" if len(spans) == 1 else "at longest for"
-        return f"never fired: it was pending {times}, {most} {spell(case, lasted)}, and {for_}"
+        return f"never fired: it was pending {times}, {most} {spell(case, lasted)}, and {required}"
     snapshot = case.evidence.snapshot
     if snapshot.ended_at - longest.end <= GAP * snapshot.interval(longest.alert):
-        return f"never fired: the run ended when it had been pending for as long as {for_}"
+        return f"never fired: the run ended when it had been pending for as long as {required}"
     return (
         f"never fired: it was pending {times}, but not on end: its condition failed at single "
-        f"evaluations in between, each of which begins `for` anew, and {for_}"
+        f"evaluations in between, each of which begins `for` anew, and {required}"
     )
 
 
 def _nobody(case: Case, item: ExpectedAlert) -> str:
     """That no notification reached the receiver, who got it in its place, and why."""
+    if reason := own_routes(case, item):
+        return reason
+    contract = contract_of(case)
+    own = contract is not None and contract.own
     others = {n.receiver for n in case.evidence.notifications if n.alert == item.alert}
     others.discard(item.receiver or "")
-    if item.receiver is not None and others:
+    if item.receiver is not None and others and not own:
         return f"{', '.join(sorted(others))} was notified in place of {item.receiver}"
     why = why_not_notified(case, item.alert)[1]
     return "no notification reached the receiver" + (f": {why}" if why else "")
 
 
+def own_routes(case: Case, item: ExpectedAlert) -> str:
+    """How a user's own routes explain that an alert was not notified; empty: they don't."""
+    contract = contract_of(case)
+    if contract is None or not contract.own:
+        return ""
+    fired = (f.labels for f in contract.firings if f.alert == item.alert and bears(f.labels, item))
+    labels = next(fired, {"alertname": item.alert, **item.labels})
+    given, names = contract.route_text(labels), contract.routed(labels)
+    if item.receiver is not None and item.receiver not in names:
+        return f"its routes give {given}, not {item.receiver}"
+    if any(map(contract.recorded, names if item.receiver is None else (item.receiver,))):
+        return ""
+    return f"its routes give {given}, without an integration that could notify anybody"
+
+
 def _left_out(case: Case) -> str:
-    gone = [part for part in ("alertmanager", "receiver") if part in case.evidence.run.without]
+    gone = [
+        component
+        for component in ("alertmanager", "receiver")
+        if component in case.evidence.run.without
+    ]
     return f" (the run was made without {' and '.join(gone)})" if gone else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.rhythm import intended
 from testbed.checks.stages import Stage
@@ -15,10 +16,11 @@ NAME: Final = "export failures"
 MIN: Final = 2
 """Failed exports of a process that nobody is blamed for: a busy machine's time-outs."""
 
-SHARE: Final = 0.05
+RATIO: Final = 0.05
 """The same as a share of its exports."""
 
 
+@CHECKS.register
 def check_export_failures(case: Case) -> tuple[CheckResult, ...]:
     """No process had more than a few failed exports.
 
@@ -35,7 +37,7 @@ def check_export_failures(case: Case) -> tuple[CheckResult, ...]:
     failed = {
         each.instance: each.failures
         for each in pipeline.processes
-        if each.failures > max(MIN, SHARE * begun.get(each.instance, 0))
+        if each.failures > max(MIN, RATIO * begun.get(each.instance, 0))
     }
     refused = bool(pipeline.readings) and not pipeline.down
     if not failed:

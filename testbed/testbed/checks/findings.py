@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from testbed.checks.results import CheckResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from testbed.checks.stages import Stage
 
@@ -53,3 +53,8 @@ def finding_result(
         summary=ordered[0].text,
         details=tuple(rest),
     )
+
+
+def lines_result(name: str, stage: Stage, passed: str, lines: Iterable[str]) -> CheckResult:
+    """The same of findings that all name the link of the check."""
+    return finding_result(name, stage, passed, [CheckFinding(line) for line in lines])

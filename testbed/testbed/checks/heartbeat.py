@@ -11,12 +11,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.contract import BUSY, contract_of, span_text, why_not_notified
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import AlertRow, AlertStatus, CheckResult, not_applicable
 from testbed.checks.stages import Stage
+from testbed.timeline import BACK, GONE
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
-    from testbed.checks.contract import Contract
+    from testbed.checks.contract import NotifiedContract
     from testbed.facts.alertspans import AlertSpan
     from testbed.snapshot import LoadedRule
 
@@ -45,6 +47,7 @@ class Beat:
     notified_at: float | None = None
 
 
+@CHECKS.register
 def check_heartbeat(case: Case) -> tuple[CheckResult, ...]:
     """Each heartbeat fired all the time, and was notified again and again."""
     beats = _beats(case)
@@ -101,7 +104,7 @@ def _beats(case: Case) -> tuple[Beat, ...] | None:
     )
 
 
-def _beat(case: Case, contract: Contract | None, rule: LoadedRule) -> Beat:
+def _beat(case: Case, contract: NotifiedContract | None, rule: LoadedRule) -> Beat:
     beat = Beat(rule.name, AlertStatus.DETECTED, "fired all the time")
     if rule.health == "err":
         error = " ".join(rule.last_error.split())
@@ -122,19 +125,19 @@ def _beat(case: Case, contract: Contract | None, rule: LoadedRule) -> Beat:
 
 
 def _waited(case: Case, rule: LoadedRule) -> str:
-    return f": its `for` is {span_text(case, rule.hold)}" if rule.hold else ""
+    return f": its `for` is {span_text(case, rule.for_)}" if rule.for_ else ""
 
 
 def _silent(case: Case, rule: LoadedRule, spans: list[AlertSpan]) -> str:
     """When it did not fire for longer than evaluations and outages explain; empty: never."""
-    # Prometheus starts as the last part, and the load after it: from then on it has to fire.
+    # Prometheus starts as the last component, and the load after it: from then on it has to fire.
     load = case.evidence.truth.started_at
     room = BUSY + 2 * rule.interval + _excused(case)
     ended = case.evidence.snapshot.ended_at
     begin = spans[0].start if load is None else min(load, ended)
     pauses = [(a.end, b.start) for a, b in pairwise(spans)]
     # A `for` delays it once more after each pause.
-    room += rule.hold
+    room += rule.for_
     for start, end in [(begin, spans[0].start), *pauses, (spans[-1].end, ended)]:
         if end - start > room:
             text = f"is a heartbeat and did not fire for {span_text(case, end - start)}"
@@ -142,14 +145,23 @@ def _silent(case: Case, rule: LoadedRule, spans: list[AlertSpan]) -> str:
     return ""
 
 
-def _notified(case: Case, contract: Contract | None, beat: Beat, spans: list[AlertSpan]) -> Beat:
-    gone = [part for part in ("alertmanager", "receiver") if part in case.evidence.run.without]
+def _notified(
+    case: Case, contract: NotifiedContract | None, beat: Beat, spans: list[AlertSpan]
+) -> Beat:
+    gone = [
+        component
+        for component in ("alertmanager", "receiver")
+        if component in case.evidence.run.without
+    ]
     if contract is None or gone:
         without = f", for the run was made without {' and '.join(gone)}" if gone else ""
         return replace(beat, text=f"{beat.text}; its notifications are unknown{without}")
     labels = {**contract.delivery.external, **spans[0].labels}
     receivers = contract.routed(labels)
     recorded = [name for name in receivers if contract.recorded(name)]
+    if not recorded and contract.own:
+        names = " and ".join(receivers)
+        return replace(beat, text=f"{beat.text}; its receiver {names} notifies nobody")
     if not recorded:
         text = f"is a heartbeat, and its receiver {' and '.join(receivers)} has no address"
         return replace(beat, status=AlertStatus.NOT_NOTIFIED, text=text, stage=Stage.ROUTE)
@@ -179,7 +191,11 @@ def _notified(case: Case, contract: Contract | None, beat: Beat, spans: list[Ale
 
 
 def _longest(
-    case: Case, contract: Contract, labels: dict[str, str], receiver: str, times: list[float]
+    case: Case,
+    contract: NotifiedContract,
+    labels: dict[str, str],
+    receiver: str,
+    times: list[float],
 ) -> str:
     """The pause between two notifications, if it is longer than its routes allow; else empty."""
     leaves = [leaf for leaf in contract.tree.leaves(labels) if leaf.receiver == receiver]
@@ -198,8 +214,8 @@ def _excused(case: Case) -> float:
     for event in case.evidence.timeline:
         if event.name != "prometheus":
             continue
-        if event.event in {"part_stopped", "part_crashed"} and since is None:
+        if event.event in GONE and since is None:
             since = event.time
-        elif event.event == "part_started" and since is not None:
+        elif event.event in BACK and since is not None:
             total, since = total + event.time - since + BUSY, None
     return total

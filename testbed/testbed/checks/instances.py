@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.checks.crashes import total
+from testbed.checks.crashes import only_meant, taken_along, total
 from testbed.checks.results import InstanceRow
 from testbed.facts.finalcounts import compared
 
@@ -51,13 +51,17 @@ def instances(case: Case) -> tuple[InstanceRow, ...]:
 
 
 def lost_requests(case: Case) -> int:
-    """Predictions that were counted, or answered, and are missing in Prometheus."""
+    """Predictions that were counted, or answered, and are missing in Prometheus.
+
+    Without those that a replica took along which the scenario itself has killed.
+    """
     lost = sum(row.lost for row in instances(case))
     if all(row.api is not None for row in instances(case)):
         return lost
     # An instance ended without being asked: what the load saw answered must be somewhere.
     answered = sum(request.status is not None for request in case.evidence.truth.requests)
-    return max(lost, answered - sum(row.prometheus for row in instances(case)))
+    meant = request_count(taken_along(case)) if only_meant(case) else 0
+    return max(lost, answered - sum(row.prometheus for row in instances(case)) - meant)
 
 
 def _differences(own: Sequence[Count], stored: Sequence[Count]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Integrity: every part lived, and the evidence is whole."""
+"""Integrity: every component lived, and the evidence is whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from testbed_otel import names
 
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult
 from testbed.checks.stages import Stage
 
@@ -25,23 +26,25 @@ STAGES = {
 }
 
 
-def check_parts(case: Case) -> tuple[CheckResult, ...]:
-    """No part crashed; one that a fault stops is none that crashes."""
-    crashed = [event for event in case.evidence.timeline if event.event == "part_crashed"]
+@CHECKS.register
+def check_components(case: Case) -> tuple[CheckResult, ...]:
+    """No component crashed; one that a fault stops is none that crashes."""
+    crashed = [event for event in case.evidence.timeline if event.event == "component_crashed"]
     names = ", ".join(sorted({event.name for event in crashed}))
     details = tuple(
         f"{event.name}: {event.details.get('outcome', 'ended by itself')}" for event in crashed
     )
-    summary = f"crashed: {names}" if crashed else "no part crashed"
+    summary = f"crashed: {names}" if crashed else "no component crashed"
     broken = [STAGES.get(event.name, Stage.EVIDENCE) for event in crashed]
     stage = min(broken, key=lambda each: each.place, default=Stage.SERVICE)
     return (
         CheckResult(
-            name="parts", passed=not crashed, stage=stage, summary=summary, details=details
+            name="components", passed=not crashed, stage=stage, summary=summary, details=details
         ),
     )
 
 
+@CHECKS.register
 def check_replicas(case: Case) -> tuple[CheckResult, ...]:
     """All replicas were started, and none crashed; Prometheus counted the same starts."""
     wanted = case.evidence.run.replicas
@@ -49,7 +52,8 @@ def check_replicas(case: Case) -> tuple[CheckResult, ...]:
         return ()
     events = case.evidence.timeline
     why = Counter(str(e.details.get("why")) for e in events if e.event == "replica_started")
-    crashed = [event for event in events if event.event == "replica_crashed"]
+    ended = [event for event in events if event.event == "replica_crashed"]
+    crashed = [event for event in ended if event.details.get("why") != "fault"]
     starts: Counter[str] = Counter()
     for counts in case.evidence.snapshot.prometheus.values():
         for count in counts:
@@ -58,7 +62,7 @@ def check_replicas(case: Case) -> tuple[CheckResult, ...]:
     details = [f"{e.name}: crashed, {e.details.get('outcome', 'of itself')}" for e in crashed]
     # Of one that crashed before its first export Prometheus can't know.
     unknown = (why - starts).total()
-    if unknown > len(crashed) or starts - why:
+    if unknown > len(ended) or starts - why:
         details.append(f"starts by reason: {dict(why)}, in Prometheus {dict(starts)}")
     if crashed:
         summary = f"{len(crashed)} crashed, {why['crash']} started again"
@@ -78,6 +82,7 @@ def check_replicas(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
+@CHECKS.register
 def check_truth(case: Case) -> tuple[CheckResult, ...]:
     """The load wrote all of its truth, and every phase was played."""
     problems = list(case.evidence.truth.problems)
@@ -101,6 +106,7 @@ def check_truth(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
+@CHECKS.register
 def check_evidence(case: Case) -> tuple[CheckResult, ...]:
     """Everything could be asked for at the end, and every record can be read."""
     problems = (*case.evidence.snapshot.problems, *case.evidence.problems)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from testbed.checks.findings import lines_result
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from testbed.facts.timing import Bin, RequestTiming
 
@@ -69,8 +70,16 @@ class Scale(NamedTuple):
     follows: float
 
 
-def check_latency(timing: RequestTiming) -> tuple[CheckResult, ...]:
-    """Durations of requests and of inferences."""
+def check_latency(timing: RequestTiming, queued: Collection[str] = ()) -> tuple[CheckResult, ...]:
+    """Durations of requests and of inferences.
+
+    Args:
+        timing: by the API and by the load.
+        queued: phases in which requests waited where the API can't measure it: there its durations
+            need not follow what the load saw.
+    """
+    bins = tuple(each for each in timing.bins if each.phase not in queued)
+    timing = timing.model_copy(update={"bins": bins})
     if not timing.requests or not timing.server_count:
         reason = "the API timed no request"
         return (not_applicable(NAME, Stage.INSTRUMENT, reason),)
@@ -89,25 +98,15 @@ def check_latency(timing: RequestTiming) -> tuple[CheckResult, ...]:
     else:
         reason = timing.skipped or ("inferences are wrong" if within else "too few exports")
         summary += f"; their scale could not be found: {reason}"
-    results = [_result(NAME, faults, summary)]
+    results = [lines_result(NAME, Stage.INSTRUMENT, summary, faults)]
     if timing.inferences:
         inference = _injected(timing, "inference", timing.inference_sum)
         if not faults:  # else it is the requests that are too short
             inference += within
         mean = _milli(timing.inference_sum / timing.inferences)
         summary = f"inferences lie within their requests, mean {mean}"
-        results.append(_result(INFERENCE, inference, summary))
+        results.append(lines_result(INFERENCE, Stage.INSTRUMENT, summary, inference))
     return tuple(results)
-
-
-def _result(name: str, faults: Sequence[str], summary: str) -> CheckResult:
-    return CheckResult(
-        name=name,
-        passed=not faults,
-        stage=Stage.INSTRUMENT,
-        summary=faults[0] if faults else summary,
-        details=tuple(faults[1:]),
-    )
 
 
 def _outside(timing: RequestTiming) -> list[str]:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.instances import lost_requests
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, LimitRow
+from testbed.checks.service import lost_by_service
 from testbed.checks.stages import Stage
-from testbed.facts.loadplan import planned_requests
+from testbed.facts.loadplan import due_times
+from testbed.percentiles import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from testbed.checks.case import Case
 
-MIN_LOAD_SHARE: Final = 0.99
+MIN_LOAD_RATIO: Final = 0.99
 """Share of the planned requests that must be sent, or the run did not test what it says."""
 
-MIN_EXCUSED_SHARE: Final = 0.9
+MIN_EXCUSED_RATIO: Final = 0.9
 """The same where the load says how many it left unsent: service or machine were too slow for them,
 and a run that lost more than this did not test what it says all the same."""
 
@@ -28,10 +28,10 @@ LAG_LIMIT: Final = 1.0
 
 # Name of a limit to its title, its unit, and the link that it is about.
 LIMITS: Final = {
-    "error_share": ("Share answered 5xx or not at all", "share", Stage.SERVICE),
-    "p95_seconds": ("95th percentile of latency seen by the load", "s", Stage.SERVICE),
+    "error_ratio": ("Share answered 5xx or not at all", "ratio", Stage.SERVICE),
+    "p95_seconds": ("95th percentile of latency from the planned time on", "s", Stage.SERVICE),
     "lost_requests": ("Predictions missing in Prometheus", "requests", Stage.PROMETHEUS),
-    "load_share": ("Share of the planned requests that were sent", "share", Stage.LOAD),
+    "load_ratio": ("Share of the planned requests that were sent", "ratio", Stage.LOAD),
     "load_lag": ("95th percentile of how late requests were sent", "s", Stage.LOAD),
 }
 
@@ -39,39 +39,37 @@ LIMITS: Final = {
 def limit_rows(case: Case) -> tuple[LimitRow, ...]:
     """The table of limits."""
     limits, requests = case.scenario.limits, case.evidence.truth.requests
-    planned = sum(
-        planned_requests(case.real(phase.duration), phase.rate) for phase in case.scenario.phases
-    )
+    times = due_times(case.scenario, case.factor, case.evidence.run.seed)
+    planned = sum(each.count for each in times)
     errors = sum(request.failed for request in requests) / len(requests) if requests else None
-    latency = percentile([r.finished_at - r.sent_at for r in requests], 0.95)
+    latency = percentile([r.latency for r in requests], 0.95)
     lag = percentile([max(0.0, r.sent_at - r.scheduled_at) for r in requests], 0.95)
-    share = len(requests) / planned if planned else None
+    ratio = len(requests) / planned if planned else None
     excused = case.evidence.truth.missed / planned if planned else 0.0
-    least = max(MIN_EXCUSED_SHARE, MIN_LOAD_SHARE - excused)
+    least = max(MIN_EXCUSED_RATIO, MIN_LOAD_RATIO - excused)
     return (
-        _row("error_share", errors, limits.error_share),
+        _row("error_ratio", errors, limits.error_ratio),
         _row("p95_seconds", latency, limits.p95_seconds),
-        _row("lost_requests", lost_requests(case), limits.lost_requests),
-        _row("load_share", share, round(least, 6), at_least=True),
+        _row("lost_requests", _lost(case), limits.lost_requests),
+        _row("load_ratio", ratio, round(least, 6), at_least=True),
         _row("load_lag", lag, LAG_LIMIT),
     )
 
 
+def _lost(case: Case) -> int:
+    of_bundled = case.evidence.run.service is None
+    return lost_requests(case) if of_bundled else lost_by_service(case)
+
+
+@CHECKS.register
 def check_limits(case: Case) -> tuple[CheckResult, ...]:
     """One result per limit."""
     return tuple(_result(row) for row in limit_rows(case))
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that ``share`` of the values do not exceed; None without values."""
-    if not values:
-        return None
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
-
-
 def _row(name: str, value: float | None, limit: float, *, at_least: bool = False) -> LimitRow:
     title, unit, _ = LIMITS[name]
-    kept = value is not None and (value >= limit if at_least else value <= limit)
+    retained = value is not None and (value >= limit if at_least else value <= limit)
     return LimitRow(
         name=name,
         title=title,
@@ -79,7 +77,7 @@ def _row(name: str, value: float | None, limit: float, *, at_least: bool = False
         limit=limit,
         unit=unit,
         at_least=at_least,
-        passed=kept,
+        passed=retained,
     )
 
 
@@ -89,7 +87,7 @@ def _result(row: LimitRow) -> CheckResult:
     if row.value is None:
         summary = f"{title}: nothing was sent, so nothing could be measured"
     else:
-        unit = "" if row.unit == "share" else f" {row.unit}"
+        unit = "" if row.unit == "ratio" else f" {row.unit}"
         summary = f"{title}: {row.value:.4g}{unit}, {bound} {row.limit:.4g}{unit}"
     stage = LIMITS[row.name][2]
     return CheckResult(name=f"limit {row.name}", passed=row.passed, stage=stage, summary=summary)

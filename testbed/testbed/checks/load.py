@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from testbed.checks.limits import percentile
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.facts import sending as kinds
-from testbed.facts.bounds import BoundedSample, level, share_bound
+from testbed.facts.bounds import BoundedSample, level, ratio_bound
 from testbed.facts.deviations import MEAN
 from testbed.facts.planrows import COLUMN
+from testbed.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ _TEXTS: Final = {
 }
 
 
+@CHECKS.register
 def check_load(case: Case) -> tuple[CheckResult, ...]:
     """The load itself: planned against sent, drift realised as planned, labels right."""
     found = case.evidence.snapshot.realised
@@ -115,17 +117,19 @@ def _labels(case: Case, found: LabelPosts | None) -> CheckResult:
     labels = case.scenario.labels
     if found is None or not found.answered:
         return not_applicable("load labels", Stage.LOAD, "no prediction was answered")
+    if case.evidence.run.service is not None:
+        return _recorded(case, found)
     problems = []
     if found.posted != found.due and not (found.refused and found.posted < found.due):
         problems.append(
             f"the load posted {found.posted:,} labels, {found.due:,} were chosen of "
             f"{found.answered:,} answered predictions"
         )
-    share = found.due / found.answered
-    bound = share_bound(labels.share, BoundedSample(found.answered, None), level(1))
-    if abs(share - labels.share) > bound:
+    ratio = found.due / found.answered
+    bound = ratio_bound(labels.ratio, BoundedSample(found.answered, None), level(1))
+    if abs(ratio - labels.ratio) > bound:
         problems.append(
-            f"the share of chosen labels is {share:.3f}, the scenario says {labels.share:g}"
+            f"the share of chosen labels is {ratio:.3f}, the scenario says {labels.ratio:g}"
         )
     if found.early:
         problems.append(f"{found.early:,} labels were posted before their delay was over")
@@ -136,6 +140,14 @@ def _labels(case: Case, found: LabelPosts | None) -> CheckResult:
     if problems:
         return _failed("labels", problems[0], problems)
     return _passed("labels", f"{found.posted:,} labels were posted, each after its delay")
+
+
+def _recorded(case: Case, found: LabelPosts) -> CheckResult:
+    """Those of a service come from the truth, not from the load."""
+    log = case.evidence.snapshot.log
+    labels = 0 if log is None else log.labels
+    summary = f"{labels:,} of {found.due:,} labels of the truth are in the prediction log"
+    return _passed("labels", summary) if labels == found.due else _failed("labels", summary, ())
 
 
 def _drift(found: Realised) -> tuple[CheckResult, ...]:
@@ -201,13 +213,13 @@ def _say_deviation(found: Deviation) -> str:
 def _say_change(found: StoredFinding) -> str:
     what = found.subject if found.subject in {"labels", "rows"} else f"column {found.subject}"
     verb = "differ" if what == found.subject else "differs"
-    return f"{what} {verb} from the drawn rows, not as the drift says, in {found.share} rows"
+    return f"{what} {verb} from the drawn rows, not as the drift says, in {found.ratio} rows"
 
 
 def _say_row(found: StoredFinding) -> str:
     what = f"column {found.subject}" if found.kind == COLUMN else "the label"
     example = found.examples[0]
-    return f"{what} is not the one of the plan in {found.share} rows (for example {example})"
+    return f"{what} is not the one of the plan in {found.ratio} rows (for example {example})"
 
 
 def _say(found: StoredFinding) -> str:

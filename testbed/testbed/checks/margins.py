@@ -10,16 +10,18 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, RuleLimitRow, RuleRow, not_applicable
 from testbed.checks.stages import Stage
 from testbed.facts.margins import LATE_DATA
+from testbed.timeline import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from testbed.checks.case import Case
     from testbed.facts.alertspans import AlertSpan
-    from testbed.facts.margins import LimitMargin, Replayed, RuleMargins
+    from testbed.facts.marginmodels import LimitMargin, Replayed, RuleMargins
 
 NAME: Final = "rule replay"
 SHOWN: Final = 10
@@ -27,7 +29,7 @@ LISTED: Final = 4
 """Survivors of one rule that a single line names."""
 
 LATE_BY_DESIGN: Final = frozenset({"collector", "prometheus"})
-"""Parts whose outage makes points arrive long after their time, when rules had done without."""
+"""Components whose outage delays points until rules have been evaluated without them."""
 
 
 def rule_rows(case: Case) -> tuple[RuleRow, ...]:
@@ -36,6 +38,7 @@ def rule_rows(case: Case) -> tuple[RuleRow, ...]:
     return () if margins is None else tuple(_row(rule) for rule in margins.rules)
 
 
+@CHECKS.register
 def check_margins(case: Case) -> tuple[CheckResult, ...]:
     """The replay of each rule fires when Prometheus did, save for what late data can do."""
     snapshot = case.evidence.snapshot
@@ -94,16 +97,13 @@ def _hindered(case: Case) -> str | None:
         return "the alerts that Prometheus held could not be read"
     if snapshot.margins is not None and snapshot.margins.restarted:
         return "Prometheus was restarted, which begins `for` anew"
-    ended = {
-        event.name
-        for event in case.evidence.timeline
-        if event.event in {"part_stopped", "part_crashed"}
-    }
-    parts = sorted(ended & LATE_BY_DESIGN)
-    if parts:
-        return f"{' and '.join(parts)} was gone for a while, so rules had to do without late points"
-    if any(fault.kind == "otlp" for phase in case.scenario.phases for fault in phase.faults):
-        return "exports were refused for a while, so rules had to do without late points"
+    ended = {event.name for event in case.evidence.timeline if event.event in GONE}
+    components = sorted(ended & LATE_BY_DESIGN)
+    if components:
+        return f"{' and '.join(components)} was gone for a while: rules did without late points"
+    faults = (fault for phase in case.scenario.phases for fault in phase.faults)
+    if any(fault.interrupts and "exports" in fault.cuts for fault in faults):
+        return "a fault kept exports back for a while, so rules had to do without late points"
     pause, instance = _longest_pause(case)
     if pause > LATE_DATA + (case.evidence.run.export_interval or 0.0):
         return f"exports of {instance} paused for {pause:.1f} s, so rules had to do without them"

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
+from testbed.checks.findings import lines_result
 from testbed.checks.latency import check_latency
+from testbed.checks.registry import CHECKS, of_bundled_api
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.checks.vocabulary import check_vocabulary
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testbed.checks.case import Case
-    from testbed.facts.cells import Cell, Group
+    from testbed.facts.children import Child, Group
     from testbed.facts.measured import Measured
 
 # Field of the facts to what it counts.
@@ -38,6 +40,8 @@ BETWEEN: Final = 0.01
 """Least distance of two bounds that are both named."""
 
 
+@CHECKS.register
+@of_bundled_api({"measured": Stage.INSTRUMENT})
 def check_measured(case: Case) -> tuple[CheckResult, ...]:
     """What the service counted and timed is what the load itself saw."""
     facts = case.evidence.snapshot.measured
@@ -50,7 +54,7 @@ def check_measured(case: Case) -> tuple[CheckResult, ...]:
         _accuracy(facts),
         _active(case, facts),
         _consistency(facts),
-        *check_latency(facts.timing),
+        *check_latency(facts.timing, queued_phases(case)),
         check_vocabulary(facts.pages),
     )
 
@@ -115,27 +119,26 @@ def _group(case: Case, name: str, group: Group) -> CheckResult:
         passed=not group.wrong,
         stage=Stage.INSTRUMENT,
         summary=summary,
-        details=tuple(_line(case, cell) for cell in group.examples[1:LINES]),
+        details=tuple(_line(case, child) for child in group.examples[1:LINES]),
     )
 
 
-def _line(case: Case, cell: Cell) -> str:
-    labels = ", ".join(f"{key}={value}" for key, value in cell.labels.items())
-    who = f"{cell.instance}: " if cell.instance and len(case.evidence.snapshot.api) > 1 else ""
-    seen = _number(cell.low)
-    if cell.high - cell.low > BETWEEN and _number(cell.high) != seen:
-        seen = f"{seen} to {_number(cell.high)}"
+def _line(case: Case, child: Child) -> str:
+    labels = ", ".join(f"{key}={value}" for key, value in child.labels.items())
+    who = f"{child.instance}: " if child.instance and len(case.evidence.snapshot.api) > 1 else ""
+    seen = _number(child.low)
+    if child.high - child.low > BETWEEN and _number(child.high) != seen:
+        seen = f"{seen} to {_number(child.high)}"
     when = ""
-    if cell.time is not None:
-        phase = case.phase_at(cell.time)
-        when = f" at {cell.time:.1f}" + (f" in the phase {phase}" if phase else "")
+    if child.time is not None:
+        phase = case.phase_at(child.time)
+        when = f" at {child.time:.1f}" + (f" in the phase {phase}" if phase else "")
     phases = "".join(
         f"; the phase {item.phase} {_number(item.counted)} for {_number(item.seen)}"
-        for item in cell.phases
+        for item in child.phases
     )
-    return (
-        f"{who}{cell.metric}{{{labels}}} {_number(cell.counted)}{when}, the load saw {seen}{phases}"
-    )
+    counted = f"{who}{child.metric}{{{labels}}} {_number(child.counted)}"
+    return f"{counted}{when}, the load saw {seen}{phases}"
 
 
 def _number(value: float) -> str:
@@ -169,20 +172,12 @@ def _accuracy(facts: Measured) -> CheckResult:
 
 def _active(case: Case, facts: Measured) -> CheckResult:
     """What is in flight by the API is in flight by the load, and nothing once that has ended."""
-    wrong = list(_wrong_active(case, facts))
-    found = facts.inflight
-    return CheckResult(
-        name="measured active",
-        passed=not wrong,
-        stage=Stage.INSTRUMENT,
-        summary=(
-            wrong[0]
-            if wrong
-            else "requests in flight are those that the load waited for "
-            f"({found.exports} exports with any), and none once it has ended"
-        ),
-        details=tuple(wrong[1:]),
+    fine = (
+        "requests in flight are those that the load waited for "
+        f"({facts.inflight.exports} exports with any), and none once it has ended"
     )
+    wrong = _wrong_active(case, facts)
+    return lines_result("measured active", Stage.INSTRUMENT, fine, wrong)
 
 
 def _wrong_active(case: Case, facts: Measured) -> Iterator[str]:
@@ -201,11 +196,20 @@ def _wrong_active(case: Case, facts: Measured) -> Iterator[str]:
             f"in {found.above} of {found.exports} exports with requests in flight the API counts "
             "more than the load waited for"
         )
+    if queued_phases(case):
+        return
     if found.below >= FEW_EXPORTS and found.below > MAX_EXPORTS * found.crowds:
         yield (
             f"in {found.below} of {found.crowds} exports with many requests in flight the API "
             "counts fewer than the load waited for"
         )
+
+
+def queued_phases(case: Case) -> frozenset[str]:
+    """Phases in which a fault makes requests wait where the API can't count them."""
+    return frozenset(
+        phase.name for phase in case.scenario.phases if any(f.queues for f in phase.faults)
+    )
 
 
 def _consistency(facts: Measured) -> CheckResult:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.contract import (
-    Contract,
+    NotifiedContract,
     contract_of,
     deliveries,
     span_text,
@@ -15,6 +15,7 @@ from testbed.checks.contract import (
 )
 from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.notifiedtexts import check_labels, check_texts
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 from testbed.heldback import described
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from testbed.checks.case import Case
     from testbed.checks.contract import Firing, Identity
-    from testbed.evidence import ReceivedNotification
-    from testbed.heldback import Held
+    from testbed.heldback import HeldAlert
+    from testbed.records import ReceivedNotification
     from testbed.routes import Route
 
 RECEIVERS: Final = "notified receivers"
@@ -43,12 +44,17 @@ Heartbeats are repeated as often as their route says.
 """
 
 
+@CHECKS.register
 def check_notifications(case: Case) -> tuple[CheckResult, ...]:
     """Notifications as a contract: who got what, with which words, how often."""
     contract = contract_of(case)
     if contract is None:
         return ()
-    gone = [part for part in ("alertmanager", "receiver") if part in case.evidence.run.without]
+    gone = [
+        component
+        for component in ("alertmanager", "receiver")
+        if component in case.evidence.run.without
+    ]
     if gone:
         reason = f"the run was made without {' and '.join(gone)}"
         stages = {TEXTS: Stage.RULE, DELIVERIES: Stage.RECEIVER}
@@ -75,7 +81,7 @@ def check_notifications(case: Case) -> tuple[CheckResult, ...]:
     )
 
 
-def _receivers(contract: Contract) -> CheckResult:
+def _receivers(contract: NotifiedContract) -> CheckResult:
     """Each notified alert reached exactly the receivers that routes and scenario give."""
     findings: list[CheckFinding] = []
     for identity, items in contract.notified.items():
@@ -85,14 +91,16 @@ def _receivers(contract: Contract) -> CheckResult:
         due = contract.due(labels)
         lasting = any(f.identity == identity and _lasted(contract, f) for f in contract.firings)
         missing = {each for each in routed - got if contract.recorded(each)} if lasting else set()
-        if due is not None and (got - due or (due - got and lasting)):
+        # A user's own routes may lead an alert on to others besides.
+        beyond = set() if due is None or contract.own else got - due
+        if due is not None and (beyond or (due - got and lasting)):
             instead = f"{_names(got)} in place of {_names(due)}"
             beside = f"{_names(got - due)} besides {_names(due)}"
+            what = f"reached {instead if due - got else beside}"
+            if contract.own:
+                what = f"did not reach {_names(due - got)}"
             findings.append(
-                CheckFinding(
-                    f"{name} reached {instead if due - got else beside}: the configured routes "
-                    f"give {_names(routed)}"
-                )
+                CheckFinding(f"{name} {what}: the configured routes give {_names(routed)}")
             )
         elif got - routed:
             findings.append(
@@ -112,7 +120,7 @@ def _receivers(contract: Contract) -> CheckResult:
     return finding_result(RECEIVERS, Stage.ROUTE, passed, findings)
 
 
-def _ends(contract: Contract) -> CheckResult:
+def _ends(contract: NotifiedContract) -> CheckResult:
     """Each notified alert that ended long enough ago was notified as resolved, at each receiver."""
     findings = [
         CheckFinding(
@@ -121,6 +129,7 @@ def _ends(contract: Contract) -> CheckResult:
         )
         for name, receiver in contract.receivers.items()
         if receiver.unresolved
+        and not contract.own
         and any(n.receiver == name for n in contract.case.evidence.notifications)
     ]
     ended = 0
@@ -149,13 +158,18 @@ def _ends(contract: Contract) -> CheckResult:
     return finding_result(ENDS, Stage.ROUTE, passed, findings)
 
 
-def _repeats(contract: Contract) -> CheckResult:
+def _repeats(contract: NotifiedContract) -> CheckResult:
     """No receiver got the same again and again."""
     case = contract.case
     contents: dict[tuple[str, frozenset[tuple[Identity, str, float | None]]], list[float]]
     contents = defaultdict(list)
-    for items in _webhooks(case.evidence.notifications):
+    evidence = case.evidence
+    own = {id(each) for each in evidence.notifications}
+    # An alert of before makes a webhook another one, though it is none of the run's.
+    for items in _webhooks((*evidence.notifications, *evidence.earlier)):
         first = items[0]
+        if own.isdisjoint(map(id, items)):
+            continue
         states = frozenset((frozenset(n.labels.items()), n.status, n.starts_at) for n in items)
         contents[first.receiver, states].append(first.received_at)
     findings = []
@@ -180,7 +194,7 @@ def _repeats(contract: Contract) -> CheckResult:
 
 
 def _allowed_repeats(
-    contract: Contract,
+    contract: NotifiedContract,
     labels: list[dict[str, str]],
     receiver: str,
     lasted: float,
@@ -193,19 +207,23 @@ def _allowed_repeats(
         leaf for each in labels for leaf in contract.tree.leaves(each) if leaf.receiver == receiver
     ]
     interval = min((leaf.repeat_interval for leaf in leaves), default=float("inf"))
-    if beats or interval * case.factor >= SHORTEST_REPEAT:
+    if beats or contract.own or interval * case.factor >= SHORTEST_REPEAT:
         slack = max(map(contract.slack, labels), default=0.0)
         allowed += int((lasted + slack) // interval)
     # A request that failed may have been recorded all the same; a restart may forget what it sent.
     allowed += delivery.sent.refused if delivery.sent else 0
-    starts = [e for e in case.evidence.timeline if e.event == "part_started"]
+    starts = [e for e in case.evidence.timeline if e.event == "component_started"]
     return allowed + max(0, sum(e.name == "alertmanager" for e in starts) - 1)
 
 
-def _held(contract: Contract) -> CheckResult:
+def _held(contract: NotifiedContract) -> CheckResult:
     """Every alert that fired long enough was notified, and none was held back but by permission."""
     case = contract.case
     permitted = set(case.scenario.muted_alerts)
+    if contract.own:  # what a user's configuration holds back is meant, unless it is expected
+        expected = {item.alert for item in case.scenario.expected_alerts}
+        lines = contract.delivery.held or ()
+        permitted |= {h.labels.get("alertname", "") for line in lines for h in line.held} - expected
     findings = []
     named = set()
     for held in {h for line in contract.delivery.held or () for h in _keys(line.held)}:
@@ -225,6 +243,8 @@ def _held(contract: Contract) -> CheckResult:
         )
         if heard or firing.identity in named:
             continue
+        if contract.own and not any(map(contract.recorded, contract.routed(firing.labels))):
+            continue  # a receiver without integrations notifies nobody
         unseen = [each for each in contract.routed(firing.labels) if not contract.recorded(each)]
         stage, why = why_not_notified(case, firing.alert)
         if unseen and len(unseen) == len(contract.routed(firing.labels)):
@@ -245,7 +265,7 @@ def _held(contract: Contract) -> CheckResult:
     return finding_result(HELD, Stage.ROUTE, passed, findings)
 
 
-def _deliveries(contract: Contract) -> CheckResult:
+def _deliveries(contract: NotifiedContract) -> CheckResult:
     """The receiver recorded what Alertmanager sent."""
     sent = contract.delivery.sent
     if sent is None:
@@ -255,32 +275,36 @@ def _deliveries(contract: Contract) -> CheckResult:
     if deliveries(contract.case) is None:
         reason = "the records don't report which alerts came with one webhook"
         return not_applicable(DELIVERIES, Stage.RECEIVER, reason)
+    what = "notifications" if contract.own else "webhooks"
     lost = undelivered(contract.case)
     findings = []
     if lost > 0:
         findings.append(
             CheckFinding(
-                f"Alertmanager sent {sent.begun - sent.failed} webhooks, the receiver recorded "
+                f"Alertmanager sent {sent.begun - sent.failed} {what}, the receiver recorded "
                 f"{sent.begun - sent.failed - lost}"
             )
         )
     failed = f"; {sent.failed} could not be delivered" if sent.failed else ""
-    passed = f"the receiver recorded all {sent.begun - sent.failed} webhooks that were sent{failed}"
+    if contract.own and contract.delivery.failures:
+        causes = "; ".join(contract.delivery.failures)
+        findings.append(CheckFinding(f"Alertmanager gave notifications up: {causes}"))
+    passed = f"the receiver recorded all {sent.begun - sent.failed} {what} that were sent{failed}"
     return finding_result(DELIVERIES, Stage.RECEIVER, passed, findings)
 
 
-def _lasted(contract: Contract, firing: Firing) -> bool:
+def _lasted(contract: NotifiedContract, firing: Firing) -> bool:
     """Whether it fired so long at a stretch that Alertmanager must have notified it."""
     return max(end - start for start, end in firing.spans) > contract.wait(firing)
 
 
-def _of(contract: Contract, firing: Firing, item: ReceivedNotification) -> bool:
+def _of(contract: NotifiedContract, firing: Firing, item: ReceivedNotification) -> bool:
     """Whether a notification may be about this time of firing."""
     over = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels)
     return firing.start - contract.step(firing.labels) <= item.received_at <= over
 
 
-def _resolved(contract: Contract, firing: Firing, receiver: str) -> bool:
+def _resolved(contract: NotifiedContract, firing: Firing, receiver: str) -> bool:
     return any(
         n.status == "resolved"
         and n.receiver == receiver
@@ -298,7 +322,7 @@ def _webhooks(notifications: tuple[ReceivedNotification, ...]) -> list[list[Rece
     return list(webhooks.values())
 
 
-def _keys(held: tuple[Held, ...]) -> set[Identity]:
+def _keys(held: tuple[HeldAlert, ...]) -> set[Identity]:
     return {frozenset(each.labels.items()) for each in held}
 
 

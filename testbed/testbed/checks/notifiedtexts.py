@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed_rules.templates import TemplateReading, is_template, read_text
+
 from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.stages import Stage
 from testbed.heldback import described
-from testbed.ruletexts import Reading, is_template, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from testbed.checks.contract import Contract
+    from testbed_rules.templates import ShownValue
+
+    from testbed.checks.contract import NotifiedContract
     from testbed.checks.results import CheckResult
-    from testbed.evidence import ReceivedNotification
     from testbed.facts.delivery import RuleTexts, Valued
-    from testbed.ruletexts import Shown
+    from testbed.records import ReceivedNotification
 
 WANTED: Final = ("summary", "description")
 """Annotations without which an alert of the project's rules says nothing."""
@@ -25,7 +27,7 @@ TOLERANCE: Final = 0.25
 """By which a shown value may differ: samples that came late are in what is asked for at the end."""
 
 
-def check_labels(contract: Contract, name: str) -> CheckResult:
+def check_labels(contract: NotifiedContract, name: str) -> CheckResult:
     """Each notification bears the labels of its rule, of its series, and of the scenario."""
     findings = [
         finding for identity in contract.notified for finding in _labels(contract, dict(identity))
@@ -36,7 +38,7 @@ def check_labels(contract: Contract, name: str) -> CheckResult:
     return finding_result(name, Stage.ROUTE, passed, findings)
 
 
-def check_texts(contract: Contract, name: str) -> CheckResult:
+def check_texts(contract: NotifiedContract, name: str) -> CheckResult:
     """Each annotation of the rule arrived, rendered, with its values."""
     findings: dict[str, CheckFinding] = {}
     seen = set()
@@ -50,7 +52,7 @@ def check_texts(contract: Contract, name: str) -> CheckResult:
     return finding_result(name, Stage.RULE, passed, list(findings.values()))
 
 
-def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[CheckFinding]:
+def _labels(contract: NotifiedContract, labels: dict[str, str]) -> Iterable[CheckFinding]:
     alert, name = labels.get("alertname", ""), described(labels)
     severities = {e.severity for e in contract.expectations(labels) if e.severity}
     if severities and labels.get("severity") not in severities:
@@ -74,7 +76,7 @@ def _labels(contract: Contract, labels: dict[str, str]) -> Iterable[CheckFinding
         yield CheckFinding(f"{name} was notified, but Prometheus holds {_nearest(labels, known)}")
 
 
-def _unlike_rules(contract: Contract, labels: dict[str, str]) -> CheckFinding:
+def _unlike_rules(contract: NotifiedContract, labels: dict[str, str]) -> CheckFinding:
     alert = labels.get("alertname", "")
     rules = [rule for rule in contract.delivery.rules if rule.alert == alert]
     if not rules:
@@ -97,7 +99,7 @@ def _nearest(labels: dict[str, str], known: list[dict[str, str]]) -> str:
     return described(nearest)
 
 
-def _rules_of(contract: Contract, labels: dict[str, str]) -> list[RuleTexts]:
+def _rules_of(contract: NotifiedContract, labels: dict[str, str]) -> list[RuleTexts]:
     """The rules that a notification may come from."""
     return [
         rule
@@ -110,7 +112,7 @@ def _rules_of(contract: Contract, labels: dict[str, str]) -> list[RuleTexts]:
     ]
 
 
-def _texts(contract: Contract, item: ReceivedNotification) -> list[CheckFinding]:
+def _texts(contract: NotifiedContract, item: ReceivedNotification) -> list[CheckFinding]:
     """What is wrong with the texts of one notification, by the rule that fits it best."""
     found = min(
         (_against(contract, rule, item) for rule in _rules_of(contract, dict(item.labels))),
@@ -118,7 +120,8 @@ def _texts(contract: Contract, item: ReceivedNotification) -> list[CheckFinding]
         default=[],
     )
     lost = any(finding.stage is Stage.RECEIVER for finding in found)
-    if item.status == "firing" and not lost:
+    # With a user's own receivers, what was rendered for them is held against the scenario.
+    if item.status == "firing" and not lost and not contract.own:
         spoken = "\n".join(item.annotations.values())
         expected = contract.expectations(item.labels, item.starts_at)
         wanted = {text for each in expected for text in each.contains}
@@ -130,7 +133,9 @@ def _texts(contract: Contract, item: ReceivedNotification) -> list[CheckFinding]
     return found
 
 
-def _against(contract: Contract, rule: RuleTexts, item: ReceivedNotification) -> list[CheckFinding]:
+def _against(
+    contract: NotifiedContract, rule: RuleTexts, item: ReceivedNotification
+) -> list[CheckFinding]:
     """What is wrong with the texts of a notification, if it comes from this rule."""
     custom = contract.case.evidence.run.custom_rules
     wanted = () if custom else WANTED
@@ -158,7 +163,9 @@ def _against(contract: Contract, rule: RuleTexts, item: ReceivedNotification) ->
     return found
 
 
-def _wrong_value(contract: Contract, item: ReceivedNotification, reading: Reading) -> str:
+def _wrong_value(
+    contract: NotifiedContract, item: ReceivedNotification, reading: TemplateReading
+) -> str:
     """Whether a text shows another value than the rule's expression had."""
     mine = [
         valued
@@ -175,7 +182,7 @@ def _wrong_value(contract: Contract, item: ReceivedNotification, reading: Readin
     return ""
 
 
-def _agrees(shown: Shown, valued: Valued) -> bool:
+def _agrees(shown: ShownValue, valued: Valued) -> bool:
     size = max(abs(valued.low), abs(valued.high))
     # Between two samples it may have been what was not looked at.
     room = shown.precision + TOLERANCE * size + (valued.high - valued.low)

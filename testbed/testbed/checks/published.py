@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.driftcolumns import COLUMNS, check_columns
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.faults import RestartFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ NAME: Final = "published drift scores"
 WINDOWS: Final = "drift windows"
 RULES: Final = "drift limits"
 STEPS_BEHIND: Final = 4
-SHARE_BEHIND: Final = 0.75
+RATIO_BEHIND: Final = 0.75
 """Windows, and share of the rows, that may have come since the last evaluation: a training or a
 study of relations takes its time on a busy machine."""
 MOVED: Final = 0.02
@@ -29,6 +29,7 @@ MIN_READ: Final = 0.9
 """Share of the rows that were in the log for certain; fewer means that the job left rows out."""
 
 
+@CHECKS.register
 def check_published(case: Case) -> tuple[CheckResult, ...]:
     """Every score that was published is the one that the job wrote down and should have found."""
     facts = case.evidence.snapshot.published
@@ -92,7 +93,7 @@ def _line(one: Mismatch) -> str:
 def _stopped(case: Case) -> bool:
     """Whether the scenario stops the drift job, which then has windows to make up for."""
     faults = (fault for phase in case.scenario.phases for fault in phase.faults)
-    return any(isinstance(fault, RestartFault) and fault.part == "drift" for fault in faults)
+    return any(fault.stops == "drift" for fault in faults)
 
 
 def _windows(facts: Published, *, stopped: bool) -> CheckResult:
@@ -139,7 +140,7 @@ def _behind(last: Recomputed, every: int) -> Iterator[str]:
     """
     if last.place is None:
         return
-    if last.total - last.place > max(SHARE_BEHIND * last.total, STEPS_BEHIND * every):
+    if last.total - last.place > max(RATIO_BEHIND * last.total, STEPS_BEHIND * every):
         yield (f"the last evaluated window ends at row {last.place}, the log holds {last.total}")
 
 

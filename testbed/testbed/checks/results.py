@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from testbed.checks.stages import Stage
+from testbed.decisions import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ResultModel(BaseModel):
     """Base of the verdict's parts: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Severity: TypeAlias = Literal["fail", "warn"]
+"""What it means that a check did not pass: the verdict fails, or warns."""
 
 
 class CheckResult(ResultModel):
@@ -28,6 +36,13 @@ class CheckResult(ResultModel):
     )
     summary: str = Field(description="One sentence; the reason, where it failed.")
     details: tuple[str, ...] = Field(default=(), description="One line each.")
+    severity: Severity = Field(
+        default="fail",
+        description="What it means where it did not pass: `warn` changes no outcome.",
+    )
+    weight: float | None = Field(
+        default=None, description="Points of an assertion of the scenario; null of other checks."
+    )
 
 
 def not_applicable(name: str, stage: Stage, reason: str) -> CheckResult:
@@ -35,12 +50,33 @@ def not_applicable(name: str, stage: Stage, reason: str) -> CheckResult:
     return CheckResult(name=name, passed=True, stage=stage, applicable=False, summary=reason)
 
 
+class Points(ResultModel):
+    """The score of the assertions of a scenario: the weights of those that hold, of all."""
+
+    scored: float
+    of: float
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"assertions: {self.scored:g} of {self.of:g} points ({self.scored / self.of:.0%})"
+
+
+def points_of(checks: Iterable[CheckResult]) -> Points | None:
+    """The score; None where nothing is asserted."""
+    weights = [(check.weight, check.passed) for check in checks if check.weight is not None]
+    if not weights:
+        return None
+    scored = sum(weight for weight, passed in weights if passed)
+    return Points(scored=scored, of=sum(weight for weight, _ in weights))
+
+
 class AlertStatus(StrEnum):
     """What became of an alert."""
 
     DETECTED = "detected"
     ALLOWED = "allowed"
-    FALSE_ALARM = "false_alarm"
+    FALSE_POSITIVE = "false_alarm"
     EARLY = "early"
     RULE_MISSING = "rule_missing"
     RULE_FAILING = "rule_failing"
@@ -111,6 +147,7 @@ class Reason(StrEnum):
     ENQUEUE_FAILED = "enqueue_failed"
     SEND_FAILED = "send_failed"
     COLLECTOR_ENDED = "collector_ended"
+    DISK_FULL = "disk_full"
     IN_TRANSIT = "in_transit"
 
 
@@ -137,6 +174,7 @@ REASON_TEXTS: dict[Reason, str] = {
     Reason.ENQUEUE_FAILED: "dropped by the Collector: its sending queue was full",
     Reason.SEND_FAILED: "the Collector's export failed; what its queue keeps is sent later",
     Reason.COLLECTOR_ENDED: "counted by a Collector that ended before it was scraped again",
+    Reason.DISK_FULL: "Prometheus could not keep it: a fault had filled its disk",
     Reason.IN_TRANSIT: "on its way when the counters were read",
 }
 
@@ -260,7 +298,7 @@ class DriftSummary(ResultModel):
     """What the drift job decided, against what was expected."""
 
     expected: tuple[str, ...]
-    decision: Literal["NO_ACTION", "ALERT", "RETRAIN"] | None = Field(
+    decision: Decision | None = Field(
         None, description="Most severe decision of all runs; null where there was none."
     )
     runs: tuple[DriftRunRow, ...] = ()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
+from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.integrity import STAGES
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
@@ -44,6 +45,8 @@ RECOVERY: Final = 30.0
 
 DETAILS: Final = 10
 
+OWN_JOB: Final = "what the user's own Prometheus configuration scrapes may not be there in a run"
+
 # Scrape job to the component that it shows.
 COMPONENTS: Final = {
     names.JOB_API: "api",
@@ -52,14 +55,6 @@ COMPONENTS: Final = {
     names.JOB_ALERTMANAGER: "alertmanager",
     names.JOB_PROMETHEUS: "prometheus",
 }
-# Faults that leave scrapes and exports alone, and those that cut one of them.
-_HARMLESS: Final = frozenset(
-    {
-        *("errors", "latency", "unloaded", "log", "challenger", "restart"),
-        *("config", "rules", "old-samples"),
-    }
-)
-_CUTS: Final = {"undiscovered": "scrapes", "otlp": "exports"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ def check_evaluations(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]
     holes = [hole for each in health.evaluations for hole in _holes(each, excused, MIN)]
     lines = [f"group {n}: no evaluation of it is on record" for n in unseen]
     lines += [_hole_line(case, f"group {hole.name}", hole) for hole in holes]
-    left_out = [each for each in health.evaluations if _share_missed(each) > MISSED]
+    left_out = [each for each in health.evaluations if _ratio_missed(each) > MISSED]
     lines += [
         f"group {each.name}: {each.missed} evaluations left out, {each.count} done; the slowest "
         f"took {each.slowest:.3g} s, its interval is {each.interval:g} s"
@@ -135,12 +130,15 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     found: list[tuple[Stage, str]] = [
         (_stage(target.partition(" ")[0]), f"{target}: never scraped")
         for target in health.unscraped
+        if target.partition(" ")[0] not in case.evidence.run.own_jobs
     ]
-    for each in health.scrapes:
-        component = COMPONENTS.get(each.job, "")
+    scrapes = [each for each in health.scrapes if each.job not in case.evidence.run.own_jobs]
+    for each in scrapes:
+        # What no component of ours shows is the service's.
+        component = COMPONENTS.get(each.job, case.evidence.run.service or "")
         # Prometheus itself is not there to be scraped by itself: the evaluations say so.
         meant = intended(case, component, "scrapes", each.name)
-        cadence = _until_replaced(each, health.scrapes)
+        cadence = _until_replaced(each, scrapes)
         what = f"{each.job} at {each.name}"
         found += [
             (Stage.PROMETHEUS, _hole_line(case, what, hole, "not scraped"))
@@ -149,22 +147,15 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
         found += [
             (_stage(each.job), line) for line in _failures(case, each, [*stood, *meant], what)
         ]
-    if not found:
-        count = sum(each.count for each in health.scrapes)
-        summary = f"{count} scrapes of {len(health.scrapes)} targets, without holes"
-        return (CheckResult(name="scrapes", passed=True, stage=Stage.PROMETHEUS, summary=summary),)
-    return (_first_along_the_way("scrapes", found),)
-
-
-def _first_along_the_way(name: str, found: list[tuple[Stage, str]]) -> CheckResult:
-    """The result of findings, led by the one whose link comes first."""
-    found.sort(key=lambda each: each[0].place)
-    return CheckResult(
-        name=name,
-        passed=False,
-        stage=found[0][0],
-        summary=found[0][1],
-        details=tuple(line for _, line in found[:DETAILS]),
+    count = sum(each.count for each in scrapes)
+    fine = f"{count} scrapes of {len(scrapes)} targets, without holes"
+    wrong = [CheckFinding(line, stage) for stage, line in found]
+    return (
+        finding_result("scrapes", Stage.PROMETHEUS, fine, wrong),
+        *(
+            not_applicable(f"scrapes of {job}", Stage.PROMETHEUS, OWN_JOB)
+            for job in case.evidence.run.own_jobs
+        ),
     )
 
 
@@ -173,7 +164,7 @@ def check_exports(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     pipeline, interval = case.evidence.snapshot.pipeline, case.evidence.run.export_interval
     if pipeline is None or interval is None or "collector" in case.evidence.run.without:
         return ()
-    found: list[tuple[Stage, str]] = []
+    found: list[CheckFinding] = []
     cadences = [
         _exports(each.instance, [export.time for export in each.exports], interval, case)
         for each in pipeline.processes
@@ -184,16 +175,15 @@ def check_exports(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
             *_stalls(health),
             *intended(case, component, "exports", each.name),
             *intended(case, "collector", "exports"),
+            *intended(case, "prometheus", "exports"),
             *_unreceived(case),
         ]
         for hole in _holes(_until_replaced(each, cadences), meant, MIN_EXPORT):
             line = _hole_line(case, f"{each.name}", hole, "no export arrived")
-            found.append((_export_stage(hole, health, cadences), line))
-    if not found:
-        count = sum(each.count for each in cadences)
-        summary = f"{count} exports of {len(cadences)} processes, without holes"
-        return (CheckResult(name="exports", passed=True, stage=Stage.EXPORT, summary=summary),)
-    return (_first_along_the_way("exports", found),)
+            found.append(CheckFinding(line, _export_stage(hole, health, cadences)))
+    count = sum(each.count for each in cadences)
+    fine = f"{count} exports of {len(cadences)} processes, without holes"
+    return (finding_result("exports", Stage.EXPORT, fine, found),)
 
 
 def intended(
@@ -210,11 +200,11 @@ def intended(
     timeline = case.evidence.timeline
     found = []
     for event in timeline:
-        if event.event == "part_stopped" and event.name == component:
+        if event.event == "component_stopped" and event.name == component:
             back = [
                 other.time
                 for other in timeline
-                if other.event == "part_started"
+                if other.event == "component_started"
                 and other.name == component
                 and other.time > event.time
             ]
@@ -224,7 +214,10 @@ def intended(
             found.append(Stretch(start=event.time, end=case.evidence.snapshot.ended_at))
     for phase in case.scenario.phases:
         played = case.phase(phase.name)
-        if played is not None and any(_cuts(fault.kind, what) for fault in phase.faults):
+        if played is not None and any(
+            what in fault.cuts and (fault.hits is None or component in fault.hits)
+            for fault in phase.faults
+        ):
             found.append(Stretch(start=played.start, end=played.end + RECOVERY))
     return tuple(found)
 
@@ -237,15 +230,10 @@ def _unreceived(case: Case) -> tuple[Stretch, ...]:
     ready = (
         event.time
         for event in case.evidence.timeline
-        if event.event == "part_ready" and event.name == "prometheus"
+        if event.event == "component_ready" and event.name == "prometheus"
     )
     began = case.evidence.snapshot.started_at
     return tuple(Stretch(start=began, end=time) for time in list(ready)[:1])
-
-
-def _cuts(kind: str, what: str) -> bool:
-    """Whether a fault of that kind makes holes; one that nothing is known of may."""
-    return kind not in _HARMLESS and _CUTS.get(kind, what) == what
 
 
 def _exports(name: str, times: Sequence[float], interval: float, case: Case) -> Cadence:
@@ -335,8 +323,8 @@ def _until_replaced(each: Cadence, others: Sequence[Cadence]) -> Cadence:
     )
     if not replaced:
         return each
-    kept = tuple(pause for pause in each.pauses if pause.start != each.last)
-    return each.model_copy(update={"pauses": kept})
+    retained = tuple(pause for pause in each.pauses if pause.start != each.last)
+    return each.model_copy(update={"pauses": retained})
 
 
 def _named(health: RuleHealth, holes: Iterable[Hole]) -> list[Cadence]:
@@ -349,7 +337,7 @@ def _overlaps(hole: Hole, other: Stretch) -> bool:
     return shared > (hole.end - hole.start) / 2
 
 
-def _share_missed(each: Cadence) -> float:
+def _ratio_missed(each: Cadence) -> float:
     return each.missed / (each.missed + each.count) if each.count else 0.0
 
 

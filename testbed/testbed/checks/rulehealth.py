@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.findings import CheckFinding, finding_result, lines_result
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult
 from testbed.checks.rhythm import check_evaluations, check_exports, check_scrapes
 from testbed.checks.selectors import check_selectors
@@ -25,6 +27,7 @@ LATE: Final = 30.0
 """Seconds after which the runner has seen the load start: that long it waits for Locust."""
 
 
+@CHECKS.register
 def check_rulehealth(case: Case) -> tuple[CheckResult, ...]:
     """Rules: loaded, healthy, evaluated at their interval; scrapes without holes."""
     health = case.evidence.snapshot.rulehealth
@@ -32,7 +35,7 @@ def check_rulehealth(case: Case) -> tuple[CheckResult, ...]:
         return ()
     return (
         _loaded(health),
-        *_healthy(health),
+        *_healthy(case, health),
         *_intervals(health),
         *check_evaluations(case, health),
         *check_selectors(case, health),
@@ -70,21 +73,20 @@ def _intervals(health: RuleHealth) -> tuple[CheckResult, ...]:
         ("Collector intervals", Stage.COLLECTOR, health.seldom.collector),
     )
     return tuple(
-        CheckResult(
-            name=name,
-            passed=not lines,
-            stage=stage,
-            summary=lines[0] if lines else "short enough for the shipped rules",
-            details=lines[1:DETAILS],
-        )
+        lines_result(name, stage, "short enough for the shipped rules", lines)
         for name, stage, lines in found
     )
 
 
-def _healthy(health: RuleHealth) -> tuple[CheckResult, ...]:
-    """Every rule was evaluated, and its last evaluation succeeded."""
+def _healthy(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
+    """Every rule was evaluated, and its last evaluation succeeded.
+
+    Single ones fail where a fault lets Prometheus keep no results.
+    """
     if not health.rules:
         return ()
+    faults = (fault for phase in case.scenario.phases for fault in phase.faults)
+    meant = any(fault.disk == "prometheus" for fault in faults)
     sick = [rule for rule in health.rules if not rule.evaluated or rule.health != "ok"]
     known = {rule.group for rule in sick}
     lines = (
@@ -92,7 +94,7 @@ def _healthy(health: RuleHealth) -> tuple[CheckResult, ...]:
         *(
             f"{each.failures} evaluations of rules of the group {each.name} failed"
             for each in health.evaluations
-            if each.failures > FAILURES and each.name not in known
+            if each.failures > FAILURES and each.name not in known and not meant
         ),
     )
     return (
@@ -121,15 +123,8 @@ def _clocks(case: Case, health: RuleHealth) -> CheckResult:
         *_load_clock(case),
         *_notification_clock(case),
     ]
-    found.sort(key=lambda each: each[0].place)
-    lines = tuple(line for _, line in found)
-    return CheckResult(
-        name="clocks",
-        passed=not found,
-        stage=found[0][0] if found else Stage.PROMETHEUS,
-        summary=lines[0] if lines else "all clocks agree",
-        details=lines[:DETAILS],
-    )
+    wrong = [CheckFinding(line, stage) for stage, line in found]
+    return finding_result("clocks", Stage.PROMETHEUS, "all clocks agree", wrong)
 
 
 def _prometheus_clock(health: RuleHealth) -> list[tuple[Stage, str]]:
@@ -162,7 +157,7 @@ def _started(case: Case, instance: str) -> float:
     times = [
         event.time
         for event in case.evidence.timeline
-        if event.event == "part_started" and event.name == name
+        if event.event == "component_started" and event.name == name
     ]
     return min(times, default=case.evidence.snapshot.started_at)
 

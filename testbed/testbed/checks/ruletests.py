@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 
@@ -14,6 +15,7 @@ NAME: Final = "rules tested"
 DETAILS: Final = 10
 
 
+@CHECKS.register
 def check_ruletests(case: Case) -> tuple[CheckResult, ...]:
     """The shipped rules pass their own tests, whether the run makes them fire or not."""
     facts = case.evidence.snapshot.ruletests

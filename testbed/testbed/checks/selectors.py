@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 from testbed_otel.names import Metric
+from testbed_rules.selectors import LabelMatcher
 
+from testbed.checks.findings import lines_result
 from testbed.checks.results import CheckResult
 from testbed.checks.rhythm import COMPONENTS
 from testbed.checks.stages import Stage
-from testbed.facts.selectors import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -57,7 +58,9 @@ def check_selectors(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     mentioned, unless the scenario expects the alert.
     """
     expected = {item.alert for item in case.scenario.expected_alerts}
-    absent = [job for job, part in COMPONENTS.items() if part in case.evidence.run.without]
+    absent = [
+        job for job, component in COMPONENTS.items() if component in case.evidence.run.without
+    ]
     wrong: list[str] = []
     unsure: list[str] = []
     for idle in health.idle:
@@ -84,20 +87,15 @@ def check_selectors(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
 
 def _steady(health: RuleHealth, absent_jobs: Collection[str]) -> CheckResult:
     """What rules ask for and a component always has is in Prometheus."""
-    lost = [
+    lost = (
         f"{', '.join(idle.rules)}: Prometheus holds no {idle.metric}, which {job} always has"
         for idle in health.idle
         if not idle.series
         and (job := STEADY.get(idle.metric)) is not None
         and job not in absent_jobs
-    ]
-    return CheckResult(
-        name="rule series",
-        passed=not lost,
-        stage=Stage.PROMETHEUS,
-        summary=lost[0] if lost else "Prometheus holds what rules ask of the Collector",
-        details=tuple(lost[1:DETAILS]),
     )
+    fine = "Prometheus holds what rules ask of the Collector"
+    return lines_result("rule series", Stage.PROMETHEUS, fine, lost)
 
 
 def _reason(idle: IdleSelector, absent_jobs: Collection[str]) -> tuple[bool, str | None]:
@@ -124,7 +122,7 @@ def _doubt(
     idle: IdleSelector, culprit: Culprit, absent_jobs: Collection[str]
 ) -> tuple[bool, str] | None:
     """Whether a matcher is certainly wrong, and why; None where it may be right."""
-    matcher = Matcher(culprit.label, culprit.operator, culprit.value)
+    matcher = LabelMatcher(culprit.label, culprit.operator, culprit.value)
     if culprit.label == "job":
         if any(map(matcher.matches, absent_jobs)):
             return None
@@ -142,7 +140,7 @@ def _doubt(
     return _open(culprit, matcher)
 
 
-def _open(culprit: Culprit, matcher: Matcher) -> tuple[bool, str] | None:
+def _open(culprit: Culprit, matcher: LabelMatcher) -> tuple[bool, str] | None:
     """The same of a label whose values are no closed set."""
     known = culprit.values
     if culprit.label == names.label(names.HTTP_ROUTE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.registry import CHECKS, of_bundled_api
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
 
@@ -21,6 +22,14 @@ CONTENT: Final = "spans content"
 SPANS_ARRIVED: Final = "spans arrived"
 RECORDS: Final = "log records content"
 RECORDS_ARRIVED: Final = "log records arrived"
+
+EVERYTHING: Final = {
+    SAMPLED: Stage.INSTRUMENT,
+    CONTENT: Stage.INSTRUMENT,
+    SPANS_ARRIVED: Stage.COLLECTOR,
+    RECORDS: Stage.INSTRUMENT,
+    RECORDS_ARRIVED: Stage.COLLECTOR,
+}
 
 LEVEL: Final = 1e-6
 """Chance at most that a sound run has so few, or so many, sampled requests."""
@@ -46,6 +55,8 @@ _OF_LOSSES: Final = frozenset({"whose parent did not arrive", "whose span did no
 _OF_RETRIES: Final = frozenset({"arrived more than once", "twice for one request"})
 
 
+@CHECKS.register
+@of_bundled_api(EVERYTHING)
 def check_signals(case: Case) -> tuple[CheckResult, ...]:
     """Traces and logs: spans and records arrive, with the right content."""
     signals = case.evidence.snapshot.signals
@@ -81,14 +92,7 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
 
 def _nothing(reason: str) -> tuple[CheckResult, ...]:
     """All of these checks, where none can be made."""
-    everything = {
-        SAMPLED: Stage.INSTRUMENT,
-        CONTENT: Stage.INSTRUMENT,
-        SPANS_ARRIVED: Stage.COLLECTOR,
-        RECORDS: Stage.INSTRUMENT,
-        RECORDS_ARRIVED: Stage.COLLECTOR,
-    }
-    return tuple(not_applicable(name, stage, reason) for name, stage in everything.items())
+    return tuple(not_applicable(name, stage, reason) for name, stage in EVERYTHING.items())
 
 
 def _lost_spans(case: Case, arrival: Arrival) -> int | None:
@@ -115,7 +119,7 @@ def _sampled(
         reason = "traces.jsonl is full, so that spans could not be counted."
         return not_applicable(SAMPLED, Stage.INSTRUMENT, reason)
     low, high = bounds(spans.ordinary, ratio)
-    share = f"a ratio of {ratio:g} gives {low} to {high}"
+    expectation = f"a ratio of {ratio:g} gives {low} to {high}"
     counted = f"{spans.sampled} of {spans.ordinary} ordinary requests have a span"
     problem = None
     if ratio <= 0:
@@ -124,17 +128,17 @@ def _sampled(
         reason = "A process of the API ended without its last spans, and no other span arrived."
         return not_applicable(SAMPLED, Stage.INSTRUMENT, reason)
     elif spans.sampled > high or (lost is not None and spans.sampled + lost < low):
-        problem = f"The API samples other requests than it was asked to: {counted}; {share}"
+        problem = f"The API samples other requests than it was asked to: {counted}; {expectation}"
     elif lost is not None and spans.untraced.count > lost:
         problem = (
             f"The API makes no span of requests that fail: {spans.untraced.count} of "
             f"{spans.failed} requests answered with 5xx have none"
         )
     elif spans.joined < low and not lost:
-        problem = f"Spans don't name their requests: {spans.joined} do; {share}"
+        problem = f"Spans don't name their requests: {spans.joined} do; {expectation}"
     traced = spans.failed - spans.untraced.count
     details = (
-        f"{counted}; {share}",
+        f"{counted}; {expectation}",
         f"{traced} of {spans.failed} requests answered with 5xx have a span",
     )
     if problem is None:
@@ -160,18 +164,18 @@ def _as_reported(spans: SpanFacts, ratio: float, low: int, counted: str) -> str:
     return f"{counted}, as a ratio of {ratio:g} has it."
 
 
-def bounds(number: int, share: float) -> tuple[int, int]:
+def bounds(number: int, ratio: float) -> tuple[int, int]:
     """What so many independent choices give but for a chance of :data:`LEVEL` on either side.
 
     By Chernoff's bound, which is a little wider than the exact one.
     """
-    share = min(max(share, 0.0), 1.0)
-    mean = number * share
+    ratio = min(max(ratio, 0.0), 1.0)
+    mean = number * ratio
     low, high = math.floor(mean), math.ceil(mean)
     limit = -math.log(LEVEL)
-    while low > 0 and number * _divergence((low - 1) / number, share) < limit:
+    while low > 0 and number * _divergence((low - 1) / number, ratio) < limit:
         low -= 1
-    while high < number and number * _divergence((high + 1) / number, share) < limit:
+    while high < number and number * _divergence((high + 1) / number, ratio) < limit:
         high += 1
     return low, high
 
@@ -242,7 +246,7 @@ def _arrived(case: Case, name: str, what: str, arrival: Arrival) -> CheckResult:
     if arrival.full:
         reason = f"The file of the {what} is full, so that they could not be counted."
         return not_applicable(name, Stage.COLLECTOR, reason)
-    stopped = {f.part for p in case.scenario.phases for f in p.faults if f.kind == "restart"}
+    stopped = {fault.stops for phase in case.scenario.phases for fault in phase.faults}
     problem = None
     if not arrival.restarted and not stopped & {"collector", "receiver"}:
         if arrival.waiting:
@@ -288,7 +292,7 @@ def _records(
 
 def _lost_records(case: Case, arrival: Arrival) -> int | None:
     """The most records that the way may have lost; None where nobody knows."""
-    restarts = any(f.kind == "restart" for p in case.scenario.phases for f in p.faults)
+    restarts = any(f.stops for p in case.scenario.phases for f in p.faults)
     if restarts or arrival.restarted or None in case.evidence.snapshot.api.values():
         return None
     return max(0, (arrival.accepted or 0) - arrival.by_then) + arrival.waiting + arrival.failed

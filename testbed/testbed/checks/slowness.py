@@ -4,6 +4,11 @@ Three things must come together. Something failed, and all that failed is what a
 fail. The runner's own work took far longer than the processor time that it needed. And components
 lagged behind their times.
 
+The drift job computes most, so a machine that is quick enough for all others may starve it. Where
+only what waits for it failed, its own measurement does as well as the runner's: for how long it was
+ready to work and no processor was free. Without that wait each run must have come in time, so a job
+that computes or waits for its database too long is to blame.
+
 Scrapes, evaluations and exports are not among what a slow machine makes fail: they need so little
 of a processor that none came more than 1.3 s late where work took thirteen times as long (measured
 on two processors, load average 9). A component that stands still is to blame for itself, unless
@@ -60,13 +65,14 @@ SCALES: Final = (60.0, 30.0, 20.0, 15.0, 12.0, 10.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.
 
 # Names of checks, or beginnings of them, that a slow machine can make fail.
 TIMED: Final = (
-    "limit p95_seconds", "limit error_share", "limit load_", "drift decision", "drift job",
-    "load requests", "load pace", "rule replay", "export failures",
+    "limit p95_seconds", "limit error_ratio", "limit load_", "drift decision", "drift job",
+    "load requests", "load pace", "rule replay", "export failures", "timed assertion",
 )  # fmt: skip
 CAUSES: Final = "drift causes"
 """A cause that is lacking may be one that a late run of the drift job would have found."""
+BY_DRIFT: Final = (CAUSES, "drift decision", "drift job")
 # Of these, what no time scale changes.
-UNSCALED: Final = ("limit ", "load")
+UNSCALED: Final = ("limit ", "load", "timed assertion")
 # What no slowness fires: these alerts stand on values, not on times.
 OF_VALUES: Final = frozenset(
     {
@@ -111,9 +117,11 @@ def too_slow(case: Case, failed: Iterable[CheckResult], alerts: Iterable[AlertRo
     checks = tuple(failed)
     if not checks or health is None or health.pace is None:
         return None
-    pace = health.pace
-    strained = _strain(case, pace)
-    if strained is None or not _all_timed(checks, tuple(alerts)):
+    rows = tuple(alerts)
+    strained = _strain(case, health.pace) or (
+        _starved(case) if all(_waits_for_drift(check, rows) for check in checks) else None
+    )
+    if strained is None or not _all_timed(checks, rows):
         return None
     lags = tuple(_lags(case, health))
     if not lags:
@@ -140,6 +148,32 @@ def _strain(case: Case, pace: Pace) -> str | None:
     if stalled >= STALLED * (snapshot.ended_at - snapshot.started_at):
         return f"nothing ran for {stalled:.1f} s, {pace.late:.1f} s at a time"
     return None
+
+
+def _starved(case: Case) -> str | None:
+    """What the drift job measured on itself, where that alone is why its runs lagged."""
+    interval = case.evidence.run.drift_interval
+    if not interval:
+        return None
+    limit, longest = SPACING * interval, 0.0
+    for before, run in pairwise(case.evidence.drift_runs):
+        apart = run.time - before.time
+        if apart <= limit:
+            continue
+        if run.waited is None or apart - run.waited > limit:
+            return None
+        longest = max(longest, run.waited)
+    return f"a run of the drift job waited {longest:.1f} s for a processor" if longest else None
+
+
+def _waits_for_drift(check: CheckResult, alerts: tuple[AlertRow, ...]) -> bool:
+    """Whether a check that failed is about what the drift job decides, and nothing else."""
+    if check.name.startswith("alert "):
+        return any(
+            row.expected and row.alert in OF_DRIFT and f"alert {row.alert} in" in check.name
+            for row in alerts
+        )
+    return check.name.startswith(BY_DRIFT)
 
 
 def _all_timed(checks: Iterable[CheckResult], alerts: tuple[AlertRow, ...]) -> bool:

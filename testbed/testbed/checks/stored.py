@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from testbed.checks.instances import instances, why_lost
+from testbed.checks.registry import CHECKS, of_bundled_api
 from testbed.checks.results import CheckResult
 from testbed.checks.stages import Stage
 from testbed.checks.telemetry import telemetry_hops
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
 
 
+@CHECKS.register
+@of_bundled_api({"counts instances": Stage.PROMETHEUS})
 def check_instances(case: Case) -> tuple[CheckResult, ...]:
     """Prometheus holds what every instance counted, true or not: two copies are compared."""
     snapshot, rows = case.evidence.snapshot, instances(case)

@@ -8,19 +8,21 @@ is known from the exports themselves, and no more than that is explained by it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 
 from testbed.checks.counts import Cause, hop_result, make_hop
+from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, Hop, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from testbed.checks.case import Case
-    from testbed.pipeline import Flow, Pipeline, Process, Reading
+    from testbed.pipeline import CounterReading, Flow, Pipeline, Process
 
 LOOKBACK: Final = 20
 """Scrapes of which one is chosen."""
@@ -62,7 +64,7 @@ class Offered:
 class Life:
     """One life of the Collector: its readings, and when it was missed; None while it lives."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[CounterReading, ...]
     missed: float | None
 
 
@@ -79,11 +81,12 @@ def telemetry_hops(case: Case) -> tuple[Hop, ...]:
         return (_hop("points_collector", made, 0, ()),)
     return (
         *_to_collector_and_on(pipeline, found, "points"),
-        _exports_to_prometheus(pipeline, found),
+        _exports_to_prometheus(case, pipeline, found),
         *_to_collector_and_on(pipeline, found, "spans"),
     )
 
 
+@CHECKS.register
 def check_telemetry(case: Case) -> tuple[CheckResult, ...]:
     """Each of these hops' residual is 0."""
     return tuple(hop_result(case, hop) for hop in telemetry_hops(case))
@@ -152,7 +155,7 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
     return to_collector, _hop(ONWARD[kind], accepted + counted, passed_on, leaving)
 
 
-def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
+def _comparable(pipeline: Pipeline, life: Life) -> Sequence[CounterReading]:
     """Readings before and after which each process that lives has reported; else the last one."""
     exporting = [process for process in pipeline.processes if process.exports]
     newest = max((process.exports[-1].time for process in exporting), default=0.0)
@@ -162,7 +165,7 @@ def _comparable(pipeline: Pipeline, life: Life) -> Sequence[Reading]:
     return known[-LOOKBACK:] or life.readings[-1:]
 
 
-def _exports_to_prometheus(pipeline: Pipeline, found: Sequence[Life]) -> Hop:
+def _exports_to_prometheus(case: Case, pipeline: Pipeline, found: Sequence[Life]) -> Hop:
     """Each export is a sample in Prometheus, which the last of them knows of.
 
     Of those that the Collector dropped it counted the points only: no more exports than these were
@@ -178,8 +181,24 @@ def _exports_to_prometheus(pipeline: Pipeline, found: Sequence[Life]) -> Hop:
         (Reason.EXPORT_FAILED, failures),
         (Reason.ENQUEUE_FAILED, round(sum(c.enqueue_failed for c in counted) / smallest)),
         (Reason.SEND_FAILED, round(sum(c.send_failed for c in counted) / smallest)),
+        (Reason.DISK_FULL, _not_stored(case, pipeline)),
     ]
     return _hop("exports_prometheus", made, stored, possible)
+
+
+def _not_stored(case: Case, pipeline: Pipeline) -> int:
+    """The most exports that came while a fault had filled Prometheus's disk."""
+    interval = case.evidence.run.export_interval
+    full = [
+        phase
+        for planned in case.scenario.phases
+        if any(fault.disk == "prometheus" for fault in planned.faults)
+        and (phase := case.phase(planned.name)) is not None
+    ]
+    if not interval:
+        return 0
+    each = sum(math.ceil((phase.end - phase.start) / interval) + 1 for phase in full)
+    return each * len(pipeline.processes)
 
 
 def _losses(pipeline: Pipeline, kind: Kind) -> list[Cause]:
@@ -259,11 +278,11 @@ def _sum(each: Iterable[Offered]) -> Offered:
     )
 
 
-def _points(reading: Reading) -> Flow:
+def _points(reading: CounterReading) -> Flow:
     return reading.points
 
 
-def _spans(reading: Reading) -> Flow:
+def _spans(reading: CounterReading) -> Flow:
     return reading.spans
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from testbed_domain.errors import DomainError
@@ -11,9 +11,23 @@ from testbed_otel.masking import mask
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
-from testbed.cli import drift, housekeeping, keys, live, log, parts, run, selftest, tools
-from testbed.cli.common import errors
-from testbed.errors import EXIT_COULD_NOT_RUN, StoppedError, TestbedError, UsageError
+from testbed.cli import (
+    capacity,
+    comparing,
+    components,
+    drift,
+    housekeeping,
+    init,
+    keys,
+    live,
+    log,
+    run,
+    selftest,
+    tools,
+)
+from testbed.console import errors, out
+from testbed.errors import EXIT_COULD_NOT_RUN, StoppedError, UsageError
+from testbed.machine import own_version
 from testbed.settings import load_settings
 
 # Evidently and others would send usage data; this project never does.
@@ -31,7 +45,9 @@ class _Commands(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             raise StoppedError("interrupted") from None
         except EOFError:
-            raise UsageError("there is nobody to answer the question; see --help") from None
+            raise UsageError(
+                "the command asks a question, and its input is not a terminal; see --help"
+            ) from None
 
 
 class _Command(TyperCommand):
@@ -68,12 +84,36 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(chosen: bool) -> None:  # noqa: FBT001 - as Typer calls it
+    if chosen:
+        out.print(own_version(), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _begin(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 run.register(app)
+init.register(app)
+comparing.register(app)
+capacity.register(app)
 selftest.register(app)
 live.register(app)
-parts.register(app)
+components.register(app)
 housekeeping.register(app)
-app.add_typer(drift.app, name="drift")
+app.add_typer(drift.app, name="drift", context_settings={"obj": drift.LatestRun()})
 app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
 app.add_typer(tools.app, name="stack")
@@ -88,9 +128,6 @@ def main() -> int:
     """
     try:
         app()
-    except TestbedError as error:
-        errors.print(f"testbed: {mask(error)}", markup=False, style="red")
-        return error.exit_code
     except DomainError as error:
         errors.print(f"testbed: {mask(error)}", markup=False, style="red")
     return EXIT_COULD_NOT_RUN

@@ -15,12 +15,13 @@ from testbed_domain.logengine import database_url
 from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
-from testbed.cli.common import out
+from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
+from testbed.scenario import read_scenario
 from testbed.settings import SETTINGS_FILE, Settings, load_settings, otel_environment
 from testbed.stack.build import cache_folder
 from testbed.stack.doctor import diagnose
-from testbed.trust import trust
+from testbed.trust import trust, trust_scenario
 
 AGE = re.compile(r"(\d+)([hdw])")
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -55,19 +56,32 @@ def settings() -> None:
     for name, value in otel_environment().items():
         secret = name.endswith("HEADERS")  # they carry credentials
         table.add_row(
-            name, "**********" if secret else mask(value), "set", "passed on to the parts"
+            name, "**********" if secret else mask(value), "set", "passed on to the components"
         )
     out.print(table)
 
 
-def trust_file() -> None:
-    """Trust the commands that testbed.toml of the working directory names, as it is now."""
-    path = Path(SETTINGS_FILE)
-    found = trust(path)
+def trust_file(
+    file: Annotated[
+        Path | None, typer.Argument(help="A scenario file, in place of testbed.toml.")
+    ] = None,
+) -> None:
+    """Trust the commands that testbed.toml of the working directory names, as it is now.
+
+    Or those of a scenario file: what its `exec` faults execute and its `http` faults ask of others.
+
+    Examples:
+
+      testbed trust
+
+      testbed trust mine.yaml
+    """
+    path = file or Path(SETTINGS_FILE)
+    found = trust(path) if file is None else trust_scenario(path, read_scenario(path))
     for name, value in found.items():
         out.print(f"trusted: {name} = {value}", markup=False, highlight=False)
     if not found:
-        out.print(f"{path} names no command", markup=False, highlight=False)
+        out.print(f"{path} names no command to trust", markup=False, highlight=False)
 
 
 def _without_password(url: str) -> str:

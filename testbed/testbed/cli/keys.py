@@ -6,9 +6,9 @@ import math
 from typing import Annotated
 
 import typer
-from testbed_api.keys import MIN_RATE, NAME, UNKNOWN, digest, new_key
+from testbed_api.http.keys import MIN_RATE, NAME, UNKNOWN, digest, new_key
 
-from testbed.cli.common import errors, out
+from testbed.console import errors, out
 from testbed.errors import UsageError
 
 app = typer.Typer(help="API keys of the prediction service.", no_args_is_help=True)

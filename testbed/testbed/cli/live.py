@@ -9,32 +9,23 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from testbed_domain.tables.reading import ReadOptions
+from testbed_drift.cli.bundles import taking
 
 from testbed.active import ActiveStack, active_stacks
 from testbed.cli.common import (
+    OWN_DATA,
     USE_CASE_HELP,
-    BuildProgress,
-    DataOption,
-    DecimalOption,
-    EncodingOption,
-    KindsOption,
     ReplicasOption,
-    SepOption,
-    TargetOption,
-    TaskOption,
-    errors,
-    interruptible,
-    out,
-    say,
 )
+from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
 from testbed.live import LIVE_SCENARIO, live
-from testbed.preparation import OwnData, RunOptions, prepare
+from testbed.preparation import RunOptions, prepare
 from testbed.settings import Settings, load_settings
+from testbed.usecasechoice import OwnData
 
-STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every part
+STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every component
 
 
 def find_run(settings: Settings, name: str | None, holding: str = "run.json") -> RunLayout:
@@ -49,10 +40,10 @@ def find_run(settings: Settings, name: str | None, holding: str = "run.json") ->
     if name is not None:
         if settings.runs / name in runs:
             return RunLayout((settings.runs / name).resolve())
-        raise UsageError(f"no run {name}; {_known(runs)}")
+        raise UsageError(f"there is no run {name}; {_known(runs)}")
     files = [path / holding for path in runs if (path / holding).exists()]
     if not files:
-        raise UsageError(f"no run with a {holding}; {_known(runs)}")
+        raise UsageError(f"there is no run with a {holding}; {_known(runs)}")
     return RunLayout(max(files, key=lambda path: path.stat().st_mtime).parent.resolve())
 
 
@@ -61,21 +52,16 @@ def _known(runs: list[Path]) -> str:
     return f"there are {latest}" if latest else "there is none yet"
 
 
+@taking(own=OWN_DATA)
 def up(
     *,
     use_case: Annotated[str | None, typer.Option("--use-case", help=USE_CASE_HELP)] = None,
-    data: DataOption = None,
-    target: TargetOption = None,
-    task: TaskOption = None,
-    sep: SepOption = None,
-    decimal: DecimalOption = None,
-    encoding: EncodingOption = None,
-    kinds: KindsOption = None,
+    own: OwnData,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
     rules: Annotated[Path | None, typer.Option(help="Folder of your rule files.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave a part out.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave a component out.")] = None,
     replicas: ReplicasOption = 1,
 ) -> None:
     """Start the whole stack and leave it running until Ctrl-C.
@@ -89,7 +75,7 @@ def up(
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
-        own=OwnData(data, target, task, ReadOptions.parse(sep, decimal, encoding, kinds)),
+        own=own,
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),
@@ -116,12 +102,12 @@ def print_urls(urls: dict[str, str]) -> None:
 
 
 def status() -> None:
-    """Show the stacks that run now, their parts and URLs. Exit 1 when there is none."""
+    """Show the stacks that run now, their components and URLs. Exit 1 when there is none."""
     stacks = list(active_stacks(load_settings().runs))
     for stack in stacks:
         out.print(f"{stack.run} (testbed {stack.command}, pid {stack.pid})", highlight=False)
         table = Table(box=None, show_header=False)
-        for name, pid in stack.parts.items():
+        for name, pid in stack.components.items():
             table.add_row(name, f"pid {pid}")
         for name, url in stack.urls.items():
             table.add_row(name, url)
@@ -132,13 +118,15 @@ def status() -> None:
 
 
 def logs(
-    part: Annotated[str, typer.Argument(help="Name of a part, for example api or collector.")],
+    component: Annotated[
+        str, typer.Argument(help="Name of a component, for example api or collector.")
+    ],
     run_name: Annotated[str | None, typer.Option("--run", help="Run; default: latest.")] = None,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many.")] = 50,
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
 ) -> None:
-    """Print the log of a part.
+    """Print the log of a component.
 
     Examples:
 
@@ -149,10 +137,10 @@ def logs(
     settings = load_settings()
     stacks = list(active_stacks(settings.runs))
     layout = find_run(settings, run_name or (stacks[-1].run if stacks else None))
-    path = layout.logs / f"{part}.log"
+    path = layout.logs / f"{component}.log"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in layout.logs.glob("*.log")))
-        raise UsageError(f"no log of {part!r}; there are {known or 'none'}")
+        raise UsageError(f"there is no log of {component!r}; logs: {known or 'none yet'}")
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in deque(file, maxlen=lines):
             typer.echo(line, nl=False)

@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from testbed_domain import logkeeping
+from testbed_domain import logmaintenance
 from testbed_domain.logstore import PredictionLog, open_log
 
-from testbed.cli.common import out
 from testbed.cli.housekeeping import AGE, parse_age
 from testbed.cli.live import find_run
+from testbed.console import out
 from testbed.errors import UsageError
 from testbed.settings import load_settings
 
@@ -69,7 +69,7 @@ def stats(*, url: UrlOption = None, run: RunOption = None) -> None:
       testbed log stats --run 20260101T120000-demo-seed1
     """
     with _opened(url, run) as log:
-        found = logkeeping.stats(log)
+        found = logmaintenance.stats(log)
     table = Table(box=None, pad_edge=False)
     table.add_column("version", overflow="fold")
     for title in ("predictions", "labelled", "replicas", "first", "last"):
@@ -112,7 +112,7 @@ def export(
     """
     now = time.time()
     with _opened(url, run) as log:
-        rows = logkeeping.export(
+        rows = logmaintenance.export(
             log,
             file,
             start=None if since is None else parse_time(since, now),
@@ -147,14 +147,14 @@ def prune(
     before = time.time() - parse_age(older_than)
     with _opened(url, run) as log:
         try:
-            rows = logkeeping.prunable(log, before)
+            rows = logmaintenance.prunable(log, before)
             needs = ""
-        except logkeeping.PruneRefusedError as error:
+        except logmaintenance.PruneRefusedError as error:
             if not (dry_run or more_than_half):
                 raise
             rows = error.rows
             needs = f"; of {error.total}, so it needs --more-than-half"
         if not dry_run:
-            rows = logkeeping.prune(log, before)
+            rows = logmaintenance.prune(log, before)
     text = f"would delete {rows} predictions{needs}" if dry_run else f"deleted {rows} predictions"
     out.print(text, highlight=False)

@@ -5,72 +5,91 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
-from testbed_domain.tables.reading import ReadOptions
+from testbed_drift.cli.bundles import taking
+from testbed_rules.lint import read_rules
 
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
 from testbed.cli.common import (
-    BuildProgress,
-    DataOption,
-    DecimalOption,
-    EncodingOption,
-    KindsOption,
+    OWN_DATA,
     ReplicasOption,
     SeedOption,
-    SepOption,
-    TargetOption,
-    TaskOption,
     UseCaseOption,
-    errors,
-    interruptible,
-    out,
-    say,
 )
 from testbed.cli.live import find_run, print_urls
+from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
 from testbed.live import hold
-from testbed.preparation import OwnData, RunOptions, prepare
+from testbed.playall import play_all
+from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table, rewrite_report
 from testbed.resources import find_scenario, root, scenario_files
-from testbed.rulelint import read_rules
-from testbed.runner import Opening, own_stack, play
+from testbed.runner import play
+from testbed.runstack import Opening, own_stack
 from testbed.scenario import Scenario, read_scenario
 from testbed.schedule import schedule
+from testbed.servicefile import read_service
 from testbed.settings import load_settings
+from testbed.stack.ownprometheus import own_rules
 from testbed.stack.stack import Stack
+from testbed.trust import check_scenario
+from testbed.usecasechoice import OwnData
 from testbed.verdict import Verdict
 
+TimeScaleOption = Annotated[
+    float | None,
+    typer.Option(min=1, help="Divides every duration; default: the scenario's."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder for the run; default: .testbed/runs/…")
+]
 
+
+@taking(own=OWN_DATA)
 def run(
-    scenario: Annotated[str, typer.Argument(help="Name of a scenario, or a YAML file.")],
+    scenario: Annotated[
+        str | None, typer.Argument(help="Name of a scenario, or a YAML file.")
+    ] = None,
     *,
     use_case: UseCaseOption = None,
-    data: DataOption = None,
-    target: TargetOption = None,
-    task: TaskOption = None,
-    sep: SepOption = None,
-    decimal: DecimalOption = None,
-    encoding: EncodingOption = None,
-    kinds: KindsOption = None,
+    own: OwnData,
     seed: SeedOption = 1,
-    time_scale: Annotated[
-        float | None,
-        typer.Option(min=1, help="Divides every duration; default: the scenario's."),
-    ] = None,
+    time_scale: TimeScaleOption = None,
     rules: Annotated[
         Path | None, typer.Option(help="Folder of your rule files, in place of the shipped ones.")
     ] = None,
+    service: Annotated[
+        Path | None,
+        typer.Option(help="File of your own service, which is tested in place of the API."),
+    ] = None,
+    alertmanager: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Your Alertmanager configuration, in place of the shipped one; each integration "
+            "sends to the run's receiver.",
+        ),
+    ] = None,
+    prometheus: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Your Prometheus configuration: its rule files, intervals, external labels and "
+            "static scrape jobs are added to the run's.",
+        ),
+    ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave a part out: collector, alertmanager, receiver, drift …"),
+        typer.Option(help="Leave a component out: collector, alertmanager, receiver, drift …"),
     ] = None,
     replicas: ReplicasOption = 1,
     stack: Annotated[
@@ -82,9 +101,13 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")
     ] = False,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the run; default: .testbed/runs/…")
-    ] = None,
+    folder: OutOption = None,
+    catalogue: Annotated[
+        bool, typer.Option("--all", help="Play every scenario that ships, and print a table.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Stacks at a time, of --all; each needs a processor.")
+    ] = 2,
 ) -> None:
     """Play a scenario and give the verdict: exit 0 pass, 1 failed, 2 could not run.
 
@@ -97,23 +120,43 @@ def run(
       testbed run covariate-drift --use-case any --data mine.csv --target bought
 
       testbed run error-burst --rules ./my-rules --out ./result
+
+      testbed run --all --jobs 3
+
+      testbed run covariate-drift --service service.yaml --use-case iris
+
+      testbed run my-pages.yaml --alertmanager ./alertmanager.yml
     """
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
-        own=OwnData(data, target, task, ReadOptions.parse(sep, decimal, encoding, kinds)),
+        own=own,
         seed=seed,
         time_scale=time_scale,
         rules=rules,
         without=frozenset(without or ()),
         out=folder,
         replicas=replicas,
+        target=None if service is None else read_service(service),
+        alertmanager=alertmanager,
+        prometheus=prometheus,
     )
+    if catalogue:
+        refuse_for_all(scenario, options, stack, keep=keep)
+        with interruptible():
+            code = play_all((), folder, jobs, options)
+        raise typer.Exit(code)
+    if scenario is None:
+        raise UsageError("name a scenario (testbed scenarios lists them), or give --all")
+    if stack is not None and (alertmanager is not None or prometheus is not None):
+        option = "--alertmanager" if alertmanager is not None else "--prometheus"
+        raise UsageError(f"{option}: a running stack has its own configuration; leave it out")
     if stack is not None and keep:
         raise UsageError("--keep: a running stack goes on anyway; leave it out")
     started = time.monotonic()
-    with interruptible():
-        chosen = _scenario(scenario, rules)
+    with interruptible(), own_rules(prometheus, rules) as chosen_rules:
+        options = replace(options, rules=chosen_rules)
+        chosen = _scenario(scenario, options)
         if stack is None:
             prepared = prepare(chosen, options, settings, progress=BuildProgress(), say=say)
             opening: Opening = own_stack
@@ -125,7 +168,7 @@ def run(
         board = Board(out, played.title, schedule(played, factor), played.duration / factor)
 
         with board:
-            verdict = play(prepared, board, hold=_keep(board) if keep else None, opening=opening)
+            verdict = play(prepared, board, hold=_stay_up(board) if keep else None, opening=opening)
     out.print(render_table(verdict))
     origin = "synthetic data" if prepared.artefact.synthetic else "real data"
     out.print(f"use case  {prepared.use_case}, {origin}, seed {seed}", highlight=False)
@@ -134,7 +177,45 @@ def run(
     raise typer.Exit(verdict.exit_code)
 
 
-def _keep(board: Board) -> Callable[[Stack, Verdict], None]:
+def refuse_for_all(
+    scenario: str | None, options: RunOptions, stack: Path | None, *, keep: bool
+) -> None:
+    """What `--all` can't have beside it.
+
+    Raises:
+        UsageError: it is given.
+    """
+    given = {
+        "a scenario": scenario,
+        "--data": options.own.data,
+        "--target": options.own.target,
+        "--rules": options.rules,
+        "--without": options.without,
+        "--replicas": options.replicas != 1,
+        "--stack": stack,
+        "--service": options.target,
+        "--keep": keep,
+    }
+    if asked := [name for name, value in given.items() if value]:
+        raise UsageError(f"--all plays every scenario as it ships: leave out {', '.join(asked)}")
+
+
+def demo(
+    *,
+    seed: SeedOption = 1,
+    time_scale: TimeScaleOption = None,
+    folder: OutOption = None,
+) -> None:
+    """Play the demo: the same as `testbed run demo`.
+
+    Examples:
+
+      testbed demo
+    """
+    run("demo", seed=seed, time_scale=time_scale, folder=folder)
+
+
+def _stay_up(board: Board) -> Callable[[Stack, Verdict], None]:
     """Hold the stack until Ctrl-C, which then isn't an interruption: the verdict stands."""
 
     def keep(stack: Stack, verdict: Verdict) -> None:
@@ -147,10 +228,15 @@ def _keep(board: Board) -> Callable[[Stack, Verdict], None]:
     return keep
 
 
-def _scenario(name: str, rules: Path | None) -> Scenario:
-    """The scenario; of one that ships, without what it says of the rules that ship."""
-    scenario = read_scenario(find_scenario(name))
-    return scenario.for_other_rules() if rules and name in scenario_files() else scenario
+def _scenario(name: str, options: RunOptions) -> Scenario:
+    """The scenario; of one that ships, without what it says of rules and routes that ship."""
+    path = find_scenario(name)
+    scenario = read_scenario(path)
+    if name not in scenario_files():
+        check_scenario(path, scenario)
+        return scenario
+    scenario = scenario.for_other_rules() if options.rules else scenario
+    return scenario.for_other_routes() if options.alertmanager else scenario
 
 
 def scenarios(
@@ -218,5 +304,6 @@ def _shown(path: Path) -> str:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
+    app.command()(demo)
     app.command()(scenarios)
     app.command()(report)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from testbed.cli.common import interruptible, out, say
+from testbed.console import interruptible, out, say
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.selftest.catalogue import chosen, kind_of
 from testbed.selftest.defect import Defect

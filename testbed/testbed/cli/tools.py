@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from testbed import configcheck
-from testbed.cli.common import BuildProgress, errors, interruptible, out
+from testbed.console import BuildProgress, errors, interruptible, out
 from testbed.errors import EXIT_VERDICT_FAILED
 from testbed.settings import load_settings
 from testbed.stack import build

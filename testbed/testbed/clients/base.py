@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import httpx
 from testbed_domain.jsonlines import parse_line
 
 from testbed.errors import StackError
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 TIMEOUT = 10.0
 
@@ -43,12 +40,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -53,7 +53,7 @@ class AlertRule:
         name: name of the alert, or of the recorded series.
         group: its rule group.
         query: the expression, as Prometheus writes it.
-        hold: ``for`` in real seconds.
+        for_: ``for`` in real seconds.
         state: ``inactive``, ``pending`` or ``firing``.
         health: ``ok``, ``err`` or ``unknown``.
         last_error: why the last evaluation failed, or an empty text.
@@ -70,7 +70,7 @@ class AlertRule:
     name: str
     group: str
     query: str
-    hold: float
+    for_: float
     state: str
     health: str
     last_error: str = ""
@@ -235,7 +235,7 @@ def _group(item: dict[str, Any]) -> RuleGroup:
             name=rule["name"],
             group=name,
             query=rule["query"],
-            hold=float(rule.get("duration", 0.0)),
+            for_=float(rule.get("duration", 0.0)),
             state=rule.get("state", "inactive"),
             health=rule.get("health", "unknown"),
             last_error=rule.get("lastError", ""),

@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
+from testbed_domain.errors import DomainError
 
-from testbed.cli.common import BuildProgress, interruptible
 from testbed.composetest import debian
 from testbed.composetest.debian import provide_roots
 from testbed.composetest.engine import PROBE, Engine, own_engine, probe, require_programs
 from testbed.composetest.errors import NoEngineError
 from testbed.composetest.project import Project
-from testbed.composetest.stack import bring_up, build_images, keep_logs, keep_up, play
+from testbed.composetest.stack import bring_up, build_images, play, stay_up, store_logs
 from testbed.composetest.standins import build_stand_ins
 from testbed.composetest.steps import Steps, say
 from testbed.composetest.variants import VARIANTS
+from testbed.console import BuildProgress, interruptible
 from testbed.errors import (
+    EXIT_COULD_NOT_RUN,
     EXIT_PASS,
-    TestbedError,
 )
 from testbed.resources import root
 from testbed.stack.build import Store, cache_folder, install, manifest_file
-from testbed.stack.catalogue import GIB, Program, Tool
+from testbed.stack.catalogue import GIB, Tool, ToolProgram
 from testbed.stack.process import Supervisor
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ COMPOSE: Final = Tool(
     module="github.com/docker/compose/v2",
     module_version="v2.40.3",
     version="2.40.3",
-    programs=(Program("cmd", "github.com/docker/compose/v2/cmd"),),  # named by its package
+    programs=(ToolProgram("cmd", "github.com/docker/compose/v2/cmd"),),  # named by its package
     image="docker/compose-bin:v2.40.3",
     ldflags="-s -w -X github.com/docker/compose/v2/internal.Version=2.40.3",
     disk=2 * GIB,
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NoEngineError as error:
         say(f"skipped: {error}")
         return EXIT_PASS
-    except TestbedError as error:
+    except DomainError as error:
         sys.stderr.write(f"compose-test: {error}\n")
-        return error.exit_code
+        return EXIT_COULD_NOT_RUN
 
 
 def _test(scenario: str, names: Sequence[str], *, hold: bool) -> int:
@@ -159,13 +160,13 @@ class _Session:
         try:
             bring_up(plan, project, steps)
             if hold:
-                keep_up(project, engine)
-            if played:
-                code = play(played, project, steps)
+                stay_up(project, engine)
+            for number in range(variant.plays if played else 0):
+                code = max(code, play(played, project, steps, number + 1))
             for check in variant.checks:
                 check(project, engine, steps)
         finally:
-            keep_logs(project, engine, self._logs / f"services-{name}.log")
+            store_logs(project, engine, self._logs / f"services-{name}.log")
         return code
 
 

@@ -35,7 +35,7 @@ START_LIMIT: Final = 60.0
 GRACE: Final = 20.0
 TRIM_LIMIT: Final = 120.0
 #: Of the builds' layers, packages among them, for the next run.
-KEPT: Final = "6GB"
+CACHE_LIMIT: Final = "6GB"
 NAME: Final = "engine"
 PROBE: Final = "testbed-compose-test/probe"
 _NO_BRIDGE: Final = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
@@ -98,12 +98,13 @@ class Engine:
         names = self.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").splitlines()
         orders = [
             ("image", "prune", "--force"),
-            ("builder", "prune", "--force", f"--keep-storage={KEPT}"),
+            ("builder", "prune", "--force", f"--keep-storage={CACHE_LIMIT}"),
         ]
         if old := unwanted(names, wanted):
             orders.insert(0, ("image", "rm", "--force", *old))
         for order in orders:
-            with contextlib.suppress(subprocess.TimeoutExpired):  # the next run goes on with it
+            # The next run goes on with it; an engine that was ended meanwhile may have lost count.
+            with contextlib.suppress(subprocess.TimeoutExpired, StackError):
                 self.ask(*order, limit=TRIM_LIMIT)
 
     def has(self, image: str) -> bool:
@@ -118,8 +119,8 @@ def unwanted(names: Iterable[str], wanted: Collection[str]) -> list[str]:
         names: with their tags, as the engine lists them; one without is left to its prune.
         wanted: names; without a tag ``latest`` is meant, as everywhere.
     """
-    kept = {name if ":" in name.rpartition("/")[2] else f"{name}:latest" for name in wanted}
-    return sorted({name for name in names if "<none>" not in name} - kept)
+    retained = {name if ":" in name.rpartition("/")[2] else f"{name}:latest" for name in wanted}
+    return sorted({name for name in names if "<none>" not in name} - retained)
 
 
 def require_programs() -> None:

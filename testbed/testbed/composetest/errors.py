@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.errors import EXIT_PASS, TestbedError
+from testbed_domain.errors import DomainError
 
 
-class NoEngineError(TestbedError):
+class NoEngineError(DomainError):
     """No container engine can be started on this machine; says why."""
-
-    exit_code = EXIT_PASS

@@ -38,7 +38,7 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ComposePlan:
     """What is built, what stands in, what starts.
 
     Attributes:
@@ -116,7 +116,9 @@ def bases(dockerfile: str) -> list[str]:
     return found
 
 
-def plan(config: Mapping[str, Any], dockerfile: str, servers: frozenset[str] = frozenset()) -> Plan:
+def plan(
+    config: Mapping[str, Any], dockerfile: str, servers: frozenset[str] = frozenset()
+) -> ComposePlan:
     """Read the plan from the project.
 
     Args:
@@ -149,7 +151,7 @@ def plan(config: Mapping[str, Any], dockerfile: str, servers: frozenset[str] = f
     _require_free(services, left_out)
     builds = tuple(Build(target, tuple(tags)) for target, tags in targets.items())
     started = tuple(_started(services, left_out))
-    return Plan(builds, stand_ins, started, left_out, _whole_profiles(services, left_out))
+    return ComposePlan(builds, stand_ins, started, left_out, _whole_profiles(services, left_out))
 
 
 def _whole_profiles(services: Mapping[str, Any], left_out: Mapping[str, str]) -> tuple[str, ...]:

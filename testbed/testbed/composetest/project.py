@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from testbed.composebasics import PROFILES
-from testbed.composetest.plan import Plan, plan, settings, steady_probes, without_digests
+from testbed.composetest.plan import ComposePlan, plan, settings, steady_probes, without_digests
 from testbed.errors import StackError
 from testbed.scenarioenv import render
 from testbed.settings import load_settings
@@ -74,7 +74,7 @@ class Project:
         engine: Engine,
         chosen: Mapping[str, str] | None = None,
         servers: frozenset[str] = frozenset(),
-    ) -> Plan:
+    ) -> ComposePlan:
         """Write the files of this run, and find out what of the project can run here.
 
         Args:
@@ -85,7 +85,7 @@ class Project:
 
         Raises:
             StackError: Compose refuses the project, or too much of it can't be had.
-            TestbedError: there is no such scenario.
+            DomainError: there is no such scenario.
         """
         self.scenario_file.write_text(render(scenario, load_settings()), encoding="utf-8")
         dockerfile = without_digests(self._read("Dockerfile"))

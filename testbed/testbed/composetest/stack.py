@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from testbed.composetest.plan import PLAYER, Plan
+from testbed.composetest.plan import PLAYER, ComposePlan
 from testbed.composetest.steps import say
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED, StackError
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from testbed.composetest.steps import Steps
 
 BUILD_LIMIT: Final = 900.0
-UP_LIMIT: Final = 240.0
+UP_LIMIT: Final = 360.0
 PLAY_LIMIT: Final = 600.0
 #: Word of the report that goes with an exit code. Compose has the second for errors of its own.
 VERDICTS: Final = {EXIT_PASS: "PASSED", EXIT_VERDICT_FAILED: "FAILED"}
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
-def build_images(plan: Plan, project: Project, engine: Engine, steps: Steps) -> None:
+def build_images(plan: ComposePlan, project: Project, engine: Engine, steps: Steps) -> None:
     """Build the project's own images, on the network of the machine.
 
     Args:
@@ -47,7 +47,7 @@ def build_images(plan: Plan, project: Project, engine: Engine, steps: Steps) -> 
         steps.run(f"image {build.target}", *argv, limit=BUILD_LIMIT)
 
 
-def bring_up(plan: Plan, project: Project, steps: Steps) -> None:
+def bring_up(plan: ComposePlan, project: Project, steps: Steps) -> None:
     """Start the services and wait until all are healthy.
 
     Raises:
@@ -58,13 +58,19 @@ def bring_up(plan: Plan, project: Project, steps: Steps) -> None:
     steps.run(f"{len(plan.services)} services up", *argv, limit=UP_LIMIT + 30)
 
 
-def play(scenario: str, project: Project, steps: Steps) -> int:
+def play(scenario: str, project: Project, steps: Steps, number: int = 1) -> int:
     """Play a scenario on the stack; returns the exit code of its verdict.
+
+    Args:
+        scenario: its name.
+        project: has the service that plays it.
+        steps: runs the commands.
+        number: which time it is on this stack, counted from 1.
 
     Raises:
         StackError: there is no verdict.
     """
-    what = f"scenario {scenario}"
+    what = f"scenario {scenario}" + (f", time {number}" if number > 1 else "")
     argv = (*project.command, "run", "--rm", "--no-TTY", PLAYER, scenario)
     outcome, seconds = steps.ended(what, *argv, limit=PLAY_LIMIT, show=True)
     code = None if outcome is None else outcome.exit_code
@@ -79,7 +85,7 @@ def verdict_in(output: str, code: int) -> bool:
     return code in VERDICTS and VERDICTS[code] in output
 
 
-def keep_logs(project: Project, engine: Engine, file: Path) -> None:
+def store_logs(project: Project, engine: Engine, file: Path) -> None:
     """Write down how the services are and what they said."""
     with contextlib.suppress(StackError, subprocess.TimeoutExpired):
         states = project.ask(engine, "ps", "--all")
@@ -87,7 +93,7 @@ def keep_logs(project: Project, engine: Engine, file: Path) -> None:
         say(f"what the services said: {file}")
 
 
-def keep_up(project: Project, engine: Engine) -> NoReturn:
+def stay_up(project: Project, engine: Engine) -> NoReturn:
     """Keep the stack up until somebody has had enough."""
     say("up; this reaches it, and Ctrl-C ends it:")
     sys.stdout.write(

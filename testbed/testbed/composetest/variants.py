@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from testbed_api.keys import digest, new_key
+from testbed_api.http.keys import digest, new_key
 from testbed_otel import names
 
 from testbed.composebasics import SECRETS
 from testbed.composetest.plan import SERVERS
 from testbed.composetest.steps import say
 from testbed.errors import StackError
-from testbed.stack.parts import management_addresses
+from testbed.stack.addresses import management_addresses
 
 if TYPE_CHECKING:
     from testbed.composetest.engine import Engine
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from testbed.composetest.steps import Steps
 
 REPLICAS: Final = 2
-TOLD_LIMIT: Final = 60.0
+REPORTED_LIMIT: Final = 60.0
+UNHEALTHY_LIMIT: Final = 120.0
 LOOK: Final = 1.0
 WRONG_PASSWORD: Final = "POSTGRES_PASSWORD in .env is not the password that this database was made"  # noqa: S105 - what the container says
 _STATUS: Final = """\
@@ -37,12 +38,11 @@ except urllib.error.HTTPError as error:
 """
 
 SERVED: Final = {
-    "a run in MLflow, logged and read": """\
+    "decisions of the drift job in MLflow": """\
 from mlflow import MlflowClient
 client = MlflowClient("http://mlflow:5000")
-run = client.create_run(client.create_experiment("compose-test")).info.run_id
-client.log_metric(run, "answered", 1.0)
-print(client.get_run(run).data.metrics)
+runs = client.search_runs([client.get_experiment_by_name("drift").experiment_id])
+print(*(run.data.tags["decision"] for run in runs if run.info.status == "FINISHED"))
 """,
     "version of the Prefect server": """\
 import urllib.request
@@ -64,6 +64,7 @@ class Variant:
     Attributes:
         about: what is tried, for people.
         scenario: what is played; None plays what the command line names, empty nothing.
+        plays: how often, one after the other on the same stack.
         settings: makes files, and gives the variables of ``.env`` that name them.
         servers: services that no other variant starts: their stand-ins are big.
         checks: asked of the stack when the scenario has been played.
@@ -71,6 +72,7 @@ class Variant:
 
     about: str
     scenario: str | None = None
+    plays: int = 1
     settings: Callable[[Project], Mapping[str, str]] = _nothing
     servers: frozenset[str] = frozenset()
     checks: tuple[Check, ...] = field(default=())
@@ -85,13 +87,29 @@ def changed_password(project: Project, engine: Engine, steps: Steps) -> None:
     what = "postgres, with another password in .env"
     project.change(**{SECRETS["postgres_password"]: secrets.token_hex(16)})
     again = ("up", "--detach", "--no-build", "--pull=never", "--no-deps", "--force-recreate")
-    steps.run(what, *project.command, *again, "postgres", limit=TOLD_LIMIT)
+    steps.run(what, *project.command, *again, "postgres", limit=REPORTED_LIMIT)
     began = time.monotonic()
     while WRONG_PASSWORD not in project.ask(engine, "logs", "--no-color", "postgres"):
-        if time.monotonic() - began > TOLD_LIMIT:
-            raise StackError(f"{what}: its log says nothing of that after {TOLD_LIMIT:.0f} s")
+        if time.monotonic() - began > REPORTED_LIMIT:
+            raise StackError(f"{what}: its log says nothing of that after {REPORTED_LIMIT:.0f} s")
         time.sleep(LOOK)
     say(f"{what}: reported in its log ({time.monotonic() - began:.0f} s)")
+
+
+def dead_collector_is_unhealthy(project: Project, engine: Engine, steps: Steps) -> None:
+    """Its image has no probe: the service that asks it says so.
+
+    Raises:
+        StackError: that one is healthy still.
+    """
+    what = "a Collector that is stopped"
+    steps.run(what, *project.command, "stop", "collector", limit=REPORTED_LIMIT)
+    began = time.monotonic()
+    while "unhealthy" not in project.ask(engine, "ps", "collector_health"):
+        if time.monotonic() - began > UNHEALTHY_LIMIT:
+            raise StackError(f"{what}: collector_health is healthy after {UNHEALTHY_LIMIT:.0f} s")
+        time.sleep(LOOK)
+    say(f"{what}: collector_health is unhealthy ({time.monotonic() - began:.0f} s)")
 
 
 def keys_and_replicas(project: Project) -> dict[str, str]:
@@ -145,7 +163,7 @@ def keys_are_demanded(project: Project, engine: Engine, _: Steps) -> None:
 
 
 def servers_answer(project: Project, engine: Engine, _: Steps) -> None:
-    """MLflow takes a run, Prefect says its version: both asked by the drift job's container.
+    """MLflow has the drift job's runs, Prefect says its version: asked from the job's container.
 
     Raises:
         StackError: one does not.
@@ -159,8 +177,9 @@ def servers_answer(project: Project, engine: Engine, _: Steps) -> None:
 
 VARIANTS: Final = {
     "plain": Variant(
-        "the stack as it comes; then another password of the database",
-        checks=(changed_password,),
+        "the stack as it comes, twice; then a dead Collector, and another password of the database",
+        plays=2,
+        checks=(dead_collector_is_unhealthy, changed_password),
     ),
     "replicas": Variant(
         "two replicas of the API, and API keys",
@@ -170,7 +189,7 @@ VARIANTS: Final = {
     ),
     "servers": Variant(
         "the servers of MLflow, to which the drift job is sent, and of Prefect",
-        scenario="",
+        scenario="normal",
         settings=lambda _: {"MLFLOW_TRACKING_URI": "http://mlflow:5000"},
         servers=SERVERS,
         checks=(servers_answer,),

@@ -28,7 +28,7 @@ EXIT_CODES: Final = (
     (EXIT_VERDICT_FAILED, "The verdict failed, or what was asked about is missing or wrong."),
     (
         EXIT_COULD_NOT_RUN,
-        "It could not run: wrong input, a part that failed, an interruption; one line says why.",
+        "It could not run: wrong input, a failed component, an interruption; one line says why.",
     ),
 )
 INTRODUCTION: Final = (

@@ -58,7 +58,7 @@ OTEL: Final = (
         "",
         "More on who sends. `service.instance.id` is the `instance` in Prometheus.",
     ),
-    ("OTEL_SERVICE_NAME", "text", "the part's own", "The `job` in Prometheus."),
+    ("OTEL_SERVICE_NAME", "text", "the component's own", "The `job` in Prometheus."),
     (
         "OTEL_SDK_DISABLED",
         "`true`, `false`",
@@ -114,7 +114,8 @@ def settings() -> str:
         "it themselves.",
         _table(ApiSettings),
         "## Drift job",
-        "Read by `testbed drift`, `python -m testbed_drift` and Compose; durations in seconds. "
+        "Read by `testbed drift`, `python -m testbed_drift` and Compose; durations in seconds, "
+        "or as 90s, 15m, 6h, 1d and 2w are. "
         "What is an option of `testbed drift` is taken from there only; `testbed run` and "
         "`testbed up` choose all but the fewest rows themselves.",
         _table(DriftSettings),

@@ -1,28 +1,25 @@
-"""The pages of scenarios and drifts, from the scenario files and the registry of drifts."""
+"""The pages of scenarios, drifts and shapes, from the scenario files and the registries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
 
+from pydantic import BaseModel
+from testbed_domain.registry import kind_of
 from testbed_domain.use_cases import USE_CASES
 from testbed_load.drifts import DRIFTS
+from testbed_load.forms import FORMS
+from testbed_load.shapes import SHAPES
+from testbed_load.shapetext import EXAMPLE
 
 from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.docs.markdown import code, codes, section, table
+from testbed.docs.scenariopages import decision
 from testbed.facts.configured import read_groups
 from testbed.resources import root, scenario_files
-from testbed.scenario import (
-    Drift,
-    ExpectedAlert,
-    Phase,
-    RequestLimits,
-    Scenario,
-    read_scenario,
-)
-from testbed.timescale import format_duration
+from testbed.scenario import Scenario, read_scenario
 
-FOLDER: Final = "../../scenarios"
+MUST, MAY, MUST_NOT = "●", "○", "·"
 
 
 def scenarios() -> str:
@@ -37,8 +34,11 @@ def scenarios() -> str:
         "is not listed must not fire. [Write your own](../how-to/bring-your-own.md#scenarios); "
         "[the schema](scenario.schema.json).",
         table(
-            ("scenario", "must fire", "drift decision", "time scale", "real duration"),
-            ((_link(name), *_overview(item)) for name, item in found.items()),
+            ("no.", "scenario", "must fire", "drift decision", "time scale", "real duration"),
+            (
+                (str(number), _link(name), *_overview(item))
+                for number, (name, item) in enumerate(found.items(), start=1)
+            ),
         ),
         "## Coverage",
         f"{coverage_text(covered)}. `testbed scenarios --rules FOLDER` shows the same of your own "
@@ -50,97 +50,76 @@ def scenarios() -> str:
                 for alert, by in covered.items()
             ),
         ),
-        *(block for name, item in found.items() for block in _scenario(name, item)),
+        "## Alerts by scenario",
+        f"{MUST} must fire, {MAY} may fire, {MUST_NOT} must not fire. The numbers are those of the "
+        "scenarios above.",
+        table(
+            ("alert", *(f"[{n}](scenarios/{name}.md)" for n, name in enumerate(found, start=1))),
+            _matrix(covered, found),
+        ),
     )
 
 
 def _link(name: str) -> str:
-    return f"[{name}](#{name})"
+    return f"[{name}](scenarios/{name}.md)"
+
+
+def _alert(name: str) -> str:
+    return f"[{name}](alerts.md#{name.lower()})"
+
+
+def _matrix(
+    covered: Mapping[str, tuple[str, ...]], found: Mapping[str, Scenario]
+) -> Iterator[tuple[str, ...]]:
+    """Alerts by scenario: must fire, may fire, must not fire."""
+    for alert, by in covered.items():
+        cells = (
+            MUST if name in by else MAY if alert in _tolerated(item) else MUST_NOT
+            for name, item in found.items()
+        )
+        yield (_alert(alert), *cells)
+
+
+def _tolerated(item: Scenario) -> tuple[str, ...]:
+    return (*item.allowed_alerts, *item.muted_alerts)
 
 
 def _overview(item: Scenario) -> tuple[str, ...]:
     return (
         ", ".join(dict.fromkeys(_alert(alert.alert) for alert in item.expected_alerts))
         or "nothing",
-        _decision(item),
+        decision(item),
         f"{item.time_scale:g}",
         f"{item.duration / item.time_scale:.0f} s, settling {item.settle / item.time_scale:.0f} s",
     )
 
 
-def _decision(item: Scenario) -> str:
-    grounds = f" on {', '.join(item.expected_causes)}" if item.expected_causes else ""
-    return " or ".join(map(code, item.expected_decision)) + grounds
-
-
-def _scenario(name: str, item: Scenario) -> Iterator[str]:
-    yield f"## {name}"
-    yield " ".join(item.description.split())
-    yield (
-        f"[File]({FOLDER}/{name}.yaml). Use case {code(item.use_case)}, time scale "
-        f"{item.time_scale:g}. Labels: {item.labels.share:.0%} of the predictions, "
-        f"{format_duration(item.labels.delay)} later. Limits: {_limits(item.limits)}."
-        f"{_settings(item)}"
-    )
-    yield table(
-        ("phase", "duration", "real", "rate", "drift", "faults"),
-        (_phase(phase, item.time_scale) for phase in item.phases),
-    )
-    if item.expected_alerts:
-        yield table(
-            ("must fire", "from the start of", "notified within", "resolved within, from its end"),
-            (_expected(alert) for alert in item.expected_alerts),
-        )
-    if item.allowed_alerts:
-        yield f"May fire: {', '.join(map(_alert, item.allowed_alerts))}."
-
-
-def _settings(item: Scenario) -> str:
-    """What it sets of its parts."""
-    parts = item.settings
-    variables = {**parts.api_environment, **parts.drift_environment}
-    found = [code(f"{name}={value}") for name, value in variables.items()]
-    if size := parts.collector.queue_size:
-        found.append(f"a queue of {size} batches in the Collector")
-    return f" Settings: {', '.join(found)}." if found else ""
-
-
-def _phase(phase: Phase, factor: float) -> tuple[str, ...]:
-    return (
-        phase.name,
-        format_duration(phase.duration),
-        f"{phase.duration / factor:.0f} s",
-        f"{phase.rate:g}/s",
-        _drift(phase.drift) if phase.drift else "",
-        "; ".join(fault.description for fault in phase.faults),
+def shapes() -> str:
+    """The page of the shapes."""
+    return section(
+        "# Shapes of the load",
+        "What the rate of a phase does, in place of a constant `rate`: in a scenario "
+        "`shape: {kind: ramp, start: 10, end: 80}`, on the command line and in Locust's form "
+        f"`{EXAMPLE}`. A shape is stretched to the duration of its phase; rates are requests per "
+        "real second, at most 5,000. With `arrivals: poisson` requests come at times drawn from "
+        "the seed, else at even distances along the shape.",
+        table(
+            ("shape", "what it is", "fields"),
+            ((code(kind), _first_line(shape), _fields(shape)) for kind, shape in SHAPES.items()),
+        ),
     )
 
 
-def _drift(drift: Drift) -> str:
-    where = f", only {drift.only.words}" if drift.only else ""
-    return f"[{drift.name}](drifts.md), severity {drift.severity:g}{where}"
+def _first_line(shape: type[BaseModel]) -> str:
+    return (shape.__doc__ or "").partition("\n")[0]
 
 
-def _expected(alert: ExpectedAlert) -> tuple[str, ...]:
-    over = alert.resolves_within
-    labels = "".join(f", {name} {code(value)}" for name, value in alert.labels.items())
-    return (
-        f"{_alert(alert.alert)}{labels}",
-        alert.phase,
-        format_duration(alert.within),
-        "not asked for" if over is None else format_duration(over),
+def _fields(shape: type[BaseModel]) -> str:
+    fields = {name: field for name, field in shape.model_fields.items() if name != "kind"}
+    return ", ".join(
+        code(name) if field.is_required() else f"{code(name)} ({field.default:g})"
+        for name, field in fields.items()
     )
-
-
-def _limits(limits: RequestLimits) -> str:
-    return (
-        f"{limits.error_share:.0%} errors, 95th percentile {limits.p95_seconds:g} s, "
-        f"{limits.lost_requests} lost requests"
-    )
-
-
-def _alert(name: str) -> str:
-    return f"[{name}](alerts.md#{name.lower()})"
 
 
 def drifts() -> str:
@@ -166,5 +145,16 @@ def drifts() -> str:
                 )
                 for drift in DRIFTS.values()
             ),
+        ),
+        "`column` names another column, in a drift of one column: "
+        f"{codes(drift.name for drift in DRIFTS.values() if drift.choices)}.",
+        "## Forms",
+        "When rows drift during a phase, whatever drifts: `form` of a phase's drift, as in "
+        "`drift: {name: scale, form: {kind: gradual}}`. It gives the share of the requests that "
+        "drift; each that does drifts by the whole severity, and the truth says of each request "
+        "whether it did. Without a form every request drifts.",
+        table(
+            ("form", "what it is", "fields"),
+            ((code(kind_of(form)), _first_line(form), _fields(form)) for form in FORMS),
         ),
     )

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from testbed_otel import names
+from testbed_rules.lint import read_rules
 
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.heartbeat import always_fires
 from testbed.resources import root, scenario_files
-from testbed.rulelint import read_rules
 from testbed.scenario import read_scenario
 
 REFERENCE: Final = "docs/reference"
@@ -31,8 +31,6 @@ UNPROVOKED: Final = {
     "PrometheusNotConnectedToAlertmanagers": "a Prometheus that knows no Alertmanager can notify "
     "nobody of it, and a scenario asks for notifications; the heartbeat is missing instead, which "
     "`testbed selftest --only heartbeat-unsent` shows",
-    "PrometheusTSDBFailing": "it needs a damaged disk below Prometheus, whose blocks are looked at "
-    "once a minute of real time",
 }
 """Alerts that no shipped scenario makes fire, and why."""
 
@@ -139,10 +137,10 @@ def _alert(alert: str, items: list[tuple[str, dict[str, Any]]]) -> Iterator[str]
         f"Must fire in: {_provoked(alert, rule['expr'])}."
     )
     for _, each in items:
-        severity, hold, summary = _facts(each)
+        severity, for_, summary = _facts(each)
         others = {name: text for name, text in each["labels"].items() if name != "severity"}
         more = "".join(f", `{name}={text}`" for name, text in others.items())
-        yield f"{summary} ({severity}, for {hold}{more})"
+        yield f"{summary} ({severity}, for {for_}{more})"
         yield fence(each["expr"], "promql")
 
 
@@ -150,7 +148,7 @@ def _provoked(alert: str, expression: str) -> str:
     """By which scenarios, or why by none."""
     if always_fires(expression):
         return "every scenario, all the time"
-    expected = [f"[{name}](scenarios.md#{name})" for name in expecting(alert)]
+    expected = [f"[{name}](scenarios/{name}.md)" for name in expecting(alert)]
     return ", ".join(expected) or f"no shipped scenario, for {UNPROVOKED[alert]}"
 
 

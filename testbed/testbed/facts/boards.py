@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from testbed_grafana.files import documents
 from testbed_otel import names
+from testbed_rules.selectors import LabelMatcher
+from testbed_rules.timescale import parse_duration
 
 from testbed.charts import StoredModel
 from testbed.errors import StackError
 from testbed.facts.boardwords import contradictions, unlike_source
-from testbed.facts.panels import Anatomy, PanelQuery, PanelSelector, anatomy, read_panels
+from testbed.facts.panels import Anatomy, DashboardQuery, PanelSelector, anatomy, read_panels
 from testbed.facts.panelvalues import Kind, Moves, View, finished, kind_of, shown
 from testbed.facts.runfile import read_identity
-from testbed.stack.configuration import PROMETHEUS_DURATIONS
-from testbed.timescale import parse_duration
+from testbed.stack.arguments import PROMETHEUS_DURATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,15 +47,22 @@ class Unmatched(StoredModel):
 
     Attributes:
         metric: name of the series.
-        matcher: as it is written.
         label: its label.
+        operator: ``=``, ``!=``, ``=~`` or ``!~``.
+        value: what it asks for.
         known: whether any series of the metric has that label.
     """
 
     metric: str
-    matcher: str
     label: str
+    operator: str
+    value: str
     known: bool
+
+    @property
+    def matcher(self) -> LabelMatcher:
+        """The matcher."""
+        return LabelMatcher(self.label, self.operator, self.value)
 
 
 class PanelFacts(StoredModel):
@@ -114,7 +122,7 @@ def read_boards(sources: Sources) -> Boards:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        DomainError: they can't be had.
     """
     window = max(WINDOW * read_identity(sources.layout).export_interval, SHORTEST)
     folder = sources.layout.dashboards
@@ -127,7 +135,7 @@ def read_boards(sources: Sources) -> Boards:
     )
 
 
-def run_queries(sources: Sources, queries: Sequence[PanelQuery], window: float) -> Boards:
+def run_queries(sources: Sources, queries: Sequence[DashboardQuery], window: float) -> Boards:
     """Run each different query over the whole run.
 
     Args:
@@ -136,9 +144,9 @@ def run_queries(sources: Sources, queries: Sequence[PanelQuery], window: float) 
         window: real seconds of their rates, and from one value to the next.
 
     Raises:
-        TestbedError: Prometheus does not answer.
+        DomainError: Prometheus does not answer.
     """
-    by_expr: defaultdict[str, list[PanelQuery]] = defaultdict(list)
+    by_expr: defaultdict[str, list[DashboardQuery]] = defaultdict(list)
     for query in queries:
         by_expr[query.expr].append(query)
     parsed = {expr: _anatomy(expr) for expr in by_expr}
@@ -210,7 +218,7 @@ def _phases(sources: Sources, window: float) -> tuple[tuple[str, float, float], 
 
 
 def _panel(
-    group: Sequence[PanelQuery],
+    group: Sequence[DashboardQuery],
     parts: Anatomy,
     samples: tuple[Held, Held],
     result: Sequence[Series] | str,
@@ -222,7 +230,7 @@ def _panel(
     held, _ = samples
     chosen, before = (
         {
-            selector: [s for s in each.get(selector.metric, ()) if _takes(selector, s.labels)]
+            selector: [s for s in each.get(selector.metric, ()) if selector.takes(s.labels)]
             for selector in parts.selectors
         }
         for each in samples
@@ -254,25 +262,22 @@ def _events(samples: Iterable[SeriesSample]) -> float:
     return sum(s.value for s in samples if s.labels.get("le", "+Inf") == "+Inf")
 
 
-def _takes(selector: PanelSelector, labels: Mapping[str, str]) -> bool:
-    return all(matcher.takes(labels.get(matcher.label, "")) for matcher in selector.matchers)
-
-
 def _unmatched(selectors: Iterable[PanelSelector], held: Held) -> Iterable[Unmatched]:
     for selector in selectors:
         series = held.get(selector.metric, ())
         for matcher in (each for m in selector.matchers if series for each in m.alternatives):
-            if not any(matcher.takes(each.labels.get(matcher.label, "")) for each in series):
+            if not any(matcher.matches(each.labels.get(matcher.label, "")) for each in series):
                 yield Unmatched(
                     metric=selector.metric,
-                    matcher=str(matcher),
                     label=matcher.label,
+                    operator=matcher.operator,
+                    value=matcher.value,
                     known=any(matcher.label in each.labels for each in series),
                 )
 
 
 def _unlabelled(
-    group: Sequence[PanelQuery],
+    group: Sequence[DashboardQuery],
     parts: Anatomy,
     chosen: Mapping[PanelSelector, Sequence[SeriesSample]],
     result: Sequence[Series],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import promql_parser as promql
 from testbed_otel import names
+from testbed_rules.parsing import nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,8 +114,7 @@ def _in_seconds(expression: str) -> bool:
         tree = promql.parse(expression)
     except ValueError:
         return False  # whether it can be read, Prometheus says
-    nodes: list[promql.Expr] = []
-    promql.walk(tree, nodes.append)
+    nodes = nodes_of(tree)
     used = {node.name for node in nodes if isinstance(node, promql.VectorSelector)}
     times = {
         series

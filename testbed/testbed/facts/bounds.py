@@ -56,14 +56,14 @@ def mean_bound(variance: float, reach: float, sample: BoundedSample, exponent: f
     return math.sqrt(2 * variance * exponent * spread) + reach * exponent * spread / 3
 
 
-def share_bound(share: float, sample: BoundedSample, exponent: float) -> float:
+def ratio_bound(ratio: float, sample: BoundedSample, exponent: float) -> float:
     """How far a share may be from its expectation."""
-    variance = share * (1 - share)
+    variance = ratio * (1 - ratio)
     if sample.reference:  # what the reference has never shown may come all the same
         variance = max(variance, 1 / sample.reference)
     elif variance == 0:
         return 0.0
-    return mean_bound(variance, max(share, 1 - share), sample, exponent)
+    return mean_bound(variance, max(ratio, 1 - ratio), sample, exponent)
 
 
 def distribution_bound(sample: BoundedSample, exponent: float) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed.timescale import MINIMUM_INTERVAL, parse_duration
-from testbed.yamlfile import read_mapping
+from testbed_domain.yamlfile import read_mapping
+from testbed_rules.timescale import MINIMUM_INTERVAL, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class ConfiguredRule:
         kind: ``alerting`` or ``recording``.
         name: name of the alert, or of the recorded series.
         expression: PromQL.
-        hold: ``for``.
+        for_: ``for``.
         keep_firing: ``keep_firing_for``.
         labels: labels that it sets.
         annotations: templates.
@@ -39,7 +39,7 @@ class ConfiguredRule:
     kind: str
     name: str
     expression: str
-    hold: float = 0.0
+    for_: float = 0.0
     keep_firing: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -179,7 +179,7 @@ def _rule(rule: Mapping[str, Any]) -> ConfiguredRule:
         kind="alerting" if "alert" in rule else "recording",
         name=str(rule.get("alert") or rule.get("record") or ""),
         expression=str(rule["expr"]),
-        hold=parse_duration(str(rule.get("for", "0"))),
+        for_=parse_duration(str(rule.get("for", "0"))),
         keep_firing=parse_duration(str(rule.get("keep_firing_for", "0"))),
         labels={str(k): str(v) for k, v in (rule.get("labels") or {}).items()},
         annotations={str(k): str(v) for k, v in (rule.get("annotations") or {}).items()},

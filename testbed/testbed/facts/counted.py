@@ -1,4 +1,4 @@
-"""What the API counted, series by series put into the cells that the truth speaks of; pure."""
+"""What the API counted, series by series put into the children that the truth speaks of; pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.facts.cells import CellKey, Points
+from testbed.facts.children import ChildKey, Points
 from testbed.facts.expectations import (
     ABSOLUTE_ERROR,
     ALL,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from testbed.clients.prometheus import Series
     from testbed.facts.exposition import Page
 
-# Metric, and the labels that distinguish its cells.
-KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+# Metric, and the labels that distinguish its children.
+COMPARED: Final[Mapping[str, tuple[str, ...]]] = {
     HTTP_COUNT: (METHOD, ROUTE, STATUS),
     names.PREDICTIONS.prometheus: (VERSION, CLASS),
     INFERENCE_COUNT: (VERSION,),
@@ -69,24 +69,24 @@ SUMMED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """All that the API counted, by cell."""
+    """All that the API counted, by child."""
 
-    values: Mapping[CellKey, float]
-    tracks: Mapping[CellKey, Points]
+    values: Mapping[ChildKey, float]
+    tracks: Mapping[ChildKey, Points]
 
-    def of(self, *metrics: str) -> tuple[dict[CellKey, float], dict[CellKey, Points]]:
-        """The cells of these metrics."""
+    def of(self, *metrics: str) -> tuple[dict[ChildKey, float], dict[ChildKey, Points]]:
+        """The children of these metrics."""
         return (
             {key: value for key, value in self.values.items() if key[1] in metrics},
             {key: points for key, points in self.tracks.items() if key[1] in metrics},
         )
 
 
-def _cell_keys(instance: str, metric: str, labels: Mapping[str, str]) -> list[CellKey]:
-    """The cells that a series belongs to; none where it is not compared."""
-    if metric not in KEPT:
+def _child_keys(instance: str, metric: str, labels: Mapping[str, str]) -> list[ChildKey]:
+    """The children that a series belongs to; none where it is not compared."""
+    if metric not in COMPARED:
         return []
-    own = {name: labels.get(name, "") for name in KEPT[metric]}
+    own = {name: labels.get(name, "") for name in COMPARED[metric]}
     if metric == names.PREDICTION_ERRORS.prometheus:
         kind = own[ERROR_TYPE]
         groups = [kinds for kinds, _, _ in ERRORS if kind in kinds]
@@ -99,24 +99,26 @@ def _cell_keys(instance: str, metric: str, labels: Mapping[str, str]) -> list[Ce
     return [(ALL if metric in SUMMED else instance, metric, tuple(sorted(own.items())))]
 
 
-def values(pages: Mapping[str, Page]) -> dict[CellKey, float]:
-    """Final values by cell; cells that show 0 are left out."""
-    found: defaultdict[CellKey, float] = defaultdict(float)
+def values(pages: Mapping[str, Page]) -> dict[ChildKey, float]:
+    """Final values by child; children that show 0 are left out."""
+    found: defaultdict[ChildKey, float] = defaultdict(float)
     for instance, page in pages.items():
         for (metric, labels), value in page.values.items():
-            for key in _cell_keys(instance, metric, dict(labels)):
+            for key in _child_keys(instance, metric, dict(labels)):
                 found[key] += value
     return {key: value for key, value in found.items() if value}
 
 
-def tracks(series: Sequence[Series], instances: Mapping[str, object]) -> dict[CellKey, Points]:
+def tracks(series: Sequence[Series], instances: Mapping[str, object]) -> dict[ChildKey, Points]:
     """Values through time; of what is summed over processes only where there is one."""
-    found: defaultdict[CellKey, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
+    found: defaultdict[ChildKey, defaultdict[float, float]] = defaultdict(
+        lambda: defaultdict(float)
+    )
     for each in series:
         instance = each.labels.get("instance", "")
         if instance not in instances:
             continue
-        for key in _cell_keys(instance, each.labels.get("__name__", ""), each.labels):
+        for key in _child_keys(instance, each.labels.get("__name__", ""), each.labels):
             if key[0] == ALL and (len(instances) > 1 or key[2] in SINGLE_LABELS):
                 continue
             for time, value in each.points:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field
+from testbed_domain.yamlfile import read_mapping
 from testbed_otel import names
+from testbed_rules.lint import read_rules
+from testbed_rules.templates import is_template, names_value
+from testbed_rules.timescale import Tree, parse_duration
 
 from testbed.charts import StoredModel
 from testbed.errors import StackError, UsageError
@@ -15,13 +20,11 @@ from testbed.facts.growth import growth
 from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
 from testbed.facts.routing import misrouted
 from testbed.heldback import HeldBack
+from testbed.redirection import Redirection
 from testbed.routes import read_tree
-from testbed.rulelint import read_rules
-from testbed.ruletexts import is_template, names_value
-from testbed.stack.configuration import PROMETHEUS_DURATIONS
-from testbed.timescale import Tree, parse_duration
+from testbed.stack.arguments import PROMETHEUS_DURATIONS
+from testbed.stack.ownalertmanager import read_redirection
 from testbed.truth import read_lines
-from testbed.yamlfile import read_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,6 +43,8 @@ VALUED: Final = 50
 """Notifications whose value is held against the rule's own."""
 
 _SAME_TEXT: Final = ("status", "labels", "annotations")
+
+_GIVEN_UP: Final = re.compile(r'err="((?:[^"\\]|\\.)*)"')
 
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "::1", "receiver"})
 
@@ -119,13 +124,15 @@ class Delivery(StoredModel):
     sent: Sent | None = None
     values: tuple[Valued, ...] = ()
     misrouted: tuple[str, ...] | None = None
+    redirection: Redirection | None = None
+    failures: tuple[str, ...] = ()
 
 
 def read_delivery(sources: Sources) -> Delivery:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        DomainError: they can't be had.
     """
     config = sources.layout.config
     if not (config / "alertmanager.yml").exists():
@@ -136,15 +143,18 @@ def read_delivery(sources: Sources) -> Delivery:
     rules = _rules(sources, notified)
     shared = read_mapping(config / "prometheus.yml").get("global") or {}
     external = shared.get("external_labels") or {}
+    redirection = read_redirection(sources.layout)
     return Delivery(
         route=alertmanager["route"],
         receivers=tuple(map(_receiver, alertmanager.get("receivers") or ())),
         external={str(name): str(value) for name, value in external.items()},
         rules=tuple(_texts(rule) for rule in rules),
         held=_held(sources.layout),
-        sent=None if sources.alertmanager is None else _sent(sources),
+        sent=None if sources.alertmanager is None else _sent(sources, redirection),
         values=_values(sources, rules, notified, external),
-        misrouted=_misrouted(sources, alertmanager),
+        misrouted=None if redirection else _misrouted(sources, alertmanager),
+        redirection=redirection,
+        failures=_failures(sources.layout) if redirection else (),
     )
 
 
@@ -216,7 +226,18 @@ def _held(layout: RunLayout) -> tuple[HeldBack, ...] | None:
     return tuple(HeldBack.model_validate(line) for line in read_lines(layout.held_back, []))
 
 
-def _sent(sources: Sources) -> Sent | None:
+def _failures(layout: RunLayout) -> tuple[str, ...]:
+    """What Alertmanager logs of notifications that it gave up, each once."""
+    path = layout.logs / "alertmanager.log"
+    if not path.exists():
+        return ()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = (_GIVEN_UP.search(line) for line in text.splitlines() if "Notify for alerts" in line)
+    causes = (" ".join(each[1].replace('\\"', '"').split()) for each in found if each)
+    return tuple(dict.fromkeys(causes))[:LINES]
+
+
+def _sent(sources: Sources, redirection: Redirection | None) -> Sent | None:
     end = sources.span.end
 
     def counted(metric: str, only: str, *, until: float = end) -> Mapping[str, float] | None:
@@ -228,20 +249,31 @@ def _sent(sources: Sources) -> Sent | None:
             totals[labels.get("reason", "")] += count
         return totals if found else None
 
-    webhooks = 'integration="webhook"'
-    begun = counted("notifications_total", webhooks, until=end - SETTLED)
+    webhooks = _integrations(redirection)
+    # An integration that is not notified of ends is counted with these, and sends nothing.
+    total = "notifications_total" if redirection is None else "notification_requests_total"
+    begun = counted(total, webhooks, until=end - SETTLED)
     if begun is None:
         return None
     failed = counted("notifications_failed_total", webhooks) or {}
     refused = counted("notification_requests_failed_total", webhooks) or {}
     alerts = counted("alerts_received_total", 'status="firing"') or {}
+    again = 0 if redirection is None else sum(refused.values()) - sum(failed.values())
     return Sent(
         alerts=sum(alerts.values()),
-        begun=sum(begun.values()),
+        begun=sum(begun.values()) - again,
         failed=sum(failed.values()),
         refused=sum(refused.values()),
         reasons=tuple(sorted(reason for reason, count in failed.items() if reason and count)),
     )
+
+
+def _integrations(redirection: Redirection | None) -> str:
+    """Matcher of the integrations whose every notification is recorded."""
+    if redirection is None:
+        return 'integration="webhook"'
+    silent = {i.integration for i in redirection.integrations if not i.speaks_each_time}
+    return f'integration!~"{"|".join(sorted(silent))}"'
 
 
 def _values(
@@ -292,9 +324,9 @@ def _around(sources: Sources, rule: Tree, line: Json, apart: set[str]) -> list[f
 
     step = parse_duration(str(rule["interval"])) if rule["interval"] else sources.span.step
     last = float(line["received_at"] if line.get("ends_at") is None else line["ends_at"])
-    kept = parse_duration(str(rule.get("keep_firing_for") or "0"))
+    retained = parse_duration(str(rule.get("keep_firing_for") or "0"))
     resent = sources.real(parse_duration(PROMETHEUS_DURATIONS["rules.alert.resend-delay"]))
-    first = last - resent - 4 * step - 1.0 - kept
+    first = last - resent - 4 * step - 1.0 - retained
     try:
         series = sources.prometheus.query_range(str(rule["expr"]), first, last + step, step / 2)
     except StackError:

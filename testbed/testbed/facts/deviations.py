@@ -13,7 +13,7 @@ from testbed.facts.bounds import (
     distribution_bound,
     distribution_distance,
     mean_bound,
-    share_bound,
+    ratio_bound,
 )
 from testbed.facts.tables import MISSING, is_category
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MEAN: Final = "shift of the mean in standard deviations of the reference"
 DISTRIBUTION: Final = "largest distance between the distributions"
-SHARE_MISSING: Final = "share of missing values"
+RATIO_MISSING: Final = "share of missing values"
 RATE: Final = "share of the rows"
 TOGETHER: Final = "correlation within labels"
 AGREEMENT: Final = "share of the rows whose label the model predicts"
@@ -96,7 +96,7 @@ def label_quantities(
     for place, label in enumerate(expected.reference.tabulator.strata):
         rate = float(expected.labels[place])
         found = float(np.mean(sent.labels == place))
-        yield Quantity(f"label {label}", RATE, rate, found, share_bound(rate, sample, exponent))
+        yield Quantity(f"label {label}", RATE, rate, found, ratio_bound(rate, sample, exponent))
 
 
 def together_quantity(
@@ -157,19 +157,19 @@ def agreement_quantity(
         / len(labels) ** 2
     )
     dealt = expected.effect.dealt
-    share = (1.0 - dealt) * right + dealt * by_chance
+    ratio = (1.0 - dealt) * right + dealt * by_chance
     sample = _sample(len(sent), expected, 1.0)
     found = float(np.mean(predicted == sent.labels))
-    return Quantity("labels", AGREEMENT, share, found, share_bound(share, sample, exponent))
+    return Quantity("labels", AGREEMENT, ratio, found, ratio_bound(ratio, sample, exponent))
 
 
 def distance(feature: Feature, sent: LogTable, expected: SeriesExpectation) -> float:
     """Effect on a column: its mean in standard deviations, or total-variation distance."""
     values = sent.columns[feature.name]
     if is_category(feature):
-        shares = expected.shares(feature)
-        found = np.bincount(values, minlength=len(shares)) / max(1, len(values))
-        return float(np.abs(found - shares).sum() / 2)
+        ratios = expected.ratios(feature)
+        found = np.bincount(values, minlength=len(ratios)) / max(1, len(values))
+        return float(np.abs(found - ratios).sum() / 2)
     numbers, weights = expected.numbers(feature)
     known = values[~np.isnan(values)]
     sigma = expected.reference.sigma[feature.name]
@@ -185,8 +185,8 @@ def _numbers(
     missing_here = np.isnan(values)
     whole = _sample(len(values), expected, expected.inflation)
     missing = expected.missing(feature)
-    bound = share_bound(missing, whole, exponent)
-    yield Quantity(name, SHARE_MISSING, missing, float(missing_here.mean()), bound)
+    bound = ratio_bound(missing, whole, exponent)
+    yield Quantity(name, RATIO_MISSING, missing, float(missing_here.mean()), bound)
     known = values[~missing_here]
     numbers, weights = expected.numbers(feature)
     if not len(known) or not len(numbers):
@@ -209,16 +209,16 @@ def _category(
     feature: Feature, codes: np.ndarray, expected: SeriesExpectation, exponent: float
 ) -> Iterator[Quantity]:
     sample = _sample(len(codes), expected, expected.inflation)
-    shares = expected.shares(feature)
-    found = np.bincount(codes, minlength=len(shares)) / max(1, len(codes))
-    for code, share in enumerate(shares.tolist()):
-        if share or found[code]:
+    ratios = expected.ratios(feature)
+    found = np.bincount(codes, minlength=len(ratios)) / max(1, len(codes))
+    for code, ratio in enumerate(ratios.tolist()):
+        if ratio or found[code]:
             value = expected.reference.tabulator.value(feature, code)
             subject = f"{feature.name} = {value}"
             if code == MISSING:
                 subject = f"{feature.name} is missing"
-            bound = share_bound(share, sample, exponent)
-            yield Quantity(subject, "share of the rows", share, float(found[code]), bound)
+            bound = ratio_bound(ratio, sample, exponent)
+            yield Quantity(subject, "share of the rows", ratio, float(found[code]), bound)
 
 
 def _within_labels(table: LogTable, reference: LogTable, names: list[str]) -> np.ndarray:

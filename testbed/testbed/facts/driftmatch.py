@@ -6,7 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from testbed_otel.cells import SERIES_LIMIT
+from testbed_otel.children import SERIES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

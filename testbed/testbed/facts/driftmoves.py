@@ -8,7 +8,7 @@ import numpy as np
 
 from testbed.charts import StoredModel
 from testbed.facts.driftpoints import SUCCESS
-from testbed.facts.driftwindows import shares_of, wasserstein
+from testbed.facts.driftwindows import ratios_of, wasserstein
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +29,7 @@ class Move(StoredModel):
             reference; else it is the total variation distance, missing values among the others.
         effect: that distance.
         rows: requests of the phase.
+        drifted: the distance of those rows alone that drift, where the phase's form lets some.
     """
 
     phase: str
@@ -36,6 +37,12 @@ class Move(StoredModel):
     numeric: bool
     effect: float
     rows: int
+    drifted: float = 0.0
+
+    @property
+    def largest(self) -> float:
+        """The distance that a window within the phase may show."""
+        return max(self.effect, self.drifted)
 
 
 class Named(StoredModel):
@@ -89,18 +96,38 @@ def moves(truth: Truth, artefact: Artefact, reference: Sequence[Any]) -> Iterato
     for feature in artefact.schema.features:
         before = [row.features.get(feature.name) for row in reference]
         numeric = feature.kind != "category"
-        values, shares = (numbers(before), {}) if numeric else (None, shares_of(before))
+        values, ratios = (numbers(before), {}) if numeric else (None, ratios_of(before))
         for phase, requests in phases.items():
-            now = [request.features.get(feature.name) for request in requests]
+            effects = [
+                0.0 if not some else _effect(values, ratios, some, feature.name)
+                for some in (requests, _drifting(requests))
+            ]
             yield Move(
                 phase=phase,
                 column=feature.name,
                 numeric=numeric,
-                effect=_variation(shares, shares_of(now))
-                if values is None
-                else _distance(values, numbers(now)),
-                rows=len(now),
+                effect=effects[0],
+                rows=len(requests),
+                drifted=effects[1],
             )
+
+
+def _drifting(requests: Sequence[Request]) -> list[Request]:
+    """The requests of a phase that drift, where not all of them do."""
+    drifting = [request for request in requests if request.drift is not None]
+    return drifting if len(drifting) < len(requests) else []
+
+
+def _effect(
+    values: np.ndarray[Any, Any] | None,
+    ratios: dict[str, float],
+    requests: Sequence[Request],
+    name: str,
+) -> float:
+    now = [request.features.get(name) for request in requests]
+    if values is None:
+        return _variation(ratios, ratios_of(now))
+    return _distance(values, numbers(now))
 
 
 def numbers(values: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -37,7 +37,6 @@ _CLASSES: Final = (
         names.TARGET_DRIFT_DETECTED,
     ),
 )
-_JOB: Final = (names.DRIFT_RUN_DURATION, names.DRIFT_LAST_RUN, names.DRIFT_LAST_COMPLETED)
 # What a record does not hold in full: when a calibration or a training was, and whose states.
 _BESIDE: Final = frozenset(
     metric.prometheus
@@ -107,9 +106,9 @@ _Point: TypeAlias = "tuple[Metric, float | None, dict[str, str]]"
 
 
 def _points(record: Record, alert_share: float | None) -> Iterator[_Point]:
-    yield names.DRIFT_SHARE, record["drift_share"], {}
+    yield names.DRIFT_RATIO, record["drift_share"], {}
     if alert_share is not None:
-        yield names.DRIFT_SHARE_THRESHOLD, alert_share, {}
+        yield names.DRIFT_RATIO_THRESHOLD, alert_share, {}
     for metric, attribute, true in (
         (names.DRIFT_DECISION, names.DECISION, [record["decision"]]),
         (names.DRIFT_CAUSE, names.CAUSE, record.get("causes", ())),
@@ -181,10 +180,10 @@ def _concept(found: Record) -> Iterator[_Point]:
 
 
 def _quality(found: Record) -> Iterator[_Point]:
-    for column, shares in (found.get("columns") or {}).items():
+    for column, ratios in (found.get("columns") or {}).items():
         for check in names.QUALITY_CHECKS:
             attributes = {names.COLUMN: column, names.CHECK: check}
-            yield names.QUALITY_COLUMN, float(shares[check]), attributes
+            yield names.QUALITY_COLUMN, float(ratios[check]), attributes
     both = {"reference": "reference_duplicated", "current": "duplicated"}
     for window, name in both.items() if found else ():
         yield names.QUALITY_DUPLICATED, found.get(name), {names.WINDOW: window}
@@ -212,7 +211,7 @@ def _segments(found: Record) -> Iterator[_Point]:
         own = {names.SEGMENT: segment}
         for window, rows in one["rows"].items():
             yield names.DRIFT_SEGMENT_ROWS, rows, {**own, names.WINDOW: window}
-        yield names.DRIFT_SEGMENT_SHARE, one.get("drift_share"), own
+        yield names.DRIFT_SEGMENT_RATIO, one.get("drift_share"), own
         for column, verdict in (one.get("columns") or {}).items():
             for method, score in verdict["scores"].items():
                 attributes = {**own, names.COLUMN: column, names.METHOD: method}

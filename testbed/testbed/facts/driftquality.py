@@ -253,7 +253,7 @@ def _quality(
         if feature.name not in said or feature.name not in rows.features:
             continue
         values = rows.features[feature.name]
-        wanted = _shares(feature, values, reference.features.get(feature.name, ()))
+        wanted = _ratios(feature, values, reference.features.get(feature.name, ()))
         for name, value in wanted.items():
             found = said[feature.name].get(name)
             if found is None or abs(found - value) > ROUNDING:
@@ -263,7 +263,7 @@ def _quality(
                 )
 
 
-def _shares(feature: Feature, values: Sequence[Any], known: Sequence[Any]) -> dict[str, float]:
+def _ratios(feature: Feature, values: Sequence[Any], known: Sequence[Any]) -> dict[str, float]:
     count = max(1, len(values))
     # NaN is the only value that differs from itself.
     found = {"missing": sum(v is None or v != v for v in values) / count}  # noqa: PLR0124

@@ -34,7 +34,7 @@ NUMERIC: Final = "wasserstein"
 EFFECTS: Final = {
     NUMERIC: 0.1,
     "total_variation": 0.05,
-    "missing_share": 0.05,
+    "missing_ratio": 0.05,
     "correlation_change": 0.1,
     "domain_auc": 0.55,
     "label_relation_change": 0.05,
@@ -45,7 +45,7 @@ NUMBER_RISE: Final = 0.05
 PAIRS: Final = {
     "ks": NUMERIC,
     "chi_square_two_sample": "total_variation",
-    "missing_chi_square": "missing_share",
+    "missing_chi_square": "missing_ratio",
 }
 CLOSE: Final = 1e-9
 
@@ -121,13 +121,13 @@ def _of_record(record: Record, rules: Rules) -> Iterator[str]:
         if verdict := record.get(f"{key}_drift"):
             yield from _of_column(f"the {key}", verdict, rules.test(key))
     drifted = sum(bool(verdict["drifted"]) for verdict in columns.values())
-    share = drifted / len(columns) if columns else 0.0
-    if abs(share - record["drift_share"]) > CLOSE:
+    ratio = drifted / len(columns) if columns else 0.0
+    if abs(ratio - record["drift_share"]) > CLOSE:
         yield (
             f"{drifted} of {len(columns)} columns drifted, the share says {record['drift_share']:g}"
         )
     yield from _thresholds(record, rules)
-    yield from _decision(record, share, rules)
+    yield from _decision(record, ratio, rules)
 
 
 def _of_column(name: str, verdict: Mapping[str, Any], alpha: float | None) -> Iterator[str]:
@@ -171,14 +171,14 @@ def _threshold(what: str, found: float, wanted: float | None) -> Iterator[str]:
         yield f"the limit of {what} is {found:g}, it should be {wanted:g}"
 
 
-def _decision(record: Record, share: float, rules: Rules) -> Iterator[str]:
+def _decision(record: Record, ratio: float, rules: Rules) -> Iterator[str]:
     target = bool((record.get("target_drift") or {}).get("drifted"))
     relations = record.get("relations") or {}
     concept = bool((record.get("concept_drift") or {}).get("drifted")) or bool(
         (relations.get("label") or {}).get("drifted")
     )
-    wide = share >= rules.alert_share
-    retrain = share >= max(RETRAIN_SHARE, rules.alert_share) or (wide and (target or concept))
+    wide = ratio >= rules.alert_share
+    retrain = ratio >= max(RETRAIN_SHARE, rules.alert_share) or (wide and (target or concept))
     found = {
         "columns": retrain or wide,
         "prediction": bool(record["prediction_drift"]["drifted"]),

@@ -19,8 +19,9 @@ from testbed.facts.deviations import (
     together_quantity,
 )
 from testbed.facts.driftwords import NOTHING, effect_of
-from testbed.facts.expectation import BLOCK, Reference, SeriesExpectation
+from testbed.facts.expectation import BLOCK, ReferenceRows, SeriesExpectation, held_values
 from testbed.facts.findings import EXAMPLES, StoredFinding
+from testbed.facts.formwords import FORM_TESTS, form_quantities
 from testbed.facts.pairing import compare, drawn_rows
 from testbed.facts.scoring import Scorer
 from testbed.facts.tables import LogTable, Tabulator, gone, is_category
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from testbed_domain.artefact import Artefact, LabelledRow, ReferenceRow
+    from testbed_load.plan import LoadPhase
 
-    from testbed.scenario import Only
     from testbed.truth import Request
 
 PAIRED: Final = "paired"
@@ -102,11 +103,11 @@ class Study:
     seed: int
 
     @cached_property
-    def reference(self) -> Reference:
+    def reference(self) -> ReferenceRows:
         """The reference rows as a table."""
         tabulator = Tabulator(self.artefact.schema, [row.label for row in self.scored])
         table = tabulator([r.features for r in self.scored], [r.label for r in self.scored])
-        return Reference(tabulator, table, drawn_from=any(True for _ in self.artefact.pool()))
+        return ReferenceRows(tabulator, table, drawn_from=any(True for _ in self.artefact.pool()))
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -130,16 +131,16 @@ class Study:
             self.reference.tabulator.size(feature) if is_category(feature) else 3
             for feature in schema.features
         )
-        return own + 2 * len(schema.features) + len(self.reference.tabulator.strata) + 4
+        return (
+            own + 2 * len(schema.features) + len(self.reference.tabulator.strata) + 4 + FORM_TESTS
+        )
 
     def phase(
         self,
         number: int,
-        name: str,
-        drift: tuple[str | None, float],
+        played: LoadPhase,
         sent: Mapping[int, Request],
         exponent: float,
-        only: Only | None = None,
     ) -> RealisedPhase:
         """Recompute one phase.
 
@@ -148,26 +149,34 @@ class Study:
 
         Args:
             number: of the phase, from 0.
-            name: of the phase.
-            drift: name and severity that the scenario says.
+            played: the phase in real seconds, as the scenario says it.
             sent: index within the phase to the request.
             exponent: of the bounds.
-            only: the rows that drift; None is all.
 
         Raises:
             DomainError: rows don't fit the schema, or can't be drawn again.
         """
-        effect = effect_of(*drift, self.artefact.schema)
+        drift = played.drift
+        named, severity = (drift.name, drift.severity) if drift else (None, 0.0)
+        only, form = (drift.only, drift.form) if drift else (None, None)
+        column = drift.column if drift else None
+        effect = effect_of(named, severity, self.artefact.schema, column)
         about = RealisedPhase(
-            name=name, drift=drift[0], severity=drift[1], rows=len(sent), known=effect is not None
+            name=played.name,
+            drift=named,
+            severity=severity,
+            rows=len(sent),
+            known=effect is not None,
         )
         if not sent:
             return about
         requests = [sent[index] for index in sorted(sent)]
         reference = self.reference
         table = reference.tabulator([r.features for r in requests], [r.label for r in requests])
+        drawn = self._drawn(number, sent)
+        base = reference.tabulator([row for row, _ in drawn], [label for _, label in drawn])
         still = SeriesExpectation(reference, NOTHING)
-        expected = SeriesExpectation(reference, effect or NOTHING)
+        expected = SeriesExpectation(reference, effect or NOTHING, held_values(base))
         labels = list(label_quantities(table, still, exponent))
         by_column = self._by_column(table, still, exponent)
         about = about.model_copy(
@@ -179,15 +188,18 @@ class Study:
         if effect is None:
             return about
         quantities: list[Quantity] = []
-        if only is None:
+        if only is None and form is None:
             if effect != NOTHING:
                 by_column = self._by_column(table, expected, exponent)
             quantities += [quantity for each in by_column.values() for quantity in each]
             quantities += self._of_rows(requests, table, expected, exponent)
-        drawn = self._drawn(number, sent)
-        drifting = [only is None or only.holds(drawn[place][0]) for place in sorted(sent)]
-        parts = ((np.array(drifting), expected), (~np.array(drifting), still))
-        changed, paired = self._paired(sent, table, drawn, parts, exponent)
+        among = np.array([only is None or only.holds(row) for row, _ in drawn])
+        drifts = played.drifting(self.seed)
+        timely = np.array([drift is None or drifts(place) for place in sorted(sent)])
+        quantities += form_quantities(played, sorted(sent), timely, self.seed, exponent)
+        moving = among[sorted(sent)] & timely
+        parts = ((moving, expected), (~moving, still))
+        changed, paired = self._paired(sent, table, (drawn, base, among), parts, exponent)
         quantities += paired
         return about.model_copy(
             update={
@@ -247,7 +259,7 @@ class Study:
         together = together_quantity(table, expected, exponent)
         if together is not None and not effect.dealt:
             yield together
-        if not effect.apart:
+        if not effect.apart and self.artefact.has_model:
             scores = self.scorer([request.features for request in requests])
             predicted = (
                 self.reference.tabulator.quarters(scores[:, 0])
@@ -265,20 +277,23 @@ class Study:
         self,
         sent: Mapping[int, Request],
         table: LogTable,
-        drawn: Sequence[LabelledRow],
+        origin: tuple[Sequence[LabelledRow], LogTable, np.ndarray],
         parts: Sequence[tuple[np.ndarray, SeriesExpectation]],
         exponent: float,
     ) -> tuple[tuple[StoredFinding, ...], list[Quantity]]:
-        """Hold each row against the drawn one; ``parts`` say which rows must look like what."""
+        """Hold each row against the drawn one; ``parts`` say which rows must look like what.
+
+        ``origin`` are the drawn rows, the same as a table, and which of them the drift deals with.
+        """
         places = np.array(sorted(sent))
-        base = self.reference.tabulator([row for row, _ in drawn], [label for _, label in drawn])
+        drawn, base, among = origin
         wrong: dict[str, list[int]] = {}
         quantities: list[Quantity] = []
         for chosen, expected in parts:
             rows = np.flatnonzero(chosen)
             if not len(rows):
                 continue
-            pairs = compare(table.take(rows), base, places[rows], expected, exponent)
+            pairs = compare(table.take(rows), base, places[rows], expected, exponent, among)
             quantities += pairs.quantities
             for subject, found in pairs.wrong.items():
                 wrong.setdefault(subject, []).extend(rows[found].tolist())

@@ -36,7 +36,7 @@ SHOWN: Final = 10
 """Scores of a window that are kept: those that agree least."""
 ROUNDING: Final = 1e-6
 DECADES: Final = 0.3
-SHARE: Final = 0.05
+RATIO: Final = 0.05
 MIN_P: Final = 1e-100
 MIN_SCALE: Final = 0.001
 WASSERSTEIN: Final = "wasserstein"
@@ -69,7 +69,7 @@ class RecomputedScore(StoredModel):
             return abs(self.recorded - self.computed) / ROUNDING
         both = (max(self.recorded, MIN_P), max(self.computed, MIN_P))
         first, second = (math.log10(one) for one in both)
-        return abs(first - second) / (DECADES + SHARE * abs(second))
+        return abs(first - second) / (DECADES + RATIO * abs(second))
 
 
 class Recomputed(StoredModel):
@@ -284,13 +284,13 @@ def wasserstein(before: Floats, now: Floats) -> float:
 def _variation(
     name: str, before: Sequence[Any], now: Sequence[Any], reported: float | None
 ) -> RecomputedScore:
-    shares = [shares_of(values) for values in (before, now)]
-    names = shares[0].keys() | shares[1].keys()
-    distance = sum(abs(shares[0].get(one, 0.0) - shares[1].get(one, 0.0)) for one in names) / 2
+    ratios = [ratios_of(values) for values in (before, now)]
+    names = ratios[0].keys() | ratios[1].keys()
+    distance = sum(abs(ratios[0].get(one, 0.0) - ratios[1].get(one, 0.0)) for one in names) / 2
     return RecomputedScore(column=name, method=VARIATION, recorded=reported, computed=distance)
 
 
-def shares_of(values: Sequence[Any]) -> dict[str, float]:
+def ratios_of(values: Sequence[Any]) -> dict[str, float]:
     """Value to share of the rows that have one."""
     counts: dict[str, int] = {}
     for value in values:

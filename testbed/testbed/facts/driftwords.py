@@ -6,7 +6,7 @@ On purpose it shares no code with the load's drifts: one that does not do what i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from testbed_domain.features import Feature, FeatureSchema
@@ -20,12 +20,15 @@ TO_RAREST: Final = 0.3
 BLANKED: Final = 0.3
 REPLACED: Final = 0.5
 DEALT: Final = 0.5
+POUNDS: Final = 2.20462
+NEW: Final = "never seen before"
+RENEWED: Final = 0.3
 CONTROL: Final = 0.75
 """The first three quarters of the columns move; the others are a control."""
 
 
 @dataclass(frozen=True)
-class Effect:
+class DriftEffect:
     """What a drift does to rows; all shares are 0 to 1.
 
     Attributes:
@@ -33,6 +36,9 @@ class Effect:
         shift: how many.
         scaled: columns whose numbers are multiplied by ``factor``.
         factor: by what.
+        stuck: columns that have the first known value of their phase.
+        renewed: categories that have a value which nobody knew.
+        part: share of the rows in which columns are scaled, stuck or renewed.
         rarest: categories of whose values the share ``to_rarest`` becomes the rarest one.
         to_rarest: the share.
         blanked: columns of whose values the share ``blank`` goes missing.
@@ -49,6 +55,9 @@ class Effect:
     shift: float = 0.0
     scaled: frozenset[str] = frozenset()
     factor: float = 1.0
+    stuck: frozenset[str] = frozenset()
+    renewed: frozenset[str] = frozenset()
+    part: float = 1.0
     rarest: frozenset[str] = frozenset()
     to_rarest: float = 0.0
     blanked: frozenset[str] = frozenset()
@@ -61,22 +70,38 @@ class Effect:
     @property
     def columns(self) -> frozenset[str]:
         """Columns that it changes one by one."""
-        return self.shifted | self.scaled | self.rarest | self.blanked
+        several = self.shifted | self.scaled | self.rarest | self.blanked
+        return several | self.stuck | self.renewed
 
 
-NOTHING: Final = Effect()
+NOTHING: Final = DriftEffect()
 
 
-def effect_of(name: str | None, severity: float, schema: FeatureSchema) -> Effect | None:
-    """What a drift must do; None for a drift that isn't described here."""
+def effect_of(
+    name: str | None, severity: float, schema: FeatureSchema, column: str | None = None
+) -> DriftEffect | None:
+    """What a drift must do; None for a drift that isn't described here.
+
+    Args:
+        name: of the drift.
+        severity: its severity.
+        schema: of the rows.
+        column: that it moves in place of its own.
+    """
     if name is None or severity == 0:
         return NOTHING
     words = _WORDS.get(name)
-    return None if words is None else words(severity, schema)
+    if words is None:
+        return None
+    if column is None:
+        return words(severity, schema)
+    # A drift of one column finds just the named one in such a schema.
+    named = tuple(feature for feature in schema.features if feature.name == column)
+    return words(severity, replace(schema, features=named)) if named else None
 
 
-def _covariate(severity: float, schema: FeatureSchema) -> Effect:
-    return Effect(
+def _covariate(severity: float, schema: FeatureSchema) -> DriftEffect:
+    return DriftEffect(
         shifted=_most(_numbers(schema)),
         shift=severity,
         rarest=_most(_categories(schema)),
@@ -84,47 +109,71 @@ def _covariate(severity: float, schema: FeatureSchema) -> Effect:
     )
 
 
-def _category(severity: float, schema: FeatureSchema) -> Effect:
+def _category(severity: float, schema: FeatureSchema) -> DriftEffect:
     to_rarest = min(1.0, TO_RAREST * severity)
-    return Effect(rarest=_most(_categories(schema)), to_rarest=to_rarest)
+    return DriftEffect(rarest=_most(_categories(schema)), to_rarest=to_rarest)
 
 
-def _single(severity: float, schema: FeatureSchema) -> Effect:
+def _single(severity: float, schema: FeatureSchema) -> DriftEffect:
     numbers = _numbers(schema)
     if numbers:
-        return Effect(shifted=_names(numbers[:1]), shift=severity)
+        return DriftEffect(shifted=_names(numbers[:1]), shift=severity)
     to_rarest = min(1.0, TO_RAREST * severity)
-    return Effect(rarest=_names(_categories(schema)[:1]), to_rarest=to_rarest)
+    return DriftEffect(rarest=_names(_categories(schema)[:1]), to_rarest=to_rarest)
 
 
-def _scale(severity: float, schema: FeatureSchema) -> Effect:
-    return Effect(scaled=_most(_numbers(schema)), factor=1.0 + severity)
+def _scale(severity: float, schema: FeatureSchema) -> DriftEffect:
+    return DriftEffect(scaled=_most(_numbers(schema)), factor=1.0 + severity)
 
 
-def _population(severity: float, schema: FeatureSchema) -> Effect:
-    return Effect(replaced=min(1.0, severity), above=_numbers(schema)[0].name)
+def _population(severity: float, schema: FeatureSchema) -> DriftEffect:
+    return DriftEffect(replaced=min(1.0, severity), above=_numbers(schema)[0].name)
 
 
-def _missing(severity: float, schema: FeatureSchema) -> Effect:
+def _missing(severity: float, schema: FeatureSchema) -> DriftEffect:
     nullable = [feature for feature in schema.features if feature.nullable]
-    return Effect(blanked=_names(nullable), blank=min(1.0, BLANKED * severity))
+    return DriftEffect(blanked=_names(nullable), blank=min(1.0, BLANKED * severity))
 
 
-_WORDS: Final[Mapping[str, Callable[[float, FeatureSchema], Effect]]] = {
+def _swapped(severity: float, schema: FeatureSchema) -> DriftEffect:
+    scaled = _names(_measured(schema))
+    return DriftEffect(scaled=scaled, factor=POUNDS, part=min(1.0, severity))
+
+
+def _stuck(severity: float, schema: FeatureSchema) -> DriftEffect:
+    held = _measured(schema) or list(schema.features[:1])
+    return DriftEffect(stuck=_names(held), part=min(1.0, severity))
+
+
+def _new(severity: float, schema: FeatureSchema) -> DriftEffect:
+    free = [f for f in schema.features if is_category(f) and (f.other or not f.categories)]
+    return DriftEffect(renewed=_names(free[:1]), part=min(1.0, RENEWED * severity))
+
+
+_WORDS: Final[Mapping[str, Callable[[float, FeatureSchema], DriftEffect]]] = {
     "covariate_shift": _covariate,
     "category_shift": _category,
     "single_column": _single,
     "scale": _scale,
     "missing": _missing,
-    "label_shift": lambda severity, _: Effect(replaced=min(1.0, REPLACED * severity)),
+    "swapped_unit": _swapped,
+    "stuck_sensor": _stuck,
+    "new_category": _new,
+    "label_shift": lambda severity, _: DriftEffect(replaced=min(1.0, REPLACED * severity)),
     "population_shift": _population,
-    "concept_drift": lambda severity, _: Effect(dealt=min(1.0, DEALT * severity)),
-    "correlation_drift": lambda severity, _: Effect(apart=min(1.0, severity)),
+    "concept_drift": lambda severity, _: DriftEffect(dealt=min(1.0, DEALT * severity)),
+    "correlation_drift": lambda severity, _: DriftEffect(apart=min(1.0, severity)),
 }
 
 
 def _numbers(schema: FeatureSchema) -> list[Feature]:
     return [feature for feature in schema.features if not is_category(feature)]
+
+
+def _measured(schema: FeatureSchema) -> list[Feature]:
+    """The first column of numbers that are no counts, or else of counts."""
+    numbers = _numbers(schema)
+    return [feature for feature in numbers if feature.kind == "number"][:1] or numbers[:1]
 
 
 def _categories(schema: FeatureSchema) -> list[Feature]:

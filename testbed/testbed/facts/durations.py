@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.facts.cells import same
+from testbed.facts.children import same
 from testbed.facts.expectations import BUCKET, ERROR_TYPE, INFERENCE_COUNT, ROUTE, STATUS
 from testbed.facts.injected import latencies
 from testbed.facts.timing import (
     MISMATCH,
     Bin,
-    Bound,
+    BucketBound,
     RequestTiming,
     Window,
     fault_timing,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from testbed.clients.prometheus import Series
     from testbed.facts.answers import Answer
-    from testbed.facts.cells import Points
+    from testbed.facts.children import Points
     from testbed.facts.exposition import Page
     from testbed.facts.sources import Sources
 
@@ -67,7 +67,7 @@ def read_timing(
     )
 
 
-def _bounds(spans: Sequence[float], pages: Mapping[str, Page]) -> tuple[Bound, ...]:
+def _bounds(spans: Sequence[float], pages: Mapping[str, Page]) -> tuple[BucketBound, ...]:
     held: defaultdict[float, float] = defaultdict(float)
     for page in pages.values():
         for (metric, labels), value in page.values.items():
@@ -75,7 +75,7 @@ def _bounds(spans: Sequence[float], pages: Mapping[str, Page]) -> tuple[Bound, .
             if metric == f"{DURATION}_bucket" and own.get(ROUTE) == PREDICT_ROUTE:
                 held[float(own[BUCKET])] += value
     return tuple(
-        Bound(le=le, server=round(value), client=bisect_right(spans, _earlier(le)))
+        BucketBound(le=le, server=round(value), client=bisect_right(spans, _earlier(le)))
         for le, value in sorted(held.items())
         if le != float("inf")
     )

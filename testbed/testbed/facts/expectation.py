@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from testbed.facts.driftwords import NEW
 from testbed.facts.tables import MISSING, Tabulator, gone, is_category
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed_domain.features import Feature, FeatureSchema
 
-    from testbed.facts.driftwords import Effect
+    from testbed.facts.driftwords import DriftEffect
     from testbed.facts.tables import LogTable
 
 BLOCK: Final = 256
@@ -22,7 +25,7 @@ BLOCK: Final = 256
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceRows:
     """The reference rows of the artefact.
 
     Attributes:
@@ -70,7 +73,7 @@ class Reference:
             return len(self.tabulator.strata) - 1
         return schema.classes.index(schema.positive_class)
 
-    def donors(self, effect: Effect, table: LogTable) -> np.ndarray:
+    def donors(self, effect: DriftEffect, table: LogTable) -> np.ndarray:
         """Which rows may take the place of others under a drift that replaces rows."""
         if effect.above is None:
             return np.asarray(table.labels == self.wanted)
@@ -87,15 +90,22 @@ class SeriesExpectation:
     Args:
         reference: the undrifted rows.
         effect: what the drift does.
+        held: of each column the first value of the phase that is not missing, as in a table.
     """
 
-    def __init__(self, reference: Reference, effect: Effect) -> None:
+    def __init__(
+        self,
+        reference: ReferenceRows,
+        effect: DriftEffect,
+        held: Mapping[str, float] | None = None,
+    ) -> None:
         self.reference = reference
         self.effect = effect
+        self.held = {} if held is None else held
         table = reference.table
         donor = reference.donors(effect, table)
-        share = float(donor.mean())
-        donors = 1.0 - (1.0 - share) ** BLOCK  # a block without such a row stays
+        ratio = float(donor.mean())
+        donors = 1.0 - (1.0 - ratio) ** BLOCK  # a block without such a row stays
         replaced = effect.replaced * donors
         self._weights = np.full(len(table), (1.0 - replaced) / len(table))
         if donor.any():
@@ -103,7 +113,7 @@ class SeriesExpectation:
         size = len(reference.tabulator.strata)
         self.labels = np.bincount(table.labels, weights=self._weights, minlength=size)
         # Rows that stand in for others come several times: 1 + Poisson(extra) times each.
-        extra = replaced * (1.0 - share) / share if share else 0.0
+        extra = replaced * (1.0 - ratio) / ratio if ratio else 0.0
         self.inflation = 1.0 + extra + extra / (1.0 + extra)
 
     def numbers(self, feature: Feature) -> tuple[np.ndarray, np.ndarray]:
@@ -111,12 +121,33 @@ class SeriesExpectation:
         values = self.reference.table.columns[feature.name]
         known = ~np.isnan(values)
         values, weights = values[known], self._weights[known]
+        if feature.name in self.effect.stuck and feature.name in self.held:
+            part = self.effect.part  # of all rows, with those whose value was missing
+            values = np.append(values, self.held[feature.name])
+            weights = np.append(weights * (1.0 - part), part)
+            return values, weights / weights.sum()
         weights = weights / weights.sum() if len(weights) else weights
         moved = self.moved_numbers(feature, values)
         if moved is None:
             return values, weights
         low, high, up = moved
-        return np.concatenate((low, high)), np.concatenate((weights * (1 - up), weights * up))
+        part = self.part(feature)
+        return (
+            np.concatenate((low, high, values)),
+            np.concatenate((part * weights * (1 - up), part * weights * up, (1 - part) * weights)),
+        )
+
+    def part(self, feature: Feature) -> float:
+        """Share of the rows in which the drift moves a column; of a shift these are all."""
+        name, effect = feature.name, self.effect
+        return effect.part if name in effect.scaled | effect.stuck | effect.renewed else 1.0
+
+    def goal(self, feature: Feature) -> int | None:
+        """Code that a category has wherever the drift moves it; None where there is no such."""
+        name, effect = feature.name, self.effect
+        if name in effect.renewed:
+            return self.reference.tabulator.code(feature, NEW)
+        return int(self.held[name]) if name in effect.stuck and name in self.held else None
 
     def moved_numbers(
         self, feature: Feature, values: np.ndarray
@@ -131,6 +162,8 @@ class SeriesExpectation:
             moved = values + effect.shift * self.reference.sigma[name]
         elif name in effect.scaled:
             moved = values * effect.factor
+        elif name in effect.stuck and name in self.held:
+            moved = np.full(len(values), self.held[name])
         else:
             return None
         if feature.kind != "integer":
@@ -142,15 +175,21 @@ class SeriesExpectation:
         """Share of a column's values that are missing."""
         values = self.reference.table.columns[feature.name]
         own = float(self._weights[gone(feature, values)].sum())
+        if feature.name in self.effect.stuck and feature.name in self.held:
+            own *= 1.0 - self.effect.part
         blank = self.effect.blank if feature.name in self.effect.blanked else 0.0
         return own + (1.0 - own) * blank
 
-    def shares(self, feature: Feature) -> np.ndarray:
+    def ratios(self, feature: Feature) -> np.ndarray:
         """Share of each code of a category."""
         codes = self.reference.table.columns[feature.name]
         size = self.reference.tabulator.size(feature)
-        found = np.bincount(codes, weights=self._weights, minlength=size)
+        found = np.asarray(np.bincount(codes, weights=self._weights, minlength=size), float)
         name, effect = feature.name, self.effect
+        if (goal := self.goal(feature)) is not None:
+            room = np.zeros(max(0, goal + 1 - len(found)))
+            found = np.concatenate((found, room)) * (1.0 - effect.part)
+            found[goal] += effect.part
         if name in effect.rarest:
             known = found.copy()
             known[MISSING] = 0.0
@@ -162,6 +201,17 @@ class SeriesExpectation:
             found = found - effect.blank * known
             found[MISSING] += effect.blank * known.sum()
         return found
+
+
+def held_values(drawn: LogTable) -> dict[str, float]:
+    """Of each column the first value of the first block that is not missing."""
+    found = {}
+    for name, values in drawn.columns.items():
+        block = values[:BLOCK]
+        lost = block == MISSING if block.dtype == np.int64 else np.isnan(block)
+        if (~lost).any():
+            found[name] = float(block[~lost][0])
+    return found
 
 
 def _clip(feature: Feature, values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.facts.answers import OK, Answer, statuses, unknown
-from testbed.facts.cells import CellKey, Expected
+from testbed.facts.children import ChildKey, Expected
 from testbed.facts.tables import number_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.features import Kpi
 
-    from testbed.truth import LabelBatch
+    from testbed.truth import PostedLabels
 
 LABELS_ROUTE: Final = "/labels"
 METHOD, ROUTE, STATUS = map(names.label, (names.HTTP_METHOD, names.HTTP_ROUTE, names.HTTP_STATUS))
@@ -45,7 +45,7 @@ NUMBER: Final = names.PREDICTION_VALUE.prometheus
 ABSOLUTE_ERROR: Final = names.PREDICTION_ABSOLUTE_ERROR.prometheus
 INFERENCE_COUNT: Final = f"{names.MODEL_INFERENCE.prometheus}_count"
 
-Expectation = dict[CellKey, Expected]
+Expectation = dict[ChildKey, Expected]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Crew:
     loose: Mapping[str, float] = field(default_factory=dict)
     regression: bool = False
 
-    def cell(self, instance: str) -> Expected:
+    def child(self, instance: str) -> Expected:
         """A counter of one process, or of all of them together."""
         loose = sum(self.loose.values()) if instance == ALL else self.loose.get(instance, 0.0)
         return Expected(maybe=self._unknown, loose=loose)
@@ -72,27 +72,27 @@ class Crew:
         return unknown(self.answers)
 
 
-def expected_statuses(crew: Crew, batches: Sequence[LabelBatch], ended: float) -> Expectation:
+def expected_statuses(crew: Crew, batches: Sequence[PostedLabels], ended: float) -> Expectation:
     """HTTP requests by route and status."""
     found: Expectation = {}
     for status in statuses(crew.answers):
-        found[_http(PREDICT_ROUTE, status)] = crew.cell(ALL)
+        found[_http(PREDICT_ROUTE, status)] = crew.child(ALL)
     for answer in crew.answers:
         request = answer.request
         if request.status is None:
             continue
-        cell = found[_http(PREDICT_ROUTE, request.status)]
+        child = found[_http(PREDICT_ROUTE, request.status)]
         if request.status == TOO_LARGE:
-            cell.maybe += 1  # may be refused before it has a route
+            child.maybe += 1  # may be refused before it has a route
         else:
-            cell.add(request.sent_at, request.finished_at)
+            child.add(request.sent_at, request.finished_at)
     silent = sum(batch.status is None for batch in batches)
     for batch, over in _with_ends(batches, ended):
         if batch.status is None:
             continue
         key = _http(LABELS_ROUTE, batch.status)
         if key not in found:
-            found[key] = crew.cell(ALL)
+            found[key] = crew.child(ALL)
             found[key].maybe = silent
         found[key].add(batch.sent_at, over)
     return found
@@ -107,10 +107,10 @@ def expected_predictions(crew: Crew) -> Expectation:
         version = str(answer.version)
         reported = "" if crew.regression else str(request.prediction)  # numbers have no class
         key = _key(instance, names.PREDICTIONS.prometheus, (VERSION, version), (CLASS, reported))
-        _cell(found, key, crew).add(request.sent_at, request.finished_at)
+        _child(found, key, crew).add(request.sent_at, request.finished_at)
         key = _key(instance, INFERENCE_COUNT, (VERSION, version))
         if key not in found:
-            _cell(found, key, crew).maybe += refused  # inferred, and not logged
+            _child(found, key, crew).maybe += refused  # inferred, and not logged
         found[key].add(request.sent_at, request.finished_at)
     return found
 
@@ -130,9 +130,9 @@ def expected_probabilities(crew: Crew) -> Expectation:
             str(request.prediction),
         )
         own = (VERSION, version), (CLASS, reported)
-        count = _cell(found, _key(instance, f"{PROBABILITY}_count", *own), crew)
+        count = _child(found, _key(instance, f"{PROBABILITY}_count", *own), crew)
         count.add(request.sent_at, request.finished_at)
-        total = _cell(found, _key(instance, f"{PROBABILITY}_sum", *own), crew)
+        total = _child(found, _key(instance, f"{PROBABILITY}_sum", *own), crew)
         total.add(request.sent_at, request.finished_at, request.probability)
         buckets[instance, version, reported][bisect_left(bounds, request.probability)] += 1
     for (instance, version, reported), counts in buckets.items():
@@ -140,7 +140,7 @@ def expected_probabilities(crew: Crew) -> Expectation:
             labels = (VERSION, version), (CLASS, reported), (BUCKET, repr(float(bound)))
             # They are not followed through time, so that all can be one event.
             key = _key(instance, f"{PROBABILITY}_bucket", *labels)
-            _cell(found, key, crew).add(0.0, 0.0, number)
+            _child(found, key, crew).add(0.0, 0.0, number)
     return found
 
 
@@ -155,7 +155,7 @@ def expected_numbers(crew: Crew) -> Expectation:
     for instance, version, reported, request in seen:
         for part, weight in (("count", 1.0), ("sum", reported)):
             key = _key(instance, f"{NUMBER}_{part}", (VERSION, version))
-            _cell(found, key, crew).add(request.sent_at, request.finished_at, weight)
+            _child(found, key, crew).add(request.sent_at, request.finished_at, weight)
     _add_buckets(found, crew, NUMBER, [(one, two, reported) for one, two, reported, _ in seen])
     return found
 
@@ -171,7 +171,7 @@ def expected_distances(decided: Iterable[ExpectedDecision], crew: Crew) -> Expec
         sure = sure and each.sure
         for part, weight in (("count", 1.0), ("sum", distance)):
             key = _key(ALL, f"{ABSOLUTE_ERROR}_{part}", (VERSION, each.version))
-            each.add_to(_cell(found, key, crew), weight)
+            each.add_to(_child(found, key, crew), weight)
     if sure:
         _add_buckets(found, crew, ABSOLUTE_ERROR, seen)
     return found
@@ -180,7 +180,7 @@ def expected_distances(decided: Iterable[ExpectedDecision], crew: Crew) -> Expec
 def _add_buckets(
     found: Expectation, crew: Crew, metric: str, seen: Sequence[tuple[str, str, float]]
 ) -> None:
-    """Cells of a histogram's buckets, from instance, version and value."""
+    """Children of a histogram's buckets, from instance, version and value."""
     bounds = (*names.PREDICTION_VALUE.buckets, INFINITE)
     buckets: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(bounds))
     for instance, version, value in seen:
@@ -189,19 +189,21 @@ def _add_buckets(
         for bound, number in zip(bounds, accumulate(counts), strict=True):
             edge = (BUCKET, repr(float(bound)))
             key = _key(instance, f"{metric}_bucket", (VERSION, version), edge)
-            _cell(found, key, crew).add(0.0, 0.0, number)
+            _child(found, key, crew).add(0.0, 0.0, number)
 
 
 def expected_errors(crew: Crew) -> Expectation:
     """Failed predictions, by what they were answered with."""
     found: Expectation = {}
     for kinds, certain, possible in ERRORS:
-        cell = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels(kinds)] = crew.cell(ALL)
+        child = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels(kinds)] = crew.child(
+            ALL
+        )
         for answer in crew.answers:
             request = answer.request
             if request.status in certain:
-                cell.add(request.sent_at, request.finished_at)
-            cell.maybe += request.status in possible
+                child.add(request.sent_at, request.finished_at)
+            child.maybe += request.status in possible
     return found
 
 
@@ -216,17 +218,17 @@ def expected_kinds(crew: Crew, injected: int) -> Expectation:
     sure = min(injected, failed)
     found: Expectation = {}
     for kind in ("injected", "model"):
-        cell = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels((kind,))] = crew.cell(
+        child = found[ALL, names.PREDICTION_ERRORS.prometheus, error_labels((kind,))] = crew.child(
             ALL
         )
         if kind == "injected":
-            cell.add(0.0, 0.0, sure)
-        cell.maybe += failed - sure
+            child.add(0.0, 0.0, sure)
+        child.maybe += failed - sure
     return found
 
 
 def error_labels(kinds: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Labels of the cell that sums errors of these kinds."""
+    """Labels of the child that sums errors of these kinds."""
     return ((ERROR_TYPE, "|".join(kinds)),)
 
 
@@ -241,16 +243,16 @@ class ExpectedDecision:
     ended: float
     sure: bool = True
 
-    def add_to(self, cell: Expected, weight: float = 1.0) -> None:
+    def add_to(self, child: Expected, weight: float = 1.0) -> None:
         """Count it, for certain where its label was taken."""
         if self.sure:
-            cell.add(self.begun, self.ended, weight)
+            child.add(self.begun, self.ended, weight)
         else:
-            cell.maybe += weight
+            child.maybe += weight
 
 
 def decisions(
-    chosen: Sequence[Answer], batches: Sequence[LabelBatch], ended: float
+    chosen: Sequence[Answer], batches: Sequence[PostedLabels], ended: float
 ) -> tuple[ExpectedDecision, ...] | None:
     """The posted labels in the order in which they went; None where it is open which they were.
 
@@ -284,21 +286,21 @@ def decisions(
 
 def expected_outcomes(found: Iterable[ExpectedDecision], crew: Crew) -> Expectation:
     """Right and wrong predictions, by version."""
-    cells: Expectation = {}
+    children: Expectation = {}
     for each in found:
         for outcome in ("correct", "wrong"):
             labels = (VERSION, each.version), (OUTCOME, outcome)
-            cell = _cell(cells, _key(ALL, names.DECISIONS.prometheus, *labels), crew)
+            child = _child(children, _key(ALL, names.DECISIONS.prometheus, *labels), crew)
             if (each.predicted == each.true) == (outcome == "correct"):
-                each.add_to(cell)
-    return cells
+                each.add_to(child)
+    return children
 
 
 def expected_costs(
     found: Iterable[ExpectedDecision], kpis: Sequence[Kpi], crew: Crew
 ) -> Expectation:
     """What decisions cost, by version and figure."""
-    cells: Expectation = {}
+    children: Expectation = {}
     costs = {
         kpi.name: {(str(reported), str(true)): cost for reported, true, cost in kpi.costs}
         for kpi in kpis
@@ -306,9 +308,9 @@ def expected_costs(
     for each in found:
         for name, table in costs.items():
             labels = (VERSION, each.version), (KPI, name)
-            cell = _cell(cells, _key(ALL, names.BUSINESS_COST.prometheus, *labels), crew)
-            each.add_to(cell, table.get((each.predicted, each.true), 0.0))
-    return cells
+            child = _child(children, _key(ALL, names.BUSINESS_COST.prometheus, *labels), crew)
+            each.add_to(child, table.get((each.predicted, each.true), 0.0))
+    return children
 
 
 def _predicted(crew: Crew) -> list[Answer]:
@@ -319,23 +321,25 @@ def _predicted(crew: Crew) -> list[Answer]:
     ]
 
 
-def _cell(found: Expectation, key: CellKey, crew: Crew) -> Expected:
-    cell = found.get(key)
-    if cell is None:
-        cell = found[key] = crew.cell(key[0])
-    return cell
+def _child(found: Expectation, key: ChildKey, crew: Crew) -> Expected:
+    child = found.get(key)
+    if child is None:
+        child = found[key] = crew.child(key[0])
+    return child
 
 
-def _http(route: str, status: int) -> CellKey:
+def _http(route: str, status: int) -> ChildKey:
     return _key(ALL, HTTP_COUNT, (METHOD, "POST"), (ROUTE, route), (STATUS, str(status)))
 
 
 @lru_cache(maxsize=1024)  # each request asks for a few of the same ones
-def _key(instance: str, metric: str, *labels: tuple[str, str]) -> CellKey:
+def _key(instance: str, metric: str, *labels: tuple[str, str]) -> ChildKey:
     return instance, metric, tuple(sorted(labels))
 
 
-def _with_ends(batches: Sequence[LabelBatch], ended: float) -> Iterable[tuple[LabelBatch, float]]:
+def _with_ends(
+    batches: Sequence[PostedLabels], ended: float
+) -> Iterable[tuple[PostedLabels, float]]:
     """Each batch, and when its answer was there: the next one goes out after that."""
     ends = [batch.sent_at for batch in batches[1:]] + [ended]
     return zip(batches, ends, strict=True)

@@ -35,7 +35,7 @@ COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
 # Kept beside them, but not compared: it changes while it is asked for.
 STATES: Final[Mapping[str, tuple[str, ...]]] = {names.LOG_SPOOLED.prometheus: ()}
 
-KEPT: Final = {**COUNTERS, **STATES}
+COMPARED: Final = {**COUNTERS, **STATES}
 
 
 class Count(StoredModel):
@@ -48,7 +48,7 @@ class Count(StoredModel):
     @property
     def key(self) -> tuple[str, ...]:
         """Name and attribute values; equal for the same series in the API and in Prometheus."""
-        return (self.metric, *(self.labels.get(name, "") for name in KEPT[self.metric]))
+        return (self.metric, *(self.labels.get(name, "") for name in COMPARED[self.metric]))
 
 
 def parse_counters(text: str) -> tuple[Count, ...]:
@@ -67,7 +67,7 @@ def parse_counters(text: str) -> tuple[Count, ...]:
 def _counts(samples: Iterable[tuple[str, Mapping[str, str], float]]) -> tuple[Count, ...]:
     totals: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
     for metric, labels, value in samples:
-        wanted = KEPT.get(metric)
+        wanted = COMPARED.get(metric)
         if wanted is None or (metric == HTTP_COUNT and not _of_load(labels)):
             continue
         totals[metric, tuple((name, labels.get(name, "")) for name in wanted)] += round(value)
@@ -93,7 +93,7 @@ def final_counters(
 ) -> dict[str, tuple[Count, ...]]:
     """Raw final counters of every API instance, those that ended before ``at`` included."""
     samples: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
-    for metric in KEPT:
+    for metric in COMPARED:
         selector = f'{metric}{{job="{names.JOB_API}"}}'
         for sample in prometheus.last_values(selector, at=at, window=window):
             instance = sample.labels.get("instance", "")

@@ -33,7 +33,7 @@ class StoredFinding(StoredModel):
     offset: float = 0.0
 
     @property
-    def share(self) -> str:
+    def ratio(self) -> str:
         """How often, in words: ``10.2 % of 2,650``."""
         return f"{100 * self.count / max(1, self.of):.3g} % of {self.of:,}"
 

@@ -16,7 +16,7 @@ import numpy as np
 from testbed_otel import names
 
 from testbed.charts import PREDICT_ROUTE, StoredModel
-from testbed.facts.cells import CLOSE_SECONDS, SLACK_SECONDS
+from testbed.facts.children import CLOSE_SECONDS, SLACK_SECONDS
 from testbed.facts.expectations import ROUTE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from testbed.clients.prometheus import Series
     from testbed.facts.answers import Answer
-    from testbed.facts.cells import Points
+    from testbed.facts.children import Points
 
 ACTIVE: Final = names.HTTP_ACTIVE.prometheus
 ROOM: Final = 2

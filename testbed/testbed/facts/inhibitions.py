@@ -15,8 +15,9 @@ from testbed.routes import listed_matchers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from testbed_rules.timescale import Tree
+
     from testbed.routes import RouteMatcher
-    from testbed.timescale import Tree
 
 Labels = dict[str, str]
 SIDES: Final = ("source_", "target_")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from testbed.faults import ErrorFault, LatencyFault
 from testbed.truth import read_lines
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ def latencies(sources: Sources, *, every: bool) -> tuple[Window, ...]:
         every: only those that hit every request; others say nothing certain of any.
     """
     return tuple(
-        (start, end, fault.seconds)
+        (start, end, fault.latency[0])
         for start, end, fault in _windows(sources)
-        if isinstance(fault, LatencyFault) and (fault.share == 1 or not every)
+        if fault.latency[0] and (fault.latency[1] == 1 or not every)
     )
 
 
@@ -40,7 +39,7 @@ def errors(sources: Sources, answers: Sequence[Answer]) -> int:
         return 0
     least = 0
     for start, end, fault in _windows(sources):
-        if not isinstance(fault, ErrorFault):
+        if not fault.error_ratio:
             continue
         hit = sum(
             answer.request.status in {200, 500}
@@ -48,7 +47,7 @@ def errors(sources: Sources, answers: Sequence[Answer]) -> int:
             and answer.request.finished_at <= end
             for answer in answers
         )
-        least += max(0, math.floor(fault.share * hit) - EDGE * len(sources.pages))
+        least += max(0, math.floor(fault.error_ratio * hit) - EDGE * len(sources.pages))
     return least
 
 

@@ -13,7 +13,7 @@ from testbed.charts import StoredModel
 
 if TYPE_CHECKING:
     from testbed.scenario import Labels
-    from testbed.truth import LabelBatch, Request, Truth
+    from testbed.truth import PostedLabels, Request, Truth
 
 ROUNDING: Final = 1e-3
 """Seconds."""
@@ -44,7 +44,7 @@ class Posting:
     """The label of one request and the batch that it went out with; None: it never did."""
 
     request: Request
-    batch: LabelBatch | None
+    batch: PostedLabels | None
 
 
 def postings(truth: Truth, labels: Labels, seed: int) -> list[Posting]:
@@ -53,7 +53,7 @@ def postings(truth: Truth, labels: Labels, seed: int) -> list[Posting]:
     The load posts labels in the order in which predictions are answered, which is that of the
     truth, so the counts of the batches say which label went out with which.
     """
-    choice = DelayedLabels(LabelPlan(labels.share), seed)
+    choice = DelayedLabels(LabelPlan(labels.ratio), seed)
     chosen = [r for r in truth.requests if r.prediction_id is not None and choice.chosen(r.seq)]
     batches = [batch for batch in truth.labels for _ in range(batch.count)]
     batches += [None] * (len(chosen) - len(batches))  # type: ignore[list-item]  # padded
@@ -85,6 +85,6 @@ def label_posts(truth: Truth, found: list[Posting], delay: float) -> LabelPosts:
     )
 
 
-def taken(batch: LabelBatch | None) -> bool:
+def taken(batch: PostedLabels | None) -> bool:
     """Whether the service took the batch."""
     return batch is not None and batch.status is not None and 200 <= batch.status < 300  # noqa: PLR2004 - HTTP's successes

@@ -11,9 +11,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import promql_parser as promql
+from testbed_rules.timescale import RuleDurationError, literal_seconds
 
 from testbed.facts.configured import ROUNDING, scaled_interval
-from testbed.timescale import DurationError, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -98,7 +98,7 @@ def _rule(loaded: AlertRule, rule: ConfiguredRule, factor: float) -> Iterator[st
         yield f"{loaded.name} is loaded in place of {rule.name}"
         return
     for key, value, wanted in (
-        ("for", loaded.hold, rule.hold),
+        ("for", loaded.for_, rule.for_),
         ("keep_firing_for", loaded.keep_firing, rule.keep_firing),
     ):
         if abs(value - wanted / factor) > ROUNDING:
@@ -152,28 +152,21 @@ def _shape(expression: str) -> tuple[str | None, list[float]]:
 
     def replace(match: re.Match[str]) -> str:
         if match["range"]:
-            times.append(_seconds(match["range"]))
+            times.append(literal_seconds(match["range"]))
             if match["step"]:
-                times.append(_seconds(match["step"]))
+                times.append(literal_seconds(match["step"]))
             return f"[1h{':' if match['sub'] else ''}{'1m' if match['step'] else ''}]"
         if match["offset"]:
-            times.append(_seconds(match["offset"]))
+            times.append(literal_seconds(match["offset"]))
             return f"offset {match['sign']}1h".replace("+", "")
         return "" if match[0].startswith("#") else match[0]
 
     try:
         return _MATCHERS.sub(_sorted, str(promql.parse(_DURATION.sub(replace, expression)))), times
-    except (ValueError, DurationError):
+    except (ValueError, RuleDurationError):
         return None, []
 
 
 def _sorted(braces: re.Match[str]) -> str:
     """Matchers in the order of their labels, as Prometheus writes them."""
     return f"{{{','.join(sorted(found[0] for found in _MATCHER.finditer(braces[1])))}}}"
-
-
-def _seconds(literal: str) -> float:
-    try:
-        return float(literal)
-    except ValueError:
-        return parse_duration(literal)

@@ -6,21 +6,28 @@ import math
 from typing import TYPE_CHECKING
 
 from testbed_load.errors import LoadError
+from testbed_load.forms import DriftForm
 from testbed_load.plan import read_plan
+from testbed_load.shapes import ShapeModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testbed_load.plan import LoadPhase, LoadPlan, PlannedOnly
+    from testbed_load.arrivals import DueTimes
+    from testbed_load.plan import LoadPhase, LoadPlan, Only
 
     from testbed.facts.runfile import RunIdentity
     from testbed.facts.sources import Sources
-    from testbed.scenario import Only, Phase
+    from testbed.scenario import Phase, Scenario
 
 
-def planned_requests(duration: float, rate: float) -> int:
-    """Requests of a phase of so many real seconds: number k is due after k / rate seconds."""
-    return math.ceil(round(duration * rate, 6))
+def due_times(scenario: Scenario, factor: float, seed: int) -> tuple[DueTimes, ...]:
+    """When the requests of each phase are due, in real seconds from its begin.
+
+    Made from the scenario again, without the plan that the load was given.
+    """
+    played = (phase.played(factor).due_times(seed) for phase in scenario.phases)
+    return tuple(times for times in played if times is not None)
 
 
 def read_load_plan(sources: Sources) -> tuple[LoadPlan | None, str]:
@@ -38,8 +45,9 @@ def plan_differences(plan: LoadPlan, sources: Sources, run: RunIdentity) -> tupl
         ("run id", run.id, plan.run_id),
         ("seed", run.seed, plan.seed),
         ("use case", run.use_case, plan.use_case),
-        ("share of labels", labels.share, plan.labels.share),
+        ("share of labels", labels.ratio, plan.labels.ratio),
         ("delay of labels", sources.real(labels.delay), plan.labels.delay),
+        ("share of sampled traces", run.trace_ratio, plan.trace_ratio),
         ("model", _path(sources), plan.artefact and str(plan.artefact.resolve())),
     ]
     wanted = sources.scenario.phases
@@ -60,15 +68,19 @@ def _phase_pairs(
     of = f"of phase {phase.name}"
     yield f"duration {of} in real seconds", sources.real(phase.duration), played.duration
     yield f"rate {of}", phase.rate, played.rate
+    yield f"shape {of}", phase.shape, played.shape
+    yield f"arrivals {of}", phase.arrivals, played.arrivals
     drift, own = phase.drift, played.drift
     yield f"drift {of}", drift and drift.name, own and own.name
     if drift and own:
         yield f"severity {of}", drift.severity, own.severity
         yield f"rows that drift {of}", _rows(drift.only), _rows(own.only)
+        yield f"column that drifts {of}", drift.column, own.column
+        yield f"form of the drift {of}", drift.form, own.form
     yield f"number of requests {of}", None, played.requests
 
 
-def _rows(only: Only | PlannedOnly | None) -> tuple[object, ...] | None:
+def _rows(only: Only | None) -> tuple[object, ...] | None:
     return None if only is None else (only.column, only.equals, only.above)
 
 
@@ -89,4 +101,6 @@ def _same(one: object, other: object) -> bool:
 def _shown(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, ShapeModel | DriftForm):
+        return value.description
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from testbed_domain.artefact import MANIFEST, Artefact, load_artefact
 from testbed_domain.errors import DomainError
 
-from testbed.challenger import copy_of
 from testbed.charts import StoredModel
 from testbed.facts.findings import Findings, StoredFinding
 from testbed.facts.labelposts import Posting, postings, taken
 from testbed.facts.logcompare import CLOCK, SKEW, RowCheck
-from testbed.facts.logrows import LoggedLabel, LogReader
+from testbed.facts.logrows import LoggedLabel, RunLogReader
 from testbed.facts.runfile import read_identity
 from testbed.facts.scoring import Scorer, answered_by_log, hold_against_model
+from testbed.faults.rig.strangemodel import copy_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -59,7 +59,7 @@ def read_logcontent(sources: Sources) -> LogContent:
     """Read the run's rows of the log, and hold them against truth and model.
 
     Raises:
-        TestbedError: the run's identity can't be read.
+        DomainError: the run's identity can't be read.
         DomainError: the log can't be read.
     """
     truth, run = sources.truth, read_identity(sources.layout)
@@ -78,7 +78,7 @@ def read_logcontent(sources: Sources) -> LogContent:
     rows = 0
     logged: set[str] = set()
     of_others: set[str] = set()
-    with LogReader(sources.log_url, run.id) as log:
+    with RunLogReader(sources.log_url, run.id) as log:
         for row in log.predictions():
             request = by_id.get(row.request_id or "")
             if request is None:

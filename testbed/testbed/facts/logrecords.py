@@ -14,9 +14,9 @@ from testbed.facts.spans import (
     EXAMPLES,
     SERVER_ERROR,
     SLOW,
-    Faults,
     Found,
     Setting,
+    SpanFaults,
     request_of,
 )
 
@@ -66,7 +66,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
         spans: the same of spans.
         setting: the run.
     """
-    faults = Faults()
+    faults = SpanFaults()
     known = {(span["trace_id"], span["span_id"]): span for span in spans}
     reported: Counter[str] = Counter()
     excess, records, traced = [], 0, 0
@@ -114,7 +114,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
     )
 
 
-def _check_record(line: Line, setting: Setting, faults: Faults) -> None:
+def _check_record(line: Line, setting: Setting, faults: SpanFaults) -> None:
     if not line["body"]:
         faults.add("without a body", f"a record of {line['scope']}")
     if not line["severity"] or not line["severity_text"]:
@@ -159,7 +159,7 @@ def _chosen(line: Line, setting: Setting) -> bool | None:
     return place < setting.ratio
 
 
-def _check_request(line: Line, setting: Setting, faults: Faults) -> None:
+def _check_request(line: Line, setting: Setting, faults: SpanFaults) -> None:
     identity = line["attributes"]["request_id"]
     request, status = setting.requests[identity], line["attributes"].get("status")
     if request.status is None:
@@ -174,7 +174,7 @@ def _check_request(line: Line, setting: Setting, faults: Faults) -> None:
 
 
 def _check_trace(
-    line: Line, span: Line | None, setting: Setting, faults: Faults, *, sampled: bool
+    line: Line, span: Line | None, setting: Setting, faults: SpanFaults, *, sampled: bool
 ) -> None:
     """The record and the span of a request meet under its trace; without a span there is none."""
     identity, attributes = line["attributes"]["request_id"], line["attributes"]

@@ -41,7 +41,7 @@ class LoggedLabel(NamedTuple):
     time: float
 
 
-class LogReader:
+class RunLogReader:
     """Reads what one run wrote into a prediction log.
 
     A row belongs to the run by its request id, not by its time, so that a wrong clock hides none.

@@ -10,20 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from pydantic import Field
+from testbed_domain.yamlfile import read_yaml
+from testbed_rules.conditions import GridSeries, evaluate, leaves, read_condition, written
+from testbed_rules.limits import extremes, limits_of, passing_limits
+from testbed_rules.mutants import mutants, queries
+from testbed_rules.outcomes import AlertContract, AlertExpectation, broken_by
+from testbed_rules.replay import RuleTiming, narrowed, replay, widened
+from testbed_rules.scoring import MutationScore, ReplayedPhases, score
+from testbed_rules.timescale import parse_duration
 
-from testbed.charts import StoredModel
 from testbed.errors import StackError, UsageError
 from testbed.facts.evaluations import read_evaluations
+from testbed.facts.marginmodels import LimitMargin, Margins, Replayed, RuleMargins
 from testbed.heartbeat import always_fires
-from testbed.rules.conditions import Line, evaluate, leaves, read_condition, written
-from testbed.rules.limits import extremes, limits_of, passing_limits
-from testbed.rules.mutants import mutants, queries
-from testbed.rules.outcomes import AlertExpectation, Contract, broken_by
-from testbed.rules.replay import RuleTiming, narrowed, replay, widened
-from testbed.rules.scoring import MutationScore, ReplayedPhases, score
-from testbed.timescale import parse_duration
-from testbed.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from testbed_rules.conditions import Compare, Vector
+    from testbed_rules.scoring import Firings
 
     from testbed.clients.prometheus import AlertRule, PrometheusClient, Series
     from testbed.facts.evaluations import Evaluations
     from testbed.facts.sources import Sources
     from testbed.phases import PhaseRow
-    from testbed.rules.conditions import Compare, Vector
-    from testbed.rules.scoring import Firings
     from testbed.scenario import Scenario
 
 WAITS: Final = ("group_wait", "group_interval")
@@ -53,99 +52,11 @@ EDGE: Final = 2
 """Evaluations by which a replay may be off for other reasons: one was late, one was missed."""
 
 
-class LimitMargin(StoredModel):
-    """One comparison with a limit; the values are those nearest to making the alert fire.
-
-    Attributes:
-        expression: what is compared.
-        operator: how.
-        limit: with what.
-        quiet_held: before the phases that expect the alert, for all of the rule's ``for``; only
-            that makes it fire.
-        fault_peak: phase that expects the alert to the value in it.
-        fault_held: the same, for all of ``for``.
-        bounded: whether the range of limits that would have passed, too, is known.
-        passes_from: the lowest of them; None where there is none.
-        passes_to: the highest of them; None where there is none.
-    """
-
-    expression: str
-    operator: str
-    limit: float
-    quiet_held: float | None = None
-    fault_peak: dict[str, float] = Field(default_factory=dict)
-    fault_held: dict[str, float] = Field(default_factory=dict)
-    bounded: bool = False
-    passes_from: float | None = None
-    passes_to: float | None = None
-
-
-class Replayed(StoredModel):
-    """A stretch of time in which the replay of a rule fires; ``end`` None: to the end."""
-
-    labels: dict[str, str]
-    start: float
-    end: float | None
-
-
-class RuleMargins(StoredModel):
-    """One alerting rule on this run's data.
-
-    Attributes:
-        alert: name of the alert.
-        group: of rules.
-        labels: that the rule adds.
-        expression: of the rule.
-        hold: ``for`` in real seconds.
-        interval: of the evaluations in real seconds.
-        problem: why nothing could be replayed; empty if it could.
-        unscored: why its mutants say nothing; empty if they do.
-        exercised: whether the scenario expects the alert and this rule made it fire.
-        limits: its comparisons.
-        mutants: how many were replayed.
-        killed: how many of these would have failed the verdict.
-        alike: further ones that this run's data can't distinguish from the rule.
-        survivors: those that would have passed, in words; only of an exercised rule.
-        possible: when it may have fired at most, for late data, and on a stack that others have
-            started for what was so before the run.
-        certain: when it must have fired at least.
-    """
-
-    alert: str
-    group: str
-    labels: dict[str, str] = Field(default_factory=dict)
-    expression: str
-    hold: float = 0.0
-    interval: float = 0.0
-    problem: str = ""
-    unscored: str = ""
-    exercised: bool = False
-    limits: tuple[LimitMargin, ...] = ()
-    mutants: int = 0
-    killed: int = 0
-    alike: int = 0
-    survivors: tuple[str, ...] = ()
-    possible: tuple[Replayed, ...] = ()
-    certain: tuple[Replayed, ...] = ()
-
-
-class Margins(StoredModel):
-    """How far each alert was from its limit, and which mutants of its rule would pass, too.
-
-    Attributes:
-        rules: in the order in which Prometheus has them.
-        restarted: whether Prometheus restarted, so that pending alerts began anew.
-    """
-
-    rules: tuple[RuleMargins, ...] = ()
-    restarted: bool = False
-
-
 def read_margins(sources: Sources) -> Margins:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        DomainError: they can't be had.
     """
     evaluations = read_evaluations(sources)
     loaded = _load(sources, evaluations)
@@ -214,7 +125,7 @@ class _Loaded:
             return
         try:
             self._condition = read_condition(rule.query)
-            self._mutants = mutants(self._condition, RuleTiming(rule.hold, rule.keep_firing))
+            self._mutants = mutants(self._condition, RuleTiming(rule.for_, rule.keep_firing))
         except ValueError as error:
             self.problem = f"its expression can't be read: {' '.join(str(error).split())}"
             return
@@ -240,7 +151,7 @@ class _Loaded:
         if not self.problem:
             self.played = ReplayedPhases(
                 self._condition,
-                RuleTiming(self.rule.hold, self.rule.keep_firing),
+                RuleTiming(self.rule.for_, self.rule.keep_firing),
                 self._times,
                 answers,
                 self._mutants,
@@ -262,24 +173,26 @@ def _fetch(
     return tuple(_line(series, start, step, places) for series in found)
 
 
-def _line(series: Series, start: float, step: float, places: NDArray[np.int64]) -> Line:
+def _line(series: Series, start: float, step: float, places: NDArray[np.int64]) -> GridSeries:
     values = np.full(int(places[-1]) + 1, np.nan)
     present = np.zeros(len(values), dtype=bool)
     points = np.asarray(series.points, dtype=np.float64).reshape(-1, 2)
     index = np.rint((points[:, 0] - start) / step).astype(np.int64)
     values[index], present[index] = points[:, 1], True
     labels = frozenset((name, value) for name, value in series.labels.items() if name != "__name__")
-    return Line(labels, values[places], present[places])
+    return GridSeries(labels, values[places], present[places])
 
 
-def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: bool) -> RuleMargins:
+def _margins(
+    loaded: _Loaded, others: Firings, contract: AlertContract, *, older: bool
+) -> RuleMargins:
     rule, played = loaded.rule, loaded.played
     about = RuleMargins(
         alert=rule.name,
         group=rule.group,
         labels=dict(rule.labels),
         expression=" ".join(rule.query.split()),
-        hold=rule.hold,
+        for_=rule.for_,
         interval=rule.interval,
         problem=loaded.problem,
     )
@@ -290,8 +203,8 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: boo
     # A heartbeat fires in every phase, whatever the scenario says of it.
     contract = replace(contract, allowed=contract.allowed or beats)
     fault = broken_by((*own, *others), contract)
-    kept = fault is None
-    exercised = kept and any(
+    retained = fault is None
+    exercised = retained and any(
         beats
         or any(
             each.is_met_by(firing) and each.start <= firing.start < each.until
@@ -300,7 +213,9 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: boo
         for firing in own
     )
     # What is only allowed may fire or not: no mutant of it could be noticed.
-    scored = score(played, others, contract) if kept and not contract.allowed else MutationScore()
+    scored = (
+        score(played, others, contract) if retained and not contract.allowed else MutationScore()
+    )
     limits = tuple(
         _limit(played, compare, others, contract, bounded=exercised)
         for compare in limits_of(played)
@@ -321,7 +236,7 @@ def _margins(loaded: _Loaded, others: Firings, contract: Contract, *, older: boo
     )
 
 
-def _unscored(fault: str | None, contract: Contract) -> str:
+def _unscored(fault: str | None, contract: AlertContract) -> str:
     """Why mutants of a rule can't be distinguished by what its alert must do; empty if they can."""
     if fault is not None:
         return f"the alert {fault} in the replay of the rules themselves"
@@ -329,7 +244,12 @@ def _unscored(fault: str | None, contract: Contract) -> str:
 
 
 def _limit(
-    played: ReplayedPhases, compare: Compare, others: Firings, contract: Contract, *, bounded: bool
+    played: ReplayedPhases,
+    compare: Compare,
+    others: Firings,
+    contract: AlertContract,
+    *,
+    bounded: bool,
 ) -> LimitMargin:
     first = min((each.start for each in contract.expected), default=math.inf)
     quiet = extremes(played, compare, [(-math.inf, first)])
@@ -358,7 +278,7 @@ def _replayed(
     older: bool = False,
 ) -> tuple[Replayed, ...]:
     vector = tuple(
-        Line(line.labels, line.values, change(line.present))
+        GridSeries(line.labels, line.values, change(line.present))
         for line in evaluate(played.condition, played.answers)
     )
     return tuple(
@@ -373,7 +293,7 @@ def contract_of(
     factor: float,
     alert: str,
     waits: tuple[float, float] = (0.0, 0.0),
-) -> Contract:
+) -> AlertContract:
     """What a scenario says of an alert, in real seconds.
 
     Args:
@@ -389,7 +309,7 @@ def contract_of(
         for item in scenario.expected_alerts
         if item.alert == alert and item.phase in played
     ]
-    return Contract(
+    return AlertContract(
         expected=tuple(
             AlertExpectation(
                 phase=phase.name,

@@ -14,9 +14,9 @@ from testbed_otel import names
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, StoredModel
 from testbed.facts import injected
 from testbed.facts.answers import only_version, place, read_rows
-from testbed.facts.cells import Group, compare
+from testbed.facts.children import Group, compare
 from testbed.facts.consistency import disagreements
-from testbed.facts.counted import KEPT, Counted, tracks, values
+from testbed.facts.counted import COMPARED, Counted, tracks, values
 from testbed.facts.durations import DURATION, INFERENCE_SUM, read_timing
 from testbed.facts.expectations import (
     ABSOLUTE_ERROR,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 OWN: Final = f'job="{names.JOB_API}",__name__=~"(ml|http_server)_.+"'
 # Those that are followed through time.
 FOLLOWED: Final = (
-    *(metric for metric in KEPT if not metric.endswith("_bucket")),
+    *(metric for metric in COMPARED if not metric.endswith("_bucket")),
     f"{DURATION}_sum",
     INFERENCE_SUM,
     ACTIVE,
@@ -119,10 +119,11 @@ def read_measured(sources: Sources) -> Measured:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        DomainError: they can't be had.
     """
     pages, shapes = _pages(sources)
-    series = _followed(sources)
+    absolute, pages = pages, {name: sources.baseline.page(name, p) for name, p in pages.items()}
+    series = sources.baseline.series(_followed(sources))
     rows = read_rows(sources.log_url, since=sources.span.start)
     answers = place(sources.truth.requests, rows, sources.pages, only_version(sources.layout))
     schema = _schema(sources)
@@ -153,7 +154,7 @@ def read_measured(sources: Sources) -> Measured:
             names.PREDICTION_ERRORS.prometheus,
         ),
         outcomes=_outcomes(sources, crew, counted, over),
-        accuracy=tuple(_rates(pages)),
+        accuracy=tuple(_rates(absolute)),
         active=round(
             sum(p.total(names.HTTP_ACTIVE.prometheus, {ROUTE: PREDICT_ROUTE})
                 for name, p in pages.items() if sources.pages[name] is not None)
@@ -208,7 +209,7 @@ def _loose(sources: Sources, pages: Mapping[str, Page]) -> dict[str, float]:
     """Processes that ended before they were asked, and how much of their counts may be missing."""
     events = list(read_lines(sources.layout.timeline, [], required=False))
     crashed = {str(e.get("name")) for e in events if e.get("event") == "replica_crashed"}
-    whole = any(e.get("event") == "part_crashed" and e.get("name") == "api" for e in events)
+    whole = any(e.get("event") == "component_crashed" and e.get("name") == "api" for e in events)
     found = {}
     for instance, text in sources.pages.items():
         if text is None:
@@ -244,7 +245,7 @@ def _labels(sources: Sources) -> DelayedLabels:
     try:
         plan = read_plan(sources.layout.load_plan)
     except LoadError:
-        return DelayedLabels(LabelPlan(sources.scenario.labels.share, 0.0), 0)
+        return DelayedLabels(LabelPlan(sources.scenario.labels.ratio, 0.0), 0)
     return DelayedLabels(plan.labels, plan.seed)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from testbed_domain.sampling import random_stream, sampler
 
-from testbed.facts.bounds import BoundedSample, mean_bound, share_bound
+from testbed.facts.bounds import BoundedSample, mean_bound, ratio_bound
 from testbed.facts.deviations import Quantity
 from testbed.facts.expectation import BLOCK
 from testbed.facts.tables import MISSING, is_category
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOVED: Final = "share of the values that became the rarest one"
 BLANKED: Final = "share of the values that went missing"
+PARTLY: Final = "share of the values that were moved"
 UP: Final = "share of the values that were rounded up"
 REPLACED: Final = "share of the other rows that were replaced"
 DEALT: Final = "share of the rows with another label than was drawn"
@@ -71,6 +72,7 @@ def compare(
     places: np.ndarray,
     expected: SeriesExpectation,
     exponent: float,
+    among: np.ndarray,
 ) -> Pairs:
     """Hold sent rows against drawn ones.
 
@@ -80,14 +82,15 @@ def compare(
         places: index of each sent row among the drawn ones.
         expected: what the drift does.
         exponent: of the bounds.
+        among: which drawn rows the drift deals with: what it deals out comes from them.
     """
     effect = expected.effect
     if effect.replaced:
-        return _replaced(sent, drawn, places, expected, exponent)
+        return _replaced(sent, drawn, places, expected, exponent, among)
     base = drawn.take(places)
     pairs = Pairs()
     if effect.apart:
-        _apart(sent, base, places, pairs, expected, exponent)
+        _apart(sent, drawn, places, pairs, expected, exponent, among)
     else:
         for feature in expected.reference.schema.features:
             _column(feature, sent, base, pairs, expected, exponent)
@@ -112,15 +115,21 @@ def _column(
     if not is_category(feature):
         _numbers(feature, own, drawn, pairs, expected, exponent)
         return
+    if (moved_to := expected.goal(feature)) is not None:
+        changed = own != drawn
+        _record_wrong(pairs, name, changed & (own != moved_to))
+        could = drawn != moved_to
+        _record_ratio(pairs, (name, PARTLY), changed[could], effect.part, exponent)
+        return
     if name in effect.rarest:
-        goal, share, what = expected.reference.rarest[name], effect.to_rarest, MOVED
+        goal, ratio, what = expected.reference.rarest[name], effect.to_rarest, MOVED
     else:
-        goal, share, what = MISSING, effect.blank if name in effect.blanked else 0.0, BLANKED
+        goal, ratio, what = MISSING, effect.blank if name in effect.blanked else 0.0, BLANKED
     changed = own != drawn
-    _keep_wrong(pairs, name, changed & ((own != goal) | (drawn == MISSING)) if share else changed)
+    _record_wrong(pairs, name, changed & ((own != goal) | (drawn == MISSING)) if ratio else changed)
     could = (drawn != goal) & (drawn != MISSING)
-    if share:
-        _keep_share(pairs, (name, what), changed[could], share, exponent)
+    if ratio:
+        _record_ratio(pairs, (name, what), changed[could], ratio, exponent)
 
 
 def _numbers(
@@ -135,16 +144,22 @@ def _numbers(
     moved = expected.moved_numbers(feature, drawn)
     low, high = (drawn, drawn) if moved is None else moved[:2]
     fits = _equal(own, low) | _equal(own, high)
+    part = expected.part(feature)
+    if part < 1.0:
+        stays = _equal(own, drawn)
+        could = ~(_equal(low, drawn) | _equal(high, drawn))
+        _record_ratio(pairs, (name, PARTLY), ~stays[could], part, exponent)
+        fits |= stays
     blank = effect.blank if name in effect.blanked else 0.0
     known = ~np.isnan(drawn)
     gone = np.isnan(own) & known
-    _keep_wrong(pairs, name, ~fits & ~gone if blank else ~fits)
+    _record_wrong(pairs, name, ~fits & ~gone if blank else ~fits)
     if blank:
-        _keep_share(pairs, (name, BLANKED), gone[known], blank, exponent)
+        _record_ratio(pairs, (name, BLANKED), gone[known], blank, exponent)
     if moved is not None:
-        open_ = known & (low != high)
+        open_ = known & (low != high) & (_equal(own, low) | _equal(own, high))
         up = moved[2][open_]
-        _keep_share(
+        _record_ratio(
             pairs,
             (name, UP),
             own[open_] == high[open_],
@@ -153,18 +168,18 @@ def _numbers(
         )
 
 
-def _keep_wrong(pairs: Pairs, name: str, wrong: np.ndarray) -> None:
+def _record_wrong(pairs: Pairs, name: str, wrong: np.ndarray) -> None:
     if wrong.any():
         pairs.wrong[name] = np.flatnonzero(wrong)
 
 
-def _keep_share(
-    pairs: Pairs, about: tuple[str, str], happened: np.ndarray, share: float, exponent: float
+def _record_ratio(
+    pairs: Pairs, about: tuple[str, str], happened: np.ndarray, ratio: float, exponent: float
 ) -> None:
     """Keep how often something happened that should with some chance; nothing could: nothing."""
     if len(happened):
-        bound = share_bound(share, BoundedSample(len(happened), None), exponent)
-        pairs.quantities.append(Quantity(*about, share, float(happened.mean()), bound))
+        bound = ratio_bound(ratio, BoundedSample(len(happened), None), exponent)
+        pairs.quantities.append(Quantity(*about, ratio, float(happened.mean()), bound))
 
 
 def _dealt(
@@ -184,31 +199,34 @@ def _dealt(
     if wrong:
         pairs.wrong[LABELS] = np.concatenate(wrong)
     _, counts = np.unique(_exact(base), return_counts=True)
-    share = expected.effect.dealt * float(1 - ((counts / max(1, len(base))) ** 2).sum())
+    ratio = expected.effect.dealt * float(1 - ((counts / max(1, len(base))) ** 2).sum())
     found = float(np.mean(sent.other_labels(base)))
     # Labels change in pairs, and how many are dealt is chance: a little more than independent rows.
-    bound = share_bound(share, BoundedSample(len(sent), None, DEALT_INFLATION), exponent)
-    pairs.quantities.append(Quantity(LABELS, DEALT, share, found, bound))
+    bound = ratio_bound(ratio, BoundedSample(len(sent), None, DEALT_INFLATION), exponent)
+    pairs.quantities.append(Quantity(LABELS, DEALT, ratio, found, bound))
 
 
 def _apart(
     sent: LogTable,
-    base: LogTable,
+    whole: LogTable,
     places: np.ndarray,
     pairs: Pairs,
     expected: SeriesExpectation,
     exponent: float,
+    among: np.ndarray,
 ) -> None:
     """Columns dealt out anew within block and label: each column has the same values there."""
-    apart = expected.effect.apart
-    stays = np.ones(len(base))
+    apart, base = expected.effect.apart, whole.take(places)
+    dealt = np.flatnonzero(among)
+    chances = np.ones(len(whole))
     for name, drawn in base.columns.items():
         own = sent.columns[name]
         wrong = []
-        for rows in _blocks(places):
-            for label in np.unique(base.labels[rows]).tolist():
-                here = rows[base.labels[rows] == label]
-                stays[here] *= _own_value(drawn[here], apart)
+        for block in _blocks(dealt):
+            rows = dealt[block]
+            for label in np.unique(whole.labels[rows]).tolist():
+                here = rows[whole.labels[rows] == label]
+                chances[here] *= _own_value(whole.columns[name][here], apart)
         for rows in _whole_blocks(places):
             for label in np.unique(base.labels[rows]).tolist():
                 here = rows[base.labels[rows] == label]
@@ -219,13 +237,12 @@ def _apart(
     changed = np.zeros(len(base), bool)
     for name, drawn in base.columns.items():
         changed |= ~_equal(sent.columns[name], drawn)
-    share = apart * float(1 - stays.mean())
-    # In a block that was not sent to its end, a value may come from a row that was never sent;
-    # the last part of the bound is for what so small groups of rows make of the chance.
+    ratio = apart * float(1 - chances[places].mean())
+    # The last part of the bound is for what so small groups of rows make of the chance.
     bound = (
-        mean_bound(share * (1 - share) + 0.05, 1.0, BoundedSample(len(sent), None), exponent) + 0.01
+        mean_bound(ratio * (1 - ratio) + 0.05, 1.0, BoundedSample(len(sent), None), exponent) + 0.01
     )
-    pairs.quantities.append(Quantity("rows", APART, share, float(changed.mean()), bound))
+    pairs.quantities.append(Quantity("rows", APART, ratio, float(changed.mean()), bound))
 
 
 def _replaced(
@@ -234,15 +251,17 @@ def _replaced(
     places: np.ndarray,
     expected: SeriesExpectation,
     exponent: float,
+    among: np.ndarray,
 ) -> Pairs:
     """Rows replaced by certain others of the same block."""
     pairs = Pairs()
     own, base = list(_rows(sent)), list(_rows(drawn))
-    donor = expected.reference.donors(expected.effect, drawn).tolist()
+    donor = expected.reference.donors(expected.effect, drawn)
     wrong, could, swapped = [], 0, 0
     for start in range(0, len(base), BLOCK):
         block = slice(start, start + BLOCK)
-        donors = {row for row, gives in zip(base[block], donor[block], strict=True) if gives}
+        gives = (donor[block] & among[block]).tolist()
+        donors = {row for row, given in zip(base[block], gives, strict=True) if given}
         here = np.flatnonzero((places >= start) & (places < start + BLOCK)).tolist()
         for row in here:
             before = base[places[row]]
@@ -257,9 +276,9 @@ def _replaced(
     if wrong:
         pairs.wrong["rows"] = np.array(wrong)
     if could:
-        share = expected.effect.replaced
-        bound = share_bound(share, BoundedSample(could, None), exponent)
-        pairs.quantities.append(Quantity("rows", REPLACED, share, swapped / could, bound))
+        ratio = expected.effect.replaced
+        bound = ratio_bound(ratio, BoundedSample(could, None), exponent)
+        pairs.quantities.append(Quantity("rows", REPLACED, ratio, swapped / could, bound))
     return pairs
 
 
@@ -272,11 +291,11 @@ def _rows(table: LogTable) -> Iterator[tuple[float, ...]]:
     return zip(*columns, _exact(table).tolist(), strict=True)
 
 
-def _own_value(values: np.ndarray, share: float) -> np.ndarray:
+def _own_value(values: np.ndarray, ratio: float) -> np.ndarray:
     """Chance of each row to be dealt its own value, when a share of the rows is dealt."""
     _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    own = 1 + (counts[back.ravel()] - 1) * share
-    return np.asarray(own / (1 + (len(values) - 1) * share))
+    own = 1 + (counts[back.ravel()] - 1) * ratio
+    return np.asarray(own / (1 + (len(values) - 1) * ratio))
 
 
 def _blocks(places: np.ndarray) -> Iterator[np.ndarray]:

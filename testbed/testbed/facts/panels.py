@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import promql_parser as promql
+from testbed_rules.parsing import COMPARISONS, nodes_of
+from testbed_rules.selectors import Selector, selector_of
 
 from testbed.errors import UsageError
 
@@ -21,13 +23,12 @@ ALL: Final = ".+"
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::\w+)?\}|\$(\w+)|\[\[(\w+)\]\]")
 _LEGEND: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _LABEL_VALUES: Final = re.compile(r"label_values\((?:(.+),)?\s*(\w+)\s*\)", re.DOTALL)
-_COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
 _INCREASES: Final = frozenset({"rate", "irate", "increase"})
 _TIMES: Final = frozenset({"__rate_interval", "__interval", "__range"})
 
 
 @dataclass(frozen=True, slots=True)
-class PanelQuery:
+class DashboardQuery:
     """One query of a panel, or of a variable of the dashboard.
 
     Attributes:
@@ -44,44 +45,13 @@ class PanelQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class PanelMatcher:
-    """One matcher of a selector; ``op`` is one of ``=``, ``!=``, ``=~`` and ``!~``."""
-
-    label: str
-    op: str
-    value: str
-
-    def __str__(self) -> str:
-        return f'{self.label}{self.op}"{self.value}"'
-
-    @property
-    def alternatives(self) -> tuple[PanelMatcher, ...]:
-        """One matcher for each alternative of a pattern that is a list of them; else itself."""
-        if self.op == "=~" and re.fullmatch(r"[\w.]+(\|[\w.]+)+", self.value):
-            return tuple(PanelMatcher(self.label, self.op, each) for each in self.value.split("|"))
-        return (self,)
-
-    def takes(self, value: str) -> bool:
-        """Whether it matches a label's value; an absent label is the empty text."""
-        if self.op in {"=~", "!~"}:
-            found = re.fullmatch(self.value, value) is not None
-        else:
-            found = self.value == value
-        return found == (self.op in {"=", "=~"})
-
-
-@dataclass(frozen=True, slots=True)
-class PanelSelector:
+class PanelSelector(Selector):
     """One selector of an expression.
 
     Attributes:
-        metric: name of its series; empty where a matcher gives it.
-        matchers: the others.
         rated: whether its increase is shown, not its value.
     """
 
-    metric: str
-    matchers: tuple[PanelMatcher, ...] = ()
     rated: bool = False
 
 
@@ -104,7 +74,7 @@ class Anatomy:
     additive: bool = False
 
 
-def read_panels(folder: Path, window: float) -> tuple[PanelQuery, ...]:
+def read_panels(folder: Path, window: float) -> tuple[DashboardQuery, ...]:
     """Every query of every dashboard in a folder, with its variables filled in.
 
     Args:
@@ -114,7 +84,7 @@ def read_panels(folder: Path, window: float) -> tuple[PanelQuery, ...]:
     Raises:
         UsageError: a file is no dashboard.
     """
-    queries: list[PanelQuery] = []
+    queries: list[DashboardQuery] = []
     for path in sorted(folder.glob("*.json")):
         try:
             board = json.loads(path.read_text(encoding="utf-8"))
@@ -124,7 +94,7 @@ def read_panels(folder: Path, window: float) -> tuple[PanelQuery, ...]:
     return tuple(queries)
 
 
-def _of_board(board: dict[str, Any], window: str, stem: str) -> Iterator[PanelQuery]:
+def _of_board(board: dict[str, Any], window: str, stem: str) -> Iterator[DashboardQuery]:
     title = board.get("uid") or stem
     for panel in _flat(board.get("panels") or ()):
         unit = ((panel.get("fieldConfig") or {}).get("defaults") or {}).get("unit") or ""
@@ -132,12 +102,12 @@ def _of_board(board: dict[str, Any], window: str, stem: str) -> Iterator[PanelQu
             if expr := target.get("expr"):
                 where = f"{title}: {panel.get('title', '')} {target.get('refId', '')}".strip()
                 legend = _LEGEND.findall(target.get("legendFormat") or "")
-                yield PanelQuery(where, fill(expr, window), tuple(legend), unit)
+                yield DashboardQuery(where, fill(expr, window), tuple(legend), unit)
     for variable in (board.get("templating") or {}).get("list") or ():
         found = _LABEL_VALUES.fullmatch(str(variable.get("definition") or "").strip())
         if found and found[1]:
             where = f"{title}: variable {variable.get('name', '')}"
-            yield PanelQuery(where, fill(found[1], window), (found[2],))
+            yield DashboardQuery(where, fill(found[1], window), (found[2],))
 
 
 def _flat(panels: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -164,9 +134,8 @@ def anatomy(expr: str) -> Anatomy:
         ValueError: it can't be parsed.
     """
     tree = promql.parse(expr)
-    nodes: list[promql.Expr] = []
-    promql.walk(tree, nodes.append)
-    ranges = [_signature(n.vector_selector) for n in nodes if isinstance(n, promql.MatrixSelector)]
+    nodes = nodes_of(tree)
+    ranges = [selector_of(n.vector_selector) for n in nodes if isinstance(n, promql.MatrixSelector)]
     grouping: list[str] = []
     filters: list[str] = []
     for node in nodes:
@@ -175,12 +144,12 @@ def anatomy(expr: str) -> Anatomy:
                 grouping += node.modifier.labels
         elif isinstance(node, promql.BinaryExpr):
             op = str(node.op).split()[0]
-            if op in _COMPARISONS and not (node.modifier and node.modifier.return_bool):
+            if op in COMPARISONS and not (node.modifier and node.modifier.return_bool):
                 filters.append(op)
     selectors = tuple(
-        PanelSelector(name, matchers, rated=(name, matchers) in ranges)
-        for name, matchers in (
-            _signature(node) for node in nodes if isinstance(node, promql.VectorSelector)
+        PanelSelector(found.metric, found.matchers, rated=found in ranges)
+        for found in (
+            selector_of(node) for node in nodes if isinstance(node, promql.VectorSelector)
         )
     )
     additive = all(
@@ -190,21 +159,6 @@ def anatomy(expr: str) -> Anatomy:
     )
     groups = tuple(dict.fromkeys(grouping))
     return Anatomy(selectors, groups, tuple(filters), _plain(tree), additive)
-
-
-def _signature(node: promql.VectorSelector) -> tuple[str, tuple[PanelMatcher, ...]]:
-    name = node.name or ""
-    found = []
-    for each in node.matchers.matchers:
-        op = _OPS[str(each.op).rpartition(".")[2]]
-        if each.name == "__name__" and op == "=":
-            name = name or each.value
-        else:
-            found.append(PanelMatcher(each.name, op, each.value))
-    return name, tuple(found)
-
-
-_OPS: Final = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 
 def _plain(node: promql.Expr) -> bool:

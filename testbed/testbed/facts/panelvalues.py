@@ -101,7 +101,7 @@ def kind_of(parts: Anatomy, result: Sequence[Series], units: set[str]) -> tuple[
     alone = len(parts.selectors) == 1 and not parts.filters
     rate = alone and (parts.plain or (parts.additive and bool(units & PER_SECOND)))
     for selector in parts.selectors:
-        takes = {m.label: m.takes for m in selector.matchers}
+        takes = {m.label: m.matches for m in selector.matchers}
         free = set(takes) <= {"job", "instance", "model_version"}
         if selector.metric == HTTP_COUNT and selector.rated:
             fails = status in takes and takes[status]("500") and not takes[status]("200")
@@ -113,7 +113,7 @@ def kind_of(parts: Anatomy, result: Sequence[Series], units: set[str]) -> tuple[
             return "errors", False
         if selector.metric == names.PREDICTIONS.prometheus and selector.rated and rate and free:
             return "answers", True
-        if selector.metric == names.DRIFT_SHARE.prometheus and free and not parts.filters:
+        if selector.metric == names.DRIFT_RATIO.prometheus and free and not parts.filters:
             return "drift", True
     return None, True
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.artefact import load_artefact
+from testbed_domain.errors import DomainError
 from testbed_otel import names
 
 from testbed.charts import StoredModel
 from testbed.driftplan import RUN_LEVEL, drift_plan
-from testbed.errors import TestbedError
 from testbed.facts import driftpoints
 from testbed.facts.driftmatch import Difference, Matched, MatchStep, match
 from testbed.facts.driftmoves import Move, Named, moves, named
@@ -89,7 +89,7 @@ def read_published(sources: Sources) -> Published:
     """Read them.
 
     Raises:
-        TestbedError: Prometheus can't be asked, or a record lacks what its schema demands.
+        DomainError: Prometheus can't be asked, or a record lacks what its schema demands.
         DomainError: the prediction log or the artefact can't be read.
     """
     records = read_records(sources.layout.drift / "runs.jsonl", sources.span.end)
@@ -98,7 +98,7 @@ def read_published(sources: Sources) -> Published:
     try:
         return _read(sources, records)
     except (KeyError, TypeError) as error:
-        raise TestbedError(f"a line of drift/runs.jsonl lacks a field ({error!r})") from error
+        raise DomainError(f"a line of drift/runs.jsonl lacks a field ({error!r})") from error
 
 
 def _read(sources: Sources, records: Sequence[Record]) -> Published:
@@ -107,7 +107,8 @@ def _read(sources: Sources, records: Sequence[Record]) -> Published:
     rules = Rules.of(sources.layout.model, plan.level)
     job = names.SERVICE_DRIFT
     selector = f'{{job="{job}",__name__=~"{"|".join(sorted(driftpoints.COMPARED))}"}}'
-    series = sources.prometheus.raw(selector, at=span.end, window=span.end - span.since)
+    first = span.since if sources.drift_since is None else sources.drift_since
+    series = sources.prometheus.raw(selector, at=span.end, window=span.end - first)
     folders = (read_records(path / "runs.jsonl", span.end) for path in root.glob("version-*"))
     others = {str(found[0]["model_version"]): found for found in folders if found}
     found = compare(records, series, rules.alert_share, _starts(sources.layout.timeline), others)
@@ -307,7 +308,7 @@ def _starts(timeline: Path) -> list[float]:
     return sorted(
         float(event["time"])
         for event in read_lines(timeline, [], required=False)
-        if event.get("event") == "part_started" and event.get("name") == "drift"
+        if event.get("event") == "component_started" and event.get("name") == "drift"
     )
 
 

@@ -56,7 +56,7 @@ def read_realised(sources: Sources) -> Realised:
     """Read plan and artefact, and hold the truth against them.
 
     Raises:
-        TestbedError: the run's identity can't be read.
+        DomainError: the run's identity can't be read.
     """
     run, truth = read_identity(sources.layout), sources.truth
     plan, no_plan = read_load_plan(sources)
@@ -64,7 +64,7 @@ def read_realised(sources: Sources) -> Realised:
     due = postings(truth, sources.scenario.labels, run.seed)
     realised = Realised(
         plan=(no_plan,) if plan is None else plan_differences(plan, sources, run),
-        sending=read_sending(sources, run.id),
+        sending=read_sending(sources, run.id, run.seed),
         labels=label_posts(truth, due, delay),
     )
     try:
@@ -85,9 +85,11 @@ def _by_phase(requests: Sequence[Request], plan: LoadPlan | None) -> dict[str, d
     """Index within the phase to the request, for each phase of the plan that was played."""
     found: dict[str, dict[int, Request]] = {}
     first = 0
-    for phase in () if plan is None else plan.phases:
+    if plan is None:
+        return found
+    for phase in plan.phases:
         found[phase.name] = {}
-        last = first + (phase.slots or 0)
+        last = first + (phase.planned(plan.seed) or 0)
         found[phase.name] = {
             r.seq - first: r for r in requests if r.phase == phase.name and first <= r.seq < last
         }
@@ -124,12 +126,7 @@ def _phases(
         return {
             "phases": tuple(
                 study.phase(
-                    number,
-                    phase.name,
-                    (phase.drift.name, phase.drift.severity) if phase.drift else (None, 0.0),
-                    sent.get(phase.name, {}),
-                    exponent,
-                    phase.drift.only if phase.drift else None,
+                    number, phase.played(sources.factor), sent.get(phase.name, {}), exponent
                 )
                 for number, phase in enumerate(phases)
             )

@@ -14,7 +14,7 @@ from testbed.routes import read_tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from testbed.timescale import Tree
+    from testbed_rules.timescale import Tree
 
 
 def misrouted(document: Mapping[str, Any], rules: Iterable[Tree]) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class RuleState(StoredModel):
     evaluated: bool = True
 
 
-class Clocks(StoredModel):
+class ClockReadings(StoredModel):
     """What clocks say, in seconds against that of the testbed.
 
     Attributes:
@@ -85,7 +85,7 @@ class RuleHealth(StoredModel):
     evaluations: tuple[Cadence, ...] = ()
     scrapes: tuple[Cadence, ...] = ()
     unscraped: tuple[str, ...] = ()
-    clocks: Clocks = Clocks()
+    clocks: ClockReadings = ClockReadings()
     idle: tuple[IdleSelector, ...] = ()
     pace: Pace | None = None
     seldom: Seldom = Seldom()
@@ -95,7 +95,7 @@ def read_rulehealth(sources: Sources) -> RuleHealth:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        DomainError: they can't be had.
     """
     configured = read_configured(sources.layout)
     clocks = _clocks(sources)
@@ -213,7 +213,7 @@ def _unscraped(configured: Configured, scrapes: Sequence[Cadence]) -> tuple[str,
     )
 
 
-def _clocks(sources: Sources) -> Clocks:
+def _clocks(sources: Sources) -> ClockReadings:
     before = time.time()
     answer = next(iter(sources.prometheus.query("time()")), None)
     after = time.time()
@@ -221,7 +221,7 @@ def _clocks(sources: Sources) -> Clocks:
     later = sources.prometheus.raw(
         f"{names.TELEMETRY_EXPORTS.prometheus}{processes}", at=after + AHEAD, window=AHEAD
     )
-    return Clocks(
+    return ClockReadings(
         prometheus=None if answer is None else answer.value - (before + after) / 2,
         doubt=after - before,
         future={

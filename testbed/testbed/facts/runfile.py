@@ -22,6 +22,7 @@ class RunIdentity:
         use_case: its name.
         model: name and version of the model that is served.
         export_interval: real seconds between two exports of metrics.
+        trace_ratio: share of the requests that are sampled; None where it says none.
     """
 
     id: str
@@ -29,6 +30,7 @@ class RunIdentity:
     use_case: str
     model: tuple[str, str]
     export_interval: float
+    trace_ratio: float | None = None
 
 
 def read_identity(layout: RunLayout) -> RunIdentity:
@@ -39,13 +41,14 @@ def read_identity(layout: RunLayout) -> RunIdentity:
     """
     try:
         content = json.loads(layout.run_file.read_text(encoding="utf-8"))
-        model = content.get("model") or {}
+        model, ratio = content.get("model") or {}, content.get("trace_ratio")
         return RunIdentity(
             id=str(content["id"]),
             seed=int(content["seed"]),
             use_case=str(content["use_case"]),
             model=(str(model.get("name", "")), str(model.get("version", ""))),
             export_interval=float(content["export_interval"]),
+            trace_ratio=None if ratio is None else float(ratio),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{layout.run_file} gives no identity of the run: {error!r}") from error

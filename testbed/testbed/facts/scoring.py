@@ -61,7 +61,7 @@ def wrong_answers(
     """
     if scorer.regression:
         return _far_numbers(requests, scorer(rows)[:, 0])
-    return Answers.of(scorer, requests, rows).wrong
+    return ScoredAnswers.of(scorer, requests, rows).wrong
 
 
 def _far_numbers(requests: Sequence[Request], own: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def _reported_number(request: Request) -> float:
 
 
 @dataclass(frozen=True)
-class Answers:
+class ScoredAnswers:
     """Answers beside the model's own; every array has one place for each request.
 
     Attributes:
@@ -91,7 +91,7 @@ class Answers:
     @classmethod
     def of(
         cls, scorer: Scorer, requests: Sequence[Request], rows: Sequence[Mapping[str, Value]]
-    ) -> Answers:
+    ) -> ScoredAnswers:
         """Answers to requests beside what the model says of rows.
 
         Raises:
@@ -144,7 +144,7 @@ def hold_against_model(scorer: Scorer, requests: Sequence[Request], findings: Fi
                 f"{own[place]:.6g}",
             )
         return
-    answers = Answers.of(scorer, requests, [request.features for request in requests])
+    answers = ScoredAnswers.of(scorer, requests, [request.features for request in requests])
     inverted = np.abs(1.0 - answers.reported - answers.own) <= TOLERANCE
     best = answers.scores.argmax(axis=1)
     for place in np.flatnonzero(answers.wrong_class).tolist():

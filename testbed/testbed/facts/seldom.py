@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from testbed_domain.yamlfile import read_mapping
+from testbed_rules.selectors import Selector
+from testbed_rules.timescale import format_duration, parse_duration
+
 from testbed.charts import StoredModel
 from testbed.facts.configured import DEFAULT_INTERVAL, read_groups
-from testbed.facts.selectors import Selector, selectors
-from testbed.stack.parts import EXPORT_INTERVAL
-from testbed.timescale import format_duration, parse_duration
-from testbed.yamlfile import read_mapping
+from testbed.facts.selectors import selectors
+from testbed.stack.environments import EXPORT_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,10 +81,10 @@ def _scrapes(folder: Path) -> Iterator[str]:
         for rule in group.rules:
             for job in sorted(set(_jobs(selectors(rule.expression)))):
                 interval = jobs.get(job, 0.0)
-                if rule.hold and SAMPLES * interval > rule.hold:
+                if rule.for_ and SAMPLES * interval > rule.for_:
                     yield (
                         f"{job} is scraped every {format_duration(interval)}, so that the `for` of "
-                        f"{rule.name}, {format_duration(rule.hold)}, holds fewer than {SAMPLES} "
+                        f"{rule.name}, {format_duration(rule.for_)}, holds fewer than {SAMPLES} "
                         "scrapes"
                     )
 

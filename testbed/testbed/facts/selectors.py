@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import promql_parser as promql
+from testbed_rules.selectors import Selector, selector_of
 
 from testbed.charts import StoredModel
 
@@ -20,45 +19,6 @@ VALUES: Final = 10
 """Values of a label that are stored as examples."""
 
 _ABSENT: Final = frozenset({"absent", "absent_over_time"})
-_OPERATORS: Final = {
-    "MatchOp.Equal": "=",
-    "MatchOp.NotEqual": "!=",
-    "MatchOp.Re": "=~",
-    "MatchOp.NotRe": "!~",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """One matcher of a selector."""
-
-    label: str
-    operator: str
-    value: str
-
-    def matches(self, text: str) -> bool:
-        """Whether a label's value passes; an absent label is an empty text."""
-        if self.operator in {"=", "!="}:
-            return (text == self.value) == (self.operator == "=")
-        try:
-            found = re.fullmatch(self.value, text) is not None
-        except re.error:  # Prometheus knows other regular expressions than Python
-            return True
-        return found == (self.operator == "=~")
-
-    def __str__(self) -> str:
-        return f'{self.label}{self.operator}"{self.value}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """A metric and its matchers, without range and offset."""
-
-    metric: str
-    matchers: tuple[Matcher, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.metric}{{{', '.join(map(str, self.matchers))}}}"
 
 
 class Culprit(StoredModel):
@@ -123,13 +83,9 @@ def idle_selectors(sources: Sources, loaded: Sequence[RuleGroup]) -> tuple[IdleS
                 selector.metric, start=sources.span.start, end=sources.span.end
             )
         series = found[selector.metric]
-        if not any(_passes(selector, labels) for labels in series):
+        if not any(map(selector.takes, series)):
             idle.append(_idle(selector, rules, series, recorded=selector.metric in recorded))
     return tuple(idle)
-
-
-def _passes(selector: Selector, labels: Mapping[str, str]) -> bool:
-    return all(each.matches(labels.get(each.label, "")) for each in selector.matchers)
 
 
 def _idle(
@@ -179,8 +135,8 @@ def selectors(expression: str) -> tuple[Selector, ...]:
 def _walk(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser's nodes share no type
     match node:
         case promql.VectorSelector():
-            if node.name:
-                yield _selector(node)
+            if (found := selector_of(node)).metric:
+                yield found
         case promql.MatrixSelector():
             yield from _walk(node.vector_selector)
         case promql.Call():
@@ -196,13 +152,3 @@ def _walk(node: Any) -> Iterator[Selector]:  # noqa: ANN401 - the parser's nodes
             yield from _walk(node.expr)
         case _:
             pass
-
-
-def _selector(node: promql.VectorSelector) -> Selector:
-    return Selector(
-        node.name or "",
-        tuple(
-            Matcher(each.name, _OPERATORS[str(each.op)], each.value)
-            for each in node.matchers.matchers
-        ),
-    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from testbed.charts import StoredModel
 from testbed.facts.findings import Findings, StoredFinding
-from testbed.facts.loadplan import planned_requests
+from testbed.facts.loadplan import due_times
 
 if TYPE_CHECKING:
     from testbed.facts.sources import Sources
@@ -44,13 +45,13 @@ class Sending(StoredModel):
     findings: tuple[StoredFinding, ...] = ()
 
 
-def read_sending(sources: Sources, run_id: str) -> Sending:
+def read_sending(sources: Sources, run_id: str, seed: int) -> Sending:
     """Hold every request against the scenario."""
     phases, truth = sources.scenario.phases, sources.truth
     seconds = [sources.real(phase.duration) for phase in phases]
-    planned = [
-        planned_requests(each, phase.rate) for each, phase in zip(seconds, phases, strict=True)
-    ]
+    times = due_times(sources.scenario, sources.factor, seed)
+    planned = [each.count for each in times]
+    drifting = [phase.played(sources.factor).drifting(seed) for phase in phases]
     places = {phase.name: place for place, phase in enumerate(phases)}
     firsts = list(accumulate(planned, initial=0))
     starts = list(accumulate(seconds, initial=truth.started_at or 0.0))
@@ -63,15 +64,16 @@ def read_sending(sources: Sources, run_id: str) -> Sending:
             findings.add(PHASE, f"{which}: the scenario has no phase {request.phase}")
             continue
         index = request.seq - firsts[place]
-        drift = phases[place].drift
+        inside = 0 <= index < planned[place]
+        drift = phases[place].drift if inside and drifting[place](index) else None
         wanted = (drift.name, drift.severity) if drift else (None, 0.0)
-        if not 0 <= index < planned[place] or index in seen[place] or which != _id(run_id, request):
+        if not inside or index in seen[place] or which != _id(run_id, request):
             findings.add(NUMBER, f"{which}: number {request.seq} in phase {request.phase}")
         elif (request.drift, request.severity) != wanted:
             said = f"{request.drift} at {request.severity:g}"
             findings.add(PHASE, f"{which}: sent as {said}, planned {wanted[0]} at {wanted[1]:g}")
         seen[place].add(index)
-        due = starts[place] + index / phases[place].rate
+        due = starts[place] + times[place].at(index) if inside else math.nan
         if abs(request.scheduled_at - due) > SCHEDULE_ERROR:
             off = request.scheduled_at - due
             findings.add(SCHEDULE, f"{which}: planned {off:+.3f} s off its due time", offset=off)

@@ -93,7 +93,7 @@ def read_signals(sources: Sources) -> Signals:
     """Read them.
 
     Raises:
-        TestbedError: they can't be had.
+        DomainError: they can't be had.
     """
     layout = sources.layout
     asked = _asked(layout.run_file)
@@ -115,7 +115,7 @@ def read_signals(sources: Sources) -> Signals:
 
 
 def _asked(path: Path) -> dict[str, Any]:
-    """The identity of the run: what was to be sampled and sent, and which parts there are."""
+    """The identity of the run: what was to be sampled and sent, and which components there are."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

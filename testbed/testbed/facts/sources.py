@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from testbed.facts.baseline import Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from testbed.layout import RunLayout
     from testbed.phases import PhaseRow
     from testbed.scenario import Scenario
+    from testbed.targets.base import TargetModel
     from testbed.truth import Truth
 
 
@@ -26,7 +29,7 @@ class RunSpan:
         end: Unix time.
         step: evaluation interval of the rules in real seconds, where their group has no other;
         resolution of charts.
-        born: Unix time from which on all parts counted; None where they began with the run.
+        born: Unix time from which on all components counted; None where they began with the run.
     """
 
     start: float
@@ -51,12 +54,16 @@ class Sources:
         scenario: durations in production seconds.
         factor: production seconds per real second.
         truth: what the load sent and saw.
-        pages: API instance to the text of its ``/metrics`` at the end, or None if unknown.
+        target: the system under test.
+        target_pages: text of the metrics of each of its instances at the end, or None if unknown.
+        pages_before: the same when the run began; empty where it began with the run.
         log_url: SQLAlchemy URL of the prediction log.
         span: the time of the run.
         phases: as they were played, in order.
         rules: folder of the rule files that the run's own were made of; None where unknown.
         source: folder that the configuration was rendered from; None where unknown.
+        baseline: what the API had counted before.
+        drift_since: Unix time from which on the drift job counted; None where with the stack.
     """
 
     prometheus: PrometheusClient
@@ -65,12 +72,21 @@ class Sources:
     scenario: Scenario
     factor: float
     truth: Truth
-    pages: Mapping[str, str | None]
+    target: TargetModel
+    target_pages: Mapping[str, str | None]
     log_url: str
     span: RunSpan
     phases: tuple[PhaseRow, ...] = ()
     rules: Path | None = None
     source: Path | None = None
+    baseline: Baseline = field(default_factory=Baseline)
+    drift_since: float | None = None
+    pages_before: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def pages(self) -> Mapping[str, str | None]:
+        """Of the bundled API, whose metrics are known; none of another target."""
+        return self.target_pages if self.target.instrumented else {}
 
     def real(self, production: float) -> float:
         """Real seconds of a production duration."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -13,13 +14,15 @@ from testbed_otel import names
 from testbed.charts import PREDICT_ROUTE, StoredModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from testbed.truth import Request
 
 Line = dict[str, Any]
 
 EXAMPLES: Final = 3
+SLOWEST: Final = 10
+"""Requests that are listed with their traces."""
 SLOW: Final = 1.0
 """Seconds from which the API traces a request whatever was sampled, as its default has it."""
 OVERLAP: Final = 0.25
@@ -37,6 +40,30 @@ class Found(StoredModel):
     examples: tuple[str, ...] = ()
 
 
+class SlowRequest(StoredModel):
+    """One of the slowest requests, and where its trace is found.
+
+    Attributes:
+        request_id: of the request.
+        phase: its phase.
+        scheduled_at: Unix time at which it was due.
+        latency: seconds from then to its end.
+        status: HTTP status, or None.
+        error: why there was no answer, or None.
+        trace_id: of its trace; None where it was sent without one.
+        spans: stored spans of that trace.
+    """
+
+    request_id: str
+    phase: str
+    scheduled_at: float
+    latency: float
+    status: int | None
+    error: str | None = None
+    trace_id: str | None = None
+    spans: int = 0
+
+
 class SpanFacts(StoredModel):
     """Spans of ``POST /predict`` beside the requests that they are of.
 
@@ -49,6 +76,7 @@ class SpanFacts(StoredModel):
         untraced: those of them that have none.
         faults: kind of fault to the spans that have it.
         excess: median of a span's duration minus what its client waited, in seconds.
+        slowest: the slowest requests, with their traces.
     """
 
     requests: int = 0
@@ -59,10 +87,11 @@ class SpanFacts(StoredModel):
     untraced: Found = Found()
     faults: dict[str, Found] = Field(default_factory=dict)
     excess: float | None = None
+    slowest: tuple[SlowRequest, ...] = ()
 
 
 @dataclass
-class Faults:
+class SpanFaults:
     """Collects faults by kind, in the order in which they are first found."""
 
     found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -120,11 +149,15 @@ def span_facts(lines: Sequence[Line], setting: Setting) -> SpanFacts:
         lines: spans as the receiver writes them.
         setting: the run.
     """
-    faults = Faults()
+    faults = SpanFaults()
     mine = list(_of_this_run(lines, setting, faults))
     for line in mine:
         _check_server(line, faults)
-    _check_relations(mine, faults)
+    sent = {r.trace_id for r in setting.requests.values() if r.trace_id}
+    begun = min((r.sent_at for r in setting.requests.values()), default=0.0)
+    # A stack that has answered before stored spans whose requests no truth of this run holds.
+    sent |= {line["trace_id"] for line in mine if line["start"] < begun}
+    _check_relations(mine, sent, faults)
     traced: dict[str, Line] = {}
     for line in mine:
         identity = request_of(line)
@@ -151,10 +184,27 @@ def span_facts(lines: Sequence[Line], setting: Setting) -> SpanFacts:
         untraced=Found(count=len(without), examples=tuple(without[:EXAMPLES])),
         faults=faults.freeze(),
         excess=statistics.median(excess) if excess else None,
+        slowest=tuple(slowest(setting.requests.values(), mine)),
     )
 
 
-def _of_this_run(lines: Iterable[Line], setting: Setting, faults: Faults) -> Iterator[Line]:
+def slowest(requests: Iterable[Request], lines: Iterable[Line]) -> Iterator[SlowRequest]:
+    """The requests with the highest latency, and how many spans of their traces are stored."""
+    spans = Counter(line["trace_id"] for line in lines)
+    for request in nlargest(SLOWEST, requests, key=lambda each: each.latency):
+        yield SlowRequest(
+            request_id=request.request_id,
+            phase=request.phase,
+            scheduled_at=request.scheduled_at,
+            latency=request.latency,
+            status=request.status,
+            error=request.error,
+            trace_id=request.trace_id,
+            spans=spans[request.trace_id] if request.trace_id else 0,
+        )
+
+
+def _of_this_run(lines: Iterable[Line], setting: Setting, faults: SpanFaults) -> Iterator[Line]:
     """Spans of the API, each once."""
     seen: set[tuple[str, str]] = set()
     for line in lines:
@@ -177,7 +227,7 @@ def _of_this_run(lines: Iterable[Line], setting: Setting, faults: Faults) -> Ite
         yield line
 
 
-def _check_server(line: Line, faults: Faults) -> None:
+def _check_server(line: Line, faults: SpanFaults) -> None:
     """Name, kind and attributes of a span by which a request is served."""
     attributes = line["attributes"]
     if line["parent_id"] and line["kind"] != "SERVER":
@@ -196,7 +246,7 @@ def _name(attributes: Mapping[str, Any]) -> str:
     return f"{verb} {attributes[_ROUTE]}" if attributes.get(_ROUTE) else verb
 
 
-def _check_request(line: Line, request: Request, faults: Faults) -> None:
+def _check_request(line: Line, request: Request, faults: SpanFaults) -> None:
     """What a span says of a request whose answer the load knows."""
     attributes = line["attributes"]
     if line["name"] != f"POST {PREDICT_ROUTE}" and line["name"] == _name(attributes):
@@ -204,6 +254,9 @@ def _check_request(line: Line, request: Request, faults: Faults) -> None:
         faults.add("with a wrong name", f"{_say(line)} instead of 'POST {PREDICT_ROUTE}'")
     if attributes.get(_ROUTE) != PREDICT_ROUTE:
         faults.add("with a wrong route", f"{_say(line)}: {attributes.get(_ROUTE)!r}")
+    if request.trace_id is not None and line["trace_id"] != request.trace_id:
+        said = f"{line['trace_id']}, it was sent in {request.trace_id}"
+        faults.add("in a trace of another request", f"{_say(line)}: {said}")
     if request.status is None:
         return
     status = attributes.get(_STATUS)
@@ -217,7 +270,7 @@ def _check_request(line: Line, request: Request, faults: Faults) -> None:
         faults.add("with a wrong span status", f"{_say(line)}: {said}")
 
 
-def _check_time(line: Line, request: Request, setting: Setting, faults: Faults) -> None:
+def _check_time(line: Line, request: Request, setting: Setting, faults: SpanFaults) -> None:
     """A span lies within the time in which its client waited."""
     start, end = line["start"], line["start"] + line["duration"]
     if request.status is None:
@@ -238,12 +291,21 @@ def _check_time(line: Line, request: Request, setting: Setting, faults: Faults) 
             )
 
 
-def _check_relations(lines: Sequence[Line], faults: Faults) -> None:
-    """Parents exist, in the same trace, and hold their children; each request has its trace."""
+def _check_relations(lines: Sequence[Line], sent: Collection[str], faults: SpanFaults) -> None:
+    """Parents exist, in the same trace, and hold their children; each request has its trace.
+
+    In a trace that the load ``sent`` the span of the server is the first one that is stored: its
+    parent is the load's.
+    """
     by_id = {line["span_id"]: line for line in lines}
-    roots = Counter(line["trace_id"] for line in lines if not line["parent_id"])
+
+    def first(line: Line) -> bool:
+        remote = line["kind"] == "SERVER" and line["parent_id"] not in by_id
+        return not line["parent_id"] or (remote and line["trace_id"] in sent)
+
+    roots = Counter(line["trace_id"] for line in lines if first(line))
     for line in lines:
-        if not line["parent_id"]:
+        if first(line):
             if roots[line["trace_id"]] > 1 or not line["trace_id"].strip("0"):
                 faults.add("in a trace of another request", f"{_say(line)}: {line['trace_id']}")
             continue

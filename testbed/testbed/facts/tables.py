@@ -103,6 +103,11 @@ class Tabulator:
         """Number of different values that a category had so far, missing ones among them."""
         return len(self._codes[feature.name])
 
+    def code(self, feature: Feature, value: object) -> int:
+        """What stands for a value of a category in all tables."""
+        codes = self._codes[feature.name]
+        return codes.setdefault(value, len(codes))
+
     def value(self, feature: Feature, code: int) -> str:
         """What a code of a category stands for."""
         value = list(self._codes[feature.name])[code]

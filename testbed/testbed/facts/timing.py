@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from testbed.facts.answers import Answer
-    from testbed.facts.cells import Points
+    from testbed.facts.children import Points
     from testbed.phases import PhaseRow
 
 BIN: Final = 20
@@ -34,7 +34,7 @@ MISMATCH: Final = 0.01
 Array = np.ndarray
 
 
-class Bound(StoredModel):
+class BucketBound(StoredModel):
     """One bucket bound: requests that the API says took no longer, and that the load says did."""
 
     le: float
@@ -98,7 +98,7 @@ class RequestTiming(StoredModel):
     client_sum: float = 0.0
     server_count: int = 0
     server_sum: float = 0.0
-    bounds: tuple[Bound, ...] = ()
+    bounds: tuple[BucketBound, ...] = ()
     inferences: int = 0
     inference_sum: float = 0.0
     faults: tuple[FaultTiming, ...] = ()
@@ -159,12 +159,12 @@ def make_bins(
         if time in by_time and time in inferred
     ]
     size = max(BIN, len(ordered) // BINS)
-    kept = marks[:1]
+    retained = marks[:1]
     for mark in marks[1:]:
-        if mark[1] - kept[-1][1] >= size:
-            kept.append(mark)
+        if mark[1] - retained[-1][1] >= size:
+            retained.append(mark)
     bins = []
-    for (begin, first, sum_0, inference_0), (end, last, sum_1, inference_1) in pairwise(kept):
+    for (begin, first, sum_0, inference_0), (end, last, sum_1, inference_1) in pairwise(retained):
         slow = any(
             begin <= stop + seconds + 1.0 and end >= start - 1.0 for start, stop, seconds in windows
         )

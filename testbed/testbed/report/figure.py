@@ -11,14 +11,15 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from testbed.checks.alerts import episodes
-from testbed.checks.limits import percentile
+from testbed.percentiles import percentile
 from testbed.report.texts import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from testbed.charts import Chart
-    from testbed.evidence import Event, Evidence
+    from testbed.evidence import Evidence
+    from testbed.records import StoredEvent
     from testbed.verdict import Verdict
 
 # Distinguishable with the common kinds of colour blindness, on light and dark ground.
@@ -27,7 +28,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
 )  # fmt: skip
 CYCLE: Final = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 COLOURS: Final = {
-    "p50": GREEN, "p95": ORANGE, "p99": RED, "5xx": RED, "share": PURPLE, "threshold": GREY,
+    "p50": GREEN, "p95": ORANGE, "p99": RED, "5xx": RED, "ratio": PURPLE, "threshold": GREY,
 }  # fmt: skip
 # Status of a notification, symbol, its colour and that of its edge.
 MARKS: Final = (
@@ -110,7 +111,7 @@ def phase_table(verdict: Verdict, chart: Chart) -> list[tuple[str, str, str, str
 
 
 def _value(chart: Chart, value: float) -> str:
-    return number(value, "share" if chart.unit == "share" else "")
+    return number(value, "ratio" if chart.unit == "ratio" else "")
 
 
 def _range(verdict: Verdict, origin: float) -> list[float]:
@@ -185,7 +186,7 @@ def _draw_chart(figure: go.Figure, row: int, chart: Chart, origin: float) -> Non
             row=row,
             col=1,
         )
-    if chart.unit == "share":
+    if chart.unit == "ratio":
         figure.update_yaxes(tickformat=".0%", row=row, col=1)
 
 
@@ -198,8 +199,7 @@ def _draw_load(figure: go.Figure, row: int, key: str, evidence: Evidence, origin
     width = max(1.0, (max(request.sent_at for request in requests) - first) / BINS)
     bins: dict[int, list[float]] = {}
     for request in requests:
-        took = request.finished_at - request.sent_at
-        bins.setdefault(int((request.sent_at - first) / width), []).append(took)
+        bins.setdefault(int((request.sent_at - first) / width), []).append(request.latency)
     filled = sorted(bins.items())
     name = "sent by the load" if key == "rate" else "p95 seen by the load"
     figure.add_trace(
@@ -223,7 +223,7 @@ def _draw_load(figure: go.Figure, row: int, key: str, evidence: Evidence, origin
 def _fault_bars(evidence: Evidence, origin: float) -> list[Bar]:
     """Faults from switched on to switched off."""
     bars: list[Bar] = []
-    running: list[Event] = []
+    running: list[StoredEvent] = []
     for event in evidence.timeline:
         if event.event == "fault_on":
             running.append(event)
@@ -234,7 +234,7 @@ def _fault_bars(evidence: Evidence, origin: float) -> list[Bar]:
     return bars
 
 
-def _match(running: list[Event], off: Event) -> Event:
+def _match(running: list[StoredEvent], off: StoredEvent) -> StoredEvent:
     """The fault that ends: the one that speaks of the same part, else the latest."""
     part = off.name.split(" ")[0]
     same = [event for event in running if event.name.split(" ")[0] == part]
@@ -243,7 +243,7 @@ def _match(running: list[Event], off: Event) -> Event:
     return ended
 
 
-def _fault_bar(event: Event, end: float, origin: float) -> Bar:
+def _fault_bar(event: StoredEvent, end: float, origin: float) -> Bar:
     return Bar("fault", event.time - origin, end - origin, ORANGE, f"fault: {event.name}")
 
 

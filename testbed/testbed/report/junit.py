@@ -35,7 +35,10 @@ def junit_xml(verdict: Verdict) -> str:
         )
         if not check.applicable:
             ET.SubElement(case, "skipped", {"message": _text(check.summary)})
-        if not check.passed:
+        if not check.passed and check.severity == "warn":
+            warning = ET.SubElement(case, "system-err")
+            warning.text = _text("\n".join((f"warning: {check.summary}", *check.details)))
+        elif not check.passed:
             failure = ET.SubElement(
                 case, "failure", {"type": "failed", "message": _text(check.summary)}
             )
@@ -46,7 +49,7 @@ def junit_xml(verdict: Verdict) -> str:
 
 def _properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
     run = verdict.run
-    covered, slow = verdict.coverage, verdict.too_slow
+    covered, slow, points = verdict.coverage, verdict.too_slow, verdict.points
     return (
         ("run", run.id),
         ("use_case", run.use_case),
@@ -56,6 +59,7 @@ def _properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
         *((("alerts_exercised", ", ".join(covered.exercised)),) if covered else ()),
         *((("alerts_not_exercised", ", ".join(covered.idle)),) if covered else ()),
         *((("too_slow", slow),) if slow else ()),
+        *((("points", f"{points.scored:g}/{points.of:g}"),) if points else ()),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -11,6 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+from testbed_domain.scripthashes import script_hash
 
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
@@ -19,13 +18,16 @@ from testbed.report.figure import build_figure, origin_of, phase_table, summary
 
 if TYPE_CHECKING:
     from testbed.evidence import Evidence
+    from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
 
 PART_EVENTS = {
-    "part_started": "started",
-    "part_ready": "ready",
-    "part_stopped": "stopped",
-    "part_crashed": "crashed",
+    "component_started": "started",
+    "component_ready": "ready",
+    "component_stopped": "stopped",
+    "component_crashed": "crashed",
+    "component_gone": "gone",
+    "component_back": "back",
     "replica_started": "replica started",
     "replica_ready": "replica ready",
     "replica_stopped": "replica stopped",
@@ -75,10 +77,11 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "style": Markup(_file("report.css")),  # noqa: S704 - a file of this package
         "plotly": Markup(plotly),  # noqa: S704 - a file of Plotly's package
         "script": Markup(own),  # noqa: S704 - a file of this package
-        "script_hashes": [_source_hash(text) for text in (plotly, own)],
+        "script_hashes": [Markup(script_hash(text)) for text in (plotly, own)],  # noqa: S704 - a hash
         "figure": _json_block(build_figure(verdict, evidence).to_json()),
         "summary": summary(verdict, evidence),
         "mutants": mutant_line(verdict.rules),
+        "slowest": _slowest(evidence),
         "tables": [
             (chart, rows)
             for chart in evidence.snapshot.charts
@@ -92,13 +95,13 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def _slowest(evidence: Evidence) -> tuple[SlowRequest, ...]:
+    signals = evidence.snapshot.signals
+    return signals.traces.slowest if signals and signals.traces else ()
+
+
 def _file(name: str) -> str:
     return (files("testbed.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _source_hash(text: str) -> str:
-    """The script as the page's content security policy names it: no other script may run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _json_block(text: str) -> Markup:

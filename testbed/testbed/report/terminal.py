@@ -34,14 +34,17 @@ def render_table(verdict: Verdict) -> RenderableType:
     if mutants:
         parts += [Text(mutants, style="dim"), Text()]
     parts += [_skipped(check) for check in verdict.skipped]
+    parts += [_warning(check) for check in verdict.warned]
     for number, check in enumerate(verdict.failed):
         if number == 0:
             parts.append(Text(f"first broken link: {check.stage}", style="bold"))
         elif number == 1:
             parts.append(Text("what may follow from it:", style="bold"))
         parts += _failure(check)
-    if verdict.failed or verdict.skipped:
+    if verdict.failed or verdict.skipped or verdict.warned:
         parts.append(Text())
+    if verdict.points is not None:
+        parts.append(Text(verdict.points.text))
     if verdict.coverage is not None:
         parts.append(Text(verdict.coverage.text, style="dim"))
     if verdict.too_slow:
@@ -92,6 +95,10 @@ def _failure(check: CheckResult) -> list[RenderableType]:
 
 def _skipped(check: CheckResult) -> Text:
     return Text(f"{NONE} {check.name} is not applicable: {check.summary}", style="dim")
+
+
+def _warning(check: CheckResult) -> Text:
+    return Text.assemble(("! ", "bold yellow"), (check.name, "bold"), f": {check.summary}")
 
 
 def _outcome(verdict: Verdict) -> Text:

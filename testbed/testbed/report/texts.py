@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from testbed_rules.timescale import format_duration
+
 from testbed.checks.results import AlertStatus
-from testbed.timescale import format_duration
 
 if TYPE_CHECKING:
     from testbed.checks.results import Delay, RuleLimitRow
@@ -17,7 +18,7 @@ NONE: Final = "\u2013"
 STATUS_TEXTS: Final = {
     AlertStatus.DETECTED: "fired as expected",
     AlertStatus.ALLOWED: "fired, allowed",
-    AlertStatus.FALSE_ALARM: "unexpected alert",
+    AlertStatus.FALSE_POSITIVE: "unexpected alert",
     AlertStatus.EARLY: "fired too early",
     AlertStatus.RULE_MISSING: "its rule is missing",
     AlertStatus.RULE_FAILING: "its rule fails",
@@ -56,7 +57,7 @@ def number(value: float | None, unit: str = "") -> str:
     """A measured value with its unit; a share as per cent."""
     if value is None:
         return NONE
-    if unit == "share":
+    if unit == "ratio":
         return f"{value:.2%}"
     return f"{value:,.4g} {unit}".strip()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from testbed_domain.errors import DomainError
 
 from testbed.board import Board
-from testbed.cli.common import BuildProgress, interruptible, out, say
-from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED, TestbedError
+from testbed.console import BuildProgress, interruptible, out, say
+from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED
 from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table
 from testbed.runner import play
@@ -36,9 +36,9 @@ def main() -> int:
             played, factor = prepared.scenario, prepared.factor
             with Board(out, defect.what, schedule(played, factor), played.duration / factor) as b:
                 verdict = play(prepared, b)
-    except (TestbedError, DomainError) as error:
+    except DomainError as error:
         sys.stderr.write(f"testbed: {error}\n")
-        return getattr(error, "exit_code", EXIT_COULD_NOT_RUN)
+        return EXIT_COULD_NOT_RUN
     out.print(render_table(verdict))
     return EXIT_PASS if verdict.passed else EXIT_VERDICT_FAILED
 

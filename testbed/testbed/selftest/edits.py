@@ -6,8 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
-
-from testbed.yamlfile import read_yaml
+from testbed_domain.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,16 +16,6 @@ Tree: TypeAlias = dict[str, Any]
 if TYPE_CHECKING:
     Edit: TypeAlias = Callable[[Path], None]
     Change: TypeAlias = Callable[[Tree], None]
-
-
-def each(*edits: Edit) -> Edit:
-    """Several edits after each other."""
-
-    def edit(folder: Path) -> None:
-        for one in edits:
-            one(folder)
-
-    return edit
 
 
 def below(name: str, edit: Edit) -> Edit:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-NAMED_SHARE: Final = 0.95
+NAMED_RATIO: Final = 0.95
 """Share of the defects whose first named link must be the right one."""
 
 
@@ -44,7 +44,7 @@ class Result(BaseModel):
 def passed(results: Sequence[Result]) -> bool:
     """Whether every defect was found, and enough of them with the right link first."""
     named = sum(result.named for result in results)
-    return all(result.found for result in results) and named >= NAMED_SHARE * len(results)
+    return all(result.found for result in results) and named >= NAMED_RATIO * len(results)
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -55,7 +55,7 @@ def summary(results: Sequence[Result]) -> str:
     )
     return (
         f"{found} of {len(results)} defects found, {named} with the right link first "
-        f"(at least {NAMED_SHARE:.0%} are wanted)"
+        f"(at least {NAMED_RATIO:.0%} are wanted)"
     )
 
 

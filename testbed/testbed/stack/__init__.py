@@ -1,1 +1,1 @@
-"""The process stack: tools, parts, supervisor and their configuration."""
+"""The process stack: tools, components, supervisor and their configuration."""

@@ -1,10 +1,12 @@
-"""The parts of a run that others have started: they are watched, and their evidence is gathered."""
+"""The components of a run that others have started: watched, and their evidence collected."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING, Any
+
+from testbed_domain.linefile import append_json
+from testbed_drift.storage.renewal import ASIDE
 
 from testbed.errors import StackError
 from testbed.stack.stack import Stack
@@ -14,11 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from testbed.stack.parts import StackContext
+    from testbed.stack.context import StackContext
     from testbed.stack.process import ProcessOutcome, Supervisor
     from testbed.timeline import Timeline
 
-PARTS = ("collector", "prometheus", "alertmanager", "node_exporter", "receiver", "api", "drift")
+COMPONENTS = (
+    "collector",
+    "prometheus",
+    "alertmanager",
+    "node_exporter",
+    "receiver",
+    "api",
+    "drift",
+)
 WORKSPACE = "workspace"
 NOTIFICATIONS = "notifications.jsonl"
 JOURNAL = "replicas.jsonl"
@@ -43,10 +53,9 @@ class Mirror:
 
     def update(self) -> None:
         """Read on."""
-        lines = [json.dumps(line) + "\n" for line in self._tail.read() if self._wanted(line)]
+        lines = [line for line in self._tail.read() if self._wanted(line)]
         if lines:
-            with self._target.open("a", encoding="utf-8") as file:
-                file.writelines(lines)
+            append_json(self._target, *lines)
 
 
 class AttachedStack(Stack):
@@ -55,7 +64,7 @@ class AttachedStack(Stack):
     Args:
         context: its addresses, and the run.
         supervisor: runs the load.
-        timeline: is notified of what is seen of the parts.
+        timeline: is notified of what is seen of the components.
         received: folder of what the receiver got.
         drift: output of the drift job.
         since: Unix time at which the run began.
@@ -63,7 +72,7 @@ class AttachedStack(Stack):
         journal: of the supervisor, where there are several replicas.
     """
 
-    def __init__(  # noqa: PLR0913 - where the evidence of the parts lies
+    def __init__(  # noqa: PLR0913 - where the evidence of the components lies
         self,
         context: StackContext,
         supervisor: Supervisor,
@@ -82,9 +91,10 @@ class AttachedStack(Stack):
         self._first: set[int] = set()
         layout = context.layout
         self._mirrors = [
-            # Alerts that the start of the stack made are over.
-            Mirror(received / NOTIFICATIONS, layout.notifications, self._in_time),
-            # Compared with counts that began with the stack, which had answered nothing before.
+            Mirror(received / NOTIFICATIONS, layout.notifications, self._of_the_run),
+            # They come with those of the run, in one webhook, and are none of its alerts.
+            Mirror(received / NOTIFICATIONS, layout.earlier_notifications, self._of_before),
+            # Compared with counts that began with the stack, and drift runs with the job's own.
             *(
                 Mirror(source, target, lambda _: True)
                 for source, target in (
@@ -96,12 +106,25 @@ class AttachedStack(Stack):
         ]
         if context.replicas > 1:
             self._mirrors.append(Mirror(journal, layout.replicas, self._journalled))
-        for part in PARTS:
-            if part not in context.without:
-                timeline.add("part_started", part, at=context.born)
+        for component in COMPONENTS:
+            if component not in context.without:
+                timeline.add("component_started", component, at=context.born)
+        if context.drift_since is not None:
+            timeline.add("component_started", "drift", at=context.drift_since)
 
-    def _in_time(self, notification: Mapping[str, Any]) -> bool:
+    def _came(self, notification: Mapping[str, Any]) -> bool:
         return float(notification["received_at"]) >= self._since
+
+    def _over(self, notification: Mapping[str, Any]) -> bool:
+        """Prometheus says of an alert for a quarter of an hour that it is over."""
+        ended = notification.get("ends_at")
+        return ended is not None and float(ended) < self._since
+
+    def _of_the_run(self, notification: Mapping[str, Any]) -> bool:
+        return self._came(notification) and not self._over(notification)
+
+    def _of_before(self, notification: Mapping[str, Any]) -> bool:
+        return self._came(notification) and self._over(notification)
 
     def _journalled(self, line: Mapping[str, Any]) -> bool:
         """All lines are evidence; a second first start says that the supervisor came back."""
@@ -113,9 +136,9 @@ class AttachedStack(Stack):
         return True
 
     def _came_back(self, instance: str) -> None:
-        self._timeline.add("part_crashed", "api", outcome=f"it came back as {instance}")
+        self._timeline.add("component_crashed", "api", outcome=f"it came back as {instance}")
 
-    def start_part(self, name: str) -> None:
+    def start_component(self, name: str) -> None:
         """Nobody can, from here.
 
         Raises:
@@ -140,7 +163,9 @@ class AttachedStack(Stack):
         target = self.context.layout.drift
         for path in sorted(self._drift.rglob("*")):
             place = target / path.relative_to(self._drift)
-            if WORKSPACE in path.parts or not path.is_file() or place.exists():
+            parts = path.relative_to(self._drift).parts
+            earlier = parts[0].startswith(ASIDE) or parts[0] == WORKSPACE
+            if earlier or not path.is_file() or place.exists():
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from testbed.errors import StackError, UsageError
 from testbed.resources import root
-from testbed.stack.catalogue import GIB, TOOLS, Tool, fits
+from testbed.stack.catalogue import GIB, OPTIONAL, TOOLS, Tool, fits
 from testbed.stack.recipe import HEARTBEAT, Progress, Workshop, ask_version, build, caches
 from testbed.stack.toolchain import provide_toolchain
 
@@ -87,12 +87,14 @@ class Store:
     Attributes:
         cache: the cache folder.
         manifest: the Collector's builder manifest.
-        tools: what there is to have.
+        tools: what every stack needs.
+        optional: what is only there where it is asked for by name.
     """
 
     cache: Path
     manifest: Path
     tools: tuple[Tool, ...] = TOOLS
+    optional: tuple[Tool, ...] = OPTIONAL
 
     @property
     def folder(self) -> Path:
@@ -157,12 +159,13 @@ class Store:
             progress(tool.name, "built", time.monotonic() - begun)
 
     def _chosen(self, only: Iterable[str] | None) -> list[Tool]:
-        names = None if only is None else set(only)
-        unknown = (names or set()) - {tool.name for tool in self.tools}
-        if unknown:
-            known = ", ".join(tool.name for tool in self.tools)
-            raise UsageError(f"no tool {min(unknown)!r}; there are {known}")
-        return [tool for tool in self.tools if names is None or tool.name in names]
+        if only is None:
+            return list(self.tools)
+        names, there = set(only), (*self.tools, *self.optional)
+        if unknown := names - {tool.name for tool in there}:
+            known = ", ".join(tool.name for tool in there)
+            raise UsageError(f"there is no tool {min(unknown)!r}; choose from {known}")
+        return [tool for tool in there if tool.name in names]
 
     @contextmanager
     def _lock(self, progress: Progress) -> Iterator[None]:

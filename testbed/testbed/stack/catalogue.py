@@ -20,7 +20,7 @@ _STRIP: Final = "-s -w"
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ToolProgram:
     """An executable of a tool.
 
     Attributes:
@@ -58,7 +58,7 @@ class Tool:
     module: str
     module_version: str
     version: str
-    programs: tuple[Program, ...]
+    programs: tuple[ToolProgram, ...]
     image: str
     tags: tuple[str, ...] = ("netgo",)
     ldflags: str = _STRIP
@@ -85,7 +85,7 @@ OTELCOL: Final = Tool(
     module_version="v0.155.0",
     version="0.155.0",
     # The distribution of that very name lacks components that the configuration needs.
-    programs=(Program("otelcol", path_name="otelcol-contrib"),),
+    programs=(ToolProgram("otelcol", path_name="otelcol-contrib"),),
     image="otel/opentelemetry-collector-contrib:0.155.0",
     disk=5 * GIB // 2,
     manifest=True,
@@ -97,8 +97,8 @@ PROMETHEUS: Final = Tool(
     version="3.15.0",
     ldflags=_version_flags("3.15.0"),
     programs=(
-        Program("prometheus", "github.com/prometheus/prometheus/cmd/prometheus"),
-        Program("promtool", "github.com/prometheus/prometheus/cmd/promtool"),
+        ToolProgram("prometheus", "github.com/prometheus/prometheus/cmd/prometheus"),
+        ToolProgram("promtool", "github.com/prometheus/prometheus/cmd/promtool"),
     ),
     image="prom/prometheus:v3.15.0",
     disk=5 * GIB // 2,
@@ -113,8 +113,8 @@ ALERTMANAGER: Final = Tool(
     version="0.31.1",
     ldflags=_version_flags("0.31.1"),
     programs=(
-        Program("alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager"),
-        Program("amtool", "github.com/prometheus/alertmanager/cmd/amtool"),
+        ToolProgram("alertmanager", "github.com/prometheus/alertmanager/cmd/alertmanager"),
+        ToolProgram("amtool", "github.com/prometheus/alertmanager/cmd/amtool"),
     ),
     image="prom/alertmanager:v0.31.1",
     disk=GIB,
@@ -125,10 +125,22 @@ NODE_EXPORTER: Final = Tool(
     module_version="v1.12.1",
     version="1.12.1",
     ldflags=_version_flags("1.12.1"),
-    programs=(Program("node_exporter", "github.com/prometheus/node_exporter"),),
+    programs=(ToolProgram("node_exporter", "github.com/prometheus/node_exporter"),),
     image="quay.io/prometheus/node-exporter:v1.12.1",
     disk=GIB // 2,
 )
+TOXIPROXY: Final = Tool(
+    name="toxiproxy",
+    module="github.com/Shopify/toxiproxy/v2",
+    module_version="v2.5.0",
+    version="2.5.0",
+    ldflags=f"{_STRIP} -X github.com/Shopify/toxiproxy/v2.Version=2.5.0",
+    programs=(ToolProgram("toxiproxy-server", "github.com/Shopify/toxiproxy/v2/cmd/server"),),
+    image="ghcr.io/shopify/toxiproxy:2.5.0",
+    disk=GIB // 2,
+)
+#: Built only where a scenario needs them.
+OPTIONAL: Final = (TOXIPROXY,)
 #: In the order in which they are built.
 TOOLS: Final = (NODE_EXPORTER, PROMETHEUS, OTELCOL, ALERTMANAGER)
 
@@ -147,7 +159,7 @@ def parse_version(text: str) -> str:
     match = _VERSION.search(text)
     if match is None:
         first = text.strip().partition("\n")[0]
-        raise StackError(f"no version in {first!r}")
+        raise StackError(f"there is no version in {first!r}")
     return match[1]
 
 

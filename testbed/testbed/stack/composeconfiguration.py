@@ -1,8 +1,9 @@
 """``python -m testbed.stack.composeconfiguration FOLDER``: the configuration of a Compose stack.
 
 One container renders it into a volume, before all others start: from the same files as in native
-mode, at the time scale of ``TESTBED_TIME_SCALE``, for the parts that ``COMPOSE_PROFILES`` names.
-Beside it lies ``stack.json``: what the stack was started with, for whoever plays a scenario on it.
+mode, at the time scale of ``TESTBED_TIME_SCALE``, for the components that ``COMPOSE_PROFILES``
+names. Beside it lies ``stack.json``: what the stack was started with, for whoever plays a scenario
+on it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from testbed_domain.errors import DomainError
 from testbed_domain.files import write_atomic
+from testbed_rules.timescale import TimeScale
 
 from testbed.composebasics import (
     ARTEFACT,
@@ -26,8 +29,9 @@ from testbed.composebasics import (
     TIME_SCALE,
     secret_file,
 )
-from testbed.errors import EXIT_COULD_NOT_RUN, TestbedError, UsageError
+from testbed.errors import EXIT_COULD_NOT_RUN, UsageError
 from testbed.resources import root
+from testbed.stack.addresses import USUAL_PORTS
 from testbed.stack.configuration import (
     alertmanager_tree,
     collector_tree,
@@ -36,13 +40,11 @@ from testbed.stack.configuration import (
     write_files,
     write_yaml,
 )
-from testbed.stack.parts import USUAL_PORTS
-from testbed.timescale import TimeScale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from testbed.timescale import Tree
+    from testbed_rules.timescale import Tree
 
 QUEUE: Final = Path("/var/lib/otelcol")
 STACK_FILE: Final = "stack.json"
@@ -69,7 +71,7 @@ def flag_variable(flag: str) -> str:
 
 def profiles_of(text: str) -> frozenset[str]:
     """The profiles that ``COMPOSE_PROFILES`` names."""
-    return frozenset(name for part in text.split(",") if (name := part.strip()))
+    return frozenset(name for component in text.split(",") if (name := component.strip()))
 
 
 def traced(profiles: frozenset[str]) -> bool:
@@ -78,7 +80,7 @@ def traced(profiles: frozenset[str]) -> bool:
 
 
 def absent(profiles: frozenset[str]) -> frozenset[str]:
-    """Parts of native mode that a stack with these profiles lacks."""
+    """Components of native mode that a stack with these profiles lacks."""
     return frozenset() if profiles & {"host", ANY_PROFILE} else frozenset({"node_exporter"})
 
 
@@ -96,11 +98,11 @@ def render_compose(
         folder: the volume.
         source: folder that holds ``prometheus/``, ``alertmanager/``, ``otel/`` and ``grafana/``.
         factor: time scale.
-        profiles: parts beyond those of every stack.
+        profiles: components beyond those of every stack.
         node_port: of node_exporter, on the machine's own network.
 
     Raises:
-        TestbedError: a file can't be read or scaled.
+        DomainError: a file can't be read or scaled.
     """
     scale, without = TimeScale(factor), absent(profiles)
     before = {path: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
@@ -145,14 +147,14 @@ def _write_provisioning(folder: Path, source: Path, scale: TimeScale, *, traced:
     for name in ("plugins", "alerting"):  # Grafana reports an error for each that is missing
         (target / name).mkdir(parents=True, exist_ok=True)
     sources = read_tree(source / "datasources/datasources.yaml")
-    kept = [each for each in sources["datasources"] if traced or each["type"] != "jaeger"]
-    for each in kept:
+    retained = [each for each in sources["datasources"] if traced or each["type"] != "jaeger"]
+    for each in retained:
         options = each.get("jsonData", {})
         if "timeInterval" in options:
             options["timeInterval"] = scale.interval(options["timeInterval"])
         if not traced:
             options.pop("exemplarTraceIdDestinations", None)
-    write_yaml(target / "datasources/datasources.yaml", sources | {"datasources": kept})
+    write_yaml(target / "datasources/datasources.yaml", sources | {"datasources": retained})
     boards = read_tree(source / "dashboards/dashboards.yaml")
     for provider in boards["providers"]:
         provider["options"]["path"] = str(folder / "dashboards")
@@ -176,7 +178,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         given = {name: value for name, value in sorted(environ.items()) if _describes(name)}
         stack = {**EVIDENCE, "environment": given}
         write_atomic(folder / STACK_FILE, json.dumps(stack, indent=2) + "\n")
-    except (TestbedError, OSError) as error:
+    except (DomainError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_COULD_NOT_RUN
     shown = ", ".join(sorted(profiles)) or "none"

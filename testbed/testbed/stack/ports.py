@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 #: Substitutes lie below the range from which the kernel serves outgoing connections, so that none
-#: of the many that a load opens takes the port between this choice and the part's own bind.
+#: of the many that a load opens takes the port between this choice and the component's own bind.
 LOWEST: Final = 15000
 EPHEMERAL_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 USUAL_EPHEMERAL: Final = 32768
@@ -38,12 +38,12 @@ def is_free(port: int) -> bool:
 
 
 class PortClaims:
-    """Ports that this process has promised to its parts.
+    """Ports that this process has promised to its components.
 
-    Between the choice of a port and the part's own bind, and while a part restarts, the port looks
-    free. Two testbeds that start at once would choose the same ports, and one would send its
-    telemetry to the other. So each port that is chosen is claimed by an abstract socket: seen by
-    every user of this network namespace, as the port is, and gone with this process.
+    Between the choice of a port and the component's own bind, and while a component restarts, the
+    port looks free. Two testbeds that start at once would choose the same ports, and one would send
+    its telemetry to the other. So each port that is chosen is claimed by an abstract socket: seen
+    by every user of this network namespace, as the port is, and gone with this process.
     """
 
     def __init__(self) -> None:

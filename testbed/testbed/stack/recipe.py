@@ -70,15 +70,17 @@ def steps(tool: Tool, stage: Path, go: Path, manifest: Path) -> list[BuildStep]:
     """The commands that leave the programs of ``tool`` in ``stage/out/bin``."""
     out = stage / "out" / "bin"
     if not tool.manifest:
-        packages = tuple(program.package for program in tool.programs)
-        return [_get(tool, stage, go), _compile(tool, stage, go, out, packages)]
+        return [
+            _get(tool, stage, go),
+            *(_compile(tool, stage, go, out / each.name, each.package) for each in tool.programs),
+        ]
     builder = stage / "builder"
     generate = (str(builder), "--config", str(manifest), "--skip-compilation")
     return [
         _get(tool, stage, go),
         BuildStep("compiling", (str(go), "build", "-o", str(builder), BUILDER_MODULE), stage),
         BuildStep("getting modules", generate, stage),
-        _compile(tool, stage / "source", go, out, (".",)),
+        _compile(tool, stage / "source", go, out / tool.programs[0].name, "."),
     ]
 
 
@@ -88,9 +90,9 @@ def _get(tool: Tool, folder: Path, go: Path) -> BuildStep:
     )
 
 
-def _compile(tool: Tool, folder: Path, go: Path, out: Path, packages: tuple[str, ...]) -> BuildStep:
+def _compile(tool: Tool, folder: Path, go: Path, out: Path, package: str) -> BuildStep:
     flags = ("-trimpath", "-tags", ",".join(tool.tags), "-ldflags", tool.ldflags)
-    return BuildStep("compiling", (str(go), "build", *flags, "-o", f"{out}/", *packages), folder)
+    return BuildStep("compiling", (str(go), "build", *flags, "-o", str(out), package), folder)
 
 
 def build(tool: Tool, key: str, shop: Workshop, progress: Progress) -> None:

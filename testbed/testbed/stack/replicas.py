@@ -8,7 +8,7 @@ from testbed.stack.configuration import write_api_targets
 from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
-    from testbed.stack.parts import StackContext
+    from testbed.stack.context import StackContext
     from testbed.timeline import EventKind, Timeline
 
 EVENTS: dict[str, EventKind] = {
@@ -41,7 +41,8 @@ class Replicas:
         """The API is being started: one process has its id already."""
         self._context.serving.clear()
         if self._context.replicas == 1:
-            self._context.serving[self._context.management[0]] = self._context.instances["api"]
+            instance = self._context.instances[self._context.target.name]
+            self._context.serving[self._context.management[0]] = instance
             self._write_targets()
 
     def update(self) -> None:
@@ -59,6 +60,12 @@ class Replicas:
             self._came_up |= event == "ready"
         if started:
             self._write_targets()
+
+    def killed(self) -> None:
+        """A fault killed those that serve, with what they had not exported yet."""
+        self.update()
+        for instance in self._context.serving.values():
+            self._timeline.add("replica_crashed", instance, why="fault", how="SIGKILL")
 
     def came_up(self) -> bool:
         """Whether a replica got ready since the last call."""

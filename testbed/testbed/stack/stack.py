@@ -1,21 +1,24 @@
-"""The stack as a whole: starts the parts, waits until they are ready, notices crashes."""
+"""The stack as a whole: starts the components, waits until they are ready, notices crashes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from testbed_otel import names
 
 from testbed.errors import StackError
-from testbed.stack.parts import Part, StackContext, instant_query
-from testbed.stack.process import ProcessOutcome, Supervisor, wait_until
+from testbed.stack.components import Component
+from testbed.stack.context import StackContext
+from testbed.stack.environments import base_environment
+from testbed.stack.probes import instant_query
+from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor, wait_until
 from testbed.stack.replicas import Replicas
-from testbed.timeline import Timeline
+from testbed.timeline import EventKind, Timeline
 
-# Targets that Prometheus scrapes: job to the part that it shows.
+# What Prometheus scrapes beside the target: job to the component that it shows.
 SCRAPED = {
-    names.JOB_API: "api",
     names.JOB_COLLECTOR: "collector",
     names.JOB_NODE: "node_exporter",
     names.JOB_ALERTMANAGER: "alertmanager",
@@ -24,11 +27,11 @@ SCRAPED = {
 
 
 class Stack:
-    """The running parts of one run.
+    """The running components of one run.
 
     Args:
-        context: what the parts are started with.
-        parts: the parts, in their order of start.
+        context: what the components are started with.
+        components: the components, in their order of start.
         supervisor: starts and stops the processes.
         timeline: is notified of every start, stop and crash.
         clock: monotonic seconds.
@@ -37,121 +40,184 @@ class Stack:
     def __init__(
         self,
         context: StackContext,
-        parts: Sequence[Part],
+        components: Sequence[Component],
         supervisor: Supervisor,
         timeline: Timeline,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.context = context
-        self._parts = {part.name: part for part in parts}
+        self._components = {component.name: component for component in components}
         self._supervisor = supervisor
         self._timeline = timeline
         self._clock = clock
         self.crashed: list[ProcessOutcome] = []
         self.replicas = Replicas(context, timeline)
 
-    def start(self) -> None:
-        """Start all parts and wait until each is ready and every target is up.
+    def start(self, first: Callable[[Stack], None] = lambda _: None) -> None:
+        """Start all components and wait until each is ready and every target is up.
+
+        Args:
+            first: starts what must be there before all else; gets this stack.
 
         Raises:
-            StackError: a part ended or was not ready in time; holds the tail of its log.
+            StackError: a component ended or was not ready in time; holds the tail of its log.
         """
+        first(self)
         deadline = self._clock() + self.context.settings.start_timeout
         # Prometheus evaluates its rules from its first second on, so it starts last: no alert
         # about a service that was never up.
-        early = [name for name in self._parts if name != "prometheus"]
+        there = self._supervisor.instances()
+        early = [name for name in self._components if name not in {"prometheus", *there}]
         for name in early:
-            self.start_part(name)
+            self.start_component(name)
         for name in early:
-            self.wait_part(name, deadline)
-        self.start_part("prometheus")
-        self.wait_part("prometheus", deadline)
+            self.wait_component(name, deadline)
+        self.start_component("prometheus")
+        self.wait_component("prometheus", deadline)
         wait_until(
             self._unseen,
             deadline - self._clock(),
             what="what Prometheus must see before the load",
         )
 
-    def start_part(self, name: str) -> None:
-        """Start one part, without waiting for it."""
-        part = self._parts[name]
-        request = part.request(self.context)
-        if name == "api":
+    def start_component(self, name: str) -> None:
+        """Start one component, without waiting for it."""
+        component = self._components[name]
+        request = component.request(self.context)
+        if self.context.is_bundled_api(name):
             self.replicas.begin()
         instance = self._supervisor.start(request)
-        self._timeline.add("part_started", name, pid=instance.pid)
+        self._timeline.add("component_started", name, pid=instance.pid)
 
-    def wait_part(self, name: str, deadline: float) -> None:
-        """Wait until a part is ready, until the ``deadline`` of this stack's clock."""
-        part = self._parts[name]
+    def wait_component(self, name: str, deadline: float) -> None:
+        """Wait until a component is ready, until the ``deadline`` of this stack's clock."""
+        component = self._components[name]
         instance = self._supervisor.instances()[name]
         wait_until(
-            lambda: part.not_ready(self.context),
+            lambda: component.not_ready(self.context),
             max(deadline - self._clock(), 0.1),
             alive=lambda: instance.outcome,
             what=name,
         )
-        self._timeline.add("part_ready", name)
+        self._timeline.add("component_ready", name)
         self.replicas.update()
 
-    def stop_part(self, name: str) -> ProcessOutcome:
-        """Stop one part on purpose."""
+    def stop_component(self, name: str) -> ProcessOutcome:
+        """Stop one component on purpose."""
         outcome = self._supervisor.stop(name)
-        self._timeline.add("part_stopped", name, outcome=outcome.describe())
+        self._timeline.add("component_stopped", name, outcome=outcome.describe())
         return outcome
+
+    def note(self, event: EventKind, name: str) -> None:
+        """Write an event into the timeline."""
+        self._timeline.add(event, name)
+
+    def kill_component(self, name: str) -> ProcessOutcome:
+        """Kill one component on purpose, as the kernel does where memory runs out."""
+        outcome = self._supervisor.stop(name, kill=True)
+        self._timeline.add(
+            "component_stopped", name, outcome=outcome.describe(), signal=outcome.signal
+        )
+        if self.context.is_bundled_api(name):
+            self.replicas.killed()
+        return outcome
+
+    def start_helper(self, name: str, argv: Sequence[str]) -> int:
+        """Start a process of a fault, which ends with the run as components do.
+
+        Returns:
+            Its process id.
+        """
+        return self._supervisor.start(self._helper(name, argv)).pid
+
+    def run_helper(self, name: str, argv: Sequence[str], timeout: float) -> ProcessOutcome | None:
+        """Run a program of a fault to its end; None where it takes longer than ``timeout``."""
+        self._supervisor.start(self._helper(name, argv))
+        outcome = self._supervisor.wait(name, timeout)
+        if outcome is None:
+            self.stop_helper(name)
+        return outcome
+
+    def _helper(self, name: str, argv: Sequence[str]) -> ProcessRequest:
+        layout = self.context.layout
+        environment = base_environment() | {"TESTBED_RUN": str(layout.root)}
+        log = layout.logs / "faults.log"
+        return ProcessRequest(name, tuple(argv), log, environment, Path.cwd(), 0.5, job=True)
+
+    def stop_helper(self, name: str) -> None:
+        """End a process of a fault."""
+        self._supervisor.stop(name, kill=True)
+
+    def mark_gone(self, name: str, how: str) -> None:
+        """Write down that a component lives and does nothing for others from now on."""
+        self._timeline.add("component_gone", name, outcome=how)
+
+    def mark_back(self, name: str) -> None:
+        """Write down that it does again."""
+        self._timeline.add("component_back", name)
 
     def notice_exits(self) -> list[ProcessOutcome]:
         """Processes that ended by themselves since the last call; the journal is read on, too.
 
-        Those of parts are crashes: kept in ``crashed`` and written to the timeline. What else the
-        supervisor runs, as the load, may end by itself.
+        Those of components are crashes: kept in ``crashed`` and written to the timeline. What else
+        the supervisor runs, as the load, may end by itself.
         """
         self.replicas.update()
         outcomes = self._supervisor.poll()
         for outcome in outcomes:
-            if outcome.name in self._parts:
+            if outcome.name in self._components:
                 self.crashed.append(outcome)
                 self._timeline.add(
-                    "part_crashed", outcome.name, outcome=outcome.describe(), log=outcome.tail()
+                    "component_crashed",
+                    outcome.name,
+                    outcome=outcome.describe(),
+                    log=outcome.tail(),
                 )
         return outcomes
 
     def gather(self) -> None:
-        """Bring the evidence into the run's folder, once the run is over: the parts write there."""
+        """Bring the evidence into the run's folder after the run: the components write there."""
 
     def raise_on_crash(self) -> None:
-        """For stacks that must live: raise when a part ended by itself.
+        """For stacks that must live: raise when a component ended by itself.
 
         Raises:
-            StackError: holds the tail of the part's log.
+            StackError: holds the tail of the component's log.
         """
         for outcome in self.notice_exits():
             raise StackError(f"{outcome.describe()}; the end of its log:\n{outcome.tail()}")
 
     def pids(self) -> dict[str, int]:
-        """Part to process id, of the parts that run."""
+        """Component to process id, of the components that run."""
         running = self._supervisor.instances().items()
         return {name: instance.pid for name, instance in running if instance.running}
+
+    def pid(self, name: str) -> int:
+        """Process id of a component.
+
+        Raises:
+            StackError: it does not run.
+        """
+        found = self.pids().get(name)
+        if found is None:
+            raise StackError(f"{name} does not run, so that nothing can be done to it")
+        return found
 
     def urls(self) -> dict[str, str]:
         """What a person may want to open."""
         context = self.context
         urls = {
-            "API docs": f"{context.url('api:8000')}/docs",
-            **{
-                f"API metrics{f', replica {number}' if number else ''}": f"http://{address}/metrics"
-                for number, address in enumerate(context.management)
-            },
+            **context.target.urls(context),
             "Prometheus API": f"{context.url('prometheus:9090')}/api/v1/alerts",
             "Alertmanager": context.url("alertmanager:9093"),
             "Notifications": context.url("receiver:9080"),
             "Collector health": context.url("collector:13133"),
             "Machine metrics": f"{context.url('node_exporter:9100')}/metrics",
         }
-        if "locust" in self._parts:
+        if "locust" in self._components:
             urls = {"Locust web UI": context.url("locust:8089")} | urls
-        if "evidently" in self._parts:
+        if "evidently" in self._components:
             urls = {"Evidently UI": context.url("evidently:8085")} | urls
         absent = {"Alertmanager": "alertmanager", "Notifications": "receiver"}
         absent |= {"Collector health": "collector", "Machine metrics": "node_exporter"}
@@ -159,7 +225,8 @@ class Stack:
 
     def _unseen(self) -> str | None:
         """What Prometheus doesn't see yet: targets, and the first run of the drift job."""
-        wanted = {job for job, part in SCRAPED.items() if part in self._parts}
+        wanted = {job for job, component in SCRAPED.items() if component in self._components}
+        wanted |= set(self.context.target.jobs)
         up = instant_query(self.context, "up == 1")
         missing = sorted(wanted - {sample["metric"]["job"] for sample in up})
         self.replicas.update()
@@ -167,7 +234,7 @@ class Stack:
         missing += sorted(set(self.context.serving.values()) - seen)
         if missing:
             return f"not up yet: {', '.join(missing)}"
-        if {"drift", "collector"} <= set(self._parts):
+        if {"drift", "collector"} <= set(self._components):
             completed = names.DRIFT_LAST_COMPLETED.prometheus
             if not instant_query(self.context, completed):
                 return f"no {completed} yet"

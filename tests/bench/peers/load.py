@@ -25,9 +25,9 @@ class Round:
     rate: float
     latencies: list[float]
 
-    def quantile(self, share: float) -> float:
+    def quantile(self, ratio: float) -> float:
         """Seconds within which that share of the answers came."""
-        return self.latencies[min(int(share * len(self.latencies)), len(self.latencies) - 1)]
+        return self.latencies[min(int(ratio * len(self.latencies)), len(self.latencies) - 1)]
 
 
 class _Sender(asyncio.Protocol):

@@ -14,6 +14,7 @@ from testbed.facts.delivery import Delivery, read_delivery
 from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
+from testbed.targets import BundledApi
 from testbed.truth import Truth
 
 LABELS = {
@@ -131,7 +132,8 @@ def sources(layout: RunLayout, prometheus: Prometheus, born: float | None = None
         scenario=scenario,
         factor=30.0,
         truth=Truth(None, None, (), (), ()),
-        pages={},
+        target=BundledApi(),
+        target_pages={},
         log_url="",
         span=RunSpan(1000.0, 1100.0, 0.5, born),
     )

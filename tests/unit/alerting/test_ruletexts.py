@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from testbed.ruletexts import names_value, read_text
+from testbed_rules.templates import names_value, read_text
 
 RULES = Path(__file__).parents[3] / "prometheus"
 LABELS: dict[str, str | None] = {"job": "ml-api", "instance": "api-1", "severity": None}

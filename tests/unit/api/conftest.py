@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fastapi import FastAPI
-from testbed_api.app import create_app, create_management_app
-from testbed_api.faults import FaultSwitch
-from testbed_api.instruments import Instruments
-from testbed_api.logwriter import LogWriter
-from testbed_api.modelroutes import versions_router
-from testbed_api.service import Service
+from starlette.types import ASGIApp
+from testbed_api.http.app import create_app, create_management_app
+from testbed_api.http.modelroutes import versions_router
+from testbed_api.log.writer import LogWriter
+from testbed_api.serving.faults import FaultSwitch
+from testbed_api.serving.service import Service
 from testbed_api.settings import ApiSettings
+from testbed_api.telemetry.instruments import Instruments
 from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow
@@ -86,8 +86,9 @@ class FakeLog:
         self.opened += 1
         return self
 
-    def append(self, rows: Sequence[PredictionRow]) -> None:
-        """See ``Log``."""
+    def append(self, rows: Sequence[PredictionRow], *, missing: bool = False) -> None:
+        """See ``LogSink``."""
+        del missing
         self.writing.set()
         assert self.gate.wait(10)
         if self.write_error is not None:
@@ -96,10 +97,10 @@ class FakeLog:
         self.rows.extend(rows)
 
     def check(self) -> None:
-        """See ``Log``."""
+        """See ``LogSink``."""
 
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[Any]:
-        """See ``Log``."""
+        """See ``LogSink``."""
         if self.write_error is not None:
             raise self.write_error
         known = {row.id for row in self.rows}
@@ -114,7 +115,7 @@ class FakeLog:
         return outcomes
 
     def close(self) -> None:
-        """See ``Log``."""
+        """See ``LogSink``."""
         self.closed += 1
 
 
@@ -129,7 +130,7 @@ class Api:
     runtime: FakeRuntime
     log: FakeLog
     telemetry: Telemetry
-    app: FastAPI
+    app: ASGIApp
     public: httpx.AsyncClient
     management: httpx.AsyncClient
     row: dict[str, Any] = field(default_factory=lambda: dict(ROW))

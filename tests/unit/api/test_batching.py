@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import numpy as np
 import pytest
-from testbed_api.batching import (
+from testbed_api.options import BatchLimits
+from testbed_api.serving.batching import (
     QUIET,
     BatchingDecision,
-    BatchLimits,
     BatchPolicy,
     ClientGoneError,
     DeadlineError,
@@ -21,6 +21,8 @@ from testbed_api.batching import (
     Reason,
     measure,
 )
+
+from tests.support.polling import until
 
 LIMITS = BatchLimits(rows=8, wait=0.01, queue=16)
 COST = 0.010
@@ -200,12 +202,6 @@ async def _hold(model: HeldModel, batcher: Batcher) -> asyncio.Task[np.ndarray]:
     return task
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0)
-
-
 @pytest.mark.anyio
 async def test_requests_gather_while_the_model_is_busy(
     model: HeldModel, batcher: Batcher, seen: Seen
@@ -213,7 +209,7 @@ async def test_requests_gather_while_the_model_is_busy(
     """Each caller gets its own rows back; the model was asked twice."""
     first = await _hold(model, batcher)
     rest = [asyncio.create_task(batcher.predict(_row(n, n))) for n in (1, 2, 3)]
-    await _until(lambda: batcher.waiting == 6)
+    await until(lambda: batcher.waiting == 6)
     model.gate.set()
     assert (await first).tolist() == [[0, 0]]
     for n, answer in zip((1, 2, 3), await asyncio.gather(*rest), strict=True):
@@ -228,7 +224,7 @@ async def test_full_queue_sheds_at_once(model: HeldModel, batcher: Batcher) -> N
     """What does not fit is refused before it waits, with a time to come back."""
     first = await _hold(model, batcher)
     rest = [asyncio.create_task(batcher.predict(_row(1, 8))) for _ in range(2)]
-    await _until(lambda: batcher.waiting == 16)
+    await until(lambda: batcher.waiting == 16)
     with pytest.raises(QueueFullError) as refused:
         await batcher.predict(_row(1))
     assert refused.value.retry_after > 0
@@ -268,7 +264,7 @@ async def test_client_that_leaves_is_taken_out_of_the_queue(
     first = asyncio.create_task(batcher.predict(_row(0), gone=client.watch))
     assert await asyncio.to_thread(model.entered.wait, 10)
     waiting = asyncio.create_task(batcher.predict(_row(1), gone=client.watch))
-    await _until(lambda: batcher.waiting == 1)
+    await until(lambda: batcher.waiting == 1)
     client.leave()
     with pytest.raises(ClientGoneError):
         await waiting
@@ -287,7 +283,7 @@ async def test_row_that_the_model_cannot_take_spoils_no_other(
     first = await _hold(model, batcher)
     bad = asyncio.create_task(batcher.predict(_row(math.nan)))
     good = asyncio.create_task(batcher.predict(_row(4)))
-    await _until(lambda: batcher.waiting == 2)
+    await until(lambda: batcher.waiting == 2)
     model.gate.set()
     await first
     with pytest.raises(ValueError, match="can't take"):
@@ -301,7 +297,7 @@ async def test_close_answers_what_is_in_the_queue(model: HeldModel, seen: Seen) 
     batcher = MicroBatcher(model, BatchPolicy(LIMITS, COST), seen)
     first = await _hold(model, batcher)
     rest = [asyncio.create_task(batcher.predict(_row(n))) for n in (1, 2)]
-    await _until(lambda: batcher.waiting == 2)
+    await until(lambda: batcher.waiting == 2)
     model.gate.set()
     await batcher.close()
     assert [answer[0, 0] for answer in await asyncio.gather(first, *rest)] == [0, 2, 4]
@@ -321,7 +317,7 @@ async def test_who_was_just_answered_comes_back_before_the_next_batch(model: Hel
     first = asyncio.create_task(twice())
     assert await asyncio.to_thread(model.entered.wait, 10)
     second = asyncio.create_task(batcher.predict(_row(3)))
-    await _until(lambda: batcher.waiting == 1)
+    await until(lambda: batcher.waiting == 1)
     model.gate.set()
     await asyncio.gather(first, second)
     await batcher.close()

@@ -16,10 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from testbed_api.httproutes import route_table
-from testbed_api.httptelemetry import HttpTelemetry, Traces
+from testbed_api.telemetry.http import HttpTelemetry, Traces
+from testbed_api.telemetry.routes import route_table
 from testbed_otel import names
-from testbed_otel.cells import HistogramFamily, SumFamily
+from testbed_otel.children import HistogramMetricFamily, SumMetricFamily
 from testbed_otel.tracing import HeadSampler, RequestIds, current_trace
 
 pytestmark = pytest.mark.anyio
@@ -57,21 +57,24 @@ class Served:
             propagate.inject(self.outgoing)
             return {}
 
-        plain = app.build_middleware_stack()
+        stack = app.build_middleware_stack()
         FastAPIInstrumentor.instrument_app(
             app,
             tracer_provider=tracers,
             meter_provider=NoOpMeterProvider(),
             exclude_spans=["receive", "send"],
         )
-        app.middleware_stack = HttpTelemetry(
-            plain,
-            app.build_middleware_stack(),
+        layer = HttpTelemetry(
+            lambda scope, *rest: stack({**scope, "app": app}, *rest),
+            app,
             lambda: route_table(app.routes),
-            (HistogramFamily(names.HTTP_DURATION, current_trace), SumFamily(names.HTTP_ACTIVE)),
+            (
+                HistogramMetricFamily(names.HTTP_DURATION, current_trace),
+                SumMetricFamily(names.HTTP_ACTIVE),
+            ),
             Traces(HeadSampler(ratio, Random(1)), tracer),  # noqa: S311 - repeatable on purpose
         )
-        transport: Any = httpx.ASGITransport(app)
+        transport: Any = httpx.ASGITransport(layer)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             self.answer = await client.post("/predict", headers=headers)
         FastAPIInstrumentor.uninstrument_app(app)

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from starlette.responses import PlainTextResponse, Response
-from testbed_api.app import create_app
-from testbed_api.fastpath import FastPath
-from testbed_api.keys import KeyRing, digest, new_key, read_keys
+from fastapi import APIRouter
+from starlette.responses import Response
+from testbed_api.http.app import create_app, public_routes
+from testbed_api.http.fastpath import FastPath
+from testbed_api.http.guard import Guard
+from testbed_api.http.keys import KeyRing, digest, new_key, read_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from fastapi import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
-    from testbed_api.requestlike import RequestLike
 
     from .conftest import Api
 
@@ -68,14 +68,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _framework(app: FastAPI) -> ASGIApp:
+def _framework(api: Api, guard: Guard | None = None) -> ASGIApp:
     """The application without the fast path and without telemetry."""
-    stack = app.build_middleware_stack()
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await stack({**scope, "app": app}, receive, send)
-
-    return serve
+    return public_routes(api.settings, api.service, api.telemetry, guard)
 
 
 def _client(app: ASGIApp, *, raising: bool = False) -> httpx.AsyncClient:
@@ -104,7 +99,7 @@ async def _answer(app: ASGIApp, request: dict[str, Any]) -> tuple[int, dict[str,
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_both_ways_give_the_same_answer(api: Api, name: str) -> None:
     """Whatever comes, the reply is the same as through all of the framework."""
-    framework = _framework(api.app)
+    framework = _framework(api)
     short = await _answer(api.app, REQUESTS[name])
     assert short == await _answer(framework, REQUESTS[name])
     assert short[0] == {
@@ -124,7 +119,7 @@ REFUSED = (
 
 async def test_both_ways_fail_alike(api: Api) -> None:
     """An injected failure and a broken model give the same answers, counted once each."""
-    framework = _framework(api.app)
+    framework = _framework(api)
     api.runtime.predict_error = ValueError("broken")
     short = await _answer(api.app, REQUESTS["good"])
     assert short == await _answer(framework, REQUESTS["good"])
@@ -138,7 +133,7 @@ async def test_a_bug_is_reported_and_shown(api: Api, monkeypatch: pytest.MonkeyP
         raise ZeroDivisionError
 
     monkeypatch.setattr(type(api.service), "predict", bug)
-    framework = _framework(api.app)
+    framework = _framework(api)
     short = await _answer(api.app, REQUESTS["good"])
     assert short == await _answer(framework, REQUESTS["good"])
     assert (short[0], short[2]) == (500, "Internal Server Error")
@@ -173,7 +168,7 @@ async def test_keys_are_asked_for_on_both_ways(api: Api, tmp_path: Path) -> None
     file.write_text(f"one {digest(key)} 1 2")
     ring: KeyRing = read_keys(file, lambda: 0.0)
     app = create_app(api.settings, api.service, api.telemetry, ring)
-    framework = _framework(app)
+    framework = _framework(api, Guard(ring, api.service.instruments))
     good = REQUESTS["good"]
     known = good | {"headers": JSON | {"X-API-Key": key}}
     for request, status in ((good, 401), (known, 200), (known, 429)):
@@ -191,10 +186,10 @@ async def test_what_is_unusual_is_passed_on() -> None:
     async def unused(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise AssertionError
 
-    async def echo(request: RequestLike) -> Response:
+    async def echo(request: Request) -> Response:
         return Response(await request.body())
 
-    fastpath = FastPath(unused, [APIRoute("/echo", echo, methods=["POST"])], limit=5)
+    fastpath = FastPath(unused, {"/echo": echo}, limit=5)
     async with _client(fastpath, raising=True) as client:
         assert (await client.post("/echo", content=b"short")).content == b"short"
         for method, path, body in (
@@ -206,16 +201,20 @@ async def test_what_is_unusual_is_passed_on() -> None:
                 await client.request(method, path, content=body)
 
 
-async def test_untraced_predictions_go_the_short_way(api: Api) -> None:
+async def test_untraced_predictions_go_the_short_way(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The application as it is made doesn't route a plain prediction, and routes all others."""
     routed: list[str] = []
+    route = APIRouter.__call__
 
-    async def framework(scope: Scope, receive: Receive, send: Send) -> None:
+    async def noted(self: APIRouter, scope: Scope, receive: Receive, send: Send) -> None:
         routed.append(scope["path"])
-        await PlainTextResponse("routed")(scope, receive, send)
+        await route(self, scope, receive, send)
 
-    fastpath = api.app.middleware_stack._plain  # type: ignore[union-attr]
-    fastpath._app = framework
-    for path in ("/predict", "/labels", "/predict/batch", "/"):
-        await api.public.post(path, json=api.row)
+    monkeypatch.setattr(APIRouter, "__call__", noted)
+    app = create_app(api.settings, api.service, api.telemetry)
+    async with _client(app) as client:
+        for path in ("/predict", "/labels", "/predict/batch", "/"):
+            await client.post(path, json=api.row)
     assert routed == ["/predict/batch", "/"]

@@ -6,20 +6,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.faults import (
-    ErrorFault,
+from testbed_api.log.faulty import FaultyLog
+from testbed_api.serving.faults import (
     FaultState,
     FaultSwitch,
-    FaultyLog,
-    LatencyFault,
-    LogFault,
+    InjectedErrors,
+    InjectedLatency,
+    InjectedLogFailure,
 )
 from testbed_domain.logengine import LogError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from testbed_api.schemas import LabelOutcome
+    from testbed_api.log.labels import LabelOutcome
     from testbed_domain.logstore import PredictionRow
 
     from .conftest import Api, ApiMaker
@@ -31,7 +31,7 @@ NONE = {"errors": None, "latency": None, "unloaded": None, "log": None}
 
 async def test_injected_errors_give_500_and_no_row(api: Api) -> None:
     """A share of 1 fails every prediction; deleting the faults ends that."""
-    await api.management.put("/faults", json={"errors": {"share": 1}})
+    await api.management.put("/faults", json={"errors": {"ratio": 1}})
     reply = await api.public.post("/predict", json=api.row)
     assert (reply.status_code, reply.json()) == (500, {"detail": "injected"})
     assert api.errors("injected") == 1
@@ -70,10 +70,10 @@ def test_a_log_fails_while_its_fault_is_set() -> None:
     """Every kind of write; what it holds is as it was, and it writes again afterwards."""
     control, behind = FaultSwitch(seed=1), FakeLog()
     log = FaultyLog(behind, control.require_log)
-    control.state = FaultState(log=LogFault())
+    control.state = FaultState(log=InjectedLogFailure())
     for write in (
         lambda: log.append([]),
-        lambda: log.append_missing([]),
+        lambda: log.append([], missing=True),
         lambda: log.append_labels([("id", "1", 0.0)]),
     ):
         with pytest.raises(LogError, match="refuses every write by a fault"):
@@ -81,7 +81,7 @@ def test_a_log_fails_while_its_fault_is_set() -> None:
     assert behind.calls == []
     control.state = FaultState()
     log.append([])
-    log.append_missing([])
+    log.append([], missing=True)
     assert log.append_labels([("id", "1", 0.0)]) == ["stored"]
     log.check()
     log.close()
@@ -94,34 +94,29 @@ class FakeLog:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def append(self, rows: Sequence[PredictionRow]) -> None:
-        """See :class:`IdempotentLog`."""
+    def append(self, rows: Sequence[PredictionRow], *, missing: bool = False) -> None:
+        """See :class:`LogSink`."""
         del rows
-        self.calls.append("append")
-
-    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
-        """See :class:`IdempotentLog`."""
-        del rows
-        self.calls.append("append_missing")
+        self.calls.append("append_missing" if missing else "append")
 
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[LabelOutcome]:
-        """See :class:`IdempotentLog`."""
+        """See :class:`LogSink`."""
         self.calls.append("append_labels")
         return ["stored" for _ in items]
 
     def check(self) -> None:
-        """See :class:`IdempotentLog`."""
+        """See :class:`LogSink`."""
         self.calls.append("check")
 
     def close(self) -> None:
-        """See :class:`IdempotentLog`."""
+        """See :class:`LogSink`."""
         self.calls.append("close")
 
 
 async def test_put_replaces_all_faults(api: Api) -> None:
     """What is not in the body is off afterwards, and GET shows what holds."""
-    await api.management.put("/faults", json={"errors": {"share": 0.3}})
-    state = NONE | {"latency": {"seconds": 1.0, "share": 1.0}}
+    await api.management.put("/faults", json={"errors": {"ratio": 0.3}})
+    state = NONE | {"latency": {"seconds": 1.0, "ratio": 1.0}}
     assert (await api.management.put("/faults", json={"latency": {"seconds": 1}})).json() == state
     assert (await api.management.get("/faults")).json() == state
 
@@ -129,14 +124,14 @@ async def test_put_replaces_all_faults(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "location"),
     [
-        ({"errors": {"share": 1.1}}, ["errors", "share"]),
-        ({"errors": {"share": -0.1}}, ["errors", "share"]),
+        ({"errors": {"ratio": 1.1}}, ["errors", "ratio"]),
+        ({"errors": {"ratio": -0.1}}, ["errors", "ratio"]),
         ({"latency": {"seconds": 61}}, ["latency", "seconds"]),
-        ({"latency": {"seconds": 1, "share": 2}}, ["latency", "share"]),
+        ({"latency": {"seconds": 1, "ratio": 2}}, ["latency", "ratio"]),
         ({"unloaded": {"for": 1}}, ["unloaded", "for"]),
         ({"log": {"for": 1}}, ["log", "for"]),
-        ({"errors": {}}, ["errors", "share"]),
-        ({"error": {"share": 1}}, ["error"]),
+        ({"errors": {}}, ["errors", "ratio"]),
+        ({"error": {"ratio": 1}}, ["error"]),
     ],
 )
 async def test_wrong_faults_are_refused_and_change_nothing(
@@ -162,7 +157,7 @@ def test_choice_of_failing_predictions_is_seeded() -> None:
 
     def choice(seed: int) -> list[bool]:
         control = FaultSwitch(seed)
-        control.state = FaultState(errors=ErrorFault(share=0.3))
+        control.state = FaultState(errors=InjectedErrors(ratio=0.3))
         return [control.fails() for _ in range(2000)]
 
     assert choice(1) == choice(1) != choice(2)
@@ -172,7 +167,7 @@ def test_choice_of_failing_predictions_is_seeded() -> None:
 def test_failing_predictions_are_evenly_spread() -> None:
     """A small share gives a steady rate: no stretch without a failure, none with two."""
     control = FaultSwitch(1)
-    control.state = FaultState(errors=ErrorFault(share=0.01))
+    control.state = FaultState(errors=InjectedErrors(ratio=0.01))
     failed = [index for index in range(5000) if control.fails()]
     assert {b - a for a, b in pairwise(failed)} <= {99, 100, 101}
 
@@ -181,9 +176,9 @@ def test_slow_predictions_are_evenly_spread_and_their_own() -> None:
     """One in five is slow, whatever fails: neither choice changes the other."""
     both, slow = FaultSwitch(1), FaultSwitch(1)
     both.state = FaultState(
-        errors=ErrorFault(share=0.5), latency=LatencyFault(seconds=1.5, share=0.2)
+        errors=InjectedErrors(ratio=0.5), latency=InjectedLatency(seconds=1.5, ratio=0.2)
     )
-    slow.state = FaultState(latency=LatencyFault(seconds=1.5, share=0.2))
+    slow.state = FaultState(latency=InjectedLatency(seconds=1.5, ratio=0.2))
     alone = [slow.delay() for _ in range(500)]
     assert [(both.fails(), both.delay())[1] for _ in range(500)] == alone
     assert set(alone) == {0.0, 1.5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api.runtime import ModelError
+from testbed_api.serving.runtime import ModelError
 
 if TYPE_CHECKING:
     from .conftest import Api, ApiMaker

@@ -14,10 +14,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from testbed_api.httproutes import RouteTable
-from testbed_api.httptelemetry import HttpTelemetry, Served, Traces
+from testbed_api.presence import PRESENCE, ClientPresence
+from testbed_api.telemetry.http import HttpTelemetry, Served, Traces
+from testbed_api.telemetry.routes import RouteTable
 from testbed_otel import names
-from testbed_otel.cells import HistogramFamily, SumFamily
+from testbed_otel.children import HistogramMetricFamily, SumMetricFamily
 from testbed_otel.tracing import HeadSampler, RequestIds, current_request, current_trace
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Layer:
     replies: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.durations = HistogramFamily(names.HTTP_DURATION, current_trace)
-        self.active = SumFamily(names.HTTP_ACTIVE)
+        self.durations = HistogramMetricFamily(names.HTTP_DURATION, current_trace)
+        self.active = SumMetricFamily(names.HTTP_ACTIVE)
         self.exporter = InMemorySpanExporter()
         tracers = TracerProvider(ALWAYS_ON, id_generator=RequestIds(), shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
@@ -96,14 +97,14 @@ class Layer:
     def durations_by(self, *attributes: str) -> dict[tuple[Any, ...], float]:
         """Sum of the durations by some attributes."""
         return {
-            tuple(dict(key).get(name) for name in attributes): cell.point().total
-            for key, cell in self.durations.cells()
+            tuple(dict(key).get(name) for name in attributes): child.point().total
+            for key, child in self.durations.children()
         }
 
     @property
     def in_flight(self) -> dict[Any, int]:
         """Requests in flight by route."""
-        return {dict(key)[names.HTTP_ROUTE]: cell.value for key, cell in self.active.cells()}
+        return {dict(key)[names.HTTP_ROUTE]: child.value for key, child in self.active.children()}
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
@@ -179,6 +180,18 @@ async def test_client_that_left_is_distinguished(layer: Layer) -> None:
     }
 
 
+async def test_server_that_reports_is_not_asked(layer: Layer) -> None:
+    """What our server says of the client counts, whether or not a message has come."""
+    client = ClientPresence()
+    await layer.request(extensions={PRESENCE: client})
+    client.leave()
+    await layer.request(extensions={PRESENCE: client})
+    assert layer.durations_by(names.HTTP_STATUS, names.ERROR_TYPE) == {
+        (200, None): 0.25,
+        (200, "client_disconnect"): 0.25,
+    }
+
+
 async def test_looking_for_the_client_takes_no_part_of_a_body(layer: Layer) -> None:
     """An application that answers before it reads still gets all that it then reads."""
     read = []
@@ -214,7 +227,7 @@ async def test_values_of_attributes_are_bounded(layer: Layer) -> None:
     for number in range(50):
         more = {"scheme": f"s{number}", "http_version": f"{number + 10}"}
         await layer.request(f"/x{number}", f"M{number}", **more)
-    (key,) = [dict(key) for key, _ in layer.durations.cells()]
+    (key,) = [dict(key) for key, _ in layer.durations.children()]
     assert key == {
         names.HTTP_METHOD: "_OTHER",
         names.HTTP_ROUTE: "other",
@@ -227,7 +240,7 @@ async def test_values_of_attributes_are_bounded(layer: Layer) -> None:
 async def test_uncounted_paths_leave_no_trace(layer: Layer) -> None:
     """Neither a series nor a line of the access log."""
     await layer.request("/health")
-    assert not layer.durations.cells()
+    assert not layer.durations.children()
     assert not layer.served
 
 
@@ -283,8 +296,8 @@ async def test_share_of_the_requests_is_sampled() -> None:
     assert 25 < len(layer.spans) < 80
     ids = {served.trace.trace_id for served in layer.served if served.traced}
     assert {span.context.trace_id for span in layer.spans} == ids
-    ((_, cell),) = layer.durations.cells()
-    assert {each.trace.trace_id for each in cell.point().exemplars} <= ids
+    ((_, child),) = layer.durations.children()
+    assert {each.trace.trace_id for each in child.point().exemplars} <= ids
 
 
 @pytest.mark.parametrize(("flag", "spans"), [("01", 1), ("00", 0)])

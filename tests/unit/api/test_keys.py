@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from testbed.cli import app as command_line
-from testbed_api.app import create_app
-from testbed_api.instruments import Instruments
-from testbed_api.keys import KeyRing, TokenBucket, digest, new_key, read_keys
-from testbed_api.runtime import ModelError
-from testbed_api.settings import SettingsError
+from testbed_api.errors import SettingsError
+from testbed_api.http.app import create_app
+from testbed_api.http.keys import KeyRing, TokenBucket, digest, new_key, read_keys
+from testbed_api.serving.runtime import ModelError
+from testbed_api.telemetry.instruments import Instruments
 from typer.testing import CliRunner
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.accuracy import Accuracy
-from testbed_api.kpis import Costs, CountingLog
+from testbed_api.log.kpis import Costs, CountingLog, DecisionCounter
+from testbed_api.telemetry.accuracy import Accuracy
 from testbed_domain.errors import DomainError
 from testbed_domain.features import Kpi
-from testbed_domain.logstore import PredictionRow, open_log
+from testbed_domain.logstore import PredictionLog, PredictionRow, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from testbed_api.instruments import Instruments
+    from testbed_api.telemetry.instruments import Instruments
     from testbed_domain.artefact import Artefact
     from testbed_otel.sdk import Telemetry
 
@@ -45,7 +45,7 @@ def test_costs_follow_the_labels(artefact: Artefact, telemetry: Telemetry, tmp_p
     """Each pair costs what the schema says, once, under the version that decided."""
     costs = Costs(telemetry.meter("test"), artefact)
     assert (_cost(telemetry, "lost"), _cost(telemetry, "spent")) == (0, 0)
-    log = CountingLog(open_log(f"sqlite:///{tmp_path}/log.db"), costs)
+    log = _counting(open_log(f"sqlite:///{tmp_path}/log.db"), costs)
     log.append([_row("a", "0"), _row("b", "1"), _row("c", "1"), _row("d", "0"), _row("e", "0")])
     log.append([_row("f", "1", "v2")])
     predicted = [
@@ -68,7 +68,7 @@ def test_a_use_case_without_figures_makes_no_series(
     """Nothing is asked of the log, and nothing stands on /metrics."""
     schema = replace(artefact.schema, kpis=())
     costs = Costs(telemetry.meter("test"), replace(artefact, schema=schema))
-    log = CountingLog(_BrokenLog(), costs)
+    log = _counting(_BrokenLog(), costs)
     assert log.append_labels([("a", "1", 2.0)]) == ["stored"]
     assert _cost(telemetry, "lost") is None
 
@@ -77,7 +77,7 @@ def test_a_log_that_fails_late_costs_no_label(
     artefact: Artefact, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The labels are stored, so their outcomes stand; one line says what was not counted."""
-    log = CountingLog(_BrokenLog(), Costs(telemetry.meter("test"), artefact))
+    log = _counting(_BrokenLog(), Costs(telemetry.meter("test"), artefact))
     assert log.append_labels([("a", "1", 2.0)]) == ["stored"]
     assert "1 decisions with labels are not counted: gone" in caplog.text
     assert _cost(telemetry, "lost") == 0
@@ -87,7 +87,7 @@ def test_accuracy_follows_the_labels(
     instruments: Instruments, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     """Right and wrong decisions are counted per version, and their share is that of all so far."""
-    log = CountingLog(open_log(f"sqlite:///{tmp_path}/log.db"), Accuracy(instruments))
+    log = _counting(open_log(f"sqlite:///{tmp_path}/log.db"), Accuracy(instruments))
     log.append([_row(key, "1") for key in "abcd"] + [_row("e", "0", "v2")])
     log.append_labels([("a", "1", 2.0), ("b", "0", 2.0), ("x", "1", 2.0)])
     log.append_labels([("a", "0", 3.0), ("c", "1", 3.0), ("d", "1", 3.0), ("e", "1", 3.0)])
@@ -106,26 +106,27 @@ def test_accuracy_follows_the_labels(
     assert value("ml_model_accuracy", model_version="v2") == 0
 
 
+def _counting(log: PredictionLog | _BrokenLog, counter: DecisionCounter) -> CountingLog:
+    return CountingLog(log, log.decisions, counter)
+
+
 class _BrokenLog:
     """Stores labels, and fails when asked for decisions."""
 
-    def append(self, rows: Sequence[PredictionRow]) -> None:
-        """See ``DecisionLog``."""
-
-    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
-        """Nobody asks."""
+    def append(self, rows: Sequence[PredictionRow], *, missing: bool = False) -> None:
+        """See ``LogSink``."""
 
     def append_labels(self, items: Sequence[Any]) -> list[Any]:
-        """See ``DecisionLog``."""
+        """See ``LogSink``."""
         return ["stored"] * len(items)
 
     def decisions(self, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """See ``DecisionLog``."""
+        """See ``LogSink``."""
         del ids
         raise DomainError("gone")
 
     def check(self) -> None:
-        """See ``DecisionLog``."""
+        """See ``LogSink``."""
 
     def close(self) -> None:
-        """See ``DecisionLog``."""
+        """See ``LogSink``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.instruments import Instruments
-from testbed_api.logwriter import NoLog
+from testbed_api.log.writer import NoLog
+from testbed_api.telemetry.instruments import Instruments
 
 if TYPE_CHECKING:
     from .conftest import Api, ApiMaker

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import context, trace
-from testbed_api import logs
-from testbed_api.httptelemetry import Served
+from testbed_api.telemetry import logs
+from testbed_api.telemetry.http import Served
 from testbed_otel import names
-from testbed_otel.cells import SumFamily
+from testbed_otel.children import SumMetricFamily
 from testbed_otel.masking import MASK
 from testbed_otel.tracing import RequestTrace, UnsampledSpan
 
@@ -123,13 +123,13 @@ class _Disk(io.BytesIO):
         return super().write(data)
 
 
-def _outcomes(lines: SumFamily) -> dict[str, int]:
-    return {dict(key)["outcome"]: cell.value for key, cell in lines.cells()}  # type: ignore[misc]
+def _outcomes(lines: SumMetricFamily) -> dict[str, int]:
+    return {dict(key)["outcome"]: child.value for key, child in lines.children()}  # type: ignore[misc]
 
 
 def test_lines_are_all_written_at_the_end() -> None:
     """What waits when the process ends is in the file."""
-    disk, lines = _Disk(), SumFamily(names.ACCESS_LOG_LINES)
+    disk, lines = _Disk(), SumMetricFamily(names.ACCESS_LOG_LINES)
     writer = logs.LineWriter(disk, lines, pause=3600)
     for _ in range(1_200):
         writer(_served())
@@ -140,7 +140,7 @@ def test_lines_are_all_written_at_the_end() -> None:
 
 def test_disk_that_hangs_holds_nobody_up() -> None:
     """Lines wait up to a limit; those beyond are counted, and the caller goes on."""
-    disk, lines = _Disk(), SumFamily(names.ACCESS_LOG_LINES)
+    disk, lines = _Disk(), SumMetricFamily(names.ACCESS_LOG_LINES)
     disk.gate.clear()
     writer = logs.LineWriter(disk, lines, pause=0.001, limit=10)
     writer(_served())
@@ -155,7 +155,7 @@ def test_disk_that_hangs_holds_nobody_up() -> None:
 
 def test_full_disk_is_counted() -> None:
     """Lines that can't be written are lost, but not unseen."""
-    disk, lines = _Disk(), SumFamily(names.ACCESS_LOG_LINES)
+    disk, lines = _Disk(), SumMetricFamily(names.ACCESS_LOG_LINES)
     disk.full = True
     writer = logs.LineWriter(disk, lines, pause=3600)
     writer(_served())

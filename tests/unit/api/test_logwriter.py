@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api import logwriter
+from testbed_api.log import writer as logwriter
 from testbed_domain.logstore import PredictionRow
+
+from tests.support.polling import until
 
 if TYPE_CHECKING:
     from .conftest import Api, ApiMaker
@@ -23,19 +25,13 @@ async def _until_ready(api: Api) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _until_pending(api: Api, count: int) -> None:
-    async with asyncio.timeout(10):
-        while api.writer._pending < count:  # noqa: ASYNC110 - the writer has no event for it
-            await asyncio.sleep(0)
-
-
 async def test_requests_that_wait_are_written_in_one_group(api: Api) -> None:
     """While one commit runs, all others gather for the next."""
     api.log.gate.clear()
     first = asyncio.create_task(api.public.post("/predict", json=api.row))
     await asyncio.to_thread(api.log.writing.wait, 10)
     others = [asyncio.create_task(api.public.post("/predict", json=api.row)) for _ in range(20)]
-    await _until_pending(api, 21)
+    await until(lambda: api.writer._pending >= 21)
     api.log.gate.set()
     replies = await asyncio.gather(first, *others)
     assert api.log.groups == [1, 20]
@@ -107,7 +103,7 @@ async def test_rows_are_safe_where_the_labels_of_their_group_fail(api: Api) -> N
     predicted = asyncio.create_task(api.public.post("/predict", json=api.row))
     label = {"prediction_id": "a", "label": 1}
     labelled = asyncio.create_task(api.public.post("/labels", json=label))
-    await _until_pending(api, 3)
+    await until(lambda: api.writer._pending >= 3)
     api.log.append_labels = _refuse  # type: ignore[method-assign]
     api.log.gate.set()
     statuses = [reply.status_code for reply in await asyncio.gather(first, predicted, labelled)]
@@ -124,7 +120,7 @@ async def test_closing_writes_what_is_queued(make_api: ApiMaker) -> None:
     async with make_api() as api:
         api.log.gate.clear()
         waiting = [asyncio.create_task(api.public.post("/predict", json=api.row)) for _ in range(5)]
-        await _until_pending(api, 5)
+        await until(lambda: api.writer._pending >= 5)
         closing = asyncio.create_task(api.writer.close())
         api.log.gate.set()
         await closing

@@ -54,6 +54,7 @@ def _with(field: str, raw: str) -> bytes:
         (b'{"Pregnancies": 6, "BMI (kg/m\xc2\xb2)": 33.6}', "schema"),
     ],
 )
+@pytest.mark.slow
 async def test_wrong_value_is_refused_naming_its_field(api: Api, body: bytes, field: str) -> None:
     """One wrong field makes one entry, which names it."""
     reply = await api.public.post("/predict", content=body, headers=JSON)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed_api.management import artefact_folders, guarded, inside
-from testbed_api.settings import ApiSettings, SettingsError
+from testbed_api.errors import SettingsError
+from testbed_api.http.management import artefact_folders, guarded, inside
+from testbed_api.settings import ApiSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

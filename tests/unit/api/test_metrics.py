@@ -49,7 +49,7 @@ async def _exercise(api: Api) -> Counter[int]:
     await predict(4, json={})
     await predict(3, content=b" " * (api.settings.body_limit + 1))
     await predict(2, content=b"{}", headers={"Content-Type": "text/plain"})
-    await api.management.put("/faults", json={"errors": {"share": 1}})
+    await api.management.put("/faults", json={"errors": {"ratio": 1}})
     await predict(6, json=api.row)
     await api.management.delete("/faults")
     api.log.write_error = OSError("full")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.monitoring import ENTRY_LIMIT
+from testbed_api.http.monitoring import ENTRY_LIMIT
 
 if TYPE_CHECKING:
     import httpx

@@ -6,8 +6,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from testbed_api.replicas import Replica
-from testbed_api.sockets import reachable
+from testbed_api.ops.replicas import Replica
+from testbed_api.ops.sockets import reachable
 
 
 class _Ready(BaseHTTPRequestHandler):

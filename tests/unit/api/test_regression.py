@@ -13,9 +13,9 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
-from testbed_api.accuracy import AbsoluteErrors
-from testbed_api.runtime import ModelError, OnnxRuntime
-from testbed_api.runtimes import CallableRuntime, SkopsRuntime
+from testbed_api.serving.runtime import ModelError, OnnxRuntime
+from testbed_api.serving.runtimes import CallableRuntime, SkopsRuntime
+from testbed_api.telemetry.accuracy import AbsoluteErrors
 from testbed_domain.artefact import MODEL
 from testbed_domain.encoding import INPUT, Scored, encode
 from testbed_domain.training import TrainingOptions, train
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from testbed_api.instruments import Instruments
+    from testbed_api.telemetry.instruments import Instruments
     from testbed_domain.artefact import Artefact
 
     from .conftest import Api, ApiMaker
@@ -103,7 +103,7 @@ async def test_absolute_errors_are_recorded_as_labels_come(
     )
     assert api.value("ml_prediction_absolute_error_sum", model_version="v1") == 13.0
     assert api.value("ml_prediction_absolute_error_count", model_version="v1") == 2
-    assert "1 labels belong to predictions that are no numbers" in caplog.text
+    assert "1 labels belong to predictions that are not numbers" in caplog.text
 
 
 def test_numbers_agree_where_they_are_close() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import Request
-from testbed_api.connections import WHEN_LOST
-from testbed_api.requestoptions import request_options
+from testbed_api.http.requestoptions import request_options
+from testbed_api.presence import PRESENCE, ClientPresence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,33 +19,35 @@ pytestmark = pytest.mark.anyio
 class Server:
     """The server's side of one request."""
 
-    def __init__(self, *, reports: bool) -> None:
+    def __init__(self, *, reports: bool, gone: bool = False) -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.callback: Callable[[], object] | None = None
+        self.presence = ClientPresence()
         self.left = asyncio.Event()
+        if gone:
+            self.close()
         scope: dict[str, Any] = {"type": "http", "headers": []}
         if reports:
-            scope["extensions"] = {WHEN_LOST: self.when_lost}
+            scope["extensions"] = {PRESENCE: self.presence}
         watch = request_options(Request(scope, self.messages.get)).gone
         assert watch is not None
         self.end: Callable[[], object] = watch(self.left.set)
 
-    def when_lost(self, callback: Callable[[], object] | None) -> None:
-        """The extension."""
-        self.callback = callback
+    def close(self) -> None:
+        """The client closes the connection."""
+        self.messages.put_nowait({"type": "http.disconnect"})
+        self.presence.leave()
 
 
+@pytest.mark.parametrize("gone", [True, False])
 @pytest.mark.parametrize("reports", [True, False])
-async def test_client_that_leaves_is_noticed(*, reports: bool) -> None:
-    """By the server's call, or by waiting for the message; the message is received either way."""
-    server = Server(reports=reports)
-    assert (server.callback is not None) is reports
-    server.messages.put_nowait({"type": "http.disconnect"})
-    if server.callback is not None:
-        server.callback()
+async def test_client_that_leaves_is_noticed(*, reports: bool, gone: bool) -> None:
+    """By the server's call, or by waiting for the message; and where it has left before."""
+    server = Server(reports=reports, gone=gone)
+    assert not server.left.is_set()
+    if not gone:
+        server.close()
     async with asyncio.timeout(10):
         await server.left.wait()
-    assert server.messages.empty()
 
 
 async def test_server_that_reports_makes_the_request_no_task() -> None:
@@ -54,7 +56,8 @@ async def test_server_that_reports_makes_the_request_no_task() -> None:
     server = Server(reports=True)
     assert asyncio.all_tasks() == before
     server.end()
-    assert server.callback is None
+    server.close()
+    assert not server.left.is_set()
 
 
 async def test_watch_that_ended_leaves_no_task() -> None:

@@ -7,12 +7,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed_api.log.retention import DAY, KIND, Clock, prune_regularly
 from testbed_api.notices import Notices
-from testbed_api.retention import DAY, KIND, Clock, keep_pruned
 from testbed_domain.logstore import PredictionRow, open_log
 
+from tests.support.polling import until
+from tests.support.predictionlog import logged_ids
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from .conftest import ApiMaker
@@ -34,14 +36,7 @@ def url(tmp_path: Path) -> str:
 
 def _ids(url: str) -> list[str]:
     with open_log(url) as log:
-        return sorted(log.iter_ids())
-
-
-async def _until(done: Callable[[], bool], task: asyncio.Task[None]) -> None:
-    """Wait for it while the task goes on."""
-    async with asyncio.timeout(20):
-        while not await asyncio.to_thread(done):
-            assert not task.done(), task.exception()
+        return sorted(logged_ids(log))
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -55,10 +50,10 @@ async def test_old_rows_go_round_after_round(url: str) -> None:
     """Those that come of age between two rounds go with the next one."""
     now = NOW
     clock = Clock(lambda: now, lambda: now)
-    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock))
-    await _until(lambda: _ids(url) == ["0", "1", "2", "3", "4"], task)
+    task = asyncio.create_task(prune_regularly(url, 4.5, INTERVAL, clock))
+    await until(lambda: _ids(url) == ["0", "1", "2", "3", "4"], 20, task)
     now += 2 * DAY
-    await _until(lambda: _ids(url) == ["0", "1", "2"], task)
+    await until(lambda: _ids(url) == ["0", "1", "2"], 20, task)
     await _end(task)
 
 
@@ -71,11 +66,11 @@ async def test_a_log_that_fails_is_tried_again(
     database.rename(away)
     database.mkdir()  # a path that no database can be opened at
     clock = Clock(lambda: NOW, lambda: NOW)
-    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock))
-    await _until(lambda: "cannot prune" in caplog.text, task)
+    task = asyncio.create_task(prune_regularly(url, 4.5, INTERVAL, clock))
+    await until(lambda: "cannot prune" in caplog.text, 20, task)
     database.rmdir()
     away.rename(database)
-    await _until(lambda: len(_ids(url)) == 5, task)
+    await until(lambda: len(_ids(url)) == 5, 20, task)
     await _end(task)
     assert not any(record.exc_info for record in caplog.records)
 
@@ -88,13 +83,13 @@ async def test_clock_that_is_set_deletes_nothing(url: str, jump: float) -> None:
     notices = Notices()
     clock = Clock(lambda: now, lambda: passed)
     now += jump
-    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock, notices))
-    await _until(lambda: bool(notices.texts), task)
+    task = asyncio.create_task(prune_regularly(url, 4.5, INTERVAL, clock, notices))
+    await until(lambda: bool(notices.texts), 20, task)
     (text,) = notices.texts
     assert f"{'forward' if jump > 0 else 'back'} by {abs(jump) / DAY:.2f} days" in text
     assert len(_ids(url)) == 10
     now -= jump
-    await _until(lambda: len(_ids(url)) == 5 and not notices.texts, task)
+    await until(lambda: len(_ids(url)) == 5 and not notices.texts, 20, task)
     await _end(task)
 
 
@@ -103,8 +98,8 @@ async def test_clock_that_was_wrong_from_the_start_does_not_empty_the_log(url: s
     """More than half of the log at once needs a person."""
     notices = Notices()
     clock = Clock(lambda: NOW + 40 * DAY, lambda: 0.0)
-    task = asyncio.create_task(keep_pruned(url, 4.5, INTERVAL, clock, notices))
-    await _until(lambda: bool(notices.texts), task)
+    task = asyncio.create_task(prune_regularly(url, 4.5, INTERVAL, clock, notices))
+    await until(lambda: bool(notices.texts), 20, task)
     assert "10 of 10 predictions" in notices.texts[0]
     assert "--more-than-half" in notices.texts[0]
     assert len(_ids(url)) == 10

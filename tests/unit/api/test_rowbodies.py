@@ -6,16 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api import rowbodies
-from testbed_api.answers import ApiError
-from testbed_api.rowbodies import WHOLE
-from testbed_api.schemas import row_reader
-from testbed_api.slices import at_once
-from testbed_api.structure import exceeds
+from testbed_api.errors import ApiError
+from testbed_api.http import rowbodies
+from testbed_api.http.rowbodies import WHOLE
+from testbed_api.http.schemas import row_reader
+from testbed_api.http.structure import exceeds
+from testbed_api.serving.slices import at_once
 from testbed_domain.features import Feature, FeatureSchema
 
 if TYPE_CHECKING:
-    from testbed_api.rowbodies import RowReader
+    from testbed_api.http.rowbodies import RowReader
 
 SCHEMA = FeatureSchema(
     (

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api.runtime import ModelError, OnnxRuntime
+from testbed_api.serving.runtime import ModelError, OnnxRuntime
 from testbed_domain.encoding import decode, encode
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from testbed_api.runtime import ModelError, OnnxRuntime
-from testbed_api.runtimes import CallableRuntime, MlflowRuntime, SkopsRuntime, runtime_maker
-from testbed_api.settings import ApiSettings, SettingsError
+from testbed_api.errors import SettingsError
+from testbed_api.serving.runtime import ModelError, OnnxRuntime
+from testbed_api.serving.runtimes import CallableRuntime, MlflowRuntime, SkopsRuntime, runtime_maker
+from testbed_api.settings import ApiSettings
 from testbed_domain.artefact import SKOPS, Artefact, file_hash
 from testbed_domain.encoding import encode
 
 if TYPE_CHECKING:
-    from testbed_api.runtime import ModelRuntime
+    from testbed_api.serving.runtime import ModelRuntime
 
 
 @pytest.fixture(scope="module")

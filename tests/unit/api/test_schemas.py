@@ -6,9 +6,9 @@ import json
 
 import pytest
 from pydantic import ValidationError
-from testbed_api.answers import ApiError
-from testbed_api.schemas import LabelReader, row_adapter
-from testbed_api.slices import at_once
+from testbed_api.errors import ApiError
+from testbed_api.http.schemas import LabelReader, row_adapter
+from testbed_api.serving.slices import at_once
 from testbed_domain.features import Feature, FeatureSchema
 
 

@@ -7,25 +7,20 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed_api.serving import INLINE_SECONDS, Serving, _Observer
+from testbed_api.options import Serving
+from testbed_api.serving.model import INLINE_SECONDS, _Observer
 from testbed_otel import names
 from testbed_otel.tracing import RequestTrace, reset_current, set_current
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.polling import until
 
+if TYPE_CHECKING:
     import httpx
-    from testbed_api.instruments import Instruments
+    from testbed_api.telemetry.instruments import Instruments
 
     from .conftest import Api, ApiMaker
 
 pytestmark = pytest.mark.anyio
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0.001)
 
 
 async def _busy(api: Api) -> asyncio.Task[httpx.Response]:
@@ -33,7 +28,7 @@ async def _busy(api: Api) -> asyncio.Task[httpx.Response]:
     calls = len(api.runtime.batches)
     api.runtime.gate.clear()
     task = asyncio.create_task(api.public.post("/predict", json=api.row))
-    await _until(lambda: len(api.runtime.batches) > calls)
+    await until(lambda: len(api.runtime.batches) > calls)
     return task
 
 
@@ -53,7 +48,7 @@ async def test_requests_that_wait_together_are_predicted_together(make_api: ApiM
             asyncio.create_task(api.public.post("/predict", json=api.row | {"Pregnancies": n}))
             for n in (1, 6, 2, 7)
         ]
-        await _until(lambda: _waiting(api) == 4)
+        await until(lambda: _waiting(api) == 4)
         api.runtime.gate.set()
         replies = [await task for task in (first, *rest)]
         assert [reply.json()["prediction"] for reply in replies] == [1, 0, 1, 0, 1]
@@ -92,7 +87,7 @@ async def test_slow_models_are_batched_fast_ones_are_not(
     make_api: ApiMaker, monkeypatch: pytest.MonkeyPatch, seconds: float, *, inline: bool
 ) -> None:
     """The measured time of an inference decides."""
-    monkeypatch.setattr("testbed_api.serving.measure", lambda *_: seconds)
+    monkeypatch.setattr("testbed_api.serving.model.measure", lambda *_: seconds)
     async with make_api() as api:
         assert api.service.versions.routing.champion.inline is inline
 
@@ -102,7 +97,7 @@ async def test_full_queue_is_503_with_a_time_to_come_back(make_api: ApiMaker) ->
     async with make_api(batching="always", batch_rows=1, queue_rows=1) as api:
         first = await _busy(api)
         second = asyncio.create_task(api.public.post("/predict", json=api.row))
-        await _until(lambda: _waiting(api) == 1)
+        await until(lambda: _waiting(api) == 1)
         reply = await api.public.post("/predict", json=api.row)
         assert reply.status_code == 503
         assert int(reply.headers["Retry-After"]) >= 1
@@ -169,7 +164,7 @@ async def test_client_that_leaves_the_queue_leaves_no_prediction(make_api: ApiMa
             "server": ("api", 80),
         }
         task = asyncio.ensure_future(api.app(scope, messages.get, send))
-        await _until(lambda: _waiting(api) == 1)
+        await until(lambda: _waiting(api) == 1)
         messages.put_nowait({"type": "http.disconnect"})
         await task
         assert sent[0]["status"] == 499
@@ -222,9 +217,9 @@ async def test_batches_bear_no_trace(instruments: Instruments) -> None:
     finally:
         reset_current(token)
     for family, count in ((instruments.batch_size, 1), (instruments.batch_wait, 2)):
-        ((_, cell),) = family.cells()
-        assert sum(cell.point().counts) == count
-        assert cell.point().exemplars == ()
+        ((_, child),) = family.children()
+        assert sum(child.point().counts) == count
+        assert child.point().exemplars == ()
 
 
 async def test_requests_of_one_turn_are_one_batch(make_api: ApiMaker) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from testbed_api.__main__ import main
-from testbed_api.settings import ApiSettings, SettingsError
-from testbed_api.sockets import bind
+from testbed_api.errors import SettingsError
+from testbed_api.ops.sockets import bind
+from testbed_api.settings import ApiSettings
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +103,7 @@ def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
 def test_serving_process_imports_no_training_libraries() -> None:
     """The process stays small: no pandas, no scikit-learn, no Evidently, no Locust."""
     code = (
-        "import sys, testbed_api.server; "
+        "import sys, testbed_api.ops.server; "
         "print([name for name in ('pandas', 'sklearn', 'skl2onnx', 'evidently', 'locust', 'scipy') "
         "if name in sys.modules])"
     )

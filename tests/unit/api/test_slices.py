@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api.pace import Pace, Writing
-from testbed_api.slices import SliceScheduler
-from testbed_api.streams import LineCutter
+from testbed_api.http.pace import BytePace, Writing
+from testbed_api.http.streams import LineCutter
+from testbed_api.serving.slices import SliceScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -83,7 +83,7 @@ async def test_lines_are_the_same_however_blocks_are_cut(size: int) -> None:
 
 async def test_pace_wants_its_bytes_in_each_period() -> None:
     """What came quickly in the first period is no credit for the next."""
-    pace = Pace(10.0, 5.0, 0.0)
+    pace = BytePace(10.0, 5.0, 0.0)
     assert not pace.late(10.0, 0)
     assert not pace.late(11.0, 1000)
     assert not pace.late(21.0, 1000)

@@ -11,11 +11,11 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api.spool import SUFFIX, Spool, SpoolError, decode_row, encode_row
+from testbed_api.log.spool import SUFFIX, Spool, SpoolError, decode_row, encode_row
 from testbed_domain.logstore import PredictionRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LIMIT = 1_000_000
@@ -108,6 +108,31 @@ def test_line_that_is_cut_off_or_damaged_is_left_out(
     assert decode_row(bytes(line)) is None
 
 
+def test_line_without_an_end_is_read_in_parts(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of zeros that a crash left: they never are in memory as a whole, and the rest stands."""
+    monkeypatch.setattr("testbed_api.log.spool.MAX_LINE", 1_000)
+    (tmp_path / "spool").mkdir()
+    good = encode_row(_row(1))
+    (tmp_path / "spool" / f"x{SUFFIX}").write_bytes(good + b"\0" * 2_500 + b"\n" + good)
+    (segment,) = spool.take()
+    assert [row.id for group in segment.read(9) for row in group] == ["id-1", "id-1"]
+    assert segment.set_aside() == 3
+    assert spool.damaged_lines() == 3
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_segment_that_is_no_file_is_a_problem(
+    spool: Spool, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """Nobody waits for its end, which never comes."""
+    (tmp_path / "spool").mkdir()
+    make(tmp_path / "spool" / f"x{SUFFIX}")
+    assert spool.take() == []
+    assert "not a regular file" in spool.problems[0]
+
+
 def test_full_spool_takes_nothing_more(tmp_path: Path) -> None:
     """A group that passes the limit is refused whole, until room is made."""
     spool = Spool(tmp_path, 2 * len(encode_row(_row(1))))
@@ -167,7 +192,7 @@ def test_spool_of_a_killed_process_is_adopted(spool: Spool, tmp_path: Path) -> N
     """After kill -9 the lock is gone and the rows are there."""
     code = (
         "import os, signal, sys, pathlib\n"
-        "from testbed_api.spool import Spool, decode_row\n"
+        "from testbed_api.log.spool import Spool, decode_row\n"
         "spool = Spool(pathlib.Path(sys.argv[1]), 10**6)\n"
         "spool.append([decode_row(sys.stdin.buffer.read())])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

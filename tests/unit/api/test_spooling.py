@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed_api.instruments import Instruments
-from testbed_api.logwriter import LogWriter
-from testbed_api.spool import DAMAGED_SUFFIX, SUFFIX, Spool
-from testbed_api.spooling import SpoolingLog
+from testbed_api.log.spool import DAMAGED_SUFFIX, SUFFIX, Spool
+from testbed_api.log.spooling import SpoolingLog
+from testbed_api.log.writer import LogWriter
+from testbed_api.telemetry.instruments import Instruments
 from testbed_domain.logstore import PredictionRow
 from testbed_otel.sdk import Telemetry
+
+from tests.support.polling import wait_for
 
 from .conftest import ApiMaker
 
@@ -38,13 +38,9 @@ class FakeDatabase:
         self.opened += 1
         return self
 
-    def append(self, rows: Sequence[PredictionRow]) -> None:
-        """See ``IdempotentLog``."""
-        assert not {row.id for row in rows} & self.rows.keys(), "stored twice"
-        self.append_missing(rows)
-
-    def append_missing(self, rows: Sequence[PredictionRow]) -> None:
-        """See ``IdempotentLog``."""
+    def append(self, rows: Sequence[PredictionRow], *, missing: bool = False) -> None:
+        """See ``LogSink``."""
+        assert missing or not {row.id for row in rows} & self.rows.keys(), "stored twice"
         if self.error is not None:
             raise self.error
         for row in rows:
@@ -53,29 +49,21 @@ class FakeDatabase:
             raise self.error_after
 
     def append_labels(self, items: Sequence[tuple[str, str, float]]) -> list[Any]:
-        """See ``IdempotentLog``."""
+        """See ``LogSink``."""
         if self.error is not None:
             raise self.error
         self.labelled += len(items)
         return ["stored" if identifier in self.rows else "unknown" for identifier, _, _ in items]
 
     def check(self) -> None:
-        """See ``IdempotentLog``."""
+        """See ``LogSink``."""
 
     def close(self) -> None:
-        """See ``IdempotentLog``."""
+        """See ``LogSink``."""
 
 
 def _rows(*numbers: int) -> list[PredictionRow]:
     return [ROW._replace(id=str(number)) for number in numbers]
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        pause.wait(0.005)
 
 
 @pytest.fixture
@@ -117,9 +105,9 @@ def test_rows_wait_while_the_database_fails(
     assert _value(telemetry, "ml_prediction_log_spooled") == 3
     assert list(database.rows) == ["1"]
     database.error = None
-    _until(lambda: log.warning is None and not log._spool.waits())
+    wait_for(lambda: log.warning is None and not log._spool.waits())
     assert sorted(database.rows) == ["1", "2", "3", "4"]
-    _until(lambda: _value(telemetry, "ml_prediction_log_spooled") == 0)
+    wait_for(lambda: _value(telemetry, "ml_prediction_log_spooled") == 0)
     assert _value(telemetry, "ml_prediction_log_rows_total", outcome="written") == 3
     assert log.append(_rows(5)) == "written"
 
@@ -131,7 +119,7 @@ def test_write_whose_end_nobody_saw_is_stored_once(
     database.error_after = OSError("connection lost after commit")
     assert log.append(_rows(1, 2)) == "spooled"
     database.error_after = None
-    _until(lambda: not log._spool.waits())
+    wait_for(lambda: not log._spool.waits())
     assert sorted(database.rows) == ["1", "2"]
 
 
@@ -143,7 +131,7 @@ def test_database_that_is_absent_at_the_start(
     log = SpoolingLog(database.open, spool, instruments, retry=0.005).open()
     assert log.append(_rows(1)) == "spooled"
     database.error = None
-    _until(lambda: log.warning is None and not spool.waits())
+    wait_for(lambda: log.warning is None and not spool.waits())
     log.close()
     assert list(database.rows) == ["1"]
 
@@ -157,7 +145,7 @@ def test_rows_beyond_the_spool_are_dropped_and_said_so(
     assert log.append(_rows(*range(100, 200))) == "dropped"
     assert "NOT recorded" in str(log.warning)
     database.error = None
-    _until(lambda: "gone" not in str(log.warning) and not spool.waits())
+    wait_for(lambda: "gone" not in str(log.warning) and not spool.waits())
     assert list(database.rows) == ["1"]
     # What was lost stays lost, so the warning stays though the database is back.
     assert log.warning == "100 predictions since the start were answered, but NOT recorded"
@@ -178,7 +166,7 @@ def test_rows_that_wait_at_the_end_are_written_by_the_next_process(
     second = SpoolingLog(
         database.open, Spool(tmp_path / "spool", 10_000), instruments, retry=0.005
     ).open()
-    _until(lambda: not second._spool.waits())
+    wait_for(lambda: not second._spool.waits())
     second.close()
     assert list(database.rows) == ["1"]
 
@@ -194,15 +182,15 @@ def test_damaged_rows_are_set_aside_counted_and_shown(
     lines[1] = lines[1].replace(b'"a":1', b'"a":7')
     segment.write_bytes(b"".join(lines))
     database.error = None
-    _until(lambda: not spool.waits() and "damaged" in str(log.warning))
+    wait_for(lambda: not spool.waits() and "damaged" in str(log.warning))
     assert sorted(database.rows) == ["1", "3"]
     assert "1 damaged lines of the spool are NOT in the log" in str(log.warning)
-    _until(lambda: _value(telemetry, "ml_prediction_log_rows_total", outcome="damaged") == 1)
+    wait_for(lambda: _value(telemetry, "ml_prediction_log_rows_total", outcome="damaged") == 1)
     assert _value(telemetry, "ml_prediction_log_state", state="writing") == 1
     (aside,) = (tmp_path / "spool").iterdir()
     assert aside.read_bytes() == lines[1]
     aside.unlink()
-    _until(lambda: log.warning is None)
+    wait_for(lambda: log.warning is None)
 
 
 def test_damaged_rows_of_an_earlier_process_are_shown(
@@ -229,11 +217,11 @@ def test_segment_stays_while_its_damaged_lines_can_not_be_set_aside(
     blocked = segment.with_name(segment.name.replace(SUFFIX, ".v1.half"))
     blocked.mkdir()
     database.error = None
-    _until(lambda: "can't be copied" in str(log.warning) and list(database.rows) == ["1"])
+    wait_for(lambda: "can't be copied" in str(log.warning) and list(database.rows) == ["1"])
     assert log.append(_rows(2)) == "written"
     assert segment.exists()
     blocked.rmdir()
-    _until(lambda: not spool.waits() and "can't be copied" not in str(log.warning))
+    wait_for(lambda: not spool.waits() and "can't be copied" not in str(log.warning))
     assert len(list((tmp_path / "spool").glob(f"*{DAMAGED_SUFFIX}"))) == 1
 
 
@@ -243,11 +231,11 @@ def test_segment_that_can_not_be_opened_is_shown(
     """What nobody owns and nobody can read is not passed over in silence."""
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / f"x{SUFFIX}").mkdir()
-    _until(lambda: "can't be opened: Is a directory" in str(log.warning))
+    wait_for(lambda: "can't be opened: Is a directory" in str(log.warning))
     assert log.append(_rows(1)) == "written"
     assert list(database.rows) == ["1"]
     (tmp_path / "spool" / f"x{SUFFIX}").rmdir()
-    _until(lambda: not spool.waits() and log.warning is None)
+    wait_for(lambda: not spool.waits() and log.warning is None)
 
 
 @pytest.mark.anyio
@@ -272,7 +260,7 @@ async def test_api_goes_on_while_the_log_fails(
         assert api.value("ml_prediction_log_rows_total", outcome="written") == 0
         assert api.value("ml_prediction_log_state", state="spooling") == 1
         database.error = None
-        _until(lambda: log.warning is None and not spool.waits())
+        wait_for(lambda: log.warning is None and not spool.waits())
         stored = await api.public.post("/labels", json=label)
         assert stored.json()["labels"][0]["outcome"] == "stored"
         assert (await api.management.get("/health/ready")).json()["status"] == "ok"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from testbed_api.__main__ import main
-from testbed_api.settings import SettingsError
-from testbed_api.targets import forget_targets, write_target
+from testbed_api.errors import SettingsError
+from testbed_api.ops.targets import forget_targets, write_target
 
 
 def test_each_replica_is_a_target_of_its_own(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from testbed_api.tickbatcher import MAX_ROWS, TickBatcher
+from testbed_api.serving.tickbatcher import MAX_ROWS, TickBatcher
 
 pytestmark = pytest.mark.anyio
 

@@ -118,7 +118,7 @@ async def test_bad_ids_are_refused(api: Api, body: dict[str, Any], message: str)
 @both
 async def test_the_api_page_shows_the_real_schema_with_examples(api: Api) -> None:
     """Its examples are valid against its schemas, and the service takes them."""
-    page = api.app.openapi()
+    page = (await api.public.get("/openapi.json")).json()
     operation = page["paths"]["/predict"]["post"]
     content = operation["requestBody"]["content"]["application/json"]
     examples = content.get("examples", {"": {"value": content.get("example")}})
@@ -138,7 +138,8 @@ async def test_the_api_page_shows_the_real_schema_with_examples(api: Api) -> Non
 @churn
 async def test_the_page_names_the_allowed_values(api: Api) -> None:
     """Categories are an enumeration, bounds are bounds."""
-    content = api.app.openapi()["paths"]["/predict"]["post"]["requestBody"]["content"]
+    page = (await api.public.get("/openapi.json")).json()
+    content = page["paths"]["/predict"]["post"]["requestBody"]["content"]
     by_key, by_features = content["application/json"]["schema"]["anyOf"]
     assert by_key["required"] == ["user_id"]
     contract = by_features["properties"]["Contract"]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from testbed_api.answers import ApiError
-from testbed_api.runtime import ModelError
-from testbed_api.versions import bucket
+from testbed_api.errors import ApiError
+from testbed_api.serving.runtime import ModelError
+from testbed_api.serving.versions import bucket
+
+from tests.support.polling import until
 
 from .conftest import FakeRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from testbed_api.serving import ServedModel
+    from testbed_api.serving.model import ServedModel
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Feature
 
@@ -60,17 +60,11 @@ def _loaded(api: Api) -> dict[str, float]:
     }
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0.001)
-
-
 def test_bucket_is_stable_and_even() -> None:
     """The same key falls in the same place in every process; places are spread evenly."""
     assert bucket("customer-1") == pytest.approx(0.95405, abs=1e-5)
-    share = sum(bucket(str(number)) < 0.1 for number in range(10_000)) / 10_000
-    assert share == pytest.approx(0.1, abs=0.01)
+    ratio = sum(bucket(str(number)) < 0.1 for number in range(10_000)) / 10_000
+    assert ratio == pytest.approx(0.1, abs=0.01)
 
 
 async def test_split_follows_the_key(api: Api) -> None:
@@ -92,8 +86,8 @@ async def test_split_follows_the_key(api: Api) -> None:
         )
         assert counted == answered[version]
         assert api.value("ml_model_loaded", model_name="fake-forest", model_version=version) == 1
-    assert api.value("ml_model_traffic_share", model_version="v1") == pytest.approx(0.7)
-    assert api.value("ml_model_traffic_share", model_version="v2") == pytest.approx(0.3)
+    assert api.value("ml_model_traffic_ratio", model_version="v1") == pytest.approx(0.7)
+    assert api.value("ml_model_traffic_ratio", model_version="v2") == pytest.approx(0.3)
 
 
 async def test_errors_bear_the_version_that_failed(api: Api) -> None:
@@ -126,10 +120,10 @@ async def test_shadow_is_seen_in_metrics_only(api: Api) -> None:
     await api.service.versions.challenge(_model(api, "v2", runtime), split=0.0, shadow=True)
     for _ in range(3):
         assert (await _predict(api))["model_version"] == "v1"
-    await _until(lambda: _shadowed(api, "agreed") == 3)
+    await until(lambda: _shadowed(api, "agreed") == 3)
     runtime.predict_error = RuntimeError("broken")
     await _predict(api)
-    await _until(lambda: _shadowed(api, "failed") == 1)
+    await until(lambda: _shadowed(api, "failed") == 1)
     assert [row.model_version for row in api.log.rows] == ["v1"] * 4
     assert api.value("ml_predictions_total", model_version="v2", prediction_class="1") == 0
     assert api.errors("model") == 0
@@ -139,7 +133,7 @@ async def test_shadow_that_disagrees_is_counted_so(api: Api) -> None:
     """The figure that a promotion is decided by."""
     await api.service.versions.challenge(_model(api, "v2", Contrary()), split=0.0, shadow=True)
     await api.public.post("/predict/batch", json={"records": [api.row] * 5})
-    await _until(lambda: _shadowed(api, "disagreed") == 5)
+    await until(lambda: _shadowed(api, "disagreed") == 5)
 
 
 async def test_slow_shadow_is_dropped_not_waited_for(make_api: ApiMaker) -> None:
@@ -177,19 +171,19 @@ async def test_promotion_and_rollback_lose_no_request(make_api: ApiMaker, tmp_pa
         clients = [asyncio.create_task(client(number)) for number in range(8)]
         for change in ("promote", "rollback", "rollback", "rollback"):
             seen = len(answers)
-            await _until(lambda seen=seen: len(answers) > seen + 20)  # type: ignore[misc]
+            await until(lambda seen=seen: len(answers) > seen + 20)  # type: ignore[misc]
             reply = await api.management.post(f"/models/{change}")
             assert reply.status_code == 200, reply.text
         await versions.challenge(_model(api, "v3"), split=0.5, shadow=False)
         await versions.promote()
         seen = len(answers)
-        await _until(lambda: len(answers) > seen + 20)
+        await until(lambda: len(answers) > seen + 20)
         stop = True
         await asyncio.gather(*clients)
         assert len(answers) == len(api.log.rows)
         assert Counter(answers) == Counter(row.model_version for row in api.log.rows)
         assert versions.routing.champion.artefact.version == "v3"
-        assert api.value("ml_model_traffic_share", model_version="v3") == 1
+        assert api.value("ml_model_traffic_ratio", model_version="v3") == 1
         assert set(answers) == {"v1", "v2", "v3"}
 
 
@@ -202,9 +196,9 @@ async def test_request_keeps_the_model_that_it_began_with(make_api: ApiMaker) ->
         calls = len(runtime.batches)
         runtime.gate.clear()
         waiting = [asyncio.create_task(_predict(api)) for _ in range(3)]
-        await _until(lambda: len(runtime.batches) > calls and challenger.users == 3)
+        await until(lambda: len(runtime.batches) > calls and challenger.users == 3)
         assert (await api.management.delete("/models/challenger")).status_code == 200
-        assert api.value("ml_model_traffic_share", model_version="v2") == 0
+        assert api.value("ml_model_traffic_ratio", model_version="v2") == 0
         assert (await _predict(api))["model_version"] == "v1"
         runtime.gate.set()
         assert {(await task)["model_version"] for task in waiting} == {"v2"}

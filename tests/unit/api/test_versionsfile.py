@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed_api.versionsfile import DAMAGED_SUFFIX, Roles, VersionsFile
+from testbed_api.serving.versionsfile import DAMAGED_SUFFIX, VersionRoles, VersionsFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ def test_file_that_is_damaged_is_copied_and_shown(
     """The settings count; the next change may replace the file, but not its copy."""
     path = tmp_path / "versions.json"
     path.write_text(content)
-    file = VersionsFile(path, Roles(small_artefact, None, None, 0.0, shadow=False))
+    file = VersionsFile(path, VersionRoles(small_artefact, None, None, 0.0, shadow=False))
     assert file.read() is file.configured
     (problem,) = file.problems
     assert f"{path} is left aside: " in problem

@@ -1,106 +1,113 @@
-"""``testbed drift`` on tables: what it hands to the job."""
+"""``testbed drift``: the job's own commands, which here know the home and the latest run."""
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from testbed.cli import app
-from testbed_drift.__main__ import _parser
+from testbed_drift.jobs import assembly
+from testbed_drift.settings import DriftSettings
 from typer.testing import CliRunner
 
 
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """The arguments with which the job would have been started, in a folder of the test."""
-    found: list[list[str]] = []
-    monkeypatch.setattr(os, "execve", lambda _program, words, _env: found.append(words[3:]))
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The testbed's home, in a folder of the test, in which a table lies."""
+    for name in DriftSettings.model_fields:
+        monkeypatch.delenv(f"TESTBED_DRIFT_{name.upper()}", raising=False)
+    for name in ("TESTBED_DRIFT_REFERENCES", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TESTBED_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame(
+        {
+            "x": [number * 7 % 50 for number in range(400)],
+            "y": [number % 2 for number in range(400)],
+        }
+    )
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    return tmp_path / "home"
+
+
+def _ended(line: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["drift", *line.split()], catch_exceptions=False)
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> list[DriftSettings]:
+    """Settings with which a job would have begun."""
+    found: list[DriftSettings] = []
+
+    def claimed(given: DriftSettings) -> object:
+        found.append(given)
+        raise OSError("that is enough")
+
+    monkeypatch.setattr(assembly, "claimed_output", claimed)
     return found
 
 
-def _job(typed: list[list[str]], line: str) -> dict[str, object]:
-    """What the job makes of a command line; it must know every option."""
-    done = CliRunner().invoke(app, ["drift", *line.split()], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    (words,) = typed
-    return vars(_parser().parse_args(words))
-
-
-def test_every_option_reaches_the_job(typed: list[list[str]], tmp_path: Path) -> None:
-    """The job knows them under the same names; paths don't depend on where it runs."""
-    found = _job(
-        typed,
-        "run --reference a.csv --current b.csv --target y --prediction p --probability 0=q0 "
-        "--probability 1=q1 --positive 1 --columns x,z --time-column t --window-rows 100 "
-        "--every 50 --segment x --min-rows 50 --confirm 2 --confirm-of 3 --report out "
-        "--calibration c.json --textfile t.prom --otlp-endpoint http://127.0.0.1:1 --json",
+def test_references_lie_in_the_home(home: Path) -> None:
+    """Kept, listed, shown, calibrated, compared with and removed under one name."""
+    code, out, _ = _ended("reference add shop a.csv --target y")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        "stored as shop@1: 400 rows; x (number)",
     )
-    wanted = {
-        "reference": "a.csv",
-        "current": "b.csv",
-        "target": "y",
-        "prediction": "p",
-        "probability": ["0=q0", "1=q1"],
-        "positive": "1",
-        "columns": "x,z",
-        "time_column": "t",
-        "window_rows": "100",
-        "every": "50",
-        "segment": "x",
-        "min_rows": "50",
-        "confirm": "2",
-        "confirm_of": "3",
-        "report": str(tmp_path / "out"),
-        "calibration": str(tmp_path / "c.json"),
-        "textfile": str(tmp_path / "t.prom"),
-        "otlp_endpoint": "http://127.0.0.1:1",
-        "store": str(tmp_path / "home" / "references"),
-        "json": True,
-    }
-    assert {name: found[name] for name in wanted} == wanted
+    assert (home / "references" / "shop").is_dir()
+    assert _ended("reference list")[1].startswith("shop@1  400 rows  1 columns  not calibrated")
+    assert json.loads(_ended("reference show shop@1")[1])["rows"] == 400
+    code, out, _ = _ended("run --reference shop --current a.csv --json")
+    assert (code, json.loads(out)["decision"]) == (0, "NO_ACTION")
+    assert _ended("reference remove shop")[1] == "removed shop@1\n"
+    code, _, err = _ended("run --reference shop --current a.csv")
+    assert (code, "shop" in err) == (2, True)
 
 
-def test_queries_reach_the_job(typed: list[list[str]]) -> None:
-    """URLs and queries, of either side."""
-    found = _job(
-        typed,
-        "run --reference-url sqlite:///a.db --reference-query people --current-url sqlite:///b.db "
-        "--current-query people --version-column v --window 1d",
-    )
-    assert (found["reference_url"], found["reference_query"]) == ("sqlite:///a.db", "people")
-    assert (found["current_url"], found["current_query"]) == ("sqlite:///b.db", "people")
-    assert (found["version_column"], found["window"]) == ("v", "1d")
+def test_the_log_and_model_of_the_latest_run_are_taken(
+    home: Path, settings: list[DriftSettings]
+) -> None:
+    """Where neither an option nor a variable says it; reports go to the home."""
+    run = home / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "run.json").touch()
+    _ended("run --window 1d")
+    (found,) = settings
+    assert str(run.resolve()) in found.log_url
+    assert found.artefact.is_relative_to(run.resolve())
+    assert (found.output, found.window) == (home / "drift", 86_400.0)
 
 
-def test_the_log_can_be_walked(typed: list[list[str]]) -> None:
-    """Windows of the log need no table, and no store."""
-    found = _job(typed, "run --log-url sqlite:///l.db --artefact m --window 1d --every 6h")
-    assert (found["window"], found["every"], found["store"]) == ("1d", "6h", None)
+def test_what_is_said_goes_before_the_latest_run(
+    home: Path, settings: list[DriftSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an option or a variable; then no run is needed."""
+    monkeypatch.setenv("TESTBED_DRIFT_ARTEFACT", "of-the-variable")
+    _ended("watch --log-url sqlite:///l.db --out reports --window 15m --interval 60")
+    (found,) = settings
+    assert (found.log_url, found.artefact) == ("sqlite:///l.db", Path("of-the-variable"))
+    assert (found.output, found.window, found.interval) == (Path("reports"), 900.0, 60.0)
+    assert not home.exists()
 
 
 @pytest.mark.parametrize(
-    ("line", "action"),
+    ("line", "message"),
     [
-        ("reference add shop a.csv --target y", "add"),
-        ("reference list", "list"),
-        ("reference show shop@2", "show"),
-        ("reference remove shop", "remove"),
+        ("run", "there is no run whose log could be watched; give --log-url and --artefact"),
+        ("watch", "there is no run whose log could be watched; give --log-url and --artefact"),
+        ("calibrate", "there is no run whose log could be watched"),
+        ("ui", "there is no run whose workspace could be shown"),
+        ("ui --workspace nowhere", "there is no workspace nowhere"),
+        ("retrain --log-url sqlite:// --artefact m", "TESTBED_DRIFT_MANAGEMENT_URLS"),
     ],
 )
-def test_references_are_managed_by_the_job(
-    typed: list[list[str]], tmp_path: Path, line: str, action: str
-) -> None:
-    """They lie in the testbed's home unless it is said otherwise."""
-    found = _job(typed, line)
-    assert (found["command"], found["action"]) == ("reference", action)
-    assert found["store"] == str(tmp_path / "home" / "references")
-
-
-def test_a_reference_table_can_be_calibrated(typed: list[list[str]]) -> None:
-    """With its columns, and without a model."""
-    found = _job(typed, "calibrate --reference shop --rows 500 --target y --probability q")
-    assert (found["reference"], found["rows"], found["target"]) == ("shop", 500, "y")
-    assert (found["probability"], found["artefact"]) == (["q"], None)
+@pytest.mark.usefixtures("home")
+def test_without_a_run_it_says_what_to_give(line: str, message: str) -> None:
+    """One line, and exit code 2."""
+    code, out, err = _ended(line)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"drift: {message}")
+    assert err.count("\n") == 1

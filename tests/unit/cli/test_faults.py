@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -17,41 +17,16 @@ from testbed.cli import app, main
 from testbed_domain.artefact import Artefact, ArtefactError, load_artefact
 from testbed_domain.endings import guarded
 from testbed_domain.logstore import open_log
-from testbed_drift.__main__ import main as drift
+from testbed_drift.cli import main as drift
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from tests.support.fulldisk import full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of one's own to work in."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("TESTBED_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("TESTBED_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DO_NOT_TRACK", "1")
-
-
-@pytest.fixture
-def line_of(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
-    """Runs a command that can't run; its last line, before which only progress is."""
-
-    def run(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["testbed", *words])
-        assert guarded(main, "testbed") == 2
-        shown = capfd.readouterr()
-        assert "Traceback" not in shown.err + shown.out
-        lines = shown.err.splitlines()
-        assert [line for line in lines if line.startswith("testbed: ")] == lines[-1:]
-        return lines[-1]
-
-    return run
-
+pytestmark = pytest.mark.usefixtures("place")
 
 SCENARIOS = {
     "broken": (b"a: [", "did not find expected node content"),
@@ -145,6 +120,7 @@ def test_path_that_is_no_file(
 
 @pytest.mark.parametrize("make", [_folder, _loop, _pipe, _endless])
 @pytest.mark.parametrize("name", ["artefact.json", "reference.jsonl"])
+@pytest.mark.slow
 def test_artefact_whose_file_is_no_file(
     tmp_path: Path, small_artefact: Artefact, make: Callable[[Path], None], name: str
 ) -> None:
@@ -167,18 +143,25 @@ def _commands(group: TyperGroup, *before: str) -> Iterator[tuple[str, ...]]:
 
 BROKEN_SETTINGS = {
     "no TOML": ("home = [broken", "testbed.toml"),
-    "unknown": ('hoem = "x"', "there is no setting 'hoem'"),
+    "unknown": ('hoem = "x"', "'hoem' is not a setting"),
     "NUL": ('home = "a\\u0000b"', "home holds a NUL character"),
     "wrong": ("trace_ratio = 5", "TESTBED_TRACE_RATIO"),
+    "no folder": ('home = "/dev/full"', "/dev/full: Not a directory"),
 }
 
 
 @pytest.mark.parametrize(("content", "reason"), BROKEN_SETTINGS.values(), ids=BROKEN_SETTINGS)
+@pytest.mark.slow
 def test_no_command_passes_over_broken_settings(
-    line_of: Callable[..., str], tmp_path: Path, content: str, reason: str
+    line_of: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+    reason: str,
 ) -> None:
     """Every command there is, its own need of them or not."""
     (tmp_path / "testbed.toml").write_text(content)
+    monkeypatch.delenv("TESTBED_HOME")
     commands = list(_commands(cast("TyperGroup", get_command(app))))
     assert ("keys", "new", "x") in commands
     for words in commands:
@@ -291,11 +274,12 @@ def test_retraining_that_fails(
     assert drift(["retrain"]) == 2
     shown = capfd.readouterr()
     assert json.loads(shown.out)["outcome"] == "failed"
-    assert shown.err.startswith("drift: retraining failed: no prediction log")
+    assert shown.err.startswith("drift: retraining failed: there is no prediction log")
     assert shown.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "file", "loop"])
+@pytest.mark.slow
 def test_home_that_can_not_be_written(
     line_of: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
@@ -306,23 +290,35 @@ def test_home_that_can_not_be_written(
     assert home.strip("/").partition("/")[0] in line_of("train", "--use-case", "diabetes")
 
 
-@pytest.fixture
-def _full_disk() -> Iterator[None]:
-    """No file may grow, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+@pytest.mark.parametrize("name", ["", "runs", "models", "loads", "references"])
+@pytest.mark.parametrize("make", [Path.touch, _loop, _dangling, _pipe])
+def test_folder_that_is_none(
+    line_of: Callable[..., str], tmp_path: Path, make: Callable[[Path], None], name: str
+) -> None:
+    """That nothing can be in it is not said as if nothing were."""
+    path = tmp_path / "home" / name
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    for words in (["clean"], ["status"], ["drift", "reference", "list"]):
+        assert str(path) in line_of(*words)
 
 
-@pytest.mark.usefixtures("_full_disk")
+def test_store_of_references_that_is_no_folder(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Wherever it was named."""
+    (tmp_path / "store").touch()
+    assert "store/x: Not a directory" in _drift(capfd, "reference", "list", "--store", "store/x")
+
+
 def test_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing half is left under the final name."""
     with Path(os.devnull).open("w", encoding="utf-8") as nothing:  # what is captured is a file, too
         monkeypatch.setattr(sys, "stderr", nothing)
         monkeypatch.setattr(sys, "stdout", nothing)
         monkeypatch.setattr(sys, "argv", ["testbed", "train", "--use-case", "diabetes"])
-        assert guarded(main, "testbed") == 2
+        with full_disk(100):
+            assert guarded(main, "testbed") == 2
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 
@@ -364,7 +360,7 @@ COMMANDS = {
     "testbed": ("testbed.entry", "typer", 2),
     "api": ("testbed_api", "pydantic", 2),
     "drift": ("testbed_drift", "pydantic", 130),
-    "receiver": ("testbed.receiver", "uvicorn", 2),
+    "receiver": ("testbed_receiver", "uvicorn", 2),
 }
 
 
@@ -381,7 +377,20 @@ def test_interrupt_while_modules_load(
     assert ended.stderr.endswith(": interrupted\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["testbed.entry", "testbed_domain.endings"])
+def test_guard_that_is_there_at_once(module: str) -> None:
+    """Before it is there an interrupt has a traceback, so it waits for no module."""
+    code = (
+        f"import sys; before = {{*sys.modules}}; import {module}; print({{*sys.modules}} - before)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=120
+    )
+    loaded = {name.partition(".")[0] for name in ast.literal_eval(ended.stdout)}
+    assert loaded <= {"testbed", "testbed_domain", "__future__", "errno"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_end_of_a_command_at_work(tmp_path: Path, number: int) -> None:
     """One line, whichever signal it was, and what it began is cleared away."""
     code = (
@@ -398,6 +407,22 @@ def test_end_of_a_command_at_work(tmp_path: Path, number: int) -> None:
     )
     assert (ended.returncode, ended.stderr) == (2, "x: interrupted\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_end_within_c_code_that_runs_python(tmp_path: Path, number: int) -> None:
+    """As extension modules do when they are imported; Python ends by SIGINT if it may."""
+    work = f"import os, signal; os.kill(os.getpid(), {int(number)}); signal.pause()"
+    (tmp_path / "x.py").write_text(
+        "import ctypes\n"
+        "from testbed_domain.endings import run\n"
+        "run_string = ctypes.pythonapi.PyRun_String\n"
+        "run_string.restype = ctypes.py_object\n"
+        "run_string.argtypes = [ctypes.c_char_p, ctypes.c_int] + [ctypes.py_object] * 2\n"
+        f"run(lambda: run_string({work.encode()!r}, 257, {{}}, {{}}), 'x', 0)\n"
+    )
+    ended = _run("-m", "x", environment={"PYTHONPATH": str(tmp_path)})
+    assert (ended.returncode, ended.stderr) == (0, "x: interrupted\n")
 
 
 def test_copy_to_a_disk_that_is_full(capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from testbed.cli import app
 from testbed.cli.log import parse_time
 from testbed.errors import UsageError
-from testbed_domain.logkeeping import PruneRefusedError
+from testbed_domain.logmaintenance import PruneRefusedError
 from testbed_domain.logstore import PredictionRow, open_log
 from typer.testing import CliRunner
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed.cli import parts
+from testbed.cli import components
 from testbed.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact) -> di
         found.update(environment)
 
     monkeypatch.setattr(os, "execve", start)
-    monkeypatch.setattr(parts, "train_model", lambda *_, **__: small_artefact)
+    monkeypatch.setattr(components, "train_model", lambda *_, **__: small_artefact)
     return found
 
 
@@ -30,7 +30,7 @@ def test_challenger_reaches_the_service(
     environment: dict[str, str], small_artefact: Artefact
 ) -> None:
     """Its verified folder, its share, and whether it is a shadow."""
-    parts.serve(log_url="none", challenger=small_artefact.path, split=0.1, shadow=True)
+    components.serve(log_url="none", challenger=small_artefact.path, split=0.1, shadow=True)
     assert environment["TESTBED_API_CHALLENGER"] == str(small_artefact.path)
     assert environment["TESTBED_API_SPLIT"] == "0.1"
     assert environment["TESTBED_API_SHADOW"] == "true"
@@ -40,7 +40,7 @@ def test_without_a_challenger_there_is_no_share(environment: dict[str, str]) -> 
     """A share of nothing is a mistake; and by default one model is served."""
     for options in ({"split": 0.1}, {"shadow": True}):
         with pytest.raises(UsageError, match="--challenger"):
-            parts.serve(log_url="none", **options)
+            components.serve(log_url="none", **options)
     assert not environment
-    parts.serve(log_url="none")
+    components.serve(log_url="none")
     assert "TESTBED_API_CHALLENGER" not in environment

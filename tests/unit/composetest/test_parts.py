@@ -10,7 +10,7 @@ import pytest
 from testbed.composetest import command
 from testbed.composetest.debian import mirror
 from testbed.composetest.enclosure import CONTROL_GROUP, remove_control_groups
-from testbed.composetest.engine import unwanted
+from testbed.composetest.engine import Engine, unwanted
 from testbed.composetest.stack import verdict_in
 from testbed.composetest.standins import settings, version_of
 from testbed.composetest.steps import Steps
@@ -44,6 +44,15 @@ def test_images_that_nothing_is_built_for_any_more_go() -> None:
     names = ["a/python:3.11", "a/python:3.10", "host:5000/own-api:latest", "own-old:latest"]
     wanted = {"a/python:3.11", "host:5000/own-api"}
     assert unwanted([*names, "<none>:<none>"], wanted) == ["a/python:3.10", "own-old:latest"]
+
+
+def test_housekeeping_that_fails_stops_nothing(tmp_path: Path) -> None:
+    """An engine that was ended in the middle of it may fail at it from then on."""
+    docker, said = tmp_path / "docker", tmp_path / "said"
+    docker.write_text(f'#!/bin/sh\necho "$@" >> {said}\n[ "$2" = ls ]\n')
+    docker.chmod(0o755)
+    Engine(str(docker), {"PATH": os.environ["PATH"]}, 0).trim({"ours"})
+    assert "builder prune" in said.read_text()
 
 
 def test_builds_get_the_index_of_the_environment() -> None:

@@ -11,7 +11,7 @@ from testbed.composetest.plan import SERVERS
 from testbed.composetest.project import Project
 from testbed.composetest.variants import VARIANTS
 from testbed.resources import root
-from testbed_api.keys import read_keys
+from testbed_api.http.keys import read_keys
 from testbed_load.headers import KEY_HEADER, read_headers
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Real files: what is read, and what is said of each kind of bad file."""
+"""Files: what is read, and what is said of each kind of bad file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from testbed_domain.use_cases import get_use_case
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.datafiles import DataFile
 
 DIABETES = get_use_case("diabetes")
 IRIS = get_use_case("iris")
@@ -37,21 +39,12 @@ def csv_file(tmp_path: Path) -> Callable[[list[str]], Path]:
     return write
 
 
-def test_reads_the_real_file(diabetes_csv: Path) -> None:
+def test_reads_a_file_of_patients(diabetes_file: DataFile) -> None:
     """All 768 rows come with the schema's types, and the source names no folder."""
-    data = read_file(DIABETES, diabetes_csv)
-    assert len(data.rows) == len(data.labels) == 768
-    assert data.rows[0] == {
-        "Pregnancies": 6,
-        "Glucose": 148.0,
-        "BloodPressure": 72.0,
-        "SkinThickness": 35.0,
-        "Insulin": 0.0,
-        "BMI": 33.6,
-        "DiabetesPedigreeFunction": 0.627,
-        "Age": 50,
-    }
-    assert sum(label == 1 for label in data.labels) == 268
+    data = read_file(DIABETES, diabetes_file.path)
+    assert len(data.rows) == len(data.labels) == diabetes_file.rows == 768
+    assert data.rows[0] == diabetes_file.first
+    assert sum(label == 1 for label in data.labels) == diabetes_file.positives
     assert data.source["name"] == "diabetes.csv"
 
 
@@ -105,8 +98,8 @@ def test_missing_columns_are_named(csv_file: Callable[[list[str]], Path]) -> Non
         ("6,148,72,35,0,inf,0.627,50,1", "column BMI, data row 3: 'inf' lies outside 0 to 200"),
         ("6,148,72,35,-1,33,0.627,50,1", "column Insulin, data row 3: '-1' lies outside 0 to 5000"),
         ("6,148,72,35,0,33.6,0.627,5.5,1", "column Age, data row 3: '5.5' is not a whole number"),
-        ("6,148,72,35,0,33.6,0.627,50,2", "column Outcome, data row 3: '2' is none of the classes"),
-        ("6,148,72,35,0,33.6,0.627,50,", "column Outcome, data row 3: nan is none of the classes"),
+        ("6,148,72,35,0,33.6,0.627,50,2", "column Outcome, data row 3: '2' is not one of"),
+        ("6,148,72,35,0,33.6,0.627,50,", "column Outcome, data row 3: nan is not one of"),
     ],
 )
 def test_bad_values_name_column_and_row(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed_domain.logstore import LogReplacedError, PredictionRow, open_log
 
+from tests.support.predictionlog import logged_ids
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -83,7 +85,7 @@ def test_files_that_are_taken_away(
     with open_log(f"sqlite:///{database}") as log:
         log.append([ROW._replace(id="3")])
         log.check()
-        assert "3" in set(log.iter_ids())
+        assert "3" in set(logged_ids(log))
 
 
 def test_row_of_a_file_that_goes_while_it_is_written_is_not_written(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_row_of_a_file_that_goes_while_it_is_written_is_not_written(tmp_path: Pa
         log.append([ROW])
         rows = _Removing(database)
         with pytest.raises(LogReplacedError, match="was removed"):
-            log.append_missing(rows)
+            log.append(rows, missing=True)
 
 
 class _Removing(list[PredictionRow]):
@@ -117,9 +119,9 @@ def test_renamed_log_has_all_its_rows(tmp_path: Path) -> None:
         with pytest.raises(LogReplacedError):
             log.check()
     with open_log(f"sqlite:///{away}") as log:
-        assert list(log.iter_ids()) == ["1"]
+        assert list(logged_ids(log)) == ["1"]
     with open_log(f"sqlite:///{database}") as log:
-        assert list(log.iter_ids()) == []
+        assert list(logged_ids(log)) == []
 
 
 def test_what_others_do_with_a_log_is_allowed(tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_what_others_do_with_a_log_is_allowed(tmp_path: Path) -> None:
                 other.execute(statement)
                 other.commit()
             log.check()
-            log.append_missing([ROW])
+            log.append([ROW], missing=True)
         with open_log(f"sqlite:///{database}") as second:
             second.append([ROW._replace(id="x")])
         log.append([ROW._replace(id="y")])

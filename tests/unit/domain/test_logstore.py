@@ -22,6 +22,8 @@ from testbed_domain.logstore import (
     open_log,
 )
 
+from tests.support.predictionlog import label_count, logged_ids
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -92,7 +94,7 @@ def test_counts(log: PredictionLog) -> None:
     assert log.count("v1") == 4
     assert log.count(start=3, end=11) == 2
     assert log.counts() == {("one", "v1"): 4, ("two", "v2"): 3}
-    assert sorted(log.iter_ids())[:2] == ["v1-0", "v1-1"]
+    assert sorted(logged_ids(log))[:2] == ["v1-0", "v1-1"]
     assert [(found.model_version, found.rows, found.last) for found in log.versions()] == [
         ("v1", 4, 3.0),
         ("v2", 3, 12.0),
@@ -118,7 +120,7 @@ def test_labels_are_idempotent(log: PredictionLog) -> None:
     assert log.append_labels([]) == []
     assert log.window("v1").label == ["1", "0"]
     assert log.window("v1").label_time == [5.0, 6.0]
-    assert log.count_labels() == 2
+    assert label_count(log) == 2
 
 
 def test_many_labels_at_once(log: PredictionLog) -> None:
@@ -185,7 +187,7 @@ def test_reading_while_writing(log: PredictionLog, url: str) -> None:
 def test_a_reader_in_the_middle_does_not_block_the_writer(log: PredictionLog) -> None:
     """Rows can be appended while someone streams the ids."""
     log.append([_row(number) for number in range(5)])
-    ids = log.iter_ids()
+    ids = logged_ids(log)
     next(ids)
     log.append([_row(9)])
     assert len(list(ids)) == 4
@@ -253,10 +255,10 @@ def test_sqlite_is_durable_and_does_not_block(log: PredictionLog) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("log.db", "URL is none; write sqlite:"),
-        ("sqlite://", "in memory is lost"),
+        ("log.db", "URL is not valid; write sqlite:"),
+        ("sqlite://", "in memory is lost with"),
         ("sqlite:////nowhere/at/all/log.db", "directory /nowhere/at/all does not exist"),
-        ("mysql://host/log", "cannot live in mysql"),
+        ("mysql://host/log", "cannot be stored in mysql"),
     ],
 )
 def test_unusable_urls(url: str, message: str) -> None:
@@ -337,14 +339,14 @@ def test_a_share_is_drawn_from_the_newest_rows_by_their_ids(log: PredictionLog) 
     rng = random.Random(1)  # noqa: S311 - ids of a test
     ids = [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(4000)]
     log.append([_row(number)._replace(id=key) for number, key in enumerate(ids)])
-    half = Selection("v1", limit=2000, share=0.5)
+    half = Selection("v1", limit=2000, ratio=0.5)
     found = log.window_of(half)
     assert 900 <= len(found) <= 1100
     assert min(found.time) >= 2000
     assert log.window_of(half).id == found.id
-    assert set(found.id) > set(log.window_of(replace(half, share=0.25)).id)
-    assert len(log.window_of(replace(half, share=1.0))) == log.size(half) == 2000
-    assert len(log.window_of(replace(half, share=0.0))) == 0
+    assert set(found.id) > set(log.window_of(replace(half, ratio=0.25)).id)
+    assert len(log.window_of(replace(half, ratio=1.0))) == log.size(half) == 2000
+    assert len(log.window_of(replace(half, ratio=0.0))) == 0
 
 
 def test_places_count_rows_of_the_same_time(log: PredictionLog) -> None:
@@ -370,5 +372,5 @@ def test_versions_of_a_span(log: PredictionLog) -> None:
 
 def test_numbers_that_json_lacks_are_read(log: PredictionLog) -> None:
     """A NaN that the standard library wrote does not hide the window."""
-    log.append_missing([_row(1)._replace(features={"a": math.nan}), _row(2)])
+    log.append([_row(1)._replace(features={"a": math.nan}), _row(2)], missing=True)
     assert math.isnan(float(str(log.window("v1").features["a"][0])))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from testbed_domain.tables.columnkinds import (
     days,
@@ -90,6 +91,10 @@ def test_a_column_says_what_its_decimal_mark_is() -> None:
         (["31.12.2023", "01.02.2024 10:30"], True, "date"),
         (["12/31/2023", "1/2/2024"], True, "date"),
         (["1/2/2024"], True, "category"),
+        (["1/31/24", "2/1/24"], True, "date"),
+        (["31/01/24", "1/2/24", "2/2/24"], True, "date"),
+        (["24/01/31", "24/02/01", "24/02/28"], True, "category"),
+        (["2024.01.31", "2024.2.1"], True, "date"),
         (["9999-12-31", "0001-01-01"], True, "date"),
         ([*map(str, range(60)), "error"], False, "number"),
         ([*"1234", "error"] * 20, False, "category"),
@@ -234,6 +239,9 @@ def test_json_lines_and_arrays(tmp_path: Path, name: str, text: str) -> None:
         "31-01-2024 22:05:00.0000000",
         "31.01.24 22:05",
         "2024/1/31 22:05",
+        "2024.1.31 22:05",
+        "2024-1-31 22:05",
+        "1/31/24 10:05 PM",
     ],
 )
 def test_dates_as_other_programs_write_them(text: str) -> None:
@@ -245,7 +253,7 @@ def test_dates_as_other_programs_write_them(text: str) -> None:
 def test_what_looks_like_a_date_and_is_none() -> None:
     """Impossible days, hours and months, and what leaves a doubt."""
     texts_ = ("2024-02-30", "2024-01-31 25:00", "31 Foo 2024", "13:05 PM", "1/2/2024", "1.12.3")
-    for text in (*texts_, "01/31/24", "2024-01-31 13:05 PM", "2024-01-31 later"):
+    for text in (*texts_, "24/01/31", "1/2/24", "2024-01-31 13:05 PM", "2024-01-31 later"):
         assert np.isnan(days(_column(text))).all(), text
 
 
@@ -260,6 +268,8 @@ def test_times_as_numbers() -> None:
         assert are_times(np.append(spread * unit, [0, -1, np.nan]))
     assert are_times(np.arange(20240101.0, 20240120))
     assert not are_times(np.arange(20240101.0, 20240150))
+    near: Any = 2.0**60 + np.arange(20) * 1e5
+    assert not are_times(near)  # all within milliseconds
     other: Any
     for other in (spread[:5], np.append(spread, 7), spread * 10, np.arange(1950.0, 2030)):
         assert not are_times(other)
@@ -349,3 +359,53 @@ def test_blanks_around_names_do_not_count(tmp_path: Path) -> None:
     path.write_text("a, a\n1,2\n", encoding="utf-8")
     with pytest.raises(SourceError, match="has columns twice: a"):
         FileSource.of(path).read(["a"])
+
+
+def test_a_stream_of_arrow(tmp_path: Path) -> None:
+    """It has the ending of a file of Arrow and no mark of its own; the index is labels."""
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index([7, 8], name="key"))
+    table = pa.Table.from_pandas(frame)
+    for opened in (pa.ipc.new_stream, pa.ipc.new_file):
+        with opened(tmp_path / "t.arrow", table.schema) as writer:
+            writer.write_table(table)
+        source = FileSource.of(tmp_path / "t.arrow")
+        assert (source.names(), source.labels()) == (["a", "b", "key"], ["key"])
+        assert source.read(["b", "a"]).to_dict("list") == {"b": ["x", "y"], "a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        (
+            "t.csv",
+            gzip.compress(b"a,b\n1,2\n", mtime=0),
+            "it is compressed by gzip: call it .* t.csv.gz",
+        ),
+        ("t.csv", b"PAR1\0\0\0", "it is Parquet: call it so, for example t.parquet"),
+        ("t.parquet", b"a,b\n1,2\n", "it is text: call it so, for example t.csv"),
+        ("t.xlsx", b"a,b\n1,2\n", "it is text: call it so, for example t.csv"),
+        ("t.csv", b"PK\x03\x04\0\0", "a zip archive or a workbook of Excel: call it so"),
+        ("t.arrow", b"nothing\0", "t.arrow: .*[^;]*$"),
+    ],
+)
+def test_what_a_file_is_in_truth(tmp_path: Path, name: str, content: bytes, hint: str) -> None:
+    """One line, which says how to call it where its first bytes tell."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=hint) as caught:
+        FileSource.of(tmp_path / name).names()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('{"a": 1}\n\n{"a": 2},\n', r"line 3 .*\(Extra data\): write one object per line"),
+        ('{"a": 1}{"a": 2}\n', r"line 1 .*\(Extra data\): write one object per line"),
+        ('["a"]\n[1]\n', r"by line 2 \(Extra data\): write one array of objects"),
+    ],
+)
+def test_lines_that_are_no_rows_are_named(tmp_path: Path, text: str, wrong: str) -> None:
+    """By their number in the file, with what to write instead."""
+    (tmp_path / "t.jsonl").write_text(text)
+    with pytest.raises(SourceError, match=wrong):
+        FileSource.of(tmp_path / "t.jsonl").names()

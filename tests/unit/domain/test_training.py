@@ -19,11 +19,15 @@ from testbed_domain.onnxsession import OnnxSession
 from testbed_domain.training import TrainingData, TrainingOptions, train, train_again, train_into
 from testbed_domain.use_cases import get_use_case
 
+from tests.support.fulldisk import full_disk
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_domain.features import Row
     from testbed_domain.use_cases import Label
+
+    from tests.support.datafiles import DataFile
 
 DIABETES = get_use_case("diabetes")
 IRIS = get_use_case("iris")
@@ -80,23 +84,19 @@ def test_foreign_directories_are_spared(tmp_path: Path, small: TrainingOptions) 
     note = tmp_path / "note.txt"
     note.write_text("mine", encoding="utf-8")
     for out in (tmp_path, note):
-        with pytest.raises(DomainError, match="is no model artefact"):
+        with pytest.raises(DomainError, match="is not a model artefact"):
             train(IRIS, None, 1, out, small)
     assert note.read_text(encoding="utf-8") == "mine"
 
 
-def test_failing_half_way_leaves_nothing(
-    tmp_path: Path, small: TrainingOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_half_way_leaves_nothing(tmp_path: Path, small: TrainingOptions) -> None:
     """When writing fails, there is neither an artefact nor a temporary directory."""
-
-    def fail(*_arguments: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(training, "_write_lines", fail)
-    with pytest.raises(OSError, match="disk full"):
-        train(IRIS, None, 1, tmp_path / "model", small)
-    assert not list(tmp_path.iterdir())
+    whole = train(IRIS, None, 1, tmp_path / "whole" / "model", small).path
+    largest = max(path.stat().st_size for path in whole.iterdir())
+    (tmp_path / "half").mkdir()
+    with full_disk(largest - 1), pytest.raises(OSError, match="File too large"):
+        train(IRIS, None, 1, tmp_path / "half" / "model", small)
+    assert not list((tmp_path / "half").iterdir())
 
 
 def test_an_export_that_disagrees_is_not_kept(
@@ -149,16 +149,16 @@ def test_model_has_signal(tmp_path: Path) -> None:
     assert artefact.metrics["onnx_agreement"] == 1.0
 
 
-def test_real_file(diabetes_csv: Path, tmp_path: Path) -> None:
-    """The real Pima file trains a useful model, and the artefact says where it came from."""
-    artefact = train(DIABETES, diabetes_csv, 1, tmp_path / "model")
+def test_a_file_of_patients(diabetes_file: DataFile, tmp_path: Path) -> None:
+    """A file trains a useful model, and the artefact says where it came from."""
+    artefact = train(DIABETES, diabetes_file.path, 1, tmp_path / "model")
     assert artefact.metrics["accuracy"] > 0.7
     assert artefact.splits == {"train": 384, "test": 115, "reference": 269}
     assert not artefact.synthetic
     assert artefact.source["name"] == "diabetes.csv"
     assert len(artefact.source["sha256"]) == 64
     manifest = (artefact.path / "artefact.json").read_text(encoding="utf-8")
-    assert str(diabetes_csv.parent) not in manifest
+    assert str(diabetes_file.path.parent) not in manifest
 
 
 def test_splits_are_stratified_and_disjoint() -> None:

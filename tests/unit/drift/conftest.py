@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from testbed_domain.logstore import Columns
 from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.windowsource import LogWindows
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, Comparison, DriftScores
@@ -206,6 +207,7 @@ class Bench:
     """A job on fakes, with everything it touches."""
 
     job: DriftJob
+    source: LogWindows
     log: Any
     detector: Any
     clock: Any
@@ -214,7 +216,7 @@ class Bench:
 
     def with_settings(self, **changes: Any) -> None:  # noqa: ANN401 - one of many types per name
         """Change settings of the job."""
-        self.job.settings = self.job.settings.model_copy(update=changes)
+        self.job.settings = self.source.settings = self.job.settings.model_copy(update=changes)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -235,5 +237,6 @@ def bench(tmp_path: Path, log: Any, detector: Any, clock: Any) -> Bench:  # noqa
     settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=output, window=60)
     publisher = FakePublisher()
     reader = WindowReader("rf-1", {"size": "numeric", "colour": "category"}, 200, 5000)
-    job = DriftJob(settings, reader, log, detector, ReportStore(output), publisher, clock)
-    return Bench(job, log, detector, clock, publisher, output)
+    source = LogWindows(settings, reader, log)
+    job = DriftJob(settings, source, detector, ReportStore(output), publisher, clock)
+    return Bench(job, source, log, detector, clock, publisher, output)

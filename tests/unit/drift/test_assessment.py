@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_drift.evaluation.assessment import Assessment, AssessmentError, Assessor
+from testbed_drift.evaluation.points import OF_ASSESSMENT, of_assessment
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.publishing import indicators
+from testbed_drift.jobs.windowsource import LogWindows
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
 from testbed_drift.storage.reports import RUNS_FILE, ReportStore
@@ -41,7 +42,7 @@ ASSESSOR = Assessor(SCHEMA, KINDS, "colour")
 def _values(found: Assessment, metric: Metric, *attributes: str) -> dict[Any, float]:
     """Points of one metric by the values of the attributes; one alone is no tuple."""
     chosen = {}
-    for of, value, labels in indicators.points(found):
+    for of, value, labels in of_assessment(found):
         if of is metric:
             assert {*labels, names.MODEL_VERSION} == {*metric.attributes}
             key = tuple(labels[name] for name in attributes)
@@ -69,10 +70,8 @@ def test_current_and_reference_performance_are_distinguished(found: Assessment) 
 
 def test_every_value_stays_within_the_vocabulary(found: Assessment) -> None:
     """Attributes with a closed set carry no other value, and every metric has a point."""
-    points = list(indicators.points(found))
-    assert {metric.name for metric, _, _ in points} == {
-        metric.name for metric in indicators.METRICS
-    }
+    points = list(of_assessment(found))
+    assert {metric.name for metric, _, _ in points} == {metric.name for metric in OF_ASSESSMENT}
     for metric, _, attributes in points:
         for attribute, allowed in metric.values:
             assert attributes[attribute] in allowed
@@ -139,9 +138,9 @@ def test_data_quality_is_published(columns_of: Callable[..., Columns]) -> None:
     current = columns_of(300)
     features = {**current.features, "colour": [*["teal"] * 30, *current.features["colour"][30:]]}
     found = ASSESSOR.assess(columns_of(300, seed=2), replace(current, features=features))
-    shares = _values(found, names.QUALITY_COLUMN, names.COLUMN, names.CHECK)
-    assert len(shares) == 2 * len(names.QUALITY_CHECKS)
-    assert shares["colour", "new_category"] == 0.1
+    ratios = _values(found, names.QUALITY_COLUMN, names.COLUMN, names.CHECK)
+    assert len(ratios) == 2 * len(names.QUALITY_CHECKS)
+    assert ratios["colour", "new_category"] == 0.1
     duplicated = _values(found, names.QUALITY_DUPLICATED, names.WINDOW)
     assert duplicated == {"reference": 0.0, "current": 0.0}
     _, table = found.tables()
@@ -162,7 +161,8 @@ def test_run_reports_performance(tmp_path: Path, log: Any, detector: Any, clock:
     settings = DriftSettings(log_url="sqlite://", artefact=tmp_path, output=tmp_path, window=60)
     reader = WindowReader("rf-1", KINDS, 200, 5000)
     store = ReportStore(tmp_path)
-    job = DriftJob(settings, reader, log, detector, store, NoPublisher(), clock, assessor=ASSESSOR)
+    source = LogWindows(settings, reader, log)
+    job = DriftJob(settings, source, detector, store, NoPublisher(), clock, assessor=ASSESSOR)
     result = job.run_once()
     assert result.finding
     assert result.finding.json

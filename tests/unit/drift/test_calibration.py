@@ -15,7 +15,7 @@ from testbed_drift.rows.frames import declare
 from testbed_drift.scoring.calibration import (
     Calibration,
     CalibrationError,
-    Plan,
+    CalibrationPlan,
     calibrate,
     false_positives_allowed,
     reference_hash,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from testbed_drift.rows.columns import ColumnKind
 
 KINDS: dict[str, ColumnKind] = {"x": "numeric", "count": "numeric", "colour": "category"}
-PLAN = Plan(rows=300, budget=0.02, draws=400, power_draws=20)
+PLAN = CalibrationPlan(rows=300, budget=0.02, draws=400, power_draws=20)
 
 
 def _frame(rows: int, seed: int, shift: float = 0.0) -> pd.DataFrame:
@@ -68,16 +68,17 @@ def test_too_few_draws_are_refused() -> None:
         false_positives_allowed(2994, 0.001)
 
 
+@pytest.mark.slow
 def test_drift_free_windows_keep_the_budget(calibration: Calibration) -> None:
     """300 fresh windows against the reference: at most 5 % of them alarm at a budget of 2 %."""
     detector = Detector(KINDS, DriftRule(alphas=calibration.alphas))
     reference = _frame(1000, 1)
     found = [detector.detect(reference, _frame(300, seed)).scores for seed in range(100, 400)]
-    alarms = sum(scores.share > 0 or scores.prediction.drifted for scores in found)
+    alarms = sum(scores.ratio > 0 or scores.prediction.drifted for scores in found)
     assert alarms <= 15
     shifted = detector.detect(reference, _frame(300, 2, 0.6)).scores
     assert shifted.drifted_columns == ("x",)
-    assert shifted.share >= calibration.alert_share
+    assert shifted.ratio >= calibration.alert_share
 
 
 def test_every_column_has_its_thresholds(calibration: Calibration) -> None:
@@ -102,9 +103,9 @@ def test_the_draws_are_seeded(calibration: Calibration) -> None:
 
 def test_larger_windows_have_more_power(calibration: Calibration) -> None:
     """Power grows with the rows, and the rows needed are where it reaches 90 % everywhere."""
-    for shares in calibration.power.values():
-        assert shares[min(shares)] <= shares[max(shares)]
-        assert shares[calibration.rows_needed] >= 0.9 if calibration.rows_needed in shares else True
+    for ratios in calibration.power.values():
+        assert ratios[min(ratios)] <= ratios[max(ratios)]
+        assert ratios[calibration.rows_needed] >= 0.9 if calibration.rows_needed in ratios else True
     assert calibration.rows_needed in {200, 300, 500}
     assert calibration.min_rows == max(300, calibration.rows_needed)
     assert f"less than {calibration.min_rows} rows" in summary(calibration)

@@ -174,5 +174,5 @@ def test_api_that_is_away_is_no_champion(unused_port: int) -> None:
     assert api.champion() is None
     with pytest.raises(ManagementError, match=str(unused_port)):
         api.promote()
-    with pytest.raises(ManagementError, match="no address"):
+    with pytest.raises(ManagementError, match="is not the address"):
         Management(("file:///etc/passwd",)).withdraw()

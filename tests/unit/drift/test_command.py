@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 from testbed.schemas import schema_text
-from testbed_drift.__main__ import main
+from testbed_drift.cli import main
 from testbed_drift.jobs.assembly import telemetry_of
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import SIGNALS, StopSignal
@@ -117,14 +119,66 @@ def test_an_error_before_the_run_is_an_object(
         assert output.err.splitlines() == [f"drift: {found['message']}"]
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["watch"]])
-def test_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
-    """Help of the commands lists every setting; that of the whole has examples."""
-    with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
-    assert ended.value.code == 0
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [([], "reference"), (["run"], "--min-rows"), (["watch"], "--interval"), (["ui"], "--names")],
+)
+def test_help(capsys: pytest.CaptureFixture[str], command: list[str], shown: str) -> None:
+    """Help of the whole lists the commands; that of a command its options, settings included."""
+    assert main([*command, "--help"]) == 0
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "watch", "retrain"])
+def test_every_setting_is_an_option(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """But for those that a command can't obey."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([command, "--help"]) == 0
     output = capsys.readouterr().out
-    assert ("--min-rows" if command else "examples:") in output
+    options = {name: f"--{name.replace('_', '-')} " for name in DriftSettings.model_fields}
+    shown = {name for name, option in options.items() if option in output}
+    shown |= {"output"} if "--output,--out " in output else set()
+    assert (
+        DriftSettings.model_fields.keys() - shown
+        == {
+            "run": {"interval", "metrics_host", "metrics_port"},
+            "watch": {"current_window", "textfile"},
+            "retrain": {"current_window", "reference_window", "textfile"},
+        }[command]
+    )
+
+
+@pytest.mark.parametrize("option", ["--interval=5m", "--interval=300", "--interval=300.0"])
+def test_durations_have_one_grammar(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str
+) -> None:
+    """Of every setting and option: with a unit, or plain seconds."""
+    model = ("--log-url=sqlite://", f"--artefact={tmp_path}")
+    assert "artefact" in _error(capsys, "watch", *model, option, "--window=15m")
+    settings = read_settings(log_url="sqlite://", artefact=tmp_path, interval=option[11:])
+    assert settings.interval == 300.0
+
+
+def test_a_setting_that_is_no_duration_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to write, though others are missing."""
+    line = _error(capsys, "watch", "--window", "soon")
+    assert "TESTBED_DRIFT_WINDOW" in line
+    assert "write 90s, 15m, 6h, 1d or 2w" in line
+
+
+def test_help_waits_for_nothing_that_takes_seconds() -> None:
+    """Neither alone nor below ``testbed``."""
+    heavy = {"evidently", "pandas", "sklearn", "scipy", "mlflow"}
+    script = (
+        "import sys, testbed_drift.cli as cli; cli.main(['run', '--help']); "
+        f"sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_stop_is_remembered() -> None:

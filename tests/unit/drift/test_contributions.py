@@ -12,11 +12,12 @@ import pytest
 from testbed_domain.training import train
 from testbed_domain.use_cases import get_use_case
 from testbed_drift.evaluation.detection import Detector
+from testbed_drift.evaluation.points import OF_RELATIONS, of_relations
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.publishing import relationpoints
+from testbed_drift.jobs.windowsource import LogWindows
 from testbed_drift.relations.contributions import contributions, ranked
-from testbed_drift.relations.models import ServedModel, Surrogate
+from testbed_drift.relations.models import OnnxModel, Surrogate
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare, kinds_of, reference_frame
@@ -108,6 +109,7 @@ def test_drift_is_ranked_by_its_effect_on_the_model() -> None:
     assert found.reason.endswith("idle (0.00)")
 
 
+@pytest.mark.slow
 def test_surrogate_says_that_it_is_one() -> None:
     """Without a model, one that learnt the predictions stands in, with the share it foretells."""
     reference = draw(3, 5_000)
@@ -126,6 +128,7 @@ def test_surrogate_says_that_it_is_one() -> None:
 
 
 @pytest.mark.parametrize("odd", [{PREDICTION: None}, {PREDICTION: "1"}])
+@pytest.mark.slow
 def test_nothing_to_learn_gives_no_contributions(odd: dict[str, Any]) -> None:
     """Without predictions, or with one class of them, there is none; the study goes on."""
     before, now = (draw(seed).assign(**odd) for seed in (6, 7))
@@ -141,11 +144,12 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     return train(get_use_case("titanic"), None, 1, tmp_path_factory.mktemp("model") / "titanic")
 
 
+@pytest.mark.slow
 def test_served_model_answers_as_it_did(artefact: Artefact) -> None:
     """The ONNX model says of the reference rows what the artefact has of them, missing ones too."""
     kinds = kinds_of(artefact.schema)
     frame = reference_frame(artefact, kinds)
-    model = ServedModel(artefact)
+    model = OnnxModel(artefact)
     predicted = model.probabilities(model.coded(frame))
     classes = np.array([str(label) for label in artefact.schema.classes])
     assert classes[predicted.argmax(axis=1)].tolist() == frame[PREDICTION].tolist()
@@ -161,7 +165,7 @@ def test_rows_that_the_model_refuses_are_left_out(artefact: Artefact) -> None:
     """A category that the model does not know costs its row only."""
     frame = reference_frame(artefact, kinds_of(artefact.schema)).head(50).copy()
     frame.loc[3, "Sex"] = "unknown"
-    model = ServedModel(artefact)
+    model = OnnxModel(artefact)
     assert len(model.coded(frame)) == 49
     assert contributions(model, frame.loc[[3]]) == {}
 
@@ -173,7 +177,7 @@ def test_model_that_cannot_be_loaded_has_a_surrogate(
     (tmp_path / "model.onnx").write_bytes(b"no model")
     broken = replace(artefact, path=tmp_path)
     before, now = draw(8, 2_000), draw(9)
-    analyst = Analyst(KINDS, lambda: ServedModel(broken))
+    analyst = Analyst(KINDS, lambda: OnnxModel(broken))
     found = analyst.study(before, now, Detector(KINDS).detect(before, now).scores)
     assert found.contributions
     assert found.contributions.basis == "surrogate"
@@ -182,6 +186,7 @@ def test_model_that_cannot_be_loaded_has_a_surrogate(
     assert "\n" not in line
 
 
+@pytest.mark.slow
 def test_study_is_in_evidentlys_report() -> None:
     """Every score and contribution is a metric of Evidently's own form, in its JSON and page."""
     before, now = draw(8, 2_000), draw(9, used=0.5)
@@ -223,8 +228,8 @@ def test_points_stay_within_the_vocabulary() -> None:
     """Every metric has points, with the attributes and the closed values of the vocabulary."""
     before, now = draw(8, 2_000), draw(9, used=0.5)
     scores = Detector(KINDS).detect(before, now).scores
-    points = list(relationpoints.points(Analyst(KINDS, Formula).study(before, now, scores)))
-    assert {metric for metric, _, _ in points} == set(relationpoints.METRICS)
+    points = list(of_relations(Analyst(KINDS, Formula).study(before, now, scores)))
+    assert {metric for metric, _, _ in points} == set(OF_RELATIONS)
     for metric, value, attributes in points:
         assert {*attributes, names.MODEL_VERSION} == {*metric.attributes}
         assert np.isfinite(value)
@@ -251,7 +256,8 @@ def test_job_studies_at_its_interval(
     reader = WindowReader("rf-1", kinds, 200, 5000)
     store = ReportStore(tmp_path)
     analyst, deaf = Analyst(kinds), NoPublisher()
-    job = DriftJob(settings, reader, log, Detector(kinds), store, deaf, clock, analyst=analyst)
+    source = LogWindows(settings, reader, log)
+    job = DriftJob(settings, source, Detector(kinds), store, deaf, clock, analyst=analyst)
     studies = []
     for number, seconds in enumerate([0, 99, 1]):
         clock.now += seconds

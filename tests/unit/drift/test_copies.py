@@ -8,7 +8,7 @@ import pytest
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.relations.classifiers import folds
 from testbed_drift.relations.copies import Distinct
-from testbed_drift.relations.domains import tell_apart
+from testbed_drift.relations.domains import distinguish
 from testbed_drift.rows.columns import ColumnKind
 from testbed_drift.rows.frames import declare
 
@@ -54,13 +54,13 @@ def test_a_window_with_repeats_is_not_distinguished(seed: int) -> None:
     before, once = _rows(100 + seed, 1500), _rows(200 + seed, 300)
     some = once.iloc[np.random.default_rng(seed).integers(0, 300, 200)]
     for now in (pd.concat([once, once]), pd.concat([once, some])):
-        assert not tell_apart(before, now.reset_index(drop=True), KINDS).drifted
+        assert not distinguish(before, now.reset_index(drop=True), KINDS).drifted
 
 
 def test_rows_of_the_reference_are_not_distinguished() -> None:
     """Both windows hold the same rows: what one half teaches says nothing of the other."""
     rows = _rows(1, 800)
-    found = tell_apart(rows, rows.sample(frac=1, random_state=1, ignore_index=True), KINDS)
+    found = distinguish(rows, rows.sample(frac=1, random_state=1, ignore_index=True), KINDS)
     assert found.comparison is not None
     assert found.comparison.effect.value == pytest.approx(0.5, abs=0.06)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from testbed_drift.durations import seconds_of
 from testbed_drift.rows.cutting import (
     ByCount,
     ByTime,
     CuttingError,
     Whole,
     WindowOptions,
-    seconds_of,
 )
 
 DAY = 86_400.0
@@ -77,8 +77,8 @@ def test_options(options: WindowOptions, cutting: object) -> None:
         (WindowOptions(every="1d"), "--every needs"),
         (WindowOptions(rows=10, every="1d"), "number of rows, not 1d"),
         (WindowOptions(rows=10, every="0"), "number of rows, not 0"),
-        (WindowOptions(window="soon"), "'soon' is no duration"),
-        (WindowOptions(window="1d", every="0"), "'0' is no duration"),
+        (WindowOptions(window="soon"), "'soon' is not a valid duration"),
+        (WindowOptions(window="1d", every="0"), "'0' is not the length of a window"),
     ],
 )
 def test_options_that_cut_nothing(options: WindowOptions, message: str) -> None:

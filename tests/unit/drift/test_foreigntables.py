@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.__main__ import main
+from testbed_drift.cli import main
 
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
 from .table_place import compare as compare  # noqa: PLC0414 - a fixture
@@ -59,6 +59,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("form", [_csv, _parquet])
+@pytest.mark.slow
 def test_what_another_tool_wrote_is_the_same(
     compare: Compare, name: str, form: Callable[[pd.DataFrame], Callable[[Path], Path]]
 ) -> None:
@@ -83,6 +84,19 @@ def test_rows_of_32_bits_are_the_same_rows(compare: Compare) -> None:
     found = compare(_csv(rates), _parquet(rates.astype({"rate": "float32"})))
     assert found["columns"]["rate"]["score"] == 0
     assert found["quality"]["columns"]["rate"]["out_of_range"] == 0
+
+
+@pytest.mark.parametrize("least", [2**40, 2**53, 2**60])
+def test_large_numbers_close_to_each_other_differ(compare: Compare, least: int) -> None:
+    """They all lie near one number of 32 bits, yet are of 64: a move is seen."""
+    step = 1 if least < 2**50 else 1_000
+    drawn = [np.random.default_rng(seed).integers(0, 1_000, 400) * step for seed in (1, 2)]
+    tables = [
+        pd.DataFrame({"z": [str(least + int(value)) for value in values]})
+        for values in (*drawn, drawn[1] + 2_000 * step)
+    ]
+    same, moved = (compare(_csv(tables[0]), _csv(other)) for other in tables[1:])
+    assert (same["columns"]["z"]["drifted"], moved["columns"]["z"]["drifted"]) == (False, True)
 
 
 def test_row_labels_are_named_and_not_compared(compare: Compare) -> None:
@@ -216,6 +230,7 @@ def test_a_third_truth_is_of_another_type(compare: Compare, third: Any) -> None:
 
 @pytest.mark.parametrize("odd", ["n. v.", "#VALUE!", ">9000"])
 @pytest.mark.parametrize("ratio", [0.03, 0.2])
+@pytest.mark.slow
 def test_numbers_in_text_are_not_taken_for_free_text(
     compare: Compare, odd: str, ratio: float
 ) -> None:
@@ -239,6 +254,7 @@ UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 @pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.slow
 def test_times_are_the_same_in_any_unit(compare: Compare, unit: str) -> None:
     """As dates, text or numbers, in the reference or the current table."""
     epochs = {seed: _rows(seed).since.astype("datetime64[ns]").astype("int64") for seed in (1, 2)}
@@ -271,6 +287,6 @@ def test_nested_columns_do_not_stop_the_others(compare: Compare) -> None:
     nested: Any = {"tags": [[n % 3] for n in range(400)], "geo": [{"n": n} for n in range(400)]}
     tags = _rows(1).assign(**nested)
     found = compare(_parquet(tags), _parquet(tags))
-    assert found["kinds"]["tags"] == {"kind": "category", "values": 3, "kept": 3}
+    assert found["kinds"]["tags"] == {"kind": "category", "values": 3, "retained": 3}
     assert "free text" in found["left_out"]["geo"]
     assert "lists and objects are taken as text, in tags, geo" in found["said"]

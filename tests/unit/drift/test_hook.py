@@ -15,6 +15,8 @@ from testbed_drift.retraining.hook import Hook
 from testbed_drift.settings import ENV_PREFIX, read_settings
 from testbed_drift.storage.reports import RETRAINING_FILE, ReportStore
 
+from tests.support.polling import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -141,7 +143,7 @@ def test_process_ends_with_all_that_it_started(
     )
 
     def wait(_: float) -> bool:
-        _until(ready.exists)
+        wait_for(ready.exists)
         return stopped
 
     found = make(code, timeout=timeout, wait=wait).call(RESULT)
@@ -149,14 +151,7 @@ def test_process_ends_with_all_that_it_started(
     assert (found.outcome, found.message) == ("failed", message)
     pids = ready.read_text().split()
     assert len(pids) == 2
-    _until(lambda: all(map(_gone, pids)))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: all(map(_gone, pids)))
 
 
 def _gone(pid: str) -> bool:

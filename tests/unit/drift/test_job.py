@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import resource
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from testbed_domain.errors import DomainError
+from testbed_drift.cli.ending import exit_code
 from testbed_drift.evaluation.segmentdrift import SegmentScorer
 from testbed_drift.scoring.scores import DriftRule
-from testbed_drift.settings import DriftSettings
+from testbed_drift.settings import read_settings
 from testbed_drift.storage.memory import Memory
 
 from .conftest import Bench
@@ -76,12 +80,13 @@ def test_segments_stand_in_report_and_record(bench: Bench) -> None:
 
 
 def test_two_windows_of_the_log_can_be_compared(bench: Bench) -> None:
-    """Two months of the log give the file names of system E."""
+    """Two months of the log give the file names of the preset churn."""
     settings = {
         "reference_window": "2024-01-01/2024-01-31",
         "current_window": "2024-02-01/2024-02-29",
     }
-    bench.job.settings = DriftSettings(log_url="-", artefact=bench.output, **settings)  # type: ignore[arg-type]
+    given = read_settings(log_url="-", artefact=bench.output, **settings)
+    bench.job.settings = bench.source.settings = given
     assert bench.job.run_once().outcome == "success"
     assert bench.files == {
         "drift_2024-01-31_vs_2024-02-29.html",
@@ -261,7 +266,11 @@ def test_training_reference_is_read_once(bench: Bench, columns_of: Callable[...,
     ("error", "message", "traceback"),
     [
         (DomainError("the log is locked"), "the log is locked", False),
-        (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied", False),
+        (
+            PermissionError(13, "no", "a.db"),
+            "a.db: no: choose a place that this user may use",
+            False,
+        ),
         (ZeroDivisionError("two\nlines"), "ZeroDivisionError: two lines", True),
     ],
 )
@@ -282,10 +291,44 @@ def test_failure_is_an_outcome(
     assert bench.publisher.results == [result]
 
 
-def test_full_disk_does_not_end_the_job(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_disk_that_is_full(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The file is named, once for all that could not be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        result = bench.job.run_once()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(bench.output) in result.message
+    assert not result.unstored
+    assert not caplog.records
+
+
+def test_disk_that_fills_up(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that can't be recorded is not one that went well, and leaves no half line."""
+    write = os.write
+    full = iter([False])
+
+    def half(handle: int, data: bytes) -> int:
+        if next(full, True):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, data[:10])
+
+    monkeypatch.setattr("os.write", half)
+    result = bench.job.run_once()
+    assert result.outcome == "success"
+    assert str(bench.output / "runs.jsonl") in result.unstored
+    assert exit_code([result]) == 2
+    assert not (bench.output / "runs.jsonl").read_bytes()
+    assert not caplog.records
+
+
+def test_full_disk_does_not_end_the_job(bench: Bench) -> None:
     """Where nothing can be written the run is an error that is still published."""
     bench.output.write_text("a file where the directory should be")
     result = bench.job.run_once()
     assert result.outcome == "error"
     assert bench.publisher.results == [result]
-    assert "cannot record the run" in caplog.text
+    assert str(bench.output) in result.message

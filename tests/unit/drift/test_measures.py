@@ -13,15 +13,21 @@ from scipy.stats import chi2_contingency, ks_2samp, wasserstein_distance
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
-from testbed_drift.scoring.measures import (
-    KolmogorovSmirnov,
-    Numbers,
+from testbed_drift.scoring.resampling import Resampler
+from testbed_drift.scoring.scores import DriftRule
+from testbed_drift.scoring.statistics.base import Numbers
+from testbed_drift.scoring.statistics.categories import (
     category_counts,
     chi_square,
-    distances,
-    merge,
     total_variation,
 )
+from testbed_drift.scoring.statistics.numbers import (
+    KolmogorovSmirnov,
+    NumberStatistic,
+    distances,
+    merge,
+)
+from testbed_drift.scoring.statistics.registry import STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +80,7 @@ def _frame(rows: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(("before", "now"), [(700, 300), (400, 400), (900, 12_000)])
+@pytest.mark.slow
 def test_scores_are_the_values_of_evidently(before: int, now: int) -> None:
     """Every score of 18 kinds of column agrees with Evidently's metric to 1e-9."""
     detection = Detector(KINDS).detect(_frame(before, 1), _frame(now, 2))
@@ -154,6 +161,26 @@ def test_chi_square_pools_only_what_is_rare() -> None:
     assert chi_square(rare) == pytest.approx(chi2_contingency(pooled, correction=False).pvalue)
 
 
+def test_rare_categories_that_were_replaced_are_seen() -> None:
+    """Pooled they are as many as before; copies could make such clumps by chance."""
+    replaced = np.zeros((2, 200))
+    replaced[0, :110], replaced[1, 90:] = 4, 4
+    assert chi_square(replaced) < 1e-9
+    assert chi_square(replaced, copies=True) > 0.1
+    beside = np.hstack([replaced, [[500.0], [500.0]]])
+    assert chi_square(beside) < 1e-9
+
+
+def test_rare_categories_drift_as_seldom_as_they_should() -> None:
+    """200 categories of which hardly any is expected five times, in windows without drift."""
+    rng = np.random.default_rng(1)
+    chances = rng.dirichlet(np.ones(200))
+    drawn = [rng.multinomial(300, chances, 2).astype(float) for _ in range(1_000)]
+    values = np.array([chi_square(counts[:, counts.any(axis=0)]) for counts in drawn])
+    assert 0.02 < (values < 0.05).mean() < 0.08
+    assert (values < 0.001).sum() <= 6
+
+
 def test_total_variation_counts_new_categories() -> None:
     """Half of the rows in a category that the other sample lacks is a distance of a half."""
     before, now = pd.Series({"a": 10}), pd.Series({"a": 3, "b": 3})
@@ -165,3 +192,41 @@ def test_scale_of_a_constant_is_the_least() -> None:
     assert Numbers.of(np.array([7.0, 7.0])).scale == 0.001
     assert Numbers.of(np.array([math.nan])).scale == 0.001
     assert Numbers.of(np.array([1.0, 3.0, math.nan])).scale == 1.0
+
+
+class Largest(NumberStatistic):
+    """Another statistic of numbers: whether the largest one moved."""
+
+    test = "largest_test"
+    effect = "largest_effect"
+
+    def compare(self, before: Any, now: Any, witnesses: tuple[float, float]) -> tuple[float, float]:  # noqa: ANN401 - as its base says
+        """Certain of it."""
+        del before, now, witnesses
+        return 0.0, 700.0
+
+    def drawn(self, column: Any, before: Any, now: Any, least: float) -> float:  # noqa: ANN401 - the same
+        """Certain of it, too."""
+        del before, now, least
+        return 0.0 if column.numeric else 1.0
+
+
+def test_a_statistic_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is registered, detector and calibration take it; those that were there stay."""
+    monkeypatch.setattr(STATISTICS, "_found", dict(STATISTICS))
+    STATISTICS.register(Largest)
+    kinds: dict[str, ColumnKind] = {"x": "numeric"}
+    before, now = (
+        declare(pd.DataFrame({"x": [*range(200), last]}), kinds) for last in (200.0, 900.0)
+    )
+    (column,) = Detector(kinds).detect(before, now).scores.columns
+    assert [one.method for one in column.scores] == [
+        "ks",
+        "wasserstein",
+        "largest_test",
+        "largest_effect",
+    ]
+    assert column.leading
+    assert (column.leading.method, column.leading.value) == ("largest_effect", 700.0)
+    resampler = Resampler(before, kinds, DriftRule(), np.random.default_rng(1))
+    assert resampler.quiet(100, 3).tolist() == [0.0, 0.0, 0.0]

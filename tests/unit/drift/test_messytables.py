@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import unicodedata
+from csv import QUOTE_ALL, QUOTE_NONNUMERIC
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 from testbed_domain.tables.columnkinds import seconds
-from testbed_drift.tables.pinning import kept_categories
+from testbed_drift.tables.pinning import retained_categories
 
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
 from .table_place import compare as compare  # noqa: PLC0414 - a fixture
@@ -60,6 +62,7 @@ AMOUNTS = {
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
+@pytest.mark.slow
 def test_numbers_in_any_writing(compare: Compare, name: str) -> None:
     """They are compared: equal ones are equal, others drift."""
     written = [
@@ -93,6 +96,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize("name", TIMES)
+@pytest.mark.slow
 def test_times_in_any_writing(compare: Compare, name: str) -> None:
     """Dates of the reference are dates here, at the same times."""
     reference = parquet_of(_rows(1).assign(at=_when(3)))
@@ -151,10 +155,10 @@ def test_text_of_whole_numbers_is_the_same_in_csv(compare: Compare) -> None:
 @pytest.mark.parametrize(("false", "true"), [("no", "yes"), ("0.00", "1.00"), (False, True)])
 def test_categorical_truths_are_truths(compare: Compare, false: object, true: object) -> None:
     """As pandas' categories, and as text with zeros."""
-    kept = [np.random.default_rng(seed).random(ROWS) < 0.4 for seed in (1, 2)]
-    values = pd.Series(kept[0]).map({True: true, False: false}).astype("category")
+    retained = [np.random.default_rng(seed).random(ROWS) < 0.4 for seed in (1, 2)]
+    values = pd.Series(retained[0]).map({True: true, False: false}).astype("category")
     found = compare(
-        parquet_of(_rows(1).assign(member=values)), parquet_of(_rows(2).assign(member=kept[1]))
+        parquet_of(_rows(1).assign(member=values)), parquet_of(_rows(2).assign(member=retained[1]))
     )
     assert (found["kinds"]["member"]["kind"], _drifted(found)) == ("boolean", set())
 
@@ -177,10 +181,10 @@ def test_rare_categories_are_no_drift(compare: Compare) -> None:
 
 def test_how_many_categories_stand_for_themselves() -> None:
     """All of few; those that clearly come more often; at most 200."""
-    assert kept_categories(np.array([5] * 200)) == 0
-    assert kept_categories(np.array([5] * 200 + [1] * 100)) == 200
+    assert retained_categories(np.array([5] * 200)) == 0
+    assert retained_categories(np.array([5] * 200 + [1] * 100)) == 200
     poisson = np.sort(np.random.default_rng(1).poisson(3, 300))[::-1]
-    assert 1 <= kept_categories(poisson) < 10
+    assert 1 <= retained_categories(poisson) < 10
 
 
 def test_what_is_beside_the_table_is_named(compare: Compare) -> None:
@@ -201,6 +205,36 @@ def test_rows_are_never_cut_to_their_header(compare: Compare) -> None:
     found = compare(titled, titled)
     assert (found["code"], found["outcome"]) == (2, "error")
     assert "more fields than its header, which is Report" in found["message"]
+    titled = _text("Report,,\n" + _rows(2).to_csv(index=False))
+    found = compare(titled, titled)
+    assert (found["code"], found["outcome"]) == (2, "error")
+    assert "names 1 of 3 columns: remove what stands above the header" in found["message"]
+
+
+def test_one_column_that_may_be_many(compare: Compare) -> None:
+    """A separator that nobody guesses: the line says which option names it."""
+    colons = _text(_rows(2).to_csv(index=False, sep=":"))
+    found = compare(csv_of(_rows(1)), colons)
+    assert (found["code"], "with --sep" in found["message"]) == (2, True)
+    assert compare(colons, colons, "--sep", ":")["code"] == 0
+
+
+def test_names_are_the_same_in_any_file(compare: Compare) -> None:
+    """Blanks around them and how their letters are composed count in no format."""
+    reference, current = (_rows(seed).rename(columns={"town": "Größe"}) for seed in (1, 2))
+    spaced = current.rename(columns=lambda name: f" {unicodedata.normalize('NFD', name)} ")
+    found = compare(parquet_of(reference), parquet_of(spaced))
+    assert (_drifted(found), set(found["columns"])) == (set(), {"amount", "visits", "Größe"})
+
+
+@pytest.mark.parametrize("form", [QUOTE_ALL, QUOTE_NONNUMERIC])
+def test_single_quotation_marks(compare: Compare, form: Literal[0, 1, 2, 3, 4, 5]) -> None:
+    """As dumps of SQL write them: names and values are what stands between."""
+    quoted = csv_of(
+        _rows(2).assign(town=lambda rows: rows["town"] + ", c"), quoting=form, quotechar="'"
+    )
+    reference = parquet_of(_rows(1).assign(town=lambda rows: rows["town"] + ", c"))
+    assert _drifted(compare(reference, quoted)) == set()
 
 
 def test_a_table_saved_with_its_index_twice(compare: Compare) -> None:

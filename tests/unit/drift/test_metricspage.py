@@ -21,16 +21,18 @@ def _page(port: int) -> str:
 
 
 def test_the_page_shows_scores_under_all_names(unused_port: int) -> None:
-    """The last values are there under the testbed's name and those of systems A and B."""
-    telemetry = setup("drift-job", TelemetrySettings(endpoint=None, aliases=("a", "b")))
-    share = gauge(telemetry.meter("test"), names.DRIFT_SHARE)
+    """The last values are there under the testbed's name and those of two presets."""
+    telemetry = setup(
+        "drift-job", TelemetrySettings(endpoint=None, aliases=("fastapi-instrumentator", "titanic"))
+    )
+    ratio = gauge(telemetry.meter("test"), names.DRIFT_RATIO)
     with serving(telemetry.registry, HOST, unused_port):
-        share.set(0.25, {names.MODEL_VERSION: "v1"})
+        ratio.set(0.25, {names.MODEL_VERSION: "v1"})
         text = _page(unused_port)
-        assert 'ml_data_drift_share{model_version="v1"} 0.25' in text
+        assert 'ml_data_drift_ratio{model_version="v1"} 0.25' in text
         assert "\ndata_drift_score 0.25" in text
         assert "\nml_data_drift_score 0.25" in text
-        share.set(0.5, {names.MODEL_VERSION: "v1"})
+        ratio.set(0.5, {names.MODEL_VERSION: "v1"})
         assert "\ndata_drift_score 0.5" in _page(unused_port)
     with pytest.raises(urllib.error.URLError):
         _page(unused_port)

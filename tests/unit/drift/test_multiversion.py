@@ -98,7 +98,7 @@ class Place:
                 ]
             )
 
-    def fleet(
+    def multi_version_job(
         self,
         publisher: Any,  # noqa: ANN401 - a fake
         workers: Workers | None = None,
@@ -158,6 +158,7 @@ def _iso(time: float) -> str:
 
 
 @pytest.mark.parametrize("count", [None, 2])
+@pytest.mark.slow
 def test_versions_are_evaluated_each_against_its_own_reference(
     place: Place, count: int | None
 ) -> None:
@@ -166,11 +167,11 @@ def test_versions_are_evaluated_each_against_its_own_reference(
     place.predict(place.other, 400)
     publisher = FakePublisher()
     with Workers(count or 1) as workers:
-        fleet = place.fleet(publisher, workers if count else None)
-        result = fleet.run_once()
+        multi_version_job = place.multi_version_job(publisher, workers if count else None)
+        result = multi_version_job.run_once()
     assert result.finding
     assert result.finding.scores.drifted_columns == ()
-    found = fleet.others[place.challenger.version]
+    found = multi_version_job.others[place.challenger.version]
     assert found.finding
     assert found.finding.scores.drifted_columns == ("size",)
     assert found.finding.assessment
@@ -179,11 +180,11 @@ def test_versions_are_evaluated_each_against_its_own_reference(
     assert found.finding.json
     assert found.finding.json.parent == home
     assert json.loads((home / "runs.jsonl").read_text())["model_version"] == found.model_version
-    broken = fleet.others[place.other.version]
+    broken = multi_version_job.others[place.other.version]
     assert (broken.outcome, broken.finding) == ("error", None)
     assert "TESTBED_DRIFT_ARTEFACTS" in broken.message
-    assert {one.model_version for one in place.said} == set(fleet.others)
-    assert set(publisher.published) == publisher.forgotten[-1] == set(fleet.others)
+    assert {one.model_version for one in place.said} == set(multi_version_job.others)
+    assert set(publisher.published) == publisher.forgotten[-1] == set(multi_version_job.others)
 
 
 def test_artefacts_of_further_models_are_found(place: Place) -> None:
@@ -192,9 +193,9 @@ def test_artefacts_of_further_models_are_found(place: Place) -> None:
     root = place.other.path.parent
     (root / "broken").mkdir()
     (root / "broken" / "artefact.json").write_text("{")
-    fleet = place.fleet(FakePublisher(), artefacts=root)
-    fleet.run_once()
-    assert fleet.others[place.other.version].outcome == "success"
+    multi_version_job = place.multi_version_job(FakePublisher(), artefacts=root)
+    multi_version_job.run_once()
+    assert multi_version_job.others[place.other.version].outcome == "success"
 
 
 def test_only_so_many_versions_are_evaluated(
@@ -203,18 +204,18 @@ def test_only_so_many_versions_are_evaluated(
     """Of more versions than are wanted, those with most rows are evaluated, and the log says so."""
     place.predict(place.challenger, 300)
     place.predict(place.other, 250)
-    fleet = place.fleet(FakePublisher(), versions=2)
-    fleet.run_once()
-    assert list(fleet.others) == [place.challenger.version]
+    multi_version_job = place.multi_version_job(FakePublisher(), versions=2)
+    multi_version_job.run_once()
+    assert list(multi_version_job.others) == [place.challenger.version]
     assert "3 versions in the window, 2 evaluated" in caplog.text
 
 
 def test_few_rows_of_a_version_are_stated(place: Place) -> None:
     """A version with too few rows is insufficient data, with both numbers."""
     place.predict(place.challenger, 20)
-    fleet = place.fleet(FakePublisher())
-    fleet.run_once()
-    found = fleet.others[place.challenger.version]
+    multi_version_job = place.multi_version_job(FakePublisher())
+    multi_version_job.run_once()
+    found = multi_version_job.others[place.challenger.version]
     assert found.outcome == "insufficient_data"
     assert "20 rows" in found.message
     assert "200 needed" in found.message
@@ -224,13 +225,13 @@ def test_a_log_that_is_away_leaves_the_own_version_its_say(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where the versions can't be read, the job of the own version runs and reports."""
-    fleet = place.fleet(FakePublisher())
+    multi_version_job = place.multi_version_job(FakePublisher())
 
     def away() -> Any:  # noqa: ANN401 - never returns
         raise OSError("no such disk")
 
     with caplog.at_level(logging.ERROR):
-        broken = replace(fleet, open_log=away)
+        broken = replace(multi_version_job, open_log=away)
         assert broken.run_once().outcome == "success"
     assert broken.others == {}
     assert "cannot read the versions: no such disk" in caplog.text
@@ -273,8 +274,8 @@ def collected(tmp_path: Path) -> Iterator[Collected]:
     made.close()
 
 
-def _shares(collected: Collected) -> dict[str, float]:
-    points = collected.points().get(names.DRIFT_SHARE.name, [])
+def _ratios(collected: Collected) -> dict[str, float]:
+    points = collected.points().get(names.DRIFT_RATIO.name, [])
     return {attributes[names.MODEL_VERSION]: value for attributes, value in points}
 
 
@@ -282,9 +283,11 @@ def test_versions_are_published_beside_each_other(place: Place, collected: Colle
     """Each version has its own series, and nothing is said twice of the job as a whole."""
     place.predict(place.challenger, 400, shift=1.0)
     place.predict(place.other, 20)
-    fleet = place.fleet(collected.publishers, artefacts=place.other.path.parent)
-    fleet.run_once()
-    assert _shares(collected) == {place.challenger.version: 0.5}
+    multi_version_job = place.multi_version_job(
+        collected.publishers, artefacts=place.other.path.parent
+    )
+    multi_version_job.run_once()
+    assert _ratios(collected) == {place.challenger.version: 0.5}
     found = collected.points()
     for name in found:
         [metric] = [metric for metric in names.METRICS if metric.name == name]
@@ -301,11 +304,11 @@ def test_versions_are_published_beside_each_other(place: Place, collected: Colle
 def test_values_of_a_version_end_with_its_rows(place: Place, collected: Collected) -> None:
     """A version that the window no longer holds has no series, until it is back."""
     place.predict(place.challenger, 400)
-    fleet = place.fleet(collected.publishers)
-    fleet.run_once()
-    [kept] = _shares(collected)
+    multi_version_job = place.multi_version_job(collected.publishers)
+    multi_version_job.run_once()
+    [kept] = _ratios(collected)
     collected.publishers.forget(set())
-    assert names.DRIFT_SHARE.name not in collected.points()
+    assert names.DRIFT_RATIO.name not in collected.points()
     assert names.DRIFT_VERSION_STATE.name not in collected.points()
-    fleet.run_once()
-    assert list(_shares(collected)) == [kept]
+    multi_version_job.run_once()
+    assert list(_ratios(collected)) == [kept]

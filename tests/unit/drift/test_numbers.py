@@ -15,7 +15,7 @@ from testbed_drift.relations.contributions import _most
 from testbed_drift.relations.labelrelation import evaluate_relation
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare, outcome_of
-from testbed_drift.scoring.calibration import Plan, calibrate
+from testbed_drift.scoring.calibration import CalibrationPlan, calibrate
 from testbed_drift.scoring.scores import DriftRule
 
 SCHEMA = FeatureSchema(
@@ -81,6 +81,7 @@ def test_scores_are_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 3.0])
+@pytest.mark.slow
 def test_the_estimate_needs_no_labels_and_states_its_error(shift: float) -> None:
     """Windows of fresh rows, drifted and not, are within twice the stated error 19 times in 20."""
     reference = window(1, 2000)
@@ -189,7 +190,11 @@ def test_predictions_and_labels_are_compared_as_numbers() -> None:
 def test_a_calibration_holds_numbers_to_the_numeric_effect() -> None:
     """Prediction and target are calibrated as columns of numbers are."""
     found = calibrate(
-        frame(window(1, 500)), KINDS, DriftRule(), Plan(200, 0.01, draws=300, power_draws=20), "v1"
+        frame(window(1, 500)),
+        KINDS,
+        DriftRule(),
+        CalibrationPlan(200, 0.01, draws=300, power_draws=20),
+        "v1",
     )
     assert found.effects[PREDICTION] == found.effects[TARGET] == DriftRule().numeric_effect
     assert found.effects["kind"] == DriftRule().category_effect

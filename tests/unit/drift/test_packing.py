@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from testbed_domain.logrows import Columns
 from testbed_drift.quality.outcomes import Outcomes
-from testbed_drift.rows.packing import Shares, pack, packed
+from testbed_drift.rows.packing import ClassProbabilities, pack, packed
 
 
 def _piece(first: int, features: dict[str, list[Any]], labels: list[str | None]) -> Columns:
@@ -95,6 +95,6 @@ def test_rows_of_different_classes_stay_rows() -> None:
     """Where a row leaves a class out, the probabilities are kept as they are."""
     rows = _piece(0, {}, [None, None])
     odd = Columns({}, ["a"], [1.0], [None], ["9"], [9.0], [{"a": 1.0}], [None])
-    assert isinstance(packed([rows]).probabilities, Shares)
+    assert isinstance(packed([rows]).probabilities, ClassProbabilities)
     assert packed([rows]).probabilities[-1] == {"yes": 0.75, "no": 0.25}
     assert list(packed([odd, rows]).probabilities) == [*rows.probabilities, {"a": 1.0}]

@@ -64,6 +64,7 @@ def test_a_report_of_hostile_rows_runs_nothing(tmp_path: Path, program: Callable
     assert "&lt;/script&gt;" in page.dom
 
 
+@pytest.mark.slow
 def test_a_report_of_hostile_tables_runs_nothing(
     tmp_path: Path, program: Callable[..., str]
 ) -> None:

@@ -9,10 +9,12 @@ import pytest
 from testbed_domain.logstore import open_log
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.jobs.championtracker import ChampionTracker
-from testbed_drift.jobs.job import DriftJob, watch
+from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.preparation import import_reports, preparing
 from testbed_drift.jobs.replay import NoPublisher
-from testbed_drift.relations.models import ServedModel
+from testbed_drift.jobs.watching import watch
+from testbed_drift.jobs.windowsource import LogWindows
+from testbed_drift.relations.models import OnnxModel
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.frames import kinds_of
 from testbed_drift.rows.reading import WindowLog
@@ -37,13 +39,17 @@ def _job(artefact: Artefact, path: Path, loads: list[str], /, **changes: object)
 
     def load() -> ScoringModel:
         loads.append(artefact.version)
-        return ServedModel(artefact)
+        return OnnxModel(artefact)
 
-    settings: dict[str, Any] = {"log_url": url, "artefact": artefact.path, "output": path}
+    given: dict[str, Any] = {"log_url": url, "artefact": artefact.path, "output": path}
+    settings = DriftSettings(**given | {"html": "never"} | changes)
     return DriftJob(
-        DriftSettings(**settings | {"html": "never"} | changes),
-        WindowReader(artefact.version, kinds, 100, 500),
-        lambda: WindowLog(open_log(url, create=False)),
+        settings,
+        LogWindows(
+            settings,
+            WindowReader(artefact.version, kinds, 100, 500),
+            lambda: WindowLog(open_log(url, create=False)),
+        ),
         Detector(kinds),
         ReportStore(path),
         NoPublisher(),
@@ -52,6 +58,7 @@ def _job(artefact: Artefact, path: Path, loads: list[str], /, **changes: object)
     )
 
 
+@pytest.mark.slow
 def test_the_first_study_finds_the_reference_learnt(
     small_artefact: Artefact, tmp_path: Path
 ) -> None:
@@ -62,13 +69,15 @@ def test_the_first_study_finds_the_reference_learnt(
     assert loads == [small_artefact.version]
     # Library, reference, and draws of 64, 128 and 256 rows for windows of 100 to 500.
     assert steps == 5
-    with job.open_log() as log:
-        frame = job.reader.training_reference(log).frame
+    assert isinstance(job.source, LogWindows)
+    with job.source.open_log() as log:
+        frame = job.source.reference(log).frame
     assert job.analyst
     job.analyst.study(frame, frame, job.detector.detect(frame, frame).scores)
     assert loads == [small_artefact.version]
 
 
+@pytest.mark.slow
 def test_the_champions_job_is_prepared(small_artefact: Artefact, tmp_path: Path) -> None:
     """Where the job follows a champion, its first job is the one that is prepared."""
     loads: list[str] = []

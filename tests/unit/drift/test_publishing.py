@@ -21,12 +21,11 @@ from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, Comparison, D
 from testbed_drift.storage.memory import Memory, Vote
 from testbed_drift.storage.reports import STATE_FILE, ReportStore
 from testbed_otel import names
-from testbed_otel.cells import SERIES_LIMIT
+from testbed_otel.children import SERIES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from testbed_drift.publishing.gauges import StateStore
     from testbed_otel.names import Metric
 
 Points = dict[tuple[tuple[str, Any], ...], float]
@@ -45,13 +44,13 @@ def _result(outcome: Outcome, started: float, scores: DriftScores | None = None)
 class Collected:
     """A publisher with the reader that collects from it."""
 
-    def __init__(self, state: StateStore | None = None, version: str = "v1") -> None:
+    def __init__(self, state: ReportStore | None = None, version: str = "v1") -> None:
         self._reader = InMemoryMetricReader()
         self._provider = MeterProvider([self._reader])
         meter = self._provider.get_meter("test")
         columns = [f"x{number}" for number in range(10)]
         fixed = {names.DRIFT_ROWS_NEEDED: 200.0, names.CALIBRATION_TIME: 1e9}
-        self.publisher = Publisher(meter, 0.3, version, columns, state, fixed)
+        self.publisher = Publisher(meter, version, columns, state, fixed)
 
     def close(self) -> None:
         """End the provider."""
@@ -109,7 +108,7 @@ def test_series_beyond_the_limit_stay_at_home(
     segments = {dict(key)[names.SEGMENT] for key in points}
     assert len(points) == SERIES_LIMIT
     assert segments == {f"s{place:04}" for place in range(100)}
-    assert len(collected.points(names.DRIFT_SEGMENT_SHARE)) == 150
+    assert len(collected.points(names.DRIFT_SEGMENT_RATIO)) == 150
     assert caplog.text.count("3000 series; 2000 are sent") == 1
 
 
@@ -127,9 +126,9 @@ def test_success_publishes_all_of_the_vocabulary(
     }
     elsewhere = {names.DRIFT_VERSION_STATE.name, names.DRIFT_SEGMENT_DECISION.name}
     assert set(found) == (wanted - elsewhere) | {names.RETRAINING_RUNS.name}
-    share = collected.points(names.DRIFT_SHARE)
-    assert share == {((names.MODEL_VERSION, "v1"),): 0.4}
-    assert set(collected.points(names.DRIFT_SHARE_THRESHOLD).values()) == {0.3}
+    ratio = collected.points(names.DRIFT_RATIO)
+    assert ratio == {((names.MODEL_VERSION, "v1"),): 0.4}
+    assert set(collected.points(names.DRIFT_RATIO_THRESHOLD).values()) == {0.3}
     detected = collected.points(names.DRIFT_COLUMN_DETECTED)
     assert sum(_by(names.DRIFT_COLUMN_DETECTED, detected, names.COLUMN).values()) == 4
     decision = _by(names.DRIFT_DECISION, collected.points(names.DRIFT_DECISION), names.DECISION)
@@ -222,7 +221,7 @@ def test_next_champion_starts_without_values(
     """What was found of the old model ends; the new one's columns count from 0."""
     collected.publisher.publish(_result("success", 100.0, scores_of(4)))
     collected.publisher.follow("v2", {names.DRIFT_ROWS_NEEDED: 300.0})
-    assert not collected.points(names.DRIFT_SHARE)
+    assert not collected.points(names.DRIFT_RATIO)
     assert collected.points(names.DRIFT_ROWS_NEEDED) == {((names.MODEL_VERSION, "v2"),): 300.0}
     counted = collected.points(names.DRIFT_DETECTIONS)
     assert counted[(names.COLUMN, "x0"), (names.MODEL_VERSION, "v2")] == 0
@@ -258,7 +257,7 @@ def test_last_decision_stands_when_a_run_has_none(
     collected.publisher.publish(_result("success", 100.0, scores_of(4)))
     collected.publisher.publish(_result("insufficient_data", 200.0))
     for _ in range(2):
-        assert list(collected.points(names.DRIFT_SHARE).values()) == [0.4]
+        assert list(collected.points(names.DRIFT_RATIO).values()) == [0.4]
 
 
 def test_series_that_ended_are_gone(
@@ -288,11 +287,11 @@ def test_new_process_carries_on_with_the_last_values(
     second = Collected(ReportStore(tmp_path))
     second.publisher.publish(_result("insufficient_data", 200.0))
     after = second.all()
-    for metric in (names.DRIFT_SHARE, names.DRIFT_DECISION, names.DRIFT_COLUMN_SCORE):
+    for metric in (names.DRIFT_RATIO, names.DRIFT_DECISION, names.DRIFT_COLUMN_SCORE):
         assert before[metric.name]
         assert after[metric.name] == before[metric.name]
     second.publisher.publish(_result("success", 300.0, scores_of(0)))
-    assert list(second.points(names.DRIFT_SHARE).values()) == [0.0]
+    assert list(second.points(names.DRIFT_RATIO).values()) == [0.0]
     second.close()
 
 
@@ -334,7 +333,7 @@ def test_values_of_another_model_are_left_alone(
     first.publisher.publish(_result("success", 100.0, scores_of(4)))
     first.close()
     second = Collected(ReportStore(tmp_path), version="v2")
-    assert not second.points(names.DRIFT_SHARE)
+    assert not second.points(names.DRIFT_RATIO)
     second.close()
 
 
@@ -343,18 +342,18 @@ def test_broken_state_is_no_error(tmp_path: Path, content: str) -> None:
     """A file that is none of ours only means that there are no values yet."""
     (tmp_path / STATE_FILE).write_text(content)
     made = Collected(ReportStore(tmp_path))
-    assert not made.points(names.DRIFT_SHARE)
+    assert not made.points(names.DRIFT_RATIO)
     made.close()
 
 
 def test_full_disk_does_not_end_publishing(
-    tmp_path: Path, scores_of: Callable[..., DriftScores], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, scores_of: Callable[..., DriftScores]
 ) -> None:
-    """Where values can't be kept they are still published."""
+    """Where values can't be stored they are still published."""
     blocked = tmp_path / "file"
     blocked.write_text("a file where the directory should be")
     made = Collected(ReportStore(blocked))
-    made.publisher.publish(_result("success", 100.0, scores_of(4)))
-    assert list(made.points(names.DRIFT_SHARE).values()) == [0.4]
-    assert "cannot keep the values" in caplog.text
+    with pytest.raises(FileExistsError):
+        made.publisher.publish(_result("success", 100.0, scores_of(4)))
+    assert list(made.points(names.DRIFT_RATIO).values()) == [0.4]
     made.close()

@@ -36,7 +36,7 @@ def _one(reference: list[Any], current: list[Any]) -> ColumnQuality:
 
 
 def _faults(found: ColumnQuality) -> dict[str, float]:
-    return {name: share for name, share in found.shares.items() if share}
+    return {name: ratio for name, ratio in found.ratios.items() if ratio}
 
 
 def test_sound_data_has_no_faults() -> None:
@@ -45,7 +45,7 @@ def test_sound_data_has_no_faults() -> None:
     found = check(REFERENCE, current, SCHEMA)
     assert [column.column for column in found.columns] == ["size", "colour"]
     assert [_faults(column) for column in found.columns] == [{}, {}]
-    assert set(found.columns[0].shares) == set(CHECKS)
+    assert set(found.columns[0].ratios) == set(CHECKS)
     assert (found.duplicated, found.reference_duplicated, found.unexpected) == (0.0, 0.0, ())
 
 
@@ -139,3 +139,27 @@ def test_long_new_values_are_cut() -> None:
     """At most five new values are named, none longer than 40 characters."""
     found = _one(["a", "b"], [f"{number}" * 100 for number in range(9)])
     assert [len(value) for value in found.new] == [40] * 5
+
+
+@pytest.mark.parametrize("gone", [[None] * 30, [math.nan] * 30, np.full(30, np.nan)])
+@pytest.mark.parametrize("before", [["red", "blue"] * 20, [1.0, 2.0] * 20])
+def test_column_that_went_missing_can_not_be_compared(before: Any, gone: Any) -> None:  # noqa: ANN401 - of any kind
+    """Where the reference has values and the window none: its phrase asks for an alert."""
+    found = check({"x": before}, {"x": gone})
+    assert found.phrases == ("x: none of 30 rows has a value, 40 of the reference's 40 have",)
+    assert found.with_unreadable({"y": "odd"}, {}).phrases == (*found.phrases, "y: odd")
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([None] * 40, [None] * 30),  # as it was
+        ([None] * 39 + [1.0], [None] * 30),  # by chance
+        ([1.0] * 40, [None] * 29 + [1.0]),  # that is drift, and no column that went
+        ([1.0] * 40, [None]),  # whose row may be the odd one
+        ([], [None] * 30),
+    ],
+)
+def test_column_that_may_be_missing_asks_for_nothing(before: list[Any], now: list[Any]) -> None:
+    """A few rows, or a reference that has as good as no value either."""
+    assert check({"x": before}, {"x": now}).phrases == ()

@@ -15,6 +15,7 @@ from testbed_drift.evaluation.detection import Detector
 from testbed_drift.evaluation.recordschema import RunRecord
 from testbed_drift.jobs.job import DriftJob
 from testbed_drift.jobs.replay import NoPublisher
+from testbed_drift.jobs.windowsource import LogWindows
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
 from testbed_drift.storage.reports import RUNS_FILE, ReportStore
@@ -31,10 +32,10 @@ SCHEMA = FeatureSchema(
 def test_runs_and_reports_of_the_log(tmp_path: Path, log: Any, clock: Any) -> None:  # noqa: ANN401 - fakes of conftest
     """A decision, too few rows, a failure, and the report of the first."""
     settings = DriftSettings(log_url="-", artefact=tmp_path, html="never", segment="colour")
+    source = LogWindows(settings, WindowReader("rf-1", KINDS, 200, 5000), log)
     job = DriftJob(
         settings,
-        WindowReader("rf-1", KINDS, 200, 5000),
-        log,
+        source,
         Detector(KINDS),
         ReportStore(tmp_path),
         NoPublisher(),
@@ -42,7 +43,7 @@ def test_runs_and_reports_of_the_log(tmp_path: Path, log: Any, clock: Any) -> No
         assessor=Assessor(SCHEMA, KINDS, "colour"),
     )
     report = job.run_once().finding
-    job.reader = WindowReader("rf-1", KINDS, 301, 5000)
+    source.reader = WindowReader("rf-1", KINDS, 301, 5000)
     job.run_once()
     log.error = OSError("the disk is full")
     job.run_once()

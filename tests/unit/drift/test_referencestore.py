@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from testbed_drift.__main__ import main
+from testbed_drift.cli import main
 from testbed_drift.scoring.calibration import Calibration, CalibrationError, reference_hash
 from testbed_drift.settings import DriftSettings
-from testbed_drift.tables.reference import Wanted, read_reference
-from testbed_drift.tables.schema import Roles
+from testbed_drift.tables.reference import WantedReference, read_reference
+from testbed_drift.tables.schema import ColumnRoles
 from testbed_drift.tables.sources import open_source
 from testbed_drift.tables.store import MANIFEST, ROWS, ReferenceStore, StoreError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.tables.store import StoredReference
 
-WANTED = Wanted(Roles("y"))
+WANTED = WantedReference(ColumnRoles("y"))
 QUICK = ["--rows", "300", "--draws", "300", "--budget", "0.02", "--shift", "1"]
 
 
@@ -153,10 +153,36 @@ def test_a_damaged_or_foreign_reference_is_an_error(store: ReferenceStore, file:
         store.load("shop")
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("source",), "x"),
+        (("source", "path"), []),
+        (("schema", "roles", "target"), []),
+        (("schema", "roles", "probabilities"), None),
+        (("schema", "columns", 0, "name"), 1),
+    ],
+)
+def test_a_part_of_another_type_is_damage(
+    store: ReferenceStore, file: Path, place: tuple[Any, ...], value: object
+) -> None:
+    """Whoever edited the manifest reads one line that names the reference."""
+    kept, _ = _add(store, file)
+    path = kept.folder / MANIFEST
+    content = json.loads(path.read_text())
+    part = content
+    for step in place[:-1]:
+        part = part[step]
+    part[place[-1]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=r"shop@1.* is damaged or foreign"):
+        store.load("shop")
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../a", "a@1", "a b", "-a"])
 def test_names_are_no_paths(store: ReferenceStore, file: Path, name: str) -> None:
     """What could lead out of the store is no name."""
-    with pytest.raises(StoreError, match="is no name"):
+    with pytest.raises(StoreError, match="is not a valid name"):
         _add(store, file, name)
     assert not store.holds(name.replace("a@1", "../kept"))
 
@@ -165,7 +191,7 @@ def test_what_is_not_kept_is_named_with_what_is(store: ReferenceStore, file: Pat
     """The line lists the names."""
     _add(store, file)
     for title in ("ship", "shop@2"):
-        with pytest.raises(StoreError, match=rf"no reference {title} is kept \(known: shop\)"):
+        with pytest.raises(StoreError, match=rf"there is no reference {title} \(stored: shop\)"):
             store.load(title)
 
 
@@ -173,10 +199,11 @@ def _run(*arguments: str | Path) -> int:
     return main([str(word) for word in arguments])
 
 
+@pytest.mark.slow
 def test_thresholds_stand_beside_the_reference(
     tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Calibrated once, a kept reference is evaluated by its own thresholds and least rows."""
+    """Calibrated once, a stored reference is evaluated by its own thresholds and least rows."""
     assert _run("reference", "add", "shop", file, "--target", "y") == 0
     table(2).to_parquet(tmp_path / "b.parquet")
     compare = ("run", "--reference", "shop", "--current", tmp_path / "b.parquet", "--json")
@@ -201,6 +228,7 @@ def test_thresholds_stand_beside_the_reference(
     assert "shop@1  400 rows  6 columns  calibrated" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_thresholds_of_another_reference_are_refused(
     tmp_path: Path, file: Path, store: ReferenceStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +249,7 @@ def test_thresholds_of_another_reference_are_refused(
         store.load("shop")
 
 
+@pytest.mark.slow
 def test_a_kept_reference_has_its_own_columns(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,7 +284,7 @@ def test_a_query_is_kept_as_its_rows(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert _run("run", "--reference", "shop", "--current", tmp_path / "now.csv") == 0
     capsys.readouterr()
     assert _run(*add, "--target", "y") == 0
-    assert "kept as shop@2: 800 rows" in capsys.readouterr().out
+    assert "stored as shop@2: 800 rows" in capsys.readouterr().out
     assert _run("run", "--reference", "shop", "--current", tmp_path / "now.csv") == 1
     assert _run("reference", "show", "shop") == 0
     shown = capsys.readouterr().out

@@ -16,7 +16,7 @@ import pytest
 from testbed_drift.evaluation.decision import Policy, decide
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.relations.correlations import CHANGE, MIN_CHANGE, Correlations
-from testbed_drift.relations.domains import MIN_ROWS, tell_apart
+from testbed_drift.relations.domains import MIN_ROWS, distinguish
 from testbed_drift.relations.labelrelation import BY_MODEL, MIN_LABELS, evaluate_relation
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.columns import PREDICTION, TARGET
@@ -103,6 +103,7 @@ def _scores(reference: pd.DataFrame, current: pd.DataFrame) -> DriftScores:
     return Detector(KINDS).detect(reference, current).scores
 
 
+@pytest.mark.slow
 def test_quiet_windows_do_not_fire(study: Callable[..., Relations]) -> None:
     """Ten windows without drift: nothing is found in any of them."""
     for seed in range(10, 20):
@@ -198,9 +199,10 @@ def test_dependence_without_correlation_is_found(
     assert any("a classifier distinguishes the windows" in one for one in decision.reasons)
 
 
+@pytest.mark.slow
 def test_domain_test_is_valid_where_rows_are_alike() -> None:
     """40 pairs of windows of one distribution: p-values are spread, the area is about a half."""
-    found = [tell_apart(draw(seed), draw(1000 + seed), KINDS, seed) for seed in range(40)]
+    found = [distinguish(draw(seed), draw(1000 + seed), KINDS, seed) for seed in range(40)]
     tests = [one.comparison for one in found if one.comparison]
     assert len(tests) == 40
     assert not any(one.drifted for one in tests)
@@ -227,6 +229,7 @@ def test_turned_labels_are_concept_drift(
     )
 
 
+@pytest.mark.slow
 def test_inputs_that_move_are_no_concept_drift(study: Callable[..., Relations]) -> None:
     """Covariate shift, small and large: labels follow the same formula, and nothing is claimed."""
     for seed, moved in ((30, 0.3), (31, 0.6), (32, 1.0), (33, 2.0)):
@@ -291,8 +294,8 @@ def harmless() -> Any:  # noqa: ANN401 - a concept verdict
 
 def test_too_little_is_a_state(reference: pd.DataFrame) -> None:
     """Few rows, few labels, one class, one column: each is named, and nothing is claimed."""
-    assert tell_apart(reference, draw(13, MIN_ROWS - 1), KINDS).state == "few_rows"
-    assert tell_apart(reference, draw(13), {"size": "numeric"}).state == "few_columns"
+    assert distinguish(reference, draw(13, MIN_ROWS - 1), KINDS).state == "few_rows"
+    assert distinguish(reference, draw(13), {"size": "numeric"}).state == "few_columns"
     assert Correlations(reference, {"size": "numeric"}).compare(draw(13)).state == "few_columns"
     assert Correlations(reference, KINDS).compare(draw(13, 99)).state == "few_rows"
     wide = pd.DataFrame({f"x{number}": draw(13)["size"] for number in range(41)})
@@ -334,6 +337,7 @@ def test_classes_that_are_rare_or_several_are_tested() -> None:
     assert found.label in {"0", "2"}
 
 
+@pytest.mark.slow
 def test_same_rows_give_the_same_study(reference: pd.DataFrame, analyst: Analyst) -> None:
     """All draws are seeded: a second analyst says the same to the last digit."""
     current = draw(17, correlation=0.3)
@@ -342,6 +346,7 @@ def test_same_rows_give_the_same_study(reference: pd.DataFrame, analyst: Analyst
     assert Analyst(KINDS).study(reference.copy(), current, scores).to_dict() == first.to_dict()
 
 
+@pytest.mark.slow
 def test_a_prepared_study_says_the_same(reference: pd.DataFrame, analyst: Analyst) -> None:
     """Each size of windows is drawn for once, and what was drawn before is what would be later."""
     prepared = Analyst(KINDS)
@@ -353,6 +358,7 @@ def test_a_prepared_study_says_the_same(reference: pd.DataFrame, analyst: Analys
     assert prepared.study(reference, current, scores) == analyst.study(reference, current, scores)
 
 
+@pytest.mark.slow
 def test_a_study_draws_for_what_is_not_prepared(reference: pd.DataFrame) -> None:
     """A window of a size that was not prepared has been drawn for once it is evaluated."""
     small = Correlations(reference, KINDS)
@@ -374,6 +380,7 @@ def test_large_windows_are_sampled(reference: pd.DataFrame) -> None:
     assert replace(whole, alone=("size",)) != whole
 
 
+@pytest.mark.slow
 def test_the_guides_example_runs() -> None:
     """What the guide says of two tables is so: its own assertions hold."""
     page = Path(__file__).parents[3] / "docs/how-to/relations.md"

@@ -41,11 +41,11 @@ def test_drift_needs_test_and_effect(p_value: float, distance: float, drifted: b
 
 def test_the_drifted_comparison_leads() -> None:
     """The score to show is that of the comparison that drifted, else of the values."""
-    calm, wild = _comparison(0.5, 0.01), _comparison(0.0, 0.6, "missing_share")
+    calm, wild = _comparison(0.5, 0.01), _comparison(0.0, 0.6, "missing_ratio")
     leading = ColumnDrift("x", (calm, wild)).leading
     assert leading
-    assert leading.method == "missing_share"
-    leading = ColumnDrift("x", (calm, _comparison(0.5, 0.02, "missing_share"))).leading
+    assert leading.method == "missing_ratio"
+    leading = ColumnDrift("x", (calm, _comparison(0.5, 0.02, "missing_ratio"))).leading
     assert leading
     assert leading.method == "wasserstein"
     assert ColumnDrift("x", ()).leading is None
@@ -53,8 +53,8 @@ def test_the_drifted_comparison_leads() -> None:
 
 def test_share_counts_features_only(scores_of: Callable[..., DriftScores]) -> None:
     """Prediction and target are no part of the share; no features give a share of 0."""
-    assert scores_of(1, columns=4, prediction=True, target=True).share == 0.25
-    assert scores_of(0, columns=0).share == 0.0
+    assert scores_of(1, columns=4, prediction=True, target=True).ratio == 0.25
+    assert scores_of(0, columns=0).ratio == 0.0
 
 
 def test_columns_share_the_significance() -> None:

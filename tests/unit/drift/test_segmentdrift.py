@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from testbed_domain.logrows import Columns
 from testbed_drift.evaluation import segmentdrift
+from testbed_drift.evaluation.points import OF_SEGMENTS, of_segments
 from testbed_drift.evaluation.segmentdrift import SegmentScorer, shared_out, table
-from testbed_drift.publishing import segmentindicators
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window
@@ -76,6 +76,7 @@ def test_too_few_rows_are_stated() -> None:
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_workers_find_the_same() -> None:
     """Two processes give the very scores that one gives."""
     with Workers(2) as workers:
@@ -110,23 +111,23 @@ def test_segments_share_the_budget_of_false_positives() -> None:
 
 def test_segments_are_published_the_worst_first() -> None:
     """Shares and scores of what was scored, rows of all, and how many are in each state."""
-    points = list(segmentindicators.points(SCORER.score(BEFORE, NOW)))
-    assert {metric for metric, _, _ in points} == set(segmentindicators.METRICS)
+    points = list(of_segments(SCORER.score(BEFORE, NOW)))
+    assert {metric for metric, _, _ in points} == set(OF_SEGMENTS)
     for metric, _, attributes in points:
         assert {*attributes, names.MODEL_VERSION} == {*metric.attributes}
-    shares = [
+    ratios = [
         (attributes[names.SEGMENT], value)
         for metric, value, attributes in points
-        if metric is names.DRIFT_SEGMENT_SHARE
+        if metric is names.DRIFT_SEGMENT_RATIO
     ]
-    assert shares == [("shop=b", pytest.approx(1 / 3)), ("shop=a", 0.0)]
+    assert ratios == [("shop=b", pytest.approx(1 / 3)), ("shop=a", 0.0)]
     states = {
         attributes[names.STATE]: value
         for metric, value, attributes in points
         if metric is names.DRIFT_SEGMENTS
     }
     assert states == {"scored": 2, "insufficient_data": 2, "error": 0}
-    assert list(segmentindicators.points(())) == []
+    assert list(of_segments(())) == []
 
 
 def test_report_names_the_drifted_segments() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,12 +114,12 @@ def test_files_that_are_no_table(tmp_path: Path, name: str, content: bytes, mess
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((None, None, None), "say what to compare: --current FILE"),
+        ((None, None, None), "nothing to compare is given: say --current FILE"),
         (("nowhere.csv", None, None), "there is no file nowhere.csv"),
         (("a.csv", "sqlite://", "t"), "not both"),
         ((None, "sqlite:///a.db", None), "--current-url needs --current-query"),
         ((None, None, "t"), "--current-query needs --current-url"),
-        ((None, "no url", "t"), "--current-url is no URL"),
+        ((None, "no url", "t"), "--current-url is not the URL"),
         ((None, "sqlite:///nowhere.db", "t"), "there is no file nowhere.db"),
         ((None, "oracle://me@db/x", "t"), "its driver is missing"),
     ],
@@ -175,3 +177,16 @@ def test_an_empty_query_has_columns(database: str) -> None:
     """No rows are a table, too."""
     found = open_source("current", None, database, "SELECT * FROM people WHERE 0").read(["age"])
     assert (len(found), list(found)) == (0, ["age"])
+
+
+def test_folder_of_parquet_files_is_refused_with_what_to_do(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The command that is named makes one file of it."""
+    folder = tmp_path / "lake"
+    table.assign(part=["a", "b"] * (ROWS // 2)).to_parquet(folder, partition_cols=["part"])
+    with pytest.raises(SourceError, match="it is a folder, give one file; of the Par") as caught:
+        open_source("current", str(folder), None, None)
+    command = str(caught.value).partition("python -c '")[2].rstrip("'")
+    subprocess.run([sys.executable, "-c", command], check=True, cwd=tmp_path)
+    assert len(pd.read_parquet(tmp_path / "one.parquet")) == ROWS

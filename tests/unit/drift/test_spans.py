@@ -14,7 +14,7 @@ def _unix(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> fl
 
 
 def test_days_are_included_and_name_the_span_by_the_last() -> None:
-    """A month of days covers its last day and is called by it, as in system E's file names."""
+    """A month of days covers its last day and is named after it, as in the churn preset's files."""
     january = Period.parse("2024-01-01/2024-01-31")
     assert (january.start, january.end) == (_unix(2024, 1, 1), _unix(2024, 2, 1))
     february = Period.parse("2024-02-01/2024-02-29")

@@ -9,11 +9,11 @@ import jsonschema
 import numpy as np
 import pytest
 from testbed.schemas import schema_text
-from testbed_drift.__main__ import main
+from testbed_drift.cli import main
+from testbed_drift.cli.tables import _since
 from testbed_drift.evaluation.recordschema import DriftReport
-from testbed_drift.tables.command import _since
 
-from .table_place import ROLES, ROWS, make
+from .table_place import ROLES, ROWS, STUDIED, make
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
 from .table_place import run as run  # noqa: PLC0414 - a fixture
 from .table_place import tables as tables  # noqa: PLC0414 - a fixture
@@ -28,7 +28,7 @@ REPORT = json.loads(schema_text("drift-report.schema.json"))
 
 def test_rows_like_the_reference_need_no_action(run: Run) -> None:
     """Exit code 0, and every key that is promised."""
-    code, [found] = run("same.csv", *ROLES)
+    code, [found] = run("same.csv", *ROLES, *STUDIED)
     assert (code, found["decision"], found["drift_share"]) == (0, "NO_ACTION", 0)
     assert set(found["columns"]) == {"age", "town", "open", "day"}
     assert {name: kind["kind"] for name, kind in found["kinds"].items()} == {
@@ -52,7 +52,7 @@ def test_rows_like_the_reference_need_no_action(run: Run) -> None:
 
 def test_a_moved_column_is_found(run: Run) -> None:
     """Exit code 1; prediction and target moved with it, and the model is no worse than expected."""
-    code, [found] = run("moved.parquet", *ROLES)
+    code, [found] = run("moved.parquet", *ROLES, *STUDIED)
     assert code == 1
     assert found["decision"] == "ALERT"
     assert {name for name, column in found["columns"].items() if column["drifted"]} == {"age"}
@@ -214,12 +214,12 @@ def test_without_json_there_are_a_table_and_one_line(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--reference", "a.parquet"], "say what to compare: --current FILE"),
-        (["--current", "a.parquet"], "say what to compare: --reference FILE"),
+        (["--reference", "a.parquet"], "nothing to compare is given: say --current FILE"),
+        (["--current", "a.parquet"], "nothing to compare is given: say --reference FILE"),
         (["--target", "y"], "--target is of tables: give --reference and --current"),
         (["--probability", "q"], "--probability is of tables"),
         (["--every", "5"], "--every needs"),
-        (["--window", "soon"], "'soon' is no duration"),
+        (["--window", "soon"], "'soon' is not a valid duration"),
     ],
 )
 def test_options_that_don_t_go_together(

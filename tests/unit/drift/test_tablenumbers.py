@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 from testbed.schemas import schema_text
-from testbed_drift.__main__ import main
+from testbed_drift.cli import main
 from testbed_drift.tables.dataframes import TableError, combined_report, drift_report
 
-from .table_place import RECORD
+from .table_place import RECORD, STUDIED
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         reference.to_parquet(tmp_path / "a.parquet")
         current.to_csv(tmp_path / "b.csv", index=False)
         sides = (f"--reference={tmp_path / 'a.parquet'}", f"--current={tmp_path / 'b.csv'}")
-        code = main(["run", *sides, "--time-column=t", *options, "--json"])
+        code = main(["run", *sides, "--time-column=t", "--relations-rows=0", *options, "--json"])
         printed = capsys.readouterr()
         objects = [json.loads(line) for line in printed.out.splitlines()]
         for one in objects:
@@ -76,7 +76,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def test_a_target_of_many_numbers_is_a_regression(run: Run) -> None:
     """Its metrics are scikit-learn's, nothing drifted, and a line says what was inferred."""
     now = homes(2)
-    code, [found], err = run(homes(1, 2 * ROWS), now, *ROLES)
+    code, [found], err = run(homes(1, 2 * ROWS), now, *ROLES, *STUDIED)
     assert (code, found["decision"], found["task"]) == (0, "NO_ACTION", "regression")
     assert "price and predicted: numbers of a regression" in err
     realised = found["performance"]["realised"]
@@ -124,7 +124,7 @@ def test_errors_that_inputs_explain_are_estimated_without_labels(run: Run) -> No
 
 def test_prices_that_rose_are_concept_and_residual_drift(run: Run) -> None:
     """The inputs stay; residuals, target and decision say what happened."""
-    code, [found], _ = run(homes(1, 2 * ROWS), homes(4, dearer=15), *ROLES)
+    code, [found], _ = run(homes(1, 2 * ROWS), homes(4, dearer=15), *ROLES, *STUDIED)
     assert (code, found["decision"]) == (1, "ALERT")
     assert set(found["causes"]) == {"concept", "target"}
     assert found["drift_share"] == 0
@@ -135,6 +135,7 @@ def test_prices_that_rose_are_concept_and_residual_drift(run: Run) -> None:
     assert found["performance"]["realised"]["mean_error"] < -10
 
 
+@pytest.mark.slow
 def test_the_rule_is_that_of_train_and_may_be_overruled(run: Run) -> None:
     """Twenty different numbers are classes, twenty-one are not, and an option says it."""
 
@@ -214,6 +215,7 @@ def test_numbers_are_read_as_those_of_features(tmp_path: Path, run: Run) -> None
     assert texts["performance"]["realised"]["mae"] == pytest.approx(mae)
 
 
+@pytest.mark.slow
 def test_a_kept_reference_keeps_the_task(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,7 +264,7 @@ def test_report_and_terminal_say_the_same(
 def test_drift_report_says_what_the_command_says(run: Run) -> None:
     """The same numbers in Python, and the page names the concept drift."""
     before, now = homes(1), homes(4, dearer=15)
-    _, [found], _ = run(before, now, *ROLES)
+    _, [found], _ = run(before, now, *ROLES, *STUDIED)
     report = drift_report(
         before.drop(columns="t"), now.drop(columns="t"), target="price", prediction="predicted"
     )

@@ -16,8 +16,8 @@ from testbed_drift.tables.dataframes import (
     combined_report,
     drift_report,
 )
-from testbed_drift.tables.reference import Wanted, read_reference
-from testbed_drift.tables.schema import Roles
+from testbed_drift.tables.reference import WantedReference, read_reference
+from testbed_drift.tables.schema import ColumnRoles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_drift_is_found_in_the_column_that_moved() -> None:
     """Columns of numbers and of text are compared; labels and predictions are no inputs."""
     report = drift_report(_table(1), _table(2, shift=1), **COLUMNS)
     found = report.content["drift"]
-    assert found["share"] == 0.5
+    assert found["ratio"] == 0.5
     assert {name: column["drifted"] for name, column in found["columns"].items()} == {
         "age": True,
         "sex": False,
@@ -57,7 +57,7 @@ def test_tables_without_labels_and_predictions_will_do() -> None:
     """What is not there is not evaluated."""
     tables = [_table(seed).drop(columns=["survived", "predicted"]) for seed in (1, 2)]
     found = drift_report(*tables).content["drift"]
-    assert (found["share"], found["target"], found["prediction"]) == (0, None, None)
+    assert (found["ratio"], found["target"], found["prediction"]) == (0, None, None)
 
 
 def test_quality_is_that_of_each_table() -> None:
@@ -165,7 +165,7 @@ def test_the_same_columns_are_left_out_as_by_the_command(tmp_path: Path) -> None
         table.to_parquet(tmp_path / f"{name}.parquet")
     found = drift_report(*tables, **COLUMNS).content["drift"]
     before, now = (FileSource.of(tmp_path / f"{name}.parquet") for name in "ab")
-    wanted = Wanted(Roles("survived", "predicted"))
+    wanted = WantedReference(ColumnRoles("survived", "predicted"))
     reference = read_reference(before, wanted)
     assert found["left_out"] == reference.schema.left_out
     assert list(found["columns"]) == [column.name for column in reference.schema.columns]

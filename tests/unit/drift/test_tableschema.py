@@ -13,13 +13,19 @@ from testbed_domain.tables.columnkinds import days, kind_of, seconds, texts, wit
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.tables.pinning import choose, pin
 from testbed_drift.tables.rows import TableRows
-from testbed_drift.tables.schema import MAX_CATEGORIES, OTHER, Roles, TableSchema, TableSchemaError
+from testbed_drift.tables.schema import (
+    MAX_CATEGORIES,
+    OTHER,
+    ColumnRoles,
+    TableSchema,
+    TableSchemaError,
+)
 
 DAY = dt.date(2024, 1, 31)
 
 
-def _pin(frame: pd.DataFrame, roles: Roles | None = None, **options: bool) -> TableSchema:
-    roles = roles or Roles()
+def _pin(frame: pd.DataFrame, roles: ColumnRoles | None = None, **options: bool) -> TableSchema:
+    roles = roles or ColumnRoles()
     columns = [str(name) for name in frame if name not in roles.columns]
     given: dict[str, Any] = {"typed": False, "asked": False, **options}
     return pin(frame, columns, roles, **given)
@@ -101,8 +107,8 @@ def test_many_categories_are_the_top_ones_and_one_more() -> None:
     frame = pd.DataFrame({"town": rng.permutation(common * 5 + rare)})
     found = _pin(frame)
     (column,) = found.columns
-    assert column.to_dict() == {"kind": "category", "values": 300, "kept": 200}
-    assert set(column.kept) == set(common)
+    assert column.to_dict() == {"kind": "category", "values": 300, "retained": 200}
+    assert set(column.retained) == set(common)
     now = TableRows.of(pd.DataFrame({"town": ["c1", "r1", "new", None]}), found)
     assert now.frame["town"].tolist()[:3] == ["c1", OTHER, OTHER]
     assert now.features["town"].tolist()[:3] == ["c1", "r1", "new"]
@@ -112,30 +118,30 @@ def test_many_categories_are_the_top_ones_and_one_more() -> None:
 def test_the_pinned_kinds_survive_json() -> None:
     """A schema that is kept is the same when it is read."""
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "y": [0, 1], "q": [0.1, 0.9]})
-    found = _pin(frame, Roles("y", None, {"": "q"}))
+    found = _pin(frame, ColumnRoles("y", None, {"": "q"}))
     assert TableSchema.from_dict(found.to_dict()) == found
 
 
 def test_classes_and_the_positive_one() -> None:
     """Classes come from labels and predictions, numbers in their order; of two the last counts."""
     frame = pd.DataFrame({"a": [1, 2, 2], "y": [10, 9, 9], "p": [9, 9, 10]})
-    roles = Roles("y", "p")
+    roles = ColumnRoles("y", "p")
     assert (_pin(frame, roles).classes, _pin(frame, roles).positive) == (("9", "10"), "10")
-    assert _pin(frame, Roles("y", "p", positive="9")).positive == "9"
+    assert _pin(frame, ColumnRoles("y", "p", positive="9")).positive == "9"
     three = frame.assign(y=["a", "b", "c"])
-    assert _pin(three, Roles("y")).positive is None
+    assert _pin(three, ColumnRoles("y")).positive is None
 
 
 @pytest.mark.parametrize(
     ("roles", "message"),
     [
-        (Roles("y", positive="z"), "no class 'z': choose from 0, 1"),
-        (Roles("amount", task="classification"), "hold 60 different values, at most 50"),
-        (Roles("words"), "hold 60 different values, at most 50"),
-        (Roles("three", None, {"": "amount"}), "CLASS=COLUMN"),
+        (ColumnRoles("y", positive="z"), "no class 'z': choose from 0, 1"),
+        (ColumnRoles("amount", task="classification"), "hold 60 different values, at most 50"),
+        (ColumnRoles("words"), "hold 60 different values, at most 50"),
+        (ColumnRoles("three", None, {"": "amount"}), "CLASS=COLUMN"),
     ],
 )
-def test_targets_that_can_not_be_evaluated(roles: Roles, message: str) -> None:
+def test_targets_that_can_not_be_evaluated(roles: ColumnRoles, message: str) -> None:
     """The line says what classes there are, or what to give instead."""
     frame = pd.DataFrame(
         {"a": [1] * 60, "y": [0, 1] * 30, "amount": range(60), "three": [*"abc"] * 20}
@@ -147,7 +153,7 @@ def test_targets_that_can_not_be_evaluated(roles: Roles, message: str) -> None:
 def test_probabilities_become_predictions_where_there_are_none() -> None:
     """One column is of the positive class; a row without it has no prediction."""
     frame = pd.DataFrame({"a": [1, 2, 3], "y": ["no", "yes", "no"], "q": [0.2, 0.7, None]})
-    found = TableRows.of(frame, _pin(frame, Roles("y", None, {"": "q"})))
+    found = TableRows.of(frame, _pin(frame, ColumnRoles("y", None, {"": "q"})))
     assert found.frame[PREDICTION].tolist()[:2] == ["no", "yes"]
     assert found.frame[PREDICTION].isna().tolist() == [False, False, True]
     assert found.probabilities["no"].tolist()[:2] == pytest.approx([0.8, 0.3])
@@ -155,7 +161,7 @@ def test_probabilities_become_predictions_where_there_are_none() -> None:
     assert window.columns
     assert window.columns.label == ["no", "yes", "no"]
     with pytest.raises(TableSchemaError, match="not from 0 to 1"):
-        TableRows.of(frame.assign(q=70), _pin(frame, Roles("y", None, {"": "q"})))
+        TableRows.of(frame.assign(q=70), _pin(frame, ColumnRoles("y", None, {"": "q"})))
 
 
 REFERENCE = pd.DataFrame(
@@ -219,15 +225,15 @@ def test_rows_come_in_the_order_of_their_times() -> None:
 @pytest.mark.parametrize(
     ("names", "roles", "wanted", "message"),
     [
-        (["a", "y"], Roles("z"), [], "no column z; it has a, y"),
-        (["a", "y"], Roles("y"), ["b"], "no column b"),
-        (["a", "y"], Roles("y"), ["y"], "no columns to compare: y"),
-        (["y"], Roles("y"), [], "no columns beside target"),
-        (["a", "a"], Roles(), [], "columns twice: a"),
+        (["a", "y"], ColumnRoles("z"), [], "no column z; it has a, y"),
+        (["a", "y"], ColumnRoles("y"), ["b"], "no column b"),
+        (["a", "y"], ColumnRoles("y"), ["y"], "can't be compared as columns: y"),
+        (["y"], ColumnRoles("y"), [], "no columns beside target"),
+        (["a", "a"], ColumnRoles(), [], "columns twice: a"),
     ],
 )
 def test_columns_that_can_not_be_chosen(
-    names: list[str], roles: Roles, wanted: list[str], message: str
+    names: list[str], roles: ColumnRoles, wanted: list[str], message: str
 ) -> None:
     """The line names the columns."""
     with pytest.raises(TableSchemaError, match=message):

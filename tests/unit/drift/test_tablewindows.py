@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from testbed_drift.__main__ import main
+from testbed_drift.cli import main
 
 from .table_place import ROLES, ROWS, make
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture

@@ -19,9 +19,9 @@ from testbed_otel.sdk import TelemetrySettings, setup
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUNS, SHARE, LAST = (
+RUNS, RATIO, LAST = (
     "ml_drift_job_runs_total",
-    "ml_data_drift_share",
+    "ml_data_drift_ratio",
     "ml_drift_job_last_run_timestamp_seconds",
 )
 PROCESSES, TIMES = 3, 40
@@ -29,15 +29,15 @@ FOUND = "ml_data_drift_detections_total"
 
 
 def _measured(
-    outcome: str, time: float, share: float | None = None, version: str = "1"
+    outcome: str, time: float, ratio: float | None = None, version: str = "1"
 ) -> CollectorRegistry:
     """What the process of one run shows."""
     registry = CollectorRegistry()
     Counter(RUNS, "Runs.", ["outcome"], registry=registry).labels(outcome).inc()
     Gauge(LAST, "Time.", ["outcome"], registry=registry).labels(outcome).set(time)
     Gauge("otel_sdk_things", "Of the process.", registry=registry).set(1)
-    if share is not None:
-        Gauge(SHARE, "Share.", ["model_version"], registry=registry).labels(version).set(share)
+    if ratio is not None:
+        Gauge(RATIO, "Share.", ["model_version"], registry=registry).labels(version).set(ratio)
         found = Counter(FOUND, "Found.", ["model_version", "column"], registry=registry)
         found.labels(version, "age").inc(2)
     return registry
@@ -83,10 +83,10 @@ def test_counters_count_on_and_gauges_are_the_last_ones(textfile: Textfile) -> N
     assert first == {
         (RUNS, "success"): 1,
         (LAST, "success"): 10,
-        (SHARE, "1"): 0.25,
+        (RATIO, "1"): 0.25,
         (FOUND, "age", "1"): 2,
     }
-    assert (second[RUNS, "success"], second[LAST, "success"], second[SHARE, "1"]) == (2, 20, 0.5)
+    assert (second[RUNS, "success"], second[LAST, "success"], second[RATIO, "1"]) == (2, 20, 0.5)
     assert sorted(second.values()) == [0.5, 2, 4, 20]
 
 
@@ -95,6 +95,7 @@ def _write_often(path: Path) -> None:
         Textfile(path).write(_measured("success", 10, 0.25), evaluated=True)
 
 
+@pytest.mark.slow
 def test_runs_that_end_at_once_all_count(textfile: Textfile) -> None:
     """Processes take turns: none writes over what another has just counted."""
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
@@ -110,7 +111,7 @@ def test_a_run_without_a_decision_leaves_the_last_one(textfile: Textfile) -> Non
     found = _shown(textfile)
     assert (found[RUNS, "success"], found[RUNS, "error"]) == (1, 1)
     assert (found[LAST, "success"], found[LAST, "error"]) == (10, 20)
-    assert found[SHARE, "1"] == 0.25
+    assert found[RATIO, "1"] == 0.25
 
 
 def test_values_of_another_model_end(textfile: Textfile) -> None:
@@ -118,7 +119,7 @@ def test_values_of_another_model_end(textfile: Textfile) -> None:
     textfile.write(_measured("success", 10, 0.25), evaluated=True)
     textfile.write(_measured("success", 20, 0.75, "2"), evaluated=True)
     found = _shown(textfile)
-    assert (found[SHARE, "2"], found[RUNS, "success"]) == (0.75, 2)
+    assert (found[RATIO, "2"], found[RUNS, "success"]) == (0.75, 2)
     assert not [key for key in found if "1" in key]
 
 
@@ -126,7 +127,7 @@ def test_a_file_that_can_t_be_read_is_replaced(textfile: Textfile) -> None:
     """Whoever wrote it, it would not be metrics."""
     textfile.path.write_text("no metrics {")
     textfile.write(_measured("success", 10, 0.25), evaluated=True)
-    assert _shown(textfile)[SHARE, "1"] == 0.25
+    assert _shown(textfile)[RATIO, "1"] == 0.25
 
 
 def test_a_write_that_breaks_leaves_the_old_file(

@@ -19,8 +19,7 @@ from testbed_drift.evaluation.segmentdrift import SegmentDrift
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.extents import WindowSummary
 from testbed_drift.rows.windows import WindowReader
-from testbed_drift.settings import DriftSettings
-from testbed_drift.storage.tracking import Entry, Tracker, challenger_entry, run_entry
+from testbed_drift.storage.tracking import TrackedRun, Tracker, challenger_entry, run_entry
 from testbed_otel import names
 
 if TYPE_CHECKING:
@@ -40,12 +39,13 @@ SCHEMA = FeatureSchema(
     (0, 1),
     1,
 )
-SETTINGS = DriftSettings(log_url="sqlite://", artefact=Path("model"), alert_share=0.25)
 
 
 def _result(scores: DriftScores) -> RunResult:
     windows = WindowSummary("2024-01-31", 700, 700, 0, 10), WindowSummary("2024-02-29", 500, 9)
-    finding = RunFinding(*windows, scores, decide(scores, Policy()), Path("a.json"), None)
+    finding = RunFinding(
+        *windows, scores, decide(scores, Policy(0.25)), Path("a.json"), None, policy=Policy(0.25)
+    )
     return RunResult("rf-1", "success", 100.0, 1.5, "line", finding)
 
 
@@ -75,9 +75,9 @@ class FakeServer:
 
     error: Exception | None = None
     asked: int = 0
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[TrackedRun] = field(default_factory=list)
 
-    def log(self, entry: Entry) -> None:
+    def log(self, entry: TrackedRun) -> None:
         """Keep the entry, or fail."""
         self.asked += 1
         if self.error:
@@ -111,7 +111,7 @@ def bench() -> Iterator[Bench]:
     reader, server, now = InMemoryMetricReader(), FakeServer(), [1000.0]
     provider = MeterProvider([reader])
     meter = provider.get_meter("test")
-    yield Bench(server, reader, Tracker(lambda: server, SETTINGS, meter, lambda: now[0], 60), now)
+    yield Bench(server, reader, Tracker(lambda: server, meter, lambda: now[0], 60), now)
     provider.shutdown()
 
 
@@ -121,7 +121,7 @@ def test_run_is_logged_with_limits_scores_and_reports(
     """Thresholds and windows are parameters, scores are metrics, the decision is a tag."""
     result = _result(scores_of(6))
     assert result.finding
-    entry = run_entry(result, result.finding, SETTINGS)
+    entry = run_entry(result, result.finding)
     assert (entry.name, entry.started, entry.ended) == ("2024-01-31 vs 2024-02-29", 100.0, 101.5)
     assert entry.params["alert_share"] == "0.25"
     assert entry.params["current/rows"] == "500"
@@ -155,7 +155,7 @@ def test_segments_and_relations_are_logged(
         assessment=Assessor(SCHEMA, KINDS, "colour").assess(labelled, columns_of(300)),
         relations=Analyst(KINDS).study(reference, current, scores_of(0)),
     )
-    entry = run_entry(result, finding, SETTINGS)
+    entry = run_entry(replace(result, finding=finding), finding)
     assert entry.metrics["segment/colour_red/drift_share"] == 0.2
     assert entry.metrics["segment/colour_blue/rows"] == 9
     assert "segment/colour_blue/drift_share" not in entry.metrics

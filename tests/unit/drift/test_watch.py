@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.errors import DomainError
-from testbed_drift.jobs.job import watch
+from testbed_drift.jobs.watching import watch
 from testbed_drift.quality.trial import Retraining, Trial
 from testbed_drift.rows.spans import Period
 from testbed_drift.rows.windows import WindowReader
@@ -144,6 +144,27 @@ def test_clock_put_back_does_not_stall_the_watch(bench: Bench) -> None:
     assert max(_watch(bench, 3, between=put_back)) <= 10.0
 
 
+@pytest.mark.parametrize("moved", [-40 * 86_400.0, -300.0, 300.0, 40 * 86_400.0])
+def test_clock_that_jumps_does_not_stall_who_looks_for_full_windows(
+    bench: Bench, moved: float
+) -> None:
+    """Of minutes or 40 days, either way: the next run comes within an interval, in small looks."""
+    waits: list[list[float]] = [[]]
+
+    def wait(seconds: float) -> bool:
+        waits[-1].append(seconds)
+        bench.clock.now += seconds
+        return len(waits) > 3 or len(waits[-1]) > 100
+
+    def announce(_result: RunResult) -> None:
+        bench.clock.now += moved
+        waits.append([])
+
+    watch(bench.job, 10.0, bench.clock, wait, announce, ready=lambda: False)
+    assert len(waits) == 4
+    assert all(sum(between) <= 10.001 for between in waits)
+
+
 def test_watch_survives_broken_runs(bench: Bench, columns_of: Callable[..., Columns]) -> None:
     """A log that is away, then too few rows, then a broken detector: the fourth run succeeds."""
     bench.log.error = DomainError("no log yet")
@@ -201,7 +222,7 @@ class FakeTurns:
 def test_turns_say_which_window_is_evaluated(bench: Bench) -> None:
     """A turn ends with its run, whatever became of it; a fixed window is no turn."""
     turns = FakeTurns()
-    bench.job.turns = turns  # type: ignore[assignment] # a fake
+    bench.source.turns = turns  # type: ignore[assignment] # a fake
     assert bench.job.run_once().behind
     bench.log.error = OSError("no route to the log")
     broken = bench.job.run_once()

@@ -114,7 +114,7 @@ def test_windows_of_one_second_have_names_of_their_own(place: Place) -> None:
     """Reports of two windows within a second don't overwrite each other."""
     place.predict(*([20.0] * 8))
     turns = place.turns(window_rows=4, window_mode="tumbling")
-    turns._last = {"after": (10.0, "v1-009")}
+    turns.position.write(after=[10.0, "v1-009"])
     names = {place.window(turns, 100).name for _ in range(2)}
     assert len(names) == 2
 

@@ -17,7 +17,7 @@ def test_quantile_of_histogram() -> None:
 
 def test_quantile_of_counter_is_refused() -> None:
     """Only a histogram has quantiles."""
-    with pytest.raises(ValueError, match="no histogram"):
+    with pytest.raises(ValueError, match="not a histogram"):
         promql.quantile(0.5, names.PREDICTIONS)
 
 
@@ -38,13 +38,13 @@ def test_mean_of_histogram() -> None:
         " / sum by (http_route) "
         '(rate(http_server_request_duration_seconds_count{job="x"}[$__rate_interval]))'
     )
-    with pytest.raises(ValueError, match="no histogram"):
+    with pytest.raises(ValueError, match="not a histogram"):
         promql.mean(names.PREDICTIONS, ())
 
 
 def test_failed_share_is_zero_without_failures() -> None:
     """A status that never was has no series, which must not look like no data."""
-    assert promql.failed_share(names.HTTP_DURATION, "5..") == (
+    assert promql.failed_ratio(names.HTTP_DURATION, "5..") == (
         "(sum(rate(http_server_request_duration_seconds_count"
         '{http_response_status_code=~"5.."}[$__rate_interval])) or vector(0))'
         " / sum(rate(http_server_request_duration_seconds_count[$__rate_interval]))"

@@ -16,6 +16,7 @@ SCHEMA = FeatureSchema(
         Feature("kind", "category", "A kind.", categories=("a", "b"), nullable=True),
         Feature("age", "integer", "An age.", 0, 120, nullable=True),
         Feature("level", "number", "A level."),
+        Feature("shop", "category", "A shop.", categories=("x", "y"), other=True),
     ),
     target="outcome",
     classes=(0, 1),
@@ -41,6 +42,7 @@ class Rows:
             "kind": str(rng.choice(["a", "b"])),
             "age": None if rng.random() < 0.1 else int(rng.integers(20, 80)),
             "level": float(rng.normal(0, 2)),
+            "shop": str(rng.choice(["x", "y"])),
         }
         return row, int(rng.random() < 0.3)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,12 @@ from testbed_domain.sampling import Sampler
 from testbed_load.columns import majority, numeric
 from testbed_load.drifts import DRIFTS, apply, get_drift
 from testbed_load.errors import LoadError
-from testbed_load.plan import LoadPhase, PlannedDrift
+from testbed_load.plan import LoadPhase, PhaseDrift
 from testbed_load.statistics import CategoryStatistics, ColumnStatistics, reference_statistics
 from testbed_load.traffic import TrafficSource, phase_rows
 
-REAL = Path(__file__).parents[4] / "shared" / "data" / "diabetes.csv"
+from tests.support.datafiles import DataFile
+
 WINDOW = 500
 
 
@@ -52,7 +51,7 @@ def positives(labels: Sequence[Label]) -> float:
     return sum(label == 1 for label in labels) / len(labels)
 
 
-def found_columns(source: TrafficSource, drift: PlannedDrift | None, seed: int = 1) -> list[str]:
+def found_columns(source: TrafficSource, drift: PhaseDrift | None, seed: int = 1) -> list[str]:
     """Columns on which KS distinguishes a window of traffic from the reference, at 1 % over all."""
     rows = phase_rows(LoadPhase("p", 1.0, 1.0, drift), source, seed, 0)
     window = [next(rows)[0] for _ in range(WINDOW)]
@@ -66,14 +65,10 @@ def found_columns(source: TrafficSource, drift: PlannedDrift | None, seed: int =
 
 
 @pytest.fixture(scope="session")
-def real_patients(patients: TrafficSource) -> TrafficSource:
-    """The real data set as a pool that traffic is drawn from with replacement."""
-    if not REAL.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"required in CI: {REAL}")
-        pytest.skip("the real data set is not beside the repository: shared/data/diabetes.csv")
+def filed_patients(patients: TrafficSource, diabetes_file: DataFile) -> TrafficSource:
+    """A file as a pool that traffic is drawn from with replacement."""
     pool: list[LabelledRow] = []
-    with REAL.open(encoding="utf-8") as file:
+    with diabetes_file.path.open(encoding="utf-8") as file:
         for line in csv.DictReader(file):
             row: Row = {
                 feature.name: int(line[feature.name])
@@ -131,7 +126,7 @@ def valid(feature: Feature, row: Row) -> bool:
     if value is None:
         return feature.nullable
     if feature.kind == "category":
-        return value in feature.categories
+        return feature.other or value in feature.categories
     kind = int if feature.kind == "integer" else float
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
@@ -165,9 +160,9 @@ def test_a_single_column_drift_leaves_all_others(source: TrafficSource) -> None:
 def test_values_go_missing_only_where_they_may(source: TrafficSource) -> None:
     """About three in ten of the nullable columns, none of the others."""
     after = drifted(source, "missing", 1.0, rows=4000)[1]
-    share = {name: np.mean([row[name] is None for row in after]) for name in source.schema.names}
-    assert share["kind"] == pytest.approx(0.3, abs=0.03)
-    assert [share[name] for name in ("count", "size", "level")] == [0, 0, 0]
+    ratio = {name: np.mean([row[name] is None for row in after]) for name in source.schema.names}
+    assert ratio["kind"] == pytest.approx(0.3, abs=0.03)
+    assert [ratio[name] for name in ("count", "size", "level")] == [0, 0, 0]
 
 
 def test_a_label_shift_brings_whole_rows_of_the_positive_class(source: TrafficSource) -> None:
@@ -245,7 +240,7 @@ def test_a_correlation_drift_takes_categories_apart() -> None:
 
 def test_an_unknown_drift_is_refused_with_the_known_ones(source: TrafficSource) -> None:
     """The message lists what there is."""
-    with pytest.raises(LoadError, match="unknown drift 'sideways'; choose one of: covariate_shift"):
+    with pytest.raises(LoadError, match="unknown drift 'sideways'; choose one of: category_shift"):
         drifted(source, "sideways", 1.0)
 
 
@@ -330,8 +325,8 @@ def test_a_shift_moves_categories_to_their_rarest_value(source: TrafficSource, n
     statistics = source.statistics.columns["kind"]
     assert isinstance(statistics, CategoryStatistics)
     rarest = statistics.rarest
-    share = [np.mean([row["kind"] == rarest for row in rows]) for rows in (before, after)]
-    assert share[1] - share[0] == pytest.approx(0.3 * (1 - share[0]), abs=0.03)
+    ratio = [np.mean([row["kind"] == rarest for row in rows]) for rows in (before, after)]
+    assert ratio[1] - ratio[0] == pytest.approx(0.3 * (1 - ratio[0]), abs=0.03)
     numbers_stay = all(
         old[n] == new[n] for old, new in zip(before, after, strict=True) for n in ("count", "size")
     )
@@ -362,14 +357,78 @@ def test_ks_finds_a_covariate_shift_of_synthetic_patients(
     patients: TrafficSource, seed: int
 ) -> None:
     """500 rows against 2,000 drawn likewise: at least 30 % of the eight columns, and only then."""
-    assert len(found_columns(patients, PlannedDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
+    assert len(found_columns(patients, PhaseDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
     assert len(found_columns(patients, None, seed)) < 0.3 * 8
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ks_finds_a_covariate_shift_of_real_patients(
-    real_patients: TrafficSource, seed: int
+def test_ks_finds_a_covariate_shift_of_a_file(filed_patients: TrafficSource, seed: int) -> None:
+    """The same with traffic and reference drawn with replacement from the 768 rows of a file."""
+    shift = PhaseDrift("covariate_shift", 1.0)
+    assert len(found_columns(filed_patients, shift, seed)) >= 0.3 * 8
+    assert len(found_columns(filed_patients, None, seed)) < 0.3 * 8
+
+
+def test_another_unit_multiplies_one_column(source: TrafficSource) -> None:
+    """The first that is no count; half as severe, in half of the rows."""
+    before, after, *_ = drifted(source, "swapped_unit", 0.5)
+    pairs = [(a["size"], b["size"]) for a, b in zip(before, after, strict=True)]
+    swapped = [(a, b) for a, b in pairs if a != b]
+    assert all(b == min(100.0, 2.20462 * float(a or 0)) for a, b in swapped)
+    assert len(swapped) == pytest.approx(200, abs=50)
+    for name in set(before[0]) - {"size"}:
+        assert [row[name] for row in after] == [row[name] for row in before]
+
+
+def test_a_stuck_sensor_gives_the_value_that_it_had_at_first(source: TrafficSource) -> None:
+    """All the time, over the blocks in which rows are drawn; other columns go on."""
+    phase = LoadPhase("p", 60.0, 50.0, PhaseDrift("stuck_sensor", column="age"))
+    rows = phase_rows(phase, source, 4, 0)
+    drawn = phase_rows(LoadPhase("p", 60.0, 50.0), source, 4, 0)
+    pairs = [(next(rows)[0], next(drawn)[0]) for _ in range(2 * WINDOW)]
+    first = next(row["age"] for _, row in pairs if row["age"] is not None)
+    assert {row["age"] for row, _ in pairs} == {first}
+    assert all({**row, "age": 0} == {**other, "age": 0} for row, other in pairs)
+
+
+def test_a_new_category_is_none_that_the_model_knows(source: TrafficSource) -> None:
+    """Three rows in ten have it, in a column that takes unknown values."""
+    _, after, *_ = drifted(source, "new_category", 1.0, rows=4000)
+    new = [row["shop"] for row in after if row["shop"] not in {"x", "y"}]
+    assert set(new) == {"never seen before"}
+    assert len(new) / 4000 == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"),
+    [
+        ("swapped_unit", "kind", "it can move one of: count, size, age, level"),
+        ("new_category", "kind", "it can move one of: shop"),
+        ("stuck_sensor", "colour", "it can move one of: count"),
+        ("covariate_shift", "size", "it takes no column"),
+    ],
+)
+def test_a_column_that_a_drift_can_not_move_is_refused(
+    source: TrafficSource, name: str, column: str, message: str
 ) -> None:
-    """The same with traffic and reference drawn with replacement from the 768 real rows."""
-    assert len(found_columns(real_patients, PlannedDrift("covariate_shift", 1.0), seed)) >= 0.3 * 8
-    assert len(found_columns(real_patients, None, seed)) < 0.3 * 8
+    """The line says which ones it can."""
+    with pytest.raises(LoadError, match=message):
+        get_drift(name, source.schema, column)
+
+
+def test_a_named_column_drifts_in_place_of_the_own(source: TrafficSource) -> None:
+    """By one standard deviation, as the drift's own column would."""
+    before, labels = (list(part) for part in zip(*source.rows(3).draw(400), strict=True))
+    after, _ = apply(
+        "single_column",
+        before,
+        labels,
+        severity=1.0,
+        schema=source.schema,
+        statistics=source.statistics,
+        rng=np.random.default_rng(5),
+        column="level",
+    )
+    assert [row["count"] for row in after] == [row["count"] for row in before]
+    shift = np.mean(values(after, "level")) - np.mean(values(before, "level"))
+    assert shift == pytest.approx(2.0, abs=0.2)

@@ -37,8 +37,8 @@ def test_the_seed_alone_chooses_whose_labels_come() -> None:
 
 def test_all_and_none_are_exact() -> None:
     """A share of 1 misses no label, a share of 0 sends none."""
-    for share, expected in ((1.0, 1000), (0.0, 0)):
-        labels = DelayedLabels(LabelPlan(share, 0), seed=3)
+    for ratio, expected in ((1.0, 1000), (0.0, 0)):
+        labels = DelayedLabels(LabelPlan(ratio, 0), seed=3)
         for seq in range(1000):
             labels.add(seq, str(seq), 1, now=0.0)
         assert len(labels) == expected

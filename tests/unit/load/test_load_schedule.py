@@ -63,6 +63,34 @@ def test_without_a_rate_a_request_is_due_when_it_is_claimed(
     assert len(claim_all(subject, now=6.0)) == max(expected - 1, 0)
 
 
+def dues(subject: Schedule, *times: float) -> list[float | None]:
+    """When what is claimed at these times is due."""
+    tickets = [subject.claim(time) for time in times]
+    return [None if ticket is None else ticket.due for ticket in tickets]
+
+
+def test_users_think_before_they_ask_again() -> None:
+    """At first one begins after the other; who would come too late sends nothing more."""
+    subject = schedule(LoadPhase("a", 10.0, None, users=4, wait=2.0))
+    assert dues(subject, 0.0, 0.0, 0.0, 0.0) == [0.0, 0.5, 1.0, 1.5]
+    assert dues(subject, 0.25, 7.9, 8.0, 9.0, 7.0) == [2.25, 9.9, None, None, 9.0]
+    assert subject.missed == 0
+
+
+def test_think_times_are_drawn_with_the_given_mean() -> None:
+    """Of 4,000, within four standard errors; equal seeds think equally long."""
+    phase = LoadPhase("a", 1e9, None, users=3, wait=2.0, arrivals="poisson")
+    found = dues(schedule(phase), *[0.0] * 4000)
+    assert found == dues(schedule(phase), *[0.0] * 4000)
+    assert sum(due or 0.0 for due in found) / 4000 == pytest.approx(2.0, abs=0.13)
+
+
+def test_only_users_think() -> None:
+    """With a rate, due times don't follow from answers."""
+    with pytest.raises(ValueError, match="leave out rate and shape"):
+        LoadPhase("a", 10.0, 5.0, wait=1.0)
+
+
 def test_an_ended_schedule_stays_ended() -> None:
     """Every user is notified, not only the first."""
     subject = schedule(LoadPhase("a", 1.0, 1.0))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from testbed_load.errors import LoadError
+from testbed_load.forms import GradualForm
 from testbed_load.options import UNTIL_STOPPED, check_host, plan_from_options
-from testbed_load.plan import PlannedDrift
+from testbed_load.plan import PhaseDrift
 
 FORM: dict[str, object] = {
     "load_profile": "drifted",
@@ -25,7 +26,25 @@ def test_a_form_makes_a_plan() -> None:
     plan = plan_from_options(FORM)
     (phase,) = plan.phases
     assert (phase.rate, phase.duration, plan.seed) == (20.0, UNTIL_STOPPED, 3)
-    assert phase.drift == PlannedDrift("scale", 0.5)
+    assert phase.drift == PhaseDrift("scale", 0.5)
+
+
+def test_a_drift_has_a_form_and_a_column() -> None:
+    """As one writes them on a command line."""
+    more = {
+        "drift": "stuck_sensor",
+        "column": " BMI ",
+        "form": "gradual start=0.2",
+        "duration": "60",
+    }
+    (phase,) = plan_from_options(FORM | more).phases
+    assert phase.drift == PhaseDrift("stuck_sensor", 0.5, None, "BMI", GradualForm(start=0.2))
+
+
+def test_a_form_without_a_drift_is_refused() -> None:
+    """Nothing would drift by it."""
+    with pytest.raises(LoadError, match="column and form are of a drift"):
+        plan_from_options(FORM | {"load_profile": "normal", "form": "sudden", "duration": "60"})
 
 
 @pytest.mark.parametrize(
@@ -35,11 +54,13 @@ def test_a_form_makes_a_plan() -> None:
         ("load_profile", "", "load_profile must be one of"),
         ("drift", "<script>", "drift must be one of"),
         ("rate", "fast", "rate must be a number, not 'fast'"),
-        ("rate", "nan", "rate must be a number, more than 0"),
-        ("rate", "0", "rate must be a number, more than 0"),
-        ("severity", "-1", "severity must be a number, 0 or more"),
-        ("severity", "inf", "severity must be a number"),
-        ("duration", "-5", "duration must be a number, more than 0"),
+        ("rate", "nan", "rate must be"),
+        ("rate", "0", "rate must be"),
+        ("severity", "-1", "severity must be"),
+        ("severity", "inf", "severity must be a finite number"),
+        ("form", "gradual", "duration must be more than 0 for a form of the drift"),
+        ("form", "sideways", "duration must be more than 0"),
+        ("duration", "-5", "duration must be"),
         ("seed", "1.5", "seed must be a whole number"),
         ("seed", "-1", "seed must be a whole number, 0 or more"),
     ],

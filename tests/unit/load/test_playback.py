@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 
 import pytest
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PhaseDrift
 from testbed_load.playback import Job, Playback
 from testbed_load.replies import Reply
 from testbed_load.traffic import TrafficSource
@@ -68,7 +68,7 @@ def playback(source: TrafficSource, truth: TruthList, clock: Clock, *phases: Loa
     return Playback(plan, source, truth, clock)
 
 
-COUNTED = LoadPhase("counted", 1.0, 4.0, PlannedDrift("scale", 0.5), requests=4)
+COUNTED = LoadPhase("counted", 1.0, 4.0, PhaseDrift("scale", 0.5), requests=4)
 SUCCESS = Reply(200, None, "p", 1, 0.5)
 
 
@@ -111,6 +111,25 @@ def test_a_request_is_kept_with_its_truth(
     assert (record.drift, record.severity) == ("scale", 0.5)
     assert (record.features, record.label) == (job.features, job.label)
     assert (record.status, record.prediction_id, record.probability) == (200, "p", 0.5)
+
+
+def test_a_request_carries_the_trace_that_the_truth_holds(
+    source: TrafficSource, truth: TruthList, clock: Clock
+) -> None:
+    """Whoever finds it slow finds its trace; without a ratio the service draws it."""
+    plan = LoadPlan("run", 1, "diabetes", (COUNTED,), trace_ratio=1.0)
+    subject = Playback(plan, source, truth, clock)
+    subject.begin()
+    job = claimed(subject)
+    subject.record(job, 1000.5, SUCCESS)
+    (record,) = truth.requests
+    assert record.sampled
+    version, trace_id, _, flags = job.headers["traceparent"].split("-")
+    assert (version, trace_id, flags) == ("00", record.trace_id, "01")
+    assert job.headers["X-Request-ID"] == "run-0"
+    other = playback(source, truth, clock, COUNTED)
+    other.begin()
+    assert list(claimed(other).headers) == ["X-Request-ID"]
 
 
 def test_only_an_answered_prediction_gets_a_label(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from testbed_load.tally import Tally
 from testbed_load.truth import ErrorKind, RequestRecord
 
@@ -35,7 +36,8 @@ def test_nothing_sent_has_a_summary_too() -> None:
 
 
 def test_lateness_is_reported() -> None:
-    """Overload does not hide."""
+    """Overload does not hide, nor the latency of those that had to wait to be sent."""
     tally = Tally()
     tally.add(record(0.1, late=2.5))
+    assert tally.percentiles() == pytest.approx((2.6, 2.6, 2.6))
     assert "up to 2.5 s late" in tally.summary(missed=0)

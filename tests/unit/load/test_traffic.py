@@ -13,8 +13,10 @@ from testbed_domain.featuretable import FeatureTable
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 from testbed_load.errors import LoadError
-from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift, PlannedOnly
+from testbed_load.plan import LoadPhase, LoadPlan, Only, PhaseDrift
 from testbed_load.traffic import BLOCK, TrafficSource, load_source, phase_rows, plan_rows
+
+from tests.support.datafiles import DataFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from testbed_domain.features import Row
 
 NORMAL = LoadPhase("normal", 60.0, 50.0)
-DRIFTED = LoadPhase("drifted", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0))
+DRIFTED = LoadPhase("drifted", 60.0, 50.0, PhaseDrift("covariate_shift", 1.0))
 
 
 @pytest.mark.parametrize("phase", [NORMAL, DRIFTED])
@@ -53,15 +55,15 @@ def test_a_drift_changes_rows_and_not_which_rows_are_drawn(source: TrafficSource
 @pytest.mark.parametrize(
     ("only", "drifts"),
     [
-        (PlannedOnly("kind", equals="b"), lambda row: row["kind"] == "b"),
-        (PlannedOnly("size", above=55.0), lambda row: float(row["size"] or 0) > 55),
+        (Only("kind", equals="b"), lambda row: row["kind"] == "b"),
+        (Only("size", above=55.0), lambda row: float(row["size"] or 0) > 55),
     ],
 )
 def test_a_drift_of_some_rows_leaves_the_others(
-    source: TrafficSource, only: PlannedOnly, drifts: Callable[[Row], bool]
+    source: TrafficSource, only: Only, drifts: Callable[[Row], bool]
 ) -> None:
     """Which drift is asked of the row as it was drawn; each row keeps its place and its label."""
-    phase = LoadPhase("d", 60.0, 50.0, PlannedDrift("covariate_shift", 1.0, only))
+    phase = LoadPhase("d", 60.0, 50.0, PhaseDrift("covariate_shift", 1.0, only))
     normal = list(islice(phase_rows(NORMAL, source, 4, 0), 200))
     drifted = list(islice(phase_rows(phase, source, 4, 0), 200))
     assert [label for _, label in drifted] == [label for _, label in normal]
@@ -73,8 +75,8 @@ def test_a_drift_of_some_rows_leaves_the_others(
 
 def test_rows_of_an_unknown_column_can_not_drift(source: TrafficSource) -> None:
     """The plan is refused before anything is sent."""
-    only = PlannedOnly("colour", equals="red")
-    phase = LoadPhase("p", 1.0, 1.0, PlannedDrift("covariate_shift", 1.0, only))
+    only = Only("colour", equals="red")
+    phase = LoadPhase("p", 1.0, 1.0, PhaseDrift("covariate_shift", 1.0, only))
     with pytest.raises(LoadError, match="'colour'"):
         plan_rows(LoadPlan("run", 1, "diabetes", (phase,)), source)
 
@@ -83,7 +85,7 @@ def test_a_plan_with_an_unknown_drift_is_refused_before_anything_is_sent(
     source: TrafficSource,
 ) -> None:
     """The first rows are drawn at once, so the error comes at once."""
-    phase = LoadPhase("p", 1.0, 1.0, PlannedDrift("sideways"))
+    phase = LoadPhase("p", 1.0, 1.0, PhaseDrift("sideways"))
     with pytest.raises(LoadError, match="unknown drift"):
         plan_rows(LoadPlan("run", 1, "diabetes", (phase,)), source)
 
@@ -111,10 +113,10 @@ def test_a_use_case_without_rows_is_refused(name: str, message: str) -> None:
         load_source(None, name)
 
 
-def test_known_rows_are_asked_for_by_id(churn_csv: Path, tmp_path: Path) -> None:
-    """Real customers are sent as their ids, whose features are the row's; drifted ones are not."""
+def test_known_rows_are_asked_for_by_id(churn_file: DataFile, tmp_path: Path) -> None:
+    """Known customers are sent as their ids, whose features are the row's; drifted ones are not."""
     options = TrainingOptions(5, 4, train_rows=300, test_rows=100, reference_rows=100)
-    artefact = train(get_use_case("churn"), churn_csv, 1, tmp_path / "model", options)
+    artefact = train(get_use_case("churn"), churn_file.path, 1, tmp_path / "model", options)
     source, table = load_source(artefact.path, "churn"), FeatureTable.of(artefact)
     assert table is not None
     for row, _ in islice(phase_rows(NORMAL, source, 4, 0), 50):

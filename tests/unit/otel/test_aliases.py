@@ -50,7 +50,7 @@ def _exercise(telemetry: Telemetry) -> None:
 
 def test_names_of_system_c_have_the_numbers_of_their_sources() -> None:
     """Labels are those of that system, and points that fall together are added up."""
-    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("c",)))
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("ml-api",)))
     _exercise(telemetry)
     value = telemetry.registry.get_sample_value
     labels = {"method": "POST", "endpoint": "/predict"}
@@ -68,7 +68,7 @@ def test_names_of_system_c_have_the_numbers_of_their_sources() -> None:
 
 def test_a_state_of_several_versions_stays_a_state() -> None:
     """While a challenger is loaded beside the champion, and after one has left, it is 1."""
-    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("c",)))
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("ml-api",)))
     loaded = gauge(telemetry.meter("test"), names.MODEL_LOADED)
     value = telemetry.registry.get_sample_value
     for states, expected in (((1, 1), 1), ((0, 1), 1), ((0, 0), 0)):
@@ -80,7 +80,7 @@ def test_a_state_of_several_versions_stays_a_state() -> None:
 
 def test_confidence_of_system_b_is_a_histogram_and_a_summary() -> None:
     """The histogram goes by ``class``; the summary is the count and sum of all of it."""
-    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("b",)))
+    telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("titanic",)))
     family = telemetry.histogram(telemetry.meter("test"), names.PREDICTION_PROBABILITY)
     for label, probability in (("yes", 0.75), ("yes", 0.625), ("no", 0.875)):
         family.record(probability, {names.MODEL_VERSION: "1", names.PREDICTION_CLASS: label})
@@ -94,12 +94,14 @@ def test_confidence_of_system_b_is_a_histogram_and_a_summary() -> None:
 
 def test_names_of_the_drift_job_are_pushed(receiver: Receiver) -> None:
     """Scores and detections, which come from ordinary instruments, have their other names too."""
-    settings = TelemetrySettings(receiver.url, math.inf, 5, aliases=("a", "b"))
+    settings = TelemetrySettings(
+        receiver.url, math.inf, 5, aliases=("fastapi-instrumentator", "titanic")
+    )
     telemetry = setup("drift-job", settings)
     meter = telemetry.meter("test")
     version = {names.MODEL_VERSION: "1"}
     counter(meter, names.DRIFT_DETECTIONS).add(2, {**version, names.COLUMN: "age"})
-    gauge(meter, names.DRIFT_SHARE).set(0.25, version)
+    gauge(meter, names.DRIFT_RATIO).set(0.25, version)
     assert telemetry.flush()
     pushed = {
         metric.name: metric
@@ -119,7 +121,10 @@ def test_names_of_the_drift_job_are_pushed(receiver: Receiver) -> None:
 
 def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
     """Prometheus finds them without a scrape."""
-    telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("a", "c")))
+    telemetry = setup(
+        "ml-api",
+        TelemetrySettings(receiver.url, math.inf, 5, aliases=("fastapi-instrumentator", "ml-api")),
+    )
     _exercise(telemetry)
     assert telemetry.flush()
     sums = receiver.sums()
@@ -130,7 +135,7 @@ def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
 
 def test_no_metric_is_pushed_empty(receiver: Receiver) -> None:
     """Before the first error there is no counter of errors: one without points is refused."""
-    telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("c",)))
+    telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("ml-api",)))
     durations = telemetry.histogram(telemetry.meter("test"), names.HTTP_DURATION)
     durations.record(0.1, {names.HTTP_ROUTE: "/predict", names.HTTP_STATUS: 200})
     assert telemetry.flush()
@@ -153,23 +158,23 @@ def test_nothing_is_shown_without_the_setting() -> None:
     assert telemetry.registry.get_sample_value("api_active_requests") is None
 
 
-@pytest.mark.parametrize("system", sorted(ALIASES))
-def test_aliases_fit_their_sources(system: str) -> None:
+@pytest.mark.parametrize("preset", sorted(ALIASES))
+def test_aliases_fit_their_sources(preset: str) -> None:
     """They use attributes that the source has; a name of the vocabulary has its labels as well."""
     own = {metric.prometheus: metric for metric in names.METRICS}
-    for alias in ALIASES[system]:
+    for alias in ALIASES[preset]:
         assert {name for name, _ in alias.labels} <= set(alias.source.attributes)
         if alias.name in own:
             assert own[alias.name] == alias.source
             assert all(names.label(name) == label for name, label in alias.labels)
-    assert not {alias.name for alias in aliases_of([system])} & set(own)
+    assert not {alias.name for alias in aliases_of([preset])} & set(own)
 
 
 def test_setting_names_the_systems() -> None:
-    """A list with commas; a system that isn't there is refused by the variable's name."""
-    settings = TelemetrySettings.from_env({"TESTBED_METRIC_ALIASES": "a, c"})
-    assert settings.aliases == ("a", "c")
+    """A list with commas; a preset that isn't there is refused by the variable's name."""
+    settings = TelemetrySettings.from_env({"TESTBED_METRIC_ALIASES": "titanic, ml-api"})
+    assert settings.aliases == ("titanic", "ml-api")
     with pytest.raises(TelemetrySettingsError, match="TESTBED_METRIC_ALIASES"):
         TelemetrySettings.from_env({"TESTBED_METRIC_ALIASES": "x"})
-    with pytest.raises(AliasError, match="no system 'x'"):
+    with pytest.raises(AliasError, match="'x' is not a preset"):
         aliases_of(["x"])

@@ -1,12 +1,12 @@
-"""The API's metrics, of cells or of ordinary instruments, are the same for both readers."""
+"""The API's metrics, of children or of ordinary instruments, are the same for both readers."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from testbed_api.instruments import Instruments
-from testbed_api.kpis import Costs
+from testbed_api.log.kpis import Costs
+from testbed_api.telemetry.instruments import Instruments
 from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema, Kpi
 from testbed_otel import names

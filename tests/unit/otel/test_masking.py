@@ -58,3 +58,20 @@ def test_logs_of_libraries_show_no_secret() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert shown.stderr == "WARNING exporter: url: http://u:***@h/?password=***\n"
+
+
+def test_logs_of_jobs_show_no_conflict_that_is_none() -> None:
+    """Two meters may have instruments of one name; other warnings of the SDK stay."""
+    code = (
+        "import logging\n"
+        "from testbed_otel import names\n"
+        "from testbed_otel.redaction import log_to_stderr\n"
+        "from testbed_otel.sdk import TelemetrySettings, gauge, setup\n"
+        "log_to_stderr()\n"
+        "telemetry = setup('test', TelemetrySettings(endpoint=None))\n"
+        "for scope in ('one', 'two'):\n"
+        "    gauge(telemetry.meter(scope), names.MODEL_ACCURACY).set(1)\n"
+        "logging.getLogger('opentelemetry.sdk.metrics').warning('something else')\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert shown.stderr == "WARNING opentelemetry.sdk.metrics: something else\n"

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
-    """Telemetry that is pushed nowhere, with system B's names."""
-    made = setup("my-model", TelemetrySettings(endpoint=None, aliases=("b",)))
+    """Telemetry that is pushed nowhere, with the names of the preset titanic."""
+    made = setup("my-model", TelemetrySettings(endpoint=None, aliases=("titanic",)))
     yield made
     made.shutdown()
 
 
 def test_predictions_errors_and_accuracy_are_metrics(telemetry: Telemetry) -> None:
-    """Each is found under the testbed's name and under system B's."""
+    """Each is found under the testbed's name and the preset's."""
     recorder = Recorder.create(telemetry)
     recorder.record_prediction("1.0", "survived", confidence=0.75, seconds=0.25)
     recorder.record_prediction("1.0", "survived")
@@ -47,14 +47,14 @@ def test_predictions_errors_and_accuracy_are_metrics(telemetry: Telemetry) -> No
     assert value("ml_model_accuracy", {"model_version": "1.0"}) == 0.625
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
-def test_what_is_no_share_is_refused(telemetry: Telemetry, share: float) -> None:
+@pytest.mark.parametrize("ratio", [-0.1, 1.1, math.nan])
+def test_what_is_no_share_is_refused(telemetry: Telemetry, ratio: float) -> None:
     """A wrong confidence counts no prediction, a wrong accuracy leaves the one before."""
     recorder = Recorder.create(telemetry)
     with pytest.raises(ValueError, match="confidence"):
-        recorder.record_prediction("1.0", "died", confidence=share)
+        recorder.record_prediction("1.0", "died", confidence=ratio)
     with pytest.raises(ValueError, match="accuracy"):
-        recorder.record_accuracy("1.0", share)
+        recorder.record_accuracy("1.0", ratio)
     value = telemetry.registry.get_sample_value
     labels = {"model_version": "1.0", "prediction_class": "died"}
     assert value("ml_predictions_total", labels) is None

@@ -1,4 +1,4 @@
-"""The cells say what the standard instrumentation says, of the same requests."""
+"""The children say what the standard instrumentation says, of the same requests."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from testbed_api.httproutes import route_table
-from testbed_api.httptelemetry import HttpTelemetry, Traces
+from testbed_api.telemetry.http import HttpTelemetry, Traces
+from testbed_api.telemetry.routes import route_table
 from testbed_otel import names
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_otel.tracing import HeadSampler
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from .conftest import Receiver
 
 REQUESTS = 10_000
@@ -108,7 +110,7 @@ def _requests() -> list[dict[str, Any]]:
     ]
 
 
-async def _drive(app: FastAPI) -> None:
+async def _drive(app: ASGIApp) -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -172,13 +174,13 @@ def _ours(receiver: Receiver) -> Telemetry:
     )
     meter = telemetry.meter("test")
     app = _application(clock)
-    plain = app.build_middleware_stack()
+    stack = app.build_middleware_stack()
     FastAPIInstrumentor.instrument_app(
         app, tracer_provider=telemetry.chosen, meter_provider=NoOpMeterProvider()
     )
-    app.middleware_stack = HttpTelemetry(
-        plain,
-        app.build_middleware_stack(),
+    layer = HttpTelemetry(
+        lambda scope, *rest: stack({**scope, "app": app}, *rest),
+        app,
         lambda: route_table(app.routes),
         (
             telemetry.histogram(meter, names.HTTP_DURATION),
@@ -187,7 +189,7 @@ def _ours(receiver: Receiver) -> Telemetry:
         Traces(HeadSampler(0.05, Random(1))),  # noqa: S311 - repeatable on purpose
         clock=clock,
     )
-    asyncio.run(_drive(app))
+    asyncio.run(_drive(layer))
     assert telemetry.flush()
     return telemetry
 

@@ -10,6 +10,8 @@ import pytest
 from testbed_otel import names, sdk
 from testbed_otel.sdk import TelemetrySettings, TelemetrySettingsError, setup
 
+from tests.support.polling import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -175,19 +177,17 @@ def test_shutdown_pushes_the_last_values(receiver: Receiver) -> None:
     assert receiver.sums()["ml.labels"] == 5
 
 
-def test_push_resumes_by_itself_after_an_outage(
-    receiver: Receiver, eventually: Callable[[Callable[[], bool]], None]
-) -> None:
+def test_push_resumes_by_itself_after_an_outage(receiver: Receiver) -> None:
     """Counters are cumulative: after the outage nothing is missing."""
     telemetry = setup("ml-api", _pushing(receiver, interval=0.05))
     counter = sdk.counter(telemetry.meter("test"), names.LABELS)
     counter.add(1, {"outcome": "stored"})
-    eventually(lambda: receiver.sums().get("ml.labels") == 1)
+    wait_for(lambda: receiver.sums().get("ml.labels") == 1)
     receiver.stop()
     counter.add(41, {"outcome": "stored"})
     assert not telemetry.flush(timeout=0.3)
     receiver.start()
-    eventually(lambda: receiver.sums()["ml.labels"] == 42)
+    wait_for(lambda: receiver.sums()["ml.labels"] == 42)
     telemetry.shutdown()
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed.receiver import NotificationRecorder, create_app
-from testbed.receiver.guard import PostGuard, PostLimits, guarded
+from testbed_receiver import NotificationRecorder, create_app
+from testbed_receiver.guard import PostGuard, PostLimits, guarded
 
 from tests.browser import EVERYTHING, visit
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed.receiver import (
+from testbed_receiver import (
     BoundedFile,
     NotificationRecorder,
     OtlpSignals,
     PayloadError,
     create_app,
 )
-from testbed.receiver.otlp import log_records, spans
+from testbed_receiver.otlp import log_records, spans
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
+import smtplib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from testbed.receiver import NotificationRecorder, PayloadError, create_app, notifications
-from testbed.receiver.__main__ import main
+from testbed_receiver import NotificationRecorder, PayloadError, create_app, notifications
+from testbed_receiver.__main__ import main
+from testbed_receiver.messages import MessageRecorder
+from testbed_receiver.smtp import MailHandler, mail_server
+
+from tests.support.fulldisk import full_disk
+from tests.support.ports import free_port
 
 ARRIVED = 1_700_000_000.5
 
@@ -103,6 +108,7 @@ def test_every_alert_becomes_one_line(client: Client, out: Path) -> None:
         "receiver": "critical",
         "fingerprint": "abc",
         "delivery": 0,
+        "trace": "",
     }
     assert (resolved["status"], resolved["ends_at"]) == ("resolved", 1_700_000_000.0)
     assert client.get("/notifications").json() == [firing, resolved]
@@ -145,47 +151,16 @@ def test_a_bad_body_is_refused_whole(client: Client, out: Path, body: bytes, rea
     assert len(lines(out)) == 2
 
 
-class FullDisk:
-    """A file on which only some bytes find room."""
-
-    def __init__(self, path: Path, room: int) -> None:
-        self.file = path.open("ab", buffering=0)
-        self.room = room
-
-    def seek(self, offset: int, whence: int) -> int:
-        """As a file."""
-        return self.file.seek(offset, whence)
-
-    def truncate(self, size: int) -> int:
-        """As a file."""
-        return self.file.truncate(size)
-
-    def write(self, data: bytes) -> int:
-        """Write what fits, then refuse."""
-        if self.room == 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        written = self.file.write(data[: self.room])
-        self.room -= written
-        return written
-
-    def close(self) -> None:
-        """As a file."""
-        self.file.close()
-
-
 def test_a_full_disk_leaves_no_half_line(out: Path) -> None:
     """The sender gets 503, so it tries again, and the file holds whole lines only."""
     with NotificationRecorder(out) as recorder:
         client = Client(recorder)
         client.post(webhook(alert()))
-        real = recorder._file
-        recorder._file = FullDisk(out, room=100)  # type: ignore[assignment] # a fake file
-        reply = client.post(webhook(alert(), alert()))
+        with full_disk(out.stat().st_size + 100):
+            reply = client.post(webhook(alert(), alert()))
         assert reply.status_code == 503
         assert "try again" in reply.text
         assert len(lines(out)) == 1
-        recorder.close()
-        recorder._file = real
         assert client.post(webhook(alert())).status_code == 200
         assert len(lines(out)) == 2
 
@@ -229,3 +204,68 @@ def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
         file.write(b'{"received_at": 1')
     with NotificationRecorder(path) as again:
         assert [each.alertname for each in again.recent] == ["APIDown"]
+
+
+def test_messages_of_integrations_are_recorded_and_shown(tmp_path: Path) -> None:
+    """Who got what stands in the file and on the page; a notification bears its trace, too."""
+    path, out = tmp_path / "messages.jsonl", tmp_path / "notifications.jsonl"
+    header = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}
+    with NotificationRecorder(out) as recorder, MessageRecorder(path) as messages:
+        app = create_app(recorder, lambda: ARRIVED, messages=messages)
+
+        async def talk() -> tuple[httpx.Response, httpx.Response, str]:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://receiver") as client:
+                await client.post("/notifications", json=webhook(alert()), headers=header)
+                sent = await client.post(
+                    "/receivers/team~20ml/slack/1", json={"text": "<b>It</b>"}, headers=header
+                )
+                wrong = await client.post("/receivers/team/nothing/1", json={})
+                return sent, wrong, (await client.get("/")).text
+
+        sent, wrong, page = asyncio.run(talk())
+        assert (sent.status_code, sent.text) == (200, "ok")
+        assert wrong.status_code == 400
+        assert "not the address of an integration" in wrong.text
+        assert "<td>team ml</td>" in page
+        assert "<td>slack</td>" in page
+        assert "&lt;b&gt;It&lt;/b&gt;" in page
+        assert "<td>critical</td>" in page
+    (found,) = lines(path)
+    assert (found["receiver"], found["integration"], found["index"]) == ("team ml", "slack", 1)
+    assert (found["text"], found["received_at"]) == ("<b>It</b>", ARRIVED)
+    (notified,) = lines(out)
+    assert found["trace"] == notified["trace"] == "0af7651916cd43dd8448eb211c80319c"
+    with MessageRecorder(path) as again:
+        assert [each.text for each in again.recent] == ["<b>It</b>"]
+
+
+def test_mails_are_recorded_by_the_hello_of_their_client(tmp_path: Path) -> None:
+    """What names no receiver is refused, so that Alertmanager counts it as failed."""
+    path, port = tmp_path / "messages.jsonl", free_port()
+
+    def send(hello: str) -> None:
+        with smtplib.SMTP("127.0.0.1", port, local_hostname=hello, timeout=5) as client:
+            client.sendmail("a@b", ["c@d"], b"Subject: It fires\r\n\r\nHighErrorRate\r\n")
+
+    async def talk(messages: MessageRecorder) -> None:
+        async with mail_server(MailHandler(messages, lambda: ARRIVED), "127.0.0.1", port):
+            await asyncio.to_thread(send, "team~20ml/email/0")
+            with pytest.raises(smtplib.SMTPDataError, match="not the address of an integration"):
+                await asyncio.to_thread(send, "localhost")
+
+    with MessageRecorder(path) as messages:
+        asyncio.run(talk(messages))
+    (found,) = lines(path)
+    assert (found["receiver"], found["integration"]) == ("team ml", "email")
+    assert found["text"].split() == ["It", "fires", "HighErrorRate"]
+
+
+def test_mails_need_a_file_for_what_they_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that would do nothing is refused."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--out", str(tmp_path / "out"), "--smtp-port", "2525"])
+    assert ended.value.code == 2
+    assert "give --messages, too" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed.charts import HTTP_COUNT, Chart, Line
+from testbed.charts import HTTP_COUNT, Chart, ChartLine
 from testbed.evidence import load_evidence
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.finalcounts import Count
@@ -36,7 +36,7 @@ SCENARIO = {
         {"name": f"burst {EVIL}", "duration": "10m", "rate": 10},
     ],
     "expected_alerts": [{"alert": "HighErrorRate", "phase": f"burst {EVIL}", "within": "10m"}],
-    "limits": {"error_share": 0.5},
+    "limits": {"error_ratio": 0.5},
 }
 
 
@@ -110,14 +110,19 @@ def _write_records(layout: RunLayout) -> None:
         layout.timeline,
         [
             {"time": 995.0, "event": "run_started", "name": "error-burst"},
-            {"time": 996.0, "event": "part_started", "name": f"api {EVIL}"},
+            {"time": 996.0, "event": "component_started", "name": f"api {EVIL}"},
             {"time": 1000.0, "event": "phase_started", "name": "normal"},
             {"time": 1010.0, "event": "phase_ended", "name": "normal"},
             {"time": 1010.0, "event": "phase_started", "name": f"burst {EVIL}"},
             {"time": 1010.0, "event": "fault_on", "name": f"errors 30% {EVIL}"},
             {"time": 1030.0, "event": "fault_off", "name": f"burst {EVIL}"},
             {"time": 1030.0, "event": "phase_ended", "name": f"burst {EVIL}"},
-            {"time": 1030.5, "event": "part_crashed", "name": "drift", "outcome": f"KILL {EVIL}"},
+            {
+                "time": 1030.5,
+                "event": "component_crashed",
+                "name": "drift",
+                "outcome": f"KILL {EVIL}",
+            },
         ],
     )
     _lines(
@@ -157,7 +162,7 @@ def _snapshot() -> Snapshot:
     )
     times = [995 + step / 2 for step in range(100)]
     wave = tuple((time, 10 + math.sin(time)) for time in times)
-    share = tuple((time, None if time < 1000 else 0.125) for time in times)
+    ratio = tuple((time, None if time < 1000 else 0.125) for time in times)
     return Snapshot(
         started_at=995.0,
         ended_at=1045.0,
@@ -168,13 +173,13 @@ def _snapshot() -> Snapshot:
             AlertSpan(alert="HighErrorRate", labels={}, state="firing", start=1016, end=1030),
             AlertSpan(alert=f"Evil{EVIL}", labels={}, state="firing", start=1019, end=1045),
         ),
-        rules=(LoadedRule(name="HighErrorRate", hold=4.0),),
+        rules=(LoadedRule(name="HighErrorRate", for_=4.0),),
         charts=(
             _chart("rate", "Request rate by status", "requests/s", {"200": wave, EVIL: wave}),
             _chart("latency", "Latency in the API", "seconds", {"p50": wave, "p95": wave}),
-            _chart("errors", "Share of 5xx answers", "share", {"5xx": share}),
+            _chart("errors", "Share of 5xx answers", "ratio", {"5xx": ratio}),
             _chart("active", "Active requests", "requests", {"active": wave}),
-            _chart("drift", "Share of drifted columns", "share", {"share": share}),
+            _chart("drift", "Share of drifted columns", "ratio", {"ratio": ratio}),
             _chart("up", "Scrape targets that are up", "targets", {"ml-api": wave}),
         ),
         log=LogFacts(rows=300 - failed, labels=0),
@@ -193,5 +198,5 @@ def _http(status: int, value: int) -> Count:
 def _chart(
     key: str, title: str, unit: str, lines: dict[str, tuple[tuple[float, float | None], ...]]
 ) -> Chart:
-    drawn = tuple(Line(name=name, points=points) for name, points in lines.items())
+    drawn = tuple(ChartLine(name=name, points=points) for name, points in lines.items())
     return Chart(key=key, title=title, unit=unit, lines=drawn)

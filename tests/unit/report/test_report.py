@@ -140,7 +140,7 @@ def test_the_figure_shows_the_run_and_escapes_its_text(page: Page) -> None:
     assert bars["['fault']"] == (10.0, 20.0)
     assert bars["['HighErrorRate']"] == (16.0, 14.0)
     names = {trace.get("name") for trace in figure["data"]}
-    assert {"status 200", "p95", "5xx", "share", "notified: firing", "sent by the load"} <= names
+    assert {"status 200", "p95", "5xx", "ratio", "notified: firing", "sent by the load"} <= names
     # Plotly reads tags in text: none may come through, or it would draw (and link) them.
     tagged = [s for s in _strings(figure) if "<script" in s or "<img" in s]
     assert tagged == []

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed.rules.conditions import Compare, Leaf, evaluate, leaves, read_condition, written
-from testbed.rules.parsing import constant, nodes_of, parse, replaced, text_of, with_ranges_changed
+from testbed_rules.conditions import Compare, Leaf, evaluate, leaves, read_condition, written
+from testbed_rules.parsing import constant, nodes_of, parse, replaced, text_of, with_ranges_changed
 
 from tests.unit.rules.conftest import NAN, line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testbed.rules.conditions import Vector
+    from testbed_rules.conditions import Vector
 
 
 def present(text: str, answers: Mapping[str, Vector]) -> list[tuple[dict[str, str], list[int]]]:

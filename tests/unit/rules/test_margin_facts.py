@@ -16,6 +16,7 @@ from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 from testbed.scenario import Scenario
+from testbed.targets import BundledApi
 from testbed.truth import Truth
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def sources(fake: Fake, tmp_path: Path, span: RunSpan = OWN) -> Sources:
         scenario=SCENARIO,
         factor=30.0,
         truth=Truth(1000.0, 1052.0),
-        pages={},
+        target=BundledApi(),
+        target_pages={},
         log_url="",
         span=span,
         phases=PHASES,

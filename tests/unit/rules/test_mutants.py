@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from testbed.rules.conditions import read_condition, written
-from testbed.rules.mutants import Mutant, mutants, queries
-from testbed.rules.replay import RuleTiming
+from testbed_rules.conditions import read_condition, written
+from testbed_rules.mutants import Mutant, mutants, queries
+from testbed_rules.replay import RuleTiming
 
 ERRORS = 'sum by (job, x) (rate(e{job="api", code=~"5.."}[5m])) > 0.1'
 
@@ -44,7 +44,7 @@ def test_limits_and_durations_need_no_query() -> None:
 
 def test_for_is_changed_and_removed() -> None:
     """And what is not there is not."""
-    timings = {text: each.timing.hold for text, each in made("a == 0", RuleTiming(30.0)).items()}
+    timings = {text: each.timing.for_ for text, each in made("a == 0", RuleTiming(30.0)).items()}
     assert timings == {
         "`for` \u00d7 10": 300.0, "`for` \u00d7 3": 90.0, "`for` \u00f7 3": 10.0,
         "`for` \u00f7 10": 3.0, "`for` removed": 0.0, "== becomes !=": 30.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from testbed.rules.replay import RuleTiming, narrowed, replay, widened
+from testbed_rules.replay import RuleTiming, narrowed, replay, widened
 
 from tests.unit.rules.conftest import line, times
 
@@ -16,7 +16,7 @@ def spans(pattern: str, timing: RuleTiming) -> list[tuple[float, float | None]]:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "hold", "keep", "firings"),
+    ("pattern", "for_", "keep_firing", "firings"),
     [
         ("..xx..", 0, 0, [(2.0, 4.0)]),
         ("..xxx.", 2, 0, [(4.0, 5.0)]),
@@ -30,10 +30,10 @@ def spans(pattern: str, timing: RuleTiming) -> list[tuple[float, float | None]]:
     ],
 )
 def test_for_and_keep_firing_for(
-    pattern: str, hold: float, keep: float, firings: list[tuple[float, float | None]]
+    pattern: str, for_: float, keep_firing: float, firings: list[tuple[float, float | None]]
 ) -> None:
     """A pause begins ``for`` anew, unless ``keep_firing_for`` bridges it."""
-    assert spans(pattern, RuleTiming(hold, keep)) == firings
+    assert spans(pattern, RuleTiming(for_, keep_firing)) == firings
 
 
 @pytest.mark.parametrize(

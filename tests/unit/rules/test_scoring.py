@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from testbed.rules.conditions import read_condition
-from testbed.rules.limits import extremes, limits_of, passing_limits
-from testbed.rules.mutants import mutants
-from testbed.rules.outcomes import AlertExpectation, Contract, broken_by
-from testbed.rules.replay import Firing, RuleTiming
-from testbed.rules.scoring import ReplayedPhases, score
+from testbed_rules.conditions import read_condition
+from testbed_rules.limits import extremes, limits_of, passing_limits
+from testbed_rules.mutants import mutants
+from testbed_rules.outcomes import AlertContract, AlertExpectation, broken_by
+from testbed_rules.replay import ReplayedFiring, RuleTiming
+from testbed_rules.scoring import ReplayedPhases, score
 
 from tests.unit.rules.conftest import line, times
 
 # One evaluation a second; the fault lasts from 10 to 20.
 EXPECTED = AlertExpectation("burst", 10.0, 20.0, float("inf"), within=8.0, resolves_within=10.0)
-CONTRACT = Contract((EXPECTED,), group_wait=1.0, group_interval=5.0)
+CONTRACT = AlertContract((EXPECTED,), group_wait=1.0, group_interval=5.0)
 
 
-def fires(start: float, end: float | None) -> Firing:
+def fires(start: float, end: float | None) -> ReplayedFiring:
     """One firing."""
-    return Firing(frozenset(), start, start, end)
+    return ReplayedFiring(frozenset(), start, start, end)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ def fires(start: float, end: float | None) -> Firing:
         ([fires(12, 28)], None),
     ],
 )
-def test_what_breaks_a_contract(firings: list[Firing], fault: str | None) -> None:
+def test_what_breaks_a_contract(firings: list[ReplayedFiring], fault: str | None) -> None:
     """Notifications leave group_wait after the first, and at each group_interval after that."""
     assert broken_by(firings, CONTRACT) == fault
 
 
 def test_what_is_allowed_breaks_nothing() -> None:
     """And what is not expected must be silent."""
-    assert broken_by([fires(3, 4)], Contract(allowed=True)) is None
-    assert broken_by([fires(3, 4)], Contract()) == "fires unexpectedly"
-    assert broken_by([], Contract()) is None
+    assert broken_by([fires(3, 4)], AlertContract(allowed=True)) is None
+    assert broken_by([fires(3, 4)], AlertContract()) == "fires unexpectedly"
+    assert broken_by([], AlertContract()) is None
 
 
 def test_labels_report_expected_alerts_of_one_name_apart() -> None:
@@ -65,9 +65,9 @@ def test_a_firing_bears_the_labels_of_its_rule() -> None:
     assert rule.firings()[0].labels == {("cause", "a"), ("job", "y")}
 
 
-def played(text: str, hold: float = 2.0) -> ReplayedPhases:
+def played(text: str, for_: float = 2.0) -> ReplayedPhases:
     """A rule on a value that is 1, from 10 to 20 is 5, and on one whose label is alone."""
-    condition, timing = read_condition(text), RuleTiming(hold)
+    condition, timing = read_condition(text), RuleTiming(for_)
     values = [5.0 if 10 <= at < 20 else 1.0 for at in range(40)]
     answers = {"a{}": (line(*values, job="x"),), 'a{job="x"}': (line(*values, job="x"),)}
     return ReplayedPhases(condition, timing, times(40), answers, mutants(condition, timing))

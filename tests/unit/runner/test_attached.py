@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from testbed.attached import prepare_attached, read_attachment, read_targets
+from testbed.attachedhistory import begin_anew
 from testbed.attachedrefusals import (
     refuse_alerts,
     refuse_other_replicas,
@@ -19,7 +22,7 @@ from testbed.attachedrefusals import (
 from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
-from testbed.preparation import OwnData, RunOptions
+from testbed.preparation import RunOptions
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import read_scenario
 from testbed.scenarioenv import scenario_environment
@@ -27,7 +30,9 @@ from testbed.settings import Settings
 from testbed.stack.attached import AttachedStack
 from testbed.stack.composeconfiguration import main as render
 from testbed.timeline import Timeline
-from testbed_api.keys import digest, new_key
+from testbed.usecasechoice import OwnData
+from testbed_api.http.keys import digest, new_key
+from testbed_drift.storage import renewal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +48,7 @@ def _scenario(name: str) -> Scenario:
 
 @pytest.mark.parametrize("name", sorted(scenario_files()))
 def test_every_scenario_is_playable_or_refused_by_name(name: str) -> None:
-    """API faults are played; what stops, cuts off or hides a part is named before any start."""
+    """API faults are played; what stops, cuts off or hides a component is named before a start."""
     scenario = _scenario(name)
     faults = [fault for phase in scenario.phases for fault in phase.faults]
     api_alone = all(fault.kind in {"errors", "latency", "unloaded", "log"} for fault in faults)
@@ -53,7 +58,6 @@ def test_every_scenario_is_playable_or_refused_by_name(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} can't be played") as caught:
         refuse_what_needs_processes(scenario, RunOptions())
     assert all(fault.description in str(caught.value) for fault in faults if not fault.by_http)
-    assert caught.value.exit_code == 2
 
 
 def test_the_demo_is_playable() -> None:
@@ -112,7 +116,7 @@ def test_a_broken_description_is_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match="no description of a running stack"):
         read_attachment(tmp_path / "stack.json")
     (tmp_path / "stack.json").write_text(text)
-    with pytest.raises(UsageError, match="is no description of a running stack"):
+    with pytest.raises(UsageError, match="is not the description of a running stack: "):
         read_attachment(tmp_path / "stack.json")
 
 
@@ -218,9 +222,9 @@ def test_a_heartbeat_is_no_reason_to_refuse_a_run(tmp_path: Path) -> None:
 
 
 class _Attached:
-    """A stack whose parts are files."""
+    """A stack whose components are files."""
 
-    def __init__(self, folder: Path, replicas: int = 1) -> None:
+    def __init__(self, folder: Path, replicas: int = 1, drift_since: float | None = None) -> None:
         self.received, self.drift = folder / "received", folder / "drift"
         self.journal = folder / "replicas.jsonl"
         self.received.mkdir()
@@ -236,6 +240,7 @@ class _Attached:
             serving=dict(self.serving) if replicas == 1 else {},
             api_instances=["api-0-a"] if replicas == 1 else [],
             born=BEGAN - 60,
+            drift_since=drift_since,
         )
         self.context = context
         supervisor: Any = SimpleNamespace(poll=list)
@@ -269,9 +274,11 @@ def test_what_came_in_the_runs_time_is_gathered(tmp_path: Path) -> None:
     attached.write(runs, {"time": 999.0}, {"time": 1002.0})
     attached.write(spans, {"received_at": 500.0})
     attached.stack.notice_exits()
-    attached.write(notified, {"received_at": 1003.0})
+    over = {"received_at": 1002.0, "ends_at": 998.0}
+    attached.write(notified, over, {"received_at": 1003.0, "ends_at": 1002.5})
     attached.stack.notice_exits()
     layout = attached.layout
+    assert _lines(layout.earlier_notifications) == [over]
     assert [line["received_at"] for line in _lines(layout.notifications)] == [1001.0, 1003.0]
     assert [line["time"] for line in _lines(layout.drift / "runs.jsonl")] == [999.0, 1002.0]
     assert _lines(layout.traces) == [{"received_at": 500.0}]
@@ -299,7 +306,7 @@ def test_an_api_that_came_back_is_a_crash_of_the_run(tmp_path: Path) -> None:
     attached.serving = {"api:9464": "api-0-b"}
     attached.stack.notice_exits()
     attached.stack.notice_exits()
-    crashed = [e for e in _lines(attached.layout.timeline) if e["event"] == "part_crashed"]
+    crashed = [e for e in _lines(attached.layout.timeline) if e["event"] == "component_crashed"]
     assert [(event["name"], event["outcome"]) for event in crashed] == [
         ("api", "it came back as api-0-b")
     ]
@@ -324,7 +331,7 @@ def test_replicas_are_known_by_the_journal_of_their_supervisor(tmp_path: Path) -
     assert attached.context.api_instances == ["api-0-a", "api-1-a", "api-1-b"]
     assert attached.context.serving == {"api:9464": "api-0-a", "api:9465": "api-1-b"}
     events = [(e["event"], e["name"]) for e in _lines(attached.layout.timeline)]
-    assert [e for e in events if e[0] != "part_started"] == [
+    assert [e for e in events if e[0] != "component_started"] == [
         ("replica_started", "api-0-a"),
         ("replica_started", "api-1-a"),
         ("replica_crashed", "api-1-a"),
@@ -341,6 +348,65 @@ def test_a_supervisor_of_replicas_that_came_back_is_a_crash_of_the_run(tmp_path:
         )
     attached.stack.notice_exits()
     crashed = [
-        e["outcome"] for e in _lines(attached.layout.timeline) if e["event"] == "part_crashed"
+        e["outcome"] for e in _lines(attached.layout.timeline) if e["event"] == "component_crashed"
     ]
     assert crashed == ["it came back as api-0-1001", "it came back as api-1-1001"]
+
+
+def test_what_is_said_again_of_an_earlier_alert_is_none_of_the_run(tmp_path: Path) -> None:
+    """Alertmanager sends what is over along with the next alert of its group."""
+    attached = _Attached(tmp_path)
+    lines: list[dict[str, Any]] = [
+        {"received_at": 1001.0, "status": "resolved", "ends_at": 990.0},
+        {"received_at": 1001.0, "status": "resolved", "ends_at": 1000.5},
+        {"received_at": 1001.0, "status": "firing", "ends_at": None},
+    ]
+    attached.write(attached.received / "notifications.jsonl", *lines)
+    attached.stack.notice_exits()
+    assert _lines(attached.layout.notifications) == lines[1:]
+
+
+def test_of_a_drift_job_that_began_anew_the_earlier_output_stays_out(tmp_path: Path) -> None:
+    """And its process is one that was started for the run."""
+    attached = _Attached(tmp_path, drift_since=BEGAN - 5)
+    for name in ("before-990.000/report.html", "report.html"):
+        (attached.drift / name).parent.mkdir(exist_ok=True)
+        (attached.drift / name).write_text("{}")
+    attached.stack.gather()
+    found = {str(p.relative_to(attached.layout.drift)) for p in attached.layout.drift.rglob("*")}
+    assert found == {"report.html"}
+    started = [e for e in _lines(attached.layout.timeline) if e["name"] == "drift"]
+    assert [event["time"] for event in started] == [BEGAN - 60, BEGAN - 5]
+
+
+def _drift_job(folder: Path, stopped: threading.Event) -> None:
+    """Takes requests as the job does."""
+    while not stopped.wait(0.01):
+        if renewal.requested(folder):
+            renewal.Renewal(folder).put_aside(time.time())
+            (folder / "runs.jsonl").write_text("{}\n")
+
+
+def test_a_drift_job_that_is_asked_begins_anew(tmp_path: Path) -> None:
+    """Once its first run has ended, with the time from which on all is new."""
+    (tmp_path / "runs.jsonl").write_text("earlier\n")
+    stopped = threading.Event()
+    job = threading.Thread(target=_drift_job, args=(tmp_path, stopped))
+    job.start()
+    before = time.time()
+    try:
+        assert before <= begin_anew(tmp_path) <= time.time()
+    finally:
+        stopped.set()
+        job.join()
+    assert (tmp_path / "runs.jsonl").read_text() == "{}\n"
+
+
+def test_a_drift_job_that_does_not_begin_anew_is_named(tmp_path: Path) -> None:
+    """And is not asked for ever; one that can't be asked is named at once."""
+    with pytest.raises(UsageError, match=r"did not begin anew in 0 s \(is it up\?\): begin with"):
+        begin_anew(tmp_path, timeout=0.0)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="can't be asked to begin anew"):
+        begin_anew(tmp_path / "file")

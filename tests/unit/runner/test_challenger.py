@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.challenger import copy_under_another_name
+from testbed.faults.rig.strangemodel import copy_under_another_name
 from testbed_domain.artefact import load_artefact
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed.errors import StackError
-from testbed.faultcontrol import FaultControl, bearer
+from testbed.faults.rig.control import FaultControl, bearer
 from testbed_domain.tokens import ensure_token
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def replicas() -> Iterator[list[_Replica]]:
 def test_all_replicas_get_the_faults(replicas: list[_Replica]) -> None:
     """And all are rid of them; one fault that ends leaves the others."""
     control = FaultControl([replica.url for replica in replicas])
-    control.set("errors", {"share": 0.5})
-    assert [replica.given for replica in replicas] == [{"errors": {"share": 0.5}}] * 2
+    control.set("errors", {"ratio": 0.5})
+    assert [replica.given for replica in replicas] == [{"errors": {"ratio": 0.5}}] * 2
     control.set("unloaded", {})
     control.clear("errors")
     assert [replica.given for replica in replicas] == [{"unloaded": {}}] * 2
@@ -83,10 +83,10 @@ def test_a_replica_that_was_down_gets_them_later(
 def test_nobody_who_takes_them_is_an_error(replicas: list[_Replica], unused_port: int) -> None:
     """Where all are down, or one refuses."""
     with pytest.raises(StackError, match="fault control"):
-        FaultControl([f"http://127.0.0.1:{unused_port}"]).set("errors", {"share": 0.5})
+        FaultControl([f"http://127.0.0.1:{unused_port}"]).set("errors", {"ratio": 0.5})
     replicas[1].status = 404
     with pytest.raises(StackError, match="404"):
-        FaultControl([replica.url for replica in replicas]).set("errors", {"share": 0.5})
+        FaultControl([replica.url for replica in replicas]).set("errors", {"ratio": 0.5})
 
 
 def test_the_token_is_read_when_a_fault_is_set(tmp_path: Path) -> None:
@@ -99,4 +99,4 @@ def test_the_token_is_read_when_a_fault_is_set(tmp_path: Path) -> None:
     assert bearer(file) == {"Authorization": f"Bearer {token}"}
     file.chmod(0o644)
     with pytest.raises(StackError, match="chmod 600"):
-        FaultControl(["http://127.0.0.1:1"], file).set("errors", {"share": 0.5})
+        FaultControl(["http://127.0.0.1:1"], file).set("errors", {"ratio": 0.5})

@@ -6,21 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from testbed.faults import (
-    ApiFault,
-    ConfigFault,
-    ErrorFault,
-    FaultModel,
-    LatencyFault,
-    LogFault,
-    OldSamplesFault,
-    OtlpFault,
-    RestartFault,
-    RulesFault,
-    UndiscoveredFault,
-    UnloadFault,
-)
-from testbed.rig import Rig
+from testbed.faults import FaultModel
+from testbed.faults.api import ApiFault, ErrorFault, LatencyFault, LogFault, UnloadFault
+from testbed.faults.export import OtlpFault, UndiscoveredFault
+from testbed.faults.processes import RestartFault
+from testbed.faults.prometheus import ConfigFault, OldSamplesFault, RulesFault
+from testbed.faults.rig import Rig
 
 
 class Recorder:
@@ -59,14 +50,18 @@ def calls_of(fault: FaultModel) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     ("fault", "begins", "ends"),
     [
-        (ErrorFault(share=0.2), ("api.set", "errors", {"share": 0.2}), ("api.clear", "errors")),
+        (ErrorFault(ratio=0.2), ("api.set", "errors", {"ratio": 0.2}), ("api.clear", "errors")),
         (
-            LatencyFault(seconds=1.5, share=0.1),
-            ("api.set", "latency", {"seconds": 1.5, "share": 0.1}),
+            LatencyFault(seconds=1.5, ratio=0.1),
+            ("api.set", "latency", {"seconds": 1.5, "ratio": 0.1}),
             ("api.clear", "latency"),
         ),
         (UnloadFault(), ("api.set", "unloaded", {}), ("api.clear", "unloaded")),
-        (RestartFault(part="api", down=60), ("stop_part", "api"), ("start_part", "api")),
+        (
+            RestartFault(component="api", down=60),
+            ("stop_component", "api"),
+            ("start_component", "api"),
+        ),
         (UndiscoveredFault(), ("replicas.hide",), ("replicas.show",)),
         (
             OtlpFault(to="prometheus", status=400),
@@ -96,10 +91,10 @@ def test_a_fault_is_done_and_undone(fault: FaultModel, begins: Any, ends: Any) -
 
 def test_faults_of_the_api_are_those_that_it_offers() -> None:
     """The body of PUT /faults is what the API's own models take."""
-    from testbed_api.faults import FaultState  # noqa: PLC0415 - the API is no part of the runner
+    from testbed_api.serving.faults import FaultState  # noqa: PLC0415 - the API is no part of the runner
 
     made: list[ApiFault] = [
-        ErrorFault(share=0.2),
+        ErrorFault(ratio=0.2),
         LatencyFault(seconds=1),
         UnloadFault(),
         LogFault(),

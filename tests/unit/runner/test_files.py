@@ -40,12 +40,12 @@ def test_the_timeline_is_written_and_reported(tmp_path: Path) -> None:
     """Each event is a whole line and reaches the listener, with its own time where it has one."""
     reported: list[Event] = []
     timeline = Timeline(tmp_path / "t.jsonl", clock=lambda: 5.0, listener=reported.append)
-    timeline.add("part_started", "api", pid=7)
+    timeline.add("component_started", "api", pid=7)
     timeline.add("load_started", at=3.0)
     lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
-    assert lines[0] == {"time": 5.0, "event": "part_started", "name": "api", "pid": 7}
+    assert lines[0] == {"time": 5.0, "event": "component_started", "name": "api", "pid": 7}
     assert lines[1]["time"] == 3.0
-    assert [event.event for event in reported] == ["part_started", "load_started"]
+    assert [event.event for event in reported] == ["component_started", "load_started"]
 
 
 def test_only_living_stacks_are_listed(tmp_path: Path) -> None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import psutil
-from testbed.playall import PlayedScenario, command, lines, longest_first, played, summary
+from testbed.playall import (
+    PlayedScenario,
+    command,
+    group_command,
+    lines,
+    longest_first,
+    played,
+    summary,
+)
+from testbed.playgroup import GROUP_FILE, grouped
+from testbed.preparation import RunOptions
+from testbed.settings import Settings
 from testbed.sidebyside import Ended
+
+from tests.support.polling import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +60,40 @@ def test_a_run_that_could_not_run_is_not_shown_as_passed(tmp_path: Path) -> None
     asked = command("no-such-scenario", tmp_path, ())
     with asked.log.open("w") as log:
         ended = subprocess.run(asked.argv, stdout=log, stderr=log, cwd=tmp_path, check=False)
-    outcome = played(Ended(asked, ended.returncode, 1.0), tmp_path)
+    (outcome,) = played(Ended(asked, ended.returncode, 1.0), tmp_path)
     assert outcome.cells[1] == "could not run"
     assert "no-such-scenario" in outcome.why
+
+
+def test_scenarios_of_one_stack_are_told_apart(tmp_path: Path) -> None:
+    """Each has its own outcome; one that was not reached could not run, and says why not."""
+    asked = group_command(["a", "b", "c"], tmp_path, ["--seed", "2"])
+    assert asked.argv[-7:] == ("a", "b", "c", "--out", str(tmp_path), "--seed", "2")
+    asked.log.write_text("stack: starting\ntestbed: prometheus ended\n")
+    (tmp_path / "a").mkdir()
+    checks = [{"passed": False, "stage": "rule", "summary": "never fired"}]
+    (tmp_path / "a" / "verdict.json").write_text(json.dumps({"checks": checks}))
+    lines = [
+        {"name": "a", "code": 1, "seconds": 60.0, "why": ""},
+        {"name": "b", "code": 2, "seconds": 3.0, "why": "no free port"},
+    ]
+    (tmp_path / GROUP_FILE).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    rows = [each.cells for each in played(Ended(asked, 130, 70.0), tmp_path)]
+    assert rows == [
+        ("a", "failed", "60 s", "0 of 1", "rule: never fired"),
+        ("b", "could not run", "3 s", "", "no free port"),
+        ("c", "could not run", "0 s", "", "testbed: prometheus ended"),
+    ]
+
+
+def test_scenarios_that_need_the_same_stack_are_played_on_one(tmp_path: Path) -> None:
+    """Those with faults of processes never; another time scale changes nothing of that."""
+    names = ["concept-drift", "collector-restart", "normal", "label-shift", "queue-full"]
+    groups = grouped(names, RunOptions(time_scale=60), Settings(home=tmp_path))
+    assert groups == (
+        ("concept-drift", "label-shift"),
+        *(("collector-restart",), ("normal",), ("queue-full",)),
+    )
 
 
 def test_the_table_is_aligned() -> None:
@@ -75,11 +118,10 @@ def test_what_is_ended_early_ends_its_runs(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "testbed.playall", "normal", "--out", str(tmp_path / "out")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stdout is not None
-        assert "1 scenarios" in process.stdout.readline()
+        assert "scenarios: 1, stacks: 1" in process.stdout.readline()
         whole = psutil.Process(process.pid)
-        deadline = time.monotonic() + 30
-        while not (runs := whole.children()) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(whole.children)
+        runs = whole.children()
         process.terminate()
         assert process.wait(60) == 130
         assert "interrupted" in process.stdout.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from testbed.cli.common import BuildProgress
+from testbed.console import BuildProgress
 
 
 def test_changes_are_reported_at_once_and_the_rest_now_and_then(

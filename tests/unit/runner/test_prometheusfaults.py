@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from testbed.prometheusfaults import AGE, RULES_FILE, PrometheusFaults
+from testbed.faults.rig.brokenprometheus import AGE, RULES_FILE, PrometheusFaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

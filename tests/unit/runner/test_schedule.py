@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from testbed.faults import ErrorFault, LatencyFault, RestartFault
+from testbed.faults.api import ErrorFault, LatencyFault
+from testbed.faults.processes import RestartFault
 from testbed.scenario import Phase, Scenario
-from testbed.schedule import Action, schedule
+from testbed.schedule import ScheduledAction, schedule
 
 
 def scenario(*phases: Phase) -> Scenario:
@@ -27,8 +28,8 @@ def test_phases_follow_each_other_at_the_time_scale() -> None:
 
 def test_faults_hold_for_their_phase() -> None:
     """Each begins with the phase and ends with it, before the next one's begin."""
-    errors, latency = ErrorFault(share=0.2), LatencyFault(seconds=0.5, share=0.1)
-    more = ErrorFault(share=0.4)
+    errors, latency = ErrorFault(ratio=0.2), LatencyFault(seconds=0.5, ratio=0.1)
+    more = ErrorFault(ratio=0.4)
     actions = schedule(
         scenario(
             Phase(name="a", duration=60, rate=1, faults=(errors, latency)),
@@ -37,18 +38,18 @@ def test_faults_hold_for_their_phase() -> None:
         10,
     )
     assert [a for a in actions if a.fault] == [
-        Action(0, "fault_on", "errors 20%", errors),
-        Action(0, "fault_on", "latency +0.5 s for 10%", latency),
-        Action(6, "fault_off", "errors 20%", errors),
-        Action(6, "fault_off", "latency +0.5 s for 10%", latency),
-        Action(6, "fault_on", "errors 40%", more),
-        Action(12, "fault_off", "errors 40%", more),
+        ScheduledAction(0, "fault_on", "errors 20%", errors),
+        ScheduledAction(0, "fault_on", "latency +0.5 s for 10%", latency),
+        ScheduledAction(6, "fault_off", "errors 20%", errors),
+        ScheduledAction(6, "fault_off", "latency +0.5 s for 10%", latency),
+        ScheduledAction(6, "fault_on", "errors 40%", more),
+        ScheduledAction(12, "fault_off", "errors 40%", more),
     ]
 
 
 def test_a_restart_may_outlast_its_phase() -> None:
-    """A stopped part comes back after its own time, even in a later phase."""
-    fault = RestartFault(part="collector", down=120)
+    """A stopped component comes back after its own time, even in a later phase."""
+    fault = RestartFault(component="collector", down=120)
     actions = schedule(
         scenario(
             Phase(name="a", duration=60, rate=1, faults=(fault,)),
@@ -56,6 +57,6 @@ def test_a_restart_may_outlast_its_phase() -> None:
         ),
         10,
     )
-    parts = [(a.at, a.kind) for a in actions if a.name == "collector stopped"]
-    assert parts == [(0, "fault_on"), (12, "fault_off")]
+    components = [(a.at, a.kind) for a in actions if a.name == "collector stopped"]
+    assert components == [(0, "fault_on"), (12, "fault_off")]
     assert [a.at for a in actions] == sorted(a.at for a in actions)

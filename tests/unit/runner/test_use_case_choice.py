@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.errors import UsageError
-from testbed.preparation import OwnData, choose_use_case, require_fit
-from testbed.scenario import Drift, Only, Phase, Scenario
+from testbed.scenario import Phase, Scenario
+from testbed.usecasechoice import OwnData, choose_use_case, require_fit
 from testbed_domain.tables.reading import ReadOptions
+from testbed_load.plan import Only, PhaseDrift
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
     rows = small_artefact.splits["reference"]
 
     def scenario(column: str, rows: int) -> Scenario:
-        drift = Drift(name="scale", only=Only(column=column, above=1))
+        drift = PhaseDrift(name="scale", only=Only(column=column, above=1))
         phase = Phase(name="a", duration=60, rate=1, drift=drift)
         return Scenario(name="s", title="S", description="", phases=(phase,), reference_rows=rows)
 

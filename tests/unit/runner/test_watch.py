@@ -79,7 +79,7 @@ def test_on_a_terminal_a_board_is_drawn() -> None:
     console = Console(file=output, width=100, force_terminal=True)
     board = Board(console, "[red]Title", [], 10.0)
     with board:
-        board.event(Event(0.0, "part_crashed", "api", {"outcome": "api [/] ended"}))
+        board.event(Event(0.0, "component_crashed", "api", {"outcome": "api [/] ended"}))
         board.tick(WatchView(sent=5, failed=1, alerts={"A": "pending"}), 1.0)
     drawn = output.getvalue()
     for text in ("[red]Title", "5 sent, 1 failed", "A pending", "api [/] ended"):

@@ -16,9 +16,9 @@ from testbed.scenario import read_scenario
 from testbed.selftest import edits
 from testbed.selftest.catalogue import chosen, scenario_file
 from testbed.selftest.results import Result, passed, read_results, summary, write_results
+from testbed.stack.addresses import USUAL_PORTS
 from testbed.stack.configuration import render_native
-from testbed.stack.parts import USUAL_PORTS
-from testbed_load.plan import LoadPhase, LoadPlan, PlannedDrift
+from testbed_load.plan import LoadPhase, LoadPlan, PhaseDrift
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ def _contents(folder: Path) -> dict[str, object]:
 @pytest.mark.parametrize("defect", PLANNED, ids=lambda defect: defect.name)
 def test_a_planned_defect_changes_the_plan(defect: Defect) -> None:
     """As above, for what Locust reads."""
-    drift = PlannedDrift("covariate_shift")
+    drift = PhaseDrift("covariate_shift")
     plan = LoadPlan("run", 1, "diabetes", (LoadPhase("drifted", 10.0, 50.0, drift),))
     assert defect.planting.plan(plan) != plan
 

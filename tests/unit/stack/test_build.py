@@ -123,7 +123,9 @@ def test_collector_on_path_must_be_the_contrib_one(
 
 def test_unknown_tool_is_named_with_the_known_ones(store: Store) -> None:
     """A typing error in a tool's name is answered by the list."""
-    with pytest.raises(UsageError, match="no tool 'promtheus'; there are node_exporter, prom"):
+    with pytest.raises(
+        UsageError, match="there is no tool 'promtheus'; choose from node_exporter, prom"
+    ):
         store.install(silent, only=["promtheus"])
 
 
@@ -139,7 +141,7 @@ def test_full_disk_is_noticed_before_the_build(tmp_path: Path) -> None:
 def test_program_that_is_something_else_is_named(tmp_path: Path) -> None:
     """What it printed helps to see what it is."""
     path = program(tmp_path / "tool", "hello")
-    with pytest.raises(StackError, match=rf"{path} --version: no version in 'hello'"):
+    with pytest.raises(StackError, match=rf"{path} --version: there is no version in 'hello'"):
         ask_version(path)
     with pytest.raises(StackError, match="can't be asked"):
         ask_version(tmp_path / "absent")
@@ -147,11 +149,15 @@ def test_program_that_is_something_else_is_named(tmp_path: Path) -> None:
 
 def test_recipe_of_a_tool_pins_version_tags_and_flags(tmp_path: Path) -> None:
     """The module comes at its pin, and the compiler gets what the key stands for."""
-    get, compiling = steps(PROMETHEUS, tmp_path, Path("/go"), tmp_path / "builder.yaml")
+    get, *compiling = steps(PROMETHEUS, tmp_path, Path("/go"), tmp_path / "builder.yaml")
     assert get.argv[1:] == ("get", "github.com/prometheus/prometheus@v0.315.0")
-    assert "netgo,stringlabels,remove_all_sd" in compiling.argv
-    assert any("version.Version=3.15.0" in argument for argument in compiling.argv)
-    assert f"{tmp_path}/out/bin/" in compiling.argv
+    for step in compiling:
+        assert "netgo,stringlabels,remove_all_sd" in step.argv
+        assert any("version.Version=3.15.0" in argument for argument in step.argv)
+    assert [step.argv[-2:] for step in compiling] == [
+        (f"{tmp_path}/out/bin/{name}", f"github.com/prometheus/prometheus/cmd/{name}")
+        for name in ("prometheus", "promtool")
+    ]
 
 
 def test_recipe_of_the_collector_goes_through_its_builder(tmp_path: Path) -> None:

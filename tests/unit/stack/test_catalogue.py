@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from testbed.errors import StackError
 from testbed.resources import root
-from testbed.stack.catalogue import OTELCOL, PROMETHEUS, TOOLS, fits, images, parse_version
+from testbed.stack.build import Store
+from testbed.stack.catalogue import (
+    OPTIONAL,
+    OTELCOL,
+    PROMETHEUS,
+    TOOLS,
+    fits,
+    images,
+    parse_version,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -60,6 +73,17 @@ def test_manifest_pins_the_version_of_the_catalogue() -> None:
     kinds = ("receivers", "processors", "exporters", "connectors", "extensions")
     modules = [item["gomod"] for kind in kinds for item in manifest[kind]]
     assert {module.split()[1] for module in modules} == {OTELCOL.module_version}
+
+
+def test_what_only_some_scenarios_need_is_not_built_for_others(tmp_path: Path) -> None:
+    """It is there where it is asked for by name, at a pinned version that it reports."""
+    store = Store(tmp_path, root() / "otel" / "builder.yaml")
+    usual, asked = store.find().programs, store.find(only=["toxiproxy"]).programs
+    assert "toxiproxy-server" not in usual
+    assert set(asked) == {"toxiproxy-server"}
+    for tool in OPTIONAL:
+        assert tool.module_version == f"v{tool.version}"
+        assert f"Version={tool.version}" in tool.ldflags
 
 
 def test_images_have_the_pinned_version() -> None:

@@ -21,11 +21,13 @@ def test_segments_and_versions_reach_the_job(
     callers = {
         "TESTBED_DRIFT_SEGMENT": "Age",
         "TESTBED_DRIFT_VERSIONS": "",
+        "TESTBED_DRIFT_HTML": "never",
         "TESTBED_DRIFT_INTERVAL": "1",
         ARTEFACTS: "models",
     }
     assert chosen(callers) == {
         "TESTBED_DRIFT_SEGMENT": "Age",
+        "TESTBED_DRIFT_HTML": "never",
         ARTEFACTS: str(tmp_path / "models"),
     }
 

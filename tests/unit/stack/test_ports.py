@@ -78,7 +78,7 @@ def test_allocated_ports_differ(claims: PortClaims) -> None:
 
 
 def test_a_promised_port_is_not_chosen_again(claims: PortClaims) -> None:
-    """Before its part listens, a port is taken for every other testbed, and free again after it."""
+    """Before its component listens, a port is taken for every other testbed; free again after."""
     with listener() as server:
         port = server.getsockname()[1]
     other = PortClaims()

@@ -28,9 +28,9 @@ class FakeClock:
 
 
 def outcome(log: Path, **changes: object) -> ProcessOutcome:
-    """A part that ended by itself with exit code 3."""
+    """A component that ended by itself with exit code 3."""
     values: dict[str, object] = {
-        "name": "part",
+        "name": "component",
         "pid": 7,
         "exit_code": 3,
         "signal": None,
@@ -46,9 +46,9 @@ def test_outcome_is_described_in_one_line(tmp_path: Path) -> None:
     """Exit codes, signals and unexpected ends are distinguished."""
     log = tmp_path / "log"
     crash = outcome(log).describe()
-    assert crash == "part (pid 7) ended with exit code 3 unexpectedly after 1.2 s"
+    assert crash == "component (pid 7) ended with exit code 3 unexpectedly after 1.2 s"
     stopped = outcome(log, exit_code=None, signal=15, expected=True).describe()
-    assert stopped == "part (pid 7) was ended by SIGTERM after 1.2 s"
+    assert stopped == "component (pid 7) was ended by SIGTERM after 1.2 s"
     assert "signal 40" in outcome(log, exit_code=None, signal=40).describe()
 
 
@@ -81,14 +81,14 @@ def test_waiting_gives_up_with_the_last_reason() -> None:
 
 def test_waiting_ends_at_once_when_the_process_died(tmp_path: Path) -> None:
     """The end of the process is reported with the tail of its log, long before the deadline."""
-    log = tmp_path / "part.log"
+    log = tmp_path / "component.log"
     log.write_text("starting\nbad flag\n", encoding="utf-8")
     clock = FakeClock()
     with pytest.raises(StackError, match=r"exit code 3(?s:.)*bad flag"):
         wait_until(
             lambda: "no answer",
             60,
-            what="part",
+            what="component",
             alive=lambda: outcome(log),
             clock=clock,
             sleep=clock.sleep,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from testbed.stack.parts import RELATIONS_ROWS, relations_environment
+from testbed.stack.environments import RELATIONS_ROWS, relations_environment
 
 
 @pytest.mark.parametrize(

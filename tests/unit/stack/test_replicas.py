@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed.layout import RunLayout
 from testbed.stack.replicas import Replicas
+from testbed.targets import BundledApi
 from testbed.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def context(tmp_path: Path) -> Any:  # noqa: ANN401 - only what is needed of a c
         configuration=SimpleNamespace(targets=tmp_path / "targets.json"),
         replicas=2,
         management=MANAGEMENT,
+        target=BundledApi(),
         instances={"api": "api-x"},
         api_instances=[],
         serving={},
@@ -86,6 +88,14 @@ def test_a_single_process_has_no_journal(context: Any, tmp_path: Path) -> None: 
     replicas.begin()
     replicas.update()
     assert context.serving == _targets(context) == {MANAGEMENT[0]: "api-x"}
+
+
+def test_replicas_that_a_fault_kills_have_crashed(context: Any, tmp_path: Path) -> None:  # noqa: ANN401 - made by a fixture
+    """Those that serve; the timeline says that it was meant."""
+    context.serving[MANAGEMENT[0]] = "a-0"
+    Replicas(context, Timeline(tmp_path / "timeline.jsonl")).killed()
+    event = json.loads((tmp_path / "timeline.jsonl").read_text())
+    assert {"event": "replica_crashed", "name": "a-0", "why": "fault"}.items() <= event.items()
 
 
 def test_replicas_that_are_hidden_are_no_targets_until_they_are_shown(

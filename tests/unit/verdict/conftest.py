@@ -11,19 +11,21 @@ import pytest
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
 from testbed.checks.case import Case
 from testbed.checks.results import Hop
-from testbed.evidence import DriftRun, Event, Evidence, ReceivedNotification, RunInfo
+from testbed.evidence import Evidence, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.boards import Boards
 from testbed.facts.finalcounts import Count
 from testbed.facts.logcounts import LogFacts
-from testbed.facts.margins import Margins
+from testbed.facts.marginmodels import Margins
 from testbed.facts.rulehealth import RuleHealth
 from testbed.facts.ruletests import RuleTests
+from testbed.facts.servicecounts import ServiceCounts
 from testbed.facts.signals import Signals
 from testbed.pipeline import Pipeline
+from testbed.records import DriftRun, ReceivedNotification, StoredEvent
 from testbed.scenario import Scenario
 from testbed.snapshot import LoadedRule, Snapshot
-from testbed.truth import LabelBatch, Request, Truth
+from testbed.truth import PostedLabels, Request, Truth
 from testbed.verdict import Verdict, evaluate
 from testbed_otel import names
 
@@ -41,14 +43,14 @@ SCENARIO: dict[str, Any] = {
             "name": "burst",
             "duration": "10m",
             "rate": 10,
-            "faults": [{"kind": "errors", "share": 0.5}],
+            "faults": [{"kind": "errors", "ratio": 0.5}],
         },
         {"name": "recovery", "duration": "10m", "rate": 10},
     ],
     "expected_alerts": [
         {"alert": ALERT, "phase": "burst", "within": "10m", "resolves_within": "20m"}
     ],
-    "limits": {"error_share": 0.25},
+    "limits": {"error_ratio": 0.25},
 }
 HEARTBEAT = LoadedRule(name="Watchdog", query="vector(1)", labels={"severity": "none"})
 HEARTBEAT_SPAN = AlertSpan(
@@ -99,24 +101,25 @@ class World:
 
     scenario: dict[str, Any]
     requests: list[Request] = field(default_factory=make_requests)
-    labels: list[LabelBatch] = field(default_factory=lambda: [LabelBatch(1051.0, 200, 400)])
+    labels: list[PostedLabels] = field(default_factory=lambda: [PostedLabels(1051.0, 200, 400)])
     truth_problems: list[str] = field(default_factory=list)
     api: dict[str, list[Count] | None] = field(default_factory=dict)
     prometheus: dict[str, list[Count]] = field(default_factory=dict)
     spans: list[AlertSpan] = field(default_factory=list)
     rules: list[LoadedRule] | None = field(
-        default_factory=lambda: [LoadedRule(name=ALERT, hold=4.0)]
+        default_factory=lambda: [LoadedRule(name=ALERT, for_=4.0)]
     )
     log: LogFacts | None = field(default_factory=lambda: LogFacts(rows=400, labels=400))
     pipeline: Pipeline | None = None
     signals: Signals | None = None
     boards: Boards | None = None
+    service: ServiceCounts | None = None
     problems: list[str] = field(default_factory=list)
     notifications: list[ReceivedNotification] = field(default_factory=list)
     drift_runs: list[DriftRun] = field(
         default_factory=lambda: [DriftRun(1040.0, "success", "NO_ACTION", 0.0)]
     )
-    timeline: list[Event] = field(default_factory=list)
+    timeline: list[StoredEvent] = field(default_factory=list)
     rulehealth: RuleHealth | None = None
     ruletests: RuleTests | None = None
     run: dict[str, Any] = field(default_factory=dict)
@@ -170,6 +173,7 @@ class World:
             pipeline=self.pipeline,
             signals=self.signals,
             boards=self.boards,
+            service=self.service,
             margins=self.margins,
             rulehealth=self.rulehealth,
             ruletests=self.ruletests,
@@ -217,8 +221,8 @@ def world() -> World:
     world.api[INSTANCE] = counters
     world.prometheus[INSTANCE] = list(counters)
     for name, start, end in PHASES:
-        world.timeline.append(Event(start, "phase_started", name, {}))
-        world.timeline.append(Event(end, "phase_ended", name, {}))
+        world.timeline.append(StoredEvent(start, "phase_started", name, {}))
+        world.timeline.append(StoredEvent(end, "phase_ended", name, {}))
     world.fire(ALERT, 1016.0, 1036.0)
     world.notify(ALERT, 1017.0)
     world.notify(ALERT, 1038.0, "resolved")

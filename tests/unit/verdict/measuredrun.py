@@ -14,7 +14,8 @@ from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 from testbed.scenario import Scenario
-from testbed.truth import LabelBatch, Request, Truth
+from testbed.targets import BundledApi
+from testbed.truth import PostedLabels, Request, Truth
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_otel import names
 
@@ -77,7 +78,7 @@ class MeasuredRun:
     """A run whose every number agrees, until something is changed."""
 
     requests: list[Request] = field(default_factory=make_requests)
-    batches: list[LabelBatch] = field(default_factory=list)
+    batches: list[PostedLabels] = field(default_factory=list)
     instances: tuple[str, ...] = (INSTANCE,)
     gone: tuple[str, ...] = ()
     injected: float = 0.0
@@ -85,7 +86,10 @@ class MeasuredRun:
     def __post_init__(self) -> None:
         if not self.batches:
             count = sum(r.prediction_id is not None for r in self.requests)
-            self.batches = [LabelBatch(START + 61, 200, 700), LabelBatch(START + 61.2, 200, 650)]
+            self.batches = [
+                PostedLabels(START + 61, 200, 700),
+                PostedLabels(START + 61.2, 200, 650),
+            ]
             assert count == 1350
 
     def instance(self, request: Request) -> str:
@@ -155,7 +159,7 @@ class MeasuredRun:
         calls = [
             altered for call in self.calls() for altered in (alter(call) if alter else (call,))
         ]
-        faults: list[dict[str, Any]] = [{"kind": "errors", "share": 0.1}]
+        faults: list[dict[str, Any]] = [{"kind": "errors", "ratio": 0.1}]
         if self.injected:
             faults.append({"kind": "latency", "seconds": self.injected})
         scenario = Scenario.model_validate(
@@ -177,7 +181,8 @@ class MeasuredRun:
             scenario=scenario,
             factor=1.0,
             truth=Truth(START, START + 62, tuple(self.requests), tuple(self.batches)),
-            pages={
+            target=BundledApi(),
+            target_pages={
                 name: None if name in self.gone else page(calls, stored.final(name))
                 for name in self.instances
             },

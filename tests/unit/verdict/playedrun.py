@@ -17,12 +17,13 @@ from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
 from testbed.snapshot import Snapshot
-from testbed.truth import LabelBatch, Request, Truth
+from testbed.targets import BundledApi
+from testbed.truth import PostedLabels, Request, Truth
 from testbed_domain.encoding import decode, encode
 from testbed_domain.logrows import PredictionRow
 from testbed_domain.logstore import open_log
 from testbed_domain.onnxsession import OnnxSession
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PhaseDrift, write_plan
 from testbed_load.traffic import load_source, plan_rows
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class PlayedRun:
     scenario: dict[str, Any]
     plan: LoadPlan
     requests: list[Request] = field(default_factory=list)
-    batches: list[LabelBatch] = field(default_factory=list)
+    batches: list[PostedLabels] = field(default_factory=list)
     missed: int = 0
     rows: list[PredictionRow] = field(default_factory=list)
     labels: list[tuple[str, str, float]] = field(default_factory=list)
@@ -80,8 +81,12 @@ class PlayedRun:
         source = load_source(self.artefact.path, self.artefact.use_case)
         number, start = 0, START
         for phase, rows in zip(plan.phases, plan_rows(plan, source), strict=True):
-            for index, (features, label) in enumerate(islice(rows, phase.slots)):
-                due = start + index / cast("float", phase.rate)
+            times = phase.due_times(plan.seed)
+            assert times is not None
+            drifting = phase.drifting(plan.seed)
+            for index, (features, label) in enumerate(islice(rows, times.count)):
+                due = start + times.at(index)
+                drift = phase.drift if drifting(index) else None
                 self.requests.append(
                     Request(
                         request_id=f"run-1-{number}",
@@ -93,8 +98,8 @@ class PlayedRun:
                         error=None,
                         prediction_id=f"p-{number}",
                         seq=number,
-                        drift=phase.drift.name if phase.drift else None,
-                        severity=phase.drift.severity if phase.drift else 0.0,
+                        drift=drift.name if drift else None,
+                        severity=drift.severity if drift else 0.0,
                         features=features,
                         label=label,
                     )
@@ -129,7 +134,7 @@ class PlayedRun:
         for first in range(0, len(self.requests), 20):
             batch_ = self.requests[first : first + 20]
             sent = batch_[-1].finished_at + DELAY + 0.01
-            self.batches.append(LabelBatch(sent, 200, len(batch_)))
+            self.batches.append(PostedLabels(sent, 200, len(batch_)))
             self.labels += [(f"p-{r.seq}", str(r.label), sent + 0.01) for r in batch_]
 
     def check(self) -> dict[str, CheckResult]:
@@ -144,7 +149,8 @@ class PlayedRun:
         truth = Truth(START, end, tuple(self.requests), tuple(self.batches), missed=self.missed)
         scenario = Scenario.model_validate(self.scenario)
         sources = Sources(
-            cast("Any", None), None, layout, scenario, 1.0, truth, {INSTANCE: None}, url,
+            cast("Any", None), None, layout, scenario, 1.0, truth, BundledApi(),
+            {INSTANCE: None}, url,
             RunSpan(START - 10, end, 1.0),
         )  # fmt: skip
         snapshot = Snapshot(
@@ -174,7 +180,7 @@ def played_run(
     layout = RunLayout(root).create()
     layout.model.symlink_to(artefact.path)
     seconds = requests / 2 / 50
-    planned = None if drift is None else PlannedDrift(*drift)
+    planned = None if drift is None else PhaseDrift(*drift)
     phases: list[dict[str, Any]] = [
         {"name": "first", "duration": seconds, "rate": 50.0},
         {"name": "second", "duration": seconds, "rate": 50.0},
@@ -204,7 +210,7 @@ def played_run(
     layout.run_file.write_text(json.dumps({**about, "model": model}))
     scenario = {
         "name": "small", "title": "Small", "description": "Small.", "phases": phases,
-        "labels": {"share": 1.0, "delay": DELAY},
+        "labels": {"ratio": 1.0, "delay": DELAY},
     }  # fmt: skip
     run = PlayedRun(layout, artefact, scenario, plan)
     run.send(plan)

@@ -63,7 +63,7 @@ def test_a_condition_that_was_never_true_never_fired(world: World) -> None:
 def test_an_alert_that_only_pended_names_the_hold_of_its_rule(world: World) -> None:
     """As when ``for`` is an hour."""
     world.silence()
-    world.rules = [LoadedRule(name=ALERT, hold=120.0)]
+    world.rules = [LoadedRule(name=ALERT, for_=120.0)]
     world.fire(ALERT, 1012.0, 1030.0, "pending")
     assert expected_row(world).status is AlertStatus.NEVER_FIRED
     reason = world.failed()[CHECK]
@@ -79,7 +79,7 @@ def test_unknown_rules_are_no_missing_rule(world: World) -> None:
 
 
 def test_an_alert_that_fired_without_a_notification_fails(world: World) -> None:
-    """Prometheus had it, the receiver did not; a part that was left out is named."""
+    """Prometheus had it, the receiver did not; a component that was left out is named."""
     world.notifications.clear()
     world.without = ("receiver",)
     assert expected_row(world).status is AlertStatus.NOT_NOTIFIED
@@ -205,7 +205,7 @@ def test_a_notified_alert_that_nobody_expects_is_a_false_positive(world: World) 
     assert check.details == (
         "HighLatency: notified 1 time, first in burst: neither expected nor allowed",
     )
-    assert verdict.alerts[-1].status is AlertStatus.FALSE_ALARM
+    assert verdict.alerts[-1].status is AlertStatus.FALSE_POSITIVE
 
 
 def test_an_alert_that_only_fired_is_a_false_positive_too(world: World) -> None:

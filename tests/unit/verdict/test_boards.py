@@ -10,17 +10,19 @@ import pytest
 from testbed.charts import HTTP_COUNT
 from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError, UsageError
-from testbed.evidence import DriftRun
 from testbed.facts.boards import Boards, PanelFacts, Unmatched, run_queries
-from testbed.facts.panels import PanelMatcher, PanelQuery, anatomy, fill, read_panels
+from testbed.facts.panels import DashboardQuery, anatomy, fill, read_panels
 from testbed.facts.panelvalues import Moves
 from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
+from testbed.records import DriftRun
 from testbed.resources import root
 from testbed.scenario import Scenario
+from testbed.targets import BundledApi
 from testbed.truth import Truth
 from testbed_otel import names
+from testbed_rules.selectors import LabelMatcher
 
 from tests.unit.verdict.conftest import FACTOR, PHASES, SCENARIO, make_requests
 
@@ -78,12 +80,13 @@ def run(tmp_path: Path, expr: str, *legend: str, unit: str = "") -> Boards:
             scenario=Scenario.model_validate(SCENARIO),
             factor=FACTOR,
             truth=Truth(None, None, tuple(make_requests())),
-            pages={},
+            target=BundledApi(),
+            target_pages={},
             log_url="",
             span=RunSpan(995.0, 1050.0, 0.5),
             phases=tuple(PhaseRow(name=n, start=s, end=e) for n, s, e in PHASES),
         )
-        return run_queries(sources, [PanelQuery("board: panel A", expr, legend, unit)], 2.0)
+        return run_queries(sources, [DashboardQuery("board: panel A", expr, legend, unit)], 2.0)
 
 
 def panel(**facts: object) -> PanelFacts:
@@ -122,8 +125,8 @@ def test_panels_are_read_from_grafanas_files(tmp_path: Path) -> None:
     }
     (tmp_path / "mine.json").write_text(json.dumps(board))
     assert read_panels(tmp_path, 2.0) == (
-        PanelQuery("mine: B A", "up", ("job",)),
-        PanelQuery("mine: variable instance", 'up{job="x"}', ("instance",)),
+        DashboardQuery("mine: B A", "up", ("job",)),
+        DashboardQuery("mine: variable instance", 'up{job="x"}', ("instance",)),
     )
     (tmp_path / "mine.json").write_text("[]")
     with pytest.raises(UsageError, match="not a dashboard"):
@@ -141,7 +144,7 @@ def test_an_expression_is_taken_apart() -> None:
     """Selectors with their matchers, what is rated, groupings and filtering comparisons."""
     found = anatomy('sum by (c) (rate(a{b=~"x|y"}[2s])) > 1 and up == bool 0')
     assert [(s.metric, s.rated) for s in found.selectors] == [("a", True), ("up", False)]
-    assert found.selectors[0].matchers == (PanelMatcher("b", "=~", "x|y"),)
+    assert found.selectors[0].matchers == (LabelMatcher("b", "=~", "x|y"),)
     assert (found.grouping, found.filters, found.plain) == (("c",), (">",), False)
     assert [m.value for m in found.selectors[0].matchers[0].alternatives] == ["x", "y"]
 
@@ -185,7 +188,7 @@ def test_facts_of_broken_queries(tmp_path: Path) -> None:
     assert "parse error" in (found.error or "")
     assert run(tmp_path, "http_servr_requests").foreign == ("http_servr_requests",)
     (found,) = run(tmp_path, f'rate({HTTP_COUNT}{{job="ml-apy"}}[2s])').panels
-    assert [each.matcher for each in found.unmatched] == ['job="ml-apy"']
+    assert [str(each.matcher) for each in found.unmatched] == ['job="ml-apy"']
     (found,) = run(tmp_path, f"sum by (http_rout) ({RATE})", "http_rout").panels
     assert "http_rout" in found.unlabelled
 
@@ -262,7 +265,7 @@ def test_matchers_that_find_nothing(
     world: World, metric: str, label: str, value: str, *, passes: bool
 ) -> None:
     """A value that can occur and did not is fine; one that cannot, or should have, is not."""
-    each = Unmatched(metric=metric, matcher=f'{label}=~"{value}"', label=label, known=True)
+    each = Unmatched(metric=metric, label=label, operator="=~", value=value, known=True)
     assert ("panel queries" not in failing(world, panel(unmatched=(each,)))) == passes
 
 
@@ -297,7 +300,7 @@ def test_values_are_held_against_the_load(
 @pytest.mark.parametrize(
     "fault",
     [
-        {"kind": "restart", "part": "collector", "down": "1m"},
+        {"kind": "restart", "component": "collector", "down": "1m"},
         {"kind": "otlp", "to": "prometheus"},
     ],
 )

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from testbed.challenger import copy_of, copy_under_another_name
 from testbed.checks.stages import Stage, along_the_way
+from testbed.faults.rig.strangemodel import copy_of, copy_under_another_name
 from testbed_domain.artefact import load_artefact
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
@@ -221,7 +221,7 @@ def test_labels_that_were_lost_or_never_posted(run: PlayedRun) -> None:
     assert detail.startswith("the label was posted and taken, but is not in the log in 0.167 %")
     assert detail.endswith(f"run-1-7: true {lost[1]}")
     run.labels.append(lost)
-    run.scenario["labels"] = {"share": 0.0, "delay": 1.0}
+    run.scenario["labels"] = {"ratio": 0.0, "delay": 1.0}
     assert "a label is in the log that the load had not to post" in run.failed()["content labels"]
 
 

@@ -101,7 +101,7 @@ def test_requests_lost_on_the_way_to_prometheus_fail(world: World) -> None:
 
 def test_losses_within_the_scenarios_limit_have_a_reason(world: World) -> None:
     """``lost_requests`` is what the scenario grants."""
-    world.scenario["limits"] = {"error_share": 0.25, "lost_requests": 12}
+    world.scenario["limits"] = {"error_ratio": 0.25, "lost_requests": 12}
     set_value(
         world.prometheus[INSTANCE], HTTP, 388, http_response_status_code="200",
         http_route="/predict",

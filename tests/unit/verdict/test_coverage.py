@@ -14,7 +14,7 @@ from .conftest import ALERT, SCENARIO, World
 def test_a_verdict_says_which_alerts_it_exercised(world: World) -> None:
     """Fired, and notified as expected; all others are named."""
     world.rules = [
-        LoadedRule(name=ALERT, hold=4.0),
+        LoadedRule(name=ALERT, for_=4.0),
         LoadedRule(name="Quiet"),
         LoadedRule(name="Quiet"),
     ]

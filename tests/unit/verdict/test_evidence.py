@@ -18,6 +18,7 @@ from testbed.facts.finalcounts import behind, parse_counters
 from testbed.facts.logcounts import join_log, read_log
 from testbed.layout import RunLayout
 from testbed.scenario import Scenario
+from testbed.targets import BundledApi
 from testbed.truth import Request, Truth, read_truth
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_otel import names
@@ -238,7 +239,7 @@ class FakePrometheus:
             }  # fmt: skip
             held = str(self.requests_held)
             return [{"metric": metric, "values": [[104.0, "1"], [109.0, held]]}]
-        if query.startswith("max(ml_data_drift_share"):
+        if query.startswith("max(ml_data_drift_ratio"):
             return [{"metric": {}, "values": [[104.0, "0.25"], [105.0, "NaN"]]}]
         return []
 
@@ -296,6 +297,7 @@ def take(layout: RunLayout, prometheus: FakePrometheus) -> Evidence:
             client,
             None,
             scenario=Scenario.model_validate(SCENARIO),
+            target=BundledApi(),
             pages={"api-1": METRICS, "api-0": None},
             log_url=f"sqlite:///{layout.prediction_log}",
             factor=30.0,
@@ -320,7 +322,7 @@ def test_evidence_is_collected_kept_and_loaded_again(tmp_path: Path) -> None:
     assert [c.value for c in snapshot.prometheus["api-1"] if c.metric == HTTP_COUNT] == [7]
     assert [(s.alert, s.start, s.end) for s in snapshot.spans] == [("A", 103.0, 103.5)]
     assert snapshot.rules is not None
-    assert snapshot.rules[0].hold == 2.0
+    assert snapshot.rules[0].for_ == 2.0
     assert snapshot.log is not None
     assert snapshot.log.rows == 2
     drift = next(chart for chart in snapshot.charts if chart.key == "drift")
@@ -359,12 +361,13 @@ def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"run\.json is missing"):
         load_evidence(layout)
     layout.run_file.write_text("{}")
-    with pytest.raises(UsageError, match="id is wrong"):
+    with pytest.raises(UsageError, match=r"run\.json is not the identity of a run: id "):
         load_evidence(layout)
     layout.run_file.write_text('{"id": "x", "scenario": "y"}')
     with pytest.raises(UsageError, match=r"series\.json is missing"):
         load_evidence(layout)
-    layout.series.write_text('{"schema_version": 2}')
+    older = {"schema_version": 1, "started_at": 0.0, "ended_at": 1.0, "api": {}, "prometheus": {}}
+    layout.series.write_text(json.dumps(older))
     with pytest.raises(UsageError, match="another version"):
         load_evidence(layout)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.checks.stages import Stage
-from testbed.evidence import Event
+from testbed.records import StoredEvent
 
 if TYPE_CHECKING:
     from tests.unit.verdict.conftest import World
@@ -41,8 +41,8 @@ def test_errors_that_the_load_did_not_see(world: World, keep: int, seen: str) ->
 def test_only_requests_during_the_fault_count(world: World) -> None:
     """It begins a little after its phase and ends a little before."""
     world.timeline += [
-        Event(1015.0, "fault_on", "errors 50%", {}),
-        Event(1025.0, "fault_off", "errors 50%", {}),
+        StoredEvent(1015.0, "fault_on", "errors 50%", {}),
+        StoredEvent(1025.0, "fault_off", "errors 50%", {}),
     ]
     for index, request in enumerate(world.requests):
         if not 1015.0 <= request.sent_at < 1025.0:
@@ -59,14 +59,14 @@ def test_a_fault_without_requests_is_not_evaluated(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("added", "every", "share", "passes"),
+    ("added", "every", "ratio", "passes"),
     [(1.5, 1, 1.0, True), (0.2, 1, 1.0, False), (1.5, 5, 0.2, True), (1.5, 20, 0.2, False)],
 )
 def test_latency_by_the_load_s_own_clock(
-    world: World, added: float, every: int, share: float, *, passes: bool
+    world: World, added: float, every: int, ratio: float, *, passes: bool
 ) -> None:
     """So many requests must be slower by at least half of what is added."""
-    world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "share": share}]
+    world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "ratio": ratio}]
     world.requests = [
         replace(r, status=200, finished_at=r.finished_at + (0.0 if n % every else added))
         if r.phase == "burst"
@@ -83,7 +83,7 @@ def test_latency_by_the_load_s_own_clock(
 
 def test_a_slow_inference_may_be_refused_instead(world: World) -> None:
     """By an API that has a deadline: the fault took hold all the same."""
-    world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "share": 0.5}]
+    world.scenario["phases"][1]["faults"] = [{"kind": "latency", "seconds": 1.5, "ratio": 0.5}]
     (fault,) = (
         check for check in world.evaluate().checks if check.name.startswith("fault latency")
     )
@@ -92,7 +92,7 @@ def test_a_slow_inference_may_be_refused_instead(world: World) -> None:
 
 def test_a_dose_of_one_or_two_requests_is_not_evaluated(world: World) -> None:
     """The last of them may have been due when the fault ended."""
-    world.scenario["phases"][1]["faults"] = [{"kind": "errors", "share": 0.01}]
+    world.scenario["phases"][1]["faults"] = [{"kind": "errors", "ratio": 0.01}]
     (check,) = (check for check in world.evaluate().checks if check.name.startswith("fault errors"))
     assert not check.applicable
 
@@ -112,15 +112,15 @@ def test_a_log_that_refused_nothing(world: World) -> None:
     assert name not in {check.name for check in world.evaluate().checks}
 
 
-def test_a_part_that_was_never_stopped(world: World) -> None:
+def test_a_component_that_was_never_stopped(world: World) -> None:
     """As when the runner stopped another one."""
-    fault = {"kind": "restart", "part": "collector", "down": "5m"}
+    fault = {"kind": "restart", "component": "collector", "down": "5m"}
     world.scenario["phases"][1]["faults"].append(fault)
     name = "fault collector stopped in burst"
     assert world.failed()[name].endswith("collector was never stopped")
     world.timeline += [
-        Event(1010.5, "part_stopped", "collector", {}),
-        Event(1021.0, "part_started", "collector", {}),
+        StoredEvent(1010.5, "component_stopped", "collector", {}),
+        StoredEvent(1021.0, "component_started", "collector", {}),
     ]
     assert next(c for c in world.evaluate().checks if c.name == name).summary.endswith(
         "collector was stopped at +0.5 s and started again at +11.0 s"

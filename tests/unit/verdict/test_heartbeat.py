@@ -11,11 +11,12 @@ from testbed.checks.heartbeat import check_heartbeat, heartbeat_rows
 from testbed.checks.notifications import check_notifications
 from testbed.checks.results import AlertStatus, CheckResult
 from testbed.checks.stages import Stage
-from testbed.evidence import Event, Evidence, ReceivedNotification, RunInfo
+from testbed.evidence import Evidence, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.delivery import Delivery, ReceiverFacts, RuleTexts, Sent
 from testbed.heartbeat import always_fires, heartbeat_names
-from testbed.heldback import Held, HeldBack
+from testbed.heldback import HeldAlert, HeldBack
+from testbed.records import ReceivedNotification, StoredEvent
 from testbed.scenario import Scenario
 from testbed.snapshot import LoadedRule, Snapshot
 from testbed.truth import Truth
@@ -53,7 +54,7 @@ class Beating:
         self.webhooks = 1
         self.held: tuple[HeldBack, ...] = ()
         self.sent: Sent | None = None
-        self.timeline: list[Event] = []
+        self.timeline: list[StoredEvent] = []
         self.without: tuple[str, ...] = ()
         self.custom_rules = False
 
@@ -184,7 +185,7 @@ def test_a_heartbeat_that_pauses_is_found(spans: list[tuple[float, float]], says
 def test_the_rule_that_waits_is_named() -> None:
     """A heartbeat with a long `for` does not beat."""
     run = Beating()
-    run.spans, run.rules = [], [LoadedRule(name=ALERT, query="vector(1)", hold=120.0)]
+    run.spans, run.rules = [], [LoadedRule(name=ALERT, query="vector(1)", for_=120.0)]
     assert "its `for` is 120.0 s" in run.result().summary
 
 
@@ -194,30 +195,40 @@ def test_a_heartbeat_may_wait_for_its_for() -> None:
     run.spans = [(START + 20.0, END)]
     run.beats = [START + 21.0 + 12.0 * number for number in range(5)]
     assert not run.result().passed
-    run.rules = [LoadedRule(name=ALERT, query="vector(1)", hold=20.0, interval=0.5)]
+    run.rules = [LoadedRule(name=ALERT, query="vector(1)", for_=20.0, interval=0.5)]
     assert run.result().passed
 
 
-def test_an_outage_of_prometheus_on_purpose_explains_a_pause() -> None:
-    """What the scenario stops is not blamed."""
+@pytest.mark.parametrize(
+    ("gone", "back"),
+    [("component_stopped", "component_started"), ("component_gone", "component_back")],
+)
+def test_an_outage_of_prometheus_on_purpose_explains_a_pause(gone: str, back: str) -> None:
+    """What the scenario stops or freezes is not blamed."""
     run = Beating()
     run.spans = [(START - 5.0, START + 20.0), (START + 40.0, END)]
     run.timeline = [
-        Event(START + 20.0, "part_stopped", "prometheus", {}),
-        Event(START + 38.0, "part_started", "prometheus", {}),
+        StoredEvent(START + 20.0, gone, "prometheus", {}),
+        StoredEvent(START + 38.0, back, "prometheus", {}),
     ]
     assert run.result().passed
 
 
-@pytest.mark.parametrize("part", ["alertmanager", "receiver"])
-def test_an_outage_behind_prometheus_explains_missing_notifications(part: str) -> None:
-    """A fault starts a part again without waiting until it is ready."""
+@pytest.mark.parametrize("component", ["alertmanager", "receiver"])
+@pytest.mark.parametrize(
+    ("gone", "back"),
+    [("component_stopped", "component_started"), ("component_gone", "component_back")],
+)
+def test_an_outage_behind_prometheus_explains_missing_notifications(
+    component: str, gone: str, back: str
+) -> None:
+    """A fault starts a component again without waiting until it is ready."""
     run = Beating()
     run.beats = [START - 4.0, START + 8.0, START + 45.0, START + 57.0, START + 69.0]
     assert "for 37.0 s" in run.result().summary
     run.timeline = [
-        Event(START + 10.0, "part_stopped", part, {}),
-        Event(START + 30.0, "part_started", part, {}),
+        StoredEvent(START + 10.0, gone, component, {}),
+        StoredEvent(START + 30.0, back, component, {}),
     ]
     assert run.result().passed
 
@@ -231,7 +242,7 @@ def test_the_first_broken_link_of_a_lost_notification_is_named() -> None:
 
     run = Beating()
     run.beats = []
-    inhibited = Held(labels=LABELS, kind="inhibited", by="APIDown{}")
+    inhibited = HeldAlert(labels=LABELS, kind="inhibited", by="APIDown{}")
     run.held = (HeldBack(time=START, held=(inhibited,)),)
     assert run.result().stage is Stage.ROUTE
     assert "inhibited by APIDown" in run.result().summary
@@ -251,13 +262,13 @@ def test_notifications_that_stop_are_noticed() -> None:
     assert "and for 60.0 s" in run.result().summary
 
 
-@pytest.mark.parametrize("part", ["alertmanager", "receiver"])
-def test_without_a_receiver_only_the_firing_counts(part: str) -> None:
+@pytest.mark.parametrize("component", ["alertmanager", "receiver"])
+def test_without_a_receiver_only_the_firing_counts(component: str) -> None:
     """The run was made without the rest of the way."""
     run = Beating()
-    run.beats, run.without = [], (part,)
+    run.beats, run.without = [], (component,)
     assert run.result().passed
-    assert part in run.result().summary
+    assert component in run.result().summary
 
 
 def test_too_many_repeats_are_still_noticed() -> None:

@@ -10,7 +10,14 @@ import pytest
 from testbed.checks.stages import Stage
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PlannedDrift, PlannedOnly, write_plan
+from testbed_load.forms import (
+    DriftForm,
+    GradualForm,
+    RecurringForm,
+    SeasonalForm,
+    SuddenForm,
+)
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, Only, PhaseDrift, write_plan
 
 from .playedrun import PlayedRun, played_run
 
@@ -54,7 +61,7 @@ def others(run: PlayedRun) -> set[str]:
     return {each.name for each in failed}
 
 
-def changed(plan: LoadPlan, drift: PlannedDrift | None) -> LoadPlan:
+def changed(plan: LoadPlan, drift: PhaseDrift | None) -> LoadPlan:
     """A plan with another drift in its second phase."""
     first, phase = plan.phases
     return replace(plan, phases=(first, replace(phase, drift=drift)))
@@ -69,6 +76,9 @@ CASES = [
     ("titanic", ("covariate_shift", 1.0)),
     ("titanic", ("category_shift", 1.0)),
     ("titanic", ("missing", 1.0)),
+    ("titanic", ("swapped_unit", 0.5)),
+    ("titanic", ("stuck_sensor", 0.5)),
+    ("diabetes", ("stuck_sensor", 1.0)),
     ("titanic", ("single_column", 1.0)),
     ("titanic", ("label_shift", 1.0)),
     ("iris", ("label_shift", 1.0)),
@@ -85,6 +95,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("use_case", "drift"), CASES)
+@pytest.mark.slow
 def test_what_was_planned_passes(
     make: Callable[..., PlayedRun], use_case: str, drift: tuple[str, float] | None
 ) -> None:
@@ -94,14 +105,15 @@ def test_what_was_planned_passes(
 
 
 @pytest.mark.parametrize(("use_case", "drift"), [case for case in CASES if case[1] is not None])
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+@pytest.mark.slow
 def test_a_drift_that_is_not_there_or_half_as_severe(
-    make: Callable[..., PlayedRun], use_case: str, drift: tuple[str, float], share: float
+    make: Callable[..., PlayedRun], use_case: str, drift: tuple[str, float], ratio: float
 ) -> None:
     """By the truth's rows alone: the plan and the truth's own words say that all is well."""
     name, severity = drift
     run = make(use_case, drift)
-    less = None if share == 0 else PlannedDrift(name, share * severity)
+    less = None if ratio == 0 else PhaseDrift(name, ratio * severity)
     run.send(changed(run.plan, drift=less))
     run.change_requests(lambda r: _said(r, drift))
     run.serve()
@@ -118,21 +130,22 @@ def _said(request: Request, drift: tuple[str, float]) -> Request:
 
 
 ONLY = [
-    ("diabetes", PlannedOnly("Age", above=37.0), PlannedOnly("Age", above=30.0)),
-    ("titanic", PlannedOnly("Sex", equals="male"), None),
+    ("diabetes", Only("Age", above=37.0), Only("Age", above=30.0)),
+    ("titanic", Only("Sex", equals="male"), None),
 ]
 
 
 @pytest.mark.parametrize(("use_case", "only", "wrong"), ONLY)
+@pytest.mark.slow
 def test_a_drift_of_some_rows(
     make: Callable[..., PlayedRun],
     use_case: str,
-    only: PlannedOnly,
-    wrong: PlannedOnly | None,
+    only: Only,
+    wrong: Only | None,
 ) -> None:
     """Those that must drift do and the others don't, or the load is to blame, row by row."""
     run = make(use_case, ("covariate_shift", 0.5))
-    right = changed(run.plan, PlannedDrift("covariate_shift", 0.5, only))
+    right = changed(run.plan, PhaseDrift("covariate_shift", 0.5, only))
     run.scenario["phases"][1]["drift"]["only"] = {
         key: value for key, value in asdict(only).items() if value is not None
     }
@@ -141,13 +154,76 @@ def test_a_drift_of_some_rows(
     run.serve()
     results = run.check()
     assert [r.summary for r in results.values() if not r.passed or not r.applicable] == []
-    for drift in (PlannedDrift("covariate_shift", 0.5, wrong), None):
+    for drift in (PhaseDrift("covariate_shift", 0.5, wrong), None):
         run.send(changed(run.plan, drift))
         run.change_requests(lambda r: _said(r, ("covariate_shift", 0.5)))
         run.serve()
         assert others(run) == {"load drift", "load rows"}
     write_plan(run.layout.load_plan, run.plan)
     assert "rows that drift of phase second" in " ".join(run.failed().values())
+
+
+FORMS = [
+    ("diabetes", "covariate_shift", GradualForm(), RecurringForm(cycles=2)),
+    ("iris", "label_shift", RecurringForm(cycles=3, width=0.3), GradualForm()),
+    ("titanic", "correlation_drift", SeasonalForm(), None),
+    ("diabetes", "concept_drift", SuddenForm(at=0.5), SuddenForm(at=0.4)),
+]
+
+
+@pytest.mark.parametrize(("use_case", "name", "form", "wrong"), FORMS)
+@pytest.mark.slow
+def test_a_drift_that_comes_and_goes(
+    make: Callable[..., PlayedRun], use_case: str, name: str, form: DriftForm, wrong: DriftForm
+) -> None:
+    """Rows that drift at their time pass; at another one they are not what was planned."""
+    run = make(use_case, (name, 1.0))
+    right = changed(run.plan, PhaseDrift(name, 1.0, form=form))
+    run.scenario["phases"][1]["drift"]["form"] = form.model_dump()
+    write_plan(run.layout.load_plan, right)
+    run.send(right)
+    run.serve()
+    results = run.check()
+    assert [r.summary for r in results.values() if not r.passed or not r.applicable] == []
+    honest = {request.seq: request for request in run.requests}
+    run.send(changed(run.plan, PhaseDrift(name, 1.0, form=wrong)))
+    run.serve()
+    assert "load requests" in others(run)  # the truth itself says that others drift
+    run.change_requests(
+        lambda r: replace(r, drift=honest[r.seq].drift, severity=honest[r.seq].severity)
+    )
+    run.serve()
+    assert others(run) == {"load drift", "load rows"}
+    write_plan(run.layout.load_plan, run.plan)
+    assert "form of the drift of phase second: the scenario says" in " ".join(run.failed().values())
+
+
+def test_a_form_that_lets_too_many_rows_drift(
+    make: Callable[..., PlayedRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the verdict's own words, for load, plan and truth agree with one another."""
+    run = make("diabetes", ("covariate_shift", 1.0))
+    monkeypatch.setattr(GradualForm, "ratio", lambda _self, place: place**0.3)
+    right = changed(run.plan, PhaseDrift("covariate_shift", 1.0, form=GradualForm()))
+    run.scenario["phases"][1]["drift"]["form"] = {"kind": "gradual"}
+    write_plan(run.layout.load_plan, right)
+    run.send(right)
+    run.serve()
+    assert others(run) == {"load drift"}
+    assert "share of the rows that drift is" in run.failed()["load drift"]
+
+
+def test_a_named_column_is_part_of_the_plan(make: Callable[..., PlayedRun]) -> None:
+    """It drifts in place of the drift's own, and another one is seen."""
+    run = make("titanic", ("single_column", 1.0), 600)
+    right = changed(run.plan, PhaseDrift("single_column", 1.0, column="Fare"))
+    run.scenario["phases"][1]["drift"]["column"] = "Fare"
+    write_plan(run.layout.load_plan, right)
+    run.send(right)
+    run.serve()
+    assert run.failed() == {}
+    write_plan(run.layout.load_plan, run.plan)
+    assert "column that drifts of phase second: the scenario says Fare" in str(run.failed())
 
 
 def test_statistics_alone_see_a_drift_that_is_not_there(make: Callable[..., PlayedRun]) -> None:
@@ -202,7 +278,7 @@ def test_labels_that_are_shuffled_in_a_tenth_of_the_rows(make: Callable[..., Pla
 def test_another_plan_than_the_scenarios(make: Callable[..., PlayedRun]) -> None:
     """Half the severity in the plan: the load did as it was asked, and that is named first."""
     run = make("diabetes", ("covariate_shift", 1.0))
-    plan = changed(run.plan, drift=PlannedDrift("covariate_shift", 0.5))
+    plan = changed(run.plan, drift=PhaseDrift("covariate_shift", 0.5))
     write_plan(run.layout.load_plan, plan)
     run.send(plan)
     run.serve()
@@ -304,7 +380,7 @@ def test_an_unknown_drift_is_not_evaluated(make: Callable[..., PlayedRun]) -> No
     """A plug-in may do what it likes; that nobody looked is said by name."""
     run = make(requests=200)
     run.scenario["phases"][1]["drift"] = {"name": "my_drift", "severity": 1.0}
-    plan = changed(run.plan, drift=PlannedDrift("my_drift", 1.0))
+    plan = changed(run.plan, drift=PhaseDrift("my_drift", 1.0))
     write_plan(run.layout.load_plan, plan)
     run.change_requests(lambda r: _said(r, ("my_drift", 1.0)))
     results = run.check()

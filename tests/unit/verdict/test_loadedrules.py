@@ -63,7 +63,7 @@ def test_rules_that_are_scaled_rightly_do_not_differ() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"hold": 5.0}, "A: `for` is 5 s, and must be 10 s"),
+        ({"for_": 5.0}, "A: `for` is 5 s, and must be 10 s"),
         ({"keep_firing": 5.0}, "A: `keep_firing_for` is 5 s, and must be 0 s"),
         ({"labels": {"severity": "critical"}}, "label severity is critical, not warning"),
         ({"labels": {}}, "its label severity is missing"),

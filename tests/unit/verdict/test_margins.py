@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed.checks.margins import mutant_line
 from testbed.checks.stages import Stage
-from testbed.evidence import Event
-from testbed.facts.margins import LimitMargin, Margins, Replayed, RuleMargins
+from testbed.facts.marginmodels import LimitMargin, Margins, Replayed, RuleMargins
 from testbed.pipeline import Export, Pipeline, Process
+from testbed.records import StoredEvent
 from testbed.snapshot import LoadedRule
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def rule(**changes: Any) -> RuleMargins:  # noqa: ANN401 - fields of the model
         bounded=True, passes_from=0.0, passes_to=4.5,
     )  # fmt: skip
     fields = {
-        "alert": ALERT, "group": "g", "expression": "errors > 0.1", "hold": 4.0, "interval": 0.5,
+        "alert": ALERT, "group": "g", "expression": "errors > 0.1", "for_": 4.0, "interval": 0.5,
         "exercised": True, "limits": (limit,), "mutants": 10, "killed": 8,
         "survivors": ("limit \u00d7 2", "`for` removed"), "possible": FIRING,
         "certain": (Replayed(labels={}, start=1018.0, end=1034.0),),
@@ -99,17 +99,35 @@ def test_several_rules_of_one_alert_are_distinguished_by_their_labels(world: Wor
     assert world.evaluate().passed
 
 
-@pytest.mark.parametrize("part", ["collector", "prometheus"])
-def test_an_outage_of_the_telemetry_leaves_nothing_to_compare(world: World, part: str) -> None:
+@pytest.mark.parametrize("component", ["collector", "prometheus"])
+def test_an_outage_of_the_telemetry_leaves_nothing_to_compare(world: World, component: str) -> None:
     """Points that a queue held back are there now; the rules had to do without."""
     world.margins = Margins(rules=(rule(possible=()),))
-    world.timeline.append(Event(1012.0, "part_stopped", part, {}))
+    world.timeline.append(StoredEvent(1012.0, "component_stopped", component, {}))
     verdict = world.evaluate()
     assert verdict.passed
     assert [check.name for check in verdict.skipped] == [CHECK]
     world.timeline.pop()
     world.margins = Margins(rules=(rule(possible=()),), restarted=True)
     assert [check.name for check in world.evaluate().skipped] == [CHECK]
+
+
+@pytest.mark.parametrize(
+    ("fault", "compared"),
+    [
+        ({"kind": "otlp", "to": "collector"}, False),
+        ({"kind": "network", "from": "collector", "to": "prometheus", "delay": 1}, False),
+        ({"kind": "memory", "mib": 1}, True),
+    ],
+)
+def test_a_fault_that_keeps_exports_back_leaves_nothing_to_compare(
+    world: World, fault: dict[str, Any], *, compared: bool
+) -> None:
+    """Rules had to do without what came late."""
+    world.margins = Margins(rules=(rule(possible=()),))
+    world.scenario["phases"][1]["faults"].append(fault)
+    skipped = [check.name for check in world.evaluate().skipped]
+    assert (CHECK not in skipped) is compared
 
 
 @pytest.mark.parametrize(("pause", "compared"), [(2.0, True), (4.0, False)])
@@ -182,7 +200,7 @@ def test_series_that_came_too_late_are_no_condition_that_was_never_true(world: W
 def test_several_short_stretches_are_not_added_up(world: World) -> None:
     """The longest counts, since each begins ``for`` anew."""
     world.silence()
-    world.rules = [LoadedRule(name=ALERT, hold=10.0)]
+    world.rules = [LoadedRule(name=ALERT, for_=10.0)]
     for start, end in ((1011.0, 1014.0), (1016.0, 1020.2), (1024.0, 1026.0)):
         world.fire(ALERT, start, end, "pending")
     assert world.failed()["alert HighErrorRate in burst"] == (
@@ -197,7 +215,7 @@ def test_several_short_stretches_are_not_added_up(world: World) -> None:
 def test_pending_for_longer_than_for_is_explained(world: World, end: float, words: str) -> None:
     """Two stretches whose pause no sample shows, or an end of the run."""
     world.silence()
-    world.rules = [LoadedRule(name=ALERT, hold=10.0)]
+    world.rules = [LoadedRule(name=ALERT, for_=10.0)]
     world.fire(ALERT, 1023.0, end, "pending")
     assert words in world.failed()["alert HighErrorRate in burst"]
 

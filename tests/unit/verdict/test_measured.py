@@ -185,6 +185,7 @@ DEFECTS: dict[str, tuple[Alter, str]] = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.slow
 def test_a_lying_instrument_is_found(tmp_path: Path, defect: str) -> None:
     """By the check that is about it, which blames the instrument."""
     alter, expected = DEFECTS[defect]

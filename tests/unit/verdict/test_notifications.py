@@ -10,10 +10,11 @@ import pytest
 from testbed.checks.case import Case
 from testbed.checks.notifications import check_notifications
 from testbed.checks.stages import Stage
-from testbed.evidence import Event, Evidence, ReceivedNotification, RunInfo
+from testbed.evidence import Evidence, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.delivery import Delivery, ReceiverFacts, RuleTexts, Sent, Valued
-from testbed.heldback import Held, HeldBack
+from testbed.heldback import HeldAlert, HeldBack
+from testbed.records import ReceivedNotification, StoredEvent
 from testbed.scenario import Scenario
 from testbed.snapshot import Snapshot
 from testbed.truth import Truth
@@ -81,10 +82,11 @@ class Run:
     )
     spans: list[AlertSpan] = field(default_factory=list)
     notifications: list[ReceivedNotification] = field(default_factory=list)
+    earlier: list[ReceivedNotification] = field(default_factory=list)
     held: list[HeldBack] = field(default_factory=list)
     sent: Sent | None = None
     values: list[Valued] = field(default_factory=list)
-    timeline: list[Event] = field(default_factory=list)
+    timeline: list[StoredEvent] = field(default_factory=list)
     without: tuple[str, ...] = ()
     custom_rules: bool = False
     ended_at: float = 1100.0
@@ -144,6 +146,7 @@ class Run:
             truth=Truth(1000.0, 1090.0, (), (), ()),
             snapshot=snapshot,
             notifications=tuple(sorted(self.notifications, key=lambda n: n.received_at)),
+            earlier=tuple(self.earlier),
             timeline=tuple(self.timeline),
         )
         case = Case(Scenario.model_validate(self.scenario), evidence, FACTOR)
@@ -183,7 +186,7 @@ def test_a_run_without_notifications_says_what_it_could_not_check() -> None:
 
 
 def test_a_run_without_receiver_can_check_nothing(run: Run) -> None:
-    """The reason names the part that was left out."""
+    """The reason names the component that was left out."""
     run.without = ("receiver",)
     results = run.results()
     assert not any(result.applicable for result in results.values())
@@ -371,6 +374,17 @@ def test_the_same_notification_twenty_times_is_found(run: Run, *, grouped: bool)
     assert "20 times with the same content" in summary
 
 
+def test_an_alert_of_before_makes_a_webhook_another_one(run: Run) -> None:
+    """On a used stack its end is sent once more, with an alert of the run that fires on."""
+    run.notify(1020.0)
+    assert "repeated notifications" in run.failed()
+    again = run.notifications[-1]
+    over = replace(again, status="resolved", starts_at=900.0, ends_at=950.0)
+    run.earlier = [over, replace(over, received_at=1030.0, delivery=99)]
+    run.sent = Sent(alerts=9, begun=len(run.notifications) + 1)
+    assert not run.failed()
+
+
 def test_webhooks_of_old_records_are_distinguished_by_their_time(run: Run) -> None:
     """They bear no number."""
     run.notify(1011.2001)
@@ -401,7 +415,9 @@ def test_repeats_have_excuses(run: Run, why: str) -> None:
     elif why == "refused":
         run.sent = Sent(alerts=9, begun=3, refused=1)
     else:
-        run.timeline = [Event(t, "part_started", "alertmanager", {}) for t in (990.0, 1015.0)]
+        run.timeline = [
+            StoredEvent(t, "component_started", "alertmanager", {}) for t in (990.0, 1015.0)
+        ]
     assert not run.failed()
 
 
@@ -432,7 +448,9 @@ def test_an_inhibited_alert_is_named_with_what_inhibits_it(run: Run) -> None:
     """Source and target, and the route's stage, unless the scenario permits it."""
     critical = {"alertname": "APIDown", "severity": "critical"}
     run.fire(1010.0, 1040.0, **critical)
-    held = Held(labels={**LABELS, **critical}, kind="inhibited", by='HighErrorRate{job="ml-api"}')
+    held = HeldAlert(
+        labels={**LABELS, **critical}, kind="inhibited", by='HighErrorRate{job="ml-api"}'
+    )
     run.held = [HeldBack(time=1012.0, held=(held,)), HeldBack(time=1041.0)]
     ((name, (stage, summary)),) = run.failed().items()
     assert (name, stage) == ("held-back alerts", Stage.ROUTE)
@@ -468,7 +486,7 @@ def test_outages_of_the_receiver_are_allowed_for(run: Run) -> None:
     """What it could not take then comes later."""
     run.notifications.pop()
     run.timeline = [
-        Event(1035.0, "part_stopped", "receiver", {}),
-        Event(1085.0, "part_ready", "receiver", {}),
+        StoredEvent(1035.0, "component_stopped", "receiver", {}),
+        StoredEvent(1085.0, "component_ready", "receiver", {}),
     ]
     assert not run.failed()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
-from testbed.evidence import DriftRun, Event
+from testbed.records import DriftRun, StoredEvent
 from testbed.schemas import main, schema_text
 from testbed.verdict import Verdict
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 def test_too_many_errors_fail(world: World) -> None:
     """100 of 500 are a fifth."""
-    world.scenario["limits"] = {"error_share": 0.19}
+    world.scenario["limits"] = {"error_ratio": 0.19}
     assert world.failed() == {
-        "limit error_share": "share answered 5xx or not at all: 0.2, at most 0.19"
+        "limit error_ratio": "share answered 5xx or not at all: 0.2, at most 0.19"
     }
 
 
 def test_unanswered_requests_count_as_errors(world: World) -> None:
     """No answer is no service."""
-    world.scenario["limits"] = {"error_share": 0.2}
+    world.scenario["limits"] = {"error_ratio": 0.2}
     world.requests.append(replace(world.requests[0], status=None, error="connection"))
-    assert "limit error_share" in world.failed()
+    assert "limit error_ratio" in world.failed()
 
 
 def test_slow_answers_fail_without_the_time_scale(world: World) -> None:
@@ -42,15 +42,15 @@ def test_slow_answers_fail_without_the_time_scale(world: World) -> None:
 def test_load_that_was_never_sent_fails(world: World) -> None:
     """A load generator that can't keep up must not look like a healthy service."""
     world.scenario["phases"][0]["rate"] = 30
-    assert list(world.failed()) == ["limit load_share"]
+    assert list(world.failed()) == ["limit load_ratio"]
 
 
 def test_load_that_was_sent_late_fails(world: World) -> None:
-    """Requests that waited for their turn in the load are overload too."""
+    """Requests that waited for their turn in the load are overload too, and their wait latency."""
     world.requests = [
         replace(r, sent_at=r.sent_at + 2, finished_at=r.finished_at + 2) for r in world.requests
     ]
-    assert list(world.failed()) == ["limit load_lag"]
+    assert set(world.failed()) == {"limit load_lag", "limit p95_seconds"}
 
 
 def test_a_run_without_requests_fails_everywhere_it_must(world: World) -> None:
@@ -140,11 +140,13 @@ def test_a_run_of_the_drift_job_that_errs_fails(world: World) -> None:
     assert check.details == ("the log is locked",)
 
 
-def test_a_part_that_crashed_fails(world: World) -> None:
-    """Its name and outcome are reported; a part that a fault stops has not crashed."""
-    world.timeline.append(Event(1020.0, "part_stopped", "collector", {}))
+def test_a_component_that_crashed_fails(world: World) -> None:
+    """Its name and outcome are reported; a component that a fault stops has not crashed."""
+    world.timeline.append(StoredEvent(1020.0, "component_stopped", "collector", {}))
     assert world.evaluate().passed
-    world.timeline.append(Event(1021.0, "part_crashed", "api", {"outcome": "api ended by KILL"}))
+    world.timeline.append(
+        StoredEvent(1021.0, "component_crashed", "api", {"outcome": "api ended by KILL"})
+    )
     (check,) = world.evaluate().failed
     assert check.summary == "crashed: api"
     assert check.details == ("api: api ended by KILL",)
@@ -191,7 +193,7 @@ def test_names_of_checks_are_unique(world: World) -> None:
 
 
 def test_verdicts_fit_the_published_schema(world: World) -> None:
-    """Passed or failed, with and without optional parts."""
+    """Passed or failed, with and without optional components."""
     schema = json.loads(schema_text("verdict.schema.json"))
     jsonschema.Draft202012Validator.check_schema(schema)
     failing = world.evaluate()

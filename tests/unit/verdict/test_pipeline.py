@@ -12,10 +12,10 @@ from testbed.pipeline import (
     METRIC_POINTS,
     SPANS,
     UPTIME,
+    CounterReading,
     Export,
     Flow,
     Process,
-    Reading,
     SpanCount,
     read_pipeline,
 )
@@ -85,8 +85,8 @@ def test_samples_are_joined_by_instance_and_time() -> None:
         Process(instance="drift-1", exports=(Export(time=1.5, exports=4, points=40),)),
     )
     assert pipeline.readings == (
-        Reading(time=1.1, uptime=5.0),
-        Reading(
+        CounterReading(time=1.1, uptime=5.0),
+        CounterReading(
             time=2.1,
             uptime=6.0,
             points=Flow(accepted=9, sent=4, send_failed=3, enqueue_failed=2),

@@ -29,6 +29,7 @@ from testbed_drift.evaluation.assessment import Assessor
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.evaluation.segmentdrift import SegmentScorer
 from testbed_drift.jobs.job import DriftJob
+from testbed_drift.jobs.windowsource import LogWindows
 from testbed_drift.publishing.gauges import Publisher
 from testbed_drift.relations.study import Analyst
 from testbed_drift.rows.windows import WindowReader
@@ -119,12 +120,15 @@ class Process:
         self.reader = InMemoryMetricReader()
         provider = MeterProvider([self.reader])
         reports = ReportStore(folder)
-        publisher = Publisher(provider.get_meter("t"), 0.3, VERSION, list(KINDS), reports)
+        publisher = Publisher(provider.get_meter("t"), VERSION, list(KINDS), reports)
         settings = DriftSettings(log_url="-", artefact=folder, html="never", segment="colour")
         self.job = DriftJob(
             settings,
-            WindowReader(VERSION, KINDS, 200, 5000),
-            lambda: contextlib.nullcontext(log),
+            LogWindows(
+                settings,
+                WindowReader(VERSION, KINDS, 200, 5000),
+                lambda: contextlib.nullcontext(log),
+            ),
             Detector(KINDS),
             reports,
             publisher,
@@ -187,6 +191,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     return Played([json.loads(line) for line in lines], series, [99.0, 131.0])
 
 
+@pytest.mark.slow
 def test_all_that_a_job_publishes_follows_from_its_records(played: Played) -> None:
     """Each series of each metric that is compared is found, and nothing else is."""
     assert [record["outcome"] for record in played.records] == [
@@ -205,7 +210,7 @@ def _named(series: Series, metric: Any, **labels: str) -> bool:  # noqa: ANN401 
 
 
 def _constant(one: Series) -> Series:
-    if not _named(one, names.DRIFT_SHARE):
+    if not _named(one, names.DRIFT_RATIO):
         return one
     return replace(one, points=tuple((at, 0.0) for at, _ in one.points))
 
@@ -248,7 +253,7 @@ def _counted_twice(one: Series) -> Series:
 @pytest.mark.parametrize(
     ("change", "kinds", "metric"),
     [
-        (_constant, {"wrong"}, names.DRIFT_SHARE),
+        (_constant, {"wrong"}, names.DRIFT_RATIO),
         (_unpublished, {"missing"}, names.DRIFT_COLUMN_SCORE),
         (_misnamed, {"missing", "unexpected"}, names.DRIFT_COLUMN_DETECTED),
         (_swapped, {"wrong"}, names.DRIFT_COLUMN_SCORE),
@@ -281,7 +286,7 @@ def test_exports_that_were_lost_accuse_nobody(played: Played) -> None:
 
 def test_an_export_in_the_middle_of_a_publication(played: Played) -> None:
     """Instruments are read one after another: some may be a run ahead, none goes back."""
-    step = next(one for one in played.series if _named(one, names.DRIFT_SHARE))
+    step = next(one for one in played.series if _named(one, names.DRIFT_RATIO))
     early = (played.records[2]["time"] - 0.2, 1 / 3)
 
     def ahead(one: Series) -> Series:
@@ -293,7 +298,7 @@ def test_an_export_in_the_middle_of_a_publication(played: Played) -> None:
     def back(one: Series) -> Series:
         return replace(one, points=tuple(sorted((*one.points, late)))) if one is step else one
 
-    assert played.compared(back) == [("wrong", names.DRIFT_SHARE.prometheus)]
+    assert played.compared(back) == [("wrong", names.DRIFT_RATIO.prometheus)]
 
 
 def test_rules_hold_for_what_the_job_writes(played: Played) -> None:
@@ -442,7 +447,7 @@ def test_a_job_that_the_scenario_stopped_may_be_behind(world: World) -> None:
     facts = facts_of(every=100, windows=(window,))
     faults = world.scenario["phases"][1]["faults"]
     for part, wrong in (("collector", True), ("drift", False)):
-        stop = {"kind": "restart", "part": part, "down": 60}
+        stop = {"kind": "restart", "component": part, "down": 60}
         world.scenario["phases"][1]["faults"] = [*faults, stop]
         assert ("drift windows" in failed_checks(world, facts)) == wrong
 
@@ -521,12 +526,12 @@ def test_a_series_that_no_export_holds_while_runs_follow_closely(
 ) -> None:
     """Where no single run had time to be exported, a series that several knew is missing still."""
     key = driftpoints.key_of(names.DRIFT_COLUMN_SCORE, {names.COLUMN: "size"})
-    share = driftpoints.key_of(names.DRIFT_SHARE, {})
+    ratio = driftpoints.key_of(names.DRIFT_RATIO, {})
     ends = [100.0 + 2 * run for run in range(runs)]
     steps = [MatchStep(float("-inf"), 99.0, {})]
-    steps += [MatchStep(end, end + 0.1, {key: end, share: end}) for end in ends]
+    steps += [MatchStep(end, end + 0.1, {key: end, ratio: end}) for end in ends]
     exports = [98.5, *(end + after for end in ends for after in (0.5, 1.0, 1.5))]
-    samples = {share: [(at, 100 + 2 * ((at - 100) // 2)) for at in exports[1:]]}
+    samples = {ratio: [(at, 100 + 2 * ((at - 100) // 2)) for at in exports[1:]]}
     differences = match(steps, samples, exports).differences
     assert sorted({one.kind for one in differences}) == found
     assert {one.key for one in differences} <= {key}

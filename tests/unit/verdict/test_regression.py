@@ -120,13 +120,15 @@ def test_predictions_are_expected_without_a_class_and_in_buckets() -> None:
     """By the numbers in the answers."""
     crew = Crew([_answer(0, 90.0), _answer(1, 150.0), _answer(2, -3.0)], {}, regression=True)
     (counted,) = (
-        cell for key, cell in expected_predictions(crew).items() if key[1] == "ml_predictions_total"
+        child
+        for key, child in expected_predictions(crew).items()
+        if key[1] == "ml_predictions_total"
     )
-    cells = expected_numbers(crew)
+    children = expected_numbers(crew)
     version = ("model_version", "v1")
 
     def total(part: str, *labels: tuple[str, str]) -> float:
-        events = cells["api-1", f"ml_prediction_value_{part}", tuple(sorted((version, *labels)))]
+        events = children["api-1", f"ml_prediction_value_{part}", tuple(sorted((version, *labels)))]
         return events.total
 
     assert counted.total == 3
@@ -144,10 +146,10 @@ def test_absolute_errors_are_expected_as_labels_come() -> None:
         ExpectedDecision("v1", "10.0", "12.5", 1.0, 2.0),
         ExpectedDecision("v1", "4.0", "3.0", 1.0, 2.0),
     ]
-    cells = expected_distances(decided, crew)
+    children = expected_distances(decided, crew)
     key = ("", "ml_prediction_absolute_error_sum", (("model_version", "v1"),))
-    assert cells[key].total == 3.5
-    assert any(name.endswith("_bucket") for _, name, _ in cells)
+    assert children[key].total == 3.5
+    assert any(name.endswith("_bucket") for _, name, _ in children)
     unsure = expected_distances([replace(decided[0], sure=False)], crew)
     assert unsure[key].total == 0
     assert not any(name.endswith("_bucket") for _, name, _ in unsure)

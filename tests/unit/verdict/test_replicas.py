@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.checks.results import Explanation, Reason
-from testbed.evidence import Event
 from testbed.facts.finalcounts import Count
+from testbed.records import StoredEvent
 from testbed_otel import names
 
 from .conftest import http_count
@@ -63,7 +63,7 @@ def crash(world: World) -> World:
         (1020.0, "replica_crashed", CRASHED, {"outcome": "signal 9"}),
         (1020.5, "replica_started", NEW, {"why": "crash"}),
     ):
-        world.timeline.append(Event(time, event, name, details))
+        world.timeline.append(StoredEvent(time, event, name, details))
     return world
 
 
@@ -128,6 +128,16 @@ def test_a_crash_is_reported_with_how_and_whether_it_was_mended(crash: World) ->
     check = next(c for c in crash.evaluate().checks if c.name == "replicas")
     assert check.summary == "1 crashed, 1 started again"
     assert check.details == (f"{CRASHED}: crashed, signal 9",)
+
+
+def test_a_crash_that_a_fault_means_is_none_of_the_service(crash: World) -> None:
+    """It is accounted for in the same way, and what went with it is no lost telemetry."""
+    assert {"replicas", "limit lost_requests"} <= set(crash.failed())
+    crash.timeline = [
+        replace(e, details={**e.details, "why": "fault"}) if e.event == "replica_crashed" else e
+        for e in crash.timeline
+    ]
+    assert not {"replicas", "limit lost_requests"} & set(crash.failed())
 
 
 def test_starts_that_prometheus_does_not_know_fail(crash: World) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from testbed.checks.stages import Stage
-from testbed.evidence import Event
 from testbed.facts.cadence import Cadence, Stretch, failing, pauses
 from testbed.facts.pace import Pace
-from testbed.facts.rulehealth import Clocks, RuleHealth, RuleState
+from testbed.facts.rulehealth import ClockReadings, RuleHealth, RuleState
 from testbed.pipeline import Export, Pipeline, Process
+from testbed.records import StoredEvent
 from testbed.verdict import CheckResult
 
 from .conftest import ALERT, World
@@ -115,6 +115,15 @@ def test_a_rule_that_failed_for_a_while_is_not_healthy(sound: World) -> None:
     assert sound.evaluate().passed
 
 
+def test_rules_may_fail_where_prometheus_can_keep_no_results(sound: World) -> None:
+    """A fault fills its disk; they must be in order at the end."""
+    sound.rulehealth = health(evaluations=(cadence("api", failures=9), cadence("drift")))
+    full = {"kind": "disk-full", "component": "prometheus"}
+    sound.scenario["phases"][1]["faults"] = [full]
+    healthy = next(check for check in sound.evaluate().checks if check.name == "rules healthy")
+    assert healthy.passed
+
+
 def test_a_frozen_prometheus_is_the_culprit(sound: World) -> None:
     """All evaluations and scrapes pause at once: not the rules, and not the targets."""
     sound.rulehealth = health((1012.0, 1032.0))
@@ -170,6 +179,19 @@ def test_a_target_that_does_not_answer_is_the_culprit(sound: World) -> None:
     assert "40 of 126 scrapes failed" in lead(sound).summary
 
 
+def test_what_a_user_scrapes_besides_is_not_applicable(sound: World) -> None:
+    """A target in production is not there in a run."""
+    own = cadence("db:9187", "elsewhere", failures=126)
+    mine = cadence("api-1", "ml-api")
+    sound.rulehealth = health(scrapes=(own, mine), unscraped=("far at db:1",))
+    assert lead(sound).name == "scrapes"
+    sound.run["own_jobs"] = ("elsewhere", "far")
+    verdict = sound.evaluate()
+    assert verdict.failed == ()
+    skipped = {check.name for check in verdict.skipped}
+    assert {"scrapes of elsewhere", "scrapes of far"} <= skipped
+
+
 def test_a_target_that_is_not_scraped_is_prometheuss_fault(sound: World) -> None:
     """At all, or for a while in which others are."""
     sound.rulehealth = health(unscraped=("node at 127.0.0.1:9100",))
@@ -184,14 +206,25 @@ def test_a_target_that_is_not_scraped_is_prometheuss_fault(sound: World) -> None
 def test_what_the_scenario_itself_stops_is_no_finding(sound: World) -> None:
     """A restart of the Collector, and a second life of the API under another id."""
     for name in ("collector", "api"):
-        sound.timeline.append(Event(1012.0, "part_stopped", name, {}))
-        sound.timeline.append(Event(1022.0, "part_started", name, {}))
+        sound.timeline.append(StoredEvent(1012.0, "component_stopped", name, {}))
+        sound.timeline.append(StoredEvent(1022.0, "component_started", name, {}))
     stretch = Stretch(start=1011.8, end=1022.5, count=20)
     down = cadence("127.0.0.1:1", "otel-collector", failures=20, failing=(stretch,))
     first = cadence("api-1", "ml-api", (1012.0, 2000.0))
     second = cadence("api-2", "ml-api", (0.0, 1023.0))
     sound.rulehealth = health(scrapes=(down, first, second))
     assert sound.evaluate().passed
+
+
+@pytest.mark.parametrize(("component", "excused"), [("collector", True), ("api", False)])
+def test_a_fault_excuses_what_it_hits(sound: World, component: str, *, excused: bool) -> None:
+    """A frozen Collector does not answer its scrapes; a frozen API is no reason for that."""
+    sound.scenario["phases"][1]["faults"] = [{"kind": "freeze", "component": component}]
+    stretch = Stretch(start=1011.8, end=1022.5, count=20)
+    down = cadence("127.0.0.1:1", "otel-collector", failures=20, failing=(stretch,))
+    sound.rulehealth = health(scrapes=(down, cadence("api-1", "ml-api")))
+    scrapes = next(check for check in sound.evaluate().checks if check.name == "scrapes")
+    assert scrapes.passed is excused
 
 
 def exporting(*names: str, silent: str = "") -> Pipeline:
@@ -222,27 +255,38 @@ def test_a_hole_in_the_exports_of_one_process_is_its_own(sound: World) -> None:
     assert found["exports"].stage is Stage.DRIFT_JOB
 
 
+@pytest.mark.parametrize(("component", "excused"), [("prometheus", True), ("alertmanager", False)])
+def test_exports_are_no_hole_where_prometheus_could_keep_none(
+    sound: World, component: str, *, excused: bool
+) -> None:
+    """With a full disk it drops what it is sent; that of another component is no reason."""
+    sound.scenario["phases"][1]["faults"] = [{"kind": "disk-full", "component": component}]
+    sound.pipeline = exporting("api-1", "drift-1", silent="api-1")
+    exports = next(check for check in sound.evaluate().checks if check.name == "exports")
+    assert exports.passed is excused
+
+
 def test_exports_that_no_prometheus_could_take_yet_are_no_hole(sound: World) -> None:
     """A slow start, and a queue of the Collector too small for it; later ones are missed."""
     sound.pipeline = exporting("api-1", "drift-1", silent="api-1")
-    sound.timeline.append(Event(1024.5, "part_ready", "prometheus", {}))
+    sound.timeline.append(StoredEvent(1024.5, "component_ready", "prometheus", {}))
     assert "exports" not in {check.name for check in sound.evaluate().failed}
-    sound.timeline[-1] = Event(1013.0, "part_ready", "prometheus", {})
-    sound.timeline.append(Event(1024.5, "part_ready", "prometheus", {}))  # a restart
+    sound.timeline[-1] = StoredEvent(1013.0, "component_ready", "prometheus", {})
+    sound.timeline.append(StoredEvent(1024.5, "component_ready", "prometheus", {}))  # a restart
     assert "exports" in {check.name for check in sound.evaluate().failed}
 
 
 def test_clocks_that_disagree_are_named(sound: World) -> None:
     """Prometheus's, a process's, the load's and Alertmanager's."""
-    sound.rulehealth = health(clocks=Clocks(prometheus=-30.0, doubt=0.1, future={"api-1": 59.0}))
+    sound.rulehealth = health(
+        clocks=ClockReadings(prometheus=-30.0, doubt=0.1, future={"api-1": 59.0})
+    )
     check = lead(sound)
     assert (check.name, check.stage) == ("clocks", Stage.INSTRUMENT)
-    assert check.details == (
-        "api-1 stamps its metrics 59.0 s in the future",
-        "Prometheus's clock is 30.0 s behind that of the testbed",
-    )
+    assert check.summary == "api-1 stamps its metrics 59.0 s in the future"
+    assert check.details == ("Prometheus's clock is 30.0 s behind that of the testbed",)
     sound.rulehealth = health()
-    sound.timeline.append(Event(1200.0, "load_started", "", {}))
+    sound.timeline.append(StoredEvent(1200.0, "load_started", "", {}))
     assert "the load's clock is 200.0 s behind" in sound.failed()["clocks"]
     sound.timeline.pop()
     sound.notify("Other", 1045.0)
@@ -255,7 +299,7 @@ def test_clocks_that_disagree_are_named(sound: World) -> None:
         late.received_at, late.status, late.alert, late.labels, {}, 950.0, late.receiver
     )
     assert "before the stack did" in sound.failed()["clocks"]
-    sound.timeline.append(Event(940.0, "part_started", "prometheus", {}))
+    sound.timeline.append(StoredEvent(940.0, "component_started", "prometheus", {}))
     assert "clocks" not in sound.failed()
 
 

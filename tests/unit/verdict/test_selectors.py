@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from testbed.checks.stages import Stage
 from testbed.facts.rulehealth import RuleHealth, RuleState
-from testbed.facts.selectors import Culprit, IdleSelector, Matcher, selectors
+from testbed.facts.selectors import Culprit, IdleSelector, selectors
+from testbed_rules.selectors import LabelMatcher
 
 from .conftest import ALERT, World
 
@@ -19,6 +20,9 @@ def test_selectors_are_found_but_not_below_absent() -> None:
         "max_over_time(max by (job) (b)[5m:1m]) or absent(c) or absent_over_time(d[1m])"
     )
     assert list(map(str, found)) == ['a{x="1", y!~"2.*"}', "b{}"]
+    (named,) = selectors('{__name__="a",x="1"}')
+    assert str(named) == 'a{x="1"}'
+    assert selectors('{x="1"}') == (), "it names no metric"
     assert selectors("this is not PromQL") == ()
 
 
@@ -34,7 +38,7 @@ def test_matchers_match_as_in_prometheus(
     operator: str, value: str, text: str, *, passes: bool
 ) -> None:
     """Expressions are anchored; one that Python can't read is given the benefit of the doubt."""
-    assert Matcher("x", operator, value).matches(text) is passes
+    assert LabelMatcher("x", operator, value).matches(text) is passes
 
 
 def idle(
@@ -85,8 +89,8 @@ def evaluated(world: World, found: IdleSelector, *, custom: bool = False) -> str
         ),
         (idle("exporterr", "x", metric="up").model_copy(update={"labels": ("exporter",)}),
          "did you mean exporter?"),
-        (idle("job", "x", metric="ml_data_drift_shar", series=0).model_copy(
-            update={"culprits": ()}), "did you mean ml_data_drift_share?"),
+        (idle("job", "x", metric="ml_data_drift_rati", series=0).model_copy(
+            update={"culprits": ()}), "did you mean ml_data_drift_ratio?"),
     ],
 )  # fmt: skip
 def test_typos_fail_in_shipped_and_own_rules(

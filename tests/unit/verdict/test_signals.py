@@ -17,12 +17,13 @@ from testbed.facts.logrecords import RecordFacts, record_facts
 from testbed.facts.signals import EXPORTER, Arrival, Signals, _setting, read_signals
 from testbed.facts.sources import RunSpan, Sources
 from testbed.facts.spans import Found, Setting, SpanFacts, span_facts
-from testbed.faults import LatencyFault
+from testbed.faults.api import LatencyFault
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
 from testbed.pipeline import Export, Pipeline, Process, SpanCount
 from testbed.scenario import Scenario
 from testbed.stack.configuration import SINK_EXPORTER
+from testbed.targets import BundledApi
 from testbed.truth import Truth
 from testbed_otel import names
 from testbed_otel.otlplogs import ACCESS
@@ -440,13 +441,13 @@ def test_what_cannot_be_looked_at_is_said(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "share", "expected"),
+    ("number", "ratio", "expected"),
     [(0, 0.1, (0, 0)), (100, 0.01, (0, 9)), (10_000, 0.01, (53, 156)), (50, 1.0, (50, 50))],
 )
-def test_bounds_of_chance(number: int, share: float, expected: tuple[int, int]) -> None:
+def test_bounds_of_chance(number: int, ratio: float, expected: tuple[int, int]) -> None:
     """They hold what is likely, and grow as its square root."""
     assert LEVEL <= 1e-6
-    assert bounds(number, share) == expected
+    assert bounds(number, ratio) == expected
 
 
 class FakeCollectorCounts:
@@ -479,7 +480,8 @@ def read(layout: RunLayout, accepted: list[int], sent: list[int]) -> Signals:
                 scenario=Scenario.model_validate(SCENARIO),
                 factor=FACTOR,
                 truth=Truth(None, None, tuple(make_requests())),
-                pages={INSTANCE: ""},
+                target=BundledApi(),
+                target_pages={INSTANCE: ""},
                 log_url="",
                 span=RunSpan(995.0, 1060.0, 0.5),
             )
@@ -581,13 +583,13 @@ def test_failed_exports_that_arrived_all_the_same_are_chance(
     assert not evaluated(world, traffic, spans=arrival.model_copy(update={"failed": 1}))
 
 
-@pytest.mark.parametrize(("share", "slowed"), [(1.0, 1), (0.2, 0)])
+@pytest.mark.parametrize(("ratio", "slowed"), [(1.0, 1), (0.2, 0)])
 def test_a_latency_of_some_requests_bounds_no_span(
-    tmp_path: Path, share: float, slowed: int
+    tmp_path: Path, ratio: float, slowed: int
 ) -> None:
     """Of a fault that hits every fifth request nobody knows which spans must be long."""
     layout = RunLayout(tmp_path)
-    fault = LatencyFault(seconds=0.5, share=share)
+    fault = LatencyFault(seconds=0.5, ratio=ratio)
     layout.timeline.write_text(
         json.dumps({"time": 1000.5, "event": "fault_on", "name": fault.label}) + "\n"
     )
@@ -604,3 +606,43 @@ def test_a_latency_of_some_requests_bounds_no_span(
         real=lambda production: production / 30,
     )
     assert len(_setting(cast("Sources", sources)).slowed) == slowed
+
+
+def test_a_span_of_a_trace_that_the_load_sent_needs_no_stored_parent() -> None:
+    """The load stores none; a trace that another request was sent in is found."""
+    traffic = Traffic()
+    ids = {number: f"{number + 1:032x}" for number in range(len(traffic.requests))}
+    traffic.requests = [replace(r, trace_id=ids[n]) for n, r in enumerate(traffic.requests)]
+    for line in traffic.spans:
+        line["parent_id"] = "00f067aa0ba902b7"
+    facts = span_facts(traffic.spans, traffic.setting)
+    assert facts.faults == {}
+    traffic.requests[5] = replace(traffic.requests[5], trace_id="f" * 32)
+    assert list(span_facts(traffic.spans, traffic.setting).faults) == [
+        "whose parent did not arrive",
+        "in a trace of another request",
+    ]
+
+
+def test_spans_of_a_run_before_need_no_stored_parent_either() -> None:
+    """They are stored on a stack that has answered before; no truth of this run holds them."""
+    traffic = Traffic()
+    ids = {number: f"{number + 1:032x}" for number in range(len(traffic.requests))}
+    traffic.requests = [replace(r, trace_id=ids[n]) for n, r in enumerate(traffic.requests)]
+    for line in traffic.spans:
+        line["parent_id"] = "00f067aa0ba902b7"
+    earlier, traffic.requests = traffic.requests[:50], traffic.requests[50:]
+    assert any(line["start"] < earlier[-1].finished_at for line in traffic.spans)
+    faults = span_facts(traffic.spans, traffic.setting).faults
+    assert "whose parent did not arrive" not in faults
+
+
+def test_the_slowest_requests_are_listed_with_their_traces() -> None:
+    """By the time that they were due, with the number of spans that were stored."""
+    traffic = Traffic()
+    slow = replace(traffic.requests[5], scheduled_at=990.0, trace_id=f"{6:032x}")
+    traffic.requests[5] = slow
+    first, *others = span_facts(traffic.spans, traffic.setting).slowest
+    assert (first.request_id, first.trace_id, first.spans) == (slow.request_id, slow.trace_id, 1)
+    assert first.latency == slow.finished_at - 990.0
+    assert len(others) == 9

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from testbed.evidence import DriftRun
 from testbed.facts.cadence import Stretch
 from testbed.facts.pace import Pace, read_pace, summarise
 from testbed.facts.rulehealth import RuleHealth
 from testbed.layout import RunLayout
 from testbed.pace import Pacemaker
+from testbed.records import DriftRun
 from testbed.stack.process import wait_until
 
 from .conftest import World
@@ -79,6 +79,51 @@ def test_on_a_stack_of_others_full_processors_are_enough(
     assert verdict.exit_code == code
     if verdict.too_slow is not None:
         assert "the processors were 100% busy" in verdict.too_slow
+
+
+@pytest.fixture
+def starved(world: World) -> World:
+    """Only what the drift job decides came late, on a machine quick enough for all else."""
+    world.rulehealth = health(pace=FAST)
+    world.run = {"drift_interval": 10.0}
+    world.drift_runs = [
+        DriftRun(1000.0 + 18 * n, "success", "NO_ACTION", 0.0, waited=8.0) for n in range(3)
+    ]
+    world.scenario |= {"expected_causes": ["concept"], "allowed_causes": []}
+    expected = {"alert": "DataDrift", "phase": "burst", "within": "10m"}
+    world.scenario["expected_alerts"].append(expected)
+    world.notify("DataDrift", 1035.0)
+    return world
+
+
+def test_a_drift_job_for_which_no_processor_was_free_is_not_to_blame(starved: World) -> None:
+    """It measures that itself: others on the machine may have needed too little to notice."""
+    assert set(starved.failed()) == {"alert DataDrift in burst", "drift causes"}
+    verdict = starved.evaluate()
+    assert verdict.exit_code == 2
+    assert verdict.too_slow is not None
+    assert "a run of the drift job waited 8.0 s for a processor" in verdict.too_slow
+    assert "up to 18.0 s apart, its interval is 10 s" in verdict.too_slow
+
+
+@pytest.mark.parametrize("waits", [(8.0, 2.9), (8.0, None), (0.0, 0.0)])
+def test_a_drift_job_that_is_slow_by_itself_is_to_blame(
+    starved: World, waits: tuple[float | None, ...]
+) -> None:
+    """Each run that came late would have come in time but for its own wait, or nothing is said."""
+    starved.drift_runs[1:] = [
+        replace(run, waited=waited)
+        for run, waited in zip(starved.drift_runs[1:], waits, strict=True)
+    ]
+    assert starved.evaluate().exit_code == 1
+
+
+def test_a_starved_drift_job_excuses_no_one_else(starved: World) -> None:
+    """An alert that doesn't wait for it has no time to lose."""
+    starved.notifications = [
+        replace(each, received_at=each.received_at + 20) for each in starved.notifications
+    ]
+    assert starved.evaluate().exit_code == 1
 
 
 def test_without_measurements_nothing_is_excused(late: World) -> None:

@@ -9,8 +9,8 @@ import pytest
 from testbed.checks.results import Explanation, Reason
 from testbed.checks.stages import Stage
 from testbed.checks.telemetry import lives
-from testbed.evidence import Event
-from testbed.pipeline import Export, Flow, Pipeline, Process, Reading, SpanCount
+from testbed.pipeline import CounterReading, Export, Flow, Pipeline, Process, SpanCount
+from testbed.records import StoredEvent
 from testbed_otel import names
 
 from tests.unit.verdict.conftest import INSTANCE, set_value
@@ -90,7 +90,7 @@ class Telemetry:
             if self.gone is not None and self.gone[0] - self.unread <= number and not down:
                 continue  # alive, but never scraped again
             at = time + self.delay
-            readings.append(Reading(time=at, uptime=at - started, points=points, spans=seen))
+            readings.append(CounterReading(time=at, uptime=at - started, points=points, spans=seen))
         process = Process(
             instance="api-1",
             exports=tuple(exports),
@@ -132,7 +132,7 @@ def test_runs_without_such_evidence_have_no_such_hops(world: World) -> None:
 def test_failed_exports_are_the_reason_of_what_lacks(world: World) -> None:
     """Points that never arrived, and samples that Prometheus lacks."""
     found = rows(world, Telemetry(failing={20, 21, 22}))
-    world.timeline.append(Event(1015.0, "part_stopped", "collector", {}))
+    world.timeline.append(StoredEvent(1015.0, "component_stopped", "collector", {}))
     assert found["points_collector"].explained == (
         Explanation(reason=Reason.EXPORT_FAILED, count=3 * SIZE, certain=False),
     )
@@ -366,7 +366,7 @@ def test_a_collector_that_was_never_scraped_took_nothing(world: World) -> None:
 def test_a_new_life_is_seen_by_its_age() -> None:
     """Even where the new counters are already higher than the old ones were."""
     readings = tuple(
-        Reading(time=time, uptime=uptime, points=Flow(accepted=accepted))
+        CounterReading(time=time, uptime=uptime, points=Flow(accepted=accepted))
         for time, uptime, accepted in ((1.0, 5.0, 10), (2.0, 6.0, 20), (4.0, 1.0, 30))
     )
     found = lives(Pipeline(readings=readings, down=(3.0,)))
@@ -385,7 +385,7 @@ def _failing(failures: int, *, down: tuple[float, ...] = ()) -> Pipeline:
     )
     return Pipeline(
         processes=(Process(instance="api-1", exports=exports, failures=failures),),
-        readings=(Reading(time=1049.0, uptime=50.0),),
+        readings=(CounterReading(time=1049.0, uptime=50.0),),
         down=down,
     )
 
@@ -411,7 +411,7 @@ def test_a_collector_that_cannot_be_reached_is_named_too(world: World) -> None:
     found = export_failures(world)
     assert (found.passed, found.stage) == (False, Stage.COLLECTOR)
     assert "could not be reached" in found.summary
-    world.timeline.append(Event(1015.0, "part_stopped", "collector", {}))
+    world.timeline.append(StoredEvent(1015.0, "component_stopped", "collector", {}))
     assert not export_failures(world).applicable
 
 
@@ -421,9 +421,22 @@ def test_values_that_change_though_every_point_arrives_are_blamed_on_the_export(
     """Prometheus stored what it got."""
     world.pipeline = Pipeline(
         processes=(Process(instance="api-1", exports=(Export(time=1049.0, exports=1, points=9),)),),
-        readings=(Reading(time=1050.0, uptime=50.0, points=Flow(accepted=9, sent=9)),),
+        readings=(CounterReading(time=1050.0, uptime=50.0, points=Flow(accepted=9, sent=9)),),
     )
     set_value(world.prometheus[INSTANCE], names.LABELS.prometheus, 380, outcome="stored")
     found = next(c for c in world.evaluate().checks if c.name == "counts instances")
     assert (found.passed, found.stage) == (False, Stage.EXPORT)
     assert "changed at the export" in found.summary
+
+
+def test_what_prometheus_could_not_keep_has_a_reason(world: World) -> None:
+    """A fault filled its disk for a while; that of another component is no reason."""
+    world.run = {"export_interval": 0.5}
+    full = {"kind": "disk-full", "component": "prometheus"}
+    world.scenario["phases"][1]["faults"].append(full)
+    found = rows(world, Telemetry(lost={30}))
+    assert found["exports_prometheus"].explained == (
+        Explanation(reason=Reason.DISK_FULL, count=1, certain=False),
+    )
+    full["component"] = "alertmanager"
+    assert "counts exports_prometheus" in world.failed()

@@ -10,7 +10,7 @@ from testbed.selftest.defects.patched import patched
 _make = patched("drift", "drift", "quick-drift", Stage.PUBLISHED)
 
 DRIFT: Final = (
-    _make("share_constant", "The published share of drifted columns is always 0."),
+    _make("ratio_constant", "The published ratio of drifted columns is always 0."),
     _make("scores_unpublished", "Scores of columns are never published."),
     _make("columns_renamed", "Published columns bear other names."),
     _make("scores_halved", "Published scores are half of what was found."),

@@ -30,7 +30,7 @@ def _milder(plan: LoadPlan) -> LoadPlan:
 
 
 def _unlabelled(plan: LoadPlan) -> LoadPlan:
-    return replace(plan, labels=replace(plan.labels, share=0.5))
+    return replace(plan, labels=replace(plan.labels, ratio=0.5))
 
 
 LOAD: Final = (

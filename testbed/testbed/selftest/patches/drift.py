@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from testbed_drift.evaluation.decision import Action, decide
 from testbed_drift.evaluation.detection import Detector
+from testbed_drift.evaluation.points import Point
+from testbed_drift.evaluation.results import RunResult
 from testbed_drift.jobs import job
-from testbed_drift.publishing.gauges import Publisher
 from testbed_drift.quality import numbers, outcomes, performance
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.scoring import limits
@@ -22,39 +23,39 @@ from testbed.selftest.patches.tools import put, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from testbed_drift.publishing.gauges import Point
-
 
 def _published(change: Callable[[Point], Point | None]) -> None:
     """Change, or leave out, points on their way to Prometheus; the record stays."""
 
-    def points(original: Any, publisher: Any, found: Any) -> Iterator[Point]:
-        for point in original(publisher, found):
+    def points(original: Any, result: Any) -> Iterator[Point]:
+        for point in original(result):
             changed = change(point)
             if changed is not None:
                 yield changed
 
-    wrap(Publisher, "_points", points)
+    wrap(RunResult, "points", points)
 
 
-def share_constant() -> None:
+def ratio_constant() -> None:
     """The published share of drifted columns is always 0."""
-    _published(lambda point: (point[0], 0.0, point[2]) if point[0] is names.DRIFT_SHARE else point)
+    _published(
+        lambda point: point._replace(value=0.0) if point.metric is names.DRIFT_RATIO else point
+    )
 
 
 def scores_unpublished() -> None:
     """Scores of columns are never published."""
-    _published(lambda point: None if point[0] is names.DRIFT_COLUMN_SCORE else point)
+    _published(lambda point: None if point.metric is names.DRIFT_COLUMN_SCORE else point)
 
 
 def columns_renamed() -> None:
     """Published columns bear other names."""
 
     def change(point: Point) -> Point:
-        metric, value, attributes = point
-        if names.COLUMN not in attributes:
+        if names.COLUMN not in point.attributes:
             return point
-        return metric, value, {**attributes, names.COLUMN: f"column_{attributes[names.COLUMN]}"}
+        other = f"column_{point.attributes[names.COLUMN]}"
+        return point._replace(attributes={**point.attributes, names.COLUMN: other})
 
     _published(change)
 
@@ -63,7 +64,9 @@ def scores_halved() -> None:
     """Published scores of columns are half of what was found."""
     _published(
         lambda point: (
-            (point[0], point[1] / 2, point[2]) if point[0] is names.DRIFT_COLUMN_SCORE else point
+            point._replace(value=point.value / 2)
+            if point.metric is names.DRIFT_COLUMN_SCORE
+            else point
         )
     )
 
@@ -72,11 +75,10 @@ def decision_mild() -> None:
     """The published decision is always NO_ACTION."""
 
     def change(point: Point) -> Point:
-        metric, _, attributes = point
-        if metric is not names.DRIFT_DECISION:
+        if point.metric is not names.DRIFT_DECISION:
             return point
-        mild = attributes[names.DECISION] == str(Action.NO_ACTION)
-        return metric, float(mild), attributes
+        mild = point.attributes[names.DECISION] == str(Action.NO_ACTION)
+        return point._replace(value=float(mild))
 
     _published(change)
 
@@ -151,11 +153,10 @@ def errors_swapped() -> None:
     other = {"mae": "rmse", "rmse": "mae"}
 
     def change(point: Point) -> Point:
-        metric, value, attributes = point
-        if metric is not names.PERFORMANCE_SCORE:
+        if point.metric is not names.PERFORMANCE_SCORE:
             return point
-        score = attributes[names.SCORE]
-        return metric, value, {**attributes, names.SCORE: other.get(score, score)}
+        score = point.attributes[names.SCORE]
+        return point._replace(attributes={**point.attributes, names.SCORE: other.get(score, score)})
 
     _published(change)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_api.service import Service
+from testbed_api.serving.service import Service
 from testbed_domain.logstore import PredictionLog
 
 from testbed.selftest.patches.tools import Every, wrap
@@ -24,8 +24,8 @@ def _row(change: Callable[[PredictionRow], PredictionRow], every: int = 1) -> No
     """Change every n-th row on its way to the log; the answer stays."""
     chosen = Every(every)
 
-    def append(original: Any, log: PredictionLog, rows: Any) -> Any:
-        return original(log, [change(row) if chosen() else row for row in rows])
+    def append(original: Any, log: PredictionLog, rows: Any, **options: Any) -> Any:
+        return original(log, [change(row) if chosen() else row for row in rows], **options)
 
     wrap(PredictionLog, "append", append)
 
@@ -100,8 +100,8 @@ def rows_lost() -> None:
     """One row in a hundred is dropped, though it counts as written."""
     chosen = Every(100)
 
-    def append(original: Any, log: PredictionLog, rows: Any) -> Any:
-        return original(log, [row for row in rows if not chosen()])
+    def append(original: Any, log: PredictionLog, rows: Any, **options: Any) -> Any:
+        return original(log, [row for row in rows if not chosen()], **options)
 
     wrap(PredictionLog, "append", append)
 
@@ -110,9 +110,9 @@ def rows_twice() -> None:
     """One row in a hundred is written twice, under another id."""
     chosen = Every(100)
 
-    def append(original: Any, log: PredictionLog, rows: Any) -> Any:
+    def append(original: Any, log: PredictionLog, rows: Any, **options: Any) -> Any:
         more = [row._replace(id=f"{row.id[:-4]}twin") for row in rows if chosen()]
-        return original(log, [*rows, *more])
+        return original(log, [*rows, *more], **options)
 
     wrap(PredictionLog, "append", append)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_api.accuracy import Accuracy
-from testbed_api.instruments import Instruments
-from testbed_api.service import Service
-from testbed_otel import cells, names
+from testbed_api.serving.service import Service
+from testbed_api.telemetry.accuracy import Accuracy
+from testbed_api.telemetry.instruments import Instruments
+from testbed_otel import children, names
 from testbed_otel.sdk import Telemetry
 
 from testbed.selftest.patches.tools import Every, wrap
@@ -24,18 +24,18 @@ CONSTANT_SECONDS: Final = 0.004
 def _attributes(metric: Metric, change: Callable[[Attributes], Attributes]) -> None:
     """Change the attributes of a metric's measurements."""
 
-    def cell(original: Any, family: Any, attributes: Mapping[str, Any] | None = None) -> Any:
+    def child(original: Any, family: Any, attributes: Mapping[str, Any] | None = None) -> Any:
         given = dict(attributes or {})
         return original(family, change(given) if family.metric is metric else given)
 
-    wrap(cells._Family, "cell", cell)  # noqa: SLF001 - every family's only way to its numbers
+    wrap(children._MetricFamily, "child", child)  # noqa: SLF001 - every family's only way to its numbers
 
 
 def _values(metric: Metric, change: Callable[[float], float]) -> None:
     """Change the values that a histogram records."""
 
-    class Altered(cells.HistogramCell):
-        def record(self, value: float, trace: cells.Trace | None = None) -> None:
+    class Altered(children.HistogramChild):
+        def record(self, value: float, trace: children.Trace | None = None) -> None:
             super().record(change(value), trace)
 
     def make(original: Any, telemetry: Any, meter: Any, wanted: Metric) -> Any:
@@ -71,7 +71,7 @@ def predictions_twice() -> None:
 def active_twice() -> None:
     """Every request in flight is counted twice."""
 
-    class Doubled(cells.SumCell):
+    class Doubled(children.SumChild):
         def add(self, amount: int) -> None:
             super().add(2 * amount)
 
@@ -88,11 +88,13 @@ def one_in_a_hundred_uncounted() -> None:
     """One prediction in a hundred is not counted."""
     chosen = Every(100)
 
-    def add(original: Any, family: Any, amount: int, attributes: Any = cells.NO_ATTRIBUTES) -> None:
+    def add(
+        original: Any, family: Any, amount: int, attributes: Any = children.NO_ATTRIBUTES
+    ) -> None:
         lost = family.metric is names.PREDICTIONS and amount and chosen()
         original(family, 0 if lost else amount, attributes)
 
-    wrap(cells.SumFamily, "add", add)
+    wrap(children.SumMetricFamily, "add", add)
 
 
 def wrong_version() -> None:
@@ -202,7 +204,7 @@ def buckets_coarse() -> None:
             coarse = wanted.buckets[::2]
             family = original(telemetry, meter, wanted)
             object.__setattr__(wanted, "buckets", coarse)
-            family._make = lambda: cells.HistogramCell(coarse)
+            family._make = lambda: children.HistogramChild(coarse)
             return family
         return original(telemetry, meter, wanted)
 
@@ -212,8 +214,10 @@ def buckets_coarse() -> None:
 def labels_twice() -> None:
     """Every label that is stored is counted twice."""
 
-    def add(original: Any, family: Any, amount: int, attributes: Any = cells.NO_ATTRIBUTES) -> None:
+    def add(
+        original: Any, family: Any, amount: int, attributes: Any = children.NO_ATTRIBUTES
+    ) -> None:
         double = family.metric is names.LABELS and dict(attributes).get(names.OUTCOME) == "stored"
         original(family, 2 * amount if double else amount, attributes)
 
-    wrap(cells.SumFamily, "add", add)
+    wrap(children.SumMetricFamily, "add", add)

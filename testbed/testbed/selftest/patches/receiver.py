@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from testbed.receiver.record import NotificationRecorder
+from testbed_receiver.record import NotificationRecorder
+
 from testbed.selftest.patches.tools import wrap
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from opentelemetry import context
-from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import Status, StatusCode
+from testbed_otel import otlplogs
 from testbed_otel.otlplogs import OtlpLogs
 from testbed_otel.tracing import HeadSampler
 
-from testbed.selftest.patches.tools import Every, wrap
+from testbed.selftest.patches.tools import Every, put, wrap
 
 
 def nothing_sampled() -> None:
@@ -35,24 +34,15 @@ def half_sampled() -> None:
 
 def records_debug() -> None:
     """Records of the access log bear the severity DEBUG."""
-
-    def access(_original: Any, logs: Any, fields: Any) -> None:
-        logs._access.emit(  # noqa: SLF001 - planted in it
-            timestamp=time.time_ns(),
-            severity_number=SeverityNumber.DEBUG,
-            severity_text="DEBUG",
-            body="request",
-            attributes={key: value for key, value in fields.items() if value is not None},
-        )
-
-    wrap(OtlpLogs, "access", access)
+    put(otlplogs, "SEVERITY", type(otlplogs.SEVERITY).DEBUG)
 
 
 def names_wrong() -> None:
     """Spans bear the path of the request in place of method and route."""
 
     def end(original: Any, span: Any, *rest: Any, **options: Any) -> None:
-        span._name = "/predict?user=42"  # noqa: SLF001 - `update_name` warns once it has ended
+        if span.end_time is None:  # a second end would be warned of
+            span.update_name("/predict?user=42")
         original(span, *rest, **options)
 
     wrap(Span, "end", end)

@@ -1,0 +1,1 @@
+"""The service over HTTP: connections, requests, routes, answers."""

@@ -1,0 +1,1 @@
+"""The prediction log: written in groups, spooled while its database fails, pruned."""

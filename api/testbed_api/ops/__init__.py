@@ -1,0 +1,1 @@
+"""The process: started, replicated, found by Prometheus, ended."""

@@ -1,0 +1,1 @@
+"""Models: loaded, versioned, batched, asked; free of HTTP."""

@@ -1,0 +1,1 @@
+"""Drift statistics, one module each: their scores, their calibration and their look."""

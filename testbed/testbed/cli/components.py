@@ -1,0 +1,284 @@
+"""``testbed train``, ``serve``, ``load``: the components alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from testbed_domain.artefact import load_artefact
+from testbed_domain.logstore import open_log
+from testbed_drift.cli.bundles import taking
+from testbed_load.arrivals import Arrivals
+from testbed_load.command import locust_command
+from testbed_load.drifts import DRIFTS
+from testbed_load.plan import write_plan
+from testbed_load.profiles import PROFILES, profile
+from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, parse_form, parse_shape
+
+from testbed.cli.common import (
+    OWN_DATA,
+    USE_CASE_HELP,
+    SeedOption,
+    management_token,
+)
+from testbed.cli.log import default_log
+from testbed.console import out, say
+from testbed.errors import UsageError
+from testbed.settings import Settings, load_settings, trace_ratio
+from testbed.stack.environments import base_environment
+from testbed.usecasechoice import OwnData, name_use_case, train_model
+
+DEFAULT_USE_CASE = "diabetes"
+ChosenUseCase = Annotated[
+    str | None,
+    typer.Option("--use-case", help=USE_CASE_HELP),
+]
+
+
+def _chosen(use_case: str | None, target: str | None, settings: Settings) -> str:
+    return name_use_case(use_case, target, settings, DEFAULT_USE_CASE)
+
+
+@taking(own=OWN_DATA)
+def train(
+    *,
+    use_case: ChosenUseCase = None,
+    own: OwnData,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of this model; default: below .testbed/models."),
+    ] = None,
+    skops: Annotated[
+        bool, typer.Option("--skops", help="Store the scikit-learn model too (an extra).")
+    ] = False,
+) -> None:
+    """Train the model of a use case and export it to ONNX.
+
+    Examples:
+
+      testbed train --use-case diabetes
+
+      testbed train --use-case diabetes --data diabetes.csv
+
+      testbed train --use-case any --data mine.parquet --target bought
+
+      testbed train --use-case any --data mine.csv --target bought --decimal , --as zip=category
+
+      testbed train --data houses.csv --target price    # a number: a regression
+    """
+    settings = load_settings()
+    artefact = train_model(
+        settings, _chosen(use_case, own.target, settings), own, say, folder, skops=skops
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("metric")
+    table.add_column("test split", justify="right")
+    for name, value in artefact.metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    out.print(table)
+    out.print(f"model     {artefact.name} {artefact.version}", highlight=False)
+    out.print(f"data      {'synthetic' if artefact.synthetic else 'real'}", highlight=False)
+    out.print(f"artefact  {artefact.path}", highlight=False)
+
+
+def _text(value: object) -> str:
+    """A setting as the environment has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@taking(own=OWN_DATA)
+def serve(
+    *,
+    use_case: ChosenUseCase = None,
+    own: OwnData,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; default: 127.0.0.1.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the predictions; default: 8000.")
+    ] = None,
+    management_port: Annotated[
+        int | None, typer.Option(help="Port of metrics and health; default: 9464.")
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes behind the port; management ports count up. SIGHUP restarts one after "
+            "another without losing a request. Default: 1.",
+        ),
+    ] = None,
+    otlp_endpoint: Annotated[
+        str | None, typer.Option(help="Base URL of an OTLP/HTTP receiver; default: none.")
+    ] = None,
+    log_url: Annotated[
+        str | None,
+        typer.Option(help="SQLAlchemy URL of the prediction log, or none; default: SQLite."),
+    ] = None,
+    challenger: Annotated[
+        Path | None, typer.Option(help="Artefact of a second model, served beside the first.")
+    ] = None,
+    split: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the requests that the challenger answers."),
+    ] = None,
+    shadow: Annotated[
+        bool | None,
+        typer.Option("--shadow", help="Let the challenger predict all, unseen."),
+    ] = None,
+    faults: Annotated[
+        bool | None,
+        typer.Option("--faults", help="Offer the fault control on the management port."),
+    ] = None,
+) -> None:
+    """Start the prediction service alone, in the foreground.
+
+    Examples:
+
+      testbed serve --use-case diabetes
+
+      testbed serve --replicas 2
+
+      testbed serve --use-case iris --port 8100 --management-port 9500 --log-url none
+
+      testbed serve --challenger .testbed/models/candidate --split 0.1 --shadow
+    """
+    if challenger is None and (split or shadow):
+        raise UsageError("--split and --shadow need a --challenger")
+    settings = load_settings()
+    artefact = train_model(settings, _chosen(use_case, own.target, settings), own, say)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    given = {
+        "TESTBED_API_HOST": host,
+        "TESTBED_API_PORT": port,
+        "TESTBED_API_MANAGEMENT_PORT": management_port,
+        "TESTBED_API_LOG_URL": log_url,
+        "TESTBED_API_FAULTS_ENABLED": faults,
+        "TESTBED_API_REPLICAS": replicas,
+        "TESTBED_API_CHALLENGER": challenger and load_artefact(challenger).path.resolve(),
+        "TESTBED_API_SPLIT": split,
+        "TESTBED_API_SHADOW": shadow,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
+    }
+    # What no option says comes from the environment, then from a default.
+    environment = dict(os.environ) | {k: _text(v) for k, v in given.items() if v is not None}
+    environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
+    environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
+    token = environment.setdefault(
+        "TESTBED_API_MANAGEMENT_TOKEN_FILE", str(management_token(settings.home))
+    )
+    # Trained models and those of a retraining lie there.
+    environment.setdefault("TESTBED_API_ARTEFACT_FOLDERS", str(settings.home.resolve()))
+    url = environment.setdefault(
+        "TESTBED_API_LOG_URL", settings.log_url or default_log(settings.home)
+    )
+    if url != "none":
+        with closing(open_log(url)) as log:
+            log.register_reference(artefact)
+    address = f"{environment.get('TESTBED_API_HOST', '127.0.0.1')}:"
+    address += environment.get("TESTBED_API_PORT", "8000")
+    say(f"serve: {artefact.name} {artefact.version}, http://{address}/docs")
+    say(f"serve: changes on the management port need the token in {token}")
+    # The replica (or the supervisor of several) is this very process from here on: signals reach
+    # it, its exit code is ours.
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "testbed_api"], environment)  # noqa: S606 - our own interpreter
+
+
+def load(
+    name: Annotated[str, typer.Argument(metavar="PROFILE", help=f"One of {', '.join(PROFILES)}.")],
+    *,
+    host: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
+    requests: Annotated[
+        int | None, typer.Option("--requests", "-n", min=1, help="End after so many requests.")
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(min=1, help="Users that send once they are answered: closed load.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds that each of --users thinks after an answer.")
+    ] = 0.0,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Requests per second.")] = None,
+    duration: Annotated[float, typer.Option(min=1, help="Seconds, without --requests.")] = 30.0,
+    shape: Annotated[
+        str | None,
+        typer.Option(help=f"A rate that changes over the duration, as '{EXAMPLE}'."),
+    ] = None,
+    arrivals: Annotated[
+        Arrivals, typer.Option(help="Evenly spaced, or drawn as a Poisson process.")
+    ] = "even",
+    drift: Annotated[
+        str, typer.Option(help=f"What drifts: one of {', '.join(DRIFTS)}.")
+    ] = "covariate_shift",
+    severity: Annotated[float, typer.Option(min=0, help="Size of the drift.")] = 1.0,
+    column: Annotated[
+        str | None, typer.Option(help="The column that a drift of one column moves.")
+    ] = None,
+    form: Annotated[str | None, typer.Option(help=f"When rows drift, as '{FORM_EXAMPLE}'.")] = None,
+    use_case: ChosenUseCase = None,
+    artefact: Annotated[
+        Path | None, typer.Option(help="Model artefact whose rows are sent; default: generator.")
+    ] = None,
+    seed: SeedOption = 1,
+    folder: Annotated[Path | None, typer.Option("--out", help="Store the truth here.")] = None,
+) -> None:
+    """Send traffic to a running service and say what came back.
+
+    Examples:
+
+      testbed load burst --requests 100
+
+      testbed load drifted --host http://127.0.0.1:8000 --rate 50 --duration 60
+
+      testbed load normal --users 20 --wait 0.5 --arrivals poisson
+
+      testbed load drifted --drift swapped_unit --column BMI --form 'gradual end=0.8'
+
+      testbed load normal --shape 'spike base=20 peak=200' --arrivals poisson --duration 120
+    """
+    if sum(each is not None for each in (users, rate, shape)) > 1:
+        raise UsageError("give one of --users, --rate and --shape")
+    settings = load_settings()
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
+    target = (folder or settings.loads / run_id).resolve()
+    plan = profile(
+        name,
+        use_case=_chosen(use_case, None, settings),
+        artefact=load_artefact(artefact).path.resolve() if artefact else None,
+        seed=seed,
+        rate=rate,
+        users=users,
+        wait=wait,
+        requests=requests,
+        duration=duration,
+        drift=drift,
+        severity=severity,
+        column=column,
+        form=parse_form(form) if form else None,
+        run_id=run_id,
+        shape=parse_shape(shape) if shape else None,
+        arrivals=arrivals,
+        trace_ratio=trace_ratio(settings),
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    write_plan(target / "load-plan.json", plan)
+    say(f"load: the truth is written to {target}")
+    # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
+    command = locust_command(target / "load-plan.json", target, host)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal
+    os.execve(command[0], command, base_environment())  # noqa: S606 - this interpreter
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(serve)
+    app.command()(load)

@@ -1,0 +1,102 @@
+"""``testbed init``: a first file of one's own service, and a first scenario."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from testbed_domain.files import write_atomic
+from testbed_domain.use_cases import get_use_case
+from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
+from testbed_rules.lint import read_rules
+
+from testbed.cli.common import USE_CASE_HELP
+from testbed.console import out, say
+from testbed.errors import UsageError
+from testbed.facts.configured import read_groups
+from testbed.initial.files import scenario_file, service_file
+from testbed.initial.guess import body_of, counts_of, path_of, reply_of
+from testbed.initial.look import ask, look
+
+
+def init(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where your service runs now.")],
+    *,
+    use_case: Annotated[str, typer.Option("--use-case", help=USE_CASE_HELP)] = "diabetes",
+    command: Annotated[
+        str | None,
+        typer.Option(help="What starts it, for runs to start it themselves; it gets PORT."),
+    ] = None,
+    rules: Annotated[Path | None, typer.Option(help="Folder of its alerting rules.")] = None,
+    path: Annotated[str | None, typer.Option(help="Path of predictions, if you know it.")] = None,
+    name: Annotated[str, typer.Option(help="What to call it.")] = "service",
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the files.")] = Path(),
+    asking: Annotated[
+        bool, typer.Option("--ask/--no-ask", help="Ask it for three predictions, to see more.")
+    ] = True,
+) -> None:
+    """Look at a running service; write service.yaml and scenario.yaml, every guess with a comment.
+
+    Examples:
+
+      testbed init http://127.0.0.1:5000
+
+      testbed init http://127.0.0.1:5000 --command "python app.py" --rules ./rules --name shop
+    """
+    files = {each: folder / f"{each}.yaml" for each in ("service", "scenario")}
+    if there := [str(file) for file in files.values() if file.exists()]:
+        raise UsageError(f"{', '.join(there)}: already there; choose another --out")
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name):
+        raise UsageError(f"--name {name}: lower-case letters, digits, - and _ only")
+    if urlsplit(url).scheme not in {"http", "https"}:
+        raise UsageError(f"{url} does not begin with http:// or https://")
+    schema = get_use_case(use_case).schema
+    alerts = () if rules is None else _alerts(rules)
+    looked = look(url)
+    route = path_of(looked)
+    if path is not None:
+        route = type(route)(path, "as it was given")
+    body = body_of(looked, route.value, schema)
+    if asking:
+        exchange = ServiceExchange(RequestTemplate(path=route.value, body=body.value))
+        row = {feature.name: feature.example for feature in schema.features}
+        example = TemplateExchange(exchange, schema).filled(row, "init")
+        say(f"init: asking POST {route.value} for predictions of an example row")
+        looked = ask(looked, route.value, example)
+        if looked.refused:
+            say(f"init: it refused: {looked.refused}")
+    text = service_file(
+        name=name,
+        url=url,
+        command=command,
+        ready=looked.ready,
+        rules=None if rules is None else str(rules.resolve()),
+        path=route,
+        body=body,
+        reply=reply_of(looked.answer) if looked.answer is not None else {},
+        refused=looked.refused,
+        counts=counts_of(looked.grown),
+        has_metrics=looked.metrics is not None,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(files["service"], text)
+    write_atomic(files["scenario"], scenario_file(name, use_case, alerts))
+    for file in files.values():
+        out.print(f"wrote     {file}", highlight=False)
+    out.print(
+        f"next      testbed run {files['scenario']} --service {files['service']}", highlight=False
+    )
+
+
+def _alerts(rules: Path) -> tuple[str, ...]:
+    read_rules(rules)  # says what is wrong with the folder
+    groups = read_groups(rules)
+    return tuple(dict.fromkeys(r.name for g in groups for r in g.rules if r.kind == "alerting"))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(init)

@@ -1,0 +1,66 @@
+"""Settings of single components that a scenario needs; the others are as in any other run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from testbed.fields import StrictModel
+
+_DRIFT = "TESTBED_DRIFT_"
+_API = "TESTBED_API_"
+
+
+class _Settings(StrictModel):
+    def environment(self, prefix: str) -> dict[str, str]:
+        """The fields that are set, as variables."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"{prefix}{name.upper()}": str(value) for name, value in values.items()}
+
+
+class ApiOverrides(_Settings):
+    """Of the API; each as ``TESTBED_API_`` and its name in capitals."""
+
+    deadline: float | None = Field(None, gt=0, description="In real seconds: it doesn't scale.")
+    log_failure: Literal["refuse", "spool"] | None = None
+    log_spool_limit: int | None = Field(None, ge=4096, description="In bytes.")
+
+
+class DriftOverrides(_Settings):
+    """Of the drift job; each as ``TESTBED_DRIFT_`` and its name in capitals."""
+
+    segment: str | None = None
+    segment_rows: int | None = Field(None, ge=1)
+    relations_rows: int | None = Field(None, ge=0)
+    versions: int | None = Field(None, ge=1)
+    on_retrain: Literal["off", "builtin"] | None = None
+    retrain_min_rows: int | None = Field(None, ge=20)
+    models: Path | None = None
+
+
+class CollectorOverrides(StrictModel):
+    """Of the Collector."""
+
+    queue_size: int | None = Field(
+        None, ge=1, description="Batches that its queue to Prometheus holds."
+    )
+
+
+class ComponentSettings(StrictModel):
+    """Of all components that have some."""
+
+    api: ApiOverrides = ApiOverrides()
+    drift: DriftOverrides = DriftOverrides()
+    collector: CollectorOverrides = CollectorOverrides()
+
+    @property
+    def api_environment(self) -> dict[str, str]:
+        """Variables of the API."""
+        return self.api.environment(_API)
+
+    @property
+    def drift_environment(self) -> dict[str, str]:
+        """Variables of the drift job."""
+        return self.drift.environment(_DRIFT)

@@ -1,0 +1,182 @@
+"""What a fault of a scenario is: its fields, what begins and ends it, its words, its effect.
+
+One class per kind holds all of it, and :data:`FAULTS` finds the classes by this folder, or by the
+entry points ``testbed.faults`` of installed packages.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
+from testbed_domain.registry import Registry, kind_of
+
+from testbed.fields import StrictModel
+
+if TYPE_CHECKING:
+    from testbed.checks.case import Case
+    from testbed.faults.effects import Effect
+    from testbed.faults.rig import Rig, Undo
+    from testbed.phases import PhaseRow
+    from testbed.stack.links import Link
+
+
+Measuring = Literal["evaluations", "scrapes", "exports"]
+
+PIPELINE: Final = ("collector", "prometheus", "alertmanager", "node_exporter", "receiver", "drift")
+"""Components that are processes of every stack, beside the target."""
+
+ComponentName = Annotated[
+    str, Field(description=f"The target, as `api`, or {', '.join(PIPELINE)}.")
+]
+
+Seen = Mapping[str, Any]
+"""What was seen of a fault while it was on: fields of its last event in the timeline."""
+
+
+class FaultModel(StrictModel):
+    """Base of the kinds: a fault of one phase, which begins with it.
+
+    A kind adds the field ``kind``, a ``Literal`` of its name with that as its default.
+    """
+
+    bundled: ClassVar[bool] = False
+    """Whether only the API that comes with the testbed can do it."""
+
+    by_http: ClassVar[bool] = False
+    """Whether it is asked for by HTTP, so that it needs no hold of any process."""
+
+    interrupts: ClassVar[bool] = False
+    """Whether metrics come with holes meanwhile, so that a rate is one of what did come."""
+
+    cuts: ClassVar[tuple[Measuring, ...]] = ("evaluations", "scrapes", "exports")
+    """What of the components that it hits has holes meanwhile, beyond what the timeline says of
+    their stops."""
+
+    kind: str
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What the timeline calls it; faults of one phase differ in its first word."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """A sentence for the documentation, without its full stop."""
+
+    @abstractmethod
+    def begin(self, rig: Rig) -> None:
+        """Let it happen."""
+
+    @abstractmethod
+    def end(self, rig: Rig) -> Seen | None:
+        """Undo it; may return what was seen of it."""
+
+    def permitted(self) -> str | None:
+        """Why this machine does not permit it; None where it does. Nothing is started before."""
+        return None
+
+    def lasts(self, phase: float) -> float:
+        """Production seconds from its begin to its end, given those of the phase."""
+        return phase
+
+    def effect(self, case: Case, phase: PhaseRow) -> Effect | None:
+        """Whether it took hold, by what the load saw; None where the load can't see it."""
+        del case, phase
+        return None
+
+    @property
+    def error_ratio(self) -> float:
+        """Ratio of the predictions that it makes fail, 0 to 1."""
+        return 0.0
+
+    @property
+    def latency(self) -> tuple[float, float]:
+        """Seconds that it adds to an inference, and the ratio of inferences that it hits."""
+        return 0.0, 0.0
+
+    @property
+    def hits(self) -> tuple[str, ...] | None:
+        """The components that it hits, which the run must have; None where it may be any."""
+        return None
+
+    @property
+    def link(self) -> Link | None:
+        """The link between two components that it disturbs: the run puts a proxy there."""
+        return None
+
+    @property
+    def disk(self) -> str | None:
+        """The component whose data the run puts on a small disk, for it to fill."""
+        return None
+
+    @property
+    def trusting(self) -> str | None:
+        """What of it only a scenario may do that its reader trusts, in words; else None."""
+        return None
+
+    @property
+    def queues(self) -> bool:
+        """Whether requests wait where the API can't count them: on their way, or for its turn."""
+        return False
+
+    @property
+    def stops(self) -> str | None:
+        """The component that it keeps from working."""
+        return None
+
+    @property
+    def gate(self) -> str | None:
+        """The receiver of OTLP that it shuts."""
+        return None
+
+
+class ComponentFault(FaultModel):
+    """Base of the faults of one component."""
+
+    starves: ClassVar[bool] = False
+    """Whether the component lives and gets to nothing, so that requests wait before a target."""
+
+    component: ComponentName
+
+    @property
+    def hits(self) -> tuple[str, ...]:
+        """The component."""
+        return (self.component,)
+
+    @property
+    def queues(self) -> bool:
+        """Those of a target that gets to nothing."""
+        return self.starves and self.component not in PIPELINE
+
+
+class HeldFault(FaultModel):
+    """Base of the faults that hold on to something, and let go of it however the run ends."""
+
+    @abstractmethod
+    def hold(self, rig: Rig) -> Undo:
+        """Let it happen.
+
+        Returns:
+            What undoes it, and says what was seen of it.
+        """
+
+    def begin(self, rig: Rig) -> None:
+        """Let it happen."""
+        rig.held[self.label] = self.hold(rig)
+
+    def end(self, rig: Rig) -> Seen:
+        """Undo it."""
+        return rig.held.pop(self.label)()
+
+
+FAULTS: Final[Registry[type[FaultModel]]] = Registry("testbed.faults", "testbed.faults", kind_of)
+"""Every kind of fault by its ``kind``."""
+
+
+def percent(ratio: float) -> str:
+    """A ratio for people, with three digits."""
+    return f"{ratio * 100:.3g}%"

@@ -1,0 +1,136 @@
+"""Disturbs a link by its proxy (Toxiproxy), and looks what comes of it over a connection."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from testbed.clients import loopback
+from testbed.errors import StackError
+from testbed.stack.links import CONTROL, listener
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testbed.stack.links import Link
+
+TIMEOUT: Final = 5.0
+QUESTION: Final = b"GET / HTTP/1.1\r\nHost: testbed\r\nConnection: close\r\nX-Filler: %s\r\n\r\n"
+FILLER: Final = 2048
+"""Bytes that fill a question up, so that bandwidth shows."""
+
+WAIT: Final = 2.0
+"""Seconds beyond what is planned for which an answer is waited for."""
+
+MIN_RATIO: Final = 0.75
+"""Ratio of the planned delay that must be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What is done to the data on its way to whom is asked; see :class:`NetworkFault`."""
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    bandwidth: int | None = None
+    lost: str | None = None
+
+    @property
+    def least(self) -> float:
+        """Seconds by which a question comes later, at least."""
+        narrow = FILLER / 1000 / self.bandwidth if self.bandwidth else 0.0
+        return self.delay - self.jitter + narrow
+
+    @property
+    def toxics(self) -> list[dict[str, Any]]:
+        """The same in Toxiproxy's words."""
+        found: list[tuple[str, dict[str, int]]] = []
+        if self.lost == "partition":
+            found.append(("timeout", {"timeout": 0}))
+        elif self.lost == "reset":
+            found.append(("reset_peer", {"timeout": 0}))
+        if self.delay:
+            milliseconds = {"latency": self.delay, "jitter": self.jitter}
+            found.append(("latency", {key: round(1000 * s) for key, s in milliseconds.items()}))
+        if self.bandwidth:
+            found.append(("bandwidth", {"rate": self.bandwidth}))
+        return [
+            {"name": kind, "type": kind, "stream": "upstream", "attributes": attributes}
+            for kind, attributes in found
+        ]
+
+
+class Disturbed:
+    """A link that is disturbed; probed once, in a thread of its own.
+
+    Args:
+        proxy: URL of the proxy's control.
+        way: address of the proxy.
+        disturbance: what is done.
+    """
+
+    def __init__(self, proxy: str, way: str, disturbance: Disturbance) -> None:
+        self._proxy = proxy
+        self._way = way
+        self._disturbance = disturbance
+        self._seen: dict[str, Any] = {}
+        for toxic in disturbance.toxics:
+            _ask("POST", f"{proxy}/toxics", json=toxic)
+        self._thread = threading.Thread(target=self._probe, name="network probe", daemon=True)
+        self._thread.start()
+
+    def end(self) -> Mapping[str, Any]:
+        """Disturb it no longer; returns what the probe saw."""
+        for toxic in self._disturbance.toxics:
+            _ask("DELETE", f"{self._proxy}/toxics/{toxic['name']}")
+        self._thread.join()
+        return self._seen
+
+    def _probe(self) -> None:
+        began = time.monotonic()
+        outcome = probe(self._way, self._disturbance.least + WAIT)
+        took = time.monotonic() - began
+        lost, least = self._disturbance.lost, self._disturbance.least
+        what = f"a connection over it {outcome} after {took:.2f} s"
+        if lost is None:
+            self._seen = {"probed": what, "took": took >= MIN_RATIO * least}
+        else:
+            wanted = {"partition": "had no answer", "reset": "was reset"}[lost]
+            self._seen = {"probed": what, "took": outcome == wanted}
+
+
+def probe(address: str, timeout: float) -> str:
+    """What became of a question: it was answered, it was reset, or it had no answer."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout) as connection:
+            connection.settimeout(timeout)
+            connection.sendall(QUESTION % (b"x" * FILLER))
+            return "was answered" if connection.recv(1) else "was closed"
+    except TimeoutError:
+        return "had no answer"
+    except OSError:
+        return "was reset"
+
+
+def disturb(endpoints: Mapping[str, str], link: Link, disturbance: Disturbance) -> Disturbed:
+    """Disturb a link.
+
+    Raises:
+        StackError: its proxy does not answer, or refuses.
+    """
+    name = listener(link)
+    proxy = f"http://{endpoints[CONTROL]}/proxies/{name}"
+    return Disturbed(proxy, endpoints[name], disturbance)
+
+
+def _ask(method: str, url: str, **options: Any) -> None:  # noqa: ANN401 - httpx's own
+    try:
+        loopback.request(method, url, timeout=TIMEOUT, **options).raise_for_status()
+    except httpx.HTTPError as error:
+        raise StackError(f"the proxy of a link does not obey: {error}") from error

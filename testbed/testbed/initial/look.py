@@ -1,0 +1,125 @@
+"""Looks at a running service: its OpenAPI document, its metrics, and one answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from testbed.clients import loopback
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TIMEOUT: Final = 5.0
+ASKED: Final = 3
+"""Predictions that are asked for: enough to see which counters count them."""
+READY: Final = ("/health/ready", "/readyz", "/healthz", "/health", "/ping", "/v2/health/ready")
+OPENAPI: Final = ("/openapi.json", "/docs.json", "/swagger.json")
+
+Counters = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+"""Name and labels of a series to its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a service shows of itself.
+
+    Attributes:
+        url: where it runs.
+        openapi: its OpenAPI document; None where it has none.
+        ready: the first usual path of health that answers.
+        metrics: its page of metrics; None where it has none.
+        answer: what it answered to a prediction; None where it was not asked, or did not predict.
+        refused: what it answered in place of a prediction.
+        grown: series of counters that grew by the predictions that were asked for.
+    """
+
+    url: str
+    openapi: Mapping[str, Any] | None = None
+    ready: str | None = None
+    metrics: str | None = None
+    answer: Any = None
+    refused: str = ""
+    grown: tuple[tuple[str, Mapping[str, str]], ...] = field(default=())
+
+
+def look(url: str) -> Looked:
+    """Read what it shows without being asked for anything.
+
+    Raises:
+        UsageError: nothing answers at the URL.
+    """
+    base = f"{url.rstrip('/')}/"
+    try:
+        loopback.get(base, timeout=TIMEOUT)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UsageError(f"nothing answers at {url}: {type(error).__name__}: {error}") from None
+    page = _text(urljoin(base, "/metrics"))
+    return Looked(
+        url=url.rstrip("/"),
+        openapi=next((d for path in OPENAPI if (d := _json(urljoin(base, path)))), None),
+        ready=next((path for path in READY if _text(urljoin(base, path)) is not None), None),
+        metrics=page if page is not None and counters(page) else None,
+    )
+
+
+def ask(looked: Looked, path: str, body: object) -> Looked:
+    """Ask for a few predictions, and see what was answered and which counters grew."""
+    before = counters(looked.metrics or "")
+    answer, refused = None, ""
+    for _ in range(ASKED):
+        try:
+            reply = loopback.request("POST", f"{looked.url}{path}", json=body, timeout=TIMEOUT)
+        except httpx.HTTPError as error:
+            refused = f"{type(error).__name__}: {error}"
+            break
+        if not reply.is_success:
+            refused = f"{reply.status_code}: {' '.join(reply.text.split())[:200]}"
+            break
+        try:
+            answer = reply.json()
+        except ValueError:
+            refused = f"no JSON: {' '.join(reply.text.split())[:200]}"
+    after = counters(_text(f"{looked.url}/metrics") or "")
+    grown = tuple(
+        (name, dict(labels))
+        for (name, labels), value in sorted(after.items())
+        if not refused and value - before.get((name, labels), 0.0) == ASKED
+    )
+    return replace(looked, answer=answer, refused=refused, grown=grown)
+
+
+def counters(page: str) -> Counters:
+    """Counters and counts of histograms on a page of metrics; empty where it is none."""
+    try:
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(page)
+            if family.type in {"counter", "histogram", "summary"}
+            for sample in family.samples
+            if sample.name.endswith(("_total", "_count"))
+        }
+    except ValueError:
+        return {}
+
+
+def _text(url: str) -> str | None:
+    try:
+        reply = loopback.get(url, timeout=TIMEOUT)
+    except httpx.HTTPError:
+        return None
+    return reply.text if reply.is_success else None
+
+
+def _json(url: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(_text(url) or "")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and "paths" in found else None

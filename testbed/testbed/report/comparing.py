@@ -1,0 +1,49 @@
+"""A comparison of two runs, for a terminal and as a page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from testbed.comparison import RunComparison
+
+
+def comparison_table(found: RunComparison) -> RenderableType:
+    """What changed, and whether that is worse."""
+    parts: list[RenderableType] = [
+        Text(f"{found.scenario}: {found.before}, then {found.after}"),
+        *(Text(f"played with another {each}", style="yellow") for each in found.differences),
+    ]
+    if found.changes:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("", "what", "name", "before", "after"):
+            table.add_column(title, overflow="fold")
+        for row in found.changes:
+            mark = Text("✗", "bold red") if row.regression else Text("·", "dim")
+            table.add_row(mark, Text(row.kind), Text(row.name), Text(row.before), Text(row.after))
+        parts.append(table)
+    sign, style = ("✗", "bold red") if found.regressions else ("✓", "bold green")
+    return Group(*parts, Text.assemble((f"{sign} ", style), found.text))
+
+
+def comparison_page(found: RunComparison) -> str:
+    """The same as one HTML file that needs nothing but a browser; all of it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("testbed.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = (files("testbed.report") / "templates" / "report.css").read_text(encoding="utf-8")
+    template = environment.get_template("comparison.html.j2")
+    return template.render(found=found, style=Markup(style))  # noqa: S704 - a file of this package

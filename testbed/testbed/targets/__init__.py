@@ -1,0 +1,30 @@
+"""Targets of a run: one module a family, one class a kind, found by this folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union
+
+from pydantic import Discriminator, Tag
+
+from testbed.targets.base import TARGETS, TargetModel
+from testbed.targets.bundled import BundledApi
+
+__all__ = ["TARGETS", "BundledApi", "Service", "TargetModel"]
+
+DEFAULT = "http"
+
+
+def _kind_of(value: object) -> str:
+    kind = value.get("kind", DEFAULT) if isinstance(value, dict) else getattr(value, "kind", "")
+    return str(kind)
+
+
+if TYPE_CHECKING:
+    Service: TypeAlias = TargetModel
+else:
+    _tagged: Any = tuple(
+        Annotated[cls, Tag(kind)] for kind, cls in TARGETS.items() if cls is not BundledApi
+    )
+    _kinds: Any = Union[_tagged]  # noqa: UP007 - of classes known only now
+    Service = Annotated[_kinds, Discriminator(_kind_of)]
+    """Any of the kinds that a user brings, as a scenario or a file of its own holds it."""

@@ -1,0 +1,314 @@
+"""A service of one's own: any program that answers over HTTP, started by the run or running."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from pydantic import Field, field_validator, model_validator
+from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
+
+from testbed.clients import loopback
+from testbed.errors import UsageError
+from testbed.facts.servicecounts import CountedSeries, behind_pages
+from testbed.fields import StrictModel
+from testbed.stack.components import Component
+from testbed.stack.environments import base_environment, telemetry_environment
+from testbed.stack.ports import HOST, allocate
+from testbed.stack.process import ProcessRequest, wait_until
+from testbed.targets.base import TARGETS, TargetModel
+from testbed.targets.recorder import TruthRecorder
+from testbed.targets.scoring import score_reference
+
+if TYPE_CHECKING:
+    from testbed_domain.artefact import Artefact
+    from testbed_rules.timescale import Tree
+
+    from testbed.clients.prometheus import PrometheusClient
+    from testbed.layout import RunLayout
+    from testbed.scenario import Scenario
+    from testbed.stack.context import StackContext
+    from testbed.stack.ports import PortClaims
+    from testbed.stack.stack import Stack
+
+HTTP: Final = "http"
+TIMEOUT: Final = 5.0
+BROKEN: Final = 500
+SCORED: Final = "scored-model"
+_PORT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_TAKEN: Final = frozenset(
+    {"api", "collector", "prometheus", "alertmanager", "node_exporter", "receiver", "drift", "load"}
+    | {"evidently", "locust"}
+)
+
+
+class MetricsEndpoint(StrictModel):
+    """A page of metrics that Prometheus scrapes."""
+
+    path: str = Field("/metrics", pattern="^/")
+    port: str = Field(HTTP, description="Name of the port, of a service that the run starts.")
+    job: str | None = Field(None, description="Label `job`; null: the service's name.")
+    labels: dict[str, str] = Field({}, description="More labels of every series.")
+
+
+@TARGETS.register
+class HttpService(TargetModel):
+    """Any program that answers over HTTP."""
+
+    kind: Literal["http"] = "http"
+    service: str = Field(
+        "service",
+        pattern=r"^[a-z][a-z0-9_-]{0,39}$",
+        description="Its name: in the logs' folder, the timeline, and as Prometheus's `job`.",
+    )
+    command: tuple[str, ...] = Field(
+        (),
+        description="Starts it. `{http}`, and the name of any other port, becomes its number.",
+    )
+    directory: str | None = Field(
+        None, description="Where it is started; null: the folder of this file."
+    )
+    environment: dict[str, str] = Field(
+        {},
+        description="Variables beside those of the shell, `PORT` and the standard `OTEL_*` ones.",
+    )
+    ports: tuple[str, ...] = Field(
+        (HTTP,), description="Names of the ports that it listens on; the load asks `http`."
+    )
+    url: str | None = Field(None, description="Where it runs already, in place of a command.")
+    ready: str = Field("/", description="Path that answers below 500 once it can be asked.")
+    start_timeout: float = Field(60.0, gt=0, description="Real seconds that it may take to start.")
+    metrics: tuple[MetricsEndpoint, ...] = Field(
+        (MetricsEndpoint(),), description="Empty: it pushes its metrics over OTLP, or has none."
+    )
+    request: RequestTemplate = RequestTemplate()
+    reply: ReplyPaths = ReplyPaths()
+    counts: CountedSeries = CountedSeries()
+    rules: str | None = Field(
+        None, description="Folder of its alerting rules, which are loaded beside the shipped ones."
+    )
+    reference_rows: int | None = Field(
+        None,
+        ge=1,
+        description="Rows of the reference that it is asked about before the run; null: all. What "
+        "it predicts for these is what its predictions are compared with.",
+    )
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _split(cls, command: object) -> object:
+        return tuple(shlex.split(command)) if isinstance(command, str) else command
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if bool(self.command) == (self.url is not None):
+            raise ValueError("give either command, which starts it, or url, where it runs")
+        if self.service in _TAKEN:
+            raise ValueError(f"service: {self.service} is the name of a component; choose another")
+        if HTTP not in self.ports:
+            raise ValueError(f"ports: one must be called {HTTP}")
+        if self.url is not None and urlsplit(self.url).scheme not in {"http", "https"}:
+            raise ValueError(f"url: {self.url} does not begin with http:// or https://")
+        for each in self.metrics:
+            if each.port not in self.ports:
+                raise ValueError(f"metrics: there is no port {each.port!r} among ports")
+        for text in (*self.command, *self.environment.values()):
+            if unknown := [name for name in _PORT.findall(text) if name not in self.ports]:
+                raise ValueError(f"{text!r} asks for the port {unknown[0]!r}; name it in ports")
+        return self
+
+    @property
+    def name(self) -> str:
+        """As its file says."""
+        return self.service
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Those of its pages; none where it pushes its metrics, or has none."""
+        return tuple(dict.fromkeys(each.job or self.service for each in self.metrics))
+
+    def placed(self, folder: Path) -> Self:
+        """Started in the folder of its file, or in one relative to that."""
+        paths = {"directory": self.directory or ".", "rules": self.rules}
+        placed = {key: str((folder / path).resolve()) for key, path in paths.items() if path}
+        return self.model_copy(update=placed)
+
+    def refuse(self, scenario: Scenario) -> None:
+        """Faults of the bundled API, and settings of it, have nothing to act on.
+
+        Raises:
+            UsageError: the scenario needs them.
+        """
+        found = [
+            f"{phase.name}: {fault.description}"
+            for phase in scenario.phases
+            for fault in phase.faults
+            if fault.bundled
+        ]
+        if scenario.settings.api_environment:
+            found.append("settings of the API")
+        if scenario.logs:
+            found.append("log records of the API (logs: true)")
+        if found:
+            raise UsageError(
+                f"the scenario {scenario.name} can't be played on the service {self.service}, "
+                f"because only the bundled API can do this: {'; '.join(found)}"
+            )
+        if self.directory is not None and not Path(self.directory).is_dir():
+            raise UsageError(f"the service's directory {self.directory} does not exist")
+
+    @property
+    def own_rules(self) -> Path | None:
+        """As its file says."""
+        return None if self.rules is None else Path(self.rules)
+
+    def address(self, port: str = HTTP) -> str:
+        """Compose-like address of one of its ports."""
+        return f"{self.service}:{port}"
+
+    def endpoints(self, claims: PortClaims, replicas: int) -> dict[str, str]:
+        """A free port for each name; or where it runs already."""
+        del replicas
+        if self.url is not None:
+            parts = urlsplit(self.url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            return dict.fromkeys(map(self.address, self.ports), f"{parts.hostname}:{port}")
+        chosen = allocate(dict.fromkeys(self.ports, 0), claims)
+        return {self.address(name): f"{HOST}:{port}" for name, port in chosen.items()}
+
+    def components(self) -> tuple[Component, ...]:
+        """Its process, where the run starts it."""
+        return () if self.url is not None else (_ServiceProcess(self),)
+
+    def load_url(self, context: StackContext) -> str:
+        """Its URL, or that of the port that was chosen for it."""
+        return self.url or context.url(self.address())
+
+    def page_url(self, context: StackContext, page: MetricsEndpoint) -> str:
+        """Where a page of metrics is."""
+        if self.url is not None:
+            return urljoin(self.url, page.path)
+        return f"{context.url(self.address(page.port))}{page.path}"
+
+    def scrape_configs(self) -> tuple[Tree, ...]:
+        """One job for each page."""
+        scheme = "http" if self.url is None else urlsplit(self.url).scheme
+        return tuple(
+            {
+                "job_name": page.job or self.service,
+                "metrics_path": page.path,
+                "scheme": scheme,
+                "static_configs": [
+                    {"targets": [self.address(page.port)], "labels": dict(page.labels)}
+                ],
+            }
+            for page in self.metrics
+        )
+
+    def exchange(self) -> ServiceExchange:
+        """By its templates."""
+        return ServiceExchange(self.request, self.reply)
+
+    def counted(self) -> CountedSeries:
+        """As its file says."""
+        return self.counts
+
+    def counters(self, context: StackContext) -> dict[str, str | None]:
+        """Its pages by their URL."""
+        found: dict[str, str | None] = {}
+        for page in self.metrics:
+            url = self.page_url(context, page)
+            found[url] = None
+            with suppress(httpx.HTTPError):
+                found[url] = loopback.get(url, timeout=TIMEOUT).raise_for_status().text
+        return found
+
+    def arrived(
+        self, context: StackContext, prometheus: PrometheusClient, *, at: float, window: float
+    ) -> bool:
+        """By the series that count its requests, which Prometheus scrapes."""
+        pages = self.counters(context)
+        jobs = self.jobs or (self.name,)
+        return not behind_pages(pages, prometheus, self.counts, jobs, at=at, window=window)
+
+    def urls(self, context: StackContext) -> dict[str, str]:
+        """Itself and its pages of metrics."""
+        pages = {
+            f"{page.job or self.service} metrics": self.page_url(context, page)
+            for page in self.metrics
+        }
+        return {self.service: self.load_url(context), **pages}
+
+    def not_ready(self, context: StackContext) -> str | None:
+        """Why it can't be asked yet."""
+        try:
+            reply = loopback.get(urljoin(self.load_url(context), self.ready), timeout=TIMEOUT)
+        except httpx.HTTPError as error:
+            return f"{type(error).__name__}: {error}".rstrip(": ")
+        if reply.status_code < BROKEN:
+            return None
+        return f"{self.ready} answers {reply.status_code}: {reply.text[:200].strip()}"
+
+    def come_first(self, stack: Stack, artefact: Artefact) -> Artefact:
+        """Start it, and ask what it predicts for the reference rows."""
+        for component in self.components():
+            stack.start_component(component.name)
+            stack.wait_component(component.name, time.monotonic() + self.start_timeout)
+        if self.url is not None:
+            wait_until(
+                lambda: self.not_ready(stack.context),
+                self.start_timeout,
+                what=f"the service at {self.url}",
+            )
+        if not self.reply.predicts:
+            return artefact
+        stack.note("reference_asked", self.service)
+        folder = stack.context.layout.root / SCORED
+        return score_reference(self, self.load_url(stack.context), artefact, folder)
+
+    def recording(
+        self, layout: RunLayout, scenario: Scenario, factor: float, log_url: str, seed: int
+    ) -> AbstractContextManager[object]:
+        """What the load sent and got back is the prediction log."""
+        return TruthRecorder(
+            layout, log_url, scenario.labels, factor, seed=seed, service=self.service
+        )
+
+
+class _ServiceProcess:
+    """The process of a service that the run starts."""
+
+    def __init__(self, service: HttpService) -> None:
+        self._service = service
+        self.name = service.name
+
+    def request(self, context: StackContext) -> ProcessRequest:
+        """Its command, with ports and where telemetry goes."""
+        service = self._service
+        ports = {name: context.port(service.address(name)) for name in service.ports}
+
+        def filled(text: str) -> str:
+            return _PORT.sub(lambda found: ports[found[1]], text)
+
+        program, *rest = map(filled, service.command)
+        own = {name: filled(value) for name, value in service.environment.items()}
+        return ProcessRequest(
+            name=self.name,
+            argv=(program, *rest),
+            log=context.layout.logs / f"{self.name}.log",
+            env=base_environment()
+            | telemetry_environment(context, self.name, self.name)
+            | {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "PORT": ports[HTTP]}
+            | own,
+            cwd=Path(service.directory or "."),
+        )
+
+    def not_ready(self, context: StackContext) -> str | None:
+        """Ask it."""
+        return self._service.not_ready(context)

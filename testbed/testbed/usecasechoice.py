@@ -1,0 +1,134 @@
+"""Which use case a run plays, and the model that it trains for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testbed_domain.artefact import Artefact
+from testbed_domain.features import Task
+from testbed_domain.tables.reading import ReadOptions
+from testbed_domain.use_cases import ANY, UseCase, get_use_case
+
+from testbed.errors import UsageError
+from testbed.scenario import Scenario
+from testbed.settings import Settings
+
+Say = Callable[[str], None]
+"""Reports progress, one line at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnData:
+    """A table of the user's.
+
+    Attributes:
+        data: its file, or None for the use case's own data.
+        target: its target column, for the use case ``any``.
+        task: what that use case learns; None infers it.
+        reading: what the caller says of how to read it.
+    """
+
+    data: Path | None = None
+    target: str | None = None
+    task: Task | None = None
+    reading: ReadOptions = field(default_factory=ReadOptions)
+
+
+def name_use_case(given: str | None, target: str | None, settings: Settings, default: str) -> str:
+    """The use case that was named; else ``any`` where a target was, else that of the settings."""
+    return given or (ANY if target is not None else settings.use_case) or default
+
+
+def choose_use_case(name: str, given: OwnData, say: Say) -> UseCase:
+    """The use case called ``name``; ``any`` is inferred from the data.
+
+    Args:
+        name: as in ``--use-case``.
+        given: the user's own table.
+        say: is notified of what is learnt and which columns are left out.
+
+    Raises:
+        UsageError: table and target don't fit the use case.
+        DomainError: the use case is unknown, or nothing can be inferred.
+    """
+    if given.reading != ReadOptions() and given.data is None:
+        raise UsageError("--sep, --decimal, --encoding and --as are of a table: give --data FILE")
+    if name != ANY:
+        if given.reading.kinds:
+            raise UsageError(
+                f"--as belongs to --use-case {ANY}; {name} knows the kinds of its columns"
+            )
+        for option, value in (("target", given.target), ("task", given.task)):
+            if value is not None:
+                raise UsageError(
+                    f"--{option} belongs to --use-case {ANY}; {name} knows its own {option}"
+                )
+        return get_use_case(name)
+    if given.data is None or given.target is None:
+        raise UsageError(f"--use-case {ANY} needs a table, --data FILE, and --target COLUMN")
+    # Imported late, as in train_model.
+    from testbed_domain.inference import infer_use_case  # noqa: PLC0415
+
+    use_case, lines = infer_use_case(given.data, given.target, given.task, given.reading)
+    for line in lines:
+        say(f"data: {line}")
+    return use_case
+
+
+def train_model(
+    settings: Settings,
+    use_case: str,
+    given: OwnData,
+    say: Say,
+    out: Path | None = None,
+    *,
+    skops: bool = False,
+) -> Artefact:
+    """Train the model of a use case, or take the one that the same data and seed made before.
+
+    Args:
+        settings: give the seed and the folder of models.
+        use_case: its name.
+        given: the user's own table.
+        say: is notified of what goes on.
+        out: folder of this very model, in place of one below the folder of models.
+        skops: whether to keep the scikit-learn model beside its ONNX export.
+    """
+    data = given.data
+    case = choose_use_case(use_case, given, say)
+    # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
+    from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
+
+    say(f"model: training {use_case} on {data.name if data else 'its own data'}")
+    options = TrainingOptions(skops=skops, reading=given.reading)
+    if out is None:
+        return train_into(settings.models, case, data, settings.model_seed, options)
+    return train(case, data, settings.model_seed, out, options)
+
+
+def require_fit(scenario: Scenario, artefact: Artefact) -> None:
+    """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
+
+    Raises:
+        UsageError: it is; says what is missing.
+    """
+    known = {feature.name for feature in artefact.schema.features}
+    if lacking := [name for name in scenario.columns if name not in known]:
+        raise UsageError(
+            f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
+            f"{artefact.use_case} lacks: play it with {scenario.use_case}"
+        )
+    task = artefact.schema.task
+    if scenario.task is not None and scenario.task != task:
+        raise UsageError(
+            f"the scenario {scenario.name} needs a {scenario.task}, and the use case "
+            f"{artefact.use_case} is a {task}: play it with {scenario.use_case}"
+        )
+    rows = artefact.splits["reference"]
+    if rows < scenario.reference_rows:
+        raise UsageError(
+            f"the scenario {scenario.name} needs {scenario.reference_rows} reference rows for its "
+            f"doses, this model has {rows}: play it with a use case or a table that has more"
+        )

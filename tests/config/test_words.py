@@ -1,0 +1,150 @@
+"""Names use the words of the field: modules, classes, functions, metrics and options."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from testbed.cli import app
+from testbed_otel import names
+from typer.main import get_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGES: Final = (
+    *("alertmanager/testbed_receiver", "api/testbed_api", "domain/testbed_domain"),
+    *("drift/testbed_drift", "grafana/testbed_grafana", "loadtest/testbed_load"),
+    *("otel/testbed_otel", "prometheus/testbed_rules", "testbed/testbed"),
+)
+INSTEAD: Final = {
+    "alarm": "alert (of a timer: timer)",
+    "asked": "request",
+    "become": "exec",
+    "bury": "reap",
+    "cell": "child",
+    "cells": "children",
+    "chooser": "sampler",
+    "fleet": "multi-version job",
+    "gatherer": "batcher",
+    "judge": "evaluate",
+    "judging": "evaluation",
+    "keeping": "storage, retention or cache",
+    "kept": "stored, retained or cached",
+    "part": "component",
+    "parts": "components",
+    "patience": "timeout",
+    "rang": "fired",
+    "share": "ratio",
+    "shares": "ratios",
+    "shortcut": "fast path",
+    "succession": "champion tracker",
+    "told": "reported",
+    "whoever": "caller",
+}
+"""Word of the left column to what is written in its place."""
+
+EXCEPTIONS: Final = {
+    # "part" of something else than the stack
+    "_Part": "a part of a batch, or of a JSON document",
+    "_part": "a part of a text or a body",
+    "_parts": "parts of an expression",
+    "answer_parts": "the parts of one request in a batch",
+    "file_part": "the part of a file name that a window has",
+    "part": "a part of the rows of a window",
+    "parts": "pieces of a table that is read in pieces",
+    "get_fingerprint_parts": "overrides Evidently's method of this name",
+    # a share that others name so
+    "alert-share": "the option of the drift job: a share of drifted columns, as Evidently says",
+    "retrain-share": "beside alert-share",
+    # cells of tables
+    "_cell": "a cell of a Markdown table",
+    "cells": "cells of a printed table",
+    # what a query or a user asked for
+    "_asked": "the question that was put to a database or to a service",
+}
+"""Name to why it may stand. One that is no longer used fails."""
+
+
+def words(name: str) -> list[str]:
+    """Words of a name in snake, kebab, dotted or camel case."""
+    return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+
+
+def sources() -> Iterator[Path]:
+    """Python sources of all packages."""
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def definitions(path: Path) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Classes and functions of a module, nested ones too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def options(command: Any) -> Iterator[str]:  # noqa: ANN401 - of typer's own copy of click
+    """Names of commands and of their options, without dashes before them."""
+    for parameter in command.params:
+        yield from (text.lstrip("-") for text in (*parameter.opts, *parameter.secondary_opts))
+    for name, each in getattr(command, "commands", {}).items():
+        yield name
+        yield from options(each)
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """Each name, and where it stands."""
+    for path in sources():
+        where = str(path.relative_to(ROOT))
+        yield path.stem, where
+        yield from ((node.name, f"{where}:{node.lineno}") for node in definitions(path))
+    yield from ((metric.name, "a metric") for metric in names.METRICS)
+    yield from ((name, "the command line") for name in options(get_command(app)))
+
+
+def wrong(name: str) -> list[str]:
+    """Words of the left column in a name."""
+    return [word.lower() for word in words(name) if word.lower() in INSTEAD]
+
+
+def test_names_use_the_words_of_the_field() -> None:
+    """A new name with another word fails, and the message says what to write."""
+    found = [
+        f"{where}: {name}: write {INSTEAD[word]} for {word}"
+        for name, where in named()
+        if name not in EXCEPTIONS
+        for word in wrong(name)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_no_exception_is_left_over() -> None:
+    """An exception whose name is gone goes too."""
+    used = {name for name, _ in named() if wrong(name)}
+    assert set(EXCEPTIONS) <= used, set(EXCEPTIONS) - used
+
+
+def test_classes_have_names_of_their_own() -> None:
+    """No public class name stands twice over all packages."""
+    defined = Counter(
+        node.name
+        for path in sources()
+        for node in definitions(path)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in defined.items() if count > 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("KeptRows", ["kept"]), ("ml.drift.share", ["share"]), ("SHARES", ["shares"]), ("apart", [])],
+)
+def test_words_are_found_in_every_case(name: str, expected: list[str]) -> None:
+    """Camel, snake, dotted and constant names; words are whole ones."""
+    assert wrong(name) == expected

@@ -1,0 +1,40 @@
+"""What a user types wrong: one line that says what to do, and exit code 2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("run nonsense", "there is no scenario 'nonsense'; choose from"),
+        ("run normal --without api", "--without may name: collector"),
+        ("run normal --data absent.csv", "absent.csv"),
+        ("run normal --use-case houses", "houses"),
+        ("run normal --time-scale 900", "samples"),
+        ("run normal --rules absent", "absent"),
+        ("run normal --alertmanager absent.yml", "cannot read absent.yml: No such file"),
+        ("run normal --alertmanager a.yml --without receiver", "--alertmanager needs the receiver"),
+        ("run normal --alertmanager a.yml --stack s.json", "a running stack has its own"),
+        ("run normal --prometheus absent.yml", "cannot read absent.yml: No such file"),
+        ("run normal --prometheus a.yml --stack s.json", "--prometheus: a running stack has"),
+        ("run", "name a scenario (testbed scenarios lists them), or give --all"),
+        ("run demo --all", "--all plays every scenario as it ships: leave out a scenario"),
+        ("run --all --rules mine --keep", "leave out --rules, --keep"),
+        ("report nothing", "no run"),
+        ("compare nothing something", "no run"),
+        ("load normal --users 2 --rate 3", "give one of --users, --rate and --shape"),
+        ("clean --older-than soon", "soon"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    line_of: Callable[..., str], words: str, complaint: str
+) -> None:
+    """No traceback, and nothing else but progress before it."""
+    assert complaint in line_of(*words.split())

@@ -1,0 +1,195 @@
+"""``testbed init``: what it guesses of real services, and what it writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+import yaml
+from testbed.cli import main
+from testbed.initial.guess import body_of, counts_of, path_of, reply_of
+from testbed.initial.look import Looked
+from testbed.scenario import read_scenario
+from testbed.servicefile import read_service
+from testbed_domain.endings import guarded
+from testbed_domain.use_cases import get_use_case
+
+from tests.support.polling import wait_for
+from tests.support.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testbed.targets.http import HttpService
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "flask-service"
+SCHEMA = get_use_case("diabetes").schema
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The example's service, as its user starts it."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("shop") / "log"
+    with log.open("wb") as file, subprocess.Popen(
+        [sys.executable, "app.py"], cwd=EXAMPLE, env=os.environ | {"PORT": str(port)},
+        stdout=file, stderr=file,
+    ) as process:  # fmt: skip
+        url = f"http://127.0.0.1:{port}"
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"{url}/health").is_success
+            except httpx.HTTPError:
+                return False
+
+        try:
+            wait_for(answers, 30, log.read_text, cast("Any", process))
+            yield url
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def written(
+    place: None,  # noqa: ARG001 - needed first
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Callable[..., Path]:
+    """Runs the command, and gives the folder that it wrote into."""
+
+    def run(*words: str) -> Path:
+        monkeypatch.setattr(sys, "argv", ["testbed", "init", *words, "--out", str(tmp_path / "o")])
+        assert guarded(main, "testbed") == 0
+        return tmp_path / "o"
+
+    return run
+
+
+def test_example_is_understood(
+    shop: str, written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its health, its answer and its counters, by asking it; the files can be played at once."""
+    rules = ("--rules", str(EXAMPLE / "rules"))
+    folder = written(shop, "--command", "python app.py", *rules, "--name", "shop")
+    found = cast("HttpService", read_service(folder / "service.yaml"))
+    own = cast("HttpService", read_service(EXAMPLE / "service.yaml"))
+    assert (found.command, found.ready, found.rules) == (own.command, own.ready, own.rules)
+    assert (found.request.path, found.request.body) == (own.request.path, own.request.body)
+    assert found.reply == own.reply
+    assert found.counts.requests == "shop_requests_total"
+    assert found.counts.errors == 'shop_requests_total{status=~"5.."}'
+    assert found.counts.latency == "shop_request_seconds_count"
+    text = (folder / "scenario.yaml").read_text()
+    assert read_scenario(folder / "scenario.yaml").expected_alerts == ()
+    opened = text.replace("# expected_alerts", "expected_alerts").replace("#   - {", "  - {")
+    opened = opened.replace("  # - name", "  - name").replace("  #   ", "    ")
+    (folder / "opened.yaml").write_text(opened)
+    alerts = [one.alert for one in read_scenario(folder / "opened.yaml").expected_alerts]
+    assert alerts == ["ShopDown", "ShopErrors"]
+    assert "testbed run" in capsys.readouterr().out
+
+
+def test_nothing_is_overwritten(shop: str, tmp_path: Path, line_of: Callable[..., str]) -> None:
+    """What is there was written by somebody."""
+    (tmp_path / "scenario.yaml").write_text("mine")
+    assert "already there" in line_of("init", shop, "--out", str(tmp_path))
+    assert (tmp_path / "scenario.yaml").read_text() == "mine"
+    assert not (tmp_path / "service.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("http://127.0.0.1:1",), "nothing answers at http://127.0.0.1:1"),
+        (("127.0.0.1:5000",), "does not begin with http:// or https://"),
+        (("http://127.0.0.1:1", "--name", "My Shop"), "lower-case letters"),
+        (("http://127.0.0.1:1", "--use-case", "roses"), "roses"),
+        (("http://127.0.0.1:1", "--rules", "absent"), "absent holds no rules"),
+    ],
+)
+def test_what_can_not_be_looked_at(
+    line_of: Callable[..., str], words: tuple[str, ...], reason: str
+) -> None:
+    """One line, before anything is written."""
+    assert reason in line_of("init", *words)
+
+
+def test_service_that_refuses_the_row(shop: str, written: Callable[..., Path]) -> None:
+    """The files are written all the same, and say what it answered."""
+    text = (written(shop, "--use-case", "iris") / "service.yaml").read_text()
+    assert "# it refused an example row: 500" in text
+    assert yaml.safe_load(text)["reply"] == {}
+
+
+def described(properties: dict[str, Any], path: str = "/v1/score") -> Looked:
+    """A service whose OpenAPI document has one route of these fields."""
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}}
+    paths = {"/users": {"post": {}}, path: {"post": {"requestBody": body}}}
+    document = {"paths": paths, "components": {"schemas": {"In": {"properties": properties}}}}
+    return Looked("http://x", openapi=document)
+
+
+@pytest.mark.parametrize(
+    ("properties", "body"),
+    [
+        ({name: {"type": "number"} for name in SCHEMA.names}, "{row}"),
+        ({"instances": {"type": "array", "items": {"type": "object"}}}, {"instances": ["{row}"]}),
+        ({"rows": {"type": "array", "items": {"type": "array"}}}, {"rows": ["{values}"]}),
+        ({"features": {"type": "object"}}, {"features": "{row}"}),
+        ({"other": {}}, "{row}"),
+    ],
+)
+def test_body_by_the_openapi_document(properties: dict[str, Any], body: object) -> None:
+    """Fields of the request say how a row is wrapped."""
+    looked = described(properties)
+    assert path_of(looked).value == "/v1/score"
+    assert body_of(looked, "/v1/score", SCHEMA).value == body
+    assert path_of(Looked("http://x")).value == "/predict"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (
+            {"prediction": 1, "probability": 0.7, "prediction_id": "a"},
+            {"prediction": "$.prediction", "probability": "$.probability", "id": "$.prediction_id"},
+        ),
+        ({"predictions": [0]}, {"prediction": "$.predictions[0]"}),
+        (
+            {"result": {"class": "died", "score": 0.6}},
+            {"prediction": "$.result.class", "probability": "$.result.score"},
+        ),
+        ([3.5], {"prediction": "$[0]"}),
+        (
+            {"survived": True, "model": "m", "confidence": 0.9},
+            {"prediction": "$.survived", "probability": "$.confidence"},
+        ),
+        ({"a": 1, "b": 2}, {}),
+    ],
+)
+def test_answer_is_read_by_its_names(answer: object, found: dict[str, str]) -> None:
+    """Or by what is left; where that is not clear nothing is said."""
+    assert {name: guess.value for name, guess in reply_of(answer).items()} == found
+
+
+def test_counters_by_what_grew() -> None:
+    """A counter of requests before any other; errors by its label of the status."""
+    grown = [
+        ("app_predictions_total", {}),
+        ("http_requests_total", {"handler": "/predict", "method": "POST", "status": "2xx"}),
+        ("http_request_duration_seconds_count", {"handler": "/predict"}),
+        ("http_request_size_bytes_count", {"handler": "/predict"}),
+    ]
+    found = {name: guess.value for name, guess in counts_of(grown).items()}
+    where = 'handler="/predict",method="POST"'
+    assert found == {
+        "requests": f"http_requests_total{{{where}}}",
+        "errors": f'http_requests_total{{{where},status="5xx"}}',
+        "latency": 'http_request_duration_seconds_count{handler="/predict"}',
+    }

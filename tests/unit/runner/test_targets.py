@@ -1,0 +1,313 @@
+"""Services as targets: their file, their wiring, their rules, and the log made of the truth."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import yaml
+from testbed.clients.prometheus import Series
+from testbed.errors import StackError, UsageError
+from testbed.facts.servicecounts import shown_on, stored_total, total_of
+from testbed.layout import RunLayout
+from testbed.resources import find_scenario, root
+from testbed.scenario import Labels, read_scenario
+from testbed.servicefile import read_service
+from testbed.servicerules import write_service_rules
+from testbed.stack.ports import PortClaims
+from testbed.targets import TARGETS
+from testbed.targets.http import HttpService
+from testbed.targets.recorder import TruthRecorder
+from testbed.targets.scoring import score_reference
+from testbed_domain.artefact import load_artefact, served_elsewhere
+from testbed_domain.logstore import open_log
+from testbed_domain.training import TrainingOptions, train
+from testbed_domain.use_cases import get_use_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from testbed.clients.prometheus import PrometheusClient
+    from testbed.stack.context import StackContext
+    from testbed_domain.artefact import Artefact
+
+SMALL = TrainingOptions(trees=2, depth=2, train_rows=120, test_rows=40, reference_rows=40)
+SERVICE: dict[str, Any] = {
+    "service": "shop",
+    "command": "python app.py --port {http}",
+    "rules": "./rules",
+    "reply": {"prediction": "$.y"},
+}
+
+
+def written(folder: Path, **changes: object) -> Path:
+    """A service file."""
+    file = folder / "service.yaml"
+    block = {key: value for key, value in (SERVICE | changes).items() if value is not None}
+    file.write_text(yaml.safe_dump(block), encoding="utf-8")
+    return file
+
+
+def test_paths_of_a_file_begin_at_its_folder(tmp_path: Path) -> None:
+    """Wherever the command is given."""
+    found = cast("HttpService", read_service(written(tmp_path)))
+    assert found.command == ("python", "app.py", "--port", "{http}")
+    assert (found.directory, found.own_rules) == (str(tmp_path), tmp_path / "rules")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"command": None}, "give either command, which starts it, or url"),
+        ({"url": "http://127.0.0.1:1"}, "give either command, which starts it, or url"),
+        ({"command": None, "url": "ftp://x"}, "does not begin with http:// or https://"),
+        ({"command": "serve {grpc}"}, "asks for the port 'grpc'; name it in ports"),
+        ({"metrics": [{"port": "metrics"}]}, "there is no port 'metrics' among ports"),
+        ({"ports": ["web"]}, "one must be called http"),
+        ({"service": "prometheus"}, "prometheus is the name of a component"),
+        ({"counts": {"requests": "rate(x[5m])"}}, "is not a selector of series"),
+        ({"counts": {"requests": "x{"}}, "is not PromQL"),
+        ({"kind": "bundled"}, "bundled"),
+        ({"kind": "triton"}, "triton"),
+        ({"reddy": "/"}, "reddy"),
+    ],
+)
+def test_file_that_is_wrong(tmp_path: Path, changes: dict[str, object], problem: str) -> None:
+    """One line says what, and in which file."""
+    with pytest.raises(UsageError) as caught:
+        read_service(written(tmp_path, **changes))
+    assert problem in str(caught.value)
+    assert "service.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["error-burst", "model-lost", "log-failing", "slow-model"])
+def test_scenario_that_only_the_bundled_api_can_play(tmp_path: Path, name: str) -> None:
+    """It is refused by the name of what it needs, before anything starts."""
+    with pytest.raises(UsageError, match=f"{name} can't be played on the service shop"):
+        read_service(written(tmp_path)).refuse(read_scenario(find_scenario(name)))
+
+
+def test_ports_are_handed_over(tmp_path: Path) -> None:
+    """As arguments, as variables of the file and as PORT; telemetry goes to the Collector."""
+    ports = ["http", "metrics"]
+    changes = {"ports": ports, "environment": {"METRICS": "{metrics}"}}
+    found = cast("HttpService", read_service(written(tmp_path, **changes)))
+    claims = PortClaims()
+    endpoints = found.endpoints(claims, 1)
+    claims.release()
+    endpoints["collector:4318"] = "collector:4318"
+    numbers = [endpoints[f"shop:{name}"].rpartition(":")[2] for name in ports]
+    context = SimpleNamespace(
+        target=found,
+        layout=RunLayout(tmp_path),
+        port=lambda address: endpoints[address].rpartition(":")[2],
+        url=lambda address: f"http://{endpoints.get(address, address)}",
+        new_instance=lambda component: f"{component}-1",
+        settings=SimpleNamespace(metric_aliases=""),
+        factor=30.0, trace_ratio=0.01, without=frozenset(), gates={}, endpoints=endpoints,
+    )  # fmt: skip
+    (component,) = found.components()
+    request = component.request(cast("StackContext", context))
+    assert request.argv == ("python", "app.py", "--port", numbers[0])
+    assert (request.env["PORT"], request.env["METRICS"]) == tuple(numbers)
+    assert request.env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
+    assert request.env["OTEL_SERVICE_NAME"] == "shop"
+    assert request.cwd == tmp_path
+
+
+def test_service_that_runs_already(tmp_path: Path) -> None:
+    """Nothing of it is started, and Prometheus scrapes it where it is."""
+    file = written(tmp_path, command=None, url="https://shop.example/v1/")
+    found = cast("HttpService", read_service(file))
+    assert found.components() == ()
+    assert found.endpoints(PortClaims(), 1) == {"shop:http": "shop.example:443"}
+    (job,) = found.scrape_configs()
+    assert (job["scheme"], job["job_name"]) == ("https", "shop")
+
+
+@pytest.mark.parametrize("kind", [k for k in TARGETS if k != "bundled"])
+def test_presets_stand_alone(tmp_path: Path, kind: str) -> None:
+    """A kind and a command are enough; what the file says comes before the preset."""
+    block: dict[str, Any] = {
+        "kind": kind,
+        "command": "serve",
+        "reply": None,
+        "service": None,
+        "rules": None,
+    }
+    found = cast("HttpService", read_service(written(tmp_path, **block)))
+    assert found.jobs == tuple(found.service for _ in found.metrics)
+    assert found.request.path.startswith("/")
+    block |= {"request": {"path": "/mine"}, "counts": {"requests": "mine_total"}}
+    found = cast("HttpService", read_service(written(tmp_path, **block)))
+    assert (found.request.path, found.counts.requests) == ("/mine", "mine_total")
+
+
+PAGE = """\
+# TYPE shop_requests_total counter
+shop_requests_total{status="200",path="/predict"} 7
+shop_requests_total{status="500",path="/predict"} 2
+shop_requests_total{status="200",path="/"} 100
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "total"),
+    [
+        ('shop_requests_total{path="/predict"}', 9),
+        ('shop_requests_total{path="/predict",status=~"5.."}', 2),
+        ('shop_requests_total{job="shop",instance=~".+",path!="/"}', 9),
+        ('{__name__="shop_requests_total"}', 109),
+        ("other_total", 0),
+    ],
+)
+def test_page_is_added_up_by_a_selector(selector: str, total: int) -> None:
+    """Labels that Prometheus adds are not asked of a page."""
+    assert total_of([PAGE], selector) == total
+    assert total_of([PAGE, None], selector) is None
+
+
+def test_series_that_ended_with_a_life_of_the_service() -> None:
+    """One that the page does not show any more counted before the restart, as far as it came."""
+    points = {"200": ((1.0, 5.0), (2.0, 9.0), (3.0, 2.0)), "500": ((1.0, 1.0), (2.0, 4.0))}
+    found = [
+        Series({"job": "shop", "instance": "a", "status": status}, values)
+        for status, values in points.items()
+    ]
+    prometheus = cast("PrometheusClient", SimpleNamespace(raw=lambda *_, **__: found))
+    page = 'shop_requests_total{status="200"} 2'
+    shown = shown_on([f"# TYPE shop_requests_total counter\n{page}\n"], "shop_requests_total")
+    window = {"at": 4.0, "window": 4.0}
+    total = stored_total(prometheus, "shop_requests_total", ("shop",), shown, **window)
+    assert total == (9 + 2 + 4, 9 + 4, 2, 1)
+    others = stored_total(prometheus, "shop_requests_total", ("other",), shown, **window)
+    assert others == (0, 0, 0, 0)
+
+
+def test_rules_of_the_bundled_api_are_left_out(tmp_path: Path) -> None:
+    """By their job, rule by rule; the others stay, and the service's own come beside them."""
+    own = tmp_path / "own"
+    own.mkdir()
+    rule = {"alert": "ShopDown", "expr": 'up{job="shop"} == 0'}
+    (own / "shop.yml").write_text(yaml.safe_dump({"groups": [{"name": "s", "rules": [rule]}]}))
+    shipped = root() / "prometheus" / "rules"
+    left_out = write_service_rules(shipped, own, tmp_path / "rules")
+    assert {"APIDown", "PredictionLogFailing"} <= set(left_out)
+    loaded = {
+        rule["alert"]
+        for file in (tmp_path / "rules").iterdir()
+        for group in yaml.safe_load(file.read_text())["groups"]
+        for rule in group["rules"]
+    }
+    assert {"ShopDown", "DataDrift", "Watchdog", "TelemetryPipelineDown"} <= loaded
+    assert "APIDown" not in loaded
+    (own / "drift.yml").write_text((own / "shop.yml").read_text())
+    with pytest.raises(UsageError, match=r"drift.yml has the name of a shipped rules file"):
+        write_service_rules(shipped, own, tmp_path / "again")
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    """A small model of the synthetic diabetes data."""
+    return train(get_use_case("diabetes"), None, 1, tmp_path_factory.mktemp("m") / "m", SMALL)
+
+
+@contextmanager
+def answering(status: int, **fields: object) -> Iterator[str]:
+    """A service that always answers the same."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps(fields).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def shop(**changes: object) -> HttpService:
+    """The service of these tests."""
+    reply = {"prediction": "$.y", "probability": "$.p"}
+    block = {"service": "shop", "url": "http://127.0.0.1:1", "reply": reply}
+    return HttpService.model_validate(block | changes)
+
+
+def test_reference_is_what_the_service_predicts(tmp_path: Path, artefact: Artefact) -> None:
+    """Features and labels stay; the model in the artefact is not the one that answers."""
+    with answering(200, y=1, p=0.9) as url:
+        found = score_reference(shop(reference_rows=10), url, artefact, tmp_path / "scored")
+    assert found == load_artefact(tmp_path / "scored")
+    assert (found.name, found.splits["reference"], found.has_model) == ("shop", 10, False)
+    assert found.version.startswith("served-")
+    rows, before = list(found.reference()), list(artefact.reference())
+    assert {row.prediction for row in rows} == {"1"}
+    assert rows[0].probabilities == {"0": pytest.approx(0.1), "1": 0.9}
+    assert [(r.features, r.label) for r in rows] == [(r.features, r.label) for r in before[:10]]
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "problem"),
+    [
+        (500, {"error": "no model"}, "status 500"),
+        (200, {"z": 1}, "nothing stands at $"),
+        (200, {"y": "maybe", "p": 1}, "'maybe' is none of the classes 0, 1"),
+    ],
+)
+def test_service_that_does_not_predict(
+    tmp_path: Path, artefact: Artefact, status: int, fields: dict[str, object], problem: str
+) -> None:
+    """The run does not begin; the line shows what was asked and answered."""
+    with answering(status, **fields) as url, pytest.raises(StackError) as caught:
+        score_reference(shop(), url, artefact, tmp_path / "scored")
+    assert problem in str(caught.value)
+    assert json.dumps(fields) in str(caught.value)
+
+
+def test_truth_becomes_the_prediction_log(tmp_path: Path, artefact: Artefact) -> None:
+    """Each answered prediction is a row with the service's answer, and its label comes later."""
+    layout = RunLayout(tmp_path).create()
+    made = served_elsewhere(artefact, layout.model, "shop", list(artefact.reference()))
+    row = next(made.reference())
+    layout.truth.mkdir(exist_ok=True)
+    url = f"sqlite:///{layout.prediction_log}"
+    line = {
+        "seq": 0, "request_id": "run-0", "finished_at": 5.0, "features": row.features, "label": 1,
+        "prediction_id": "p-0", "prediction": 0, "probability": 0.75,
+    }  # fmt: skip
+    failed = line | {"seq": 1, "request_id": "run-1", "prediction_id": None}
+    labels = Labels(ratio=1.0, delay=60.0)
+    with TruthRecorder(layout, url, labels, 30.0, seed=1, service="shop"):
+        text = "".join(f"{json.dumps(each)}\n" for each in (line, failed))
+        (layout.truth / "requests.jsonl").write_text(text)
+    with open_log(url, create=False) as log:
+        (window,) = [log.window(made.version)]
+        assert log.counts() == {("shop", made.version): 1}
+    assert (window.prediction, window.probability, window.label) == (["0"], [0.75], ["1"])
+
+
+def test_log_that_can_not_be_written(tmp_path: Path) -> None:
+    """The run ends with the reason, once the load is over."""
+    layout = RunLayout(tmp_path).create()
+    with (
+        pytest.raises(StackError, match="the prediction log could not be written: no model"),
+        TruthRecorder(layout, "sqlite:///x.db", Labels(), 30.0, seed=1, service="shop"),
+    ):
+        pass

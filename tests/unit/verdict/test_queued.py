@@ -1,0 +1,46 @@
+"""Requests that wait where the API can't measure it, because a fault makes them."""
+
+from __future__ import annotations
+
+from testbed.checks.latency import check_latency
+from testbed.checks.measured import queued_phases
+from testbed.facts.timing import Bin, RequestTiming
+
+from .conftest import World
+
+SENT = 3000
+
+
+def timing() -> RequestTiming:
+    """Durations that follow the load's in a calm phase, and don't in a busy one."""
+    calm = [Bin(requests=50, server=d, inference=0.0, after=d, client=d, phase="calm") for d in
+            (0.01 + 0.001 * number for number in range(30))]  # fmt: skip
+    busy = [Bin(requests=50, server=0.05 + 0.01 * (number % 2), inference=0.0,
+                after=0.5 + 0.1 * number, client=0.6 + 0.1 * number, phase="busy")
+            for number in range(30)]  # fmt: skip
+    total = sum(50 * each.client for each in (*calm, *busy))
+    return RequestTiming(
+        requests=SENT,
+        client_sum=total,
+        server_count=SENT,
+        server_sum=sum(50 * each.server for each in (*calm, *busy)),
+        bins=(*calm, *busy),
+    )
+
+
+def test_durations_need_not_follow_where_requests_queue() -> None:
+    """Elsewhere they must."""
+    assert not all(check.passed for check in check_latency(timing()))
+    assert all(check.passed for check in check_latency(timing(), frozenset({"busy"})))
+
+
+def test_a_fault_on_the_api_or_before_it_makes_requests_queue(world: World) -> None:
+    """Those of other components don't."""
+    faults = world.scenario["phases"][1]["faults"]
+    faults += [
+        {"kind": "freeze", "component": "drift"},
+        {"kind": "network", "from": "api", "to": "collector", "delay": 1},
+    ]
+    assert queued_phases(world.case()) == frozenset()
+    faults.append({"kind": "network", "from": "load", "to": "api", "delay": 1})
+    assert queued_phases(world.case()) == {"burst"}
