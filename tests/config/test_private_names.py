@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -19,6 +20,9 @@ ROW: Final = re.compile(r"^\| `(?P<file>[^`]+\.py)` \| `(?P<name>[^`]+)` \|", re
 LIMIT: Final = 8
 # Changes the whole process when it is imported, so its classes are taken to have any name.
 PATCHING: Final = "locust"
+
+# Modules of the source that import Evidently.
+EVIDENTLY: Final = {f"drift/testbed_drift/rendering/{name}.py" for name in ("library", "uilibrary")}
 
 
 def _has(base: Origin, name: str) -> bool:
@@ -47,6 +51,18 @@ def test_private_names_of_other_projects_stand_in_the_record(repository: Path) -
     }
     assert found == recorded
     assert len(recorded) <= LIMIT
+
+
+def test_evidently_is_used_without_its_legacy_half(repository: Path) -> None:
+    """Evidently is imported where its usage reports are turned off, by what it goes on with."""
+    found = {
+        (path, node.module)
+        for path in _sources(repository)
+        for node in ast.walk(ast.parse((repository / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("evidently")
+    }
+    assert {path for path, _ in found} == EVIDENTLY
+    assert not [module for _, module in found if "legacy" in str(module)]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from testbed_drift.rendering.library import (
     MulticlassClassification,
     Report,
 )
+from testbed_drift.rendering.page import snapshot_widgets
 from testbed_drift.rows.columns import PREDICTION, TARGET
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ class Quality:
 
     def widgets(self) -> list[Any]:
         """Evidently's figures."""
-        results = self.snapshot.metric_results.values()
-        return [widget for result in results for widget in result.get_widgets()]
+        return snapshot_widgets(self.snapshot)
 
 
 def evaluate(reference: pd.DataFrame, current: pd.DataFrame, positive: str | None) -> Quality:

@@ -15,21 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from testbed_drift.rendering.foundmetrics import ColumnDriftScore, study_metrics
 from testbed_drift.rendering.library import (
-    ColumnType,
     DataDefinition,
+    DataframeValue,
     Dataset,
     Report,
-    StatTest,
     ValueDrift,
-    group_widget,
-    register_stattest,
-    table_data,
+    get_default_render,
 )
-from testbed_drift.rendering.studymetrics import study_metrics
-from testbed_drift.scoring.scores import MISSING_RATIO, MISSING_TEST
-from testbed_drift.scoring.statistics.categories import category_counts
-from testbed_drift.scoring.statistics.registry import statistics
+from testbed_drift.rendering.page import snapshot_widgets
+from testbed_drift.scoring.scores import KS, MISSING_RATIO, MISSING_TEST, WASSERSTEIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,12 +33,14 @@ if TYPE_CHECKING:
     from testbed_drift.formatting import ReportTable
     from testbed_drift.relations.study import Relations
     from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, DriftScores
-    from testbed_drift.scoring.statistics.base import ShownMethod
 
 MISSING_SUFFIX: Final = " (missing)"
 # Evidently appends the categories that one window lacks one by one, copying all each time: 12,000
 # of them were not through after five minutes.
 MAX_CATEGORIES: Final = 500
+# Methods that Evidently has under the same name, and computes itself. Its own of categories are no
+# two-sample tests: see :func:`testbed_drift.scoring.statistics.categories.chi_square`.
+EVIDENTLYS: Final = frozenset({KS, WASSERSTEIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,10 @@ class Figures:
 
     def widgets(self) -> list[Any]:
         """The table of the verdicts, and Evidently's figures."""
-        table = table_data(
-            title="Drift needs a significant test and a sufficient effect",
-            column_names=("column", "method", "score", "threshold", "speaks for drift", "drifted"),
-            data=[
+        table = _table(
+            "Drift needs a significant test and a sufficient effect",
+            ("column", "method", "score", "threshold", "speaks for drift", "drifted"),
+            [
                 (
                     column.column,
                     score.method,
@@ -82,9 +80,7 @@ class Figures:
                 for score in column.scores
             ],
         )
-        results = self.snapshot.metric_results.values()
-        widgets = [widget for result in results for widget in result.get_widgets()]
-        return [table, group_widget(title="", widgets=widgets)]
+        return [*table, *snapshot_widgets(self.snapshot)]
 
 
 def draw(
@@ -113,10 +109,7 @@ def draw(
         numerical_columns=numeric,
         categorical_columns=[name for name in before if name not in numeric],
     )
-    metrics = [
-        ValueDrift(column=name, method=_METHODS[score.method], threshold=score.threshold)
-        for name, score in wanted
-    ]
+    metrics = [_metric(name, score) for name, score in wanted]
     if relations:
         metrics += study_metrics(relations)
     with warnings.catch_warnings():
@@ -130,10 +123,24 @@ def draw(
 
 def above(tables: Sequence[ReportTable]) -> list[Any]:
     """Widgets of tables that stand above the report."""
-    return [
-        table_data(title=table.title, column_names=table.header, data=table.rows)
-        for table in tables
-    ]
+    return [widget for table in tables for widget in _table(table.title, table.header, table.rows)]
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Any]:
+    value = DataframeValue(value=pd.DataFrame(rows, columns=list(header)), display_name=title)
+    return list(get_default_render(title, value))
+
+
+def _metric(name: str, score: ColumnScore) -> Any:  # noqa: ANN401 - Evidently is untyped
+    if score.method in EVIDENTLYS:
+        return ValueDrift(column=name, method=score.method, threshold=score.threshold)
+    return ColumnDriftScore(
+        column=name,
+        method=score.method,
+        threshold=score.threshold,
+        drifted=score.exceeded,
+        current=score.value,
+    )
 
 
 def _evaluated(scores: DriftScores) -> list[ColumnDrift]:
@@ -179,23 +186,3 @@ def _finite(value: object) -> object:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value
-
-
-def _registered(shown: ShownMethod) -> str:
-    """Evidently's name of a method; one of ours is registered under it."""
-    if shown.score:
-        score = shown.score
-
-        def test(
-            reference: pd.Series[Any], current: pd.Series[Any], _type: object, threshold: float
-        ) -> tuple[float, bool]:
-            value = score(category_counts(reference.value_counts(), current.value_counts()))
-            return value, value <= threshold if shown.small else value >= threshold
-
-        register_stattest(StatTest(shown.method, shown.title, [ColumnType.Categorical]), test)
-    return shown.method
-
-
-_METHODS: Final = {
-    method: _registered(shown) for one in statistics() for method, shown in one.shown.items()
-}

@@ -9,25 +9,19 @@ scripts by its hash, so that no other one runs, whatever Evidently's figures do 
 from __future__ import annotations
 
 import json
-import uuid
+import re
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.scripthashes import script_hashes
 
-from testbed_drift.rendering.library import (
-    DashboardInfo,
-    NumpyEncoder,
-    TemplateParams,
-    dashboard_info_to_json,
-    file_html_template,
-)
+from testbed_drift.rendering.library import render_widgets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-# What Evidently's template writes where it is not to embed the data.
-NO_DATA: Final = "<!-- no embedded data -->"
+# Evidently's template declares the page's data, then its figures on demand, before any text of it.
+DATA: Final = (r"\s*<script>\s*var metric_\w+ = ", r";\s*var additional_graphs_metric_\w+ = ")
 # The only characters by which JSON could end a script element or begin a comment in it.
 UNSAFE: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
@@ -41,35 +35,43 @@ def page(widgets: Sequence[Any]) -> str:
     Raises:
         ValueError: Evidently's template is not the one that this was written for.
     """
-    name = f"metric_{uuid.uuid4().hex}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        info = DashboardInfo(name="Report", widgets=list(widgets))
-        graphs = dict(_details(widgets))
-        text = str(file_html_template(TemplateParams(name, info, graphs, embed_data=False)))
-        data = (
-            f"var {name} = {json_in_script(dashboard_info_to_json(info))};\n"
-            f"var additional_graphs_{name} = "
-            f"{json_in_script(json.dumps(graphs, cls=NumpyEncoder))};"
-        )
-    if text.count(NO_DATA) != 1:
-        raise ValueError("Evidently's template has no single place for the data of a report")
-    text = text.replace(NO_DATA, f"<script>{data}</script>")
+        text = escaped(str(render_widgets(list(widgets))))
     # A page that begins with white space is in quirks mode before its doctype is read.
     return text.lstrip().replace("<head>", f"<head>\n{_policy(text)}", 1)
+
+
+def snapshot_widgets(snapshot: Any) -> list[Any]:  # noqa: ANN401 - Evidently is untyped
+    """Evidently's figures of its result."""
+    results = snapshot.metric_results.values()
+    return [widget for result in results for widget in result.get_widgets()]
+
+
+def escaped(text: str) -> str:
+    """A page of Evidently's template with its data so written that nothing in it ends the script.
+
+    Where a value ends is asked of a JSON decoder, so no text in it can mislead.
+
+    Raises:
+        ValueError: the data does not stand in it as it should.
+    """
+    pieces: list[str] = []
+    written = place = 0
+    for number, declaration in enumerate(DATA):
+        pattern = re.compile(declaration)
+        found = pattern.match(text, place) if number else pattern.search(text)
+        if found is None:
+            raise ValueError("Evidently's template has no single place for the data of a report")
+        _, place = json.JSONDecoder().raw_decode(text, found.end())
+        pieces += [text[written : found.end()], json_in_script(text[found.end() : place])]
+        written = place
+    return "".join([*pieces, text[written:]])
 
 
 def json_in_script(text: str) -> str:
     """JSON that means the same and can stand in a script element: nothing in it can end that."""
     return text.translate(UNSAFE)
-
-
-def _details(widgets: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """What a figure shows on demand, by its id."""
-    for widget in widgets:
-        for graph in widget.get_additional_graphs():
-            info = getattr(graph, "params", graph)
-            yield str(graph.id), info if isinstance(info, dict) else info.dict()
 
 
 def _policy(text: str) -> str:

@@ -11,7 +11,6 @@ from testbed_drift.rendering import library as library  # noqa: PLC0414 - import
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations of other libraries inside Evidently
     import uuid6
-    from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
     from evidently.sdk.models import PanelMetric, ProjectModel
     from evidently.sdk.panels import bar_plot_panel, line_plot_panel
     from evidently.ui.service.api.static import BASE_PATH as ASSETS
@@ -24,8 +23,6 @@ __all__ = [
     "ASSETS",
     "PanelMetric",
     "ProjectModel",
-    "SingleValueCalculation",
-    "SingleValueMetric",
     "Workspace",
     "bar_plot_panel",
     "create_app",

@@ -19,12 +19,16 @@ from testbed_domain.files import naming
 from testbed_otel import names
 
 from testbed_drift.evaluation.decision import Action
-from testbed_drift.rendering.library import DataDefinition, Dataset, Report
+from testbed_drift.rendering.library import (
+    DataDefinition,
+    Dataset,
+    Report,
+    SingleValueCalculation,
+    SingleValueMetric,
+)
 from testbed_drift.rendering.uilibrary import (
     PanelMetric,
     ProjectModel,
-    SingleValueCalculation,
-    SingleValueMetric,
     Workspace,
     bar_plot_panel,
     line_plot_panel,

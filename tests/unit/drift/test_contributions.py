@@ -215,7 +215,7 @@ def test_study_is_in_evidentlys_report() -> None:
 
 def test_metrics_are_the_same_from_run_to_run() -> None:
     """A metric's identity holds no value, so a history of it is one line."""
-    from testbed_drift.rendering.studymetrics import FeatureContribution  # noqa: PLC0415 - takes seconds
+    from testbed_drift.rendering.foundmetrics import FeatureContribution  # noqa: PLC0415 - takes seconds
 
     first, again = (
         FeatureContribution(column="used", basis="model", current=value) for value in (0.1, 0.2)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from testbed_drift.evaluation.detection import Detector
 from testbed_drift.formatting import ReportTable
-from testbed_drift.rendering.page import json_in_script
+from testbed_drift.rendering.page import escaped, json_in_script
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
 from testbed_drift.tables.dataframes import classification_report, drift_report
@@ -96,3 +96,26 @@ def test_json_in_a_script_means_the_same_and_ends_nothing(text: str) -> None:
     written = json_in_script(json.dumps({"text": text}, ensure_ascii=False))
     assert json.loads(written) == {"text": text}
     assert not set("<>&\u2028") & set(written)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "}; var additional_graphs_metric_1 = {}; </script>"])
+def test_data_of_evidentlys_template_is_escaped_to_its_end(text: str) -> None:
+    """Whatever a text of it looks like; all around it stays as it was."""
+    data, figures = {"text": text}, {"a": [text]}
+    page = (
+        "<head><style></style><script>\n    var metric_1 = {};\n"
+        "    var additional_graphs_metric_1 = {};\n</script></head><script>run(metric_1)</script>"
+    )
+    written = escaped(page.replace("{}", "%s") % (json.dumps(data), json.dumps(figures)))
+    decoder = json.JSONDecoder()
+    first, end = decoder.raw_decode(written, written.index("{"))
+    second, _ = decoder.raw_decode(written, written.index("{", end))
+    assert (first, second) == (data, figures)
+    assert written.count("<") == page.count("<")
+
+
+@pytest.mark.parametrize("text", ["", "<script>var metric_1 = {};</script>"])
+def test_a_template_without_the_data_is_no_page(text: str) -> None:
+    """Another Evidently, whose data would go out as it is, fails here."""
+    with pytest.raises(ValueError, match="no single place"):
+        escaped(text)

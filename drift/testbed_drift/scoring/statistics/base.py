@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from numpy.typing import NDArray
 
     from testbed_drift.rows.columns import ColumnKind
@@ -95,23 +93,6 @@ class Coded:
         return np.bincount(self.codes[rows], minlength=len(self.distinct) + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ShownMethod:
-    """How Evidently's report shows a method.
-
-    Attributes:
-        method: name of Evidently's method.
-        title: what the report calls it, where the method is ours.
-        score: gives its value of rows per category, ``[2, categories]``; None for Evidently's own.
-        small: whether small values mean drift.
-    """
-
-    method: str
-    title: str = ""
-    score: Callable[[Floats], float] | None = None
-    small: bool = False
-
-
 class Statistic(Protocol):
     """A significance test and an effect size of the same thing, and all that is done with them.
 
@@ -128,8 +109,6 @@ class Statistic(Protocol):
     """Whose least effect of the rule counts."""
     of_values: ClassVar[bool]
     """Whether it is about the values, and not about those that are missing."""
-    shown: ClassVar[Mapping[str, ShownMethod]]
-    """How Evidently's report has either method."""
 
     def applies(self, before: CachedColumn, now: CachedColumn) -> bool:
         """Whether these columns can be compared so."""

@@ -9,12 +9,10 @@ import pandas as pd
 from scipy.stats import chi2_contingency, gamma
 
 from testbed_drift.scoring.scores import CHI_SQUARE, TOTAL_VARIATION
-from testbed_drift.scoring.statistics.base import CachedColumn, Categories, ShownMethod
+from testbed_drift.scoring.statistics.base import CachedColumn, Categories
 from testbed_drift.scoring.statistics.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.statistics.base import Coded, Floats, Integers
 
@@ -107,10 +105,6 @@ def drawn_counts(counts: Floats, least: float) -> float:
     return chi_square(counts) if total_variation(counts) >= least else 1.0
 
 
-SHOWN_TEST: Final = ShownMethod(CHI_SQUARE, "two-sample chi-square p-value", chi_square, small=True)
-SHOWN_EFFECT: Final = ShownMethod(TOTAL_VARIATION, "total variation distance", total_variation)
-
-
 @register
 class CategoryStatistic:
     """See the module."""
@@ -119,10 +113,6 @@ class CategoryStatistic:
     effect: ClassVar[str] = TOTAL_VARIATION
     limits: ClassVar[ColumnKind] = "category"
     of_values: ClassVar[bool] = True
-    shown: ClassVar[Mapping[str, ShownMethod]] = {
-        CHI_SQUARE: SHOWN_TEST,
-        TOTAL_VARIATION: SHOWN_EFFECT,
-    }
 
     def applies(self, before: CachedColumn, now: CachedColumn) -> bool:
         """Where both hold categories, and some."""

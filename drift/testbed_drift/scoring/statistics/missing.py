@@ -7,25 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from testbed_drift.scoring.scores import MISSING_RATIO, MISSING_TEST
-from testbed_drift.scoring.statistics.categories import (
-    SHOWN_EFFECT,
-    SHOWN_TEST,
-    compare_counts,
-    drawn_counts,
-)
+from testbed_drift.scoring.statistics.categories import compare_counts, drawn_counts
 from testbed_drift.scoring.statistics.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from testbed_drift.rows.columns import ColumnKind
-    from testbed_drift.scoring.statistics.base import (
-        CachedColumn,
-        Coded,
-        Floats,
-        Integers,
-        ShownMethod,
-    )
+    from testbed_drift.scoring.statistics.base import CachedColumn, Coded, Floats, Integers
 
 
 def missing_counts(before: CachedColumn, now: CachedColumn) -> Floats:
@@ -42,10 +29,6 @@ class MissingStatistic:
     effect: ClassVar[str] = MISSING_RATIO
     limits: ClassVar[ColumnKind] = "category"
     of_values: ClassVar[bool] = False
-    shown: ClassVar[Mapping[str, ShownMethod]] = {
-        MISSING_TEST: SHOWN_TEST,
-        MISSING_RATIO: SHOWN_EFFECT,
-    }
 
     def applies(self, before: CachedColumn, now: CachedColumn) -> bool:
         """Where either misses some."""

@@ -15,12 +15,10 @@ import numpy as np
 from scipy.stats import ks_2samp, kstwo
 
 from testbed_drift.scoring.scores import KS, WASSERSTEIN
-from testbed_drift.scoring.statistics.base import MIN_SCALE, CachedColumn, Numbers, ShownMethod
+from testbed_drift.scoring.statistics.base import MIN_SCALE, CachedColumn, Numbers
 from testbed_drift.scoring.statistics.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from testbed_drift.rows.columns import ColumnKind
     from testbed_drift.scoring.statistics.base import Coded, Floats, Integers
 
@@ -165,10 +163,6 @@ class NumberStatistic:
     effect: ClassVar[str] = WASSERSTEIN
     limits: ClassVar[ColumnKind] = "numeric"
     of_values: ClassVar[bool] = True
-    shown: ClassVar[Mapping[str, ShownMethod]] = {
-        KS: ShownMethod("ks"),
-        WASSERSTEIN: ShownMethod("wasserstein"),
-    }
 
     def applies(self, before: CachedColumn, now: CachedColumn) -> bool:
         """Where both hold numbers, and some."""
