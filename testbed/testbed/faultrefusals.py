@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from testbed.componentnames import PIPELINE
 from testbed.errors import UsageError
-from testbed.faults.base import PIPELINE
 
 if TYPE_CHECKING:
     from testbed.scenario import Scenario

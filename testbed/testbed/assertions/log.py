@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from testbed.assertions.base import ASSERTIONS, AssertionModel, Finding, where
 from testbed.checks.stages import Stage
+from testbed.componentnames import LoggingName
 from testbed.facts.assertedsignals import SERVICES
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.scenario import Scenario
 
-LogComponent = Literal[
-    "api", "collector", "prometheus", "alertmanager", "node_exporter", "receiver", "drift", "load"
-]
-
 
 @ASSERTIONS.register
 class LogAssertion(AssertionModel):
@@ -28,7 +25,7 @@ class LogAssertion(AssertionModel):
 
     stage: ClassVar[Stage] = Stage.EVIDENCE
     kind: Literal["log"] = "log"
-    component: LogComponent = Field(description="Whose log.")
+    component: LoggingName = Field(description="Whose log.")
     source: Literal["file", "records"] = Field(
         "file",
         description="Its log file as it printed it, or the bodies of the log records that it "

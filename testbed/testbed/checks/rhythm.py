@@ -16,6 +16,7 @@ from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.integrity import STAGES
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
+from testbed.componentnames import SCRAPED
 from testbed.facts.cadence import Cadence, Stretch, pauses
 
 if TYPE_CHECKING:
@@ -48,13 +49,7 @@ DETAILS: Final = 10
 OWN_JOB: Final = "what the user's own Prometheus configuration scrapes may not be there in a run"
 
 # Scrape job to the component that it shows.
-COMPONENTS: Final = {
-    names.JOB_API: "api",
-    names.JOB_COLLECTOR: "collector",
-    names.JOB_NODE: "node_exporter",
-    names.JOB_ALERTMANAGER: "alertmanager",
-    names.JOB_PROMETHEUS: "prometheus",
-}
+BY_JOB: Final = {names.JOB_API: "api", **SCRAPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +130,7 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     scrapes = [each for each in health.scrapes if each.job not in case.evidence.run.own_jobs]
     for each in scrapes:
         # What no component of ours shows is the service's.
-        component = COMPONENTS.get(each.job, case.evidence.run.service or "")
+        component = BY_JOB.get(each.job, case.evidence.run.service or "")
         # Prometheus itself is not there to be scraped by itself: the evaluations say so.
         meant = intended(case, component, "scrapes", each.name)
         cadence = _until_replaced(each, scrapes)
@@ -357,7 +352,7 @@ def _failures(case: Case, each: Cadence, excused: Sequence[Stretch], what: str) 
 
 
 def _stage(job: str) -> Stage:
-    return STAGES.get(COMPONENTS.get(job, ""), Stage.PROMETHEUS)
+    return STAGES.get(BY_JOB.get(job, ""), Stage.PROMETHEUS)
 
 
 def _export_stage(hole: Hole, health: RuleHealth, cadences: Sequence[Cadence]) -> Stage:

@@ -11,7 +11,7 @@ from testbed_rules.selectors import LabelMatcher
 
 from testbed.checks.findings import lines_result
 from testbed.checks.results import CheckResult
-from testbed.checks.rhythm import COMPONENTS
+from testbed.checks.rhythm import BY_JOB
 from testbed.checks.stages import Stage
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def check_selectors(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     mentioned, unless the scenario expects the alert.
     """
     expected = {item.alert for item in case.scenario.expected_alerts}
-    absent = [
-        job for job, component in COMPONENTS.items() if component in case.evidence.run.without
-    ]
+    absent = [job for job, component in BY_JOB.items() if component in case.evidence.run.without]
     wrong: list[str] = []
     unsure: list[str] = []
     for idle in health.idle:

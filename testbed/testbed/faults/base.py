@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 from testbed_domain.registry import Registry, kind_of
 
+from testbed.componentnames import PIPELINE
 from testbed.fields import StrictModel
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 
 Measuring = Literal["evaluations", "scrapes", "exports"]
-
-PIPELINE: Final = ("collector", "prometheus", "alertmanager", "node_exporter", "receiver", "drift")
-"""Components that are processes of every stack, beside the target."""
 
 ComponentName = Annotated[
     str, Field(description=f"The target, as `api`, or {', '.join(PIPELINE)}.")

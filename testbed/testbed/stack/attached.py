@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from testbed_domain.linefile import append_json
 from testbed_drift.storage.renewal import ASIDE
 
+from testbed.componentnames import COMPONENTS
 from testbed.errors import StackError
 from testbed.stack.stack import Stack
 from testbed.tail import JsonLinesTail
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from testbed.stack.process import ProcessOutcome, Supervisor
     from testbed.timeline import Timeline
 
-COMPONENTS = (
-    "collector",
-    "prometheus",
-    "alertmanager",
-    "node_exporter",
-    "receiver",
-    "api",
-    "drift",
-)
 WORKSPACE = "workspace"
 NOTIFICATIONS = "notifications.jsonl"
 JOURNAL = "replicas.jsonl"

@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import httpx
 from testbed_domain.errors import DomainError
 from testbed_load.command import web_command
 
+from testbed.componentnames import OPTIONAL
 from testbed.errors import UsageError
 from testbed.stack.arguments import (
     alertmanager_argv,
@@ -28,11 +29,6 @@ from testbed.stack.environments import (
 from testbed.stack.ownalertmanager import SMTP
 from testbed.stack.probes import drift_not_ready, get_ok
 from testbed.stack.process import ProcessRequest
-
-OPTIONAL_COMPONENTS: Final = (
-    *("collector", "alertmanager", "node_exporter", "receiver", "drift"),
-    "evidently",  # of `testbed up`
-)
 
 
 class Component(Protocol):
@@ -122,9 +118,9 @@ def refuse_needed(without: frozenset[str]) -> None:
     Raises:
         UsageError: one of them is unknown, or needed.
     """
-    if wrong := sorted(without - set(OPTIONAL_COMPONENTS)):
+    if wrong := sorted(without - set(OPTIONAL)):
         raise UsageError(
-            f"a run needs {', '.join(wrong)}; --without may name: {', '.join(OPTIONAL_COMPONENTS)}"
+            f"a run needs {', '.join(wrong)}; --without may name: {', '.join(OPTIONAL)}"
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from testbed_otel import names
 
+from testbed.componentnames import SCRAPED
 from testbed.errors import StackError
 from testbed.stack.components import Component
 from testbed.stack.context import StackContext
@@ -16,14 +17,6 @@ from testbed.stack.probes import instant_query
 from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor, wait_until
 from testbed.stack.replicas import Replicas
 from testbed.timeline import EventKind, Timeline
-
-# What Prometheus scrapes beside the target: job to the component that it shows.
-SCRAPED = {
-    names.JOB_COLLECTOR: "collector",
-    names.JOB_NODE: "node_exporter",
-    names.JOB_ALERTMANAGER: "alertmanager",
-    names.JOB_PROMETHEUS: "prometheus",
-}
 
 
 class Stack:

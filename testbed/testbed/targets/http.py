@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
 
 from testbed.clients import loopback
+from testbed.componentnames import TAKEN
 from testbed.errors import UsageError
 from testbed.facts.servicecounts import CountedSeries, behind_pages
 from testbed.fields import StrictModel
@@ -42,10 +43,6 @@ TIMEOUT: Final = 5.0
 BROKEN: Final = 500
 SCORED: Final = "scored-model"
 _PORT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_TAKEN: Final = frozenset(
-    {"api", "collector", "prometheus", "alertmanager", "node_exporter", "receiver", "drift", "load"}
-    | {"evidently", "locust"}
-)
 
 
 class MetricsEndpoint(StrictModel):
@@ -109,7 +106,7 @@ class HttpService(TargetModel):
     def _consistent(self) -> Self:
         if bool(self.command) == (self.url is not None):
             raise ValueError("give either command, which starts it, or url, where it runs")
-        if self.service in _TAKEN:
+        if self.service in TAKEN:
             raise ValueError(f"service: {self.service} is the name of a component; choose another")
         if HTTP not in self.ports:
             raise ValueError(f"ports: one must be called {HTTP}")

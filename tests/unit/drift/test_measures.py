@@ -82,7 +82,7 @@ def _frame(rows: int, seed: int) -> pd.DataFrame:
 @pytest.mark.parametrize(("before", "now"), [(700, 300), (400, 400), (900, 12_000)])
 @pytest.mark.slow
 def test_scores_are_the_values_of_evidently(before: int, now: int) -> None:
-    """Scores of 18 kinds of column are in its report, and those of numbers agree with its own to 1e-9."""
+    """Of 18 kinds of column, all are in its report, and those of numbers are its own to 1e-9."""
     detection = Detector(KINDS).detect(_frame(before, 1), _frame(now, 2))
     found = detection.scores
     assert found.target

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from testbed.componentnames import COMPONENTS, PIPELINE, TAKEN
 from testbed.componentsettings import ComponentSettings
 from testbed.layout import RunLayout
 from testbed.settings import Settings
@@ -125,3 +126,13 @@ def test_the_receiver_takes_messages_only_where_routes_are_a_users_own(*, own: b
     argv = component.argv(context)
     assert ("--messages" in argv) is own
     assert (argv[-2:] == ["--smtp-port", "2"]) is own
+
+
+def test_the_names_of_the_components_are_those_that_are_started() -> None:
+    """What faults, assertions and services go by is what the stack has, in its order."""
+    target = BundledApi()
+    alone = [component.name for component in stack_components(())]
+    assert tuple(alone) == PIPELINE
+    assert {target.name, *alone} == set(COMPONENTS)
+    shown = {each.name for each in stack_components(target.components(), web_ui=True)}
+    assert shown | {"load"} == TAKEN
