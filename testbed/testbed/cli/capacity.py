@@ -20,7 +20,7 @@ from testbed.console import BuildProgress, interruptible, out, say
 from testbed.errors import EXIT_VERDICT_FAILED, StackError, UsageError
 from testbed.live import LIVE_SCENARIO
 from testbed.preparation import RunOptions, prepare
-from testbed.report.knee import knee_svg, knee_table
+from testbed.report.knee import knee_table
 from testbed.runstack import running_stack
 from testbed.settings import load_settings
 from testbed.sidebyside import last_line
@@ -170,13 +170,15 @@ def capacity(
 
 
 def _show(found: CapacityResult, place: Path, *, json: bool) -> None:
+    from testbed.report.kneepage import knee_page  # noqa: PLC0415 - Plotly takes half a second
+
     write_atomic(place / "capacity.json", found.model_dump_json(indent=2) + "\n")
-    write_atomic(place / "capacity.svg", knee_svg(found))
+    write_atomic(place / "capacity.html", knee_page(found))
     if json:
         typer.echo(found.model_dump_json(indent=2))
         return
     out.print(knee_table(found), highlight=False)
-    out.print(f"picture   {place / 'capacity.svg'}", highlight=False)
+    out.print(f"page      {place / 'capacity.html'}", highlight=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
+
+from testbed.report.pages import render
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,13 +36,4 @@ def comparison_table(found: RunComparison) -> RenderableType:
 
 def comparison_page(found: RunComparison) -> str:
     """The same as one HTML file that needs nothing but a browser; all of it is escaped."""
-    environment = Environment(
-        loader=PackageLoader("testbed.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (files("testbed.report") / "templates" / "report.css").read_text(encoding="utf-8")
-    template = environment.get_template("comparison.html.j2")
-    return template.render(found=found, style=Markup(style))  # noqa: S704 - a file of this package
+    return render("comparison.html.j2", {"found": found})

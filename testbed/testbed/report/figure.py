@@ -35,6 +35,14 @@ MARKS: Final = (
     ("firing", "triangle-down", "#ffffff", "#7a1626"),
     ("resolved", "circle", GREEN, "#ffffff"),
 )
+CLEAR: Final = "rgba(0,0,0,0)"
+BARE: Final[dict[str, Any]] = {
+    "template": "none",
+    "paper_bgcolor": CLEAR,
+    "plot_bgcolor": CLEAR,
+    "modebar": {"bgcolor": CLEAR},
+}
+"""Of every figure: no colour of its own for ground and text, for the page sets those."""
 LANE_HEIGHT, CHART_HEIGHT, MARGIN = 26, 150, 110
 BINS: Final = 200
 
@@ -82,14 +90,11 @@ def build_figure(verdict: Verdict, evidence: Evidence) -> go.Figure:
     figure.update_xaxes(title_text="seconds after the load began", row=len(heights), col=1)
     figure.update_yaxes(rangemode="tozero", zeroline=False)
     figure.update_layout(
-        template="none",
+        **BARE,
         height=sum(heights) + MARGIN + 34 * len(heights),
         margin={"l": 150, "r": 130, "t": 70, "b": 50},
         hovermode="x",
         barmode="overlay",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        modebar={"bgcolor": "rgba(0,0,0,0)"},
         showlegend=True,
         legend={"tracegroupgap": 12},
     )

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-from testbed_domain.scripthashes import script_hash
 
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
 from testbed.report import texts
 from testbed.report.figure import build_figure, origin_of, phase_table, summary
+from testbed.report.pages import figure_context, render
 
 if TYPE_CHECKING:
     from testbed.evidence import Evidence
@@ -39,14 +34,7 @@ PART_EVENTS = {
 
 def render_page(verdict: Verdict, evidence: Evidence) -> str:
     """The whole page; everything that comes from a run is escaped."""
-    environment = Environment(
-        loader=PackageLoader("testbed.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "count": texts.count,
         "delay": texts.delay_text,
         "moment": texts.moment,
@@ -58,7 +46,7 @@ def render_page(verdict: Verdict, evidence: Evidence) -> str:
         "reason": REASON_TEXTS.__getitem__,
         "drift_file": drift_link,
     }
-    return environment.get_template("report.html.j2").render(_context(verdict, evidence))
+    return render("report.html.j2", _context(verdict, evidence), filters)
 
 
 def drift_link(name: str) -> str:
@@ -68,17 +56,12 @@ def drift_link(name: str) -> str:
 
 def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     origin = origin_of(verdict)
-    plotly, own = get_plotlyjs(), _file("report.js")
     return {
         "verdict": verdict,
         "run": verdict.run,
         "origin": origin,
         "offset": texts.offset,
-        "style": Markup(_file("report.css")),  # noqa: S704 - a file of this package
-        "plotly": Markup(plotly),  # noqa: S704 - a file of Plotly's package
-        "script": Markup(own),  # noqa: S704 - a file of this package
-        "script_hashes": [Markup(script_hash(text)) for text in (plotly, own)],  # noqa: S704 - a hash
-        "figure": _json_block(build_figure(verdict, evidence).to_json()),
+        **figure_context(build_figure(verdict, evidence)),
         "summary": summary(verdict, evidence),
         "mutants": mutant_line(verdict.rules),
         "slowest": _slowest(evidence),
@@ -98,13 +81,3 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
 def _slowest(evidence: Evidence) -> tuple[SlowRequest, ...]:
     signals = evidence.snapshot.signals
     return signals.traces.slowest if signals and signals.traces else ()
-
-
-def _file(name: str) -> str:
-    return (files("testbed.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _json_block(text: str) -> Markup:
-    """JSON that can stand in a script element: nothing in it can end that element."""
-    safe = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    return Markup(safe)  # noqa: S704 - the line above

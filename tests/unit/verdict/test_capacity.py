@@ -6,14 +6,14 @@ import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
 from testbed.capacity import CapacityObjective, RateStep, search, step_of
 from testbed.cli import app
 from testbed.errors import UsageError
-from testbed.report.knee import knee_svg, knee_table
+from testbed.report.knee import knee_table
+from testbed.report.kneepage import knee_figure, knee_page
 from testbed.truth import Truth
 from typer.testing import CliRunner
 
@@ -116,11 +116,15 @@ def test_a_load_that_falls_behind_is_not_the_service(world: World) -> None:
 
 
 def test_the_knee_is_drawn() -> None:
-    """As a picture of well-formed SVG, and as bars."""
+    """As a page with a figure of both percentiles, and as bars."""
     result = search(bearing(333, []), OBJECTIVE, start=50, most=1000, precision=0.1)
-    svg = ET.fromstring(knee_svg(result))  # noqa: S314 - written here
-    circles = [each for each in svg if each.tag.endswith("circle")]
-    assert len(circles) == 2 * len({step.rate for step in result.steps})
+    rates = sorted({step.rate for step in result.steps})
+    lines = {line.name: list(line.x) for line in knee_figure(result).data}
+    ends = {"objective: 250 ms": [rates[0], rates[-1]], "capacity: 325/s": [325, 325]}
+    assert lines == {"p50": rates, "p99": rates, **ends}
+    page = knee_page(result)
+    assert all(f'<th scope="row">{rate:g}/s</th>' in page for rate in rates)
+    assert page.count("<script") == 3
     assert result.text == ("325 requests per second hold 99% of requests within 0.25 s, 350 don't")
     console = Console(file=io.StringIO(), width=120)
     console.print(knee_table(result))
