@@ -107,24 +107,29 @@ class Prepared:
     def begin_with_target(self, stack: Stack) -> None:
         """Start what the target wants to be there first, and have the model that it gives.
 
+        That model is the run's: ``run.json`` names it, and only its reference rows are in the log.
+
         Raises:
             StackError: the target can't be started or asked.
+            LogError: the prediction log can't be written.
         """
         artefact = self.context.target.come_first(stack, self.artefact)
         if artefact.version != self.artefact.version:
             shutil.rmtree(self.layout.model)
             shutil.move(artefact.path, self.layout.model)
-            register(load_artefact(self.layout.model), self.context.log_url)
+            artefact = load_artefact(self.layout.model)
+            identity = json.loads(self.layout.run_file.read_text(encoding="utf-8"))
+            write_atomic(
+                self.layout.run_file,
+                json.dumps(identity | {"model": _model(artefact)}, indent=2),
+            )
+        with closing(open_log(self.context.log_url)) as log:
+            log.register_reference(artefact)
 
 
-def register(artefact: Artefact, log_url: str) -> None:
-    """Put the reference rows of a model into the prediction log.
-
-    Raises:
-        LogError: it can't be written.
-    """
-    with closing(open_log(log_url)) as log:
-        log.register_reference(artefact)
+def _model(artefact: Artefact) -> dict[str, str]:
+    """What ``run.json`` says of the model that answers."""
+    return {"name": artefact.name, "version": artefact.version}
 
 
 def new_run_id(name: str, seed: int, now: datetime) -> str:
@@ -249,7 +254,6 @@ def prepare(
     shutil.copytree(trained.path, layout.model)
     artefact = load_artefact(layout.model)
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
-    register(artefact, log_url)
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
     endpoints = target.endpoints(claims, options.replicas)
@@ -371,7 +375,7 @@ def write_identity(
         "target": artefact.schema.target,
         "service": None if context.target.instrumented else context.target.name,
         "synthetic": artefact.synthetic,
-        "model": {"name": artefact.name, "version": artefact.version},
+        "model": _model(artefact),
         "seed": options.seed,
         "time_scale": prepared.factor,
         "without": sorted(options.without),

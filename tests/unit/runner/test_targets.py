@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +17,7 @@ from testbed.clients.prometheus import Series
 from testbed.errors import StackError, UsageError
 from testbed.facts.servicecounts import shown_on, stored_total, total_of
 from testbed.layout import RunLayout
+from testbed.preparation import Prepared, RunOptions
 from testbed.resources import find_scenario, root
 from testbed.scenario import Labels, read_scenario
 from testbed.servicefile import read_service
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from testbed.clients.prometheus import PrometheusClient
     from testbed.stack.context import StackContext
+    from testbed.stack.stack import Stack
     from testbed_domain.artefact import Artefact
 
 SMALL = TrainingOptions(trees=2, depth=2, train_rows=120, test_rows=40, reference_rows=40)
@@ -261,6 +265,51 @@ def test_reference_is_what_the_service_predicts(tmp_path: Path, artefact: Artefa
     assert {row.prediction for row in rows} == {"1"}
     assert rows[0].probabilities == {"0": pytest.approx(0.1), "1": 0.9}
     assert [(r.features, r.label) for r in rows] == [(r.features, r.label) for r in before[:10]]
+
+
+def _first(layout: RunLayout, given: Artefact, trained: Artefact) -> Prepared:
+    """A prepared run of a trained model, whose target has come first and given another one."""
+    target = SimpleNamespace(come_first=lambda _stack, _artefact: given)
+    context = SimpleNamespace(target=target, log_url=f"sqlite:///{layout.prediction_log}")
+    shutil.copytree(trained.path, layout.model)
+    identity = {"id": "run", "model": {"name": trained.name, "version": trained.version}}
+    layout.run_file.write_text(json.dumps(identity), encoding="utf-8")
+    prepared = Prepared(
+        *("run", layout, read_scenario(find_scenario("demo")), 30.0, trained.use_case, trained),
+        *(cast("StackContext", context), RunOptions()),
+    )
+    prepared.begin_with_target(cast("Stack", None))
+    return prepared
+
+
+def test_run_is_of_the_model_that_the_service_has(tmp_path: Path, artefact: Artefact) -> None:
+    """Its file names that one, and the log holds no reference rows of the one that was trained."""
+    layout = RunLayout(tmp_path / "run").create()
+    rows = list(artefact.reference())[:10]
+    served = served_elsewhere(artefact, tmp_path / "scored", "shop", rows)
+    _first(layout, served, artefact)
+    identity = json.loads(layout.run_file.read_text(encoding="utf-8"))
+    assert identity == {"id": "run", "model": {"name": "shop", "version": served.version}}
+    assert _references(layout) == [(served.version, 10)]
+    assert load_artefact(layout.model).version == served.version
+
+
+def test_run_of_a_target_without_a_model_is_of_the_trained_one(
+    tmp_path: Path, artefact: Artefact
+) -> None:
+    """As of the bundled API, whose model it is."""
+    layout = RunLayout(tmp_path / "run").create()
+    prepared = _first(layout, artefact, artefact)
+    identity = json.loads(layout.run_file.read_text(encoding="utf-8"))
+    assert identity["model"]["version"] == prepared.artefact.version
+    assert _references(layout) == [(artefact.version, artefact.splits["reference"])]
+
+
+def _references(layout: RunLayout) -> list[tuple[str, int]]:
+    """Model versions with their reference rows in the log."""
+    query = "select model_version, count(*) from reference_rows group by model_version"
+    with closing(sqlite3.connect(layout.prediction_log)) as log:
+        return log.execute(query).fetchall()
 
 
 @pytest.mark.parametrize(
