@@ -89,7 +89,7 @@ def create_app(
         except PayloadError as error:
             return PlainTextResponse(f"{error}\n", status_code=400)
         try:
-            recorder.add(arrived)
+            recorder.add(*arrived)
         except OSError as error:
             return PlainTextResponse(f"cannot record, try again: {error}\n", status_code=503)
         return JSONResponse({"recorded": len(arrived)})

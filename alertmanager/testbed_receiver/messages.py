@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from testbed_domain.linefile import LineFile, opened
+from pydantic import BaseModel, ConfigDict, Field
 
 from testbed_receiver.integrations import INTEGRATIONS, IntegrationRequest
-from testbed_receiver.record import SHOWN, PayloadError
+from testbed_receiver.record import LineRecorder, PayloadError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,37 +103,8 @@ def trace_of(header: str) -> str:
     return pieces[1] if len(pieces) == 4 else ""  # noqa: PLR2004 - version, trace, span, flags
 
 
-class MessageRecorder(LineFile):
-    """Appends messages to a file as whole JSON lines, and remembers the last ones.
-
-    Args:
-        path: file to append to; its directory is made.
-
-    Raises:
-        OSError: the file can't be opened.
-    """
+class MessageRecorder(LineRecorder[Message]):
+    """Of ``messages.jsonl``; see the base."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(opened(path), own=True)
-        self.recent: deque[Message] = deque(_stored(path), maxlen=SHOWN)
-
-    def add(self, arrived: Message) -> None:
-        """Append one.
-
-        Raises:
-            OSError: nothing was written; the sender should try again.
-        """
-        self.write(f"{arrived.model_dump_json()}\n".encode())
-        self.recent.append(arrived)
-
-
-def _stored(path: Path) -> list[Message]:
-    """The last messages of a file; what is not one is left to its reader."""
-    found = []
-    with path.open("rb") as file:
-        for line in deque(file, maxlen=SHOWN):
-            try:
-                found.append(Message.model_validate_json(line))
-            except ValidationError:
-                continue
-    return found
+        super().__init__(path, Message)

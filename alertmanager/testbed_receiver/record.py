@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from testbed_domain.linefile import LineFile, opened
@@ -16,6 +15,7 @@ SHOWN: Final = 1000
 """Notifications kept in memory for the page; the file keeps all."""
 
 Status = Literal["firing", "resolved"]
+Line = TypeVar("Line", bound=BaseModel)
 
 
 class PayloadError(ValueError):
@@ -104,37 +104,45 @@ def notifications(body: bytes, received_at: float, trace: str = "") -> list[Noti
     ]
 
 
-def _stored(path: Path) -> Iterator[Notification]:
-    """The last notifications of a file; what is not a notification is left to its reader."""
-    with path.open("rb") as file:
-        for line in deque(file, maxlen=SHOWN):
-            with suppress(ValidationError):
-                yield Notification.model_validate_json(line)
+class LineRecorder(LineFile, Generic[Line]):
+    """Appends lines to a file, as JSON and whole, and remembers the last ones.
 
-
-class NotificationRecorder(LineFile):
-    """Appends notifications to a file as whole JSON lines, and remembers the last ones.
-
-    Those that the file holds already are remembered as well: a restart forgets none.
+    Those that the file holds already are remembered as well: a restart forgets none. What is no
+    such line is left to the file's reader.
 
     Args:
         path: file to append to; its directory is made.
+        kind: of the lines.
 
     Raises:
         OSError: the file can't be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[Line]) -> None:
         super().__init__(opened(path), own=True)
-        self.recent: deque[Notification] = deque(_stored(path), maxlen=SHOWN)
+        self.recent: deque[Line] = deque(maxlen=SHOWN)
+        with path.open("rb") as file:
+            for line in deque(file, maxlen=SHOWN):
+                with suppress(ValidationError):
+                    self.recent.append(kind.model_validate_json(line))
 
-    def add(self, arrived: list[Notification]) -> None:
+    def add(self, *arrived: Line) -> None:
         """Append all of ``arrived`` or, if the disk refuses, none.
 
         Raises:
             OSError: nothing was written; the sender should try again.
         """
-        delivery = self.size
-        arrived = [each.model_copy(update={"delivery": delivery}) for each in arrived]
         self.write("".join(f"{each.model_dump_json()}\n" for each in arrived).encode())
         self.recent.extend(arrived)
+
+
+class NotificationRecorder(LineRecorder[Notification]):
+    """Of ``notifications.jsonl``; see the base."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Notification)
+
+    def add(self, *arrived: Notification) -> None:
+        """The alerts of one webhook; see the base."""
+        delivery = self.size
+        super().add(*(each.model_copy(update={"delivery": delivery}) for each in arrived))

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal
 
 from testbed_domain.registry import Registry
@@ -20,6 +21,9 @@ IntegrationConfig = dict[str, Any]
 
 DUMMY: Final = "testbed"
 """In place of every secret: nothing here asks for one."""
+
+URL: Final = "{url}"
+"""In a text of :attr:`Integration.pointed`: what all requests must begin with."""
 
 EVERY_SECRET: Final = frozenset({"http_config", "tls_config"})
 """Keys of any integration that name certificates, credentials, headers and proxies."""
@@ -78,7 +82,8 @@ class IntegrationReply:
 class Integration:
     """Base of the integrations: a service that takes JSON at one address, and answers anything.
 
-    A kind adds ``kind``, its ``secrets`` and ``address``, and reads what it gets.
+    A kind adds ``kind``, its ``secrets`` and where it is ``pointed``; what of it no constant says,
+    it does in place of a method.
     """
 
     kind: ClassVar[str]
@@ -93,8 +98,20 @@ class Integration:
     secrets: ClassVar[frozenset[str]] = frozenset()
     """Keys that say where and as whom it sends: dropped, unless :meth:`address` sets them."""
 
+    pointed: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """The keys that point it at this receiver; :data:`URL` in a text stands for the address."""
+
     unread: ClassVar[frozenset[str]] = frozenset()
     """Keys of a request, at any depth, that nobody reads."""
+
+    over: ClassVar[tuple[str, str] | None] = None
+    """Key of a request, and what it holds when all alerts are over; None where none says so."""
+
+    grouped: ClassVar[str] = ""
+    """Key of a request that holds the group, see :class:`RenderedText`; empty: none does."""
+
+    answer: ClassVar[IntegrationReply] = IntegrationReply("{}")
+    """What Alertmanager takes for success."""
 
     def problem(self, config: IntegrationConfig) -> str:
         """Why it can't be pointed at another address; empty where it can."""
@@ -111,7 +128,11 @@ class Integration:
             shared: ``global`` of the same file.
             url: what all its requests must begin with; of a mail ``host:port/hello``.
         """
-        raise NotImplementedError
+        del config, shared
+        return {
+            key: value.replace(URL, url) if isinstance(value, str) else value
+            for key, value in self.pointed.items()
+        }
 
     def redirected(
         self, config: IntegrationConfig, shared: IntegrationConfig, url: str
@@ -136,18 +157,19 @@ class Integration:
 
     def status(self, document: IntegrationConfig) -> Literal["firing", "resolved", ""]:
         """Of a body in JSON, see :class:`RenderedText`."""
-        del document
-        return ""
+        if self.over is None:
+            return ""
+        key, value = self.over
+        return "resolved" if document[key] == value else "firing"
 
     def group(self, document: IntegrationConfig) -> str:
         """Of a body in JSON, see :class:`RenderedText`."""
-        del document
-        return ""
+        return str(document[self.grouped]) if self.grouped else ""
 
     def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """What Alertmanager takes for success."""
+        """What it answers to one of its requests: :attr:`answer`, whatever was asked."""
         del request
-        return IntegrationReply("{}")
+        return self.answer
 
 
 def _kind(integration: type[Integration]) -> str:
@@ -175,6 +197,11 @@ def texts(node: object, unread: frozenset[str] = frozenset()) -> Iterator[str]:
         case _:
             if text := str(node).strip():
                 yield text
+
+
+def keys(**given: object) -> Mapping[str, Any]:
+    """Keys for :attr:`Integration.pointed`, which nobody can change."""
+    return MappingProxyType(given)
 
 
 def key_hash(group_key: str) -> str:

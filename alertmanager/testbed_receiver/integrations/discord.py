@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from testbed_receiver.integrations.base import (
-    INTEGRATIONS,
-    Integration,
-    IntegrationConfig,
-)
+from testbed_receiver.integrations.base import INTEGRATIONS, URL, Integration, keys
 
 
 class WebhookUrl(Integration):
     """Base of integrations whose one address is ``webhook_url``."""
 
     secrets = frozenset({"webhook_url", "webhook_url_file"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"webhook_url": url}
+    pointed = keys(webhook_url=URL)
 
 
 @INTEGRATIONS.register

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed_receiver.integrations.base import DUMMY, INTEGRATIONS, IntegrationConfig
+from testbed_receiver.integrations.base import DUMMY, INTEGRATIONS, URL, keys
 from testbed_receiver.integrations.webhook import Webhook
 
 
@@ -12,9 +12,4 @@ class IncidentIo(Webhook):
 
     kind = "incidentio"
     secrets = frozenset({"url", "url_file", "alert_source_token", "alert_source_token_file"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        return super().address(config, shared, url) | {"alert_source_token": DUMMY}
+    pointed = keys(url=URL, alert_source_token=DUMMY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed_receiver.integrations.base import INTEGRATIONS, IntegrationReply, IntegrationRequest
+from testbed_receiver.integrations.base import INTEGRATIONS, IntegrationReply
 from testbed_receiver.integrations.discord import WebhookUrl
 
 
@@ -12,8 +12,4 @@ class Mattermost(WebhookUrl):
 
     kind = "mattermost"
     unread = frozenset({"color", "icon_url", "icon_emoji", "type", "short"})
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """See the base."""
-        del request
-        return IntegrationReply("ok", "text/plain")
+    answer = IntegrationReply("ok", "text/plain")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from testbed_receiver.integrations.base import (
     DUMMY,
     INTEGRATIONS,
+    URL,
     Integration,
-    IntegrationConfig,
     IntegrationReply,
     IntegrationRequest,
     RenderedText,
+    keys,
     texts,
 )
 
@@ -20,13 +21,8 @@ class Opsgenie(Integration):
 
     kind = "opsgenie"
     secrets = frozenset({"api_key", "api_key_file", "api_url"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"api_key": DUMMY, "api_url": f"{url}/"}
+    pointed = keys(api_key=DUMMY, api_url=f"{URL}/")
+    answer = IntegrationReply('{"result": "Request will be processed"}', status=202)
 
     def read(self, request: IntegrationRequest) -> RenderedText | None:
         """Paths are ``v2/alerts``, and below it ``ALIAS/close``, ``/message``, ``/description``."""
@@ -41,8 +37,3 @@ class Opsgenie(Integration):
                 return None
             case _:
                 raise ValueError(f"Opsgenie has no {request.path!r}")
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """See the base."""
-        del request
-        return IntegrationReply('{"result": "Request will be processed"}', status=202)

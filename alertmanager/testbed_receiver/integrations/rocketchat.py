@@ -5,10 +5,10 @@ from __future__ import annotations
 from testbed_receiver.integrations.base import (
     DUMMY,
     INTEGRATIONS,
+    URL,
     Integration,
-    IntegrationConfig,
     IntegrationReply,
-    IntegrationRequest,
+    keys,
 )
 
 
@@ -19,16 +19,6 @@ class RocketChat(Integration):
     kind = "rocketchat"
     resolves = False
     secrets = frozenset({"api_url", "token", "token_file", "token_id", "token_id_file"})
+    pointed = keys(api_url=URL, token=DUMMY, token_id=DUMMY)
     unread = frozenset({"color", "emoji", "avatar", "short"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"api_url": url, "token": DUMMY, "token_id": DUMMY}
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """See the base."""
-        del request
-        return IntegrationReply('{"success": true}')
+    answer = IntegrationReply('{"success": true}')

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from testbed_receiver.integrations.base import (
     INTEGRATIONS,
+    URL,
     Integration,
-    IntegrationConfig,
     IntegrationReply,
-    IntegrationRequest,
+    keys,
 )
 
 
@@ -18,16 +18,7 @@ class Slack(Integration):
     kind = "slack"
     resolves = False
     secrets = frozenset({"api_url", "api_url_file", "app_token", "app_token_file", "app_url"})
+    pointed = keys(api_url=URL)
     unread = frozenset({"callback_id", "color", "mrkdwn_in", "icon_emoji", "icon_url", "short"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"api_url": url}
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """Slack answers a webhook in plain text, and anything but this is an error."""
-        del request
-        return IntegrationReply("ok", "text/plain")
+    # Plain text, and anything but this is an error.
+    answer = IntegrationReply("ok", "text/plain")

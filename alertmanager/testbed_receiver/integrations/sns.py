@@ -29,6 +29,7 @@ class Sns(Integration):
 
     kind = "sns"
     secrets = frozenset({"api_url", "sigv4"})
+    answer = IntegrationReply(PUBLISHED, "text/xml")
 
     def address(
         self, config: IntegrationConfig, shared: IntegrationConfig, url: str
@@ -45,8 +46,3 @@ class Sns(Integration):
         if "Message" not in form:
             raise ValueError("the form has no Message")
         return RenderedText("\n".join((*form.get("Subject", ()), *form["Message"])))
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """See the base."""
-        del request
-        return IntegrationReply(PUBLISHED, "text/xml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed_receiver.integrations.base import INTEGRATIONS, IntegrationReply, IntegrationRequest
+from testbed_receiver.integrations.base import INTEGRATIONS, IntegrationReply
 from testbed_receiver.integrations.discord import WebhookUrl
 
 
@@ -12,11 +12,8 @@ class Teams(WebhookUrl):
 
     kind = "msteams"
     unread = frozenset({"@context", "@type", "type", "themeColor"})
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """Connectors answer so."""
-        del request
-        return IntegrationReply("1", "text/plain")
+    # Connectors answer so.
+    answer = IntegrationReply("1", "text/plain")
 
 
 @INTEGRATIONS.register
@@ -28,8 +25,5 @@ class TeamsWorkflow(WebhookUrl):
         {"$schema", "type", "version", "contentType", "msteams"}
         | {"weight", "size", "style", "color"}
     )
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """Workflows accept, and run later."""
-        del request
-        return IntegrationReply("", "text/plain", status=202)
+    # Workflows accept, and run later.
+    answer = IntegrationReply("", "text/plain", status=202)

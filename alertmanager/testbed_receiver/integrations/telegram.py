@@ -8,7 +8,6 @@ from testbed_receiver.integrations.base import (
     Integration,
     IntegrationConfig,
     IntegrationReply,
-    IntegrationRequest,
 )
 
 SENT = '{"ok": true, "result": {"message_id": 1, "date": 0, "chat": {"id": 1, "type": "private"}}}'
@@ -24,6 +23,7 @@ class Telegram(Integration):
         {"chat_id", "parse_mode", "disable_web_page_preview", "message_thread_id"}
         | {"disable_notification", "link_preview_options"}
     )
+    answer = IntegrationReply(SENT)
 
     def address(
         self, config: IntegrationConfig, shared: IntegrationConfig, url: str
@@ -31,8 +31,3 @@ class Telegram(Integration):
         """See the base."""
         del shared
         return {"bot_token": DUMMY, "api_url": url, "chat_id": config.get("chat_id") or 1}
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """See the base."""
-        del request
-        return IntegrationReply(SENT)

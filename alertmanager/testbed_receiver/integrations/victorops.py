@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from testbed_receiver.integrations.base import (
     DUMMY,
     INTEGRATIONS,
+    URL,
     Integration,
-    IntegrationConfig,
     IntegrationReply,
-    IntegrationRequest,
+    keys,
 )
 
 
@@ -20,24 +18,8 @@ class VictorOps(Integration):
 
     kind = "victorops"
     secrets = frozenset({"api_key", "api_key_file", "api_url"})
+    pointed = keys(api_key=DUMMY, api_url=f"{URL}/")
     unread = frozenset({"entity_id"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"api_key": DUMMY, "api_url": f"{url}/"}
-
-    def status(self, document: IntegrationConfig) -> Literal["firing", "resolved", ""]:
-        """See the base."""
-        return "resolved" if document["message_type"] == "RECOVERY" else "firing"
-
-    def group(self, document: IntegrationConfig) -> str:
-        """See the base."""
-        return str(document["entity_id"])
-
-    def reply(self, request: IntegrationRequest) -> IntegrationReply:
-        """See the base."""
-        del request
-        return IntegrationReply('{"result": "success"}')
+    over = ("message_type", "RECOVERY")
+    grouped = "entity_id"
+    answer = IntegrationReply('{"result": "success"}')

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from testbed_receiver.integrations.base import (
-    DUMMY,
-    INTEGRATIONS,
-    Integration,
-    IntegrationConfig,
-)
+from testbed_receiver.integrations.base import DUMMY, INTEGRATIONS, URL, Integration, keys
 
 
 @INTEGRATIONS.register
@@ -16,11 +11,6 @@ class Webex(Integration):
 
     kind = "webex"
     secrets = frozenset({"api_url"})
+    # Alertmanager wants credentials of it, and nowhere else than here.
+    pointed = keys(api_url=URL, http_config={"authorization": {"credentials": DUMMY}})
     unread = frozenset({"roomId"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """Alertmanager wants credentials of it, and nowhere else than here."""
-        del config, shared
-        return {"api_url": url, "http_config": {"authorization": {"credentials": DUMMY}}}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from testbed_receiver.integrations.base import (
     INTEGRATIONS,
+    URL,
     Integration,
     IntegrationConfig,
     key_hash,
+    keys,
 )
 
 
@@ -18,18 +18,9 @@ class Webhook(Integration):
 
     kind = "webhook"
     secrets = frozenset({"url", "url_file"})
+    pointed = keys(url=URL)
     unread = frozenset({"version", "groupKey", "truncatedAlerts", "fingerprint", "receiver"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"url": url}
-
-    def status(self, document: IntegrationConfig) -> Literal["firing", "resolved", ""]:
-        """See the base."""
-        return "resolved" if document["status"] == "resolved" else "firing"
+    over = ("status", "resolved")
 
     def group(self, document: IntegrationConfig) -> str:
         """See the base."""

@@ -7,11 +7,12 @@ from typing import Final
 from testbed_receiver.integrations.base import (
     DUMMY,
     INTEGRATIONS,
+    URL,
     Integration,
-    IntegrationConfig,
     IntegrationReply,
     IntegrationRequest,
     RenderedText,
+    keys,
     texts,
 )
 
@@ -25,13 +26,7 @@ class WeChat(Integration):
     kind = "wechat"
     resolves = False
     secrets = frozenset({"api_secret", "api_secret_file", "corp_id", "api_url"})
-
-    def address(
-        self, config: IntegrationConfig, shared: IntegrationConfig, url: str
-    ) -> IntegrationConfig:
-        """See the base."""
-        del config, shared
-        return {"api_secret": DUMMY, "corp_id": DUMMY, "api_url": f"{url}/"}
+    pointed = keys(api_secret=DUMMY, corp_id=DUMMY, api_url=f"{URL}/")
 
     def read(self, request: IntegrationRequest) -> RenderedText | None:
         """See the base."""

@@ -12,6 +12,8 @@ from testbed.report.figure import build_figure, origin_of, phase_table, summary
 from testbed.report.pages import figure_context, render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testbed.evidence import Evidence
     from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
@@ -34,7 +36,7 @@ PART_EVENTS = {
 
 def render_page(verdict: Verdict, evidence: Evidence) -> str:
     """The whole page; everything that comes from a run is escaped."""
-    filters = {
+    filters: dict[str, Callable[..., Any]] = {
         "count": texts.count,
         "delay": texts.delay_text,
         "moment": texts.moment,

@@ -118,7 +118,7 @@ def test_notifications_survive_a_restart(client: Client, out: Path) -> None:
     """A second receiver appends to what the first wrote, and webhooks still differ."""
     client.post(webhook(alert(), alert()))
     with NotificationRecorder(out) as recorder:
-        recorder.add(notifications(json.dumps(webhook(alert())).encode(), ARRIVED + 1))
+        recorder.add(*notifications(json.dumps(webhook(alert())).encode(), ARRIVED + 1))
     recorded = lines(out)
     assert [line["received_at"] for line in recorded] == [ARRIVED, ARRIVED, ARRIVED + 1]
     first, same, other = (line["delivery"] for line in recorded)
@@ -199,7 +199,7 @@ def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     path = tmp_path / "notifications.jsonl"
     body = json.dumps(webhook(alert("firing", "APIDown"))).encode()
     with NotificationRecorder(path) as recorder:
-        recorder.add(notifications(body, ARRIVED))
+        recorder.add(*notifications(body, ARRIVED))
     with path.open("ab") as file:
         file.write(b'{"received_at": 1')
     with NotificationRecorder(path) as again:
