@@ -19,7 +19,7 @@ from testbed_domain.tables.numbertext import decimal_of_table, is_category_marke
 from testbed_domain.tables.reading import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from testbed_domain.features import Feature, Label, Row, Value
@@ -94,31 +94,6 @@ def read_bundled(use_case: UseCase) -> DataSet:
     digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
     name = f"sklearn.datasets.load_{use_case.bundled}"
     return DataSet(rows, labels, {"kind": "bundled", "name": name, "sha256": digest})
-
-
-def fetch(
-    use_case: UseCase, path: Path, download: Callable[..., Any] = datasets.fetch_openml
-) -> Path:
-    """Fetch the real data of a use case from OpenML into the CSV file ``path`` (online only).
-
-    Raises:
-        DataError: OpenML has no such data set, cannot be reached, or sent something unusable.
-    """
-    if use_case.openml is None:
-        raise DataError(f"{use_case.name} is not on OpenML; give a file with --data")
-    try:
-        frame = download(data_id=use_case.openml, as_frame=True, parser="liac-arff").frame
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"cannot fetch data set {use_case.openml} from OpenML ({error}); "
-            "give a file with --data, or use no data option"
-        ) from error
-    rows, labels = parse(use_case, frame, f"OpenML's data set {use_case.openml}")
-    clean = pd.DataFrame(rows)
-    clean[use_case.schema.target] = labels
-    temporary = path.with_name(f".{path.name}.partial")
-    clean.to_csv(temporary, index=False)
-    return temporary.replace(path)
 
 
 def parse(

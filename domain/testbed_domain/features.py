@@ -204,9 +204,9 @@ def difference(schema: FeatureSchema, other: FeatureSchema) -> str | None:
     return None
 
 
-def mistakes(name: str, description: str, classes: tuple[int | str, ...], cost: float = 1.0) -> Kpi:
+def mistakes(name: str, description: str, classes: tuple[int | str, ...]) -> Kpi:
     """The KPI by which every wrong decision costs the same."""
-    pairs = ((reported, true, cost) for reported in classes for true in classes if reported != true)
+    pairs = ((reported, true, 1.0) for reported in classes for true in classes if reported != true)
     return Kpi(name, description, tuple(pairs))
 
 

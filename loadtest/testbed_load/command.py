@@ -31,7 +31,6 @@ def web_command(
     port: int,
     use_case: str,
     artefact: Path | None = None,
-    address: str = "127.0.0.1",
 ) -> list[str]:
     """Arguments that start Locust's web UI, where the profiles can be chosen.
 
@@ -40,10 +39,9 @@ def web_command(
         port: of the web UI.
         use_case: whose rows are sent.
         artefact: model artefact whose rows are sent, or None for the use case's generator.
-        address: that the web UI listens on.
     """
     source = [] if artefact is None else ["--artefact", str(artefact)]
-    ui = ["--web-host", address, "--web-port", str(port)]
+    ui = ["--web-host", "127.0.0.1", "--web-port", str(port)]
     return [*_locust(host), *ui, "--use-case", use_case, *source]
 
 

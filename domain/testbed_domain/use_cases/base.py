@@ -50,7 +50,6 @@ class UseCase:
         generator: seeded synthetic data, or None.
         bundled: name of the data set inside scikit-learn, or None.
         bundled_options: how its loader is called.
-        openml: id of the data set on OpenML, or None.
         columns: other names that files use for a column, mapped to the schema's name.
         labels: other spellings that files use for a class, mapped to the class.
     """
@@ -61,7 +60,6 @@ class UseCase:
     generator: Generator | None = None
     bundled: str | None = None
     bundled_options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    openml: int | None = None
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     labels: Mapping[str, Label] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -163,7 +163,6 @@ DIABETES: Final = USE_CASES.register(
         title="Pima diabetes",
         schema=SCHEMA,
         generator=Generator(sample, probability, FORMULA),
-        openml=37,
         columns=MappingProxyType(
             {
                 # As on OpenML.

@@ -32,7 +32,6 @@ IRIS: Final = USE_CASES.register(
             kpis=(mistakes("wrong_decisions", "Flowers given a wrong species.", SPECIES),),
         ),
         bundled="iris",
-        openml=61,
         columns=MappingProxyType(
             {
                 # scikit-learn, OpenML, and the CSV that goes around most.

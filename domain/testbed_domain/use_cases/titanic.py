@@ -138,7 +138,6 @@ TITANIC: Final = USE_CASES.register(
         title="Titanic survival",
         schema=SCHEMA,
         generator=Generator(sample, probability, FORMULA),
-        openml=40945,
         # As on OpenML.
         columns=MappingProxyType({name.lower(): name for name in (*SCHEMA.names, "Survived")}),
         labels=MappingProxyType({"0": DIED, "1": SURVIVED, "0.0": DIED, "1.0": SURVIVED}),

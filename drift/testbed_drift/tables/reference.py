@@ -90,15 +90,12 @@ class Reference:
         return replace(rows, unread=self.schema.unread(names, [*beside, *labels]))
 
 
-def read_reference(
-    source: TableSource, wanted: WantedReference, name: str | None = None
-) -> Reference:
+def read_reference(source: TableSource, wanted: WantedReference) -> Reference:
     """Read a reference and pin its columns.
 
     Args:
         source: the table.
         wanted: which of its columns are what; a reference has no order, so no times.
-        name: what to call it; None takes the source's short name.
 
     Raises:
         SourceError: it can't be read.
@@ -113,7 +110,7 @@ def read_reference(
         typed=source.typed,
         options=source.options,
     )
-    return Reference(name or source.stem, source.title, schema, rows)
+    return Reference(source.stem, source.title, schema, rows)
 
 
 def read_table(source: TableSource, wanted: WantedReference) -> tuple[pd.DataFrame, TableSchema]:

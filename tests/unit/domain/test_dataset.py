@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from testbed_domain.dataset import DataError, fetch, parse, read_bundled, read_file
+from testbed_domain.dataset import DataError, parse, read_bundled, read_file
 from testbed_domain.use_cases import get_use_case
 
 if TYPE_CHECKING:
@@ -146,30 +145,3 @@ def test_bundled_iris() -> None:
     assert data.source["name"] == "sklearn.datasets.load_iris"
     with pytest.raises(DataError, match="no bundled data"):
         read_bundled(DIABETES)
-
-
-def test_fetched_data_can_be_read_back(tmp_path: Path) -> None:
-    """What OpenML sends is saved under the schema's names and classes."""
-    asked: list[int] = []
-
-    def download(*, data_id: int, **_options: object) -> SimpleNamespace:
-        asked.append(data_id)
-        frame = pd.DataFrame([[5.1, 3.5, 1.4, 0.2]] * 30, columns=list(IRIS.columns)[4:8])
-        frame["class"] = ["Iris-setosa", "Iris-versicolor", "Iris-virginica"] * 10
-        return SimpleNamespace(frame=frame)
-
-    path = fetch(IRIS, tmp_path / "iris.csv", download)
-    assert asked == [61]
-    assert read_file(IRIS, path).labels[:3] == ["setosa", "versicolor", "virginica"]
-    assert [file.name for file in tmp_path.iterdir()] == ["iris.csv"]
-
-
-def test_fetching_without_a_network(tmp_path: Path) -> None:
-    """Without a network the error says what to do instead, and no file is left."""
-
-    def download(**_options: object) -> SimpleNamespace:
-        raise OSError("no route")
-
-    with pytest.raises(DataError, match=r"cannot fetch .* \(no route\); give a file with --data"):
-        fetch(IRIS, tmp_path / "iris.csv", download)
-    assert not list(tmp_path.iterdir())
