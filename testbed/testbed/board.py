@@ -125,7 +125,7 @@ class Board:
         self._snapshot = snapshot
         self._elapsed = elapsed
         if self._live is None:
-            self._tell_changes(snapshot)
+            self._print_changes(snapshot)
         else:
             self._refresh()
 
@@ -133,7 +133,7 @@ class Board:
         seconds = time.monotonic() - self._began
         self._console.print(f"[{seconds:6.1f} s] {text}", markup=False, highlight=False)
 
-    def _tell_changes(self, snapshot: WatchView) -> None:
+    def _print_changes(self, snapshot: WatchView) -> None:
         """Where no board can be drawn, alerts and decisions get a line when they change."""
         facts = {f"alert {name} is {state}" for name, state in snapshot.alerts.items()}
         facts |= {f"notified: {name}" for name in snapshot.notified}

@@ -30,6 +30,8 @@ INSTEAD: Final = {
     "cell": "child",
     "cells": "children",
     "chooser": "sampler",
+    "family": "metric family",
+    "families": "metric families",
     "fleet": "multi-version job",
     "gatherer": "batcher",
     "judge": "evaluate",
@@ -40,10 +42,13 @@ INSTEAD: Final = {
     "parts": "components",
     "patience": "timeout",
     "rang": "fired",
+    "room": "package or component (of a limit: capacity)",
     "share": "ratio",
     "shares": "ratios",
     "shortcut": "fast path",
     "succession": "champion tracker",
+    "tell": "report",
+    "tells": "reports",
     "told": "reported",
     "whoever": "caller",
 }
@@ -65,6 +70,12 @@ EXCEPTIONS: Final = {
     # cells of tables
     "_cell": "a cell of a Markdown table",
     "cells": "cells of a printed table",
+    # metric families, as prometheus_client has them
+    "_MetricFamily": "base of both",
+    "SumMetricFamily": "of sums",
+    "HistogramMetricFamily": "of histograms",
+    # room on a disk
+    "make_room": "ends a fault that fills a disk",
     # what a query or a user asked for
     "_asked": "the question that was put to a database or to a service",
 }

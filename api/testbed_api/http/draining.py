@@ -78,7 +78,7 @@ class DrainingServer(uvicorn.Server):
             if error.errno in SHORT:
                 self._pause(listener)
             return
-        if not self._room():
+        if not self._accepts_one_more():
             self._warn("there are %d connections: one more is refused", self._count)
             with contextlib.suppress(OSError):
                 accepted.setblocking(False)  # noqa: FBT003 - the name of the method says it
@@ -99,7 +99,7 @@ class DrainingServer(uvicorn.Server):
         connections = self.server_state.connections
         return len(connections) + sum(each not in connections for each in self._opening)
 
-    def _room(self) -> bool:
+    def _accepts_one_more(self) -> bool:
         """Whether there may be one more connection; closes one that does nothing for it."""
         if self._count < self._class.limits.connections:
             return True

@@ -282,7 +282,7 @@ class ReplicaSupervisor:
         replica.started, replica.due = now, None
         replica.stopping, replica.ready = None, False
         pid = replica.process.pid
-        self._tell("started", replica, pid=pid, port=replica.management_port, why=replica.reason)
+        self._record("started", replica, pid=pid, port=replica.management_port, why=replica.reason)
 
     def _look(self, replica: Replica) -> None:
         if replica.probe():
@@ -293,7 +293,7 @@ class ReplicaSupervisor:
                 replica.process.pid if replica.process else 0,
                 replica.management_port,
             )
-            self._tell("ready", replica)
+            self._record("ready", replica)
 
     def _reap(self, replica: Replica, now: float) -> None:
         if replica.process is None or (code := replica.process.poll()) is None:
@@ -302,7 +302,7 @@ class ReplicaSupervisor:
         if replica.stopping is not None:
             replica.failures, replica.due = 0, now
             replica.reason = "restart"
-            self._tell("stopped", replica)
+            self._record("stopped", replica)
             return
         if code == CANNOT_RUN and not self._proven:
             # It has said why; to try again would not help.
@@ -314,7 +314,7 @@ class ReplicaSupervisor:
         replica.due = now + pause(replica.failures)
         replica.reason = "crash"
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self._tell("crashed", replica, how=how)
+        self._record("crashed", replica, how=how)
         logger.error(
             "replica %d crashed (%s) after %.1f s; it starts again in %.1f s",
             replica.number,
@@ -323,7 +323,7 @@ class ReplicaSupervisor:
             pause(replica.failures),
         )
 
-    def _tell(self, event: ReplicaEvent, replica: Replica, **details: object) -> None:
+    def _record(self, event: ReplicaEvent, replica: Replica, **details: object) -> None:
         try:
             self._journal.add(event, replica.number, replica.instance, **details)
         except OSError as error:  # a full disk is no reason to leave the replicas alone

@@ -50,7 +50,7 @@ def selftest(
         return
     say(f"self-test: {len(defects)} defects, {jobs} at a time, about {_minutes(defects, jobs)} min")
     with interruptible(), tempfile.TemporaryDirectory(prefix="testbed-selftest-") as temporary:
-        results = play_all(defects, folder or Path(temporary), jobs, _tell)
+        results = play_all(defects, folder or Path(temporary), jobs, _report)
     if json_file is not None:
         write_results(json_file, results)
     out.print(_table(results))
@@ -62,7 +62,7 @@ def _minutes(defects: tuple[Defect, ...], jobs: int) -> int:
     return max(1, round(len(defects) * 50 / 60 / jobs))
 
 
-def _tell(result: Result) -> None:
+def _report(result: Result) -> None:
     what = "found" if result.named else "blamed another" if result.found else "NOT FOUND"
     say(f"{what}: {result.defect} ({result.seconds:.0f} s) {result.culprit or ''} {result.lead}")
 
