@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -12,9 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from testbed_domain.artefact import Artefact, content_version, load_artefact
+from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow, open_log
+
+from tests.support import artefacts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,33 +62,12 @@ def made_up_rows(count: int, seed: int, shift: float = 0.0) -> list[dict[str, An
 
 def made_up_artefact(path: Path) -> Artefact:
     """An artefact that holds together; the drift job never looks into its model."""
-    path.mkdir()
     reference = made_up_rows(600, seed=1)
     files = {
         "model.onnx": b"no model",
         "reference.jsonl": "".join(json.dumps(row) + "\n" for row in reference).encode(),
     }
-    for name, content in files.items():
-        (path / name).write_bytes(content)
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    artefact = Artefact(
-        path=path,
-        name="made-up",
-        version=content_version("made-up", SCHEMA, hashes),
-        use_case="made-up",
-        created="2026-11-21T00:00:00Z",
-        seed=1,
-        synthetic=True,
-        source={"kind": "test"},
-        sampling="independent draws",
-        schema=SCHEMA,
-        metrics={},
-        splits={"reference": len(reference)},
-        libraries={},
-        files=hashes,
-    )
-    (path / "artefact.json").write_text(json.dumps(artefact.manifest()))
-    return load_artefact(path)
+    return artefacts.written(path, SCHEMA, files, splits={"reference": len(reference)})
 
 
 @dataclass

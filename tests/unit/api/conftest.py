@@ -25,6 +25,8 @@ from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
+from tests.support import artefacts
+
 SCHEMA = FeatureSchema(
     features=(
         Feature("Pregnancies", "integer", "Number of pregnancies.", 0, 50, example=6),
@@ -175,22 +177,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 def artefact(tmp_path: Path) -> Artefact:
     """What a model says about itself."""
-    return Artefact(
-        path=tmp_path,
-        name="fake-forest",
-        version="v1",
-        use_case="fake",
-        created="2026-01-01T00:00:00Z",
-        seed=1,
-        synthetic=True,
-        source={"kind": "generator"},
-        sampling="none",
-        schema=SCHEMA,
-        metrics={},
-        splits={},
-        libraries={},
-        files={},
-    )
+    return artefacts.described(tmp_path, SCHEMA, name="fake-forest", use_case="fake")
 
 
 @pytest.fixture

@@ -12,28 +12,15 @@ from testbed_drift.flow.comparison import MONTH_ROWS, comparisons
 from testbed_drift.flow.months import Month, MonthError, pairs
 from testbed_drift.settings import DriftSettings
 
+from tests.support import artefacts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def _artefact(path: Path, version: str) -> Artefact:
     schema = FeatureSchema((Feature("size", "number", "A size."),), "good", (0, 1), 1)
-    return Artefact(
-        path=path,
-        name="m",
-        version=version,
-        use_case="m",
-        created="2024-01-01T00:00:00Z",
-        seed=1,
-        synthetic=True,
-        source={},
-        sampling="",
-        schema=schema,
-        metrics={},
-        splits={},
-        libraries={},
-        files={},
-    )
+    return artefacts.described(path, schema, version=version)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from testbed_domain.artefact import Artefact, content_version, load_artefact
+from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow, open_log
 from testbed_drift.evaluation.results import RunResult
@@ -22,6 +21,8 @@ from testbed_drift.jobs.versionpublishing import VersionPublishers
 from testbed_drift.settings import DriftSettings
 from testbed_drift.workers import Workers
 from testbed_otel import names
+
+from tests.support import artefacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,25 +49,9 @@ def _rows(count: int, seed: int, shift: float = 0.0) -> list[dict[str, Any]]:
 
 def _artefact(path: Path, name: str, seed: int) -> Artefact:
     """An artefact that holds together; nobody looks into its model."""
-    path.mkdir(parents=True)
     lines = [json.dumps(row | {"label": row["prediction"]}) for row in _rows(600, seed)]
     files = {"model.onnx": b"no model", "reference.jsonl": "\n".join(lines).encode()}
-    for file, content in files.items():
-        (path / file).write_bytes(content)
-    hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
-    version = content_version(name, SCHEMA, hashes)
-    about: tuple[Any, ...] = (
-        {"kind": "test"},
-        "independent draws",
-        SCHEMA,
-        {},
-        {"reference": 600},
-        {},
-        hashes,
-    )
-    found = Artefact(path, name, version, name, "2026-11-21T00:00:00Z", 1, True, *about)  # noqa: FBT003 - synthetic
-    (path / "artefact.json").write_text(json.dumps(found.manifest()))
-    return load_artefact(path)
+    return artefacts.written(path, SCHEMA, files, name, splits={"reference": 600})
 
 
 @dataclass

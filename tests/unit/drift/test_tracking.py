@@ -22,6 +22,8 @@ from testbed_drift.rows.windows import WindowReader
 from testbed_drift.storage.tracking import TrackedRun, Tracker, challenger_entry, run_entry
 from testbed_otel import names
 
+from tests.support import artefacts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -51,21 +53,15 @@ def _result(scores: DriftScores) -> RunResult:
 
 def _challenger(path: Path) -> Artefact:
     schema = FeatureSchema((Feature("size", "number", "A size."),), "good", (0, 1), 1)
-    return Artefact(
-        path=path,
-        name="rf",
+    return artefacts.described(
+        path,
+        schema,
         version="rf-2",
-        use_case="made-up",
-        created="2024-01-01T00:00:00Z",
         seed=7,
-        synthetic=True,
         source={"kind": "labels"},
         sampling="newest rows",
-        schema=schema,
         metrics={"accuracy": 0.9},
         splits={"train": 800},
-        libraries={},
-        files={},
     )
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from testbed_api.log.kpis import Costs
 from testbed_api.telemetry.instruments import Instruments
-from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema, Kpi
 from testbed_otel import names
 from testbed_otel.sdk import TelemetrySettings, setup
+
+from tests.support import artefacts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,22 +29,7 @@ SCHEMA = FeatureSchema(
 def test_both_readers_show_all_kinds_of_metrics(receiver: Receiver, tmp_path: Path) -> None:
     """Pushed and scraped values agree, fractions and those of batches and versions included."""
     telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, export_timeout=5))
-    artefact = Artefact(
-        path=tmp_path,
-        name="m",
-        version="v1",
-        use_case="fake",
-        created="2026-01-01T00:00:00Z",
-        seed=1,
-        synthetic=True,
-        source={},
-        sampling="none",
-        schema=SCHEMA,
-        metrics={},
-        splits={},
-        libraries={},
-        files={},
-    )
+    artefact = artefacts.described(tmp_path, SCHEMA)
     instruments = Instruments.create(telemetry)
     Costs(telemetry.meter("testbed_api"), artefact).count([("v1", "0", "1")])
     instruments.key_requests.add(3, {names.API_KEY: "me", names.OUTCOME: "limited"})
