@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 from testbed_drift.cli.bundles import taking
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
@@ -27,7 +27,7 @@ from testbed.cli.live import find_run, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.errors import UsageError
-from testbed.facts.configured import read_groups
+from testbed.facts.configured import groups_in
 from testbed.live import hold
 from testbed.playall import play_all
 from testbed.preparation import RunOptions, prepare
@@ -254,9 +254,8 @@ def scenarios(
       testbed scenarios --rules ./my-rules
     """
     folder = rules or root() / "prometheus" / "rules"
-    read_rules(folder)  # says what is wrong with a folder of one's own
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
-    covered = alert_coverage(read_groups(folder), shipped)
+    covered = alert_coverage(groups_in(read_rules(folder)), shipped)
     table = Table(box=None, pad_edge=False)
     for title in ("name", "real time", "must fire", "what"):
         table.add_column(title, overflow="fold")
