@@ -23,9 +23,11 @@ from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rule_set, read_rules
 from testbed_rules.scaling import FittingRules
 
+from testbed.alertneeds import alert_names, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
+from testbed.facts.configured import read_groups
 from testbed.faultrefusals import refuse_faults
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, own_version, package_versions
@@ -250,7 +252,7 @@ def prepare(
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
     options = _with_rules(options, target, layout, fitting, say)
-    refuse_unmet(scenario, options.rules or shipped_rules(), options.without)
+    _refuse_unmet(scenario, options)
     shutil.copytree(trained.path, layout.model)
     artefact = load_artefact(layout.model)
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
@@ -345,6 +347,18 @@ def _with_rules(
         return options
     aside = tuple(str(note) for note in fitting.aside)
     return replace(options, rules=folder, rules_aside=aside)
+
+
+def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
+    """Refuse what can't come of the rules that are played, and of the components that run."""
+    folder = options.rules or shipped_rules()
+    refuse_unmet(scenario, folder, options.without)
+    refuse_unknown_alerts(
+        scenario,
+        alert_names(read_groups(folder)),
+        own_rules=options.rules is not None,
+        aside=options.rules_aside,
+    )
 
 
 def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:

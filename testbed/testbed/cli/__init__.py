@@ -23,6 +23,7 @@ from testbed.cli import (
     log,
     rules,
     run,
+    scenarios,
     selftest,
     tools,
 )
@@ -118,6 +119,7 @@ app.add_typer(drift.app, name="drift", context_settings={"obj": drift.LatestRun(
 app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
 app.add_typer(rules.app, name="rules")
+app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(tools.app, name="stack")
 _check_settings(app)
 
