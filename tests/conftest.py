@@ -103,6 +103,15 @@ def churn_file(request: pytest.FixtureRequest, own_files: Path) -> DataFile:
 
 
 @pytest.fixture(scope="session")
+def public_rules() -> Path:
+    """130 rules files that practitioners use, which stay outside of the repository."""
+    folder = REAL_DATA / "rules"
+    if not folder.is_dir():
+        missing("the public rules are not in ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def own_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the files that are generated."""
     return tmp_path_factory.mktemp("data")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+Place: TypeAlias = tuple[str | int, ...]
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than": ("more than {gt}", "gt"),
@@ -38,10 +42,17 @@ def problems(errors: Iterable[Mapping[str, Any]], whole: str = "the file") -> tu
         errors: as ``ValidationError.errors()`` gives them.
         whole: what to call the whole, where no field is to blame.
     """
+    return tuple(sentence for _, sentence in placed_problems(errors, whole))
+
+
+def placed_problems(
+    errors: Iterable[Mapping[str, Any]], whole: str = "the file"
+) -> tuple[tuple[Place, str], ...]:
+    """As :func:`problems`, each with the place of its field."""
     found = list(errors)
     places = [tuple(error["loc"]) for error in found]
     return tuple(
-        _sentence(error, whole)
+        (place, _sentence(error, whole))
         for error, place in zip(found, places, strict=True)
         # What holds a refused value is counted without it: "needs at least one" says nothing more.
         if not any(len(other) > len(place) and other[: len(place)] == place for other in places)
@@ -61,6 +72,16 @@ def field_name(place: Iterable[str | int]) -> str:
     return name
 
 
+def nearest(word: object, known: Iterable[str]) -> str:
+    """A question that names the nearest of known words; empty where none is near."""
+    near = difflib.get_close_matches(str(word), list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _quoted(text: object) -> list[str]:
+    return re.findall(r"'([^']+)'", str(text))
+
+
 def _sentence(error: Mapping[str, Any], whole: str) -> str:
     place = field_name(error["loc"])
     kind, context = error["type"], error.get("ctx") or {}
@@ -69,7 +90,8 @@ def _sentence(error: Mapping[str, Any], whole: str) -> str:
     if kind in _BOUNDS:
         text, key = _BOUNDS[kind]
         must = text.format(**{key: _plain(context.get(key))}) if key else text
-        return f"{place or whole} must be {must}, not {error['input']!r}"
+        hint = nearest(error["input"], _quoted(must)) if kind == "literal_error" else ""
+        return f"{place or whole} must be {must}, not {error['input']!r}{hint}"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{place or whole}: {message[0].lower()}{message[1:]}" if message else place or whole
 
@@ -88,6 +110,7 @@ _WORDS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {
     "union_tag_invalid": lambda place, error: (
         f"{place}.{_discriminator(error)} must be one of {error['ctx']['expected_tags']}, "
         f"not {error['ctx']['tag']!r}"
+        f"{nearest(error['ctx']['tag'], _quoted(error['ctx']['expected_tags']))}"
     ),
     "extra_forbidden": lambda place, _: f"unknown field: {place}",
     "unexpected_keyword_argument": lambda place, _: f"unknown field: {place}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import yaml
 
@@ -11,7 +11,10 @@ from testbed_domain.errors import UsageError
 from testbed_domain.files import read_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+_Loaded = TypeVar("_Loaded")
 
 # Far beyond any configuration, far below what the stack holds.
 MAX_DEPTH: Final = 100
@@ -30,12 +33,54 @@ def read_yaml(path: Path, what: str = "") -> Any:  # noqa: ANN401 - whatever a f
         UsageError: it can't be read, isn't YAML, says one key twice, or is too large with its
             aliases written out; one line.
     """
+    # libyaml's parser takes a tenth of the time of the one in Python.
+    return _read(path, what, lambda text: yaml.load(text, Loader=yaml.CSafeLoader))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file.
+
+    Attributes:
+        value: what it holds.
+        node: the same with places; None where it is empty.
+    """
+
+    value: Any
+    node: yaml.Node | None
+
+
+def read_documents(path: Path, what: str = "") -> list[Document]:
+    """All documents that a file holds, with the places of their values.
+
+    Args:
+        path: the file; read as UTF-8.
+        what: what kind of file it is, for the error.
+
+    Raises:
+        UsageError: as for :func:`read_yaml`.
+    """
+    return _read(path, what, _documents)
+
+
+def _documents(text: str) -> list[Document]:
+    loader = yaml.CSafeLoader(text)
+    found = []
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            found.append(Document(loader.construct_document(node), node))
+    finally:
+        loader.dispose()
+    return found
+
+
+def _read(path: Path, what: str, load: Callable[[str], _Loaded]) -> _Loaded:
     named = f"{what} {path}".lstrip()
     try:
         text = read_regular(path).decode()
         _check_bounds(text)
-        # libyaml's parser takes a tenth of the time of the one in Python.
-        return yaml.load(text, Loader=yaml.CSafeLoader)
+        return load(text)
     except OSError as error:
         raise UsageError(f"cannot read {named}: {error.strerror}") from error
     except _RefusedError as error:
@@ -70,7 +115,10 @@ class _Collection:
         if self.mapping and self.nodes % 2 and isinstance(event, yaml.ScalarEvent):
             key = (event.implicit[0], event.value)
             if key in self.keys and event.value != "<<":
-                raise _RefusedError(f"the key {event.value!r} stands twice in one mapping")
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise _RefusedError(
+                    f"line {line}: the key {event.value!r} stands twice in one mapping"
+                )
             self.keys.add(key)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMPARISONS: Final = frozenset({"==", "!=", ">", ">=", "<", "<="})
 SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
-_STRETCH: Final = 1000
+STRETCH: Final = 1000
 """The parser refuses ``500ms``: expressions are parsed with durations so many times as long."""
 
 
@@ -29,12 +29,12 @@ def parse(text: str) -> promql.Expr:
     Raises:
         ValueError: the parser or the reader of durations refuses it.
     """
-    return promql.parse(_stretched(text, _STRETCH))
+    return promql.parse(_stretched(text, STRETCH))
 
 
 def text_of(node: promql.Expr) -> str:
     """The expression of a node, with its durations as they were."""
-    return _stretched(str(node), 1 / _STRETCH)
+    return _stretched(str(node), 1 / STRETCH)
 
 
 def _stretched(text: str, factor: float) -> str:
@@ -123,6 +123,7 @@ def _with_range(text: str, index: int, literal: str) -> str:
 __all__ = [
     "COMPARISONS",
     "SET_OPERATORS",
+    "STRETCH",
     "RuleDurationError",
     "constant",
     "nodes_of",

@@ -2,7 +2,7 @@
 
 Pure: no I/O, no clock. A run at factor *s* divides every duration of the rules and of the parts'
 configuration by *s*. Rates, counts and latency limits stay, and so do plain numbers of seconds in
-expressions; :mod:`testbed_rules.lint` finds those.
+expressions, which :mod:`testbed_rules.dimensions` looks after.
 
 Left alone on purpose: retention, Prometheus's out-of-order window (it must stay longer than the
 longest outage) and network timeouts (the machine doesn't get faster). A scrape timeout is scaled
@@ -205,13 +205,12 @@ class TimeScale:
         scaled = _mapped(entry, _RULE_DURATIONS, self.duration)
         return scaled | {"expr": self.expression(str(entry["expr"]))}
 
-    def rules(self, document: Mapping[str, Any]) -> Tree:
-        """A rules file: its rules and the intervals of its groups."""
+    def groups(self, document: Mapping[str, Any]) -> Tree:
+        """A rules file: the intervals of its groups, whose rules stay as they are."""
 
         def group(entry: Mapping[str, Any]) -> Tree:
             scaled = _mapped(entry, _GROUP_DURATIONS, self.duration)
-            scaled = _mapped(scaled, _GROUP_INTERVALS, self.interval)
-            return scaled | {"rules": [self.rule(each) for each in entry.get("rules") or ()]}
+            return _mapped(scaled, _GROUP_INTERVALS, self.interval)
 
         return {**document, "groups": [group(entry) for entry in document.get("groups") or ()]}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from testbed.alertneeds import alert_names
 from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
 
@@ -32,7 +33,7 @@ def refuse_unmet(
     """
     if not scenario.assertions:
         return
-    known = [r.name for g in read_groups(rules) for r in g.rules if r.kind == "alerting"]
+    known = sorted(alert_names(read_groups(rules)))
     for each in scenario.assertions:
         for problem in _problems(each, known, without, log_files=log_files):
             raise UsageError(f"the scenario {scenario.name}, assertion {each.name}: {problem}")

@@ -21,6 +21,7 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.files import read_regular
 from testbed_domain.problems import problem
 
+from testbed.alertneeds import alert_names, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.attachedhistory import (
     begin_anew,
@@ -39,7 +40,7 @@ from testbed.attachedrefusals import (
 from testbed.clients.prometheus import PrometheusClient
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
-from testbed.facts.configured import evaluation_interval
+from testbed.facts.configured import evaluation_interval, read_groups
 from testbed.preparation import Prepared, RunOptions, make_layout, new_run_id, write_identity
 from testbed.scenarioenv import scenario_environment
 from testbed.stack.addresses import PROMETHEUS, management_addresses
@@ -151,6 +152,8 @@ def prepare_attached(
     stack = read_attachment(file)
     without = absent(stack.profiles)
     refuse_unmet(scenario, file.parent / "rules", without, log_files=False)
+    known = alert_names(read_groups(file.parent / "rules"))
+    refuse_unknown_alerts(scenario, known, own_rules=stack.rules is not None)
     factor = options.time_scale or scenario.time_scale
     refuse_other_start(
         scenario, scenario_environment(scenario, factor, settings), stack.environment

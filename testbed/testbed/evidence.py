@@ -68,6 +68,7 @@ class RunInfo(BaseModel):
         replicas: processes of the API.
         attached: whether others have started the stack.
         custom_rules: whether other rules than the project's were loaded.
+        rules_aside: the user's rules that were not played, one line each with the reason.
         own_jobs: scrape jobs of the user's own Prometheus configuration.
         custom_routes: whether Alertmanager had another configuration than the project's.
         export_interval: real seconds between two exports of metrics; None where unknown.
@@ -94,6 +95,7 @@ class RunInfo(BaseModel):
     replicas: int = 1
     attached: bool = False
     custom_rules: bool = False
+    rules_aside: tuple[str, ...] = ()
     custom_routes: bool = False
     own_jobs: tuple[str, ...] = ()
     export_interval: float | None = None

@@ -20,15 +20,20 @@ from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
 from testbed_otel.otlplogs import wanted
 from testbed_rules.lint import require_scale
+from testbed_rules.rulefiles import read_rule_set, read_rules
+from testbed_rules.scaling import FittingRules
 
+from testbed.alertneeds import alert_names, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
+from testbed.facts.configured import read_groups
 from testbed.faultrefusals import refuse_faults
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, own_version, package_versions
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
+from testbed.rulecheck import fit_rules, shipped_rules, write_rules
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
 from testbed.settings import Settings, trace_ratio
@@ -64,7 +69,8 @@ class RunOptions:
         own: the user's own table.
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
-        rules: folder of rule files in place of ``prometheus/rules``.
+        rules: rules file, or folder of them, in place of ``prometheus/rules``.
+        rules_aside: what of these is not played, one line each.
         without: components to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
         replicas: processes of the API.
@@ -80,6 +86,7 @@ class RunOptions:
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
+    rules_aside: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     out: Path | None = None
     replicas: int = 1
@@ -235,10 +242,10 @@ def prepare(
         raise UsageError(f"the data file {options.own.data} does not exist")
     if options.alertmanager is not None:
         require_playable(options.alertmanager, options.without)
-    rules = options.rules or target.own_rules or root() / "prometheus" / "rules"
-    for problem in require_scale(rules, interval=EXPORT_INTERVAL, factor=factor):
-        say(f"rules: {problem}")
+    require_scale(read_rules(shipped_rules()), interval=EXPORT_INTERVAL, factor=factor)
+    own_rules = read_rule_set(options.rules or target.own_rules)
     tools = install_tools(settings, progress, scenario)
+    fitting = fit_rules(own_rules, tools, factor, say)
     own = own_alertmanager(options, scenario, settings, tools, say)
     own_prometheus = read_own_prometheus(options.prometheus, tools) if options.prometheus else None
     if own_prometheus:
@@ -249,8 +256,8 @@ def prepare(
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
-    options = _with_service_rules(options, target, layout, say)
-    refuse_unmet(scenario, options.rules or rules, options.without)
+    options = _with_rules(options, target, layout, fitting, say)
+    _refuse_unmet(scenario, options)
     shutil.copytree(trained.path, layout.model)
     artefact = load_artefact(layout.model)
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
@@ -327,16 +334,35 @@ def _target(scenario: Scenario, options: RunOptions) -> TargetModel:
     return target
 
 
-def _with_service_rules(
-    options: RunOptions, target: TargetModel, layout: RunLayout, say: Say
+def _with_rules(
+    options: RunOptions, target: TargetModel, layout: RunLayout, fitting: FittingRules, say: Say
 ) -> RunOptions:
-    """Of another target: with its own rules beside the shipped ones, but those of the API."""
-    if target.instrumented or options.rules is not None:
+    """With the rules that are played: the user's, as far as they can be.
+
+    Another target's own rules stand beside the shipped ones, but for those of the API.
+    """
+    folder = layout.root / "rules"
+    if options.rules is not None:
+        write_rules(folder, fitting.files)
+    elif not target.instrumented:
+        left_out = write_service_rules(shipped_rules(), fitting.files, folder)
+        say(f"rules: without those of the bundled API: {', '.join(left_out)}")
+    else:
         return options
-    shipped, folder = root() / "prometheus" / "rules", layout.root / "rules"
-    left_out = write_service_rules(shipped, target.own_rules, folder)
-    say(f"rules: without those of the bundled API: {', '.join(left_out)}")
-    return replace(options, rules=folder)
+    aside = tuple(str(note) for note in fitting.aside)
+    return replace(options, rules=folder, rules_aside=aside)
+
+
+def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
+    """Refuse what can't come of the rules that are played, and of the components that run."""
+    folder = options.rules or shipped_rules()
+    refuse_unmet(scenario, folder, options.without)
+    refuse_unknown_alerts(
+        scenario,
+        alert_names(read_groups(folder)),
+        own_rules=options.rules is not None,
+        aside=options.rules_aside,
+    )
 
 
 def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:
@@ -382,6 +408,7 @@ def write_identity(
         "replicas": options.replicas,
         "attached": attached,
         "custom_rules": options.rules is not None,
+        "rules_aside": list(options.rules_aside),
         "own_jobs": context.configuration.own_jobs,
         "custom_routes": options.alertmanager is not None,
         "trace_ratio": context.trace_ratio,

@@ -6,13 +6,14 @@ them by the time scale, together with those of the rules. Rates are not scaled.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from testbed_domain.features import Task
-from testbed_domain.problems import problems
-from testbed_domain.yamlfile import read_yaml
+from testbed_domain.problems import nearest
+from testbed_domain.yamlmodel import read_model
 from testbed_load.arrivals import Arrivals, mean_rate, peak_rate
 from testbed_load.plan import LoadPhase, PhaseDrift
 from testbed_load.shapes import Shape
@@ -21,7 +22,6 @@ from testbed_load.shapes.base import MAX_RATE
 from testbed.assertions import Assertion
 from testbed.componentsettings import ComponentSettings
 from testbed.decisions import Decision, DriftCause
-from testbed.errors import UsageError
 from testbed.faults import Fault
 from testbed.fields import Duration, Ratio, StrictModel
 from testbed.stack.links import Link
@@ -257,6 +257,7 @@ class Scenario(StrictModel):
             if phase_name is not None and phase_name not in names:
                 raise ValueError(
                     f"{what} names the phase {phase_name!r}; the scenario has {', '.join(names)}"
+                    f"{nearest(phase_name, names)}"
                 )
         return self
 
@@ -329,14 +330,15 @@ def read_scenario(path: Path) -> Scenario:
     """Read and check a scenario file.
 
     Raises:
-        UsageError: the file is missing, no YAML, or breaks the schema; names the field.
+        UsageError: the file is missing, no YAML, or breaks the schema; names the
+            line and the field of each mistake.
     """
-    data = read_yaml(path, "the scenario")
-    try:
-        scenario = Scenario.model_validate(data, context={"folder": path.parent})
-    except ValidationError as error:
-        found = "; ".join(problems(error.errors()))
-        raise UsageError(f"{path}: {found}") from error
+    scenario = read_model(
+        path,
+        "the scenario",
+        partial(Scenario.model_validate, context={"folder": path.parent}),
+        Scenario.model_json_schema,
+    )
     if scenario.service is None:
         return scenario
     return scenario.model_copy(update={"service": scenario.service.placed(path.parent)})

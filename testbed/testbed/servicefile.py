@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pydantic import TypeAdapter, ValidationError
-from testbed_domain.problems import problems
-from testbed_domain.yamlfile import read_yaml
+from pydantic import TypeAdapter
+from testbed_domain.yamlmodel import read_model
 
-from testbed.errors import UsageError
 from testbed.targets import Service, TargetModel
 
 if TYPE_CHECKING:
@@ -21,11 +19,8 @@ def read_service(path: Path) -> TargetModel:
     """Read and check a service file; its relative paths begin at its folder.
 
     Raises:
-        UsageError: the file is missing, no YAML, or breaks the schema; names the field.
+        UsageError: the file is missing, no YAML, or breaks the schema; names the
+            line and the field of each mistake.
     """
-    data = read_yaml(path, "the service")
-    try:
-        return _SERVICE.validate_python(data).placed(path.parent)
-    except ValidationError as error:
-        found = "; ".join(problems(error.errors()))
-        raise UsageError(f"{path}: {found}") from error
+    model = read_model(path, "the service", _SERVICE.validate_python, _SERVICE.json_schema)
+    return model.placed(path.parent)

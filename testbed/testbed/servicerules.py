@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from testbed_domain.files import write_atomic
 from testbed_otel import names
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 
 from testbed.errors import UsageError
 from testbed.facts.selectors import selectors
+from testbed.rulecheck import write_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
     from testbed_rules.timescale import Tree
 
 
-def write_service_rules(shipped: Path, own: Path | None, folder: Path) -> tuple[str, ...]:
+def write_service_rules(shipped: Path, own: Mapping[str, Tree], folder: Path) -> tuple[str, ...]:
     """Write the rules files of such a run.
 
     Args:
         shipped: folder of the shipped rules.
-        own: folder of the service's rules; None where it has none.
+        own: file name to content of the service's rules.
         folder: to write into.
 
     Returns:
@@ -40,12 +39,11 @@ def write_service_rules(shipped: Path, own: Path | None, folder: Path) -> tuple[
     files = {
         name: _without_bundled(document, left_out) for name, document in read_rules(shipped).items()
     }
-    for name, document in {} if own is None else read_rules(own).items():
+    for name, document in own.items():
         if name in files:
-            raise UsageError(f"{own}/{name} has the name of a shipped rules file: rename it")
+            raise UsageError(f"{name} is the name of a shipped rules file: rename yours")
         files[name] = document
-    for name, document in files.items():
-        write_atomic(folder / name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    write_rules(folder, files)
     return tuple(dict.fromkeys(left_out))
 
 

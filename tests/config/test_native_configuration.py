@@ -30,7 +30,7 @@ from testbed.stack.configuration import (
     render_native,
     write_api_targets,
 )
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 from testbed_rules.timescale import MINIMUM_INTERVAL, RuleDurationError, parse_duration
 
 from tests.support.polling import wait_for

@@ -12,8 +12,9 @@ import yaml
 from testbed.facts.ruletests import read_ruletests
 from testbed.heartbeat import heartbeat_names
 from testbed_otel import names
-from testbed_rules.lint import read_rules
-from testbed_rules.timescale import TimeScale, parse_duration
+from testbed_rules.rulefiles import read_rules
+from testbed_rules.scaling import scaled_rules
+from testbed_rules.timescale import parse_duration
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +95,7 @@ def test_scaled_rules_are_valid(
 ) -> None:
     """Promtool accepts the rules at the scales that runs use."""
     files = read_rules(folder / "rules")
-    for name, document in files.items():
-        scaled = TimeScale(factor).rules(document)
+    for name, scaled in scaled_rules(files, factor).items():
         (tmp_path / name).write_text(yaml.safe_dump(scaled))
     run_tool("promtool", "check", "rules", "--lint=all", *(tmp_path / name for name in files))
 

@@ -25,10 +25,10 @@ from testbed_rules.conditions import (
     read_condition,
     written,
 )
-from testbed_rules.lint import read_rules
 from testbed_rules.mutants import mutants
 from testbed_rules.parsing import nodes_of, parse
 from testbed_rules.replay import RuleTiming
+from testbed_rules.rulefiles import read_rules
 from testbed_rules.timescale import format_duration, parse_duration
 
 REPOSITORY = Path(__file__).parents[2]

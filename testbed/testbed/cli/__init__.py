@@ -21,7 +21,9 @@ from testbed.cli import (
     keys,
     live,
     log,
+    rules,
     run,
+    scenarios,
     selftest,
     tools,
 )
@@ -116,6 +118,8 @@ housekeeping.register(app)
 app.add_typer(drift.app, name="drift", context_settings={"obj": drift.LatestRun()})
 app.add_typer(keys.app, name="keys")
 app.add_typer(log.app, name="log")
+app.add_typer(rules.app, name="rules")
+app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(tools.app, name="stack")
 _check_settings(app)
 

@@ -11,12 +11,12 @@ import typer
 from testbed_domain.files import write_atomic
 from testbed_domain.use_cases import get_use_case
 from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 
 from testbed.cli.common import USE_CASE_HELP
 from testbed.console import out, say
 from testbed.errors import UsageError
-from testbed.facts.configured import read_groups
+from testbed.facts.configured import groups_in
 from testbed.initial.files import scenario_file, service_file
 from testbed.initial.guess import body_of, counts_of, path_of, reply_of
 from testbed.initial.look import ask, look
@@ -92,8 +92,7 @@ def init(
 
 
 def _alerts(rules: Path) -> tuple[str, ...]:
-    read_rules(rules)  # says what is wrong with the folder
-    groups = read_groups(rules)
+    groups = groups_in(read_rules(rules))
     return tuple(dict.fromkeys(r.name for g in groups for r in g.rules if r.kind == "alerting"))
 
 

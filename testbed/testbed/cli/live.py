@@ -60,7 +60,7 @@ def up(
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
-    rules: Annotated[Path | None, typer.Option(help="Folder of your rule files.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="Your rules, a file or a folder.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave a component out.")] = None,
     replicas: ReplicasOption = 1,
 ) -> None:

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from testbed_drift.cli.bundles import taking
-from testbed_rules.lint import read_rules
 
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
@@ -25,14 +23,12 @@ from testbed.cli.common import (
 )
 from testbed.cli.live import find_run, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
-from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.errors import UsageError
-from testbed.facts.configured import read_groups
 from testbed.live import hold
 from testbed.playall import play_all
 from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table, rewrite_report
-from testbed.resources import find_scenario, root, scenario_files
+from testbed.resources import find_scenario, scenario_files
 from testbed.runner import play
 from testbed.runstack import Opening, own_stack
 from testbed.scenario import Scenario, read_scenario
@@ -65,7 +61,8 @@ def run(
     seed: SeedOption = 1,
     time_scale: TimeScaleOption = None,
     rules: Annotated[
-        Path | None, typer.Option(help="Folder of your rule files, in place of the shipped ones.")
+        Path | None,
+        typer.Option(help="Your rules, a file or a folder, in place of the shipped ones."),
     ] = None,
     service: Annotated[
         Path | None,
@@ -239,42 +236,6 @@ def _scenario(name: str, options: RunOptions) -> Scenario:
     return scenario.for_other_routes() if options.alertmanager else scenario
 
 
-def scenarios(
-    *,
-    rules: Annotated[
-        Path | None, typer.Option(help="Folder of your rule files, in place of the shipped ones.")
-    ] = None,
-) -> None:
-    """List the scenarios that ship with the testbed, and which alerts they exercise.
-
-    Examples:
-
-      testbed scenarios
-
-      testbed scenarios --rules ./my-rules
-    """
-    folder = rules or root() / "prometheus" / "rules"
-    read_rules(folder)  # says what is wrong with a folder of one's own
-    shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
-    covered = alert_coverage(read_groups(folder), shipped)
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "real time", "must fire", "what"):
-        table.add_column(title, overflow="fold")
-    for name, item in shipped.items():
-        alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
-        seconds = item.duration / item.time_scale
-        table.add_row(name, f"{seconds:.0f} s", alerts, item.description.strip())
-    out.print(table)
-    out.print()
-    table = Table(box=None, pad_edge=False)
-    for title in ("alert", "exercised by"):
-        table.add_column(title, overflow="fold")
-    for alert, by in covered.items():
-        table.add_row(alert, covering_text(by, shipped))
-    out.print(table)
-    out.print(coverage_text(covered), highlight=False)
-
-
 def report(
     run_name: Annotated[
         str | None,
@@ -305,5 +266,4 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
     app.command()(demo)
-    app.command()(scenarios)
     app.command()(report)

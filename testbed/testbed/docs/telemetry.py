@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from testbed_otel import names
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.heartbeat import always_fires

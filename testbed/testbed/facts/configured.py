@@ -161,16 +161,20 @@ def read_groups(folder: Path) -> tuple[ConfiguredGroup, ...]:
     Raises:
         UsageError: a file is broken.
     """
-    paths = sorted(path for path in folder.glob("*") if path.suffix in {".yml", ".yaml"})
+    return groups_in({path.name: read_mapping(path) for path in sorted(folder.glob("*.yml"))})
+
+
+def groups_in(files: Mapping[str, Mapping[str, Any]]) -> tuple[ConfiguredGroup, ...]:
+    """The rule groups of parsed rules files, by file name."""
     return tuple(
         ConfiguredGroup(
-            file=path.name if path.suffix == ".yml" else f"{path.name}.yml",
+            file=name,
             name=str(group["name"]),
             interval=parse_duration(str(group["interval"])) if "interval" in group else None,
             rules=tuple(_rule(rule) for rule in group.get("rules") or ()),
         )
-        for path in paths
-        for group in read_mapping(path).get("groups") or ()
+        for name, document in files.items()
+        for group in document.get("groups") or ()
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 from testbed_domain.yamlfile import read_mapping
 from testbed_otel import names
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 from testbed_rules.templates import is_template, names_value
 from testbed_rules.timescale import Tree, parse_duration
 

@@ -139,11 +139,21 @@ def same_expression(loaded: str, written: str, factor: float = 1.0) -> bool:
     other, written_times = _shape(written)
     if shape is None or other is None:  # the parser does not know all that Prometheus does
         return True
+    alike = shape == other or _bare(_undivided(shape, factor)) == _bare(other)
     return (
-        shape == other
+        alike
         and len(times) == len(written_times)
         and all(abs(a - b / factor) <= ROUNDING for a, b in zip(times, written_times, strict=True))
     )
+
+
+def _undivided(shape: str, factor: float) -> str:
+    """Without the division of plain numbers by the time scale."""
+    return re.sub(rf"(?<=[\d)]) [/*] {re.escape(f'{factor:.15g}')}(?![\d.])", "", shape)
+
+
+def _bare(shape: str) -> str:
+    return re.sub(r"[()\s]", "", shape)
 
 
 def _shape(expression: str) -> tuple[str | None, list[float]]:

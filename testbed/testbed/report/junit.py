@@ -56,6 +56,7 @@ def _properties(verdict: Verdict) -> tuple[tuple[str, str], ...]:
         ("seed", str(run.seed)),
         ("time_scale", f"{run.time_scale:g}"),
         ("data", run.data_source),
+        *(("rule_set_aside", line) for line in run.rules_aside),
         *((("alerts_exercised", ", ".join(covered.exercised)),) if covered else ()),
         *((("alerts_not_exercised", ", ".join(covered.idle)),) if covered else ()),
         *((("too_slow", slow),) if slow else ()),

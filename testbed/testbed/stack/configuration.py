@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import yaml
 from testbed_domain.files import write_atomic
 from testbed_domain.yamlfile import read_yaml
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
+from testbed_rules.scaling import scaled_rules
 from testbed_rules.timescale import TimeScale, Tree, parse_duration
 
 from testbed.errors import UsageError
@@ -230,10 +231,8 @@ def write_api_targets(path: Path, targets: Iterable[tuple[str, str]]) -> None:
 def _write_rules(folder: Path, files: Mapping[str, Tree], scale: TimeScale) -> None:
     for old in folder.glob("*"):
         old.unlink()
-    for name, document in files.items():
-        # Prometheus is asked to read *.yml.
-        file = name if name.endswith(".yml") else f"{name}.yml"
-        write_yaml(folder / file, scale.rules(document))
+    for name, document in scaled_rules(files, scale.factor).items():
+        write_yaml(folder / name, document)
 
 
 def prometheus_tree(

@@ -12,6 +12,7 @@ import promql_parser as promql
 import pytest
 import yaml
 from testbed_domain.errors import DomainError
+from testbed_rules.scaling import scaled_rules
 from testbed_rules.timescale import (
     MINIMUM_INTERVAL,
     RuleDurationError,
@@ -236,7 +237,7 @@ def test_rules() -> None:
         - name: empty
     """)
     before = yaml.safe_dump(document)
-    scaled = TimeScale(30).rules(document)
+    scaled = scaled_rules({"my.yml": document}, 30)["my.yml"]
     assert yaml.safe_dump(document) == before
     group, empty = scaled["groups"]
     assert (group["interval"], group["query_offset"]) == ("2s", "1s")

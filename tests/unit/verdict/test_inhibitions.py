@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
-from testbed_rules.lint import read_rules
+from testbed_rules.rulefiles import read_rules
 
 DOWN, SLOW = 'alertname="Down"', 'alertname="Slow"'
 RULES = [

@@ -134,7 +134,7 @@ def test_the_configuration_is_read_with_its_defaults(tmp_path: Path) -> None:
         "- {job_name: b, file_sd_configs: [{files: [x.json]}]}\n".replace("\\\n", "\n")
     )
     (layout.config / "rules").mkdir()
-    (layout.config / "rules" / "own.yaml").write_text(
+    (layout.config / "rules" / "own.yml").write_text(
         "groups: [{name: g, interval: 3s, rules: [{record: 'r:x', expr: x}]}]"
     )
     configured = read_configured(layout)
@@ -142,4 +142,4 @@ def test_the_configuration_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert configured.jobs == {"a": 2.0, "b": 0.5}
     assert configured.targets == {"a": ("h:1",), "b": ()}
     (group,) = read_groups(layout.config / "rules")
-    assert (group.file, group.interval, group.rules[0].kind) == ("own.yaml.yml", 3.0, "recording")
+    assert (group.file, group.interval, group.rules[0].kind) == ("own.yml", 3.0, "recording")

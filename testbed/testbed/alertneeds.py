@@ -1,0 +1,84 @@
+"""What a scenario says of alerts, against the rules of the run; told before it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testbed_domain.problems import nearest
+from testbed_rules.timescale import format_duration
+
+from testbed.errors import UsageError
+from testbed.resources import scenario_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from testbed.facts.configured import ConfiguredGroup
+    from testbed.scenario import Scenario
+
+
+def refuse_unknown_alerts(
+    scenario: Scenario, known: Collection[str], *, own_rules: bool, aside: Collection[str] = ()
+) -> None:
+    """Refuse a scenario that waits for what can't come.
+
+    Args:
+        scenario: what is to be played.
+        known: alerts that the rules have.
+        own_rules: whether the rules are the user's: what a shipped scenario allows may then be
+            missing.
+        aside: rules that are not played, one line each with the reason.
+
+    Raises:
+        UsageError: an alert has no rule, or too little time; a line for each.
+    """
+    shipped = own_rules and scenario.name in scenario_files()
+    problems = [
+        *_unknown(scenario, known, aside, only_expected=shipped),
+        *_too_late(scenario),
+    ]
+    if problems:
+        raise UsageError("\n".join(f"the scenario {scenario.name}: {each}" for each in problems))
+
+
+def alert_names(groups: Iterable[ConfiguredGroup]) -> frozenset[str]:
+    """Alerts of rule groups."""
+    return frozenset(
+        rule.name for group in groups for rule in group.rules if rule.kind == "alerting"
+    )
+
+
+def _unknown(
+    scenario: Scenario, known: Collection[str], aside: Collection[str], *, only_expected: bool
+) -> Iterator[str]:
+    named = {each.alert: "expects" for each in scenario.expected_alerts}
+    if not only_expected:
+        named |= {
+            each.alert: "forbids notifications of" for each in scenario.forbidden_notifications
+        }
+        named |= dict.fromkeys(scenario.allowed_alerts, "allows")
+        named |= dict.fromkeys(scenario.muted_alerts, "calls muted")
+    for alert, verb in named.items():
+        if alert in known:
+            continue
+        reason = next((line for line in aside if f": {alert}: " in line), None)
+        if reason is None:
+            yield f"it {verb} the alert {alert}, for which there is no rule{nearest(alert, known)}"
+        else:
+            yield f"it {verb} the alert {alert}, whose rule is set aside: {reason}"
+
+
+def _too_late(scenario: Scenario) -> Iterator[str]:
+    end = scenario.duration + scenario.settle
+    start, starts = 0.0, {}
+    for phase in scenario.phases:
+        starts[phase.name] = start
+        start += phase.duration
+    for each in scenario.expected_alerts:
+        left = end - starts[each.phase]
+        if each.within > left:
+            yield (
+                f"{each.alert} is to be notified {format_duration(each.within)} after the start "
+                f"of phase {each.phase} at the latest, and the run ends {format_duration(left)} "
+                "after it: lengthen settle, or ask for less"
+            )

@@ -1,0 +1,90 @@
+"""``testbed scenarios``: those that ship, and a look at one of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from testbed_rules.rulefiles import read_rules
+
+from testbed.alertneeds import alert_names, refuse_unknown_alerts
+from testbed.console import out
+from testbed.coverage import alert_coverage, coverage_text, covering_text
+from testbed.facts.configured import groups_in
+from testbed.resources import scenario_files
+from testbed.rulecheck import shipped_rules
+from testbed.scenario import read_scenario
+from testbed.trust import check_scenario
+
+app = typer.Typer()
+RulesOption = Annotated[
+    Path | None,
+    typer.Option(help="Your rules, a file or a folder, in place of the shipped ones."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
+    """List the scenarios that ship with the testbed, and which alerts they exercise.
+
+    Examples:
+
+      testbed scenarios
+
+      testbed scenarios --rules ./my-rules
+
+      testbed scenarios check my-scenario.yaml
+    """
+    if context.invoked_subcommand is not None:
+        return
+    shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
+    covered = alert_coverage(groups_in(read_rules(rules or shipped_rules())), shipped)
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "real time", "must fire", "what"):
+        table.add_column(title, overflow="fold")
+    for name, item in shipped.items():
+        alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
+        seconds = item.duration / item.time_scale
+        table.add_row(name, f"{seconds:.0f} s", alerts, item.description.strip())
+    out.print(table)
+    out.print()
+    table = Table(box=None, pad_edge=False)
+    for title in ("alert", "exercised by"):
+        table.add_column(title, overflow="fold")
+    for alert, by in covered.items():
+        table.add_row(alert, covering_text(by, shipped))
+    out.print(table)
+    out.print(coverage_text(covered), highlight=False)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenarios of your own.")],
+    *,
+    rules: RulesOption = None,
+) -> None:
+    """Check scenarios as a run would, without one: exit 2 where it would refuse to start.
+
+    Says all mistakes at once, each with file and line, and the nearest right word; alerts that no
+    rule has, and times that can't be kept, among them.
+
+    Examples:
+
+      testbed scenarios check my-scenario.yaml
+
+      testbed scenarios check *.yaml --rules ./my-rules
+    """
+    known = alert_names(groups_in(read_rules(rules or shipped_rules())))
+    for file in files:
+        scenario = read_scenario(file)
+        own = rules is not None or scenario.service is not None
+        if scenario.service is None or rules is not None:
+            refuse_unknown_alerts(scenario, known, own_rules=own)
+        check_scenario(file, scenario)
+        real = (scenario.duration + scenario.settle) / scenario.time_scale
+        out.print(
+            f"{file}: {scenario.name}, {len(scenario.phases)} phases, about {real:.0f} s to play",
+            highlight=False,
+        )
