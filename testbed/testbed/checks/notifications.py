@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.blindness import forgotten
 from testbed.checks.contract import (
     NotifiedContract,
     contract_of,
@@ -89,7 +90,7 @@ def _receivers(contract: NotifiedContract) -> CheckResult:
         name = described(labels)
         routed = set(contract.routed(labels))
         due = contract.due(labels)
-        lasting = any(f.identity == identity and _lasted(contract, f) for f in contract.firings)
+        lasting = any(f.identity == identity and contract.lasted(f) for f in contract.firings)
         missing = {each for each in routed - got if contract.recorded(each)} if lasting else set()
         # A user's own routes may lead an alert on to others besides.
         beyond = set() if due is None or contract.own else got - due
@@ -142,6 +143,8 @@ def _ends(contract: NotifiedContract) -> CheckResult:
         due = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels) < over
         if not due or firing.alert in contract.case.scenario.muted_alerts:
             continue
+        if forgotten(contract.case, firing.end) is not None:
+            continue  # who should notify its end knows nothing of it any more
         findings += (
             CheckFinding(
                 f"{firing} was not notified as resolved at {receiver}, though it had stopped "
@@ -235,7 +238,7 @@ def _held(contract: NotifiedContract) -> CheckResult:
                     f"{described(labels)} was held back: it was {contract.held_by(labels)}"
                 )
             )
-    lasting = [f for f in contract.firings if f.alert not in permitted and _lasted(contract, f)]
+    lasting = [f for f in contract.firings if f.alert not in permitted and contract.lasted(f)]
     for firing in lasting:
         heard = any(
             n.status == "firing" and _of(contract, firing, n)
@@ -291,11 +294,6 @@ def _deliveries(contract: NotifiedContract) -> CheckResult:
         findings.append(CheckFinding(f"Alertmanager gave notifications up: {causes}"))
     passed = f"the receiver recorded all {sent.begun - sent.failed} {what} that were sent{failed}"
     return finding_result(DELIVERIES, Stage.RECEIVER, passed, findings)
-
-
-def _lasted(contract: NotifiedContract, firing: Firing) -> bool:
-    """Whether it fired so long at a stretch that Alertmanager must have notified it."""
-    return max(end - start for start, end in firing.spans) > contract.wait(firing)
 
 
 def _of(contract: NotifiedContract, firing: Firing, item: ReceivedNotification) -> bool:
