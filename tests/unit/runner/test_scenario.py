@@ -35,7 +35,7 @@ SHIPPED = (
         "too-late",
         "uneven-load",
     ),
-    "version-unwatched",
+    *("version-unwatched", "wrong-rule"),
 )
 
 
