@@ -28,6 +28,7 @@ from testbed.faultrefusals import refuse_faults
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, own_version, package_versions
 from testbed.planting import NOTHING, Planting
+from testbed.playedkeys import make_keys
 from testbed.resources import root
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
@@ -286,6 +287,8 @@ def prepare(
     for note in redirection.notes if redirection else ():
         say(f"alertmanager: {note}")
     planting.edit(layout.config)
+    if scenario.settings.api.keys:
+        make_keys(layout)
     context = StackContext(
         layout=layout,
         settings=settings,

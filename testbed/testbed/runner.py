@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from testbed_load.command import locust_command
+from testbed_load.command import KEY_VARIABLE, locust_command
 from testbed_load.plan import write_plan
 
 from testbed.board import Board
@@ -210,6 +210,8 @@ class Play:
         argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
         log = self._layout.logs / f"{LOAD}.log"
         env = base_environment() | self._prepared.context.settings.load_environment()
+        if self._prepared.scenario.settings.api.keys:
+            env |= {KEY_VARIABLE: str(self._layout.load_key.resolve())}
         request = ProcessRequest(LOAD, argv, log, env=env, cwd=self._layout.root, job=True)
         instance = self._load = self._supervisor.start(planting.start(request))
         start_file = self._layout.truth / "start.json"

@@ -9,6 +9,7 @@ from testbed_domain.files import read_regular, write_atomic
 
 from testbed.checks import CHECKS, Case
 from testbed.checks.alerts import alert_rows
+from testbed.checks.causes import with_causes
 from testbed.checks.counts import hops
 from testbed.checks.coverage import Coverage, coverage
 from testbed.checks.drift import drift_summary
@@ -147,7 +148,7 @@ def evaluate(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         factor: production seconds per real second.
     """
     case = Case(scenario, evidence, factor)
-    checks = along_the_way(result for check in CHECKS.values() for result in check(case))
+    checks = with_causes(case, [result for check in CHECKS.values() for result in check(case)])
     failed = _failed(checks)
     alerts = alert_rows(case)
     return Verdict(

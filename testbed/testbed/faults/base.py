@@ -129,6 +129,11 @@ class FaultModel(StrictModel):
         return None
 
     @property
+    def falsifies(self) -> tuple[str, ...]:
+        """Checks of the verdict that must fail by it, one at least; they name it then."""
+        return ()
+
+    @property
     def gate(self) -> str | None:
         """The receiver of OTLP that it shuts."""
         return None

@@ -18,6 +18,14 @@ DESCRIPTORS = {"kind": "file-descriptors", "component": "api"}
 HTTP = {"kind": "http", "start": {"url": "http://api:9464/x"}, "end_with": {"url": "http://y"}}
 DISK = {"kind": "disk-full", "component": "prometheus"}
 EXEC = {"kind": "exec", "start": ["true"], "end_with": ["false"]}
+LEAK = {"kind": "leak", "mib_per_second": 5}
+HOSTILE = {"kind": "hostile", "rate": 1, "requests": ["deep", "slow"]}
+RULES = {
+    "kind": "rule-file",
+    "replaces": "api.yml",
+    "groups": [{"name": "api", "rules": [{"alert": "A", "expr": "1"}]}],
+}
+ROUTES = {"kind": "routes", "route": {"receiver": "critical"}}
 NETWORK = {"kind": "network", "from": "api", "to": "collector", "delay": 1}
 
 
@@ -56,6 +64,16 @@ def fault_check(world: World, fault: dict[str, Any], seen: dict[str, Any] | None
         (EXEC, {"begin": 0, "end": "no exit within 10 s"}, False, "no exit within 10 s"),
         (DISK, {"written": 0, "free": 0}, True, "0 bytes could be written at the end"),
         (DISK, {"written": 10**6, "free": 0}, False, "1000000 bytes could be written"),
+        (LEAK, {"before": 100.0, "after": 190.0}, True, "100 MiB before and 190 MiB after"),
+        (LEAK, {"before": 100.0, "after": 110.0}, False, "110 MiB after"),
+        (HOSTILE, {"sent": {"deep": 10, "slow": 9}, "answers": {"415": 19}}, True, "415 19 times"),
+        (HOSTILE, {"sent": {"deep": 20}, "answers": {"415": 19, "200": 1}}, False, "200 1 times"),
+        (HOSTILE, {"sent": {"deep": 2}, "answers": {"415": 2}}, False, "2 deep were sent"),
+        (RULES, {"rules": ["A"], "succeeded": True, "at": 1012.0}, True, "reload at +2.0 s"),
+        (RULES, {"rules": [], "succeeded": False, "at": 900.0}, False, "no rule otherwise"),
+        (RULES, {"refused": "it does not answer"}, False, "it does not answer"),
+        (ROUTES, {"routes": True, "succeeded": True, "at": 1012.0}, True, "had the wrong routes"),
+        (ROUTES, {"routes": False, "succeeded": True, "at": 1012.0}, False, "had other routes"),
         (NETWORK, {"probed": "was answered after 1.01 s", "took": True}, True, "after 1.01 s"),
         (NETWORK, {"probed": "was answered after 0.01 s", "took": False}, False, "after 0.01 s"),
         *(
