@@ -147,6 +147,13 @@ class Stack:
             self.stop_helper(name)
         return outcome
 
+    def await_helper(self, name: str, timeout: float) -> ProcessOutcome | None:
+        """Wait for the end of a process of a fault; None where it had to be ended."""
+        outcome = self._supervisor.wait(name, timeout)
+        if outcome is None:
+            self.stop_helper(name, kill=False)
+        return outcome
+
     def _helper(self, name: str, argv: Sequence[str], grace: float = GRACE) -> ProcessRequest:
         layout = self.context.layout
         environment = base_environment() | {"TESTBED_RUN": str(layout.root)}

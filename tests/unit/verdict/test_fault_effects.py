@@ -25,6 +25,11 @@ RULES = {
     "replaces": "api.yml",
     "groups": [{"name": "api", "rules": [{"alert": "A", "expr": "1"}]}],
 }
+LIMITED = {"kind": "memory-limit", "component": "api", "mib": 200}
+GROUP = {"limit": 200 * 2**20, "peak": 190 * 2**20, "met": 3, "killed": 0, "of": 2}
+VERSION = {"kind": "bad-version"}
+CHAOS = {"kind": "chaos", "action": {"name": "break it", "provider": {"type": "process"}}}
+JOURNAL = {"took": True, "said": "it was completed"}
 ROUTES = {"kind": "routes", "route": {"receiver": "critical"}}
 NETWORK = {"kind": "network", "from": "api", "to": "collector", "delay": 1}
 
@@ -74,6 +79,18 @@ def fault_check(world: World, fault: dict[str, Any], seen: dict[str, Any] | None
         (RULES, {"refused": "it does not answer"}, False, "it does not answer"),
         (ROUTES, {"routes": True, "succeeded": True, "at": 1012.0}, True, "had the wrong routes"),
         (ROUTES, {"routes": False, "succeeded": True, "at": 1012.0}, False, "had other routes"),
+        (
+            LIMITED,
+            GROUP | {"processes": 2},
+            True,
+            "200 MiB and used 190 at most; the limit was met 3",
+        ),
+        (LIMITED, GROUP | {"processes": 0}, False, "0 of 2 processes"),
+        (VERSION, {"version": "b", "served": 2, "of": 2, "back": 2, "problem": ""}, True, "2 of 2"),
+        (VERSION, {"version": "b", "served": 0, "of": 2, "back": 2, "problem": "no"}, False, "no"),
+        (VERSION, {"version": "", "problem": "it did not end in time"}, False, "in time"),
+        (CHAOS, {"begin": JOURNAL, "end": None}, True, "it was completed"),
+        (CHAOS, {"begin": JOURNAL, "end": {"took": False, "said": "x"}}, False, "end it, x"),
         (NETWORK, {"probed": "was answered after 1.01 s", "took": True}, True, "after 1.01 s"),
         (NETWORK, {"probed": "was answered after 0.01 s", "took": False}, False, "after 0.01 s"),
         *(
