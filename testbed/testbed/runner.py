@@ -33,6 +33,7 @@ from testbed.report import write_outcome
 from testbed.runstack import Opening, own_stack
 from testbed.schedule import ScheduledAction, load_plan, schedule
 from testbed.stack.environments import base_environment
+from testbed.stack.links import to_target
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
@@ -206,7 +207,8 @@ class Play:
         """Start Locust; returns the Unix time at which the first phase began."""
         planting = self._prepared.planting
         write_plan(self._layout.load_plan, planting.plan(load_plan(self._prepared)))
-        host = self._prepared.context.target.load_url(self._prepared.context)
+        context = self._prepared.context
+        host = to_target(context.target.load_url(context), context.endpoints)
         argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
         log = self._layout.logs / f"{LOAD}.log"
         env = base_environment() | self._prepared.context.settings.load_environment()

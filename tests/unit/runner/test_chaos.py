@@ -16,9 +16,10 @@ from testbed.faults.rig import Rig
 from testbed.layout import RunLayout
 from testbed.scenario import read_scenario
 from testbed.stack.process import ProcessRequest, Supervisor
-from testbed.stack.stack import Stack
 
 if TYPE_CHECKING:
+    from testbed.stack.stack import Stack
+
 ACTION = {"name": "break it", "provider": {"type": "process", "path": "true"}}
 # Does what `chaos run` does with a journal.
 PROGRAM = """\

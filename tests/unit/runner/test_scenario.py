@@ -21,6 +21,7 @@ SHIPPED = (
     "label-shift",
     *("latency-margin", "log-failing", "log-spooling", "metrics-rejected", "model-lost", "normal"),
     *(
+        "overload",
         "prometheus-broken",
         "prometheus-disk-full",
         "queue-full",
