@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.records import StoredEvent
 
+BLIND: Final = "monitoring blind: "
+"""Begin of the names of these checks."""
+
 EVALUATES: Final = ("prometheus",)
 """Without it, no rule is evaluated."""
 
@@ -66,7 +69,7 @@ def check_blindness(case: Case) -> tuple[CheckResult, ...]:
     spans = blind(case)
     return tuple(
         CheckResult(
-            name=f"monitoring blind: {component}",
+            name=f"{BLIND}{component}",
             passed=True,
             stage=STAGES[component],
             summary=f"the monitoring itself was {blind_text(case, own)}",

@@ -43,6 +43,7 @@ def test_an_alert_that_nobody_could_see_is_not_applicable(world: World) -> None:
     said = found["monitoring blind: prometheus"].summary
     assert "blind from 17.0 s to 34.0 s into the run (prometheus: prometheus frozen)" in said
     assert row(world).status is AlertStatus.BLIND
+    assert any("monitoring blind: prometheus" in line for line in verdict.lines())
 
 
 def test_an_alert_that_had_its_time_in_spite_of_it_is_judged(world: World) -> None:
