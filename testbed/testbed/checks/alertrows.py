@@ -96,7 +96,7 @@ def _outcome(
         return AlertStatus.LATE, f"{heard}, allowed were {_production(item.within)}"
     if took > case.real(item.within):
         # Each of them put it off, or it would be late.
-        heard += f"; the monitoring was {blind_text(case, meanwhile(case, phase.start, due))}"
+        heard += f"; the monitoring was {blind_text(case, meanwhile(case, phase.start, notified))}"
     if item.resolves_within is None:
         return AlertStatus.DETECTED, heard
     if silent := _without_end(case, item):
