@@ -22,13 +22,13 @@ from testbed_otel.otlplogs import wanted
 from testbed_rules.lint import require_scale
 
 from testbed.assertedneeds import refuse_unmet
+from testbed.beforehand import make_ready
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.faultrefusals import refuse_faults
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, own_version, package_versions
 from testbed.planting import NOTHING, Planting
-from testbed.playedkeys import make_keys
 from testbed.resources import root
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
@@ -287,8 +287,7 @@ def prepare(
     for note in redirection.notes if redirection else ():
         say(f"alertmanager: {note}")
     planting.edit(layout.config)
-    if scenario.settings.api.keys:
-        make_keys(layout)
+    make_ready(scenario, layout)
     context = StackContext(
         layout=layout,
         settings=settings,

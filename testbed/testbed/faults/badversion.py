@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import httpx
+from testbed_domain.artefact import load_artefact
+from testbed_domain.errors import DomainError
+from testbed_drift.retraining.management import Management
 
 from testbed.clients import loopback
 from testbed.errors import StackError
@@ -16,24 +16,25 @@ from testbed.faults.effects import Effect, last_event
 from testbed.faults.rig import control
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from testbed.checks.case import Case
     from testbed.faults.rig import Rig, Undo
+    from testbed.layout import RunLayout
     from testbed.phases import PhaseRow
 
-PROGRAM: Final = Path(__file__).parent / "rig" / "badversion.py"
 TIMEOUT: Final = 10.0
-READY: Final = 30.0
-"""Seconds in which the version must be there as the phase ends."""
+FOLDER: Final = "worse"
+"""Beside the run's model, where the API may load from."""
 
 
 @FAULTS.register
 class BadVersionFault(HeldFault):
     """A version that has learned nothing becomes the champion, and is rolled back.
 
-    It is trained in the run on the reference rows with their labels dealt out anew, so a few
-    seconds into the phase; then each replica loads it as challenger and promotes it, and goes back
-    to the version before as the phase ends. It took hold where each replica said that it was
-    champion.
+    It is trained before the load, on the reference rows with their labels dealt out anew. Each
+    replica loads it as challenger and promotes it, and goes back to the version before as the phase
+    ends. It took hold where each replica said that it was champion.
     """
 
     bundled: ClassVar[bool] = True
@@ -50,29 +51,35 @@ class BadVersionFault(HeldFault):
         """Of the documentation."""
         return "a version that has learned nothing is promoted, and rolled back"
 
+    def prepare(self, layout: RunLayout) -> None:
+        """Train it."""
+        from testbed.faults.rig.badversion import worse  # noqa: PLC0415 - only few runs train it
+
+        made = worse(layout.model, layout.model.parent, seed=0)
+        made.path.rename(_folder(layout))
+
     def hold(self, rig: Rig) -> Undo:
-        """Start what trains and promotes it."""
+        """Let each replica load it, and make it champion there."""
         context = rig.stack.context
-        layout = context.layout
-        out = layout.data / "bad-version.json"
         urls = [f"http://{address}" for address in context.management]
-        files = (layout.model, layout.model.parent, out, context.management_token)
-        argv = (sys.executable, str(PROGRAM), *(str(each.resolve()) for each in files), *urls)
-        rig.stack.start_helper(self.label, argv)
+        wrong = load_artefact(_folder(context.layout))
+        problem = ""
+        try:
+            management = Management(tuple(urls), context.management_token)
+            management.challenge(wrong.path)
+            management.promote()
+        except DomainError as error:
+            problem = str(error)
 
         def roll_back() -> Seen:
-            ended = rig.stack.await_helper(self.label, READY)
-            try:
-                seen: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                why = "it did not end in time" if ended is None else ended.describe()
-                return {"version": "", "served": 0, "of": len(urls), "problem": why}
-            served = sum(_champion(url) == seen["version"] for url in urls)
-            if seen["promoted"]:
-                for url in urls:
-                    _ask(rig, "POST", f"{url}/models/rollback")
-            back = sum(_champion(url) != seen["version"] for url in urls)
-            return {**seen, "served": served, "of": len(urls), "back": back}
+            mine = [url for url in urls if _champion(url) == wrong.version]
+            for url in mine:
+                _ask(rig, "POST", f"{url}/models/rollback")
+            back = sum(_champion(url) != wrong.version for url in mine)
+            return {
+                "version": wrong.version, "served": len(mine), "of": len(urls),
+                "back": back, "problem": problem,
+            }  # fmt: skip
 
         return roll_back
 
@@ -87,6 +94,10 @@ class BadVersionFault(HeldFault):
         text += f": {seen['problem']}" if seen["problem"] else ""
         took = seen["served"] == seen["of"] == seen.get("back")
         return Effect(phase.name, self.label, took=took, seen=text)
+
+
+def _folder(layout: RunLayout) -> Path:
+    return layout.model.with_name(f"{layout.model.name}-{FOLDER}")
 
 
 def _champion(url: str) -> str:

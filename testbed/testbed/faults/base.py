@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.faults.effects import Effect
     from testbed.faults.rig import Rig, Undo
+    from testbed.layout import RunLayout
     from testbed.phases import PhaseRow
     from testbed.stack.links import Link
 
@@ -78,6 +79,9 @@ class FaultModel(StrictModel):
     def permitted(self) -> str | None:
         """Why this machine does not permit it; None where it does. Nothing is started before."""
         return None
+
+    def prepare(self, layout: RunLayout) -> None:
+        """Make what it needs before anything is started."""
 
     def lasts(self, phase: float) -> float:
         """Production seconds from its begin to its end, given those of the phase."""

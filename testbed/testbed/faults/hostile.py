@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -74,11 +75,14 @@ class HostileFault(HeldFault):
         rig.stack.start_helper(self.label, argv, grace=hostilesender.TIMEOUT + ENDING)
 
         def stop() -> Seen:
+            ended = time.time()
             rig.stack.stop_helper(self.label, kill=False)
             lines = list(read_lines(out, [], required=False))[before:]
             kinds = Counter(str(line["kind"]) for line in lines)
             answers = Counter(str(line["status"] or line["error"]) for line in lines)
-            return {"sent": dict(kinds), "answers": dict(answers)}
+            began = min((float(line["sent_at"]) for line in lines), default=ended)
+            lasted = round(ended - began, 3)
+            return {"sent": dict(kinds), "answers": dict(answers), "lasted": lasted}
 
         return stop
 
@@ -88,7 +92,7 @@ class HostileFault(HeldFault):
         if "sent" not in seen:
             return Effect(phase.name, self.label, took=False, seen="nothing was sent")
         sent, answers = seen["sent"], seen["answers"]
-        planned = self.rate * (phase.end - phase.start)
+        planned = self.rate * seen["lasted"]
         refused = sum(count for status, count in answers.items() if status.startswith("4"))
         each = ", ".join(f"{count} {kind}" for kind, count in sent.items())
         got = ", ".join(f"{status} {count} times" for status, count in sorted(answers.items()))

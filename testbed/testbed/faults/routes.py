@@ -90,7 +90,7 @@ class RoutesFault(HeldFault):
             return {
                 "routes": shown.strip() == text.strip(),
                 "succeeded": succeeded,
-                "at": round(when, 3),
+                "loaded": round(when, 3),
             }
 
         return restore

@@ -103,7 +103,7 @@ class RuleFileFault(HeldFault):
             changed = {
                 rule["name"] for rule in (*before, *after) if (rule in before) != (rule in after)
             }
-            return {"rules": sorted(changed), "succeeded": succeeded, "at": round(when, 3)}
+            return {"rules": sorted(changed), "succeeded": succeeded, "loaded": round(when, 3)}
 
         return restore
 

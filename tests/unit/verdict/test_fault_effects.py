@@ -20,6 +20,7 @@ DISK = {"kind": "disk-full", "component": "prometheus"}
 EXEC = {"kind": "exec", "start": ["true"], "end_with": ["false"]}
 LEAK = {"kind": "leak", "mib_per_second": 5}
 HOSTILE = {"kind": "hostile", "rate": 1, "requests": ["deep", "slow"]}
+SENT = {"sent": {"deep": 10, "slow": 9}, "lasted": 20.0}
 RULES = {
     "kind": "rule-file",
     "replaces": "api.yml",
@@ -71,14 +72,24 @@ def fault_check(world: World, fault: dict[str, Any], seen: dict[str, Any] | None
         (DISK, {"written": 10**6, "free": 0}, False, "1000000 bytes could be written"),
         (LEAK, {"before": 100.0, "after": 190.0}, True, "100 MiB before and 190 MiB after"),
         (LEAK, {"before": 100.0, "after": 110.0}, False, "110 MiB after"),
-        (HOSTILE, {"sent": {"deep": 10, "slow": 9}, "answers": {"415": 19}}, True, "415 19 times"),
-        (HOSTILE, {"sent": {"deep": 20}, "answers": {"415": 19, "200": 1}}, False, "200 1 times"),
-        (HOSTILE, {"sent": {"deep": 2}, "answers": {"415": 2}}, False, "2 deep were sent"),
-        (RULES, {"rules": ["A"], "succeeded": True, "at": 1012.0}, True, "reload at +2.0 s"),
-        (RULES, {"rules": [], "succeeded": False, "at": 900.0}, False, "no rule otherwise"),
+        (HOSTILE, SENT | {"answers": {"415": 19}}, True, "415 19 times"),
+        (HOSTILE, SENT | {"answers": {"415": 18, "200": 1}}, False, "200 1 times"),
+        (
+            HOSTILE,
+            SENT | {"answers": {"415": 19}, "lasted": 40.0},
+            False,
+            "10 deep, 9 slow",
+        ),
+        (RULES, {"rules": ["A"], "succeeded": True, "loaded": 1012.0}, True, "reload at +2.0 s"),
+        (RULES, {"rules": [], "succeeded": False, "loaded": 900.0}, False, "no rule otherwise"),
         (RULES, {"refused": "it does not answer"}, False, "it does not answer"),
-        (ROUTES, {"routes": True, "succeeded": True, "at": 1012.0}, True, "had the wrong routes"),
-        (ROUTES, {"routes": False, "succeeded": True, "at": 1012.0}, False, "had other routes"),
+        (
+            ROUTES,
+            {"routes": True, "succeeded": True, "loaded": 1012.0},
+            True,
+            "had the wrong routes",
+        ),
+        (ROUTES, {"routes": False, "succeeded": True, "loaded": 1012.0}, False, "had other routes"),
         (
             LIMITED,
             GROUP | {"processes": 2},

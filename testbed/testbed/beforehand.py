@@ -1,4 +1,4 @@
-"""API keys of a run whose scenario has the API demand them: one for the load, and no other."""
+"""What a scenario needs in the folder of its run before anything is started."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from testbed_domain.files import write_atomic
 
 if TYPE_CHECKING:
     from testbed.layout import RunLayout
+    from testbed.scenario import Scenario
 
 NAME: Final = "load"
+
+
+def make_ready(scenario: Scenario, layout: RunLayout) -> None:
+    """Make keys, where the scenario has the API demand some, and what its faults need."""
+    if scenario.settings.api.keys:
+        make_keys(layout)
+    for phase in scenario.phases:
+        for fault in phase.faults:
+            fault.prepare(layout)
 
 
 def make_keys(layout: RunLayout) -> None:
