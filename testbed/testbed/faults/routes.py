@@ -101,7 +101,7 @@ class RoutesFault(HeldFault):
         if "routes" not in seen:
             text = str(seen.get("refused", "nothing was seen of it"))
             return Effect(phase.name, self.label, took=False, seen=text)
-        reload = f"its reload at {seen['at'] - phase.start:+.1f} s succeeded"
+        reload = f"its reload at {seen['loaded'] - phase.start:+.1f} s succeeded"
         if not seen["succeeded"]:
             reload = "it refused to load its file"
         shown = "the wrong routes" if seen["routes"] else "other routes than these"

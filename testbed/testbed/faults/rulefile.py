@@ -114,7 +114,7 @@ class RuleFileFault(HeldFault):
             text = str(seen.get("refused", "nothing was seen of it"))
             return Effect(phase.name, self.label, took=False, seen=text)
         rules = ", ".join(seen["rules"]) or "no rule"
-        reload = f"its reload at {seen['at'] - phase.start:+.1f} s succeeded"
+        reload = f"its reload at {seen['loaded'] - phase.start:+.1f} s succeeded"
         if not seen["succeeded"]:
             reload = "it refused to load its files"
         text = f"Prometheus had {rules} otherwise than before, and {reload}"
