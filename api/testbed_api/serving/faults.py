@@ -14,6 +14,9 @@ from testbed_domain.logengine import LogError
 from testbed_api.serving.leak import Leak
 
 UNLOADED: Final = "the model is unloaded by a fault"
+WAITING: Final = 0.5
+"""Ratio of the time until an answer is due for which a request may wait for its turn."""
+
 REFUSED: Final = "it refuses every write by a fault"
 
 
@@ -176,12 +179,15 @@ class FaultSwitch:
         return errors is not None and self._failing.chooses(errors.ratio)
 
     def turn(self, now: float, due: float) -> float:
-        """Seconds until it is this request's turn; what comes too late takes no turn."""
+        """Seconds until it is this request's turn; what comes too late takes no turn.
+
+        It leaves time for the rest: what is refused only then has its row in the log.
+        """
         capacity = self.state.capacity
         if capacity is None:
             return 0.0
         turn = max(now, self._next)
-        if turn > due:
+        if turn > now + WAITING * (due - now):
             return max(0.0, due - now)
         self._next = turn + 1 / capacity.rate
         return turn - now

@@ -76,19 +76,19 @@ class RoutesFault(HeldFault):
         if self.inhibit_rules is not None:
             wrong["inhibit_rules"] = list(self.inhibit_rules)
         scaled = TimeScale(context.factor).alertmanager(wrong)
+        before = _shown(deployment)
         deployment.put({**read_mapping(deployment.path), **scaled})
-        text = deployment.path.read_text(encoding="utf-8")
 
         def restore() -> Seen:
             try:
-                shown = deployment.ask("/api/v2/status")["config"]["original"]
+                after = _shown(deployment)
                 succeeded, when = deployment.reloaded()
             except StackError as error:
                 return {"refused": str(error)}
             finally:
                 deployment.restore()
             return {
-                "routes": shown.strip() == text.strip(),
+                "routes": after != before,
                 "succeeded": succeeded,
                 "loaded": round(when, 3),
             }
@@ -104,6 +104,11 @@ class RoutesFault(HeldFault):
         reload = f"its reload at {seen['loaded'] - phase.start:+.1f} s succeeded"
         if not seen["succeeded"]:
             reload = "it refused to load its file"
-        shown = "the wrong routes" if seen["routes"] else "other routes than these"
+        shown = "other routes than before" if seen["routes"] else "the same routes as before"
         text = f"Alertmanager had {shown}, and {reload}"
         return Effect(phase.name, self.label, took=seen["routes"] and seen["succeeded"], seen=text)
+
+
+def _shown(deployment: Deployment) -> str:
+    """The configuration as Alertmanager itself writes it."""
+    return str(deployment.ask("/api/v2/status")["config"]["original"])

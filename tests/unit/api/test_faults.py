@@ -219,14 +219,14 @@ async def test_a_skewed_clock_stamps_rows(api: Api) -> None:
 
 
 def test_what_is_above_the_capacity_waits_for_its_turn_or_is_too_late() -> None:
-    """Two per second and a deadline of 0.6 s: of four at once the third and fourth are late."""
+    """Two per second, of a deadline of 1.2 s half to wait in: the third of three is too late."""
     switch = FaultSwitch(seed=0)
-    assert switch.turn(100.0, 100.6) == 0.0
+    assert switch.turn(100.0, 101.2) == 0.0
     switch.state = FaultState(capacity=InjectedCapacity(rate=2.0))
-    assert switch.turn(100.0, 100.6) == 0.0
-    assert switch.turn(100.0, 100.6) == pytest.approx(0.5)
-    assert switch.turn(100.0, 100.6) == pytest.approx(0.6)
-    assert switch.turn(100.9, 101.5) == pytest.approx(0.1)
+    assert switch.turn(100.0, 101.2) == 0.0
+    assert switch.turn(100.0, 101.2) == pytest.approx(0.5)
+    assert switch.turn(100.0, 101.2) == pytest.approx(1.2)
+    assert switch.turn(100.9, 102.1) == pytest.approx(0.1)
 
 
 def test_a_leak_takes_memory_and_lets_go_of_it() -> None:

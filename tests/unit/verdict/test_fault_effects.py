@@ -87,9 +87,9 @@ def fault_check(world: World, fault: dict[str, Any], seen: dict[str, Any] | None
             ROUTES,
             {"routes": True, "succeeded": True, "loaded": 1012.0},
             True,
-            "had the wrong routes",
+            "other routes than before",
         ),
-        (ROUTES, {"routes": False, "succeeded": True, "loaded": 1012.0}, False, "had other routes"),
+        (ROUTES, {"routes": False, "succeeded": True, "loaded": 1012.0}, False, "the same routes"),
         (
             LIMITED,
             GROUP | {"processes": 2},
