@@ -120,9 +120,8 @@ def test_each_fault_takes_hold_and_is_accounted_for(
     assert len(took) == len(planned)
     hops = {hop["key"]: hop for hop in result.verdict["hops"]}
     assert {hop["residual"] for hop in hops.values()} == {0}
-    blind = {
-        c["name"] for c in result.verdict["checks"] if c["name"].startswith("monitoring blind")
-    }
+    names = [check["name"] for check in result.verdict["checks"]]
+    blind = {name for name in names if name.startswith("monitoring blind")}
     assert len(blind) == 3
     unseen = next(row for row in result.verdict["alerts"] if row["phase"] == "blind")
     assert unseen["status"] == "blind"
