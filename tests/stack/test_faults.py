@@ -41,7 +41,6 @@ phases:
       - kind: hostile
         rate: 10
         requests: [bad-json, oversize, wrong-type, deep, unknown-field, slow, wrong-key, no-key]
-      - {kind: leak, mib_per_second: 10}
   - name: late
     duration: 3m
     rate: 40
@@ -49,12 +48,7 @@ phases:
       - {kind: network, from: load, to: api, delay: 0.2, jitter: 0.1}
       - {kind: network, from: api, to: collector, delay: 0.3}
       - {kind: network, from: collector, to: prometheus, bandwidth: 50}
-  - name: lost
-    duration: 3m
-    rate: 40
-    faults:
-      - {kind: network, from: prometheus, to: alertmanager, lost: partition}
-      - {kind: network, from: alertmanager, to: receiver, lost: reset}
+      - {kind: leak, mib_per_second: 10}
   - name: deployed
     duration: 4m
     rate: 40
@@ -83,6 +77,12 @@ phases:
       - {kind: freeze, component: alertmanager}
       - {kind: kill, component: receiver, down: 2m}
       - {kind: unloaded}
+  - name: lost
+    duration: 3m
+    rate: 40
+    faults:
+      - {kind: network, from: prometheus, to: alertmanager, lost: partition}
+      - {kind: network, from: alertmanager, to: receiver, lost: reset}
   - {name: killed, duration: 6m, rate: 40, faults: [{kind: kill, component: api, down: 30s}]}
   - {name: recovery, duration: 6m, rate: 40}
 settle: 12m
