@@ -70,8 +70,8 @@ class HostileFault(HeldFault):
         out = context.layout.truth / OTHERS
         key = context.layout.load_key if context.played.api.keys else ""
         before = sum(1 for _ in read_lines(out, [], required=False))
-        argv = (sys.executable, hostilesender.__file__, address, ",".join(self.requests))
-        argv = (*argv, str(self.rate), str(out), str(key))
+        asked = (address, ",".join(self.requests), str(self.rate), str(out), str(key))
+        argv = (sys.executable, hostilesender.__file__, *asked)
         rig.stack.start_helper(self.label, argv, grace=hostilesender.TIMEOUT + ENDING)
 
         def stop() -> Seen:
