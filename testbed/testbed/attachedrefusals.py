@@ -53,6 +53,8 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
     ]
     if scenario.settings.collector.queue_size is not None:
         faults.append("another queue of the Collector")
+    if scenario.settings.api.keys:
+        faults.append("an API that demands keys")
     if faults:
         raise UsageError(
             f"the scenario {scenario.name} can't be played on a running stack, whose components "

@@ -16,7 +16,7 @@ _API = "TESTBED_API_"
 class _Settings(StrictModel):
     def environment(self, prefix: str) -> dict[str, str]:
         """The fields that are set, as variables."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"keys"})
         return {f"{prefix}{name.upper()}": str(value) for name, value in values.items()}
 
 
@@ -26,6 +26,9 @@ class ApiOverrides(_Settings):
     deadline: float | None = Field(None, gt=0, description="In real seconds: it doesn't scale.")
     log_failure: Literal["refuse", "spool"] | None = None
     log_spool_limit: int | None = Field(None, ge=4096, description="In bytes.")
+    keys: bool = Field(
+        default=False, description="Whether it demands API keys; the load gets one of its own."
+    )
 
 
 class DriftOverrides(_Settings):

@@ -144,6 +144,16 @@ class RunLayout:
         return self.root / "management-token"
 
     @property
+    def api_keys(self) -> Path:
+        """Keys that the API takes, where the scenario has it demand one."""
+        return self.root / "api-keys.txt"
+
+    @property
+    def load_key(self) -> Path:
+        """The load's own key then; its owner's alone."""
+        return self.root / "load-key"
+
+    @property
     def replicas(self) -> Path:
         """What the supervisor of several API replicas did with them, one JSON line each."""
         return self.root / "replicas.jsonl"

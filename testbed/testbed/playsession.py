@@ -184,5 +184,6 @@ def needs_own_stack(scenario: Scenario) -> bool:
         scenario.service is not None
         or any(not fault.by_http for fault in faults)
         or scenario.settings.collector.queue_size is not None
+        or scenario.settings.api.keys
         or any(each.log_files for each in scenario.assertions)
     )

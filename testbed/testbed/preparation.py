@@ -25,6 +25,7 @@ from testbed_rules.scaling import FittingRules
 
 from testbed.alertneeds import alert_names, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
+from testbed.beforehand import make_ready
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
@@ -297,6 +298,7 @@ def prepare(
     for note in redirection.notes if redirection else ():
         say(f"alertmanager: {note}")
     planting.edit(layout.config)
+    make_ready(scenario, layout)
     context = StackContext(
         layout=layout,
         settings=settings,

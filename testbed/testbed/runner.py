@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from testbed_load.command import locust_command
+from testbed_load.command import KEY_VARIABLE, locust_command
 from testbed_load.plan import write_plan
 
 from testbed.board import Board
@@ -33,6 +33,7 @@ from testbed.report import write_outcome
 from testbed.runstack import Opening, own_stack
 from testbed.schedule import ScheduledAction, load_plan, schedule
 from testbed.stack.environments import base_environment
+from testbed.stack.links import to_target
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
@@ -206,10 +207,13 @@ class Play:
         """Start Locust; returns the Unix time at which the first phase began."""
         planting = self._prepared.planting
         write_plan(self._layout.load_plan, planting.plan(load_plan(self._prepared)))
-        host = self._prepared.context.target.load_url(self._prepared.context)
+        context = self._prepared.context
+        host = to_target(context.target.load_url(context), context.endpoints)
         argv = tuple(locust_command(self._layout.load_plan, self._layout.truth, host))
         log = self._layout.logs / f"{LOAD}.log"
         env = base_environment() | self._prepared.context.settings.load_environment()
+        if self._prepared.scenario.settings.api.keys:
+            env |= {KEY_VARIABLE: str(self._layout.load_key.resolve())}
         request = ProcessRequest(LOAD, argv, log, env=env, cwd=self._layout.root, job=True)
         instance = self._load = self._supervisor.start(planting.start(request))
         start_file = self._layout.truth / "start.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from testbed_domain.jsonlines import parse_line
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
+
+OTHERS: Final = "others.jsonl"
+"""Requests that faults sent beside the load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Truth:
         labels: one per label batch.
         missed: planned requests that overload left unsent when their phase ended.
         problems: what is missing or broken, one line each.
+        others: requests that faults sent beside the load; no plan has them.
     """
 
     started_at: float | None
@@ -99,6 +103,12 @@ class Truth:
     labels: tuple[PostedLabels, ...] = ()
     problems: tuple[str, ...] = ()
     missed: int = 0
+    others: tuple[Request, ...] = ()
+
+    @property
+    def asked(self) -> tuple[Request, ...]:
+        """All that the service was asked for predictions, by the load and beside it."""
+        return (*self.requests, *self.others)
 
 
 def read_truth(folder: Path) -> Truth:
@@ -119,6 +129,7 @@ def read_truth(folder: Path) -> Truth:
         labels,
         tuple(problems),
         missed=missed if isinstance(missed, int) else 0,
+        others=tuple(_parse(folder / OTHERS, _request, problems, required=False)),
     )
 
 

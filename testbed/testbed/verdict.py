@@ -9,6 +9,8 @@ from testbed_domain.files import read_regular, write_atomic
 
 from testbed.checks import CHECKS, Case
 from testbed.checks.alerts import alert_rows
+from testbed.checks.blindness import BLIND
+from testbed.checks.causes import with_causes
 from testbed.checks.counts import hops
 from testbed.checks.coverage import Coverage, coverage
 from testbed.checks.drift import drift_summary
@@ -98,6 +100,11 @@ class Verdict(ResultModel):
         return tuple(check for check in self.checks if not check.applicable)
 
     @property
+    def blind(self) -> tuple[CheckResult, ...]:
+        """What says when the monitoring itself was blind."""
+        return tuple(check for check in self.checks if check.name.startswith(BLIND))
+
+    @property
     def score(self) -> str:
         """How many of the checks that apply passed, in words."""
         count = len(self.checks) - len(self.skipped)
@@ -133,6 +140,7 @@ class Verdict(ResultModel):
                 lines.append("what may follow from it:")
             lines.append(f"  {check.name}: {check.summary}")
             lines += [f"    {detail}" for detail in check.details]
+        lines += [f"{check.name}: {check.summary}" for check in self.blind]
         lines += [f"warning: {check.name}: {check.summary}" for check in self.warned]
         lines += [self.points.text] if self.points else []
         return tuple(lines)
@@ -147,7 +155,7 @@ def evaluate(scenario: Scenario, evidence: Evidence, factor: float) -> Verdict:
         factor: production seconds per real second.
     """
     case = Case(scenario, evidence, factor)
-    checks = along_the_way(result for check in CHECKS.values() for result in check(case))
+    checks = with_causes(case, [result for check in CHECKS.values() for result in check(case)])
     failed = _failed(checks)
     alerts = alert_rows(case)
     return Verdict(

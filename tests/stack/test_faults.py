@@ -18,6 +18,7 @@ SCENARIO = """\
 name: everything
 title: One fault after another
 description: Each takes hold and costs nothing that has no reason.
+settings: {api: {deadline: 1, keys: true}}
 phases:
   - {name: normal, duration: 3m, rate: 40}
   - name: processes
@@ -37,6 +38,9 @@ phases:
         start: {method: PUT, url: "http://api:9464/faults", body: {errors: {ratio: 0.2}}}
         end_with: {method: DELETE, url: "http://api:9464/faults"}
       - {kind: exec, start: ["true"], end_with: ["true"]}
+      - kind: hostile
+        rate: 10
+        requests: [bad-json, oversize, wrong-type, deep, unknown-field, slow, wrong-key, no-key]
   - name: late
     duration: 3m
     rate: 40
@@ -44,6 +48,35 @@ phases:
       - {kind: network, from: load, to: api, delay: 0.2, jitter: 0.1}
       - {kind: network, from: api, to: collector, delay: 0.3}
       - {kind: network, from: collector, to: prometheus, bandwidth: 50}
+      - {kind: leak, mib_per_second: 10}
+  - name: deployed
+    duration: 4m
+    rate: 40
+    faults:
+      - {kind: overload, rate: 20}
+      - {kind: bad-version}
+      - kind: rule-file
+        replaces: more.yml
+        groups:
+          - name: more
+            rules: [{alert: Never, expr: vector(1) > 2, labels: {severity: warning}}]
+      - kind: routes
+        route:
+          receiver: warning
+          routes:
+            - receiver: heartbeat
+              matchers: ['severity="none"']
+              group_wait: 0s
+              group_interval: 1m
+              repeat_interval: 5m
+  - name: blind
+    duration: 3m
+    rate: 40
+    faults:
+      - {kind: kill, component: prometheus, down: 2m}
+      - {kind: freeze, component: alertmanager}
+      - {kind: kill, component: receiver, down: 2m}
+      - {kind: unloaded}
   - name: lost
     duration: 3m
     rate: 40
@@ -53,6 +86,8 @@ phases:
   - {name: killed, duration: 6m, rate: 40, faults: [{kind: kill, component: api, down: 30s}]}
   - {name: recovery, duration: 6m, rate: 40}
 settle: 12m
+expected_alerts: [{alert: ModelNotLoaded, phase: blind, within: 3m}]
+expected_decision: [NO_ACTION, ALERT, RETRAIN]
 allowed_alerts:
   - HighErrorRate
   - HighLatency
@@ -61,7 +96,8 @@ allowed_alerts:
   - APIDown
   - TelemetryPipelineDown
   - PrometheusErrorSendingAlertsToAnyAlertmanager
-limits: {error_ratio: 0.3, p95_seconds: 2}
+  - ConceptDrift
+limits: {error_ratio: 0.4, p95_seconds: 2}
 """
 
 
@@ -84,5 +120,10 @@ def test_each_fault_takes_hold_and_is_accounted_for(
     assert len(took) == len(planned)
     hops = {hop["key"]: hop for hop in result.verdict["hops"]}
     assert {hop["residual"] for hop in hops.values()} == {0}
+    names = [check["name"] for check in result.verdict["checks"]]
+    blind = {name for name in names if name.startswith("monitoring blind")}
+    assert len(blind) == 3
+    unseen = next(row for row in result.verdict["alerts"] if row["phase"] == "blind")
+    assert unseen["status"] == "blind"
     reasons = {e["reason"] for hop in hops.values() for e in hop["explained"]}
-    assert "injected_error" in reasons
+    assert {"injected_error", "rejected_422", "shed_503"} <= reasons

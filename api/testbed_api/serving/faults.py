@@ -1,4 +1,4 @@
-"""Faults for a test of the monitoring: errors, latency, an unloaded model, a log that fails.
+"""Faults for a test of the monitoring, which the API does to itself.
 
 They are set on the management port, which offers that only where a setting turns it on.
 """
@@ -11,7 +11,12 @@ from typing import Final, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from testbed_domain.logengine import LogError
 
+from testbed_api.serving.leak import Leak
+
 UNLOADED: Final = "the model is unloaded by a fault"
+WAITING: Final = 0.5
+"""Ratio of the time until an answer is due for which a request may wait for its turn."""
+
 REFUSED: Final = "it refuses every write by a fault"
 
 
@@ -27,6 +32,25 @@ class InjectedFaults(Protocol):
 
     def fails(self) -> bool:
         """Whether this prediction is to fail."""
+
+    def turn(self, now: float, due: float) -> float:
+        """Seconds until it is this request's turn to be predicted, or until it is too late.
+
+        Args:
+            now: ``time.monotonic``.
+            due: when its answer is due, of that clock.
+        """
+
+    def misses(self) -> bool:
+        """Whether the counter of predictions misses this one."""
+
+    @property
+    def unit(self) -> float:
+        """By what durations of inferences are multiplied."""
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which the process's wall clock is ahead."""
 
 
 class _Model(BaseModel):
@@ -54,6 +78,31 @@ class InjectedLogFailure(_Model):
     """The prediction log refuses every write, as a database whose disk is full does."""
 
 
+class InjectedCapacity(_Model):
+    """Predictions per second that can be made at most; others wait for their turn."""
+
+    rate: float = Field(gt=0)
+
+
+class InjectedLeak(_Model):
+    """Memory that the process takes and does not let go of."""
+
+    mib_per_second: float = Field(gt=0, le=256)
+
+
+class InjectedTelemetry(_Model):
+    """What the process measures wrongly: predictions that it misses, milliseconds for seconds."""
+
+    missed: float = Field(default=0.0, ge=0, le=1)
+    milliseconds: bool = False
+
+
+class InjectedSkew(_Model):
+    """Seconds by which the process's wall clock is ahead, where it writes the prediction log."""
+
+    seconds: float = Field(ge=-86_400, le=86_400)
+
+
 class FaultState(_Model):
     """All faults that are set; what is absent is off."""
 
@@ -61,6 +110,10 @@ class FaultState(_Model):
     latency: InjectedLatency | None = None
     unloaded: InjectedUnload | None = None
     log: InjectedLogFailure | None = None
+    capacity: InjectedCapacity | None = None
+    leak: InjectedLeak | None = None
+    telemetry: InjectedTelemetry | None = None
+    clock: InjectedSkew | None = None
 
 
 class _Sampling:
@@ -92,7 +145,21 @@ class FaultSwitch:
     def __init__(self, seed: int) -> None:
         rng = Random(seed)  # noqa: S311 - repeatable on purpose, guards nothing
         self._failing, self._slow = _Sampling(rng.random()), _Sampling(rng.random())
-        self.state = FaultState()
+        self._missed = _Sampling(rng.random())
+        self._next = 0.0
+        self._leak = Leak()
+        self._state = FaultState()
+
+    @property
+    def state(self) -> FaultState:
+        """All of them."""
+        return self._state
+
+    @state.setter
+    def state(self, state: FaultState) -> None:
+        before, self._state = self._state, state
+        if before.leak != state.leak:
+            self._leak.set(0.0 if state.leak is None else state.leak.mib_per_second)
 
     @property
     def problem(self) -> str | None:
@@ -110,6 +177,36 @@ class FaultSwitch:
         """Whether this prediction is to fail."""
         errors = self.state.errors
         return errors is not None and self._failing.chooses(errors.ratio)
+
+    def turn(self, now: float, due: float) -> float:
+        """Seconds until it is this request's turn; what comes too late takes no turn.
+
+        It leaves time for the rest: what is refused only then has its row in the log.
+        """
+        capacity = self.state.capacity
+        if capacity is None:
+            return 0.0
+        turn = max(now, self._next)
+        if turn > now + WAITING * (due - now):
+            return max(0.0, due - now)
+        self._next = turn + 1 / capacity.rate
+        return turn - now
+
+    def misses(self) -> bool:
+        """Whether the counter of predictions misses this one."""
+        telemetry = self.state.telemetry
+        return telemetry is not None and self._missed.chooses(telemetry.missed)
+
+    @property
+    def unit(self) -> float:
+        """By what durations of inferences are multiplied."""
+        telemetry = self.state.telemetry
+        return 1000.0 if telemetry is not None and telemetry.milliseconds else 1.0
+
+    @property
+    def skew(self) -> float:
+        """Seconds by which the process's wall clock is ahead."""
+        return 0.0 if self.state.clock is None else self.state.clock.seconds
 
     def require_log(self) -> None:
         """Nothing, unless the prediction log is to fail now; called by the thread of the log.

@@ -194,6 +194,8 @@ class Service:
         started = time.perf_counter()
         if delay := self.faults.delay():
             await asyncio.sleep(delay)
+        if turn := self.faults.turn(time.monotonic(), due):
+            await asyncio.sleep(turn)
         size = served.chunk
         if len(rows) <= size:
             scored = await served.score(rows, due, options)
@@ -202,7 +204,8 @@ class Service:
             for start in range(0, len(rows), size):
                 scored += await served.score(rows[start : start + size], due, options)
                 await asyncio.sleep(0)  # others have their turn
-        self.instruments.inference.record(time.perf_counter() - started, served.attributes)
+        took = (time.perf_counter() - started) * self.faults.unit
+        self.instruments.inference.record(took, served.attributes)
         return scored
 
     def _rows(
@@ -231,7 +234,8 @@ class Service:
 
     def _count(self, served: ServedModel, scored: Scored) -> None:
         attributes = served.classes[scored.index]
-        self.instruments.predictions.add(1, attributes)
+        if not self.faults.misses():
+            self.instruments.predictions.add(1, attributes)
         if scored.probability is None:
             self.instruments.value.record(float(scored.prediction), attributes)
         else:
@@ -255,7 +259,7 @@ class Service:
         artefact = served.artefact
         return PredictionRow(
             id=self.new_id(),
-            time=self.clock(),
+            time=self.clock() + self.faults.skew,
             request_id=request_id,
             instance=self.instance,
             model_name=artefact.name,

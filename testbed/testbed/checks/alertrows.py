@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from testbed_rules.timescale import format_duration
 
+from testbed.checks.blindness import blind_text, deadline, meanwhile
 from testbed.checks.contract import contract_of
 from testbed.checks.episodes import bears, episodes
 from testbed.checks.explanations import late, never_fired, not_notified, spell
 from testbed.checks.heartbeat import heartbeat_rows
 from testbed.checks.results import AlertRow, AlertStatus
+from testbed.checks.unseen import end_unseen, unseen
 from testbed.heartbeat import needs_nobody
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def _expected_row(case: Case, item: ExpectedAlert, found: tuple[Episode, ...]) -
         return _silent_row(case, item, phase, fired, found)
     notified, resolved = mine[0].notified_at, _resolved_at(mine)
     status, reason = _outcome(case, item, phase, notified, resolved)
+    if status is AlertStatus.NOT_RESOLVED and (why := end_unseen(case, item, phase)):
+        status, reason = AlertStatus.BLIND, f"{reason}: {why}"
     if status is AlertStatus.LATE:
         reason += f": {late(case, item, phase, mine[0].began, notified)}"
     allowed = item.resolves_within
@@ -61,7 +65,7 @@ def _expected_row(case: Case, item: ExpectedAlert, found: tuple[Episode, ...]) -
         phase=item.phase,
         expected=True,
         status=status,
-        passed=status is AlertStatus.DETECTED,
+        passed=status in {AlertStatus.DETECTED, AlertStatus.BLIND},
         fired=fired is not None,
         notified=True,
         fired_at=fired,
@@ -87,8 +91,12 @@ def _outcome(
 ) -> tuple[AlertStatus, str]:
     took = notified - phase.start
     heard = f"notified {spell(case, took)} after the start of {phase.name}"
-    if took > case.real(item.within):
+    due = deadline(case, phase.start, case.real(item.within))
+    if notified > due:
         return AlertStatus.LATE, f"{heard}, allowed were {_production(item.within)}"
+    if took > case.real(item.within):
+        # Each of them put it off, or it would be late.
+        heard += f"; the monitoring was {blind_text(case, meanwhile(case, phase.start, notified))}"
     if item.resolves_within is None:
         return AlertStatus.DETECTED, heard
     if silent := _without_end(case, item):
@@ -101,7 +109,7 @@ def _outcome(
         )
     lasted = max(0.0, resolved - phase.end)
     over = f"resolved {spell(case, lasted)} after its end"
-    if lasted > case.real(item.resolves_within):
+    if resolved > deadline(case, phase.end, case.real(item.resolves_within)):
         allowed = _production(item.resolves_within)
         return AlertStatus.RESOLVED_LATE, f"{heard}, but {over}, allowed were {allowed}"
     return AlertStatus.DETECTED, f"{heard}, {over}"
@@ -127,6 +135,7 @@ def _silent_row(
 ) -> AlertRow:
     """The row of an expected alert that was not notified in its phase: why not."""
     early = next((e for e in found if e.began < phase.start), None)
+    passed = False
     if fired is not None:
         status = AlertStatus.NOT_NOTIFIED
         reason = not_notified(case, item, fired, phase)
@@ -135,8 +144,10 @@ def _silent_row(
         reason = f"fired {spell(case, phase.start - early.began)} before {phase.name} began"
     else:
         status, reason = never_fired(case, item, phase)
+    if why := unseen(case, item, phase, fired, status):
+        status, reason, passed = AlertStatus.BLIND, why, True
     return AlertRow(
-        alert=item.alert, phase=item.phase, expected=True, passed=False, status=status,
+        alert=item.alert, phase=item.phase, expected=True, passed=passed, status=status,
         fired=fired is not None, notified=False, fired_at=fired, reason=reason,
     )  # fmt: skip
 

@@ -42,6 +42,7 @@ def check_expected(case: Case) -> tuple[CheckResult, ...]:
         CheckResult(
             name=f"alert {expected_name(case, item)}",
             passed=row.passed,
+            applicable=row.status is not AlertStatus.BLIND,
             stage=_stage(case, row, item),
             summary=row.reason,
             details=evidence_of(case, item) if row.status in UNFIRED else (),

@@ -155,6 +155,10 @@ class NotifiedContract:
             longest = max(longest, leaf.group_interval if alive else leaf.group_wait)
         return longest + slack
 
+    def lasted(self, firing: Firing) -> bool:
+        """Whether it fired so long at a stretch that Alertmanager must have notified it."""
+        return max(end - start for start, end in firing.spans) > self.wait(firing)
+
     def routed(self, labels: dict[str, str]) -> tuple[str, ...]:
         """Names of the receivers that the routes give."""
         return tuple(dict.fromkeys(leaf.receiver for leaf in self.tree.leaves(labels)))

@@ -10,6 +10,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.deployed import other_rules
 from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, RuleLimitRow, RuleRow, not_applicable
 from testbed.checks.stages import Stage
@@ -47,7 +48,10 @@ def check_margins(case: Case) -> tuple[CheckResult, ...]:
     reason = _hindered(case)
     if reason is not None:
         return (not_applicable(NAME, Stage.RULE, reason),)
-    replayed = [rule for rule in snapshot.margins.rules if not rule.problem]
+    others = other_rules(case)
+    replayed = [
+        rule for rule in snapshot.margins.rules if not rule.problem and rule.alert not in others
+    ]
     wrong = [line for rule in replayed for line in _differences(case, rule)]
     count = len(replayed)
     summary = (
@@ -60,6 +64,10 @@ def check_margins(case: Case) -> tuple[CheckResult, ...]:
         for rule in snapshot.margins.rules
         if rule.problem
     ]
+    if others:
+        problems.append(
+            f"a fault replaced for a while, so not replayed: {', '.join(sorted(others))}"
+        )
     return (
         CheckResult(
             name=NAME,

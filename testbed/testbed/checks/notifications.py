@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.blindness import forgotten
 from testbed.checks.contract import (
     NotifiedContract,
     contract_of,
@@ -13,6 +14,7 @@ from testbed.checks.contract import (
     undelivered,
     why_not_notified,
 )
+from testbed.checks.deployed import other_routes
 from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.notifiedtexts import check_labels, check_texts
 from testbed.checks.registry import CHECKS
@@ -21,7 +23,7 @@ from testbed.checks.stages import Stage
 from testbed.heldback import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from testbed.checks.case import Case
     from testbed.checks.contract import Firing, Identity
@@ -84,12 +86,16 @@ def check_notifications(case: Case) -> tuple[CheckResult, ...]:
 def _receivers(contract: NotifiedContract) -> CheckResult:
     """Each notified alert reached exactly the receivers that routes and scenario give."""
     findings: list[CheckFinding] = []
+    elsewhere = 0
     for identity, items in contract.notified.items():
+        if _other_routes(contract, items):
+            elsewhere += 1
+            continue
         labels, got = dict(identity), {item.receiver for item in items}
         name = described(labels)
         routed = set(contract.routed(labels))
         due = contract.due(labels)
-        lasting = any(f.identity == identity and _lasted(contract, f) for f in contract.firings)
+        lasting = any(f.identity == identity and contract.lasted(f) for f in contract.firings)
         missing = {each for each in routed - got if contract.recorded(each)} if lasting else set()
         # A user's own routes may lead an alert on to others besides.
         beyond = set() if due is None or contract.own else got - due
@@ -115,8 +121,10 @@ def _receivers(contract: NotifiedContract) -> CheckResult:
                     stage,
                 )
             )
-    count = len(contract.notified)
+    count = len(contract.notified) - elsewhere
     passed = f"{_count(count, 'alert')} reached the receivers that routes and scenario give"
+    if elsewhere:
+        passed += f"; {_count(elsewhere, 'alert')} had other routes for a while, by a fault"
     return finding_result(RECEIVERS, Stage.ROUTE, passed, findings)
 
 
@@ -142,6 +150,10 @@ def _ends(contract: NotifiedContract) -> CheckResult:
         due = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels) < over
         if not due or firing.alert in contract.case.scenario.muted_alerts:
             continue
+        if _other_routes(contract, items):
+            continue  # whoever heard of it by the other routes is in them no more
+        if forgotten(contract.case, firing.end) is not None:
+            continue  # who should notify its end knows nothing of it any more
         findings += (
             CheckFinding(
                 f"{firing} was not notified as resolved at {receiver}, though it had stopped "
@@ -235,7 +247,7 @@ def _held(contract: NotifiedContract) -> CheckResult:
                     f"{described(labels)} was held back: it was {contract.held_by(labels)}"
                 )
             )
-    lasting = [f for f in contract.firings if f.alert not in permitted and _lasted(contract, f)]
+    lasting = [f for f in contract.firings if f.alert not in permitted and contract.lasted(f)]
     for firing in lasting:
         heard = any(
             n.status == "firing" and _of(contract, firing, n)
@@ -293,15 +305,16 @@ def _deliveries(contract: NotifiedContract) -> CheckResult:
     return finding_result(DELIVERIES, Stage.RECEIVER, passed, findings)
 
 
-def _lasted(contract: NotifiedContract, firing: Firing) -> bool:
-    """Whether it fired so long at a stretch that Alertmanager must have notified it."""
-    return max(end - start for start, end in firing.spans) > contract.wait(firing)
-
-
 def _of(contract: NotifiedContract, firing: Firing, item: ReceivedNotification) -> bool:
     """Whether a notification may be about this time of firing."""
     over = firing.end + contract.interval(firing.labels) + contract.slack(firing.labels)
     return firing.start - contract.step(firing.labels) <= item.received_at <= over
+
+
+def _other_routes(contract: NotifiedContract, items: Sequence[ReceivedNotification]) -> bool:
+    """Whether a fault had replaced the routes while an alert was notified."""
+    times = [each.received_at for each in items]
+    return bool(times) and other_routes(contract.case, min(times), max(times))
 
 
 def _resolved(contract: NotifiedContract, firing: Firing, receiver: str) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_rules.templates import TemplateReading, is_template, read_text
 
+from testbed.checks.deployed import other_rules
 from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.stages import Stage
 from testbed.heldback import described
@@ -67,7 +68,8 @@ def _labels(contract: NotifiedContract, labels: dict[str, str]) -> Iterable[Chec
     for label, value in labels.items():
         if is_template(value) or "<error expanding template" in value:
             yield CheckFinding(f"{name}: the label {label} was not rendered: {value!r}", Stage.RULE)
-    if contract.delivery.rules and not _rules_of(contract, labels):
+    known_rule = alert in other_rules(contract.case) or bool(_rules_of(contract, labels))
+    if contract.delivery.rules and not known_rule:
         yield _unlike_rules(contract, labels)
     if not contract.firings:
         return  # that nothing fired at all is said of the alerts, or could not be read
@@ -119,6 +121,8 @@ def _texts(contract: NotifiedContract, item: ReceivedNotification) -> list[Check
         key=len,
         default=[],
     )
+    if item.alert in other_rules(contract.case):
+        found = []  # it may come from the rule that a fault had deployed
     lost = any(finding.stage is Stage.RECEIVER for finding in found)
     # With a user's own receivers, what was rendered for them is held against the scenario.
     if item.status == "firing" and not lost and not contract.own:

@@ -72,7 +72,7 @@ def points_of(checks: Iterable[CheckResult]) -> Points | None:
 
 
 class AlertStatus(StrEnum):
-    """What became of an alert."""
+    """What became of an alert; ``blind``: it had no time in which the monitoring saw it."""
 
     DETECTED = "detected"
     ALLOWED = "allowed"
@@ -86,6 +86,7 @@ class AlertStatus(StrEnum):
     NOT_RESOLVED = "not_resolved"
     RESOLVED_LATE = "resolved_late"
     NOT_PLAYED = "not_played"
+    BLIND = "blind"
 
 
 class Delay(ResultModel):

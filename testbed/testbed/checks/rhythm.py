@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
+from testbed.checks.blindness import EVALUATES, blind
 from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.integrity import STAGES
 from testbed.checks.results import CheckResult, not_applicable
@@ -121,7 +122,7 @@ def check_evaluations(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]
 
 def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     """Every target was scraped at its interval and answered."""
-    stood = [*_stalls(health), *_standstills(health)]
+    stood = [*_stalls(health), *_standstills(health), *_blind(case)]
     found: list[tuple[Stage, str]] = [
         (_stage(target.partition(" ")[0]), f"{target}: never scraped")
         for target in health.unscraped
@@ -287,6 +288,11 @@ def _standstills(health: RuleHealth) -> tuple[Stretch, ...]:
             if min(a.end, b.end) > max(a.start, b.start)
         ]
     return tuple(shared)
+
+
+def _blind(case: Case) -> tuple[Stretch, ...]:
+    """When Prometheus was gone, too short a time for what is seldom to show it."""
+    return tuple(Stretch(start=each.start, end=each.end) for each in blind(case, EVALUATES))
 
 
 def _ended_early(each: Cadence, others: Sequence[Cadence]) -> bool:

@@ -62,6 +62,8 @@ def _settings(item: Scenario) -> str:
     components = item.settings
     variables = {**components.api_environment, **components.drift_environment}
     found = [code(f"{name}={value}") for name, value in variables.items()]
+    if components.api.keys:
+        found.append("an API that demands keys")
     if size := components.collector.queue_size:
         found.append(f"a queue of {size} batches in the Collector")
     return f" Settings: {', '.join(found)}." if found else ""

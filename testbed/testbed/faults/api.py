@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from testbed.faults.base import FAULTS, FaultModel, Measuring, percent
+from testbed.faults.base import FAULTS, FaultModel, Measuring, Seen, percent
 from testbed.faults.effects import Effect, meanwhile, of_ratio
 from testbed.fields import Ratio
 
@@ -38,9 +38,10 @@ class ApiFault(FaultModel):
         """Turn it on in each replica."""
         rig.api.set(self.key, self.model_dump(exclude={"kind"}))
 
-    def end(self, rig: Rig) -> None:
+    def end(self, rig: Rig) -> Seen | None:
         """Turn it off again."""
         rig.api.clear(self.key)
+        return None
 
 
 @FAULTS.register

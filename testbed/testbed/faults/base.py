@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.faults.effects import Effect
     from testbed.faults.rig import Rig, Undo
+    from testbed.layout import RunLayout
     from testbed.phases import PhaseRow
     from testbed.stack.links import Link
 
@@ -77,6 +78,9 @@ class FaultModel(StrictModel):
         """Why this machine does not permit it; None where it does. Nothing is started before."""
         return None
 
+    def prepare(self, layout: RunLayout) -> None:
+        """Make what it needs before anything is started."""
+
     def lasts(self, phase: float) -> float:
         """Production seconds from its begin to its end, given those of the phase."""
         return phase
@@ -125,6 +129,11 @@ class FaultModel(StrictModel):
     def stops(self) -> str | None:
         """The component that it keeps from working."""
         return None
+
+    @property
+    def falsifies(self) -> tuple[str, ...]:
+        """Checks of the verdict that must fail by it, one at least; they name it then."""
+        return ()
 
     @property
     def gate(self) -> str | None:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from testbed.faults.base import FAULTS, HeldFault, Measuring, Seen
 from testbed.faults.effects import Effect, last_event
 from testbed.faults.rig.proxied import Disturbance, disturb
-from testbed.stack.links import LINKS
+from testbed.stack.links import LINKS, TARGET
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
@@ -36,8 +36,8 @@ class NetworkFault(HeldFault):
     source: Literal["load", "api", "collector", "prometheus", "alertmanager"] = Field(
         alias="from", description="Who asks."
     )
-    to: Literal["api", "collector", "prometheus", "alertmanager", "receiver"] = Field(
-        description="Who is asked."
+    to: Literal["api", "target", "collector", "prometheus", "alertmanager", "receiver"] = Field(
+        description="Who is asked; target: the system under test, also a service of yours."
     )
     delay: float = Field(0.0, ge=0, le=60, description="Real seconds by which data comes later.")
     jitter: float = Field(0.0, ge=0, le=60, description="Real seconds that it varies by, at most.")
@@ -77,13 +77,13 @@ class NetworkFault(HeldFault):
 
     @property
     def queues(self) -> bool:
-        """Those on their way to the API."""
-        return self.to == "api"
+        """Those on their way to the API or another target."""
+        return self.to in {"api", TARGET}
 
     @property
     def hits(self) -> tuple[str, ...]:
-        """Both components."""
-        return tuple(each for each in self.link if each != "load")
+        """Both, so far as they are components of every run."""
+        return tuple(each for each in self.link if each not in {"load", TARGET})
 
     def hold(self, rig: Rig) -> Undo:
         """Tell the proxy of the link."""

@@ -33,6 +33,7 @@ def render_table(verdict: Verdict) -> RenderableType:
     mutants = mutant_line(verdict.rules)
     if mutants:
         parts += [Text(mutants, style="dim"), Text()]
+    parts += [Text(f"{NONE} {check.summary}") for check in verdict.blind]
     parts += [_skipped(check) for check in verdict.skipped]
     parts += [_warning(check) for check in verdict.warned]
     for number, check in enumerate(verdict.failed):
@@ -41,7 +42,7 @@ def render_table(verdict: Verdict) -> RenderableType:
         elif number == 1:
             parts.append(Text("what may follow from it:", style="bold"))
         parts += _failure(check)
-    if verdict.failed or verdict.skipped or verdict.warned:
+    if verdict.failed or verdict.skipped or verdict.warned or verdict.blind:
         parts.append(Text())
     if verdict.points is not None:
         parts.append(Text(verdict.points.text))

@@ -28,6 +28,7 @@ STATUS_TEXTS: Final = {
     AlertStatus.NOT_RESOLVED: "not resolved",
     AlertStatus.RESOLVED_LATE: "resolved too late",
     AlertStatus.NOT_PLAYED: "phase not played",
+    AlertStatus.BLIND: "not applicable: monitoring blind",
 }
 
 

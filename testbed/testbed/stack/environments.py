@@ -114,8 +114,15 @@ def api_environment(context: StackContext) -> dict[str, str]:
             "TESTBED_API_VERSIONS_FILE": str(context.layout.versions.resolve()),
             "TESTBED_API_REPLICAS_FILE": str(context.layout.replicas.resolve()),
             **context.played.api_environment,
+            **_keys(context),
         }
     )
+
+
+def _keys(context: StackContext) -> dict[str, str]:
+    if not context.played.api.keys:
+        return {}
+    return {"TESTBED_API_KEYS_FILE": str(context.layout.api_keys.resolve())}
 
 
 def drift_environment(context: StackContext) -> dict[str, str]:

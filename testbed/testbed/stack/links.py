@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -10,8 +11,12 @@ if TYPE_CHECKING:
 Link = tuple[str, str]
 """Who asks, and who is asked."""
 
+TARGET: Final = "target"
+"""The system under test, whichever that is, as the load asks it."""
+
 LINKS: Final[Mapping[Link, str]] = {
     ("load", "api"): "api:8000",
+    ("load", TARGET): "",  # where it is, the target knows
     ("api", "collector"): "collector:4318",
     ("collector", "prometheus"): "prometheus:9090",
     ("prometheus", "alertmanager"): "alertmanager:9093",
@@ -35,10 +40,16 @@ def listener(link: Link) -> str:
     return f"{link[0]}-{link[1]}:0"
 
 
+def to_target(url: str, endpoints: Mapping[str, str]) -> str:
+    """Where the load asks the system under test: through a proxy, where the run has one there."""
+    proxy = endpoints.get(listener(("load", TARGET)))
+    return url if proxy is None else urlsplit(url)._replace(netloc=proxy).geturl()
+
+
 def ways(source: str, endpoints: Mapping[str, str]) -> dict[str, str]:
     """The addresses as a component sees them: through the proxies of its links."""
     found = dict(endpoints)
     for link, address in LINKS.items():
-        if link[0] == source and listener(link) in endpoints:
+        if address and link[0] == source and listener(link) in endpoints:
             found[address] = endpoints[listener(link)]
     return found

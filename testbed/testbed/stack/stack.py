@@ -18,6 +18,9 @@ from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor, wa
 from testbed.stack.replicas import Replicas
 from testbed.timeline import EventKind, Timeline
 
+GRACE = 0.5
+"""Seconds that a process of a fault gets for its own end."""
+
 
 class Stack:
     """The running components of one run.
@@ -116,13 +119,18 @@ class Stack:
             self.replicas.killed()
         return outcome
 
-    def start_helper(self, name: str, argv: Sequence[str]) -> int:
+    def start_helper(self, name: str, argv: Sequence[str], *, grace: float = GRACE) -> int:
         """Start a process of a fault, which ends with the run as components do.
+
+        Args:
+            name: of the process.
+            argv: program and arguments.
+            grace: seconds that it gets for its own end.
 
         Returns:
             Its process id.
         """
-        return self._supervisor.start(self._helper(name, argv)).pid
+        return self._supervisor.start(self._helper(name, argv, grace)).pid
 
     def run_helper(self, name: str, argv: Sequence[str], timeout: float) -> ProcessOutcome | None:
         """Run a program of a fault to its end; None where it takes longer than ``timeout``."""
@@ -132,15 +140,22 @@ class Stack:
             self.stop_helper(name)
         return outcome
 
-    def _helper(self, name: str, argv: Sequence[str]) -> ProcessRequest:
+    def await_helper(self, name: str, timeout: float) -> ProcessOutcome | None:
+        """Wait for the end of a process of a fault; None where it had to be ended."""
+        outcome = self._supervisor.wait(name, timeout)
+        if outcome is None:
+            self.stop_helper(name, kill=False)
+        return outcome
+
+    def _helper(self, name: str, argv: Sequence[str], grace: float = GRACE) -> ProcessRequest:
         layout = self.context.layout
         environment = base_environment() | {"TESTBED_RUN": str(layout.root)}
         log = layout.logs / "faults.log"
-        return ProcessRequest(name, tuple(argv), log, environment, Path.cwd(), 0.5, job=True)
+        return ProcessRequest(name, tuple(argv), log, environment, Path.cwd(), grace, job=True)
 
-    def stop_helper(self, name: str) -> None:
-        """End a process of a fault."""
-        self._supervisor.stop(name, kill=True)
+    def stop_helper(self, name: str, *, kill: bool = True) -> None:
+        """End a process of a fault, at once or in its own time."""
+        self._supervisor.stop(name, kill=kill)
 
     def mark_gone(self, name: str, how: str) -> None:
         """Write down that a component lives and does nothing for others from now on."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from testbed_domain.files import write_atomic
 
+from testbed.errors import UsageError
 from testbed.stack.components import ProgramComponent
 from testbed.stack.links import CONTROL, LINKS, listener
 from testbed.stack.ports import HOST
@@ -17,13 +19,24 @@ if TYPE_CHECKING:
     from testbed.stack.context import StackContext
 
 
+def _target(context: StackContext) -> str:
+    """Host and port of the system under test."""
+    parts = urlsplit(context.target.load_url(context))
+    if parts.scheme != "http":
+        raise UsageError(
+            f"the network to {context.target.name} can't be disturbed: only plain HTTP can go "
+            f"through a proxy, and it is asked by {parts.scheme}"
+        )
+    return parts.netloc if parts.port else f"{parts.netloc}:80"
+
+
 def toxiproxy(context: StackContext) -> Component:
     """The component; writes what it reads when it is started."""
     proxies = [
         {
             "name": listener(link),
             "listen": context.endpoints[listener(link)],
-            "upstream": context.endpoints[address],
+            "upstream": context.endpoints.get(address) or _target(context),
             "enabled": True,
         }
         for link, address in LINKS.items()

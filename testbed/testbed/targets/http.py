@@ -148,7 +148,7 @@ class HttpService(TargetModel):
             for fault in phase.faults
             if fault.bundled
         ]
-        if scenario.settings.api_environment:
+        if scenario.settings.api_environment or scenario.settings.api.keys:
             found.append("settings of the API")
         if scenario.logs:
             found.append("log records of the API (logs: true)")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from testbed_api.log.faulty import FaultyLog
 from testbed_api.serving.faults import (
     FaultState,
     FaultSwitch,
+    InjectedCapacity,
     InjectedErrors,
     InjectedLatency,
+    InjectedLeak,
     InjectedLogFailure,
 )
 from testbed_domain.logengine import LogError
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-NONE = {"errors": None, "latency": None, "unloaded": None, "log": None}
+NONE = dict.fromkeys(FaultState.model_fields)
 
 
 async def test_injected_errors_give_500_and_no_row(api: Api) -> None:
@@ -184,3 +188,58 @@ def test_slow_predictions_are_evenly_spread_and_their_own() -> None:
     assert set(alone) == {0.0, 1.5}
     hit = [index for index, seconds in enumerate(alone) if seconds]
     assert {b - a for a, b in pairwise(hit)} <= {4, 5, 6}
+
+
+async def test_counters_and_durations_can_be_wrong(api: Api) -> None:
+    """All else is as it should be: answers, rows, and the count of inferences."""
+    wrong = {"missed": 0.5, "milliseconds": True}
+    await api.management.put("/faults", json={"telemetry": wrong, "latency": {"seconds": 0.01}})
+    for _ in range(4):
+        assert (await api.public.post("/predict", json=api.row)).status_code == 200
+    assert len(api.log.rows) == 4
+    labels = {"model_name": "fake-forest", "model_version": "v1"}
+    counted = sum(
+        sample.value
+        for metric in api.telemetry.registry.collect()
+        for sample in metric.samples
+        if sample.name == "ml_predictions_total"
+    )
+    assert counted == 2
+    assert api.value("ml_model_inference_duration_seconds_sum", **labels) > 4 * 0.01 * 1000
+
+
+async def test_a_skewed_clock_stamps_rows(api: Api) -> None:
+    """Only while it is set."""
+    await api.management.put("/faults", json={"clock": {"seconds": 3600}})
+    await api.public.post("/predict", json=api.row)
+    await api.management.delete("/faults")
+    await api.public.post("/predict", json=api.row)
+    first, second = (row.time for row in api.log.rows)
+    assert 3590 < first - second < 3610
+
+
+def test_what_is_above_the_capacity_waits_for_its_turn_or_is_too_late() -> None:
+    """Two per second, of a deadline of 1.2 s half to wait in: the third of three is too late."""
+    switch = FaultSwitch(seed=0)
+    assert switch.turn(100.0, 101.2) == 0.0
+    switch.state = FaultState(capacity=InjectedCapacity(rate=2.0))
+    assert switch.turn(100.0, 101.2) == 0.0
+    assert switch.turn(100.0, 101.2) == pytest.approx(0.5)
+    assert switch.turn(100.0, 101.2) == pytest.approx(1.2)
+    assert switch.turn(100.9, 102.1) == pytest.approx(0.1)
+
+
+def test_a_leak_takes_memory_and_lets_go_of_it() -> None:
+    """Of the whole process, as the kernel sees it."""
+    switch = FaultSwitch(seed=0)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    switch.state = FaultState(leak=InjectedLeak(mib_per_second=256.0))
+    deadline = time.monotonic() + 30
+    while process.memory_info().rss < before + 40 * 2**20 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.memory_info().rss >= before + 40 * 2**20
+    switch.state = FaultState()
+    while process.memory_info().rss >= before + 40 * 2**20 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.memory_info().rss < before + 40 * 2**20

@@ -25,7 +25,7 @@ from testbed.faults.rig import Rig
 from testbed.faults.rig.proxied import Disturbance, probe
 from testbed.playall import main as play_all
 from testbed.scenario import Scenario, read_scenario
-from testbed.stack.links import ways
+from testbed.stack.links import to_target, ways
 from testbed.stack.process import ProcessRequest, Supervisor
 from testbed.targets import BundledApi
 from testbed.trust import check_scenario
@@ -243,6 +243,16 @@ def test_a_disturbed_link_goes_through_its_proxy() -> None:
     assert ways("api", addresses)["collector:4318"] == "127.0.0.1:2"
     assert ways("drift", addresses)["collector:4318"] == "127.0.0.1:1"
     assert one_phase().links == ()
+
+
+def test_the_load_goes_through_a_proxy_to_any_target() -> None:
+    """Its path stays; without a proxy, the URL is that of the target."""
+    url = "http://127.0.0.1:5000/models"
+    assert to_target(url, {}) == url
+    assert to_target(url, {"load-target:0": "127.0.0.1:9"}) == "http://127.0.0.1:9/models"
+    fault = NetworkFault.model_validate({"from": "load", "to": "target", "lost": "reset"})
+    assert (fault.hits, fault.queues) == ((), True)
+    refuse_faults(one_phase(fault.model_dump(by_alias=True)), BundledApi(), frozenset())
 
 
 def test_what_the_proxy_is_told() -> None:

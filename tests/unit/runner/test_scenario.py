@@ -21,6 +21,7 @@ SHIPPED = (
     "label-shift",
     *("latency-margin", "log-failing", "log-spooling", "metrics-rejected", "model-lost", "normal"),
     *(
+        "overload",
         "prometheus-broken",
         "prometheus-disk-full",
         "queue-full",
@@ -35,7 +36,7 @@ SHIPPED = (
         "too-late",
         "uneven-load",
     ),
-    "version-unwatched",
+    *("version-unwatched", "wrong-rule"),
 )
 
 

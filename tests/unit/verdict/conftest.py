@@ -14,6 +14,7 @@ from testbed.checks.results import Hop
 from testbed.evidence import Evidence, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.boards import Boards
+from testbed.facts.delivery import Delivery
 from testbed.facts.finalcounts import Count
 from testbed.facts.logcounts import LogFacts
 from testbed.facts.marginmodels import Margins
@@ -126,6 +127,7 @@ class World:
     without: tuple[str, ...] = ()
     replicas: int = 1
     margins: Margins | None = None
+    delivery: Delivery | None = None
     heartbeat: bool = True
 
     def count_by_truth(self) -> list[Count]:
@@ -175,6 +177,7 @@ class World:
             boards=self.boards,
             service=self.service,
             margins=self.margins,
+            delivery=self.delivery,
             rulehealth=self.rulehealth,
             ruletests=self.ruletests,
             problems=tuple(self.problems),

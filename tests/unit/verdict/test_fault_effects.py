@@ -18,6 +18,20 @@ DESCRIPTORS = {"kind": "file-descriptors", "component": "api"}
 HTTP = {"kind": "http", "start": {"url": "http://api:9464/x"}, "end_with": {"url": "http://y"}}
 DISK = {"kind": "disk-full", "component": "prometheus"}
 EXEC = {"kind": "exec", "start": ["true"], "end_with": ["false"]}
+LEAK = {"kind": "leak", "mib_per_second": 5}
+HOSTILE = {"kind": "hostile", "rate": 1, "requests": ["deep", "slow"]}
+SENT = {"sent": {"deep": 10, "slow": 9}, "lasted": 20.0}
+RULES = {
+    "kind": "rule-file",
+    "replaces": "api.yml",
+    "groups": [{"name": "api", "rules": [{"alert": "A", "expr": "1"}]}],
+}
+LIMITED = {"kind": "memory-limit", "component": "api", "mib": 200}
+GROUP = {"limit": 200 * 2**20, "peak": 190 * 2**20, "met": 3, "killed": 0, "of": 2}
+VERSION = {"kind": "bad-version"}
+CHAOS = {"kind": "chaos", "action": {"name": "break it", "provider": {"type": "process"}}}
+JOURNAL = {"took": True, "said": "it was completed"}
+ROUTES = {"kind": "routes", "route": {"receiver": "critical"}}
 NETWORK = {"kind": "network", "from": "api", "to": "collector", "delay": 1}
 
 
@@ -56,6 +70,38 @@ def fault_check(world: World, fault: dict[str, Any], seen: dict[str, Any] | None
         (EXEC, {"begin": 0, "end": "no exit within 10 s"}, False, "no exit within 10 s"),
         (DISK, {"written": 0, "free": 0}, True, "0 bytes could be written at the end"),
         (DISK, {"written": 10**6, "free": 0}, False, "1000000 bytes could be written"),
+        (LEAK, {"before": 100.0, "after": 190.0}, True, "100 MiB before and 190 MiB after"),
+        (LEAK, {"before": 100.0, "after": 110.0}, False, "110 MiB after"),
+        (HOSTILE, SENT | {"answers": {"415": 19}}, True, "415 19 times"),
+        (HOSTILE, SENT | {"answers": {"415": 18, "200": 1}}, False, "200 1 times"),
+        (
+            HOSTILE,
+            SENT | {"answers": {"415": 19}, "lasted": 40.0},
+            False,
+            "10 deep, 9 slow",
+        ),
+        (RULES, {"rules": ["A"], "succeeded": True, "loaded": 1012.0}, True, "reload at +2.0 s"),
+        (RULES, {"rules": [], "succeeded": False, "loaded": 900.0}, False, "no rule otherwise"),
+        (RULES, {"refused": "it does not answer"}, False, "it does not answer"),
+        (
+            ROUTES,
+            {"routes": True, "succeeded": True, "loaded": 1012.0},
+            True,
+            "other routes than before",
+        ),
+        (ROUTES, {"routes": False, "succeeded": True, "loaded": 1012.0}, False, "the same routes"),
+        (
+            LIMITED,
+            GROUP | {"processes": 2},
+            True,
+            "200 MiB and used 190 at most; the limit was met 3",
+        ),
+        (LIMITED, GROUP | {"processes": 0}, False, "0 of 2 processes"),
+        (VERSION, {"version": "b", "served": 2, "of": 2, "back": 2, "problem": ""}, True, "2 of 2"),
+        (VERSION, {"version": "b", "served": 0, "of": 2, "back": 2, "problem": "no"}, False, "no"),
+        (VERSION, {"version": "", "problem": "it did not end in time"}, False, "in time"),
+        (CHAOS, {"begin": JOURNAL, "end": None}, True, "it was completed"),
+        (CHAOS, {"begin": JOURNAL, "end": {"took": False, "said": "x"}}, False, "end it, x"),
         (NETWORK, {"probed": "was answered after 1.01 s", "took": True}, True, "after 1.01 s"),
         (NETWORK, {"probed": "was answered after 0.01 s", "took": False}, False, "after 0.01 s"),
         *(

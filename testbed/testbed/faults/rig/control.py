@@ -41,18 +41,22 @@ class FaultControl:
         self._token_file = token_file
         self._urls = [f"{url}/faults" for url in urls]
         self._body: dict[str, Mapping[str, object]] = {}
+        self._first: set[str] = set()
 
-    def set(self, key: str, values: Mapping[str, object]) -> None:
+    def set(self, key: str, values: Mapping[str, object], *, first: bool = False) -> None:
         """Turn one fault on, or change it; the others stay.
 
         Args:
             key: of the fault in the body of ``PUT /faults``.
             values: its fields.
+            first: whether only the first replica has it.
 
         Raises:
             StackError: the API refused or did not answer.
         """
         self._body[key] = values
+        if first:
+            self._first.add(key)
         self._put()
 
     def clear(self, key: str) -> None:
@@ -62,6 +66,7 @@ class FaultControl:
             StackError: the API refused or did not answer.
         """
         self._body.pop(key, None)
+        self._first.discard(key)
         self._put()
 
     def set_again(self) -> None:
@@ -77,10 +82,11 @@ class FaultControl:
         down = []
         headers = bearer(self._token_file)
         try:
-            for url in self._urls:
+            for place, url in enumerate(self._urls):
+                body = {k: v for k, v in self._body.items() if not place or k not in self._first}
                 try:
                     loopback.request(
-                        "PUT", url, json=self._body, headers=headers, timeout=5.0
+                        "PUT", url, json=body, headers=headers, timeout=5.0
                     ).raise_for_status()
                 except httpx.TransportError as error:
                     # A replica that is down gets them once it is back.

@@ -1,0 +1,47 @@
+"""A wall clock that is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from testbed.faults.api import ApiFault
+from testbed.faults.base import FAULTS
+
+if TYPE_CHECKING:
+    from testbed.faults.rig import Rig
+
+
+@FAULTS.register
+class ClockFault(ApiFault):
+    """The wall clock of the API's first replica is wrong, by cooperation.
+
+    It stamps the rows of the prediction log; metrics, spans and the other replicas have the right
+    time. A run with this fault has a failed verdict, whose failed checks name it.
+    """
+
+    key: ClassVar[str] = "clock"
+    kind: Literal["clock"] = "clock"
+    seconds: float = Field(
+        ge=-86_400, le=86_400, description="Real seconds by which it is ahead; negative: behind."
+    )
+
+    @property
+    def label(self) -> str:
+        """Of the timeline."""
+        return f"clock {self.seconds:+g} s"
+
+    @property
+    def description(self) -> str:
+        """Of the documentation."""
+        return f"the clock of one replica is off by {self.seconds:+g} s"
+
+    @property
+    def falsifies(self) -> tuple[str, ...]:
+        """What must find it."""
+        return ("content clock",)
+
+    def begin(self, rig: Rig) -> None:
+        """Turn it on in the first replica."""
+        rig.api.set(self.key, {"seconds": self.seconds}, first=True)
