@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import httpx
+from pydantic import Field
 from testbed_otel import names
 
 from testbed.clients import loopback
@@ -34,6 +35,9 @@ class BundledApi(TargetModel):
 
     instrumented: ClassVar[bool] = True
     kind: Literal["bundled"] = "bundled"
+    serving: dict[str, str] = Field(
+        {}, description="Variables by which it serves another model than one of the testbed's."
+    )
 
     @property
     def name(self) -> str:
@@ -58,7 +62,7 @@ class BundledApi(TargetModel):
                 self.name,
                 lambda _: [sys.executable, "-m", "testbed_api"],
                 api_not_ready,
-                api_environment,
+                lambda context: api_environment(context) | self.serving,
             ),
         )
 
