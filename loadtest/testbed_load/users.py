@@ -57,7 +57,7 @@ class PredictionUser(FastHttpUser):
 
         Locust counts a user as waiting meanwhile, so a stop need not wait for it.
         """
-        self._job = self.playback.claim()
+        self._job = self.playback.claim(id(self))
         if self._job is None:
             raise StopUser
         return max(0.0, self._job.due - self.playback.clock())

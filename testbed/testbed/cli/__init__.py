@@ -21,6 +21,7 @@ from testbed.cli import (
     keys,
     live,
     log,
+    overhead,
     run,
     selftest,
     tools,
@@ -109,6 +110,7 @@ run.register(app)
 init.register(app)
 comparing.register(app)
 capacity.register(app)
+overhead.register(app)
 selftest.register(app)
 live.register(app)
 components.register(app)

@@ -89,7 +89,10 @@ def _by_phase(requests: Sequence[Request], plan: LoadPlan | None) -> dict[str, d
         return found
     for phase in plan.phases:
         found[phase.name] = {}
-        last = first + (phase.planned(plan.seed) or 0)
+        planned = phase.planned(plan.seed)
+        if planned is None:  # users number as many as they send
+            planned = sum(request.phase == phase.name for request in requests)
+        last = first + planned
         found[phase.name] = {
             r.seq - first: r for r in requests if r.phase == phase.name and first <= r.seq < last
         }

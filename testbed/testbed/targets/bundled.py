@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "api:8000"
 LOAD: Final = "load"
+SWITCH: Final = "OTEL_SDK_DISABLED"
 
 
 @TARGETS.register
@@ -57,13 +58,16 @@ class BundledApi(TargetModel):
 
     def components(self) -> tuple[Component, ...]:
         """One process, which starts its replicas itself."""
-        return (
-            ProgramComponent(
-                self.name,
-                lambda _: [sys.executable, "-m", "testbed_api"],
-                api_not_ready,
-                lambda context: api_environment(context) | self.serving,
-            ),
+        return (self.switched(telemetry=True),)
+
+    def switched(self, *, telemetry: bool) -> Component:
+        """By the standard variable."""
+        variables = self.serving if telemetry else {**self.serving, SWITCH: "true"}
+        return ProgramComponent(
+            self.name,
+            lambda _: [sys.executable, "-m", "testbed_api"],
+            api_not_ready,
+            lambda context: api_environment(context) | variables,
         )
 
     def load_url(self, context: StackContext) -> str:

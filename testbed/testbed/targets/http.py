@@ -57,6 +57,25 @@ class MetricsEndpoint(StrictModel):
     labels: dict[str, str] = Field({}, description="More labels of every series.")
 
 
+class Switch(StrictModel):
+    """How a service is started with its telemetry, or without it."""
+
+    command: tuple[str, ...] = Field((), description="In place of the file's; empty: that one.")
+    environment: dict[str, str] = Field({}, description="Variables beside those of the file.")
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _split(cls, command: object) -> object:
+        return tuple(shlex.split(command)) if isinstance(command, str) else command
+
+
+class Telemetry(StrictModel):
+    """The two ways of starting a service that `testbed overhead` compares."""
+
+    on: Switch = Switch()
+    off: Switch = Switch(environment={"OTEL_SDK_DISABLED": "true"})
+
+
 @TARGETS.register
 class HttpService(TargetModel):
     """Any program that answers over HTTP."""
@@ -93,6 +112,9 @@ class HttpService(TargetModel):
     rules: str | None = Field(
         None, description="Folder of its alerting rules, which are loaded beside the shipped ones."
     )
+    overhead: Telemetry = Field(
+        Telemetry(), description="With telemetry and without it, for `testbed overhead`."
+    )
     reference_rows: int | None = Field(
         None,
         ge=1,
@@ -118,7 +140,9 @@ class HttpService(TargetModel):
         for each in self.metrics:
             if each.port not in self.ports:
                 raise ValueError(f"metrics: there is no port {each.port!r} among ports")
-        for text in (*self.command, *self.environment.values()):
+        switches = (self.overhead.on, self.overhead.off)
+        more = (text for each in switches for text in (*each.command, *each.environment.values()))
+        for text in (*self.command, *self.environment.values(), *more):
             if unknown := [name for name in _PORT.findall(text) if name not in self.ports]:
                 raise ValueError(f"{text!r} asks for the port {unknown[0]!r}; name it in ports")
         return self
@@ -185,6 +209,24 @@ class HttpService(TargetModel):
     def components(self) -> tuple[Component, ...]:
         """Its process, where the run starts it."""
         return () if self.url is not None else (_ServiceProcess(self),)
+
+    def switched(self, *, telemetry: bool) -> Component:
+        """Its process, started as its file says.
+
+        Raises:
+            UsageError: others have started it.
+        """
+        if self.url is not None:
+            raise UsageError(
+                f"the service {self.service} runs already, so that nobody can start it without its "
+                "telemetry: give its file a command"
+            )
+        switch = self.overhead.on if telemetry else self.overhead.off
+        update = {
+            "command": switch.command or self.command,
+            "environment": {**self.environment, **switch.environment},
+        }
+        return _ServiceProcess(self.model_copy(update=update))
 
     def load_url(self, context: StackContext) -> str:
         """Its URL, or that of the port that was chosen for it."""
