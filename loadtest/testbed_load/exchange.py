@@ -23,6 +23,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from testbed_load.errors import LoadError
+from testbed_load.labeltemplate import LabelTemplate
 from testbed_load.replies import Reply, answered, succeeded
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class ServiceExchange:
 
     request: RequestTemplate = field(default_factory=RequestTemplate)
     reply: ReplyPaths = field(default_factory=ReplyPaths)
+    labels: LabelTemplate | None = None
 
     @model_validator(mode="after")
     def _no_body_to_get(self) -> Self:

@@ -207,6 +207,8 @@ class Playback:
         )
         self.truth.request(record)
         self.tally.add(record)
-        # Of a service of others the labels come from the truth: it need not take any.
-        if reply.prediction_id is not None and self.plan.service is None:
+        # A service of others need not take any: those of the log come from the truth.
+        service = self.plan.service
+        told = service is None or service.labels is not None
+        if reply.prediction_id is not None and told:
             self.labels.add(job.ticket.seq, reply.prediction_id, job.label, now)

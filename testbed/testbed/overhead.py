@@ -23,6 +23,9 @@ DRAWN: Final = 2000
 """Resamples of a bootstrap."""
 ENOUGH: Final = 6
 """Rounds from which on a bootstrap says more than the smallest and the largest ratio."""
+FEWEST: Final = 5
+"""Rounds from which on a difference is stated: of fewer, all ratios lie on one side by chance in more
+than one case of ten."""
 QUANTITIES: Final = {
     "throughput": "answers a second",
     "p50": "median latency, ms",
@@ -54,6 +57,7 @@ class Ratio(ResultModel):
     ratio: float = Field(description="Median of the rounds' own ratios.")
     low: float
     high: float
+    rounds: int
     interval: Literal["range", "bootstrap"] = Field(
         description="Smallest to largest ratio of the rounds, or 95 % of the medians of resamples."
     )
@@ -61,11 +65,13 @@ class Ratio(ResultModel):
     @property
     def shown(self) -> bool:
         """Whether the rounds show a difference at all."""
-        return not self.low <= 1.0 <= self.high
+        return self.rounds >= FEWEST and not self.low <= 1.0 <= self.high
 
     @property
     def text(self) -> str:
         """What it says, no more than the rounds do."""
+        if self.rounds < FEWEST:
+            return f"fewer than {FEWEST} rounds say nothing"
         if not self.shown:
             return "no difference shown"
         return f"{abs(self.ratio - 1):.1%} {'more' if self.ratio > 1 else 'less'}"
@@ -155,6 +161,7 @@ def _ratio(quantity: str, found: Sequence[Measurement], rounds: int) -> Ratio:
         ratio=median(ratios),
         low=low,
         high=high,
+        rounds=rounds,
         interval="bootstrap" if bootstrapped else "range",
     )
 

@@ -154,11 +154,19 @@ def _labels(case: Case, found: LabelPosts | None) -> CheckResult:
 
 
 def _recorded(case: Case, found: LabelPosts) -> CheckResult:
-    """Those of a service come from the truth, not from the load."""
+    """Those of a service's log come from the truth; what it is told itself is counted beside."""
     log = case.evidence.snapshot.log
     labels = 0 if log is None else log.labels
     summary = f"{labels:,} of {found.due:,} labels of the truth are in the prediction log"
-    return _passed("labels", summary) if labels == found.due else _failed("labels", summary, ())
+    fine = labels == found.due
+    if found.told:
+        refused = "; ".join(f"{count:,} with {why}" for why, count in found.refusals.items())
+        summary += f", {found.posted:,} were posted to the service"
+        summary += f", which refused {found.refused:,} ({refused})" if refused else ""
+        # Who does not answer at the end of the load is told no more.
+        complete = found.posted == found.due or (found.refused and found.posted < found.due)
+        fine = fine and bool(complete) and not 0 < found.refused == found.posted
+    return _passed("labels", summary) if fine else _failed("labels", summary, ())
 
 
 def _drift(found: Realised) -> tuple[CheckResult, ...]:

@@ -65,7 +65,7 @@ def read_realised(sources: Sources) -> Realised:
     realised = Realised(
         plan=(no_plan,) if plan is None else plan_differences(plan, sources, run),
         sending=read_sending(sources, run.id, run.seed),
-        labels=label_posts(truth, due, delay),
+        labels=label_posts(truth, due, delay, told=_told(plan)),
     )
     try:
         artefact = load_artefact(sources.layout.model)
@@ -79,6 +79,11 @@ def read_realised(sources: Sources) -> Realised:
             **_phases(sources, artefact, scored, sent, run.seed),
         }
     )
+
+
+def _told(plan: LoadPlan | None) -> bool:
+    """Whether the service is told labels: the bundled API is, others where their file says how."""
+    return plan is None or plan.service is None or plan.service.labels is not None
 
 
 def _by_phase(requests: Sequence[Request], plan: LoadPlan | None) -> dict[str, dict[int, Request]]:

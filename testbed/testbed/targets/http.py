@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from pydantic import Field, field_validator, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
+from testbed_load.labeltemplate import LabelTemplate
 
 from testbed.clients import loopback
 from testbed.errors import UsageError
@@ -109,6 +110,9 @@ class HttpService(TargetModel):
     request: RequestTemplate = RequestTemplate()
     reply: ReplyPaths = ReplyPaths()
     counts: CountedSeries = CountedSeries()
+    labels: LabelTemplate | None = Field(
+        None, description="How it is told true labels; null: it is told none."
+    )
     rules: str | None = Field(
         None, description="Folder of its alerting rules, which are loaded beside the shipped ones."
     )
@@ -255,7 +259,7 @@ class HttpService(TargetModel):
 
     def exchange(self) -> ServiceExchange:
         """By its templates."""
-        return ServiceExchange(self.request, self.reply)
+        return ServiceExchange(self.request, self.reply, self.labels)
 
     def counted(self) -> CountedSeries:
         """As its file says."""

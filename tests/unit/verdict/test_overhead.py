@@ -74,13 +74,14 @@ def test_a_load_is_measured_without_its_warm_up() -> None:
 
 def test_ratios_are_those_of_the_rounds() -> None:
     """A machine that gets slower between rounds changes both of a pair, not their ratio."""
-    (throughput, *others) = found([90, 45, 30], [100, 50, 30]).ratios
+    (throughput, *others) = found([90, 45, 45, 45, 30], [100, 50, 50, 50, 30]).ratios
     assert (throughput.on, throughput.off) == (45, 50)
     assert (throughput.ratio, throughput.low, throughput.high) == (0.9, 0.9, 1.0)
     assert throughput.interval == "range"
     assert throughput.text == "no difference shown"
     assert [each.quantity for each in others] == list(QUANTITIES)[1:]
-    assert found([90, 45, 27], [100, 50, 30]).ratios[0].text == "10.0% less"
+    assert found([90] * 5, [100] * 5).ratios[0].text == "10.0% less"
+    assert found([90] * 4, [100] * 4).ratios[0].text == "fewer than 5 rounds say nothing"
 
 
 def test_many_rounds_are_bootstrapped() -> None:
