@@ -24,8 +24,8 @@ DRAWN: Final = 2000
 ENOUGH: Final = 6
 """Rounds from which on a bootstrap says more than the smallest and the largest ratio."""
 FEWEST: Final = 5
-"""Rounds from which on a difference is stated: of fewer, all ratios lie on one side by chance in more
-than one case of ten."""
+"""Rounds from which on a difference is stated: of fewer, all ratios lie on one side by chance in
+more than one case of ten."""
 QUANTITIES: Final = {
     "throughput": "answers a second",
     "p50": "median latency, ms",
