@@ -111,6 +111,7 @@ class Prepared:
             StackError: the target can't be started or asked.
         """
         artefact = self.context.target.come_first(stack, self.artefact)
+        self.context.target = self.context.target.completed(self.context)
         if artefact.version != self.artefact.version:
             shutil.rmtree(self.layout.model)
             shutil.move(artefact.path, self.layout.model)

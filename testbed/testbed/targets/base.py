@@ -123,6 +123,15 @@ class TargetModel(StrictModel):
         del stack
         return artefact
 
+    def completed(self, context: StackContext) -> TargetModel:
+        """The same with what can be read of it only once it runs.
+
+        Raises:
+            DomainError: it can't be read.
+        """
+        del context
+        return self
+
     def recording(
         self, layout: RunLayout, scenario: Scenario, factor: float, log_url: str, seed: int
     ) -> AbstractContextManager[object]:

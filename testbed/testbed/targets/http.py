@@ -7,18 +7,20 @@ import shlex
 import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 from pydantic import Field, field_validator, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
 from testbed_load.labeltemplate import LabelTemplate
+from testbed_load.openapi import examples
 
 from testbed.clients import loopback
 from testbed.errors import UsageError
 from testbed.facts.servicecounts import CountedSeries, behind_pages
 from testbed.fields import StrictModel
+from testbed.initial.look import OPENAPI, read_document
 from testbed.stack.components import Component
 from testbed.stack.environments import base_environment, telemetry_environment
 from testbed.stack.ports import HOST, allocate
@@ -116,6 +118,11 @@ class HttpService(TargetModel):
     rules: str | None = Field(
         None, description="Folder of its alerting rules, which are loaded beside the shipped ones."
     )
+    examples: tuple[Any, ...] = Field(
+        (),
+        description="Bodies that are sent in turn where `request.body` names a route; empty: those "
+        "of its OpenAPI document.",
+    )
     overhead: Telemetry = Field(
         Telemetry(), description="With telemetry and without it, for `testbed overhead`."
     )
@@ -181,6 +188,11 @@ class HttpService(TargetModel):
         ]
         if scenario.settings.api_environment:
             found.append("settings of the API")
+        if self.request.shown_at and any(phase.drift for phase in scenario.phases):
+            raise UsageError(
+                f"the scenario {scenario.name} drifts rows, and the service {self.service} is sent "
+                "the examples of its OpenAPI document in their place: see request.body of its file"
+            )
         if scenario.logs:
             found.append("log records of the API (logs: true)")
         if found:
@@ -259,7 +271,7 @@ class HttpService(TargetModel):
 
     def exchange(self) -> ServiceExchange:
         """By its templates."""
-        return ServiceExchange(self.request, self.reply, self.labels)
+        return ServiceExchange(self.request, self.reply, self.labels, self.examples)
 
     def counted(self) -> CountedSeries:
         """As its file says."""
@@ -317,6 +329,24 @@ class HttpService(TargetModel):
         stack.note("reference_asked", self.service)
         folder = stack.context.layout.root / SCORED
         return score_reference(self, self.load_url(stack.context), artefact, folder)
+
+    def completed(self, context: StackContext) -> Self:
+        """With the examples of its OpenAPI document, where its requests are made of these.
+
+        Raises:
+            LoadError: it shows none; says what it shows.
+        """
+        route = self.request.shown_at
+        if route is None or self.examples:
+            return self
+        document = read_document(self.load_url(context))
+        if document is None:
+            raise UsageError(
+                f"request.body wants the examples of {route}, and the service {self.service} shows "
+                f"no OpenAPI document at {', '.join(OPENAPI)}"
+            )
+        found = examples(document, route, self.request.method)
+        return self.model_copy(update={"examples": found})
 
     def recording(
         self, layout: RunLayout, scenario: Scenario, factor: float, log_url: str, seed: int
