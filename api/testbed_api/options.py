@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 Batching = Literal["auto", "always", "never"]
+ENTRY_POINTS: Final = "testbed.models"
+"""Group of entry points of models, each as :mod:`testbed_api.serving.callables` takes it."""
 
 
 @dataclass(frozen=True, slots=True)

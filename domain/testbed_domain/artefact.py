@@ -39,7 +39,7 @@ SKOPS: Final = "model.skops"
 FOREST: Final = "rf"
 """What the version of a trained model begins with."""
 SERVED: Final = "served"
-"""What the version of a model begins with that only its service has."""
+"""What the version of a model begins with that was not trained here."""
 
 LabelledRow: TypeAlias = tuple[Row, Label]
 
@@ -173,37 +173,45 @@ def write_manifest(artefact: Artefact) -> None:
 
 
 def served_elsewhere(
-    artefact: Artefact, folder: Path, name: str, reference: Sequence[ReferenceRow]
+    artefact: Artefact,
+    folder: Path,
+    name: str,
+    reference: Sequence[ReferenceRow],
+    files: Mapping[str, Path] | None = None,
 ) -> Artefact:
-    """The artefact of a model that a service has: the same rows, as the service predicts them.
+    """The artefact of a model that was not trained here: the same rows, as it predicts them.
 
     Args:
         artefact: gives schema and rows.
         folder: to write into; must not exist.
         name: of the model.
-        reference: the reference rows that the service was asked about.
+        reference: the reference rows that the model was asked about.
+        files: file name to where it is now, of the model's own files; none where only a service
+            has it.
 
     Raises:
         ArtefactError: the folder can't be written.
     """
     try:
         folder.mkdir(parents=True)
+        for own, path in (files or {}).items():
+            shutil.copyfile(path, folder / own)
         (folder / REFERENCE).write_text(
             "".join(f"{json.dumps(asdict(row), allow_nan=False)}\n" for row in reference),
             encoding="utf-8",
         )
         if POOL in artefact.files:
             shutil.copyfile(artefact.path / POOL, folder / POOL)
-        files = {file.name: file_hash(file) for file in sorted(folder.iterdir())}
+        hashes = {file.name: file_hash(file) for file in sorted(folder.iterdir())}
         right = sum(row.prediction == row.label for row in reference)
         made = replace(
             artefact,
             path=folder,
             name=name,
-            version=content_version(artefact.use_case, artefact.schema, files, SERVED),
+            version=content_version(artefact.use_case, artefact.schema, hashes, SERVED),
             metrics={} if artefact.schema.regression else {"accuracy": right / len(reference)},
             splits={**artefact.splits, "reference": len(reference)},
-            files=files,
+            files=hashes,
         )
         write_manifest(made)
     except OSError as error:

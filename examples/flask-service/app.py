@@ -6,6 +6,7 @@
 
 import os
 import time
+import uuid
 
 from flask import Flask, jsonify, request
 from prometheus_client import Counter, Histogram, make_wsgi_app
@@ -15,7 +16,9 @@ from werkzeug.serving import run_simple
 app = Flask(__name__)
 REQUESTS = Counter("shop_requests_total", "Requests for a prediction.", ["status"])
 SECONDS = Histogram("shop_request_seconds", "Time that they took.")
+LABELS = Counter("shop_labels_total", "True labels that came.")
 broken = False
+given = set()
 
 
 def predict(row):
@@ -31,10 +34,20 @@ def answer():
     body = {"error": "broken"} if broken else {}
     if not broken:
         risk = predict(request.get_json())
-        body = {"diabetic": risk >= 0.5, "confidence": max(risk, 1 - risk)}
+        given.add(key := str(uuid.uuid4()))
+        body = {"id": key, "diabetic": risk >= 0.5, "confidence": max(risk, 1 - risk)}
     REQUESTS.labels(status).inc()
     SECONDS.observe(time.perf_counter() - start)
     return jsonify(body), status
+
+
+@app.put("/labels/<key>")
+def label(key):
+    if key not in given:
+        return jsonify({"error": "unknown prediction"}), 404
+    given.remove(key)
+    LABELS.inc()
+    return "", 204
 
 
 @app.get("/health")

@@ -7,6 +7,9 @@ A request template is JSON in which a text that is wholly a placeholder becomes 
 ``{row}`` is the row as an object, ``{values}`` its values, ``{columns}`` their names, ``{count}``
 how many there are, ``{id}`` the request's id, and any column's name its value. In the path and in
 headers, and within a longer text, only ``{id}`` is replaced. JSONPath (RFC 9535) reads the answers.
+
+A body ``{"openapi": "/path"}`` stands for the examples of that route in the service's OpenAPI
+document, which are sent in turn: then nothing of a row is.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
 from testbed_load.errors import LoadError
+from testbed_load.labeltemplate import LabelTemplate
 from testbed_load.replies import Reply, answered, succeeded
 
 if TYPE_CHECKING:
@@ -49,7 +53,19 @@ class RequestTemplate:
     )
     method: Literal["POST", "PUT", "GET"] = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = Field(default="{row}", description="JSON with placeholders; null sends no body.")
+    body: Any = Field(
+        default="{row}",
+        description="JSON with placeholders; null sends no body; `{openapi: /predict}` sends the "
+        "examples of that route in its OpenAPI document, in turn.",
+    )
+
+    @property
+    def shown_at(self) -> str | None:
+        """The route whose examples are sent; None where rows are."""
+        match self.body:
+            case {"openapi": str(route)} if len(self.body) == 1 and route.startswith("/"):
+                return route
+        return None
 
 
 @dataclass(frozen=True, slots=True, config=_BOUNDED)
@@ -90,9 +106,16 @@ class ServiceExchange:
 
     request: RequestTemplate = field(default_factory=RequestTemplate)
     reply: ReplyPaths = field(default_factory=ReplyPaths)
+    labels: LabelTemplate | None = None
+    examples: tuple[Any, ...] = ()
 
     @model_validator(mode="after")
     def _no_body_to_get(self) -> Self:
+        if self.request.shown_at and self.reply.predicts:
+            raise ValueError(
+                "request.body sends examples, which are not the rows of the use case: leave out "
+                "reply, for no answer is a prediction for a row"
+            )
         if self.request.method == "GET" and self.request.body not in (None, "{row}"):
             raise ValueError("a GET request has no body")
         return self
@@ -171,6 +194,9 @@ class TemplateExchange:
         self._columns = schema.names
         self._body = None if self.method == "GET" else wanted.request.body
         self._require_columns(self._body)
+        self._examples = tuple(json.dumps(each, allow_nan=False) for each in wanted.examples)
+        if wanted.request.shown_at is not None and not self._examples:
+            raise LoadError(f"no example of {wanted.request.shown_at} was read")
         self.headers = dict(wanted.request.headers)
         reply = wanted.reply
         paths = (reply.prediction, reply.probability, reply.probabilities, reply.id)
@@ -195,6 +221,9 @@ class TemplateExchange:
         """The template with the row in it."""
         if self._body is None:
             return None
+        if self._examples:
+            number = request_id.rpartition("-")[2]
+            return self._examples[int(number) % len(self._examples)]
         return json.dumps(self.filled(row, request_id), allow_nan=False)
 
     def filled(self, row: Row, request_id: str) -> Any:  # noqa: ANN401 - JSON

@@ -118,6 +118,7 @@ class LoadPhase:
         arrivals: evenly spaced, or drawn.
         wait: think time of users without a rate: seconds from an answer to the user's next request;
             with Poisson arrivals their mean.
+        spawn_rate: users without a rate that begin per second; None: within one think time.
     """
 
     name: Name
@@ -129,16 +130,20 @@ class LoadPhase:
     shape: Shape | None = None
     arrivals: Arrivals = "even"
     wait: Annotated[float, Field(ge=0)] = 0.0
+    spawn_rate: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _one_rate(self) -> Self:
-        if self.wait and not self._unpaced:
-            raise ValueError("wait is of users that send as answers come: leave out rate and shape")
+        if (self.wait or self.spawn_rate) and not self.closed:
+            raise ValueError(
+                "wait and spawn_rate are of users that send as answers come: leave out rate and "
+                "shape"
+            )
         if self.rate is not None and self.shape is not None:
             raise ValueError("give either rate or shape")
         if self.requests is not None and (self.shape is not None or self.arrivals != "even"):
             raise ValueError("a number of requests needs a rate, and even arrivals")
-        if self.drift is not None and self.drift.form is not None and self._unpaced:
+        if self.drift is not None and self.drift.form is not None and self.closed:
             raise ValueError("drift.form needs a rate or a shape: it goes by when requests are due")
         planned = peak_rate(self.rate, self.shape) * self.duration
         if self.arrivals != "even" and planned > MOST_DRAWN:
@@ -149,7 +154,8 @@ class LoadPhase:
         return self
 
     @property
-    def _unpaced(self) -> bool:
+    def closed(self) -> bool:
+        """Whether its requests follow from answers, so that it plans no times."""
         return self.rate is None and self.shape is None
 
     def drifting(self, seed: int) -> Callable[[int], bool]:
@@ -229,11 +235,8 @@ class LoadPlan:
         if any(phase.requests is not None for phase in self.phases[:-1]):
             raise ValueError("phases: only the last one may end by a number of requests")
         for phase in self.phases:
-            unpaced = phase.rate is None and phase.shape is None
-            if unpaced and (phase.users is None or len(self.phases) > 1):
-                raise ValueError(
-                    f"phases: {phase.name!r} has no rate; that needs 'users', and no other phase"
-                )
+            if phase.closed and phase.users is None:
+                raise ValueError(f"phases: {phase.name!r} has no rate; that needs 'users'")
         return self
 
     @property

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_load.exchange import BundledExchange, TemplateExchange
 from testbed_load.labels import DelayedLabels
-from testbed_load.schedule import Schedule
+from testbed_load.schedule import Idle, Schedule
 from testbed_load.tally import Tally
 from testbed_load.traceids import RequestContext, request_context
 from testbed_load.traffic import TrafficSource, plan_rows
 from testbed_load.truth import RequestRecord, TruthSink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from testbed_domain.features import Label, Row
 
@@ -142,13 +142,14 @@ class Playback:
         if self._users == 0 and self._begun.is_set():
             self._over.set()
 
-    def claim(self) -> Job | None:
+    def claim(self, user: Hashable = 0) -> Job | None:
         """The next request for the asking user, which waits until it is due; None at the end.
 
-        Waits for the beginning, and at the end for the last phase to be over.
+        Waits for the beginning, for the end of a phase that has users enough, and at the end for
+        the last phase to be over.
         """
         self._begun.wait()
-        ticket = None if self._stopping.is_set() else self._schedule.claim(self.elapsed)
+        ticket = self._ticket(user)
         if ticket is None:
             if self.plan.phases[-1].requests is None:
                 self._stopping.wait(max(0.0, self.plan.duration - self.elapsed))
@@ -165,6 +166,14 @@ class Playback:
             self.exchange.body(features, request_id),
             self._context(ticket.seq),
         )
+
+    def _ticket(self, user: Hashable) -> Ticket | None:
+        while not self._stopping.is_set():
+            found = self._schedule.claim(self.elapsed, user)
+            if not isinstance(found, Idle):
+                return found
+            self._stopping.wait(max(0.0, found.until - self.elapsed))
+        return None
 
     def _context(self, seq: int) -> RequestContext | None:
         plan = self.plan
@@ -198,6 +207,8 @@ class Playback:
         )
         self.truth.request(record)
         self.tally.add(record)
-        # Of a service of others the labels come from the truth: it need not take any.
-        if reply.prediction_id is not None and self.plan.service is None:
+        # A service of others need not take any: those of the log come from the truth.
+        service = self.plan.service
+        told = service is None or service.labels is not None
+        if reply.prediction_id is not None and told:
             self.labels.add(job.ticket.seq, reply.prediction_id, job.label, now)

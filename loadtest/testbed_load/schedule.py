@@ -7,17 +7,21 @@ scheduled_at`` instead of a lower rate; what is still unsent when its phase ends
 counted.
 
 Users without a rate are closed: each sends its next request once its last is answered and it has
-thought about it, so their due times follow from the answers.
+thought about it, so their due times follow from the answers. The first of the pool who ask in such
+a phase are its users; the others wait for its end.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from testbed_load.plan import LoadPhase, LoadPlan
 
 
@@ -38,6 +42,13 @@ class Ticket:
     due: float
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing to do for the asking user, until so many seconds after the start of the load."""
+
+    until: float
+
+
 class Schedule:
     """Hands out the requests of a plan in order, each once."""
 
@@ -50,19 +61,24 @@ class Schedule:
         self._phase = 0
         self._index = 0
         self._offset = 0
+        # Of a phase of closed users: who they are, in the order in which they came.
+        self._members: dict[Hashable, int] = {}
         self.missed = 0
 
-    def claim(self, now: float) -> Ticket | None:
-        """The next request, or None when the load is over.
+    def claim(self, now: float, user: Hashable = 0) -> Ticket | Idle | None:
+        """The next request of a user, or until when it has none; None when its load is over.
 
         Args:
             now: seconds since the start of the load.
+            user: who asks.
         """
         while self._phase < len(self._phases):
             phase = self._phases[self._phase]
-            due = self._due(phase, now)
+            due = self._due(phase, now, user)
             if due is not None and self._too_late(phase, due):
-                return None  # for this user: others may have thought less
+                # Of this user: others may have thought less.
+                end = self._spans[self._phase][1]
+                return None if self._phase + 1 == len(self._phases) else Idle(end)
             if due is not None:
                 ticket = Ticket(self._offset + self._index, self._phase, self._index, due)
                 self._index += 1
@@ -72,6 +88,7 @@ class Schedule:
             self.missed += slots - self._index
             self._offset += slots
             self._phase, self._index = self._phase + 1, 0
+            self._members.clear()
         return None
 
     def _slots(self, phase: LoadPhase) -> int | None:
@@ -79,7 +96,7 @@ class Schedule:
         times = self._due_times[self._phase]
         return phase.requests if times is None else times.count
 
-    def _due(self, phase: LoadPhase, now: float) -> float | None:
+    def _due(self, phase: LoadPhase, now: float, user: Hashable) -> float | None:
         """When the phase's next request is due; None when the phase has none left."""
         start, end = self._spans[self._phase]
         slots, times = self._slots(phase), self._due_times[self._phase]
@@ -87,18 +104,34 @@ class Schedule:
             return None
         if phase.requests is None and now >= end:
             return None
-        return now + self._think(phase) if times is None else start + times.at(self._index)
+        if times is not None:
+            return start + times.at(self._index)
+        return self._closed(phase, start, now, user)
+
+    def _closed(self, phase: LoadPhase, start: float, now: float, user: Hashable) -> float:
+        """When the asking user's next request is due; never where the phase has users enough."""
+        if user in self._members:
+            return now + self._think(phase)
+        place = len(self._members)
+        if place >= phase.pool:
+            return math.inf
+        self._members[user] = place
+        begin = max(now, start)
+        if phase.spawn_rate is not None:
+            return begin + place / phase.spawn_rate
+        if phase.arrivals == "poisson":
+            return begin + self._think(phase)
+        return begin + phase.wait * place / phase.pool  # one after the other
 
     def _too_late(self, phase: LoadPhase, due: float) -> bool:
         unpaced = self._due_times[self._phase] is None and phase.requests is None
         return unpaced and due >= self._spans[self._phase][1]
 
     def _think(self, phase: LoadPhase) -> float:
-        """How long the asking user thinks; at first users come one after the other."""
+        """How long the asking user thinks."""
         if not phase.wait:
             return 0.0
         if phase.arrivals == "poisson":
             source = random.Random(f"think {self._seed} {self._index}")  # noqa: S311 - traffic
             return source.expovariate(1.0 / phase.wait)
-        begins = self._index < phase.pool
-        return phase.wait * self._index / phase.pool if begins else phase.wait
+        return phase.wait

@@ -57,7 +57,7 @@ class PredictionUser(FastHttpUser):
 
         Locust counts a user as waiting meanwhile, so a stop need not wait for it.
         """
-        self._job = self.playback.claim()
+        self._job = self.playback.claim(id(self))
         if self._job is None:
             raise StopUser
         return max(0.0, self._job.due - self.playback.clock())
@@ -106,7 +106,10 @@ def _broken(error: BaseException | None) -> bool:
 
 
 class LabelPoster:
-    """Posts labels in batches as they become due, until :meth:`finish`."""
+    """Posts labels as they become due, until :meth:`finish`.
+
+    The bundled API gets them in batches, a service one after the other, as its template says.
+    """
 
     def __init__(
         self, environment: Environment, playback: Playback, headers: dict[str, str]
@@ -140,6 +143,25 @@ class LabelPoster:
             pass
 
     def _post(self, batch: list[DelayedLabel]) -> int | None:
+        service = self._playback.plan.service
+        if service is None or service.labels is None:
+            return self._post_together(batch)
+        status: int | None = None
+        for item in batch:
+            path, body = service.labels.request(item.prediction_id, item.label)
+            sent_at = self._playback.clock()
+            response = self._client.request(
+                service.labels.method,
+                path,
+                name=service.labels.path,
+                data=body,
+                headers={**self._headers, **service.labels.headers},
+            )
+            status = response.status_code or None
+            self._playback.truth.labels(sent_at, status, 1)
+        return status
+
+    def _post_together(self, batch: list[DelayedLabel]) -> int | None:
         body = [{"prediction_id": item.prediction_id, "label": item.label} for item in batch]
         sent_at = self._playback.clock()
         response = self._client.post(

@@ -40,6 +40,7 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         "--without": options.without,
         "--replicas": options.replicas != 1,
         "--service": options.target or scenario.service,
+        "--model": options.model,
     }
     if asked := [name for name, given in wanted.items() if given]:
         raise UsageError(

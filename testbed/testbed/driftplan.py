@@ -54,15 +54,17 @@ class DriftPlan:
 def drift_plan(scenario: Scenario, factor: float, min_rows: int) -> DriftPlan:
     """The windows of a scenario.
 
-    Labels that come later than a window lasts would be in none that is cut by rows: then windows
-    are of time, as outside of runs, and each run of the job evaluates what has come by then.
+    Labels that come later than a window lasts would be in none that is cut by rows, and of closed
+    users nobody knows how many rows they send: then windows are of time, as outside of runs, and
+    each run of the job evaluates what has come by then.
 
     Args:
         scenario: what is played.
         factor: production seconds per real second.
         min_rows: fewest rows of a window.
     """
-    if scenario.labels.ratio and scenario.labels.delay > WINDOW:
+    late = scenario.labels.ratio and scenario.labels.delay > WINDOW
+    if late or any(phase.closed for phase in scenario.phases):
         lasts = scenario.duration + scenario.settle + WINDOW
         return DriftPlan(math.ceil(lasts / INTERVAL) + 1)
     planned = scenario.planned_requests(factor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -13,9 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import yaml
 from testbed_domain.artefact import Artefact, load_artefact
-from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
 from testbed_otel.otlplogs import wanted
@@ -30,11 +27,12 @@ from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
 from testbed.faultrefusals import refuse_faults
-from testbed.layout import LAYOUT_VERSION, RunLayout
-from testbed.machine import describe_machine, own_version, package_versions
+from testbed.layout import RunLayout
+from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
 from testbed.rulecheck import fit_rules, shipped_rules, write_rules
+from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
 from testbed.settings import Settings, trace_ratio
@@ -44,7 +42,7 @@ from testbed.stack.catalogue import TOXIPROXY
 from testbed.stack.components import refuse_needed
 from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.context import StackContext
-from testbed.stack.environments import DRIFT_INTERVAL, EXPORT_INTERVAL, export_interval
+from testbed.stack.environments import EXPORT_INTERVAL
 from testbed.stack.gate import Gate
 from testbed.stack.ownalertmanager import (
     SMTP,
@@ -76,6 +74,7 @@ class RunOptions:
         out: folder of the run, in place of ``.testbed/runs/<id>``.
         replicas: processes of the API.
         target: the system under test, in place of the scenario's.
+        model: the user's own, which the API serves in place of one that is trained.
         alertmanager: configuration of Alertmanager in place of the project's.
         prometheus: configuration of Prometheus besides the project's; its rules are in ``rules``.
         guarded: whether only telemetry of this very run is taken in: at ports that nothing else
@@ -92,6 +91,7 @@ class RunOptions:
     out: Path | None = None
     replicas: int = 1
     target: TargetModel | None = None
+    model: OwnModel | None = None
     alertmanager: Path | None = None
     prometheus: Path | None = None
     guarded: bool = True
@@ -122,22 +122,14 @@ class Prepared:
             LogError: the prediction log can't be written.
         """
         artefact = self.context.target.come_first(stack, self.artefact)
+        self.context.target = self.context.target.completed(self.context)
         if artefact.version != self.artefact.version:
             shutil.rmtree(self.layout.model)
             shutil.move(artefact.path, self.layout.model)
             artefact = load_artefact(self.layout.model)
-            identity = json.loads(self.layout.run_file.read_text(encoding="utf-8"))
-            write_atomic(
-                self.layout.run_file,
-                json.dumps(identity | {"model": _model(artefact)}, indent=2),
-            )
+            say_model(self.layout, artefact)
         with closing(open_log(self.context.log_url)) as log:
             log.register_reference(artefact)
-
-
-def _model(artefact: Artefact) -> dict[str, str]:
-    """What ``run.json`` says of the model that answers."""
-    return {"name": artefact.name, "version": artefact.version}
 
 
 def new_run_id(name: str, seed: int, now: datetime) -> str:
@@ -236,6 +228,9 @@ def prepare(
     """
     factor = options.time_scale or scenario.time_scale
     use_case = name_use_case(options.use_case, options.own.target, settings, scenario.use_case)
+    if options.model is not None:
+        named, data_target = options.use_case, options.own.target
+        use_case = require_use_case(options.model, named, data_target, use_case)
     refuse_needed(options.without)  # before the long work
     target = _target(scenario, options)
     refuse_faults(scenario, target, options.without)
@@ -252,15 +247,14 @@ def prepare(
     if own_prometheus:
         for note in own_prometheus.notes(read_mapping(root() / "prometheus" / "prometheus.yml")):
             say(f"prometheus: {note}")
-    trained = train_model(settings, use_case, options.own, say)
+    trained = _trained(use_case, options, settings, say)
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
     options = _with_rules(options, target, layout, fitting, say)
     _refuse_unmet(scenario, options)
-    shutil.copytree(trained.path, layout.model)
-    artefact = load_artefact(layout.model)
+    artefact = _placed(trained, options, layout, say)
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
@@ -327,9 +321,30 @@ def prepare(
     return prepared
 
 
+def _trained(use_case: str, options: RunOptions, settings: Settings, say: Say) -> Artefact:
+    """The model that is trained for the rows of the run; or one that needs no training."""
+    if options.model is not None and (ready := base_artefact(options.model, options.own)):
+        return ready
+    return train_model(settings, use_case, options.own, say)
+
+
+def _placed(trained: Artefact, options: RunOptions, layout: RunLayout, say: Say) -> Artefact:
+    """The artefact that is served, in the folder of the run."""
+    own = options.model
+    if own is not None and not (own.is_artefact and trained.path == own.file):
+        return place_model(own, trained, layout, say)
+    shutil.copytree(trained.path, layout.model)
+    return load_artefact(layout.model)
+
+
 def _target(scenario: Scenario, options: RunOptions) -> TargetModel:
     """The system under test, on which the scenario can be played."""
     target = options.target or scenario.service or BundledApi()
+    if options.model is not None:
+        if not target.instrumented:
+            raise UsageError(f"--model is of the bundled API; {target.name} has its own")
+        options.model.refuse(scenario)
+        target = BundledApi(serving=options.model.environment())
     target.refuse(scenario)
     if not target.instrumented and options.replicas != 1:
         raise UsageError(f"--replicas is of the bundled API; {target.name} starts its own")
@@ -379,52 +394,3 @@ def _wanted_ports(*, guarded: bool) -> dict[str, int]:
         del wanted[COLLECTOR_GRPC]  # no component of a run speaks it
         wanted |= dict.fromkeys(SENT_TO, 0)
     return wanted
-
-
-def write_identity(
-    prepared: Prepared, now: datetime, *, sink: bool = True, attached: bool = False
-) -> None:
-    """Write ``run.json`` and the scenario as it is played.
-
-    Args:
-        prepared: the run.
-        now: its start.
-        sink: whether the receiver gets spans and log records.
-        attached: whether others have started the stack.
-    """
-    artefact, options, context = prepared.artefact, prepared.options, prepared.context
-    identity = {
-        "layout_version": LAYOUT_VERSION,
-        "id": prepared.run_id,
-        "started": now.isoformat(),
-        "scenario": prepared.scenario.name,
-        "use_case": prepared.use_case,
-        "data": options.own.data.name if options.own.data else None,
-        "target": artefact.schema.target,
-        "service": None if context.target.instrumented else context.target.name,
-        "synthetic": artefact.synthetic,
-        "model": _model(artefact),
-        "seed": options.seed,
-        "time_scale": prepared.factor,
-        "without": sorted(options.without),
-        "replicas": options.replicas,
-        "attached": attached,
-        "custom_rules": options.rules is not None,
-        "rules_aside": list(options.rules_aside),
-        "own_jobs": context.configuration.own_jobs,
-        "custom_routes": options.alertmanager is not None,
-        "trace_ratio": context.trace_ratio,
-        "logs": context.logs,
-        "sink": sink,
-        "export_interval": export_interval(context.factor),
-        "drift_interval": DRIFT_INTERVAL / context.factor,
-        "endpoints": dict(context.endpoints),
-        "intake": context.configuration.intake,
-        "version": own_version(),
-        "packages": package_versions(),
-        "tools": {name: item.version for name, item in context.tools.programs.items()},
-        "machine": describe_machine(),
-    }
-    write_atomic(prepared.layout.run_file, json.dumps(identity, indent=2))
-    scenario = prepared.scenario.model_dump(mode="json")
-    write_atomic(prepared.layout.scenario_file, yaml.safe_dump(scenario, sort_keys=False))

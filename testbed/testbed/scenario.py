@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from testbed_domain.features import Task
@@ -27,6 +27,10 @@ from testbed.fields import Duration, Ratio, StrictModel
 from testbed.stack.links import Link
 from testbed.targets import Service
 
+MAX_USERS: Final = 500
+USUAL_ANSWER: Final = 0.1
+"""Seconds that an answer is taken to need where the number of requests must be estimated."""
+
 
 class Phase(StrictModel):
     """A stretch of time with one load, one drift and its faults."""
@@ -34,9 +38,24 @@ class Phase(StrictModel):
     name: str
     duration: Duration
     rate: float | None = Field(
-        None, gt=0, le=MAX_RATE, description="Predictions per real second; or give a shape."
+        None, gt=0, le=MAX_RATE, description="Predictions per real second; or a shape, or users."
     )
     shape: Shape | None = Field(None, description="A rate that changes during the phase.")
+    users: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_USERS,
+        description="Closed load: so many users, each of whom sends once it is answered.",
+    )
+    wait: float = Field(
+        0.0,
+        ge=0,
+        description="Real seconds that each of the users thinks after an answer; with poisson "
+        "arrivals their mean.",
+    )
+    spawn_rate: float | None = Field(
+        None, gt=0, description="Users that begin per real second; null: within one wait."
+    )
     arrivals: Arrivals = Field(
         "even", description="Evenly spaced, or drawn from the seed as a Poisson process."
     )
@@ -45,13 +64,24 @@ class Phase(StrictModel):
 
     @model_validator(mode="after")
     def _one_rate(self) -> Self:
-        if (self.rate is None) == (self.shape is None):
-            raise ValueError("give either rate or shape")
+        if sum(each is not None for each in (self.rate, self.shape, self.users)) != 1:
+            raise ValueError("give one of rate, shape and users")
+        if self.users is None and (self.wait or self.spawn_rate):
+            raise ValueError("wait and spawn_rate are of users")
+        if self.users is not None and self.drift is not None and self.drift.form is not None:
+            raise ValueError("drift.form needs a rate or a shape: it goes by when requests are due")
         return self
 
     @property
+    def closed(self) -> bool:
+        """Whether its requests follow from answers, so that none is planned."""
+        return self.users is not None
+
+    @property
     def mean_rate(self) -> float:
-        """Predictions per real second over the whole phase."""
+        """Predictions per real second over the whole phase; of users an estimate."""
+        if self.users is not None:
+            return self.users / (self.wait + USUAL_ANSWER)
         return mean_rate(self.rate, self.shape)
 
     @property
@@ -62,6 +92,8 @@ class Phase(StrictModel):
     @property
     def load(self) -> str:
         """The rate in words."""
+        if self.users is not None:
+            return f"{self.users} users, {self.wait:g} s of thought"
         rate = self.shape.description if self.shape else f"{self.rate:g}/s"
         return rate if self.arrivals == "even" else f"{rate}, {self.arrivals} arrivals"
 
@@ -74,6 +106,9 @@ class Phase(StrictModel):
             drift=self.drift,
             shape=self.shape,
             arrivals=self.arrivals,
+            users=self.users,
+            wait=self.wait,
+            spawn_rate=self.spawn_rate,
         )
 
 
@@ -295,7 +330,10 @@ class Scenario(StrictModel):
         return sum(phase.duration for phase in self.phases)
 
     def planned_requests(self, factor: float) -> float:
-        """Requests of all phases at a time scale; Poisson arrivals are so many on average."""
+        """Requests of all phases at a time scale.
+
+        Poisson arrivals are so many on average, and those of users are estimated.
+        """
         return sum(phase.mean_rate * phase.duration for phase in self.phases) / factor
 
     @property

@@ -37,6 +37,8 @@ def test_its_alert_fires_and_its_requests_are_counted(
     assert "api_log" not in hops
     (service, prometheus) = (hops["load_service"], hops["service_prometheus"])
     assert 0 < service["arrived"] == prometheus["sent"] == prometheus["arrived"] < service["sent"]
+    labels = {c["name"]: c["summary"] for c in result.verdict["checks"]}["load labels"]
+    assert "were posted to the service, which refused" in labels  # those of the time of its stop
     skipped = {c["name"] for c in result.verdict["checks"] if not c["applicable"]}
     assert {"measured", "content", "panel queries"} <= skipped
     assert result.verdict["drift"]["decision"] == "NO_ACTION"

@@ -9,8 +9,8 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-from testbed_domain.encoding import Scored, decode, encode, width
+from testbed_domain.columns import example_batch
+from testbed_domain.encoding import Scored, decode, encode
 from testbed_otel.names import (
     BATCH_DISPATCHES,
     ERROR_TYPE,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    import numpy as np
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Row
 
@@ -227,7 +228,7 @@ class ServedModel:
 
     def _warm_up(self) -> float:
         self._runtime.load()
-        row = np.zeros((1, width(self.artefact.schema)), np.float32)
+        row = example_batch(self.artefact.schema, 1)
         try:
             return measure(self._runtime.predict, row)
         except ModelError:

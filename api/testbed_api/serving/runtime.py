@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from testbed_domain.encoding import width
+from testbed_domain.columns import example_batch
 from testbed_domain.errors import DomainError
 from testbed_domain.onnxsession import OnnxSession
 
 if TYPE_CHECKING:
+    import numpy as np
     from testbed_domain.artefact import Artefact
 
 
@@ -43,12 +43,17 @@ class OnnxRuntime:
         """See :meth:`ModelRuntime.load`."""
         schema = self._artefact.schema
         try:
-            self._session = OnnxSession(self._artefact.model_file, self._threads)
-            answer = self.predict(np.zeros((1, width(schema)), np.float32))
+            self._session = OnnxSession(self._artefact.model_file, self._threads, schema)
+            answer = self.predict(example_batch(schema, 1))
         except Exception as error:  # its errors share no base class below Exception
             raise ModelError(f"cannot load {self._artefact.model_file}: {error}") from error
-        if answer.shape != (1, schema.outputs):
-            raise ModelError(f"{self._artefact.model_file} does not fit its feature schema")
+        if answer.shape != (1, schema.outputs) or answer.dtype.kind != "f":
+            wanted = "predicted number" if schema.regression else "probabilities of the classes"
+            raise ModelError(
+                f"{self._artefact.model_file} does not fit its feature schema: its output must be "
+                f"the {wanted}, [1, {schema.outputs}] for one row, and is {list(answer.shape)} of "
+                f"{answer.dtype}"
+            )
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """See :meth:`ModelRuntime.predict`."""

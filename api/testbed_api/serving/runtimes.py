@@ -11,28 +11,37 @@ from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from testbed_domain.artefact import SKOPS
+from testbed_domain.columns import columns, example_batch
 
 from testbed_api.errors import PREFIX, SettingsError
+from testbed_api.options import ENTRY_POINTS
+from testbed_api.serving.callables import made_model, of_estimator
+from testbed_api.serving.contract import require_answer
 from testbed_api.serving.runtime import ModelError, OnnxRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from testbed_domain.artefact import Artefact
+    from testbed_domain.features import FeatureSchema
 
+    from testbed_api.serving.callables import Predict
     from testbed_api.serving.runtime import ModelRuntime
     from testbed_api.settings import ApiSettings
 
-    Predict = Callable[[np.ndarray], Any]
-
-ENTRY_POINTS: Final = "testbed.models"
-"""Group of entry points: each takes an artefact and returns a function from rows to answers."""
-
-# What a forest needs beyond the types that skops trusts itself.
-TRUSTED: Final = ("sklearn.tree._tree.Tree",)
-LABELS: Final = 1  # dimensions of an answer that holds classes in place of probabilities
+# What usual estimators need beyond the types that skops trusts itself: numpy types of numbers, and
+# classes of scikit-learn whose loading sets attributes and checks their sizes. Trees of neighbours,
+# which take memory as it comes, are not among them.
+TRUSTED: Final = (
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
 
 
 def runtime_maker(settings: ApiSettings) -> Callable[[Artefact], ModelRuntime]:
@@ -62,62 +71,30 @@ class _PythonRuntime:
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
         self._function: Predict | None = None
+        self._who = "the model"
 
     def load(self) -> None:
         """See :meth:`testbed_api.serving.runtime.ModelRuntime.load`."""
-        self._function = self._make()
+        self._function, self._who = self._make()
         try:
-            self.predict(np.zeros((2, len(self._artefact.schema.features)), np.float32))
+            self.predict(example_batch(self._artefact.schema, 2))
         except ModelError:
             raise
         except Exception as error:  # the model may raise anything
-            raise ModelError(f"the model cannot predict: {error}") from error
+            raise ModelError(
+                f"the model cannot predict: {self._who} raised {type(error).__name__}: {error}"
+            ) from error
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """See :meth:`testbed_api.serving.runtime.ModelRuntime.predict`."""
         if self._function is None:
             raise ModelError("the model is not loaded yet")
-        answer = np.asarray(self._function(batch))
-        as_schema = _numbers if self._artefact.schema.regression else _probabilities
-        return as_schema(self._artefact, answer, len(batch))
+        answer = self._function(batch)
+        return require_answer(self._artefact.schema, answer, len(batch), self._who)
 
-    def _make(self) -> Predict:
+    def _make(self) -> tuple[Predict, str]:
+        """What predicts, and that in words."""
         raise NotImplementedError
-
-
-def _numbers(_artefact: Artefact, found: np.ndarray, rows: int) -> np.ndarray:
-    """An answer as numbers ``[rows, 1]``.
-
-    Raises:
-        ModelError: it has another shape, or holds no numbers.
-    """
-    if found.shape not in {(rows,), (rows, 1)} or found.dtype.kind not in "fiu":
-        raise ModelError(
-            f"the model answers {rows} rows with {found.shape} of {found.dtype}, not with one "
-            "number each"
-        )
-    return found.astype(float).reshape(rows, 1)
-
-
-def _probabilities(artefact: Artefact, found: np.ndarray, rows: int) -> np.ndarray:
-    """An answer as probabilities ``[rows, classes]``; classes alone become 0 and 1.
-
-    Raises:
-        ModelError: it has another shape, or holds a class that the schema doesn't.
-    """
-    classes = artefact.schema.classes
-    if found.ndim == LABELS and len(found) == rows:
-        known = np.array(classes)
-        hits = found[:, None].astype(known.dtype) == known[None, :]
-        if not hits.any(axis=1).all():
-            raise ModelError("the model answers with a class that its schema doesn't have")
-        return np.asarray(hits, np.float32)
-    if found.shape != (rows, len(classes)):
-        raise ModelError(
-            f"the model answers {rows} rows with {found.shape}, not with the probabilities of "
-            f"{len(classes)} classes"
-        )
-    return np.asarray(found, np.float32)
 
 
 class SkopsRuntime(_PythonRuntime):
@@ -127,7 +104,7 @@ class SkopsRuntime(_PythonRuntime):
         super().__init__(artefact)
         self._threads = threads
 
-    def _make(self) -> Predict:
+    def _make(self) -> tuple[Predict, str]:
         try:
             data = (self._artefact.path / SKOPS).read_bytes()
         except OSError:
@@ -148,13 +125,14 @@ class SkopsRuntime(_PythonRuntime):
         except Exception as error:  # a damaged file raises whatever it runs into
             raise ModelError(f"cannot load {SKOPS}: {error}") from error
         if unknown:
-            raise ModelError(f"{SKOPS} holds types that are not trusted: {sorted(unknown)}")
+            raise ModelError(
+                f"{SKOPS} holds types that are not trusted: {', '.join(sorted(unknown))}; load the "
+                "model in a module of yours, and let the runtime python serve that"
+            )
         threadpool_limits(self._threads)
         if hasattr(model, "n_jobs"):
             model.n_jobs = self._threads
-        regression = self._artefact.schema.regression
-        predict: Predict = model.predict if regression else model.predict_proba
-        return predict
+        return of_estimator(model, self._artefact.schema, SKOPS)
 
 
 class CallableRuntime(_PythonRuntime):
@@ -164,7 +142,7 @@ class CallableRuntime(_PythonRuntime):
         super().__init__(artefact)
         self._name = name
 
-    def _make(self) -> Predict:
+    def _make(self) -> tuple[Predict, str]:
         found = next(iter(entry_points(group=ENTRY_POINTS, name=self._name)), None)
         if found is None and ":" not in self._name:
             raise ModelError(
@@ -172,10 +150,10 @@ class CallableRuntime(_PythonRuntime):
             )
         point = found or EntryPoint(self._name, self._name, ENTRY_POINTS)
         try:
-            made: Predict = point.load()(self._artefact)
+            object_ = point.load()
         except Exception as error:  # the user's own code
             raise ModelError(f"cannot load {self._name}: {error}") from error
-        return made
+        return made_model(object_, self._artefact, self._name)
 
 
 class MlflowRuntime(_PythonRuntime):
@@ -185,7 +163,7 @@ class MlflowRuntime(_PythonRuntime):
         super().__init__(artefact)
         self._uri = uri
 
-    def _make(self) -> Predict:
+    def _make(self) -> tuple[Predict, str]:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # else it sends usage data
         try:
             from mlflow import pyfunc  # noqa: PLC0415 - takes seconds that only this needs
@@ -197,18 +175,19 @@ class MlflowRuntime(_PythonRuntime):
             model = pyfunc.load_model(self._uri)
         except Exception as error:  # network, registry, environment
             raise ModelError(f"cannot load {self._uri}: {error}") from error
-        return partial(_ask_mlflow, model, model.metadata.get_input_schema(), self._names)
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return self._artefact.schema.names
+        inputs = model.metadata.get_input_schema()
+        return partial(_ask_mlflow, model, inputs, self._artefact.schema), f"{self._uri}.predict"
 
 
-def _ask_mlflow(model: Any, inputs: Any, names: tuple[str, ...], batch: np.ndarray) -> Any:  # noqa: ANN401 - MLflow's types are not published
+def _ask_mlflow(model: Any, inputs: Any, schema: FeatureSchema, batch: np.ndarray) -> Any:  # noqa: ANN401 - MLflow's types are not published
     """Rows as the model's signature wants them: columns by name, or one tensor."""
     if inputs is None or inputs.is_tensor_spec():
         return model.predict(batch)
     types = {column.name: column.type.to_numpy() for column in inputs.inputs}
+    found = columns(schema, batch)
     return model.predict(
-        {name: batch[:, i].astype(types.get(name, np.float32)) for i, name in enumerate(names)}
+        {
+            name: values if values.dtype == object else values.astype(types.get(name, values.dtype))
+            for name, values in found.items()
+        }
     )

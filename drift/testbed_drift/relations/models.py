@@ -77,7 +77,7 @@ class OnnxModel:
 
         self._schema = artefact.schema
         try:
-            self._session = OnnxSession(artefact.model_file)
+            self._session = OnnxSession(artefact.model_file, schema=artefact.schema)
         except Exception as error:  # its errors share no base class below Exception
             raise ModelLoadError(f"cannot load {artefact.model_file}: {error}") from error
         self.places = _places(self._schema)

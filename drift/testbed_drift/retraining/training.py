@@ -202,4 +202,5 @@ def _try(champion: Artefact, challenger: Artefact, rows: LabelledRows, newest: s
 
 def _outputs(artefact: Artefact, rows: Sequence[Row]) -> np.ndarray[Any, Any]:
     """Probabilities, ``[rows, classes]``, or numbers, ``[rows, 1]``."""
-    return OnnxSession(artefact.model_file).outputs(encode(artefact.schema, rows))
+    session = OnnxSession(artefact.model_file, schema=artefact.schema)
+    return session.outputs(encode(artefact.schema, rows))

@@ -13,6 +13,7 @@ from testbed.phases import PhaseRow, played_phases
 if TYPE_CHECKING:
     from testbed.evidence import Evidence
     from testbed.scenario import Scenario
+    from testbed.truth import Request
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ class Case:
         """Names of the alerts that always fire, by the expressions of their rules."""
         rules = self.evidence.snapshot.rules or ()
         return heartbeat_names((rule.name, rule.query) for rule in rules)
+
+    @cached_property
+    def paced_requests(self) -> tuple[Request, ...]:
+        """Requests whose times were planned: all but those of closed users."""
+        closed = {phase.name for phase in self.scenario.phases if phase.closed}
+        sent = self.evidence.truth.requests
+        return tuple(each for each in sent if each.phase not in closed) if closed else sent
 
     def phase(self, name: str) -> PhaseRow | None:
         """A phase by name; None if it was never played."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed.checks.instances import lost_requests
 from testbed.checks.registry import CHECKS
-from testbed.checks.results import CheckResult, LimitRow
+from testbed.checks.results import CheckResult, LimitRow, not_applicable
 from testbed.checks.service import lost_by_service
 from testbed.checks.stages import Stage
 from testbed.facts.loadplan import due_times
@@ -36,24 +36,36 @@ LIMITS: Final = {
 }
 
 
+OF_ARRIVALS: Final = ("load_ratio", "load_lag")
+
+
 def limit_rows(case: Case) -> tuple[LimitRow, ...]:
     """The table of limits."""
     limits, requests = case.scenario.limits, case.evidence.truth.requests
     times = due_times(case.scenario, case.factor, case.evidence.run.seed)
-    planned = sum(each.count for each in times)
+    planned = sum(each.count for each in times if each is not None)
+    paced = case.paced_requests
     errors = sum(request.failed for request in requests) / len(requests) if requests else None
     latency = percentile([r.latency for r in requests], 0.95)
-    lag = percentile([max(0.0, r.sent_at - r.scheduled_at) for r in requests], 0.95)
-    ratio = len(requests) / planned if planned else None
+    lag = percentile([max(0.0, r.sent_at - r.scheduled_at) for r in paced], 0.95)
+    ratio = len(paced) / planned if planned else None
     excused = case.evidence.truth.missed / planned if planned else 0.0
     least = max(MIN_EXCUSED_RATIO, MIN_LOAD_RATIO - excused)
+    of_arrivals = (
+        _row("load_ratio", ratio, round(least, 6), at_least=True),
+        _row("load_lag", lag, LAG_LIMIT),
+    )
     return (
         _row("error_ratio", errors, limits.error_ratio),
         _row("p95_seconds", latency, limits.p95_seconds),
         _row("lost_requests", _lost(case), limits.lost_requests),
-        _row("load_ratio", ratio, round(least, 6), at_least=True),
-        _row("load_lag", lag, LAG_LIMIT),
+        *(() if _closed(case) else of_arrivals),
     )
+
+
+def _closed(case: Case) -> bool:
+    """Whether nothing but closed users sent, so that no arrival was planned."""
+    return all(phase.closed for phase in case.scenario.phases)
 
 
 def _lost(case: Case) -> int:
@@ -64,7 +76,12 @@ def _lost(case: Case) -> int:
 @CHECKS.register
 def check_limits(case: Case) -> tuple[CheckResult, ...]:
     """One result per limit."""
-    return tuple(_result(row) for row in limit_rows(case))
+    results = [_result(row) for row in limit_rows(case)]
+    if _closed(case):
+        reason = "closed users plan no arrivals"
+        names = (f"limit {name}" for name in OF_ARRIVALS)
+        results += [not_applicable(name, Stage.LOAD, reason) for name in names]
+    return tuple(results)
 
 
 def _row(name: str, value: float | None, limit: float, *, at_least: bool = False) -> LimitRow:

@@ -21,6 +21,7 @@ from testbed.cli import (
     keys,
     live,
     log,
+    overhead,
     rules,
     run,
     scenarios,
@@ -111,6 +112,7 @@ run.register(app)
 init.register(app)
 comparing.register(app)
 capacity.register(app)
+overhead.register(app)
 selftest.register(app)
 live.register(app)
 components.register(app)

@@ -25,6 +25,7 @@ from testbed.cli.live import find_run, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import UsageError
 from testbed.live import hold
+from testbed.ownmodel import OwnModel
 from testbed.playall import play_all
 from testbed.preparation import RunOptions, prepare
 from testbed.report import render_table, rewrite_report
@@ -67,6 +68,14 @@ def run(
     service: Annotated[
         Path | None,
         typer.Option(help="File of your own service, which is tested in place of the API."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Your own model, served by the API: an artefact folder, a file .onnx or .skops, "
+            "package.module:object, an entry point, or mlflow: and a folder or URI.",
+        ),
     ] = None,
     alertmanager: Annotated[
         Path | None,
@@ -122,6 +131,10 @@ def run(
 
       testbed run covariate-drift --service service.yaml --use-case iris
 
+      testbed run covariate-drift --model churn.skops --use-case churn
+
+      testbed run normal --model mymodels.iris:forest --use-case iris
+
       testbed run my-pages.yaml --alertmanager ./alertmanager.yml
     """
     settings = load_settings()
@@ -135,6 +148,7 @@ def run(
         out=folder,
         replicas=replicas,
         target=None if service is None else read_service(service),
+        model=None if model is None else OwnModel.parse(model),
         alertmanager=alertmanager,
         prometheus=prometheus,
     )
@@ -191,6 +205,7 @@ def refuse_for_all(
         "--replicas": options.replicas != 1,
         "--stack": stack,
         "--service": options.target,
+        "--model": options.model,
         "--keep": keep,
     }
     if asked := [name for name, value in given.items() if value]:

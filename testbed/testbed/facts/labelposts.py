@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from pydantic import Field
 from testbed_load.labels import DelayedLabels
 from testbed_load.plan import LabelPlan
 
@@ -29,6 +32,8 @@ class LabelPosts(StoredModel):
         refused: of these, the ones in batches that the service did not take.
         early: labels posted before their delay was over, while the load still ran.
         late: median of the seconds by which labels were posted later than their delay.
+        told: whether the service is told labels at all.
+        refusals: status, or that there was none, to the number of labels refused so.
     """
 
     answered: int = 0
@@ -37,6 +42,8 @@ class LabelPosts(StoredModel):
     refused: int = 0
     early: int = 0
     late: float = 0.0
+    told: bool = True
+    refusals: Mapping[str, int] = Field({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,16 @@ def postings(truth: Truth, labels: Labels, seed: int) -> list[Posting]:
     return [Posting(request, batch) for request, batch in zip(chosen, batches, strict=False)]
 
 
-def label_posts(truth: Truth, found: list[Posting], delay: float) -> LabelPosts:
+def label_posts(
+    truth: Truth, found: list[Posting], delay: float, *, told: bool = True
+) -> LabelPosts:
     """How the load posted them.
 
     Args:
         truth: of the load.
         found: by :func:`postings`.
         delay: real seconds between an answer and its label.
+        told: whether the service is told labels at all.
     """
     # At its end the load posts what is left, delay or not.
     last = max((request.finished_at for request in truth.requests), default=0.0)
@@ -82,7 +92,17 @@ def label_posts(truth: Truth, found: list[Posting], delay: float) -> LabelPosts:
         refused=sum(batch.count for batch in truth.labels if not taken(batch)),
         early=sum(wait < -ROUNDING for wait in waits),
         late=median(waits) if waits else 0.0,
+        told=told,
+        refusals=_refusals(truth),
     )
+
+
+def _refusals(truth: Truth) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for batch in truth.labels:
+        if not taken(batch):
+            found["no answer" if batch.status is None else f"status {batch.status}"] += batch.count
+    return dict(sorted(found.items()))
 
 
 def taken(batch: PostedLabels | None) -> bool:

@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from testbed.scenario import Phase, Scenario
 
 
-def due_times(scenario: Scenario, factor: float, seed: int) -> tuple[DueTimes, ...]:
-    """When the requests of each phase are due, in real seconds from its begin.
+def due_times(scenario: Scenario, factor: float, seed: int) -> tuple[DueTimes | None, ...]:
+    """When the requests of each phase are due, in real seconds from its begin; None of users.
 
     Made from the scenario again, without the plan that the load was given.
     """
-    played = (phase.played(factor).due_times(seed) for phase in scenario.phases)
-    return tuple(times for times in played if times is not None)
+    return tuple(phase.played(factor).due_times(seed) for phase in scenario.phases)
 
 
 def read_load_plan(sources: Sources) -> tuple[LoadPlan | None, str]:
@@ -70,6 +69,9 @@ def _phase_pairs(
     yield f"rate {of}", phase.rate, played.rate
     yield f"shape {of}", phase.shape, played.shape
     yield f"arrivals {of}", phase.arrivals, played.arrivals
+    yield f"users {of}", phase.users, played.users
+    yield f"wait {of}", phase.wait, played.wait
+    yield f"spawn rate {of}", phase.spawn_rate, played.spawn_rate
     drift, own = phase.drift, played.drift
     yield f"drift {of}", drift and drift.name, own and own.name
     if drift and own:

@@ -117,6 +117,8 @@ def _by_model(
 ) -> _Model:
     if artefact is None:
         return _Model()
+    if not artefact.has_model:
+        return _Model(problem="the model is not an ONNX file of the run's artefact")
     scorer = Scorer(artefact)
     answered = [
         r for r in truth.requests if r.prediction_id is not None and r.request_id not in of_others

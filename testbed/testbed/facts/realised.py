@@ -65,7 +65,7 @@ def read_realised(sources: Sources) -> Realised:
     realised = Realised(
         plan=(no_plan,) if plan is None else plan_differences(plan, sources, run),
         sending=read_sending(sources, run.id, run.seed),
-        labels=label_posts(truth, due, delay),
+        labels=label_posts(truth, due, delay, told=_told(plan)),
     )
     try:
         artefact = load_artefact(sources.layout.model)
@@ -81,6 +81,11 @@ def read_realised(sources: Sources) -> Realised:
     )
 
 
+def _told(plan: LoadPlan | None) -> bool:
+    """Whether the service is told labels: the bundled API is, others where their file says how."""
+    return plan is None or plan.service is None or plan.service.labels is not None
+
+
 def _by_phase(requests: Sequence[Request], plan: LoadPlan | None) -> dict[str, dict[int, Request]]:
     """Index within the phase to the request, for each phase of the plan that was played."""
     found: dict[str, dict[int, Request]] = {}
@@ -89,7 +94,10 @@ def _by_phase(requests: Sequence[Request], plan: LoadPlan | None) -> dict[str, d
         return found
     for phase in plan.phases:
         found[phase.name] = {}
-        last = first + (phase.planned(plan.seed) or 0)
+        planned = phase.planned(plan.seed)
+        if planned is None:  # users number as many as they send
+            planned = sum(request.phase == phase.name for request in requests)
+        last = first + planned
         found[phase.name] = {
             r.seq - first: r for r in requests if r.phase == phase.name and first <= r.seq < last
         }

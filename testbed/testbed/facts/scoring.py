@@ -39,7 +39,7 @@ class Scorer:
         self.classes = [str(label) for label in artefact.schema.classes]
         self.regression = artefact.schema.regression
         self._encode = Encoder(artefact.schema)
-        self._session = OnnxSession(artefact.model_file)
+        self._session = OnnxSession(artefact.model_file, schema=artefact.schema)
 
     def __call__(self, rows: Sequence[Mapping[str, Value]]) -> np.ndarray:
         """Probabilities ``[rows, classes]``, or numbers ``[rows, 1]``.

@@ -24,10 +24,10 @@ EARLY_ERROR: Final = 0.05
 
 
 class SentPhase(StoredModel):
-    """How many requests a phase planned and sent."""
+    """How many requests a phase planned and sent; closed users plan none."""
 
     name: str
-    planned: int
+    planned: int | None
     sent: int
 
 
@@ -50,10 +50,15 @@ def read_sending(sources: Sources, run_id: str, seed: int) -> Sending:
     phases, truth = sources.scenario.phases, sources.truth
     seconds = [sources.real(phase.duration) for phase in phases]
     times = due_times(sources.scenario, sources.factor, seed)
-    planned = [each.count for each in times]
+    planned = [None if each is None else each.count for each in times]
+    # Users number as many as they send, without a gap.
+    slots = [
+        _count(truth.requests, phase.name) if count is None else count
+        for phase, count in zip(phases, planned, strict=True)
+    ]
     drifting = [phase.played(sources.factor).drifting(seed) for phase in phases]
     places = {phase.name: place for place, phase in enumerate(phases)}
-    firsts = list(accumulate(planned, initial=0))
+    firsts = list(accumulate(slots, initial=0))
     starts = list(accumulate(seconds, initial=truth.started_at or 0.0))
     findings = Findings()
     seen: list[set[int]] = [set() for _ in phases]
@@ -64,7 +69,7 @@ def read_sending(sources: Sources, run_id: str, seed: int) -> Sending:
             findings.add(PHASE, f"{which}: the scenario has no phase {request.phase}")
             continue
         index = request.seq - firsts[place]
-        inside = 0 <= index < planned[place]
+        inside = 0 <= index < slots[place]
         drift = phases[place].drift if inside and drifting[place](index) else None
         wanted = (drift.name, drift.severity) if drift else (None, 0.0)
         if not inside or index in seen[place] or which != _id(run_id, request):
@@ -73,7 +78,8 @@ def read_sending(sources: Sources, run_id: str, seed: int) -> Sending:
             said = f"{request.drift} at {request.severity:g}"
             findings.add(PHASE, f"{which}: sent as {said}, planned {wanted[0]} at {wanted[1]:g}")
         seen[place].add(index)
-        due = starts[place] + times[place].at(index) if inside else math.nan
+        own = times[place]
+        due = starts[place] + own.at(index) if own is not None and inside else math.nan
         if abs(request.scheduled_at - due) > SCHEDULE_ERROR:
             off = request.scheduled_at - due
             findings.add(SCHEDULE, f"{which}: planned {off:+.3f} s off its due time", offset=off)

@@ -63,10 +63,16 @@ def look(url: str) -> Looked:
     page = _text(urljoin(base, "/metrics"))
     return Looked(
         url=url.rstrip("/"),
-        openapi=next((d for path in OPENAPI if (d := _json(urljoin(base, path)))), None),
+        openapi=read_document(url),
         ready=next((path for path in READY if _text(urljoin(base, path)) is not None), None),
         metrics=page if page is not None and counters(page) else None,
     )
+
+
+def read_document(url: str) -> dict[str, Any] | None:
+    """The OpenAPI document of a service, from where it usually is; None where it has none."""
+    base = f"{url.rstrip('/')}/"
+    return next((found for path in OPENAPI if (found := _json(urljoin(base, path)))), None)
 
 
 def ask(looked: Looked, path: str, body: object) -> Looked:

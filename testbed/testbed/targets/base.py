@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from testbed_domain.registry import Registry, kind_of
 
+from testbed.errors import UsageError
 from testbed.fields import StrictModel
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ class TargetModel(StrictModel):
     @abstractmethod
     def components(self) -> tuple[Component, ...]:
         """Its processes, in their order of start; none where others run it."""
+
+    def switched(self, *, telemetry: bool) -> Component:
+        """Its process, with its telemetry or without it.
+
+        Raises:
+            UsageError: it can't be switched; says what is missing.
+        """
+        del telemetry
+        raise UsageError(f"the telemetry of {self.name} can't be switched off")
 
     @abstractmethod
     def load_url(self, context: StackContext) -> str:
@@ -112,6 +122,15 @@ class TargetModel(StrictModel):
         """
         del stack
         return artefact
+
+    def completed(self, context: StackContext) -> TargetModel:
+        """The same with what can be read of it only once it runs.
+
+        Raises:
+            DomainError: it can't be read.
+        """
+        del context
+        return self
 
     def recording(
         self, layout: RunLayout, scenario: Scenario, factor: float, log_url: str, seed: int

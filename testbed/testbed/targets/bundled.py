@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import httpx
+from pydantic import Field
 from testbed_otel import names
 
 from testbed.clients import loopback
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "api:8000"
 LOAD: Final = "load"
+SWITCH: Final = "OTEL_SDK_DISABLED"
 
 
 @TARGETS.register
@@ -34,6 +36,9 @@ class BundledApi(TargetModel):
 
     instrumented: ClassVar[bool] = True
     kind: Literal["bundled"] = "bundled"
+    serving: dict[str, str] = Field(
+        {}, description="Variables by which it serves another model than one of the testbed's."
+    )
 
     @property
     def name(self) -> str:
@@ -53,13 +58,16 @@ class BundledApi(TargetModel):
 
     def components(self) -> tuple[Component, ...]:
         """One process, which starts its replicas itself."""
-        return (
-            ProgramComponent(
-                self.name,
-                lambda _: [sys.executable, "-m", "testbed_api"],
-                api_not_ready,
-                api_environment,
-            ),
+        return (self.switched(telemetry=True),)
+
+    def switched(self, *, telemetry: bool) -> Component:
+        """By the standard variable."""
+        variables = self.serving if telemetry else {**self.serving, SWITCH: "true"}
+        return ProgramComponent(
+            self.name,
+            lambda _: [sys.executable, "-m", "testbed_api"],
+            api_not_ready,
+            lambda context: api_environment(context) | variables,
         )
 
     def load_url(self, context: StackContext) -> str:

@@ -7,18 +7,21 @@ import shlex
 import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 from pydantic import Field, field_validator, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
+from testbed_load.labeltemplate import LabelTemplate
+from testbed_load.openapi import examples
 
 from testbed.clients import loopback
 from testbed.componentnames import TAKEN
 from testbed.errors import UsageError
 from testbed.facts.servicecounts import CountedSeries, behind_pages
 from testbed.fields import StrictModel
+from testbed.initial.look import OPENAPI, read_document
 from testbed.stack.components import Component
 from testbed.stack.environments import base_environment, telemetry_environment
 from testbed.stack.ports import HOST, allocate
@@ -54,6 +57,25 @@ class MetricsEndpoint(StrictModel):
     labels: dict[str, str] = Field({}, description="More labels of every series.")
 
 
+class Switch(StrictModel):
+    """How a service is started with its telemetry, or without it."""
+
+    command: tuple[str, ...] = Field((), description="In place of the file's; empty: that one.")
+    environment: dict[str, str] = Field({}, description="Variables beside those of the file.")
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _split(cls, command: object) -> object:
+        return tuple(shlex.split(command)) if isinstance(command, str) else command
+
+
+class Telemetry(StrictModel):
+    """The two ways of starting a service that `testbed overhead` compares."""
+
+    on: Switch = Switch()
+    off: Switch = Switch(environment={"OTEL_SDK_DISABLED": "true"})
+
+
 @TARGETS.register
 class HttpService(TargetModel):
     """Any program that answers over HTTP."""
@@ -87,8 +109,19 @@ class HttpService(TargetModel):
     request: RequestTemplate = RequestTemplate()
     reply: ReplyPaths = ReplyPaths()
     counts: CountedSeries = CountedSeries()
+    labels: LabelTemplate | None = Field(
+        None, description="How it is told true labels; null: it is told none."
+    )
     rules: str | None = Field(
         None, description="Folder of its alerting rules, which are loaded beside the shipped ones."
+    )
+    examples: tuple[Any, ...] = Field(
+        (),
+        description="Bodies that are sent in turn where `request.body` names a route; empty: those "
+        "of its OpenAPI document.",
+    )
+    overhead: Telemetry = Field(
+        Telemetry(), description="With telemetry and without it, for `testbed overhead`."
     )
     reference_rows: int | None = Field(
         None,
@@ -115,7 +148,9 @@ class HttpService(TargetModel):
         for each in self.metrics:
             if each.port not in self.ports:
                 raise ValueError(f"metrics: there is no port {each.port!r} among ports")
-        for text in (*self.command, *self.environment.values()):
+        switches = (self.overhead.on, self.overhead.off)
+        more = (text for each in switches for text in (*each.command, *each.environment.values()))
+        for text in (*self.command, *self.environment.values(), *more):
             if unknown := [name for name in _PORT.findall(text) if name not in self.ports]:
                 raise ValueError(f"{text!r} asks for the port {unknown[0]!r}; name it in ports")
         return self
@@ -150,6 +185,11 @@ class HttpService(TargetModel):
         ]
         if scenario.settings.api_environment or scenario.settings.api.keys:
             found.append("settings of the API")
+        if self.request.shown_at and any(phase.drift for phase in scenario.phases):
+            raise UsageError(
+                f"the scenario {scenario.name} drifts rows, and the service {self.service} is sent "
+                "the examples of its OpenAPI document in their place: see request.body of its file"
+            )
         if scenario.logs:
             found.append("log records of the API (logs: true)")
         if found:
@@ -183,6 +223,24 @@ class HttpService(TargetModel):
         """Its process, where the run starts it."""
         return () if self.url is not None else (_ServiceProcess(self),)
 
+    def switched(self, *, telemetry: bool) -> Component:
+        """Its process, started as its file says.
+
+        Raises:
+            UsageError: others have started it.
+        """
+        if self.url is not None:
+            raise UsageError(
+                f"the service {self.service} runs already, so that nobody can start it without its "
+                "telemetry: give its file a command"
+            )
+        switch = self.overhead.on if telemetry else self.overhead.off
+        update = {
+            "command": switch.command or self.command,
+            "environment": {**self.environment, **switch.environment},
+        }
+        return _ServiceProcess(self.model_copy(update=update))
+
     def load_url(self, context: StackContext) -> str:
         """Its URL, or that of the port that was chosen for it."""
         return self.url or context.url(self.address())
@@ -210,7 +268,7 @@ class HttpService(TargetModel):
 
     def exchange(self) -> ServiceExchange:
         """By its templates."""
-        return ServiceExchange(self.request, self.reply)
+        return ServiceExchange(self.request, self.reply, self.labels, self.examples)
 
     def counted(self) -> CountedSeries:
         """As its file says."""
@@ -268,6 +326,24 @@ class HttpService(TargetModel):
         stack.note("reference_asked", self.service)
         folder = stack.context.layout.root / SCORED
         return score_reference(self, self.load_url(stack.context), artefact, folder)
+
+    def completed(self, context: StackContext) -> Self:
+        """With the examples of its OpenAPI document, where its requests are made of these.
+
+        Raises:
+            LoadError: it shows none; says what it shows.
+        """
+        route = self.request.shown_at
+        if route is None or self.examples:
+            return self
+        document = read_document(self.load_url(context))
+        if document is None:
+            raise UsageError(
+                f"request.body wants the examples of {route}, and the service {self.service} shows "
+                f"no OpenAPI document at {', '.join(OPENAPI)}"
+            )
+        found = examples(document, route, self.request.method)
+        return self.model_copy(update={"examples": found})
 
     def recording(
         self, layout: RunLayout, scenario: Scenario, factor: float, log_url: str, seed: int

@@ -147,7 +147,7 @@ def test_a_function_answers_with_numbers_or_is_refused(forest: Artefact) -> None
     runtime = CallableRuntime(forest, f"{__name__}:flat")
     runtime.load()
     assert runtime.predict(np.full((3, 10), 2.0, np.float32)).tolist() == [[4.0]] * 3
-    with pytest.raises(ModelError, match="not with one number each"):
+    with pytest.raises(ModelError, match="must return one number for each of 2 rows"):
         CallableRuntime(forest, f"{__name__}:words").load()
 
 

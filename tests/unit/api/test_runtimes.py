@@ -138,7 +138,7 @@ def test_callable_is_found_by_its_entry_point(
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (":wide", "2 classes"),
+        (":wide", r"\[2, 2\] of the classes .*returned \[2, 7\]"),
         (":broken", "no licence"),
         (":nothing", "cannot load"),
         ("", "no entry point"),

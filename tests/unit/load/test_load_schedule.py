@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from testbed_load.plan import LoadPhase, LoadPlan
-from testbed_load.schedule import Schedule, Ticket
+from testbed_load.schedule import Idle, Schedule, Ticket
 
 
 def schedule(*phases: LoadPhase) -> Schedule:
@@ -14,7 +14,8 @@ def schedule(*phases: LoadPhase) -> Schedule:
 
 def claim_all(subject: Schedule, now: float = 0.0) -> list[Ticket]:
     """Everything that can be claimed at one instant."""
-    return list(iter(lambda: subject.claim(now), None))
+    tickets = iter(lambda: subject.claim(now), None)
+    return [ticket for ticket in tickets if isinstance(ticket, Ticket)]
 
 
 def test_requests_are_due_at_even_distances_from_the_start_of_their_phase() -> None:
@@ -63,32 +64,58 @@ def test_without_a_rate_a_request_is_due_when_it_is_claimed(
     assert len(claim_all(subject, now=6.0)) == max(expected - 1, 0)
 
 
-def dues(subject: Schedule, *times: float) -> list[float | None]:
-    """When what is claimed at these times is due."""
-    tickets = [subject.claim(time) for time in times]
-    return [None if ticket is None else ticket.due for ticket in tickets]
+def dues(subject: Schedule, *times: float, users: int) -> list[float | None]:
+    """When what so many users claim in turn at these times is due."""
+    tickets = [subject.claim(time, place % users) for place, time in enumerate(times)]
+    return [ticket.due if isinstance(ticket, Ticket) else None for ticket in tickets]
 
 
 def test_users_think_before_they_ask_again() -> None:
     """At first one begins after the other; who would come too late sends nothing more."""
     subject = schedule(LoadPhase("a", 10.0, None, users=4, wait=2.0))
-    assert dues(subject, 0.0, 0.0, 0.0, 0.0) == [0.0, 0.5, 1.0, 1.5]
-    assert dues(subject, 0.25, 7.9, 8.0, 9.0, 7.0) == [2.25, 9.9, None, None, 9.0]
+    assert dues(subject, 0.0, 0.0, 0.0, 0.0, users=4) == [0.0, 0.5, 1.0, 1.5]
+    assert dues(subject, 0.25, 7.9, 8.0, 9.0, 7.0, users=4) == [2.25, 9.9, None, None, 9.0]
     assert subject.missed == 0
 
 
 def test_think_times_are_drawn_with_the_given_mean() -> None:
     """Of 4,000, within four standard errors; equal seeds think equally long."""
     phase = LoadPhase("a", 1e9, None, users=3, wait=2.0, arrivals="poisson")
-    found = dues(schedule(phase), *[0.0] * 4000)
-    assert found == dues(schedule(phase), *[0.0] * 4000)
+    found = dues(schedule(phase), *[0.0] * 4000, users=3)
+    assert found == dues(schedule(phase), *[0.0] * 4000, users=3)
     assert sum(due or 0.0 for due in found) / 4000 == pytest.approx(2.0, abs=0.13)
 
 
 def test_only_users_think() -> None:
     """With a rate, due times don't follow from answers."""
-    with pytest.raises(ValueError, match="leave out rate and shape"):
-        LoadPhase("a", 10.0, 5.0, wait=1.0)
+    for more in ({"wait": 1.0}, {"spawn_rate": 1.0}):
+        with pytest.raises(ValueError, match="leave out rate and shape"):
+            LoadPhase("a", 10.0, 5.0, **more)
+
+
+def test_users_of_a_phase_are_as_many_as_it_says() -> None:
+    """Of a larger pool the others wait for its end; numbers count on from what was sent."""
+    closed = LoadPhase("b", 10.0, None, users=2, wait=1.0)
+    subject = schedule(LoadPhase("a", 1.0, 3.0), closed, LoadPhase("c", 1.0, 2.0))
+    assert [subject.claim(0.0, user) for user in range(3)] == [
+        Ticket(0, 0, 0, 0.0), Ticket(1, 0, 1, 1 / 3), Ticket(2, 0, 2, 2 / 3),
+    ]  # fmt: skip
+    # Who comes before the phase begins waits for it.
+    assert subject.claim(0.1, 0) == Ticket(3, 1, 0, 1.0)
+    assert subject.claim(0.5, 1) == Ticket(4, 1, 1, 1.5)
+    assert subject.claim(0.7, 2) == Idle(11.0)
+    assert subject.claim(5.0, 0) == Ticket(5, 1, 2, 6.0)
+    assert subject.claim(10.5, 1) == Idle(11.0)
+    assert subject.claim(11.0, 2) == Ticket(6, 2, 0, 11.0)
+    assert subject.claim(11.0, 0) == Ticket(7, 2, 1, 11.5)
+    assert subject.claim(11.0, 1) is None
+    assert subject.missed == 0
+
+
+def test_users_begin_at_their_rate() -> None:
+    """One after the other, so many per second; who would begin after the end never does."""
+    phase = LoadPhase("a", 3.0, None, users=10, spawn_rate=2.0)
+    assert dues(schedule(phase), *[0.0] * 7, users=10) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, None]
 
 
 def test_an_ended_schedule_stays_ended() -> None:

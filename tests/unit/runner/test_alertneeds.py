@@ -79,7 +79,5 @@ def test_a_shipped_scenario_may_allow_what_the_users_rules_lack() -> None:
 def test_an_expected_alert_that_is_set_aside_is_named_with_the_reason() -> None:
     """The run would wait for it in vain."""
     aside = ["my.yml: HighErrorRate: changes counts events"]
-    with pytest.raises(
-        UsageError, match=r"is set aside: my\.yml: HighErrorRate: changes"
-    ):
+    with pytest.raises(UsageError, match=r"is set aside: my\.yml: HighErrorRate: changes"):
         refuse_unknown_alerts(scenario(), {"HighLatency"}, own_rules=True, aside=aside)

@@ -103,10 +103,10 @@ def test_a_trace_is_read_beside_its_scenario(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("phase", "complaint"),
     [
-        ("name: a, duration: 5m", "phases[0]: give either rate or shape"),
+        ("name: a, duration: 5m", "phases[0]: give one of rate, shape and users"),
         (
             "name: a, duration: 5m, rate: 1, shape: {kind: ramp, start: 1, end: 2}",
-            "phases[0]: give either rate or shape",
+            "phases[0]: give one of rate, shape and users",
         ),
         ("name: a, duration: 5m, shape: {kind: hill}", "phases[0].shape.kind must be one of"),
         (
@@ -115,6 +115,8 @@ def test_a_trace_is_read_beside_its_scenario(tmp_path: Path) -> None:
         ),
         ("name: a, duration: 5m, shape: {kind: trace, file: no.csv}", "cannot read"),
         ("name: a, duration: 5m, rate: 1, arrivals: often", "phases[0].arrivals must be"),
+        ("name: a, duration: 5m, rate: 1, users: 2", "phases[0]: give one of rate, shape"),
+        ("name: a, duration: 5m, rate: 1, wait: 2", "phases[0]: wait and spawn_rate are of users"),
     ],
 )
 def test_a_bad_shape_is_named(tmp_path: Path, phase: str, complaint: str) -> None:

@@ -31,6 +31,7 @@ from testbed_domain.artefact import load_artefact, served_elsewhere
 from testbed_domain.logstore import open_log
 from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
+from testbed_load.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,12 +226,14 @@ def answering(status: int, **fields: object) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             body = json.dumps(fields).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_GET = do_POST  # noqa: N815 - as http.server calls it
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -357,3 +360,26 @@ def test_log_that_can_not_be_written(tmp_path: Path) -> None:
         TruthRecorder(layout, "sqlite:///x.db", Labels(), 30.0, seed=1, service="shop"),
     ):
         pass
+
+
+def test_examples_are_read_once_the_service_runs() -> None:
+    """Of its OpenAPI document; none, or one without examples, is one sentence."""
+    request = {"path": "/ask", "body": {"openapi": "/ask"}}
+    context = cast("Any", None)
+    operation = {"requestBody": {"content": {"application/json": {"example": {"a": 1}}}}}
+    with answering(200, paths={"/ask": {"post": operation}}) as url:
+        found = shop(url=url, request=request, reply={}).completed(context)
+        assert found.examples == ({"a": 1},)
+        assert found.exchange().examples == ({"a": 1},)
+        other = {"path": "/ask", "body": {"openapi": "/b"}}
+        with pytest.raises(LoadError, match="no POST /b; it has /ask"):
+            shop(url=url, request=other, reply={}).completed(context)
+    with answering(200) as url, pytest.raises(UsageError, match="shows no OpenAPI document"):
+        shop(url=url, request=request, reply={}).completed(context)
+
+
+def test_rows_that_are_not_sent_cannot_drift() -> None:
+    """Examples stand in their place."""
+    drifts = read_scenario(find_scenario("covariate-drift"))
+    with pytest.raises(UsageError, match="is sent the examples"):
+        shop(request={"body": {"openapi": "/ask"}}, reply={}).refuse(drifts)

@@ -388,3 +388,52 @@ def test_an_unknown_drift_is_not_evaluated(make: Callable[..., PlayedRun]) -> No
     assert results["load drift second"].summary.startswith("what the drift my_drift must do")
     assert not results["load rows"].applicable
     assert results["load drift"].passed
+
+
+def closed_run(make: Callable[..., PlayedRun], *closed: int) -> PlayedRun:
+    """A run of two phases, of which those at these places are of closed users."""
+    run = make()
+    users = {"rate": None, "users": 3, "wait": 0.2}
+    for place in closed:
+        run.scenario["phases"][place] |= users
+    phases = [
+        replace(phase, **users) if place in closed else phase
+        for place, phase in enumerate(run.plan.phases)
+    ]
+    run.plan = replace(run.plan, phases=tuple(phases))
+    write_plan(run.layout.load_plan, run.plan)
+    run.send(run.plan)
+    run.serve()
+    return run
+
+
+def test_closed_users_plan_no_arrivals(make: Callable[..., PlayedRun]) -> None:
+    """What is about planned times is not applicable, by name; rows and numbers are held as ever."""
+    run = closed_run(make, 0, 1)
+    results = run.check()
+    skipped = {name for name, each in results.items() if not each.applicable}
+    assert skipped == {"load requests", "load pace"}
+    assert "first, second" in results["load requests"].summary
+    assert all(each.passed for each in results.values())
+    assert results["load rows"].passed
+    run.requests[3] = replace(run.requests[3], seq=99_999)
+    assert "load requests" in run.failed()
+
+
+def test_phases_behind_closed_users_are_held_to_their_plan(make: Callable[..., PlayedRun]) -> None:
+    """Their numbers begin where those of the users end; only planned ones are counted."""
+    run = closed_run(make, 0)
+    results = run.check()
+    assert results["load requests"].applicable
+    assert all(each.passed for each in results.values())
+    assert "all 700 planned" in results["load requests"].summary
+    assert any("closed users" in line for line in results["load requests"].details)
+    run.requests.pop()
+    assert "699 of 700" in run.failed()["load requests"]
+
+
+def test_other_users_than_the_scenario_says(make: Callable[..., PlayedRun]) -> None:
+    """The plan that Locust read is held against the scenario, users and thought included."""
+    run = closed_run(make, 0, 1)
+    run.scenario["phases"][1]["wait"] = 0.5
+    assert "wait of phase second" in run.failed()["load plan"]

@@ -356,6 +356,8 @@ def test_windows_of_a_scenario() -> None:
     calm = {"phases": [{"name": "a", "duration": "30m", "rate": 1}], "expected_alerts": []}
     slow = drift_plan(_scenario(**calm), 30.0, 200)
     assert (slow.windows, slow.rows, slow.every) == (1, 200, 50)
+    users = calm | {"phases": [{"name": "a", "duration": "25m", "users": 3}]}
+    assert drift_plan(_scenario(**users), 30.0, 200).rows is None  # nobody knows how many come
     late = drift_plan(_scenario(labels={"delay": "1h"}), 30.0, 200)
     assert (late.windows, late.rows, late.every) == (9, None, None)
 

@@ -1,0 +1,62 @@
+"""How a service of others is told the true label of a prediction; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from urllib.parse import quote
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+if TYPE_CHECKING:
+    from testbed_domain.features import Label
+
+ID: Final = "{id}"
+LABEL: Final = "{label}"
+_BOUNDED: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True, config=_BOUNDED)
+class LabelTemplate:
+    """The request that tells a service one true label, after the scenario's delay."""
+
+    path: str = Field(
+        default="/labels", pattern="^/", description="Path; it may hold `{id}` and `{label}`."
+    )
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = Field(
+        default_factory=lambda: {"prediction_id": ID, "label": LABEL},
+        description="JSON with `{id}`, of the prediction, and `{label}`; null sends no body.",
+    )
+
+    @model_validator(mode="after")
+    def _says_both(self) -> Self:
+        text = f"{self.path} {json.dumps(self.body)}"
+        for placeholder in (ID, LABEL):
+            if placeholder not in text:
+                raise ValueError(f"neither path nor body says {placeholder}")
+        return self
+
+    def request(self, prediction_id: str, label: Label) -> tuple[str, str | None]:
+        """Path and body of one label."""
+        path = self.path.replace(ID, quote(prediction_id, safe=""))
+        path = path.replace(LABEL, quote(str(label), safe=""))
+        if self.body is None:
+            return path, None
+        return path, json.dumps(_filled(self.body, prediction_id, label), allow_nan=False)
+
+
+def _filled(node: Any, prediction_id: str, label: Label) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(node, dict):
+        return {key: _filled(value, prediction_id, label) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, prediction_id, label) for value in node]
+    if node == LABEL:
+        return label  # of its own type: a number stays one
+    if isinstance(node, str):
+        return node.replace(ID, prediction_id).replace(LABEL, str(label))
+    return node
