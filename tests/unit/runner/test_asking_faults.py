@@ -135,8 +135,8 @@ class Helpers:
 @pytest.mark.parametrize(
     ("end", "timeout", "seen"),
     [
-        ((sys.executable, "-c", "raise SystemExit(3)"), 120.0, 3),
-        (("no-such-program",), 120.0, "cannot start"),
+        ((sys.executable, "-c", "raise SystemExit(3)"), 60.0, 3),
+        (("no-such-program",), 60.0, "cannot start"),
         (("sleep", "600"), 3.0, "no exit within 3 s"),
     ],
 )
