@@ -302,18 +302,16 @@ def test_a_service_that_hangs_is_timed_out(serve: Start, play: Play) -> None:
 def test_a_service_that_goes_away_leaves_connection_errors(serve: Start, play: Play) -> None:
     """Requests before, at and after its end have one line each."""
     service = serve()
-    load = play(plan_of(LoadPhase("p", 600.0, 50.0)), service.url)
+    load = play(plan_of(LoadPhase("p", 10.0, 50.0), timeout=60.0), service.url)
     wait_for(lambda: len(load.truth.lines()) >= 20, DEADLINE, "the load runs")
     service.process.kill()
     service.process.wait(PATIENCE)
-    wait_for(lambda: load.truth.outcomes["connection"] >= 20, DEADLINE, "the load goes on")
-    load.process.send_signal(signal.SIGINT)
     load.end()
-    outcomes, lines = load.truth.outcomes, load.truth.lines()
+    outcomes, end = load.truth.outcomes, load.truth.json("end")
     assert outcomes["200"] >= 20
+    assert outcomes["connection"] > 0
     assert set(outcomes) <= {"200", "connection", "reset"}
-    assert sorted(line["seq"] for line in lines) == [*range(len(lines))]
-    assert load.truth.json("end")["requests"] == len(lines)
+    assert outcomes.total() == end["requests"] == 500 - end["missed"]
 
 
 def test_an_interrupt_ends_early_with_the_truth_complete(serve: Start, play: Play) -> None:
