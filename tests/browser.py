@@ -55,7 +55,7 @@ def visit(browser: str, url: str, profile: Path, milliseconds: int = 5000) -> Pa
         [browser, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     return Page(done.stdout)

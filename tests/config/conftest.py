@@ -27,7 +27,7 @@ def run_tool() -> Run:
         if not status.present:
             missing(f"{name} is not compiled; run: testbed stack install")
         command = [str(status.path), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 

@@ -210,7 +210,7 @@ def test_the_probe_asks_this_container_or_a_named_host(repository: Path) -> None
 
     def ask(port: int, *words: str) -> tuple[int, str]:
         argv = [str(repository / "tools" / "probe"), str(port), *words]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
         return done.returncode, done.stdout
 
     with http.server.HTTPServer(("127.0.0.2", 0), Answers) as server:

@@ -402,13 +402,13 @@ def test_collector_series_are_those_of_the_vocabulary(
     with running(collector_argv(launch), layout.logs / "collector.log", health) as process:
         url = f"http://{endpoints['collector:4318']}"
         if intake:
-            stranger = httpx.post(f"{url}/v1/metrics", json=body, timeout=5)
+            stranger = httpx.post(f"{url}/v1/metrics", json=body, timeout=30)
             assert stranger.status_code == httpx.codes.NOT_FOUND
             url = f"{url}/{intake}"
-        assert httpx.post(f"{url}/v1/metrics", json=body, timeout=5).is_success
+        assert httpx.post(f"{url}/v1/metrics", json=body, timeout=30).is_success
 
         def exposed() -> bool:
-            page = httpx.get(f"http://{endpoints['collector:8888']}/metrics", timeout=5).text
+            page = httpx.get(f"http://{endpoints['collector:8888']}/metrics", timeout=30).text
             return all(f"\n{name}{{" in page for name in wanted)
 
         wait_for(exposed, process=process)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from testbed_domain.logstore import PredictionRow, open_log
 from testbed_domain.sampling import random_stream
 from testbed_domain.use_cases import get_use_case
 
+from tests.support.jsonlines import whole_lines
 from tests.support.polling import wait_for
 from tests.support.processes import end
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
     from testbed_domain.features import Row
 
-DEADLINE = 90.0
+DEADLINE = 240.0
 SCORED_BY_ALL = 0.9
 
 
@@ -140,6 +140,4 @@ class DriftPlace:
     @property
     def records(self) -> list[dict[str, Any]]:
         """Whole lines of the runs file."""
-        path = self.output / "runs.jsonl"
-        text = path.read_text() if path.exists() else ""
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
+        return whole_lines(self.output / "runs.jsonl")

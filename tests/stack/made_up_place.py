@@ -16,11 +16,12 @@ from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow, open_log
 
 from tests.support import artefacts
+from tests.support.jsonlines import whole_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEADLINE = 60.0
+DEADLINE = 240.0
 SCHEMA = FeatureSchema(
     features=(
         Feature("size", "number", "A size."),
@@ -115,7 +116,5 @@ class MadeUpPlace:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Lines of the runs file."""
-        path = self.output / "runs.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines]
+        """Whole lines of the runs file."""
+        return whole_lines(self.output / "runs.jsonl")

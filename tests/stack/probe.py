@@ -5,6 +5,8 @@ Prints the slowest answer in seconds. A process of its own: a test that attacks 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
 import socket
 import sys
@@ -15,8 +17,15 @@ END = b"}"
 PAUSE = 0.005
 
 
+def hurry() -> None:
+    """Go before other programs, where that is permitted: they are not what is measured."""
+    with contextlib.suppress(PermissionError):
+        os.nice(-10)
+
+
 def main() -> None:
     """Probe."""
+    hurry()
     slowest = 0.0
     with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=30) as client:
         print("ready", flush=True)  # noqa: T201 - for the test

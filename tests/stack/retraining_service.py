@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
+
+from tests.support.jsonlines import whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +64,8 @@ class Service:
 
 def last_retraining(output: Path) -> dict[str, Any]:
     """The last line of what a job wrote about its trainings; empty where there is none."""
-    path = output / "retraining.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    last: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    return last
+    lines = whole_lines(output / "retraining.jsonl")
+    return lines[-1] if lines else {}
 
 
 def shifted(rows: Sequence[Row]) -> list[Row]:

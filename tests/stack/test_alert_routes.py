@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from testbed.stack import build
 from testbed.stack.arguments import alertmanager_argv
 from testbed.stack.configuration import NativeConfiguration, SmtpSettings, render_native
 
+from tests.support.jsonlines import whole_lines
 from tests.support.polling import wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
@@ -53,13 +53,11 @@ class Routes:
             "endsAt": ends_at.isoformat(),
         }
         url = f"http://{self.endpoints['alertmanager:9093']}/api/v2/alerts"
-        httpx.post(url, json=[alert], timeout=5).raise_for_status()
+        httpx.post(url, json=[alert], timeout=30).raise_for_status()
 
     def recorded(self, status: str) -> list[dict[str, Any]]:
         """Notifications of that status in the receiver's file."""
-        if not self.layout.notifications.exists():
-            return []
-        lines = map(json.loads, self.layout.notifications.read_text().splitlines())
+        lines = whole_lines(self.layout.notifications)
         return [line for line in lines if line["status"] == status]
 
     def mailed(self, status: str) -> list[EmailMessage]:

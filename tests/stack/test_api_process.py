@@ -17,7 +17,7 @@ import httpx
 import pytest
 from testbed_api.http.keys import digest, new_key
 
-from tests.support.polling import answers, wait_for
+from tests.support.polling import PATIENCE, answers, wait_for
 
 from .raw_client import prediction_request
 
@@ -48,54 +48,6 @@ def _ids(database: Path) -> set[str]:
         connection.close()
 
 
-def test_process_serves_and_drains(
-    small_artefact: Artefact, start_api: Callable[..., Any], database: Path
-) -> None:
-    """Predictions are in the log; on SIGTERM open requests are answered, then exit code 0."""
-    api = start_api(
-        small_artefact.path,
-        log_url=f"sqlite:///{database}",
-        environment={"TESTBED_API_FAULTS_ENABLED": "true"},
-    )
-    public = f"http://127.0.0.1:{api.port}"
-    management = f"http://127.0.0.1:{api.management_port}"
-    row = {feature.name: feature.example for feature in small_artefact.schema.features}
-    first = _post(f"{public}/predict", row)
-    assert first["model_version"] == small_artefact.version
-    assert _ids(database) == {first["prediction_id"]}, "durable before the reply"
-    label = {"prediction_id": first["prediction_id"], "label": first["prediction"]}
-    assert _post(f"{public}/labels", label)["labels"][0]["outcome"] == "stored"
-
-    faults = {"latency": {"seconds": 0.5}}
-    reply = httpx.put(f"{management}/faults", json=faults, headers=api.bearer, timeout=30)
-    reply.raise_for_status()
-    answers: list[dict[str, Any]] = []
-    waiting = [
-        threading.Thread(target=lambda: answers.append(_post(f"{public}/predict", row)))
-        for _ in range(4)
-    ]
-    for thread in waiting:
-        thread.start()
-    _wait_for_active(management, 4)
-    api.process.send_signal(signal.SIGTERM)
-    for thread in waiting:
-        thread.join(30)
-    assert api.process.wait(30) == 0, api.output.read_text()
-    ids = {answer["prediction_id"] for answer in answers}
-    assert len(ids) == 4
-    assert _ids(database) == ids | {first["prediction_id"]}
-    assert "Traceback" not in api.output.read_text()
-
-
-def _wait_for_active(management: str, count: int) -> None:
-    labels = 'http_request_method="POST",http_route="/predict",url_scheme="http"'
-    wanted = f"http_server_active_requests{{{labels}}} {count}"
-    for _ in range(1000):
-        if wanted in httpx.get(f"{management}/metrics", timeout=30).text:
-            return
-    pytest.fail(f"there never were {count} requests at a time")
-
-
 MODEL = """
 import pathlib, time
 import numpy as np
@@ -110,20 +62,87 @@ def make(artefact):
 """
 
 
-def test_client_that_closes_its_connection_leaves_the_queue(
-    small_artefact: Artefact, start_api: Callable[..., Any], tmp_path: Path
-) -> None:
-    """Its row is never predicted, and it is counted as cancelled and as a client that left."""
+@pytest.fixture
+def held_model(tmp_path: Path) -> dict[str, str]:
+    """Settings of an API whose model answers no one while there is a file ``hold``."""
     (tmp_path / "held_model.py").write_text(MODEL)
+    return {
+        "PYTHONPATH": str(tmp_path),
+        "TESTBED_API_RUNTIME": "python",
+        "TESTBED_API_MODEL": "held_model:make",
+        "TESTBED_API_BATCHING": "always",
+    }
+
+
+def test_process_serves_and_drains(
+    small_artefact: Artefact,
+    start_api: Callable[..., Any],
+    database: Path,
+    held_model: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """Predictions are in the log; on SIGTERM open requests are answered, then exit code 0."""
     api = start_api(
         small_artefact.path,
-        environment={
-            "PYTHONPATH": str(tmp_path),
-            "TESTBED_API_RUNTIME": "python",
-            "TESTBED_API_MODEL": "held_model:make",
-            "TESTBED_API_BATCHING": "always",
-        },
+        log_url=f"sqlite:///{database}",
+        environment=held_model | {"TESTBED_API_SHUTDOWN_SECONDS": "120"},
     )
+    public = f"http://127.0.0.1:{api.port}"
+    management = f"http://127.0.0.1:{api.management_port}"
+    row = {feature.name: feature.example for feature in small_artefact.schema.features}
+    first = _post(f"{public}/predict", row)
+    assert first["model_version"] == small_artefact.version
+    assert _ids(database) == {first["prediction_id"]}, "durable before the reply"
+    label = {"prediction_id": first["prediction_id"], "label": first["prediction"]}
+    assert _post(f"{public}/labels", label)["labels"][0]["outcome"] == "stored"
+
+    hold = tmp_path / "hold"
+    hold.touch()
+    answers: list[dict[str, Any]] = []
+    waiting = [
+        threading.Thread(target=lambda: answers.append(_post(f"{public}/predict", row)))
+        for _ in range(4)
+    ]
+    for thread in waiting:
+        thread.start()
+    _wait_for_active(management, 4)
+    api.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: not _listens(api.port), what="it still listens")
+    hold.unlink()
+    for thread in waiting:
+        thread.join(PATIENCE)
+    assert api.process.wait(PATIENCE) == 0, api.output.read_text()
+    ids = {answer["prediction_id"] for answer in answers}
+    assert len(ids) == 4
+    assert _ids(database) == ids | {first["prediction_id"]}
+    assert "Traceback" not in api.output.read_text()
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
+        return True
+    return False
+
+
+def _wait_for_active(management: str, count: int) -> None:
+    labels = 'http_request_method="POST",http_route="/predict",url_scheme="http"'
+    wanted = f"http_server_active_requests{{{labels}}} {count}"
+
+    def there() -> bool:
+        return wanted in httpx.get(f"{management}/metrics", timeout=30).text
+
+    wait_for(there, what=f"there never were {count} requests at a time")
+
+
+def test_client_that_closes_its_connection_leaves_the_queue(
+    small_artefact: Artefact,
+    start_api: Callable[..., Any],
+    held_model: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """Its row is never predicted, and it is counted as cancelled and as a client that left."""
+    api = start_api(small_artefact.path, environment=held_model)
     management = f"http://127.0.0.1:{api.management_port}"
     row: dict[str, object] = {
         feature.name: feature.example for feature in small_artefact.schema.features
@@ -140,7 +159,7 @@ def test_client_that_closes_its_connection_leaves_the_queue(
         _wait_for_active(management, 2)
     _wait_for_active(management, 1)
     hold.unlink()
-    first.join(30)
+    first.join(PATIENCE)
     assert len(answers) == 1
     seen = httpx.get(f"{management}/metrics", timeout=30).text
     cancelled = [line for line in seen.splitlines() if 'error_type="cancelled"' in line]
@@ -157,7 +176,7 @@ def test_interrupt_ends_an_idle_process_with_0(
     """Ctrl-C is an end like any other."""
     api = start_api(small_artefact.path)
     api.process.send_signal(signal.SIGINT)
-    assert api.process.wait(30) == 0
+    assert api.process.wait(PATIENCE) == 0
     assert "Traceback" not in api.output.read_text()
 
 
@@ -169,7 +188,7 @@ def test_end_is_not_held_up_by_a_missing_collector(
     row = {feature.name: feature.example for feature in small_artefact.schema.features}
     assert _post(f"http://127.0.0.1:{api.port}/predict", row)["prediction_id"]
     api.process.send_signal(signal.SIGTERM)
-    assert api.process.wait(30) == 0
+    assert api.process.wait(PATIENCE) == 0
     assert "could not be pushed" in api.output.read_text()
 
 
@@ -235,10 +254,10 @@ def test_serving_process_never_imports_what_it_does_not_use(
         assert _post(f"{base}/labels", label)["labels"][0]["outcome"] == "stored"
         assert "ml_predictions_total" in httpx.get(f"{base}/metrics", timeout=30).text
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
     modules = set(seen.read_text().split())
     assert "testbed_api.ops.server" in modules
     assert modules & set(HEAVY) == set()
@@ -254,7 +273,7 @@ def test_retention_is_at_work(
     old = _post(f"http://127.0.0.1:{first.port}/predict", row)["prediction_id"]
     new = _post(f"http://127.0.0.1:{first.port}/predict", row)["prediction_id"]
     first.process.terminate()
-    assert first.process.wait(30) == 0
+    assert first.process.wait(PATIENCE) == 0
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE predictions SET time = time - 2 * 86400 WHERE id = ?", (old,))
     start_api(small_artefact.path, log_url=url, environment={"TESTBED_API_LOG_RETENTION_DAYS": "1"})
@@ -310,7 +329,7 @@ def test_api_keys_are_nowhere_to_be_read(
         assert client.recv(100).startswith(b"HTTP/1.1 400")
     shown = [httpx.get(f"{management}{path}", timeout=30).text for path in ("/metrics", "/health")]
     api.process.terminate()
-    assert api.process.wait(30) == 0
+    assert api.process.wait(PATIENCE) == 0
     assert len(access.read_text().splitlines()) >= 16
     shown += [access.read_text(), api.output.read_text()]
     shown += [path.read_bytes().decode("latin-1") for path in tmp_path.glob("log.db*")]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.support.polling import PATIENCE, wait_for
+
 if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
 
@@ -70,11 +72,11 @@ def test_promotion_and_rollback_under_load_lose_nothing(
     finally:
         stop.set()
         for client in clients:
-            client.join(30)
+            client.join(PATIENCE)
     assert failed == []
     counted = httpx.get(f"{management}/metrics", timeout=30).text
     api.process.send_signal(signal.SIGTERM)
-    assert api.process.wait(30) == 0, api.output.read_text()
+    assert api.process.wait(PATIENCE) == 0, api.output.read_text()
     assert "Traceback" not in api.output.read_text()
     connection = sqlite3.connect(database)
     query = "SELECT model_version, count(*) FROM predictions GROUP BY model_version"
@@ -102,7 +104,7 @@ class Restarting:
         """End it the hard way where it runs, start it; returns version by role."""
         if self.api is not None:
             self.api.process.kill()
-            self.api.process.wait(30)
+            self.api.process.wait(PATIENCE)
         environment = {"TESTBED_API_VERSIONS_FILE": str(self.file), **settings}
         self.api = self.start(self.artefact, environment=environment)
         return self.roles(self.call("GET", ""))
@@ -191,12 +193,7 @@ def test_a_file_that_can_t_be_written_costs_no_change(
 
 def _wait_for_more(answered: list[str], count: int) -> None:
     wanted = len(answered) + count
-    waiting = threading.Event()
-    for _ in range(3000):
-        if len(answered) >= wanted:
-            return
-        waiting.wait(0.01)
-    pytest.fail(f"no {count} answers came")
+    wait_for(lambda: len(answered) >= wanted, what=f"no {count} answers came")
 
 
 def _sum(page: str, start: str) -> float:

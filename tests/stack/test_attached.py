@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
+from testbed.errors import SlowMachineError
 from testbed.preparation import RunOptions, prepare
 from testbed.runner import play
 from testbed.runstack import running_stack
@@ -51,6 +52,10 @@ logs: true
 """
 
 
+RUNS, TRIES = 2, 4
+
+
+@pytest.mark.timeout(1600)
 @pytest.mark.usefixtures("tools")
 def test_it_ends_with_a_verdict_and_leaves_the_stack_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -71,15 +76,23 @@ def test_it_ends_with_a_verdict_and_leaves_the_stack_running(
     with running_stack(own, timeline, "up") as (stack, _):
         file = describe(own, settings)
         pids = stack.pids()
-        for number in (1, 2):
+        passed = 0
+        for number in range(1, 1 + TRIES):
+            if passed == RUNS:
+                break
             options = RunOptions(out=tmp_path / f"run-{number}", seed=number)
             prepared = prepare_attached(scenario, options, settings, file, say=print)
             actions = schedule(prepared.scenario, prepared.factor)
-            with Board(Console(file=io.StringIO()), "Short", actions, 36.0) as board:
-                verdict = play(prepared, board, opening=partial(attached_stack, file))
+            try:
+                with Board(Console(file=io.StringIO()), "Short", actions, 36.0) as board:
+                    verdict = play(prepared, board, opening=partial(attached_stack, file))
+            except SlowMachineError:  # other work on the machine: nothing is said of the stack
+                continue
+            passed += 1
             assert verdict.passed, "\n".join(verdict.lines())
             names = {check.name for check in verdict.checks if check.applicable}
             assert {"counts load_api", "counts exports_prometheus", "spans arrived"} <= names
             assert prepared.layout.report_file.is_file()
+        assert passed == RUNS, "too slow"
         assert stack.pids() == pids
     own.context.claims.release()

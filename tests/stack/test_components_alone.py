@@ -13,7 +13,7 @@ from testbed_domain.logstore import open_log
 
 from tests.support.commandline import CommandLine
 from tests.support.datafiles import DataFile
-from tests.support.polling import answers, wait_for
+from tests.support.polling import PATIENCE, answers, wait_for
 from tests.support.predictionlog import label_count
 
 
@@ -36,7 +36,7 @@ def served(command_line: CommandLine, unused_port: int) -> Iterator[tuple[str, P
         wait_for(ready, 60, lambda: command_line.output, process)
         yield url, log
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_burst_is_one_command_and_leaves_its_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -62,6 +63,15 @@ def of_engine(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def names(folder: Path) -> set[str]:
+    """What they are called."""
+    found = set()
+    for process in of_engine(folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.add(process.name())
+    return found
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.usefixtures("engine_runs", "tools")
 def test_nothing_outlives_the_user_of_an_engine(tmp_path: Path, ending: signal.Signals) -> None:
@@ -77,8 +87,8 @@ def test_nothing_outlives_the_user_of_an_engine(tmp_path: Path, ending: signal.S
         try:
             assert user.stdout is not None
             assert user.stdout.readline() == "ready\n"
-            names = {process.name() for process in of_engine(tmp_path)}
-            assert {"dockerd", "exporter-of-test"} <= names
+            # Started is a container whose first process may not have become its program yet.
+            wait_for(lambda: {"dockerd", "exporter-of-test"} <= names(tmp_path), DEADLINE)
             assert network() == before
             user.send_signal(ending)
             user.wait(DEADLINE)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import psutil
 from testbed_domain.logstore import open_log
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from .conftest import Spawn
     from .made_up_place import MadeUpPlace
@@ -52,6 +54,6 @@ def test_watch_ends_with_its_processes(place: MadeUpPlace, spawn: Spawn) -> None
     children = psutil.Process(job.pid).children(recursive=True)
     assert sum("spawn_main" in " ".join(child.cmdline()) for child in children) == 2
     job.send_signal(signal.SIGTERM)
-    assert job.wait(60) == 0
-    _, alive = psutil.wait_procs(children, timeout=30)
+    assert job.wait(PATIENCE) == 0
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert alive == []

@@ -22,7 +22,7 @@ from testbed.stack.arguments import collector_argv, node_exporter_argv, promethe
 from testbed.stack.configuration import NativeConfiguration, render_native
 from testbed_domain.logstore import open_log
 
-from tests.support.polling import answers, wait_for
+from tests.support.polling import PATIENCE, answers, wait_for
 from tests.support.ports import free_port
 from tests.support.processes import end
 
@@ -65,7 +65,7 @@ class Stack:
     def scraped(self, name: str, job: str = "shop") -> dict[tuple[str, ...], float]:
         """What node_exporter shows of a job, by the other labels' values in their order."""
         url = f"http://{self.endpoints['node_exporter:9100']}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as reply:
+        with urllib.request.urlopen(url, timeout=30) as reply:
             text = reply.read().decode()
         return {
             tuple(v for k, v in sorted(sample.labels.items()) if k != "drift_job"): sample.value
@@ -138,7 +138,7 @@ def _run(folder: Path, current: str, *options: str) -> int:
         env=_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.stderr == ""
@@ -150,7 +150,11 @@ def _check(stack: Stack) -> None:
     promtool = str(stack.tools.path("promtool"))
     with stack.textfile.open("rb") as file:
         done = subprocess.run(
-            [promtool, "check", "metrics"], stdin=file, capture_output=True, timeout=60, check=False
+            [promtool, "check", "metrics"],
+            stdin=file,
+            capture_output=True,
+            timeout=300,
+            check=False,
         )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
@@ -180,7 +184,7 @@ def test_values_outlive_the_run(stack: Stack, tables: Path) -> None:
     with process.stdout as output:
         assert "decision=" in output.readline()  # of nearly two thousand windows
         process.kill()
-        assert process.wait(30) < 0
+        assert process.wait(PATIENCE) < 0
     assert stack.textfile.read_bytes() == before
     assert stack.scraped(decision)["NO_ACTION", "a"] == 1
 
@@ -208,13 +212,15 @@ def test_prometheus_forgets_what_is_pushed_once_and_keeps_the_file(
     wait_for(lambda: answers(url), DEADLINE, "the Collector is not ready")
     endpoint = f"--otlp-endpoint=http://{stack.endpoints['collector:4318']}"
     assert _run(tables, "moved", f"--textfile={stack.textfile}", endpoint) == 1
+    # What is pushed once is looked for in all of its time: it is gone after some seconds.
     pushed = 'ml_data_drift_ratio{job="drift-job",model_version="a"}'
+    was_pushed = f"last_over_time({pushed}[1h])"
     kept = 'ml_data_drift_ratio{job="node",drift_job="shop",model_version="a"}'
-    reported = 'target_info{job="drift-job",ml_drift_reference="a"}'
-    wait_for(lambda: stack.answers(pushed) == [0.5], DEADLINE, "nothing was pushed")
+    reported = 'last_over_time(target_info{job="drift-job",ml_drift_reference="a"}[1h])'
+    wait_for(lambda: stack.answers(was_pushed) == [0.5], DEADLINE, "nothing was pushed")
     wait_for(lambda: stack.answers(kept) == [0.5], DEADLINE, "nothing was scraped")
     wait_for(lambda: bool(stack.answers(reported)), DEADLINE, "the reference is not reported")
-    rows = 'ml_drift_window_rows{job="%s",window="current"}'
+    rows = 'last_over_time(ml_drift_window_rows{job="%s",window="current"}[1h])'
     assert stack.answers(rows % "drift-job") == stack.answers(rows % "node") == [2000]
     # The lookback, scaled: 10 s.
     wait_for(lambda: stack.answers(pushed) == [], DEADLINE, "what was pushed once is still there")

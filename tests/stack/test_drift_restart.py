@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed_domain.logstore import open_log
+
+from tests.support.polling import PATIENCE
 
 from .drift_place import DriftPlace, traffic
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
 
-TRIES = 10
+TRIES = 30
 
 
 @pytest.fixture
@@ -81,12 +83,16 @@ def test_killed_job_counts_no_window_twice(place: DriftPlace) -> None:
     assert len(evaluated) == 1
     assert "no new rows" in place.records[-1]["message"]
     place.label(ids, labels)
-    place.wait(lambda: place.records[-1].get("fresh") is False, second)
-    late = place.records[-1]
+
+    def of_late_labels() -> list[dict[str, Any]]:
+        return [record for record in place.records if record.get("fresh") is False]
+
+    place.wait(lambda: bool(of_late_labels()), second)
+    late = of_late_labels()[0]
     assert late["performance"]["labels"]["coverage"] == 1.0
     assert late["performance"]["realised"]["accuracy"] > 0.5
     second.send_signal(signal.SIGTERM)
-    assert second.wait(30) == 0
+    assert second.wait(PATIENCE) == 0
     state = json.loads((place.output / "published.json").read_text())
     assert len(state["memory"]["votes"]) == 1
     started = [record["started"] for record in place.records]
@@ -104,7 +110,7 @@ def test_two_jobs_on_one_directory(place: DriftPlace) -> None:
     assert f"(process {first.pid}) writes into {place.output}" in refused.stderr
     waiting = place.start("run", "--lock-wait=60", "--json")
     first.send_signal(signal.SIGTERM)
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=PATIENCE)
     assert waiting.returncode in {0, 1}, err
-    assert first.wait(30) == 0
+    assert first.wait(PATIENCE) == 0
     assert place.records[-1] == json.loads(out)

@@ -44,7 +44,7 @@ class Shell:
             env=clean | (environment or {}),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert "Traceback" not in done.stderr
@@ -212,7 +212,7 @@ def test_the_page_shows_what_is_printed(shell: Shell, repository: Path) -> None:
     """The commands of the how-to page print what stands below them, on the tables that it makes."""
     text = (repository / "docs" / "how-to" / "compare-tables.md").read_text(encoding="utf-8")
     program = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    subprocess.run([sys.executable, "-c", program], cwd=shell.folder, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], cwd=shell.folder, check=True, timeout=300)
     shown = re.findall(r"```sh\n([^`]*)```\n\n```text\n([^`]*)```", text)
     assert len(shown) == 3
     for commands, output in shown:

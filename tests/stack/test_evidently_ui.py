@@ -11,7 +11,7 @@ import httpx
 import pytest
 from testbed_domain.logstore import open_log
 
-from tests.support.polling import wait_for
+from tests.support.polling import PATIENCE, wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
 
@@ -49,7 +49,7 @@ def ui(tmp_path: Path) -> Iterator[httpx.Client]:
     ):
         yield client
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in {0, -signal.SIGTERM}, output.read_text()
+        assert process.wait(PATIENCE) in {0, -signal.SIGTERM}, output.read_text()
 
 
 def _get(ui: httpx.Client, path: str, **parameters: str) -> Any:  # noqa: ANN401 - of any shape

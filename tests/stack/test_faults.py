@@ -101,7 +101,7 @@ limits: {error_ratio: 0.4, p95_seconds: 2}
 """
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1300)
 def test_each_fault_takes_hold_and_is_accounted_for(
     command_line: CommandLine, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support.commandline import HELD, CommandLine
-from tests.support.polling import wait_for
+from tests.support.polling import PATIENCE, wait_for
 
 from .playing import NO_REPORTS
 
@@ -72,7 +72,7 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
             *("receiver", "api", "drift", "locust", "evidently"),
         }
         for name, url in stack["urls"].items():
-            assert httpx.get(url, timeout=5).status_code == 200, name
+            assert httpx.get(url, timeout=60).status_code == 200, name
             assert url in command_line.output
         status = command_line.run("status")
         assert status.code == 0
@@ -85,7 +85,7 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
         assert "logs: alertmanager, api" in missing.output
         down = command_line.run("down")
         assert down.code == 0
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     assert not (run_folder(command_line) / "stack.json").exists()
     assert command_line.run("status").code == 1
 
@@ -101,8 +101,8 @@ def test_nothing_survives_an_interrupted_run(
         wait_for(begun, 120, lambda: command_line.output, process)
         assert len(command_line.left()) > 8
         process.send_signal(how)
-        code = process.wait(30)
-    wait_for(lambda: not command_line.left(), 15, "processes are left")
+        code = process.wait(PATIENCE)
+    wait_for(lambda: not command_line.left(), what="processes are left")
     assert code == (-signal.SIGKILL if how == signal.SIGKILL else 2)
     for name in ("verdict.json", "report.html", "junit.xml"):
         assert not (command_line.folder / "run" / name).exists()
@@ -114,7 +114,7 @@ def test_a_crashed_component_is_reported_with_its_log(command_line: CommandLine)
     with command_line.start("up", "--time-scale", "30") as process:
         stack = started(command_line, process)
         os.kill(stack["components"]["alertmanager"], signal.SIGKILL)
-        assert process.wait(30) == 2
+        assert process.wait(PATIENCE) == 2
     assert "alertmanager" in command_line.output
     assert "SIGKILL" in command_line.output or "signal 9" in command_line.output
 

@@ -25,19 +25,20 @@ from testbed_load.command import locust_command, web_command
 from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, PhaseDrift, write_plan
 from testbed_load.profiles import profile
 
-from tests.support.polling import answers, wait_for
+from tests.support.jsonlines import whole_lines
+from tests.support.polling import PATIENCE, answers, wait_for
 from tests.support.ports import free_port
 from tests.support.processes import end
 
 FAKE = Path(__file__).parents[1] / "fakes" / "prediction_api.py"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 def fetch(url: str, form: dict[str, str] | None = None) -> str:
     """The body of an answer; an error's body too."""
     data = None if form is None else urllib.parse.urlencode(form).encode()
     try:
-        with urllib.request.urlopen(url, data, timeout=10) as answer:  # noqa: S310 - http only
+        with urllib.request.urlopen(url, data, timeout=30) as answer:  # noqa: S310 - http only
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         return error.read().decode()
@@ -103,8 +104,7 @@ class Truth:
 
     def lines(self, name: str = "requests") -> list[dict[str, Any]]:
         """The JSON lines of a file, as far as they are written."""
-        file = self.root / f"{name}.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return whole_lines(self.root / f"{name}.jsonl")
 
     def json(self, name: str) -> dict[str, Any]:
         """A JSON file."""
@@ -176,7 +176,7 @@ def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play:
 
 
 def test_a_stall_shows_in_every_request_that_was_due_meanwhile(serve: Start, play: Play) -> None:
-    """The p99 is the one that the due times give, within 5 %, though five users only wait.
+    """The p99 is no less than the due times give, within 5 %, though five users only wait.
 
     Counted from when they were sent, five requests of 500 would be slow, and the p99 of the others.
     """
@@ -191,7 +191,10 @@ def test_a_stall_shows_in_every_request_that_was_due_meanwhile(serve: Start, pla
     reported = re.search(r"p99 ([\d.]+) ms", output)
     assert reported is not None
     computed = float(np.percentile(waited, 99))
-    assert float(reported[1]) / 1000 == pytest.approx(computed, rel=0.05)
+    # The machine may stand still, too, which is no fault of the load: it has to say so.
+    measured = [line["finished_at"] - line["scheduled_at"] for line in lines]
+    assert float(reported[1]) / 1000 == pytest.approx(float(np.percentile(measured, 99)), rel=0.05)
+    assert float(reported[1]) / 1000 >= 0.95 * computed > 0
     assert len(lines) + load.truth.json("end")["missed"] == 500
 
 
@@ -230,8 +233,12 @@ def test_phases_change_exactly_at_their_time(serve: Start, play: Play) -> None:
     start = load.truth.json("start")["time"]
     lines = sorted(load.truth.lines(), key=lambda line: line["seq"])
     due = [k / 20 for k in range(20)] + [1 + k / 30 for k in range(30)]
-    assert [line["scheduled_at"] - start for line in lines] == pytest.approx(due, abs=1e-4)
-    assert [line["phase"] for line in lines] == ["normal"] * 20 + ["drifted"] * 30
+    wanted = [due[line["seq"]] for line in lines]
+    assert [line["scheduled_at"] - start for line in lines] == pytest.approx(wanted, abs=1e-4)
+    phases = ["normal"] * 20 + ["drifted"] * 30
+    assert [line["phase"] for line in lines] == [phases[line["seq"]] for line in lines]
+    # A machine that stands still until a phase is over misses what was due in it.
+    assert len(lines) + load.truth.json("end")["missed"] == 50
     assert {(line["phase"], line["drift"], line["severity"]) for line in lines} == {
         ("normal", None, 0.0), ("drifted", "covariate_shift", 0.5),
     }  # fmt: skip
@@ -255,11 +262,11 @@ def test_equal_seeds_send_equal_requests(serve: Start, play: Play) -> None:
 def test_a_slow_service_piles_up_requests_but_not_without_end(serve: Start, play: Play) -> None:
     """With one second of latency at 40 per second far more than 10 are active at once."""
     service = serve(latency=1.0)
-    plan = plan_of(LoadPhase("slow", 3.0, 40.0))
+    plan = plan_of(LoadPhase("slow", 3.0, 40.0), timeout=60.0)
     load = play(plan, service.url)
     load.end()
     assert 10 < service.seen()["max_active"] <= plan.users
-    assert load.truth.outcomes == {"200": 120}
+    assert load.truth.outcomes == {"200": 120 - load.truth.json("end")["missed"]}
 
 
 def test_overload_shows_as_lateness_and_missed_requests(serve: Start, play: Play) -> None:
@@ -288,22 +295,23 @@ def test_a_service_that_hangs_is_timed_out(serve: Start, play: Play) -> None:
     load = play(plan_of(LoadPhase("p", 1.0, 10.0), timeout=0.5), service.url)
     load.end()
     assert load.truth.outcomes == {"timeout": 10}
-    assert len(service.seen()["request_ids"]) == 10
+    # A busy service reads a request when its client has given up already.
+    wait_for(lambda: len(service.seen()["request_ids"]) == 10, what="not all requests arrive")
 
 
 def test_a_service_that_goes_away_leaves_connection_errors(serve: Start, play: Play) -> None:
     """Requests before, at and after its end have one line each."""
     service = serve()
-    load = play(plan_of(LoadPhase("p", 4.0, 50.0)), service.url)
+    load = play(plan_of(LoadPhase("p", 10.0, 50.0), timeout=60.0), service.url)
     wait_for(lambda: len(load.truth.lines()) >= 20, DEADLINE, "the load runs")
     service.process.kill()
-    service.process.wait(10)
+    service.process.wait(PATIENCE)
     load.end()
     outcomes, end = load.truth.outcomes, load.truth.json("end")
     assert outcomes["200"] >= 20
     assert outcomes["connection"] > 0
     assert set(outcomes) <= {"200", "connection", "reset"}
-    assert outcomes.total() == end["requests"] == 200 - end["missed"]
+    assert outcomes.total() == end["requests"] == 500 - end["missed"]
 
 
 def test_an_interrupt_ends_early_with_the_truth_complete(serve: Start, play: Play) -> None:

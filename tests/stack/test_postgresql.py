@@ -20,7 +20,7 @@ from testbed_drift.rows.windows import NotEnoughRowsError, WindowReader
 from testbed_drift.settings import DriftSettings
 
 from tests.support.needs import missing
-from tests.support.polling import wait_for
+from tests.support.polling import PATIENCE, wait_for
 from tests.support.postgres import PostgresServer
 from tests.support.predictionlog import label_count, logged_ids
 
@@ -80,10 +80,10 @@ def test_replicas_at_once(postgresql: PostgresServer) -> None:
     items = [(str(number), "1", 0.0) for number in range(100)]
 
     def start(number: int) -> list[str]:
-        gate.wait(30)
+        gate.wait(PATIENCE)
         with open_log(postgresql.url) as opened:
             opened.append(_rows(range(100 * number, 100 * number + 100)))
-            gate.wait(30)
+            gate.wait(PATIENCE)
             return [str(outcome) for outcome in opened.append_labels(items)]
 
     with ThreadPoolExecutor(4) as pool:

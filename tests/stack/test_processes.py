@@ -18,7 +18,7 @@ from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor
 from tests.support.polling import wait_for
 
 MARK = "TEST_PROCESS_MARK"
-DEADLINE = 20.0
+DEADLINE = 120.0
 
 #: Starts a grandchild in a session of its own whose parent ends at once, says so, and stays.
 DAEMONISER = """
@@ -177,7 +177,7 @@ def test_stubborn_process_gets_int_then_term_then_kill(
     supervisor: Supervisor, request_for: Make
 ) -> None:
     """Each signal is tried in turn."""
-    started(supervisor, request_for("component", STUBBORN, grace=0.3))
+    started(supervisor, request_for("component", STUBBORN, grace=1.5))
     outcome = supervisor.stop("component")
     assert outcome.signal == signal.SIGKILL
     assert outcome.expected

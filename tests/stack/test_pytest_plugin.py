@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.commandline import CommandLine
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1300)
 def test_the_example_plays_two_scenarios_on_one_stack(
     command_line: CommandLine, repository: Path
 ) -> None:
@@ -31,7 +31,7 @@ def test_the_example_plays_two_scenarios_on_one_stack(
         env=command_line.environment | NO_REPORTS,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed.clients.prometheus import PrometheusClient
 
-from tests.support.commandline import HELD, CommandLine
+from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
 
-from .playing import NO_REPORTS
+from . import playing
 from .shown import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# The scenario may have to be played twice.
+pytestmark = pytest.mark.timeout(1600)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +32,9 @@ def played(
 ) -> Iterator[tuple[Path, str]]:
     """Play the scenario once and keep its stack; its folder and what was printed."""
     line = CommandLine(tmp_path_factory.mktemp("regression"))
-    line.environment |= NO_REPORTS
-    with line.start("run", "regression-drift", "--keep", "--out", "run") as process:
-        wait_for(lambda: HELD in line.output, 300, lambda: line.output, process)
-        yield line.folder / "run", line.output
+    line.environment |= playing.NO_REPORTS
+    with playing.played(line, "regression-drift") as (_, folder):
+        yield folder, line.output
     wait_for(lambda: not line.left(), 15, "processes are left")
 
 

@@ -5,23 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.commandline import CommandLine
+from tests.support.jsonlines import whole_lines
 from tests.support.polling import wait_for
 
 from .playing import NO_REPORTS, QUICK, SHORT, play
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a JSON Lines file that may still grow, or not be there yet."""
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text().rpartition("\n")
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def test_two_replicas_of_another_use_case_add_up(command_line: CommandLine) -> None:
@@ -33,7 +23,7 @@ def test_two_replicas_of_another_use_case_add_up(command_line: CommandLine) -> N
     result = play(command_line, "normal", *options)
     assert result.code == 0, result.output
     instances = result.verdict["instances"]
-    started = _lines(result.out / "replicas.jsonl")
+    started = whole_lines(result.out / "replicas.jsonl")
     assert {row["instance"] for row in instances} == {line["instance"] for line in started}
     assert len(instances) == 2
     assert all(row["api"] == row["prometheus"] > 0 for row in instances)
@@ -50,12 +40,12 @@ def test_a_killed_replica_is_accounted_for(command_line: CommandLine) -> None:
     command_line.environment |= NO_REPORTS
     with command_line.start("run", SHORT, "--replicas", "2", "--out", "run") as process:
         wait_for(
-            lambda: len(_lines(folder / "truth" / "requests.jsonl")) > 200,
+            lambda: len(whole_lines(folder / "truth" / "requests.jsonl")) > 200,
             120,
             lambda: command_line.output,
             process,
         )
-        victim = next(e for e in _lines(folder / "replicas.jsonl") if e["event"] == "started")
+        victim = next(e for e in whole_lines(folder / "replicas.jsonl") if e["event"] == "started")
         os.kill(victim["pid"], signal.SIGKILL)
         wait_for(lambda: process.poll() is not None, 120, "the run does not end")
     assert process.returncode == 1, command_line.output

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.polling import PATIENCE
+
 from .drift_place import traffic
 from .retraining_service import last_retraining, shifted
 
@@ -53,18 +55,20 @@ def test_better_challenger_is_promoted_and_accuracy_recovers(
     old, new = _accuracy(before, labels[:ROWS]), _accuracy(after, labels[ROWS:])
     assert new > old + 0.2
 
-    def follows() -> bool:
-        last = job.records[-1]
-        if (last["model_version"], last["outcome"]) != (kept["challenger"], "success"):
-            return False
-        return bool(last["performance"]["realised"]["labels"] == ROWS)
+    def following() -> list[dict[str, Any]]:
+        return [
+            record
+            for record in job.records
+            if (record["model_version"], record["outcome"]) == (kept["challenger"], "success")
+            and record["performance"]["realised"]["labels"] == ROWS
+        ]
 
-    job.wait(follows, process)
-    found = job.records[-1]
+    job.wait(lambda: bool(following()), process)
+    found = following()[-1]
     assert found["performance"]["realised"]["accuracy"] == pytest.approx(new)
     assert found["decision"] != "RETRAIN", found["reasons"]
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE)
     assert "retraining: promoted: better: accuracy" in err
     assert len((job.output / "retraining.jsonl").read_text().splitlines()) == 1
 

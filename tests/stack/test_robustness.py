@@ -16,6 +16,8 @@ import psutil
 import pytest
 from testbed_api.http.keys import digest, new_key
 
+from tests.support.polling import wait_for
+
 from .fuzzing import fuzz
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
 
 ALLOWED = {200, 400, 401, 404, 405, 408, 413, 415, 422, 431, 503}
+EXPECTED = {200, 400, 404, 405, 413, 415, 422, 431}
+TRIES = 3
 # 100,000 in the long form: TESTBED_FUZZ_REQUESTS=100000.
 REQUESTS = int(os.environ.get("TESTBED_FUZZ_REQUESTS", "3000"))
 
@@ -32,7 +36,7 @@ REQUESTS = int(os.environ.get("TESTBED_FUZZ_REQUESTS", "3000"))
 def api(small_artefact: Artefact, start_api: Callable[..., Any], request: Any) -> Any:  # noqa: ANN401 - made by a fixture
     """The API with the settings of the test, and no metrics on the public port."""
     chosen = getattr(request, "param", {})
-    environment = {"TESTBED_API_PUBLIC_METRICS": "false", **chosen}
+    environment = {"TESTBED_API_PUBLIC_METRICS": "false", "TESTBED_API_DEADLINE": "120", **chosen}
     keys = request.getfixturevalue("tmp_path") / "keys"
     keys.write_text(f"me {digest(KEY)}\n")
     if "TESTBED_API_KEYS_FILE" in environment:
@@ -59,20 +63,25 @@ def test_bad_requests_break_nothing_and_leave_nothing(api: Any, row: dict[str, o
     process = psutil.Process(api.process.pid)
     warm = asyncio.run(fuzz(api.port, row, 1, ratio))
     series, memory, files = _series(api), process.memory_info().rss, process.num_fds()
-    outcome = asyncio.run(fuzz(api.port, row, 2, REQUESTS - ratio))
-    statuses = warm.statuses + outcome.statuses
+    statuses = warm.statuses
+    # Where the machine is so slow that many answers are not waited for, some more are asked for.
+    for seed in range(2, 2 + TRIES):
+        statuses += asyncio.run(fuzz(api.port, row, seed, REQUESTS - ratio)).statuses
+        if set(statuses) >= EXPECTED:
+            break
     assert set(statuses) <= ALLOWED, statuses
-    assert {200, 400, 404, 405, 413, 415, 422, 431} <= set(statuses)
+    assert set(statuses) >= EXPECTED
     # A status that the first third happened not to see makes the series of one more histogram.
     assert len(_series(api) - series) <= 40
     assert process.memory_info().rss - memory < 30e6
-    assert process.num_fds() - files < 40
+    wait_for(lambda: process.num_fds() - files < 40, what="files stay open")
     reply = httpx.post(f"http://127.0.0.1:{api.port}/predict", json=row, timeout=30)
     assert reply.status_code == 200
     assert "Traceback" not in api.output.read_text()
 
 
-SLOW = {"TESTBED_API_HEAD_SECONDS": "0.3", "TESTBED_API_BODY_SECONDS": "0.3"}
+# More than a busy machine takes between a connection and what is sent over it.
+SLOW = {"TESTBED_API_HEAD_SECONDS": "2", "TESTBED_API_BODY_SECONDS": "2"}
 
 
 BEGINNINGS = (
@@ -87,12 +96,11 @@ BEGINNINGS = (
 def test_slow_clients_are_cut_off(api: Any, row: dict[str, object]) -> None:  # noqa: ANN401 - made by a fixture
     """Whoever does not get on is answered with 408 and let go; the same for a silent one."""
     with contextlib.ExitStack() as stack:
-        clients = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=30))
-            for _ in BEGINNINGS
-        ]
-        for client, start in zip(clients, BEGINNINGS, strict=True):
-            client.sendall(start)
+        clients = []
+        for start in BEGINNINGS:
+            address = ("127.0.0.1", api.port)
+            clients.append(stack.enter_context(socket.create_connection(address, timeout=60)))
+            clients[-1].sendall(start)
         for client in clients:
             answer = b""
             while part := client.recv(4096):
@@ -176,6 +184,7 @@ def _schemathesis(port: int, folder: Path, *chosen: str) -> None:
             *(program, "--no-color", "run", f"http://127.0.0.1:{port}/openapi.json"),
             *("--phases", "examples,coverage,fuzzing", "--max-examples", "30", "--seed", "1"),
             *("--generation-database", "none", "--continue-on-failure", *chosen),
+            "--request-timeout=60",  # of a machine that stands still for a while
         ],
         cwd=folder,
         env=os.environ | hooks,

@@ -82,9 +82,11 @@ def test_evidentlys_ui_runs_nothing(tmp_path: Path, program: Callable[..., str])
             page = visit(browser, url + path, tmp_path / "profile", 20_000)
             assert not page.attacked, path
             assert shown in page.dom, path
-        post = httpx.post(f"{url}/api/projects", headers={"Origin": "https://evil.example"})
+        post = httpx.post(
+            f"{url}/api/projects", headers={"Origin": "https://evil.example"}, timeout=30
+        )
         assert post.status_code == 403
-        assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 421
+        assert httpx.get(url, headers={"Host": "evil.example"}, timeout=30).status_code == 421
 
 
 HOSTILE_LOCUSTFILE = """
@@ -137,7 +139,10 @@ def test_our_web_ui_shows_itself_under_its_policy(
     with _served(command, "/", tmp_path) as url:
         page = visit(program("chromium", "google-chrome"), url, tmp_path / "profile")
         assert "Start new load test" in page.dom
-        assert "frame-ancestors 'none'" in httpx.get(url).headers["content-security-policy"]
+        assert (
+            "frame-ancestors 'none'"
+            in httpx.get(url, timeout=30).headers["content-security-policy"]
+        )
 
 
 def test_the_docs_of_a_hostile_model_run_nothing(

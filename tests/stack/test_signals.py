@@ -21,7 +21,7 @@ from testbed.stack.build import Tools, find
 from testbed.stack.configuration import NativeConfiguration, render_native
 from testbed_domain.artefact import Artefact
 
-from tests.support.polling import wait_for
+from tests.support.polling import PATIENCE, wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
 
@@ -92,7 +92,7 @@ class Collector:
 
     def counts(self, name: str) -> int:
         """Sum of one of its own counters; 0 where it is not there yet."""
-        page = httpx.get(self.own_metrics, timeout=5).text
+        page = httpx.get(self.own_metrics, timeout=30).text
         return sum(int(float(value)) for value in re.findall(rf"(?m)^{name}\{{.*\}} (\S+)$", page))
 
     def passes_on(self, kind: str) -> None:
@@ -152,7 +152,7 @@ def test_log_lines_and_spans_of_a_request_meet_under_its_trace(
     reply = httpx.post(url, json=row, headers={"traceparent": TRACEPARENT}, timeout=30)
     assert reply.is_success
     api.process.send_signal(signal.SIGTERM)
-    assert api.process.wait(30) == 0, api.output.read_text()
+    assert api.process.wait(PATIENCE) == 0, api.output.read_text()
 
     for kind in ("log_records", "spans", "metric_points"):
         collector.passes_on(kind)
@@ -171,6 +171,6 @@ def test_logs_stay_local_by_default(
     row = {feature.name: feature.example for feature in small_artefact.schema.features}
     assert httpx.post(f"http://127.0.0.1:{api.port}/predict", json=row, timeout=30).is_success
     api.process.send_signal(signal.SIGTERM)
-    assert api.process.wait(30) == 0, api.output.read_text()
+    assert api.process.wait(PATIENCE) == 0, api.output.read_text()
     assert collector.counts("otelcol_receiver_accepted_metric_points_total") > 0
     assert collector.counts("otelcol_receiver_accepted_log_records_total") == 0

@@ -26,7 +26,7 @@ from tests.support.needs import missing
 from tests.support.polling import wait_for
 from tests.support.tinytool import TINY
 
-DEADLINE = 120.0
+DEADLINE = 400.0
 MAIN = """
     package main
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.support.polling import answers, wait_for
+from tests.support.polling import PATIENCE, answers, wait_for
 from tests.support.ports import free_port, ports_in_a_row
 
 if TYPE_CHECKING:
@@ -96,4 +96,4 @@ def api_processes(folder: Path) -> Iterator[StartApi]:
         if api.process.poll() is None:
             # A supervisor takes its replicas along; a single process needs no more than a kill.
             (api.process.terminate if api.replicas > 1 else api.process.kill)()
-        api.process.wait(30)
+        api.process.wait(PATIENCE)

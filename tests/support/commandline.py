@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MARK = "MARK_OF_TEST"  # not TESTBED_*: parts get none of these
+START_TIMEOUT = "300"  # seconds that a stack may take on a machine with other work
 HELD = "The stack runs until Ctrl-C"
 
 
@@ -48,7 +51,7 @@ class CommandLine:
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("TESTBED_", "OTEL_"))
-        } | {MARK: self.mark, "COLUMNS": "160"}
+        } | {MARK: self.mark, "COLUMNS": "160", "TESTBED_START_TIMEOUT": START_TIMEOUT}
 
     def command(self, arguments: Sequence[str]) -> list[str]:
         """The full command line."""
@@ -92,7 +95,7 @@ class CommandLine:
                 if process.poll() is None:
                     process.send_signal(signal.SIGINT)
                     with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(40)
+                        process.wait(PATIENCE)
                     process.kill()
                 process.wait()
 

@@ -112,9 +112,9 @@ def _fits(name: str, alert: dict[str, Any], rules: list[dict[str, Any]]) -> int:
 
 def test_a_hostile_template_takes_no_time() -> None:
     """Holes without anything between them could be filled in endless ways."""
-    began = time.perf_counter()
+    began = time.process_time()
     for count in (4, 30):
         nested = "{{ with f }}{{ . }}x{{ end }}" * count
         for template in ("{{ f }}x" * count + "end", "{{ f }}" * count + "end", nested + "end"):
             read_text(template, "x" * 200, LABELS)
-    assert time.perf_counter() - began < 5.0
+    assert time.process_time() - began < 5.0  # of the processor's: nobody else is measured

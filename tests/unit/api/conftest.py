@@ -26,6 +26,7 @@ from testbed_domain.logstore import PredictionRow
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 
 from tests.support import artefacts
+from tests.support.polling import PATIENCE
 
 SCHEMA = FeatureSchema(
     features=(
@@ -61,7 +62,7 @@ class FakeRuntime:
         if self.predict_error is not None:
             raise self.predict_error
         self.batches.append(batch)
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE)
         positive = np.where(batch[:, 0] >= 6, 0.75, 0.125)
         return np.stack([1 - positive, positive], axis=1)
 
@@ -92,7 +93,7 @@ class FakeLog:
         """See ``LogSink``."""
         del missing
         self.writing.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE)
         if self.write_error is not None:
             raise self.write_error
         self.groups.append(len(rows))

@@ -22,7 +22,7 @@ from testbed_api.serving.batching import (
     measure,
 )
 
-from tests.support.polling import until
+from tests.support.polling import PATIENCE, until
 
 LIMITS = BatchLimits(rows=8, wait=0.01, queue=16)
 COST = 0.010
@@ -131,7 +131,7 @@ class HeldModel:
         """See ``ModelRuntime.predict``."""
         self.sizes.append(len(rows))
         self.entered.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE)
         if np.isnan(rows).any():
             raise ValueError("a row that the model can't take")
         return rows * 2
@@ -198,7 +198,7 @@ async def _hold(model: HeldModel, batcher: Batcher) -> asyncio.Task[np.ndarray]:
     """A first request that keeps the model busy."""
     model.gate.clear()
     task = asyncio.create_task(batcher.predict(_row(0)))
-    assert await asyncio.to_thread(model.entered.wait, 10)
+    assert await asyncio.to_thread(model.entered.wait, PATIENCE)
     return task
 
 
@@ -262,7 +262,7 @@ async def test_client_that_leaves_is_taken_out_of_the_queue(
     client = Client()
     model.gate.clear()
     first = asyncio.create_task(batcher.predict(_row(0), gone=client.watch))
-    assert await asyncio.to_thread(model.entered.wait, 10)
+    assert await asyncio.to_thread(model.entered.wait, PATIENCE)
     waiting = asyncio.create_task(batcher.predict(_row(1), gone=client.watch))
     await until(lambda: batcher.waiting == 1)
     client.leave()
@@ -315,7 +315,7 @@ async def test_who_was_just_answered_comes_back_before_the_next_batch(model: Hel
 
     model.gate.clear()
     first = asyncio.create_task(twice())
-    assert await asyncio.to_thread(model.entered.wait, 10)
+    assert await asyncio.to_thread(model.entered.wait, PATIENCE)
     second = asyncio.create_task(batcher.predict(_row(3)))
     await until(lambda: batcher.waiting == 1)
     model.gate.set()

@@ -11,6 +11,8 @@ from testbed_api.http.connections import ConnectionLimits, connection_class
 from testbed_api.presence import presence
 from uvicorn.server import ServerState
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
@@ -52,7 +54,7 @@ async def test_request_being_served_learns_that_its_client_left() -> None:
     state = ServerState()
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(lambda: protocol(config, state, {}), "127.0.0.1", 0)
-    async with listening, asyncio.timeout(10):
+    async with listening, asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
         writer.write(b"".join(REQUEST % number for number in range(3)))
         await reader.readuntil(b"ok")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from testbed_api.lazytimers import Deadlines, LazyTimer
 
+from tests.support.polling import PATIENCE
+
 pytestmark = pytest.mark.anyio
 STEP = 0.005
 
@@ -28,7 +30,7 @@ class Rung:
 
     async def wait(self) -> None:
         """Return after the first expired."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await self.event.wait()
 
 
@@ -78,7 +80,7 @@ async def test_futures_fail_when_they_are_due_and_not_before() -> None:
         deadlines.add(future, due)
     deadlines.remove(removed)
     done.set_result("in time")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(LookupError):
             await early
     assert time.monotonic() >= now + 2 * STEP
@@ -86,7 +88,7 @@ async def test_futures_fail_when_they_are_due_and_not_before() -> None:
     assert await done == "in time"
     later = loop.create_future()
     deadlines.add(later, time.monotonic() + STEP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(LookupError):
             await later
     deadlines.close()

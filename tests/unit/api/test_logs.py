@@ -17,6 +17,8 @@ from testbed_otel.children import SumMetricFamily
 from testbed_otel.masking import MASK
 from testbed_otel.tracing import RequestTrace, UnsampledSpan
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -117,7 +119,7 @@ class _Disk(io.BytesIO):
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
         self.reached.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(PATIENCE)
         if self.full:
             raise OSError("no space left")
         return super().write(data)
@@ -144,7 +146,7 @@ def test_disk_that_hangs_holds_nobody_up() -> None:
     disk.gate.clear()
     writer = logs.LineWriter(disk, lines, pause=0.001, limit=10)
     writer(_served())
-    assert disk.reached.wait(10)
+    assert disk.reached.wait(PATIENCE)
     for _ in range(15):
         writer(_served())
     assert _outcomes(lines) == {"written": 0, "failed": 5}

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed_domain.linefile import PIECE, LineFile, _pieces
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -55,7 +57,7 @@ def _write_at_once(target: str, output: int | None = None) -> list[subprocess.Po
 
 def _end(writers: list[subprocess.Popen[bytes]]) -> None:
     for writer in writers:
-        assert writer.wait(60) == 0
+        assert writer.wait(PATIENCE) == 0
         assert writer.stderr is not None
         writer.stderr.close()
 

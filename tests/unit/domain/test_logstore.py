@@ -22,6 +22,7 @@ from testbed_domain.logstore import (
     open_log,
 )
 
+from tests.support.polling import PATIENCE
 from tests.support.predictionlog import label_count, logged_ids
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def test_opening_at_once(url: str) -> None:
     gate = threading.Barrier(4)
 
     def start(number: int) -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE)
         with open_log(url) as opened:
             opened.append([_row(number, instance=str(number))])
 

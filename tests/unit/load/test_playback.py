@@ -89,7 +89,7 @@ def test_requests_wait_for_the_beginning(
     user.start()
     assert (jobs, truth.start) == ([], None)
     subject.begin()
-    user.join(10)
+    user.join(120)
     assert truth.start == 1000.0
     assert [job.due for job in jobs if job] == [1000.0]
 

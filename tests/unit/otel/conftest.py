@@ -13,6 +13,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.support.polling import PATIENCE
+from tests.support.ports import free_port
+
 
 class Receiver:
     """A server on a loopback port that can be stopped, started again and held up."""
@@ -26,7 +29,7 @@ class Receiver:
         self.gate = threading.Event()
         self.gate.set()
         self._server: ThreadingHTTPServer | None = None
-        self.port = 0
+        self.port = free_port()  # that no connection takes while it is stopped
         self.start()
 
     @property
@@ -42,7 +45,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.held.set()
-                receiver.gate.wait(30)
+                receiver.gate.wait(PATIENCE)
                 receiver.keep(self.path, body)
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
@@ -53,7 +56,6 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:

@@ -12,6 +12,8 @@ from testbed_otel.otlplogs import otlp_logs
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_otel.settings import SDK_METRICS, enable_sdk_self_metrics
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
         ExportMetricsServiceRequest,
@@ -26,7 +28,7 @@ EXPORTED = "otel_sdk_exporter_metric_data_point_exported_total"
 def telemetry(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Telemetry:
     """Pushes on flush only, the SDK's metrics about itself on."""
     monkeypatch.setenv(SDK_METRICS, "true")
-    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=0.75, trace_ratio=1.0)
+    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=2.0, trace_ratio=1.0)
     made = setup("ml-api", settings)
     made.sums(made.meter("test"), names.LABELS).add(1, {names.OUTCOME: "stored"})
     made.histogram(made.meter("test"), names.MODEL_INFERENCE).record(0.1)
@@ -100,7 +102,7 @@ def test_what_could_not_be_exported_is_counted(receiver: Receiver, telemetry: Te
 
 def test_lost_spans_and_log_records_are_counted(receiver: Receiver) -> None:
     """By signal, so that each hop has its own reason."""
-    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=0.75, trace_ratio=1.0)
+    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=PATIENCE, trace_ratio=1.0)
     telemetry = setup("ml-api", settings)
     logs = otlp_logs(telemetry, settings)
     assert logs is not None
@@ -120,7 +122,7 @@ def test_lost_spans_and_log_records_are_counted(receiver: Receiver) -> None:
 
 def test_spans_are_counted_before_they_leave(receiver: Receiver) -> None:
     """Whoever received them may count them before the exporter has its answer."""
-    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=5.0, trace_ratio=1.0)
+    settings = TelemetrySettings(receiver.url, math.inf, export_timeout=PATIENCE, trace_ratio=1.0)
     telemetry = setup("ml-api", settings)
     name = names.TELEMETRY_EXPORT_SPANS.prometheus
     assert scraped(telemetry, name) == {"": 0}
@@ -129,10 +131,10 @@ def test_spans_are_counted_before_they_leave(receiver: Receiver) -> None:
     receiver.gate.clear()
     flushing = threading.Thread(target=telemetry.tracers.force_flush)
     flushing.start()
-    assert receiver.held.wait(10)
+    assert receiver.held.wait(PATIENCE)
     assert scraped(telemetry, name) == {"": 3}
     receiver.gate.set()
-    flushing.join(10)
+    flushing.join(PATIENCE)
     telemetry.shutdown()
 
 

@@ -12,6 +12,8 @@ from testbed_otel import names
 from testbed_otel.otlplogs import otlp_logs, wanted
 from testbed_otel.sdk import TelemetrySettings, setup
 
+from tests.support.polling import PATIENCE
+
 if TYPE_CHECKING:
     from .conftest import Receiver
 
@@ -26,7 +28,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _settings(receiver: Receiver) -> TelemetrySettings:
-    return TelemetrySettings(receiver.url, math.inf, export_timeout=5, trace_ratio=1.0)
+    return TelemetrySettings(receiver.url, math.inf, export_timeout=PATIENCE, trace_ratio=1.0)
 
 
 def test_spans_beyond_the_queue_are_dropped_and_counted(receiver: Receiver) -> None:
@@ -51,7 +53,7 @@ def test_spans_beyond_the_queue_are_dropped_and_counted(receiver: Receiver) -> N
     end(10)
     # A span that ends while the worker takes its batch may be counted as dropped and be kept: the
     # SDK looks at the queue and puts the span in without a lock. So the worker must be stuck first.
-    assert receiver.held.wait(15)
+    assert receiver.held.wait(PATIENCE)
     end(90)
     assert (processed(), processed("queue_full")) == (10, 70)
     receiver.gate.set()
@@ -71,7 +73,7 @@ def test_measuring_and_scraping_go_on_while_an_export_hangs(receiver: Receiver) 
     receiver.gate.clear()
     push = threading.Thread(target=telemetry.flush)
     push.start()
-    assert receiver.held.wait(15)
+    assert receiver.held.wait(PATIENCE)
     labels.add(1, {names.OUTCOME: "stored"})
     durations.record(0.1)
     telemetry.tracer("test").start_span("work").end()
@@ -79,7 +81,7 @@ def test_measuring_and_scraping_go_on_while_an_export_hangs(receiver: Receiver) 
     assert counted == 2
     assert push.is_alive()
     receiver.gate.set()
-    push.join(15)
+    push.join(PATIENCE)
     assert receiver.sums()[names.LABELS.name] == 1
     assert telemetry.shutdown()
     assert receiver.sums()[names.LABELS.name] == 2

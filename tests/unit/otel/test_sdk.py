@@ -10,7 +10,7 @@ import pytest
 from testbed_otel import names, sdk
 from testbed_otel.sdk import TelemetrySettings, TelemetrySettingsError, setup
 
-from tests.support.polling import wait_for
+from tests.support.polling import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 QUIET = TelemetrySettings(endpoint=None)
 
 
-def _pushing(receiver: Receiver, interval: float = math.inf, **more: Any) -> TelemetrySettings:  # noqa: ANN401 - passed on
-    return TelemetrySettings(receiver.url, interval, export_timeout=0.75, **more)
+def _pushing(
+    receiver: Receiver,
+    interval: float = math.inf,
+    timeout: float = 0.75,
+    **more: Any,  # noqa: ANN401 - passed on
+) -> TelemetrySettings:
+    return TelemetrySettings(receiver.url, interval, export_timeout=timeout, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +167,7 @@ def test_instrument_of_another_kind_is_refused(
 
 def test_flush_delivers_at_once(receiver: Receiver) -> None:
     """A batch job needs no periodic push: it flushes."""
-    telemetry = setup("drift-job", _pushing(receiver))
+    telemetry = setup("drift-job", _pushing(receiver, timeout=PATIENCE))
     sdk.counter(telemetry.meter("test"), names.DRIFT_RUNS).add(3, {"outcome": "success"})
     assert telemetry.flush()
     assert receiver.sums()["ml.drift.job.runs"] == 3
@@ -171,7 +176,7 @@ def test_flush_delivers_at_once(receiver: Receiver) -> None:
 
 def test_shutdown_pushes_the_last_values(receiver: Receiver) -> None:
     """What was counted since the last push arrives with the end of the process."""
-    telemetry = setup("ml-api", _pushing(receiver, interval=60))
+    telemetry = setup("ml-api", _pushing(receiver, interval=60, timeout=PATIENCE))
     sdk.counter(telemetry.meter("test"), names.LABELS).add(5, {"outcome": "stored"})
     assert telemetry.shutdown()
     assert receiver.sums()["ml.labels"] == 5
@@ -203,7 +208,7 @@ def test_flush_tries_until_the_endpoint_takes_it(receiver: Receiver) -> None:
     telemetry.shutdown()
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(PATIENCE / 2)
 def test_shutdown_is_bounded_where_nobody_answers(receiver: Receiver) -> None:
     """An endpoint that takes the connection and then hangs can't keep the process alive."""
     telemetry = setup("ml-api", _pushing(receiver, trace_ratio=1.0))
@@ -231,7 +236,7 @@ def test_traces_are_sampled_by_the_ratio(
     receiver: Receiver, ratio: float, expected: list[str]
 ) -> None:
     """The kept share of the traces goes out, at the latest with the end."""
-    telemetry = setup("ml-api", _pushing(receiver, trace_ratio=ratio))
+    telemetry = setup("ml-api", _pushing(receiver, timeout=PATIENCE, trace_ratio=ratio))
     with telemetry.tracer("test").start_as_current_span("work"):
         pass
     telemetry.shutdown()

@@ -245,7 +245,7 @@ def test_mails_are_recorded_by_the_hello_of_their_client(tmp_path: Path) -> None
     path, port = tmp_path / "messages.jsonl", free_port()
 
     def send(hello: str) -> None:
-        with smtplib.SMTP("127.0.0.1", port, local_hostname=hello, timeout=5) as client:
+        with smtplib.SMTP("127.0.0.1", port, local_hostname=hello, timeout=60) as client:
             client.sendmail("a@b", ["c@d"], b"Subject: It fires\r\n\r\nHighErrorRate\r\n")
 
     async def talk(messages: MessageRecorder) -> None:

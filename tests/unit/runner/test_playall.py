@@ -22,7 +22,7 @@ from testbed.preparation import RunOptions
 from testbed.settings import Settings
 from testbed.sidebyside import Ended
 
-from tests.support.polling import wait_for
+from tests.support.polling import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ def test_what_is_ended_early_ends_its_runs(tmp_path: Path) -> None:
         wait_for(whole.children)
         runs = whole.children()
         process.terminate()
-        assert process.wait(60) == 130
+        assert process.wait(PATIENCE) == 130
         assert "interrupted" in process.stdout.read()
     assert len(runs) == 1
     assert not runs[0].is_running()

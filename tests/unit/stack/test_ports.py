@@ -40,10 +40,17 @@ def listener() -> socket.socket:
     return server
 
 
+def unused() -> int:
+    """A port that nothing listens on, claims, or takes for a connection meanwhile."""
+    drawn = PortClaims()
+    port = free_port(0, drawn)
+    drawn.release()
+    return port
+
+
 def test_usual_port_is_taken_when_free(claims: PortClaims) -> None:
     """The preferred port comes out and is promised."""
-    with listener() as server:
-        port = server.getsockname()[1]
+    port = unused()
     assert free_port(port, claims) == port
 
 
@@ -69,8 +76,7 @@ def test_port_of_a_wildcard_server_counts_as_used() -> None:
 
 def test_allocated_ports_differ(claims: PortClaims) -> None:
     """Two names with one usual port get two ports, and no preference gets one too."""
-    with listener() as server:
-        port = server.getsockname()[1]
+    port = unused()
     ports = allocate({"a": port, "b": port, "c": 0, "d": 0}, claims)
     assert ports["a"] == port
     assert len(set(ports.values())) == 4
@@ -79,8 +85,7 @@ def test_allocated_ports_differ(claims: PortClaims) -> None:
 
 def test_a_promised_port_is_not_chosen_again(claims: PortClaims) -> None:
     """Before its component listens, a port is taken for every other testbed; free again after."""
-    with listener() as server:
-        port = server.getsockname()[1]
+    port = unused()
     other = PortClaims()
     assert free_port(port, other) == port
     assert free_port(port, claims) != port
@@ -90,8 +95,7 @@ def test_a_promised_port_is_not_chosen_again(claims: PortClaims) -> None:
 
 def test_a_claim_ends_with_its_process(claims: PortClaims) -> None:
     """A testbed that was killed leaves no port behind."""
-    with listener() as server:
-        port = server.getsockname()[1]
+    port = unused()
     code = (
         "import os, signal; from testbed.stack.ports import PortClaims;"
         f"assert PortClaims().take({port}); os.kill(os.getpid(), signal.SIGKILL)"
