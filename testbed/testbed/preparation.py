@@ -18,7 +18,7 @@ from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.files import write_atomic
 from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
-from testbed_otel.otlplogs import wanted
+from testbed_otel.settings import logs_wanted
 from testbed_rules.lint import require_scale
 
 from testbed.assertedneeds import refuse_unmet
@@ -302,7 +302,7 @@ def prepare(
         played=scenario.settings,
         gates=gates,
         trace_ratio=_trace_ratio(settings, scenario, factor),
-        logs=wanted(os.environ, default=scenario.logs),
+        logs=logs_wanted(os.environ, default=scenario.logs),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     if played.duration:  # the load of `up` is in its user's hands
