@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from testbed_drift.cli.bundles import taking
-from testbed_rules.lint import read_rules
 
-from testbed.attached import attached_stack, prepare_attached
-from testbed.board import Board
 from testbed.cli.common import (
     OWN_DATA,
     ReplicasOption,
@@ -25,25 +21,20 @@ from testbed.cli.common import (
 )
 from testbed.cli.live import find_run, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
-from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.errors import UsageError
-from testbed.facts.configured import read_groups
-from testbed.live import hold
-from testbed.playall import play_all
-from testbed.preparation import RunOptions, prepare
-from testbed.report import render_table, rewrite_report
+from testbed.owndata import OwnData
 from testbed.resources import find_scenario, root, scenario_files
-from testbed.runner import play
-from testbed.runstack import Opening, own_stack
-from testbed.scenario import Scenario, read_scenario
-from testbed.schedule import schedule
-from testbed.servicefile import read_service
 from testbed.settings import load_settings
-from testbed.stack.ownprometheus import own_rules
-from testbed.stack.stack import Stack
-from testbed.trust import check_scenario
-from testbed.usecasechoice import OwnData
-from testbed.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.board import Board
+    from testbed.preparation import RunOptions
+    from testbed.runstack import Opening
+    from testbed.scenario import Scenario
+    from testbed.stack.stack import Stack
+    from testbed.verdict import Verdict
 
 TimeScaleOption = Annotated[
     float | None,
@@ -127,6 +118,17 @@ def run(
 
       testbed run my-pages.yaml --alertmanager ./alertmanager.yml
     """
+    from testbed.attached import attached_stack, prepare_attached
+    from testbed.board import Board
+    from testbed.playall import play_all
+    from testbed.preparation import RunOptions, prepare
+    from testbed.report import render_table
+    from testbed.runner import play
+    from testbed.runstack import own_stack
+    from testbed.schedule import schedule
+    from testbed.servicefile import read_service
+    from testbed.stack.ownprometheus import own_rules
+
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
@@ -217,6 +219,8 @@ def demo(
 
 def _stay_up(board: Board) -> Callable[[Stack, Verdict], None]:
     """Hold the stack until Ctrl-C, which then isn't an interruption: the verdict stands."""
+    from testbed.live import hold
+    from testbed.report import render_table
 
     def keep(stack: Stack, verdict: Verdict) -> None:
         board.close()
@@ -230,6 +234,9 @@ def _stay_up(board: Board) -> Callable[[Stack, Verdict], None]:
 
 def _scenario(name: str, options: RunOptions) -> Scenario:
     """The scenario; of one that ships, without what it says of rules and routes that ship."""
+    from testbed.scenario import read_scenario
+    from testbed.trust import check_scenario
+
     path = find_scenario(name)
     scenario = read_scenario(path)
     if name not in scenario_files():
@@ -253,6 +260,12 @@ def scenarios(
 
       testbed scenarios --rules ./my-rules
     """
+    from testbed_rules.lint import read_rules
+
+    from testbed.coverage import alert_coverage, coverage_text, covering_text
+    from testbed.facts.configured import read_groups
+    from testbed.scenario import read_scenario
+
     folder = rules or root() / "prometheus" / "rules"
     read_rules(folder)  # says what is wrong with a folder of one's own
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
@@ -289,6 +302,8 @@ def report(
 
       testbed report .testbed/runs/20260101T120000-demo-seed1
     """
+    from testbed.report import render_table, rewrite_report
+
     layout = find_run(load_settings(), run_name, "verdict.json")
     verdict = rewrite_report(layout)
     out.print(render_table(verdict))
