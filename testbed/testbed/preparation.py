@@ -27,6 +27,7 @@ from testbed.errors import UsageError
 from testbed.faultrefusals import refuse_faults
 from testbed.layout import LAYOUT_VERSION, RunLayout
 from testbed.machine import describe_machine, own_version, package_versions
+from testbed.owndata import OwnData
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
 from testbed.scenario import Scenario
@@ -52,7 +53,7 @@ from testbed.stack.ports import HOST, PortClaims, allocate
 from testbed.stack.recipe import Progress
 from testbed.stack.stack import Stack
 from testbed.targets import BundledApi, TargetModel
-from testbed.usecasechoice import OwnData, Say, name_use_case, require_fit, train_model
+from testbed.usecasechoice import Say, name_use_case, require_fit, train_model
 
 
 @dataclass(frozen=True, slots=True)
