@@ -14,6 +14,7 @@ from testbed_otel.settings import SDK_METRICS
 from tests.support.apiprocess import StartApi, api_processes
 from tests.support.datafiles import DataFile, own_file, real_file
 from tests.support.needs import missing
+from tests.support.once import made_once
 from tests.support.ports import free_port
 from tests.support.quietworker import (  # noqa: F401 - hooks
     pytest_configure,
@@ -129,12 +130,19 @@ def _data_file(kind: str, path: Path) -> DataFile:
 @pytest.fixture(scope="session")
 def small_artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     """A small forest for the diabetes use case, trained on seeded synthetic rows."""
-    from testbed_domain.training import TrainingOptions, train  # noqa: PLC0415 - scikit-learn: slow
+    from testbed_domain.artefact import load_artefact  # noqa: PLC0415 - not for every test
     from testbed_domain.use_cases import get_use_case  # noqa: PLC0415 - goes with the above
 
-    options = TrainingOptions(20, 6, train_rows=600, test_rows=200, reference_rows=100)
-    out = tmp_path_factory.mktemp("artefact") / "model"
-    return train(get_use_case("diabetes"), None, 1, out, options)
+    def make(out: Path) -> None:
+        from testbed_domain.training import (  # noqa: PLC0415 - scikit-learn: slow
+            TrainingOptions,
+            train,
+        )
+
+        options = TrainingOptions(20, 6, train_rows=600, test_rows=200, reference_rows=100)
+        train(get_use_case("diabetes"), None, 1, out, options)
+
+    return load_artefact(made_once(tmp_path_factory, "artefact", make))
 
 
 @pytest.fixture

@@ -26,9 +26,11 @@ from testbed_domain.endings import EXIT_COULD_NOT_RUN
 from testbed_domain.tokens import TokenError, ensure_token
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from testbed_receiver import BoundedFile, NotificationRecorder, OtlpSignals, create_app
+from testbed_receiver.app import OtlpSignals, create_app
 from testbed_receiver.guard import BODY_LIMIT, BODY_SECONDS, PostLimits, guarded
 from testbed_receiver.messages import MessageRecorder
+from testbed_receiver.otlp import BoundedFile
+from testbed_receiver.record import NotificationRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,13 +28,12 @@ from testbed_domain.artefact import (
     REFERENCE,
     SKOPS,
     Artefact,
-    ArtefactError,
     ReferenceRow,
     content_version,
     file_hash,
-    load_artefact,
     write_manifest,
 )
+from testbed_domain.artefactstore import install
 from testbed_domain.dataset import read_bundled, read_file
 from testbed_domain.encoding import decode, fitted, width
 from testbed_domain.errors import DomainError
@@ -130,7 +129,7 @@ def train(
     splits = _load(use_case, data, seed, options)
     schema = fitted(use_case.schema, splits.train[0])
     with _built(out.parent, use_case.name, schema, splits, seed, options, clock()) as artefact:
-        return _install(artefact, out)
+        return install(artefact, out)
 
 
 def train_into(
@@ -147,7 +146,7 @@ def train_into(
     splits = _load(use_case, data, seed, options)
     schema = fitted(use_case.schema, splits.train[0])
     with _built(store, use_case.name, schema, splits, seed, options, _utc_now()) as artefact:
-        return _install(artefact, store / f"{use_case.name}-{artefact.version}")
+        return install(artefact, store / f"{use_case.name}-{artefact.version}")
 
 
 def train_again(
@@ -171,7 +170,7 @@ def train_again(
     """
     name, now = champion.use_case, _utc_now()
     with _built(store, name, champion.schema, splits, seed, options, now) as artefact:
-        return _install(artefact, store / f"{name}-{artefact.version}")
+        return install(artefact, store / f"{name}-{artefact.version}")
 
 
 @contextmanager
@@ -307,28 +306,3 @@ def _write_files(
 def _write_lines(path: Path, items: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(f"{json.dumps(item)}\n" for item in items)
-
-
-def _install(artefact: Artefact, out: Path) -> Artefact:
-    """Give the finished artefact its final name, unless the same version stands there."""
-    if _holds(out, artefact.version):
-        return load_artefact(out)
-    aside = artefact.path.with_name(f"{artefact.path.name}.old")
-    if out.exists():
-        out.rename(aside)
-    try:
-        artefact.path.rename(out)
-    except OSError:
-        # Another training may have put the same model there in this very moment.
-        if not _holds(out, artefact.version):
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return load_artefact(out)
-
-
-def _holds(path: Path, version: str) -> bool:
-    try:
-        return load_artefact(path).version == version
-    except ArtefactError:
-        return False  # nothing there, or broken, or of another format: it may be replaced

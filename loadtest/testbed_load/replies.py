@@ -7,8 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
-
 if TYPE_CHECKING:
     from testbed_domain.features import Label
 
@@ -76,6 +74,11 @@ def error_kind(error: BaseException | None) -> ErrorKind:
     ``timeout``: no answer in time; ``reset``: the service took the request, or its connection,
     and closed without an answer; ``connection``: it could not be reached.
     """
+    from geventhttpclient.response import (  # noqa: PLC0415 - only Locust's process has its client
+        HTTPConnectionClosed,
+        HTTPParseError,
+    )
+
     error = getattr(error, "original", None) or error  # the client wraps a timeout
     if isinstance(error, TimeoutError) or _number(error) == errno.ETIMEDOUT:
         return "timeout"

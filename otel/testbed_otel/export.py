@@ -28,7 +28,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from testbed_otel.aliases import aliased
+from testbed_otel.aliaspoints import aliased
 from testbed_otel.children import OVERFLOW, HistogramMetricFamily, SumChild, SumMetricFamily
 from testbed_otel.exporters import MetricExporter, points_of
 from testbed_otel.names import (

@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 
 ACCESS: Final = "access"
 SEVERITY: Final = SeverityNumber.INFO
-VARIABLE: Final = "OTEL_LOGS_EXPORTER"
-
-
-def wanted(env: Mapping[str, str], *, default: bool = False) -> bool:
-    """Whether ``OTEL_LOGS_EXPORTER`` turns logs over OTLP on; they are off by default."""
-    return env.get(VARIABLE, "otlp" if default else "none") == "otlp"
 
 
 class LogExporter(OTLPLogExporter):

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 NO_ENDPOINT: Final = "none"
 ALIASES: Final = "TESTBED_METRIC_ALIASES"
+LOGS_EXPORTER: Final = "OTEL_LOGS_EXPORTER"
 SDK_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 # The exporter sleeps at least 0.8 s before its first retry, and gives up at once when that would
 # pass its timeout. So a timeout below 0.8 s never sleeps: the next interval sends fresh values.
 MINIMUM_EXPORT_TIMEOUT: Final = 0.75
 MAXIMUM_EXPORT_TIMEOUT: Final = 10.0
+
+
+def logs_wanted(env: Mapping[str, str], *, default: bool = False) -> bool:
+    """Whether ``OTEL_LOGS_EXPORTER`` turns logs over OTLP on; they are off by default."""
+    return env.get(LOGS_EXPORTER, "otlp" if default else "none") == "otlp"
 
 
 def enable_sdk_self_metrics(environ: MutableMapping[str, str] | None = None) -> None:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["check", "alert", "delay", "loss", "limit", "drift", "score"]
 
-TOLERANCE: Final = 0.25
-"""Ratio by which a measured value may be worse: two runs of the same differ by about a tenth."""
 DELAY_SLACK: Final = 2.0
 """Real seconds by which a delay may be longer: when a rule is evaluated is up to chance."""
 LIMIT_SLACK: Final = {"ratio": 0.005, "s": 0.02, "requests": 0.0}
@@ -64,7 +62,7 @@ class RunComparison(ResultModel):
         return f"{len(self.changes)} changed, {worse or 'none'} for the worse"
 
 
-def compare(before: Verdict, after: Verdict, tolerance: float = TOLERANCE) -> RunComparison:
+def compare(before: Verdict, after: Verdict, tolerance: float) -> RunComparison:
     """Hold two verdicts against each other.
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
-from testbed_otel.otlplogs import wanted
+from testbed_otel.settings import logs_wanted
 from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rule_set, read_rules
 from testbed_rules.scaling import FittingRules
@@ -28,6 +28,7 @@ from testbed.errors import UsageError
 from testbed.facts.configured import read_groups
 from testbed.faultrefusals import refuse_faults
 from testbed.layout import RunLayout
+from testbed.owndata import OwnData
 from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
@@ -56,7 +57,7 @@ from testbed.stack.ports import HOST, PortClaims, allocate
 from testbed.stack.recipe import Progress
 from testbed.stack.stack import Stack
 from testbed.targets import BundledApi, TargetModel
-from testbed.usecasechoice import OwnData, Say, name_use_case, require_fit, train_model
+from testbed.usecasechoice import Say, name_use_case, require_fit, train_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +310,7 @@ def prepare(
         played=scenario.settings,
         gates=gates,
         trace_ratio=_trace_ratio(settings, scenario, factor),
-        logs=wanted(os.environ, default=scenario.logs),
+        logs=logs_wanted(os.environ, default=scenario.logs),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     if played.duration:  # the load of `up` is in its user's hands

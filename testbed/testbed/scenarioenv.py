@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_domain.errors import DomainError
 from testbed_domain.files import write_atomic
-from testbed_otel.otlplogs import VARIABLE as LOGS_EXPORTER
+from testbed_otel.settings import LOGS_EXPORTER
 from testbed_rules.timescale import TimeScale
 
 from testbed.composebasics import TIME_SCALE

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed_domain.artefact import Artefact
-from testbed_domain.features import Task
 from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
 
 from testbed.errors import UsageError
+from testbed.modelcache import key_of, remember, trained_before
+from testbed.owndata import OwnData
 from testbed.scenario import Scenario
 from testbed.settings import Settings
 
 Say = Callable[[str], None]
 """Reports progress, one line at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnData:
-    """A table of the user's.
-
-    Attributes:
-        data: its file, or None for the use case's own data.
-        target: its target column, for the use case ``any``.
-        task: what that use case learns; None infers it.
-        reading: what the caller says of how to read it.
-    """
-
-    data: Path | None = None
-    target: str | None = None
-    task: Task | None = None
-    reading: ReadOptions = field(default_factory=ReadOptions)
 
 
 def name_use_case(given: str | None, target: str | None, settings: Settings, default: str) -> str:
@@ -85,6 +68,7 @@ def train_model(
     out: Path | None = None,
     *,
     skops: bool = False,
+    again: bool = False,
 ) -> Artefact:
     """Train the model of a use case, or take the one that the same data and seed made before.
 
@@ -95,16 +79,25 @@ def train_model(
         say: is notified of what goes on.
         out: folder of this very model, in place of one below the folder of models.
         skops: whether to keep the scikit-learn model beside its ONNX export.
+        again: whether to train even so.
     """
     data = given.data
     case = choose_use_case(use_case, given, say)
+    key = None
+    if out is None and not skops:
+        key = key_of(case, data, settings.model_seed, given.reading)
+    if not again and (known := trained_before(key, settings.models)):
+        say(f"model: {known.name} {known.version}, as it was trained before")
+        return known
     # Imported late: scikit-learn and pandas take seconds that other commands need not pay.
     from testbed_domain.training import TrainingOptions, train, train_into  # noqa: PLC0415
 
     say(f"model: training {use_case} on {data.name if data else 'its own data'}")
     options = TrainingOptions(skops=skops, reading=given.reading)
     if out is None:
-        return train_into(settings.models, case, data, settings.model_seed, options)
+        artefact = train_into(settings.models, case, data, settings.model_seed, options)
+        remember(key, artefact)
+        return artefact
     return train(case, data, settings.model_seed, out, options)
 
 

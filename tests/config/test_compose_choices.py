@@ -11,7 +11,7 @@ import pytest
 import yaml
 from testbed_api.errors import PREFIX
 from testbed_api.settings import ApiSettings
-from testbed_otel import otlplogs
+from testbed_otel.settings import LOGS_EXPORTER, logs_wanted
 
 from testbed import compose, composeown
 
@@ -106,8 +106,8 @@ def test_keys_are_a_file_of_the_machine(fill: Fill, repository: Path) -> None:
 
 def test_logs_over_otlp_are_a_choice(environment: dict[str, str]) -> None:
     """They are off, as everywhere."""
-    assert environment[otlplogs.VARIABLE] == f"${{{otlplogs.VARIABLE}:-none}}"
-    assert not otlplogs.wanted({otlplogs.VARIABLE: "none"})
+    assert environment[LOGS_EXPORTER] == f"${{{LOGS_EXPORTER}:-none}}"
+    assert not logs_wanted({LOGS_EXPORTER: "none"})
 
 
 def test_spooled_rows_outlive_the_container(repository: Path) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from testbed.cli import app
+from testbed.cli import command_tree
 from testbed_otel import names
-from typer.main import get_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +115,7 @@ def named() -> Iterator[tuple[str, str]]:
         yield path.stem, where
         yield from ((node.name, f"{where}:{node.lineno}") for node in definitions(path))
     yield from ((metric.name, "a metric") for metric in names.METRICS)
-    yield from ((name, "the command line") for name in options(get_command(app)))
+    yield from ((name, "the command line") for name in options(command_tree()))
 
 
 def wrong(name: str) -> list[str]:

@@ -21,8 +21,9 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.logengine import create_log_engine
 from testbed_domain.logstore import open_log
 from testbed_otel.names import REASON, SERVICE_API
-from testbed_otel.otlplogs import OtlpLogs, otlp_logs, wanted
+from testbed_otel.otlplogs import OtlpLogs, otlp_logs
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
+from testbed_otel.settings import logs_wanted
 
 from testbed_api.errors import PREFIX, ApiError, SettingsError
 from testbed_api.http.app import create_app, create_management_app
@@ -118,7 +119,7 @@ def run(settings: ApiSettings) -> None:
         port = int(management.getsockname()[1])
         write_target(settings.targets_folder, host, port, telemetry.instance_id)
     ProcessCollector(registry=telemetry.registry)
-    remote = otlp_logs(telemetry, sending) if wanted(os.environ) else None
+    remote = otlp_logs(telemetry, sending) if logs_wanted(os.environ) else None
     configure(json=settings.log_format == "json", also=remote.handler if remote else None)
     try:
         with (

@@ -1,44 +1,110 @@
-"""The command line: ``testbed COMMAND``. Each command only parses, calls and prints."""
+"""The command line: ``testbed COMMAND``. Each command only parses, calls and prints.
+
+Only what a command needs is imported: here no command at all (:mod:`testbed.cli.deferred`), in its
+module what parses a command line, and in its function what takes time.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 from typing_extensions import override
 
-from testbed.cli import (
-    capacity,
-    comparing,
-    components,
-    drift,
-    housekeeping,
-    init,
-    keys,
-    live,
-    log,
-    overhead,
-    rules,
-    run,
-    scenarios,
-    selftest,
-    tools,
-)
+from testbed.cli.deferred import DeferredCommand
 from testbed.console import errors, out
 from testbed.errors import EXIT_COULD_NOT_RUN, StoppedError, UsageError
-from testbed.machine import own_version
-from testbed.settings import load_settings
 
 # Evidently and others would send usage data; this project never does.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
+COMMANDS: Final = {
+    "run": ("run", "Play a scenario and give the verdict: exit 0 pass, 1 failed, 2 could not run."),
+    "demo": ("run", "Play the demo: the same as `testbed run demo`."),
+    "scenarios": (
+        "scenarios",
+        "List the scenarios that ship with the testbed, and which alerts they exercise.",
+    ),
+    "report": ("run", "Show a run's verdict again and write its report anew."),
+    "init": (
+        "init",
+        (
+            "Look at a running service; write service.yaml and scenario.yaml, every guess with a "
+            "comment."
+        ),
+    ),
+    "compare": (
+        "comparing",
+        "Say what changed from one run of a scenario to another: checks, alerts, delays, losses.",
+    ),
+    "capacity": (
+        "capacity",
+        "Search the highest arrival rate that holds an objective, and draw its knee.",
+    ),
+    "overhead": (
+        "overhead",
+        "Measure what telemetry costs: the same load with it and without it, in turns.",
+    ),
+    "selftest": (
+        "selftest",
+        "Plant defects one at a time and demand that the verdict finds and names each.",
+    ),
+    "up": ("live", "Start the whole stack and leave it running until Ctrl-C."),
+    "status": (
+        "live",
+        "Show the stacks that run now, their components and URLs. Exit 1 when there is none.",
+    ),
+    "logs": ("live", "Print the log of a component."),
+    "down": ("live", "Stop running stacks from another terminal, and wait until they are gone."),
+    "train": ("components", "Train the model of a use case and export it to ONNX."),
+    "serve": ("components", "Start the prediction service alone, in the foreground."),
+    "load": ("components", "Send traffic to a running service and say what came back."),
+    "doctor": (
+        "housekeeping",
+        "Say what is missing on this machine and how to get it. Exit 1 when something needed is.",
+    ),
+    "settings": (
+        "housekeeping",
+        "Print the effective settings: defaults, testbed.toml, TESTBED_*, and OTEL_* passed on.",
+    ),
+    "trust": (
+        "housekeeping",
+        "Trust the commands that testbed.toml of the working directory names, as it is now.",
+    ),
+    "clean": (
+        "housekeeping",
+        "Remove old runs, and on demand old models and compiled tools; never what is in use.",
+    ),
+    "drift": (
+        "drift",
+        (
+            "Run the Evidently drift job, once or periodically. Exit codes of `run`: 0 NO_ACTION, "
+            "1 ALERT or RETRAIN, 2 could not run."
+        ),
+    ),
+    "keys": ("keys", "API keys of the prediction service."),
+    "log": ("log", "The prediction log: what it holds, export, pruning."),
+    "rules": ("rules", "Alerting and recording rules of your own."),
+    "stack": (
+        "tools",
+        "The Collector, Prometheus, Alertmanager and node_exporter: compiled once, pinned.",
+    ),
+}
+"""Name of a command: the module here that adds it, and the first paragraph of its help."""
+
 
 class _Commands(TyperGroup):
-    """Ends commands as this project does, where Typer would leave with 1 or without a word."""
+    """Has the commands, and ends them as this project does, not with 1 or without a word."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - whatever Typer's has
+        super().__init__(**attributes)
+        for name, (module, text) in COMMANDS.items():
+            self.add_command(DeferredCommand(name, f"{__name__}.{module}", text, _check_settings))
 
     @override
     def invoke(self, ctx: Any) -> Any:
@@ -59,6 +125,8 @@ class _Command(TyperCommand):
     @override
     def invoke(self, ctx: Any) -> Any:
         """Run the command; see the class."""
+        from testbed.settings import load_settings
+
         load_settings()
         return super().invoke(ctx)
 
@@ -91,6 +159,8 @@ app = typer.Typer(
 
 def _print_version(chosen: bool) -> None:  # noqa: FBT001 - as Typer calls it
     if chosen:
+        from testbed.machine import own_version
+
         out.print(own_version(), highlight=False)
         raise typer.Exit
 
@@ -108,22 +178,13 @@ def _begin(
     pass
 
 
-run.register(app)
-init.register(app)
-comparing.register(app)
-capacity.register(app)
-overhead.register(app)
-selftest.register(app)
-live.register(app)
-components.register(app)
-housekeeping.register(app)
-app.add_typer(drift.app, name="drift", context_settings={"obj": drift.LatestRun()})
-app.add_typer(keys.app, name="keys")
-app.add_typer(log.app, name="log")
-app.add_typer(rules.app, name="rules")
-app.add_typer(scenarios.app, name="scenarios")
-app.add_typer(tools.app, name="stack")
-_check_settings(app)
+def command_tree() -> TyperGroup:
+    """All commands, each imported: for what reads them, as the documentation does."""
+    tree = get_group(app)
+    for name, command in tree.commands.items():
+        assert isinstance(command, DeferredCommand)  # noqa: S101 - there are no others
+        tree.commands[name] = command.command
+    return tree
 
 
 def main() -> int:

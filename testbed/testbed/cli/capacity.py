@@ -2,106 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from testbed_domain.files import write_atomic
-from testbed_load.command import locust_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, write_plan
 
-from testbed.capacity import CapacityObjective, CapacityResult, RateStep, search, step_of
 from testbed.cli.common import ReplicasOption, SeedOption, UseCaseOption
 from testbed.console import BuildProgress, interruptible, out, say
-from testbed.errors import EXIT_VERDICT_FAILED, StackError, UsageError
-from testbed.live import LIVE_SCENARIO
-from testbed.preparation import RunOptions, prepare
-from testbed.report.knee import knee_table
-from testbed.runstack import running_stack
+from testbed.errors import EXIT_VERDICT_FAILED, UsageError
 from testbed.settings import load_settings
-from testbed.sidebyside import last_line
-from testbed.stack.environments import base_environment
-from testbed.timeline import Timeline
-from testbed.truth import read_truth
-from testbed.usecasechoice import name_use_case
 
 if TYPE_CHECKING:
-    from testbed.settings import Settings
-
-ENDING = 60.0
-"""Seconds beyond a step that Locust may take: for its imports, and time-outs of requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class RateProbe:
-    """Plays one rate against a service.
-
-    Attributes:
-        host: base URL.
-        folder: of all that is written.
-        use_case: whose rows are sent.
-        artefact: model artefact whose rows are sent; None takes the generator.
-        seconds: that a step lasts.
-        seed: of the rows.
-        objective: what must hold.
-        settings: effective settings.
-    """
-
-    host: str
-    folder: Path
-    use_case: str
-    artefact: Path | None
-    seconds: float
-    seed: int
-    objective: CapacityObjective
-    settings: Settings
-
-    def __call__(self, rate: float) -> RateStep:
-        """Play it.
-
-        Raises:
-            StackError: the load could not be played.
-        """
-        number = len(list(self.folder.glob("step-*"))) + 1
-        place = self.folder / f"step-{number:02}"
-        place.mkdir(parents=True)
-        phase = LoadPhase(name="step", duration=self.seconds, rate=rate)
-        plan = LoadPlan(
-            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-capacity-{number}",
-            seed=self.seed,
-            use_case=self.use_case,
-            phases=(phase,),
-            artefact=self.artefact,
-            labels=LabelPlan(ratio=0.0),
-            timeout=self.settings.request_timeout,
-        )
-        write_plan(place / "load-plan.json", plan)
-        command = locust_command(place / "load-plan.json", place, self.host)
-        log = place / "load.log"
-        with log.open("wb") as output:
-            try:
-                done = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=base_environment() | self.settings.load_environment(),
-                    timeout=self.seconds + ENDING,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise StackError(f"the load of {rate:g} requests per second did not end") from None
-        truth = read_truth(place)
-        if done.returncode or truth.started_at is None:
-            raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
-        step = step_of(rate, phase.planned(self.seed) or 1, truth, self.objective)
-        held = "holds" if step.held else f"does not hold, because of the {step.limited_by}"
-        say(f"capacity: {rate:g} requests per second: {step.good_ratio:.2%} are good, it {held}")
-        return step
+    from testbed.capacity import CapacityResult
 
 
 def capacity(
@@ -139,6 +54,14 @@ def capacity(
 
       testbed capacity --host http://127.0.0.1:8000 --step 30
     """
+    from testbed.capacity import CapacityObjective, search
+    from testbed.live import LIVE_SCENARIO
+    from testbed.preparation import RunOptions, prepare
+    from testbed.rateprobe import RateProbe
+    from testbed.runstack import running_stack
+    from testbed.timeline import Timeline
+    from testbed.usecasechoice import name_use_case
+
     if not 0 < objective < 1:
         raise UsageError(f"--objective {objective:g}: give a ratio between 0 and 1, such as 0.99")
     wanted, settings = CapacityObjective(ratio=objective, latency=latency), load_settings()
@@ -170,7 +93,8 @@ def capacity(
 
 
 def _show(found: CapacityResult, place: Path, *, json: bool) -> None:
-    from testbed.report.kneepage import knee_page  # noqa: PLC0415 - Plotly takes half a second
+    from testbed.report.knee import knee_table
+    from testbed.report.kneepage import knee_page
 
     write_atomic(place / "capacity.json", found.model_dump_json(indent=2) + "\n")
     write_atomic(place / "capacity.html", knee_page(found))

@@ -11,7 +11,7 @@ from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_drift.cli.bundles import Bundle
 
-from testbed.usecasechoice import OwnData
+from testbed.owndata import OwnData
 
 USE_CASE_HELP = f"{', '.join(USE_CASES)}, or {ANY}: your own table, with --data and --target."
 UseCaseOption = Annotated[

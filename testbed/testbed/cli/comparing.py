@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from testbed_domain.files import write_atomic
 
 from testbed.cli.live import find_run
-from testbed.comparison import TOLERANCE, compare
 from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED
-from testbed.report.comparing import comparison_page, comparison_table
 from testbed.settings import load_settings
-from testbed.verdict import read_verdict
 
+TOLERANCE: Final = 0.25
+"""Ratio by which a measured value may be worse: two runs of the same differ by about a tenth."""
 RUN_HELP = "Run id or folder."
 
 
@@ -40,6 +39,10 @@ def compare_runs(
 
       testbed compare main-run my-run --fail-on-regression --html difference.html
     """
+    from testbed.comparison import compare
+    from testbed.report.comparing import comparison_page, comparison_table
+    from testbed.verdict import read_verdict
+
     settings = load_settings()
     one, other = (read_verdict(find_run(settings, name)) for name in (before, after))
     found = compare(one, other, tolerance)

@@ -11,13 +11,10 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from testbed_domain.artefact import load_artefact
-from testbed_domain.logstore import open_log
 from testbed_drift.cli.bundles import taking
 from testbed_load.arrivals import Arrivals
 from testbed_load.command import locust_command
 from testbed_load.drifts import DRIFTS
-from testbed_load.plan import write_plan
 from testbed_load.profiles import PROFILES, profile
 from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, parse_form, parse_shape
 
@@ -30,9 +27,8 @@ from testbed.cli.common import (
 from testbed.cli.log import default_log
 from testbed.console import out, say
 from testbed.errors import UsageError
+from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings, trace_ratio
-from testbed.stack.environments import base_environment
-from testbed.usecasechoice import OwnData, name_use_case, train_model
 
 DEFAULT_USE_CASE = "diabetes"
 ChosenUseCase = Annotated[
@@ -42,6 +38,8 @@ ChosenUseCase = Annotated[
 
 
 def _chosen(use_case: str | None, target: str | None, settings: Settings) -> str:
+    from testbed.usecasechoice import name_use_case
+
     return name_use_case(use_case, target, settings, DEFAULT_USE_CASE)
 
 
@@ -72,9 +70,11 @@ def train(
 
       testbed train --data houses.csv --target price    # a number: a regression
     """
+    from testbed.usecasechoice import train_model
+
     settings = load_settings()
     artefact = train_model(
-        settings, _chosen(use_case, own.target, settings), own, say, folder, skops=skops
+        settings, _chosen(use_case, own.target, settings), own, say, folder, skops=skops, again=True
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("metric")
@@ -149,6 +149,11 @@ def serve(
 
       testbed serve --challenger .testbed/models/candidate --split 0.1 --shadow
     """
+    from testbed_domain.artefact import load_artefact
+    from testbed_domain.logstore import open_log
+
+    from testbed.usecasechoice import train_model
+
     if challenger is None and (split or shadow):
         raise UsageError("--split and --shadow need a --challenger")
     settings = load_settings()
@@ -242,6 +247,11 @@ def load(
 
       testbed load normal --shape 'spike base=20 peak=200' --arrivals poisson --duration 120
     """
+    from testbed_domain.artefact import load_artefact
+    from testbed_load.plan import write_plan
+
+    from testbed.stack.environments import base_environment
+
     if sum(each is not None for each in (users, rate, shape)) > 1:
         raise UsageError("give one of --users, --rate and --shape")
     settings = load_settings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import typer
 from testbed_drift.cli import app
 from testbed_drift.cli.surroundings import Surroundings
 from testbed_drift.settings import DriftSettingsError
@@ -15,8 +16,6 @@ from testbed.cli.live import find_run
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.settings import load_settings
-
-__all__ = ["LatestRun", "app"]
 
 
 class LatestRun(Surroundings):
@@ -61,3 +60,8 @@ def _run_holding(file: str, what: str) -> RunLayout:
         return find_run(load_settings(), None, file)
     except UsageError as error:
         raise DriftSettingsError(f"there is no run whose {what}") from error
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the group."""
+    commands.add_typer(app, name="drift", context_settings={"obj": LatestRun()})

@@ -10,17 +10,12 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from sqlalchemy.exc import ArgumentError
-from testbed_domain.logengine import database_url
 from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
 from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
-from testbed.scenario import read_scenario
 from testbed.settings import SETTINGS_FILE, Settings, load_settings, otel_environment
-from testbed.stack.build import cache_folder
-from testbed.stack.doctor import diagnose
 from testbed.trust import trust, trust_scenario
 
 AGE = re.compile(r"(\d+)([hdw])")
@@ -29,6 +24,8 @@ SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 def doctor() -> None:
     """Say what is missing on this machine and how to get it. Exit 1 when something needed is."""
+    from testbed.stack.doctor import diagnose
+
     findings = diagnose()
     table = Table(box=None, pad_edge=False)
     for title in ("", "what", "found", "what to do"):
@@ -77,7 +74,12 @@ def trust_file(
       testbed trust mine.yaml
     """
     path = file or Path(SETTINGS_FILE)
-    found = trust(path) if file is None else trust_scenario(path, read_scenario(path))
+    if file is None:
+        found = trust(path)
+    else:
+        from testbed.scenario import read_scenario
+
+        found = trust_scenario(path, read_scenario(path))
     for name, value in found.items():
         out.print(f"trusted: {name} = {value}", markup=False, highlight=False)
     if not found:
@@ -85,6 +87,9 @@ def trust_file(
 
 
 def _without_password(url: str) -> str:
+    from sqlalchemy.exc import ArgumentError
+    from testbed_domain.logengine import database_url
+
     try:
         database_url(url)
     except ArgumentError:
@@ -108,7 +113,9 @@ def clean(
     *,
     older_than: Annotated[str, typer.Option(help="Age, for example 12h, 7d, 2w.")] = "7d",
     tools: Annotated[bool, typer.Option("--tools", help="Compiled tools of that age too.")] = False,
-    models: Annotated[bool, typer.Option("--models", help="Models of that age too.")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="Models of that age too, with those kept for later.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove old runs, and on demand old models and compiled tools; never what is in use.
@@ -119,13 +126,16 @@ def clean(
 
       testbed clean --older-than 0h --models --tools
     """
+    from testbed.modelcache import folder as kept_models
+    from testbed.stack.build import cache_folder
+
     effective = load_settings()
     oldest = time.time() - parse_age(older_than)
     busy = {stack.run for stack in active_stacks(effective.runs)}
     victims = [path for path in effective.runs.glob("*") if path.name not in busy]
     victims += effective.loads.glob("*")
     if models:
-        victims += effective.models.glob("*")
+        victims += [*effective.models.glob("*"), *kept_models().glob("*")]
     if tools and not busy:
         victims += (cache_folder() / "tools").glob("*")
     for path in victims:

@@ -10,16 +10,10 @@ from urllib.parse import urlsplit
 import typer
 from testbed_domain.files import write_atomic
 from testbed_domain.use_cases import get_use_case
-from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
-from testbed_rules.rulefiles import read_rules
 
 from testbed.cli.common import USE_CASE_HELP
 from testbed.console import out, say
 from testbed.errors import UsageError
-from testbed.facts.configured import groups_in
-from testbed.initial.files import scenario_file, service_file
-from testbed.initial.guess import body_of, counts_of, path_of, reply_of
-from testbed.initial.look import ask, look
 
 
 def init(
@@ -46,6 +40,12 @@ def init(
 
       testbed init http://127.0.0.1:5000 --command "python app.py" --rules ./rules --name shop
     """
+    from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
+
+    from testbed.initial.files import scenario_file, service_file
+    from testbed.initial.guess import body_of, counts_of, path_of, reply_of
+    from testbed.initial.look import ask, look
+
     files = {each: folder / f"{each}.yaml" for each in ("service", "scenario")}
     if there := [str(file) for file in files.values() if file.exists()]:
         raise UsageError(f"{', '.join(there)}: already there; choose another --out")
@@ -92,6 +92,10 @@ def init(
 
 
 def _alerts(rules: Path) -> tuple[str, ...]:
+    from testbed_rules.rulefiles import read_rules
+
+    from testbed.facts.configured import groups_in
+
     groups = groups_in(read_rules(rules))
     return tuple(dict.fromkeys(r.name for g in groups for r in g.rules if r.kind == "alerting"))
 

@@ -51,3 +51,8 @@ def new(
 @app.callback()
 def group() -> None:
     """Keep ``new`` a command of its own, so that others can join it."""
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the group."""
+    commands.add_typer(app, name="keys")

@@ -20,10 +20,8 @@ from testbed.cli.common import (
 from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
-from testbed.live import LIVE_SCENARIO, live
-from testbed.preparation import RunOptions, prepare
+from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings
-from testbed.usecasechoice import OwnData
 
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every component
 
@@ -72,6 +70,9 @@ def up(
 
       testbed up --time-scale 30    # rules and intervals 30 times faster
     """
+    from testbed.live import LIVE_SCENARIO, live
+    from testbed.preparation import RunOptions, prepare
+
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
-from testbed_domain import logmaintenance
-from testbed_domain.logstore import PredictionLog, open_log
 
 from testbed.cli.housekeeping import AGE, parse_age
 from testbed.cli.live import find_run
 from testbed.console import out
 from testbed.errors import UsageError
 from testbed.settings import load_settings
+
+if TYPE_CHECKING:
+    from testbed_domain.logstore import PredictionLog
 
 app = typer.Typer(help="The prediction log: what it holds, export, pruning.", no_args_is_help=True)
 
@@ -52,6 +53,8 @@ def parse_time(text: str, now: float) -> float:
 def _opened(url: str | None, run: str | None) -> PredictionLog:
     if url is not None and run is not None:
         raise UsageError("give --log-url or --run, not both")
+    from testbed_domain.logstore import open_log
+
     settings = load_settings()
     if run is not None:
         url = f"sqlite:///{find_run(settings, run).prediction_log}"
@@ -68,6 +71,8 @@ def stats(*, url: UrlOption = None, run: RunOption = None) -> None:
 
       testbed log stats --run 20260101T120000-demo-seed1
     """
+    from testbed_domain import logmaintenance
+
     with _opened(url, run) as log:
         found = logmaintenance.stats(log)
     table = Table(box=None, pad_edge=False)
@@ -110,6 +115,8 @@ def export(
 
       testbed log export january.parquet --since 2026-01-01 --until 2026-02-01
     """
+    from testbed_domain import logmaintenance
+
     now = time.time()
     with _opened(url, run) as log:
         rows = logmaintenance.export(
@@ -144,6 +151,8 @@ def prune(
 
       testbed log prune --older-than 12h --dry-run
     """
+    from testbed_domain import logmaintenance
+
     before = time.time() - parse_age(older_than)
     with _opened(url, run) as log:
         try:
@@ -158,3 +167,8 @@ def prune(
             rows = logmaintenance.prune(log, before)
     text = f"would delete {rows} predictions{needs}" if dry_run else f"deleted {rows} predictions"
     out.print(text, highlight=False)
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the group."""
+    commands.add_typer(app, name="log")

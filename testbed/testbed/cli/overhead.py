@@ -2,135 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import psutil
 import typer
 from testbed_domain.files import write_atomic
-from testbed_load.command import locust_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, write_plan
 
 from testbed.cli.common import SeedOption, UseCaseOption
 from testbed.console import BuildProgress, interruptible, out, say
-from testbed.errors import StackError, UsageError
-from testbed.live import LIVE_SCENARIO
-from testbed.overhead import (
-    MEASURED,
-    WARM_UP,
-    Measurement,
-    compare,
-    measured,
-    order,
-    overhead_table,
-)
-from testbed.preparation import Prepared, RunOptions, prepare
-from testbed.runstack import running_stack
-from testbed.servicefile import read_service
+from testbed.errors import UsageError
 from testbed.settings import load_settings
-from testbed.sidebyside import last_line
-from testbed.stack.environments import base_environment
-from testbed.timeline import Timeline
-from testbed.truth import read_truth
-from testbed.usecasechoice import name_use_case
 
 if TYPE_CHECKING:
     from testbed.overhead import OverheadResult
-    from testbed.stack.stack import Stack
-
-ENDING = 60.0
-"""Seconds beyond its load that Locust may take: for its imports, and time-outs of requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Turns:
-    """Plays the load on a service with telemetry and without it.
-
-    Attributes:
-        prepared: the stack.
-        stack: the same, running.
-        folder: of all that is written.
-        phases: of the load.
-        seed: of the rows.
-    """
-
-    prepared: Prepared
-    stack: Stack
-    folder: Path
-    phases: tuple[LoadPhase, ...]
-    seed: int
-
-    def __call__(self, number: int, *, telemetry: bool) -> Measurement:
-        """Start the service anew and measure it.
-
-        Raises:
-            StackError: it can't be started, or the load could not be played.
-        """
-        target, name = self.prepared.context.target, self.prepared.context.target.name
-        self.stack.stop_component(name)
-        self.stack.replace_component(target.switched(telemetry=telemetry))
-        self.stack.start_component(name)
-        limit = self.prepared.context.settings.start_timeout
-        self.stack.wait_component(name, time.monotonic() + limit)
-        place = self.folder / f"round-{number + 1:02}-{'on' if telemetry else 'off'}"
-        place.mkdir(parents=True)
-        process = psutil.Process(self.stack.pid(name))
-        before = _processor_time(process)
-        self._load(place, f"{number}-{'on' if telemetry else 'off'}")
-        cpu, memory = _processor_time(process) - before, _memory(process)
-        truth = read_truth(place)
-        found = measured(number, truth, telemetry=telemetry, cpu=cpu, memory=memory)
-        said = "with" if telemetry else "without"
-        say(f"overhead: round {number + 1} {said} telemetry: {found.throughput:.0f} a second")
-        return found
-
-    def _load(self, place: Path, label: str) -> None:
-        context = self.prepared.context
-        plan = LoadPlan(
-            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-overhead-{label}",
-            seed=self.seed,
-            use_case=self.prepared.use_case,
-            phases=self.phases,
-            artefact=self.prepared.layout.model,
-            labels=LabelPlan(ratio=0.0),
-            timeout=context.settings.request_timeout,
-            service=context.target.exchange(),
-        )
-        write_plan(place / "load-plan.json", plan)
-        command = locust_command(place / "load-plan.json", place, context.target.load_url(context))
-        log = place / "load.log"
-        with log.open("wb") as output:
-            try:
-                done = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=base_environment() | context.settings.load_environment(),
-                    timeout=plan.duration + ENDING,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise StackError(f"the load did not end, see {log}") from None
-        if done.returncode or not any(place.glob("start.json")):
-            raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
-
-
-def _family(process: psutil.Process) -> list[psutil.Process]:
-    return [process, *process.children(recursive=True)]
-
-
-def _processor_time(process: psutil.Process) -> float:
-    times = [each.cpu_times() for each in _family(process)]
-    return float(sum(each.user + each.system for each in times))
-
-
-def _memory(process: psutil.Process) -> float:
-    return float(sum(each.memory_info().rss for each in _family(process)))
 
 
 def overhead(
@@ -169,6 +54,17 @@ def overhead(
 
       testbed overhead --service service.yaml --users 4 --json
     """
+    from testbed_load.plan import LoadPhase
+
+    from testbed.live import LIVE_SCENARIO
+    from testbed.overhead import MEASURED, WARM_UP, compare, order
+    from testbed.overheadturns import OverheadTurns
+    from testbed.preparation import RunOptions, prepare
+    from testbed.runstack import running_stack
+    from testbed.servicefile import read_service
+    from testbed.timeline import Timeline
+    from testbed.usecasechoice import name_use_case
+
     if users is not None and rate is not None:
         raise UsageError("give one of --users and --rate")
     settings = load_settings()
@@ -194,13 +90,15 @@ def overhead(
         say("overhead: starting the stack")
         timeline = Timeline(prepared.layout.timeline)
         with running_stack(prepared, timeline, "overhead") as (stack, _):
-            turn = _Turns(prepared, stack, place, phases, seed)
+            turn = OverheadTurns(prepared, stack, place, phases, seed)
             found = [turn(number, telemetry=on) for number, on in order(rounds)]
     load = f"{closed} users" if closed else f"{rate:g} requests per second"
     _show(compare(prepared.context.target.name, load, found), place, json=json)
 
 
 def _show(found: OverheadResult, place: Path, *, json: bool) -> None:
+    from testbed.overhead import overhead_table
+
     write_atomic(place / "overhead.json", found.model_dump_json(indent=2) + "\n")
     if json:
         typer.echo(found.model_dump_json(indent=2))

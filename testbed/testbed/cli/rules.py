@@ -6,14 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from testbed_rules.lint import lint
-from testbed_rules.rulefiles import read_rule_set
 
 from testbed.console import BuildProgress, interruptible, out, say
-from testbed.rulecheck import fit_rules
 from testbed.settings import load_settings
-from testbed.stack.build import install
-from testbed.stack.environments import EXPORT_INTERVAL
 
 app = typer.Typer(help="Alerting and recording rules of your own.", no_args_is_help=True)
 ADVICE = 20
@@ -43,6 +38,13 @@ def check(
 
       testbed rules check alerts.yml --time-scale 60
     """
+    from testbed_rules.lint import lint
+    from testbed_rules.rulefiles import read_rule_set
+
+    from testbed.rulecheck import fit_rules
+    from testbed.stack.build import install
+    from testbed.stack.environments import EXPORT_INTERVAL
+
     rules = read_rule_set(path)
     with interruptible():
         settings = load_settings()
@@ -64,3 +66,8 @@ def check(
         f"{len(fitting.aside)} set aside",
         highlight=False,
     )
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the group."""
+    commands.add_typer(app, name="rules")

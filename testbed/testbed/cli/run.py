@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from testbed_drift.cli.bundles import taking
 
-from testbed.attached import attached_stack, prepare_attached
-from testbed.board import Board
 from testbed.cli.common import (
     OWN_DATA,
     ReplicasOption,
@@ -24,23 +21,19 @@ from testbed.cli.common import (
 from testbed.cli.live import find_run, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import UsageError
-from testbed.live import hold
-from testbed.ownmodel import OwnModel
-from testbed.playall import play_all
-from testbed.preparation import RunOptions, prepare
-from testbed.report import render_table, rewrite_report
+from testbed.owndata import OwnData
 from testbed.resources import find_scenario, scenario_files
-from testbed.runner import play
-from testbed.runstack import Opening, own_stack
-from testbed.scenario import Scenario, read_scenario
-from testbed.schedule import schedule
-from testbed.servicefile import read_service
 from testbed.settings import load_settings
-from testbed.stack.ownprometheus import own_rules
-from testbed.stack.stack import Stack
-from testbed.trust import check_scenario
-from testbed.usecasechoice import OwnData
-from testbed.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testbed.board import Board
+    from testbed.preparation import RunOptions
+    from testbed.runstack import Opening
+    from testbed.scenario import Scenario
+    from testbed.stack.stack import Stack
+    from testbed.verdict import Verdict
 
 TimeScaleOption = Annotated[
     float | None,
@@ -137,6 +130,18 @@ def run(
 
       testbed run my-pages.yaml --alertmanager ./alertmanager.yml
     """
+    from testbed.attached import attached_stack, prepare_attached
+    from testbed.board import Board
+    from testbed.ownmodel import OwnModel
+    from testbed.playall import play_all
+    from testbed.preparation import RunOptions, prepare
+    from testbed.report import render_table
+    from testbed.runner import play
+    from testbed.runstack import own_stack
+    from testbed.schedule import schedule
+    from testbed.servicefile import read_service
+    from testbed.stack.ownprometheus import own_rules
+
     settings = load_settings()
     options = RunOptions(
         use_case=use_case,
@@ -229,6 +234,8 @@ def demo(
 
 def _stay_up(board: Board) -> Callable[[Stack, Verdict], None]:
     """Hold the stack until Ctrl-C, which then isn't an interruption: the verdict stands."""
+    from testbed.live import hold
+    from testbed.report import render_table
 
     def keep(stack: Stack, verdict: Verdict) -> None:
         board.close()
@@ -242,6 +249,9 @@ def _stay_up(board: Board) -> Callable[[Stack, Verdict], None]:
 
 def _scenario(name: str, options: RunOptions) -> Scenario:
     """The scenario; of one that ships, without what it says of rules and routes that ship."""
+    from testbed.scenario import read_scenario
+    from testbed.trust import check_scenario
+
     path = find_scenario(name)
     scenario = read_scenario(path)
     if name not in scenario_files():
@@ -265,6 +275,8 @@ def report(
 
       testbed report .testbed/runs/20260101T120000-demo-seed1
     """
+    from testbed.report import render_table, rewrite_report
+
     layout = find_run(load_settings(), run_name, "verdict.json")
     verdict = rewrite_report(layout)
     out.print(render_table(verdict))

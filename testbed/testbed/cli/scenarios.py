@@ -6,17 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from testbed_rules.rulefiles import read_rules
 
-from testbed.alertneeds import alert_names, refuse_unknown_alerts
 from testbed.console import out
-from testbed.coverage import alert_coverage, coverage_text, covering_text
-from testbed.facts.configured import groups_in
-from testbed.resources import scenario_files
-from testbed.rulecheck import shipped_rules
-from testbed.scenario import read_scenario
-from testbed.trust import check_scenario
 
 app = typer.Typer()
 RulesOption = Annotated[
@@ -39,6 +30,15 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    from rich.table import Table
+    from testbed_rules.rulefiles import read_rules
+
+    from testbed.coverage import alert_coverage, coverage_text, covering_text
+    from testbed.facts.configured import groups_in
+    from testbed.resources import scenario_files
+    from testbed.rulecheck import shipped_rules
+    from testbed.scenario import read_scenario
+
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
     covered = alert_coverage(groups_in(read_rules(rules or shipped_rules())), shipped)
     table = Table(box=None, pad_edge=False)
@@ -76,6 +76,14 @@ def check(
 
       testbed scenarios check *.yaml --rules ./my-rules
     """
+    from testbed_rules.rulefiles import read_rules
+
+    from testbed.alertneeds import alert_names, refuse_unknown_alerts
+    from testbed.facts.configured import groups_in
+    from testbed.rulecheck import shipped_rules
+    from testbed.scenario import read_scenario
+    from testbed.trust import check_scenario
+
     known = alert_names(groups_in(read_rules(rules or shipped_rules())))
     for file in files:
         scenario = read_scenario(file)
@@ -88,3 +96,8 @@ def check(
             f"{file}: {scenario.name}, {len(scenario.phases)} phases, about {real:.0f} s to play",
             highlight=False,
         )
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the group."""
+    commands.add_typer(app, name="scenarios")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from testbed.console import interruptible, out, say
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
-from testbed.selftest.catalogue import chosen, kind_of
-from testbed.selftest.defect import Defect
-from testbed.selftest.play import play_all
-from testbed.selftest.results import Result, passed, summary, write_results
+
+if TYPE_CHECKING:
+    from testbed.selftest.defect import Defect
+    from testbed.selftest.results import Result
 
 
 def selftest(
@@ -44,6 +44,10 @@ def selftest(
 
       testbed selftest --only metrics-latency-constant --out ./look
     """
+    from testbed.selftest.catalogue import chosen
+    from testbed.selftest.play import play_all
+    from testbed.selftest.results import passed, summary, write_results
+
     defects = chosen(only or ())
     if listed:
         out.print(_catalogue(defects))
@@ -68,6 +72,8 @@ def _report(result: Result) -> None:
 
 
 def _catalogue(defects: tuple[Defect, ...]) -> Table:
+    from testbed.selftest.catalogue import kind_of
+
     table = Table(box=None, pad_edge=False)
     for title in ("kind", "defect", "scenario", "link", "what"):
         table.add_column(title, overflow="fold")

@@ -7,11 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from testbed import configcheck
 from testbed.console import BuildProgress, errors, interruptible, out
 from testbed.errors import EXIT_VERDICT_FAILED
 from testbed.settings import load_settings
-from testbed.stack import build
 
 app = typer.Typer(
     help="The Collector, Prometheus, Alertmanager and node_exporter: compiled once, pinned.",
@@ -34,6 +32,8 @@ def install(
 
       testbed stack install --prefer-path
     """
+    from testbed.stack import build
+
     prefer = prefer_path or load_settings().prefer_path
     with interruptible():
         build.install(BuildProgress(), prefer_path=prefer)
@@ -42,6 +42,8 @@ def install(
 @app.command()
 def status() -> None:
     """Show which tools are there, at which version, and from where. Exit 1 when one is missing."""
+    from testbed.stack import build
+
     rows = build.status()
     table = Table(box=None, pad_edge=False)
     for title in ("tool", "version", "state", "path"):
@@ -60,6 +62,9 @@ def check() -> None:
 
     Exit 1 when something is wrong.
     """
+    from testbed import configcheck
+    from testbed.stack import build
+
     tools = build.install(BuildProgress(), prefer_path=load_settings().prefer_path)
     failed = False
     for result in configcheck.run_checks(tools):
@@ -70,3 +75,8 @@ def check() -> None:
             errors.print(f"failed  {result.name}\n{result.output}", markup=False, style="red")
     if failed:
         raise typer.Exit(EXIT_VERDICT_FAILED)
+
+
+def register(commands: typer.Typer) -> None:
+    """Add the group."""
+    commands.add_typer(app, name="stack")

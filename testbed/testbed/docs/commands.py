@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
-from typer.main import get_command
 
-from testbed.cli import app
+from testbed.cli import command_tree
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED
 
@@ -61,18 +60,12 @@ def commands(
     group: TyperGroup | None = None, prefix: str = PROGRAM
 ) -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
     """Every command and group of commands by its full name, such as ``testbed drift run``."""
-    for name, command in (group or _tree()).commands.items():
+    for name, command in (group or command_tree()).commands.items():
         full = f"{prefix} {name}"
         if isinstance(command, TyperCommand | TyperGroup):
             yield full, command
         if isinstance(command, TyperGroup):
             yield from commands(command, full)
-
-
-def _tree() -> TyperGroup:
-    tree = get_command(app)
-    assert isinstance(tree, TyperGroup)  # noqa: S101 - an app with several commands is one
-    return tree
 
 
 def _section(name: str, command: TyperCommand | TyperGroup) -> str:

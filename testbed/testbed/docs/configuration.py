@@ -104,7 +104,7 @@ def settings() -> str:
                     code(CACHE_VARIABLE),
                     "path",
                     "`ml-observability-testbed` in `XDG_CACHE_HOME` or `~/.cache`",
-                    "Folder of the compiled tools, shared by all checkouts.",
+                    "Folder of the compiled tools and of trained models, shared by all checkouts.",
                 )
             ],
         ),

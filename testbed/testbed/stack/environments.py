@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from testbed_otel import names
-from testbed_otel.otlplogs import VARIABLE as LOGS_EXPORTER
-from testbed_otel.settings import ALIASES
+from testbed_otel.settings import ALIASES, LOGS_EXPORTER
 from testbed_rules.timescale import TimeScale
 
 from testbed import driftplan

@@ -10,16 +10,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
-from testbed.cli import app, main
+from testbed.cli import command_tree, main
 from testbed_domain.artefact import Artefact, ArtefactError, load_artefact
 from testbed_domain.endings import guarded
 from testbed_domain.logstore import open_log
 from testbed_drift.cli import main as drift
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from tests.support.fulldisk import full_disk
 
@@ -162,7 +161,7 @@ def test_no_command_passes_over_broken_settings(
     """Every command there is, its own need of them or not."""
     (tmp_path / "testbed.toml").write_text(content)
     monkeypatch.delenv("TESTBED_HOME")
-    commands = list(_commands(cast("TyperGroup", get_command(app))))
+    commands = list(_commands(command_tree()))
     assert ("keys", "new", "x") in commands
     for words in commands:
         if words != ("trust",):
@@ -446,7 +445,7 @@ def test_interrupt_of_a_command(
     def interrupt(*_: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("testbed.cli.log.open_log", interrupt)
+    monkeypatch.setattr("testbed_domain.logstore.open_log", interrupt)
     assert line_of("log", "stats") == "testbed: interrupted"
 
 

@@ -9,6 +9,8 @@ import pytest
 from testbed.cli import components
 from testbed.errors import UsageError
 
+from testbed import usecasechoice
+
 if TYPE_CHECKING:
     from testbed_domain.artefact import Artefact
 
@@ -22,7 +24,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, small_artefact: Artefact) -> di
         found.update(environment)
 
     monkeypatch.setattr(os, "execve", start)
-    monkeypatch.setattr(components, "train_model", lambda *_, **__: small_artefact)
+    monkeypatch.setattr(usecasechoice, "train_model", lambda *_, **__: small_artefact)
     return found
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed_otel import names
-from testbed_otel.otlplogs import otlp_logs, wanted
+from testbed_otel.otlplogs import otlp_logs
 from testbed_otel.sdk import TelemetrySettings, setup
+from testbed_otel.settings import logs_wanted
 
 from tests.support.polling import PATIENCE
 
@@ -110,8 +111,8 @@ def test_logs_stay_here_without_an_endpoint_or_the_setting(receiver: Receiver) -
     """They are off by default, and go nowhere where nothing goes anywhere."""
     settings = TelemetrySettings(endpoint=None)
     assert otlp_logs(setup("ml-api", settings), settings) is None
-    assert not wanted({})
-    assert wanted({"OTEL_LOGS_EXPORTER": "otlp"})
-    assert wanted({}, default=True)
-    assert not wanted({"OTEL_LOGS_EXPORTER": "none"}, default=True)
+    assert not logs_wanted({})
+    assert logs_wanted({"OTEL_LOGS_EXPORTER": "otlp"})
+    assert logs_wanted({}, default=True)
+    assert not logs_wanted({"OTEL_LOGS_EXPORTER": "none"}, default=True)
     assert not receiver.logs

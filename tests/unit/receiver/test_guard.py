@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed_receiver import NotificationRecorder, create_app
+from testbed_receiver.app import create_app
 from testbed_receiver.guard import PostGuard, PostLimits, guarded
+from testbed_receiver.record import NotificationRecorder
 
 from tests.browser import EVERYTHING, visit
 

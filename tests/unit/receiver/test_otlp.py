@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from testbed_receiver import (
-    BoundedFile,
-    NotificationRecorder,
-    OtlpSignals,
-    PayloadError,
-    create_app,
-)
-from testbed_receiver.otlp import log_records, spans
+from testbed_receiver.app import OtlpSignals, create_app
+from testbed_receiver.otlp import BoundedFile, log_records, spans
+from testbed_receiver.record import NotificationRecorder, PayloadError
 
 if TYPE_CHECKING:
     from pathlib import Path

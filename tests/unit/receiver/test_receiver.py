@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-from testbed_receiver import NotificationRecorder, PayloadError, create_app, notifications
 from testbed_receiver.__main__ import main
+from testbed_receiver.app import create_app
 from testbed_receiver.messages import MessageRecorder
+from testbed_receiver.record import NotificationRecorder, PayloadError, notifications
 from testbed_receiver.smtp import MailHandler, mail_server
 
 from tests.support.fulldisk import full_disk

@@ -22,6 +22,7 @@ from testbed.attachedrefusals import (
 from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
+from testbed.owndata import OwnData
 from testbed.preparation import RunOptions
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import read_scenario
@@ -30,7 +31,6 @@ from testbed.settings import Settings
 from testbed.stack.attached import AttachedStack
 from testbed.stack.composeconfiguration import main as render
 from testbed.timeline import Timeline
-from testbed.usecasechoice import OwnData
 from testbed_api.http.keys import digest, new_key
 from testbed_drift.storage import renewal
 

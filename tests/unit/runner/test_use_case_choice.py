@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.errors import UsageError
+from testbed.owndata import OwnData
 from testbed.scenario import Phase, Scenario
-from testbed.usecasechoice import OwnData, choose_use_case, require_fit
+from testbed.usecasechoice import choose_use_case, require_fit
 from testbed_domain.tables.reading import ReadOptions
 from testbed_load.plan import Only, PhaseDrift
 

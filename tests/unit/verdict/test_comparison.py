@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from jsonschema import validate
 from testbed.cli import app
+from testbed.cli.comparing import TOLERANCE
 from testbed.comparison import compare
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
@@ -34,7 +35,7 @@ def changes(before: Verdict, after: Verdict, tolerance: float = 0.25) -> dict[st
 def test_a_run_is_like_itself(world: World) -> None:
     """Nothing changed, and the sentence says so."""
     verdict = world.evaluate()
-    found = compare(verdict, verdict)
+    found = compare(verdict, verdict, TOLERANCE)
     assert (found.changes, found.differences, found.text) == ((), (), "nothing changed")
 
 
@@ -73,10 +74,10 @@ def test_what_is_lost_without_a_reason_is_a_regression(world: World) -> None:
     before = world.evaluate()
     world.log = None if world.log is None else world.log.model_copy(update={"rows": 390})
     after = world.evaluate()
-    found = compare(before, after)
+    found = compare(before, after, TOLERANCE)
     losses = [(row.before, row.after) for row in found.regressions if row.kind == "loss"]
     assert ("0 unexplained", "10 unexplained") in losses
-    assert [row.name for row in compare(after, before).regressions] == []
+    assert [row.name for row in compare(after, before, TOLERANCE).regressions] == []
 
 
 def test_latency_and_errors_are_compared(world: World) -> None:
@@ -105,9 +106,9 @@ def test_runs_of_different_scenarios_are_refused(world: World) -> None:
     one = world.evaluate()
     run = one.run.model_copy(update={"scenario": "demo"})
     with pytest.raises(UsageError, match="compare two runs of one scenario"):
-        compare(one, one.model_copy(update={"run": run}))
+        compare(one, one.model_copy(update={"run": run}), TOLERANCE)
     seeded = one.model_copy(update={"run": one.run.model_copy(update={"seed": 8})})
-    assert compare(one, seeded).differences == ("seed: 7, then 8",)
+    assert compare(one, seeded, TOLERANCE).differences == ("seed: 7, then 8",)
 
 
 def test_the_command_fails_only_where_it_is_asked_to(world: World, tmp_path: Path) -> None:
@@ -140,6 +141,8 @@ def test_a_page_shows_names_as_text(world: World) -> None:
         check.model_copy(update={"name": "<script>", "passed": False}) if not number else check
         for number, check in enumerate(verdict.checks)
     )
-    page = comparison_page(compare(verdict, verdict.model_copy(update={"checks": checks})))
+    page = comparison_page(
+        compare(verdict, verdict.model_copy(update={"checks": checks}), TOLERANCE)
+    )
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -1,0 +1,93 @@
+"""One step of a capacity search: a rate of load that is played against a service."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from testbed_load.command import locust_command
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, write_plan
+
+from testbed.capacity import CapacityObjective, RateStep, step_of
+from testbed.console import say
+from testbed.errors import StackError
+from testbed.sidebyside import last_line
+from testbed.stack.environments import base_environment
+from testbed.truth import read_truth
+
+if TYPE_CHECKING:
+    from testbed.settings import Settings
+
+ENDING: Final = 60.0
+"""Seconds beyond a step that Locust may take: for its imports, and time-outs of requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateProbe:
+    """Plays one rate against a service.
+
+    Attributes:
+        host: base URL.
+        folder: of all that is written.
+        use_case: whose rows are sent.
+        artefact: model artefact whose rows are sent; None takes the generator.
+        seconds: that a step lasts.
+        seed: of the rows.
+        objective: what must hold.
+        settings: effective settings.
+    """
+
+    host: str
+    folder: Path
+    use_case: str
+    artefact: Path | None
+    seconds: float
+    seed: int
+    objective: CapacityObjective
+    settings: Settings
+
+    def __call__(self, rate: float) -> RateStep:
+        """Play it.
+
+        Raises:
+            StackError: the load could not be played.
+        """
+        number = len(list(self.folder.glob("step-*"))) + 1
+        place = self.folder / f"step-{number:02}"
+        place.mkdir(parents=True)
+        phase = LoadPhase(name="step", duration=self.seconds, rate=rate)
+        plan = LoadPlan(
+            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-capacity-{number}",
+            seed=self.seed,
+            use_case=self.use_case,
+            phases=(phase,),
+            artefact=self.artefact,
+            labels=LabelPlan(ratio=0.0),
+            timeout=self.settings.request_timeout,
+        )
+        write_plan(place / "load-plan.json", plan)
+        command = locust_command(place / "load-plan.json", place, self.host)
+        log = place / "load.log"
+        with log.open("wb") as output:
+            try:
+                done = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=base_environment() | self.settings.load_environment(),
+                    timeout=self.seconds + ENDING,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise StackError(f"the load of {rate:g} requests per second did not end") from None
+        truth = read_truth(place)
+        if done.returncode or truth.started_at is None:
+            raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
+        step = step_of(rate, phase.planned(self.seed) or 1, truth, self.objective)
+        held = "holds" if step.held else f"does not hold, because of the {step.limited_by}"
+        say(f"capacity: {rate:g} requests per second: {step.good_ratio:.2%} are good, it {held}")
+        return step
