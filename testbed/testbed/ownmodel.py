@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -190,6 +191,8 @@ def place_model(own: OwnModel, trained: Artefact, layout: RunLayout, say: Say) -
     files = own.files(trained)
     asked = served_elsewhere(trained, unscored, own.name, list(trained.reference()), files)
     rows = _scored(own, asked, layout.root / SCORES)
+    shutil.rmtree(unscored)
+    (layout.root / SCORES).unlink()
     return served_elsewhere(trained, layout.model, own.name, rows, files)
 
 

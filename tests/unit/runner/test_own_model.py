@@ -98,6 +98,7 @@ def test_reference_is_what_the_model_predicts(
     assert not found.has_model
     assert {row.prediction for row in found.reference()} == {"setosa", "virginica"}
     assert [r.features for r in found.reference()] == [r.features for r in iris.reference()]
+    assert {path.name for path in layout.root.glob("own-model*")} == set()
     assert said == ["model: asking mymodels:threshold about the reference rows"]
 
 
