@@ -51,7 +51,8 @@ def test_every_scenario_is_playable_or_refused_by_name(name: str) -> None:
     """API faults are played; what stops, cuts off or hides a component is named before a start."""
     scenario = _scenario(name)
     faults = [fault for phase in scenario.phases for fault in phase.faults]
-    api_alone = all(fault.kind in {"errors", "latency", "unloaded", "log"} for fault in faults)
+    by_control = {"errors", "latency", "unloaded", "log", "overload"}
+    api_alone = all(fault.kind in by_control for fault in faults)
     if api_alone and scenario.settings.collector.queue_size is None:
         refuse_what_needs_processes(scenario, RunOptions())
         return

@@ -8,10 +8,14 @@ from typing import Any, cast
 import pytest
 from testbed.faults import FaultModel
 from testbed.faults.api import ApiFault, ErrorFault, LatencyFault, LogFault, UnloadFault
+from testbed.faults.clock import ClockFault
 from testbed.faults.export import OtlpFault, UndiscoveredFault
+from testbed.faults.leak import LeakFault
+from testbed.faults.overload import OverloadFault
 from testbed.faults.processes import RestartFault
 from testbed.faults.prometheus import ConfigFault, OldSamplesFault, RulesFault
 from testbed.faults.rig import Rig
+from testbed.faults.telemetry import TelemetryFault
 
 
 class Recorder:
@@ -98,6 +102,10 @@ def test_faults_of_the_api_are_those_that_it_offers() -> None:
         LatencyFault(seconds=1),
         UnloadFault(),
         LogFault(),
+        OverloadFault(rate=20),
+        LeakFault(mib_per_second=5),
+        TelemetryFault(missed=0.01),
+        ClockFault(seconds=60),
     ]
     state = {fault.key: fault.model_dump(exclude={"kind"}) for fault in made}
     assert set(state) == set(FaultState.model_fields)
