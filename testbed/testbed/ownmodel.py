@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from testbed.layout import RunLayout
+    from testbed.owndata import OwnData
     from testbed.scenario import Scenario
-    from testbed.usecasechoice import OwnData, Say
+from testbed.usecasechoice import Say
 
 Runtime = Literal["onnx", "scikit-learn", "python", "mlflow"]
 MLFLOW: Final = "mlflow:"

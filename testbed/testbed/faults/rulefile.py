@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from testbed_domain.yamlfile import read_mapping
-from testbed_rules.timescale import TimeScale
+from testbed_rules.scaling import scaled_rules
 
 from testbed.errors import StackError
 from testbed.faults.base import FAULTS, HeldFault, Measuring, Seen
@@ -62,7 +62,7 @@ class RuleFileFault(HeldFault):
                 named = isinstance(rule, dict) and ("alert" in rule) != ("record" in rule)
                 if not named or "expr" not in rule:
                     raise ValueError("each rule needs alert or record, and expr")
-        TimeScale(1).rules({"groups": list(groups)})
+        scaled_rules({"replaced": {"groups": list(groups)}}, 1)
         return groups
 
     @property
@@ -90,7 +90,8 @@ class RuleFileFault(HeldFault):
             RELOADS,
         )
         before = _loaded(deployment, self.replaces)
-        deployment.put(TimeScale(context.factor).rules({"groups": list(self.groups)}))
+        groups = {self.replaces: {"groups": list(self.groups)}}
+        deployment.put(scaled_rules(groups, context.factor)[self.replaces])
 
         def restore() -> Seen:
             try:

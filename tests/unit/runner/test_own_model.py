@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
+from testbed.owndata import OwnData
 from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
 from testbed.scenario import read_scenario
-from testbed.usecasechoice import OwnData
 from testbed_api.serving.contract import require_answer
 from testbed_api.serving.runtime import ModelError, OnnxRuntime
 from testbed_api.serving.runtimes import CallableRuntime
