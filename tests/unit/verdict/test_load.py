@@ -393,7 +393,7 @@ def test_an_unknown_drift_is_not_evaluated(make: Callable[..., PlayedRun]) -> No
 def closed_run(make: Callable[..., PlayedRun], *closed: int) -> PlayedRun:
     """A run of two phases, of which those at these places are of closed users."""
     run = make()
-    users = {"rate": None, "users": 3, "wait": 0.2}
+    users: dict[str, Any] = {"rate": None, "users": 3, "wait": 0.2}
     for place in closed:
         run.scenario["phases"][place] |= users
     phases = [
