@@ -209,6 +209,6 @@ class Playback:
         self.tally.add(record)
         # A service of others need not take any: those of the log come from the truth.
         service = self.plan.service
-        told = service is None or service.labels is not None
-        if reply.prediction_id is not None and told:
+        takes = service is None or service.labels is not None
+        if reply.prediction_id is not None and takes:
             self.labels.add(job.ticket.seq, reply.prediction_id, job.label, now)

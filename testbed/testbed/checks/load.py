@@ -159,7 +159,7 @@ def _recorded(case: Case, found: LabelPosts) -> CheckResult:
     labels = 0 if log is None else log.labels
     summary = f"{labels:,} of {found.due:,} labels of the truth are in the prediction log"
     fine = labels == found.due
-    if found.told:
+    if found.takes_labels:
         refused = "; ".join(f"{count:,} with {why}" for why, count in found.refusals.items())
         summary += f", {found.posted:,} were posted to the service"
         summary += f", which refused {found.refused:,} ({refused})" if refused else ""

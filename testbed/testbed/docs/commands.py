@@ -21,6 +21,7 @@ VALUES: Final = {
     Path: "path",
     str: "text",
     list[str]: "text, repeatable",
+    list[Path]: "paths",
 }
 EXIT_CODES: Final = (
     (EXIT_PASS, "Done. Of `testbed run`: the verdict passed."),
@@ -70,7 +71,7 @@ def commands(
 
 def _section(name: str, command: TyperCommand | TyperGroup) -> str:
     prose, examples = _help(command)
-    if isinstance(command, TyperGroup):
+    if isinstance(command, TyperGroup) and not command.invoke_without_command:
         return section(f"## {name}", prose)
     arguments = [item for item in command.params if isinstance(item, TyperArgument)]
     options = [item for item in command.params if isinstance(item, TyperOption)]

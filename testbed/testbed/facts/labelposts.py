@@ -32,7 +32,7 @@ class LabelPosts(StoredModel):
         refused: of these, the ones in batches that the service did not take.
         early: labels posted before their delay was over, while the load still ran.
         late: median of the seconds by which labels were posted later than their delay.
-        told: whether the service is told labels at all.
+        takes_labels: whether the service takes labels at all.
         refusals: status, or that there was none, to the number of labels refused so.
     """
 
@@ -42,7 +42,7 @@ class LabelPosts(StoredModel):
     refused: int = 0
     early: int = 0
     late: float = 0.0
-    told: bool = True
+    takes_labels: bool = True
     refusals: Mapping[str, int] = Field({})
 
 
@@ -68,7 +68,7 @@ def postings(truth: Truth, labels: Labels, seed: int) -> list[Posting]:
 
 
 def label_posts(
-    truth: Truth, found: list[Posting], delay: float, *, told: bool = True
+    truth: Truth, found: list[Posting], delay: float, *, takes_labels: bool = True
 ) -> LabelPosts:
     """How the load posted them.
 
@@ -76,7 +76,7 @@ def label_posts(
         truth: of the load.
         found: by :func:`postings`.
         delay: real seconds between an answer and its label.
-        told: whether the service is told labels at all.
+        takes_labels: whether the service takes labels at all.
     """
     # At its end the load posts what is left, delay or not.
     last = max((request.finished_at for request in truth.requests), default=0.0)
@@ -92,7 +92,7 @@ def label_posts(
         refused=sum(batch.count for batch in truth.labels if not taken(batch)),
         early=sum(wait < -ROUNDING for wait in waits),
         late=median(waits) if waits else 0.0,
-        told=told,
+        takes_labels=takes_labels,
         refusals=_refusals(truth),
     )
 

@@ -65,7 +65,7 @@ def read_realised(sources: Sources) -> Realised:
     realised = Realised(
         plan=(no_plan,) if plan is None else plan_differences(plan, sources, run),
         sending=read_sending(sources, run.id, run.seed),
-        labels=label_posts(truth, due, delay, told=_told(plan)),
+        labels=label_posts(truth, due, delay, takes_labels=_takes_labels(plan)),
     )
     try:
         artefact = load_artefact(sources.layout.model)
@@ -81,7 +81,7 @@ def read_realised(sources: Sources) -> Realised:
     )
 
 
-def _told(plan: LoadPlan | None) -> bool:
+def _takes_labels(plan: LoadPlan | None) -> bool:
     """Whether the service is told labels: the bundled API is, others where their file says how."""
     return plan is None or plan.service is None or plan.service.labels is not None
 

@@ -69,7 +69,7 @@ class Switch(StrictModel):
         return tuple(shlex.split(command)) if isinstance(command, str) else command
 
 
-class Telemetry(StrictModel):
+class TelemetrySwitch(StrictModel):
     """The two ways of starting a service that `testbed overhead` compares."""
 
     on: Switch = Switch()
@@ -120,8 +120,8 @@ class HttpService(TargetModel):
         description="Bodies that are sent in turn where `request.body` names a route; empty: those "
         "of its OpenAPI document.",
     )
-    overhead: Telemetry = Field(
-        Telemetry(), description="With telemetry and without it, for `testbed overhead`."
+    overhead: TelemetrySwitch = Field(
+        TelemetrySwitch(), description="With telemetry and without it, for `testbed overhead`."
     )
     reference_rows: int | None = Field(
         None,
