@@ -90,17 +90,10 @@ def test_think_times_are_drawn_with_the_given_mean() -> None:
 
 def test_only_users_think() -> None:
     """With a rate, due times don't follow from answers."""
-<<<<<<< HEAD
-    with pytest.raises(ValueError, match="leave out rate and shape"):
-        LoadPhase("a", 10.0, 5.0, wait=1.0)
-    with pytest.raises(ValueError, match="leave out rate and shape"):
-        LoadPhase("a", 10.0, 5.0, spawn_rate=1.0)
-=======
     more: Any
     for more in ({"wait": 1.0}, {"spawn_rate": 1.0}):
         with pytest.raises(ValueError, match="leave out rate and shape"):
             LoadPhase("a", 10.0, 5.0, **more)
->>>>>>> bring
 
 
 def test_users_of_a_phase_are_as_many_as_it_says() -> None:
