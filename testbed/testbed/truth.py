@@ -106,7 +106,7 @@ class Truth:
     others: tuple[Request, ...] = ()
 
     @property
-    def asked(self) -> tuple[Request, ...]:
+    def all_requests(self) -> tuple[Request, ...]:
         """All that the service was asked for predictions, by the load and beside it."""
         return (*self.requests, *self.others)
 

@@ -160,7 +160,7 @@ def _unmatched(case: Case, each: Unmatched) -> str | None:
 def _status_may_be_missing(case: Case, pattern: str) -> bool:
     """Whether it is a pattern of HTTP statuses of which the load saw none."""
     possible = {str(status) for status in range(100, 600)}
-    seen = {str(r.status) for r in case.evidence.truth.asked if r.status is not None}
+    seen = {str(r.status) for r in case.evidence.truth.all_requests if r.status is not None}
     matching = {status for status in possible if re.fullmatch(pattern, status)}
     return bool(matching) and not matching & seen
 

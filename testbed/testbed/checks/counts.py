@@ -200,7 +200,7 @@ def _counted(case: Case) -> tuple[Count, ...]:
 
 
 def _load_to_api(case: Case, counted: Sequence[Count]) -> Hop:
-    requests = case.evidence.truth.asked
+    requests = case.evidence.truth.all_requests
     silent = Counter(
         NO_ANSWER.get(r.error or "", Reason.NO_ANSWER_TIMEOUT) for r in requests if r.status is None
     )

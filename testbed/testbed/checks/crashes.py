@@ -98,7 +98,7 @@ def maybe_taken_along(case: Case) -> int:
     errors = sum(
         request.status not in {None, 200} and when - span <= request.finished_at <= when
         for when in crashes(case).values()
-        for request in case.evidence.truth.asked
+        for request in case.evidence.truth.all_requests
     )
     lost = taken_along(case)
     rows = total(lost, names.PREDICTIONS.prometheus) - total(lost, HTTP_COUNT)

@@ -59,7 +59,7 @@ def lost_requests(case: Case) -> int:
     if all(row.api is not None for row in instances(case)):
         return lost
     # An instance ended without being asked: what the load saw answered must be somewhere.
-    answered = sum(request.status is not None for request in case.evidence.truth.asked)
+    answered = sum(request.status is not None for request in case.evidence.truth.all_requests)
     meant = request_count(taken_along(case)) if only_meant(case) else 0
     return max(lost, answered - sum(row.prometheus for row in instances(case)) - meant)
 

@@ -156,7 +156,7 @@ def run_queries(sources: Sources, queries: Sequence[DashboardQuery], window: flo
     # What came with the last export has no rate yet, and maybe no point of a query.
     early = _held(sources, selected, over - 2 * window)
     results = _ask(sources, list(by_expr), window)
-    view = View(_phases(sources, window), window, *finished(sources.truth.asked))
+    view = View(_phases(sources, window), window, *finished(sources.truth.all_requests))
     return Boards(
         panels=tuple(
             _panel(group, parsed[expr], (held, early), results[expr], view)

@@ -125,7 +125,7 @@ def read_measured(sources: Sources) -> Measured:
     absolute, pages = pages, {name: sources.baseline.page(name, p) for name, p in pages.items()}
     series = sources.baseline.series(_followed(sources))
     rows = read_rows(sources.log_url, since=sources.span.start)
-    answers = place(sources.truth.asked, rows, sources.pages, only_version(sources.layout))
+    answers = place(sources.truth.all_requests, rows, sources.pages, only_version(sources.layout))
     schema = _schema(sources)
     regression = schema is not None and schema.regression
     crew = Crew(answers, _loose(sources, pages), regression)

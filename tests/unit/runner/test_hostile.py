@@ -51,7 +51,7 @@ def test_each_kind_has_its_turn_and_its_line(tmp_path: Path) -> None:
     assert {line["status"] for line in lines} == {422}
     (tmp_path / OTHERS).write_text(file.getvalue())
     truth = read_truth(tmp_path)
-    assert len(truth.others) == len(truth.asked) == len(lines)
+    assert len(truth.others) == len(truth.all_requests) == len(lines)
     assert not truth.requests
     assert all(each.finished_at >= each.sent_at for each in truth.others)
 
