@@ -185,13 +185,13 @@ def fitted(schema: FeatureSchema, rows: Sequence[Mapping[str, Value]]) -> Featur
 
 
 def _is_wide(feature: Feature) -> bool:
-    return feature.kind == "category" or feature.fill is not None
+    return feature.kind == "category" or (feature.nullable and feature.fill is not None)
 
 
 def _table(feature: Feature) -> _Categories | tuple[float, ...] | None:
     """A category's columns by value, a missing number's columns, or None for a plain number."""
     if feature.kind != "category":
-        return None if feature.fill is None else (feature.fill, 1.0)
+        return (feature.fill, 1.0) if feature.nullable and feature.fill is not None else None
     size = len(feature.categories) + feature.nullable
     known: dict[Value, tuple[float, ...]] = {
         value: tuple(float(place == number) for place in range(size))

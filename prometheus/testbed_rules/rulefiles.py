@@ -245,9 +245,11 @@ class _Document:
         if len(names) != 1:
             both = "both alert and record" if names else "neither alert nor record"
             self._say(node, f"{title} has {both}: a rule has one of them")
-        if not isinstance(rule.get("expr"), str | int | float) or rule["expr"] == "":
+        if rule.get("expr") is None or rule["expr"] == "":
             self._say(node, f"{title} has no expr")
-            rule["expr"] = ""
+        for key in ("alert", "record", "expr"):
+            if isinstance(rule.get(key), Mapping | list):
+                self._say(_child(node, key), f"{key} of a rule of {where} must be a text")
         for key in ("labels", "annotations"):
             values = rule.get(key)
             if values is None:

@@ -102,14 +102,14 @@ class OverheadTurns:
             raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
 def _processor_time(process: psutil.Process) -> float:
-    times = [each.cpu_times() for each in _family(process)]
+    times = [each.cpu_times() for each in _with_children(process)]
     return float(sum(each.user + each.system for each in times))
 
 
 def _memory(process: psutil.Process) -> float:
-    return float(sum(each.memory_info().rss for each in _family(process)))
+    return float(sum(each.memory_info().rss for each in _with_children(process)))

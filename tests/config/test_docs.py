@@ -105,7 +105,7 @@ def parse(line: str, *, whole: bool) -> tuple[str, dict[str, Any]]:
         assert not words or words[0].startswith("-"), f"there is no command {words[0]!r}"
         return name, {}
     command = COMMANDS[name]
-    if isinstance(command, TyperGroup):
+    if isinstance(command, TyperGroup) and not command.invoke_without_command:
         assert not words, f"{name} has no command {words[0]!r}"
         assert not whole, f"{name} is a group of commands"
         return name, {}

@@ -251,8 +251,8 @@ def test_own_rules_replace_the_projects(
         "groups: [{name: g, rules: [{alert: A, expr: 'rate(up[5m]) > 0', for: 1h}]}]"
     )
     native = render(rules=own)
-    assert [path.name for path in native.rules.iterdir()] == ["mine.yaml.yml"]
-    (rule,) = read(native.rules / "mine.yaml.yml")["groups"][0]["rules"]
+    assert [path.name for path in native.rules.iterdir()] == ["mine.yml"]
+    (rule,) = read(native.rules / "mine.yml")["groups"][0]["rules"]
     assert rule == {"alert": "A", "expr": "rate(up[10s]) > 0", "for": "2m"}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from functools import partial
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,17 +32,25 @@ if TYPE_CHECKING:
     from testbed_api.serving.runtime import ModelRuntime
     from testbed_api.settings import ApiSettings
 
-# What usual estimators need beyond the types that skops trusts itself: numpy types of numbers, and
-# classes of scikit-learn whose loading sets attributes and checks their sizes. Trees of neighbours,
-# which take memory as it comes, are not among them.
-TRUSTED: Final = (
-    "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.tree._tree.Tree",
-)
+# Beyond the types that skops trusts itself: numpy's types of numbers, and classes of scikit-learn,
+# whose loading sets attributes and checks their sizes. Trees of neighbours, which take memory as it
+# comes, are not among them, nor are functions.
+_NUMBERS: Final = "numpy.dtype"
+_CLASSES: Final = "sklearn."
+_NEIGHBOURS: Final = "sklearn.neighbors."
+
+
+def _is_trusted(name: str) -> bool:
+    """Whether a type of a skops file may be loaded."""
+    if name == _NUMBERS:
+        return True
+    if not name.startswith(_CLASSES) or name.startswith(_NEIGHBOURS):
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        return isinstance(getattr(import_module(module), attribute), type)
+    except (ImportError, AttributeError):
+        return False
 
 
 def runtime_maker(settings: ApiSettings) -> Callable[[Artefact], ModelRuntime]:
@@ -120,8 +129,9 @@ class SkopsRuntime(_PythonRuntime):
                 "scikit-learn models need their extra: pip install 'testbed-api[scikit-learn]'"
             ) from None
         try:
-            unknown = set(io.get_untrusted_types(data=data)) - set(TRUSTED)
-            model: Any = None if unknown else io.loads(data, trusted=list(TRUSTED))
+            asked = io.get_untrusted_types(data=data)
+            unknown = {name for name in asked if not _is_trusted(name)}
+            model: Any = None if unknown else io.loads(data, trusted=asked)
         except Exception as error:  # a damaged file raises whatever it runs into
             raise ModelError(f"cannot load {SKOPS}: {error}") from error
         if unknown:

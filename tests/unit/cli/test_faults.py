@@ -60,7 +60,7 @@ SCENARIOS = {
         "nested more than 100 levels deep",
     ),
     "key twice": (b"name: a\nname: b\n", "the key 'name' stands twice in one mapping"),
-    "two documents": (b"a: 1\n---\nb: 2\n", "expected a single document"),
+    "two documents": (b"a: 1\n---\nb: 2\n", "holds 2 documents"),
     "control character": (b"a: \x01", "control characters are not allowed"),
     "empty": (b"", "one.yml"),
 }
@@ -169,11 +169,11 @@ def test_no_command_passes_over_broken_settings(
 
 
 RULES = {
-    "labels": ("labels: [a]", "groups.0.rules.0.labels"),
-    "annotations": ("annotations: x", "groups.0.rules.0.annotations"),
-    "a label's value": ("labels: {a: {b: c}}", "groups.0.rules.0.labels.a"),
-    "expression": ("expr: [up]", "groups.0.rules.0.expr"),
-    "name": ("alert: {a: b}", "groups.0.rules.0.alert"),
+    "labels": ("labels: [a]", "r.yml:1: labels of A must be a mapping"),
+    "annotations": ("annotations: x", "r.yml:1: annotations of A must be a mapping"),
+    "a label's value": ("labels: {a: {b: c}}", "r.yml:1: labels.a of A must be a text"),
+    "expression": ("expr: [up]", "r.yml:1: expr of a rule of group g must be a text"),
+    "name": ("alert: {a: b}", "r.yml:1: alert of a rule of group g must be a text"),
 }
 
 

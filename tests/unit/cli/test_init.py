@@ -110,7 +110,7 @@ def test_nothing_is_overwritten(shop: str, tmp_path: Path, line_of: Callable[...
         (("127.0.0.1:5000",), "does not begin with http:// or https://"),
         (("http://127.0.0.1:1", "--name", "My Shop"), "lower-case letters"),
         (("http://127.0.0.1:1", "--use-case", "roses"), "roses"),
-        (("http://127.0.0.1:1", "--rules", "absent"), "absent holds no rules"),
+        (("http://127.0.0.1:1", "--rules", "absent"), "absent does not exist"),
     ],
 )
 def test_what_can_not_be_looked_at(

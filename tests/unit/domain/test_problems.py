@@ -42,7 +42,10 @@ class Home(BaseModel):
             {"pets": [{"kind": "cat", "lives": 10}], "rent": "x"},
             ["pets[0].cat.lives must be at most 9, not 10", "rent must be a number, not 'x'"],
         ),
-        ({"pets": [{"kind": "rat"}]}, ["pets[0].kind must be one of 'cat', 'dog', not 'rat'"]),
+        (
+            {"pets": [{"kind": "rat"}]},
+            ["pets[0].kind must be one of 'cat', 'dog', not 'rat'; did you mean cat?"],
+        ),
         ({"pets": [{"lives": 1}]}, ["pets[0].kind is missing"]),
         (
             {"pets": [{"kind": "dog", "name": ""}], "garden": 1},

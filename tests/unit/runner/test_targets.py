@@ -270,6 +270,7 @@ def test_reference_is_what_the_service_predicts(tmp_path: Path, artefact: Artefa
 def _first(layout: RunLayout, given: Artefact, trained: Artefact) -> Prepared:
     """A prepared run of a trained model, whose target has come first and given another one."""
     target = SimpleNamespace(come_first=lambda _stack, _artefact: given)
+    target.completed = lambda _context: target
     context = SimpleNamespace(target=target, log_url=f"sqlite:///{layout.prediction_log}")
     shutil.copytree(trained.path, layout.model)
     identity = {"id": "run", "model": {"name": trained.name, "version": trained.version}}
