@@ -16,11 +16,32 @@ if TYPE_CHECKING:
 PERIOD: Final = 0.25
 """Real seconds of a period, of which a component is frozen for a ratio."""
 
+SHORTEST: Final = 0.1
+"""Ratio of its freedom in a period that a component has in any case."""
+
 SETTLING: Final = 1.0
 """Seconds in which the kernel must say that all processes stand still."""
 
 LOOK: Final = 0.005
 STOPPED: Final = frozenset({"T", "t"})
+
+
+def rest(frozen: float, lasted: float, duty: float) -> float:
+    """For how long a component may run until it is frozen again.
+
+    What a busy machine took of the last periods, looking at processes and waking up late, counts
+    as freedom, so that the ratio holds all the same.
+
+    Args:
+        frozen: seconds that it stood still so far.
+        lasted: seconds since the fault began.
+        duty: ratio of the time for which it is to be frozen, below 1.
+
+    Returns:
+        Seconds.
+    """
+    planned = (1 - duty) * PERIOD
+    return min(max(frozen / duty - lasted, planned * SHORTEST), planned)
 
 
 class Freezer:
@@ -62,7 +83,8 @@ class Freezer:
             while not self._over.is_set():
                 self._freeze()
                 if self._duty < 1:
-                    self._over.wait((1 - self._duty) * PERIOD)
+                    lasted = time.monotonic() - self._began
+                    self._over.wait(rest(self._frozen, lasted, self._duty))
         finally:
             self._send(signal.SIGCONT)
 
