@@ -80,6 +80,7 @@ class Control:
         # Failed requests are the verdict's business, not a reason to end with an error.
         environment.process_exit_code = 0
         environment.stop_timeout = _DRAIN_SECONDS
+        logging.getLogger("locust.runners").addFilter(_concerns_a_living_user)
         options = vars(environment.parsed_options)
         try:
             if not isinstance(environment.runner, LocalRunner):
@@ -209,6 +210,11 @@ class Control:
         sys.stderr.write(f"load: a user failed: {exception!r}\n")
         if self._playback is not None:
             self._playback.stop()
+
+
+def _concerns_a_living_user(record: logging.LogRecord) -> bool:
+    """Locust calls it an error to stop a user that has ended by itself, as ours do."""
+    return "didn't have proper args" not in str(record.msg)
 
 
 # Names of the options that the web UI shows.
