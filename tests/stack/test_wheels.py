@@ -13,6 +13,8 @@ import pytest
 from tests.support.commandline import CommandLine
 from tests.support.needs import missing
 
+from .playing import QUICK, play
+
 PROJECT = "ml-observability-testbed"
 LIMIT = 300
 
@@ -98,7 +100,7 @@ def test_a_scenario_runs_without_a_checkout(
     assert {version.output.strip()} == {path.name.split("-")[1] for path in wheels}
     checked = command_line.run("stack", "check")
     assert checked.code == 0, checked.output
-    played = command_line.run("run", "normal", "--time-scale", "60", "--out", "run")
+    played = play(command_line, "normal", *QUICK)
     assert played.code == 0, played.output
     assert played.verdict["run"]["scenario"] == "normal"
 
