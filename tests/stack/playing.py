@@ -25,7 +25,7 @@ QUICK = ("--time-scale", "60")
 SHORT = str(Path(testbed.selftest.__file__).parent / "scenarios" / "quick.yaml")
 COULD_NOT_RUN = 2
 TOO_SLOW = "too slow for this time scale"
-# Seconds that a scenario takes at most that is to be played and held, and one that is played slowly.
+# Seconds that a scenario takes at most that is played and held, or played slowly.
 PLAYED = SLOWER = 900.0
 # Evidently's reports cost a run 5 s of the processor; that of the demo shows them.
 NO_REPORTS = {"TESTBED_DRIFT_HTML": "never"}
