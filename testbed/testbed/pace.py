@@ -3,7 +3,8 @@
 A thread wakes up every tenth of a second and notes by how much it was late. Every half second it
 works for some milliseconds and notes how much longer that took than the processor time that it
 needed: what else wants the processors makes the difference. Both are of the machine alone: nothing
-is asked of a component, so that one that hangs does not look like a machine that is slow.
+is asked of a component, so that one that hangs does not look like a machine that is slow. What the
+kernel counts of each component's waits for a processor stands beside them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 import psutil
 from testbed_domain.linefile import append_json
+
+from testbed.processorwaits import ProcessorWaits
 
 TICK: Final = 0.1
 """Seconds between two wake-ups."""
@@ -61,10 +65,12 @@ class Pacemaker:
 
     Args:
         path: gets JSON lines.
+        pids: gives component to process id, of the components that run.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pids: Callable[[], Mapping[str, int]] = dict) -> None:
         self._path = path
+        self._waits = ProcessorWaits(pids)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacemaker", daemon=True)
 
@@ -84,17 +90,21 @@ class Pacemaker:
     def _run(self) -> None:
         psutil.cpu_percent()  # the first answer has nothing to compare with
         late, wakes = 0.0, 0
+        written = time.monotonic()
         while not self._over.is_set():
             before = time.monotonic()
             self._over.wait(TICK)
             late = max(late, time.monotonic() - before - TICK)
             wakes += 1
             if wakes == EVERY:
-                append_json(self._path, self._line(late))
+                passed = time.monotonic() - written
+                written += passed
+                append_json(self._path, self._line(late, passed))
                 late, wakes = 0.0, 0
 
-    @staticmethod
-    def _line(late: float) -> dict[str, Any]:
+    def _line(self, late: float, passed: float) -> dict[str, Any]:
+        """What was measured, and the components' waits in the seconds since the last line."""
+        waits = self._waits.since(passed)
         effort = work()
         return {
             "time": time.time(),
@@ -103,4 +113,5 @@ class Pacemaker:
             "needed": round(effort.needed, 4),
             "busy": psutil.cpu_percent() / 100,
             "waited": pressure(),
+            "waits": waits,
         }

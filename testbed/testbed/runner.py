@@ -378,7 +378,7 @@ def play(
     timeline.add("run_started", prepared.scenario.name)
     with opening(prepared, timeline) as (stack, supervisor):
         with (
-            Pacemaker(prepared.layout.pace) as pacemaker,
+            Pacemaker(prepared.layout.pace, stack.pids) as pacemaker,
             Play(prepared, stack, supervisor, timeline, board, clocks, pacemaker) as game,
         ):
             verdict = game.run()

@@ -1,8 +1,9 @@
 """What must happen at its interval throughout: evaluations, scrapes and exports.
 
-A pause counts for what is left of it once three things are taken away: times in which the scenario
-itself broke what pauses, times in which nothing on the machine ran at all, and times in which
-Prometheus, which alone sees the others, stood still.
+A pause counts for what is left of it once four things are taken away: times in which the scenario
+itself broke what pauses, times in which nothing on the machine ran at all, times in which other
+processes had the processors that the component was waiting for, and times in which Prometheus,
+which alone sees the others, stood still.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def check_evaluations(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]
     if len(unseen) == len(health.evaluations):
         summary = "Prometheus holds no metrics of its own evaluations, so they can't be followed"
         return (CheckResult(name=name, passed=False, stage=Stage.PROMETHEUS, summary=summary),)
-    excused = [*_stalls(health), *intended(case, "prometheus", "evaluations")]
+    excused = [*_starved(health, "prometheus"), *intended(case, "prometheus", "evaluations")]
     holes = [hole for each in health.evaluations for hole in _holes(each, excused, MIN)]
     lines = [f"group {n}: no evaluation of it is on record" for n in unseen]
     lines += [_hole_line(case, f"group {hole.name}", hole) for hole in holes]
@@ -122,7 +123,7 @@ def check_evaluations(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]
 
 def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     """Every target was scraped at its interval and answered."""
-    stood = [*_stalls(health), *_standstills(health), *_blind(case)]
+    stood = [*_starved(health, "prometheus"), *_standstills(health), *_blind(case)]
     found: list[tuple[Stage, str]] = [
         (_stage(target.partition(" ")[0]), f"{target}: never scraped")
         for target in health.unscraped
@@ -133,7 +134,9 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
         # What no component of ours shows is the service's.
         component = BY_JOB.get(each.job, case.evidence.run.service or "")
         # Prometheus itself is not there to be scraped by itself: the evaluations say so.
-        meant = intended(case, component, "scrapes", each.name)
+        meant = (
+            *intended(case, component, "scrapes", each.name), *_starved(health, component),
+        )  # fmt: skip
         cadence = _until_replaced(each, scrapes)
         what = f"{each.job} at {each.name}"
         found += [
@@ -168,7 +171,7 @@ def check_exports(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     for each in cadences:
         component = each.name.partition("-")[0]
         meant = [
-            *_stalls(health),
+            *_starved(health, component, "collector", "prometheus"),
             *intended(case, component, "exports", each.name),
             *intended(case, "collector", "exports"),
             *intended(case, "prometheus", "exports"),
@@ -268,9 +271,12 @@ def _covered(pause: Stretch, others: Iterable[Stretch]) -> float:
     return total
 
 
-def _stalls(health: RuleHealth) -> tuple[Stretch, ...]:
-    """When the machine let nothing run."""
-    return health.pace.stalls if health.pace else ()
+def _starved(health: RuleHealth, *components: str) -> tuple[Stretch, ...]:
+    """When the machine let nothing run, or one of the components not."""
+    if health.pace is None:
+        return ()
+    waits = (wait for each in components for wait in health.pace.waits.get(each, ()))
+    return (*health.pace.stalls, *waits)
 
 
 def _standstills(health: RuleHealth) -> tuple[Stretch, ...]:
@@ -348,7 +354,7 @@ def _failures(case: Case, each: Cadence, excused: Sequence[Stretch], what: str) 
     for stretch in each.failing:
         covered = _covered(stretch, excused)
         if stretch.seconds - covered <= limit:
-            left -= stretch.count if covered else 0
+            left -= round(stretch.count * covered / stretch.seconds) if covered else 0
             continue
         hole = Hole(each.name, each.job, stretch.start, stretch.end, stretch.seconds - covered)
         yield _hole_line(case, what, hole, "did not answer its scrapes")

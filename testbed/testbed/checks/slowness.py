@@ -9,10 +9,11 @@ only what waits for it failed, its own measurement does as well as the runner's:
 ready to work and no processor was free. Without that wait each run must have come in time, so a job
 that computes or waits for its database too long is to blame.
 
-Scrapes, evaluations and exports are not among what a slow machine makes fail: they need so little
-of a processor that none came more than 1.3 s late where work took thirteen times as long (measured
-on two processors, load average 9). A component that stands still is to blame for itself, unless
-the runner's own thread stood still, too, which their checks know.
+Scrapes, evaluations and exports are not among what a slow machine makes fail: a component that
+stands still is to blame for itself. Their checks take off what the kernel counts as its waits for a
+processor that others had, and times in which the runner's own thread stood still, too. Such waits,
+where they pile up, say as much of the machine as the runner's work: the scheduler may starve one
+process and not its neighbour.
 
 On a stack that others have started, such as that of Compose, each component has a share of the
 processors of its own, and so has the runner: its work may go on quickly beside one that starves.
@@ -48,6 +49,12 @@ WAITED: Final = 0.9
 
 STALLED: Final = 0.1
 """Share of the run in which nothing ran at all."""
+
+STARVED: Final = 2.5
+"""Seconds of :data:`AROUND` in which a component waited for a processor that others had."""
+
+AROUND: Final = 5.0
+DRIFT: Final = "drift"
 
 SPACING: Final = 1.5
 """Runs of the drift job that are further apart than so many intervals lag."""
@@ -147,7 +154,34 @@ def _strain(case: Case, pace: Pace) -> str | None:
     stalled = sum(each.seconds for each in pace.stalls)
     if stalled >= STALLED * (snapshot.ended_at - snapshot.started_at):
         return f"nothing ran for {stalled:.1f} s, {pace.late:.1f} s at a time"
+    component, waited = _piled(case, pace)
+    if waited >= STARVED:
+        return f"{component} waited {waited:.1f} s of {AROUND:g} s for a processor that others had"
     return None
+
+
+def _piled(case: Case, pace: Pace) -> tuple[str, float]:
+    """The component that waited longest for a processor within a few seconds, and how long.
+
+    What it waits while the scenario itself takes processors away says nothing of the machine. The
+    drift job, which gives way to all others, is judged by its own measurement.
+    """
+    taken = [
+        played
+        for phase in case.scenario.phases
+        if any(fault.crowds for fault in phase.faults)
+        and (played := case.phase(phase.name)) is not None
+    ]
+    found = ("", 0.0)
+    for component, waits in pace.waits.items():
+        if component == DRIFT:
+            continue
+        outside = [w for w in waits if not any(p.start <= w.end <= p.end for p in taken)]
+        for first in outside:
+            until = first.start + AROUND
+            waited = sum(w.seconds for w in outside if first.start <= w.start and w.end <= until)
+            found = max(found, (component, waited), key=lambda each: each[1])
+    return found
 
 
 def _starved(case: Case) -> str | None:

@@ -60,6 +60,12 @@ class Cadence(StoredModel):
     slowest: float = 0.0
 
 
+def longest(stretches: Iterable[Stretch], most: int) -> tuple[Stretch, ...]:
+    """At most so many of them, the longest ones, by time."""
+    found = sorted(stretches, key=lambda each: -each.seconds)[:most]
+    return tuple(sorted(found, key=lambda each: each.start))
+
+
 def pauses(times: Iterable[float], *, longer: float, until: float) -> tuple[Stretch, ...]:
     """The longest pauses between ordered times, the one before ``until`` included, by time."""
     points = list(times)
@@ -69,8 +75,7 @@ def pauses(times: Iterable[float], *, longer: float, until: float) -> tuple[Stre
         Stretch(start=a, end=b) for a, b in pairwise([*points, max(until, points[-1])])
         if b - a > longer
     ]  # fmt: skip
-    longest = sorted(found, key=lambda each: -each.seconds)[:PAUSES]
-    return tuple(sorted(longest, key=lambda each: each.start))
+    return longest(found, PAUSES)
 
 
 def failing(points: Sequence[tuple[float, float]]) -> tuple[Stretch, ...]:
@@ -90,5 +95,4 @@ def failing(points: Sequence[tuple[float, float]]) -> tuple[Stretch, ...]:
                 begun = time if good is None else good
     if begun is not None:
         found.append(Stretch(start=begun, end=points[-1][0], count=count))
-    longest = sorted(found, key=lambda each: -each.seconds)[:PAUSES]
-    return tuple(sorted(longest, key=lambda each: each.start))
+    return longest(found, PAUSES)

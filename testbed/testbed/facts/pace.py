@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pydantic import Field
+
 from testbed.charts import StoredModel
-from testbed.facts.cadence import Stretch
+from testbed.facts.cadence import Stretch, longest
 from testbed.truth import read_lines
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ WINDOW: Final = 20
 STALLS: Final = 50
 """Stalls that are stored, the longest ones."""
 
+WAITS: Final = 200
+"""Waits that are stored of each component, the longest ones."""
+
 
 class Pace(StoredModel):
     """How fast the machine was.
@@ -35,6 +40,8 @@ class Pace(StoredModel):
         busy: share of the processors' time that was used; 1 where nothing was left.
         waiting: share of the time in which some task waited for a processor; None if unknown.
         stalls: when nothing ran at all, by time.
+        waits: component to when it was ready to work and other processes had the processors, half a
+            second at most each, by time.
     """
 
     lines: int
@@ -44,6 +51,7 @@ class Pace(StoredModel):
     busy: float
     waiting: float | None = None
     stalls: tuple[Stretch, ...] = ()
+    waits: dict[str, tuple[Stretch, ...]] = Field(default_factory=dict)
 
 
 def read_pace(layout: RunLayout) -> Pace | None:
@@ -65,7 +73,6 @@ def summarise(lines: Sequence[Json]) -> Pace:
         for line in lines
         if line["late"] >= STALL
     ]
-    longest = sorted(stalls, key=lambda each: -each.seconds)[:STALLS]
     return Pace(
         lines=len(lines),
         slowdown=_slowdown(lines),
@@ -73,8 +80,18 @@ def summarise(lines: Sequence[Json]) -> Pace:
         late=max(line["late"] for line in lines),
         busy=sum(line["busy"] for line in lines) / len(lines),
         waiting=waiting,
-        stalls=tuple(sorted(longest, key=lambda each: each.start)),
+        stalls=longest(stalls, STALLS),
+        waits=_waits(lines),
     )
+
+
+def _waits(lines: Sequence[Json]) -> dict[str, tuple[Stretch, ...]]:
+    found: dict[str, list[Stretch]] = {}
+    for line in lines:
+        for component, seconds in line.get("waits", {}).items():
+            wait = Stretch(start=line["time"] - seconds, end=line["time"])
+            found.setdefault(component, []).append(wait)
+    return {component: longest(waits, WAITS) for component, waits in found.items()}
 
 
 def _slowdown(lines: Sequence[Json]) -> float:

@@ -50,6 +50,9 @@ class FaultModel(StrictModel):
     interrupts: ClassVar[bool] = False
     """Whether metrics come with holes meanwhile, so that a rate is one of what did come."""
 
+    crowds: ClassVar[bool] = False
+    """Whether processes of its own take the processors away."""
+
     cuts: ClassVar[tuple[Measuring, ...]] = ("evaluations", "scrapes", "exports")
     """What of the components that it hits has holes meanwhile, beyond what the timeline says of
     their stops."""

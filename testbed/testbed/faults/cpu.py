@@ -35,6 +35,7 @@ class CpuFault(ComponentFault, HeldFault):
 
     interrupts: ClassVar[bool] = True
     starves: ClassVar[bool] = True
+    crowds: ClassVar[bool] = True
     kind: Literal["cpu"] = "cpu"
     workers: int = Field(4, ge=1, le=64, description="Busy processes beside the component.")
     nice: int = Field(

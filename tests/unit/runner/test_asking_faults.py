@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -274,3 +276,25 @@ def test_what_becomes_of_a_question(server: Answering) -> None:
     """It is answered, or it is not."""
     assert probe(server.address, 10) == "was answered"
     assert probe("127.0.0.1:1", 10) == "was reset"
+
+
+def test_a_connection_that_ends_without_an_answer_is_lost() -> None:
+    """Whether the proxy's reset is seen, or that it closed first; an answer shows that none is."""
+    reset, partition = Disturbance(lost="reset"), Disturbance(lost="partition")
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as aside:
+
+        def close() -> None:
+            connection, _ = listening.accept()
+            connection.recv(1 << 16)  # what is not read would make it a reset
+            connection.close()
+
+        closing = aside.submit(close)
+        outcome = probe(f"127.0.0.1:{listening.getsockname()[1]}", 10)
+        closing.result()
+    assert outcome == "was closed"
+    assert reset.took_hold(outcome, 0.0)
+    assert reset.took_hold("was reset", 0.0)
+    assert not reset.took_hold("was answered", 0.0)
+    assert not reset.took_hold("had no answer", 2.0)
+    assert partition.took_hold("had no answer", 2.0)
+    assert not partition.took_hold(outcome, 0.0)

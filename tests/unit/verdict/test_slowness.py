@@ -13,6 +13,7 @@ from testbed.layout import RunLayout
 from testbed.pace import Pacemaker
 from testbed.records import DriftRun
 from testbed.stack.process import wait_until
+from testbed.truth import Json
 
 from .conftest import World
 from .test_rulehealth import cadence, health
@@ -200,3 +201,77 @@ def test_the_machine_is_measured_until_the_pacemaker_stops(tmp_path: Path) -> No
     pace = read_pace(layout)
     assert pace is not None
     assert pace.slowdown > 0.5
+
+
+def waits(component: str, *times: float, seconds: float = 0.4) -> Pace:
+    """A quick machine on which a component waited for others, half a second at a time."""
+    found = tuple(Stretch(start=time - seconds, end=time) for time in times)
+    return FAST.model_copy(update={"waits": {component: found}})
+
+
+def measured(world: World, pace: Pace) -> RuleHealth:
+    """The same run with measurements of the machine."""
+    assert world.rulehealth is not None
+    return world.rulehealth.model_copy(update={"pace": pace})
+
+
+@pytest.fixture
+def silent(world: World) -> World:
+    """The API answers no scrape for four seconds, and alerts fire that say so."""
+    away = Stretch(start=1010.0, end=1014.0, count=8)
+    scrapes = (cadence("api-1", "ml-api", failures=8, failing=(away,)),)
+    world.rulehealth = health(scrapes=scrapes)
+    world.run = {"export_interval": 0.5, "drift_interval": 10.0}
+    world.notify("APIDown", 1013.0)
+    world.notify("APIDown", 1016.0, "resolved")
+    return world
+
+
+HALVES = tuple(1010.5 + step / 2 for step in range(8))
+
+
+def test_a_component_that_had_no_processor_is_not_to_blame(silent: World) -> None:
+    """The kernel counted its waits; a scale that leaves it more time is advised."""
+    assert set(silent.failed()) >= {"scrapes", "unexpected alerts"}
+    assert silent.evaluate().exit_code == 1
+    silent.rulehealth = measured(silent, waits("api", *HALVES))
+    assert "scrapes" not in silent.failed()
+    verdict = silent.evaluate()
+    assert verdict.exit_code == 2
+    assert verdict.too_slow is not None
+    assert "api waited 3.2 s of 5 s for a processor that others had" in verdict.too_slow
+    assert "8 scrapes were not answered in time" in verdict.too_slow
+
+
+@pytest.mark.parametrize(
+    "pace",
+    [waits("receiver", *HALVES), waits("api", *HALVES, seconds=0.1), waits("drift", *HALVES)],
+    ids=["another component", "hardly", "the drift job"],
+)
+def test_waits_excuse_only_what_they_explain(silent: World, pace: Pace) -> None:
+    """A component that stands still is the culprit, whoever else waited meanwhile."""
+    silent.rulehealth = measured(silent, pace)
+    assert "scrapes" in silent.failed()
+    assert silent.evaluate().exit_code == 1
+
+
+def test_processors_that_the_scenario_takes_say_nothing_of_the_machine(silent: World) -> None:
+    """Its own busy workers are why the API waits."""
+    silent.rulehealth = measured(silent, waits("api", *HALVES))
+    for phase in silent.scenario["phases"]:
+        phase["faults"] = [{"kind": "cpu", "component": "api"}]
+    assert silent.evaluate().too_slow is None
+
+
+def test_waits_are_stored_by_component() -> None:
+    """Each at the end of the half second in which it was measured."""
+    line: Json = {"late": 0.0, "took": 0.01, "needed": 0.01, "busy": 0.5, "waited": 0.0}
+    lines = [
+        line | {"time": 10.0, "waits": {"api": 0.25, "drift": 0.5}},
+        line | {"time": 10.5, "waits": {"api": 0.5}},
+        line | {"time": 11.0},
+    ]
+    assert summarise(lines).waits == {
+        "api": (Stretch(start=9.75, end=10.0), Stretch(start=10.0, end=10.5)),
+        "drift": (Stretch(start=9.5, end=10.0),),
+    }

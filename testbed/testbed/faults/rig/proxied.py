@@ -30,6 +30,13 @@ WAIT: Final = 2.0
 MIN_RATIO: Final = 0.75
 """Ratio of the planned delay that must be seen."""
 
+CLOSED: Final = "was closed"
+RESET: Final = "was reset"
+SILENT: Final = "had no answer"
+
+# A proxy that resets both ends may be seen to close this one first: no answer comes either way.
+WANTED: Final = {"partition": {SILENT}, "reset": {RESET, CLOSED}}
+
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
@@ -45,6 +52,12 @@ class Disturbance:
         """Seconds by which a question comes later, at least."""
         narrow = FILLER / 1000 / self.bandwidth if self.bandwidth else 0.0
         return self.delay - self.jitter + narrow
+
+    def took_hold(self, outcome: str, seconds: float) -> bool:
+        """Whether a connection shows it: what became of it, and after how many seconds."""
+        if self.lost is None:
+            return seconds >= MIN_RATIO * self.least
+        return outcome in WANTED[self.lost]
 
     @property
     def toxics(self) -> list[dict[str, Any]]:
@@ -95,27 +108,24 @@ class Disturbed:
         began = time.monotonic()
         outcome = probe(self._way, self._disturbance.least + WAIT)
         took = time.monotonic() - began
-        lost, least = self._disturbance.lost, self._disturbance.least
-        what = f"a connection over it {outcome} after {took:.2f} s"
-        if lost is None:
-            self._seen = {"probed": what, "took": took >= MIN_RATIO * least}
-        else:
-            wanted = {"partition": "had no answer", "reset": "was reset"}[lost]
-            self._seen = {"probed": what, "took": outcome == wanted}
+        self._seen = {
+            "probed": f"a connection over it {outcome} after {took:.2f} s",
+            "took": self._disturbance.took_hold(outcome, took),
+        }
 
 
 def probe(address: str, timeout: float) -> str:
-    """What became of a question: it was answered, it was reset, or it had no answer."""
+    """What became of a question: it was answered, closed or reset, or it had no answer."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout) as connection:
             connection.settimeout(timeout)
             connection.sendall(QUESTION % (b"x" * FILLER))
-            return "was answered" if connection.recv(1) else "was closed"
+            return "was answered" if connection.recv(1) else CLOSED
     except TimeoutError:
-        return "had no answer"
+        return SILENT
     except OSError:
-        return "was reset"
+        return RESET
 
 
 def disturb(endpoints: Mapping[str, str], link: Link, disturbance: Disturbance) -> Disturbed:
