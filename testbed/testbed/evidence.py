@@ -33,7 +33,7 @@ from testbed.records import (
     parse_notification,
     read_records,
 )
-from testbed.resources import root
+from testbed.resources import root, shipped_rules
 from testbed.snapshot import Snapshot, take_snapshot
 from testbed.truth import Truth, read_truth
 
@@ -200,7 +200,7 @@ def collect(  # noqa: PLR0913 - what the facts of a run come from
         log_url=log_url,
         span=span,
         phases=played_phases(timeline, ended_at),
-        rules=rules or (source or root()) / "prometheus" / "rules",
+        rules=rules or shipped_rules(source),
         source=source or root(),
         baseline=Baseline.of((earlier or {}) if target.instrumented else {}),
         pages_before=earlier or {},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,22 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-from testbed_load.command import locust_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan
 
+from testbed.bareload import play_load
 from testbed.console import say
-from testbed.errors import StackError
 from testbed.overhead import Measurement, measured
 from testbed.preparation import Prepared
-from testbed.sidebyside import last_line
-from testbed.stack.environments import base_environment
-from testbed.truth import read_truth
 
 if TYPE_CHECKING:
     from testbed.stack.stack import Stack
-
-ENDING = 60.0
-"""Seconds beyond its load that Locust may take: for its imports, and time-outs of requests."""
+    from testbed.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +52,16 @@ class OverheadTurns:
         limit = self.prepared.context.settings.start_timeout
         self.stack.wait_component(name, time.monotonic() + limit)
         place = self.folder / f"round-{number + 1:02}-{'on' if telemetry else 'off'}"
-        place.mkdir(parents=True)
         process = psutil.Process(self.stack.pid(name))
         before = _processor_time(process)
-        self._load(place, f"{number}-{'on' if telemetry else 'off'}")
+        truth = self._load(place, f"{number}-{'on' if telemetry else 'off'}")
         cpu, memory = _processor_time(process) - before, _memory(process)
-        truth = read_truth(place)
         found = measured(number, truth, telemetry=telemetry, cpu=cpu, memory=memory)
         said = "with" if telemetry else "without"
         say(f"overhead: round {number + 1} {said} telemetry: {found.throughput:.0f} a second")
         return found
 
-    def _load(self, place: Path, label: str) -> None:
+    def _load(self, place: Path, label: str) -> Truth:
         context = self.prepared.context
         plan = LoadPlan(
             run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-overhead-{label}",
@@ -82,24 +73,7 @@ class OverheadTurns:
             timeout=context.settings.request_timeout,
             service=context.target.exchange(),
         )
-        write_plan(place / "load-plan.json", plan)
-        command = locust_command(place / "load-plan.json", place, context.target.load_url(context))
-        log = place / "load.log"
-        with log.open("wb") as output:
-            try:
-                done = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=base_environment() | context.settings.load_environment(),
-                    timeout=plan.duration + ENDING,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise StackError(f"the load did not end, see {log}") from None
-        if done.returncode or not any(place.glob("start.json")):
-            raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
+        return play_load(plan, context.target.load_url(context), place, context.settings)
 
 
 def _with_children(process: psutil.Process) -> list[psutil.Process]:

@@ -31,8 +31,8 @@ from testbed.layout import RunLayout
 from testbed.owndata import OwnData
 from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
 from testbed.planting import NOTHING, Planting
-from testbed.resources import root
-from testbed.rulecheck import fit_rules, shipped_rules, write_rules
+from testbed.resources import root, shipped_rules
+from testbed.rulecheck import fit_rules, write_rules
 from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from testbed_load.command import locust_command
-from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan
 
+from testbed.bareload import play_load
 from testbed.capacity import CapacityObjective, RateStep, step_of
 from testbed.console import say
-from testbed.errors import StackError
-from testbed.sidebyside import last_line
-from testbed.stack.environments import base_environment
-from testbed.truth import read_truth
 
 if TYPE_CHECKING:
     from testbed.settings import Settings
-
-ENDING: Final = 60.0
-"""Seconds beyond a step that Locust may take: for its imports, and time-outs of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,6 @@ class RateProbe:
         """
         number = len(list(self.folder.glob("step-*"))) + 1
         place = self.folder / f"step-{number:02}"
-        place.mkdir(parents=True)
         phase = LoadPhase(name="step", duration=self.seconds, rate=rate)
         plan = LoadPlan(
             run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S}-capacity-{number}",
@@ -68,25 +59,7 @@ class RateProbe:
             labels=LabelPlan(ratio=0.0),
             timeout=self.settings.request_timeout,
         )
-        write_plan(place / "load-plan.json", plan)
-        command = locust_command(place / "load-plan.json", place, self.host)
-        log = place / "load.log"
-        with log.open("wb") as output:
-            try:
-                done = subprocess.run(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=base_environment() | self.settings.load_environment(),
-                    timeout=self.seconds + ENDING,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise StackError(f"the load of {rate:g} requests per second did not end") from None
-        truth = read_truth(place)
-        if done.returncode or truth.started_at is None:
-            raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
+        truth = play_load(plan, self.host, place, self.settings)
         step = step_of(rate, phase.planned(self.seed) or 1, truth, self.objective)
         held = "holds" if step.held else f"does not hold, because of the {step.limited_by}"
         say(f"capacity: {rate:g} requests per second: {step.good_ratio:.2%} are good, it {held}")

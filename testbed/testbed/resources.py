@@ -37,6 +37,11 @@ def root(package: Path = _PACKAGE) -> Path:
     )
 
 
+def shipped_rules(source: Path | None = None) -> Path:
+    """Folder of the project's rules, or of those of another place like :func:`root`."""
+    return (source or root()) / "prometheus" / "rules"
+
+
 def scenario_files() -> dict[str, Path]:
     """Name to file of every scenario that the project ships."""
     return {path.stem: path for path in sorted((root() / "scenarios").glob("*.yaml"))}

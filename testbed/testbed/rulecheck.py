@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import yaml
-from testbed_domain.files import write_atomic
 from testbed_rules.metricsql import FUNCTIONS
 from testbed_rules.rulefiles import RuleMistake, refuse
 from testbed_rules.scaling import FittingRules, RuleNote, fitting_rules
 
-from testbed.resources import root
 from testbed.stack.asking import ask_tool
+from testbed.stack.configuration import write_yaml
 from testbed.stack.environments import EXPORT_INTERVAL
 
 if TYPE_CHECKING:
@@ -90,11 +88,6 @@ def read_outcome(said: str, rules: RuleSet) -> PromtoolOutcome:
     return PromtoolOutcome(tuple(mistakes), tuple(foreign))
 
 
-def shipped_rules() -> Path:
-    """Folder of the project's rules."""
-    return root() / "prometheus" / "rules"
-
-
 def fit_rules(
     rules: RuleSet, tools: Tools, factor: float, say: Callable[[str], None]
 ) -> FittingRules:
@@ -133,10 +126,7 @@ def _lines(fitted: FittingRules) -> Iterator[str]:
 def write_rules(folder: Path, files: Mapping[str, Tree]) -> None:
     """Write rules files."""
     for name, document in files.items():
-        text = yaml.dump(
-            document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000
-        )
-        write_atomic(folder / name, text)
+        write_yaml(folder / name, document)
 
 
 def _unquoted(text: str) -> str:

@@ -154,9 +154,9 @@ def _strain(case: Case, pace: Pace) -> str | None:
     stalled = sum(each.seconds for each in pace.stalls)
     if stalled >= STALLED * (snapshot.ended_at - snapshot.started_at):
         return f"nothing ran for {stalled:.1f} s, {pace.late:.1f} s at a time"
-    component, waited = _piled(case, pace)
-    if waited >= STARVED:
-        return f"{component} waited {waited:.1f} s of {AROUND:g} s for a processor that others had"
+    component, piled = _piled(case, pace)
+    if piled >= STARVED:
+        return f"{component} waited {piled:.1f} s of {AROUND:g} s for a processor that others had"
     return None
 
 

@@ -35,8 +35,7 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
 
     from testbed.coverage import alert_coverage, coverage_text, covering_text
     from testbed.facts.configured import groups_in
-    from testbed.resources import scenario_files
-    from testbed.rulecheck import shipped_rules
+    from testbed.resources import scenario_files, shipped_rules
     from testbed.scenario import read_scenario
 
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
@@ -80,7 +79,7 @@ def check(
 
     from testbed.alertneeds import alert_names, refuse_unknown_alerts
     from testbed.facts.configured import groups_in
-    from testbed.rulecheck import shipped_rules
+    from testbed.resources import shipped_rules
     from testbed.scenario import read_scenario
     from testbed.trust import check_scenario
 

@@ -16,7 +16,7 @@ from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.docs.markdown import code, codes, section, table
 from testbed.docs.scenariopages import decision
 from testbed.facts.configured import read_groups
-from testbed.resources import root, scenario_files
+from testbed.resources import scenario_files, shipped_rules
 from testbed.scenario import Scenario, read_scenario
 
 MUST, MAY, MUST_NOT = "●", "○", "·"
@@ -25,7 +25,7 @@ MUST, MAY, MUST_NOT = "●", "○", "·"
 def scenarios() -> str:
     """The page of the scenarios."""
     found = {name: read_scenario(path) for name, path in scenario_files().items()}
-    covered = alert_coverage(read_groups(root() / "prometheus" / "rules"), found)
+    covered = alert_coverage(read_groups(shipped_rules()), found)
     return section(
         "# Scenarios",
         "Played by `testbed run NAME`. Durations are production durations; a run divides them by "

@@ -11,7 +11,7 @@ from testbed_rules.rulefiles import read_rules
 
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.heartbeat import always_fires
-from testbed.resources import root, scenario_files
+from testbed.resources import scenario_files, shipped_rules
 from testbed.scenario import read_scenario
 
 REFERENCE: Final = "docs/reference"
@@ -96,7 +96,7 @@ def _values(values: tuple[str, ...]) -> str:
 def rules() -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """Name of an alert to its rules, each with the name of its file."""
     found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for file, document in read_rules(root() / "prometheus" / "rules").items():
+    for file, document in read_rules(shipped_rules()).items():
         for rule in (rule for group in document["groups"] for rule in group["rules"]):
             found.setdefault(rule["alert"], []).append((file, rule))
     return found

@@ -21,6 +21,7 @@ from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
 from testbed.facts.routing import misrouted
 from testbed.heldback import HeldBack
 from testbed.redirection import Redirection
+from testbed.resources import shipped_rules
 from testbed.routes import read_tree
 from testbed.stack.arguments import PROMETHEUS_DURATIONS
 from testbed.stack.ownalertmanager import read_redirection
@@ -160,7 +161,7 @@ def read_delivery(sources: Sources) -> Delivery:
 
 def _misrouted(sources: Sources, alertmanager: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Of shipped rules only: which receivers a user's severities have, nobody knows."""
-    if sources.source is None or sources.rules != sources.source / "prometheus" / "rules":
+    if sources.source is None or sources.rules != shipped_rules(sources.source):
         return None
     rules = _all_rules(sources.layout)
     meant = read_inhibitions(read_mapping(sources.source / "alertmanager" / "inhibitions.yml"))

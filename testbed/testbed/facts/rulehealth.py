@@ -16,6 +16,7 @@ from testbed.facts.loadedrules import differences
 from testbed.facts.pace import Pace, read_pace
 from testbed.facts.seldom import Seldom, read_seldom
 from testbed.facts.selectors import IdleSelector, idle_selectors
+from testbed.resources import shipped_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -118,7 +119,7 @@ def read_rulehealth(sources: Sources) -> RuleHealth:
 
 
 def _seldom(sources: Sources) -> Seldom:
-    if sources.source is None or sources.rules != sources.source / "prometheus" / "rules":
+    if sources.source is None or sources.rules != shipped_rules(sources.source):
         return Seldom()  # the user's own rules may need less
     return read_seldom(sources.source)
 

@@ -395,4 +395,7 @@ def read_tree(path: Path) -> Tree:
 
 def write_yaml(path: Path, document: Tree) -> None:
     """Write a tree of YAML."""
-    write_atomic(path, yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000))
+    text = yaml.dump(
+        document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000
+    )
+    write_atomic(path, text)
