@@ -96,5 +96,5 @@ def _fields(schema: Mapping[str, Any], keys: set[str]) -> list[str]:
     """Fields of those objects of a schema that have most of these keys."""
     objects = [schema, *schema.get("$defs", {}).values()]
     fields = [set(each.get("properties", {})) for each in objects]
-    most = max(len(names & keys) for names in fields)
-    return sorted(set().union(*(names for names in fields if len(names & keys) == most)))
+    maximum = max(len(names & keys) for names in fields)
+    return sorted(set().union(*(names for names in fields if len(names & keys) == maximum)))

@@ -16,7 +16,7 @@ def numeric(schema: FeatureSchema) -> tuple[Feature, ...]:
 
 def majority(schema: FeatureSchema) -> tuple[Feature, ...]:
     """The first three quarters, rounded up, of the numeric features: the others are a control."""
-    return _most(numeric(schema))
+    return _three_quarters(numeric(schema))
 
 
 def categorical(schema: FeatureSchema) -> tuple[Feature, ...]:
@@ -26,7 +26,7 @@ def categorical(schema: FeatureSchema) -> tuple[Feature, ...]:
 
 def category_majority(schema: FeatureSchema) -> tuple[Feature, ...]:
     """The first three quarters, rounded up, of :func:`categorical`: the others are a control."""
-    return _most(categorical(schema))
+    return _three_quarters(categorical(schema))
 
 
 def both_majorities(schema: FeatureSchema) -> tuple[Feature, ...]:
@@ -34,7 +34,7 @@ def both_majorities(schema: FeatureSchema) -> tuple[Feature, ...]:
     return (*majority(schema), *category_majority(schema))
 
 
-def _most(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+def _three_quarters(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
     return features[: math.ceil(0.75 * len(features))]
 
 

@@ -250,7 +250,7 @@ class TemplateExchange:
 
     def _predicted(self, body: Any) -> tuple[Label, float | None]:  # noqa: ANN401 - JSON
         if self._probabilities is not None and self._prediction is None:
-            return self._most_probable(_all(self._probabilities, body))
+            return self._likeliest(_all(self._probabilities, body))
         found = _one(self._prediction, body)
         probability = None if self._probability is None else _number(_one(self._probability, body))
         if self._schema.regression:
@@ -259,7 +259,7 @@ class TemplateExchange:
             probability = max(map(_number, _all(self._probabilities, body)))
         return self._label(found), probability
 
-    def _most_probable(self, values: list[Any]) -> tuple[Label, float]:
+    def _likeliest(self, values: list[Any]) -> tuple[Label, float]:
         classes = self._schema.classes
         numbers = [_number(value) for value in values]
         if len(numbers) == 1 and len(classes) == 2:  # noqa: PLR2004 - of the positive class

@@ -32,7 +32,7 @@ POOL_SECONDS: Final = 2.0
 MINIMUM_USERS: Final = 10
 MAXIMUM_USERS: Final = 500
 
-MOST_DRAWN: Final = 10_000_000
+MAX_DRAWN: Final = 10_000_000
 
 # Request ids are made of the run id; they must fit a header and the prediction log's column.
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$")]
@@ -146,10 +146,10 @@ class LoadPhase:
         if self.drift is not None and self.drift.form is not None and self.closed:
             raise ValueError("drift.form needs a rate or a shape: it goes by when requests are due")
         planned = peak_rate(self.rate, self.shape) * self.duration
-        if self.arrivals != "even" and planned > MOST_DRAWN:
+        if self.arrivals != "even" and planned > MAX_DRAWN:
             raise ValueError(
                 f"{self.arrivals} arrivals are drawn before the first is sent, at most "
-                f"{MOST_DRAWN:,}: choose a shorter duration or a lower rate"
+                f"{MAX_DRAWN:,}: choose a shorter duration or a lower rate"
             )
         return self
 

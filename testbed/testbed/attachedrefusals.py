@@ -116,11 +116,11 @@ def require_key(scenario: Scenario, keys_file: str | None, settings: Settings) -
             f"the API does not know the key in {settings.load_key_file}: its line (testbed keys "
             "new NAME) must be in the file that TESTBED_API_KEYS_FILE names"
         )
-    most = max((phase.peak_rate for phase in scenario.phases), default=0.0)
-    if decision.bucket.rate < most:
+    maximum = max((phase.peak_rate for phase in scenario.phases), default=0.0)
+    if decision.bucket.rate < maximum:
         raise UsageError(
             f"the API key {decision.name} may ask {decision.bucket.rate:g} times a second, and "
-            f"the scenario {scenario.name} does {most:g} times: give it no limit"
+            f"the scenario {scenario.name} does {maximum:g} times: give it no limit"
         )
 
 
@@ -136,11 +136,11 @@ def refuse_other_replicas(replicas: int, serving: int, journal: Path) -> None:
         UsageError: it has had others.
     """
     numbers = {int(line["number"]) for line in JsonLinesTail(journal).read()}
-    most = max(numbers, default=0) + 1
-    if most > replicas or serving != replicas:
+    maximum = max(numbers, default=0) + 1
+    if maximum > replicas or serving != replicas:
         raise UsageError(
             f"this stack was started with TESTBED_API_REPLICAS={replicas}, and its API has "
-            f"{serving} scrape targets and has had {most} processes at a time: {ANEW}"
+            f"{serving} scrape targets and has had {maximum} processes at a time: {ANEW}"
         )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Limit: TypeAlias = Literal["service", "load"]
 
-LEAST: Final = 1.0
+MIN_RATE: Final = 1.0
 """Requests per second below which nothing is tried."""
 FACTOR: Final = 2.0
 """From one rate to the next, until one does not hold."""
@@ -114,7 +114,7 @@ def search(
     objective: CapacityObjective,
     *,
     start: float,
-    most: float,
+    maximum: float,
     precision: float,
 ) -> CapacityResult:
     """Double the rate until one does not hold, then halve the interval between.
@@ -125,7 +125,7 @@ def search(
         probe: plays one rate.
         objective: what must hold.
         start: first rate.
-        most: highest rate.
+        maximum: highest rate.
         precision: the interval ends at this ratio of its upper end.
     """
     steps: list[RateStep] = []
@@ -139,14 +139,14 @@ def search(
 
     low: float = 0.0
     high: RateStep | None = None
-    rate: float | None = min(start, most)
+    rate: float | None = min(start, maximum)
     while rate is not None:
         step = tried(rate)
         if step.held:
             low = rate
         else:
             high = step
-        rate = _next(low, high.rate if high else None, most, precision)
+        rate = _next(low, high.rate if high else None, maximum, precision)
     return CapacityResult(
         objective=objective,
         capacity=low or None,
@@ -156,11 +156,11 @@ def search(
     )
 
 
-def _next(low: float, high: float | None, most: float, precision: float) -> float | None:
+def _next(low: float, high: float | None, maximum: float, precision: float) -> float | None:
     """The rate to try between one that holds, or 0, and one that does not; None at the end."""
     if high is None:
-        return None if low >= most else min(low * FACTOR, most)
+        return None if low >= maximum else min(low * FACTOR, maximum)
     if not low:
-        return high / FACTOR if high / FACTOR >= LEAST else None
+        return high / FACTOR if high / FACTOR >= MIN_RATE else None
     middle = float(round((low + high) / 2))  # whole numbers read well
     return middle if high - low > precision * high and low < middle < high else None

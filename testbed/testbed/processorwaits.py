@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REFRESH: Final = 10
 """Steps after which processes that a component has started since are looked for."""
 
-LEAST: Final = 0.1
+MIN_WAIT: Final = 0.1
 """Seconds of a step that are worth a word."""
 
 
@@ -56,7 +56,7 @@ class ProcessorWaits:
             now |= read
             found[component] = waited_for_others(read, self._before, seconds)
         self._before = now
-        return {name: round(waited, 3) for name, waited in found.items() if waited >= LEAST}
+        return {name: round(waited, 3) for name, waited in found.items() if waited >= MIN_WAIT}
 
 
 def read_threads(ids: Iterable[int]) -> dict[int, tuple[int, int]]:

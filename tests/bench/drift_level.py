@@ -149,11 +149,11 @@ def measure(path: Path, scenario: Scenario, runs: int, studied: int, first: int)
     for seed in range(first, first + runs):
         frame = run_rows(evaluates["after"], source, scenario, seed)
         for name, one in evaluates.items():
-            hit, least = False, 1e9
+            hit, minimum = False, 1e9
             for start, end in windows(plan, len(frame)):
                 part = frame.iloc[start:end].reset_index(drop=True)
                 action, causes, columns, small = one.decide(part, study=seed < first + studied)
-                least = min(least, small)
+                minimum = min(minimum, small)
                 reported = found[name]
                 for key, values in (("causes", causes), ("columns", columns)):
                     for value in values:
@@ -163,7 +163,7 @@ def measure(path: Path, scenario: Scenario, runs: int, studied: int, first: int)
             found[name]["runs"] += hit
             found[name]["seeds"] += [seed] * hit
             for times in found[name]["smallest"]:
-                found[name]["smallest"][times] += least <= float(times)
+                found[name]["smallest"][times] += minimum <= float(times)
     return found
 
 

@@ -134,9 +134,9 @@ def _quiet(rates: Rates) -> Iterator[str]:
         columns = f"{kind} categories" if kind else "numbers"
         ratios = [f"{cell[rule] / rates.quiet:.1%}" for rule in RULES]
         ratios += [
-            f"{sum(count >= least for count in cell[peer]) / rates.peer_quiet:.0%}"
+            f"{sum(count >= minimum for count in cell[peer]) / rates.peer_quiet:.0%}"
             for peer in PEERS
-            for least in (1, HALF)
+            for minimum in (1, HALF)
         ]
         yield _row(columns, f"{reference:,}", f"{window:,}", *ratios)
 

@@ -74,10 +74,10 @@ def test_due_times(
     found = [np.percentile(each, (50, 99, 100)).tolist() for each in lags]
     benchmark.extra_info.update(p50_p99_most=found)
     with capsys.disabled():
-        for p50, p99, most in found:
+        for p50, p99, maximum in found:
             sys.stdout.write(
                 f"\n{RATE:g} requests a second, sent late by p50 {1000 * p50:.2f} ms, "
-                f"p99 {1000 * p99:.2f} ms, at most {1000 * most:.2f} ms\n"
+                f"p99 {1000 * p99:.2f} ms, at most {1000 * maximum:.2f} ms\n"
             )
     assert {len(each) for each in lags} == {RATE * SECONDS}
     assert min(p99 for _, p99, _ in found) <= LATE

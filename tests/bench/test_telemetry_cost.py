@@ -85,5 +85,5 @@ def test_full_telemetry_against_the_bare_application(
 ) -> None:
     """Reports what metrics, 1 % traces and a JSON access log leave of the bare throughput."""
     report = compare(benchmark, artefact, variants, rounds=ROUNDS, predictions=PREDICTIONS)
-    for name, least in MIN.items():
-        assert report[name]["throughput"]["median"] >= least, report[name]
+    for name, minimum in MIN.items():
+        assert report[name]["throughput"]["median"] >= minimum, report[name]

@@ -1,4 +1,4 @@
-"""Names use the words of the field: modules, classes, functions, metrics and options."""
+"""Names use the words of the field: modules, classes, functions, constants, metrics and options."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ INSTEAD: Final = {
     "judging": "evaluation",
     "keeping": "storage, retention or cache",
     "kept": "stored, retained or cached",
+    "least": "minimum",
+    "most": "maximum or limit",
     "part": "component",
     "parts": "components",
     "patience": "timeout",
@@ -99,6 +101,15 @@ def definitions(path: Path) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.Asy
             yield node
 
 
+def constants(path: Path) -> Iterator[tuple[str, int]]:
+    """Names that a module gives to values in capitals, and their lines."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.isupper():
+                yield target.id, node.lineno
+
+
 def options(command: Any) -> Iterator[str]:  # noqa: ANN401 - of typer's own copy of click
     """Names of commands and of their options, without dashes before them."""
     for parameter in command.params:
@@ -114,6 +125,7 @@ def named() -> Iterator[tuple[str, str]]:
         where = str(path.relative_to(ROOT))
         yield path.stem, where
         yield from ((node.name, f"{where}:{node.lineno}") for node in definitions(path))
+        yield from ((name, f"{where}:{line}") for name, line in constants(path))
     yield from ((metric.name, "a metric") for metric in names.METRICS)
     yield from ((name, "the command line") for name in options(command_tree()))
 

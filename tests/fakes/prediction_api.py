@@ -72,8 +72,8 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
 
     @app.get("/seen")
     async def report() -> dict[str, Any]:
-        most = seen["max_active"]
-        return {"request_ids": request_ids, "labels": labels, "max_active": most, "keys": keys}
+        maximum = seen["max_active"]
+        return {"request_ids": request_ids, "labels": labels, "max_active": maximum, "keys": keys}
 
     return app
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 # Bytes of a text that is parsed in one go, whatever it holds: some milliseconds at most.
 WHOLE: Final = 64 * 1024
 # Elements that are cut out of a list at a time.
-PART: Final = 256
+CHUNK: Final = 256
 _SPACE: Final = rb"[ \t\r\n]*+"
 _OPEN: Final = re.compile(rb'%s\{%s"(records|columns)"%s:%s([\[{])%s' % ((_SPACE,) * 5), re.DOTALL)
 _CLOSE: Final = re.compile(rb"%s\}%s\Z" % (_SPACE, _SPACE))
@@ -37,7 +37,7 @@ _ROW: Final = re.compile(rb'\{(?:[^{}"]++|%s)*+\}' % _TEXT, re.DOTALL)
 _NAME: Final = re.compile(rb"(%s)%s:%s\[" % (_TEXT, _SPACE, _SPACE), re.DOTALL)
 _VALUE: Final = rb'(?:[^"\[\]{},]++|%s)++' % _TEXT
 # What follows the last one must be seen, or it may have been cut in two.
-_VALUES: Final = re.compile(rb"%s(?:,%s){0,%d}(?=[,\]])" % (_VALUE, _VALUE, PART - 1), re.DOTALL)
+_VALUES: Final = re.compile(rb"%s(?:,%s){0,%d}(?=[,\]])" % (_VALUE, _VALUE, CHUNK - 1), re.DOTALL)
 _NEXT: Final = re.compile(rb"%s([,\]}])%s" % (_SPACE, _SPACE))
 # Among rows: there is none yet, but work was done.
 _PAUSE: Final = object()

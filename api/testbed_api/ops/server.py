@@ -363,9 +363,9 @@ def _affordable(connections: int) -> int:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY or files - OTHER_FILES >= connections:
         return connections
-    most = max(1, files - OTHER_FILES)
-    logger.warning("%d connections at most: this process may open %d files", most, files)
-    return most
+    maximum = max(1, files - OTHER_FILES)
+    logger.warning("%d connections at most: this process may open %d files", maximum, files)
+    return maximum
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Final
 STEP: Final = 0.1
 """Seconds between two blocks."""
 
-MOST: Final = 2048
+MAX_MIB: Final = 2048
 """MiB that it takes at most, so that no machine is brought down by it."""
 
 
@@ -39,9 +39,9 @@ def _take(rate: float, over: threading.Event) -> None:
     page = os.urandom(4096)
     held: list[mmap.mmap] = []
     size = max(1, round(rate * STEP * 2**20 / len(page)))
-    most = MOST * 2**20 // (size * len(page))
+    maximum = MAX_MIB * 2**20 // (size * len(page))
     while not over.wait(STEP):
-        if len(held) < most:
+        if len(held) < maximum:
             block = mmap.mmap(-1, len(page) * size)
             block.write(page * size)
             held.append(block)

@@ -183,10 +183,10 @@ def _kind_of_objects(present: pd.Series[Any], *, typed: bool, decimal: str | Non
 
 def _kind_of_texts(present: pd.Series[Any], *, typed: bool, decimal: str | None) -> TableKind:
     different = {text.strip() for text in distinct_texts(present)}
-    if not typed and not is_code(different) and _most(parsed(present, decimal)):
+    if not typed and not is_code(different) and _all_but_a_few(parsed(present, decimal)):
         return "number"
     # Most columns of words are so at first sight.
-    if not np.isnan(days(present.head(_FIRST))).all() and _most(days(present)):
+    if not np.isnan(days(present.head(_FIRST))).all() and _all_but_a_few(days(present)):
         return "date"
     return "boolean" if _is_pair(different) else "category"
 
@@ -202,7 +202,7 @@ def is_code(different: Collection[str]) -> bool:
     return any(map(_CODE.fullmatch, different)) and all(text.isdecimal() for text in different)
 
 
-def _most(read: Floats) -> bool:
+def _all_but_a_few(read: Floats) -> bool:
     """Whether all texts are numbers, or dates, but for a few."""
     odd = int(np.isnan(read).sum())
     if not odd:

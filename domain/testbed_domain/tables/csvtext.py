@@ -232,16 +232,16 @@ def _separator(path: Path, text: str) -> str:
     """What cuts the header and the first rows into equally many fields, as many as there are."""
     if ".tsv" in path.suffixes and "\t" in text.partition("\n")[0]:
         return "\t"
-    best, most = ",", 1
+    best, maximum = ",", 1
     for sep in SEPARATORS:
         header, *rows = _rows(text, sep) or [[]]
         widths = {len(row) - (row[-1] == "") for row in rows}
         alike = all(width in {len(header), len(header) - 1} for width in widths) or (
             widths == {len(header) + 1}
         )
-        if alike and len(header) > most:
-            best, most = sep, len(header)
-    if most == 1:  # rows of many lengths are refused by who reads them
+        if alike and len(header) > maximum:
+            best, maximum = sep, len(header)
+    if maximum == 1:  # rows of many lengths are refused by who reads them
         header = (_rows(text, ",") or [[""]])[0]
         if len(header) == 1:
             return next((one for one in SEPARATORS[1:] if one in header[0]), ",")

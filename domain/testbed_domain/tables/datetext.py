@@ -109,7 +109,7 @@ def epochs(values: Floats) -> Floats:
     """Unix times in seconds, milliseconds, microseconds or nanoseconds, as seconds."""
     known = np.abs(values[np.isfinite(values)])
     middle = float(np.median(known)) if len(known) else 0.0
-    return values / next((unit for least, unit in _UNITS if middle >= least), 1.0)
+    return values / next((unit for minimum, unit in _UNITS if middle >= minimum), 1.0)
 
 
 def are_times(values: Floats) -> bool:
@@ -118,11 +118,11 @@ def are_times(values: Floats) -> bool:
     known = known[~_never(known)]
     if len(np.unique(known)) < _MIN_DIFFERENT:
         return False
-    least, most = _TIMES
+    minimum, maximum = _TIMES
     seconds = epochs(known)
     # Large numbers that differ by less than seconds are none.
     spread = len(np.unique(np.trunc(seconds))) >= _MIN_DIFFERENT
-    if spread and bool(((seconds >= least) & (seconds <= most)).all()):
+    if spread and bool(((seconds >= minimum) & (seconds <= maximum)).all()):
         return True
     return _compact(known) is not None
 
@@ -132,9 +132,9 @@ def calendar_days(values: Floats) -> Floats | None:
     compact = _compact(values)
     if compact is not None:
         return compact
-    least, most = _SERIALS
+    minimum, maximum = _SERIALS
     known = np.isfinite(values) & ~_never(values)
-    if not known.any() or not bool(((values[known] >= least) & (values[known] <= most)).all()):
+    if not known.any() or not bool(((values[known] >= minimum) & (values[known] <= maximum)).all()):
         return None
     return np.where(known, values + _EXCEL, np.nan)
 

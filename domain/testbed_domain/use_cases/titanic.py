@@ -74,10 +74,10 @@ _INTERCEPT: Final = -1.0
 _FEMALE_WEIGHT: Final = 2.75
 _CLASS_WEIGHT: Final = -1.15
 _AGE_WEIGHT: Final = -0.04
-_FAMILY_WEIGHT: Final = -0.25
+_RELATIVES_WEIGHT: Final = -0.25
 FORMULA: Final = (
     f"P(Survived) = 1 / (1 + exp(-z)), z = {_INTERCEPT} + {_FEMALE_WEIGHT} (Sex = female) + "
-    f"{_CLASS_WEIGHT} (Pclass - 2) + {_AGE_WEIGHT} (Age - {UNKNOWN_AGE:g}) + {_FAMILY_WEIGHT} "
+    f"{_CLASS_WEIGHT} (Pclass - 2) + {_AGE_WEIGHT} (Age - {UNKNOWN_AGE:g}) + {_RELATIVES_WEIGHT} "
     f"(SibSp + Parch); a missing Age counts as {UNKNOWN_AGE:g}"
 )
 
@@ -127,7 +127,7 @@ def probability(rows: Sequence[Row]) -> np.ndarray:
         + _FEMALE_WEIGHT * female
         + _CLASS_WEIGHT * (numbers("Pclass") - 2)
         + _AGE_WEIGHT * (numbers("Age", UNKNOWN_AGE) - UNKNOWN_AGE)
-        + _FAMILY_WEIGHT * (numbers("SibSp") + numbers("Parch"))
+        + _RELATIVES_WEIGHT * (numbers("SibSp") + numbers("Parch"))
     )
     return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 

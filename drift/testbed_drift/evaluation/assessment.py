@@ -128,7 +128,7 @@ class Assessor:
         schema: the model's classes and features.
         kinds: feature columns and kinds.
         segment: column by whose values performance is distinguished, or None.
-        most: most values of a category that are segments of their own.
+        maximum: most values of a category that are segments of their own.
         level: of each test of the model's error.
         unread: columns beside those of the windows, which the model does not know.
         unreadable: of tables: column of the reference to a phrase on values that can't be read as
@@ -142,7 +142,7 @@ class Assessor:
     schema: FeatureSchema
     kinds: Mapping[str, ColumnKind]
     segment: str | None = None
-    most: int = MAX
+    maximum: int = MAX
     unread: tuple[str, ...] = ()
     level: float = CONCEPT
     unreadable: Mapping[str, str] | None = None
@@ -216,7 +216,7 @@ class Assessor:
             self.segment,
             self.kinds[self.segment],
             reference.features.get(self.segment, ()),
-            self.most,
+            self.maximum,
         )
         return learnt.groups(current.features.get(self.segment, ()))
 

@@ -100,7 +100,7 @@ class SegmentScorer:
         rule: thresholds of the whole window. Its significance is shared out among the segments
             that are scored, so that all of them together keep its budget of false positives.
         min_rows: rows that either window needs of a segment.
-        most: most values of a category that are segments of their own.
+        maximum: most values of a category that are segments of their own.
         workers: score them; None does it in this process.
     """
 
@@ -108,13 +108,13 @@ class SegmentScorer:
     kinds: Mapping[str, ColumnKind]
     rule: DriftRule
     min_rows: int
-    most: int = MAX
+    maximum: int = MAX
     workers: SegmentWorkers | None = None
 
     def score(self, reference: Window, current: Window) -> tuple[SegmentDrift, ...]:
         """What drifted where: the segments with most drifted columns first, then the largest."""
         before, now = (_values(window, self.column) for window in (reference, current))
-        learnt = Segmentation.learn(self.column, self.kinds[self.column], before, self.most)
+        learnt = Segmentation.learn(self.column, self.kinds[self.column], before, self.maximum)
         places = {name: np.flatnonzero(rows) for name, rows in learnt.groups(before).items()}
         nobody = np.array([], dtype=int)
         groups = {
@@ -180,11 +180,14 @@ def table(segments: Sequence[SegmentDrift]) -> ReportTable:
 
 
 def _evaluated(
-    name: str, rows: Sequence[np.ndarray[Any, Any]], least: int, found: DriftScores | Broken | None
+    name: str,
+    rows: Sequence[np.ndarray[Any, Any]],
+    minimum: int,
+    found: DriftScores | Broken | None,
 ) -> SegmentDrift:
     before, now = map(len, rows)
     if found is None:
-        message = f"{now} rows, {before} in the reference, {least} needed"
+        message = f"{now} rows, {before} in the reference, {minimum} needed"
         return SegmentDrift(name, "insufficient_data", now, before, message=message)
     if isinstance(found, Broken):
         return SegmentDrift(name, "error", now, before, message=found.message)

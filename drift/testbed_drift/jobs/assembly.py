@@ -165,7 +165,7 @@ def assemble(
     builder = JobBuilder.of_artefact(settings)
     settings, version = builder.settings, builder.version
     reports = ReportStore(settings.output)
-    fixed = of_model(builder.limits.least, builder.calibration)
+    fixed = of_model(builder.limits.minimum, builder.calibration)
     hook = Hook.of(settings, reports, time.time, wait)
     if publisher:
         publisher.follow(version, fixed)

@@ -71,9 +71,9 @@ class JobBuilder:
         limits = ColumnLimits.of(settings, calibration)
         if calibration:
             calibration.verify_version(artefact.version)
-            if limits.least > settings.max_rows:
+            if limits.minimum > settings.max_rows:
                 raise DriftSettingsError(
-                    f"the calibration needs {limits.least} rows a window, TESTBED_DRIFT_MAX_ROWS "
+                    f"the calibration needs {limits.minimum} rows a window, TESTBED_DRIFT_MAX_ROWS "
                     f"are {settings.max_rows}: allow more, or calibrate for fewer"
                 )
         return cls(
@@ -93,12 +93,12 @@ class JobBuilder:
 
     def reader(self) -> WindowReader:
         """Cuts windows of the model."""
-        least = self.limits.least
+        minimum = self.limits.minimum
         return WindowReader(
             self.version,
             self.kinds,
-            least,
-            max(least, self.settings.max_rows),
+            minimum,
+            max(minimum, self.settings.max_rows),
             self.limits.purpose,
             _trained(self.artefact) if self.artefact else None,
             outcome_of(self.artefact.schema) if self.artefact else "category",

@@ -150,11 +150,11 @@ class Publisher:
         return read
 
 
-def of_model(least: int, calibration: Calibration | None) -> dict[Metric, float]:
+def of_model(minimum: int, calibration: Calibration | None) -> dict[Metric, float]:
     """What holds in every run: the rows that a window needs, and the calibration's time."""
     created = calibration.created if calibration else None
     age = {names.CALIBRATION_TIME: created} if created else {}
-    return {names.DRIFT_ROWS_NEEDED: float(least), **age}
+    return {names.DRIFT_ROWS_NEEDED: float(minimum), **age}
 
 
 def _fixed(version: str, values: Mapping[Metric, float]) -> dict[str, list[Observation]]:

@@ -49,7 +49,7 @@ class ErrorRise:
         against_reference: test and rise against the reference.
         against_estimate: test and rise against what the inputs explain; None where nothing can be
             estimated.
-        least: rise of the error that matters.
+        minimum: rise of the error that matters.
         residuals: of a regression, the distribution of residuals against the reference's.
     """
 
@@ -58,7 +58,7 @@ class ErrorRise:
     reference: float
     against_reference: Comparison
     against_estimate: Comparison | None
-    least: float = RISE
+    minimum: float = RISE
     residuals: Comparison | None = None
 
     @property
@@ -121,7 +121,7 @@ class ConceptDrift:
         """
         if not self.rises or any(one.risen for one in self.rises):
             return None
-        if any(one.error - one.reference >= one.least for one in self.rises):
+        if any(one.error - one.reference >= one.minimum for one in self.rises):
             return None
         every = self.rises[-1]
         return (
@@ -211,10 +211,10 @@ def _compare(
     return ErrorRise(rows, error, usual, against, explained)
 
 
-def comparison(name: str, p_value: float, rise: float, level: float, least: float) -> Comparison:
+def comparison(name: str, p_value: float, rise: float, level: float, minimum: float) -> Comparison:
     """A rise of the error: its test at a level, and its size, of which the least matters."""
     test = ColumnScore(f"{name}_test", p_value, level, "p_value")
-    return Comparison(test, ColumnScore(f"{name}_rise", rise, least, "distance"))
+    return Comparison(test, ColumnScore(f"{name}_rise", rise, minimum, "distance"))
 
 
 def excess_p_value(excess: float, standard_error: float) -> float:

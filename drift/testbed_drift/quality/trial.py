@@ -74,8 +74,8 @@ class Trial:
         loss = "rmse" if self.of_numbers else "log_loss"
         losses = [scores.get(loss) for scores in (self.champion, self.challenger)]
         surer = losses[0] is None or losses[1] is None or losses[1] <= losses[0]
-        least = FALL if self.of_numbers else GAIN
-        return self.gain >= least and self.p_value <= LEVEL and surer
+        minimum = FALL if self.of_numbers else GAIN
+        return self.gain >= minimum and self.p_value <= LEVEL and surer
 
     @property
     def words(self) -> str:

@@ -131,7 +131,7 @@ def contributions(
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(coded)) for _ in range(repeats)]
     predicted = model.probabilities(coded)
-    whole = _most(predicted)
+    whole = _mean_distance(predicted)
     found = {}
     for name, places in model.places.items():
         shuffled = np.concatenate([coded] * repeats)
@@ -141,7 +141,7 @@ def contributions(
     return found
 
 
-def _most(predicted: Floats) -> float:
+def _mean_distance(predicted: Floats) -> float:
     """Mean distance of answers that have nothing to do with each other, or of classes the most."""
     if predicted.shape[1] > 1:
         return 2.0

@@ -186,11 +186,13 @@ class Correlations:
         )
         return CorrelationDrift("tested", comparison, tuple(pairs[index] for index in order))
 
-    def preparing(self, least: int, most: int) -> Iterator[None]:
-        """Draw for windows of ``least`` to ``most`` rows, one size at each step."""
+    def preparing(self, minimum: int, maximum: int) -> Iterator[None]:
+        """Draw for windows of ``minimum`` to ``maximum`` rows, one size at each step."""
         if 2 <= len(self._names) <= MAX_COLUMNS and len(self._reference) >= MIN_ROWS:  # noqa: PLR2004 - a pair
-            rows = max(least, MIN_ROWS)
-            for size in sorted({_drawn(each) for each in range(rows, most + 1)} - {*self._quiet}):
+            rows = max(minimum, MIN_ROWS)
+            for size in sorted(
+                {_drawn(each) for each in range(rows, maximum + 1)} - {*self._quiet}
+            ):
                 self._quiet[size] = self._draw(size)
                 yield
 

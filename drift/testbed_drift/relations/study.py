@@ -241,19 +241,19 @@ class Analyst:
             alone,
         )
 
-    def preparing(self, reference: pd.DataFrame, least: int, most: int) -> Iterator[None]:
+    def preparing(self, reference: pd.DataFrame, minimum: int, maximum: int) -> Iterator[None]:
         """Learn of a reference what its first studies would; a second at most at each step.
 
         Args:
             reference: rows to compare with, as for :meth:`study`.
-            least: rows of the smallest window that is to be studied.
-            most: rows of the largest.
+            minimum: rows of the smallest window that is to be studied.
+            maximum: rows of the largest.
         """
         import_library()
         yield
         known = self._learnt(sampled(reference, self._rows, SEED))
         yield
-        yield from known.correlations.preparing(least, min(most, self._rows))
+        yield from known.correlations.preparing(minimum, min(maximum, self._rows))
 
     def _learnt(self, reference: pd.DataFrame) -> _Known:
         digest = reference_hash(reference)

@@ -124,11 +124,11 @@ def _attempt(
             f"{settings.retrain_window or settings.window:g} s, {settings.retrain_min_rows} needed",
         )
     newest = slice(len(rows) - held, None)
-    least, lacking = len(champion.schema.classes), "labelled rows lack a class"
+    minimum, lacking = len(champion.schema.classes), "labelled rows lack a class"
     if champion.schema.regression:
-        least, lacking = MIN_NUMBERS, "labels hold one value only"
+        minimum, lacking = MIN_NUMBERS, "labels hold one value only"
     for part in (slice(0, len(rows) - held), newest):
-        if len(set(rows.labels[part])) < least:
+        if len(set(rows.labels[part])) < minimum:
             message = f"the {lacking}, in training or hold-out: wait for more"
             return replace(found, outcome="too_few_rows", message=message)
     challenger = _train(settings, champion, rows, held, seed)

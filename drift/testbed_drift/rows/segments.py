@@ -41,7 +41,7 @@ class Segmentation:
 
     @classmethod
     def learn(
-        cls, column: str, kind: ColumnKind, reference: Sequence[Value], most: int = MAX
+        cls, column: str, kind: ColumnKind, reference: Sequence[Value], maximum: int = MAX
     ) -> Self:
         """Groups of a column as they are in the reference.
 
@@ -49,7 +49,7 @@ class Segmentation:
             column: name of the column.
             kind: how it is compared.
             reference: its values there.
-            most: most values of a category that are groups of their own.
+            maximum: most values of a category that are groups of their own.
         """
         if kind == "numeric":
             numbers = _numbers(reference)
@@ -58,7 +58,7 @@ class Segmentation:
             return cls(column, edges=tuple(edges))
         counts = Counter(str(value) for value in reference if value is not None)
         ranked = sorted(counts, key=lambda value: (-counts[value], value))
-        return cls(column, tuple(sorted(ranked[:most])))
+        return cls(column, tuple(sorted(ranked[:maximum])))
 
     def groups(self, values: Sequence[Value]) -> dict[str, np.ndarray[Any, Any]]:
         """Name of each group to the rows that it has; groups without rows are left out."""

@@ -226,8 +226,8 @@ def false_positives_allowed(draws: int, budget: float) -> int:
     while beta.ppf(CONFIDENCE, allowed + 2, draws - allowed - 1) <= budget:
         allowed += 1
     if allowed < 0:
-        least = math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-budget))
-        raise CalibrationError(f"a budget of {budget:g} needs at least {least} draws")
+        minimum = math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-budget))
+        raise CalibrationError(f"a budget of {budget:g} needs at least {minimum} draws")
     return allowed
 
 

@@ -18,7 +18,7 @@ CONCEPT: Final = 1e-5
 
 # The parts of a level. They add up to 1, for two of them count twice: a column is tested for its
 # values and for those that miss, the error among the newest rows and among all.
-PARTS: Final = {
+WEIGHTS: Final = {
     "columns": 0.2,
     "prediction": 0.05,
     "target": 0.05,
@@ -61,7 +61,7 @@ class Levels:
         usual = cls()
         if level is None:
             return usual
-        parts = {name: level * part for name, part in PARTS.items()}
+        parts = {name: level * part for name, part in WEIGHTS.items()}
         return cls(**{name: min(part, getattr(usual, name)) for name, part in parts.items()})
 
 

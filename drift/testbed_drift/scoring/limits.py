@@ -18,13 +18,13 @@ class ColumnLimits:
     """When a window is evaluated, and when a column of it drifted.
 
     Attributes:
-        least: fewest rows of a window.
+        minimum: fewest rows of a window.
         purpose: what so many rows are needed for, in words.
         rule: of columns.
         levels: of the tests beside the rule's.
     """
 
-    least: int
+    minimum: int
     purpose: str
     rule: DriftRule
     levels: Levels = USUAL
@@ -41,8 +41,8 @@ class ColumnLimits:
         )
         if calibration is None:
             return cls(settings.min_rows, "", rule, levels)
-        least = max(settings.min_rows, calibration.min_rows)
-        return cls(least, calibration.purpose, replace(rule, alphas=calibration.alphas), levels)
+        minimum = max(settings.min_rows, calibration.min_rows)
+        return cls(minimum, calibration.purpose, replace(rule, alphas=calibration.alphas), levels)
 
 
 def calibrated(settings: DriftSettings, calibration: Calibration | None) -> DriftSettings:

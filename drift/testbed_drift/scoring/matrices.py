@@ -59,11 +59,11 @@ class Coding:
         return coded
 
 
-def sampled(frame: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+def sampled(frame: pd.DataFrame, maximum: int, seed: int) -> pd.DataFrame:
     """At most so many rows, drawn uniformly without replacement and kept in their order."""
-    if len(frame) <= most:
+    if len(frame) <= maximum:
         return frame
-    chosen = np.random.default_rng(seed).choice(len(frame), most, replace=False, shuffle=False)
+    chosen = np.random.default_rng(seed).choice(len(frame), maximum, replace=False, shuffle=False)
     return frame.iloc[np.sort(chosen)].reset_index(drop=True)
 
 

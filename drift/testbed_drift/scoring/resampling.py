@@ -40,7 +40,7 @@ class _Column(Coded):
     """A coded column, the statistics, and the least effect of the rule that each needs."""
 
     statistics: Sequence[Statistic]
-    least: Mapping[ColumnKind, float]
+    minimum: Mapping[ColumnKind, float]
 
     def p_value(self, before: Integers, now: Integers) -> float:
         """The smallest p-value of the column's comparisons with a sufficient effect; 1 if none.
@@ -50,7 +50,7 @@ class _Column(Coded):
             now: rows drawn as the window.
         """
         sides = self.counted(before), self.counted(now)
-        return min(one.drawn(self, *sides, self.least[one.limits]) for one in self.statistics)
+        return min(one.drawn(self, *sides, self.minimum[one.limits]) for one in self.statistics)
 
     def tilted(self, shift: float) -> Floats | None:
         """Probability of each row in a window whose column has moved.
@@ -144,11 +144,11 @@ def _coded(column: pd.Series[Any], rule: DriftRule, *, numeric: bool) -> _Column
     codes, distinct = pd.factorize(column, sort=numeric)
     codes[codes < 0] = len(distinct)
     values = np.asarray(distinct, dtype=float) if numeric else np.arange(len(distinct), dtype=float)
-    least: dict[ColumnKind, float] = {
+    minimum: dict[ColumnKind, float] = {
         "numeric": rule.numeric_effect,
         "category": rule.category_effect,
     }
-    return _Column(codes, values, numeric, statistics(), least)
+    return _Column(codes, values, numeric, statistics(), minimum)
 
 
 def _exponential(values: Floats, shift: float) -> Floats:

@@ -112,7 +112,7 @@ def _short(texts: Mapping[str, str]) -> dict[str, str]:
     return {name: text[:LONGEST] for name, text in texts.items()}
 
 
-def _batches(values: Mapping[str, T], most: int) -> Iterator[dict[str, T]]:
+def _batches(values: Mapping[str, T], maximum: int) -> Iterator[dict[str, T]]:
     items = list(values.items())
-    for start in range(0, len(items), most):
-        yield dict(items[start : start + most])
+    for start in range(0, len(items), maximum):
+        yield dict(items[start : start + maximum])

@@ -312,9 +312,9 @@ def retained_categories(counts: NDArray[np.integer[Any]]) -> int:
     if len(counts) <= MAX_CATEGORIES:
         return 0
     for retained in range(MAX_CATEGORIES, 1, -1):
-        least = counts[retained] + 1
-        lost = least * np.count_nonzero(counts == least)
-        if counts[retained - 1] >= least and lost <= MAX_LOST * counts.sum():
+        minimum = counts[retained] + 1
+        lost = minimum * np.count_nonzero(counts == minimum)
+        if counts[retained - 1] >= minimum and lost <= MAX_LOST * counts.sum():
             return retained
     return 1
 

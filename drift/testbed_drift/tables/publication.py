@@ -63,7 +63,7 @@ class Publication:
         """
         columns = tuple(reference.schema.kinds)
         meter, calibration = self._measure(reference.name).meter, reference.calibration
-        fixed = of_model(ColumnLimits.of(settings, calibration).least, calibration)
+        fixed = of_model(ColumnLimits.of(settings, calibration).minimum, calibration)
         alone = () if grouping.column else columns
         self._publisher = Publisher(meter(METER), reference.name, alone, None, fixed)
         if grouping.segment:

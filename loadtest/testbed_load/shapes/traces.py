@@ -12,7 +12,7 @@ from testbed_domain.files import read_regular
 from testbed_load.shapes.base import SHAPES, Knot, Rate, ShapeModel
 
 COLUMNS: Final = ("seconds", "rate")
-MOST: Final = 100_000
+MAX_ROWS: Final = 100_000
 
 Point = tuple[Annotated[float, Field(ge=0)], Rate]
 
@@ -26,7 +26,7 @@ class TraceShape(ShapeModel):
         tuple[Point, ...],
         Field(
             min_length=2,
-            max_length=MOST,
+            max_length=MAX_ROWS,
             description="Seconds from the trace's begin and the rate there; straight lines between "
             "them. In a scenario `file` may stand in their place: a CSV with the columns "
             "`seconds` and `rate`, beside the scenario.",

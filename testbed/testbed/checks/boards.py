@@ -224,7 +224,7 @@ def _interrupted(faults: Iterable[FaultModel]) -> bool:
 def _errors(case: Case, moves: Moves) -> Iterator[str]:
     requests = (r for r in case.evidence.truth.requests if r.phase == moves.phase)
     failed = sum(r.status is not None and r.failed for r in requests)
-    if failed >= COUNTED and not moves.most:
+    if failed >= COUNTED and not moves.maximum:
         yield f"it shows no error in {moves.phase}, where the load saw {failed}"
 
 
@@ -250,7 +250,7 @@ def _drift(case: Case, panel: PanelFacts) -> Iterator[str]:
         for run in case.evidence.drift_runs
         if run.drift_share is not None and run.time <= phase.start
     ]
-    shown = max((moves.most for moves in panel.moves if moves.most is not None), default=0.0)
+    shown = max((moves.maximum for moves in panel.moves if moves.maximum is not None), default=0.0)
     if max(ratios, default=0.0) > 0 >= shown:
         yield f"it never shows more than {shown:g}, where the drift job found {max(ratios):g}"
 

@@ -84,8 +84,8 @@ def account(
     """
     explanations = [Explanation(reason=reason, count=n) for reason, n in certain if n]
     rest = difference - sum(item.count for item in explanations)
-    for reason, most in possible:
-        taken = min(max(rest, 0), most)
+    for reason, maximum in possible:
+        taken = min(max(rest, 0), maximum)
         if taken:
             explanations.append(Explanation(reason=reason, count=taken, certain=False))
             rest -= taken

@@ -159,8 +159,9 @@ def _only_pending(case: Case, spans: list[AlertSpan], rules: list[LoadedRule]) -
     times = "once" if len(spans) == 1 else f"{len(spans)} times"
     required = f"`for` is {spell(case, for_)}"
     if lasted < for_:
-        most = "for" if len(spans) == 1 else "at longest for"
-        return f"never fired: it was pending {times}, {most} {spell(case, lasted)}, and {required}"
+        at_longest = "for" if len(spans) == 1 else "at longest for"
+        pending = f"it was pending {times}, {at_longest} {spell(case, lasted)}"
+        return f"never fired: {pending}, and {required}"
     snapshot = case.evidence.snapshot
     if snapshot.ended_at - longest.end <= GAP * snapshot.interval(longest.alert):
         return f"never fired: the run ended when it had been pending for as long as {required}"

@@ -133,14 +133,14 @@ def _outside(timing: RequestTiming) -> list[str]:
 
 def _injected(timing: RequestTiming, what: str, measured: float) -> list[str]:
     """An injected latency is part of the duration of each request that the load saw slowed down."""
-    least = sum(fault.seconds * (fault.requests - fault.quick) for fault in timing.faults)
+    minimum = sum(fault.seconds * (fault.requests - fault.quick) for fault in timing.faults)
     # Sleeping can end a clock's tick early.
-    if measured >= 0.999 * least:
+    if measured >= 0.999 * minimum:
         return []
     return [
         (
             f"the API's {what} durations are too short: {measured:.3f} s in all, of which an "
-            f"injected latency alone makes {least:.3f} s"
+            f"injected latency alone makes {minimum:.3f} s"
         )
     ]
 

@@ -50,9 +50,9 @@ def limit_rows(case: Case) -> tuple[LimitRow, ...]:
     lag = percentile([max(0.0, r.sent_at - r.scheduled_at) for r in paced], 0.95)
     ratio = len(paced) / planned if planned else None
     excused = case.evidence.truth.missed / planned if planned else 0.0
-    least = max(MIN_EXCUSED_RATIO, MIN_LOAD_RATIO - excused)
+    minimum = max(MIN_EXCUSED_RATIO, MIN_LOAD_RATIO - excused)
     of_arrivals = (
-        _row("load_ratio", ratio, round(least, 6), at_least=True),
+        _row("load_ratio", ratio, round(minimum, 6), at_least=True),
         _row("load_lag", lag, LAG_LIMIT),
     )
     return (

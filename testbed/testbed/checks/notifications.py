@@ -185,12 +185,12 @@ def _repeats(contract: NotifiedContract) -> CheckResult:
         states = frozenset((frozenset(n.labels.items()), n.status, n.starts_at) for n in items)
         contents[first.receiver, states].append(first.received_at)
     findings = []
-    most = 1
+    maximum = 1
     beating = case.heartbeats
     for (receiver, states), times in contents.items():
         labels = [dict(identity) for identity, _, _ in states]
         beats = {each.get("alertname", "") for each in labels} <= beating
-        most = most if beats else max(most, len(times))
+        maximum = maximum if beats else max(maximum, len(times))
         lasted = max(times) - min(times)
         allowed = _allowed_repeats(contract, labels, receiver, lasted, beats=beats)
         if len(times) > allowed:
@@ -201,7 +201,7 @@ def _repeats(contract: NotifiedContract) -> CheckResult:
                     f"{span_text(case, lasted)}, allowed: {allowed}"
                 )
             )
-    passed = f"no notification came more than {_count(most, 'time')} with the same content"
+    passed = f"no notification came more than {_count(maximum, 'time')} with the same content"
     return finding_result(REPEATS, Stage.ROUTE, passed, findings)
 
 

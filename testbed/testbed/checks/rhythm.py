@@ -248,10 +248,10 @@ def _exports(name: str, times: Sequence[float], interval: float, case: Case) -> 
     )  # fmt: skip
 
 
-def _holes(cadence: Cadence, excused: Iterable[Stretch], least: float) -> tuple[Hole, ...]:
+def _holes(cadence: Cadence, excused: Iterable[Stretch], minimum: float) -> tuple[Hole, ...]:
     """Pauses that are too long even without what is excused."""
     away = list(excused)
-    limit = max(INTERVALS * cadence.interval, least)
+    limit = max(INTERVALS * cadence.interval, minimum)
     found = []
     for pause in cadence.pauses:
         left = pause.seconds - _covered(pause, away)

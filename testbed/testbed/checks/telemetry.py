@@ -45,19 +45,19 @@ class Offered:
     """What one process had exported at a moment, for as far as that is known.
 
     Attributes:
-        least: exported, and counted by the Collector where nothing was lost.
+        minimum: exported, and counted by the Collector where nothing was lost.
         now: exported at that moment.
-        most: what the Collector may have counted.
+        maximum: what the Collector may have counted.
     """
 
-    least: int
+    minimum: int
     now: int
-    most: int
+    maximum: int
 
     @property
     def spread(self) -> int:
         """How much may have been on its way."""
-        return self.most - self.least
+        return self.maximum - self.minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,13 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
     exported = at(here.time)
     accepted = sum(each.accepted for each in before) + flow(here).accepted
     # An export that the Collector has counted was made, whatever the clocks say.
-    sent = max(exported.now, min(accepted, exported.most))
+    sent = max(exported.now, min(accepted, exported.maximum))
     if kind == "spans" and any(_ended(process, here.time) for process in pipeline.processes):
         sent = max(sent, accepted)  # one that was killed may not have reported its last spans
     arriving: list[Cause] = [
         *_losses(pipeline, kind),
         (Reason.COLLECTOR_ENDED, unread),
-        (Reason.IN_TRANSIT, sent - exported.least),
+        (Reason.IN_TRANSIT, sent - exported.minimum),
     ]
     to_collector = _hop(f"{kind}_collector", sent, accepted, arriving)
 
@@ -255,8 +255,8 @@ def _spans_offered(process: Process, time: float) -> Offered:
     before = [count.ended for count in process.spans if count.time <= time - DELIVERY]
     until = [count for count in process.spans if count.time >= time + SKEW] or process.spans[-1:]
     # Runs of earlier versions don't hold what was begun.
-    most = sum(max(count.ended, count.begun + count.dropped) for count in until[:1])
-    return Offered(before[-1] if before else 0, most, most)
+    maximum = sum(max(count.ended, count.begun + count.dropped) for count in until[:1])
+    return Offered(before[-1] if before else 0, maximum, maximum)
 
 
 def _delivered(process: Process, time: float) -> int:
@@ -274,7 +274,7 @@ def _delivered_by(process: Process, time: float) -> int:
 def _sum(each: Iterable[Offered]) -> Offered:
     found = list(each)
     return Offered(
-        sum(o.least for o in found), sum(o.now for o in found), sum(o.most for o in found)
+        sum(o.minimum for o in found), sum(o.now for o in found), sum(o.maximum for o in found)
     )
 
 

@@ -30,12 +30,12 @@ def capacity(
         float, typer.Option(min=0.001, help="Seconds in which a good one is answered, once due.")
     ] = 0.25,
     start: Annotated[float, typer.Option(min=1, help="First rate, in requests per second.")] = 50.0,
-    most: Annotated[float, typer.Option(min=1, max=5000, help="Highest rate to try.")] = 2000.0,
+    max_rate: Annotated[float, typer.Option(min=1, max=5000, help="Highest rate to try.")] = 2000.0,
     step: Annotated[float, typer.Option(min=1, help="Seconds of one step.")] = 10.0,
     precision: Annotated[
         float, typer.Option(min=0.01, max=1, help="Ends when the rates around it are so close.")
     ] = 0.1,
-    at_least: Annotated[
+    min_capacity: Annotated[
         float | None, typer.Option(help="Exit 1 where the capacity is below this rate.")
     ] = None,
     use_case: UseCaseOption = None,
@@ -50,7 +50,7 @@ def capacity(
 
       testbed capacity
 
-      testbed capacity --replicas 2 --latency 0.1 --at-least 300
+      testbed capacity --replicas 2 --latency 0.1 --min-capacity 300
 
       testbed capacity --host http://127.0.0.1:8000 --step 30
     """
@@ -86,9 +86,9 @@ def capacity(
             url = host
         with running:
             probe = RateProbe(url, place, chosen, artefact, step, seed, wanted, settings)
-            found = search(probe, wanted, start=start, most=most, precision=precision)
+            found = search(probe, wanted, start=start, maximum=max_rate, precision=precision)
     _show(found, place, json=json)
-    if at_least is not None and (found.capacity or 0.0) < at_least:
+    if min_capacity is not None and (found.capacity or 0.0) < min_capacity:
         raise typer.Exit(EXIT_VERDICT_FAILED)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.facts.sources import Sources
 
 PROMQL: Final = "promql"
-MOST: Final = 200
+MAX_SERIES: Final = 200
 """Series of one query that are kept."""
 
 
@@ -37,7 +37,7 @@ class AssertedQuery(StoredModel):
         start: Unix time of the first evaluation.
         end: Unix time of the last one.
         step: seconds from one to the next.
-        series: at most :data:`MOST`.
+        series: at most :data:`MAX_SERIES`.
         dropped: how many more came.
         problem: why it could not be asked; empty where it was.
     """
@@ -81,7 +81,7 @@ def _asked(sources: Sources, assertion: PromqlAssertion) -> AssertedQuery:
         return found.model_copy(update={"problem": str(error)})
     stored = tuple(
         AssertedSeries(labels=_written(each.labels), points=tuple(map(_finite, each.points)))
-        for each in series[:MOST]
+        for each in series[:MAX_SERIES]
     )
     return found.model_copy(
         update={

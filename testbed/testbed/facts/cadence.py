@@ -60,9 +60,9 @@ class Cadence(StoredModel):
     slowest: float = 0.0
 
 
-def longest(stretches: Iterable[Stretch], most: int) -> tuple[Stretch, ...]:
+def longest(stretches: Iterable[Stretch], maximum: int) -> tuple[Stretch, ...]:
     """At most so many of them, the longest ones, by time."""
-    found = sorted(stretches, key=lambda each: -each.seconds)[:most]
+    found = sorted(stretches, key=lambda each: -each.seconds)[:maximum]
     return tuple(sorted(found, key=lambda each: each.start))
 
 

@@ -64,22 +64,22 @@ def _sums(page: Page) -> Iterator[str]:
         total = page.values.get((f"{name}_sum", labels))
         if total is None or not held.get(math.inf):
             continue
-        least, most = _range(held)
+        minimum, maximum = _range(held)
         room = ROUNDING * max(1.0, abs(total))
-        if not least - room <= total <= most + room:
-            between = f"between {least:.4g} and {most:.4g}"
+        if not minimum - room <= total <= maximum + room:
+            between = f"between {minimum:.4g} and {maximum:.4g}"
             yield (f"the sum of {name}{_shown(labels)} is {total:.4g}, its buckets say {between}")
 
 
 def _range(held: Mapping[float, float]) -> tuple[float, float]:
     """Least and most that values can sum up to; none is negative."""
-    least = most = below = before = 0.0
+    minimum = maximum = below = before = 0.0
     for bound in sorted(held):
         inside = held[bound] - before
-        least += inside * below
-        most += inside * bound if inside else 0.0
+        minimum += inside * below
+        maximum += inside * bound if inside else 0.0
         below, before = bound, held[bound]
-    return least, most
+    return minimum, maximum
 
 
 def _batches(page: Page) -> Iterator[str]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from testbed.driftplan import DriftPlan
     from testbed.facts.driftpoints import Record
 
-ALERT_SHARE: Final = 0.30
-RETRAIN_SHARE: Final = 0.5
+ALERT_RATIO: Final = 0.30
+RETRAIN_RATIO: Final = 0.5
 # Documented level of each test, and its part of a level for the whole window.
 LEVELS: Final = {
     "columns": (0.001, 0.2),
@@ -61,7 +61,7 @@ class Rules:
     """
 
     level: float | None = None
-    alert_share: float = ALERT_SHARE
+    alert_share: float = ALERT_RATIO
     alphas: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -156,11 +156,11 @@ def _thresholds(record: Record, rules: Rules) -> Iterator[str]:
             wanted = EFFECTS.get(method, rules.test(name))
             yield from _threshold(method, score["threshold"], wanted)
     for rise in ((record.get("concept_drift") or {}).get("errors") or {}).values():
-        least = NUMBER_RISE if "residual_drift" in rise else ERROR_RISE
+        minimum = NUMBER_RISE if "residual_drift" in rise else ERROR_RISE
         for method, score in rise["scores"].items():
             wanted = rules.test("concept")
             if method.endswith("_rise"):
-                wanted = least
+                wanted = minimum
             elif method.endswith(f"_{NUMERIC}"):
                 wanted = EFFECTS[NUMERIC]
             yield from _threshold(method, score["threshold"], wanted)
@@ -178,7 +178,7 @@ def _decision(record: Record, ratio: float, rules: Rules) -> Iterator[str]:
         (relations.get("label") or {}).get("drifted")
     )
     wide = ratio >= rules.alert_share
-    retrain = ratio >= max(RETRAIN_SHARE, rules.alert_share) or (wide and (target or concept))
+    retrain = ratio >= max(RETRAIN_RATIO, rules.alert_share) or (wide and (target or concept))
     found = {
         "columns": retrain or wide,
         "prediction": bool(record["prediction_drift"]["drifted"]),

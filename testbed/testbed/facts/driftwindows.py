@@ -175,14 +175,14 @@ def _again(
         settled=settled,
         reference=record["windows"]["reference"]["rows"],
         registered=registered,
-        scores=_most_apart(_scores(reference, rows, record) if len(rows) else ()),
+        scores=_furthest_apart(_scores(reference, rows, record) if len(rows) else ()),
         faults=faults(record, rows, reference.columns, reference.schema, LATE)[:SHOWN]
         if window["rows"] == len(rows)
         else (),
     )
 
 
-def _most_apart(scores: Iterable[RecomputedScore]) -> tuple[RecomputedScore, ...]:
+def _furthest_apart(scores: Iterable[RecomputedScore]) -> tuple[RecomputedScore, ...]:
     """Those that agree least, so that a wide model does not swell the facts."""
     return tuple(sorted(scores, key=lambda score: -score.apart)[:SHOWN])
 

@@ -102,16 +102,16 @@ def effect_of(
 
 def _covariate(severity: float, schema: FeatureSchema) -> DriftEffect:
     return DriftEffect(
-        shifted=_most(_numbers(schema)),
+        shifted=_majority(_numbers(schema)),
         shift=severity,
-        rarest=_most(_categories(schema)),
+        rarest=_majority(_categories(schema)),
         to_rarest=min(1.0, TO_RAREST * severity),
     )
 
 
 def _category(severity: float, schema: FeatureSchema) -> DriftEffect:
     to_rarest = min(1.0, TO_RAREST * severity)
-    return DriftEffect(rarest=_most(_categories(schema)), to_rarest=to_rarest)
+    return DriftEffect(rarest=_majority(_categories(schema)), to_rarest=to_rarest)
 
 
 def _single(severity: float, schema: FeatureSchema) -> DriftEffect:
@@ -123,7 +123,7 @@ def _single(severity: float, schema: FeatureSchema) -> DriftEffect:
 
 
 def _scale(severity: float, schema: FeatureSchema) -> DriftEffect:
-    return DriftEffect(scaled=_most(_numbers(schema)), factor=1.0 + severity)
+    return DriftEffect(scaled=_majority(_numbers(schema)), factor=1.0 + severity)
 
 
 def _population(severity: float, schema: FeatureSchema) -> DriftEffect:
@@ -180,7 +180,7 @@ def _categories(schema: FeatureSchema) -> list[Feature]:
     return [feature for feature in schema.features if len(feature.categories) > 1]
 
 
-def _most(features: list[Feature]) -> frozenset[str]:
+def _majority(features: list[Feature]) -> frozenset[str]:
     return _names(features[: math.ceil(CONTROL * len(features))])
 
 

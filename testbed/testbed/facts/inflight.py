@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from testbed.facts.children import Points
 
 ACTIVE: Final = names.HTTP_ACTIVE.prometheus
-ROOM: Final = 2
+TOLERANCE: Final = 2
 """Requests that the load may have seen end, or begin, before the API did."""
 
 Times = np.ndarray
@@ -72,11 +72,11 @@ class _Level(NamedTuple):
         begun = np.searchsorted(self.begun, moments, side="right")
         return begun - np.searchsorted(self.ended, moments, side="right")
 
-    def most(self, time: float, slack: float) -> int:
+    def maximum(self, time: float, slack: float) -> int:
         """The most within some time around a moment."""
         return int(self.at(_within(self.begun, time, slack)).max())
 
-    def least(self, time: float, slack: float) -> int:
+    def minimum(self, time: float, slack: float) -> int:
         """The fewest within some time around a moment."""
         return int(self.at(_within(self.ended, time, slack)).min())
 
@@ -99,11 +99,11 @@ def read_inflight(answers: Sequence[Answer], series: Iterable[Series]) -> InFlig
         could, must = _levels(answers, instance)
         for time, counted in points:
             exports += counted > 0
-            above += counted > could.most(time, CLOSE_SECONDS)
-            low = must.least(time, SLACK_SECONDS) - ROOM
+            above += counted > could.maximum(time, CLOSE_SECONDS)
+            low = must.minimum(time, SLACK_SECONDS) - TOLERANCE
             crowds += low > 0
             below += counted < low
-            high = could.most(time, SLACK_SECONDS) + ROOM
+            high = could.maximum(time, SLACK_SECONDS) + TOLERANCE
             if counted - high > worst:
                 worst = counted - high
                 stray = Stray(instance=instance, time=time, counted=counted, high=high)

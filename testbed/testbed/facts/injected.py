@@ -37,7 +37,7 @@ def errors(sources: Sources, answers: Sequence[Answer]) -> int:
     """The least number of errors that faults made; 0 where replicas came and went."""
     if any(page is None for page in sources.pages.values()):
         return 0
-    least = 0
+    minimum = 0
     for start, end, fault in _windows(sources):
         if not fault.error_ratio:
             continue
@@ -47,8 +47,8 @@ def errors(sources: Sources, answers: Sequence[Answer]) -> int:
             and answer.request.finished_at <= end
             for answer in answers
         )
-        least += max(0, math.floor(fault.error_ratio * hit) - EDGE * len(sources.pages))
-    return least
+        minimum += max(0, math.floor(fault.error_ratio * hit) - EDGE * len(sources.pages))
+    return minimum
 
 
 def _windows(sources: Sources) -> Iterable[tuple[float, float, Fault]]:

@@ -131,8 +131,8 @@ def _agrees(number: int, text: str) -> bool:
     name = _SAME.get(text.upper(), text.upper())
     if name not in _SEVERITIES:
         return True
-    least = 4 * _SEVERITIES.index(name) + 1
-    return least <= number < least + 4
+    minimum = 4 * _SEVERITIES.index(name) + 1
+    return minimum <= number < minimum + 4
 
 
 def _chosen(line: Line, setting: Setting) -> bool | None:

@@ -60,7 +60,7 @@ FOLLOWED: Final = (
     INFERENCE_SUM,
     ACTIVE,
 )
-PARTS: Final = ("count", "sum", "bucket")
+SUFFIXES: Final = ("count", "sum", "bucket")
 MANY: Final = ("/predict/batch", "/predict/stream")
 
 
@@ -147,7 +147,7 @@ def read_measured(sources: Sources) -> Measured:
         ),
         probabilities=group(
             {**expected_probabilities(crew), **(expected_numbers(crew) if regression else {})},
-            *(f"{metric}_{part}" for metric in (PROBABILITY, NUMBER) for part in PARTS),
+            *(f"{metric}_{part}" for metric in (PROBABILITY, NUMBER) for part in SUFFIXES),
         ),
         errors=group(
             {**expected_errors(crew), **expected_kinds(crew, injected.errors(sources, answers))},
@@ -235,7 +235,7 @@ def _outcomes(sources: Sources, crew: Crew, counted: Counted, over: float) -> Gr
         schema = _schema(sources)
         kpis = () if schema is None else schema.kpis
         expected = expected_outcomes(found, crew) | expected_costs(found, kpis, crew)
-    errors = (f"{ABSOLUTE_ERROR}_{part}" for part in PARTS)
+    errors = (f"{ABSOLUTE_ERROR}_{part}" for part in SUFFIXES)
     metrics = (names.DECISIONS.prometheus, names.BUSINESS_COST.prometheus, *errors)
     return compare(expected, *counted.of(*metrics), sources.phases)
 

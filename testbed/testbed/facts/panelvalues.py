@@ -32,13 +32,13 @@ class Moves(StoredModel):
     Attributes:
         phase: its name.
         mean: over the points that lie within the phase; None where there is none.
-        most: the highest of them.
+        maximum: the highest of them.
         expected: mean of the load's own rate, over the same stretches of time.
     """
 
     phase: str
     mean: float | None
-    most: float | None
+    maximum: float | None
     expected: float | None = None
 
 
@@ -76,7 +76,7 @@ class View:
                 Moves(
                     phase=name,
                     mean=sum(within.values()) / len(within) if within else None,
-                    most=max(within.values(), default=None),
+                    maximum=max(within.values(), default=None),
                     expected=self._expected(kind, list(within)),
                 )
             )

@@ -53,5 +53,5 @@ class OverloadFault(ApiFault):
         seen = f"of {len(rows)} requests {answered} were answered and {refused} refused with 503"
         if len(rows) < MIN_REQUESTS:
             return Effect(phase.name, self.label, None, seen)
-        most = MAX_RATIO * self.rate * span * max(1, case.evidence.run.replicas)
-        return Effect(phase.name, self.label, took=refused > 0 and answered <= most, seen=seen)
+        maximum = MAX_RATIO * self.rate * span * max(1, case.evidence.run.replicas)
+        return Effect(phase.name, self.label, took=refused > 0 and answered <= maximum, seen=seen)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TIMEOUT: Final = 5.0
-ASKED: Final = 3
+PREDICTIONS: Final = 3
 """Predictions that are asked for: enough to see which counters count them."""
 READY: Final = ("/health/ready", "/readyz", "/healthz", "/health", "/ping", "/v2/health/ready")
 OPENAPI: Final = ("/openapi.json", "/docs.json", "/swagger.json")
@@ -79,7 +79,7 @@ def ask(looked: Looked, path: str, body: object) -> Looked:
     """Ask for a few predictions, and see what was answered and which counters grew."""
     before = counters(looked.metrics or "")
     answer, refused = None, ""
-    for _ in range(ASKED):
+    for _ in range(PREDICTIONS):
         try:
             reply = loopback.request("POST", f"{looked.url}{path}", json=body, timeout=TIMEOUT)
         except httpx.HTTPError as error:
@@ -96,7 +96,7 @@ def ask(looked: Looked, path: str, body: object) -> Looked:
     grown = tuple(
         (name, dict(labels))
         for (name, labels), value in sorted(after.items())
-        if not refused and value - before.get((name, labels), 0.0) == ASKED
+        if not refused and value - before.get((name, labels), 0.0) == PREDICTIONS
     )
     return replace(looked, answer=answer, refused=refused, grown=grown)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
 
-PART_EVENTS = {
+COMPONENT_EVENTS = {
     "component_started": "started",
     "component_ready": "ready",
     "component_stopped": "stopped",
@@ -73,9 +73,9 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
             if (rows := phase_table(verdict, chart))
         ],
         "events": [
-            (event, PART_EVENTS[event.event])
+            (event, COMPONENT_EVENTS[event.event])
             for event in evidence.timeline
-            if event.event in PART_EVENTS
+            if event.event in COMPONENT_EVENTS
         ],
     }
 

@@ -38,11 +38,11 @@ async def test_one_slice_in_one_turn_however_many_ask() -> None:
     turns = SliceScheduler(2.0, clock)
     done: list[int] = []
     asked = [asyncio.ensure_future(turns.run(_work(clock, 10, done))) for _ in range(5)]
-    most, seen = 0, 0
+    maximum, seen = 0, 0
     while not all(task.done() for task in asked):
         await asyncio.sleep(0)
-        most, seen = max(most, len(done) - seen), len(done)
-    assert most == 2
+        maximum, seen = max(maximum, len(done) - seen), len(done)
+    assert maximum == 2
     assert len(done) == 50
 
 

@@ -86,13 +86,13 @@ def test_rows_of_32_bits_are_the_same_rows(compare: Compare) -> None:
     assert found["quality"]["columns"]["rate"]["out_of_range"] == 0
 
 
-@pytest.mark.parametrize("least", [2**40, 2**53, 2**60])
-def test_large_numbers_close_to_each_other_differ(compare: Compare, least: int) -> None:
+@pytest.mark.parametrize("minimum", [2**40, 2**53, 2**60])
+def test_large_numbers_close_to_each_other_differ(compare: Compare, minimum: int) -> None:
     """They all lie near one number of 32 bits, yet are of 64: a move is seen."""
-    step = 1 if least < 2**50 else 1_000
+    step = 1 if minimum < 2**50 else 1_000
     drawn = [np.random.default_rng(seed).integers(0, 1_000, 400) * step for seed in (1, 2)]
     tables = [
-        pd.DataFrame({"z": [str(least + int(value)) for value in values]})
+        pd.DataFrame({"z": [str(minimum + int(value)) for value in values]})
         for values in (*drawn, drawn[1] + 2_000 * step)
     ]
     same, moved = (compare(_csv(tables[0]), _csv(other)) for other in tables[1:])

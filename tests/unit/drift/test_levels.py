@@ -11,7 +11,7 @@ import pytest
 from testbed_drift.relations.correlations import Correlations
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
-from testbed_drift.scoring.levels import PARTS, Levels
+from testbed_drift.scoring.levels import WEIGHTS, Levels
 from testbed_drift.scoring.limits import ColumnLimits
 from testbed_drift.settings import DriftSettings
 
@@ -28,7 +28,7 @@ def _frame(rows: int, seed: int, together: float) -> pd.DataFrame:
 
 def test_the_parts_of_a_level_add_up_to_it() -> None:
     """Columns count twice, for values and for those that miss; the error in two sets of rows."""
-    assert sum(PARTS.values()) + PARTS["columns"] + PARTS["concept"] == pytest.approx(1.0)
+    assert sum(WEIGHTS.values()) + WEIGHTS["columns"] + WEIGHTS["concept"] == pytest.approx(1.0)
     assert all(
         mine <= usual
         for mine, usual in zip(astuple(Levels.of(0.9)), astuple(Levels()), strict=True)

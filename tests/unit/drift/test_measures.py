@@ -205,9 +205,9 @@ class Largest(NumberStatistic):
         del before, now, witnesses
         return 0.0, 700.0
 
-    def drawn(self, column: Any, before: Any, now: Any, least: float) -> float:  # noqa: ANN401 - the same
+    def drawn(self, column: Any, before: Any, now: Any, minimum: float) -> float:  # noqa: ANN401 - the same
         """Certain of it, too."""
-        del before, now, least
+        del before, now, minimum
         return 0.0 if column.numeric else 1.0
 
 

@@ -11,7 +11,7 @@ from testbed_domain.logrows import Columns
 from testbed_drift.evaluation.assessment import Assessment, Assessor
 from testbed_drift.evaluation.decision import Action, Cause, Policy, decide
 from testbed_drift.evaluation.detection import Detector
-from testbed_drift.relations.contributions import _most
+from testbed_drift.relations.contributions import _mean_distance
 from testbed_drift.relations.labelrelation import evaluate_relation
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import declare, outcome_of
@@ -210,5 +210,5 @@ def test_the_test_of_classes_at_the_same_inputs_is_named_as_not_applicable() -> 
 def test_what_shuffling_everything_would_change() -> None:
     """The mean distance of two rows, by the definition; of classes the most that there can be."""
     predicted = np.array([[1.0], [4.0], [6.0], [-2.0]])
-    assert _most(predicted) == pytest.approx(np.abs(predicted - predicted.T).mean())
-    assert _most(np.array([[0.5, 0.5], [0.1, 0.9]])) == 2.0
+    assert _mean_distance(predicted) == pytest.approx(np.abs(predicted - predicted.T).mean())
+    assert _mean_distance(np.array([[0.5, 0.5], [0.1, 0.9]])) == 2.0

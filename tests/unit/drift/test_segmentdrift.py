@@ -139,5 +139,5 @@ def test_report_names_the_drifted_segments() -> None:
 
 def test_most_values_are_segments_of_their_own() -> None:
     """Beyond the most frequent ones, values are the rest together."""
-    scorer = SegmentScorer("shop", KINDS, DriftRule(), 200, most=1)
+    scorer = SegmentScorer("shop", KINDS, DriftRule(), 200, maximum=1)
     assert {one.name for one in scorer.score(BEFORE, NOW)} == {"shop=a", "shop=rest"}

@@ -274,8 +274,8 @@ def test_labels_that_are_numbers(name: str) -> None:
         assert (true != 10 * numbers).mean() > 0.9
         return
     assert (true == 10 * numbers).all()
-    least = numbers.min() if name == "population_shift" else np.median(numbers)
-    assert least >= (200 if name == "population_shift" else 250)
+    minimum = numbers.min() if name == "population_shift" else np.median(numbers)
+    assert minimum >= (200 if name == "population_shift" else 250)
 
 
 def test_a_population_shift_of_classes(source: TrafficSource) -> None:

@@ -269,7 +269,7 @@ def test_what_the_proxy_is_told() -> None:
     ]
     assert told(Disturbance(lost="partition")) == [("timeout", {"timeout": 0})]
     assert told(Disturbance(lost="reset")) == [("reset_peer", {"timeout": 0})]
-    assert Disturbance(delay=0.5, jitter=0.1, bandwidth=8).least == pytest.approx(0.656)
+    assert Disturbance(delay=0.5, jitter=0.1, bandwidth=8).minimum == pytest.approx(0.656)
 
 
 def test_what_becomes_of_a_question(server: Answering) -> None:

@@ -104,7 +104,7 @@ def failing(world: World, *panels: PanelFacts, foreign: tuple[str, ...] = ()) ->
 def moves(expected: float | None = None, **by_phase: float | None) -> tuple[Moves, ...]:
     """The same value throughout each phase, and what the load saw."""
     return tuple(
-        Moves(phase=name, mean=v, most=v, expected=expected) for name, v in by_phase.items()
+        Moves(phase=name, mean=v, maximum=v, expected=expected) for name, v in by_phase.items()
     )
 
 

@@ -55,7 +55,7 @@ def test_the_search_ends_around_the_capacity(
 ) -> None:
     """Within the precision; at the most that is to be tried; or below the least."""
     tried: list[float] = []
-    result = search(bearing(capacity, tried), OBJECTIVE, start=50, most=1000, precision=0.1)
+    result = search(bearing(capacity, tried), OBJECTIVE, start=50, maximum=1000, precision=0.1)
     if capacity == 3:
         assert result.capacity is not None
         assert result.fails_from is not None
@@ -77,7 +77,7 @@ def test_a_hiccup_is_tried_once_more() -> None:
             return step.model_copy(update={"held": False, "limited_by": "service"})
         return step
 
-    result = search(probe, OBJECTIVE, start=100, most=400, precision=0.1)
+    result = search(probe, OBJECTIVE, start=100, maximum=400, precision=0.1)
     assert (result.capacity, result.fails_from) == (400, None)
     assert tried == [100, 100, 200, 400]
     assert result.text.endswith("more was not tried")
@@ -109,7 +109,7 @@ def test_a_load_that_falls_behind_is_not_the_service(world: World) -> None:
         lambda rate: late if rate > 50 else late.model_copy(update={"held": True}),
         OBJECTIVE,
         start=50,
-        most=100,
+        maximum=100,
         precision=0.5,
     )
     assert "a lower bound" in result.text
@@ -117,7 +117,7 @@ def test_a_load_that_falls_behind_is_not_the_service(world: World) -> None:
 
 def test_the_knee_is_drawn() -> None:
     """As a page with a figure of both percentiles, and as bars."""
-    result = search(bearing(333, []), OBJECTIVE, start=50, most=1000, precision=0.1)
+    result = search(bearing(333, []), OBJECTIVE, start=50, maximum=1000, precision=0.1)
     rates = sorted({step.rate for step in result.steps})
     lines = {line.name: list(line.x) for line in knee_figure(result).data}
     ends = {"objective: 250 ms": [rates[0], rates[-1]], "capacity: 325/s": [325, 325]}
@@ -149,5 +149,5 @@ def test_what_cannot_be_searched_is_refused(tmp_path: Path) -> None:
 
 def test_the_result_is_json() -> None:
     """With its version."""
-    result = search(bearing(333, []), OBJECTIVE, start=50, most=1000, precision=0.1)
+    result = search(bearing(333, []), OBJECTIVE, start=50, maximum=1000, precision=0.1)
     assert json.loads(result.model_dump_json())["schema_version"] == 1

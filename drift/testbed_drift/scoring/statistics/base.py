@@ -124,12 +124,12 @@ class Statistic(Protocol):
             witnesses: of each, the ratio of its rows that are no copies of others.
         """
 
-    def drawn(self, column: Coded, before: Integers, now: Integers, least: float) -> float:
+    def drawn(self, column: Coded, before: Integers, now: Integers, minimum: float) -> float:
         """P-value of drawn rows; 1 where their effect is not sufficient, or it does not apply.
 
         Args:
             column: of which rows were drawn.
             before: :meth:`Coded.counted` of those drawn as the reference.
             now: of those drawn as the window.
-            least: sufficient effect.
+            minimum: sufficient effect.
         """

@@ -100,9 +100,9 @@ def compare_counts(counts: Floats, witnesses: tuple[float, float]) -> tuple[floa
     return chi_square(weighted, copies=copies), total_variation(counts)
 
 
-def drawn_counts(counts: Floats, least: float) -> float:
+def drawn_counts(counts: Floats, minimum: float) -> float:
     """P-value of rows per category, ``[2, categories]``; 1 where their distance is below."""
-    return chi_square(counts) if total_variation(counts) >= least else 1.0
+    return chi_square(counts) if total_variation(counts) >= minimum else 1.0
 
 
 @register
@@ -127,9 +127,9 @@ class CategoryStatistic:
         assert isinstance(now, Categories)  # noqa: S101 - the same
         return compare_counts(category_counts(before.counts, now.counts), witnesses)
 
-    def drawn(self, column: Coded, before: Integers, now: Integers, least: float) -> float:
+    def drawn(self, column: Coded, before: Integers, now: Integers, minimum: float) -> float:
         """Of all categories."""
         before, now = before[:-1], now[:-1]
         if column.numeric or not before.any() or not now.any():
             return 1.0
-        return drawn_counts(np.array([before, now], dtype=float), least)
+        return drawn_counts(np.array([before, now], dtype=float), minimum)

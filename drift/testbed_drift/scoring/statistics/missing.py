@@ -40,10 +40,10 @@ class MissingStatistic:
         """See :func:`.categories.compare_counts`."""
         return compare_counts(missing_counts(before, now), witnesses)
 
-    def drawn(self, column: Coded, before: Integers, now: Integers, least: float) -> float:
+    def drawn(self, column: Coded, before: Integers, now: Integers, minimum: float) -> float:
         """Of any column."""
         del column
         if not before[-1] and not now[-1]:
             return 1.0
         sides = [[side[:-1].sum(), side[-1]] for side in (before, now)]
-        return drawn_counts(np.array(sides, dtype=float), least)
+        return drawn_counts(np.array(sides, dtype=float), minimum)

@@ -177,7 +177,7 @@ class NumberStatistic:
         assert isinstance(now, Numbers)  # noqa: S101 - the same
         return compare_numbers(before, now, witnesses)
 
-    def drawn(self, column: Coded, before: Integers, now: Integers, least: float) -> float:
+    def drawn(self, column: Coded, before: Integers, now: Integers, minimum: float) -> float:
         """The distance first, which costs less."""
         before, now = before[:-1], now[:-1]
         if not column.numeric or not before.any() or not now.any():
@@ -186,6 +186,6 @@ class NumberStatistic:
         distance, wasserstein = distances(values, np.cumsum(before), np.cumsum(now))
         mean = np.average(values, weights=before)
         spread = np.sqrt(np.average((values - mean) ** 2, weights=before))
-        if wasserstein / max(float(spread), MIN_SCALE) < least:
+        if wasserstein / max(float(spread), MIN_SCALE) < minimum:
             return 1.0
         return _TEST.p_value(distance, _Counts(values, before), _Counts(values, now))

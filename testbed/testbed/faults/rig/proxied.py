@@ -48,7 +48,7 @@ class Disturbance:
     lost: str | None = None
 
     @property
-    def least(self) -> float:
+    def minimum(self) -> float:
         """Seconds by which a question comes later, at least."""
         narrow = FILLER / 1000 / self.bandwidth if self.bandwidth else 0.0
         return self.delay - self.jitter + narrow
@@ -56,7 +56,7 @@ class Disturbance:
     def took_hold(self, outcome: str, seconds: float) -> bool:
         """Whether a connection shows it: what became of it, and after how many seconds."""
         if self.lost is None:
-            return seconds >= MIN_RATIO * self.least
+            return seconds >= MIN_RATIO * self.minimum
         return outcome in WANTED[self.lost]
 
     @property
@@ -106,7 +106,7 @@ class Disturbed:
 
     def _probe(self) -> None:
         began = time.monotonic()
-        outcome = probe(self._way, self._disturbance.least + WAIT)
+        outcome = probe(self._way, self._disturbance.minimum + WAIT)
         took = time.monotonic() - began
         self._seen = {
             "probed": f"a connection over it {outcome} after {took:.2f} s",
