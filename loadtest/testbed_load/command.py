@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,13 @@ KEY_VARIABLE: Final = "TESTBED_LOAD_KEY_FILE"
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 
 
-def locust_command(plan_file: Path, truth_dir: Path | None, host: str) -> list[str]:
+def locust_command(
+    plan_file: Path, truth_dir: Path | None, host: str, *, processes: int = 1
+) -> list[str]:
     """Arguments that play a plan against the URL ``host`` without a web UI.
+
+    With more than one process, so many workers of Locust send; a master begins and ends the load
+    and writes the truth. They meet at a port of the loopback interface that is free now.
 
     The process ends by itself with 0 when the plan is played, however the service did, and with
     another code only when it could not play it. SIGINT ends it early with the truth complete.
@@ -22,7 +28,39 @@ def locust_command(plan_file: Path, truth_dir: Path | None, host: str) -> list[s
     from the environment, :data:`PLAN_VARIABLE` and :data:`TRUTH_VARIABLE`.
     """
     truth = [] if truth_dir is None else ["--truth-dir", str(truth_dir)]
-    return [*_locust(host), "--headless", "--only-summary", "--load-plan", str(plan_file), *truth]
+    plan = ["--headless", "--only-summary", "--load-plan", str(plan_file)]
+    return [*_locust(host), *plan, *truth, *_shared(processes)]
+
+
+def master_command(
+    plan_file: Path, truth_dir: Path, host: str, *, bind: tuple[str, int], workers: int
+) -> list[str]:
+    """Arguments of a master that waits for workers on other hosts; it sends nothing itself.
+
+    Args:
+        plan_file: plan that is played.
+        truth_dir: gets the truth.
+        host: URL of the service.
+        bind: address and port that the workers ask.
+        workers: how many are waited for.
+    """
+    address, port = bind
+    shared = ["--master", "--expect-workers", str(workers)]
+    bound = ["--master-bind-host", address, "--master-bind-port", str(port)]
+    return [*locust_command(plan_file, truth_dir, host), *shared, *bound]
+
+
+def worker_command(plan_file: Path, host: str, *, master: tuple[str, int]) -> list[str]:
+    """Arguments of a worker on another host; it has the same plan, and no truth of its own.
+
+    Args:
+        plan_file: plan that is played.
+        host: URL of the service.
+        master: address and port of the master.
+    """
+    address, port = master
+    asked = ["--worker", "--master-host", address, "--master-port", str(port)]
+    return [*_locust(host), "--load-plan", str(plan_file), *asked]
 
 
 def web_command(
@@ -43,6 +81,16 @@ def web_command(
     source = [] if artefact is None else ["--artefact", str(artefact)]
     ui = ["--web-host", "127.0.0.1", "--web-port", str(port)]
     return [*_locust(host), *ui, "--use-case", use_case, *source]
+
+
+def _shared(processes: int) -> list[str]:
+    if processes == 1:
+        return []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    master = ["--master-host", "127.0.0.1", "--master-port", port]
+    bound = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    return ["--processes", str(processes), *master, *bound]
 
 
 def _locust(host: str) -> list[str]:

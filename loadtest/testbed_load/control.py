@@ -8,35 +8,34 @@ import signal
 import sys
 import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
-from locust.runners import LocalRunner
+import gevent  # type: ignore[import-untyped]
+from locust.runners import MasterRunner, WorkerRunner
 from testbed_domain.callers import names_of
 from testbed_domain.errors import DomainError
 
 from testbed_load import webguard
-from testbed_load.command import KEY_VARIABLE, PLAN_VARIABLE, TRUTH_VARIABLE
-from testbed_load.drifts import DRIFTS
+from testbed_load.arguments import SHOWN, add_options
+from testbed_load.command import PLAN_VARIABLE
 from testbed_load.errors import LoadError
 from testbed_load.headers import read_headers
-from testbed_load.options import ARRIVALS, WEB_PROFILES, check_host, plan_from_options
+from testbed_load.master import Master
+from testbed_load.options import check_host, plan_from_options
 from testbed_load.plan import LoadPlan, read_plan
 from testbed_load.planshape import PlanShape
 from testbed_load.playback import Playback, steady_clock
-from testbed_load.profiles import PROFILES
-from testbed_load.shapes import SHAPES
-from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, FORM_KINDS
 from testbed_load.traffic import TrafficSource, load_source
 from testbed_load.truth import NoTruth, TruthSink, TruthWriter
 from testbed_load.truthtable import write_table
 from testbed_load.users import LabelPoster, PredictionUser
+from testbed_load.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask import Response
-    from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
     from locust.event import EventHook, Events
     from locust.web import WebUI
@@ -57,6 +56,9 @@ class Control:
         self._plan: LoadPlan | None = None
         self._playback: Playback | None = None
         self._poster: LabelPoster | None = None
+        self._master: Master | None = None
+        self._worker: Worker | None = None
+        self._set_up = Event()
         self._starts = 0
         self._named_host = ""
 
@@ -83,8 +85,11 @@ class Control:
         logging.getLogger("locust.runners").addFilter(_concerns_a_living_user)
         options = vars(environment.parsed_options)
         try:
-            if not isinstance(environment.runner, LocalRunner):
-                raise LoadError("the load runs in one process: leave out --master and --processes")
+            runner = environment.runner
+            if isinstance(runner, MasterRunner):
+                if web_ui is not None:
+                    raise LoadError("the web UI plays in one process: leave out --processes")
+                self._master = Master(runner, options["expect_workers"], self._fail)
             plan_file = options["load_plan"]
             if plan_file:
                 self._plan = read_plan(Path(plan_file))
@@ -93,6 +98,11 @@ class Control:
             plan = self._plan or plan_from_options(options)
             self._headers = read_headers(options["key_file"])
             self._source = load_source(plan.artefact, plan.use_case)
+            if isinstance(runner, WorkerRunner):
+                self._worker = Worker(environment, runner, plan, self._source, self._headers)
+                self._obey_signals()
+                self._set_up.set()
+                return
             if web_ui is None or options["autostart"]:
                 check_host(options)
                 self._prepare(plan)
@@ -110,7 +120,11 @@ class Control:
         if self._playback is not None:
             raise LoadError("a load is running: stop it before you start another")
         truth = self._truth()
-        self._playback = Playback(plan, self._source, truth, steady_clock())
+        self._playback = (
+            Playback(plan, self._source, truth, steady_clock())
+            if self._master is None
+            else self._master.prepare(plan, self._source, truth)
+        )
         PredictionUser.playback = PlanShape.playback = self._playback
         PredictionUser.headers = self._headers
         PredictionUser.network_timeout = PredictionUser.connection_timeout = plan.timeout
@@ -126,16 +140,24 @@ class Control:
 
     def _run_without_web_ui(self) -> None:
         logging.getLogger("locust.stats_logger").disabled = True  # this module prints a summary
-        # Locust handles these only once the shape has ended.
+        self._obey_signals()
+        Thread(target=self._show_progress, daemon=True).start()
+
+    def _obey_signals(self) -> None:
+        """Locust handles these only once the shape has ended."""
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, self._on_signal)
-        Thread(target=self._show_progress, daemon=True).start()
 
     def _on_signal(self, *_: object) -> None:
         """End early and in order; a second interrupt ends at once."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._playback is not None:
-            self._playback.stop()
+        gevent.spawn(self._stop)  # a handler may run where nothing can wait or be sent
+
+    def _stop(self) -> None:
+        for each in (self._master, self._worker, self._playback):
+            if each is not None:
+                each.stop()
+                return
 
     def _show_progress(self) -> None:
         sent, since = 0, 0.0
@@ -172,16 +194,21 @@ class Control:
 
     def _on_test_start(self, environment: Environment, **_: object) -> None:
         environment.host = (environment.host or "").rstrip("/")  # paths begin with a slash
-        if self._playback is not None:
+        if getattr(environment.parsed_options, "worker", False):
+            self._set_up.wait()  # the master may start the test before there is even a runner
+            if self._worker is not None:
+                self._worker.prepare()
+        if self._playback is not None and self._master is None:
             self._poster = LabelPoster(environment, self._playback, self._headers)
 
     def _on_spawning_complete(self, **_: object) -> None:
-        if self._playback is not None:
+        if self._master is not None:
+            self._master.begin()
+        elif self._playback is not None:
             self._playback.begin()
 
     def _on_test_stopping(self, **_: object) -> None:
-        if self._playback is not None:
-            self._playback.stop()
+        self._stop()
 
     def _on_test_stop(self, **_: object) -> None:
         """Complete the truth, once."""
@@ -190,6 +217,8 @@ class Control:
             return
         if self._poster is not None:
             self._poster.finish()
+        if self._master is not None:
+            self._master.check()
         playback.finish()
         self._write_table(playback)
         if self._environment.web_ui is None:
@@ -206,8 +235,15 @@ class Control:
 
     def _on_user_error(self, exception: Exception, **_: object) -> None:
         """A user met what it didn't expect: the truth can't be trusted any more, so end."""
+        if self._worker is None:
+            self._fail(f"a user failed: {exception!r}")
+        else:
+            self._worker.user_failed(exception)
+
+    def _fail(self, reason: str) -> None:
+        """The truth can't be complete any more: say why, and end."""
         self._environment.process_exit_code = _EXIT_COULD_NOT_RUN
-        sys.stderr.write(f"load: a user failed: {exception!r}\n")
+        sys.stderr.write(f"load: {reason}\n")
         if self._playback is not None:
             self._playback.stop()
 
@@ -215,79 +251,6 @@ class Control:
 def _concerns_a_living_user(record: logging.LogRecord) -> bool:
     """Locust calls it an error to stop a user that has ended by itself, as ours do."""
     return "didn't have proper args" not in str(record.msg)
-
-
-# Names of the options that the web UI shows.
-SHOWN: Final = (
-    *("load_profile", "rate", "shape", "arrivals"),
-    *("drift", "severity", "column", "form", "duration", "seed"),
-)
-
-
-def add_options(parser: LocustArgumentParser) -> None:
-    """Add the load package's options to Locust's; those shown in the web UI come first."""
-    parser.add_argument(
-        "--load-profile",
-        choices=WEB_PROFILES,
-        default=WEB_PROFILES[0],
-        help="What is sent. "
-        + " ".join(f"{name}: {PROFILES[name].description}" for name in WEB_PROFILES),
-    )
-    parser.add_argument(
-        "--rate", type=float, default=50.0, help="Requests per second, without a shape."
-    )
-    parser.add_argument(
-        "--shape",
-        default="",
-        help=f"A rate that changes over the duration, as '{EXAMPLE}'. Kinds: {', '.join(SHAPES)}.",
-    )
-    parser.add_argument(
-        "--arrivals",
-        choices=ARRIVALS,
-        default=ARRIVALS[0],
-        help="Evenly spaced, or drawn as a Poisson process.",
-    )
-    parser.add_argument(
-        "--drift",
-        choices=tuple(DRIFTS),
-        default="covariate_shift",
-        help="How the profile 'drifted' changes the rows.",
-    )
-    parser.add_argument(
-        "--severity",
-        type=float,
-        default=1.0,
-        help="How strong the drift is: 0 changes nothing, 1 is its stated size.",
-    )
-    parser.add_argument(
-        "--column", default="", help="The column that a drift of one column moves, not its own."
-    )
-    parser.add_argument(
-        "--form",
-        default="",
-        help=f"When rows drift, as '{FORM_EXAMPLE}'. Kinds: {', '.join(FORM_KINDS)}.",
-    )
-    parser.add_argument(
-        "--duration", type=float, default=0.0, help="Seconds; 0 runs until it is stopped."
-    )
-    parser.add_argument("--seed", type=int, default=1, help="Seed of rows and drift.")
-    hidden: tuple[tuple[str, str | None, str, str | None], ...] = (
-        ("--use-case", "TESTBED_LOAD_USE_CASE", "Use case whose rows are sent.", "diabetes"),
-        ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
-        ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
-        ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
-        ("--key-file", KEY_VARIABLE, "File with the API key that is sent.", None),
-        (
-            webguard.NAMES_OPTION,
-            "TESTBED_LOAD_WEB_NAMES",
-            "Host names by which the web UI may be asked, beside IP addresses and localhost.",
-            "",
-        ),
-    )
-    for flag, variable, text, default in hidden:
-        parser.add_argument(
-            flag, env_var=variable, default=default, help=text, include_in_web_ui=False
-        )
 
 
 def _say(text: str) -> None:

@@ -28,4 +28,4 @@ class PlanShape(LoadTestShape):
         spawned = self.runner is not None and self.runner.user_count > 0
         if self.playback.wait_over(_TICK if spawned else 0.0):
             return None
-        return self.playback.plan.users, SPAWN_RATE
+        return self.playback.users, SPAWN_RATE

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from testbed_load.exchange import BundledExchange, TemplateExchange
 from testbed_load.labels import DelayedLabels
 from testbed_load.schedule import Idle, Schedule
+from testbed_load.shards import Shard
 from testbed_load.tally import Tally
 from testbed_load.traceids import RequestContext, request_context
 from testbed_load.traffic import TrafficSource, plan_rows
@@ -21,6 +23,7 @@ from testbed_load.truth import RequestRecord, TruthSink
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from testbed_domain.artefact import LabelledRow
     from testbed_domain.features import Label, Row
 
     from testbed_load.exchange import Exchange
@@ -66,13 +69,19 @@ class Playback:
         source: where rows come from.
         truth: keeps what happened.
         clock: Unix seconds.
+        shard: which of the plan's requests are sent from here.
 
     Raises:
         LoadError: the plan's drift can't be used with the source.
     """
 
     def __init__(
-        self, plan: LoadPlan, source: TrafficSource, truth: TruthSink, clock: Callable[[], float]
+        self,
+        plan: LoadPlan,
+        source: TrafficSource,
+        truth: TruthSink,
+        clock: Callable[[], float],
+        shard: Shard | None = None,
     ) -> None:
         self.plan = plan
         self.clock = clock
@@ -80,18 +89,20 @@ class Playback:
         self.labels = DelayedLabels(plan.labels, plan.seed)
         self.truth = truth
         self._rows = plan_rows(plan, source)
+        self._drawn = [0] * len(plan.phases)
         self._drifting = tuple(phase.drifting(plan.seed) for phase in plan.phases)
         self.exchange: Exchange = (
             BundledExchange(source.requests)
             if plan.service is None
             else TemplateExchange(plan.service, source.schema)
         )
-        self._schedule = Schedule(plan)
+        self._schedule = Schedule(plan, shard)
         self._start = 0.0
         self._users = 0
         self._begun = Event()
         self._stopping = Event()
         self._over = Event()
+        self._idle = Event()
 
     @property
     def elapsed(self) -> float:
@@ -103,10 +114,10 @@ class Playback:
         """Planned requests of ended phases that were never sent."""
         return self._schedule.missed
 
-    def begin(self) -> None:
-        """Begin the first phase, once all users wait."""
+    def begin(self, start: float | None = None) -> None:
+        """Begin the first phase, once all users wait; now, or at a Unix time."""
         if not self._begun.is_set():
-            self._start = self.clock()
+            self._start = self.clock() if start is None else start
             self.truth.started(self._start)
             self._begun.set()
 
@@ -114,6 +125,16 @@ class Playback:
         """End the load early: nothing more is sent."""
         self._stopping.set()
         self._over.set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known when the first phase begins."""
+        return self._begun.is_set()
+
+    @property
+    def over(self) -> bool:
+        """Whether the load is over."""
+        return self._over.is_set()
 
     @property
     def stopped(self) -> bool:
@@ -132,6 +153,15 @@ class Playback:
         limit = self.plan.duration + self.plan.timeout + _GRACE
         return self._begun.is_set() and last.requests is None and self.elapsed > limit
 
+    def wait_idle(self, seconds: float) -> None:
+        """Wait until the last user has ended, at most ``seconds``."""
+        self._idle.wait(seconds)
+
+    @property
+    def users(self) -> int:
+        """Size of the pool of users."""
+        return self.plan.users
+
     def join(self) -> None:
         """A user begins."""
         self._users += 1
@@ -141,6 +171,7 @@ class Playback:
         self._users -= 1
         if self._users == 0 and self._begun.is_set():
             self._over.set()
+            self._idle.set()
 
     def claim(self, user: Hashable = 0) -> Job | None:
         """The next request for the asking user, which waits until it is due; None at the end.
@@ -154,7 +185,7 @@ class Playback:
             if self.plan.phases[-1].requests is None:
                 self._stopping.wait(max(0.0, self.plan.duration - self.elapsed))
             return None
-        features, label = next(self._rows[ticket.phase])
+        features, label = self._row(ticket)
         request_id = f"{self.plan.run_id}-{ticket.seq}"
         return Job(
             ticket,
@@ -166,6 +197,12 @@ class Playback:
             self.exchange.body(features, request_id),
             self._context(ticket.seq),
         )
+
+    def _row(self, ticket: Ticket) -> LabelledRow:
+        """The row of a request; those of requests before it that are sent elsewhere are skipped."""
+        skipped = ticket.index - self._drawn[ticket.phase]
+        self._drawn[ticket.phase] = ticket.index + 1
+        return next(islice(self._rows[ticket.phase], skipped, None))
 
     def _ticket(self, user: Hashable) -> Ticket | None:
         while not self._stopping.is_set():

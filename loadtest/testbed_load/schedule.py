@@ -9,6 +9,10 @@ counted.
 Users without a rate are closed: each sends its next request once its last is answered and it has
 thought about it, so their due times follow from the answers. The first of the pool who ask in such
 a phase are its users; the others wait for its end.
+
+Processes that share a plan take the requests of each phase in turns (:class:`Shard`). How many
+requests closed users send differs from process to process, and so does the number at which the next
+phase begins; yet no number is given twice, for those of a process all lie whole turns apart.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from testbed_load.shards import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -50,16 +56,22 @@ class Idle:
 
 
 class Schedule:
-    """Hands out the requests of a plan in order, each once."""
+    """Hands out the requests of a plan in order, each once.
 
-    def __init__(self, plan: LoadPlan) -> None:
+    Args:
+        plan: what to send.
+        shard: which of the requests.
+    """
+
+    def __init__(self, plan: LoadPlan, shard: Shard | None = None) -> None:
+        self._shard = shard or Shard()
         self._phases = plan.phases
         # All are drawn now: nothing is left to compute when the first request is due.
         self._due_times = tuple(phase.due_times(plan.seed) for phase in plan.phases)
         self._spans = tuple(pairwise(plan.starts))
         self._seed = plan.seed
         self._phase = 0
-        self._index = 0
+        self._index = self._shard.number
         self._offset = 0
         # Of a phase of closed users: who they are, in the order in which they came.
         self._members: dict[Hashable, int] = {}
@@ -81,13 +93,15 @@ class Schedule:
                 return None if self._phase + 1 == len(self._phases) else Idle(end)
             if due is not None:
                 ticket = Ticket(self._offset + self._index, self._phase, self._index, due)
-                self._index += 1
+                self._index += self._shard.count
                 return ticket
             slots = self._slots(phase)
-            slots = self._index if slots is None else slots
-            self.missed += slots - self._index
-            self._offset += slots
-            self._phase, self._index = self._phase + 1, 0
+            if slots is None:
+                self._offset += self._index - self._shard.number
+            else:
+                self.missed += len(range(self._index, slots, self._shard.count))
+                self._offset += slots
+            self._phase, self._index = self._phase + 1, self._shard.number
             self._members.clear()
         return None
 
@@ -112,7 +126,7 @@ class Schedule:
         """When the asking user's next request is due; never where the phase has users enough."""
         if user in self._members:
             return now + self._think(phase)
-        place = len(self._members)
+        place = self._shard.number + len(self._members) * self._shard.count
         if place >= phase.pool:
             return math.inf
         self._members[user] = place

@@ -43,7 +43,9 @@ def play_load(plan: LoadPlan, host: str, folder: Path, settings: Settings) -> Tr
     with log.open("wb") as output:
         try:
             done = subprocess.run(
-                locust_command(folder / "load-plan.json", folder, host),
+                locust_command(
+                    folder / "load-plan.json", folder, host, processes=settings.load_processes
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     load_key_file: Path | None = Field(
         None, description="File of the API key that the load sends, where the service demands one."
     )
+    load_processes: int = Field(
+        1, ge=1, le=64, description="Processes of Locust that send the load; above 1 with a master."
+    )
     smtp_host: str | None = Field(None, description="SMTP server for alert e-mails, host:port.")
     smtp_from: str = Field("testbed@localhost", description="Sender of alert e-mails.")
     smtp_to: str | None = Field(None, description="Receiver of alert e-mails.")

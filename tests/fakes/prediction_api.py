@@ -1,6 +1,6 @@
 """A small real service that answers as the API does and counts what reaches it.
 
-Run it as ``python prediction_api.py LATENCY FAIL_EVERY`` (see :func:`create_app`); it
+Run it as ``python prediction_api.py LATENCY FAIL_EVERY [ADDRESS]`` (see :func:`create_app`); it
 prints the port that it chose.
 """
 
@@ -78,10 +78,10 @@ def create_app(latency: float, fail_every: int) -> FastAPI:
     return app
 
 
-def main(latency: float, fail_every: int) -> None:
-    """Serve on a free port of the loopback and print it."""
+def main(latency: float, fail_every: int, address: str = "127.0.0.1") -> None:
+    """Serve on a free port of an address and print it."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.bind((address, 0))
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
         config = uvicorn.Config(create_app(latency, fail_every), log_level="warning")
@@ -89,4 +89,4 @@ def main(latency: float, fail_every: int) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]))
+    main(float(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

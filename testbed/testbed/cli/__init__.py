@@ -64,6 +64,7 @@ COMMANDS: Final = {
     "train": ("components", "Train the model of a use case and export it to ONNX."),
     "serve": ("components", "Start the prediction service alone, in the foreground."),
     "load": ("components", "Send traffic to a running service and say what came back."),
+    "load-worker": ("loadworker", "Send a part of the load that another host plays."),
     "doctor": (
         "housekeeping",
         "Say what is missing on this machine and how to get it. Exit 1 when something needed is.",

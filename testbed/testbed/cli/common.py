@@ -11,6 +11,7 @@ from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_drift.cli.bundles import Bundle
 
+from testbed.errors import UsageError
 from testbed.owndata import OwnData
 
 USE_CASE_HELP = f"{', '.join(USE_CASES)}, or {ANY}: your own table, with --data and --target."
@@ -71,6 +72,18 @@ def own_data(
 
 OWN_DATA = Bundle.of(own_data)
 """For :func:`testbed_drift.cli.bundles.taking`: options of every command that trains a model."""
+
+
+def parse_address(text: str, option: str) -> tuple[str, int]:
+    """Host and port of an address that was given.
+
+    Raises:
+        UsageError: it is not one; names the option.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - ports
+        raise UsageError(f"{option}: {text!r} is not an address and a port, as 10.0.0.1:5557")
+    return host.strip("[]"), int(port)
 
 
 def management_token(home: Path) -> Path:

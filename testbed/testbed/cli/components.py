@@ -13,16 +13,18 @@ import typer
 from rich.table import Table
 from testbed_drift.cli.bundles import taking
 from testbed_load.arrivals import Arrivals
-from testbed_load.command import locust_command
+from testbed_load.command import locust_command, master_command
 from testbed_load.drifts import DRIFTS
 from testbed_load.profiles import PROFILES, profile
 from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, parse_form, parse_shape
+from testbed_otel.masking import mask
 
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
     SeedOption,
     management_token,
+    parse_address,
 )
 from testbed.cli.log import default_log
 from testbed.console import out, say
@@ -231,6 +233,16 @@ def load(
         Path | None, typer.Option(help="Model artefact whose rows are sent; default: generator.")
     ] = None,
     seed: SeedOption = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that send: one uses one processor.")
+    ] = 1,
+    bind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Let --processes on other hosts send: `testbed load-worker` asks here.",
+        ),
+    ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Store the truth here.")] = None,
 ) -> None:
     """Send traffic to a running service and say what came back.
@@ -246,6 +258,8 @@ def load(
       testbed load drifted --drift swapped_unit --column BMI --form 'gradual end=0.8'
 
       testbed load normal --shape 'spike base=20 peak=200' --arrivals poisson --duration 120
+
+      testbed load normal --rate 1500 --processes 3
     """
     from testbed_domain.artefact import load_artefact
     from testbed_load.plan import write_plan
@@ -281,7 +295,16 @@ def load(
     write_plan(target / "load-plan.json", plan)
     say(f"load: the truth is written to {target}")
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
-    command = locust_command(target / "load-plan.json", target, host)
+    file = target / "load-plan.json"
+    if bind is None:
+        command = locust_command(file, target, host, processes=processes)
+    else:
+        say(
+            f"load: waiting for {processes} times: testbed load-worker {bind} --plan {file.name} "
+            f"--host {mask(host)}, each with a copy of {file}"
+        )
+        address = parse_address(bind, "--bind")
+        command = master_command(file, target, host, bind=address, workers=processes)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal
     os.execve(command[0], command, base_environment())  # noqa: S606 - this interpreter

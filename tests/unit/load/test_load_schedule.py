@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from testbed_load.errors import LoadError
 from testbed_load.plan import LoadPhase, LoadPlan
 from testbed_load.schedule import Idle, Schedule, Ticket
+from testbed_load.shards import Shard
 
 
-def schedule(*phases: LoadPhase) -> Schedule:
+def schedule(*phases: LoadPhase, shard: Shard | None = None) -> Schedule:
     """The schedule of a plan of these phases."""
-    return Schedule(LoadPlan("run", 1, "diabetes", phases))
+    return Schedule(LoadPlan("run", 1, "diabetes", phases), shard)
 
 
 def claim_all(subject: Schedule, now: float = 0.0) -> list[Ticket]:
@@ -126,3 +128,37 @@ def test_an_ended_schedule_stays_ended() -> None:
     subject = schedule(LoadPhase("a", 1.0, 1.0))
     subject.claim(0.0)
     assert [subject.claim(0.5), subject.claim(9.0)] == [None, None]
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_shards_hand_out_what_one_process_would(count: int) -> None:
+    """Each request once, at the same time; what none has sent is missed once."""
+    phases = (LoadPhase("a", 2.0, 5.0), LoadPhase("b", 2.0, 4.0, arrivals="poisson"))
+    whole = claim_all(schedule(*phases), now=0.0)
+    each = [claim_all(schedule(*phases, shard=Shard(number, count))) for number in range(count)]
+    together = [ticket for tickets in each for ticket in tickets]
+    assert sorted(together, key=lambda ticket: ticket.seq) == whole
+    late = [schedule(*phases, shard=Shard(number, count)) for number in range(count)]
+    assert [subject.claim(9.0) for subject in late] == [None] * count
+    assert sum(subject.missed for subject in late) == len(whole)
+
+
+def test_closed_users_are_divided_among_shards() -> None:
+    """All of them begin one after the other, and no number of a request stands twice."""
+    closed = LoadPhase("b", 10.0, None, users=5, wait=5.0)
+    phases = (closed, LoadPhase("c", 1.0, 5.0))
+    shards = [schedule(*phases, shard=Shard(number, 2)) for number in range(2)]
+    users = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)]
+    begun = [shards[name == "b"].claim(0.0, (name, number)) for name, number in users]
+    assert sorted(ticket.due for ticket in begun if isinstance(ticket, Ticket)) == [0, 1, 2, 3, 4]
+    assert shards[1].claim(0.0, ("b", 2)) == Idle(10.0), "two of five are this shard's"
+    more = [shards[0].claim(1.0, ("a", 0))]  # one of them sends one more than the other
+    after = [ticket for shard in shards for ticket in claim_all(shard, now=10.0)]
+    numbers = [ticket.seq for ticket in (*begun, *more, *after) if isinstance(ticket, Ticket)]
+    assert len(set(numbers)) == len(numbers) == 5 + 1 + 5
+
+
+def test_a_worker_too_many_is_refused() -> None:
+    """There is nothing for it to send."""
+    with pytest.raises(LoadError, match="worker 3 is one too many: the load has 2 workers"):
+        Shard(2, 2)

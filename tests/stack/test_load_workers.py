@@ -1,0 +1,229 @@
+"""Load that several processes send, on this machine or on two."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from testbed_load.command import master_command, worker_command
+from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, write_plan
+
+from tests.support.loads import (
+    DEADLINE,
+    FAKE,
+    Load,
+    Play,
+    Start,
+    Truth,
+    plan_of,
+    playing,
+    running,
+    serving,
+)
+from tests.support.needs import missing
+from tests.support.polling import wait_for
+from tests.support.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Start]:
+    """Starts the service with a latency and a share of failures."""
+    with serving(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    """Starts Locust with a plan."""
+    with playing(tmp_path) as start:
+        yield start
+
+
+def workers(load: Load) -> list[psutil.Process]:
+    """The processes that send."""
+    return psutil.Process(load.process.pid).children()
+
+
+def sent(load: Load) -> dict[int, tuple[Any, ...]]:
+    """Number of a request to what was sent and when it was due, in seconds from the start."""
+    start = load.truth.json("start")["time"]
+    return {
+        line["seq"]: (
+            line["features"], line["label"], line["phase"], line["drift"],
+            round(line["scheduled_at"] - start, 3),
+        )
+        for line in load.truth.lines()
+    }  # fmt: skip
+
+
+def test_the_stream_is_the_same_for_any_number_of_workers(serve: Start, play: Play) -> None:
+    """Request k has the same row, label, drift and due time; each arrives once, with its label."""
+    drift = PhaseDrift("covariate_shift", 0.5)
+    plan = plan_of(
+        LoadPhase("even", 2.0, 30.0),
+        LoadPhase("drawn", 2.0, 30.0, drift, arrivals="poisson"),
+        LoadPhase("last", 1.0, 20.0, requests=41),
+    )
+    services = [serve(), serve()]
+    loads = [
+        play(plan, service.url, processes=count)
+        for service, count in zip(services, (1, 3), strict=True)
+    ]
+    outputs = [load.end() for load in loads]
+    # What a machine that stood still did not send is missed, and said.
+    missed = [load.truth.json("end")["missed"] for load in loads]
+    alone, shared = (sent(load) for load in loads)
+    assert len(alone) + missed[0] == len(shared) + missed[1]
+    both = sorted(alone.keys() & shared.keys())
+    assert both
+    assert [shared[k] for k in both] == [alone[k] for k in both]
+    seen, lines = services[1].seen(), loads[1].truth.lines()
+    assert sorted(seen["request_ids"]) == sorted(line["request_id"] for line in lines)
+    assert seen["labels"] == {line["prediction_id"]: line["label"] for line in lines}
+    end = loads[1].truth.json("end")
+    assert (end["requests"], end["labels"]) == (len(lines), len(lines))
+    assert re.search(rf"sent +{len(lines)}\b", outputs[1])
+
+
+def test_closed_users_of_several_workers_are_as_many_as_planned(serve: Start, play: Play) -> None:
+    """No number of a request is given twice, also in the phase after it."""
+    service = serve(0.05)
+    phases = (LoadPhase("closed", 2.0, None, users=5, wait=0.1), LoadPhase("open", 1.0, 20.0))
+    load = play(plan_of(*phases), service.url, processes=2)
+    load.end()
+    lines = load.truth.lines()
+    assert len({line["seq"] for line in lines}) == len(lines)
+    closed = [line for line in lines if line["phase"] == "closed"]
+    moments = sorted({line["sent_at"] for line in closed})
+    active = [
+        sum(line["sent_at"] <= moment < line["finished_at"] for line in closed)
+        for moment in moments
+    ]
+    assert max(active) <= 5
+    assert len(lines) - len(closed) + load.truth.json("end")["missed"] == 20
+
+
+def test_an_interrupt_ends_all_workers_with_the_truth_complete(serve: Start, play: Play) -> None:
+    """Nothing in flight is lost, and labels no longer wait for their delay."""
+    service = serve(0.1)
+    plan = plan_of(LoadPhase("p", 600.0, 50.0), labels=LabelPlan(1.0, 300.0))
+    load = play(plan, service.url, processes=2)
+    wait_for(lambda: len(load.truth.lines()) >= 30, DEADLINE, "the load runs")
+    there = workers(load)
+    load.process.send_signal(signal.SIGINT)
+    load.end()
+    lines, seen = load.truth.lines(), service.seen()
+    assert sorted(line["request_id"] for line in lines) == sorted(seen["request_ids"])
+    assert load.truth.outcomes == {"200": len(lines)}
+    assert seen["labels"] == {line["prediction_id"]: line["label"] for line in lines}
+    assert len(there) == 2
+    wait_for(lambda: not any(each.is_running() for each in there), what="the workers end")
+
+
+def test_a_worker_that_is_killed_is_no_load_that_was_played(serve: Start, play: Play) -> None:
+    """Its part of the truth is gone with it."""
+    service = serve()
+    load = play(plan_of(LoadPhase("p", 600.0, 50.0)), service.url, processes=2)
+    wait_for(lambda: len(load.truth.lines()) >= 30, DEADLINE, "the load runs")
+    workers(load)[0].kill()
+    _, errors = load.process.communicate(timeout=DEADLINE)
+    assert load.process.returncode == 2
+    assert "load: 1 of 2 workers are left, so it is not complete" in errors
+
+
+def test_workers_do_not_outlive_a_master_that_is_killed(serve: Start, play: Play) -> None:
+    """Nobody would stop them."""
+    service = serve()
+    load = play(plan_of(LoadPhase("p", 600.0, 50.0)), service.url, processes=2)
+    wait_for(lambda: len(load.truth.lines()) >= 30, DEADLINE, "the load runs")
+    there = workers(load)
+    load.process.kill()
+    load.process.wait(DEADLINE)
+    wait_for(lambda: not any(each.is_running() for each in there), what="the workers end")
+
+
+def shell(*command: str) -> None:
+    """Execute a command that must succeed."""
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def hosts() -> Iterator[tuple[str, str]]:
+    """Two network namespaces, at 10.201.0.1 and 10.201.0.2, with a cable between them."""
+    if shutil.which("ip") is None:
+        missing("ip of iproute2")
+    names = f"tb{uuid.uuid4().hex[:6]}a", f"tb{uuid.uuid4().hex[:6]}b"
+    with ExitStack() as stack:
+        for name in names:
+            try:
+                shell("ip", "netns", "add", name)
+            except subprocess.CalledProcessError as error:
+                pytest.skip(f"no network namespaces: {error.stderr}")
+            stack.callback(shell, "ip", "netns", "delete", name)
+        first, second = names
+        shell(*f"ip link add eth0 netns {first} type veth peer name eth0 netns {second}".split())
+        for number, name in enumerate(names, 1):
+            shell(*f"ip -n {name} address add 10.201.0.{number}/24 dev eth0".split())
+            for device in ("lo", "eth0"):
+                shell(*f"ip -n {name} link set {device} up".split())
+        yield names
+
+
+def test_workers_on_two_hosts_send_one_load(hosts: tuple[str, str], tmp_path: Path) -> None:
+    """One beside the master, one on the other host; the truth is written on the first alone."""
+    first, second = (["ip", "netns", "exec", name] for name in hosts)
+    master = ("10.201.0.1", free_port())
+    plan = tmp_path / "plan.json"
+    write_plan(plan, plan_of(LoadPhase("p", 3.0, 40.0)))
+    with ExitStack() as stack:
+        service = [*first, sys.executable, str(FAKE), "0", "0", master[0]]
+        serving = stack.enter_context(running(service, tmp_path, subprocess.PIPE))
+        assert serving.stdout is not None
+        url = f"http://{master[0]}:{int(serving.stdout.readline())}"
+        truth = Truth(tmp_path / "truth")
+        command = master_command(plan, truth.root, url, bind=master, workers=2)
+        pipe = subprocess.PIPE
+        load = stack.enter_context(running([*first, *command], tmp_path, pipe, pipe))
+        senders = [
+            stack.enter_context(
+                running([*host, *worker_command(plan, url, master=master)], tmp_path)
+            )
+            for host in (first, second)
+        ]
+        Load(load, truth).end()
+        assert [each.wait(DEADLINE) for each in senders] == [0, 0]
+    lines, end = truth.lines(), truth.json("end")
+    assert len({line["seq"] for line in lines}) == len(lines) == 120 - end["missed"]
+    assert truth.outcomes == {"200": len(lines)}
+    assert sum(batch["count"] for batch in truth.lines("labels")) == len(lines)
+
+
+def test_a_worker_with_another_plan_ends_the_load(serve: Start, tmp_path: Path) -> None:
+    """The truth says what was planned, so all must have planned it."""
+    url, master = serve().url, ("127.0.0.1", free_port())
+    plans = [tmp_path / "plan.json", tmp_path / "other.json"]
+    plan = plan_of(LoadPhase("p", 60.0, 40.0))
+    write_plan(plans[0], plan)
+    write_plan(plans[1], replace(plan, seed=4))
+    command = master_command(plans[0], tmp_path / "truth", url, bind=master, workers=1)
+    pipe = subprocess.PIPE
+    with (
+        running(command, tmp_path, pipe, pipe) as load,
+        running(worker_command(plans[1], url, master=master), tmp_path),
+    ):
+        _, errors = load.communicate(timeout=DEADLINE)
+    assert load.returncode == 2
+    assert "load: worker 1 has another plan than the master" in errors
