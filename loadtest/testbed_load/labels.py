@@ -19,6 +19,7 @@ BATCH: Final = 500
 class DelayedLabel:
     """Truth of an answered prediction, and when it may be posted (Unix seconds)."""
 
+    seq: int
     prediction_id: str
     label: Label
     due: float
@@ -50,7 +51,7 @@ class DelayedLabels:
     def add(self, seq: int, prediction_id: str, label: Label, now: float) -> None:
         """Take the label of a prediction that was answered at ``now``."""
         if self.chosen(seq):
-            self._waiting.append(DelayedLabel(prediction_id, label, now + self._plan.delay))
+            self._waiting.append(DelayedLabel(seq, prediction_id, label, now + self._plan.delay))
 
     def take(self, now: float) -> list[DelayedLabel]:
         """Labels that are due at ``now``, at most :data:`BATCH`; they are gone from here."""

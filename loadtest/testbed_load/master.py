@@ -91,13 +91,15 @@ class SharedPlayback(Playback):
         self._stopping.set()
         self._over.set()
 
-    def receive(self, records: list[RequestRecord], labels: list[tuple[float, int, int]]) -> None:
-        """Store what a worker reports: requests, and labels with their time, status and number."""
+    def receive(
+        self, records: list[RequestRecord], labels: list[tuple[float, int | None, list[int]]]
+    ) -> None:
+        """Store what a worker reports: requests, and labels with time, status and requests."""
         for record in records:
             self.truth.request(record)
             self.tally.add(record)
-        for sent_at, status, count in labels:
-            self.truth.labels(sent_at, status, count)
+        for sent_at, status, seqs in labels:
+            self.truth.labels(sent_at, status, seqs)
 
     def worker_ended(self, missed: int) -> None:
         """A worker has reported all; the last one ends the load."""

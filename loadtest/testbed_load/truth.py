@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from testbed_load.errors import LoadError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from testbed_domain.features import Label, Row
@@ -79,8 +80,8 @@ class TruthSink(Protocol):
     def request(self, record: RequestRecord) -> None:
         """A prediction request ended, whatever way."""
 
-    def labels(self, sent_at: float, status: int | None, count: int) -> None:
-        """A batch of labels was posted."""
+    def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
+        """A batch of labels was posted: those of the requests of these numbers."""
 
     def ended(self, time: float, *, missed: int) -> None:
         """Nothing comes any more; ``missed`` planned requests were never sent."""
@@ -95,7 +96,7 @@ class NoTruth:
     def request(self, record: RequestRecord) -> None:
         """Nothing to do."""
 
-    def labels(self, sent_at: float, status: int | None, count: int) -> None:
+    def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
         """Nothing to do."""
 
     def ended(self, time: float, *, missed: int) -> None:
@@ -136,10 +137,10 @@ class TruthWriter:
         _append(self._request_lines, asdict(record))
         self._requests += 1
 
-    def labels(self, sent_at: float, status: int | None, count: int) -> None:
+    def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
         """Append one line to ``labels.jsonl``."""
-        _append(self._label_lines, {"sent_at": sent_at, "status": status, "count": count})
-        self._labels += count
+        _append(self._label_lines, {"sent_at": sent_at, "status": status, "seqs": [*seqs]})
+        self._labels += len(seqs)
 
     def ended(self, time: float, *, missed: int) -> None:
         """Write ``end.json`` and close the files."""

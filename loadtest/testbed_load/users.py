@@ -158,7 +158,7 @@ class LabelPoster:
                 headers={**self._headers, **service.labels.headers},
             )
             status = response.status_code or None
-            self._playback.truth.labels(sent_at, status, 1)
+            self._playback.truth.labels(sent_at, status, (item.seq,))
         return status
 
     def _post_together(self, batch: list[DelayedLabel]) -> int | None:
@@ -170,5 +170,5 @@ class LabelPoster:
             headers=self._headers,
         )
         status: int | None = response.status_code or None
-        self._playback.truth.labels(sent_at, status, len(batch))
+        self._playback.truth.labels(sent_at, status, [item.seq for item in batch])
         return status

@@ -14,7 +14,7 @@ from testbed_load.shards import Shard
 from testbed_load.users import LabelPoster, PredictionUser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from locust.env import Environment
     from locust.rpc.protocol import Message
@@ -41,7 +41,7 @@ class ReportedTruth:
     def __init__(self, send: Callable[[str, dict[str, Any]], None]) -> None:
         self._send = send
         self._requests: list[dict[str, Any]] = []
-        self._labels: list[tuple[float, int | None, int]] = []
+        self._labels: list[tuple[float, int | None, list[int]]] = []
 
     def started(self, time: float) -> None:
         """The master knows."""
@@ -50,9 +50,9 @@ class ReportedTruth:
         """Report it with the next ones."""
         self._requests.append(asdict(record))
 
-    def labels(self, sent_at: float, status: int | None, count: int) -> None:
+    def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
         """Report them with the next ones."""
-        self._labels.append((sent_at, status, count))
+        self._labels.append((sent_at, status, [*seqs]))
 
     def report(self) -> None:
         """Send what there is."""

@@ -76,11 +76,22 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PostedLabels:
-    """One ``POST /labels``; ``status`` is None without an answer."""
+    """One ``POST /labels``; ``status`` is None without an answer.
+
+    Attributes:
+        sent_at: Unix seconds.
+        status: HTTP status.
+        seqs: numbers of the requests whose labels they are.
+    """
 
     sent_at: float
     status: int | None
-    count: int
+    seqs: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many labels."""
+        return len(self.seqs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,10 @@ class Truth:
 
 
 def read_truth(folder: Path) -> Truth:
-    """Read the truth; whatever is missing or broken becomes a problem."""
+    """Read the truth, by time; whatever is missing or broken becomes a problem.
+
+    Several processes that send one load report in turns, so their lines are not in order of time.
+    """
     problems: list[str] = []
     start = _read_json(folder / "start.json", problems)
     end = _read_json(folder / "end.json", problems)
@@ -125,8 +139,8 @@ def read_truth(folder: Path) -> Truth:
     return Truth(
         _at(start),
         _at(end),
-        requests,
-        labels,
+        tuple(sorted(requests, key=lambda request: request.finished_at)),
+        tuple(sorted(labels, key=lambda batch: batch.sent_at)),
         tuple(problems),
         missed=missed if isinstance(missed, int) else 0,
         others=tuple(_parse(folder / OTHERS, _request, problems, required=False)),
@@ -198,9 +212,8 @@ def _request(entry: Json) -> Request:
 
 def _labels(entry: Json) -> PostedLabels:
     status = entry["status"]
-    return PostedLabels(
-        float(entry["sent_at"]), None if status is None else int(status), int(entry["count"])
-    )
+    seqs = tuple(map(int, entry["seqs"]))
+    return PostedLabels(float(entry["sent_at"]), None if status is None else int(status), seqs)
 
 
 def _read_json(path: Path, problems: list[str]) -> Json | None:

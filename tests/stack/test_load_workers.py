@@ -208,7 +208,7 @@ def test_workers_on_two_hosts_send_one_load(hosts: tuple[str, str], tmp_path: Pa
     lines, end = truth.lines(), truth.json("end")
     assert len({line["seq"] for line in lines}) == len(lines) == 120 - end["missed"]
     assert truth.outcomes == {"200": len(lines)}
-    assert sum(batch["count"] for batch in truth.lines("labels")) == len(lines)
+    assert sum(len(batch["seqs"]) for batch in truth.lines("labels")) == len(lines)
 
 
 def test_a_worker_with_another_plan_ends_the_load(serve: Start, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play:
     assert sorted(line["request_id"] for line in lines) == sorted(seen["request_ids"])
     assert [line["seq"] for line in sorted(lines, key=lambda line: line["seq"])] == [*range(100)]
     assert seen["labels"] == {line["prediction_id"]: line["label"] for line in lines}
-    assert sum(batch["count"] for batch in load.truth.lines("labels")) == 100
+    assert sum(len(batch["seqs"]) for batch in load.truth.lines("labels")) == 100
     end = load.truth.json("end")
     assert (end["requests"], end["labels"], end["missed"]) == (100, 100, 0)
     assert re.search(r"sent +100\nanswered +200: 100\nlatency +p50 [\d.]+ ms", output)

@@ -22,9 +22,9 @@ def load_worker(
 ) -> None:
     """Send a part of the load that another host plays.
 
-    With n workers each sends every n-th request. It ends with the load. What it sent and got back is reported to the other host, whose clock must
-    agree with this one: due times are of that clock. An artefact that the plan names must lie at
-    the same path here.
+    With n workers each sends every n-th request. It ends with the load. What it sent and got back
+    is reported to the other host, whose clock must agree with this one: due times are of that
+    clock. An artefact that the plan names must lie at the same path here.
 
     Examples:
 

@@ -55,16 +55,11 @@ class Posting:
 
 
 def postings(truth: Truth, labels: Labels, seed: int) -> list[Posting]:
-    """The labels that must come, in the order in which the load posts them.
-
-    The load posts labels in the order in which predictions are answered, which is that of the
-    truth, so the counts of the batches say which label went out with which.
-    """
+    """The labels that must come, in the order in which predictions were answered."""
     choice = DelayedLabels(LabelPlan(labels.ratio), seed)
     chosen = [r for r in truth.requests if r.prediction_id is not None and choice.chosen(r.seq)]
-    batches = [batch for batch in truth.labels for _ in range(batch.count)]
-    batches += [None] * (len(chosen) - len(batches))  # type: ignore[list-item]  # padded
-    return [Posting(request, batch) for request, batch in zip(chosen, batches, strict=False)]
+    batches = {seq: batch for batch in truth.labels for seq in batch.seqs}
+    return [Posting(request, batches.get(request.seq)) for request in chosen]
 
 
 def label_posts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Thread
 
@@ -19,7 +20,7 @@ class TruthList:
 
     start: float | None = None
     requests: list[RequestRecord] = field(default_factory=list)
-    batches: list[tuple[float, int | None, int]] = field(default_factory=list)
+    batches: list[tuple[float, int | None, list[int]]] = field(default_factory=list)
     end: tuple[float, int] | None = None
 
     def started(self, time: float) -> None:
@@ -30,9 +31,9 @@ class TruthList:
         """Keep it."""
         self.requests.append(record)
 
-    def labels(self, sent_at: float, status: int | None, count: int) -> None:
+    def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
         """Keep it."""
-        self.batches.append((sent_at, status, count))
+        self.batches.append((sent_at, status, [*seqs]))
 
     def ended(self, time: float, *, missed: int) -> None:
         """Keep it."""

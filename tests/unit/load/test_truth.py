@@ -68,13 +68,17 @@ def test_the_end_counts_what_was_written(tmp_path: Path) -> None:
     writer = TruthWriter(tmp_path)
     writer.started(10.0)
     writer.request(RECORD)
-    writer.labels(11.0, 200, 30)
-    writer.labels(12.0, None, 12)
+    writer.labels(11.0, 200, range(30))
+    writer.labels(12.0, None, [40, 41])
     writer.ended(20.0, missed=2)
     assert json.loads((tmp_path / "start.json").read_text()) == {"time": 10.0}
-    end = {"time": 20.0, "requests": 1, "labels": 42, "missed": 2}
+    end = {"time": 20.0, "requests": 1, "labels": 32, "missed": 2}
     assert json.loads((tmp_path / "end.json").read_text()) == end
-    assert lines(tmp_path / "labels.jsonl")[1] == {"sent_at": 12.0, "status": None, "count": 12}
+    assert lines(tmp_path / "labels.jsonl")[1] == {
+        "sent_at": 12.0,
+        "status": None,
+        "seqs": [40, 41],
+    }
     names = {file.name for file in tmp_path.iterdir()}
     assert names == {"start.json", "end.json", "requests.jsonl", "labels.jsonl"}
 

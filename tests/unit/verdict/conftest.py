@@ -102,7 +102,9 @@ class World:
 
     scenario: dict[str, Any]
     requests: list[Request] = field(default_factory=make_requests)
-    labels: list[PostedLabels] = field(default_factory=lambda: [PostedLabels(1051.0, 200, 400)])
+    labels: list[PostedLabels] = field(
+        default_factory=lambda: [PostedLabels(1051.0, 200, (*range(400),))]
+    )
     truth_problems: list[str] = field(default_factory=list)
     api: dict[str, list[Count] | None] = field(default_factory=dict)
     prometheus: dict[str, list[Count]] = field(default_factory=dict)

@@ -85,12 +85,12 @@ class MeasuredRun:
 
     def __post_init__(self) -> None:
         if not self.batches:
-            count = sum(r.prediction_id is not None for r in self.requests)
+            seqs = tuple(r.seq for r in self.requests if r.prediction_id is not None)
             self.batches = [
-                PostedLabels(START + 61, 200, 700),
-                PostedLabels(START + 61.2, 200, 650),
+                PostedLabels(START + 61, 200, seqs[:700]),
+                PostedLabels(START + 61.2, 200, seqs[700:]),
             ]
-            assert count == 1350
+            assert len(seqs) == 1350
 
     def instance(self, request: Request) -> str:
         """Who serves it."""

@@ -135,7 +135,7 @@ class PlayedRun:
         for first in range(0, len(self.requests), 20):
             batch_ = self.requests[first : first + 20]
             sent = batch_[-1].finished_at + DELAY + 0.01
-            self.batches.append(PostedLabels(sent, 200, len(batch_)))
+            self.batches.append(PostedLabels(sent, 200, tuple(r.seq for r in batch_)))
             self.labels += [(f"p-{r.seq}", str(r.label), sent + 0.01) for r in batch_]
 
     def check(self) -> dict[str, CheckResult]:

@@ -15,9 +15,10 @@ from testbed.errors import UsageError
 from testbed.evidence import Evidence, collect, load_evidence
 from testbed.facts.alertspans import alert_spans
 from testbed.facts.finalcounts import behind, parse_counters
+from testbed.facts.labelposts import postings
 from testbed.facts.logcounts import join_log, read_log
 from testbed.layout import RunLayout
-from testbed.scenario import Scenario
+from testbed.scenario import Labels, Scenario
 from testbed.targets import BundledApi
 from testbed.truth import Request, Truth, read_truth
 from testbed_domain.logstore import PredictionRow, open_log
@@ -73,7 +74,7 @@ def write_truth(folder: Path, count: int = 2, promised: int = 2) -> None:
         for n in range(count)
     ]
     (folder / "requests.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "labels.jsonl").write_text('{"sent_at": 105, "status": 200, "count": 3}\n')
+    (folder / "labels.jsonl").write_text('{"sent_at": 105, "status": 200, "seqs": [0, 1, 2]}\n')
 
 
 def test_a_whole_truth_has_no_problem(tmp_path: Path) -> None:
@@ -376,3 +377,20 @@ def test_the_compared_counters_are_in_the_vocabulary() -> None:
     """A metric that is renamed must not silently count as 0."""
     known = {series for metric in names.METRICS for series in metric.prometheus_series}
     assert HTTP_COUNT in known
+
+
+def test_lines_of_several_processes_are_put_in_order_of_time(tmp_path: Path) -> None:
+    """Each reports some times a second, so that a later request may stand first."""
+    write_truth(tmp_path, count=3, promised=3)
+    file = tmp_path / "requests.jsonl"
+    file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))
+    (tmp_path / "labels.jsonl").write_text(
+        '{"sent_at": 107, "status": 200, "seqs": [1]}\n'
+        '{"sent_at": 105, "status": 200, "seqs": [2, 0]}\n'
+    )
+    truth = read_truth(tmp_path)
+    assert [each.seq for each in truth.requests] == [0, 1, 2]
+    assert [batch.seqs for batch in truth.labels] == [(2, 0), (1,)]
+    found = postings(truth, Labels(), 1)
+    sent = {each.request.seq: each.batch and each.batch.sent_at for each in found}
+    assert sent == {0: 105, 1: 107, 2: 105}

@@ -119,7 +119,7 @@ def test_an_unreadable_log_fails(world: World) -> None:
 
 def test_labels_that_got_lost_fail(world: World) -> None:
     """Posted, but neither counted nor stored."""
-    world.labels.append(PostedLabels(1052.0, 200, 5))
+    world.labels.append(PostedLabels(1052.0, 200, (*range(5),)))
     assert world.failed()["counts labels_api"] == "load 405, API 400: 5 without a reason"
 
 
@@ -136,7 +136,7 @@ def test_labels_that_were_not_taken_have_a_reason(
     world: World, status: int | None, reason: Reason
 ) -> None:
     """A refused batch is not counted as labels."""
-    world.labels.append(PostedLabels(1052.0, status, 5))
+    world.labels.append(PostedLabels(1052.0, status, (*range(5),)))
     row = hop(world.evaluate(), "labels_api")
     assert row.residual == 0
     assert [(item.reason, item.count) for item in row.explained] == [(reason, 5)]
@@ -144,7 +144,7 @@ def test_labels_that_were_not_taken_have_a_reason(
 
 def test_labels_that_the_api_passed_over_are_not_in_the_log(world: World) -> None:
     """Duplicates and unknown ids are counted, but not stored."""
-    world.labels.append(PostedLabels(1052.0, 200, 3))
+    world.labels.append(PostedLabels(1052.0, 200, (*range(3),)))
     for counts in both(world):
         counts += [
             Count(metric=names.LABELS.prometheus, labels={"outcome": "duplicate"}, value=2),
