@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.support.yamltext import load_yaml
+
 from .playing import QUICK, SHORT, failed_checks, play, telemetry_hops
 from .stranger import Stranger
 
@@ -70,7 +72,7 @@ def damaged_rules(folder: Path, source: Path) -> Path:
     folder.mkdir()
     raised = misled = 0
     for path in source.glob("*.yml"):
-        document: dict[str, Any] = yaml.safe_load(path.read_text())
+        document: dict[str, Any] = load_yaml(path.read_text())
         for group in document["groups"]:
             for rule in group["rules"]:
                 if rule.get("alert") == "HighErrorRate":

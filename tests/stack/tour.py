@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from testbed.resources import find_scenario
 
+from tests.support.yamltext import load_yaml
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -19,7 +21,7 @@ def write_tour(file: Path, names: Sequence[str]) -> None:
     shipped; the limits on requests are the widest of them. Normal traffic comes before the first
     one, and a recovery where the next one provokes an alert that is to resolve before.
     """
-    parts = [yaml.safe_load(find_scenario(name).read_text(encoding="utf-8")) for name in names]
+    parts = [load_yaml(find_scenario(name).read_text(encoding="utf-8")) for name in names]
     phases: list[dict[str, Any]] = []
     alerts: list[dict[str, Any]] = []
     assertions: list[dict[str, Any]] = []

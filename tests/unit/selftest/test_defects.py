@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.planting import NOTHING, SOURCES, Planting, launched
@@ -19,6 +19,8 @@ from testbed.selftest.results import Result, passed, read_results, summary, writ
 from testbed.stack.addresses import USUAL_PORTS
 from testbed.stack.configuration import render_native
 from testbed_load.plan import LoadPhase, LoadPlan, PhaseDrift
+
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +77,15 @@ def _sources(folder: Path) -> list[dict[str, object]]:
     return [_contents(folder / name) for name in SOURCES]
 
 
+# Most files of a planting are as they were.
+_document = cache(load_yaml)
+
+
 def _contents(folder: Path) -> dict[str, object]:
     return {
         str(path.relative_to(folder)): path.read_text()
         if path.suffix == ".json"
-        else yaml.safe_load(path.read_text())
+        else _document(path.read_text())
         for path in folder.rglob("*")
         if path.suffix in {".json", ".yaml", ".yml"}
     }
