@@ -45,6 +45,11 @@ class Stored:
 testbed.playsession.PlaySession = Stored
 """
 
+# Importing these takes seconds, and nothing here depends on them.
+OTHERS = " ".join(
+    f"-p no:{name}" for name in ("faker", "hypothesispytest", "locust", "schemathesis")
+)
+
 
 @pytest.fixture
 def stored(world: World, pytester: pytest.Pytester) -> pytest.Pytester:
@@ -53,6 +58,7 @@ def stored(world: World, pytester: pytest.Pytester) -> pytest.Pytester:
     layout = RunLayout(pytester.path / "run").create()
     write_outcome(layout, world.evaluate(), world.evidence())
     pytester.makeconftest(CONFTEST)
+    pytester.makeini(f"[pytest]\naddopts = {OTHERS}\n")
     return pytester
 
 
