@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def single_threaded() -> AbstractContextManager[object]:
     """Within it, the numerical libraries that are loaded use one thread."""
-    return _controller(len(sys.modules)).limit(limits=1)
+    limited: AbstractContextManager[object] = _controller(len(sys.modules)).limit(limits=1)
+    return limited
 
 
 @lru_cache(maxsize=1)
