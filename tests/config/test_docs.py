@@ -401,6 +401,7 @@ def test_the_rules_of_runs_from_cron_are_valid(
     run_tool("promtool", "test", "rules", tmp_path / "my-rules-test" / "cron.yml")
 
 
+@pytest.mark.slow
 def test_the_python_examples_run(tmp_path: Path) -> None:
     """What the page on recording and reporting shows works as it stands, and says what it says."""
     text = (HOW_TO / "record-and-report.md").read_text(encoding="utf-8")

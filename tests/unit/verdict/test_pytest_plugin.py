@@ -143,6 +143,7 @@ def test_a_run_needs_a_scenario(stored: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*testbed_run needs a scenario: @pytest.mark.testbed_scenario*"])
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_stack(stored: pytest.Pytester) -> None:
     """As Ctrl-C does: CI systems end a job by SIGTERM."""
     stored.makepyfile(
