@@ -157,11 +157,11 @@ class MonthsPlace:
         )
 
     @property
-    def remembered(self) -> tuple[dict[str, object], list[str]]:
-        """The job's memory, and the report of each run that it wrote down."""
+    def remembered(self) -> tuple[dict[str, object], list[str | None]]:
+        """The job's memory, and of each run that it wrote down the report, or None."""
         memory = json.loads((self.reports / "published.json").read_text())["memory"]
         lines = (self.reports / "runs.jsonl").read_text().splitlines()
-        return memory, [json.loads(line)["json"] for line in lines]
+        return memory, [json.loads(line).get("json") for line in lines]
 
     @property
     def files(self) -> set[str]:
@@ -201,8 +201,7 @@ def test_months_and_their_segments_are_compared_by_several_workers(
     state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
     place.reports.mkdir()
     (place.reports / "published.json").write_text(json.dumps(state))
-    options = ("--month=2024-03", "--months=2")
-    done = place.play(*options, "--workers=2")
+    done = place.play("--month=2024-03", "--months=2", "--workers=2")
     assert done.returncode == 1, done.stderr
     quiet, loud = done.stdout.splitlines()
     assert re.fullmatch(
@@ -227,10 +226,12 @@ def test_months_and_their_segments_are_compared_by_several_workers(
     # months one without rows leaves the others alone.
     monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
     place.server = prefect
-    options = ("--month=2024-04", "--months=3", "--json", "--otlp-endpoint=none")
-    alone = place.play(*options, "--workers=1")
+    alone = place.play(
+        "--month=2024-04", "--months=3", "--json", "--otlp-endpoint=none", "--workers=1"
+    )
     assert alone.returncode == 2, alone.stderr  # one could not run
-    assert place.remembered == (memory, [f"{name}.json" for name in (FIRST, SECOND)] * 2)
+    written = [f"{name}.json" for name in (FIRST, SECOND)]
+    assert place.remembered == (memory, [*written, *written, None])
     quiet, drifted, empty = map(json.loads, alone.stdout.splitlines())
     assert quiet["segments"] == found
     assert (drifted["decision"], drifted["windows"]["current"]["rows"]) == ("RETRAIN", 400)
