@@ -5,6 +5,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 TESTBED := .venv/bin/testbed
 WORKERS := 2
+# Where an environment forbids it, each of the hundreds of processes that tests start, and each of their
+# workers, would compile the checkout anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup stack demo test test-unit coverage compose-test scenarios check format generate docs selftest bench packages lock clean
 

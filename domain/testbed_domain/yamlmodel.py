@@ -45,22 +45,24 @@ def read_model(
     try:
         return validate(value)
     except ValidationError as error:
-        lines = _lines(error, node, schema())
+        lines = _lines(error, node, schema)
         raise UsageError("\n".join(f"{path}:{line}: {text}" for line, text in lines)) from error
 
 
 def _lines(
-    error: ValidationError, node: yaml.Node | None, schema: Mapping[str, Any]
+    error: ValidationError, node: yaml.Node | None, schema: Callable[[], Mapping[str, Any]]
 ) -> list[tuple[int, str]]:
     errors = error.errors()
     unknown = {tuple(each["loc"]) for each in errors if each["type"] in _UNKNOWN}
+    # Making the schema takes longer than all else here, and only misspelt fields need it.
+    made = schema() if unknown else {}
     found = []
     for place, sentence in placed_problems(errors):
         nodes = list(_walked(node, place))
         line = nodes[-1].start_mark.line + 1 if nodes else 1
         if place in unknown:
             holder = [each for each in nodes if isinstance(each, yaml.MappingNode)]
-            hint = nearest(place[-1], _fields(schema, _keys(holder[-1:])))
+            hint = nearest(place[-1], _fields(made, _keys(holder[-1:])))
         else:
             hint = ""
         found.append((line, f"{sentence}{hint}"))

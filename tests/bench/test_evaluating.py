@@ -37,6 +37,7 @@ from testbed.verdict import evaluate
 
 from tests.support.commandline import HELD
 from tests.support.polling import wait_for
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def run(
     """The folder of such a run, whose stack still lives."""
     if benchmark.disabled:
         pytest.skip("benchmarks are off; turn them on with --benchmark-enable")
-    document = yaml.safe_load(find_scenario("demo").read_text(encoding="utf-8"))
+    document = load_yaml(find_scenario("demo").read_text(encoding="utf-8"))
     for phase in document["phases"]:
         phase["rate"] = RATE
     scenario, output = tmp_path / "busy-demo.yaml", tmp_path / "output.txt"

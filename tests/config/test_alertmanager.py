@@ -14,6 +14,8 @@ from testbed.stack.configuration import SmtpSettings, alertmanager_tree, with_em
 from testbed.stack.ownalertmanager import SMTP, read_own, read_redirection
 from testbed_rules.timescale import TimeScale
 
+from tests.support.yamltext import load_yaml
+
 
 @pytest.fixture(scope="module")
 def file(repository: Path) -> Path:
@@ -46,17 +48,17 @@ def test_routes_go_by_severity(
 
 def test_every_severity_in_the_rules_has_a_route(repository: Path, file: Path) -> None:
     """A rule can't name a severity that only the fallback catches."""
-    routes = yaml.safe_load(file.read_text())["route"]["routes"]
+    routes = load_yaml(file.read_text())["route"]["routes"]
     routed = {matcher for route in routes for matcher in route["matchers"]}
     for path in (repository / "prometheus/rules").glob("*.yml"):
-        for group in yaml.safe_load(path.read_text())["groups"]:
+        for group in load_yaml(path.read_text())["groups"]:
             for rule in group["rules"]:
                 assert f'severity="{rule["labels"]["severity"]}"' in routed
 
 
 def test_every_receiver_reports_of_the_end(file: Path) -> None:
     """Resolved notifications are recorded as well."""
-    for receiver in yaml.safe_load(file.read_text())["receivers"]:
+    for receiver in load_yaml(file.read_text())["receivers"]:
         assert [hook["send_resolved"] for hook in receiver["webhook_configs"]] == [True]
 
 
@@ -69,7 +71,7 @@ def test_email_is_valid(
     All but that of heartbeats, which would write all the time.
     """
     smtp = SmtpSettings("127.0.0.1:2525", "a@example.com", "b@example.com", user, "secret")
-    tree = with_email(yaml.safe_load(file.read_text()), smtp, tmp_path / "password")
+    tree = with_email(load_yaml(file.read_text()), smtp, tmp_path / "password")
     (tmp_path / "password").write_text("secret")
     (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(tree | {"templates": []}))
     run_tool("amtool", "check-config", tmp_path / "alertmanager.yml")
@@ -83,12 +85,12 @@ def test_commented_email_of_compose_is_what_native_mode_renders(file: Path) -> N
     comment = [line[2:] for line in file.read_text().splitlines() if line.startswith("#   ")]
     text = "\n".join(line.removeprefix("  ") for line in comment)
     globals_text, _, email_text = text.partition("email_configs:\n")
-    settings, (email,) = yaml.safe_load(globals_text), yaml.safe_load(email_text)
+    settings, (email,) = load_yaml(globals_text), load_yaml(email_text)
     smtp = SmtpSettings(
         settings["smtp_smarthost"], settings["smtp_from"], email["to"], "alerts@example.com", "x"
     )
     rendered = with_email(
-        yaml.safe_load(file.read_text()), smtp, Path(settings["smtp_auth_password_file"])
+        load_yaml(file.read_text()), smtp, Path(settings["smtp_auth_password_file"])
     )
     assert settings.items() <= rendered["global"].items()
     written = [receiver.get("email_configs") for receiver in rendered["receivers"]]
@@ -97,7 +99,7 @@ def test_commented_email_of_compose_is_what_native_mode_renders(file: Path) -> N
 
 def test_left_out_receiver_is_not_called(file: Path) -> None:
     """Without the receiver, Alertmanager notifies nobody instead of failing to."""
-    tree = alertmanager_tree(yaml.safe_load(file.read_text()), {}, frozenset({"receiver"}))
+    tree = alertmanager_tree(load_yaml(file.read_text()), {}, frozenset({"receiver"}))
     assert all(receiver["webhook_configs"] == [] for receiver in tree["receivers"])
 
 

@@ -12,7 +12,6 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from testbed.settings import Settings
 from testbed.stack import addresses, arguments, composeconfiguration, environments
 from testbed.stack.build import cache_folder
@@ -24,6 +23,7 @@ from testbed_otel.settings import ALIASES, TelemetrySettings
 
 from testbed import compose, scenarioenv
 from testbed import composebasics as basics
+from tests.support.yamltext import load_yaml
 
 from .conftest import stages
 
@@ -51,7 +51,7 @@ def text(repository: Path) -> str:
 @pytest.fixture(scope="module")
 def model(text: str) -> dict[str, Any]:
     """The committed file as a YAML parser reads it."""
-    loaded: dict[str, Any] = yaml.safe_load(text)
+    loaded: dict[str, Any] = load_yaml(text)
     return loaded
 
 
@@ -359,7 +359,7 @@ def test_containers_have_no_fixed_names(
     """Two stacks fit on a machine; the recipes for cAdvisor find the API by its label."""
     assert not [name for name, service in services.items() if "container_name" in service]
     assert services["api"]["labels"] == {"testbed.name": "ml-api"}
-    config = yaml.safe_load((repository / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    config = load_yaml((repository / "prometheus" / "prometheus.yml").read_text("utf-8"))
     (job,) = (job for job in config["scrape_configs"] if job["job_name"] == "cadvisor")
     assert job["metric_relabel_configs"][0] == {
         "source_labels": ["container_label_testbed_name"],
@@ -384,10 +384,10 @@ def test_programs_get_the_flags_of_native_mode(services: dict[str, dict[str, Any
 
 def test_cadvisor_is_scraped(repository: Path) -> None:
     """Prometheus finds cAdvisor under Compose, and its container series pass."""
-    config = yaml.safe_load((repository / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    config = load_yaml((repository / "prometheus" / "prometheus.yml").read_text("utf-8"))
     (job,) = (job for job in config["scrape_configs"] if job["job_name"] == "cadvisor")
     (file,) = job["file_sd_configs"][0]["files"]
-    targets = yaml.safe_load((repository / "prometheus" / file).read_text("utf-8"))
+    targets = load_yaml((repository / "prometheus" / file).read_text("utf-8"))
     assert targets == [{"targets": ["cadvisor:8080"]}]
 
 

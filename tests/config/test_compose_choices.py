@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from testbed_api.errors import PREFIX
 from testbed_api.settings import ApiSettings
 from testbed_otel.settings import LOGS_EXPORTER, logs_wanted
 
 from testbed import compose, composeown
+from tests.support.yamltext import load_yaml
 
 # What the containers' layout decides.
 FIXED = {
@@ -36,7 +36,7 @@ Fill = Callable[..., ApiSettings]
 @pytest.fixture
 def environment(repository: Path) -> dict[str, str]:
     """The API's variables in the committed file."""
-    model = yaml.safe_load((repository / compose.FILE).read_text("utf-8"))
+    model = load_yaml((repository / compose.FILE).read_text("utf-8"))
     found: dict[str, str] = model["services"]["api"]["environment"]
     return found
 
@@ -100,7 +100,7 @@ def test_keys_are_a_file_of_the_machine(fill: Fill, repository: Path) -> None:
     """Which the API reads as a secret; without one it asks for no key."""
     assert fill().keys_file is None
     assert fill(TESTBED_API_KEYS_FILE="./keys").keys_file == Path("/run/secrets/api_keys")
-    model = yaml.safe_load((repository / compose.FILE).read_text("utf-8"))
+    model = load_yaml((repository / compose.FILE).read_text("utf-8"))
     assert model["secrets"]["api_keys"] == {"file": "${TESTBED_API_KEYS_FILE:-/dev/null}"}
 
 
@@ -112,7 +112,7 @@ def test_logs_over_otlp_are_a_choice(environment: dict[str, str]) -> None:
 
 def test_spooled_rows_outlive_the_container(repository: Path) -> None:
     """The spool and the versions' roles lie in a volume, which belongs to the containers' user."""
-    model = yaml.safe_load((repository / compose.FILE).read_text("utf-8"))
+    model = load_yaml((repository / compose.FILE).read_text("utf-8"))
     api = model["services"]["api"]
     folder = api["environment"][f"{PREFIX}LOG_SPOOL"]
     assert f"spool:{folder}" in api["volumes"]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from tests.support.yamltext import load_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -29,7 +30,7 @@ def targets() -> set[str]:
 
 def jobs(path: Path) -> dict[str, Any]:
     """The jobs of a workflow."""
-    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    found: dict[str, Any] = load_yaml(path.read_text(encoding="utf-8"))["jobs"]
     return found
 
 
@@ -49,7 +50,7 @@ def test_the_nightly_run_has_targets() -> None:
 def test_a_release_has_an_image_of_each_kind() -> None:
     """Those of the Dockerfile that Compose builds, each with the version of the tag."""
     images = jobs(REPOSITORY / ".github" / "workflows" / "release.yml")["images"]
-    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
+    compose = load_yaml((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
     built = {each["build"]["target"] for each in compose["services"].values() if "build" in each}
     assert set(images["strategy"]["matrix"]["target"]) == built
     argument = "SETUPTOOLS_SCM_PRETEND_VERSION"
@@ -62,7 +63,7 @@ def test_a_release_has_an_image_of_each_kind() -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_jobs_may_only_do_what_they_need(path: Path) -> None:
     """By default a workflow reads; each job has an end."""
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = load_yaml(path.read_text(encoding="utf-8"))
     assert document["permissions"] == {"contents": "read"}
     assert all("timeout-minutes" in job for job in document["jobs"].values())
 
@@ -71,6 +72,6 @@ def test_hooks_before_a_commit_are_steps_of_the_check() -> None:
     """What passes `make check` is never stopped by a hook, and the other way round."""
     check = (REPOSITORY / "tools" / "check").read_text(encoding="utf-8")
     text = (REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8")
-    for hook in yaml.safe_load(text)["repos"][0]["hooks"]:
+    for hook in load_yaml(text)["repos"][0]["hooks"]:
         words = hook["entry"].replace(" --force-exclude", "").replace(".venv/bin/", "$bin/")
         assert hook["entry"] == "make check" or words in check

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import promql_parser
 import pytest
-import yaml
 from testbed_grafana import ml_api_monitoring
 from testbed_grafana.boards import BOARDS
 from testbed_grafana.files import FOLDER, stale
 from testbed_otel import names
 
 from tests.support.panels import panel_queries
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,7 +224,7 @@ def test_lines_stand_where_alerts_start(repository: Path, alert: str, limit: flo
     rules = [
         rule
         for file in sorted((repository / "prometheus" / "rules").glob("*.yml"))
-        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for group in load_yaml(file.read_text(encoding="utf-8"))["groups"]
         for rule in group["rules"]
     ]
     (expr,) = (rule["expr"] for rule in rules if rule.get("alert") == alert)
@@ -236,7 +236,7 @@ def test_lines_stand_where_alerts_start(repository: Path, alert: str, limit: flo
 def test_provisioned_uid_is_the_variables_default(repository: Path, board: dict[str, Any]) -> None:
     """The data source variable starts with a data source that provisioning makes."""
     folder = repository / "grafana" / "provisioning"
-    sources = yaml.safe_load((folder / "datasources" / "datasources.yaml").read_text())
+    sources = load_yaml((folder / "datasources" / "datasources.yaml").read_text())
     uids = {source["uid"]: source["url"] for source in sources["datasources"]}
     (variable,) = (v for v in board["templating"]["list"] if v["type"] == "datasource")
     assert uids[variable["current"]["value"]] == "http://prometheus:9090"
@@ -246,7 +246,7 @@ def test_provisioned_uid_is_the_variables_default(repository: Path, board: dict[
 def test_rate_interval_knows_the_scrape_interval(repository: Path) -> None:
     """Grafana's minimum step is Prometheus's scrape interval, or rates come out empty."""
     folder = repository / "grafana" / "provisioning"
-    sources = yaml.safe_load((folder / "datasources" / "datasources.yaml").read_text())
+    sources = load_yaml((folder / "datasources" / "datasources.yaml").read_text())
     (prometheus,) = (s for s in sources["datasources"] if s["uid"] == "prometheus")
-    config = yaml.safe_load((repository / "prometheus" / "prometheus.yml").read_text())
+    config = load_yaml((repository / "prometheus" / "prometheus.yml").read_text())
     assert prometheus["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]

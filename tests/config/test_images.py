@@ -164,6 +164,7 @@ def test_nothing_unchecked_makes_an_environment(repository: Path, dockerfile: st
     assert "!tools/uv.txt" in (repository / ".dockerignore").read_text("utf-8").splitlines()
 
 
+@pytest.mark.slow
 def test_a_uv_of_another_hash_is_refused(repository: Path, tmp_path: Path) -> None:
     """Whatever is served under the version, only what stands in the checkout is installed."""
     tools = tmp_path / "tools"

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.stack.arguments import (
@@ -36,6 +35,7 @@ from testbed_rules.timescale import MINIMUM_INTERVAL, RuleDurationError, parse_d
 from tests.support.polling import wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
+from tests.support.yamltext import load_yaml
 
 ADDRESSES = (
     "api:9464",
@@ -71,7 +71,7 @@ def render(layout: RunLayout, repository: Path) -> Callable[..., NativeConfigura
 
 def read(path: Path) -> Any:  # noqa: ANN401 - YAML
     """A YAML file."""
-    return yaml.safe_load(path.read_text())
+    return load_yaml(path.read_text())
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - YAML

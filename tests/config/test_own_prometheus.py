@@ -14,6 +14,8 @@ from testbed.stack.configuration import prometheus_tree
 from testbed.stack.ownprometheus import OwnPrometheus, own_rules, read_own_prometheus
 from testbed_rules.timescale import TimeScale
 
+from tests.support.yamltext import load_yaml
+
 OWN = """\
 global:
   scrape_interval: 30s
@@ -51,7 +53,7 @@ def own(tmp_path: Path) -> Path:
 @pytest.fixture
 def shipped(repository: Path) -> dict[str, Any]:
     """The project's configuration."""
-    found: dict[str, Any] = yaml.safe_load((repository / "prometheus/prometheus.yml").read_text())
+    found: dict[str, Any] = load_yaml((repository / "prometheus/prometheus.yml").read_text())
     return found
 
 
@@ -59,7 +61,7 @@ def test_intervals_labels_and_static_jobs_are_joined(
     own: Path, shipped: dict[str, Any], tmp_path: Path, run_tool: Callable[..., str]
 ) -> None:
     """Scaled, at local addresses, and without what is secret; Prometheus takes the result."""
-    joined = OwnPrometheus(own, yaml.safe_load(OWN)).joined(shipped)
+    joined = OwnPrometheus(own, load_yaml(OWN)).joined(shipped)
     endpoints = {"api:9464": "127.0.0.1:1", "node_exporter:9100": "127.0.0.1:2"}
     tree = TimeScale(60).prometheus(prometheus_tree(joined, endpoints))
     assert tree["global"] == {
@@ -87,7 +89,7 @@ def test_intervals_labels_and_static_jobs_are_joined(
 
 def test_what_is_not_used_is_named(own: Path, shipped: dict[str, Any]) -> None:
     """Nothing is dropped silently, and no secret is said."""
-    notes = OwnPrometheus(own, yaml.safe_load(OWN)).notes(shipped)
+    notes = OwnPrometheus(own, load_yaml(OWN)).notes(shipped)
     assert notes == [
         "`remote_write` is not used",
         "`global.query_log_file` is not used",

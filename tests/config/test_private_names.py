@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import subprocess
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -31,11 +32,17 @@ def _has(base: Origin, name: str) -> bool:
     return hasattr(getattr(importlib.import_module(base.module), base.name), name)
 
 
-def _sources(repository: Path) -> list[str]:
+@cache
+def _sources(repository: Path) -> dict[str, str]:
+    """Path of each module to its text."""
     listed = subprocess.run(
         ["git", "ls-files", "*.py"], cwd=repository, capture_output=True, check=True, text=True
     )
-    return [path for path in listed.stdout.split() if not path.startswith("tests/")]
+    return {
+        path: (repository / path).read_text(encoding="utf-8")
+        for path in listed.stdout.split()
+        if not path.startswith("tests/")
+    }
 
 
 def test_private_names_of_other_projects_stand_in_the_record(repository: Path) -> None:
@@ -46,8 +53,8 @@ def test_private_names_of_other_projects_stand_in_the_record(repository: Path) -
     }
     found = {
         (path, name)
-        for path in _sources(repository)
-        for name in private_names((repository / path).read_text(encoding="utf-8"), _has)
+        for path, text in _sources(repository).items()
+        for name in private_names(text, _has)
     }
     assert found == recorded
     assert len(recorded) <= LIMIT
@@ -57,8 +64,9 @@ def test_evidently_is_used_without_its_legacy_half(repository: Path) -> None:
     """Evidently is imported where its usage reports are turned off, by what it goes on with."""
     found = {
         (path, node.module)
-        for path in _sources(repository)
-        for node in ast.walk(ast.parse((repository / path).read_text(encoding="utf-8")))
+        for path, text in _sources(repository).items()
+        if "evidently" in text
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("evidently")
     }
     assert {path for path, _ in found} == EVIDENTLY

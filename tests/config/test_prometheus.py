@@ -16,6 +16,8 @@ from testbed_rules.rulefiles import read_rules
 from testbed_rules.scaling import scaled_rules
 from testbed_rules.timescale import parse_duration
 
+from tests.support.yamltext import load_yaml
+
 
 @pytest.fixture(scope="module")
 def folder(repository: Path) -> Path:
@@ -26,14 +28,14 @@ def folder(repository: Path) -> Path:
 @pytest.fixture(scope="module")
 def config(folder: Path) -> dict[str, Any]:
     """``prometheus.yml``."""
-    loaded: dict[str, Any] = yaml.safe_load((folder / "prometheus.yml").read_text())
+    loaded: dict[str, Any] = load_yaml((folder / "prometheus.yml").read_text())
     return loaded
 
 
 def rule_tests(folder: Path) -> list[dict[str, Any]]:
     """Every promtool test."""
     files = sorted((folder / "rules_test").glob("*.yml"))
-    return [test for file in files for test in yaml.safe_load(file.read_text())["tests"]]
+    return [test for file in files for test in load_yaml(file.read_text())["tests"]]
 
 
 def test_configuration_is_valid(run_tool: Callable[..., str], folder: Path) -> None:

@@ -31,6 +31,8 @@ from testbed_rules.replay import RuleTiming
 from testbed_rules.rulefiles import read_rules
 from testbed_rules.timescale import format_duration, parse_duration
 
+from tests.support.yamltext import load_yaml
+
 REPOSITORY = Path(__file__).parents[2]
 RULES = [
     pytest.param(
@@ -138,7 +140,7 @@ def own_tests(name: str, rule: dict[str, Any]) -> list[dict[str, Any]]:
     """The tests that look at a rule, without what they say of others."""
     path = REPOSITORY / "prometheus/rules_test" / name
     found = []
-    for test in yaml.safe_load(path.read_text())["tests"]:
+    for test in load_yaml(path.read_text())["tests"]:
         mine = [each for each in test["alert_rule_test"] if each["alertname"] == rule["alert"]]
         expected = [alert["exp_labels"] for each in mine for alert in each.get("exp_alerts", ())]
         if mine and (not expected or any(rule["labels"].items() <= e.items() for e in expected)):

@@ -183,6 +183,7 @@ print("mine" in CHECKS, "mine" in USE_CASES, "mine" in USE_CASE_HELP)
 """
 
 
+@pytest.mark.slow
 def test_a_package_of_ones_own_adds_one_of_each(tmp_path: Path) -> None:
     """Schema, help and registries know what its entry points name."""
     package = tmp_path / "mine"

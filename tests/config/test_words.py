@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,8 @@ from testbed_otel import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = (
@@ -88,17 +91,18 @@ def words(name: str) -> list[str]:
     return re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
 
 
-def sources() -> Iterator[Path]:
-    """Python sources of all packages."""
-    for package in PACKAGES:
-        yield from sorted((ROOT / package).rglob("*.py"))
-
-
-def definitions(path: Path) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Classes and functions of a module, nested ones too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+@cache
+def definitions() -> dict[Path, list[Definition]]:
+    """Classes and functions of each module of all packages, nested ones too; read once."""
+    return {
+        path: [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
 
 
 def constants(path: Path) -> Iterator[tuple[str, int]]:
@@ -121,10 +125,10 @@ def options(command: Any) -> Iterator[str]:  # noqa: ANN401 - of typer's own cop
 
 def named() -> Iterator[tuple[str, str]]:
     """Each name, and where it stands."""
-    for path in sources():
+    for path, nodes in definitions().items():
         where = str(path.relative_to(ROOT))
         yield path.stem, where
-        yield from ((node.name, f"{where}:{node.lineno}") for node in definitions(path))
+        yield from ((node.name, f"{where}:{node.lineno}") for node in nodes)
         yield from ((name, f"{where}:{line}") for name, line in constants(path))
     yield from ((metric.name, "a metric") for metric in names.METRICS)
     yield from ((name, "the command line") for name in options(command_tree()))
@@ -156,8 +160,8 @@ def test_classes_have_names_of_their_own() -> None:
     """No public class name stands twice over all packages."""
     defined = Counter(
         node.name
-        for path in sources()
-        for node in definitions(path)
+        for nodes in definitions().values()
+        for node in nodes
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert not [name for name, count in defined.items() if count > 1]

@@ -35,12 +35,11 @@ phases:
     duration: 8m
     rate: 40
     faults: [{kind: errors, ratio: 0.4}]
-  - {name: after, duration: 5m, rate: 40}
   - name: drifted
     duration: 14m
     rate: 40
     drift: {name: covariate_shift, severity: 2.0}
-settle: 12m
+settle: 8m
 expected_alerts:
   - {alert: HighErrorRate, phase: errors, within: 10m, resolves_within: 20m}
   - {alert: DataDrift, phase: drifted, within: 16m}

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from testbed.clients.prometheus import PrometheusClient
 from testbed.layout import RunLayout
 from testbed.stack import build
@@ -23,6 +22,7 @@ from testbed_otel import names
 from tests.support.panels import panel_queries
 from tests.support.ports import free_port
 from tests.support.processes import running
+from tests.support.yamltext import load_yaml
 
 from .shown import BY_SETTING
 
@@ -72,7 +72,7 @@ def prometheus(tmp_path: Path, repository: Path, tools: None) -> Iterator[Promet
 
 def expressions(repository: Path) -> dict[str, str]:
     """Expression of each alert of the drift job."""
-    content = yaml.safe_load((repository / "prometheus/rules/drift.yml").read_text())
+    content = load_yaml((repository / "prometheus/rules/drift.yml").read_text())
     return {rule["alert"]: rule["expr"] for group in content["groups"] for rule in group["rules"]}
 
 

@@ -157,11 +157,11 @@ class MonthsPlace:
         )
 
     @property
-    def remembered(self) -> tuple[dict[str, object], list[str]]:
-        """The job's memory, and the report of each run that it wrote down."""
+    def remembered(self) -> tuple[dict[str, object], list[str | None]]:
+        """The job's memory, and of each run that it wrote down the report, or None."""
         memory = json.loads((self.reports / "published.json").read_text())["memory"]
         lines = (self.reports / "runs.jsonl").read_text().splitlines()
-        return memory, [json.loads(line)["json"] for line in lines]
+        return memory, [json.loads(line).get("json") for line in lines]
 
     @property
     def files(self) -> set[str]:
@@ -186,19 +186,22 @@ def _alive(process: psutil.Process) -> bool:
     return False
 
 
-def test_months_are_compared_by_several_workers(
+def test_months_and_their_segments_are_compared_by_several_workers(
     place: MonthsPlace, prefect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One decision line per pair in the order of the months, both reports, exit code of drift.
 
     A job's memory in that folder outlives the flows; each run is one line, in the months' order.
+    Segments are in the JSON and the report as the job's own, whatever its processes are set to.
     """
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "size")
+    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
+    monkeypatch.setenv("TESTBED_DRIFT_WORKERS", "2")  # Dask's own may have no processes
     memory: dict[str, object] = {"extent": None, "votes": [], "action": "ALERT", "reported": 7.0}
     state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
     place.reports.mkdir()
     (place.reports / "published.json").write_text(json.dumps(state))
-    options = ("--month=2024-03", "--months=2")
-    done = place.play(*options, "--workers=2")
+    done = place.play("--month=2024-03", "--months=2", "--workers=2")
     assert done.returncode == 1, done.stderr
     quiet, loud = done.stdout.splitlines()
     assert re.fullmatch(
@@ -214,42 +217,27 @@ def test_months_are_compared_by_several_workers(
     # What it needed is gone: the server's database, the workers' folders, Prefect's home.
     assert not [*(place.folder / "tmp").iterdir(), *(place.folder / "home").iterdir()]
     assert place.remembered == (memory, [f"{name}.json" for name in (FIRST, SECOND)])
-    # Once more, by one worker and on a server that is there already.
-    monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
-    place.server = prefect
-    done = place.play(*options, "--workers=1", "--otlp-endpoint=none")
-    assert done.returncode == 1, done.stderr
-    assert place.remembered == (memory, [f"{name}.json" for name in (FIRST, SECOND)] * 2)
-
-
-def test_segments_of_a_month_are_scored_by_several_workers(
-    place: MonthsPlace, prefect: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They are in the JSON and the report as the job's own, whatever its processes are set to."""
-    place.server = prefect
-    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT", "size")
-    monkeypatch.setenv("TESTBED_DRIFT_SEGMENT_ROWS", "50")
-    monkeypatch.setenv("TESTBED_DRIFT_WORKERS", "2")  # Dask's own may have no processes
-    options = ("--json", "--otlp-endpoint=none")
-    done = place.play("--month=2024-02", *options, "--workers=2")
-    assert done.returncode == 0, done.stderr
-    assert "flow: 1 comparisons by 2 workers in " in done.stderr
-    found = json.loads(done.stdout)["segments"]
+    found = json.loads((place.reports / f"{FIRST}.json").read_text())["segments"]
     assert [one["state"] for one in found.values()] == ["scored"] * 4
     assert {len(one["columns"]) for one in found.values()} == {4}
     assert sum(one["rows"]["current"] for one in found.values()) == 400
-    assert json.loads((place.reports / f"{FIRST}.json").read_text())["segments"] == found
     assert "0 of 4 segments drifted" in (place.reports / f"{FIRST}.html").read_text()
-    # One worker finds the same; of several months one without rows leaves the others alone.
+    # Once more, by one worker and on a server that is there already: it finds the same. Of several
+    # months one without rows leaves the others alone.
     monkeypatch.setenv("TESTBED_DRIFT_HTML", "never")
-    alone = place.play("--month=2024-04", "--months=3", *options, "--workers=1")
+    place.server = prefect
+    alone = place.play(
+        "--month=2024-04", "--months=3", "--json", "--otlp-endpoint=none", "--workers=1"
+    )
     assert alone.returncode == 2, alone.stderr  # one could not run
+    written = [f"{name}.json" for name in (FIRST, SECOND)]
+    assert place.remembered == (memory, [*written, *written, None])
     quiet, drifted, empty = map(json.loads, alone.stdout.splitlines())
     assert quiet["segments"] == found
     assert (drifted["decision"], drifted["windows"]["current"]["rows"]) == ("RETRAIN", 400)
     assert (empty["outcome"], "decision" in empty) == ("insufficient_data", False)
     assert "0 rows" in empty["message"]
-    assert place.files == {f"{FIRST}.html", f"{FIRST}.json", f"{SECOND}.json"}
+    assert place.files == {f"{name}.{end}" for name in (FIRST, SECOND) for end in ("html", "json")}
 
 
 def test_folder_of_a_running_job_is_left_alone(place: MonthsPlace) -> None:

@@ -12,7 +12,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Nodes = Sequence[ast.AST]
 
 OWN: Final = re.compile(r"\.|(testbed(_\w+)?|tests)(\.|$)")
 # Documented, whatever they begin with: namedtuple's methods, and os._exit.
@@ -45,7 +47,7 @@ def private_names(source: str, base_has: Callable[[Origin, str], bool]) -> set[s
         Modules as they are imported, methods and attributes as ``Base._name`` where the class is
         known and ``._name`` where it isn't, texts that name something private.
     """
-    tree = ast.parse(source)
+    tree = list(ast.walk(ast.parse(source)))  # walked once for all that follows
     imported = _imports(tree)
     return {
         *_imported_private(tree),
@@ -53,7 +55,7 @@ def private_names(source: str, base_has: Callable[[Origin, str], bool]) -> set[s
         *_attributes(tree, imported, _defined(tree)),
         *(
             found
-            for node in ast.walk(tree)
+            for node in tree
             if isinstance(node, ast.ClassDef)
             for found in _of_class(node, imported, base_has)
         ),
@@ -64,9 +66,9 @@ def _private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name not in {"_", *PUBLIC}
 
 
-def _imports(tree: ast.AST) -> dict[str, Origin]:
+def _imports(tree: Nodes) -> dict[str, Origin]:
     found: dict[str, Origin] = {}
-    for node in ast.walk(tree):
+    for node in tree:
         if isinstance(node, ast.ImportFrom):
             module = _module(node)
             found |= {each.asname or each.name: Origin(module, each.name) for each in node.names}
@@ -81,8 +83,8 @@ def _module(node: ast.ImportFrom) -> str:
     return "." * node.level + (node.module or "")
 
 
-def _imported_private(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imported_private(tree: Nodes) -> Iterator[str]:
+    for node in tree:
         if isinstance(node, ast.ImportFrom) and not OWN.match(module := _module(node)):
             if any(map(_private, module.split("."))):
                 yield module
@@ -93,19 +95,19 @@ def _imported_private(tree: ast.AST) -> Iterator[str]:
             yield from (name for name in names if any(map(_private, name.split("."))))
 
 
-def _texts(tree: ast.AST) -> Iterator[str]:
+def _texts(tree: Nodes) -> Iterator[str]:
     """Names of loggers, targets of patches and the like."""
-    for node in ast.walk(tree):
+    for node in tree:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             text = node.value
             if PRIVATE_PATH.fullmatch(text) and not OWN.match(text):
                 yield text
 
 
-def _defined(node: ast.AST) -> set[str]:
+def _defined(nodes: Iterable[ast.AST]) -> set[str]:
     """Names that a module or class defines at any depth, as attributes of ``self`` as well."""
     found: set[str] = set()
-    for each in ast.walk(node):
+    for each in nodes:
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(each.name)
         elif isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
@@ -115,9 +117,9 @@ def _defined(node: ast.AST) -> set[str]:
     return found
 
 
-def _attributes(tree: ast.AST, imported: dict[str, Origin], defined: set[str]) -> Iterator[str]:
+def _attributes(tree: Nodes, imported: dict[str, Origin], defined: set[str]) -> Iterator[str]:
     """Of variables and modules; those of ``self`` and ``super()`` go with their class."""
-    for node in ast.walk(tree):
+    for node in tree:
         if isinstance(node, ast.Attribute) and _private(node.attr):
             root: ast.expr = node.value
             while isinstance(root, ast.Attribute):
@@ -161,8 +163,9 @@ def _of_class(
             yield from (f"{base.name}.{each.name}" for base in foreign if base_has(base, each.name))
     if not foreign or len(foreign) < len(bases):  # a base of ours may define it
         return
-    defined = _defined(node)
-    for found in ast.walk(node):
+    nodes = list(ast.walk(node))
+    defined = _defined(nodes)
+    for found in nodes:
         if isinstance(found, ast.Attribute) and _private(found.attr):
             inherited = _is_self(found.value) and found.attr not in defined
             if inherited or _is_super(found.value):

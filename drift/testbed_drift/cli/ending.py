@@ -11,6 +11,7 @@ import typer
 from testbed_domain.endings import guarded
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
+from typer.main import get_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,10 +36,16 @@ def exit_code_of(app: typer.Typer, program: str, argv: Sequence[str] | None) -> 
         argv: the words behind the program's name; None takes those of this process.
     """
     try:
-        app(argv, prog_name=program)
+        _command(app)(argv, prog_name=program)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return EXIT_NO_ACTION
+
+
+@functools.cache
+def _command(app: typer.Typer) -> Callable[..., Any]:
+    """What parses a command line, made once for an app."""
+    return get_command(app)
 
 
 def ends(command: Callable[..., int]) -> Callable[..., None]:

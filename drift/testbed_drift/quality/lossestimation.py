@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from testbed_drift.quality.estimation import MIN_REFERENCE, Estimate
+from testbed_drift.threads import single_threaded
 
 if TYPE_CHECKING:
     from testbed_drift.quality.numbers import NumberOutcomes
@@ -75,7 +75,7 @@ class LossEstimator:
             categorical_features=[*known.categorical, False],
             random_state=SEED,
         )
-        with threadpool_limits(1):
+        with single_threaded():
             model.fit(_inputs(known), errors)
         return cls(model, _witnesses(known), float(errors.mean()), float(errors.std()))
 
@@ -85,7 +85,7 @@ class LossEstimator:
             return Estimate("empty", names=SCORES)
         if self.model is None:
             return Estimate("no_reference", len(window), names=SCORES)
-        with threadpool_limits(1):
+        with single_threaded():
             expected = float(np.maximum(self.model.predict(_inputs(window)), 0.0).mean())
         spread = self.spread * expected / self.mean if self.mean else 0.0
         error = spread * math.sqrt(1 / _witnesses(window) + 1 / self.rows)

@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+
+from testbed_drift.threads import single_threaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ class Learnt:
             model = HistGradientBoostingClassifier(
                 **_SHAPE, categorical_features=chosen, random_state=seed
             )
-            with threadpool_limits(1):
+            with single_threaded():
                 model.fit(rows[:, columns], labels)
         return cls(columns, known, model, counts / counts.sum())
 
@@ -79,7 +80,7 @@ class Learnt:
         """Chance of each label that it knows, ``[rows, labels]``."""
         if self.model is None:
             return np.tile(self.ratios, (len(rows), 1))
-        with threadpool_limits(1):
+        with single_threaded():
             return np.asarray(self.model.predict_proba(rows[:, self.columns]))
 
 
@@ -111,7 +112,7 @@ class LearntNumbers:
             model = HistGradientBoostingRegressor(
                 **_SHAPE, categorical_features=chosen, random_state=seed
             )
-            with threadpool_limits(1):
+            with single_threaded():
                 model.fit(rows[:, columns], numbers)
         return cls(columns, model, float(numbers.mean()))
 
@@ -119,7 +120,7 @@ class LearntNumbers:
         """The number that it expects, ``[rows, 1]``."""
         if self.model is None:
             return np.full((len(rows), 1), self.mean)
-        with threadpool_limits(1):
+        with single_threaded():
             return np.asarray(self.model.predict(rows[:, self.columns]))[:, np.newaxis]
 
 

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from scipy.stats import norm
-from threadpoolctl import threadpool_limits
 
 from testbed_drift.scoring.calibration import false_positives_allowed
 from testbed_drift.scoring.levels import CORRELATION
 from testbed_drift.scoring.matrices import Coding
 from testbed_drift.scoring.scores import ColumnScore, Comparison
+from testbed_drift.threads import single_threaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,6 +54,8 @@ _STRONGEST: Final = 0.999_999
 # Windows of about as many rows share their draws: each step is twice as large as the one below.
 _STEP: Final = 2.0
 _MAX_DRAWN: Final = 2000
+# Values that are held at a time while windows are drawn.
+_BLOCK: Final = 200_000
 # Share of the draws at which their tail is held against that of normal changes.
 _TAIL: Final = 0.001
 
@@ -208,14 +210,18 @@ class Correlations:
     def _draw(self, size: int) -> tuple[Floats, Floats]:
         rng = np.random.default_rng([self._seed, size])
         count = len(self._reference)
-        with threadpool_limits(1):  # several threads on small matrices wait for each other
+        # Many windows at a time, as few as their memory asks for.
+        step = max(1, _BLOCK // (size * len(self._names)))
+        with single_threaded():  # several threads on small matrices wait for each other
             drawn = [
-                self._reference.correlations(rng.integers(0, count, size))
-                for _ in range(self._draws)
+                self._reference.correlations(
+                    rng.integers(0, count, (min(step, self._draws - done), size))
+                )
+                for done in range(0, self._draws, step)
             ]
-        changes = np.array([_difference(self._before, one) for one in drawn])
+        changes = _difference(self._before, np.concatenate(drawn))
         spread = np.sqrt((changes**2).mean(axis=0))
-        return spread, np.array([_divided(change, spread).max() for change in changes])
+        return spread, _divided(changes, spread).max(axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,19 +248,32 @@ class _Ranked:
     def __len__(self) -> int:
         return len(self.places[0])
 
-    def correlations(self, rows: Integers | slice = slice(None)) -> Floats:
+    def correlations(self, rows: Integers | None = None) -> Floats:
         """Spearman's correlation of all pairs among the rows, in the order of ``combinations``.
 
         A value that misses has the middle rank, for it says nothing about the order. 0 for a pair
         with a constant.
+
+        Args:
+            rows: of each window those that are in it; none: one window of all rows.
+
+        Returns:
+            A row of pairs for each window; of all rows just that one.
         """
+        if rows is None:
+            return np.asarray(self.correlations(np.arange(len(self))[None, :])[0])
         scores = np.stack(
-            [_ranks(place[rows], size) for place, size in zip(self.places, self.sizes, strict=True)]
+            [
+                _ranks(place[rows], size)
+                for place, size in zip(self.places, self.sizes, strict=True)
+            ],
+            axis=1,
         )
-        scores -= scores.mean(axis=1, keepdims=True)
-        length = np.sqrt((scores**2).sum(axis=1, keepdims=True))
+        scores -= scores.mean(axis=2, keepdims=True)
+        length = np.sqrt((scores**2).sum(axis=2, keepdims=True))
         scores /= np.where(length > 0, length, 1.0)
-        return np.asarray((scores @ scores.T)[np.triu_indices(len(scores), 1)])
+        first, second = np.triu_indices(len(self.sizes), 1)
+        return np.asarray((scores @ scores.transpose(0, 2, 1))[:, first, second])
 
 
 def _tail(deviations: Floats, largest: Floats) -> Floats:
@@ -279,11 +298,16 @@ def _drawn(rows: int) -> int:
 
 
 def _ranks(places: Integers, size: int) -> Floats:
-    """Twice the distance of each row's middle rank from the middle of all."""
-    counts = np.bincount(places, minlength=size + 1)[:size]
-    below = np.cumsum(counts)
-    table = np.append(2.0 * below - counts - (below[-1] if size else 0), 0.0)
-    return np.asarray(table[places])
+    """Twice the distance of each row's middle rank from the middle of all, window by window."""
+    windows = len(places)
+    # Each window counts in a stretch of its own, whose last place is that of what misses.
+    own = places + np.arange(windows)[:, None] * (size + 1)
+    counts = np.bincount(own.ravel(), minlength=windows * (size + 1)).reshape(windows, size + 1)
+    counts[:, size] = 0
+    below = np.cumsum(counts, axis=1)
+    table = 2.0 * below - counts - below[:, -1:]
+    table[:, size] = 0.0
+    return np.asarray(table.ravel()[own])
 
 
 def _difference(before: Floats, now: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from testbed_otel import names
@@ -104,7 +104,7 @@ def rules() -> dict[str, list[tuple[str, dict[str, Any]]]]:
 
 def alerts() -> str:
     """The page of the alerts."""
-    found = rules()
+    found, scenarios = rules(), expecting()
     return section(
         "# Alerts",
         "Durations are production durations; a run divides them by its time scale. Each rule has a "
@@ -119,7 +119,11 @@ def alerts() -> str:
                 for _, rule in rules_of_it
             ),
         ),
-        *(block for alert, items in found.items() for block in _alert(alert, items)),
+        *(
+            block
+            for alert, items in found.items()
+            for block in _alert(alert, items, scenarios.get(alert, ()))
+        ),
     )
 
 
@@ -127,14 +131,16 @@ def _facts(rule: dict[str, Any]) -> tuple[str, str, str]:
     return rule["labels"]["severity"], rule.get("for", "0s"), rule["annotations"]["summary"]
 
 
-def _alert(alert: str, items: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+def _alert(
+    alert: str, items: list[tuple[str, dict[str, Any]]], scenarios: Sequence[str]
+) -> Iterator[str]:
     file, rule = items[0]
     target = rule["annotations"]["runbook_url"]
     source = f"prometheus/rules/{file}"
     yield f"## {alert}"
     yield (
         f"[Runbook]({_relative(target)}), [rule]({_relative(source)}). "
-        f"Must fire in: {_provoked(alert, rule['expr'])}."
+        f"Must fire in: {_provoked(alert, rule['expr'], scenarios)}."
     )
     for _, each in items:
         severity, for_, summary = _facts(each)
@@ -144,19 +150,21 @@ def _alert(alert: str, items: list[tuple[str, dict[str, Any]]]) -> Iterator[str]
         yield fence(each["expr"], "promql")
 
 
-def _provoked(alert: str, expression: str) -> str:
+def _provoked(alert: str, expression: str, scenarios: Sequence[str]) -> str:
     """By which scenarios, or why by none."""
     if always_fires(expression):
         return "every scenario, all the time"
-    expected = [f"[{name}](scenarios/{name}.md)" for name in expecting(alert)]
+    expected = [f"[{name}](scenarios/{name}.md)" for name in scenarios]
     return ", ".join(expected) or f"no shipped scenario, for {UNPROVOKED[alert]}"
 
 
-def expecting(alert: str) -> Iterator[str]:
-    """Names of the shipped scenarios that expect an alert."""
+def expecting() -> dict[str, list[str]]:
+    """Name of an alert to those of the shipped scenarios that expect it."""
+    found: dict[str, list[str]] = {}
     for name, path in scenario_files().items():
-        if any(item.alert == alert for item in read_scenario(path).expected_alerts):
-            yield name
+        for alert in dict.fromkeys(item.alert for item in read_scenario(path).expected_alerts):
+            found.setdefault(alert, []).append(name)
+    return found
 
 
 def _relative(path: str) -> str:

@@ -11,9 +11,11 @@ from testbed.errors import UsageError
 from testbed.redirection import redirect, require_receivers
 from testbed_rules.timescale import TimeScale
 
+from tests.support.yamltext import load_yaml
+
 HTTP: Final = "127.0.0.1:9080"
 SMTP: Final = "127.0.0.1:2525"
-OWN: Final[dict[str, Any]] = yaml.safe_load("""
+OWN: Final[dict[str, Any]] = load_yaml("""
 global:
   resolve_timeout: 10m
   smtp_from: alerts@example.com

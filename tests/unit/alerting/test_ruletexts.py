@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from testbed_rules.templates import names_value, read_text
+
+from tests.support.yamltext import load_yaml
 
 RULES = Path(__file__).parents[3] / "prometheus"
 LABELS: dict[str, str | None] = {"job": "ml-api", "instance": "api-1", "severity": None}
@@ -88,11 +89,11 @@ def test_every_text_of_the_rules_tests_fits_its_template() -> None:
     """What promtool holds right is right here."""
     rules: list[dict[str, Any]] = []
     for path in sorted((RULES / "rules").glob("*.yml")):
-        for group in yaml.safe_load(path.read_text())["groups"]:
+        for group in load_yaml(path.read_text())["groups"]:
             rules += group["rules"]
     seen = 0
     for path in sorted((RULES / "rules_test").glob("*.yml")):
-        for test in yaml.safe_load(path.read_text())["tests"]:
+        for test in load_yaml(path.read_text())["tests"]:
             for case in test.get("alert_rule_test") or ():
                 for alert in case.get("exp_alerts") or ():
                     seen += _fits(case["alertname"], alert, rules)

@@ -172,16 +172,20 @@ def test_rows_that_wait_at_the_end_are_written_by_the_next_process(
 
 
 def test_damaged_rows_are_set_aside_counted_and_shown(
-    log: SpoolingLog, database: FakeDatabase, spool: Spool, telemetry: Telemetry, tmp_path: Path
+    database: FakeDatabase, instruments: Instruments, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     """Every other row is written; the damaged line is there for a person until one takes it."""
     database.error = OSError("gone")
-    assert log.append(_rows(1, 2, 3)) == "spooled"
+    first = SpoolingLog(database.open, Spool(tmp_path / "spool", 10_000), instruments).open()
+    assert first.append(_rows(1, 2, 3)) == "spooled"
+    first.close()  # nothing has read the rows that are damaged now, nor will before they are
     (segment,) = (tmp_path / "spool").glob(f"*{SUFFIX}")
     lines = segment.read_bytes().splitlines(keepends=True)
     lines[1] = lines[1].replace(b'"a":1', b'"a":7')
     segment.write_bytes(b"".join(lines))
     database.error = None
+    spool = Spool(tmp_path / "spool", 10_000)
+    log = SpoolingLog(database.open, spool, instruments, retry=0.005).open()
     wait_for(lambda: not spool.waits() and "damaged" in str(log.warning))
     assert sorted(database.rows) == ["1", "3"]
     assert "1 damaged lines of the spool are NOT in the log" in str(log.warning)
@@ -191,6 +195,7 @@ def test_damaged_rows_are_set_aside_counted_and_shown(
     assert aside.read_bytes() == lines[1]
     aside.unlink()
     wait_for(lambda: log.warning is None)
+    log.close()
 
 
 def test_damaged_rows_of_an_earlier_process_are_shown(

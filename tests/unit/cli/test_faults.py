@@ -449,7 +449,9 @@ def test_interrupt_of_a_command(
     assert line_of("log", "stats") == "testbed: interrupted"
 
 
-@pytest.mark.parametrize("words", [("scenarios",), ("--help",), ("settings",)])
+@pytest.mark.parametrize(
+    "words", [pytest.param(("scenarios",), marks=pytest.mark.slow), ("--help",), ("settings",)]
+)
 def test_output_that_nobody_can_take(words: tuple[str, ...]) -> None:
     """A full disk is one line; a reader that has had enough, or a closed output, is none."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
-import yaml
 from testbed.cli import main
 from testbed.initial.guess import body_of, counts_of, path_of, reply_of
 from testbed.initial.look import Looked
@@ -21,6 +20,7 @@ from testbed_domain.use_cases import get_use_case
 
 from tests.support.polling import wait_for
 from tests.support.ports import free_port
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,7 @@ def test_service_that_refuses_the_row(shop: str, written: Callable[..., Path]) -
     """The files are written all the same, and say what it answered."""
     text = (written(shop, "--use-case", "iris") / "service.yaml").read_text()
     assert "# it refused an example row: 500" in text
-    assert yaml.safe_load(text)["reply"] == {}
+    assert load_yaml(text)["reply"] == {}
 
 
 def described(properties: dict[str, Any], path: str = "/v1/score") -> Looked:

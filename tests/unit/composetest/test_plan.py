@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 from testbed.composetest.plan import (
     PLAYER,
     SERVERS,
@@ -21,6 +20,8 @@ from testbed.composetest.plan import without_digests as tags_only
 from testbed.composetest.standins import FOLDER
 from testbed.errors import StackError
 from testbed.resources import root
+
+from tests.support.yamltext import load_yaml
 
 DOCKERFILE = "FROM python:3.11-slim-bookworm AS python\nFROM python AS build\nFROM scratch\n"
 DIGEST = "@sha256:" + "0f" * 32
@@ -114,7 +115,7 @@ def test_a_base_without_stand_in_is_an_error() -> None:
 
 def test_every_service_of_the_project_is_accounted_for() -> None:
     """Nothing of the committed file is missing unnamed: it starts, plays, ends or is left out."""
-    document = yaml.safe_load((root() / "docker-compose.yml").read_text("utf-8"))
+    document = load_yaml((root() / "docker-compose.yml").read_text("utf-8"))
     found = plan(document, (root() / "Dockerfile").read_text("utf-8"))
     once = {name for name, each in document["services"].items() if each["restart"] == "no"}
     assert set(document["services"]) == {*found.services, *found.left_out, *once}
@@ -138,7 +139,7 @@ def test_servers_come_on_demand_alone() -> None:
 
 def test_every_stand_in_has_a_target() -> None:
     """Of the Dockerfile of the stand-ins, whatever the variant."""
-    document = yaml.safe_load((root() / "docker-compose.yml").read_text("utf-8"))
+    document = load_yaml((root() / "docker-compose.yml").read_text("utf-8"))
     found = plan(document, (root() / "Dockerfile").read_text("utf-8"), SERVERS)
     text = (FOLDER / "Dockerfile").read_text("utf-8")
     assert set(found.stand_ins.values()) <= set(re.findall(r"(?m)^FROM \S+ AS (\S+)$", text))

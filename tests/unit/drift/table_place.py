@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from testbed.schemas import schema_text
 from testbed_drift.cli import main
 from testbed_drift.settings import DriftSettings
+
+from tests.support.schemas import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ FIXED = ("--time-column", "t", "--relations-rows", "0")
 # With the study of relations at the job's own default.
 STUDIED = ("--relations-rows", str(DriftSettings.model_fields["relations_rows"].default))
 ROLES = ("--target", "y", "--prediction", "p", "--probability", "q")
-RECORD = json.loads(schema_text("drift-run.schema.json"))
+RECORD = schema_of("drift-run.schema.json")
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def run(tables: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         )
         objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         for one in objects:
-            jsonschema.validate(one, RECORD)
+            RECORD.validate(one)
         return code, objects
 
     return play

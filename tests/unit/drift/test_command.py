@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jsonschema
 import pytest
-from testbed.schemas import schema_text
 from testbed_drift.cli import main
 from testbed_drift.jobs.assembly import telemetry_of
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
 from testbed_drift.stopping import SIGNALS, StopSignal
 from testbed_otel.settings import SDK_METRICS
+
+from tests.support.schemas import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def test_an_error_before_the_run_is_an_object(
         assert main(("run", *options, f"--output={tmp_path}", "--json")) == 2
         output = capsys.readouterr()
         (found,) = map(json.loads, output.out.splitlines())
-        jsonschema.validate(found, json.loads(schema_text("drift-run.schema.json")))
+        schema_of("drift-run.schema.json").validate(found)
         assert (found["outcome"], found["model_version"]) == ("error", "unknown")
         assert message in found["message"]
         assert output.err.splitlines() == [f"drift: {found['message']}"]

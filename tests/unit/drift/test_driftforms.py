@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -19,6 +21,9 @@ from testbed_load.forms import (
 from testbed_load.plan import LoadPhase, PhaseDrift
 from testbed_load.traffic import load_source, phase_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 WINDOWS, ROWS = 8, 500
 SOURCE = load_source(None, "diabetes")
 KINDS = kinds_of(SOURCE.schema)
@@ -28,17 +33,23 @@ def drifted_windows(name: str, form: DriftForm | None, seed: int) -> list[bool]:
     """Of 8 windows of 500 rows each, against 2,000: in which any column drifts."""
     phase = LoadPhase("p", 80.0, ROWS * WINDOWS / 80.0, PhaseDrift(name, 1.0, form=form))
     sent = list(islice(phase_rows(phase, SOURCE, seed, 0), ROWS * WINDOWS))
-    detector, reference = Detector(KINDS), SOURCE.rows(99).draw(2000)
-
-    def frame(rows: list[tuple[dict[str, object], object]]) -> pd.DataFrame:
-        table = pd.DataFrame([row for row, _ in rows])
-        return declare(table.assign(**{PREDICTION: [str(label) for _, label in rows]}), KINDS)
-
-    before = frame(reference)  # type: ignore[arg-type]  # a list of pairs, too
+    detector = Detector(KINDS)
     return [
-        bool(detector.detect(before, frame(sent[at : at + ROWS])).scores.drifted_columns)  # type: ignore[arg-type]
+        bool(detector.detect(before(), frame(sent[at : at + ROWS])).scores.drifted_columns)
         for at in range(0, len(sent), ROWS)
     ]
+
+
+@cache
+def before() -> pd.DataFrame:
+    """The 2,000 rows that windows are compared with."""
+    return frame(SOURCE.rows(99).draw(2000))
+
+
+def frame(rows: Sequence[tuple[Mapping[str, object], object]]) -> pd.DataFrame:
+    """Rows with their labels in the place of predictions."""
+    table = pd.DataFrame([row for row, _ in rows])
+    return declare(table.assign(**{PREDICTION: [str(label) for _, label in rows]}), KINDS)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import pytest
 from pydantic import ValidationError
-from testbed.schemas import schema_text
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_drift.evaluation.assessment import Assessor
 from testbed_drift.evaluation.detection import Detector
@@ -19,6 +17,8 @@ from testbed_drift.jobs.windowsource import LogWindows
 from testbed_drift.rows.windows import WindowReader
 from testbed_drift.settings import DriftSettings
 from testbed_drift.storage.reports import RUNS_FILE, ReportStore
+
+from tests.support.schemas import schema_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,14 +50,14 @@ def test_runs_and_reports_of_the_log(tmp_path: Path, log: Any, clock: Any) -> No
     records = [json.loads(line) for line in (tmp_path / RUNS_FILE).read_text().splitlines()]
     assert [record["outcome"] for record in records] == ["success", "insufficient_data", "error"]
     assert records[1]["rows_needed"] == 301
-    schema = json.loads(schema_text("drift-run.schema.json"))
+    schema = schema_of("drift-run.schema.json")
     for record in records:
-        jsonschema.validate(record, schema)
+        schema.validate(record)
         RunRecord.model_validate(record)
     assert report
     assert report.json
     found = json.loads(report.json.read_text())
-    jsonschema.validate(found, json.loads(schema_text("drift-report.schema.json")))
+    schema_of("drift-report.schema.json").validate(found)
     assert set(records[0]["performance"]["segments"]) == {"colour=blue", "colour=red"}
 
 

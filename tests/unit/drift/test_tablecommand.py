@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import jsonschema
 import numpy as np
 import pytest
-from testbed.schemas import schema_text
 from testbed_drift.cli import main
 from testbed_drift.cli.tables import _since
 from testbed_drift.evaluation.recordschema import DriftReport
+
+from tests.support.schemas import schema_of
 
 from .table_place import ROLES, ROWS, STUDIED, make
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .table_place import Run
-
-REPORT = json.loads(schema_text("drift-report.schema.json"))
 
 
 def test_rows_like_the_reference_need_no_action(run: Run) -> None:
@@ -184,7 +182,7 @@ def test_reports_are_written_where_they_are_wanted(run: Run, tables: Path) -> No
     }
     assert (found["json"], found["html"]) == ("drift_a_vs_moved.json", "drift_a_vs_moved.html")
     report = json.loads((tables / "reports" / found["json"]).read_text())
-    jsonschema.validate(report, REPORT)
+    schema_of("drift-report.schema.json").validate(report)
     DriftReport.model_validate(report)
     assert report["columns"] == found["columns"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
-from testbed.schemas import schema_text
 from testbed_drift.cli import main
 from testbed_drift.tables.dataframes import TableError, combined_report, drift_report
+
+from tests.support.schemas import schema_of
 
 from .table_place import RECORD, STUDIED
 from .table_place import clean_environment as clean_environment  # noqa: PLC0414 - a fixture
@@ -67,7 +67,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         printed = capsys.readouterr()
         objects = [json.loads(line) for line in printed.out.splitlines()]
         for one in objects:
-            jsonschema.validate(one, RECORD)
+            RECORD.validate(one)
         return code, objects, printed.err
 
     return play
@@ -234,7 +234,7 @@ def test_a_kept_reference_keeps_the_task(
         objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert len(objects) == 3
         for found in objects:
-            jsonschema.validate(found, RECORD)
+            RECORD.validate(found)
             assert found["task"] == "regression"
             performance = found["performance"]
             assert performance["realised"]["mae"] > performance["reference"]["mae"]
@@ -255,7 +255,7 @@ def test_report_and_terminal_say_the_same(
     assert "accuracy" not in out
     [report] = folder.glob("*.json")
     content = json.loads(report.read_text())
-    jsonschema.validate(content, json.loads(schema_text("drift-report.schema.json")))
+    schema_of("drift-report.schema.json").validate(content)
     assert f"{content['performance']['realised']['mae']:.3f}" in out
     [page] = folder.glob("*.html")
     assert "concept drift: the error rose" in page.read_text()

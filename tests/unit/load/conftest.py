@@ -47,9 +47,9 @@ class Rows:
         return row, int(rng.random() < 0.3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def source() -> TrafficSource:
-    """A source of rows of the small schema."""
+    """A source of rows of the small schema; it is only read."""
     reference = [row for row, _ in Rows(0).draw(500)]
     return TrafficSource(SCHEMA, reference_statistics(SCHEMA, reference), Rows)
 

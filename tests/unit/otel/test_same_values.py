@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .conftest import Receiver
 
-REQUESTS = 10_000
+REQUESTS = 2_500
 PATHS = ["/predict", "/items/7", "/items/8", "/fail", "/missing", "/crash", "/nowhere/1", "/x/y"]
 METHODS = ["GET", "POST", "POST", "POST", "DELETE", "BREW", "get"]
 SERIES = dict[frozenset[tuple[str, str]], dict[str, Any]]

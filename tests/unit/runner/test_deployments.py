@@ -19,6 +19,8 @@ from testbed.faults.routes import RoutesFault
 from testbed.faults.rulefile import RuleFileFault
 from testbed.scenario import read_scenario
 
+from tests.support.yamltext import load_yaml
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -64,7 +66,7 @@ class Server(ThreadingHTTPServer):
                 "file": f"/rules/{self.file.name}",
                 "rules": [{"name": r["alert"], "query": r["expr"]} for r in group["rules"]],
             }
-            for group in yaml.safe_load(self.text)["groups"]
+            for group in load_yaml(self.text)["groups"]
         ]
         return json.dumps({"data": {"groups": groups}})
 
@@ -121,7 +123,7 @@ def test_a_rule_file_is_replaced_by_scaled_rules_and_put_back(loaded: Server) ->
     sound = loaded.file.read_bytes()
     fault, there = wrong_rules(), rig(loaded)
     fault.begin(there)
-    (group,) = yaml.safe_load(loaded.file.read_text())["groups"]
+    (group,) = load_yaml(loaded.file.read_text())["groups"]
     assert (group["rules"][0]["expr"], group["rules"][0]["for"]) == ("rate(x[10s]) > 0", "10s")
     seen = fault.end(there)
     assert (seen["rules"], seen["succeeded"]) == (["HighLatency"], True)
@@ -155,7 +157,7 @@ def test_routes_are_replaced_and_put_back(loaded: Server) -> None:
     fault = RoutesFault.model_validate({"route": {"receiver": "critical", "group_wait": "30s"}})
     there = rig(loaded)
     fault.begin(there)
-    wrong = yaml.safe_load(loaded.text)
+    wrong = load_yaml(loaded.text)
     assert wrong["route"] == {"receiver": "critical", "group_wait": "1s"}
     assert wrong["groups"], "what the fault says nothing of"
     assert fault.end(there)["routes"] is True

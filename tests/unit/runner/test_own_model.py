@@ -85,6 +85,7 @@ def test_breaches_of_the_page_say_what_stands_there(
         assert str(caught.value) == said
 
 
+@pytest.mark.slow
 def test_reference_is_what_the_model_predicts(
     iris: Artefact, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +180,7 @@ def test_unknown_category_is_other(titanic: Artefact) -> None:
     assert names["Sex"].tolist() == ["other"]
 
 
+@pytest.mark.slow
 def test_skops_pipeline_gets_the_columns_of_its_table(titanic: Artefact, tmp_path: Path) -> None:
     """One that encodes for itself, and was trained on the names of the classes."""
     skops = pytest.importorskip("skops.io", reason="skops is an extra and not installed")

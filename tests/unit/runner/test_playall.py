@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 from testbed.playall import (
     PlayedScenario,
     command,
@@ -55,6 +56,7 @@ def test_a_run_that_could_not_be_evaluated_is_summed_up_by_its_last_words(tmp_pa
     assert summary(verdict, log, 2) == ("0 of 1", "testbed: no free port")
 
 
+@pytest.mark.slow
 def test_a_run_that_could_not_run_is_not_shown_as_passed(tmp_path: Path) -> None:
     """Its exit code reaches the table, whatever kind of error ended it."""
     asked = command("no-such-scenario", tmp_path, ())
@@ -113,6 +115,7 @@ def test_the_table_is_aligned() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_is_ended_early_ends_its_runs(tmp_path: Path) -> None:
     """One line says so, and no run goes on behind it."""
     argv = [sys.executable, "-m", "testbed.playall", "normal", "--out", str(tmp_path / "out")]

@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from testbed.faults.rig.brokenprometheus import AGE, RULES_FILE, PrometheusFaults
+
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_further_rules_go_again(tmp_path: Path, reloads: list[int], group: str) 
     """They stand in a file of their own."""
     done = faults(tmp_path)
     done.add_rules(group)
-    (found,) = yaml.safe_load((tmp_path / "rules" / RULES_FILE).read_text())["groups"]
+    (found,) = load_yaml((tmp_path / "rules" / RULES_FILE).read_text())["groups"]
     assert found["name"] == f"fault-{group}"
     done.mend()
     assert list((tmp_path / "rules").iterdir()) == []

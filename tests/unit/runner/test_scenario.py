@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from testbed.docs.telemetry import UNPROVOKED
 from testbed.errors import UsageError
 from testbed.heartbeat import always_fires
 from testbed.resources import find_scenario, scenario_files
 from testbed.scenario import Phase, Scenario, read_scenario
+
+from tests.support.yamltext import load_yaml
 
 SHIPPED = (
     "alertmanager-outage",
@@ -161,7 +162,7 @@ def test_every_alert_is_provoked_by_a_shipped_scenario(repository: Path) -> None
     rules = [
         rule
         for path in (repository / "prometheus" / "rules").glob("*.yml")
-        for group in yaml.safe_load(path.read_text())["groups"]
+        for group in load_yaml(path.read_text())["groups"]
         for rule in group["rules"]
     ]
     known = {

@@ -33,6 +33,8 @@ from testbed_domain.training import TrainingOptions, train
 from testbed_domain.use_cases import get_use_case
 from testbed_load.errors import LoadError
 
+from tests.support.yamltext import load_yaml
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -205,7 +207,7 @@ def test_rules_of_the_bundled_api_are_left_out(tmp_path: Path) -> None:
     loaded = {
         rule["alert"]
         for file in (tmp_path / "rules").iterdir()
-        for group in yaml.safe_load(file.read_text())["groups"]
+        for group in load_yaml(file.read_text())["groups"]
         for rule in group["rules"]
     }
     assert {"ShopDown", "DataDrift", "Watchdog", "TelemetryPipelineDown"} <= loaded

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from testbed.errors import StackError
 from testbed.resources import root
 from testbed.stack.build import Store
@@ -19,6 +18,8 @@ from testbed.stack.catalogue import (
     images,
     parse_version,
 )
+
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def test_key_changes_with_whatever_shapes_the_binary() -> None:
 
 def test_manifest_pins_the_version_of_the_catalogue() -> None:
     """The Collector, its builder, its components and its image are of one version."""
-    manifest = yaml.safe_load((root() / "otel" / "builder.yaml").read_text(encoding="utf-8"))
+    manifest = load_yaml((root() / "otel" / "builder.yaml").read_text(encoding="utf-8"))
     assert manifest["dist"]["name"] == OTELCOL.programs[0].name
     assert manifest["dist"]["version"] == OTELCOL.version
     assert manifest["dist"]["output_path"] == "./source"

@@ -7,8 +7,9 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from testbed.stack.composeconfiguration import main, profiles_of, render_compose
+
+from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,7 @@ EVERYTHING = profiles_of("load,ui,host,traces")
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - YAML
-    return yaml.safe_load(path.read_text("utf-8"))
+    return load_yaml(path.read_text("utf-8"))
 
 
 def _render(repository: Path, folder: Path, factor: float, profiles: frozenset[str]) -> None:

@@ -21,6 +21,8 @@ from testbed_rules.timescale import (
     parse_duration,
 )
 
+from tests.support.yamltext import load_yaml
+
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
@@ -203,7 +205,7 @@ def project_rules(repository: Path) -> list[dict[str, Any]]:
     return [
         rule
         for path in sorted((repository / "prometheus/rules").glob("*.yml"))
-        for group in yaml.safe_load(path.read_text())["groups"]
+        for group in load_yaml(path.read_text())["groups"]
         for rule in group["rules"]
     ]
 
@@ -221,7 +223,7 @@ def test_project_rules_scale_exactly(project_rules: list[dict[str, Any]], factor
 
 def test_rules() -> None:
     """A rules file scales as a whole; labels, annotations and the input stay as they are."""
-    document = yaml.safe_load("""
+    document = load_yaml("""
       groups:
         - name: g
           interval: 1m

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from jsonschema import validate
 from testbed.cli import app
 from testbed.cli.comparing import TOLERANCE
 from testbed.comparison import compare
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.report.comparing import comparison_page
-from testbed.schemas import schema_text
 from testbed.verdict import Verdict, write_verdict
 from typer.testing import CliRunner
+
+from tests.support.schemas import schema_of
 
 from .conftest import ALERT, World
 
@@ -126,7 +126,7 @@ def test_the_command_fails_only_where_it_is_asked_to(world: World, tmp_path: Pat
     )
     assert failed.exit_code == 1
     shown = json.loads(failed.stdout)
-    validate(shown, json.loads(schema_text("comparison.schema.json")))
+    schema_of("comparison.schema.json").validate(shown)
     assert "✗ worse" in page.read_text(encoding="utf-8")
     same = [words[0], words[1], words[1], "--fail-on-regression"]
     assert CliRunner().invoke(app, same).exit_code == 0

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from testbed.facts.inhibitions import read_inhibitions, wrong_inhibitions
 from testbed_rules.rulefiles import read_rules
+
+from tests.support.yamltext import load_yaml
 
 DOWN, SLOW = 'alertname="Down"', 'alertname="Slow"'
 RULES = [
@@ -32,8 +33,8 @@ def wrong(sources: list[str], targets: list[str], *equal: str, meant: Any = ()) 
 def test_the_shipped_inhibitions_are_those_that_are_meant(repository: Path) -> None:
     """Neither more nor fewer, and a `equal` that is gone or shorter is found."""
     folder = repository / "alertmanager"
-    document = yaml.safe_load((folder / "alertmanager.yml").read_text())
-    meant = read_inhibitions(yaml.safe_load((folder / "inhibitions.yml").read_text()))
+    document = load_yaml((folder / "alertmanager.yml").read_text())
+    meant = read_inhibitions(load_yaml((folder / "inhibitions.yml").read_text()))
     rules = [
         rule
         for file in read_rules(repository / "prometheus/rules").values()

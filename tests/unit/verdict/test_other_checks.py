@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 from testbed.records import DriftRun, StoredEvent
-from testbed.schemas import main, schema_text
+from testbed.schemas import main
 from testbed.verdict import Verdict
+
+from tests.support.schemas import schema_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,24 +196,22 @@ def test_names_of_checks_are_unique(world: World) -> None:
 
 def test_verdicts_fit_the_published_schema(world: World) -> None:
     """Passed or failed, with and without optional components."""
-    schema = json.loads(schema_text("verdict.schema.json"))
-    jsonschema.Draft202012Validator.check_schema(schema)
+    schema = schema_of("verdict.schema.json")
     failing = world.evaluate()
     world.silence()
     world.log = None
     for verdict in (failing, world.evaluate()):
         document = json.loads(verdict.model_dump_json())
-        jsonschema.validate(document, schema)
+        schema.validate(document)
         assert Verdict.model_validate(document) == verdict
 
 
 def test_scenarios_fit_the_published_schema(world: World) -> None:
     """Durations may be written as in Prometheus."""
-    schema = json.loads(schema_text("scenario.schema.json"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(world.scenario, schema)
+    schema = schema_of("scenario.schema.json")
+    schema.validate(world.scenario)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**world.scenario, "phases": []}, schema)
+        schema.validate({**world.scenario, "phases": []})
 
 
 def test_schemas_are_written_and_checked(

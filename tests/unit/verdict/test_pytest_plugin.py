@@ -45,6 +45,11 @@ class Stored:
 testbed.playsession.PlaySession = Stored
 """
 
+# Importing these takes seconds, and nothing here depends on them.
+OTHERS = " ".join(
+    f"-p no:{name}" for name in ("faker", "hypothesispytest", "locust", "schemathesis")
+)
+
 
 @pytest.fixture
 def stored(world: World, pytester: pytest.Pytester) -> pytest.Pytester:
@@ -53,6 +58,7 @@ def stored(world: World, pytester: pytest.Pytester) -> pytest.Pytester:
     layout = RunLayout(pytester.path / "run").create()
     write_outcome(layout, world.evaluate(), world.evidence())
     pytester.makeconftest(CONFTEST)
+    pytester.makeini(f"[pytest]\naddopts = {OTHERS}\n")
     return pytester
 
 
@@ -137,6 +143,7 @@ def test_a_run_needs_a_scenario(stored: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*testbed_run needs a scenario: @pytest.mark.testbed_scenario*"])
 
 
+@pytest.mark.slow
 def test_a_signal_stops_the_stack(stored: pytest.Pytester) -> None:
     """As Ctrl-C does: CI systems end a job by SIGTERM."""
     stored.makepyfile(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from testbed.checks.routing import check_routing
 from testbed.checks.stages import Stage
 from testbed.facts.delivery import Delivery
 from testbed.facts.routing import misrouted
+
+from tests.support.yamltext import load_yaml
 
 from .conftest import World
 
@@ -27,7 +28,7 @@ RULES = [
 @pytest.fixture
 def document(repository: Path) -> Any:  # noqa: ANN401 - YAML
     """The shipped configuration of Alertmanager."""
-    return yaml.safe_load((repository / "alertmanager/alertmanager.yml").read_text())
+    return load_yaml((repository / "alertmanager/alertmanager.yml").read_text())
 
 
 def test_the_shipped_routes_are_sound(document: Any) -> None:  # noqa: ANN401 - YAML
