@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from testbed_rules.lexing import string_value
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -71,7 +73,7 @@ class Selector:
 def selector_of(node: promql.VectorSelector) -> Selector:
     """The selector of a node, whose metric may stand before the braces or within them."""
     found = [
-        LabelMatcher(each.name, _OPERATORS[str(each.op)], each.value)
+        LabelMatcher(each.name, _OPERATORS[str(each.op)], string_value(each.value))
         for each in node.matchers.matchers
     ]
     named = [each.value for each in found if (each.label, each.operator) == ("__name__", "=")]
