@@ -110,7 +110,8 @@ def fit_rules(
         UsageError: Prometheus would not load them; a line for each mistake, with file and line.
     """
     outcome = ask_promtool(rules, tools)
-    refuse(outcome.mistakes)
+    mistakes = (*rules.mistakes, *outcome.mistakes)
+    refuse(sorted(mistakes, key=lambda each: (str(each.path), each.line)))
     fitting = fitting_rules(
         rules.documents, interval=EXPORT_INTERVAL, factor=factor, foreign=outcome.foreign
     )
