@@ -27,7 +27,7 @@ SLACK: Final = 1e-6
 
 @ASSERTIONS.register
 class PromqlAssertion(AssertionModel):
-    """A query whose values must keep to bounds; ranges within it are production durations."""
+    """A query whose values keep to bounds; ranges, times and counts are those of production."""
 
     stage: ClassVar[Stage] = Stage.SERVICE
     kind: Literal["promql"] = "promql"
