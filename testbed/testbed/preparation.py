@@ -20,7 +20,7 @@ from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rule_set, read_rules
 from testbed_rules.scaling import FittingRules
 
-from testbed.alertneeds import alert_names, refuse_unknown_alerts
+from testbed.alertneeds import alert_names, alert_waits, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.beforehand import make_ready
 from testbed.driftplan import drift_plan
@@ -375,11 +375,13 @@ def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
     """Refuse what can't come of the rules that are played, and of the components that run."""
     folder = options.rules or shipped_rules()
     refuse_unmet(scenario, folder, options.without)
+    groups = read_groups(folder)
     refuse_unknown_alerts(
         scenario,
-        alert_names(read_groups(folder)),
+        alert_names(groups),
         own_rules=options.rules is not None,
         aside=options.rules_aside,
+        waits=alert_waits(groups),
     )
 
 
