@@ -149,6 +149,22 @@ def scaled_rules(files: Mapping[str, Tree], factor: float) -> dict[str, Tree]:
     }
 
 
+def unscaled_numbers(files: Mapping[str, Tree], factor: float) -> tuple[RuleNote, ...]:
+    """Rules with numbers that can't be divided by a time scale, which :func:`scaled_rules` leaves.
+
+    Args:
+        files: file name to its content, in production.
+        factor: time scale; 1 suits every rule.
+    """
+    found: list[RuleNote] = []
+    for place, rule, recorded in _rules_and_recorded(files) if factor > 1 else ():
+        with contextlib.suppress(ValueError):
+            if not _marked(rule):
+                fitted = with_numbers_scaled(str(rule["expr"]), factor, recorded)
+                found += [_note(place, rule, each) for each in fitted.problems]
+    return tuple(found)
+
+
 def scale_problems(
     rule: Mapping[str, Any],
     *,

@@ -234,7 +234,7 @@ def prepare(
         use_case = require_use_case(options.model, named, data_target, use_case)
     refuse_needed(options.without)  # before the long work
     target = _target(scenario, options)
-    refuse_faults(scenario, target, options.without)
+    refuse_faults(scenario, target, options.without, factor)
     if options.own.data is not None and not options.own.data.is_file():
         raise UsageError(f"the data file {options.own.data} does not exist")
     if options.alertmanager is not None:

@@ -87,6 +87,11 @@ class RateProbe:
         truth = read_truth(place)
         if done.returncode or truth.started_at is None:
             raise StackError(f"the load could not be played, see {log}: {last_line(log)}")
+        if number == 1 and all(each.error == "connection" for each in truth.requests):
+            raise StackError(
+                f"nothing answers at {self.host}: none of {len(truth.requests)} requests got a "
+                "connection"
+            )
         step = step_of(rate, phase.planned(self.seed) or 1, truth, self.objective)
         held = "holds" if step.held else f"does not hold, because of the {step.limited_by}"
         say(f"capacity: {rate:g} requests per second: {step.good_ratio:.2%} are good, it {held}")

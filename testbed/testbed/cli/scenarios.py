@@ -125,7 +125,7 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
         )
     target = scenario.service or BundledApi()
     target.refuse(scenario)
-    refuse_faults(scenario, target, frozenset())
+    refuse_faults(scenario, target, frozenset(), scenario.time_scale)
     require_scale(read_rules(shipped_rules()), interval=EXPORT_INTERVAL, factor=scenario.time_scale)
     check_scenario(file, scenario)
     real = (scenario.duration + scenario.settle) / scenario.time_scale

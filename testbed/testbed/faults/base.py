@@ -79,6 +79,11 @@ class FaultModel(StrictModel):
         """Why this machine does not permit it; None where it does. Nothing is started before."""
         return None
 
+    def unscaled(self, factor: float) -> str | None:
+        """What of it no time scale of this factor suits, and why; None where all does."""
+        del factor
+        return None
+
     def prepare(self, layout: RunLayout) -> None:
         """Make what it needs before anything is started."""
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ("compare nothing something", "no run"),
         ("load normal --users 2 --rate 3", "give one of --users, --rate and --shape"),
         ("clean --older-than soon", "soon"),
+        ("capacity --host http://127.0.0.1:1 --step 1 --start 2", "nothing answers at http://127"),
     ],
 )
 def test_bad_input_is_one_clear_line(
