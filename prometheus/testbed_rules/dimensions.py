@@ -60,7 +60,9 @@ _TIMELESS: Final = frozenset(
     {"absent", "absent_over_time", "count_over_time", "present_over_time", "sgn"}
     | {"histogram_avg", "histogram_fraction", "histogram_quantile"}
     | {"histogram_stddev", "histogram_stdvar"}
-    | {"day_of_month", "day_of_week", "day_of_year", "days_in_month"}
+)
+_CALENDAR: Final = frozenset(
+    {"day_of_month", "day_of_week", "day_of_year", "days_in_month"}
     | {"hour", "minute", "month", "year"}
 )
 _SQUARED: Final = frozenset({"stdvar", "stdvar_over_time"})
@@ -187,6 +189,8 @@ class _Reader:
             return Sort.INSTANT
         if name in _TIMELESS:
             return 0
+        if name in _CALENDAR:  # of the clock on the wall; of a time that has passed, it is none
+            return 0 if set(given) <= {0, Sort.INSTANT, Sort.NUMBER} else Sort.UNCLEAR
         if name in _EVENTS or (name in _MOVES and _of_level(node)):
             return Sort.UNCLEAR
         if name == "predict_linear":

@@ -73,6 +73,7 @@ def test_numbers_are_divided_where_their_dimension_is_certain(expression: str, s
         "histogram_quantile(0.95, sum by (le) (increase(a[5m]))) > 0.5",
         "(count(a == 1) or vector(0)) < 1",
         "hour() > 8",
+        "day_of_week(a_timestamp_seconds) > 5",
         "a_seconds > 900",
         "increase(a[5m]) > increase(b[5m])",
         "rate(a[5m]) * 3600 > 10",
@@ -104,6 +105,7 @@ def test_numbers_that_no_scale_changes_stay(expression: str) -> None:
         ("a - a offset 10m > 20", "how a - a offset 10m depends on time can't be told"),
         ("a_total > 1000", "a_total reads as a counter, which grows with the length of the run"),
         ("time() - a > pi()", "can't be found in its text"),
+        ("minute(time() - a) > 3", "how minute(time() - a) depends on time can't be told"),
         ("a_start_time_seconds > 1000", "depends on time can't be told"),
     ],
 )
