@@ -19,6 +19,8 @@ _OPERATORS: Final = {
     "MatchOp.Re": "=~",
     "MatchOp.NotRe": "!~",
 }
+_METRIC: Final = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class LabelMatcher:
         return found == (self.operator == "=~")
 
     def __str__(self) -> str:
-        return f'{self.label}{self.operator}"{self.value}"'
+        return f"{_name(self.label)}{self.operator}{quoted(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,20 @@ class Selector:
         return all(each.matches(labels.get(each.label, "")) for each in self.matchers)
 
     def __str__(self) -> str:
-        return f"{self.metric}{{{', '.join(map(str, self.matchers))}}}"
+        matchers = list(map(str, self.matchers))
+        if self.metric and not _METRIC.fullmatch(self.metric):
+            return f"{{{', '.join([quoted(self.metric), *matchers])}}}"
+        return f"{self.metric}{{{', '.join(matchers)}}}"
+
+
+def quoted(text: str) -> str:
+    """A string of PromQL."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _name(text: str) -> str:
+    return text if _LABEL.fullmatch(text) else quoted(text)
 
 
 def selector_of(node: promql.VectorSelector) -> Selector:

@@ -82,6 +82,25 @@ def test_values_of_matchers_have_no_escapes() -> None:
     assert [each.value for each in selector_of(node).matchers] == [r"x\.y", '"']
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'a{b=~"x\\.y", c="\""}',
+        '{"my.metric", "my.label"="x"}',
+        'a:b{c!="d"}',
+        '{__name__=~"a.*"}',
+    ],
+)
+def test_a_selector_is_written_as_prometheus_reads_it(text: str) -> None:
+    """Escapes, and names that are none of PromQL's words."""
+    (node,) = nodes_of(parse(text))
+    assert isinstance(node, promql.VectorSelector)
+    assert str(selector_of(node)) == text
+    (again,) = nodes_of(parse(str(selector_of(node))))
+    assert isinstance(again, promql.VectorSelector)
+    assert selector_of(again) == selector_of(node)
+
+
 def test_what_the_parser_can_not_write_is_refused() -> None:
     """Names between quotation marks come out without them."""
     with pytest.raises(ValueError, match="unexpected character"):

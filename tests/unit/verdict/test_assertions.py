@@ -161,3 +161,12 @@ def test_a_query_that_no_scale_suits_is_not_asked() -> None:
     assert "changes counts events" in problem
     assert query
     assert as_in_production("sum(changes(a[5m]) > bool 2)", 1, {})[1] == ""
+
+
+def test_the_end_is_the_last_millisecond(world: World) -> None:
+    """Prometheus answers with whole milliseconds, phases end between them."""
+    answer = asked(1.0, 3.0)
+    answer = answer.model_copy(update={"end": answer.end + 0.0009})
+    assert judged(world, answer, min=2, when="at_end").passed
+    assert not judged(world, answer, max=2, when="at_end").passed
+    assert not judged(world, answer, absent=True, when="at_end").passed
