@@ -263,12 +263,13 @@ class _Document:
         names = [found for key in ("alert", "record") if (found := _text(_child(node, key)))]
         title = names[0] if names else f"a rule of {where}"
         rule = self._known(entry, node, _RULE, title)
-        if len(names) != 1:
-            both = "both alert and record" if names else "neither alert nor record"
+        given = [key for key in ("alert", "record") if entry.get(key) not in (None, "")]
+        if len(given) != 1:
+            both = "both alert and record" if given else "neither alert nor record"
             self._say(node, f"{title} has {both}: a rule has one of them")
-        if rule.get("expr") is None or rule["expr"] == "":
+        if entry.get("expr") in (None, ""):
             self._say(node, f"{title} has no expr")
-        elif len(names) == 1:
+        elif "expr" in rule and len(names) == len(given) == 1:
             self._texts(rule, node, title)
             return rule
         return _PLACEHOLDER

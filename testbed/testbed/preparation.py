@@ -17,7 +17,7 @@ from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
 from testbed_otel.settings import logs_wanted
 from testbed_rules.lint import require_scale
-from testbed_rules.rulefiles import read_rule_set, read_rules
+from testbed_rules.rulefiles import read_rules
 from testbed_rules.scaling import FittingRules
 
 from testbed.alertneeds import alert_names, alert_waits, refuse_unknown_alerts
@@ -32,7 +32,7 @@ from testbed.owndata import OwnData
 from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
-from testbed.rulecheck import fit_rules, shipped_rules, write_rules
+from testbed.rulecheck import fit_rules, read_own_rules, shipped_rules, write_rules
 from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
@@ -240,7 +240,7 @@ def prepare(
     if options.alertmanager is not None:
         require_playable(options.alertmanager, options.without)
     require_scale(read_rules(shipped_rules()), interval=EXPORT_INTERVAL, factor=factor)
-    own_rules = read_rule_set(options.rules or target.own_rules)
+    own_rules = read_own_rules(options.rules or target.own_rules, prefer_path=settings.prefer_path)
     tools = install_tools(settings, progress, scenario)
     fitting = fit_rules(own_rules, tools, factor, say)
     own = own_alertmanager(options, scenario, settings, tools, say)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 import yaml
 from testbed_domain.files import write_atomic
 from testbed_rules.metricsql import FUNCTIONS
-from testbed_rules.rulefiles import RuleMistake, refuse
+from testbed_rules.rulefiles import RuleMistake, read_rule_set, refuse
 from testbed_rules.scaling import FittingRules, RuleNote, fitting_rules
 
 from testbed.resources import root
 from testbed.stack.asking import ask_tool
+from testbed.stack.build import find
 from testbed.stack.environments import EXPORT_INTERVAL
 
 if TYPE_CHECKING:
@@ -88,6 +89,19 @@ def read_outcome(said: str, rules: RuleSet) -> PromtoolOutcome:
         path = next(iter(rules.files.values())).path
         mistakes.append(RuleMistake(path, 0, " ".join(said.split()) or "promtool refuses it"))
     return PromtoolOutcome(tuple(mistakes), tuple(foreign))
+
+
+def read_own_rules(path: Path | None, *, prefer_path: bool) -> RuleSet:
+    """Read rules; their mistakes are left to :func:`fit_rules`, with those that promtool finds.
+
+    Raises:
+        UsageError: there are none; or they have mistakes, and promtool would have to be compiled
+            before they could be said.
+    """
+    rules = read_rule_set(path)
+    if rules.mistakes and _PROMTOOL in find(prefer_path=prefer_path).missing:
+        refuse(rules.mistakes)
+    return rules
 
 
 def shipped_rules() -> Path:

@@ -39,15 +39,14 @@ def check(
       testbed rules check alerts.yml --time-scale 60
     """
     from testbed_rules.lint import lint
-    from testbed_rules.rulefiles import read_rule_set
 
-    from testbed.rulecheck import fit_rules
+    from testbed.rulecheck import fit_rules, read_own_rules
     from testbed.stack.build import install
     from testbed.stack.environments import EXPORT_INTERVAL
 
-    rules = read_rule_set(path)
+    settings = load_settings()
+    rules = read_own_rules(path, prefer_path=settings.prefer_path)
     with interruptible():
-        settings = load_settings()
         tools = install(BuildProgress(), prefer_path=settings.prefer_path, only=["prometheus"])
         fitting = fit_rules(rules, tools, time_scale, say)
     reasons: dict[str, list[str]] = {}
