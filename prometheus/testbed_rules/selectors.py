@@ -64,6 +64,11 @@ class Selector:
     metric: str
     matchers: tuple[LabelMatcher, ...] = ()
 
+    @property
+    def bare(self) -> str:
+        """All series of its metric, as Prometheus reads it."""
+        return self.metric if _METRIC.fullmatch(self.metric) else f"{{{quoted(self.metric)}}}"
+
     def takes(self, labels: Mapping[str, str]) -> bool:
         """Whether a series of the metric with these labels passes."""
         return all(each.matches(labels.get(each.label, "")) for each in self.matchers)

@@ -8,7 +8,7 @@ import promql_parser as promql
 import pytest
 from testbed_rules.conditions import Compare, Leaf, evaluate, leaves, read_condition, written
 from testbed_rules.parsing import constant, nodes_of, parse, replaced, text_of, with_ranges_changed
-from testbed_rules.selectors import selector_of
+from testbed_rules.selectors import Selector, selector_of
 
 from tests.unit.rules.conftest import NAN, line
 
@@ -99,6 +99,8 @@ def test_a_selector_is_written_as_prometheus_reads_it(text: str) -> None:
     (again,) = nodes_of(parse(str(selector_of(node))))
     assert isinstance(again, promql.VectorSelector)
     assert selector_of(again) == selector_of(node)
+    assert Selector("a:b").bare == "a:b"
+    assert Selector("my.metric").bare == '{"my.metric"}'
 
 
 def test_what_the_parser_can_not_write_is_refused() -> None:
