@@ -74,9 +74,13 @@ def main() -> int:
             for row in scored(artefact, runtime):
                 file.write(f"{json.dumps(asdict(row), allow_nan=False)}\n")
     except DomainError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return 2
+    except SystemExit as ended:
+        sys.stderr.write(f"error: the model ended its process (SystemExit: {ended.code})\n")
         return 2
     except Exception as error:  # noqa: BLE001 - the model is the user's own code
-        sys.stderr.write(f"error: the model raised {type(error).__name__}: {error}\n")
+        said = " ".join(str(error).split())
+        sys.stderr.write(f"error: the model raised {type(error).__name__}: {said}\n")
         return 2
     return 0

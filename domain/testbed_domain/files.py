@@ -75,9 +75,19 @@ def open_regular(path: Path) -> BufferedReader:
     raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def read_regular(path: Path) -> bytes:
-    """The content of a file that ends, see :func:`open_regular`."""
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """The content of a file that ends, see :func:`open_regular`.
+
+    Args:
+        path: the file.
+        limit: bytes that it may hold; None for any number.
+
+    Raises:
+        OSError: as there, or it holds more.
+    """
     with open_regular(path) as file:
+        if limit is not None and os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"it holds over {limit:,} bytes", str(path))
         return file.read()
 
 

@@ -20,6 +20,7 @@ _Loaded = TypeVar("_Loaded")
 MAX_DEPTH: Final = 100
 # The same of memory. Aliases count as what they stand for: a few lines of them can mean billions.
 MAX_VALUES: Final = 1_000_000
+MAX_BYTES: Final = 64 * 2**20
 
 
 def read_yaml(path: Path, what: str = "") -> Any:  # noqa: ANN401 - whatever a file may hold
@@ -78,7 +79,7 @@ def _documents(text: str) -> list[Document]:
 def _read(path: Path, what: str, load: Callable[[str], _Loaded]) -> _Loaded:
     named = f"{what} {path}".lstrip()
     try:
-        text = read_regular(path).decode()
+        text = read_regular(path, MAX_BYTES).decode()
         _check_bounds(text)
         return load(text)
     except OSError as error:

@@ -64,7 +64,7 @@ def answered(status: int, content: bytes) -> Reply:
             prediction=body["prediction"],
             probability=None if probability is None else float(probability),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         return Reply(status, problem=f"the answer is not a prediction: {error!r}")
 
 

@@ -20,9 +20,11 @@ from testbed_rules.conditions import (
     leaves,
     written,
 )
+from testbed_rules.lexing import lengthened
 from testbed_rules.parsing import (
     COMPARISONS,
     SET_OPERATORS,
+    as_written,
     constant,
     nodes_of,
     parse,
@@ -187,11 +189,14 @@ def _matchers(node: promql.VectorSelector) -> Iterator[tuple[Kind, str, str]]:
         name = node.name or "the selector"
         for what, changed in (
             ("dropped", []),
-            ("broken", [str(promql.Matcher(matcher.op, matcher.name, f"{matcher.value}x"))]),
+            (
+                "broken",
+                [str(promql.Matcher(matcher.op, matcher.name, lengthened(matcher.value, "x")))],
+            ),
         ):
             inner = ",".join([*others[:index], *changed, *others[index + 1 :]])
             text = whole.replace(braces, f"{{{inner}}}", 1)
-            yield "matcher", f"{matcher} of {name} {what}", text
+            yield "matcher", f"{as_written(str(matcher))} of {name} {what}", text
 
 
 def _grouping(
@@ -218,20 +223,24 @@ def _operation(node: promql.BinaryExpr) -> Iterator[tuple[Kind, str, str]]:
             ("before", node.lhs, node.rhs),
             ("after", node.rhs, node.lhs),
         ):
-            yield "side", f"{_short(str(side))} dropped {where} `{operator}`", str(retained)
+            yield (
+                "side",
+                f"{_short(as_written(str(side)))} dropped {where} `{operator}`",
+                str(retained),
+            )
     if operator not in COMPARISONS or not whole.startswith(f"{left} {operator} "):
         return
     rest = whole.removeprefix(f"{left} {operator} ")
     for kind, operators in MISTAKEN.items():
         other = operators.get(operator)
         if other is not None:
-            what = f"{operator} becomes {other} of {_short(whole)}"
+            what = f"{operator} becomes {other} of {_short(as_written(whole))}"
             yield kind, what, f"{left} {other} {rest}"
     limit = constant(node.rhs)
     if limit and operator in _ORDERED:
         for factor in LIMIT_FACTORS:
             text = f"{whole.removesuffix(str(node.rhs))}{limit * factor!r}"
-            yield "limit", f"limit {times(factor)} of {_short(whole)}", text
+            yield "limit", f"limit {times(factor)} of {_short(as_written(whole))}", text
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,9 @@
-"""PromQL in and out of the parser, which knows no milliseconds and whose nodes are not built."""
+"""PromQL in and out of the parser, which knows no milliseconds and whose nodes are not built.
+
+What it would print as another expression is given to it in a form that comes back as it was:
+escapes of strings (:mod:`testbed_rules.lexing`) and subqueries without a step. What it prints all
+the same otherwise, as names between quotation marks, is never used: :func:`text_of` refuses it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import promql_parser as promql
 
+from testbed_rules.lexing import hidden, shown, tokens
 from testbed_rules.timescale import (
+    DurationPlace,
     RuleDurationError,
     format_duration,
     literal_seconds,
@@ -23,24 +30,66 @@ STRETCH: Final = 1000
 """The parser refuses ``500ms``: expressions are parsed with durations so many times as long."""
 
 
+NO_STEP: Final = 876_576 * 3600.0
+"""Seconds of the step that a subquery without one is given: the parser drops its colon."""
+
+
 def parse(text: str) -> promql.Expr:
     """Parse an expression; its durations are 1,000 times as long until :func:`text_of`.
 
     Raises:
         ValueError: the parser or the reader of durations refuses it.
     """
-    return promql.parse(_stretched(text, STRETCH))
+    stretched = rewrite_durations(
+        text, lambda _, literal: format_duration(literal_seconds(literal) * STRETCH)
+    )
+    parts: list[str] = []
+    for token in tokens(stretched):
+        match token.kind:
+            case "string":
+                parts.append(hidden(token.text))
+            case "number":
+                parts.append(token.text.replace("_", ""))
+            case "range" if token.text.endswith(":]"):
+                parts.append(f"{token.text[:-1]}{format_duration(NO_STEP)}]")
+            case _:
+                parts.append(token.text)
+    return promql.parse(" ".join(parts))
 
 
 def text_of(node: promql.Expr) -> str:
-    """The expression of a node, with its durations as they were."""
-    return _stretched(str(node), 1 / STRETCH)
+    """The expression of a node, with its durations as they were.
+
+    Raises:
+        ValueError: the parser prints it as another expression.
+    """
+    printed = as_written(str(node))
+    if not alike(parse(printed), node):
+        raise ValueError(f"the parser can't write {printed}")
+    return printed
 
 
-def _stretched(text: str, factor: float) -> str:
-    return rewrite_durations(
-        text, lambda _, literal: format_duration(literal_seconds(literal) * factor)
-    )
+def as_written(printed: str) -> str:
+    """What the parser printed of a node, in PromQL; for people, since it may be another one."""
+    return shown(rewrite_durations(printed, _original))
+
+
+def _original(place: DurationPlace, literal: str) -> str:
+    seconds = literal_seconds(literal)
+    if place == "step" and seconds == NO_STEP:
+        return ""
+    return format_duration(seconds / STRETCH)
+
+
+def alike(one: promql.Expr, other: promql.Expr) -> bool:
+    """Whether two nodes are the same expression."""
+    return repr(one) == repr(other)
+
+
+def step_of(node: promql.SubqueryExpr) -> float | None:
+    """Production seconds of a subquery's step; None where it has none of its own."""
+    seconds = node.step.total_seconds() if node.step else NO_STEP
+    return None if seconds == NO_STEP else seconds / STRETCH
 
 
 def unwrapped(node: promql.Expr) -> promql.Expr:
@@ -75,8 +124,12 @@ def replaced(root: promql.Expr, index: int, text: str) -> str:
     Raises:
         ValueError: the text can't stand there.
     """
-    node = promql.parse(text)
-    return text_of(promql.transform(root, _at(index, node)))
+    return text_of(with_node(root, index, promql.parse(text)))
+
+
+def with_node(root: promql.Expr, index: int, node: promql.Expr) -> promql.Expr:
+    """The whole expression with another node at ``index`` of :func:`nodes_of`."""
+    return promql.transform(root, _at(index, node))
 
 
 def _at(index: int, node: promql.Expr) -> Callable[[promql.Expr], promql.Expr | None]:
@@ -125,11 +178,15 @@ __all__ = [
     "SET_OPERATORS",
     "STRETCH",
     "RuleDurationError",
+    "alike",
+    "as_written",
     "constant",
     "nodes_of",
     "parse",
     "replaced",
+    "step_of",
     "text_of",
     "unwrapped",
+    "with_node",
     "with_ranges_changed",
 ]

@@ -7,6 +7,7 @@ mistake, with file and line; what only the others know is left out and named.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,9 +27,15 @@ _RULE: Final = frozenset(
     {"alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"}
 )
 _DURATIONS: Final = frozenset({"interval", "query_offset", "for", "keep_firing_for"})
+_TEXTS: Final = _DURATIONS | {"name", "alert", "record", "expr"}
+_MAPPINGS: Final = ("labels", "annotations")
+_NULL: Final = "tag:yaml.org,2002:null"
+# Stands for a rule with a mistake while promtool looks at the others; it is never played.
+_PLACEHOLDER: Final[Tree] = {"record": "testbed:mistake", "expr": "0"}
 # Keys of Thanos, Mimir and Loki, which Prometheus refuses and a run does not need.
 _FOREIGN: Final = frozenset({"partial_response_strategy", "source_tenants", "evaluation_delay"})
 _OPERATOR: Final = "PrometheusRule"
+_LISTS: Final = frozenset({"List", f"{_OPERATOR}List"})
 _YAML_LINE: Final = re.compile(r"\bline (\d+)")
 SHOWN: Final = 20
 """Mistakes that an error lists at most."""
@@ -75,10 +82,12 @@ class RuleSet:
     Attributes:
         files: name that the file gets in a run to the file; in the order of their paths.
         notes: what is left out, one line each.
+        mistakes: what keeps them from being played; refused with those that promtool finds.
     """
 
     files: Mapping[str, RuleFile]
     notes: tuple[str, ...] = ()
+    mistakes: tuple[RuleMistake, ...] = ()
 
     @property
     def documents(self) -> dict[str, Tree]:
@@ -106,27 +115,28 @@ def read_rule_set(path: Path | None) -> RuleSet:
         path: of the file or folder; None for no rules.
 
     Raises:
-        UsageError: there is none, or they have mistakes; a line for each.
+        UsageError: there is none.
     """
     if path is None:
         return RuleSet({})
     reading = _Reading(path if path.is_dir() else path.parent)
     for file in _files(path):
         reading.add(file)
-    refuse(reading.mistakes)
-    if not reading.files:
+    if not reading.files and not reading.mistakes:
         left_out = f" ({'; '.join(reading.notes)})" if reading.notes else ""
         raise UsageError(f"{path} holds no rules: give a rules file, or a folder of them{left_out}")
-    return RuleSet(reading.files, tuple(reading.notes))
+    return RuleSet(reading.files, tuple(reading.notes), tuple(reading.mistakes))
 
 
 def read_rules(path: Path) -> dict[str, Tree]:
     """The documents of :func:`read_rule_set`, by file name.
 
     Raises:
-        UsageError: as there.
+        UsageError: there is none, or they have mistakes; a line for each.
     """
-    return read_rule_set(path).documents
+    found = read_rule_set(path)
+    refuse(found.mistakes)
+    return found.documents
 
 
 def _files(path: Path) -> list[Path]:
@@ -134,13 +144,16 @@ def _files(path: Path) -> list[Path]:
         raise UsageError(f"{path} does not exist: give a rules file, or a folder of them")
     if not path.is_dir():
         return [path]
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix in SUFFIXES
-        and file.is_file()
-        and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
+    found: list[Path] = []
+    seen: set[str] = set()
+    for folder, below, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        # A link back to where it lies has no end.
+        below[:] = [] if real in seen else [each for each in below if not each.startswith(".")]
+        if real not in seen:
+            found += [Path(folder, name) for name in names if not name.startswith(".")]
+        seen.add(real)
+    return sorted(file for file in found if file.suffix in SUFFIXES)
 
 
 @dataclass(slots=True)
@@ -174,13 +187,17 @@ class _Reading:
 
     def _document(self, path: Path, document: Document) -> None:
         value, node = document.value, document.node
+        if items := _listed(value, node):
+            for item, place in items:
+                self._document(path, Document(item, place))
+            return
         if _of_operator(value):
             value, node = value.get("spec") or {}, _child(node, "spec")
         elif isinstance(value, Mapping) and "kind" in value and "apiVersion" in value:
             self.notes.append(f"{path}: {value['kind']} is left out: it holds no rules")
             return
         if not isinstance(value, Mapping):
-            self._mistake(path, node, "is no rules file: it must be a mapping with the key groups")
+            self._mistake(path, node, "a rules file must be a mapping with the key groups")
             return
         misspelt = difflib.get_close_matches("groups", map(str, value))
         if value and "groups" not in value and not misspelt:
@@ -220,48 +237,58 @@ class _Document:
     def _group(self, entry: Any, node: yaml.Node) -> Tree | None:  # noqa: ANN401 - YAML
         if not self._is_mapping(entry, node, "a group"):
             return None
-        name = entry.get("name")
-        if name is None or str(name) == "":
+        name = _text(_child(node, "name"))
+        if not name:
             self._say(node, "a group has no name")
             return None
         where = f"group {name}"
-        if (str(name), -1) in self.lines:
+        if (name, -1) in self.lines:
             self._say(node, f"{where} is repeated in this file: give each group a name of its own")
             return None
-        self.lines[str(name), -1] = _line(node)
+        self.lines[name, -1] = _line(node)
         group = self._known(entry, node, _GROUP, where)
-        group["name"] = str(name)
+        self._texts(group, node, where)
+        limit = group.get("limit", 0)
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            self._say(_child(node, "limit"), f"limit of {where} must be a whole number")
+            del group["limit"]
         rules = []
         for index, (rule, place) in enumerate(self._list(entry, node, "rules", where)):
-            self.lines[str(name), index] = _line(place)
-            if self._is_mapping(rule, place, f"a rule of {where}"):
-                rules.append(self._rule(rule, place, where))
+            self.lines[name, index] = _line(place)
+            mapping = self._is_mapping(rule, place, f"a rule of {where}")
+            rules.append(self._rule(rule, place, where) if mapping else _PLACEHOLDER)
         return {**group, "rules": rules}
 
     def _rule(self, entry: Mapping[str, Any], node: yaml.Node, where: str) -> Tree:
-        names = [str(entry[key]) for key in ("alert", "record") if entry.get(key) is not None]
+        names = [found for key in ("alert", "record") if (found := _text(_child(node, key)))]
         title = names[0] if names else f"a rule of {where}"
         rule = self._known(entry, node, _RULE, title)
-        if len(names) != 1:
-            both = "both alert and record" if names else "neither alert nor record"
+        given = [key for key in ("alert", "record") if entry.get(key) not in (None, "")]
+        if len(given) != 1:
+            both = "both alert and record" if given else "neither alert nor record"
             self._say(node, f"{title} has {both}: a rule has one of them")
-        if rule.get("expr") is None or rule["expr"] == "":
+        if entry.get("expr") in (None, ""):
             self._say(node, f"{title} has no expr")
-        for key in ("alert", "record", "expr"):
-            if isinstance(rule.get(key), Mapping | list):
-                self._say(_child(node, key), f"{key} of a rule of {where} must be a text")
-        for key in ("labels", "annotations"):
-            values = rule.get(key)
-            if values is None:
+        elif "expr" in rule and len(names) == len(given) == 1:
+            self._texts(rule, node, title)
+            return rule
+        return _PLACEHOLDER
+
+    def _texts(self, entry: Tree, node: yaml.Node, title: str) -> None:
+        """Labels and annotations as Prometheus reads them: whatever they hold is a text."""
+        for key in _MAPPINGS:
+            if key not in entry:
                 continue
             place = _child(node, key)
-            if not isinstance(values, Mapping):
+            pairs = {_text(name): _text(value) for name, value in _pairs(place)}
+            if not isinstance(place, yaml.MappingNode):
                 self._say(place, f"{key} of {title} must be a mapping of names to texts")
-                rule[key] = {}
-            elif nested := [k for k, v in values.items() if isinstance(v, Mapping | list)]:
-                self._say(_child(place, nested[0]), f"{key}.{nested[0]} of {title} must be a text")
-                rule[key] = {}
-        return rule
+            for name, value in _pairs(place):
+                if _text(value) is None:
+                    self._say(value, f"{key}.{_text(name)} of {title} must be a text")
+            entry[key] = {
+                name: value for name, value in pairs.items() if name and value is not None
+            }
 
     def _known(
         self, entry: Mapping[str, Any], node: yaml.Node, known: frozenset[str], where: str
@@ -269,9 +296,16 @@ class _Document:
         """The keys that Prometheus knows; durations are looked at."""
         self._keys(entry, node, known, where)
         retained = {key: entry[key] for key in entry if key in known and entry[key] is not None}
-        for key in _DURATIONS & retained.keys():
+        for key in _TEXTS & retained.keys():
+            text = _text(_child(node, key))
+            if text is None:
+                self._say(_child(node, key), f"{key} of {where} must be a text")
+                del retained[key]
+            else:
+                retained[key] = text
+        for key in sorted(_DURATIONS & retained.keys()):
             try:
-                parse_duration(str(retained[key]))
+                parse_duration(retained[key])
             except RuleDurationError as error:
                 self._say(_child(node, key), f"{key} of {where}: {error}")
                 del retained[key]
@@ -319,16 +353,41 @@ def _of_operator(value: Any) -> bool:  # noqa: ANN401 - YAML
     return isinstance(value, Mapping) and value.get("kind") == _OPERATOR
 
 
+def _listed(value: Any, node: yaml.Node | None) -> list[tuple[Any, yaml.Node]]:  # noqa: ANN401 - YAML
+    """The objects of a ``List`` or ``PrometheusRuleList`` of Kubernetes; none where it is none."""
+    if not isinstance(value, Mapping) or value.get("kind") not in _LISTS:
+        return []
+    items, place = value.get("items"), _child(node, "items")
+    if not isinstance(items, list) or not isinstance(place, yaml.SequenceNode):
+        return []
+    kind = {"kind": _OPERATOR} if value["kind"] != "List" else {}
+    return [
+        (kind | item if isinstance(item, dict) else item, child)
+        for item, child in zip(items, place.value, strict=True)
+    ]
+
+
+def _text(node: yaml.Node | None) -> str | None:
+    """What Prometheus reads of a value where it wants a text; None where it is none.
+
+    YAML's ``yes``, ``1.10`` and ``010`` are just these texts there.
+    """
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    return "" if node.tag == _NULL else str(node.value)
+
+
 def _pairs(node: yaml.Node | None) -> list[tuple[yaml.Node, yaml.Node]]:
     return list(node.value) if isinstance(node, yaml.MappingNode) else []
 
 
 def _child(node: yaml.Node | None, key: object) -> yaml.Node | None:
-    return next((value for name, value in _pairs(node) if name.value == str(key)), None)
+    # What is merged into a mapping stands before its own keys.
+    return next((value for name, value in reversed(_pairs(node)) if name.value == str(key)), None)
 
 
 def _key(node: yaml.Node | None, key: object) -> yaml.Node | None:
-    return next((name for name, _ in _pairs(node) if name.value == str(key)), node)
+    return next((name for name, _ in reversed(_pairs(node)) if name.value == str(key)), node)
 
 
 def _line(node: yaml.Node | None) -> int:

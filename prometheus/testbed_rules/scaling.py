@@ -8,14 +8,15 @@ at every scale says so by an annotation or a label ``testbed_unscaled: "reason"`
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import promql_parser as promql
 
 from testbed_rules.dimensions import Dimension, Scaled, Sort, with_numbers_scaled
-from testbed_rules.parsing import STRETCH, nodes_of, parse
+from testbed_rules.parsing import STRETCH, nodes_of, parse, step_of
+from testbed_rules.selectors import selector_of
 from testbed_rules.timescale import (
     MINIMUM_INTERVAL,
     RuleDurationError,
@@ -32,11 +33,10 @@ _RATES: Final = frozenset(
     {"changes", "delta", "deriv", "double_exponential_smoothing", "holt_winters", "idelta"}
     | {"increase", "irate", "predict_linear", "rate", "resets"}
 )
+_PER_SAMPLE: Final = frozenset({"count_over_time", "sum_over_time"})
+_STATES: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 Place: TypeAlias = tuple[str, str, int]
 """File, group and index of a rule."""
-
-_PASSES: Final = 5
-"""Recorded series may be recorded from one another so many levels deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,22 @@ def scaled_rules(files: Mapping[str, Tree], factor: float) -> dict[str, Tree]:
     }
 
 
+def unscaled_numbers(files: Mapping[str, Tree], factor: float) -> tuple[RuleNote, ...]:
+    """Rules with numbers that can't be divided by a time scale, which :func:`scaled_rules` leaves.
+
+    Args:
+        files: file name to its content, in production.
+        factor: time scale; 1 suits every rule.
+    """
+    found: list[RuleNote] = []
+    for place, rule, recorded in _rules_and_recorded(files) if factor > 1 else ():
+        with contextlib.suppress(ValueError):
+            if not _marked(rule):
+                fitted = with_numbers_scaled(str(rule["expr"]), factor, recorded)
+                found += [_note(place, rule, each) for each in fitted.problems]
+    return tuple(found)
+
+
 def scale_problems(
     rule: Mapping[str, Any],
     *,
@@ -193,12 +209,10 @@ def _ranges(nodes: list[promql.Expr], interval: float, scale: TimeScale) -> Iter
                 continue
             # Parsed durations are stretched; see testbed_rules.parsing.
             length = argument.range.total_seconds() / STRETCH if argument.range else 0.0
-            step = getattr(argument, "step", None)
-            every = (
-                scale.seconds(step.total_seconds() / STRETCH)
-                if step
-                else scale.interval_seconds(interval)
-            )
+            if node.func.name in _PER_SAMPLE and isinstance(argument, promql.MatrixSelector):
+                yield from _too_seldom(node.func.name, interval, scale)
+            step = step_of(argument) if isinstance(argument, promql.SubqueryExpr) else None
+            every = scale.seconds(step) if step else scale.interval_seconds(interval)
             samples = scale.seconds(length) / every
             if samples < needed:
                 yield (
@@ -206,6 +220,15 @@ def _ranges(nodes: list[promql.Expr], interval: float, scale: TimeScale) -> Iter
                     f"at time scale {scale.factor:g} (one per {format_duration(every)}); "
                     f"it needs {needed}: {_way_out(length, needed, interval, step)}"
                 )
+
+
+def _too_seldom(function: str, interval: float, scale: TimeScale) -> Iterator[str]:
+    """Sums and counts of samples, where fewer of them come than the time scale asks for."""
+    if scale.interval_seconds(interval) > scale.seconds(interval) * (1 + 1e-9):
+        yield (
+            f"{function} grows with the number of samples, of which fewer come at time scale "
+            f"{scale.factor:g}: use one up to {interval / MINIMUM_INTERVAL:g}"
+        )
 
 
 def _way_out(length: float, needed: int, interval: float, step: object) -> str:
@@ -219,11 +242,14 @@ def recorded_dimensions(files: Mapping[str, Tree]) -> dict[str, Dimension]:
     """Dimension of each series that rules record."""
     rules = [rule for _, rule in _rules(files) if rule.get("record")]
     found: dict[str, Dimension] = {}
-    for _ in range(_PASSES):
+    for _ in range(len(rules) + 1):  # as deep as series can be recorded from one another
         before, found = found, _one_pass(rules, found)
         if found == before:
-            break
-    return found
+            return found
+    return {
+        name: dimension if before.get(name) == dimension else Sort.UNCLEAR
+        for name, dimension in found.items()
+    }
 
 
 def _one_pass(rules: list[Tree], before: Mapping[str, Dimension]) -> dict[str, Dimension]:
@@ -240,34 +266,54 @@ def _one_pass(rules: list[Tree], before: Mapping[str, Dimension]) -> dict[str, D
 
 
 def _set_readers_aside(files: Mapping[str, Tree], aside: dict[Place, RuleNote]) -> None:
-    """Set aside, too, what reads a series that nothing records any more."""
+    """Set aside, too, what reads a series, or an alert's state, that nothing makes any more."""
     while True:
         retained, lost = (
-            {
-                str(rule["record"])
-                for place, rule in _rules(files)
-                if rule.get("record") and (place in aside) == gone
-            }
+            {_made(rule) for place, rule in _rules(files) if (place in aside) == gone}
             for gone in (False, True)
         )
         lost -= retained
         found = {
-            place: _note(place, rule, f"it reads {name}, which is set aside")
+            place: _note(place, rule, f"it reads {series} of {name}, which is set aside")
+            if series
+            else _note(place, rule, f"it reads {name}, which is set aside")
             for place, rule in _rules(files)
             if place not in aside
-            for name in sorted(lost & _series(rule))[:1]
+            for name, series in sorted(_read_of(lost, rule))[:1]
         }
         if not found:
             return
         aside.update(found)
 
 
-def _series(rule: Mapping[str, Any]) -> set[str]:
+def _made(rule: Mapping[str, Any]) -> tuple[str, bool]:
+    """The name of what a rule makes, and whether it is an alert."""
+    recorded = rule.get("record")
+    return str(recorded or rule.get("alert") or ""), not recorded
+
+
+def _read_of(
+    lost: Collection[tuple[str, bool]], rule: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Which of them a rule reads, each with the series of the alert's state by which it does."""
     try:
         nodes = nodes_of(parse(str(rule["expr"])))
     except ValueError:
-        return set()
-    return {node.name for node in nodes if isinstance(node, promql.VectorSelector) and node.name}
+        return
+    for node in nodes:
+        if not isinstance(node, promql.VectorSelector):
+            continue
+        selector = selector_of(node)
+        named = [
+            each
+            for each in selector.matchers
+            if each.label == "alertname" and each.operator in {"=", "=~"}
+        ]
+        for name, is_alert in lost:
+            if not is_alert and name == selector.metric:
+                yield name, ""
+            elif is_alert and selector.metric in _STATES and any(m.matches(name) for m in named):
+                yield name, selector.metric
 
 
 def _rules(files: Mapping[str, Tree]) -> Iterator[tuple[Place, Tree]]:

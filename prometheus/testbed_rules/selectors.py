@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from testbed_rules.lexing import string_value
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +19,8 @@ _OPERATORS: Final = {
     "MatchOp.Re": "=~",
     "MatchOp.NotRe": "!~",
 }
+_METRIC: Final = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class LabelMatcher:
         return found == (self.operator == "=~")
 
     def __str__(self) -> str:
-        return f'{self.label}{self.operator}"{self.value}"'
+        return f"{_name(self.label)}{self.operator}{quoted(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,36 @@ class Selector:
     metric: str
     matchers: tuple[LabelMatcher, ...] = ()
 
+    @property
+    def bare(self) -> str:
+        """All series of its metric, as Prometheus reads it."""
+        return self.metric if _METRIC.fullmatch(self.metric) else f"{{{quoted(self.metric)}}}"
+
     def takes(self, labels: Mapping[str, str]) -> bool:
         """Whether a series of the metric with these labels passes."""
         return all(each.matches(labels.get(each.label, "")) for each in self.matchers)
 
     def __str__(self) -> str:
-        return f"{self.metric}{{{', '.join(map(str, self.matchers))}}}"
+        matchers = list(map(str, self.matchers))
+        if self.metric and not _METRIC.fullmatch(self.metric):
+            return f"{{{', '.join([quoted(self.metric), *matchers])}}}"
+        return f"{self.metric}{{{', '.join(matchers)}}}"
+
+
+def quoted(text: str) -> str:
+    """A string of PromQL."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _name(text: str) -> str:
+    return text if _LABEL.fullmatch(text) else quoted(text)
 
 
 def selector_of(node: promql.VectorSelector) -> Selector:
     """The selector of a node, whose metric may stand before the braces or within them."""
     found = [
-        LabelMatcher(each.name, _OPERATORS[str(each.op)], each.value)
+        LabelMatcher(each.name, _OPERATORS[str(each.op)], string_value(each.value))
         for each in node.matchers.matchers
     ]
     named = [each.value for each in found if (each.label, each.operator) == ("__name__", "=")]

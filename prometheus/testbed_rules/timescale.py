@@ -38,9 +38,10 @@ _DURATION: Final = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit
 # Everything of PromQL in which a duration must not be seen (strings, comments, names), the two
 # places where one is scaled, and an opening bracket that holds something else.
 _LITERAL: Final = r"[0-9][0-9a-z_.]*"
+_BLANK: Final = r"(?:\s|\#[^\n]*\n)"
 _TOKEN: Final = re.compile(
     rf"""
-      (?P<offset>(?i:offset)(?:\s+[-+]?|[-+])\s*)(?P<by>{_LITERAL})
+      (?P<offset>(?i:offset)(?:{_BLANK}+[-+]?|[-+]){_BLANK}*)(?P<by>{_LITERAL})
     | \[\s*(?P<range>{_LITERAL})\s*(?P<sub>:\s*(?P<step>{_LITERAL})?\s*)?\]
     | (?P<unread>\[)
     | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `[^`]*` | \#[^\n]* | [A-Za-z_:][A-Za-z0-9_:]*

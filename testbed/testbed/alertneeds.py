@@ -11,14 +11,19 @@ from testbed.errors import UsageError
 from testbed.resources import scenario_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from testbed.facts.configured import ConfiguredGroup
     from testbed.scenario import Scenario
 
 
 def refuse_unknown_alerts(
-    scenario: Scenario, known: Collection[str], *, own_rules: bool, aside: Collection[str] = ()
+    scenario: Scenario,
+    known: Collection[str],
+    *,
+    own_rules: bool,
+    aside: Collection[str] = (),
+    waits: Mapping[str, float] | None = None,
 ) -> None:
     """Refuse a scenario that waits for what can't come.
 
@@ -28,6 +33,7 @@ def refuse_unknown_alerts(
         own_rules: whether the rules are the user's: what a shipped scenario allows may then be
             missing.
         aside: rules that are not played, one line each with the reason.
+        waits: alert to the production seconds that it is pending before it fires.
 
     Raises:
         UsageError: an alert has no rule, or too little time; a line for each.
@@ -36,6 +42,7 @@ def refuse_unknown_alerts(
     problems = [
         *_unknown(scenario, known, aside, only_expected=shipped),
         *_too_late(scenario),
+        *_too_early(scenario, waits or {}),
     ]
     if problems:
         raise UsageError("\n".join(f"the scenario {scenario.name}: {each}" for each in problems))
@@ -46,6 +53,14 @@ def alert_names(groups: Iterable[ConfiguredGroup]) -> frozenset[str]:
     return frozenset(
         rule.name for group in groups for rule in group.rules if rule.kind == "alerting"
     )
+
+
+def alert_waits(groups: Iterable[ConfiguredGroup]) -> dict[str, float]:
+    """Shortest ``for`` of each alert of rule groups, in the seconds of their files."""
+    found: dict[str, float] = {}
+    for rule in (rule for group in groups for rule in group.rules if rule.kind == "alerting"):
+        found[rule.name] = min(rule.for_, found.get(rule.name, rule.for_))
+    return found
 
 
 def _unknown(
@@ -70,10 +85,7 @@ def _unknown(
 
 def _too_late(scenario: Scenario) -> Iterator[str]:
     end = scenario.duration + scenario.settle
-    start, starts = 0.0, {}
-    for phase in scenario.phases:
-        starts[phase.name] = start
-        start += phase.duration
+    starts = _starts(scenario)
     for each in scenario.expected_alerts:
         left = end - starts[each.phase]
         if each.within > left:
@@ -82,3 +94,24 @@ def _too_late(scenario: Scenario) -> Iterator[str]:
                 f"of phase {each.phase} at the latest, and the run ends {format_duration(left)} "
                 "after it: lengthen settle, or ask for less"
             )
+
+
+def _too_early(scenario: Scenario, waits: Mapping[str, float]) -> Iterator[str]:
+    starts = _starts(scenario)
+    for each in scenario.expected_alerts:
+        wait = waits.get(each.alert, 0.0)
+        if starts[each.phase] + each.within < wait:
+            yield (
+                f"{each.alert} is to be notified {format_duration(each.within)} after the start "
+                f"of phase {each.phase} at the latest, and its rule waits {format_duration(wait)} "
+                "(`for`) before it fires: give it more time"
+            )
+
+
+def _starts(scenario: Scenario) -> dict[str, float]:
+    """Phase to its start, in production seconds of the load."""
+    start, starts = 0.0, {}
+    for phase in scenario.phases:
+        starts[phase.name] = start
+        start += phase.duration
+    return starts

@@ -15,8 +15,9 @@ from testbed.errors import StoppedError
 
 PIPED_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 
-errors = Console(stderr=True, soft_wrap=True)
-out = Console(soft_wrap=True, width=PIPED_WIDTH)
+# Names of recorded series hold words between colons, which are no emoji.
+errors = Console(stderr=True, soft_wrap=True, emoji=False)
+out = Console(soft_wrap=True, width=PIPED_WIDTH, emoji=False)
 
 
 def say(text: str) -> None:

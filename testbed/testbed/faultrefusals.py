@@ -21,16 +21,20 @@ def not_permitted(scenario: Scenario) -> str | None:
     return None
 
 
-def refuse_faults(scenario: Scenario, target: TargetModel, without: frozenset[str]) -> None:
+def refuse_faults(
+    scenario: Scenario, target: TargetModel, without: frozenset[str], factor: float = 1.0
+) -> None:
     """Refuse a scenario with a fault that can't be.
 
     Args:
         scenario: what is to be played.
         target: the system under test.
         without: components that the run leaves out.
+        factor: time scale of the run.
 
     Raises:
-        UsageError: the machine does not permit one, or the run lacks what it hits.
+        UsageError: the machine or the time scale does not permit one, or the run lacks what it
+            hits.
     """
     known = (target.name, *PIPELINE)
     for phase in scenario.phases:
@@ -39,6 +43,11 @@ def refuse_faults(scenario: Scenario, target: TargetModel, without: frozenset[st
                 raise UsageError(
                     f"{phase.name}: the fault {fault.label} hits {' and '.join(unknown)}, which "
                     f"is not a component of the run; these are {', '.join(known)}"
+                )
+            if reason := fault.unscaled(factor):
+                raise UsageError(
+                    f"{phase.name}: the fault {fault.label} can't be played at time scale "
+                    f"{factor:g}: {reason}"
                 )
             if gone := sorted(without.intersection(fault.hits or ())):
                 raise UsageError(

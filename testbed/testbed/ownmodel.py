@@ -209,6 +209,8 @@ def _scored(own: OwnModel, asked: Artefact, out: Path) -> list[ReferenceRow]:
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
         raise UsageError(f"--model {own.given}: {said[-1].removeprefix('error: ')}")
+    if not out.exists():
+        raise UsageError(f"--model {own.given}: it ended its process before it was asked")
     with out.open(encoding="utf-8") as lines:
         return list(_rows(lines))
 

@@ -126,7 +126,9 @@ class PlaySession:
         scenario, factor = prepared.scenario, prepared.factor
         actions, total = schedule(scenario, factor), scenario.duration / factor
         self._say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
-        with Board(Console(stderr=True, soft_wrap=True), scenario.title, actions, total) as board:
+        with Board(
+            Console(stderr=True, soft_wrap=True, emoji=False), scenario.title, actions, total
+        ) as board:
             verdict = play(prepared, board, opening=opening)
         return PlayedRun(verdict, prepared.layout)
 

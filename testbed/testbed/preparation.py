@@ -17,10 +17,10 @@ from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
 from testbed_otel.settings import logs_wanted
 from testbed_rules.lint import require_scale
-from testbed_rules.rulefiles import read_rule_set, read_rules
+from testbed_rules.rulefiles import read_rules
 from testbed_rules.scaling import FittingRules
 
-from testbed.alertneeds import alert_names, refuse_unknown_alerts
+from testbed.alertneeds import alert_names, alert_waits, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.beforehand import make_ready
 from testbed.driftplan import drift_plan
@@ -32,7 +32,7 @@ from testbed.owndata import OwnData
 from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root, shipped_rules
-from testbed.rulecheck import fit_rules, write_rules
+from testbed.rulecheck import fit_rules, read_own_rules, write_rules
 from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
@@ -234,13 +234,13 @@ def prepare(
         use_case = require_use_case(options.model, named, data_target, use_case)
     refuse_needed(options.without)  # before the long work
     target = _target(scenario, options)
-    refuse_faults(scenario, target, options.without)
+    refuse_faults(scenario, target, options.without, factor)
     if options.own.data is not None and not options.own.data.is_file():
         raise UsageError(f"the data file {options.own.data} does not exist")
     if options.alertmanager is not None:
         require_playable(options.alertmanager, options.without)
     require_scale(read_rules(shipped_rules()), interval=EXPORT_INTERVAL, factor=factor)
-    own_rules = read_rule_set(options.rules or target.own_rules)
+    own_rules = read_own_rules(options.rules or target.own_rules, prefer_path=settings.prefer_path)
     tools = install_tools(settings, progress, scenario)
     fitting = fit_rules(own_rules, tools, factor, say)
     own = own_alertmanager(options, scenario, settings, tools, say)
@@ -375,11 +375,13 @@ def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
     """Refuse what can't come of the rules that are played, and of the components that run."""
     folder = options.rules or shipped_rules()
     refuse_unmet(scenario, folder, options.without)
+    groups = read_groups(folder)
     refuse_unknown_alerts(
         scenario,
-        alert_names(read_groups(folder)),
+        alert_names(groups),
         own_rules=options.rules is not None,
         aside=options.rules_aside,
+        waits=alert_waits(groups),
     )
 
 

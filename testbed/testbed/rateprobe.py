@@ -12,6 +12,7 @@ from testbed_load.plan import LabelPlan, LoadPhase, LoadPlan
 from testbed.bareload import play_load
 from testbed.capacity import CapacityObjective, RateStep, step_of
 from testbed.console import say
+from testbed.errors import StackError
 
 if TYPE_CHECKING:
     from testbed.settings import Settings
@@ -60,6 +61,11 @@ class RateProbe:
             timeout=self.settings.request_timeout,
         )
         truth = play_load(plan, self.host, place, self.settings)
+        if number == 1 and all(each.error == "connection" for each in truth.requests):
+            raise StackError(
+                f"nothing answers at {self.host}: none of {len(truth.requests)} requests got a "
+                "connection"
+            )
         step = step_of(rate, phase.planned(self.seed) or 1, truth, self.objective)
         held = "holds" if step.held else f"does not hold, because of the {step.limited_by}"
         say(f"capacity: {rate:g} requests per second: {step.good_ratio:.2%} are good, it {held}")

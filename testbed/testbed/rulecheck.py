@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed_rules.metricsql import FUNCTIONS
-from testbed_rules.rulefiles import RuleMistake, refuse
+from testbed_rules.rulefiles import RuleMistake, read_rule_set, refuse
 from testbed_rules.scaling import FittingRules, RuleNote, fitting_rules
 
 from testbed.stack.asking import ask_tool
+from testbed.stack.build import find
 from testbed.stack.configuration import write_yaml
 from testbed.stack.environments import EXPORT_INTERVAL
 
@@ -88,6 +89,19 @@ def read_outcome(said: str, rules: RuleSet) -> PromtoolOutcome:
     return PromtoolOutcome(tuple(mistakes), tuple(foreign))
 
 
+def read_own_rules(path: Path | None, *, prefer_path: bool) -> RuleSet:
+    """Read rules; their mistakes are left to :func:`fit_rules`, with those that promtool finds.
+
+    Raises:
+        UsageError: there are none; or they have mistakes, and promtool would have to be compiled
+            before they could be said.
+    """
+    rules = read_rule_set(path)
+    if rules.mistakes and _PROMTOOL in find(prefer_path=prefer_path).missing:
+        refuse(rules.mistakes)
+    return rules
+
+
 def fit_rules(
     rules: RuleSet, tools: Tools, factor: float, say: Callable[[str], None]
 ) -> FittingRules:
@@ -103,7 +117,8 @@ def fit_rules(
         UsageError: Prometheus would not load them; a line for each mistake, with file and line.
     """
     outcome = ask_promtool(rules, tools)
-    refuse(outcome.mistakes)
+    mistakes = (*rules.mistakes, *outcome.mistakes)
+    refuse(sorted(mistakes, key=lambda each: (str(each.path), each.line)))
     fitting = fitting_rules(
         rules.documents, interval=EXPORT_INTERVAL, factor=factor, foreign=outcome.foreign
     )

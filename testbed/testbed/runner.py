@@ -22,6 +22,7 @@ from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
 from testbed.facts.configured import read_groups
 from testbed.facts.ruletests import RuleTests, read_ruletests
+from testbed.faults.base import HeldFault
 from testbed.faults.rig import Rig
 from testbed.faults.rig.brokenprometheus import PrometheusFaults
 from testbed.faults.rig.control import FaultControl
@@ -256,7 +257,11 @@ class Play:
                 if action.fault is not None:
                     action.fault.begin(self._rig)
             case "fault_off":
-                seen = action.fault.end(self._rig) if action.fault is not None else None
+                fault = action.fault
+                if isinstance(fault, HeldFault) and fault.aside:
+                    self._rig.undo_aside(action.name, fault.release(self._rig))
+                    return
+                seen = fault.end(self._rig) if fault is not None else None
                 self._timeline.add(action.kind, action.name, **(seen or {}))
 
     def _notice(self) -> None:
@@ -270,6 +275,8 @@ class Play:
                 raise StackError(f"{outcome.describe()}; the end of its log:\n{outcome.tail()}")
         if self._stack.replicas.came_up():
             self._rig.api.set_again()
+        for name, seen in self._rig.undone():
+            self._timeline.add("fault_off", name, **seen)
 
     def _wait_for_load(self, start: float) -> None:
         total = self._prepared.scenario.duration / self._prepared.factor
@@ -284,6 +291,9 @@ class Play:
             self._board.tick(self._watch.update(), min(self._clocks.wall() - start, total))
             self._clocks.pause(TICK)
         self._timeline.add("load_ended")
+        while self._rig.undoing:  # each within the time limits of its fault
+            self._notice()
+            self._clocks.pause(TICK)
 
     def _settle(self) -> None:
         """Wait for what is still on its way: last exports, and alerts that must resolve."""

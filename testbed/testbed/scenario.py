@@ -217,6 +217,22 @@ class RequestLimits(StrictModel):
     )
 
 
+def _conflict(phase: Phase) -> str:
+    """Why the faults of a phase can't be in one; empty where they can."""
+    kinds = [fault.label.split()[0] for fault in phase.faults]
+    if len(set(kinds)) < len(kinds):
+        return " has two faults of one kind"
+    controls = [fault for fault in phase.faults if fault.controls]
+    asked = next((fault for fault in controls if fault.kind == "http"), None)
+    others = ", ".join(fault.label for fault in controls if fault is not asked)
+    if asked is None or not others:
+        return ""
+    return (
+        f": {asked.label} and {others} would overwrite each other in the fault control of the API: "
+        "give all of them in the body of that request, or each as a fault of its kind"
+    )
+
+
 class Scenario(StrictModel):
     """One scenario file."""
 
@@ -272,9 +288,8 @@ class Scenario(StrictModel):
         if len(set(names)) < len(names):
             raise ValueError("phase names must differ")
         for phase in self.phases:
-            faults = [fault.label.split()[0] for fault in phase.faults]
-            if len(set(faults)) < len(faults):
-                raise ValueError(f"phase {phase.name} has two faults of one kind")
+            if conflict := _conflict(phase):
+                raise ValueError(f"phase {phase.name}{conflict}")
         said = [each.name for each in self.assertions]
         if len(set(said)) < len(said):
             raise ValueError("names of assertions must differ")

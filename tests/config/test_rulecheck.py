@@ -73,6 +73,19 @@ def test_all_mistakes_are_refused_at_once(tools: Tools, tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_mistakes_of_files_do_not_hide_those_of_expressions(tools: Tools, tmp_path: Path) -> None:
+    """Those that the reader finds and those that promtool finds, in the order of their lines."""
+    path = tmp_path / "a.yml"
+    path.write_text(
+        "groups:\n- name: g\n  rules:\n  - {alert: A, expr: sum(up}\n  - {alert: B}\n  - text\n"
+        "  - {alert: C, expr: up, for: 10 m}\n  - {record: a:x, expr: sum(up, labels: {a: [b]}}\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        fit_rules(read_rule_set(path), tools, 30, lambda _: None)
+    found = [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
+    assert [line.partition(":")[0] for line in found] == ["4", "5", "6", "7", "8", "8"]
+
+
 def test_rules_of_victoria_metrics_are_set_aside(tools: Tools, tmp_path: Path) -> None:
     """They are no mistakes; Prometheus has no such function."""
     text = "groups: [{name: 'g \"1\"', rules: [{alert: A, expr: 'median_over_time(up[5m]) > 1'}]}]"
@@ -92,7 +105,8 @@ def test_the_command_checks_as_a_run_does(tools: Tools, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     output = " ".join(done.output.split())
     assert "set aside: a.yml: A: changes counts events" in output
-    assert "advice b.yml: A: it has no annotation runbook_url: add one" in output
+    assert "advice b.yml: A: it has no" in output
+    assert "; it has no annotation runbook_url: add one" in output
     assert "2 files, 1 rules to play at time scale 30, 1 set aside" in output
     (tmp_path / "c.yml").write_text("groups: 5\n")
     refused = CliRunner().invoke(app, ["rules", "check", str(tmp_path)])

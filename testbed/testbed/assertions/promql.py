@@ -21,13 +21,13 @@ When = Literal["throughout", "once", "at_end"]
 
 _WHEN: Final = {"throughout": "throughout", "once": "at least once", "at_end": "at the end"}
 DETAILS: Final = 10
-SLACK: Final = 1e-6
-"""Seconds by which two computed times may differ."""
+SLACK: Final = 2e-3
+"""Seconds by which two times of one evaluation may differ: Prometheus has milliseconds."""
 
 
 @ASSERTIONS.register
 class PromqlAssertion(AssertionModel):
-    """A query whose values must keep to bounds; ranges within it are production durations."""
+    """A query whose values keep to bounds; ranges, times and counts are those of production."""
 
     stage: ClassVar[Stage] = Stage.SERVICE
     kind: Literal["promql"] = "promql"

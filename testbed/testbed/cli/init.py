@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from testbed_domain.files import write_atomic
 from testbed_domain.use_cases import get_use_case
+from testbed_otel.urls import is_http_url
 
 from testbed.cli.common import USE_CASE_HELP
 from testbed.console import out, say
@@ -51,8 +51,8 @@ def init(
         raise UsageError(f"{', '.join(there)}: already there; choose another --out")
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name):
         raise UsageError(f"--name {name}: lower-case letters, digits, - and _ only")
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise UsageError(f"{url} does not begin with http:// or https://")
+    if not is_http_url(url):
+        raise UsageError(f"{url!r} is not the URL of a service: give one as http://127.0.0.1:5000")
     schema = get_use_case(use_case).schema
     alerts = () if rules is None else _alerts(rules)
     looked = look(url)

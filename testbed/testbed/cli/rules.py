@@ -12,7 +12,7 @@ from testbed.settings import load_settings
 
 app = typer.Typer(help="Alerting and recording rules of your own.", no_args_is_help=True)
 ADVICE = 20
-"""Lines of advice that are printed unless all are asked for."""
+"""Rules of which advice is printed unless all is asked for."""
 
 
 @app.command()
@@ -23,7 +23,7 @@ def check(
         float, typer.Option("--time-scale", min=1, help="At which they are to be played.")
     ] = 30.0,
     everything: Annotated[
-        bool, typer.Option("--all", help=f"Print all advice, not {ADVICE} lines.")
+        bool, typer.Option("--all", help=f"Print all advice, not that of {ADVICE} rules.")
     ] = False,
 ) -> None:
     """Check rules as a run would, without one: exit 2 where Prometheus would not load them.
@@ -39,23 +39,25 @@ def check(
       testbed rules check alerts.yml --time-scale 60
     """
     from testbed_rules.lint import lint
-    from testbed_rules.rulefiles import read_rule_set
 
-    from testbed.rulecheck import fit_rules
+    from testbed.rulecheck import fit_rules, read_own_rules
     from testbed.stack.build import install
     from testbed.stack.environments import EXPORT_INTERVAL
 
-    rules = read_rule_set(path)
+    settings = load_settings()
+    rules = read_own_rules(path, prefer_path=settings.prefer_path)
     with interruptible():
-        settings = load_settings()
         tools = install(BuildProgress(), prefer_path=settings.prefer_path, only=["prometheus"])
         fitting = fit_rules(rules, tools, time_scale, say)
-    advice = lint(fitting.files, interval=EXPORT_INTERVAL, factor=1, known=None)
+    reasons: dict[str, list[str]] = {}
+    for found in lint(fitting.files, interval=EXPORT_INTERVAL, factor=1, known=None):
+        reasons.setdefault(f"{found.file}: {found.rule}", []).append(found.reason)
+    advice = [f"{rule}: {'; '.join(each)}" for rule, each in reasons.items()]
     shown = advice if everything else advice[:ADVICE]
     for line in shown:
-        out.print(f"advice    {line}", highlight=False)
+        out.print(f"advice    {line}", highlight=False, markup=False)
     if len(advice) > len(shown):
-        out.print(f"advice    and {len(advice) - len(shown)} more: --all", highlight=False)
+        out.print(f"advice    of {len(advice) - len(shown)} more rules: --all", highlight=False)
     count = sum(
         len(group.get("rules") or ())
         for document in fitting.files.values()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from testbed.console import out
+from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from testbed.facts.configured import ConfiguredGroup
 
 app = typer.Typer()
 RulesOption = Annotated[
@@ -66,8 +72,8 @@ def check(
 ) -> None:
     """Check scenarios as a run would, without one: exit 2 where it would refuse to start.
 
-    Says all mistakes at once, each with file and line, and the nearest right word; alerts that no
-    rule has, and times that can't be kept, among them.
+    Says all mistakes of all files at once, those of a field with its line and the nearest right
+    word; alerts that no rule has, times that can't be kept and faults that can't be, among them.
 
     Examples:
 
@@ -77,24 +83,52 @@ def check(
     """
     from testbed_rules.rulefiles import read_rules
 
-    from testbed.alertneeds import alert_names, refuse_unknown_alerts
     from testbed.facts.configured import groups_in
     from testbed.resources import shipped_rules
+
+    groups = groups_in(read_rules(rules or shipped_rules()))
+    mistakes: list[str] = []
+    for file in files:
+        try:
+            out.print(_checked(file, groups, own_rules=rules is not None), highlight=False)
+        except UsageError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+
+
+def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) -> str:
+    """What a scenario is, where a run would start.
+
+    Raises:
+        UsageError: it would not; a line for each mistake of one kind.
+    """
+    from testbed_rules.lint import require_scale
+    from testbed_rules.rulefiles import read_rules
+
+    from testbed.alertneeds import alert_names, alert_waits, refuse_unknown_alerts
+    from testbed.faultrefusals import refuse_faults
+    from testbed.resources import shipped_rules
     from testbed.scenario import read_scenario
+    from testbed.stack.environments import EXPORT_INTERVAL
+    from testbed.targets import BundledApi
     from testbed.trust import check_scenario
 
-    known = alert_names(groups_in(read_rules(rules or shipped_rules())))
-    for file in files:
-        scenario = read_scenario(file)
-        own = rules is not None or scenario.service is not None
-        if scenario.service is None or rules is not None:
-            refuse_unknown_alerts(scenario, known, own_rules=own)
-        check_scenario(file, scenario)
-        real = (scenario.duration + scenario.settle) / scenario.time_scale
-        out.print(
-            f"{file}: {scenario.name}, {len(scenario.phases)} phases, about {real:.0f} s to play",
-            highlight=False,
+    scenario = read_scenario(file)
+    if scenario.service is None or own_rules:
+        refuse_unknown_alerts(
+            scenario,
+            alert_names(groups),
+            own_rules=own_rules or scenario.service is not None,
+            waits=alert_waits(groups),
         )
+    target = scenario.service or BundledApi()
+    target.refuse(scenario)
+    refuse_faults(scenario, target, frozenset(), scenario.time_scale)
+    require_scale(read_rules(shipped_rules()), interval=EXPORT_INTERVAL, factor=scenario.time_scale)
+    check_scenario(file, scenario)
+    real = (scenario.duration + scenario.settle) / scenario.time_scale
+    return f"{file}: {scenario.name}, {len(scenario.phases)} phases, about {real:.0f} s to play"
 
 
 def register(commands: typer.Typer) -> None:

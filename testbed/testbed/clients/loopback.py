@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -26,6 +27,37 @@ def request(method: str, url: str, *, timeout: float, **options: Any) -> httpx.R
 def get(url: str, *, timeout: float, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
     """:func:`request` with ``GET``."""
     return request("GET", url, timeout=timeout, **options)
+
+
+LARGEST: Final = 8 * 2**20
+"""Bytes of an answer of a program that nobody knows."""
+
+
+def ask_stranger(method: str, url: str, *, timeout: float, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+    """:func:`request` of a program that may answer without an end.
+
+    Args:
+        method: HTTP method.
+        url: absolute.
+        timeout: seconds for connecting, for each read and for the whole answer.
+        options: as for :func:`request`.
+
+    Raises:
+        httpx.HTTPError: there is no answer, or none that ends in time or within :data:`LARGEST`.
+    """
+    deadline = time.monotonic() + timeout
+    content = bytearray()
+    with _client().stream(method, url, timeout=timeout, **options) as reply:
+        for part in reply.iter_bytes():
+            content += part
+            if len(content) > LARGEST:
+                raise httpx.ReadError(f"the answer has over {LARGEST:,} bytes")
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout(f"the answer does not end within {timeout:g} s")
+    kind = {"content-type": reply.headers.get("content-type", "")}
+    return httpx.Response(
+        reply.status_code, headers=kind, content=bytes(content), request=reply.request
+    )
 
 
 @cache

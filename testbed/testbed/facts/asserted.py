@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from testbed_rules.dimensions import Dimension, with_numbers_scaled
+from testbed_rules.rulefiles import read_rules
+from testbed_rules.scaling import recorded_dimensions
 from testbed_rules.timescale import TimeScale
 
 from testbed.charts import POINTS, StoredModel
-from testbed.errors import StackError
+from testbed.errors import StackError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from testbed.assertions.promql import PromqlAssertion
     from testbed.facts.sources import Sources
@@ -63,8 +67,12 @@ def of_kind(sources: Sources, kind: str) -> Iterator[Any]:
 
 
 def _asked(sources: Sources, assertion: PromqlAssertion) -> AssertedQuery:
-    query = TimeScale(sources.factor).expression(assertion.promql)
-    found = AssertedQuery(name=assertion.name, query=query)
+    query, problem = as_in_production(
+        assertion.promql, sources.factor, _recorded(sources.layout.config / "rules")
+    )
+    found = AssertedQuery(name=assertion.name, query=query, problem=problem)
+    if problem:
+        return found
     phases = [each for each in sources.phases if assertion.phase in {None, each.name}]
     if not phases:
         return found.model_copy(update={"problem": "its phase was not played"})
@@ -92,6 +100,35 @@ def _asked(sources: Sources, assertion: PromqlAssertion) -> AssertedQuery:
             "dropped": len(series) - len(stored),
         }
     )
+
+
+def as_in_production(
+    promql: str, factor: float, recorded: Mapping[str, Dimension]
+) -> tuple[str, str]:
+    """A query at a time scale whose values are those of production, so that bounds need no scale.
+
+    Args:
+        promql: with production durations, and numbers as they are in production.
+        factor: time scale.
+        recorded: dimension of the series that rules record.
+
+    Returns:
+        The query, and why it would mean something else at this scale; empty where it does not.
+    """
+    fitted = with_numbers_scaled(promql, factor, recorded)
+    query = TimeScale(factor).expression(fitted.text)
+    if factor == 1:
+        return query, ""
+    if isinstance(fitted.dimension, int) and fitted.dimension:
+        query = f"({query}\n) * {factor**fitted.dimension:.15g}"
+    return query, "; ".join(fitted.problems)
+
+
+def _recorded(folder: Path) -> dict[str, Dimension]:
+    try:
+        return recorded_dimensions(read_rules(folder))
+    except UsageError:  # the run has no rules
+        return {}
 
 
 def _written(labels: Mapping[str, str]) -> str:

@@ -80,7 +80,7 @@ def idle_selectors(sources: Sources, loaded: Sequence[RuleGroup]) -> tuple[IdleS
     for selector, rules in users.items():
         if selector.metric not in found:
             found[selector.metric] = sources.prometheus.series(
-                selector.metric, start=sources.span.start, end=sources.span.end
+                selector.bare, start=sources.span.start, end=sources.span.end
             )
         series = found[selector.metric]
         if not any(map(selector.takes, series)):

@@ -34,6 +34,11 @@ class ApiFault(FaultModel):
     by_http: ClassVar[bool] = True
     cuts: ClassVar[tuple[Measuring, ...]] = ()
 
+    @property
+    def controls(self) -> bool:
+        """By that it is done."""
+        return True
+
     def begin(self, rig: Rig) -> None:
         """Turn it on in each replica."""
         rig.api.set(self.key, self.model_dump(exclude={"kind"}))

@@ -6,8 +6,9 @@ entry points ``testbed.faults`` of installed packages.
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -81,6 +82,11 @@ class FaultModel(StrictModel):
         """Why this machine does not permit it; None where it does. Nothing is started before."""
         return None
 
+    def unscaled(self, factor: float) -> str | None:
+        """What of it no time scale of this factor suits, and why; None where all does."""
+        del factor
+        return None
+
     def prepare(self, layout: RunLayout) -> None:
         """Make what it needs before anything is started."""
 
@@ -139,6 +145,11 @@ class FaultModel(StrictModel):
         return ()
 
     @property
+    def controls(self) -> bool:
+        """Whether it sets the fault control of the API, which a request to it overwrites."""
+        return False
+
+    @property
     def gate(self) -> str | None:
         """The receiver of OTLP that it shuts."""
         return None
@@ -166,6 +177,9 @@ class ComponentFault(FaultModel):
 class HeldFault(FaultModel):
     """Base of the faults that hold on to something, and let go of it however the run ends."""
 
+    aside: ClassVar[bool] = False
+    """Whether undoing it may take its time: it is undone beside the run, which goes on."""
+
     @abstractmethod
     def hold(self, rig: Rig) -> Undo:
         """Let it happen.
@@ -180,7 +194,47 @@ class HeldFault(FaultModel):
 
     def end(self, rig: Rig) -> Seen:
         """Undo it."""
-        return rig.held.pop(self.label)()
+        return self.release(rig)()
+
+    def release(self, rig: Rig) -> Undo:
+        """What undoes it; nobody else does so any more."""
+        return rig.held.pop(self.label)
+
+
+class AsideFault(HeldFault):
+    """Base of the faults that something else does in its own time, with the run beside it."""
+
+    aside: ClassVar[bool] = True
+
+    @abstractmethod
+    def ask_for_begin(self, rig: Rig) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Have it begun; returns what came of that. May take its time."""
+
+    @abstractmethod
+    def ask_for_end(self, rig: Rig) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Have it ended; returns what came of that. May take its time."""
+
+    def hold(self, rig: Rig) -> Undo:
+        """Have it begun, without waiting for that."""
+        beginning = rig.aside.submit(_timed, self.ask_for_begin, rig)
+
+        def undo() -> Seen:
+            began, took = beginning.result()
+            ended, took_at_end = _timed(self.ask_for_end, rig)
+            return {
+                "begin": began,
+                "end": ended,
+                "begin_seconds": took,
+                "end_seconds": took_at_end,
+            }
+
+        return undo
+
+
+def _timed(ask: Callable[[Rig], Any], rig: Rig) -> tuple[Any, float]:
+    """What came of it, and the seconds that it took."""
+    start = time.monotonic()
+    return ask(rig), round(time.monotonic() - start, 3)
 
 
 FAULTS: Final[Registry[type[FaultModel]]] = Registry("testbed.faults", "testbed.faults", kind_of)

@@ -36,6 +36,7 @@ class ChaosFault(HeldFault):
     """
 
     interrupts: ClassVar[bool] = True
+    aside: ClassVar[bool] = True
     kind: Literal["chaos"] = "chaos"
     action: dict[str, Any] | None = Field(
         None, description="An activity as the Chaos Toolkit has it: name, type, provider."

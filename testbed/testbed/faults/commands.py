@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from testbed.errors import StackError
-from testbed.faults.base import FAULTS, ComponentName, HeldFault, Seen
+from testbed.faults.base import FAULTS, AsideFault, ComponentName
 from testbed.faults.effects import Effect, last_event
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
-    from testbed.faults.rig import Rig, Undo
+    from testbed.faults.rig import Rig
     from testbed.phases import PhaseRow
 
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 @FAULTS.register
-class ExecFault(HeldFault):
+class ExecFault(AsideFault):
     """A command that begins something, and one that ends it.
 
-    They are executed without a shell, and end with the run at the latest; TESTBED_RUN names its
-    folder, whose run.json holds the addresses of the components. Any exit code but 0 says that it
-    did not take hold. They need trust: `testbed trust FILE`.
+    They are executed without a shell, beside the run, and end with it at the latest; TESTBED_RUN
+    names its folder, whose run.json holds the addresses of the components. Any exit code but 0 says
+    that it did not take hold. They need trust: `testbed trust FILE`.
     """
 
     interrupts: ClassVar[bool] = True
@@ -57,15 +57,13 @@ class ExecFault(HeldFault):
         """Both commands."""
         return "; ".join(shlex.join(each) for each in (self.start, self.end_with) if each)
 
-    def hold(self, rig: Rig) -> Undo:
+    def ask_for_begin(self, rig: Rig) -> int | str:
         """Execute the first command."""
-        began = self._execute(rig, self.start)
+        return self._execute(rig, "begin", self.start)
 
-        def execute_end() -> Seen:
-            ended = None if self.end_with is None else self._execute(rig, self.end_with)
-            return {"begin": began, "end": ended}
-
-        return execute_end
+    def ask_for_end(self, rig: Rig) -> int | str | None:
+        """Execute the other one."""
+        return None if self.end_with is None else self._execute(rig, "end", self.end_with)
 
     def effect(self, case: Case, phase: PhaseRow) -> Effect:
         """By the exit codes."""
@@ -76,10 +74,10 @@ class ExecFault(HeldFault):
         text = f"it ended with {' and, to end it, '.join(map(str, codes))}"
         return Effect(phase.name, self.label, took=not any(codes), seen=text)
 
-    def _execute(self, rig: Rig, argv: Argv) -> int | str:
+    def _execute(self, rig: Rig, part: str, argv: Argv) -> int | str:
         """Its exit code, or what became of it."""
         try:
-            outcome = rig.stack.run_helper(self.label, argv, self.timeout)
+            outcome = rig.stack.run_helper(f"{self.label} {part}", argv, self.timeout)
         except StackError as error:
             return str(error)
         if outcome is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import Field
 
 from testbed.clients import loopback
-from testbed.faults.base import FAULTS, ComponentName, HeldFault, Seen
+from testbed.faults.base import FAULTS, AsideFault, ComponentName
 from testbed.faults.effects import Effect, last_event
 from testbed.faults.rig.control import bearer
 from testbed.fields import StrictModel
@@ -17,10 +18,12 @@ from testbed.stack.addresses import MANAGEMENT, USUAL_PORTS
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
-    from testbed.faults.rig import Rig, Undo
+    from testbed.faults.rig import Rig
     from testbed.phases import PhaseRow
 
 REFUSED: Final = 400
+CONTROL: Final = "/faults"
+"""Path of the API's fault control, whose body holds all faults that are on."""
 _URL: Final = re.compile(r"http://([\w.-]+:\d+)(?=/|$)")
 TARGET: Final = "target"
 """Host of a URL that goes to the system under test, whichever that is."""
@@ -48,7 +51,7 @@ class HttpRequest(StrictModel):
 
 
 @FAULTS.register
-class HttpFault(HeldFault):
+class HttpFault(AsideFault):
     """A request that begins something, and one that ends it.
 
     A status of 400 or more, or no answer, says that it did not take hold. Those to a component go
@@ -86,15 +89,22 @@ class HttpFault(HeldFault):
         asked = [each for each in (self.start, self.end_with) if each and each.address is None]
         return "; ".join(each.model_dump_json(exclude_defaults=True) for each in asked) or None
 
-    def hold(self, rig: Rig) -> Undo:
-        """Ask for its begin."""
-        began = self._ask(rig, self.start)
+    @property
+    def controls(self) -> bool:
+        """Where either request goes there."""
+        asked = [each for each in (self.start, self.end_with) if each is not None]
+        return any(
+            each.address == MANAGEMENT and urlsplit(each.url).path.rstrip("/") == CONTROL
+            for each in asked
+        )
 
-        def ask_for_end() -> Seen:
-            ended = None if self.end_with is None else self._ask(rig, self.end_with)
-            return {"begin": began, "end": ended}
+    def ask_for_begin(self, rig: Rig) -> int | str:
+        """Send the first request."""
+        return self._ask(rig, self.start)
 
-        return ask_for_end
+    def ask_for_end(self, rig: Rig) -> int | str | None:
+        """Send the other one."""
+        return None if self.end_with is None else self._ask(rig, self.end_with)
 
     def effect(self, case: Case, phase: PhaseRow) -> Effect:
         """By what was answered."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from testbed_domain.yamlfile import read_mapping
-from testbed_rules.scaling import scaled_rules
+from testbed_rules.scaling import scaled_rules, unscaled_numbers
 
 from testbed.errors import StackError
 from testbed.faults.base import FAULTS, HeldFault, Measuring, Seen
@@ -79,6 +79,11 @@ class RuleFileFault(HeldFault):
     def hits(self) -> tuple[str, ...]:
         """Prometheus."""
         return (PROMETHEUS,)
+
+    def unscaled(self, factor: float) -> str | None:
+        """A rule with a number that can't be divided: it would be wrong in another way."""
+        found = unscaled_numbers({self.replaces: {"groups": list(self.groups)}}, factor)
+        return str(found[0]) if found else None
 
     def hold(self, rig: Rig) -> Undo:
         """Let Prometheus load it."""

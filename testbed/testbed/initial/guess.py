@@ -49,8 +49,7 @@ def body_of(looked: Looked, path: str, schema: FeatureSchema) -> Guess:
         return Guess("{row}", f"its OpenAPI document names the columns of {schema.target}")
     for name in properties:
         if name in WRAPPERS and properties[name].get("type") == "array":
-            items = properties[name].get("items", {})
-            row = "{values}" if items.get("type") == "array" else "{row}"
+            row = "{values}" if _at(properties[name], "items").get("type") == "array" else "{row}"
             return Guess({name: [row]}, f"its OpenAPI document has an array {name}")
         if name in WRAPPERS:
             return Guess({name: "{row}"}, f"its OpenAPI document has a field {name}")
@@ -59,20 +58,24 @@ def body_of(looked: Looked, path: str, schema: FeatureSchema) -> Guess:
 
 def _properties(looked: Looked, path: str) -> Mapping[str, Any]:
     document = looked.openapi or {}
-    operation = document.get("paths", {}).get(path, {}).get("post", {})
-    content = operation.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema", {})
-    return dict(_resolved(document, schema).get("properties", {}))
+    operation = _at(document, "paths", path, "post")
+    schema = _at(operation, "requestBody", "content", "application/json", "schema")
+    properties = _at(_resolved(document, schema), "properties")
+    return {name: each for name, each in properties.items() if isinstance(each, dict)}
+
+
+def _at(node: object, *keys: str) -> Mapping[str, Any]:
+    """The object at a path within JSON; an empty one where there is none."""
+    for key in keys:
+        node = node.get(key) if isinstance(node, dict) else None
+    return node if isinstance(node, dict) else {}
 
 
 def _resolved(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     reference = str(schema.get("$ref", ""))
     if not reference.startswith("#/"):
         return schema
-    found: Any = document
-    for part in reference.removeprefix("#/").split("/"):
-        found = found.get(part, {}) if isinstance(found, dict) else {}
-    return found if isinstance(found, dict) else {}
+    return _at(document, *reference.removeprefix("#/").split("/"))
 
 
 def reply_of(answer: object) -> dict[str, Guess]:

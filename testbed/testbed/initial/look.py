@@ -57,7 +57,7 @@ def look(url: str) -> Looked:
     """
     base = f"{url.rstrip('/')}/"
     try:
-        loopback.get(base, timeout=TIMEOUT)
+        loopback.ask_stranger("GET", base, timeout=TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(f"nothing answers at {url}: {type(error).__name__}: {error}") from None
     page = _text(urljoin(base, "/metrics"))
@@ -81,7 +81,7 @@ def ask(looked: Looked, path: str, body: object) -> Looked:
     answer, refused = None, ""
     for _ in range(PREDICTIONS):
         try:
-            reply = loopback.request("POST", f"{looked.url}{path}", json=body, timeout=TIMEOUT)
+            reply = loopback.ask_stranger("POST", f"{looked.url}{path}", json=body, timeout=TIMEOUT)
         except httpx.HTTPError as error:
             refused = f"{type(error).__name__}: {error}"
             break
@@ -90,7 +90,7 @@ def ask(looked: Looked, path: str, body: object) -> Looked:
             break
         try:
             answer = reply.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             refused = f"no JSON: {' '.join(reply.text.split())[:200]}"
     after = counters(_text(f"{looked.url}/metrics") or "")
     grown = tuple(
@@ -117,7 +117,7 @@ def counters(page: str) -> Counters:
 
 def _text(url: str) -> str | None:
     try:
-        reply = loopback.get(url, timeout=TIMEOUT)
+        reply = loopback.ask_stranger("GET", url, timeout=TIMEOUT)
     except httpx.HTTPError:
         return None
     return reply.text if reply.is_success else None
@@ -128,4 +128,12 @@ def _json(url: str) -> dict[str, Any] | None:
         found = json.loads(_text(url) or "")
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and "paths" in found else None
+    if not isinstance(found, dict) or not isinstance(paths := found.get("paths"), dict):
+        return None
+    # What is no operation can't be asked.
+    routes = {
+        str(path): {method: each for method, each in item.items() if isinstance(each, dict)}
+        for path, item in paths.items()
+        if isinstance(item, dict)
+    }
+    return found | {"paths": routes}

@@ -139,8 +139,8 @@ class ProcessInstance:
 class Supervisor:
     """Starts and stops processes so that none outlives this one, not even after SIGKILL.
 
-    A context manager, for one thread. Ends of processes are noticed at once by a reader thread;
-    :meth:`poll` hands them out.
+    A context manager, whose processes several threads may start and stop. Ends of processes are
+    noticed at once by a reader thread; :meth:`poll` hands them out.
     """
 
     def __init__(self) -> None:
@@ -150,6 +150,8 @@ class Supervisor:
         self._starting: ProcessRequest | None = None
         self._lost = False
         self._changed = threading.Condition()
+        self._starts = threading.Lock()
+        self._sends = threading.Lock()
         self._server = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(supervisor.__file__)), str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -177,6 +179,10 @@ class Supervisor:
             StackError: the program can't be executed, the log can't be written, or a process of
                 that name still runs.
         """
+        with self._starts:  # the answer says nothing of which start it is to
+            return self._start(request)
+
+    def _start(self, request: ProcessRequest) -> ProcessInstance:
         name = request.name
         before = self._instances.get(name)
         if before is not None and before.running:
@@ -272,8 +278,9 @@ class Supervisor:
         stdin = self._server.stdin
         try:
             if stdin is not None and not stdin.closed:
-                stdin.write(json.dumps(command).encode() + b"\n")
-                stdin.flush()
+                with self._sends:
+                    stdin.write(json.dumps(command).encode() + b"\n")
+                    stdin.flush()
                 return
         except BrokenPipeError:
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed.console import errors, out, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ("compare nothing something", "no run"),
         ("load normal --users 2 --rate 3", "give one of --users, --rate and --shape"),
         ("clean --older-than soon", "soon"),
+        ("capacity --host http://127.0.0.1:1 --step 1 --start 2", "nothing answers at http://127"),
     ],
 )
 def test_bad_input_is_one_clear_line(
@@ -38,3 +40,12 @@ def test_bad_input_is_one_clear_line(
 ) -> None:
     """No traceback, and nothing else but progress before it."""
     assert complaint in line_of(*words.split())
+
+
+def test_words_between_colons_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    """Recorded series have such names; they are no emoji."""
+    errors.print("a:x:b", markup=False)
+    say("a:x:b")
+    out.print("a:x:b")
+    printed = capsys.readouterr()
+    assert (printed.err, printed.out) == ("a:x:b\na:x:b\n", "a:x:b\n")

@@ -172,7 +172,7 @@ RULES = {
     "labels": ("labels: [a]", "r.yml:1: labels of A must be a mapping"),
     "annotations": ("annotations: x", "r.yml:1: annotations of A must be a mapping"),
     "a label's value": ("labels: {a: {b: c}}", "r.yml:1: labels.a of A must be a text"),
-    "expression": ("expr: [up]", "r.yml:1: expr of a rule of group g must be a text"),
+    "expression": ("expr: [up]", "r.yml:1: expr of A must be a text"),
     "name": ("alert: {a: b}", "r.yml:1: alert of a rule of group g must be a text"),
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -95,6 +98,71 @@ def test_example_is_understood(
     assert "testbed run" in capsys.readouterr().out
 
 
+ANSWERS: dict[str, bytes] = {
+    "no routes": b'{"openapi": "3.1.0", "paths": null}',
+    "odd routes": b'{"paths": {"/q": 5, "/p": {"post": null}, "/r": {"post": {"requestBody": 1}}}}',
+    "no end of levels": b"[" * 200_000,
+    "a list": b"[]",
+    "not UTF-8": b'{"\xe9": 1}',
+}
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Answers everything with the content of its server."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = cast("Any", self.server).content
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        if content is not None:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while content is None:
+                self.wfile.write(b" " * 2**20)
+            self.wfile.write(content)
+
+    do_POST = do_GET  # noqa: N815 - name of the base
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[Any]:
+    """A service that is none; its ``content`` is what it answers, None without an end."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("content", ANSWERS.values(), ids=ANSWERS.keys())
+def test_whatever_is_answered_is_looked_at(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+    content: bytes,
+) -> None:
+    """What is no document, or an odd one, is as good as none."""
+    stranger.content = content
+    folder = written(f"http://127.0.0.1:{stranger.server_port}")
+    assert read_scenario(folder / "scenario.yaml")
+    assert read_service(folder / "service.yaml")
+
+
+def test_an_answer_without_an_end_is_not_read(
+    stranger: Any,  # noqa: ANN401 - a server
+    line_of: Callable[..., str],
+) -> None:
+    """It would fill the memory."""
+    stranger.content = None
+    said = line_of("init", f"http://127.0.0.1:{stranger.server_port}")
+    assert "nothing answers at" in said
+    assert "over 8,388,608 bytes" in said or "does not end within" in said
+
+
 def test_nothing_is_overwritten(shop: str, tmp_path: Path, line_of: Callable[..., str]) -> None:
     """What is there was written by somebody."""
     (tmp_path / "scenario.yaml").write_text("mine")
@@ -107,7 +175,9 @@ def test_nothing_is_overwritten(shop: str, tmp_path: Path, line_of: Callable[...
     ("words", "reason"),
     [
         (("http://127.0.0.1:1",), "nothing answers at http://127.0.0.1:1"),
-        (("127.0.0.1:5000",), "does not begin with http:// or https://"),
+        (("127.0.0.1:5000",), "is not the URL of a service"),
+        (("http://[::1",), "is not the URL of a service"),
+        (("http://127.0.0.1:99999",), "is not the URL of a service"),
         (("http://127.0.0.1:1", "--name", "My Shop"), "lower-case letters"),
         (("http://127.0.0.1:1", "--use-case", "roses"), "roses"),
         (("http://127.0.0.1:1", "--rules", "absent"), "absent does not exist"),

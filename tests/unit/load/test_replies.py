@@ -43,7 +43,9 @@ def test_an_error_answer_is_its_status(status: int) -> None:
     assert answered(status, b"{not json") == Reply(status)
 
 
-@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"{}", b'{"prediction_id": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"null", b"[]", b"{}", b'{"prediction_id": 1}', b"\xff", b"[" * 99_999]
+)
 def test_a_good_status_without_a_prediction_is_a_problem(content: bytes) -> None:
     """The status stays, and the problem says why it counts as failed."""
     reply = answered(200, content)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import promql_parser as promql
 import pytest
 from testbed_rules.conditions import Compare, Leaf, evaluate, leaves, read_condition, written
 from testbed_rules.parsing import constant, nodes_of, parse, replaced, text_of, with_ranges_changed
+from testbed_rules.selectors import Selector, selector_of
 
 from tests.unit.rules.conftest import NAN, line
 
@@ -53,6 +55,60 @@ def test_milliseconds_survive_the_parser() -> None:
     text = 'changes(max by (job)(a{b="500ms"} offset 333ms)[14s:500ms]) == 0'
     assert text_of(parse(text)) == text
     assert list(leaves(read_condition(text))) == [text.removesuffix(" == 0")]
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        (r'a{b=~"x\\.y|\\bz\"",c="\n"} > 1', r'a{b=~"x\\.y|\\bz\"",c="\n"} > 1'),
+        (r"a{b=~`\d+`} > 1", r'a{b=~"\\d+"} > 1'),
+        ("max_over_time(a[1h:]) > 1", "max_over_time(a{}[1h:]) > 1"),
+        ('count_values("\\"", a)', 'count_values("\\"", a{})'),
+        (r'a{b="\xff\u00e4"}', r'a{b="\xff\xc3\xa4"}'),
+    ],
+)
+def test_what_the_parser_prints_otherwise_survives(text: str, printed: str) -> None:
+    """Escapes of strings, and subqueries without a step: also in what is queried of a rule."""
+    assert text_of(parse(text)) == printed
+    assert [text_of(parse(leaf)) for leaf in leaves(read_condition(text))] == [
+        printed.removesuffix(" > 1")
+    ]
+
+
+def test_values_of_matchers_have_no_escapes() -> None:
+    """They are what Prometheus compares labels with."""
+    (node,) = nodes_of(parse(r'a{b=~"x\\.y",c=`"`}'))
+    assert isinstance(node, promql.VectorSelector)
+    assert [each.value for each in selector_of(node).matchers] == [r"x\.y", '"']
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'a{b=~"x\\.y", c="\""}',
+        '{"my.metric", "my.label"="x"}',
+        'a:b{c!="d"}',
+        '{__name__=~"a.*"}',
+    ],
+)
+def test_a_selector_is_written_as_prometheus_reads_it(text: str) -> None:
+    """Escapes, and names that are none of PromQL's words."""
+    (node,) = nodes_of(parse(text))
+    assert isinstance(node, promql.VectorSelector)
+    assert str(selector_of(node)) == text
+    (again,) = nodes_of(parse(str(selector_of(node))))
+    assert isinstance(again, promql.VectorSelector)
+    assert selector_of(again) == selector_of(node)
+    assert Selector("a:b").bare == "a:b"
+    assert Selector("my.metric").bare == '{"my.metric"}'
+
+
+def test_what_the_parser_can_not_write_is_refused() -> None:
+    """Names between quotation marks come out without them."""
+    with pytest.raises(ValueError, match="unexpected character"):
+        text_of(parse('sum by ("my.label") (a)'))
+    with pytest.raises(ValueError, match="unknown escape"):
+        parse(r'a{b="\d"}')
 
 
 def test_one_range_of_several_is_changed() -> None:

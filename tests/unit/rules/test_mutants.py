@@ -82,3 +82,12 @@ def test_several_comparisons_are_distinguished() -> None:
     found = made("a > 1 or b > 1")
     assert "limit \u00d7 2 of a > 1" in found
     assert "limit \u00d7 2 of b > 1" in found
+
+
+def test_mutants_stay_expressions_where_the_parser_prints_others() -> None:
+    """Escapes of strings and subqueries without a step are in every mutant of a rule."""
+    found = made(r'max_over_time(a{b=~"x\\.y",c="d"}[1h:]) > 1')
+    texts = {text: written(each.condition) for text, each in found.items()}
+    assert texts[r'b=~"x\\.y" of a broken'] == r'max_over_time(a{b=~"x\\.yx",c="d"}[1h:]) > 1'
+    assert texts['c="d" of a dropped'] == r'max_over_time(a{b=~"x\\.y"}[1h:]) > 1'
+    assert texts["range [1h] \u00d7 3"] == r'max_over_time(a{b=~"x\\.y",c="d"}[3h:]) > 1'

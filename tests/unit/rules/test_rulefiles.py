@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -135,7 +136,11 @@ MISTAKES = {
         ":4: while constructing a mapping",
     ),
     "list of rules": ("groups:\n- name: g\n  rules: {alert: A}\n", ":3: rules of group g must be"),
-    "no mapping": ("- a\n", ":1: is no rules file"),
+    "limit": (
+        "groups: [{name: g, limit: many, rules: []}]\n",
+        ":1: limit of group g must be a whole",
+    ),
+    "no mapping": ("- a\n", ":1: a rules file must be a mapping"),
     "broken YAML": ("groups:\n- name: g\n  rules: [\n", ":4: "),
     "key twice": ("groups: []\nrules: 1\ngroups: []\n", ":3: line 3: the key 'groups' stands"),
     "object of the operator": (
@@ -176,3 +181,88 @@ def test_a_missing_path_and_a_folder_without_rules_are_told_apart(tmp_path: Path
         read_rules(tmp_path / "none")
     with pytest.raises(UsageError, match="holds no rules"):
         read_rules(tmp_path)
+
+
+def test_texts_are_as_prometheus_reads_them(tmp_path: Path) -> None:
+    """YAML's truths, numbers, dates and nothing are texts wherever Prometheus wants one."""
+    rule = """\
+    groups:
+      - name: on
+        labels: {yes: 1_000}
+        rules:
+          - alert: off
+            expr: 010
+            for: 0
+            labels: {severity: no, version: 1.10, day: 2024-01-01, time: 12:30:45, empty: ~}
+            annotations: {summary: 0x1F}
+    """
+    (group,) = read_rules(write(tmp_path, a_yml=rule))["a.yml"]["groups"]
+    assert (group["name"], group["labels"]) == ("on", {"yes": "1_000"})
+    labels = {"severity": "no", "version": "1.10", "day": "2024-01-01", "time": "12:30:45"}
+    assert group["rules"] == [
+        {
+            "alert": "off",
+            "expr": "010",
+            "for": "0",
+            "labels": labels | {"empty": ""},
+            "annotations": {"summary": "0x1F"},
+        }
+    ]
+
+
+def test_lists_of_objects(tmp_path: Path) -> None:
+    """As `kubectl get prometheusrules -o yaml` prints them, whose items may lack their kind."""
+    item = textwrap.indent(OBJECT, "  ").replace("  api", "- api", 1)
+    bare = textwrap.indent(OBJECT.partition("spec:")[2], "  ").replace("  ", "- spec:\n  ", 1)
+    other = "- {apiVersion: v1, kind: ConfigMap}\n"
+    write(
+        tmp_path,
+        a_yml=f"apiVersion: v1\nkind: List\nitems:\n{item}{other}",
+        b_yml=f"kind: PrometheusRuleList\nitems:\n{bare}",
+        c_yml=f"kind: List\nitems:\n{item.replace('up == 0', '')}",
+    )
+    with pytest.raises(UsageError, match=r"c\.yml:10: B has no expr") as refused:
+        read_rules(tmp_path)
+    assert "\n" not in str(refused.value)
+    (tmp_path / "c.yml").unlink()
+    assert alerts(tmp_path) == {"a.yml": ["B"], "b.yml": ["B"]}
+    assert "ConfigMap is left out" in read_rule_set(tmp_path).notes[0]
+
+
+def test_linked_folders_are_read_and_links_without_an_end_are_not(tmp_path: Path) -> None:
+    """What can't be read there is a mistake, not silence."""
+    write(tmp_path, team__a_yml=GROUP, mine__b_yml=GROUP)
+    (tmp_path / "mine" / "others").symlink_to(tmp_path / "team")
+    (tmp_path / "team" / "up").symlink_to(tmp_path / "mine")
+    assert sorted(alerts(tmp_path / "mine")) == ["a.yml", "b.yml"]
+    (tmp_path / "mine" / "gone.yml").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "mine" / "pipe.rules")
+    found = [str(each) for each in read_rule_set(tmp_path / "mine").mistakes]
+    assert [each.partition("mine/")[2] for each in found] == [
+        "gone.yml: No such file or directory",
+        "pipe.rules: not a regular file",
+    ]
+
+
+def test_a_mistake_stands_where_it_was_made(tmp_path: Path) -> None:
+    """Not where a value was merged from that it takes the place of."""
+    text = """\
+    groups:
+      - name: g
+        rules:
+          - &first {alert: A, expr: up == 0, for: 5m}
+          - <<: *first
+            alert: B
+            for: 10 m
+    """
+    (mistake,) = read_rule_set(write(tmp_path, a_yml=text)).mistakes
+    assert (mistake.line, mistake.reason.partition(":")[0]) == (7, "for of B")
+
+
+def test_a_file_that_no_configuration_is_as_large_as(tmp_path: Path) -> None:
+    """It is refused before it fills the memory."""
+    path = tmp_path / "large.yml"
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(UsageError, match="it holds over 67,108,864 bytes"):
+        read_rules(path)

@@ -33,7 +33,7 @@ def test_ranges_numbers_and_waits_are_scaled_together() -> None:
     (group,) = scaled_rules(given, 30)["my.yml"]["groups"]
     (rule,) = group["rules"]
     assert " ".join(rule["expr"].split()) == (
-        "time() - a{} > 900 / 30 and increase(b{}[10s]) > 30 / 30"
+        "time() - a > 900 / 30 and increase(b[10s]) > 30 / 30"
     )
     assert rule["for"] == "10s"
 
@@ -90,6 +90,47 @@ def test_what_reads_a_series_of_a_rule_set_aside_is_set_aside() -> None:
     other = files({"record": "a:flaps", "expr": "rate(c[5m])"}, name="other.yml")
     again = fitting_rules(given | other, interval=15, factor=30)
     assert "Flaps" in names_of(again.files)
+
+
+def test_what_reads_the_state_of_an_alert_set_aside_is_set_aside() -> None:
+    """It would be silent; an alert that another rule still has goes on."""
+    given = files(
+        alert("Flaps", "changes(a[5m]) > 2"),
+        alert("Both", 'ALERTS{alertname="Flaps"} and on () ALERTS{alertname="Fine"}'),
+        alert("Long", 'time() - ALERTS_FOR_STATE{alertname=~"Fl.*"} > 0'),
+        alert("Fine", 'ALERTS{alertname="Fine"} unless ALERTS{alertname!="Flaps"}'),
+    )
+    found = fitting_rules(given, interval=15, factor=30)
+    assert names_of(found.files) == ["Fine"]
+    reasons = {note.rule: note.reason for note in found.aside}
+    assert reasons["Both"] == "it reads ALERTS of Flaps, which is set aside"
+    assert reasons["Long"] == "it reads ALERTS_FOR_STATE of Flaps, which is set aside"
+
+
+def test_series_are_followed_through_any_number_of_recordings() -> None:
+    """As deep as rules record them; a series that is recorded from itself is not certain."""
+    chain = [{"record": "s:0", "expr": "increase(a[5m])"}]
+    chain += [{"record": f"s:{n}", "expr": f"sum(s:{n - 1})"} for n in range(1, 12)]
+    given = files(*chain[::-1], alert("Deep", "s:11 > 30"))
+    assert [n.rule for n in fitting_rules(given, interval=15, factor=30).divided] == ["Deep"]
+    odd = files({"record": "r", "expr": "stdvar(r) + increase(a[5m])"}, alert("Odd", "r > 3"))
+    assert "Odd" in {n.rule for n in fitting_rules(odd, interval=15, factor=30).aside}
+
+
+def test_sums_of_samples_are_set_aside_where_fewer_come() -> None:
+    """Samples come every 250 ms at the fastest, so that a range holds fewer beyond scale 60."""
+    given = files(alert("Few", "count_over_time(a[1h]) < 200"), alert("Up", "avg_over_time(a[1h])"))
+    assert not fitting_rules(given, interval=15, factor=60).aside
+    (aside,) = fitting_rules(given, interval=15, factor=90).aside
+    assert aside.rule == "Few"
+    assert aside.reason.endswith("use one up to 60")
+
+
+def test_an_offset_behind_a_comment_is_scaled() -> None:
+    """It is one word to Prometheus."""
+    given = files(alert("Old", "a offset # before\n 5m > 3"))
+    (group,) = scaled_rules(given, 30)["my.yml"]["groups"]
+    assert group["rules"][0]["expr"] == "a offset # before\n 10s > 3"
 
 
 def test_a_files_own_recordings_count_before_those_of_others() -> None:

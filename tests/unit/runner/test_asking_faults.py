@@ -33,6 +33,8 @@ from testbed.targets import BundledApi
 from testbed.trust import check_scenario
 from typer.testing import CliRunner
 
+from tests.support.polling import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,6 +47,7 @@ class Answering(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, str | None, Any]] = []
+        self.held = threading.Event()
         self.address = f"127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -58,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         """Write it down."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         token = self.headers.get("Authorization")
+        if self.path == "/held":
+            self.server.held.wait(10)
         self.server.asked.append((self.command, self.path, token, json.loads(body or "null")))
         self.send_response(404 if self.path == "/wrong" else 204)
         self.end_headers()
@@ -98,7 +103,8 @@ def test_a_component_is_asked_by_its_compose_address(server: Answering, tmp_path
         }
     )
     assert fault.trusting is None
-    assert seen_of(fault, context) == {"begin": 204, "end": 404}
+    seen = seen_of(fault, context)
+    assert (seen["begin"], seen["end"]) == (204, 404)
     bearer = "Bearer 0123456789abcdef0123456789abcdef"
     assert server.asked == [
         ("PUT", "/faults", bearer, {"errors": 1}),
@@ -112,10 +118,46 @@ def test_what_is_elsewhere_gets_no_token(server: Answering) -> None:
         {"start": {"method": "PUT", "url": f"http://{server.address}/x"}}
     )
     assert fault.trusting == f'{{"method":"PUT","url":"http://{server.address}/x"}}'
-    assert seen_of(fault) == {"begin": 204, "end": None}
+    seen = seen_of(fault)
+    assert (seen["begin"], seen["end"]) == (204, None)
     assert server.asked == [("PUT", "/x", None, None)]
     gone = HttpFault.model_validate({"start": {"url": "http://127.0.0.1:1/x"}})
     assert "ConnectError" in seen_of(gone)["begin"]
+
+
+def test_the_run_goes_on_beside_a_slow_request(server: Answering) -> None:
+    """Neither its begin nor its end is waited for; when each was answered is written down."""
+    fault = HttpFault.model_validate(
+        {
+            "start": {"method": "PUT", "url": f"http://{server.address}/held"},
+            "end_with": {"method": "PUT", "url": f"http://{server.address}/held"},
+        }
+    )
+    with_nothing = cast("Any", SimpleNamespace(context=None))
+    rig = Rig(with_nothing, cast("Any", None), cast("Any", None))
+    fault.begin(rig)
+    rig.undo_aside(fault.label, fault.release(rig))
+    assert not list(rig.undone())
+    assert rig.undoing
+    server.held.set()
+    wait_for(lambda: not rig.undoing or rig.undoing[0][1].done())
+    ((label, seen),) = rig.undone()
+    assert (label, seen["begin"], seen["end"]) == (fault.label, 204, 204)
+    assert seen["begin_seconds"] >= 0
+    assert not rig.undoing
+    rig.close()
+
+
+def test_a_request_to_the_fault_control_stands_alone() -> None:
+    """It would overwrite the faults of the phase, and they it: the body holds all of them."""
+    put = {"method": "PUT", "url": "http://api:9464/faults/", "body": {"errors": {"ratio": 1}}}
+    both = {"kind": "http", "start": put, "end_with": {**put, "method": "DELETE"}}
+    assert one_phase(both).phases
+    elsewhere = {"kind": "http", "start": {"url": "http://api:9464/metrics"}}
+    late = {"kind": "latency", "seconds": 1}
+    assert one_phase(elsewhere, late, {"kind": "errors", "ratio": 0.5}).phases
+    with pytest.raises(ValidationError, match=r"http PUT .* and latency \+1 s would overwrite"):
+        one_phase(both, late)
 
 
 class Helpers:

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 from pydantic import ValidationError
+from testbed.errors import UsageError
+from testbed.faultrefusals import refuse_faults
 from testbed.faults.rig import Rig
 from testbed.faults.routes import RoutesFault
 from testbed.faults.rulefile import RuleFileFault
-from testbed.scenario import read_scenario
+from testbed.scenario import Scenario, read_scenario
+from testbed.targets import BundledApi
 
 from tests.support.yamltext import load_yaml
 
@@ -181,3 +184,22 @@ def test_a_file_beside_the_scenario_stands_for_groups(tmp_path: Path) -> None:
             RuleFileFault.model_validate(
                 {"replaces": "api.yml", "groups": [{"name": "a", "rules": [rule]}]}
             )
+
+
+def test_wrong_rules_that_no_time_scale_suits_are_refused() -> None:
+    """They would be wrong in another way than the scenario says; at scale 1 they are not."""
+    rule = RULE | {"expr": "changes(x[5m]) > 2"}
+    groups = [{"name": "g", "rules": [rule]}]
+    fault = RuleFileFault.model_validate({"replaces": "api.yml", "groups": groups})
+    phase = {"name": "a", "duration": 60, "rate": 5, "faults": [fault.model_dump()]}
+    scenario = Scenario.model_validate(
+        {"name": "mine", "title": "t", "description": "d", "phases": [phase]}
+    )
+    refuse_faults(scenario, BundledApi(), frozenset(), 1)
+    with pytest.raises(UsageError, match=r"can't be played at time scale 30: .*changes counts"):
+        refuse_faults(scenario, BundledApi(), frozenset(), 30)
+    marked = rule | {"labels": {"testbed_unscaled": "as it is"}}
+    fault = RuleFileFault.model_validate(
+        {"replaces": "api.yml", "groups": [{"name": "g", "rules": [marked, RULE]}]}
+    )
+    assert fault.unscaled(30) is None

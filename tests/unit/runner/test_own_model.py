@@ -113,6 +113,29 @@ def test_model_that_breaks_its_contract_ends_before_the_run(
         place_model(OwnModel.parse("broken:strange"), iris, layout, lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import sys\nsys.exit(0)", "the model ended its process (SystemExit: 0)"),
+        ("import os\nos._exit(0)", "it ended its process before it was asked"),
+        ("raise RuntimeError('first\\nsecond')", "cannot load ending:model: first second"),
+        (
+            "def model(rows):\n    raise SystemExit(3)",
+            "the model ended its process (SystemExit: 3)",
+        ),
+    ],
+)
+def test_model_that_ends_its_process_is_one_sentence(
+    iris: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
+) -> None:
+    """Also with exit code 0; of a message of several lines, all of it is said."""
+    (tmp_path / "ending.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    layout = RunLayout(tmp_path / "run").create()
+    with pytest.raises(UsageError, match=rf"^--model ending:model: .*{re.escape(said)}$"):
+        place_model(OwnModel.parse("ending:model"), iris, layout, lambda _: None)
+
+
 def test_forms_of_a_model(iris: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is known by its look; a pickle is never opened."""
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ from testbed.assertions.promql import PromqlAssertion
 from testbed.checks.assertions import check_assertions
 from testbed.checks.case import Case
 from testbed.checks.results import CheckResult
-from testbed.facts.asserted import AssertedQuery, AssertedSeries
+from testbed.facts.asserted import AssertedQuery, AssertedSeries, as_in_production
 from testbed.scenario import Scenario
 
 from .conftest import FACTOR, SCENARIO, World
@@ -135,3 +135,38 @@ def test_a_scenario_refuses_assertions_that_contradict(
     """Twice the same name, or a phase that is not there."""
     with pytest.raises(ValidationError, match=message):
         Scenario.model_validate({**SCENARIO, "assertions": assertions})
+
+
+@pytest.mark.parametrize(
+    ("promql", "query"),
+    [
+        ("sum(increase(a[5m]))", "(sum(increase(a[10s]))\n) * 30"),
+        ("sum(rate(a[5m]))", "sum(rate(a[10s]))"),
+        ("time() - a # old", "(time() - a # old\n) * 30"),
+        ("1 / (time() - a)", "(1 / (time() - a)\n) * 0.0333333333333333"),
+        ("count(increase(a[5m]) > 30)", "count(increase(a[10s]) > 30 / 30)"),
+        ("job:errors:increase5m", "(job:errors:increase5m\n) * 30"),
+    ],
+)
+def test_bounds_are_those_of_production(promql: str, query: str) -> None:
+    """What counts over a range, or is a time, is given as it would be in production."""
+    recorded = {"job:errors:increase5m": 1}
+    assert as_in_production(promql, 30, recorded) == (query, "")
+    assert as_in_production(promql, 1, recorded) == (promql, "")
+
+
+def test_a_query_that_no_scale_suits_is_not_asked() -> None:
+    """Its numbers would mean something else; at scale 1 they don't."""
+    query, problem = as_in_production("sum(changes(a[5m]) > bool 2)", 30, {})
+    assert "changes counts events" in problem
+    assert query
+    assert as_in_production("sum(changes(a[5m]) > bool 2)", 1, {})[1] == ""
+
+
+def test_the_end_is_the_last_millisecond(world: World) -> None:
+    """Prometheus answers with whole milliseconds, phases end between them."""
+    answer = asked(1.0, 3.0)
+    answer = answer.model_copy(update={"end": answer.end + 0.0009})
+    assert judged(world, answer, min=2, when="at_end").passed
+    assert not judged(world, answer, max=2, when="at_end").passed
+    assert not judged(world, answer, absent=True, when="at_end").passed
