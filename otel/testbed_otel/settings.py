@@ -18,6 +18,7 @@ DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 NO_ENDPOINT: Final = "none"
 ALIASES: Final = "TESTBED_METRIC_ALIASES"
 LOGS_EXPORTER: Final = "OTEL_LOGS_EXPORTER"
+SAMPLER_RATIO: Final = "OTEL_TRACES_SAMPLER_ARG"
 SDK_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 # The exporter sleeps at least 0.8 s before its first retry, and gives up at once when that would
 # pass its timeout. So a timeout below 0.8 s never sleeps: the next interval sends fresh values.
@@ -98,7 +99,7 @@ class TelemetrySettings:
             endpoint=None if url == NO_ENDPOINT else url.rstrip("/"),
             metric_interval=interval,
             export_timeout=_number(env, "OTEL_EXPORTER_OTLP_TIMEOUT", fitting, 0.001, 3600),
-            trace_ratio=_number(env, "OTEL_TRACES_SAMPLER_ARG", 0.01, 0, 1),
+            trace_ratio=_number(env, SAMPLER_RATIO, 0.01, 0, 1),
             service_version=service_version,
             aliases=_systems(env),
         )

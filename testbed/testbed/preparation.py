@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
 from testbed.settings import Settings, trace_ratio
-from testbed.stack import build, links
+from testbed.stack import build, links, shell
 from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, SENT_TO, USUAL_PORTS
 from testbed.stack.catalogue import TOXIPROXY
 from testbed.stack.components import refuse_needed
@@ -227,6 +227,7 @@ def prepare(
     Raises:
         DomainError: one line that says what to change.
     """
+    _say_notes("shell", shell.notes(os.environ, options.without), say)
     factor = options.time_scale or scenario.time_scale
     use_case = name_use_case(options.use_case, options.own.target, settings, scenario.use_case)
     if options.model is not None:
@@ -246,8 +247,8 @@ def prepare(
     own = own_alertmanager(options, scenario, settings, tools, say)
     own_prometheus = read_own_prometheus(options.prometheus, tools) if options.prometheus else None
     if own_prometheus:
-        for note in own_prometheus.notes(read_mapping(root() / "prometheus" / "prometheus.yml")):
-            say(f"prometheus: {note}")
+        shipped = read_mapping(root() / "prometheus" / "prometheus.yml")
+        _say_notes("prometheus", own_prometheus.notes(shipped), say)
     trained = _trained(use_case, options, settings, say)
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
@@ -259,11 +260,9 @@ def prepare(
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
+    wanted = _wanted_ports(guarded=options.guarded) | ({SMTP: 0} if own else {})
     endpoints = target.endpoints(claims, options.replicas)
-    ports = allocate(_wanted_ports(guarded=options.guarded), claims)
-    ports |= allocate({SMTP: 0} if own else {}, claims)
-    ports |= allocate(links.addresses(scenario.links), claims)
-    endpoints |= {address: f"{HOST}:{port}" for address, port in ports.items()}
+    endpoints |= _allocated(wanted, claims) | _allocated(links.addresses(scenario.links), claims)
     intake = f"{run_id}-{uuid.uuid4().hex[:8]}" if options.guarded else ""
     gates = {
         name: Gate(links.ways(sender, endpoints)[address])
@@ -290,8 +289,7 @@ def prepare(
         own_prometheus=own_prometheus,
     )
     redirection = read_redirection(layout)
-    for note in redirection.notes if redirection else ():
-        say(f"alertmanager: {note}")
+    _say_notes("alertmanager", redirection.notes if redirection else (), say)
     planting.edit(layout.config)
     make_ready(scenario, layout)
     context = StackContext(
@@ -310,7 +308,7 @@ def prepare(
         played=scenario.settings,
         gates=gates,
         trace_ratio=_trace_ratio(settings, scenario, factor),
-        logs=logs_wanted(os.environ, default=scenario.logs),
+        logs=scenario.logs or logs_wanted(os.environ),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     if played.duration:  # the load of `up` is in its user's hands
@@ -320,6 +318,11 @@ def prepare(
     )
     write_identity(prepared, now)
     return prepared
+
+
+def _say_notes(source: str, notes: Iterable[str], say: Say) -> None:
+    for note in notes:
+        say(f"{source}: {note}")
 
 
 def _trained(use_case: str, options: RunOptions, settings: Settings, say: Say) -> Artefact:
@@ -386,6 +389,11 @@ def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
 def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:
     planned = scenario.planned_requests(factor)
     return trace_ratio(settings, planned if scenario.traces else None)
+
+
+def _allocated(wanted: dict[str, int], claims: PortClaims) -> dict[str, str]:
+    """Address to host and port."""
+    return {address: f"{HOST}:{port}" for address, port in allocate(wanted, claims).items()}
 
 
 def _wanted_ports(*, guarded: bool) -> dict[str, int]:

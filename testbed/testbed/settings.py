@@ -16,6 +16,7 @@ from pydantic_settings import (
 from testbed_domain.files import refuse_other_than_folder
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel.aliases import ALIASES, aliases_of, presets
+from testbed_otel.settings import SAMPLER_RATIO
 from typing_extensions import override
 
 from testbed.errors import UsageError
@@ -178,18 +179,13 @@ def trace_ratio(settings: Settings, planned: float | None = None) -> float:
     Raises:
         UsageError: the variable is not a number.
     """
-    given = os.environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    given = os.environ.get(SAMPLER_RATIO, "").strip()
     try:
         if given:
             return float(given)
     except ValueError as error:
-        raise UsageError(f"OTEL_TRACES_SAMPLER_ARG: {given!r} is not a number") from error
+        raise UsageError(f"{SAMPLER_RATIO}: {given!r} is not a number") from error
     ratio = settings.trace_ratio
     if planned and ratio > 0 and "trace_ratio" not in settings.model_fields_set:
         return max(ratio, min(1.0, round(TRACED / planned, 4)))
     return ratio
-
-
-def otel_environment() -> dict[str, str]:
-    """The standard ``OTEL_*`` variables of the caller, which the parts inherit."""
-    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -15,7 +16,7 @@ from testbed_otel.masking import mask
 from testbed.active import active_stacks
 from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
-from testbed.settings import SETTINGS_FILE, Settings, load_settings, otel_environment
+from testbed.settings import SETTINGS_FILE, Settings, load_settings
 from testbed.trust import trust, trust_scenario
 
 AGE = re.compile(r"(\d+)([hdw])")
@@ -40,6 +41,8 @@ def doctor() -> None:
 
 def settings() -> None:
     """Print the effective settings: defaults, testbed.toml, TESTBED_*, and OTEL_* passed on."""
+    from testbed.stack import shell
+
     effective = load_settings()
     table = Table(box=None, pad_edge=False)
     for title in ("setting", "value", "from", "what"):
@@ -50,10 +53,15 @@ def settings() -> None:
             value = _without_password(value)
         origin = "set" if name in effective.model_fields_set else "default"
         table.add_row(f"TESTBED_{name.upper()}", str(value), origin, field.description or "")
-    for name, value in otel_environment().items():
-        secret = name.endswith("HEADERS")  # they carry credentials
+    passed = shell.passed_on(os.environ)
+    for name in sorted({*passed, *shell.ignored(os.environ)}):
+        value = os.environ[name]
+        secret = name.endswith(("HEADERS", "PASSWORD", "TOKEN", "KEY"))  # they carry credentials
         table.add_row(
-            name, "**********" if secret else mask(value), "set", "passed on to the components"
+            name,
+            "**********" if secret else mask(value),
+            "set",
+            shell.TELEMETRY[name] if name in passed else "run and up ignore it",
         )
     out.print(table)
 

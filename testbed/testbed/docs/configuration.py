@@ -14,6 +14,7 @@ from testbed_otel.settings import SDK_METRICS, TelemetrySettings
 
 from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.settings import SETTINGS_FILE, Settings
+from testbed.stack import driftchoices, shell
 from testbed.stack.build import CACHE_VARIABLE
 
 TITLES: Final = ("variable", "value", "default", "what")
@@ -111,7 +112,7 @@ def settings() -> str:
         "## API",
         "Read by `testbed serve`, `python -m testbed_api` and Compose. What is an option of "
         "`testbed serve` is taken from there only; `testbed run` and `testbed up` choose all of "
-        "it themselves.",
+        "it themselves, and name at the start what they ignore.",
         _table(ApiSettings),
         "## Drift job",
         "Read by `testbed drift`, `python -m testbed_drift` and Compose; durations in seconds, "
@@ -120,11 +121,29 @@ def settings() -> str:
         "`testbed up` choose all but the fewest rows themselves.",
         _table(DriftSettings),
         "## OpenTelemetry",
-        "The standard variables that the API and the drift job read. Under `testbed run` and "
-        "`testbed up` what you set wins, but for the name, the instance and, unless the Collector "
-        "is left out, the endpoint; `testbed serve` and `testbed drift` push nothing unless their "
-        "option or the variable names an endpoint.",
+        "The standard variables that the API and the drift job read, as `testbed serve`, `testbed "
+        "drift` and `python -m` start them. The first two push nothing unless their option or a "
+        "variable names an endpoint.",
         table(TITLES, ((code(name), *rest) for name, *rest in OTEL)),
+        "## What of a shell reaches `testbed run` and `testbed up`",
+        "A stack sets its components by itself, so that it is the same whatever shell it is "
+        "started from: `OTEL_METRIC_EXPORT_INTERVAL=60000` or `OTEL_SDK_DISABLED=true`, which "
+        "are there for other programs, change no run. The start names what it passes on and what "
+        "it ignores (`OTEL_*`, `TESTBED_*`, `LOCUST_*`); `testbed settings` shows both. Settings "
+        "of single components are part of a scenario (`settings:`), those of a service of its "
+        "file (`environment:`).",
+        table(
+            ("passed on", "what it does"),
+            (
+                *((code(name), text) for name, text in shell.TELEMETRY.items()),
+                (
+                    code(f"{shell.EXPORTER}*"),
+                    "the receiver, where `--without collector` leaves the run's own out",
+                ),
+                (codes(driftchoices.CHOICES), "the drift job"),
+                (codes((driftchoices.ARTEFACTS, driftchoices.RELATIONS_ROWS)), "the drift job"),
+            ),
+        ),
     )
 
 
