@@ -15,7 +15,6 @@ from pathlib import Path
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
-from testbed_otel.settings import logs_wanted
 from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rule_set, read_rules
 from testbed_rules.scaling import FittingRules
@@ -308,7 +307,7 @@ def prepare(
         played=scenario.settings,
         gates=gates,
         trace_ratio=_trace_ratio(settings, scenario, factor),
-        logs=scenario.logs or logs_wanted(os.environ),
+        logs=scenario.logs or shell.wants_logs(os.environ),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     if played.duration:  # the load of `up` is in its user's hands

@@ -16,7 +16,7 @@ from pydantic_settings import (
 from testbed_domain.files import refuse_other_than_folder
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel.aliases import ALIASES, aliases_of, presets
-from testbed_otel.settings import SAMPLER_RATIO
+from testbed_otel.standard import SAMPLER_RATIO
 from typing_extensions import override
 
 from testbed.errors import UsageError

@@ -24,6 +24,7 @@ from testbed_otel.names import REASON, SERVICE_API
 from testbed_otel.otlplogs import OtlpLogs, otlp_logs
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_otel.settings import logs_wanted
+from testbed_otel.standard import unsupported
 
 from testbed_api.errors import PREFIX, ApiError, SettingsError
 from testbed_api.http.app import create_app, create_management_app
@@ -121,6 +122,8 @@ def run(settings: ApiSettings) -> None:
     ProcessCollector(registry=telemetry.registry)
     remote = otlp_logs(telemetry, sending) if logs_wanted(os.environ) else None
     configure(json=settings.log_format == "json", also=remote.handler if remote else None)
+    if unread := unsupported(os.environ):
+        logger.warning("not supported, so ignored: %s", ", ".join(unread))
     try:
         with (
             _access_file(settings) as file,

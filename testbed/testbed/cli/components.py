@@ -151,6 +151,7 @@ def serve(
     """
     from testbed_domain.artefact import load_artefact
     from testbed_domain.logstore import open_log
+    from testbed_otel.standard import ENDPOINT, NO_ENDPOINT, pushes_nowhere
 
     from testbed.usecasechoice import train_model
 
@@ -169,12 +170,13 @@ def serve(
         "TESTBED_API_CHALLENGER": challenger and load_artefact(challenger).path.resolve(),
         "TESTBED_API_SPLIT": split,
         "TESTBED_API_SHADOW": shadow,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
+        ENDPOINT: otlp_endpoint,
     }
     # What no option says comes from the environment, then from a default.
     environment = dict(os.environ) | {k: _text(v) for k, v in given.items() if v is not None}
     environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
-    environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
+    if pushes_nowhere(environment):
+        environment[ENDPOINT] = NO_ENDPOINT
     token = environment.setdefault(
         "TESTBED_API_MANAGEMENT_TOKEN_FILE", str(management_token(settings.home))
     )

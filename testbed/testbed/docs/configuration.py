@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings
+from testbed_otel import standard
 from testbed_otel.aliases import ALIASES
 from testbed_otel.settings import ALIASES as ALIASES_VARIABLE
 from testbed_otel.settings import SDK_METRICS, TelemetrySettings
@@ -30,10 +31,58 @@ TELEMETRY: Final = TelemetrySettings()
 # The SDK and the telemetry package read these by name, so there is no class to ask.
 OTEL: Final = (
     (
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        standard.ENDPOINT,
         "URL, or `none`",
         code(TELEMETRY.endpoint),
         "Base URL of an OTLP/HTTP receiver; `none` pushes nothing.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, `…_TRACES_ENDPOINT`, `…_LOGS_ENDPOINT",
+        "URL, or `none`",
+        "base URL with `/v1/metrics`, `/v1/traces`, `/v1/logs`",
+        "Where one signal goes, taken as it stands.",
+    ),
+    (
+        "OTEL_METRICS_EXPORTER",
+        codes(standard.EXPORTERS["metrics"]),
+        code("otlp"),
+        "Whether metrics are pushed; they can be scraped whatever it says (`prometheus`).",
+    ),
+    (
+        "OTEL_TRACES_EXPORTER",
+        codes(standard.EXPORTERS["traces"]),
+        code("otlp"),
+        "Whether spans are pushed.",
+    ),
+    (
+        "OTEL_LOGS_EXPORTER",
+        codes(standard.EXPORTERS["logs"]),
+        code("none"),
+        "Whether the API sends its logs, the access log included.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        code("http/protobuf"),
+        code("http/protobuf"),
+        "Also of one signal. `grpc` and `http/json` are refused.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS`, `…_CERTIFICATE`, `…_CLIENT_KEY`, `…_COMPRESSION",
+        "as the specification says",
+        "",
+        "Also of one signal.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "number",
+        f"three quarters of the interval, at most {TELEMETRY.export_timeout * 1000:g}",
+        "Milliseconds that one push may take, retries included; also of one signal.",
+    ),
+    (
+        standard.TEMPORALITY,
+        code("cumulative"),
+        code("cumulative"),
+        "Prometheus takes no other; `delta` and `lowmemory` are refused.",
     ),
     (
         "OTEL_METRIC_EXPORT_INTERVAL",
@@ -42,16 +91,28 @@ OTEL: Final = (
         "Milliseconds between two pushes of metrics.",
     ),
     (
-        "OTEL_EXPORTER_OTLP_TIMEOUT",
-        "number",
-        f"three quarters of the interval, at most {TELEMETRY.export_timeout:g}",
-        "Seconds that one push may take, retries included.",
+        "OTEL_BSP_*`, `OTEL_BLRP_*",
+        "as the specification says",
+        "",
+        "Queues of spans and of log records: milliseconds, sizes.",
     ),
     (
-        "OTEL_TRACES_SAMPLER_ARG",
+        standard.SAMPLER,
+        codes(standard.SAMPLERS),
+        code("parentbased_traceidratio"),
+        "Which requests are traced. Errors and slow requests are, besides, whatever it says.",
+    ),
+    (
+        standard.SAMPLER_RATIO,
         "number from 0 to 1",
-        code(TELEMETRY.trace_ratio),
+        f"{code(TELEMETRY.trace_ratio)}; with {code(standard.SAMPLER)}: `1`",
         "Share of requests that are traced.",
+    ),
+    (
+        standard.PROPAGATORS,
+        "`tracecontext`, `baggage`, `none`",
+        code("tracecontext,baggage"),
+        "Whose trace context the API continues. `b3`, `jaeger` and others are refused.",
     ),
     (
         "OTEL_RESOURCE_ATTRIBUTES",
@@ -65,12 +126,6 @@ OTEL: Final = (
         "`true`, `false`",
         code("false"),
         "Whether nothing is measured of HTTP, and nothing pushed.",
-    ),
-    (
-        "OTEL_LOGS_EXPORTER",
-        "`otlp`, `none`",
-        code("none"),
-        "Whether the API sends its logs, the access log included, to the endpoint too.",
     ),
     (
         SDK_METRICS,
@@ -123,7 +178,10 @@ def settings() -> str:
         "## OpenTelemetry",
         "The standard variables that the API and the drift job read, as `testbed serve`, `testbed "
         "drift` and `python -m` start them. The first two push nothing unless their option or a "
-        "variable names an endpoint.",
+        "variable names an endpoint, or an exporter is `otlp`. Blank values count as not set, and "
+        "words may be in capitals. What is not supported ends the start, by its name "
+        "(`console`, `grpc`, `delta`, `b3`); of variables that nothing here reads, the service's "
+        "log names each.",
         table(TITLES, ((code(name), *rest) for name, *rest in OTEL)),
         "## What of a shell reaches `testbed run` and `testbed up`",
         "A stack sets its components by itself, so that it is the same whatever shell it is "

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from testbed_otel.settings import LOGS_EXPORTER, SAMPLER_RATIO
+from testbed_otel.settings import LOGS_EXPORTER
+from testbed_otel.standard import SAMPLER_RATIO
 
 from testbed.settings import Settings
 from testbed.stack.build import CACHE_VARIABLE
@@ -51,6 +52,11 @@ def passed_on(environ: Mapping[str, str], *, own_collector: bool = True) -> dict
 
 def _passes(name: str, *, own_collector: bool) -> bool:
     return name in TELEMETRY or (not own_collector and name.startswith(EXPORTER))
+
+
+def wants_logs(environ: Mapping[str, str]) -> bool:
+    """Whether the shell asks for log records of every run."""
+    return environ.get(LOGS_EXPORTER, "").strip().lower() == "otlp"
 
 
 def ignored(environ: Mapping[str, str], *, own_collector: bool = True) -> list[str]:
