@@ -34,6 +34,8 @@ def served(command_line: CommandLine, unused_port: int) -> Iterator[tuple[str, P
     with command_line.start("serve", *options) as process:
         ready = partial(answers, f"{url}/health/ready")
         wait_for(ready, 60, lambda: command_line.output, process)
+        said = f"ready: predictions on {url}"
+        wait_for(lambda: said in command_line.output, PATIENCE, lambda: command_line.output)
         yield url, log
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0

@@ -219,19 +219,21 @@ async def _serve(
     )
     overdue = LastResort(settings.shutdown_seconds + SLACK_SECONDS)
     with stack, _signals(public, service, overdue):
-        logger.info("predictions on %s", url(public_socket))
         logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
         loading = asyncio.create_task(_load(service))
         pruning = _pruning(settings, service)
-        if settings.socket is not None:
+        saying = None
+        if settings.socket is None:
+            saying = asyncio.create_task(_say_when_ready(service, public, url(public_socket)))
+        else:  # of several the supervisor says it
             await _until_ready(service, public)
         if not public.should_exit:
             await public.serve([public_socket])
         # Operators can look until the very end.
         await within(_finished(loading), "the loading of the model")
-        if pruning is not None:
-            pruning.cancel()
+        for task in filter(None, (pruning, saying)):
+            task.cancel()
         await within(service.versions.close(), "a prediction")
         if isinstance(writer, LogWriter):
             await writer.close()
@@ -318,6 +320,15 @@ async def _until_ready(service: Service, public: DrainingServer) -> None:
     end = time.monotonic() + LOG_OPEN_SECONDS
     while service.problems and not public.should_exit:
         if service.problem is None and time.monotonic() > end:
+            return
+        await asyncio.sleep(READY_INTERVAL)
+
+
+async def _say_when_ready(service: Service, public: DrainingServer, address: str) -> None:
+    """Say where predictions are answered, once they are: not before the model and the log."""
+    while True:
+        if public.started and not service.problems:
+            logger.info("ready: predictions on %s", address)
             return
         await asyncio.sleep(READY_INTERVAL)
 

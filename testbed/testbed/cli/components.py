@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from testbed_drift.cli.bundles import taking
 from testbed_load.arrivals import Arrivals
 from testbed_load.command import locust_command
@@ -29,6 +28,7 @@ from testbed.console import out, say
 from testbed.errors import UsageError
 from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings, trace_ratio
+from testbed.wordtable import WordTable
 
 DEFAULT_USE_CASE = "diabetes"
 ChosenUseCase = Annotated[
@@ -76,9 +76,7 @@ def train(
     artefact = train_model(
         settings, _chosen(use_case, own.target, settings), own, say, folder, skops=skops, again=True
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("metric")
-    table.add_column("test split", justify="right")
+    table = WordTable("metric", ">test split")
     for name, value in artefact.metrics.items():
         table.add_row(name, f"{value:.4f}")
     out.print(table)
@@ -188,9 +186,10 @@ def serve(
     if url != "none":
         with closing(open_log(url)) as log:
             log.register_reference(artefact)
-    address = f"{environment.get('TESTBED_API_HOST', '127.0.0.1')}:"
-    address += environment.get("TESTBED_API_PORT", "8000")
-    say(f"serve: {artefact.name} {artefact.version}, http://{address}/docs")
+    if sys.stderr.isatty():  # people read it: lines of text
+        environment.setdefault("TESTBED_API_LOG_FORMAT", "text")
+    # Where it answers, the service says by itself once it does.
+    say(f"serve: {artefact.name} {artefact.version}")
     say(f"serve: changes on the management port need the token in {token}")
     # The replica (or the supervisor of several) is this very process from here on: signals reach
     # it, its exit code is ours.

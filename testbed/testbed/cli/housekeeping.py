@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
@@ -18,6 +18,7 @@ from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
 from testbed.settings import SETTINGS_FILE, Settings, load_settings
 from testbed.trust import trust, trust_scenario
+from testbed.wordtable import WordTable
 
 AGE = re.compile(r"(\d+)([hdw])")
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -28,11 +29,9 @@ def doctor() -> None:
     from testbed.stack.doctor import diagnose
 
     findings = diagnose()
-    table = Table(box=None, pad_edge=False)
-    for title in ("", "what", "found", "what to do"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("", "what", "found", "what to do")
     for finding in findings:
-        mark = "[green]ok[/]" if finding.ok else f"[red]{finding.level}[/]"
+        mark = Text("ok", "green") if finding.ok else Text(finding.level, "red")
         table.add_row(mark, finding.name, finding.detail, "" if finding.ok else finding.fix)
     out.print(table)
     if any(not finding.ok and finding.level == "error" for finding in findings):
@@ -44,9 +43,7 @@ def settings() -> None:
     from testbed.stack import shell
 
     effective = load_settings()
-    table = Table(box=None, pad_edge=False)
-    for title in ("setting", "value", "from", "what"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("setting", "value", "from", "what")
     for name, field in Settings.model_fields.items():
         value = getattr(effective, name)
         if name == "log_url" and value is not None:

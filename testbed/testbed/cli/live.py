@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from testbed_drift.cli.bundles import taking
 
 from testbed.active import ActiveStack, active_stacks
@@ -22,6 +21,7 @@ from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
 from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings
+from testbed.wordtable import WordTable
 
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every component
 
@@ -95,7 +95,7 @@ def up(
 
 def print_urls(urls: dict[str, str]) -> None:
     """Print where a running stack can be seen."""
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = WordTable("name", "url", header=False)
     for name, url in urls.items():
         table.add_row(name, url)
     out.print(table)
@@ -107,7 +107,7 @@ def status() -> None:
     stacks = list(active_stacks(load_settings().runs))
     for stack in stacks:
         out.print(f"{stack.run} (testbed {stack.command}, pid {stack.pid})", highlight=False)
-        table = Table(box=None, show_header=False)
+        table = WordTable("name", "where", header=False)
         for name, pid in stack.components.items():
             table.add_row(name, f"pid {pid}")
         for name, url in stack.urls.items():

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from testbed.cli.housekeeping import AGE, parse_age
 from testbed.cli.live import find_run
 from testbed.console import out
 from testbed.errors import UsageError
 from testbed.settings import load_settings
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from testbed_domain.logstore import PredictionLog
@@ -75,10 +75,7 @@ def stats(*, url: UrlOption = None, run: RunOption = None) -> None:
 
     with _opened(url, run) as log:
         found = logmaintenance.stats(log)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("version", overflow="fold")
-    for title in ("predictions", "labelled", "replicas", "first", "last"):
-        table.add_column(title, justify="right")
+    table = WordTable("version", ">predictions", ">labelled", ">replicas", ">first", ">last")
     for item in found.versions:
         table.add_row(
             f"{item.model_name} {item.model_version}",

@@ -30,7 +30,6 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.table import Table
     from testbed_rules.rulefiles import read_rules
 
     from testbed.coverage import alert_coverage, coverage_text, covering_text
@@ -38,21 +37,18 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
     from testbed.resources import scenario_files
     from testbed.rulecheck import shipped_rules
     from testbed.scenario import read_scenario
+    from testbed.wordtable import WordTable
 
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
     covered = alert_coverage(groups_in(read_rules(rules or shipped_rules())), shipped)
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "real time", "must fire", "what"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("name", ">real time", "must fire", "what")
     for name, item in shipped.items():
         alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
         seconds = item.duration / item.time_scale
         table.add_row(name, f"{seconds:.0f} s", alerts, item.description.strip())
     out.print(table)
     out.print()
-    table = Table(box=None, pad_edge=False)
-    for title in ("alert", "exercised by"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("alert", "exercised by")
     for alert, by in covered.items():
         table.add_row(alert, covering_text(by, shipped))
     out.print(table)
