@@ -17,6 +17,7 @@ from testbed_load.drifts import DRIFTS
 from testbed_load.profiles import PROFILES, profile
 from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, parse_form, parse_shape
 
+from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
@@ -33,7 +34,7 @@ from testbed.wordtable import WordTable
 DEFAULT_USE_CASE = "diabetes"
 ChosenUseCase = Annotated[
     str | None,
-    typer.Option("--use-case", help=USE_CASE_HELP),
+    typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases),
 ]
 
 
@@ -198,7 +199,14 @@ def serve(
 
 
 def load(
-    name: Annotated[str, typer.Argument(metavar="PROFILE", help=f"One of {', '.join(PROFILES)}.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROFILE",
+            help=f"One of {', '.join(PROFILES)}.",
+            autocompletion=completion.profiles,
+        ),
+    ],
     *,
     host: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
     requests: Annotated[
@@ -220,7 +228,10 @@ def load(
         Arrivals, typer.Option(help="Evenly spaced, or drawn as a Poisson process.")
     ] = "even",
     drift: Annotated[
-        str, typer.Option(help=f"What drifts: one of {', '.join(DRIFTS)}.")
+        str,
+        typer.Option(
+            help=f"What drifts: one of {', '.join(DRIFTS)}.", autocompletion=completion.drifts
+        ),
     ] = "covariate_shift",
     severity: Annotated[float, typer.Option(min=0, help="Size of the drift.")] = 1.0,
     column: Annotated[

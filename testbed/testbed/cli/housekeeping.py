@@ -14,13 +14,14 @@ from rich.text import Text
 from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
-from testbed.console import out
+from testbed.console import out, say
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
 from testbed.settings import SETTINGS_FILE, Settings, load_settings
 from testbed.trust import trust, trust_scenario
 from testbed.wordtable import WordTable
 
 AGE = re.compile(r"(\d+)([hdw])")
+GIGABYTE = 1e9
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -143,16 +144,35 @@ def clean(
         victims += [*effective.models.glob("*"), *kept_models().glob("*")]
     if tools and not busy:
         victims += (cache_folder() / "tools").glob("*")
-    for path in victims:
-        if path.is_dir() and path.stat().st_mtime <= oldest:
-            _remove(path, dry_run=dry_run)
+    old = [path for path in victims if path.is_dir() and path.stat().st_mtime <= oldest]
+    freed = sum(_remove(path, dry_run=dry_run) for path in sorted(old))
+    done = "would be removed" if dry_run else "removed"
+    say(
+        f"clean: {len(old)} folders, {_size(freed)}, {done}: what is older than {older_than}; "
+        f"{_spared(len(victims) - len(old), sorted(busy))}"
+    )
+    if not old and not (models and tools):
+        say("clean: with --models, --tools or another --older-than there may be more")
 
 
-def _remove(path: Path, *, dry_run: bool) -> None:
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+def _spared(newer: int, busy: list[str]) -> str:
+    """What stays, and why."""
+    running = f", and {', '.join(busy)}, which runs" if busy else ""
+    return f"{newer} newer ones stay{running}"
+
+
+def _remove(path: Path, *, dry_run: bool) -> int:
+    """Remove a folder, and say so; returns its size in bytes."""
+    size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
     if not dry_run:
         shutil.rmtree(path)
-    out.print(f"{'would remove' if dry_run else 'removed'} {path} ({size / 1e6:.1f} MB)")
+    said = f"{'would remove' if dry_run else 'removed'} {path} ({_size(size)})"
+    out.print(said, markup=False, highlight=False)
+    return size
+
+
+def _size(amount: int) -> str:
+    return f"{amount / GIGABYTE:.1f} GB" if amount >= GIGABYTE else f"{amount / 1e6:.1f} MB"
 
 
 def register(app: typer.Typer) -> None:

@@ -11,6 +11,7 @@ import typer
 from testbed_drift.cli.bundles import taking
 
 from testbed.active import ActiveStack, active_stacks
+from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
@@ -53,13 +54,19 @@ def _known(runs: list[Path]) -> str:
 @taking(own=OWN_DATA)
 def up(
     *,
-    use_case: Annotated[str | None, typer.Option("--use-case", help=USE_CASE_HELP)] = None,
+    use_case: Annotated[
+        str | None,
+        typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases),
+    ] = None,
     own: OwnData,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
     rules: Annotated[Path | None, typer.Option(help="Your rules, a file or a folder.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave a component out.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a component out.", autocompletion=completion.optional_components),
+    ] = None,
     replicas: ReplicasOption = 1,
 ) -> None:
     """Start the whole stack and leave it running until Ctrl-C.
@@ -120,9 +127,16 @@ def status() -> None:
 
 def logs(
     component: Annotated[
-        str, typer.Argument(help="Name of a component, for example api or collector.")
+        str,
+        typer.Argument(
+            help="Name of a component, for example api or collector.",
+            autocompletion=completion.logged_components,
+        ),
     ],
-    run_name: Annotated[str | None, typer.Option("--run", help="Run; default: latest.")] = None,
+    run_name: Annotated[
+        str | None,
+        typer.Option("--run", help="Run; default: latest.", autocompletion=completion.run_ids),
+    ] = None,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many.")] = 50,
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
@@ -154,7 +168,12 @@ def logs(
 
 def down(
     run_name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Run id; default: all that run.")
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Run id; default: all that run.",
+            autocompletion=completion.active_run_ids,
+        ),
     ] = None,
 ) -> None:
     """Stop running stacks from another terminal, and wait until they are gone."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from testbed.cli import completion
 from testbed.cli.housekeeping import AGE, parse_age
 from testbed.cli.live import find_run
 from testbed.console import out
@@ -24,7 +25,12 @@ app = typer.Typer(help="The prediction log: what it holds, export, pruning.", no
 UrlOption = Annotated[
     str | None, typer.Option("--log-url", help="SQLAlchemy URL; default: that of testbed serve.")
 ]
-RunOption = Annotated[str | None, typer.Option("--run", help="The log of this run (id or folder).")]
+RunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run", help="The log of this run (id or folder).", autocompletion=completion.run_ids
+    ),
+]
 SINCE = "ISO 8601 date or time (UTC without an offset), or an age such as 7d."
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json as jsonformat
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from testbed.console import out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.scenario import Scenario
 
 app = typer.Typer()
 RulesOption = Annotated[
@@ -17,7 +23,12 @@ RulesOption = Annotated[
 
 
 @app.callback(invoke_without_command=True)
-def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
+def scenarios(
+    context: typer.Context,
+    *,
+    rules: RulesOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+) -> None:
     """List the scenarios that ship with the testbed, and which alerts they exercise.
 
     Examples:
@@ -25,6 +36,8 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
       testbed scenarios
 
       testbed scenarios --rules ./my-rules
+
+      testbed scenarios --json | jq -r '.scenarios[].name'
 
       testbed scenarios check my-scenario.yaml
     """
@@ -41,6 +54,9 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
 
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
     covered = alert_coverage(groups_in(read_rules(rules or shipped_rules())), shipped)
+    if json:
+        typer.echo(jsonformat.dumps(_described(shipped, covered), indent=2))
+        return
     table = WordTable("name", ">real time", "must fire", "what")
     for name, item in shipped.items():
         alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
@@ -53,6 +69,28 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
         table.add_row(alert, covering_text(by, shipped))
     out.print(table)
     out.print(coverage_text(covered), highlight=False)
+
+
+def _described(
+    shipped: Mapping[str, Scenario], covered: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    """What ``--json`` prints: real and production time in seconds."""
+    return {
+        "scenarios": [
+            {
+                "name": name,
+                "title": item.title,
+                "description": " ".join(item.description.split()),
+                "use_case": item.use_case,
+                "time_scale": item.time_scale,
+                "production_seconds": item.duration,
+                "real_seconds": round(item.duration / item.time_scale, 1),
+                "must_fire": [alert.alert for alert in item.expected_alerts],
+            }
+            for name, item in shipped.items()
+        ],
+        "alerts": {alert: list(by) for alert, by in covered.items()},
+    }
 
 
 @app.command()
