@@ -69,6 +69,7 @@ class RunOptions:
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: rules file, or folder of them, in place of ``prometheus/rules``.
+        rules_given: these, as the caller gave them.
         rules_aside: what of these is not played, one line each.
         without: components to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
@@ -86,6 +87,7 @@ class RunOptions:
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
+    rules_given: str | None = None
     rules_aside: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     out: Path | None = None
@@ -362,6 +364,7 @@ def _with_rules(
     Another target's own rules stand beside the shipped ones, but for those of the API.
     """
     folder = layout.root / "rules"
+    given = options.rules or target.own_rules
     if options.rules is not None:
         write_rules(folder, fitting.files)
     elif not target.instrumented:
@@ -370,7 +373,8 @@ def _with_rules(
     else:
         return options
     aside = tuple(str(note) for note in fitting.aside)
-    return replace(options, rules=folder, rules_aside=aside)
+    named = None if given is None else str(given)
+    return replace(options, rules=folder, rules_given=named, rules_aside=aside)
 
 
 def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:

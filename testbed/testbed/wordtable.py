@@ -64,8 +64,9 @@ class WordTable:
             show_header=self._header,
         )
         for title, right, width in zip(self._titles, self._right, widths, strict=True):
-            justify = "right" if right else "left"
-            table.add_column(title, justify=justify, width=width, overflow="fold")
+            table.add_column(
+                title, justify="right" if right else "left", width=width, overflow="fold"
+            )
         for row in self._rows:
             table.add_row(*row)
         return table

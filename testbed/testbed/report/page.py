@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
+
+from markupsafe import Markup, escape
 
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
+from testbed.facts.rulecharts import alert_of, anchor
 from testbed.report import texts
-from testbed.report.figure import build_figure, origin_of, phase_table, summary
+from testbed.report.figure import build_figure, origin_of, phase_table, shown_charts, summary
 from testbed.report.pages import figure_context, render
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
 
+_PLACE: Final = re.compile(r"report\.html#([\w%.~-]+)")
 PART_EVENTS = {
     "component_started": "started",
     "component_ready": "ready",
@@ -47,6 +52,7 @@ def render_page(verdict: Verdict, evidence: Evidence) -> str:
         "passing": texts.passing_limits,
         "reason": REASON_TEXTS.__getitem__,
         "drift_file": drift_link,
+        "linked": linked,
     }
     return render("report.html.j2", _context(verdict, evidence), filters)
 
@@ -56,8 +62,16 @@ def drift_link(name: str) -> str:
     return f"drift/{quote(name.replace(chr(92), '/').rsplit('/', 1)[-1])}"
 
 
+def linked(line: str) -> Markup:
+    """A line whose places in the report are links; all else is escaped."""
+    return Markup(_PLACE.sub(r'<a href="#\1">\1</a>', str(escape(line))))  # noqa: S704 - escaped
+
+
 def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     origin = origin_of(verdict)
+    charts = shown_charts(verdict, evidence)
+    # An anchor stands once, though an alert may have several limits.
+    anchors = {alert: anchor(alert) for chart in charts if (alert := alert_of(chart))}
     return {
         "verdict": verdict,
         "run": verdict.run,
@@ -68,8 +82,8 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "mutants": mutant_line(verdict.rules),
         "slowest": _slowest(evidence),
         "tables": [
-            (chart, rows)
-            for chart in evidence.snapshot.charts
+            (chart, rows, anchors.pop(alert_of(chart) or "", None))
+            for chart in charts
             if (rows := phase_table(verdict, chart))
         ],
         "events": [

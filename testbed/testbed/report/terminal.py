@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.checks.results import AlertRow, CheckResult, Hop
     from testbed.verdict import Verdict
 
-DETAILS_SHOWN = 5
+DETAILS_SHOWN = 8
 
 
 def render_table(verdict: Verdict) -> RenderableType:
