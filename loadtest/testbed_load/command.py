@@ -13,16 +13,21 @@ KEY_VARIABLE: Final = "TESTBED_LOAD_KEY_FILE"
 LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 
 
-def locust_command(plan_file: Path, truth_dir: Path | None, host: str) -> list[str]:
+def locust_command(
+    plan_file: Path, truth_dir: Path | None, host: str, fail_ratio: float | None = None
+) -> list[str]:
     """Arguments that play a plan against the URL ``host`` without a web UI.
 
     The process ends by itself with 0 when the plan is played, however the service did, and with
-    another code only when it could not play it. SIGINT ends it early with the truth complete.
+    another code only when it could not play it; with a ``fail_ratio`` with 1 where more requests
+    than that failed, or all of them. SIGINT ends it early with the truth complete.
     Give it no terminal as standard input: Locust reads keys from it. Plan and truth may also come
     from the environment, :data:`PLAN_VARIABLE` and :data:`TRUTH_VARIABLE`.
     """
     truth = [] if truth_dir is None else ["--truth-dir", str(truth_dir)]
-    return [*_locust(host), "--headless", "--only-summary", "--load-plan", str(plan_file), *truth]
+    ratio = [] if fail_ratio is None else ["--max-fail-ratio", str(fail_ratio)]
+    own = ["--load-plan", str(plan_file), *truth, *ratio]
+    return [*_locust(host), "--headless", "--only-summary", *own]
 
 
 def web_command(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from locust.event import EventHook, Events
     from locust.web import WebUI
 
+_EXIT_FAILED: Final = 1
 _EXIT_COULD_NOT_RUN: Final = 2
 _PROGRESS_SECONDS: Final = 5.0
 # How long an early end waits for requests that are in flight.
@@ -194,6 +195,21 @@ class Control:
         self._write_table(playback)
         if self._environment.web_ui is None:
             _say(playback.tally.summary(playback.missed))
+            self._judge(playback.tally.fail_ratio)
+
+    def _judge(self, ratio: float) -> None:
+        """End with 1 where more requests failed than may, or all of them."""
+        options = vars(self._environment.parsed_options)
+        limit = options["max_fail_ratio"]
+        if limit is None or self._environment.process_exit_code:
+            return
+        if ratio >= 1 or ratio > float(limit):
+            self._environment.process_exit_code = _EXIT_FAILED
+            _say(
+                f"failed     {ratio:.1%} of the requests: more than {float(limit):.1%}"
+                if ratio > float(limit)
+                else "failed     every request"
+            )
 
     def _write_table(self, playback: Playback) -> None:
         """The lines are the truth; where its table can't be written, one line says so."""
@@ -276,6 +292,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
         ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
         ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
+        ("--max-fail-ratio", None, "Share of failed requests from which to end with 1.", None),
         ("--key-file", KEY_VARIABLE, "File with the API key that is sent.", None),
         (
             webguard.NAMES_OPTION,

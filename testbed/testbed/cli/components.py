@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,7 +22,6 @@ from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
-    SeedOption,
     management_token,
 )
 from testbed.cli.log import default_log
@@ -242,10 +242,23 @@ def load(
     artefact: Annotated[
         Path | None, typer.Option(help="Model artefact whose rows are sent; default: generator.")
     ] = None,
-    seed: SeedOption = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of traffic, drift, labels; default: another each time."),
+    ] = None,
+    fail_ratio: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Exit 1 where a larger share of the requests fails; 1: only where all fail.",
+        ),
+    ] = 1.0,
     folder: Annotated[Path | None, typer.Option("--out", help="Store the truth here.")] = None,
 ) -> None:
     """Send traffic to a running service and say what came back.
+
+    Exit 1 where no request succeeded, or more failed than --fail-ratio.
 
     Examples:
 
@@ -270,6 +283,8 @@ def load(
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
     target = (folder or settings.loads / run_id).resolve()
+    if seed is None:
+        seed = secrets.randbelow(1_000_000)
     plan = profile(
         name,
         use_case=_chosen(use_case, None, settings),
@@ -291,9 +306,9 @@ def load(
     )
     target.mkdir(parents=True, exist_ok=True)
     write_plan(target / "load-plan.json", plan)
-    say(f"load: the truth is written to {target}")
+    say(f"load: seed {seed}; the truth is written to {target}")
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
-    command = locust_command(target / "load-plan.json", target, host)
+    command = locust_command(target / "load-plan.json", target, host, fail_ratio)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal
     os.execve(command[0], command, base_environment())  # noqa: S606 - this interpreter
