@@ -195,9 +195,9 @@ class Control:
         self._write_table(playback)
         if self._environment.web_ui is None:
             _say(playback.tally.summary(playback.missed))
-            self._judge(playback.tally.fail_ratio)
+            self._evaluate(playback.tally.fail_ratio)
 
-    def _judge(self, ratio: float) -> None:
+    def _evaluate(self, ratio: float) -> None:
         """End with 1 where more requests failed than may, or all of them."""
         options = vars(self._environment.parsed_options)
         limit = options["max_fail_ratio"]

@@ -32,6 +32,7 @@ from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_c
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root
 from testbed.rulecheck import fit_rules, shipped_rules, write_rules
+from testbed.runbooklinks import runbook_links
 from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
@@ -288,6 +289,7 @@ def prepare(
         scrapes=target.scrape_configs(),
         own=own,
         own_prometheus=own_prometheus,
+        runbook=runbook_links(settings),
     )
     redirection = read_redirection(layout)
     _say_notes("alertmanager", redirection.notes if redirection else (), say)

@@ -17,6 +17,7 @@ from testbed_domain.files import refuse_other_than_folder
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel.aliases import ALIASES, aliases_of, presets
 from testbed_otel.standard import SAMPLER_RATIO
+from testbed_otel.urls import is_http_url
 from typing_extensions import override
 
 from testbed.errors import UsageError
@@ -70,6 +71,11 @@ class Settings(BaseSettings):
     drift_on_retrain: str = Field(
         "off", description="What the drift job does on RETRAIN; as TESTBED_DRIFT_ON_RETRAIN."
     )
+    runbooks: str | None = Field(
+        None,
+        description="URL below which runbooks are, as of a repository: goes before the relative "
+        "runbook_url of a rule. Unset, links lead to the files that come along.",
+    )
     start_timeout: float = Field(
         60.0, gt=0, description="Seconds in which every part must be ready."
     )
@@ -89,6 +95,13 @@ class Settings(BaseSettings):
     def _known(cls, value: str) -> str:
         aliases_of(presets(value))
         return value
+
+    @field_validator("runbooks")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value and not is_http_url(value):
+            raise ValueError(f"{value!r} is not an http(s) URL")
+        return value or None
 
     @field_validator("load_key_file", mode="before")
     @classmethod

@@ -91,6 +91,25 @@ OTEL: Final = (
         "Milliseconds between two pushes of metrics.",
     ),
     (
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        "number",
+        code("30000"),
+        "Milliseconds after which a collection of metrics is given up.",
+    ),
+    (
+        standard.AGGREGATION,
+        code("explicit_bucket_histogram"),
+        code("explicit_bucket_histogram"),
+        "Buckets are those of the metric; others are refused.",
+    ),
+    (
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "as the specification says",
+        "",
+        "Left to OpenTelemetry's SDK, as are `OTEL_ATTRIBUTE_COUNT_LIMIT`, "
+        "`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` and `OTEL_SEMCONV_STABILITY_OPT_IN`.",
+    ),
+    (
         "OTEL_BSP_*`, `OTEL_BLRP_*",
         "as the specification says",
         "",
@@ -182,6 +201,8 @@ def settings() -> str:
         "words may be in capitals. What is not supported ends the start, by its name "
         "(`console`, `grpc`, `delta`, `b3`); of variables that nothing here reads, the service's "
         "log names each.",
+        f"What begins with {codes(standard.TAKEN_PREFIXES)} and is not in the table is left to "
+        "OpenTelemetry's SDK.",
         table(TITLES, ((code(name), *rest) for name, *rest in OTEL)),
         "## What of a shell reaches `testbed run` and `testbed up`",
         "A stack sets its components by itself, so that it is the same whatever shell it is "

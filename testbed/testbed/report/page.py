@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
+from testbed_rules.runbooks import RUNBOOK
 
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
 
+OPENED: Final = ("https://", "http://", "file:///")
+"""Beginnings of links that a page may offer, whatever rules say."""
 _PLACE: Final = re.compile(r"report\.html#([\w%.~-]+)")
 PART_EVENTS = {
     "component_started": "started",
@@ -79,6 +82,7 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "offset": texts.offset,
         **figure_context(build_figure(verdict, evidence)),
         "summary": summary(verdict, evidence),
+        "runbooks": _runbooks(evidence),
         "mutants": mutant_line(verdict.rules),
         "slowest": _slowest(evidence),
         "tables": [
@@ -92,6 +96,12 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
             if event.event in PART_EVENTS
         ],
     }
+
+
+def _runbooks(evidence: Evidence) -> dict[str, str]:
+    """Alert to the link of its runbook, where that can be opened."""
+    links = {rule.name: rule.annotations.get(RUNBOOK, "") for rule in evidence.snapshot.rules or ()}
+    return {name: link for name, link in links.items() if link.startswith(OPENED)}
 
 
 def _slowest(evidence: Evidence) -> tuple[SlowRequest, ...]:

@@ -23,6 +23,7 @@ from testbed.report.junit import junit_xml
 from testbed.report.page import drift_link, render_page
 from testbed.report.texts import passing_limits
 from testbed.scenario import Scenario
+from testbed.snapshot import LoadedRule
 from testbed.verdict import evaluate
 
 from .conftest import EVIL, FACTOR, SCENARIO
@@ -208,6 +209,24 @@ def test_a_failed_alert_has_its_values_and_its_row(finished: FinishedRun) -> Non
     shown = {attributes.get("id") for _, attributes in page.elements}
     assert "values-HighErrorRate" not in shown
     assert anchor(f"Evil{EVIL}") in shown
+
+
+def test_runbooks_are_linked_where_they_can_be_opened(finished: FinishedRun) -> None:
+    """From the alert; what is no address is no link, as a script would be."""
+    snapshot = finished.evidence.snapshot
+
+    def hrefs(link: str) -> set[str | None]:
+        rule = LoadedRule(name="HighErrorRate", annotations={"runbook_url": link})
+        evidence = replace(
+            finished.evidence, snapshot=snapshot.model_copy(update={"rules": (rule,)})
+        )
+        elements = Page(render_page(finished.verdict, evidence)).elements
+        return {attributes.get("href") for tag, attributes in elements if tag == "a"}
+
+    assert "file:///docs/a.md" in hrefs("file:///docs/a.md")
+    assert "https://wiki/a" in hrefs("https://wiki/a")
+    for link in ("javascript:alert(1)", "docs/runbooks/A.md", ""):
+        assert link not in hrefs(link)
 
 
 def test_drift_reports_are_linked_within_their_folder(page: Page) -> None:
