@@ -106,8 +106,7 @@ OTEL: Final = (
         "OTEL_METRICS_EXEMPLAR_FILTER",
         "as the specification says",
         "",
-        "Left to OpenTelemetry's SDK, as are `OTEL_ATTRIBUTE_COUNT_LIMIT`, "
-        "`OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` and `OTEL_SEMCONV_STABILITY_OPT_IN`.",
+        "Left to OpenTelemetry's SDK, as `OTEL_ATTRIBUTE_COUNT_LIMIT` and others are.",
     ),
     (
         "OTEL_BSP_*`, `OTEL_BLRP_*",
