@@ -106,7 +106,25 @@ OTEL: Final = (
         "OTEL_METRICS_EXEMPLAR_FILTER",
         "as the specification says",
         "",
-        "Left to OpenTelemetry's SDK, as `OTEL_ATTRIBUTE_COUNT_LIMIT` and others are.",
+        "Left to OpenTelemetry's SDK.",
+    ),
+    (
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "as the specification says",
+        "",
+        "Left to OpenTelemetry's SDK and instrumentation.",
+    ),
+    (
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "as the specification says",
+        "",
+        "Left to OpenTelemetry's SDK and instrumentation.",
+    ),
+    (
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        "as the specification says",
+        "",
+        "Left to OpenTelemetry's SDK and instrumentation.",
     ),
     (
         "OTEL_BSP_*`, `OTEL_BLRP_*",
