@@ -16,7 +16,8 @@ import sys
 
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
-from testbed_otel.settings import TelemetrySettingsError, enable_sdk_self_metrics
+from testbed_otel.settings import enable_sdk_self_metrics
+from testbed_otel.standard import TelemetrySettingsError, propagated
 
 from testbed_api.errors import PREFIX
 from testbed_api.ops.replicas import ATTRIBUTES, identity, supervise
@@ -40,6 +41,8 @@ def main() -> int:
     enable_sdk_self_metrics()
     try:
         settings = ApiSettings.load()
+        # OpenTelemetry's instrumentation fails with a traceback on a propagator that it lacks.
+        propagated(os.environ)
         # Of a replica with a socket, its supervisor sees to both.
         targets = settings.targets_folder if settings.socket is None else None
         if targets is not None:

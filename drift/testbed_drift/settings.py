@@ -98,9 +98,19 @@ class DriftSettings(BaseSettings):
         description="Chance that a window without drift asks for an action, shared out among all "
         "tests; unset: each test has its own level.",
     )
-    alert_share: float = Field(0.30, ge=0, le=1, description="Share of drifted columns for ALERT.")
+    alert_share: float = Field(
+        0.30,
+        ge=0,
+        le=1,
+        description="Share of drifted columns from which it is ALERT. A drifted target or "
+        "prediction, concept drift, and columns that drift together ask for it at any share.",
+    )
     retrain_share: float = Field(
-        0.5, ge=0, le=1, description="Share of drifted columns to retrain."
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of drifted columns from which it is RETRAIN; with a drifted target or "
+        "concept drift it is from alert_share on.",
     )
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics; for watch.")
     metrics_port: int | None = Field(

@@ -74,6 +74,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
         ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
         ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
+        ("--max-fail-ratio", None, "Share of failed requests from which to end with 1.", None),
         ("--key-file", KEY_VARIABLE, "File with the API key that is sent.", None),
         (
             webguard.NAMES_OPTION,

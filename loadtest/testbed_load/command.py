@@ -15,7 +15,12 @@ LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 
 
 def locust_command(
-    plan_file: Path, truth_dir: Path | None, host: str, *, processes: int = 1
+    plan_file: Path,
+    truth_dir: Path | None,
+    host: str,
+    *,
+    processes: int = 1,
+    fail_ratio: float | None = None,
 ) -> list[str]:
     """Arguments that play a plan against the URL ``host`` without a web UI.
 
@@ -23,17 +28,25 @@ def locust_command(
     and writes the truth. They meet at a port of the loopback interface that is free now.
 
     The process ends by itself with 0 when the plan is played, however the service did, and with
-    another code only when it could not play it. SIGINT ends it early with the truth complete.
+    another code only when it could not play it; with a ``fail_ratio`` with 1 where more requests
+    than that failed, or all of them. SIGINT ends it early with the truth complete.
     Give it no terminal as standard input: Locust reads keys from it. Plan and truth may also come
     from the environment, :data:`PLAN_VARIABLE` and :data:`TRUTH_VARIABLE`.
     """
     truth = [] if truth_dir is None else ["--truth-dir", str(truth_dir)]
-    plan = ["--headless", "--only-summary", "--load-plan", str(plan_file)]
-    return [*_locust(host), *plan, *truth, *_shared(processes)]
+    ratio = [] if fail_ratio is None else ["--max-fail-ratio", str(fail_ratio)]
+    own = ["--load-plan", str(plan_file), *truth, *ratio]
+    return [*_locust(host), "--headless", "--only-summary", *own, *_shared(processes)]
 
 
 def master_command(
-    plan_file: Path, truth_dir: Path, host: str, *, bind: tuple[str, int], workers: int
+    plan_file: Path,
+    truth_dir: Path,
+    host: str,
+    *,
+    bind: tuple[str, int],
+    workers: int,
+    fail_ratio: float | None = None,
 ) -> list[str]:
     """Arguments of a master that waits for workers on other hosts; it sends nothing itself.
 
@@ -43,11 +56,13 @@ def master_command(
         host: URL of the service.
         bind: address and port that the workers ask.
         workers: how many are waited for.
+        fail_ratio: as of :func:`locust_command`.
     """
     address, port = bind
     shared = ["--master", "--expect-workers", str(workers)]
     bound = ["--master-bind-host", address, "--master-bind-port", str(port)]
-    return [*locust_command(plan_file, truth_dir, host), *shared, *bound]
+    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio)
+    return [*played, *shared, *bound]
 
 
 def worker_command(plan_file: Path, host: str, *, master: tuple[str, int]) -> list[str]:

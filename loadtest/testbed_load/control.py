@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from locust.event import EventHook, Events
     from locust.web import WebUI
 
+_EXIT_FAILED: Final = 1
 _EXIT_COULD_NOT_RUN: Final = 2
 _PROGRESS_SECONDS: Final = 5.0
 # How long an early end waits for requests that are in flight.
@@ -223,6 +224,21 @@ class Control:
         self._write_table(playback)
         if self._environment.web_ui is None:
             _say(playback.tally.summary(playback.missed))
+            self._evaluate(playback.tally.fail_ratio)
+
+    def _evaluate(self, ratio: float) -> None:
+        """End with 1 where more requests failed than may, or all of them."""
+        options = vars(self._environment.parsed_options)
+        limit = options["max_fail_ratio"]
+        if limit is None or self._environment.process_exit_code:
+            return
+        if ratio >= 1 or ratio > float(limit):
+            self._environment.process_exit_code = _EXIT_FAILED
+            _say(
+                f"failed     {ratio:.1%} of the requests: more than {float(limit):.1%}"
+                if ratio > float(limit)
+                else "failed     every request"
+            )
 
     def _write_table(self, playback: Playback) -> None:
         """The lines are the truth; where its table can't be written, one line says so."""

@@ -27,7 +27,7 @@ from pydantic.dataclasses import dataclass
 
 from testbed_load.errors import LoadError
 from testbed_load.labeltemplate import LabelTemplate
-from testbed_load.replies import Reply, answered, succeeded
+from testbed_load.replies import Reply, answered, refused, succeeded
 
 if TYPE_CHECKING:
     import jsonpath
@@ -232,7 +232,9 @@ class TemplateExchange:
 
     def read(self, status: int, content: bytes, request_id: str) -> Reply:
         """The prediction in the answer; its id is made of the request's where it brings none."""
-        if not succeeded(status) or (self._prediction is None and self._probabilities is None):
+        if not succeeded(status):
+            return refused(status, content)
+        if self._prediction is None and self._probabilities is None:
             return Reply(status)
         try:
             body = json.loads(content)

@@ -243,7 +243,7 @@ class Playback:
             sampled=job.context is not None and job.context.sampled,
         )
         self.truth.request(record)
-        self.tally.add(record)
+        self.tally.add(record, reply.reason, reply.problem)
         # A service of others need not take any: those of the log come from the truth.
         service = self.plan.service
         takes = service is None or service.labels is not None

@@ -7,12 +7,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from testbed_otel.masking import mask
+
 if TYPE_CHECKING:
     from testbed_domain.features import Label
 
     from testbed_load.truth import ErrorKind
 
 _OK: Final = range(200, 300)
+_REASONS: Final = ("detail", "message", "error", "title", "reason")
+_READ: Final = 10_000
+_SHOWN: Final = 200
 _RESET: Final = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
@@ -27,6 +32,7 @@ class Reply:
         prediction: predicted class or number.
         probability: of the class; None of a number.
         problem: why a 2xx answer is no prediction, or None.
+        reason: what the service, or the network, says of its failure; None where it says nothing.
     """
 
     status: int | None = None
@@ -35,6 +41,7 @@ class Reply:
     prediction: Label | None = None
     probability: float | None = None
     problem: str | None = None
+    reason: str | None = None
 
 
 # A request that is still open when the load gives up waiting for it.
@@ -43,7 +50,8 @@ GIVEN_UP: Final = Reply(error="timeout")
 
 def failed(error: BaseException | None) -> Reply:
     """The reply to a request that got no answer."""
-    return Reply(error=error_kind(error))
+    original = getattr(error, "original", None) or error
+    return Reply(error=error_kind(error), reason=None if original is None else _line(str(original)))
 
 
 def succeeded(status: int) -> bool:
@@ -54,7 +62,7 @@ def succeeded(status: int) -> bool:
 def answered(status: int, content: bytes) -> Reply:
     """The reply in an HTTP answer with that body."""
     if not succeeded(status):
-        return Reply(status)
+        return refused(status, content)
     try:
         body = json.loads(content)
         probability = body.get("probability")
@@ -66,6 +74,30 @@ def answered(status: int, content: bytes) -> Reply:
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         return Reply(status, problem=f"the answer is not a prediction: {error!r}")
+
+
+def refused(status: int, content: bytes) -> Reply:
+    """The reply to a request that got an answer, and not what it asked for."""
+    return Reply(status, reason=said(content))
+
+
+def said(content: bytes) -> str | None:
+    """The reason in the body of an error: of a problem (RFC 9457), of usual keys, or its text."""
+    text = content[:_READ].decode(errors="replace")
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return _line(text)
+    if isinstance(body, dict):
+        found = next((body[key] for key in _REASONS if body.get(key)), None)
+        body = body if found is None else found
+    return _line(body if isinstance(body, str) else json.dumps(body))
+
+
+def _line(text: str) -> str | None:
+    """One line of a text, without secrets; None where it is blank."""
+    line = " ".join(mask(text).split())
+    return (line if len(line) <= _SHOWN else f"{line[:_SHOWN]} …") or None
 
 
 def error_kind(error: BaseException | None) -> ErrorKind:

@@ -20,6 +20,8 @@ class Tally:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
         self.failed = 0
+        self.unusable = 0
+        self._reasons: dict[str, str] = {}
         self._seconds = array("d")
         self._latest = 0.0
 
@@ -28,9 +30,26 @@ class Tally:
         """Requests that ended."""
         return len(self._seconds)
 
-    def add(self, record: RequestRecord) -> None:
-        """Count one request."""
-        self.outcomes[str(record.error or record.status)] += 1
+    @property
+    def fail_ratio(self) -> float:
+        """Share of the requests that were not answered as they should be; 1 if none was sent."""
+        return (self.failed + self.unusable) / self.sent if self.sent else 1.0
+
+    def add(
+        self, record: RequestRecord, reason: str | None = None, problem: str | None = None
+    ) -> None:
+        """Count one request.
+
+        Args:
+            record: what became of it.
+            reason: what the service or the network says of its failure.
+            problem: why its answer is no prediction, though its status is 2xx.
+        """
+        outcome = str(record.error or record.status)
+        self.outcomes[outcome] += 1
+        self.unusable += problem is not None
+        if why := problem or reason:
+            self._reasons.setdefault(outcome, why)
         self.failed += record.status not in _OK
         self._seconds.append(record.finished_at - record.scheduled_at)
         self._latest = max(self._latest, record.sent_at - record.scheduled_at)
@@ -64,6 +83,10 @@ class Tally:
             f"sent       {self.sent}" + (f" ({missed} missed)" if missed else ""),
             f"answered   {by_outcome or 'none'}",
             f"latency    p50 {p50} ms, p95 {p95} ms, p99 {p99} ms, from when they were due",
+        ]
+        lines[2:2] = [
+            f"{'reason' if number == 0 else '':<10} {name}: {why}"
+            for number, (name, why) in enumerate(sorted(self._reasons.items()))
         ]
         if self._latest > 1.0:
             lines.append(f"overload   up to {self._latest:.1f} s late: the service can't keep up")

@@ -85,12 +85,12 @@ class OtlpLogs:
 
 def otlp_logs(telemetry: Telemetry, settings: TelemetrySettings) -> OtlpLogs | None:
     """Logs to the endpoint of the settings; None where that is none."""
-    if settings.endpoint is None:
+    url = settings.url("logs")
+    if url is None:
         return None
     meters = telemetry.meters
     provider = LoggerProvider(telemetry.resource, shutdown_on_exit=False, meter_provider=meters)
-    url = f"{settings.endpoint}/v1/logs"
-    exporter = LogExporter(url, settings.export_timeout, telemetry.failed.of("logs"), meters)
+    exporter = LogExporter(url, settings.timeout("logs"), telemetry.failed.of("logs"), meters)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
     handler = LoggingHandler(logging.INFO, provider)
     # A failing export must not make records that have to be exported.

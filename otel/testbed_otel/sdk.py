@@ -32,7 +32,12 @@ from opentelemetry.sdk.resources import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBasedTraceIdRatio
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBasedTraceIdRatio,
+    TraceIdRatioBased,
+)
 from prometheus_client import CollectorRegistry
 
 from testbed_otel.aliases import aliases_of
@@ -41,7 +46,8 @@ from testbed_otel.export import Bridge, PushExporter
 from testbed_otel.exporters import FailedExports, SpanExporter
 from testbed_otel.names import DURATION_BUCKETS, METRICS, TELEMETRY_EXPORT_SPANS, Metric
 from testbed_otel.scraping import ScrapeReader
-from testbed_otel.settings import TelemetrySettings, TelemetrySettingsError
+from testbed_otel.settings import TelemetrySettings
+from testbed_otel.standard import TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
 
 if TYPE_CHECKING:
@@ -104,6 +110,8 @@ class Telemetry:
             under the ids of :mod:`testbed_otel.tracing`.
         registry: Prometheus registry that shows the same metrics; further collectors may join it.
         trace_ratio: share of the requests to sample; 0 where traces go nowhere.
+        parent_based: whether a caller's decision to sample goes before the ratio.
+        traced: whether traces go anywhere.
         bridge: shows families of children to all readers.
         failed: counts what could not be exported, by signal.
         disabled: whether nothing is to be measured.
@@ -118,6 +126,8 @@ class Telemetry:
     bridge: Bridge
     failed: FailedExports
     disabled: bool = False
+    parent_based: bool = True
+    traced: bool = False
     _reader: PeriodicExportingMetricReader | None = None
     _exporter: PushExporter | None = None
 
@@ -125,11 +135,6 @@ class Telemetry:
     def instance_id(self) -> str:
         """``service.instance.id``: unique per start of a process."""
         return str(self.resource.attributes[SERVICE_INSTANCE_ID])
-
-    @property
-    def traced(self) -> bool:
-        """Whether traces go anywhere."""
-        return self._reader is not None
 
     def meter(self, name: str) -> Meter:
         """Meter for the scope ``name``."""
@@ -218,29 +223,31 @@ def setup(
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
     failed, spans = FailedExports(), SumMetricFamily(TELEMETRY_EXPORT_SPANS)
     exporter = reader = None
-    if settings.endpoint is not None:
-        _limit_noise()
-        url = f"{settings.endpoint}/v1/metrics"
-        exporter = PushExporter(url, settings.export_timeout, failed.of("metrics"), bridge)
+    metrics, traces = settings.url("metrics"), settings.url("traces")
+    if metrics is not None:
+        exporter = PushExporter(metrics, settings.timeout("metrics"), failed.of("metrics"), bridge)
         reader = PeriodicExportingMetricReader(exporter, settings.metric_interval * 1000)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
     if exporter is not None:
         exporter.set_meter_provider(meters)  # for the SDK's metrics about itself
+    if metrics is not None or traces is not None:
+        _limit_noise()
         meter = meters.get_meter("testbed_otel.exporters")
         bridge.add(meter, failed.items, failed.exports, spans)
     tracers, chosen = _tracers(resource, settings, meters, spans, failed)
-    ratio = 0.0 if settings.endpoint is None else settings.trace_ratio
     return Telemetry(
         resource,
         meters,
         tracers,
         chosen,
         registry,
-        ratio,
+        settings.trace_ratio if traces is not None else 0.0,
         bridge,
         failed,
         settings.disabled,
+        settings.parent_based,
+        traces is not None,
         reader,
         exporter,
     )
@@ -254,10 +261,12 @@ def _tracers(
     failed: FailedExports,
 ) -> tuple[TracerProvider, TracerProvider]:
     """The provider that samples, and the one for what is sampled already."""
-    if settings.endpoint is None:
+    url = settings.url("traces")
+    if url is None:
         off = TracerProvider(ALWAYS_OFF, resource, shutdown_on_exit=False)
         return off, off
-    sampler = ParentBasedTraceIdRatio(settings.trace_ratio)
+    by_ratio = ParentBasedTraceIdRatio if settings.parent_based else TraceIdRatioBased
+    sampler = by_ratio(settings.trace_ratio)
     # The SDK's metrics about itself distinguish spans exported from spans lost in the bounded
     # queue.
     tracers = TracerProvider(sampler, resource, shutdown_on_exit=False, meter_provider=meters)
@@ -268,10 +277,8 @@ def _tracers(
         id_generator=RequestIds(),
         meter_provider=meters,
     )
-    url = f"{settings.endpoint}/v1/traces"
-    exporter = SpanExporter(
-        url, settings.export_timeout, spans.child({}), failed.of("traces"), meters
-    )
+    timeout = settings.timeout("traces")
+    exporter = SpanExporter(url, timeout, spans.child({}), failed.of("traces"), meters)
     processor = BatchSpanProcessor(exporter, meter_provider=meters)
     tracers.add_span_processor(processor)
     chosen.add_span_processor(processor)

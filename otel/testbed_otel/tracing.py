@@ -74,9 +74,20 @@ class HeadSampler:
     Args:
         ratio: share of the requests without a parent, 0 to 1.
         source: random bits; system-seeded by default.
+        parent_based: whether a parent's decision is taken over; else the ratio holds for all.
+        propagated: whether a caller's context is continued at all.
     """
 
-    def __init__(self, ratio: float, source: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        ratio: float,
+        source: random.Random | None = None,
+        *,
+        parent_based: bool = True,
+        propagated: bool = True,
+    ) -> None:
+        self._parent_based = parent_based
+        self._propagated = propagated
         self._bound = TraceIdRatioBased.get_bound_for_rate(ratio)
         # As the SDK's own generator does: ids have to be unlike, not secret.
         self._bits = (source or random.Random()).getrandbits  # noqa: S311 - see above
@@ -84,7 +95,7 @@ class HeadSampler:
     def choose(self, headers: Iterable[tuple[bytes, bytes]]) -> RequestTrace:
         """The trace for a request with these headers, their names in lower case."""
         for name, _ in headers:
-            if name == TRACEPARENT:
+            if name == TRACEPARENT and self._propagated:
                 return self._continue(headers)
         return self._root()
 
@@ -104,7 +115,10 @@ class HeadSampler:
         if not context.is_valid:
             return self._root()
         # Without a bound traces go nowhere, whatever the caller does with its own.
-        sampled = context.trace_flags.sampled and self._bound > 0
+        if self._parent_based:
+            sampled = context.trace_flags.sampled and self._bound > 0
+        else:
+            sampled = context.trace_id & LOW_BITS < self._bound
         return RequestTrace(context.trace_id, self._bits(64) or 1, sampled, parent)
 
 

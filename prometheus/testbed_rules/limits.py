@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from testbed_rules.conditions import Vector
+    from testbed_rules.conditions import Condition, Vector
     from testbed_rules.outcomes import AlertContract
     from testbed_rules.scoring import Firings, ReplayedPhases
 
@@ -52,7 +52,12 @@ class LimitRange:
 
 def limits_of(rule: ReplayedPhases) -> tuple[Compare, ...]:
     """The comparisons of a rule that have a limit, in its order; those for equality have none."""
-    return tuple(each for each in comparisons(rule.condition) if each.operator in UPWARD | DOWNWARD)
+    return comparisons_with_limits(rule.condition)
+
+
+def comparisons_with_limits(condition: Condition) -> tuple[Compare, ...]:
+    """The comparisons of a condition that have a limit, in its order; equality has none."""
+    return tuple(each for each in comparisons(condition) if each.operator in UPWARD | DOWNWARD)
 
 
 def extremes(

@@ -96,7 +96,7 @@ def fetch_charts(
     charts = []
     for chart, queries in chart_queries(window):
         lines = tuple(
-            ChartLine(name=_line_name(name, series), points=_finite(series.points))
+            ChartLine(name=_line_name(name, series), points=finite(series.points))
             for expression, name in queries
             for series in prometheus.query_range(expression, start, end, step)
         )
@@ -108,5 +108,6 @@ def _line_name(name: str, series: Series) -> str:
     return series.labels.get(name.removeprefix("label:"), "none") if ":" in name else name
 
 
-def _finite(points: Iterable[tuple[float, float]]) -> tuple[tuple[float, float | None], ...]:
+def finite(points: Iterable[tuple[float, float]]) -> tuple[tuple[float, float | None], ...]:
+    """Points as a chart stores them: a value that is not finite is None."""
     return tuple((time, value if math.isfinite(value) else None) for time, value in points)

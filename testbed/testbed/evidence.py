@@ -68,6 +68,7 @@ class RunInfo(BaseModel):
         replicas: processes of the API.
         attached: whether others have started the stack.
         custom_rules: whether other rules than the project's were loaded.
+        rules_given: file or folder of the user's own rules, as it was given; None of the project's.
         rules_aside: the user's rules that were not played, one line each with the reason.
         own_jobs: scrape jobs of the user's own Prometheus configuration.
         custom_routes: whether Alertmanager had another configuration than the project's.
@@ -95,6 +96,7 @@ class RunInfo(BaseModel):
     replicas: int = 1
     attached: bool = False
     custom_rules: bool = False
+    rules_given: str | None = None
     rules_aside: tuple[str, ...] = ()
     custom_routes: bool = False
     own_jobs: tuple[str, ...] = ()

@@ -7,10 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
-from rich.table import Table
 
 from testbed.checks.results import ResultModel
 from testbed.percentiles import percentile
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -173,12 +173,10 @@ def _bootstrap(ratios: Sequence[float]) -> tuple[float, float]:
     return medians[round(0.025 * DRAWN)], medians[round(0.975 * DRAWN) - 1]
 
 
-def overhead_table(found: OverheadResult) -> Table:
+def overhead_table(found: OverheadResult) -> WordTable:
     """With, without, ratio and interval of each quantity."""
     kind = "95 %" if found.ratios[0].interval == "bootstrap" else "smallest to largest"
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("", "with", "without", "ratio", kind, ""):
-        table.add_column(title, justify="right" if title else "left")
+    table = WordTable("", ">with", ">without", ">ratio", f">{kind}", "", header_style="dim")
     for each in found.ratios:
         table.add_row(
             QUANTITIES[each.quantity],

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +15,6 @@ from pathlib import Path
 from testbed_domain.artefact import Artefact, load_artefact
 from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
-from testbed_otel.settings import logs_wanted
 from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rules
 from testbed_rules.scaling import FittingRules
@@ -33,11 +32,12 @@ from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_c
 from testbed.planting import NOTHING, Planting
 from testbed.resources import root, shipped_rules
 from testbed.rulecheck import fit_rules, read_own_rules, write_rules
+from testbed.runbooklinks import runbook_links
 from testbed.runidentity import say_model, write_identity
 from testbed.scenario import Scenario
 from testbed.servicerules import write_service_rules
 from testbed.settings import Settings, trace_ratio
-from testbed.stack import build, links
+from testbed.stack import build, links, shell
 from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, SENT_TO, USUAL_PORTS
 from testbed.stack.catalogue import TOXIPROXY
 from testbed.stack.components import refuse_needed
@@ -70,6 +70,7 @@ class RunOptions:
         seed: seed of the traffic.
         time_scale: in place of the scenario's.
         rules: rules file, or folder of them, in place of ``prometheus/rules``.
+        rules_given: these, as the caller gave them.
         rules_aside: what of these is not played, one line each.
         without: components to leave out.
         out: folder of the run, in place of ``.testbed/runs/<id>``.
@@ -87,6 +88,7 @@ class RunOptions:
     seed: int = 1
     time_scale: float | None = None
     rules: Path | None = None
+    rules_given: str | None = None
     rules_aside: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     out: Path | None = None
@@ -227,6 +229,7 @@ def prepare(
     Raises:
         DomainError: one line that says what to change.
     """
+    _say_notes("shell", shell.notes(os.environ, options.without), say)
     factor = options.time_scale or scenario.time_scale
     use_case = name_use_case(options.use_case, options.own.target, settings, scenario.use_case)
     if options.model is not None:
@@ -246,8 +249,8 @@ def prepare(
     own = own_alertmanager(options, scenario, settings, tools, say)
     own_prometheus = read_own_prometheus(options.prometheus, tools) if options.prometheus else None
     if own_prometheus:
-        for note in own_prometheus.notes(read_mapping(root() / "prometheus" / "prometheus.yml")):
-            say(f"prometheus: {note}")
+        shipped = read_mapping(root() / "prometheus" / "prometheus.yml")
+        _say_notes("prometheus", own_prometheus.notes(shipped), say)
     trained = _trained(use_case, options, settings, say)
     require_fit(scenario, trained)
     now = datetime.fromtimestamp(clock(), UTC)
@@ -259,11 +262,9 @@ def prepare(
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
+    wanted = _wanted_ports(guarded=options.guarded) | ({SMTP: 0} if own else {})
     endpoints = target.endpoints(claims, options.replicas)
-    ports = allocate(_wanted_ports(guarded=options.guarded), claims)
-    ports |= allocate({SMTP: 0} if own else {}, claims)
-    ports |= allocate(links.addresses(scenario.links), claims)
-    endpoints |= {address: f"{HOST}:{port}" for address, port in ports.items()}
+    endpoints |= _allocated(wanted, claims) | _allocated(links.addresses(scenario.links), claims)
     intake = f"{run_id}-{uuid.uuid4().hex[:8]}" if options.guarded else ""
     gates = {
         name: Gate(links.ways(sender, endpoints)[address])
@@ -288,10 +289,10 @@ def prepare(
         scrapes=target.scrape_configs(),
         own=own,
         own_prometheus=own_prometheus,
+        runbook=runbook_links(settings),
     )
     redirection = read_redirection(layout)
-    for note in redirection.notes if redirection else ():
-        say(f"alertmanager: {note}")
+    _say_notes("alertmanager", redirection.notes if redirection else (), say)
     planting.edit(layout.config)
     make_ready(scenario, layout)
     context = StackContext(
@@ -310,7 +311,7 @@ def prepare(
         played=scenario.settings,
         gates=gates,
         trace_ratio=_trace_ratio(settings, scenario, factor),
-        logs=logs_wanted(os.environ, default=scenario.logs),
+        logs=scenario.logs or shell.wants_logs(os.environ),
     )
     played = scenario.model_copy(update={"use_case": use_case, "time_scale": factor})
     if played.duration:  # the load of `up` is in its user's hands
@@ -320,6 +321,11 @@ def prepare(
     )
     write_identity(prepared, now)
     return prepared
+
+
+def _say_notes(source: str, notes: Iterable[str], say: Say) -> None:
+    for note in notes:
+        say(f"{source}: {note}")
 
 
 def _trained(use_case: str, options: RunOptions, settings: Settings, say: Say) -> Artefact:
@@ -360,6 +366,7 @@ def _with_rules(
     Another target's own rules stand beside the shipped ones, but for those of the API.
     """
     folder = layout.root / "rules"
+    given = options.rules or target.own_rules
     if options.rules is not None:
         write_rules(folder, fitting.files)
     elif not target.instrumented:
@@ -368,7 +375,8 @@ def _with_rules(
     else:
         return options
     aside = tuple(str(note) for note in fitting.aside)
-    return replace(options, rules=folder, rules_aside=aside)
+    named = None if given is None else str(given)
+    return replace(options, rules=folder, rules_given=named, rules_aside=aside)
 
 
 def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
@@ -388,6 +396,11 @@ def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
 def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:
     planned = scenario.planned_requests(factor)
     return trace_ratio(settings, planned if scenario.traces else None)
+
+
+def _allocated(wanted: dict[str, int], claims: PortClaims) -> dict[str, str]:
+    """Address to host and port."""
+    return {address: f"{HOST}:{port}" for address, port in allocate(wanted, claims).items()}
 
 
 def _wanted_ports(*, guarded: bool) -> dict[str, int]:

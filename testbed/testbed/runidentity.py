@@ -51,6 +51,7 @@ def write_identity(
         "replicas": options.replicas,
         "attached": attached,
         "custom_rules": options.rules is not None,
+        "rules_given": options.rules_given,
         "rules_aside": list(options.rules_aside),
         "own_jobs": context.configuration.own_jobs,
         "custom_routes": options.alertmanager is not None,

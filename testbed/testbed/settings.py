@@ -16,6 +16,8 @@ from pydantic_settings import (
 from testbed_domain.files import refuse_other_than_folder
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel.aliases import ALIASES, aliases_of, presets
+from testbed_otel.standard import SAMPLER_RATIO
+from testbed_otel.urls import is_http_url
 from typing_extensions import override
 
 from testbed.errors import UsageError
@@ -69,6 +71,11 @@ class Settings(BaseSettings):
     drift_on_retrain: str = Field(
         "off", description="What the drift job does on RETRAIN; as TESTBED_DRIFT_ON_RETRAIN."
     )
+    runbooks: str | None = Field(
+        None,
+        description="URL below which runbooks are, as of a repository: goes before the relative "
+        "runbook_url of a rule. Unset, links lead to the files that come along.",
+    )
     start_timeout: float = Field(
         60.0, gt=0, description="Seconds in which every part must be ready."
     )
@@ -91,6 +98,13 @@ class Settings(BaseSettings):
     def _known(cls, value: str) -> str:
         aliases_of(presets(value))
         return value
+
+    @field_validator("runbooks")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value and not is_http_url(value):
+            raise ValueError(f"{value!r} is not an http(s) URL")
+        return value or None
 
     @field_validator("load_key_file", mode="before")
     @classmethod
@@ -181,18 +195,13 @@ def trace_ratio(settings: Settings, planned: float | None = None) -> float:
     Raises:
         UsageError: the variable is not a number.
     """
-    given = os.environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    given = os.environ.get(SAMPLER_RATIO, "").strip()
     try:
         if given:
             return float(given)
     except ValueError as error:
-        raise UsageError(f"OTEL_TRACES_SAMPLER_ARG: {given!r} is not a number") from error
+        raise UsageError(f"{SAMPLER_RATIO}: {given!r} is not a number") from error
     ratio = settings.trace_ratio
     if planned and ratio > 0 and "trace_ratio" not in settings.model_fields_set:
         return max(ratio, min(1.0, round(TRACED / planned, 4)))
     return ratio
-
-
-def otel_environment() -> dict[str, str]:
-    """The standard ``OTEL_*`` variables of the caller, which the parts inherit."""
-    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field
@@ -32,6 +33,7 @@ from testbed.facts.margins import read_margins
 from testbed.facts.measured import Measured, read_measured
 from testbed.facts.published import Published, read_published
 from testbed.facts.realised import Realised, read_realised
+from testbed.facts.rulecharts import read_rulecharts
 from testbed.facts.rulehealth import RuleHealth, read_rulehealth
 from testbed.facts.ruletests import RuleTests
 from testbed.facts.servicecounts import ServiceCounts, read_servicecounts
@@ -72,6 +74,7 @@ class LoadedRule(StoredModel):
         annotations: templates.
         evaluation_time: what its last evaluation took.
         last_evaluation: Unix time, or None before the first one.
+        file: name of its rule file.
     """
 
     name: str
@@ -86,6 +89,7 @@ class LoadedRule(StoredModel):
     annotations: dict[str, str] = Field(default_factory=dict)
     evaluation_time: float = 0.0
     last_evaluation: float | None = None
+    file: str = ""
 
 
 class Snapshot(StoredModel):
@@ -166,6 +170,7 @@ def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snaps
         lived = {"at": span.end, "window": span.end - span.since}
         pipeline = ask("telemetry", lambda: read_pipeline(prometheus, **lived))
         charts = ask("series", lambda: fetch_charts(prometheus, span.start, span.end, span.step))
+        rulecharts = ask("values of the rules", lambda: read_rulecharts(sources))
         log = ask("prediction log", lambda: read_log(sources.log_url, truth, since=span.start))
         measured = ask("measured values", of(read_measured))
         delivery = ask("routes", lambda: read_delivery(sources))
@@ -193,7 +198,7 @@ def take_snapshot(sources: Sources, ruletests: Callable[[], RuleTests]) -> Snaps
         spans=alert_spans(alerts() or (), lambda a: GAP * _interval(alerting, a, span.step)),
         rules=None if found is None else alerting,
         evaluation_interval=span.step,
-        charts=charts() or (),
+        charts=(*(charts() or ()), *(rulecharts() or ())),
         log=log(),
         pipeline=pipeline(),
         measured=measured(),
@@ -262,6 +267,7 @@ def _rule(rule: AlertRule) -> LoadedRule:
         annotations=dict(rule.annotations),
         evaluation_time=rule.evaluation_time,
         last_evaluation=rule.last_evaluation,
+        file=PurePath(rule.file).name,
     )
 
 

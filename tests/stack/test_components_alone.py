@@ -34,9 +34,22 @@ def served(command_line: CommandLine, unused_port: int) -> Iterator[tuple[str, P
     with command_line.start("serve", *options) as process:
         ready = partial(answers, f"{url}/health/ready")
         wait_for(ready, 60, lambda: command_line.output, process)
+        said = f"ready: predictions on {url}"
+        wait_for(lambda: said in command_line.output, PATIENCE, lambda: command_line.output)
         yield url, log
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+def test_a_load_that_reaches_nothing_fails(command_line: CommandLine, unused_port: int) -> None:
+    """Exit 1, with the reason and the seed that would repeat it."""
+    url = f"http://127.0.0.1:{unused_port}"
+    burst = command_line.run("load", "burst", "--host", url, "--requests", "5", "--out", "truth")
+    assert burst.code == 1
+    assert "Connection refused" in burst.output
+    assert "every request" in burst.output
+    seed = json.loads((burst.out / "load-plan.json").read_text())["seed"]
+    assert f"load: seed {seed};" in burst.output
 
 
 def test_a_burst_is_one_command_and_leaves_its_rows(

@@ -16,6 +16,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
+from testbed_otel.standard import propagated
 from testbed_otel.tracing import HeadSampler
 
 from testbed_api.errors import ApiError
@@ -248,12 +249,17 @@ def _measured(
         ],
     )
     tracer = telemetry.chosen.get_tracer(__name__) if telemetry.traced else None
+    sampler = HeadSampler(
+        telemetry.trace_ratio,
+        parent_based=telemetry.parent_based,
+        propagated=propagated(os.environ),
+    )
     return HttpTelemetry(
         plain,
         app,
         lambda: route_table(app.routes),
         (service.instruments.http_duration, service.instruments.http_active),
-        Traces(HeadSampler(telemetry.trace_ratio), tracer, settings.slow_seconds),
+        Traces(sampler, tracer, settings.slow_seconds),
         UNCOUNTED,
         access,
     )

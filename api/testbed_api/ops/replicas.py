@@ -139,10 +139,11 @@ def supervise(settings: ApiSettings) -> int:
     public.set_inheritable(True)
     # From here on signals wait until they are asked for.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    logger.info("predictions on %s, %d replicas", url(public), settings.replicas)
+    logger.info("starting %d replicas", settings.replicas)
     supervisor = ReplicaSupervisor(
         [Replica(number, port, settings.management_host) for number, port in enumerate(ports)],
         lambda replica: _spawn(settings, public, replica),
+        url(public),
         settings.shutdown_seconds + settings.linger_seconds + STOP_SLACK,
         Journal(settings.replicas_file),
     )
@@ -214,6 +215,7 @@ class ReplicaSupervisor:
     Args:
         replicas: none of them started yet.
         spawn: starts the process of one.
+        address: URL at which they answer.
         grace: seconds in which a replica that was asked to stop must end.
         journal: is notified of what becomes of each.
         clock: seconds of a clock that never goes back.
@@ -223,12 +225,14 @@ class ReplicaSupervisor:
         self,
         replicas: list[Replica],
         spawn: Callable[[Replica], subprocess.Popen[bytes]],
+        address: str,
         grace: float,
         journal: Journal,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replicas = replicas
         self._spawn = spawn
+        self._address = address
         self._grace = grace
         self._journal = journal
         self._clock = clock
@@ -286,7 +290,10 @@ class ReplicaSupervisor:
 
     def _look(self, replica: Replica) -> None:
         if replica.probe():
+            first = not self._proven
             replica.ready = self._proven = True
+            if first:
+                logger.info("ready: predictions on %s", self._address)
             logger.info(
                 "replica %d is ready (pid %d, management port %d)",
                 replica.number,

@@ -24,6 +24,7 @@ from testbed_otel.names import REASON, SERVICE_API
 from testbed_otel.otlplogs import OtlpLogs, otlp_logs
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_otel.settings import logs_wanted
+from testbed_otel.standard import unsupported
 
 from testbed_api.errors import PREFIX, ApiError, SettingsError
 from testbed_api.http.app import create_app, create_management_app
@@ -121,6 +122,8 @@ def run(settings: ApiSettings) -> None:
     ProcessCollector(registry=telemetry.registry)
     remote = otlp_logs(telemetry, sending) if logs_wanted(os.environ) else None
     configure(json=settings.log_format == "json", also=remote.handler if remote else None)
+    if unread := unsupported(os.environ):
+        logger.warning("not supported, so ignored: %s", ", ".join(unread))
     try:
         with (
             _access_file(settings) as file,
@@ -216,19 +219,21 @@ async def _serve(
     )
     overdue = LastResort(settings.shutdown_seconds + SLACK_SECONDS)
     with stack, _signals(public, service, overdue):
-        logger.info("predictions on %s", url(public_socket))
         logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
         loading = asyncio.create_task(_load(service))
         pruning = _pruning(settings, service)
-        if settings.socket is not None:
+        saying = None
+        if settings.socket is None:
+            saying = asyncio.create_task(_say_when_ready(service, public, url(public_socket)))
+        else:  # of several the supervisor says it
             await _until_ready(service, public)
         if not public.should_exit:
             await public.serve([public_socket])
         # Operators can look until the very end.
         await within(_finished(loading), "the loading of the model")
-        if pruning is not None:
-            pruning.cancel()
+        for task in filter(None, (pruning, saying)):
+            task.cancel()
         await within(service.versions.close(), "a prediction")
         if isinstance(writer, LogWriter):
             await writer.close()
@@ -315,6 +320,15 @@ async def _until_ready(service: Service, public: DrainingServer) -> None:
     end = time.monotonic() + LOG_OPEN_SECONDS
     while service.problems and not public.should_exit:
         if service.problem is None and time.monotonic() > end:
+            return
+        await asyncio.sleep(READY_INTERVAL)
+
+
+async def _say_when_ready(service: Service, public: DrainingServer, address: str) -> None:
+    """Say where predictions are answered, once they are: not before the model and the log."""
+    while True:
+        if public.started and not service.problems:
+            logger.info("ready: predictions on %s", address)
             return
         await asyncio.sleep(READY_INTERVAL)
 

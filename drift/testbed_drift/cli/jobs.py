@@ -23,10 +23,12 @@ from testbed_drift.cli.ending import (
     ends,
     exit_code,
     finish,
+    warn,
     write,
 )
 from testbed_drift.cli.surroundings import endpoint_of, settings_of, store_of
 from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError
+from testbed_drift.steps import shown, step
 from testbed_drift.stopping import SIGNALS, StopSignal
 from testbed_drift.tables.options import TableOptions
 
@@ -94,12 +96,33 @@ orders
     """
     began = time.time()
     log_to_stderr()
-    if tables.of_tables:
-        from testbed_drift.cli.tables import TableRequest, run_tables
+    with shown(_say_step):
+        step("loading libraries")
+        if tables.of_tables:
+            from testbed_drift.cli.tables import TableRequest, run_tables
 
-        options = replace(tables, store=store_of(context, tables.store))
-        request = TableRequest(options, settings, every, report, otlp_endpoint, began)
-        return run_tables(request, as_json=as_json)
+            options = replace(tables, store=store_of(context, tables.store))
+            request = TableRequest(options, settings, every, report, otlp_endpoint, began)
+            return run_tables(request, as_json=as_json)
+        return _run_log(context, tables, settings, every, report, otlp_endpoint, as_json=as_json)
+
+
+def _say_step(text: str) -> None:
+    warn(f"{text} …")
+
+
+def _run_log(
+    context: typer.Context,
+    tables: TableOptions,
+    settings: dict[str, Any],
+    every: str | None,
+    report: Path | None,
+    otlp_endpoint: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Compare windows of the prediction log."""
+    began = time.time()
     endpoint = endpoint_of(context, otlp_endpoint)
     try:
         tables.refuse_for_log()

@@ -19,6 +19,7 @@ from testbed_drift.rows.cutting import ByCount, Whole, WindowOptions
 from testbed_drift.scoring.calibration import Calibration
 from testbed_drift.scoring.limits import calibrated
 from testbed_drift.settings import DriftSettings, read_settings
+from testbed_drift.steps import step
 from testbed_drift.storage.reports import ReportStore
 from testbed_drift.tables.display import lines
 from testbed_drift.tables.job import Grouping, TableComparison
@@ -123,11 +124,13 @@ def _compare(
     grouping = Grouping(given.get("segment"), tables.version_column)
     columns = wanted(tables, grouping.column)
     source = current_source(tables)
+    step("reading the reference")
     reference, notes = opened_reference(tables, columns)
     reference = _calibrated(reference, given.get("calibration"))
     settings = calibrated(settings, reference.calibration)
     if publication:
         publication.begin(reference, settings, grouping)
+    step(f"reading {source.title}")
     read = reference.current(source, columns)
     notes = [*dict.fromkeys([*notes, *source.notes])]
     if reference.schema.task_line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from testbed_drift.scoring.scores import KS
 
@@ -57,12 +57,16 @@ class Decision:
         bound: the comparison of the share with its limit, for example ``< 0.30``.
         reasons: one phrase each, never empty.
         causes: what the action stands on; empty for NO_ACTION.
+        basis: why it is this action, for the one line: the comparison, and what else decided.
+        words: the same as a sentence.
     """
 
     action: Action
     bound: str
     reasons: tuple[str, ...]
     causes: tuple[Cause, ...] = ()
+    basis: str = ""
+    words: str = ""
 
 
 def decide(
@@ -121,7 +125,44 @@ def decide(
         Cause.DATA: bool(unreadable),
     }
     causes = tuple(cause for cause, there in found.items() if there)
-    return Decision(action, _bound(scores.ratio, policy), reasons, causes)
+    bound = _bound(scores.ratio, policy)
+    basis, words = _grounds(action, scores, policy, causes)
+    return Decision(action, bound, reasons, causes, basis, words)
+
+
+_NAMES: Final = {
+    Cause.PREDICTION: "the predictions drifted",
+    Cause.TARGET: "the target drifted",
+    Cause.CONCEPT: "there is concept drift",
+    Cause.RELATIONS: "several columns drifted together",
+    Cause.DATA: "values could not be read",
+}
+
+
+def _grounds(
+    action: Action, scores: DriftScores, policy: Policy, causes: tuple[Cause, ...]
+) -> tuple[str, str]:
+    """What decided: in short, and in words. The ratio alone, or something beside it."""
+    ratio = f"{len(scores.drifted_columns)} of {len(scores.columns)} columns drifted"
+    ratio += f" (drift_share {scores.ratio:.2f})"
+    bound, alert = _bound(scores.ratio, policy), f"the limit of ALERT ({policy.alert_share:.2f})"
+    beside = [cause for cause in causes if cause is not Cause.COLUMNS]
+    if action is Action.RETRAIN and scores.ratio < policy.retrain_share:
+        learnt = [cause for cause in beside if cause in {Cause.TARGET, Cause.CONCEPT}]
+        moved = " and ".join(_NAMES[cause] for cause in learnt)
+        both = "inputs and what is to be learnt have both moved"
+        return (
+            f"{bound}, with {', '.join(learnt)}",
+            f"{ratio}, from {alert} on, and {moved}: {both}",
+        )
+    if action is Action.ALERT and scores.ratio < policy.alert_share:
+        named = " and ".join(_NAMES[cause] for cause in beside)
+        words = f"{ratio}, below {alert}, but {named}, which asks for ALERT by itself"
+        return f"{bound}, but {', '.join(beside)}", words
+    if action is Action.NO_ACTION:
+        return bound, f"{ratio}, below {alert}, and nothing else asks for action"
+    limit = policy.retrain_share if action is Action.RETRAIN else policy.alert_share
+    return bound, f"{ratio}, from the limit of {action} ({limit:.2f}) on"
 
 
 def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:
@@ -143,10 +184,19 @@ def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Deci
     if action is decision.action:
         return decision
     reason = (
-        f"this window alone asks for {decision.action}; {needed} of {len(wanted)} decide, and they "
-        f"say {action}"
+        f"this window alone asks for {decision.action}; {needed} windows must agree, and of the "
+        f"latest {len(wanted)} so many ask for {action}"
+        if action is not order[0]
+        else f"this window alone asks for {decision.action}; {needed} windows must agree, and the "
+        f"latest {len(wanted)} don't yet"
     )
-    return replace(decision, action=action, reasons=(*decision.reasons, reason))
+    return replace(
+        decision,
+        action=action,
+        reasons=(*decision.reasons, reason),
+        basis=f"{decision.bound}, {needed} windows must agree",
+        words=reason,
+    )
 
 
 def _bound(ratio: float, policy: Policy) -> str:
@@ -187,9 +237,9 @@ def decision_line(
         scores: what was found.
         decision: what was decided.
     """
+    files = "".join(f"{name}={path} " for name, path in (("report", html), ("json", json)) if path)
     return (
-        f"report={html or 'none'} json={json or 'none'} drift_share={scores.ratio:.2f} "
-        f"decision={decision.action} ({decision.bound}) "
+        f"{files}drift_share={scores.ratio:.2f} decision={decision.action} ({decision.basis}) "
         f"target_drift={_amount(scores.target)} prediction_drift={_amount(scores.prediction)}"
     )
 

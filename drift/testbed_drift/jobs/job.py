@@ -24,6 +24,7 @@ from testbed_drift.evaluation.segmentdrift import table as segment_table
 from testbed_drift.jobs.championtracker import find
 from testbed_drift.jobs.processorwait import ProcessorWait
 from testbed_drift.rows.windows import NotEnoughRowsError, Window
+from testbed_drift.steps import step
 from testbed_drift.storage.memory import Memory
 
 if TYPE_CHECKING:
@@ -198,10 +199,14 @@ class DriftJob:
             self.tracker.log_challenger(load_artefact(path), retraining.scores, retraining.outcome)
 
     def _compare(self, now: float) -> RunFinding:
+        step("reading the windows")
         reference, current = self.source.windows(now, None if self.once else self.memory)
+        rows, known = len(current.frame), len(reference.frame)
+        step(f"comparing {rows:,} rows with {known:,} of the reference")
         detection = self.detector.detect(reference.frame, current.frame)
         assessment = self._assess(reference, current)
         segments = self.segments.score(reference, current) if self.segments else ()
+        step("looking for what no single column shows")
         relations = self._study(reference, current, detection.scores, now)
         concept = assessment.concept if assessment else None
         unreadable = assessment.quality.phrases if assessment else ()
@@ -229,6 +234,7 @@ class DriftJob:
         names = (before.name, after.name)
         html = snapshot = None
         if self._report_wanted(decision.action, now):
+            step("rendering the report")
             if relations:
                 detection = detection.with_relations(relations)
             content["evidently"] = detection.metrics()
@@ -296,9 +302,9 @@ class DriftJob:
         # It goes on behind this window, whatever became of it: another try would end alike.
         steps.append(self.source.done)
         refused: list[OSError] = []
-        for step in steps:
+        for write in steps:
             try:
-                step()
+                write()
             except OSError as error:
                 refused.append(error)
         # Of a run that failed one knows already what is wrong.

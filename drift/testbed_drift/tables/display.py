@@ -49,7 +49,8 @@ def lines(
         yield from _quality(found.assessment)
     yield from (f"left out  {name}: {reason}" for name, reason in schema.left_out.items())
     yield ""
-    yield f"{found.decision.action} ({found.decision.bound}): {'; '.join(found.decision.reasons)}"
+    yield f"{found.decision.action}: {found.decision.words}"
+    yield from (f"  {reason}" for reason in found.decision.reasons)
     yield result.message
 
 

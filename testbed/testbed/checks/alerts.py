@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from testbed.checks.alertrows import alert_rows, expected_rows
 from testbed.checks.contract import why_not_notified
 from testbed.checks.episodes import Episode, episodes
-from testbed.checks.explanations import evidence_of, own_routes
+from testbed.checks.explanations import evidence_of, own_routes, where_from
 from testbed.checks.registry import CHECKS
 from testbed.checks.results import AlertRow, AlertStatus, CheckResult
 from testbed.checks.stages import Stage
@@ -45,10 +45,16 @@ def check_expected(case: Case) -> tuple[CheckResult, ...]:
             applicable=row.status is not AlertStatus.BLIND,
             stage=_stage(case, row, item),
             summary=row.reason,
-            details=evidence_of(case, item) if row.status in UNFIRED else (),
+            details=() if row.passed else _details(case, row, item),
         )
         for row, item in zip(rows, case.scenario.expected_alerts, strict=True)
     )
+
+
+def _details(case: Case, row: AlertRow, item: ExpectedAlert) -> tuple[str, ...]:
+    if row.status in UNFIRED:
+        return evidence_of(case, item)
+    return tuple(where_from(case, item.alert))
 
 
 @CHECKS.register
@@ -57,7 +63,11 @@ def check_unexpected(case: Case) -> tuple[CheckResult, ...]:
     wrong = [row for row in alert_rows(case) if not row.expected and not row.passed]
     names = ", ".join(sorted({row.alert for row in wrong}))
     summary = f"fired though not expected: {names}" if wrong else "no unexpected alert"
-    details = tuple(f"{row.alert}: {row.reason}" for row in wrong)
+    details = tuple(
+        line
+        for row in wrong
+        for line in (f"{row.alert}: {row.reason}", *where_from(case, row.alert))
+    )
     return (
         CheckResult(
             name="unexpected alerts",

@@ -10,6 +10,7 @@ from testbed.checks.contract import contract_of, why_not_notified
 from testbed.checks.episodes import bears
 from testbed.checks.faults import drifted, effects
 from testbed.checks.results import AlertStatus
+from testbed.facts.rulecharts import alert_of, anchor
 from testbed.snapshot import GAP
 
 if TYPE_CHECKING:
@@ -97,9 +98,26 @@ def evidence_of(case: Case, item: ExpectedAlert) -> tuple[str, ...]:
     lines = [
         line for rule in rules if rule.alert == item.alert for line in _rule_lines(rule, item.phase)
     ]
+    lines += where_from(case, item.alert)
     lines += [effect.sentence for effect in effects(case) if effect.phase == item.phase]
     drift = drifted(case, item.phase)
     return (*lines, *(() if drift is None else (drift,)))
+
+
+def where_from(case: Case, alert: str) -> list[str]:
+    """Where the rules of an alert stand, and where the report shows their values."""
+    files = dict.fromkeys(
+        rule.file for rule in case.evidence.snapshot.rules or () if rule.name == alert and rule.file
+    )
+    run = case.evidence.run
+    if run.rules_given is not None:
+        origin = f"of your rules in {run.rules_given}"
+    else:
+        origin = "of your own rules" if run.custom_rules else "as it ships in prometheus/rules"
+    lines = [f"rule file: {name}, {origin}; as played: config/rules/{name}" for name in files]
+    if any(alert_of(chart) == alert for chart in case.evidence.snapshot.charts):
+        lines.append(f"its values against the limit, and its row: report.html#{anchor(alert)}")
+    return lines
 
 
 def _passed_a_limit(case: Case, alert: str, phase: PhaseRow) -> bool:

@@ -30,6 +30,13 @@ COMMANDS: Final = {
         "scenarios",
         "List the scenarios that ship with the testbed, and which alerts they exercise.",
     ),
+    "runs": (
+        "runs",
+        (
+            "List runs, the newest first: when, what was played, what came of it, how long, and "
+            "where."
+        ),
+    ),
     "report": ("run", "Show a run's verdict again and write its report anew."),
     "init": (
         "init",

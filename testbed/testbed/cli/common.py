@@ -11,12 +11,18 @@ from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_drift.cli.bundles import Bundle
 
+from testbed.cli import completion
 from testbed.errors import UsageError
 from testbed.owndata import OwnData
 
 USE_CASE_HELP = f"{', '.join(USE_CASES)}, or {ANY}: your own table, with --data and --target."
 UseCaseOption = Annotated[
-    str | None, typer.Option("--use-case", help=f"{USE_CASE_HELP} Default: the scenario's.")
+    str | None,
+    typer.Option(
+        "--use-case",
+        help=f"{USE_CASE_HELP} Default: the scenario's.",
+        autocompletion=completion.use_cases,
+    ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of traffic, drift, labels.")]
 ReplicasOption = Annotated[

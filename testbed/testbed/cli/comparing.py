@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 from testbed_domain.files import write_atomic
 
+from testbed.cli import completion
 from testbed.cli.live import find_run
 from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED
@@ -19,8 +20,12 @@ RUN_HELP = "Run id or folder."
 
 
 def compare_runs(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help=RUN_HELP)],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help=RUN_HELP)],
+    before: Annotated[
+        str, typer.Argument(metavar="BEFORE", help=RUN_HELP, autocompletion=completion.run_ids)
+    ],
+    after: Annotated[
+        str, typer.Argument(metavar="AFTER", help=RUN_HELP, autocompletion=completion.run_ids)
+    ],
     *,
     fail_on_regression: Annotated[
         bool, typer.Option("--fail-on-regression", help="Exit 1 where something became worse.")

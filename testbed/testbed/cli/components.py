@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from testbed_drift.cli.bundles import taking
 from testbed_load.arrivals import Arrivals
 from testbed_load.command import locust_command, master_command
@@ -19,10 +19,10 @@ from testbed_load.profiles import PROFILES, profile
 from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, parse_form, parse_shape
 from testbed_otel.masking import mask
 
+from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
-    SeedOption,
     management_token,
     parse_address,
 )
@@ -31,11 +31,12 @@ from testbed.console import out, say
 from testbed.errors import UsageError
 from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings, trace_ratio
+from testbed.wordtable import WordTable
 
 DEFAULT_USE_CASE = "diabetes"
 ChosenUseCase = Annotated[
     str | None,
-    typer.Option("--use-case", help=USE_CASE_HELP),
+    typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases),
 ]
 
 
@@ -78,9 +79,7 @@ def train(
     artefact = train_model(
         settings, _chosen(use_case, own.target, settings), own, say, folder, skops=skops, again=True
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("metric")
-    table.add_column("test split", justify="right")
+    table = WordTable("metric", ">test split")
     for name, value in artefact.metrics.items():
         table.add_row(name, f"{value:.4f}")
     out.print(table)
@@ -153,6 +152,7 @@ def serve(
     """
     from testbed_domain.artefact import load_artefact
     from testbed_domain.logstore import open_log
+    from testbed_otel.standard import ENDPOINT, NO_ENDPOINT, pushes_nowhere
 
     from testbed.usecasechoice import train_model
 
@@ -171,12 +171,13 @@ def serve(
         "TESTBED_API_CHALLENGER": challenger and load_artefact(challenger).path.resolve(),
         "TESTBED_API_SPLIT": split,
         "TESTBED_API_SHADOW": shadow,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_endpoint,
+        ENDPOINT: otlp_endpoint,
     }
     # What no option says comes from the environment, then from a default.
     environment = dict(os.environ) | {k: _text(v) for k, v in given.items() if v is not None}
     environment["TESTBED_API_ARTEFACT"] = str(artefact.path.resolve())
-    environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", "none")
+    if pushes_nowhere(environment):
+        environment[ENDPOINT] = NO_ENDPOINT
     token = environment.setdefault(
         "TESTBED_API_MANAGEMENT_TOKEN_FILE", str(management_token(settings.home))
     )
@@ -188,9 +189,10 @@ def serve(
     if url != "none":
         with closing(open_log(url)) as log:
             log.register_reference(artefact)
-    address = f"{environment.get('TESTBED_API_HOST', '127.0.0.1')}:"
-    address += environment.get("TESTBED_API_PORT", "8000")
-    say(f"serve: {artefact.name} {artefact.version}, http://{address}/docs")
+    if sys.stderr.isatty():  # people read it: lines of text
+        environment.setdefault("TESTBED_API_LOG_FORMAT", "text")
+    # Where it answers, the service says by itself once it does.
+    say(f"serve: {artefact.name} {artefact.version}")
     say(f"serve: changes on the management port need the token in {token}")
     # The replica (or the supervisor of several) is this very process from here on: signals reach
     # it, its exit code is ours.
@@ -199,7 +201,14 @@ def serve(
 
 
 def load(
-    name: Annotated[str, typer.Argument(metavar="PROFILE", help=f"One of {', '.join(PROFILES)}.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROFILE",
+            help=f"One of {', '.join(PROFILES)}.",
+            autocompletion=completion.profiles,
+        ),
+    ],
     *,
     host: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
     requests: Annotated[
@@ -221,7 +230,10 @@ def load(
         Arrivals, typer.Option(help="Evenly spaced, or drawn as a Poisson process.")
     ] = "even",
     drift: Annotated[
-        str, typer.Option(help=f"What drifts: one of {', '.join(DRIFTS)}.")
+        str,
+        typer.Option(
+            help=f"What drifts: one of {', '.join(DRIFTS)}.", autocompletion=completion.drifts
+        ),
     ] = "covariate_shift",
     severity: Annotated[float, typer.Option(min=0, help="Size of the drift.")] = 1.0,
     column: Annotated[
@@ -232,7 +244,18 @@ def load(
     artefact: Annotated[
         Path | None, typer.Option(help="Model artefact whose rows are sent; default: generator.")
     ] = None,
-    seed: SeedOption = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Seed of traffic, drift, labels; default: another each time."),
+    ] = None,
+    fail_ratio: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Exit 1 where a larger share of the requests fails; 1: only where all fail.",
+        ),
+    ] = 1.0,
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that send: one uses one processor.")
     ] = 1,
@@ -246,6 +269,8 @@ def load(
     folder: Annotated[Path | None, typer.Option("--out", help="Store the truth here.")] = None,
 ) -> None:
     """Send traffic to a running service and say what came back.
+
+    Exit 1 where no request succeeded, or more failed than --fail-ratio.
 
     Examples:
 
@@ -272,6 +297,8 @@ def load(
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
     target = (folder or settings.loads / run_id).resolve()
+    if seed is None:
+        seed = secrets.randbelow(1_000_000)
     plan = profile(
         name,
         use_case=_chosen(use_case, None, settings),
@@ -293,18 +320,20 @@ def load(
     )
     target.mkdir(parents=True, exist_ok=True)
     write_plan(target / "load-plan.json", plan)
-    say(f"load: the truth is written to {target}")
+    say(f"load: seed {seed}; the truth is written to {target}")
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
     file = target / "load-plan.json"
     if bind is None:
-        command = locust_command(file, target, host, processes=processes)
+        command = locust_command(file, target, host, processes=processes, fail_ratio=fail_ratio)
     else:
         say(
             f"load: waiting for {processes} times: testbed load-worker {bind} --plan {file.name} "
             f"--host {mask(host)}, each with a copy of {file}"
         )
         address = parse_address(bind, "--bind")
-        command = master_command(file, target, host, bind=address, workers=processes)
+        command = master_command(
+            file, target, host, bind=address, workers=processes, fail_ratio=fail_ratio
+        )
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal
     os.execve(command[0], command, base_environment())  # noqa: S606 - this interpreter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -9,16 +10,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 from testbed_otel.masking import mask
 
 from testbed.active import active_stacks
-from testbed.console import out
+from testbed.console import out, say
 from testbed.errors import EXIT_VERDICT_FAILED, UsageError
-from testbed.settings import SETTINGS_FILE, Settings, load_settings, otel_environment
+from testbed.settings import SETTINGS_FILE, Settings, load_settings
 from testbed.trust import trust, trust_scenario
+from testbed.wordtable import WordTable
 
 AGE = re.compile(r"(\d+)([hdw])")
+GIGABYTE = 1e9
 SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -27,11 +30,9 @@ def doctor() -> None:
     from testbed.stack.doctor import diagnose
 
     findings = diagnose()
-    table = Table(box=None, pad_edge=False)
-    for title in ("", "what", "found", "what to do"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("", "what", "found", "what to do")
     for finding in findings:
-        mark = "[green]ok[/]" if finding.ok else f"[red]{finding.level}[/]"
+        mark = Text("ok", "green") if finding.ok else Text(finding.level, "red")
         table.add_row(mark, finding.name, finding.detail, "" if finding.ok else finding.fix)
     out.print(table)
     if any(not finding.ok and finding.level == "error" for finding in findings):
@@ -40,20 +41,25 @@ def doctor() -> None:
 
 def settings() -> None:
     """Print the effective settings: defaults, testbed.toml, TESTBED_*, and OTEL_* passed on."""
+    from testbed.stack import shell
+
     effective = load_settings()
-    table = Table(box=None, pad_edge=False)
-    for title in ("setting", "value", "from", "what"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("setting", "value", "from", "what")
     for name, field in Settings.model_fields.items():
         value = getattr(effective, name)
         if name == "log_url" and value is not None:
             value = _without_password(value)
         origin = "set" if name in effective.model_fields_set else "default"
         table.add_row(f"TESTBED_{name.upper()}", str(value), origin, field.description or "")
-    for name, value in otel_environment().items():
-        secret = name.endswith("HEADERS")  # they carry credentials
+    passed = shell.passed_on(os.environ)
+    for name in sorted({*passed, *shell.ignored(os.environ)}):
+        value = os.environ[name]
+        secret = name.endswith(("HEADERS", "PASSWORD", "TOKEN", "KEY"))  # they carry credentials
         table.add_row(
-            name, "**********" if secret else mask(value), "set", "passed on to the components"
+            name,
+            "**********" if secret else mask(value),
+            "set",
+            shell.TELEMETRY[name] if name in passed else "run and up ignore it",
         )
     out.print(table)
 
@@ -138,16 +144,35 @@ def clean(
         victims += [*effective.models.glob("*"), *kept_models().glob("*")]
     if tools and not busy:
         victims += (cache_folder() / "tools").glob("*")
-    for path in victims:
-        if path.is_dir() and path.stat().st_mtime <= oldest:
-            _remove(path, dry_run=dry_run)
+    old = [path for path in victims if path.is_dir() and path.stat().st_mtime <= oldest]
+    freed = sum(_remove(path, dry_run=dry_run) for path in sorted(old))
+    done = "would be removed" if dry_run else "removed"
+    say(
+        f"clean: {len(old)} folders, {_size(freed)}, {done}: what is older than {older_than}; "
+        f"{_spared(len(victims) - len(old), sorted(busy))}"
+    )
+    if not old and not (models and tools):
+        say("clean: with --models, --tools or another --older-than there may be more")
 
 
-def _remove(path: Path, *, dry_run: bool) -> None:
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+def _spared(newer: int, busy: list[str]) -> str:
+    """What stays, and why."""
+    running = f", and {', '.join(busy)}, which runs" if busy else ""
+    return f"{newer} newer ones stay{running}"
+
+
+def _remove(path: Path, *, dry_run: bool) -> int:
+    """Remove a folder, and say so; returns its size in bytes."""
+    size = sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
     if not dry_run:
         shutil.rmtree(path)
-    out.print(f"{'would remove' if dry_run else 'removed'} {path} ({size / 1e6:.1f} MB)")
+    said = f"{'would remove' if dry_run else 'removed'} {path} ({_size(size)})"
+    out.print(said, markup=False, highlight=False)
+    return size
+
+
+def _size(amount: int) -> str:
+    return f"{amount / GIGABYTE:.1f} GB" if amount >= GIGABYTE else f"{amount / 1e6:.1f} MB"
 
 
 def register(app: typer.Typer) -> None:

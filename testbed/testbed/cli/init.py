@@ -11,6 +11,7 @@ from testbed_domain.files import write_atomic
 from testbed_domain.use_cases import get_use_case
 from testbed_otel.urls import is_http_url
 
+from testbed.cli import completion
 from testbed.cli.common import USE_CASE_HELP
 from testbed.console import out, say
 from testbed.errors import UsageError
@@ -19,7 +20,9 @@ from testbed.errors import UsageError
 def init(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where your service runs now.")],
     *,
-    use_case: Annotated[str, typer.Option("--use-case", help=USE_CASE_HELP)] = "diabetes",
+    use_case: Annotated[
+        str, typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases)
+    ] = "diabetes",
     command: Annotated[
         str | None,
         typer.Option(help="What starts it, for runs to start it themselves; it gets PORT."),

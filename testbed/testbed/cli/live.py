@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from testbed_drift.cli.bundles import taking
 
 from testbed.active import ActiveStack, active_stacks
+from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
@@ -22,6 +22,7 @@ from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
 from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings
+from testbed.wordtable import WordTable
 
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every component
 
@@ -53,13 +54,19 @@ def _known(runs: list[Path]) -> str:
 @taking(own=OWN_DATA)
 def up(
     *,
-    use_case: Annotated[str | None, typer.Option("--use-case", help=USE_CASE_HELP)] = None,
+    use_case: Annotated[
+        str | None,
+        typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases),
+    ] = None,
     own: OwnData,
     time_scale: Annotated[
         float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
     ] = 1.0,
     rules: Annotated[Path | None, typer.Option(help="Your rules, a file or a folder.")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave a component out.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a component out.", autocompletion=completion.optional_components),
+    ] = None,
     replicas: ReplicasOption = 1,
 ) -> None:
     """Start the whole stack and leave it running until Ctrl-C.
@@ -95,7 +102,7 @@ def up(
 
 def print_urls(urls: dict[str, str]) -> None:
     """Print where a running stack can be seen."""
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = WordTable("name", "url", header=False)
     for name, url in urls.items():
         table.add_row(name, url)
     out.print(table)
@@ -107,7 +114,7 @@ def status() -> None:
     stacks = list(active_stacks(load_settings().runs))
     for stack in stacks:
         out.print(f"{stack.run} (testbed {stack.command}, pid {stack.pid})", highlight=False)
-        table = Table(box=None, show_header=False)
+        table = WordTable("name", "where", header=False)
         for name, pid in stack.components.items():
             table.add_row(name, f"pid {pid}")
         for name, url in stack.urls.items():
@@ -120,9 +127,16 @@ def status() -> None:
 
 def logs(
     component: Annotated[
-        str, typer.Argument(help="Name of a component, for example api or collector.")
+        str,
+        typer.Argument(
+            help="Name of a component, for example api or collector.",
+            autocompletion=completion.logged_components,
+        ),
     ],
-    run_name: Annotated[str | None, typer.Option("--run", help="Run; default: latest.")] = None,
+    run_name: Annotated[
+        str | None,
+        typer.Option("--run", help="Run; default: latest.", autocompletion=completion.run_ids),
+    ] = None,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many.")] = 50,
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
@@ -154,7 +168,12 @@ def logs(
 
 def down(
     run_name: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Run id; default: all that run.")
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Run id; default: all that run.",
+            autocompletion=completion.active_run_ids,
+        ),
     ] = None,
 ) -> None:
     """Stop running stacks from another terminal, and wait until they are gone."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
+from testbed.cli import completion
 from testbed.cli.housekeeping import AGE, parse_age
 from testbed.cli.live import find_run
 from testbed.console import out
 from testbed.errors import UsageError
 from testbed.settings import load_settings
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from testbed_domain.logstore import PredictionLog
@@ -24,7 +25,12 @@ app = typer.Typer(help="The prediction log: what it holds, export, pruning.", no
 UrlOption = Annotated[
     str | None, typer.Option("--log-url", help="SQLAlchemy URL; default: that of testbed serve.")
 ]
-RunOption = Annotated[str | None, typer.Option("--run", help="The log of this run (id or folder).")]
+RunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run", help="The log of this run (id or folder).", autocompletion=completion.run_ids
+    ),
+]
 SINCE = "ISO 8601 date or time (UTC without an offset), or an age such as 7d."
 
 
@@ -75,10 +81,7 @@ def stats(*, url: UrlOption = None, run: RunOption = None) -> None:
 
     with _opened(url, run) as log:
         found = logmaintenance.stats(log)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("version", overflow="fold")
-    for title in ("predictions", "labelled", "replicas", "first", "last"):
-        table.add_column(title, justify="right")
+    table = WordTable("version", ">predictions", ">labelled", ">replicas", ">first", ">last")
     for item in found.versions:
         table.add_row(
             f"{item.model_name} {item.model_version}",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from testbed_drift.cli.bundles import taking
 
+from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     ReplicasOption,
@@ -47,7 +48,10 @@ OutOption = Annotated[
 @taking(own=OWN_DATA)
 def run(
     scenario: Annotated[
-        str | None, typer.Argument(help="Name of a scenario, or a YAML file.")
+        str | None,
+        typer.Argument(
+            help="Name of a scenario, or a YAML file.", autocompletion=completion.scenario_names
+        ),
     ] = None,
     *,
     use_case: UseCaseOption = None,
@@ -88,7 +92,10 @@ def run(
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave a component out: collector, alertmanager, receiver, drift …"),
+        typer.Option(
+            help="Leave a component out: collector, alertmanager, receiver, drift …",
+            autocompletion=completion.optional_components,
+        ),
     ] = None,
     replicas: ReplicasOption = 1,
     stack: Annotated[
@@ -264,7 +271,11 @@ def _scenario(name: str, options: RunOptions) -> Scenario:
 def report(
     run_name: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="Run id or folder; default: the latest verdict."),
+        typer.Argument(
+            metavar="RUN",
+            help="Run id or folder; default: the latest verdict.",
+            autocompletion=completion.run_ids,
+        ),
     ] = None,
 ) -> None:
     """Show a run's verdict again and write its report anew.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsonformat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
     from testbed.facts.configured import ConfiguredGroup
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from testbed.scenario import Scenario
+
 app = typer.Typer()
 RulesOption = Annotated[
     Path | None,
@@ -23,7 +29,12 @@ RulesOption = Annotated[
 
 
 @app.callback(invoke_without_command=True)
-def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
+def scenarios(
+    context: typer.Context,
+    *,
+    rules: RulesOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+) -> None:
     """List the scenarios that ship with the testbed, and which alerts they exercise.
 
     Examples:
@@ -32,36 +43,59 @@ def scenarios(context: typer.Context, *, rules: RulesOption = None) -> None:
 
       testbed scenarios --rules ./my-rules
 
+      testbed scenarios --json | jq -r '.scenarios[].name'
+
       testbed scenarios check my-scenario.yaml
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.table import Table
     from testbed_rules.rulefiles import read_rules
 
     from testbed.coverage import alert_coverage, coverage_text, covering_text
     from testbed.facts.configured import groups_in
     from testbed.resources import scenario_files, shipped_rules
     from testbed.scenario import read_scenario
+    from testbed.wordtable import WordTable
 
     shipped = {name: read_scenario(path) for name, path in scenario_files().items()}
     covered = alert_coverage(groups_in(read_rules(rules or shipped_rules())), shipped)
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "real time", "must fire", "what"):
-        table.add_column(title, overflow="fold")
+    if json:
+        typer.echo(jsonformat.dumps(_described(shipped, covered), indent=2))
+        return
+    table = WordTable("name", ">real time", "must fire", "what")
     for name, item in shipped.items():
         alerts = ", ".join(alert.alert for alert in item.expected_alerts) or "nothing"
         seconds = item.duration / item.time_scale
         table.add_row(name, f"{seconds:.0f} s", alerts, item.description.strip())
     out.print(table)
     out.print()
-    table = Table(box=None, pad_edge=False)
-    for title in ("alert", "exercised by"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("alert", "exercised by")
     for alert, by in covered.items():
         table.add_row(alert, covering_text(by, shipped))
     out.print(table)
     out.print(coverage_text(covered), highlight=False)
+
+
+def _described(
+    shipped: Mapping[str, Scenario], covered: Mapping[str, Sequence[str]]
+) -> dict[str, object]:
+    """What ``--json`` prints: real and production time in seconds."""
+    return {
+        "scenarios": [
+            {
+                "name": name,
+                "title": item.title,
+                "description": " ".join(item.description.split()),
+                "use_case": item.use_case,
+                "time_scale": item.time_scale,
+                "production_seconds": item.duration,
+                "real_seconds": round(item.duration / item.time_scale, 1),
+                "must_fire": [alert.alert for alert in item.expected_alerts],
+            }
+            for name, item in shipped.items()
+        ],
+        "alerts": {alert: list(by) for alert, by in covered.items()},
+    }
 
 
 @app.command()

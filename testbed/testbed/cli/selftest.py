@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from testbed.console import interruptible, out, say
 from testbed.errors import EXIT_PASS, EXIT_VERDICT_FAILED
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from testbed.selftest.defect import Defect
@@ -71,22 +71,18 @@ def _report(result: Result) -> None:
     say(f"{what}: {result.defect} ({result.seconds:.0f} s) {result.culprit or ''} {result.lead}")
 
 
-def _catalogue(defects: tuple[Defect, ...]) -> Table:
+def _catalogue(defects: tuple[Defect, ...]) -> WordTable:
     from testbed.selftest.catalogue import kind_of
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("kind", "defect", "scenario", "link", "what"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("kind", "defect", "scenario", "link", "what")
     for defect in defects:
         links = " or ".join(map(str, defect.culprits))
         table.add_row(kind_of(defect), defect.name, defect.scenario, links, defect.what)
     return table
 
 
-def _table(results: tuple[Result, ...]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("defect", "found", "link named first", "expected", "leading check"):
-        table.add_column(title, overflow="fold")
+def _table(results: tuple[Result, ...]) -> WordTable:
+    table = WordTable("defect", "found", "link named first", "expected", "leading check")
     for result in results:
         found = "yes" if result.found else f"no, exit {result.exit_code}"
         expected = " or ".join(result.expected)

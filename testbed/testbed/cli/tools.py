@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from testbed.console import BuildProgress, errors, interruptible, out
 from testbed.errors import EXIT_VERDICT_FAILED
 from testbed.settings import load_settings
+from testbed.wordtable import WordTable
 
 app = typer.Typer(
     help="The Collector, Prometheus, Alertmanager and node_exporter: compiled once, pinned.",
@@ -45,9 +45,7 @@ def status() -> None:
     from testbed.stack import build
 
     rows = build.status()
-    table = Table(box=None, pad_edge=False)
-    for title in ("tool", "version", "state", "path"):
-        table.add_column(title, overflow="fold")
+    table = WordTable("tool", "version", "state", "path")
     for row in rows:
         state = row.source if row.present else "missing: testbed stack install"
         table.add_row(row.name, row.version, state, str(row.path) if row.path else "")

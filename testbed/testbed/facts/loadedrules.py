@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import promql_parser as promql
+from testbed_rules.runbooks import RUNBOOK
 from testbed_rules.timescale import RuleDurationError, literal_seconds
 
 from testbed.facts.configured import ROUNDING, scaled_interval
@@ -45,6 +46,7 @@ def differences(
     *,
     interval: float,
     factor: float = 1.0,
+    located: bool = False,
 ) -> tuple[str, ...]:
     """How what is loaded differs from rule files, one line each.
 
@@ -53,6 +55,7 @@ def differences(
         files: groups of the files.
         interval: real seconds between evaluations where a group says nothing.
         factor: by how much the durations of the files must have been divided.
+        located: whether relative links to runbooks may have got an address before them.
     """
     found = {(group.file.rpartition("/")[2], group.name): group for group in loaded}
     wanted = {(group.file, group.name): group for group in files}
@@ -68,7 +71,7 @@ def differences(
     ]
     for key, group in wanted.items():
         if key in found:
-            lines += _group(found[key], group, interval, factor)
+            lines += _group(found[key], group, interval, factor, located=located)
     return tuple(lines)
 
 
@@ -77,7 +80,7 @@ def _names(rules: Iterable[ConfiguredRule]) -> str:
 
 
 def _group(
-    loaded: RuleGroup, group: ConfiguredGroup, interval: float, factor: float
+    loaded: RuleGroup, group: ConfiguredGroup, interval: float, factor: float, *, located: bool
 ) -> Iterator[str]:
     wanted = interval if group.interval is None else scaled_interval(group.interval, factor)
     if abs(loaded.interval - wanted) > ROUNDING:
@@ -90,10 +93,12 @@ def _group(
     for other in loaded.rules[len(group.rules) :]:
         yield f"{other.name} of group {group.name} is loaded, but its file does not have it"
     for other, rule in zip(loaded.rules, group.rules, strict=False):
-        yield from _rule(other, rule, factor)
+        yield from _rule(other, rule, factor, located=located)
 
 
-def _rule(loaded: AlertRule, rule: ConfiguredRule, factor: float) -> Iterator[str]:
+def _rule(
+    loaded: AlertRule, rule: ConfiguredRule, factor: float, *, located: bool
+) -> Iterator[str]:
     if (loaded.kind, loaded.name) != (rule.kind, rule.name):
         yield f"{loaded.name} is loaded in place of {rule.name}"
         return
@@ -104,10 +109,18 @@ def _rule(loaded: AlertRule, rule: ConfiguredRule, factor: float) -> Iterator[st
         if abs(value - wanted / factor) > ROUNDING:
             yield f"{rule.name}: `{key}` is {value:g} s, and must be {wanted / factor:g} s"
     yield from _texts(rule.name, "label", loaded.labels, rule.labels)
-    yield from _texts(rule.name, "annotation", loaded.annotations, rule.annotations)
+    annotations = loaded.annotations
+    if located and _leads_to(annotations.get(RUNBOOK, ""), rule.annotations.get(RUNBOOK, "")):
+        annotations = {**annotations, RUNBOOK: rule.annotations[RUNBOOK]}
+    yield from _texts(rule.name, "annotation", annotations, rule.annotations)
     if not same_expression(loaded.query, rule.expression, factor):
         is_, must = _short(loaded.query), _short(rule.expression)
         yield f"{rule.name}: its expression is {is_}, not {must}"
+
+
+def _leads_to(link: str, relative: str) -> bool:
+    """Whether a link is the relative one of a source file, with an address before it."""
+    return bool(relative) and "://" not in relative and link.endswith(f"/{relative}")
 
 
 def _texts(

@@ -132,7 +132,9 @@ def _unlike_source(
     factor, interval = sources.factor, configured.evaluation_interval
     return (
         *interval_differences(configured, sources.source / "prometheus" / "prometheus.yml", factor),
-        *differences(loaded, read_groups(sources.rules), interval=interval, factor=factor),
+        *differences(
+            loaded, read_groups(sources.rules), interval=interval, factor=factor, located=True
+        ),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from testbed.report.pages import render
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,9 +23,7 @@ def comparison_table(found: RunComparison) -> RenderableType:
         *(Text(f"played with another {each}", style="yellow") for each in found.differences),
     ]
     if found.changes:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for title in ("", "what", "name", "before", "after"):
-            table.add_column(title, overflow="fold")
+        table = WordTable("", "what", "name", "before", "after", header_style="dim")
         for row in found.changes:
             mark = Text("✗", "bold red") if row.regression else Text("·", "dim")
             table.add_row(mark, Text(row.kind), Text(row.name), Text(row.before), Text(row.after))

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from testbed.checks.alerts import episodes
+from testbed.facts.rulecharts import alert_of
 from testbed.percentiles import percentile
 from testbed.report.texts import number
 
@@ -29,6 +30,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
 CYCLE: Final = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 COLOURS: Final = {
     "p50": GREEN, "p95": ORANGE, "p99": RED, "5xx": RED, "ratio": PURPLE, "threshold": GREY,
+    "limit": GREY,
 }  # fmt: skip
 # Status of a notification, symbol, its colour and that of its edge.
 MARKS: Final = (
@@ -66,10 +68,11 @@ def origin_of(verdict: Verdict) -> float:
 def build_figure(verdict: Verdict, evidence: Evidence) -> go.Figure:
     """The figure, with no colour of its own for ground and text: the page sets those."""
     origin = origin_of(verdict)
-    charts = [chart for chart in evidence.snapshot.charts if chart.key != "up"]
+    charts = [chart for chart in shown_charts(verdict, evidence) if chart.key != "up"]
     bars = [*_fault_bars(evidence, origin), *_alert_bars(evidence, origin)]
     marks = _notification_marks(evidence, origin)
-    lanes = list(dict.fromkeys([*(bar.lane for bar in bars), *marks]))
+    # An alert that failed has its row, too, where nothing of it was ever seen.
+    lanes = list(dict.fromkeys([*(bar.lane for bar in bars), *marks, *_failed_alerts(verdict)]))
     heights = [max(LANE_HEIGHT * (len(lanes) + 1), 60), *(CHART_HEIGHT for _ in charts)]
     figure = make_subplots(
         rows=len(heights),
@@ -77,7 +80,7 @@ def build_figure(verdict: Verdict, evidence: Evidence) -> go.Figure:
         shared_xaxes=True,
         vertical_spacing=min(0.05, 34 / sum(heights)),
         row_heights=heights,
-        subplot_titles=["Faults and alerts", *(f"{c.title} ({c.unit})" for c in charts)],
+        subplot_titles=["Faults and alerts", *(_plain(f"{c.title} ({c.unit})") for c in charts)],
     )
     # Titles of the rows stand at the left edge, out of the way of the names of the phases.
     figure.update_annotations(x=0, xanchor="left", font_size=13)
@@ -99,6 +102,17 @@ def build_figure(verdict: Verdict, evidence: Evidence) -> go.Figure:
         legend={"tracegroupgap": 12},
     )
     return figure
+
+
+def shown_charts(verdict: Verdict, evidence: Evidence) -> list[Chart]:
+    """Those of the system, and of rules whose alerts failed."""
+    failed = _failed_alerts(verdict)
+    charts = evidence.snapshot.charts
+    return [chart for chart in charts if (alert := alert_of(chart)) is None or alert in failed]
+
+
+def _failed_alerts(verdict: Verdict) -> list[str]:
+    return list(dict.fromkeys(row.alert for row in verdict.alerts if not row.passed))
 
 
 def phase_table(verdict: Verdict, chart: Chart) -> list[tuple[str, str, str, str]]:
@@ -184,7 +198,7 @@ def _draw_chart(figure: go.Figure, row: int, chart: Chart, origin: float) -> Non
                 line={
                     "color": _colour(chart.key, line.name, index),
                     "width": 1.8,
-                    "dash": "dash" if line.name == "threshold" else "solid",
+                    "dash": "dash" if line.name in {"threshold", "limit"} else "solid",
                 },
                 hovertemplate="%{y:.4g}",
             ),

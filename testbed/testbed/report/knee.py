@@ -6,10 +6,10 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from testbed.report.texts import NONE
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +25,7 @@ FLOOR: Final = 1e-4
 
 def knee_table(found: CapacityResult) -> RenderableType:
     """Each rate with a bar of its p99, in logarithmic length; the objective's latency is marked."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("rate", "good", "p50", "p99", "", ""):
-        table.add_column(title, justify="right" if title else "left")
+    table = WordTable(">rate", ">good", ">p50", ">p99", "", "", header_style="dim")
     steps = by_rate(found)
     scale = _bars([*(s.p99 for s in steps), found.objective.latency])
     mark = round(scale(found.objective.latency))

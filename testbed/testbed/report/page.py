@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
+
+from markupsafe import Markup, escape
+from testbed_rules.runbooks import RUNBOOK
 
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
+from testbed.facts.rulecharts import alert_of, anchor
 from testbed.report import texts
-from testbed.report.figure import build_figure, origin_of, phase_table, summary
+from testbed.report.figure import build_figure, origin_of, phase_table, shown_charts, summary
 from testbed.report.pages import figure_context, render
 
 if TYPE_CHECKING:
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
 
+OPENED: Final = ("https://", "http://", "file:///")
+"""Beginnings of links that a page may offer, whatever rules say."""
+_PLACE: Final = re.compile(r"report\.html#([\w%.~-]+)")
 COMPONENT_EVENTS = {
     "component_started": "started",
     "component_ready": "ready",
@@ -47,6 +55,7 @@ def render_page(verdict: Verdict, evidence: Evidence) -> str:
         "passing": texts.passing_limits,
         "reason": REASON_TEXTS.__getitem__,
         "drift_file": drift_link,
+        "linked": linked,
     }
     return render("report.html.j2", _context(verdict, evidence), filters)
 
@@ -56,8 +65,16 @@ def drift_link(name: str) -> str:
     return f"drift/{quote(name.replace(chr(92), '/').rsplit('/', 1)[-1])}"
 
 
+def linked(line: str) -> Markup:
+    """A line whose places in the report are links; all else is escaped."""
+    return Markup(_PLACE.sub(r'<a href="#\1">\1</a>', str(escape(line))))  # noqa: S704 - escaped
+
+
 def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
     origin = origin_of(verdict)
+    charts = shown_charts(verdict, evidence)
+    # An anchor stands once, though an alert may have several limits.
+    anchors = {alert: anchor(alert) for chart in charts if (alert := alert_of(chart))}
     return {
         "verdict": verdict,
         "run": verdict.run,
@@ -65,11 +82,12 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
         "offset": texts.offset,
         **figure_context(build_figure(verdict, evidence)),
         "summary": summary(verdict, evidence),
+        "runbooks": _runbooks(evidence),
         "mutants": mutant_line(verdict.rules),
         "slowest": _slowest(evidence),
         "tables": [
-            (chart, rows)
-            for chart in evidence.snapshot.charts
+            (chart, rows, anchors.pop(alert_of(chart) or "", None))
+            for chart in charts
             if (rows := phase_table(verdict, chart))
         ],
         "events": [
@@ -78,6 +96,12 @@ def _context(verdict: Verdict, evidence: Evidence) -> dict[str, Any]:
             if event.event in COMPONENT_EVENTS
         ],
     }
+
+
+def _runbooks(evidence: Evidence) -> dict[str, str]:
+    """Alert to the link of its runbook, where that can be opened."""
+    links = {rule.name: rule.annotations.get(RUNBOOK, "") for rule in evidence.snapshot.rules or ()}
+    return {name: link for name, link in links.items() if link.startswith(OPENED)}
 
 
 def _slowest(evidence: Evidence) -> tuple[SlowRequest, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from testbed.checks.margins import mutant_line
 from testbed.report.texts import NONE, count, seconds, status_text
+from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.checks.results import AlertRow, CheckResult, Hop
     from testbed.verdict import Verdict
 
-DETAILS_SHOWN = 5
+DETAILS_SHOWN = 8
 
 
 def render_table(verdict: Verdict) -> RenderableType:
@@ -53,8 +53,10 @@ def render_table(verdict: Verdict) -> RenderableType:
     return Group(*parts, _outcome(verdict))
 
 
-def _alerts(rows: tuple[AlertRow, ...]) -> Table:
-    table = _table("alert", "phase", "outcome", ">after", ">production", ">resolved")
+def _alerts(rows: tuple[AlertRow, ...]) -> WordTable:
+    table = WordTable(
+        "alert", "phase", "outcome", ">after", ">production", ">resolved", header_style="dim"
+    )
     for row in rows:
         after = row.detection
         over = row.resolution
@@ -69,8 +71,10 @@ def _alerts(rows: tuple[AlertRow, ...]) -> Table:
     return table
 
 
-def _hops(rows: tuple[Hop, ...]) -> Table:
-    table = _table("counts", ">sent", ">arrived", "explained by", ">unexplained")
+def _hops(rows: tuple[Hop, ...]) -> WordTable:
+    table = WordTable(
+        "counts", ">sent", ">arrived", "explained by", ">unexplained", header_style="dim"
+    )
     for hop in rows:
         reasons = ", ".join(f"{item.count} {item.reason}" for item in hop.explained)
         table.add_row(
@@ -112,15 +116,3 @@ def _outcome(verdict: Verdict) -> Text:
 
 def _outcome_of(row: AlertRow) -> Text:
     return Text(status_text(row.status), style="green" if row.passed else "bold red")
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for index, title in enumerate(titles):
-        table.add_column(
-            title.removeprefix(">"),
-            justify="right" if title.startswith(">") else "left",
-            overflow="fold",
-            no_wrap=index == 0,
-        )
-    return table

@@ -15,6 +15,7 @@ import yaml
 from testbed_domain.files import write_atomic
 from testbed_domain.yamlfile import read_yaml
 from testbed_rules.rulefiles import read_rules
+from testbed_rules.runbooks import with_runbooks
 from testbed_rules.scaling import scaled_rules
 from testbed_rules.timescale import TimeScale, Tree, parse_duration
 
@@ -24,7 +25,7 @@ from testbed.layout import RunLayout
 from testbed.stack.links import ways
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from testbed.stack.ownalertmanager import OwnAlertmanager
@@ -112,6 +113,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     scrapes: Sequence[Tree] = (),
     own: OwnAlertmanager | None = None,
     own_prometheus: OwnPrometheus | None = None,
+    runbook: Callable[[str], str] = str,
 ) -> NativeConfiguration:
     """Write the configuration of every component into ``layout.config``.
 
@@ -130,6 +132,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         scrapes: more scrape jobs of Prometheus, in Compose addresses.
         own: the user's configuration of Alertmanager, in place of the project's.
         own_prometheus: the user's configuration of Prometheus, joined with the project's.
+        runbook: gives the link to a runbook for the relative one of a rule.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
@@ -181,7 +184,8 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         own_jobs=own_prometheus.jobs(shipped) if own_prometheus else (),
     )
     files = {native.prometheus: prometheus, native.alertmanager: alertmanager}
-    write_files(config, source, {**files, native.collector: collector}, scale=scale, rules=rules)
+    files[native.collector] = collector
+    write_files(config, source, files, scale=scale, rules=rules, runbook=runbook)
     write_api_targets(native.targets, api_targets)
     return native
 
@@ -193,6 +197,7 @@ def write_files(
     *,
     scale: TimeScale,
     rules: Path | None = None,
+    runbook: Callable[[str], str] = str,
 ) -> None:
     """Write the configuration of the tools, and beside it templates, dashboards and scaled rules.
 
@@ -202,6 +207,7 @@ def write_files(
         trees: file to its content.
         scale: of the rules.
         rules: folder of rule files in place of the project's.
+        runbook: gives the link to a runbook for the relative one of a rule.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
@@ -212,7 +218,8 @@ def write_files(
         write_atomic(config / "templates" / template.name, template.read_bytes())
     for board in sorted((source / "grafana/dashboards").glob("*.json")):
         write_atomic(config / "dashboards" / board.name, board.read_bytes())
-    _write_rules(config / "rules", read_rules(rules or source / "prometheus/rules"), scale)
+    files = with_runbooks(read_rules(rules or source / "prometheus/rules"), runbook)
+    _write_rules(config / "rules", files, scale)
 
 
 def write_api_targets(path: Path, targets: Iterable[tuple[str, str]]) -> None:

@@ -17,6 +17,7 @@ CHOICES: Final = (
     "TESTBED_DRIFT_HTML",
 )
 ARTEFACTS: Final = "TESTBED_DRIFT_ARTEFACTS"
+RELATIONS_ROWS: Final = "TESTBED_DRIFT_RELATIONS_ROWS"
 
 
 def chosen(callers: Mapping[str, str]) -> dict[str, str]:

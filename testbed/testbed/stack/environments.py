@@ -12,14 +12,11 @@ from testbed_rules.timescale import TimeScale
 
 from testbed import driftplan
 from testbed.driftplan import DriftPlan
-from testbed.settings import otel_environment
-from testbed.stack import driftchoices
+from testbed.stack import driftchoices, shell
 from testbed.stack.addresses import COLLECTOR_HTTP, MANAGEMENT
 from testbed.stack.context import StackContext
+from testbed.stack.driftchoices import RELATIONS_ROWS
 from testbed.stack.links import ways
-
-# Components without which a run can still end in a (failed) verdict.
-RELATIONS_ROWS: Final = "TESTBED_DRIFT_RELATIONS_ROWS"
 
 # Production durations, in seconds; a run divides them by its time scale.
 EXPORT_INTERVAL: Final = 15.0
@@ -42,16 +39,17 @@ RETRAIN_COOLDOWN: Final = 3600.0
 def base_environment() -> dict[str, str]:
     """The caller's environment without other components' settings."""
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TESTBED_", "OTEL_", "LOCUST_"))
+        name: value for name, value in os.environ.items() if not name.startswith(shell.PREFIXES)
     }
     return kept | {"DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def telemetry_environment(context: StackContext, component: str, service: str) -> dict[str, str]:
-    """Standard OpenTelemetry variables of a Python component; the caller's win, but for where."""
-    interval = round(TimeScale(context.factor).interval_seconds(EXPORT_INTERVAL) * 1000)
+    """Standard OpenTelemetry variables of a Python component.
+
+    Of the shell's only those of :func:`testbed.stack.shell.passed_on` reach it.
+    """
+    interval = round(export_interval(context.factor) * 1000)
     identity = f"service.instance.id={context.new_instance(component)}"
     mine = {
         "OTEL_SERVICE_NAME": service,
@@ -63,13 +61,11 @@ def telemetry_environment(context: StackContext, component: str, service: str) -
         "OTEL_TRACES_SAMPLER_ARG": str(context.trace_ratio),
         ALIASES: context.settings.metric_aliases,
     }
-    callers = otel_environment()
+    callers = shell.passed_on(os.environ, own_collector="collector" not in context.without)
     # Identity joins what the caller says of the resource: the checks need it.
-    if extra := callers.pop("OTEL_RESOURCE_ATTRIBUTES", ""):
-        mine["OTEL_RESOURCE_ATTRIBUTES"] = f"{extra},{identity}"
-    callers.pop("OTEL_SERVICE_NAME", None)
-    if "collector" not in context.without:  # a shell often names another one than is tested here
-        callers.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+    if extra := callers.pop(shell.RESOURCE, ""):
+        mine[shell.RESOURCE] = f"{extra},{identity}"
+    callers.pop(LOGS_EXPORTER, None)  # the run knows whether it exports log records
     return mine | callers
 
 
@@ -87,12 +83,8 @@ def batch_delay(factor: float) -> str:
 
 
 def export_interval(factor: float) -> float:
-    """Real seconds between two exports of metrics, with what the caller's environment says."""
-    callers = otel_environment().get("OTEL_METRIC_EXPORT_INTERVAL", "")
-    try:
-        return float(callers) / 1000
-    except ValueError:
-        return TimeScale(factor).interval_seconds(EXPORT_INTERVAL)
+    """Real seconds between two exports of metrics."""
+    return TimeScale(factor).interval_seconds(EXPORT_INTERVAL)
 
 
 def api_environment(context: StackContext) -> dict[str, str]:

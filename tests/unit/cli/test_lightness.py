@@ -63,7 +63,14 @@ def test_list_of_commands_imports_no_command(words: tuple[str, ...], tmp_path: P
 @pytest.mark.parametrize(
     "words",
     [
-        *(("status",), ("down",), ("settings",), ("keys", "new", "x")),
+        *(
+            ("status",),
+            ("down",),
+            ("runs",),
+            ("runs", "--json"),
+            ("settings",),
+            ("keys", "new", "x"),
+        ),
         *(("stack", "status"), ("clean", "--dry-run"), ("drift", "run", "--help")),
     ],
     ids=" ".join,

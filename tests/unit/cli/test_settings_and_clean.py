@@ -42,5 +42,29 @@ def test_clean_removes_only_what_is_old_enough(tmp_path: Path) -> None:
     assert not run.exists()
 
 
+def test_clean_says_how_much_and_what_stays(tmp_path: Path) -> None:
+    """Also where nothing goes: silence would leave open whether it looked."""
+    runs = tmp_path / "home" / "runs"
+    for name, size in (("one", 2_000_000), ("two", 500_000)):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "data").write_bytes(bytes(size))
+    said = _clean("7d", "--dry-run").stderr
+    assert "0 folders, 0.0 MB, would be removed" in said
+    assert "2 newer ones stay" in said
+    assert "2 folders, 2.5 MB, would be removed" in _clean("0h", "--dry-run").stderr
+    assert "2 folders, 2.5 MB, removed" in _clean("0h").stderr
+
+
+def test_shell_shows_what_runs_ignore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what reaches the components."""
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
+    monkeypatch.setattr(console.out, "size", ConsoleDimensions(200, 50))
+    lines = CliRunner().invoke(app, ["settings"]).output.splitlines()
+    of = {line.split()[0]: line for line in lines if line.startswith("OTEL_")}
+    assert "run and up ignore it" in of["OTEL_SDK_DISABLED"]
+    assert "traced" in of["OTEL_TRACES_SAMPLER_ARG"]
+
+
 def _clean(age: str, *options: str) -> Result:
     return CliRunner().invoke(app, ["clean", "--older-than", age, *options])

@@ -90,12 +90,46 @@ def test_line_has_the_form_of_system_e(scores_of: Callable[..., DriftScores]) ->
     )
 
 
-def test_line_says_none_where_there_is_none(scores_of: Callable[..., DriftScores]) -> None:
-    """Without labels and without HTML the line says so, in the same places."""
+def test_line_names_no_report_that_was_not_made(scores_of: Callable[..., DriftScores]) -> None:
+    """Without labels it says so; of files it has only those that are there."""
     scores = scores_of(0, target=None)
     line = decision_line(None, "a.json", scores, decide(scores, Policy()))
-    assert line.startswith("report=none json=a.json ")
+    assert line.startswith("json=a.json drift_share=")
     assert " target_drift=none " in line
+    assert decision_line(None, None, scores, decide(scores, Policy())).startswith("drift_share=")
+
+
+@pytest.mark.parametrize(
+    ("drifted", "outcomes", "basis", "words"),
+    [
+        (2, {}, "< 0.30", "2 of 10 columns drifted (drift_share 0.20), below the limit of ALERT"),
+        (3, {}, ">= 0.30", "3 of 10 columns drifted (drift_share 0.30), from the limit of ALERT"),
+        (6, {}, ">= 0.50", "6 of 10 columns drifted (drift_share 0.60), from the limit of RETRAIN"),
+        (
+            2,
+            {"prediction": True, "target": True},
+            "< 0.30, but prediction, target",
+            "but the predictions drifted and the target drifted, which asks for ALERT by itself",
+        ),
+        (
+            3,
+            {"target": True},
+            ">= 0.30, with target",
+            "and the target drifted: inputs and what is to be learnt have both moved",
+        ),
+    ],
+)
+def test_line_and_words_say_what_decided(
+    scores_of: Callable[..., DriftScores],
+    drifted: int,
+    outcomes: dict[str, bool],
+    basis: str,
+    words: str,
+) -> None:
+    """A limit alone never stands beside an action that it does not explain."""
+    decision = decide(scores_of(drifted, **outcomes), Policy())
+    assert decision.basis == basis
+    assert words in decision.words
 
 
 @pytest.mark.parametrize(

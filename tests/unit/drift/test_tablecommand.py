@@ -195,8 +195,12 @@ def test_without_json_there_are_a_table_and_one_line(
     assert main(["run", *sides, *ROLES, "--time-column", "t"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[:3] == ["age", "number", "wasserstein"] for line in lines)
-    assert any(line.startswith("ALERT (< 0.30): 1 of 4 columns drifted: age") for line in lines)
-    assert lines[-1].startswith("report=none json=none drift_share=0.25 decision=ALERT (< 0.30) ")
+    [words] = [line for line in lines if line.startswith("ALERT: ")]
+    assert (
+        "1 of 4 columns drifted (drift_share 0.25), below the limit of ALERT (0.30), but" in words
+    )
+    assert "  1 of 4 columns drifted: age" in lines
+    assert lines[-1].startswith("drift_share=0.25 decision=ALERT (< 0.30, but ")
     table = make(3, shift=1.0)
     table.loc[:99, "t"] = None
     table.to_parquet(tables / "moved.parquet")

@@ -8,7 +8,7 @@ import socket
 import pytest
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 from geventhttpclient.useragent import RetriesExceeded
-from testbed_load.replies import Reply, answered, error_kind
+from testbed_load.replies import Reply, answered, error_kind, failed
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_prediction_is_read() -> None:
 @pytest.mark.parametrize("status", [302, 404, 422, 500, 503])
 def test_an_error_answer_is_its_status(status: int) -> None:
     """An error is an answer too, whatever its body holds."""
-    assert answered(status, b"{not json") == Reply(status)
+    assert answered(status, b"{not json") == Reply(status, reason="{not json")
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,33 @@ def test_a_good_status_without_a_prediction_is_a_problem(content: bytes) -> None
     assert reply.status == 200
     assert reply.prediction_id is None
     assert reply.problem is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            b'{"type": "about:blank", "title": "Unprocessable", "detail": "BMI is missing"}',
+            "BMI is missing",
+        ),
+        (
+            b'{"detail": [{"loc": ["body", "BMI"], "msg": "missing"}]}',
+            '[{"loc": ["body", "BMI"], "msg": "missing"}]',
+        ),
+        (b'{"error": "no model"}', "no model"),
+        (b'{"code": 7}', '{"code": 7}'),
+        (b"Bad\n  Gateway", "Bad Gateway"),
+        (b"\xff" * 500, "\ufffd" * 200 + " …"),
+        (b" ", None),
+        (b"postgresql://u:secret@db/x", "postgresql://u:***@db/x"),
+    ],
+)
+def test_reason_of_a_refusal_is_the_services_own(content: bytes, reason: str | None) -> None:
+    """One line, whatever form it has; nothing of it can be a password."""
+    assert answered(500, content).reason == reason
+
+
+def test_reason_of_a_failure_is_the_networks_own() -> None:
+    """As the system says it."""
+    refused = ConnectionRefusedError(111, "Connection refused")
+    assert failed(refused).reason == "[Errno 111] Connection refused"

@@ -41,3 +41,30 @@ def test_lateness_is_reported() -> None:
     tally.add(record(0.1, late=2.5))
     assert tally.percentiles() == pytest.approx((2.6, 2.6, 2.6))
     assert "up to 2.5 s late" in tally.summary(missed=0)
+
+
+def test_first_reason_of_each_outcome_is_shown() -> None:
+    """Below what was answered, once each."""
+    tally = Tally()
+    tally.add(record(0.1, 422), "BMI is missing")
+    tally.add(record(0.1, 422), "Age is missing")
+    tally.add(record(0.1, None, "connection"), "refused")
+    tally.add(record(0.1, 200))
+    lines = tally.summary(0).splitlines()
+    assert lines[1:4] == [
+        "answered   200: 1, 422: 2, connection: 1",
+        "reason     422: BMI is missing",
+        "           connection: refused",
+    ]
+
+
+def test_an_answer_without_a_prediction_is_a_failure_too() -> None:
+    """Of no request at all, none succeeded."""
+    tally = Tally()
+    assert tally.fail_ratio == 1.0
+    tally.add(record(0.1, 200), problem="the answer is not a prediction")
+    tally.add(record(0.1, 500))
+    tally.add(record(0.1, 200))
+    tally.add(record(0.1, 200))
+    assert tally.fail_ratio == 0.5
+    assert "200: the answer is not a prediction" in tally.summary(0)

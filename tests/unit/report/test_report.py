@@ -6,19 +6,27 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
+from testbed.charts import Chart, ChartLine
 from testbed.checks.results import RuleLimitRow, RuleRow
 from testbed.errors import UsageError
+from testbed.facts.rulecharts import anchor
 from testbed.layout import RunLayout
 from testbed.report import render_table, rewrite_report, write_outcome, write_report
 from testbed.report.junit import junit_xml
 from testbed.report.page import drift_link, render_page
 from testbed.report.texts import passing_limits
+from testbed.scenario import Scenario
+from testbed.snapshot import LoadedRule
+from testbed.verdict import evaluate
+
+from .conftest import EVIL, FACTOR, SCENARIO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,9 +139,8 @@ def test_plotly_stands_in_the_report_once(source: str) -> None:
 
 def test_the_figure_shows_the_run_and_escapes_its_text(page: Page) -> None:
     """Phases as bands, alerts and faults as bars, notifications as marks, series as lines."""
-    text = next(text for attributes, text in page.scripts if attributes.get("type"))
-    assert "<" not in text
-    figure = json.loads(text)
+    assert "<" not in next(text for attributes, text in page.scripts if attributes.get("type"))
+    figure = _figure(page)
     bands = figure["layout"]["shapes"]
     assert [(band["x0"], band["x1"]) for band in bands] == [(0.0, 10.0), (10.0, 30.0)]
     bars = {str(t["y"]): (t["base"][0], t["x"][0]) for t in figure["data"] if t["type"] == "bar"}
@@ -144,6 +151,12 @@ def test_the_figure_shows_the_run_and_escapes_its_text(page: Page) -> None:
     # Plotly reads tags in text: none may come through, or it would draw (and link) them.
     tagged = [s for s in _strings(figure) if "<script" in s or "<img" in s]
     assert tagged == []
+
+
+def _figure(page: Page) -> dict[str, Any]:
+    text = next(text for attributes, text in page.scripts if attributes.get("type"))
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _strings(value: object) -> list[str]:
@@ -165,6 +178,55 @@ def test_every_chart_has_its_numbers_as_a_table(page: Page, finished: FinishedRu
     headers = [attributes for tag, attributes in page.elements if tag == "th"]
     assert headers
     assert all(attributes.get("scope") in {"col", "row"} for attributes in headers)
+
+
+def test_a_failed_alert_has_its_values_and_its_row(finished: FinishedRun) -> None:
+    """A chart of its own, linked from what failed, and a row even where nothing was seen of it.
+
+    Alerts that did what they should have none.
+    """
+    snapshot = finished.evidence.snapshot
+    line = ChartLine(name="value", points=((1000.0, 3.0), (1020.0, 7.0)))
+    charts = [
+        Chart(key=f"rule:{name}", title=f"{name}: value", unit="unit", lines=(line,))
+        for name in ("HighErrorRate", f"Evil{EVIL}")
+    ]
+    changed = snapshot.model_copy(update={"charts": (*snapshot.charts, *charts), "spans": ()})
+    evidence = replace(finished.evidence, snapshot=changed, notifications=())
+    scenario = Scenario.model_validate(SCENARIO)
+    silent = Page(render_page(evaluate(scenario, evidence, FACTOR), evidence))
+    ids = {attributes.get("id") for _, attributes in silent.elements}
+    links = {attributes.get("href") for tag, attributes in silent.elements if tag == "a"}
+    assert "values-HighErrorRate" in ids
+    assert "#values-HighErrorRate" in links
+    figure = _figure(silent)
+    assert "HighErrorRate" in figure["layout"]["yaxis"]["categoryarray"]
+    assert [a["text"] for a in figure["layout"]["annotations"]].count("HighErrorRate: value (unit)")
+    fired = replace(
+        finished.evidence, snapshot=changed.model_copy(update={"spans": snapshot.spans})
+    )
+    page = Page(render_page(evaluate(scenario, fired, FACTOR), fired))
+    shown = {attributes.get("id") for _, attributes in page.elements}
+    assert "values-HighErrorRate" not in shown
+    assert anchor(f"Evil{EVIL}") in shown
+
+
+def test_runbooks_are_linked_where_they_can_be_opened(finished: FinishedRun) -> None:
+    """From the alert; what is no address is no link, as a script would be."""
+    snapshot = finished.evidence.snapshot
+
+    def hrefs(link: str) -> set[str | None]:
+        rule = LoadedRule(name="HighErrorRate", annotations={"runbook_url": link})
+        evidence = replace(
+            finished.evidence, snapshot=snapshot.model_copy(update={"rules": (rule,)})
+        )
+        elements = Page(render_page(finished.verdict, evidence)).elements
+        return {attributes.get("href") for tag, attributes in elements if tag == "a"}
+
+    assert "file:///docs/a.md" in hrefs("file:///docs/a.md")
+    assert "https://wiki/a" in hrefs("https://wiki/a")
+    for link in ("javascript:alert(1)", "docs/runbooks/A.md", ""):
+        assert link not in hrefs(link)
 
 
 def test_drift_reports_are_linked_within_their_folder(page: Page) -> None:

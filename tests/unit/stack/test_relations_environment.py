@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from testbed.stack.environments import RELATIONS_ROWS, relations_environment
+from testbed.stack.driftchoices import RELATIONS_ROWS
+from testbed.stack.environments import relations_environment
 
 
 @pytest.mark.parametrize(

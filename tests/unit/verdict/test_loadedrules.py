@@ -80,6 +80,23 @@ def test_what_differs_in_a_rule_is_named(changes: dict[str, object], complaint: 
     assert complaint in line
 
 
+def test_a_runbook_may_only_gain_an_address() -> None:
+    """Against the source; another runbook, or any change of a rendered file, is named."""
+    relative = "docs/runbooks/A.md"
+    [group] = FILES
+    [plain] = group.rules
+    files = (replace(group, rules=(replace(plain, annotations={"runbook_url": relative}),)),)
+
+    def named(link: str, *, located: bool) -> tuple[str, ...]:
+        groups = loaded(rule(annotations={"runbook_url": link}))
+        return differences(groups, files, interval=0.5, factor=30.0, located=located)
+
+    for link in (relative, f"file:///x/{relative}", f"https://wiki/{relative}"):
+        assert named(link, located=True) == ()
+    assert "runbook_url" in named("file:///x/docs/runbooks/B.md", located=True)[0]
+    assert "runbook_url" in named(f"file:///x/{relative}", located=False)[0]
+
+
 def test_a_file_that_is_not_loaded_is_named_with_its_rules() -> None:
     """As with a glob that misses it."""
     assert found([]) == ("group g of api.yml is not loaded: A can't fire",)

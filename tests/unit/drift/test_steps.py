@@ -1,0 +1,57 @@
+"""Whoever waits for a comparison is told what it is at."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from testbed_drift.cli import jobs, main
+from testbed_drift.steps import PATIENCE, shown, step
+
+from tests.support.polling import PATIENCE as DEADLINE
+
+ROWS = "\n".join(["t,x,y", *(f"{n},{n % 7},{n % 2}" for n in range(400))])
+
+
+def test_steps_are_heard_only_where_somebody_listens() -> None:
+    """Each at once without patience; none after the command."""
+    said: list[str] = []
+    step("before")
+    with shown(said.append, patience=0):
+        step("one")
+        step("two")
+    step("after")
+    assert said == ["one", "two"]
+
+
+def test_only_a_long_step_is_said() -> None:
+    """A step that another follows in time is never said; one that lasts is, while it lasts."""
+    said: list[str] = []
+    heard = threading.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        heard.set()
+
+    with shown(say, patience=0.2):
+        step("short")
+        step("long")
+        assert heard.wait(DEADLINE)
+    assert said == ["long"]
+    assert PATIENCE > 0
+
+
+def test_comparison_of_tables_says_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On standard error, so that the result stays what it is."""
+    table = tmp_path / "a.csv"
+    table.write_text(ROWS)
+    monkeypatch.setattr(jobs, "shown", lambda say: shown(say, patience=0))
+    assert main(["run", "--reference", str(table), "--current", str(table), "--target", "y"]) == 0
+    shown_lines = capsys.readouterr()
+    steps = [line for line in shown_lines.err.splitlines() if line.endswith("…")]
+    assert steps[0] == "drift: loading libraries …"
+    assert "drift: comparing 400 rows with 400 of the reference …" in steps
+    assert "…" not in shown_lines.out
