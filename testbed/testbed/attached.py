@@ -41,8 +41,9 @@ from testbed.clients.prometheus import PrometheusClient
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.facts.configured import evaluation_interval, read_groups
-from testbed.preparation import Prepared, RunOptions, make_layout, new_run_id
+from testbed.preparation import Prepared, make_layout, new_run_id
 from testbed.runidentity import write_identity
+from testbed.runoptions import RunOptions
 from testbed.scenarioenv import scenario_environment
 from testbed.stack.addresses import PROMETHEUS, management_addresses
 from testbed.stack.attached import JOURNAL, NOTIFICATIONS, AttachedStack

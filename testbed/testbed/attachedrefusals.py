@@ -16,7 +16,7 @@ from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
     from testbed.clients.prometheus import PrometheusClient
-    from testbed.preparation import RunOptions
+    from testbed.runoptions import RunOptions
     from testbed.scenario import Scenario
     from testbed.settings import Settings
 

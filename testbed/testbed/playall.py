@@ -21,8 +21,8 @@ from testbed_domain.errors import DomainError
 from testbed.errors import EXIT_COULD_NOT_RUN
 from testbed.faultrefusals import not_permitted
 from testbed.playgroup import GROUP_FILE, grouped
-from testbed.preparation import RunOptions
 from testbed.resources import find_scenario, scenario_files
+from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.settings import load_settings
 from testbed.sidebyside import Command, Ended, last_line, run_side_by_side

@@ -17,8 +17,8 @@ from testbed_domain.linefile import append_json
 from testbed.console import BuildProgress, interruptible, say
 from testbed.errors import EXIT_COULD_NOT_RUN
 from testbed.playsession import PlaySession, needs_own_stack, stack_needs
-from testbed.preparation import RunOptions
 from testbed.resources import find_scenario
+from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.settings import load_settings
 

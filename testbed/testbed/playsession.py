@@ -16,9 +16,10 @@ from rich.console import Console
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
 from testbed.playedrun import PlayedRun
-from testbed.preparation import Prepared, RunOptions, prepare
+from testbed.preparation import Prepared, prepare
 from testbed.resources import find_scenario, scenario_files
 from testbed.runner import play
+from testbed.runoptions import RunOptions
 from testbed.runstack import Opening, own_stack, running_stack
 from testbed.scenario import Scenario, read_scenario
 from testbed.scenarioenv import scenario_environment

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,25 +17,21 @@ from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
 from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rules
-from testbed_rules.scaling import FittingRules
 
-from testbed.alertneeds import alert_names, alert_waits, refuse_unknown_alerts
-from testbed.assertedneeds import refuse_unmet
 from testbed.beforehand import make_ready
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
-from testbed.facts.configured import read_groups
 from testbed.faultrefusals import refuse_faults
 from testbed.layout import RunLayout
-from testbed.owndata import OwnData
-from testbed.ownmodel import OwnModel, base_artefact, place_model, require_use_case
+from testbed.ownmodel import base_artefact, place_model, require_use_case
 from testbed.planting import NOTHING, Planting
+from testbed.playedrules import refuse_by_rules, with_rules
 from testbed.resources import root, shipped_rules
-from testbed.rulecheck import fit_rules, read_own_rules, write_rules
+from testbed.rulecheck import fit_rules, read_own_rules
 from testbed.runbooklinks import runbook_links
 from testbed.runidentity import say_model, write_identity
+from testbed.runoptions import RunOptions
 from testbed.scenario import Scenario
-from testbed.servicerules import write_service_rules
 from testbed.settings import Settings, trace_ratio
 from testbed.stack import build, links, shell
 from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, SENT_TO, USUAL_PORTS
@@ -58,46 +54,6 @@ from testbed.stack.recipe import Progress
 from testbed.stack.stack import Stack
 from testbed.targets import BundledApi, TargetModel
 from testbed.usecasechoice import Say, name_use_case, require_fit, train_model
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What the caller of a run may choose.
-
-    Attributes:
-        use_case: in place of the scenario's.
-        own: the user's own table.
-        seed: seed of the traffic.
-        time_scale: in place of the scenario's.
-        rules: rules file, or folder of them, in place of ``prometheus/rules``.
-        rules_given: these, as the caller gave them.
-        rules_aside: what of these is not played, one line each.
-        without: components to leave out.
-        out: folder of the run, in place of ``.testbed/runs/<id>``.
-        replicas: processes of the API.
-        target: the system under test, in place of the scenario's.
-        model: the user's own, which the API serves in place of one that is trained.
-        alertmanager: configuration of Alertmanager in place of the project's.
-        prometheus: configuration of Prometheus besides the project's; its rules are in ``rules``.
-        guarded: whether only telemetry of this very run is taken in: at ports that nothing else
-            knows, and with an id. Else the ports are the usual ones, for anyone to send to.
-    """
-
-    use_case: str | None = None
-    own: OwnData = field(default_factory=OwnData)
-    seed: int = 1
-    time_scale: float | None = None
-    rules: Path | None = None
-    rules_given: str | None = None
-    rules_aside: tuple[str, ...] = ()
-    without: frozenset[str] = frozenset()
-    out: Path | None = None
-    replicas: int = 1
-    target: TargetModel | None = None
-    model: OwnModel | None = None
-    alertmanager: Path | None = None
-    prometheus: Path | None = None
-    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +212,8 @@ def prepare(
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)
-    options = _with_rules(options, target, layout, fitting, say)
-    _refuse_unmet(scenario, options)
+    options = with_rules(options, target, layout, fitting, say)
+    refuse_by_rules(scenario, options)
     artefact = _placed(trained, options, layout, say)
     log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     source = planting.source_of(root(), layout.root / "planted")
@@ -356,41 +312,6 @@ def _target(scenario: Scenario, options: RunOptions) -> TargetModel:
     if not target.instrumented and options.replicas != 1:
         raise UsageError(f"--replicas is of the bundled API; {target.name} starts its own")
     return target
-
-
-def _with_rules(
-    options: RunOptions, target: TargetModel, layout: RunLayout, fitting: FittingRules, say: Say
-) -> RunOptions:
-    """With the rules that are played: the user's, as far as they can be.
-
-    Another target's own rules stand beside the shipped ones, but for those of the API.
-    """
-    folder = layout.root / "rules"
-    given = options.rules or target.own_rules
-    if options.rules is not None:
-        write_rules(folder, fitting.files)
-    elif not target.instrumented:
-        left_out = write_service_rules(shipped_rules(), fitting.files, folder)
-        say(f"rules: without those of the bundled API: {', '.join(left_out)}")
-    else:
-        return options
-    aside = tuple(str(note) for note in fitting.aside)
-    named = None if given is None else str(given)
-    return replace(options, rules=folder, rules_given=named, rules_aside=aside)
-
-
-def _refuse_unmet(scenario: Scenario, options: RunOptions) -> None:
-    """Refuse what can't come of the rules that are played, and of the components that run."""
-    folder = options.rules or shipped_rules()
-    refuse_unmet(scenario, folder, options.without)
-    groups = read_groups(folder)
-    refuse_unknown_alerts(
-        scenario,
-        alert_names(groups),
-        own_rules=options.rules is not None,
-        aside=options.rules_aside,
-        waits=alert_waits(groups),
-    )
 
 
 def _trace_ratio(settings: Settings, scenario: Scenario, factor: float) -> float:

@@ -90,7 +90,7 @@ def testbed_session(request: pytest.FixtureRequest) -> Iterator[PlaySession]:
     with _no_warnings():
         from testbed.console import BuildProgress, say  # noqa: PLC0415 - only where it is used
         from testbed.playsession import PlaySession  # noqa: PLC0415 - the same
-        from testbed.preparation import RunOptions  # noqa: PLC0415 - the same
+        from testbed.runoptions import RunOptions  # noqa: PLC0415 - the same
         from testbed.settings import load_settings  # noqa: PLC0415 - the same
 
     asked = request.config.option

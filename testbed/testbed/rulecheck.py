@@ -14,8 +14,8 @@ from testbed_rules.scaling import FittingRules, RuleNote, fitting_rules
 
 from testbed.stack.asking import ask_tool
 from testbed.stack.build import find
-from testbed.stack.configuration import write_yaml
 from testbed.stack.environments import EXPORT_INTERVAL
+from testbed.stack.trees import write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

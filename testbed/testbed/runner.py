@@ -210,10 +210,9 @@ class Play:
         write_plan(self._layout.load_plan, planting.plan(load_plan(self._prepared)))
         context = self._prepared.context
         host = to_target(context.target.load_url(context), context.endpoints)
-        processes = context.settings.load_processes
-        argv = tuple(
-            locust_command(self._layout.load_plan, self._layout.truth, host, processes=processes)
-        )
+        plan, truth = self._layout.load_plan, self._layout.truth
+        count = context.settings.load_processes
+        argv = tuple(locust_command(plan, truth, host, processes=count))
         log = self._layout.logs / f"{LOAD}.log"
         env = base_environment() | self._prepared.context.settings.load_environment()
         if self._prepared.scenario.settings.api.keys:

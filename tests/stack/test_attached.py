@@ -11,8 +11,9 @@ from rich.console import Console
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
 from testbed.errors import SlowMachineError
-from testbed.preparation import RunOptions, prepare
+from testbed.preparation import prepare
 from testbed.runner import play
+from testbed.runoptions import RunOptions
 from testbed.runstack import running_stack
 from testbed.scenario import read_scenario
 from testbed.schedule import schedule

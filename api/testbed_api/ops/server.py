@@ -12,7 +12,7 @@ import signal
 import time
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 import uvloop
@@ -21,12 +21,12 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.logengine import create_log_engine
 from testbed_domain.logstore import open_log
 from testbed_otel.names import REASON, SERVICE_API
-from testbed_otel.otlplogs import OtlpLogs, otlp_logs
+from testbed_otel.otlplogs import otlp_logs
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
 from testbed_otel.settings import logs_wanted
 from testbed_otel.standard import unsupported
 
-from testbed_api.errors import PREFIX, ApiError, SettingsError
+from testbed_api.errors import ApiError, SettingsError
 from testbed_api.http.app import create_app, create_management_app
 from testbed_api.http.connections import ConnectionLimits, connection_class
 from testbed_api.http.draining import DrainingServer
@@ -39,6 +39,7 @@ from testbed_api.log.retention import prune_regularly
 from testbed_api.log.spool import Spool
 from testbed_api.log.spooling import SpoolingLog
 from testbed_api.log.writer import LogWriter, NoLog
+from testbed_api.ops.accesslogs import AccessLogs, access_file, access_log
 from testbed_api.ops.ending import SLACK_SECONDS, LastResort, within
 from testbed_api.ops.sockets import bind, inherited, url
 from testbed_api.ops.targets import write_target
@@ -49,16 +50,14 @@ from testbed_api.serving.versionsfile import VersionRoles, starting_roles
 from testbed_api.settings import ApiSettings
 from testbed_api.telemetry.accuracy import AbsoluteErrors, Accuracy
 from testbed_api.telemetry.instruments import Instruments
-from testbed_api.telemetry.logs import AccessLog, LineWriter, Sink, configure, fields, opened
+from testbed_api.telemetry.logs import configure
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
-    from io import RawIOBase
 
     from testbed_domain.artefact import Artefact
     from testbed_domain.callerguard import Application
-    from testbed_otel.children import SumMetricFamily
 
     from testbed_api.log.sink import LogSink
     from testbed_api.log.writer import Writer
@@ -126,10 +125,10 @@ def run(settings: ApiSettings) -> None:
         logger.warning("not supported, so ignored: %s", ", ".join(unread))
     try:
         with (
-            _access_file(settings) as file,
+            access_file(settings) as file,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            logs = _Logs(file, remote)
+            logs = AccessLogs(file, remote)
             runner.run(_serve(settings, artefact, telemetry, logs, (public, management), keys))
     finally:
         if remote is not None:
@@ -139,42 +138,11 @@ def run(settings: ApiSettings) -> None:
     logger.info("stopped")
 
 
-class _Logs(NamedTuple):
-    """Where the access log goes; None where it doesn't."""
-
-    file: RawIOBase | None
-    remote: OtlpLogs | None
-
-
-@contextlib.contextmanager
-def _access_file(settings: ApiSettings) -> Iterator[RawIOBase | None]:
-    try:
-        with opened(settings.access_log) as file:
-            yield file
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}ACCESS_LOG: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def _access_log(logs: _Logs, lines: SumMetricFamily) -> Iterator[AccessLog | None]:
-    """The access log, whose last lines are written at the end; None where it goes nowhere."""
-    sinks: list[Sink] = []
-    remote = logs.remote
-    if remote is not None:
-        sinks.append(lambda served: remote.access(fields(served)))
-    with contextlib.ExitStack() as stack:
-        if logs.file is not None:
-            writer = LineWriter(logs.file, lines)
-            stack.callback(writer.close)
-            sinks.append(writer)
-        yield AccessLog(sinks) if sinks else None
-
-
 async def _serve(
     settings: ApiSettings,
     artefact: Artefact,
     telemetry: Telemetry,
-    logs: _Logs,
+    logs: AccessLogs,
     sockets: tuple[socket.socket, socket.socket],
     keys: KeyRing | None,
 ) -> None:
@@ -203,7 +171,7 @@ async def _serve(
         service.versions.store = file.store
         service.notices.put("versions", "; ".join(file.problems) or None, log=False)
     stack = contextlib.ExitStack()
-    access = stack.enter_context(_access_log(logs, instruments.access_lines))
+    access = stack.enter_context(access_log(logs, instruments.access_lines))
     app = create_app(settings, service, telemetry, keys, access)
     public = _server(app, settings, settings.linger_seconds, settings.shutdown_seconds)
     folders = artefact_folders(settings, *roles.artefacts)

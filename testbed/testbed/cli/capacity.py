@@ -56,8 +56,9 @@ def capacity(
     """
     from testbed.capacity import CapacityObjective, search
     from testbed.live import LIVE_SCENARIO
-    from testbed.preparation import RunOptions, prepare
+    from testbed.preparation import prepare
     from testbed.rateprobe import RateProbe
+    from testbed.runoptions import RunOptions
     from testbed.runstack import running_stack
     from testbed.timeline import Timeline
     from testbed.usecasechoice import name_use_case

@@ -78,7 +78,8 @@ def up(
       testbed up --time-scale 30    # rules and intervals 30 times faster
     """
     from testbed.live import LIVE_SCENARIO, live
-    from testbed.preparation import RunOptions, prepare
+    from testbed.preparation import prepare
+    from testbed.runoptions import RunOptions
 
     settings = load_settings()
     options = RunOptions(

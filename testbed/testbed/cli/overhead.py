@@ -59,7 +59,8 @@ def overhead(
     from testbed.live import LIVE_SCENARIO
     from testbed.overhead import MEASURED, WARM_UP, compare, order
     from testbed.overheadturns import OverheadTurns
-    from testbed.preparation import RunOptions, prepare
+    from testbed.preparation import prepare
+    from testbed.runoptions import RunOptions
     from testbed.runstack import running_stack
     from testbed.servicefile import read_service
     from testbed.timeline import Timeline

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.board import Board
-    from testbed.preparation import RunOptions
+    from testbed.runoptions import RunOptions
     from testbed.runstack import Opening
     from testbed.scenario import Scenario
     from testbed.stack.stack import Stack
@@ -141,9 +141,10 @@ def run(
     from testbed.board import Board
     from testbed.ownmodel import OwnModel
     from testbed.playall import play_all
-    from testbed.preparation import RunOptions, prepare
+    from testbed.preparation import prepare
     from testbed.report import render_table
     from testbed.runner import play
+    from testbed.runoptions import RunOptions
     from testbed.runstack import own_stack
     from testbed.schedule import schedule
     from testbed.servicefile import read_service

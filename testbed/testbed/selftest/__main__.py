@@ -10,9 +10,10 @@ from testbed_domain.errors import DomainError
 from testbed.board import Board
 from testbed.console import BuildProgress, interruptible, out, say
 from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED
-from testbed.preparation import RunOptions, prepare
+from testbed.preparation import prepare
 from testbed.report import render_table
 from testbed.runner import play
+from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.schedule import schedule
 from testbed.selftest.catalogue import defect_named, scenario_file

@@ -36,10 +36,9 @@ from testbed.stack.configuration import (
     alertmanager_tree,
     collector_tree,
     prometheus_tree,
-    read_tree,
     write_files,
-    write_yaml,
 )
+from testbed.stack.trees import read_tree, write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

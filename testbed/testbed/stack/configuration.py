@@ -11,9 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import yaml
 from testbed_domain.files import write_atomic
-from testbed_domain.yamlfile import read_yaml
 from testbed_rules.rulefiles import read_rules
 from testbed_rules.runbooks import with_runbooks
 from testbed_rules.scaling import scaled_rules
@@ -23,6 +21,7 @@ from testbed.errors import UsageError
 from testbed.heartbeat import RECEIVER
 from testbed.layout import RunLayout
 from testbed.stack.links import ways
+from testbed.stack.trees import read_tree, write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -393,16 +392,3 @@ def _placed(node: Any, endpoints: Mapping[str, str]) -> Any:  # noqa: ANN401 - Y
         known = "|".join(map(re.escape, endpoints))
         return re.sub(rf"(?<![\w.-])(?:{known})(?!\w)", lambda found: endpoints[found[0]], node)
     return node
-
-
-def read_tree(path: Path) -> Tree:
-    """Read a tree of YAML."""
-    return cast("Tree", read_yaml(path))
-
-
-def write_yaml(path: Path, document: Tree) -> None:
-    """Write a tree of YAML."""
-    text = yaml.dump(
-        document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000
-    )
-    write_atomic(path, text)

@@ -23,8 +23,8 @@ from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.owndata import OwnData
-from testbed.preparation import RunOptions
 from testbed.resources import find_scenario, scenario_files
+from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.scenarioenv import scenario_environment
 from testbed.settings import Settings

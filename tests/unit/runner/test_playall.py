@@ -19,7 +19,7 @@ from testbed.playall import (
     summary,
 )
 from testbed.playgroup import GROUP_FILE, grouped
-from testbed.preparation import RunOptions
+from testbed.runoptions import RunOptions
 from testbed.settings import Settings
 from testbed.sidebyside import Ended
 

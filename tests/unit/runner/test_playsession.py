@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from testbed.errors import StackError
 from testbed.playsession import PlaySession, needs_own_stack
-from testbed.preparation import RunOptions
 from testbed.resources import find_scenario
+from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.settings import Settings
 

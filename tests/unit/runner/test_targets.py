@@ -17,8 +17,9 @@ from testbed.clients.prometheus import Series
 from testbed.errors import StackError, UsageError
 from testbed.facts.servicecounts import shown_on, stored_total, total_of
 from testbed.layout import RunLayout
-from testbed.preparation import Prepared, RunOptions
+from testbed.preparation import Prepared
 from testbed.resources import find_scenario, root
+from testbed.runoptions import RunOptions
 from testbed.scenario import Labels, read_scenario
 from testbed.servicefile import read_service
 from testbed.servicerules import write_service_rules
