@@ -152,7 +152,10 @@ def same_expression(loaded: str, written: str, factor: float = 1.0) -> bool:
     other, written_times = _shape(written)
     if shape is None or other is None:  # the parser does not know all that Prometheus does
         return True
-    alike = shape == other or _bare(_undivided(shape, factor)) == _bare(other)
+    alike = shape == other or _bare(_undivided(shape, factor)) in {
+        _bare(other),
+        _bare(_undivided(other, factor)),  # whose author wrote `86400 * 30` at time scale 30
+    }
     return (
         alike
         and len(times) == len(written_times)
@@ -162,7 +165,9 @@ def same_expression(loaded: str, written: str, factor: float = 1.0) -> bool:
 
 def _undivided(shape: str, factor: float) -> str:
     """Without the division of plain numbers by the time scale."""
-    return re.sub(rf"(?<=[\d)]) [/*] {re.escape(f'{factor:.15g}')}(?![\d.])", "", shape)
+    return re.sub(
+        rf"(?:(?<=[\d)])|(?<=inf)|(?<=NaN)) [/*] {re.escape(f'{factor:.15g}')}(?![\d.])", "", shape
+    )
 
 
 def _bare(shape: str) -> str:

@@ -160,3 +160,10 @@ def test_the_configuration_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert configured.targets == {"a": ("h:1",), "b": ()}
     (group,) = read_groups(layout.config / "rules")
     assert (group.file, group.interval, group.rules[0].kind) == ("own.yml", 3.0, "recording")
+
+
+@pytest.mark.parametrize("number", ["86400 * 30", "Inf", "NaN", "(30 / 30)"])
+def test_numbers_that_look_divided_are_the_same_expression(number: str) -> None:
+    """A product with the time scale in it, and numbers that are words."""
+    assert same_expression(f"time() - x > ({number}) / 30", f"time() - x > {number}", 30)
+    assert not same_expression(f"time() - x > ({number}) / 20", f"time() - x > {number}", 30)
