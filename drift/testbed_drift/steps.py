@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE: Final = 1.0
+DELAY: Final = 1.0
 """Seconds after which one wonders whether anything happens."""
 
 _listeners: Final[list[Callable[[str], None]]] = []
@@ -30,22 +30,22 @@ def step(text: str) -> None:
 
 
 @contextlib.contextmanager
-def shown(say: Callable[[str], None], patience: float = PATIENCE) -> Iterator[None]:
-    """Have steps said that last longer than ``patience``.
+def shown(say: Callable[[str], None], delay: float = DELAY) -> Iterator[None]:
+    """Have steps said that last longer than ``delay``.
 
     Args:
         say: prints a line; called by another thread.
-        patience: seconds; 0 says every step at once.
+        delay: seconds; 0 says every step at once.
     """
     running: list[threading.Timer] = []
 
     def begin(text: str) -> None:
         while running:
             running.pop().cancel()
-        if patience <= 0:
+        if delay <= 0:
             say(text)
             return
-        timer = threading.Timer(patience, say, (text,))
+        timer = threading.Timer(delay, say, (text,))
         timer.daemon = True
         running.append(timer)
         timer.start()

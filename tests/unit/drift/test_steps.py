@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 from testbed_drift.cli import jobs, main
-from testbed_drift.steps import PATIENCE, shown, step
+from testbed_drift.steps import DELAY, shown, step
 
-from tests.support.polling import PATIENCE as DEADLINE
+from tests.support.polling import DELAY as DEADLINE
 
 ROWS = "\n".join(["t,x,y", *(f"{n},{n % 7},{n % 2}" for n in range(400))])
 
 
 def test_steps_are_heard_only_where_somebody_listens() -> None:
-    """Each at once without patience; none after the command."""
+    """Each at once without delay; none after the command."""
     said: list[str] = []
     step("before")
-    with shown(said.append, patience=0):
+    with shown(said.append, delay=0):
         step("one")
         step("two")
     step("after")
@@ -34,12 +34,12 @@ def test_only_a_long_step_is_said() -> None:
         said.append(text)
         heard.set()
 
-    with shown(say, patience=0.2):
+    with shown(say, delay=0.2):
         step("short")
         step("long")
         assert heard.wait(DEADLINE)
     assert said == ["long"]
-    assert PATIENCE > 0
+    assert DELAY > 0
 
 
 def test_comparison_of_tables_says_its_steps(
@@ -48,7 +48,7 @@ def test_comparison_of_tables_says_its_steps(
     """On standard error, so that the result stays what it is."""
     table = tmp_path / "a.csv"
     table.write_text(ROWS)
-    monkeypatch.setattr(jobs, "shown", lambda say: shown(say, patience=0))
+    monkeypatch.setattr(jobs, "shown", lambda say: shown(say, delay=0))
     assert main(["run", "--reference", str(table), "--current", str(table), "--target", "y"]) == 0
     shown_lines = capsys.readouterr()
     steps = [line for line in shown_lines.err.splitlines() if line.endswith("…")]

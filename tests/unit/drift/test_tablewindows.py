@@ -36,7 +36,7 @@ def test_windows_of_rows_confirm_each_other(run: Run, tables: Path) -> None:
     _, found = run("both.parquet", *sliding, "--columns", "age,town")
     decisions = [one["decision"] for one in found]
     assert decisions == ["NO_ACTION"] * 4 + ["RETRAIN"] * 3
-    assert "2 of 2 decide" in " ".join(found[3]["reasons"])
+    assert "2 windows must agree" in " ".join(found[3]["reasons"])
 
 
 def test_windows_without_times_confirm_each_other(
