@@ -9,7 +9,7 @@ import pytest
 from testbed_drift.cli import jobs, main
 from testbed_drift.steps import DELAY, shown, step
 
-from tests.support.polling import DELAY as DEADLINE
+from tests.support.polling import PATIENCE as DEADLINE
 
 ROWS = "\n".join(["t,x,y", *(f"{n},{n % 7},{n % 2}" for n in range(400))])
 
