@@ -33,7 +33,8 @@ def refuse_unknown_alerts(
         own_rules: whether the rules are the user's: what a shipped scenario allows may then be
             missing.
         aside: rules that are not played, one line each with the reason.
-        waits: alert to the production seconds that it is pending before it fires.
+        waits: alert to the production seconds that it is pending before it fires. A run gives none:
+            a rule that fires too late is what its verdict is to say.
 
     Raises:
         UsageError: an alert has no rule, or too little time; a line for each.

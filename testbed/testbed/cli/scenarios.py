@@ -108,6 +108,7 @@ def check(
 
     Says all mistakes of all files at once, those of a field with its line and the nearest right
     word; alerts that no rule has, times that can't be kept and faults that can't be, among them.
+    Refuses alerts, too, whose rules wait too long to fire in time: of those a verdict would say so.
 
     Examples:
 
