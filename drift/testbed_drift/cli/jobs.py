@@ -108,7 +108,9 @@ orders
 
 
 def _say_step(text: str) -> None:
-    warn(f"{text} …")
+    """To a terminal only: cron sends a mail of whatever a job says there."""
+    if sys.stderr.isatty():
+        warn(f"{text} …")
 
 
 def _run_log(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -45,11 +46,15 @@ def test_only_a_long_step_is_said() -> None:
 def test_comparison_of_tables_says_its_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On standard error, so that the result stays what it is."""
+    """On standard error, so that the result stays what it is; nothing to who is no terminal."""
     table = tmp_path / "a.csv"
     table.write_text(ROWS)
     monkeypatch.setattr(jobs, "shown", lambda say: shown(say, delay=0))
-    assert main(["run", "--reference", str(table), "--current", str(table), "--target", "y"]) == 0
+    command = ["run", "--reference", str(table), "--current", str(table), "--target", "y"]
+    assert main(command) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(command) == 0
     shown_lines = capsys.readouterr()
     steps = [line for line in shown_lines.err.splitlines() if line.endswith("…")]
     assert steps[0] == "drift: loading libraries …"
