@@ -1,9 +1,11 @@
 """Telemetry: what the processes exported is found again in the Collector and in Prometheus.
 
 Everything is compared on raw counters. Nothing stands still for that: processes export and the
-Collector passes on while counters are read, so that each hop is compared at the one of the
-Collector's last scrapes around which least was on its way. How much may have been on its way then
-is known from the exports themselves, and no more than that is explained by it.
+Collector passes on while counters are read. What is on its way arrives, on a busy machine later
+than on a quiet one, and what is lost stays lost; so each hop is compared at the one of the
+Collector's last scrapes at which least is missing, and among these around which least was on its
+way. How much may have been on its way then is known from the exports themselves, and no more than
+that is explained by it.
 """
 
 from __future__ import annotations
@@ -123,9 +125,15 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
     def at(time: float) -> Offered:
         return _sum(offered(process, time) for process in pipeline.processes)
 
-    here = min(reversed(recent), key=lambda reading: at(reading.time).spread)
+    earlier = sum(each.accepted for each in before)
+
+    def missing(reading: CounterReading) -> tuple[int, int]:
+        there = at(reading.time)
+        return max(0, there.minimum - earlier - flow(reading).accepted), there.spread
+
+    here = min(reversed(recent), key=missing)
     exported = at(here.time)
-    accepted = sum(each.accepted for each in before) + flow(here).accepted
+    accepted = earlier + flow(here).accepted
     # An export that the Collector has counted was made, whatever the clocks say.
     sent = max(exported.now, min(accepted, exported.maximum))
     if kind == "spans" and any(_ended(process, here.time) for process in pipeline.processes):

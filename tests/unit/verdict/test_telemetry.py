@@ -266,6 +266,21 @@ def test_exports_around_a_scrape_are_on_their_way(world: World, delay: float) ->
     assert reasons == ([] if delay > 0.5 else [Reason.IN_TRANSIT])
 
 
+@pytest.mark.parametrize("held_up", [1, 2])
+def test_exports_that_a_busy_machine_holds_up_are_not_lost(world: World, held_up: int) -> None:
+    """At most of the last scrapes the newest exports are not counted yet; they are at others."""
+    whole = Telemetry().pipeline()
+    readings = [
+        reading.model_copy(update={"points": whole.readings[max(0, number - held_up)].points})
+        if number % 4 != 1
+        else reading
+        for number, reading in enumerate(whole.readings)
+    ]
+    world.pipeline = whole.model_copy(update={"readings": tuple(readings)})
+    found = {hop.key: hop for hop in world.evaluate().hops if hop.key in KEYS}
+    assert found["points_collector"].residual == 0
+
+
 def test_two_exports_on_their_way_are_one_too_many(world: World) -> None:
     """Only the newest one can be."""
     whole = Telemetry(delay=0.01).pipeline()
