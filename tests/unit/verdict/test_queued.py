@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from testbed.checks.latency import check_latency
 from testbed.checks.measured import queued_phases
 from testbed.facts.timing import Bin, RequestTiming
@@ -32,6 +33,20 @@ def test_durations_need_not_follow_where_requests_queue() -> None:
     """Elsewhere they must."""
     assert not all(check.passed for check in check_latency(timing()))
     assert all(check.passed for check in check_latency(timing(), frozenset({"busy"})))
+
+
+@pytest.mark.parametrize(("count", "passes"), [(1, True), (3, True), (4, False)])
+def test_a_few_exports_may_hold_inferences_of_other_requests(count: int, *, passes: bool) -> None:
+    """A process stood still over them; where many do, something else is wrong."""
+    whole = timing()
+    calm = [each for each in whole.bins if each.phase == "calm"]
+    stalled = {"server": 0.5, "inference": 0.9, "client": 0.6}
+    bins = tuple(
+        each.model_copy(update=stalled) if number < count else each
+        for number, each in enumerate(calm)
+    )
+    checks = check_latency(whole.model_copy(update={"bins": bins}))
+    assert all(check.passed for check in checks) == passes
 
 
 def test_a_fault_on_the_api_or_before_it_makes_requests_queue(world: World) -> None:
