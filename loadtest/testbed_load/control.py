@@ -25,7 +25,7 @@ from testbed_load.master import Master
 from testbed_load.options import check_host, plan_from_options
 from testbed_load.plan import LoadPlan, read_plan
 from testbed_load.planshape import PlanShape
-from testbed_load.playback import Playback, steady_clock
+from testbed_load.playback import Playback, freeze_memory, steady_clock
 from testbed_load.traffic import TrafficSource, load_source
 from testbed_load.truth import NoTruth, TruthSink, TruthWriter
 from testbed_load.truthtable import write_table
@@ -206,6 +206,7 @@ class Control:
         if self._master is not None:
             self._master.begin()
         elif self._playback is not None:
+            freeze_memory()
             self._playback.begin()
 
     def _on_test_stopping(self, **_: object) -> None:

@@ -5,6 +5,7 @@ Locust turns the threads of the standard library into greenlets before this is i
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -39,6 +40,16 @@ def steady_clock() -> Callable[[], float]:
     """A clock of Unix seconds that no correction of the machine's time can set back."""
     offset = time.time() - time.perf_counter()
     return lambda: offset + time.perf_counter()
+
+
+def freeze_memory() -> None:
+    """Let the garbage collector look no more through what there is as a load begins, users too.
+
+    It stays until the end, and each full look through it holds up what is due for 0.1 s and more:
+    at 500 requests a second the 99th percentile of lateness was 20 to 78 ms with it, 5 without.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True)

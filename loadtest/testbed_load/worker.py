@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from testbed_load.errors import LoadError
 from testbed_load.messages import BEGIN, ENDED, FAILED, READY, SENT, STOP, digest
-from testbed_load.playback import Playback, steady_clock
+from testbed_load.playback import Playback, freeze_memory, steady_clock
 from testbed_load.shards import Shard
 from testbed_load.users import LabelPoster, PredictionUser
 
@@ -133,6 +133,7 @@ class Worker:
             reason = f"worker {self._runner.worker_index + 1} has another plan than the master"
             self._runner.send_message(FAILED, {"reason": reason})
             return
+        freeze_memory()
         self._playback.begin(msg.data["start"])
         Thread(target=self._end, daemon=True).start()
 
