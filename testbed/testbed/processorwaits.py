@@ -8,14 +8,12 @@ processors from itself.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from testbed.faults.rig.kernel import members, threads
+from testbed.faults.rig.kernel import members, scheduled, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 REFRESH: Final = 10
 """Steps after which processes that a component has started since are looked for."""
@@ -52,21 +50,11 @@ class ProcessorWaits:
         for component, pid in running.items():
             if pid not in self._members:
                 self._members[pid] = members(pid)
-            read = read_threads(threads(self._members[pid]))
+            read = scheduled(threads(self._members[pid]))
             now |= read
             found[component] = waited_for_others(read, self._before, seconds)
         self._before = now
         return {name: round(waited, 3) for name, waited in found.items() if waited >= MIN_WAIT}
-
-
-def read_threads(ids: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """Thread to nanoseconds on a processor and of waiting for one, where these are known."""
-    found = {}
-    for each in ids:
-        with suppress(OSError, ValueError, IndexError):  # ended, or a system that counts no waits
-            fields = Path(f"/proc/{each}/schedstat").read_text(encoding="ascii").split()
-            found[each] = (int(fields[0]), int(fields[1]))
-    return found
 
 
 def waited_for_others(

@@ -12,6 +12,7 @@ from testbed_domain.logstore import open_log
 
 from tests.support.apiprocess import StartApi
 from tests.support.commandline import CommandLine
+from tests.support.loads import Play, Start, playing, serving
 from tests.support.needs import need_compiled
 from tests.support.polling import wait_for
 from tests.support.postgres import PostgresServer, postgres_server
@@ -65,6 +66,20 @@ def command_line(tmp_path: Path, tools: None) -> Iterator[CommandLine]:  # noqa:
     wait_for(lambda: not line.left(), 15, lambda: f"processes are left: {line.left()}")
     halves = [path.name for path in tmp_path.rglob(".*.*") if path.is_file()]
     assert not [name for name in halves if "tmp" in name], "a half-written file is left"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Start]:
+    """Starts the service with a latency and a ratio of failures."""
+    with serving(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    """Starts Locust with a plan."""
+    with playing(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

@@ -25,9 +25,7 @@ from tests.support.loads import (
     Start,
     Truth,
     plan_of,
-    playing,
     running,
-    serving,
 )
 from tests.support.needs import missing
 from tests.support.polling import wait_for
@@ -36,20 +34,6 @@ from tests.support.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Start]:
-    """Starts the service with a latency and a share of failures."""
-    with serving(tmp_path) as start:
-        yield start
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    """Starts Locust with a plan."""
-    with playing(tmp_path) as start:
-        yield start
 
 
 def workers(load: Load) -> list[psutil.Process]:

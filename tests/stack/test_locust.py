@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,26 +23,10 @@ from tests.support.loads import (
     Truth,
     fetch,
     plan_of,
-    playing,
     running,
-    serving,
 )
 from tests.support.polling import PATIENCE, answers, wait_for
 from tests.support.ports import free_port
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Start]:
-    """Starts the service with a latency and a share of failures."""
-    with serving(tmp_path) as start:
-        yield start
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Play]:
-    """Starts Locust with a plan."""
-    with playing(tmp_path) as start:
-        yield start
 
 
 def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play: Play) -> None:

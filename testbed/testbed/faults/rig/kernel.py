@@ -42,14 +42,20 @@ def threads(pids: Iterable[int]) -> frozenset[int]:
     return frozenset(found)
 
 
+def scheduled(tids: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Thread to nanoseconds on a processor and of waiting for one, where these are known."""
+    found = {}
+    for tid in tids:
+        with suppress(OSError, ValueError, IndexError):  # ended, or a system that counts no waits
+            fields = Path(f"/proc/{tid}/schedstat").read_text(encoding="ascii").split()
+            found[tid] = (int(fields[0]), int(fields[1]))
+    return found
+
+
 def waited(tids: Iterable[int]) -> float | None:
     """Seconds in which threads could have run and had no processor; None where it isn't counted."""
-    total, known = 0, False
-    for tid in tids:
-        with suppress(OSError, IndexError):
-            total += int(Path(f"/proc/{tid}/schedstat").read_text(encoding="ascii").split()[1])
-            known = True
-    return total / 1e9 if known else None
+    waits = [waiting for _, waiting in scheduled(tids).values()]
+    return sum(waits) / 1e9 if waits else None
 
 
 def descriptors(pid: int) -> int:
