@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -57,6 +58,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and OF_TOOLS & set(item.fixturenames):
             item.add_marker(pytest.mark.tools)
+
+
+def pytest_collection_finish() -> None:
+    """What collecting has made stays to the end: the garbage collector need not look at it again.
+
+    It took an eighth of the quick tests' processor time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -92,22 +92,27 @@ def words(name: str) -> list[str]:
 
 
 @cache
-def definitions() -> dict[Path, list[Definition]]:
-    """Classes and functions of each module of all packages, nested ones too; read once."""
+def modules() -> dict[Path, ast.Module]:
+    """Each module of all packages; read once."""
     return {
-        path: [
-            node
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
+        path: ast.parse(path.read_text(encoding="utf-8"))
         for package in PACKAGES
         for path in sorted((ROOT / package).rglob("*.py"))
     }
 
 
-def constants(path: Path) -> Iterator[tuple[str, int]]:
+def definitions(node: ast.AST) -> Iterator[Definition]:
+    """Classes and functions below a node, nested ones too; there are none in an expression."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+        if not isinstance(child, ast.expr):
+            yield from definitions(child)
+
+
+def constants(module: ast.Module) -> Iterator[tuple[str, int]]:
     """Names that a module gives to values in capitals, and their lines."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in module.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
             if isinstance(target, ast.Name) and target.id.isupper():
@@ -123,13 +128,18 @@ def options(command: Any) -> Iterator[str]:  # noqa: ANN401 - of typer's own cop
         yield from options(each)
 
 
-def named() -> Iterator[tuple[str, str]]:
+@cache
+def named() -> list[tuple[str, str]]:
     """Each name, and where it stands."""
-    for path, nodes in definitions().items():
+    return list(_named())
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    for path, module in modules().items():
         where = str(path.relative_to(ROOT))
         yield path.stem, where
-        yield from ((node.name, f"{where}:{node.lineno}") for node in nodes)
-        yield from ((name, f"{where}:{line}") for name, line in constants(path))
+        yield from ((node.name, f"{where}:{node.lineno}") for node in definitions(module))
+        yield from ((name, f"{where}:{line}") for name, line in constants(module))
     yield from ((metric.name, "a metric") for metric in names.METRICS)
     yield from ((name, "the command line") for name in options(command_tree()))
 
@@ -160,8 +170,8 @@ def test_classes_have_names_of_their_own() -> None:
     """No public class name stands twice over all packages."""
     defined = Counter(
         node.name
-        for nodes in definitions().values()
-        for node in nodes
+        for module in modules().values()
+        for node in definitions(module)
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert not [name for name, count in defined.items() if count > 1]

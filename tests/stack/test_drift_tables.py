@@ -1,4 +1,4 @@
-"""``testbed drift`` on tables as a user types it: real files, a real PostgreSQL server."""
+"""``testbed drift`` on tables: real files, a real PostgreSQL server, the page's own commands."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import psycopg
 import pytest
+from testbed_drift.cli import main
 
 if TYPE_CHECKING:
     from tests.support.datafiles import DataFile
@@ -27,44 +28,53 @@ ROWS = 500
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs commands in a folder."""
+    """Gives commands in a folder: to this process, which has loaded what they need, or typed."""
 
     folder: Path
     schema: dict[str, Any]
+    capsys: pytest.CaptureFixture[str]
 
-    def __call__(
-        self, *words: str | Path, environment: dict[str, str] | None = None
-    ) -> tuple[int, str, str]:
-        """Exit code, standard output and standard error of ``testbed drift``."""
+    def __call__(self, *words: str | Path) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error of a command, within this process."""
+        code = main([*map(str, words)])
+        return (code, *self.capsys.readouterr())
+
+    def typed(self, *words: str) -> str:
+        """Standard output of ``testbed drift``, as a user types it."""
         program = Path(sys.executable).with_name("testbed")
-        clean = {name: value for name, value in os.environ.items() if "TESTBED" not in name}
         done = subprocess.run(
-            [str(program), "drift", *map(str, words)],
+            [str(program), "drift", *words],
             cwd=self.folder,
-            env=clean | (environment or {}),
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         assert "Traceback" not in done.stderr
-        return done.returncode, done.stdout, done.stderr
+        return done.stdout
 
-    def object(
-        self, *words: str | Path, environment: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, Any]]:
+    def object(self, *words: str | Path) -> tuple[int, dict[str, Any]]:
         """Exit code and the object of a comparison."""
-        code, output, _ = self("run", *words, "--json", environment=environment)
+        code, output, _ = self("run", *words, "--json")
         found: dict[str, Any] = json.loads(output)
         jsonschema.validate(found, self.schema)
         return code, found
 
 
 @pytest.fixture
-def shell(tmp_path: Path, repository: Path) -> Shell:
-    """A shell in an empty folder."""
+def shell(
+    tmp_path: Path,
+    repository: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Shell:
+    """A shell in an empty folder, in which nothing of the testbed is set."""
+    for name in (name for name in os.environ if "TESTBED" in name):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TESTBED_DRIFT_REFERENCES", str(tmp_path / "references"))
+    monkeypatch.chdir(tmp_path)
     schema = repository / "docs" / "reference" / "drift-run.schema.json"
-    return Shell(tmp_path, json.loads(schema.read_text(encoding="utf-8")))
+    return Shell(tmp_path, json.loads(schema.read_text(encoding="utf-8")), capsys)
 
 
 def _drawn(path: Path, seed: int, rows: int = 1000) -> pd.DataFrame:
@@ -119,14 +129,14 @@ def test_the_customers_by_contract(shell: Shell, churn_file: DataFile) -> None:
 
 
 @pytest.mark.parametrize("diabetes_file", ["own"], indirect=True)
-def test_a_kept_reference_in_the_home(shell: Shell, diabetes_file: DataFile) -> None:
+def test_a_stored_reference_by_its_name(shell: Shell, diabetes_file: DataFile) -> None:
     """Added, calibrated and used by its name; stale when its file changes."""
     table = pd.read_csv(diabetes_file.path)
     table.to_csv(shell.folder / "pima.csv", index=False)
     code, output, _ = shell("reference", "add", "pima", "pima.csv", "--target", "Outcome")
     assert code == 0
     assert output.startswith("stored as pima@1: 768 rows; Pregnancies (number)")
-    assert (shell.folder / ".testbed" / "references" / "pima" / "1" / "rows.parquet").is_file()
+    assert (shell.folder / "references" / "pima" / "1" / "rows.parquet").is_file()
     options = ("--rows", "300", "--draws", "500", "--budget", "0.02")
     assert shell("calibrate", "--reference", "pima", *options)[0] == 0
     _drawn(diabetes_file.path, 4).to_parquet(shell.folder / "now.parquet")
@@ -156,7 +166,9 @@ def _people(seed: int, shift: float) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_tables_in_postgresql(shell: Shell, postgresql: PostgresServer) -> None:
+def test_tables_in_postgresql(
+    shell: Shell, postgresql: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Types of the server, names that need quotes, windows by its times; no password is shown."""
     with psycopg.connect(postgresql.url) as connection:
         connection.execute("CREATE SEQUENCE counter")
@@ -169,10 +181,10 @@ def test_tables_in_postgresql(shell: Shell, postgresql: PostgresServer) -> None:
                 for row in _people(len(name), shift):
                     copy.write_row(row)
     url = f"postgresql://tester@127.0.0.1:{postgresql.port}/postgres"
-    secret = {"PGPASSWORD": "secret-of-the-test"}
+    monkeypatch.setenv("PGPASSWORD", "secret-of-the-test")
     sides = ("--reference-url", url, "--reference-query", "before", "--current-url", url)
     all_columns = ("--columns", "Age,price,two words,open,day", *sides, "--current-query")
-    code, found = shell.object(*all_columns, "now", environment=secret)
+    code, found = shell.object(*all_columns, "now")
     assert (code, found["decision"]) == (0, "NO_ACTION")
     kinds = {name: kind["kind"] for name, kind in found["kinds"].items()}
     assert kinds == {
@@ -185,24 +197,18 @@ def test_tables_in_postgresql(shell: Shell, postgresql: PostgresServer) -> None:
     some = (*sides, "--target", "y", "--time-column", "seen", "--columns", "Age,price,two words")
     current = "--current-query"
     query = "SELECT * FROM moved WHERE \"two words\" LIKE '100\\%' OR raw IS NOT NULL;"
-    code, found = shell.object(*some, current, query, environment=secret)
+    code, found = shell.object(*some, current, query)
     assert code == 1
     assert [name for name, column in found["columns"].items() if column["drifted"]] == ["Age"]
-    code, output, _ = shell(
-        "run", *some, current, "moved", "--window", "1w", "--min-rows", "100", environment=secret
-    )
+    code, output, _ = shell("run", *some, current, "moved", "--window", "1w", "--min-rows", "100")
     assert code == 1
     assert output.count("decision=") == 2
     assert output.count("insufficient_data") == 2
-    code, output, error = shell(
-        "run", *some, current, "SELECT *, nextval('counter') FROM now", environment=secret
-    )
+    code, output, error = shell("run", *some, current, "SELECT *, nextval('counter') FROM now")
     assert (code, output) == (2, "")
     assert "cannot execute nextval() in a read-only transaction" in error
     wrong = f"postgresql://tester:mistaken@127.0.0.1:{postgresql.port}/postgres"
-    code, output, error = shell(
-        "run", *some, "--current-url", wrong, current, "now", environment=secret
-    )
+    code, output, error = shell("run", *some, "--current-url", wrong, current, "now")
     assert code == 2
     assert "password authentication failed" in error
     assert "mistaken" not in error + output
@@ -220,5 +226,5 @@ def test_the_page_shows_what_is_printed(shell: Shell, repository: Path) -> None:
         for command in commands.splitlines():
             words = shlex.split(command)
             assert words[:2] == ["testbed", "drift"]
-            printed += shell(*words[2:])[1]
+            printed += shell.typed(*words[2:])
         assert printed.replace(f"{shell.folder}/", "") == output
