@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def _ran(folder: Path, workers: int) -> list[tuple[str, int, str]]:
     return [(worker, int(nice), kind) for worker, nice, kind in lines]
 
 
+@pytest.mark.slow
 def test_the_third_worker_takes_no_stack_and_gives_way(tmp_path: Path) -> None:
     """The others do all else, at the priority that pytest was started with."""
     ran = _ran(tmp_path, 3)
@@ -65,6 +68,7 @@ def test_the_third_worker_takes_no_stack_and_gives_way(tmp_path: Path) -> None:
     assert [kind for _, kind in others].count("stack") == 12
 
 
+@pytest.mark.slow
 def test_two_workers_take_all_alike(tmp_path: Path) -> None:
     """None of them gives way."""
     assert {nice - os.nice(0) for _, nice, _ in _ran(tmp_path, 2)} == {0}

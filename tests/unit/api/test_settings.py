@@ -100,6 +100,7 @@ def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"TESTBED_API_{field.upper()}" in shown
 
 
+@pytest.mark.slow
 def test_serving_process_imports_no_training_libraries() -> None:
     """The process stays small: no pandas, no scikit-learn, no Evidently, no Locust."""
     code = (

@@ -227,6 +227,7 @@ def test_statistics_of_the_reference_are_kept() -> None:
     assert detector.detect(other, window).scores.ratio == 1
 
 
+@pytest.mark.slow
 def test_scoring_leaves_evidently_out() -> None:
     """A process that scores does not import Evidently, which takes seconds."""
     code = (

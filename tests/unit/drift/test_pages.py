@@ -38,6 +38,7 @@ def _frame(seed: int, shift: float) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_hostile_text_runs_where_it_is_not_escaped(
     tmp_path: Path, program: Callable[..., str]
 ) -> None:
@@ -50,6 +51,7 @@ def test_hostile_text_runs_where_it_is_not_escaped(
         assert visit(browser, page.as_uri(), tmp_path / "profile").attacked, text
 
 
+@pytest.mark.slow
 def test_a_report_of_hostile_rows_runs_nothing(tmp_path: Path, program: Callable[..., str]) -> None:
     """Columns, categories, classes, tables and figures are shown as the text that they are."""
     kinds: dict[str, ColumnKind] = {NUMBER: "numeric", CATEGORY: "category"}

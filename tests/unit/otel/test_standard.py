@@ -185,6 +185,7 @@ def test_a_receiver_is_wanted_by_address_or_by_exporter() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("OTEL_PROPAGATORS", "b3"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
 )
+@pytest.mark.slow
 def test_service_says_in_one_line_what_it_refuses(
     small_artefact: Artefact, tmp_path: Path, name: str, value: str
 ) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from testbed.report import write_report
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tests.unit.report.conftest import FinishedRun
 
 
+@pytest.mark.slow
 def test_a_browser_draws_the_figure_and_runs_nothing_else(
     finished: FinishedRun, tmp_path: Path, program: Callable[..., str]
 ) -> None:

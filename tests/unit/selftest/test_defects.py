@@ -98,6 +98,7 @@ def test_a_planned_defect_changes_the_plan(defect: Defect) -> None:
     assert defect.planting.plan(plan) != plan
 
 
+@pytest.mark.slow
 def test_patches_find_what_they_change() -> None:
     """They are called in a process of their own, since they change the code there."""
     targets = {target for defect in PATCHED for target in defect.planting.patches.values()}

@@ -311,6 +311,7 @@ def unexplained(problems: tuple[str, ...]) -> list[str]:
     return [problem for problem in problems if "no model artefact" not in problem]
 
 
+@pytest.mark.slow
 def test_evidence_is_collected_kept_and_loaded_again(tmp_path: Path) -> None:
     """What is loaded later from the folder alone is what was collected."""
     layout = make_run(tmp_path / "run")
