@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 from testbed_domain.registry import Registry, kind_of
 
-from testbed.componentnames import PIPELINE
+from testbed.componentnames import API, PIPELINE
 from testbed.fields import StrictModel
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Measuring = Literal["evaluations", "scrapes", "exports"]
 
 ComponentName = Annotated[
-    str, Field(description=f"The target, as `api`, or {', '.join(PIPELINE)}.")
+    str, Field(description=f"The target, as `{API}`, or {', '.join(PIPELINE)}.")
 ]
 
 Seen = Mapping[str, Any]
