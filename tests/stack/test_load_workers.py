@@ -16,6 +16,7 @@ import psutil
 import pytest
 from testbed_load.command import master_command, worker_command
 from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, write_plan
+from testbed_load.traceids import request_context
 
 from tests.support.loads import (
     DEADLINE,
@@ -28,6 +29,7 @@ from tests.support.loads import (
     running,
 )
 from tests.support.needs import missing
+from tests.support.otlpreceiver import Receiver
 from tests.support.polling import wait_for
 from tests.support.ports import free_port
 
@@ -80,6 +82,30 @@ def test_the_stream_is_the_same_for_any_number_of_workers(serve: Start, play: Pl
     end = loads[1].truth.json("end")
     assert (end["requests"], end["labels"]) == (len(lines), len(lines))
     assert re.search(rf"sent +{len(lines)}\b", outputs[1])
+
+
+def test_spans_of_the_load_are_the_parents_of_the_services_own(serve: Start, play: Play) -> None:
+    """One for each request whose trace is stored or that failed, and a duration for every one."""
+    receiver = Receiver()
+    plan = replace(plan_of(LoadPhase("steady", 3.0, 40.0)), trace_ratio=0.5)
+    service = serve(fail_every=10)
+    load = play(plan, service.url, "--otlp-endpoint", receiver.url, processes=2)
+    output = load.end()
+    lines = {line["trace_id"]: line for line in load.truth.lines()}
+    told = {key for key, line in lines.items() if line["sampled"] or line["status"] == 500}
+    assert any(not lines[key]["sampled"] for key in told)
+    found = {span.trace_id.hex(): span for span in receiver.all_spans()}
+    assert set(found) == told
+    assert f"{len(told)} of {len(told)} spans taken by {receiver.url}" in output
+    for key, span in found.items():
+        line = lines[key]
+        sent = request_context(plan.run_id, plan.seed, line["seq"], 0.5)
+        assert (span.name, span.span_id.hex()) == ("POST /predict", sent.parent_id)
+        took = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
+        assert took == pytest.approx(line["finished_at"] - line["sent_at"], abs=1e-5)
+        assert (span.status.code == span.status.STATUS_CODE_ERROR) == (line["status"] == 500)
+    assert receiver.observations("http.client.request.duration") == len(lines)
+    receiver.stop()
 
 
 def test_closed_users_of_several_workers_are_as_many_as_planned(serve: Start, play: Play) -> None:
