@@ -107,7 +107,8 @@ class SpannedTruth:
         )
         service, parts = plan.service, urlsplit(host)
         method = "POST" if service is None else service.request.method
-        self._route = PREDICT if service is None else service.request.path.partition("?")[0]
+        route = PREDICT if service is None else service.request.path.partition("?")[0]
+        self._name = f"{method} {route}"
         self._common: dict[str, AttributeValue] = {
             "http.request.method": method,
             "server.address": parts.hostname or "",
@@ -138,7 +139,7 @@ class SpannedTruth:
         """Store the end, and send what waits."""
         self._truth.ended(time, missed=missed)
         self._spans.force_flush(FLUSH)
-        self._spans.shutdown()
+        self._spans.shutdown()  # type: ignore[no-untyped-call]  # of the SDK
         self._meters.shutdown(FLUSH)
 
     @property
@@ -150,7 +151,7 @@ class SpannedTruth:
         plan = self._plan
         context = request_context(plan.run_id, plan.seed, record.seq, plan.trace_ratio or 0.0)
         return ReadableSpan(
-            name=f"{self._common['http.request.method']} {self._route}",
+            name=self._name,
             context=SpanContext(
                 trace_id=int(context.trace_id, 16),
                 span_id=int(context.parent_id, 16),
