@@ -9,6 +9,7 @@ from testbed.active import ActiveStack, withdraw
 from testbed.layout import RunLayout
 from testbed.preparation import Prepared
 from testbed.stack.components import stack_components
+from testbed.stack.ownresolver import WithOwnResolver
 from testbed.stack.process import Supervisor
 from testbed.stack.smalldisk import OnSmallDisk
 from testbed.stack.stack import Stack
@@ -26,6 +27,8 @@ def running_stack(
     components = stack_components(target, prepared.context.without, web_ui=web_ui)
     disks = prepared.scenario.disks
     components = [OnSmallDisk(each) if each.name in disks else each for each in components]
+    resolvers = {fault.resolver for phase in prepared.scenario.phases for fault in phase.faults}
+    components = [WithOwnResolver(each) if each.name in resolvers else each for each in components]
     if prepared.scenario.links:
         components.insert(0, toxiproxy(prepared.context))
     parts = prepared.planting.wrap(components)

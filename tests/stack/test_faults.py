@@ -49,6 +49,7 @@ phases:
       - {kind: network, from: api, to: collector, delay: 0.3}
       - {kind: network, from: collector, to: prometheus, bandwidth: 50}
       - {kind: leak, mib_per_second: 10}
+      - {kind: dns, component: receiver, name: store.example}
   - name: deployed
     duration: 4m
     rate: 40

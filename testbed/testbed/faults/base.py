@@ -125,6 +125,11 @@ class FaultModel(StrictModel):
         return None
 
     @property
+    def resolver(self) -> str | None:
+        """The component that the run gives a resolver's configuration of its own, to break it."""
+        return None
+
+    @property
     def trusting(self) -> str | None:
         """What of it only a scenario may do that its reader trusts, in words; else None."""
         return None
