@@ -90,6 +90,7 @@ def web_command(
     use_case: str,
     artefact: Path | None = None,
     exchange: Path | None = None,
+    processes: int = 1,
 ) -> list[str]:
     """Arguments that start Locust's web UI, where the profiles can be chosen.
 
@@ -99,11 +100,12 @@ def web_command(
         use_case: whose rows are sent.
         artefact: model artefact whose rows are sent, or None for the use case's generator.
         exchange: file that says how another service than the bundled API is asked.
+        processes: that send.
     """
     source = [] if artefact is None else ["--artefact", str(artefact)]
     source += [] if exchange is None else ["--exchange", str(exchange)]
     ui = ["--web-host", "127.0.0.1", "--web-port", str(port)]
-    return [*_locust(host), *ui, "--use-case", use_case, *source]
+    return [*_locust(host), *ui, "--use-case", use_case, *source, *_shared(processes)]
 
 
 def _shared(processes: int) -> list[str]:

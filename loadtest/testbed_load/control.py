@@ -92,13 +92,12 @@ class Control:
         try:
             runner = environment.runner
             if isinstance(runner, MasterRunner):
-                if web_ui is not None:
-                    raise LoadError("the web UI plays in one process: leave out --processes")
-                self._master = Master(runner, options["expect_workers"], self._fail)
+                workers = options["expect_workers"]
+                self._master = Master(runner, workers, self._fail, web=web_ui is not None)
             plan_file = options["load_plan"]
             if plan_file:
                 self._plan = read_plan(Path(plan_file))
-            elif web_ui is None:
+            elif web_ui is None and not isinstance(runner, WorkerRunner):
                 raise LoadError(f"without the web UI a plan is needed: set {PLAN_VARIABLE}")
             plan = self._plan or plan_from_options(options)
             self._headers = read_headers(options["key_file"])
@@ -125,6 +124,8 @@ class Control:
         if self._playback is not None:
             raise LoadError("a load is running: stop it before you start another")
         options = vars(self._environment.parsed_options)
+        if self._master is not None:
+            self._master.require_workers()
         self._table = None
         truth = self._truth()
         if isinstance(truth, TruthWriter):
