@@ -11,6 +11,7 @@ import sys
 import uuid
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -86,6 +87,14 @@ def test_the_stream_is_the_same_for_any_number_of_workers(serve: Start, play: Pl
     assert re.search(rf"sent +{len(lines)}\b", outputs[1])
 
 
+def _begun(page: str, form: dict[str, str]) -> bool:
+    return bool(json.loads(fetch(f"{page}/swarm", form))["success"])
+
+
+def _has(truth: Truth, count: int) -> bool:
+    return len(truth.lines()) >= count
+
+
 def test_the_web_ui_sends_from_several_processes(serve: Start, tmp_path: Path) -> None:
     """One load after the other, each as its form says, and each with all of its truth."""
     service, port = serve(), free_port()
@@ -99,15 +108,11 @@ def test_the_web_ui_sends_from_several_processes(serve: Start, tmp_path: Path) -
         wait_for(lambda: answers(page), DEADLINE, "the web UI answers")
         for number, profile in ((1, "drifted"), (2, "normal")):
             asked = form | {"load_profile": profile}
-            wait_for(
-                lambda asked=asked: json.loads(fetch(f"{page}/swarm", asked))["success"],
-                DEADLINE,
-                "both workers are there",
-            )
+            wait_for(partial(_begun, page, asked), DEADLINE, "both workers are there")
             truth = Truth(folder / f"start-{number:03d}")
-            wait_for(lambda truth=truth: len(truth.lines()) >= 20, DEADLINE, "requests arrive")
+            wait_for(partial(_has, truth, 20), DEADLINE, "requests arrive")
             assert json.loads(fetch(f"{page}/stop", {}))["success"] is True
-            wait_for(lambda truth=truth: (truth.root / "end.json").exists(), DEADLINE)
+            wait_for((truth.root / "end.json").exists, DEADLINE)
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE) == 0
     truths = [Truth(folder / f"start-{number:03d}") for number in (1, 2)]

@@ -98,6 +98,7 @@ def locust_web_ui() -> Component:
             use_case=c.use_case,
             artefact=c.layout.model,
             exchange=_exchange(c),
+            processes=c.settings.load_processes,
         ),
         get_ok("locust:8089", "/"),
     )
