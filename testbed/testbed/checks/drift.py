@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from testbed.checks.registry import CHECKS
-from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary
+from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary, not_applicable
+from testbed.checks.service import predicts
 from testbed.checks.stages import Stage
 from testbed.decisions import SEVERITIES
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
+
+
+NONE: Final = "NO_ACTION"
 
 
 def drift_summary(case: Case) -> DriftSummary:
@@ -47,6 +51,10 @@ def check_decision(case: Case) -> tuple[CheckResult, ...]:
     """The most severe decision is one of the expected ones."""
     summary = drift_summary(case)
     expected = " or ".join(summary.expected)
+    service = case.evidence.run.service
+    if service is not None and NONE in summary.expected and not predicts(case):
+        reason = f"the load read no prediction of the service {service}: nothing can drift"
+        return (not_applicable("drift decision", Stage.DRIFT_JOB, reason),)
     passed = summary.decision in summary.expected
     if summary.decision is None:
         text = f"{_why_undecided(case)}, so {expected} is not shown"
