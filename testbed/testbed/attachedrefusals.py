@@ -57,6 +57,8 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         faults.append("another queue of the Collector")
     if scenario.settings.api.keys:
         faults.append("an API that demands keys")
+    if scenario.settings.has_database:
+        faults.append("a database of its own")
     if faults:
         raise UsageError(
             f"the scenario {scenario.name} can't be played on a running stack, whose components "

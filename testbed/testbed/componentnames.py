@@ -17,7 +17,9 @@ LoggingName = Literal["api", PipelineName, "load"]
 AskingName = Literal["load", "api", "collector", "prometheus", "alertmanager"]
 """Who asks over a link that a scenario can disturb."""
 
-AskedName = Literal["api", "target", "collector", "prometheus", "alertmanager", "receiver"]
+AskedName = Literal[
+    "api", "target", "collector", "prometheus", "alertmanager", "receiver", "database"
+]
 """Who is asked over one."""
 
 API: Final = "api"
@@ -25,6 +27,9 @@ API: Final = "api"
 
 LOAD: Final = "load"
 """Locust, which sends the requests."""
+
+DATABASE: Final = "database"
+"""PostgreSQL of the prediction log, in a run that has its own."""
 
 TARGET: Final = "target"
 """The system under test, whichever that is, as the load asks it."""
@@ -38,7 +43,7 @@ LOGGING: Final[tuple[str, ...]] = get_args(LoggingName)
 COMPONENTS: Final = tuple(name for name in LOGGING if name != LOAD)
 """Of a stack of the bundled API."""
 
-TAKEN: Final = frozenset({*LOGGING, *WEB_UIS})
+TAKEN: Final = frozenset({*LOGGING, *WEB_UIS, DATABASE})
 """What no other service may be called."""
 
 OPTIONAL: Final = (*(name for name in PIPELINE if name != "prometheus"), "evidently")

@@ -195,5 +195,6 @@ def needs_own_stack(scenario: Scenario) -> bool:
         any(not fault.by_http for fault in faults)
         or scenario.settings.collector.queue_size is not None
         or scenario.settings.api.keys
+        or scenario.settings.has_database
         or any(each.log_files for each in scenario.assertions)
     )

@@ -99,7 +99,7 @@ def api_environment(context: StackContext) -> dict[str, str]:
             "TESTBED_API_PORT": context.port(PUBLIC),
             "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
             "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(context.layout.management_token.resolve()),
-            "TESTBED_API_LOG_URL": context.log_url,
+            "TESTBED_API_LOG_URL": context.api_log_url,
             "TESTBED_API_LOG_SPOOL": str((context.layout.data / "spool").resolve()),
             "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
             "TESTBED_API_REPLICAS": str(context.replicas),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from testbed.componentnames import API, LOAD, TARGET
+from testbed.componentnames import API, DATABASE, LOAD, TARGET
 from testbed.stack.addresses import COLLECTOR_HTTP, PROMETHEUS, PUBLIC
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ Link = tuple[str, str]
 LINKS: Final[Mapping[Link, str]] = {
     (LOAD, API): PUBLIC,
     (LOAD, TARGET): "",  # where it is, the target knows
+    (API, DATABASE): f"{DATABASE}:5432",
     (API, "collector"): COLLECTOR_HTTP,
     ("collector", "prometheus"): PROMETHEUS,
     ("prometheus", "alertmanager"): "alertmanager:9093",
