@@ -71,6 +71,7 @@ def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None
 
     assert reason("covariate-drift") is None
     assert "only the bundled API can do this" in (reason("error-burst") or "")
+    assert "retraining of the model" in (reason("retraining-failed") or "")
     assert "hits api, which is not a component" in (reason("frozen-api") or "")
     assert not_suited(read_scenario(find_scenario("error-burst")), None) is None
 
