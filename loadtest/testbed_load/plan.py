@@ -313,7 +313,7 @@ def read_exchange(path: Path) -> ServiceExchange:
     try:
         return _EXCHANGE.validate_json(_read(path, "the exchange"))
     except ValidationError as error:
-        raise LoadError(problem(error.errors(), str(path))) from None
+        raise LoadError(f"{path}: {problem(error.errors(), 'the exchange')}") from None
 
 
 def _read(path: Path, what: str) -> bytes:
