@@ -107,7 +107,7 @@ def refuse_other_start(scenario: Scenario, needed: dict[str, str], started: dict
     more = f", and {len(other) - 2} more" if len(other) > 2 else ""  # noqa: PLR2004 - two are shown
     raise UsageError(
         f"the stack was not started for the scenario {scenario.name} "
-        f"({'; '.join(other[:2])}{more}): "
+        f"({'; '.join(other[:2])}{more}): start one by testbed up --scenario {scenario.name}; or "
         f"write its variables into a file (docker compose run --rm --no-deps --entrypoint python "
         f"scenario -m testbed.scenarioenv {scenario.name}) and give it to docker compose by "
         "--env-file, beside .env"

@@ -51,13 +51,19 @@ def find_stack(settings: Settings, name: str) -> Path:
     """By what the stack says what it is, of a file or of the run that started it.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or its stack was not started for a scenario.
     """
     from testbed.stack.composeconfiguration import STACK_FILE
 
     if Path(name).is_file() or Path(name).suffix == ".json":
         return Path(name)
-    return find_run(settings, name).config / STACK_FILE
+    file = find_run(settings, name).config / STACK_FILE
+    if not file.exists():
+        raise UsageError(
+            f"the stack of {name} was not started for a scenario, so none can be played on it: "
+            "start it by testbed up --scenario NAME"
+        )
+    return file
 
 
 def _known(runs: list[Path]) -> str:

@@ -111,9 +111,12 @@ def test_a_scenario_with_a_service_is_played_on_a_stack_of_that_one() -> None:
 def test_a_stack_is_found_by_its_run(tmp_path: Path) -> None:
     """Or by its file, also by one that is not there, which is named when it is read."""
     settings = Settings(home=tmp_path)
-    (settings.runs / "20260101T120000-up-seed1").mkdir(parents=True)
-    found = find_stack(settings, "20260101T120000-up-seed1")
-    assert found == (settings.runs / "20260101T120000-up-seed1/config/stack.json").resolve()
+    file = settings.runs / "20260101T120000-up-seed1" / "config" / "stack.json"
+    file.parent.mkdir(parents=True)
+    with pytest.raises(UsageError, match="start it by testbed up --scenario NAME"):
+        find_stack(settings, "20260101T120000-up-seed1")
+    file.touch()
+    assert find_stack(settings, "20260101T120000-up-seed1") == file.resolve()
     assert find_stack(settings, "other/stack.json") == Path("other/stack.json")
     with pytest.raises(UsageError, match="there is no run nonsense"):
         find_stack(settings, "nonsense")
