@@ -72,6 +72,8 @@ def add_options(parser: LocustArgumentParser) -> None:
     hidden: tuple[tuple[str, str | None, str, str | None], ...] = (
         ("--use-case", "TESTBED_LOAD_USE_CASE", "Use case whose rows are sent.", "diabetes"),
         ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),
+        ("--otlp-endpoint", None, "Base URL of an OTLP/HTTP receiver for the load's own.", None),
+        ("--exchange", None, "File that says how another service is asked.", None),
         ("--load-plan", PLAN_VARIABLE, "Plan to play instead of a profile.", None),
         ("--truth-dir", TRUTH_VARIABLE, "Directory for the ground truth.", None),
         ("--max-fail-ratio", None, "Share of failed requests from which to end with 1.", None),

@@ -21,6 +21,7 @@ def locust_command(
     *,
     processes: int = 1,
     fail_ratio: float | None = None,
+    otlp: str | None = None,
 ) -> list[str]:
     """Arguments that play a plan against the URL ``host`` without a web UI.
 
@@ -30,12 +31,14 @@ def locust_command(
     The process ends by itself with 0 when the plan is played, however the service did, and with
     another code only when it could not play it; with a ``fail_ratio`` with 1 where more requests
     than that failed, or all of them. SIGINT ends it early with the truth complete.
+    With ``otlp``, spans and durations of the requests go to that OTLP/HTTP receiver.
     Give it no terminal as standard input: Locust reads keys from it. Plan and truth may also come
     from the environment, :data:`PLAN_VARIABLE` and :data:`TRUTH_VARIABLE`.
     """
     truth = [] if truth_dir is None else ["--truth-dir", str(truth_dir)]
     ratio = [] if fail_ratio is None else ["--max-fail-ratio", str(fail_ratio)]
-    own = ["--load-plan", str(plan_file), *truth, *ratio]
+    told = [] if otlp is None else ["--otlp-endpoint", otlp]
+    own = ["--load-plan", str(plan_file), *truth, *ratio, *told]
     return [*_locust(host), "--headless", "--only-summary", *own, *_shared(processes)]
 
 
@@ -47,6 +50,7 @@ def master_command(
     bind: tuple[str, int],
     workers: int,
     fail_ratio: float | None = None,
+    otlp: str | None = None,
 ) -> list[str]:
     """Arguments of a master that waits for workers on other hosts; it sends nothing itself.
 
@@ -57,11 +61,12 @@ def master_command(
         bind: address and port that the workers ask.
         workers: how many are waited for.
         fail_ratio: as of :func:`locust_command`.
+        otlp: as of that, too.
     """
     address, port = bind
     shared = ["--master", "--expect-workers", str(workers)]
     bound = ["--master-bind-host", address, "--master-bind-port", str(port)]
-    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio)
+    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio, otlp=otlp)
     return [*played, *shared, *bound]
 
 
@@ -84,6 +89,8 @@ def web_command(
     port: int,
     use_case: str,
     artefact: Path | None = None,
+    exchange: Path | None = None,
+    processes: int = 1,
 ) -> list[str]:
     """Arguments that start Locust's web UI, where the profiles can be chosen.
 
@@ -92,10 +99,13 @@ def web_command(
         port: of the web UI.
         use_case: whose rows are sent.
         artefact: model artefact whose rows are sent, or None for the use case's generator.
+        exchange: file that says how another service than the bundled API is asked.
+        processes: that send.
     """
     source = [] if artefact is None else ["--artefact", str(artefact)]
+    source += [] if exchange is None else ["--exchange", str(exchange)]
     ui = ["--web-host", "127.0.0.1", "--web-port", str(port)]
-    return [*_locust(host), *ui, "--use-case", use_case, *source]
+    return [*_locust(host), *ui, "--use-case", use_case, *source, *_shared(processes)]
 
 
 def _shared(processes: int) -> list[str]:

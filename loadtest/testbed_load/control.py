@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from locust.event import EventHook, Events
     from locust.web import WebUI
 
+    from testbed_load.telemetry import SpannedTruth
+
 _EXIT_FAILED: Final = 1
 _EXIT_COULD_NOT_RUN: Final = 2
 _PROGRESS_SECONDS: Final = 5.0
@@ -59,6 +61,8 @@ class Control:
         self._poster: LabelPoster | None = None
         self._master: Master | None = None
         self._worker: Worker | None = None
+        self._table: Path | None = None
+        self._spanned: SpannedTruth | None = None
         self._set_up = Event()
         self._starts = 0
         self._named_host = ""
@@ -88,13 +92,12 @@ class Control:
         try:
             runner = environment.runner
             if isinstance(runner, MasterRunner):
-                if web_ui is not None:
-                    raise LoadError("the web UI plays in one process: leave out --processes")
-                self._master = Master(runner, options["expect_workers"], self._fail)
+                workers = options["expect_workers"]
+                self._master = Master(runner, workers, self._fail, web=web_ui is not None)
             plan_file = options["load_plan"]
             if plan_file:
                 self._plan = read_plan(Path(plan_file))
-            elif web_ui is None:
+            elif web_ui is None and not isinstance(runner, WorkerRunner):
                 raise LoadError(f"without the web UI a plan is needed: set {PLAN_VARIABLE}")
             plan = self._plan or plan_from_options(options)
             self._headers = read_headers(options["key_file"])
@@ -120,7 +123,19 @@ class Control:
     def _prepare(self, plan: LoadPlan) -> None:
         if self._playback is not None:
             raise LoadError("a load is running: stop it before you start another")
+        options = vars(self._environment.parsed_options)
+        if self._master is not None:
+            self._master.require_workers()
+        self._table = None
         truth = self._truth()
+        if isinstance(truth, TruthWriter):
+            self._table = truth.directory
+        if endpoint := options["otlp_endpoint"]:
+            from testbed_load.telemetry import (  # noqa: PLC0415 - an SDK, and only where it is asked for
+                SpannedTruth,
+            )
+
+            truth = self._spanned = SpannedTruth(truth, plan, str(options["host"]), endpoint)
         self._playback = (
             Playback(plan, self._source, truth, steady_clock())
             if self._master is None
@@ -222,9 +237,11 @@ class Control:
         if self._master is not None:
             self._master.check()
         playback.finish()
-        self._write_table(playback)
+        self._write_table()
         if self._environment.web_ui is None:
             _say(playback.tally.summary(playback.missed))
+            if self._spanned is not None:
+                _say(f"telemetry  {self._spanned.summary}")
             self._evaluate(playback.tally.fail_ratio)
 
     def _evaluate(self, ratio: float) -> None:
@@ -241,12 +258,12 @@ class Control:
                 else "failed     every request"
             )
 
-    def _write_table(self, playback: Playback) -> None:
+    def _write_table(self) -> None:
         """The lines are the truth; where its table can't be written, one line says so."""
-        if not isinstance(playback.truth, TruthWriter):
+        if self._table is None:
             return
         try:
-            write_table(playback.truth.directory, self._source.schema)
+            write_table(self._table, self._source.schema)
         except LoadError as error:
             sys.stderr.write(f"load: {error}\n")
 

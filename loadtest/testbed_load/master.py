@@ -9,7 +9,9 @@ from __future__ import annotations
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
-from testbed_load.messages import BEGIN, ENDED, FAILED, READY, SENT, STOP, digest
+from testbed_load.errors import LoadError
+from testbed_load.messages import BEGIN, ENDED, FAILED, PLAN, READY, SENT, STOP, digest
+from testbed_load.plan import plan_text
 from testbed_load.playback import Playback, steady_clock
 from testbed_load.truth import RequestRecord
 
@@ -116,12 +118,22 @@ class Master:
         runner: of Locust.
         workers: how many are to come.
         failed: is told why the load can't go on.
+        web: whether the web UI says what is played, one load after the other; the workers have
+            the plan otherwise.
     """
 
-    def __init__(self, runner: MasterRunner, workers: int, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        runner: MasterRunner,
+        workers: int,
+        failed: Callable[[str], None],
+        *,
+        web: bool = False,
+    ) -> None:
         self._runner = runner
         self._workers = workers
         self._failed = failed
+        self._web = web
         self._playback: SharedPlayback | None = None
         self._lost = False
         self._ready = 0
@@ -131,13 +143,26 @@ class Master:
         runner.register_message(ENDED, self._on_ended)
         runner.register_message(FAILED, self._on_failed)
 
+    def require_workers(self) -> None:
+        """Behind the web UI, a load begins with all of them, who come back seconds after one ended.
+
+        Raises:
+            LoadError: some are not.
+        """
+        if self._web and (there := self._runner.worker_count) < self._workers:
+            raise LoadError(f"{there} of {self._workers} workers are there: try again soon")
+
     def prepare(self, plan: LoadPlan, source: TrafficSource, truth: TruthSink) -> Playback:
         """What the workers are to play.
 
         Raises:
             LoadError: the plan's drift can't be used with the source.
         """
+        self._ready, self._lost = 0, False
+        self._all_ready.clear()
         self._playback = SharedPlayback(plan, source, truth, self._workers)
+        if self._web:
+            self._runner.send_message(PLAN, {"plan": plan_text(plan)})
         return self._playback
 
     def begin(self) -> None:
@@ -161,6 +186,8 @@ class Master:
     def check(self) -> None:
         """Whether all that was sent is in the truth; called once, at the end."""
         playback = self._playback
+        if playback is not None and playback.begun and self._web:
+            playback.wait_over(playback.plan.timeout + ENDING)  # the web UI does not
         if playback is not None and playback.begun and not (playback.complete or self._lost):
             self._fail("a worker did not report its end, so its truth is not complete")
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 READY: Final = "testbed-ready"
 """From a worker: that it only waits for the beginning."""
+PLAN: Final = "testbed-plan"
+"""From the master behind the web UI: what the workers are to play next."""
 BEGIN: Final = "testbed-begin"
 """From the master: when the first phase begins, and the digest of the plan."""
 STOP: Final = "testbed-stop"

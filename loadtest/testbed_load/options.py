@@ -15,6 +15,7 @@ from testbed_otel.urls import is_http_url
 from testbed_load.arrivals import Arrivals
 from testbed_load.drifts import DRIFTS
 from testbed_load.errors import LoadError
+from testbed_load.plan import read_exchange
 from testbed_load.profiles import PROFILES, profile
 from testbed_load.shapetext import parse_form, parse_shape
 
@@ -66,6 +67,7 @@ def plan_from_options(values: Values, run_id: str = "web") -> LoadPlan:
     arrivals = _arrivals(str(values.get("arrivals") or ARRIVALS[0]))
     duration = _real(values, "duration")
     form = str(values.get("form") or "").strip()
+    exchange = values.get("exchange")
     if form and not duration:
         raise LoadError("duration must be more than 0 for a form of the drift")
     if not duration and (shape or arrivals != ARRIVALS[0]):
@@ -84,6 +86,7 @@ def plan_from_options(values: Values, run_id: str = "web") -> LoadPlan:
         arrivals=arrivals,
         column=str(values.get("column") or "").strip() or None,
         form=parse_form(form) if form else None,
+        service=read_exchange(Path(str(exchange))) if exchange else None,
     )
 
 

@@ -267,6 +267,7 @@ class LoadPlan:
 
 
 _PLAN: Final = TypeAdapter(LoadPlan)
+_EXCHANGE: Final = TypeAdapter(ServiceExchange)
 
 
 def parse_plan(text: str | bytes) -> LoadPlan:
@@ -293,13 +294,33 @@ def read_plan(path: Path) -> LoadPlan:
         LoadError: the file can't be read or breaks the schema; names the file and the field.
     """
     try:
-        text = read_regular(path)
-    except OSError as error:
-        raise LoadError(f"cannot read the load plan {path}: {error}") from error
-    try:
-        return parse_plan(text)
+        return parse_plan(_read(path, "the load plan"))
     except LoadError as error:
         raise LoadError(f"{path}: {error}") from None
+
+
+def exchange_text(exchange: ServiceExchange) -> str:
+    """Inverse of :func:`read_exchange`, as the content of the file."""
+    return _EXCHANGE.dump_json(exchange, indent=2).decode() + "\n"
+
+
+def read_exchange(path: Path) -> ServiceExchange:
+    """Read how a service is asked.
+
+    Raises:
+        LoadError: the file can't be read or breaks the schema; names the file and the field.
+    """
+    try:
+        return _EXCHANGE.validate_json(_read(path, "the exchange"))
+    except ValidationError as error:
+        raise LoadError(f"{path}: {problem(error.errors(), 'the exchange')}") from None
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return read_regular(path)
+    except OSError as error:
+        raise LoadError(f"cannot read {what} {path}: {error}") from error
 
 
 def write_plan(path: Path, plan: LoadPlan) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed_load.arrivals import Arrivals
+    from testbed_load.exchange import ServiceExchange
     from testbed_load.forms import DriftForm
     from testbed_load.shapes import ShapeModel
 
@@ -72,6 +73,7 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
     form: DriftForm | None = None,
     trace_ratio: float | None = None,
     wait: float = 0.0,
+    service: ServiceExchange | None = None,
 ) -> LoadPlan:
     """A plan of one phase.
 
@@ -96,6 +98,7 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
         form: when rows drift; None: all the time.
         wait: seconds that a user thinks before its next request, without a rate.
         trace_ratio: share of the requests whose trace is sampled; None sends no trace.
+        service: how another service than the bundled API is asked.
 
     Raises:
         LoadError: a name is unknown or a value out of range; names the option.
@@ -141,6 +144,7 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
             labels=LabelPlan() if labels is None else labels,
             timeout=timeout,
             trace_ratio=trace_ratio,
+            service=service,
         )
     except ValidationError as error:
         raise LoadError(problem(error.errors(), "the load")) from None

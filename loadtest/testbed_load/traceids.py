@@ -20,7 +20,8 @@ class RequestContext:
 
     Attributes:
         trace_id: 32 hexadecimal digits.
-        parent_id: 16 of them; no span is stored under it, the load sends none.
+        parent_id: 16 of them; a span has it where the load sends its own
+            (:mod:`testbed_load.telemetry`).
         sampled: whether the service is asked to store the trace.
     """
 

@@ -8,7 +8,8 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_load.errors import LoadError
-from testbed_load.messages import BEGIN, ENDED, FAILED, READY, SENT, STOP, digest
+from testbed_load.messages import BEGIN, ENDED, FAILED, PLAN, READY, SENT, STOP, digest
+from testbed_load.plan import parse_plan
 from testbed_load.playback import Playback, freeze_memory, steady_clock
 from testbed_load.shards import Shard
 from testbed_load.users import LabelPoster, PredictionUser
@@ -97,6 +98,7 @@ class Worker:
         self._playback: Playback | None = None
         self._poster: LabelPoster | None = None
         self._done = Event()
+        runner.register_message(PLAN, self._on_plan)
         runner.register_message(BEGIN, self._on_begin)
         runner.register_message(STOP, self._on_stop)
 
@@ -118,13 +120,18 @@ class Worker:
         PredictionUser.headers = self._headers
         PredictionUser.network_timeout = PredictionUser.connection_timeout = self._plan.timeout
         self._poster = LabelPoster(self._environment, playback, self._headers)
-        Thread(target=self._report, daemon=True).start()
+        self._done = Event()
+        Thread(target=self._report, args=(self._done,), daemon=True).start()
         self._runner.send_message(READY)
 
     def user_failed(self, exception: Exception) -> None:
         """A user met what it didn't expect."""
         reason = f"a user of worker {self._runner.worker_index + 1} failed: {exception!r}"
         self._runner.send_message(FAILED, {"reason": reason})
+
+    def _on_plan(self, msg: Message, **_: object) -> None:
+        """Another load than the one before, by the form of the master's web UI."""
+        self._plan = parse_plan(msg.data["plan"])
 
     def _on_begin(self, msg: Message, **_: object) -> None:
         if self._playback is None:
@@ -135,21 +142,21 @@ class Worker:
             return
         freeze_memory()
         self._playback.begin(msg.data["start"])
-        Thread(target=self._end, daemon=True).start()
+        Thread(target=self._end, args=(self._done,), daemon=True).start()
 
     def _on_stop(self, **_: object) -> None:
         """Users that wait for a request's time end now, others once theirs is answered."""
         self.stop()
         self._runner.stop()
 
-    def _report(self) -> None:
-        while not self._done.wait(REPORT):
+    def _report(self, done: Event) -> None:
+        while not done.wait(REPORT):
             self._truth.report()
             if os.getppid() != self._parent:  # a master that was killed stops nobody
                 self.stop()
                 os._exit(1)
 
-    def _end(self) -> None:
+    def _end(self, done: Event) -> None:
         """Report the end as soon as all is sent and all labels are posted."""
         playback, poster = self._playback, self._poster
         if playback is not None and poster is not None:
@@ -158,4 +165,4 @@ class Worker:
             playback.wait_idle(self._plan.timeout)
             poster.finish()
             playback.finish()
-        self._done.set()
+        done.set()

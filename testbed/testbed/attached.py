@@ -33,6 +33,7 @@ from testbed.attachedrefusals import (
     ALERTS_TIMEOUT,
     refuse_alerts,
     refuse_other_replicas,
+    refuse_other_service,
     refuse_other_start,
     refuse_what_needs_processes,
     require_key,
@@ -54,7 +55,7 @@ from testbed.stack.context import StackContext
 from testbed.stack.environments import DRIFT_WINDOW
 from testbed.stack.ports import PortClaims
 from testbed.stack.process import Supervisor
-from testbed.targets import BundledApi
+from testbed.targets import BundledApi, Service, TargetModel
 from testbed.usecasechoice import Say, require_fit
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Attachment(BaseModel):
         drift: output of the drift job.
         targets: folder in which the API leaves its scrape targets.
         rules: folder of its rule files, where they are not those of the project.
+        service: the system under test, where it is not the bundled API.
+        without: components that it was started without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,11 +99,26 @@ class Attachment(BaseModel):
     drift: Path
     targets: Path
     rules: Path | None = None
+    service: Service | None = None
+    without: frozenset[str] = frozenset()
+
+    @property
+    def target(self) -> TargetModel:
+        """The system under test."""
+        return self.service or BundledApi()
 
     @property
     def profiles(self) -> frozenset[str]:
         """What runs beside the components of every stack."""
         return profiles_of(self.environment.get("COMPOSE_PROFILES", ""))
+
+    def serving(self) -> dict[str, str]:
+        """Management address to instance id of the API's replicas; of a service none is known.
+
+        Raises:
+            UsageError: the API has left none.
+        """
+        return read_targets(self.targets) if self.target.instrumented else {}
 
     @property
     def replicas(self) -> int:
@@ -152,7 +170,10 @@ def prepare_attached(
     """
     refuse_what_needs_processes(scenario, options)
     stack = read_attachment(file)
-    without = absent(stack.profiles)
+    target = stack.target
+    refuse_other_service(scenario, stack.service)
+    target.refuse(scenario)
+    without = absent(stack.profiles) | stack.without
     refuse_unmet(scenario, file.parent / "rules", without, log_files=False)
     known = alert_names(read_groups(file.parent / "rules"))
     refuse_unknown_alerts(scenario, known, own_rules=stack.rules is not None)
@@ -165,18 +186,20 @@ def prepare_attached(
     if options.use_case not in {None, artefact.use_case}:
         raise UsageError(f"the stack serves {artefact.use_case}, not {options.use_case}")
     require_fit(scenario, artefact)
-    serving, replicas = read_targets(stack.targets), stack.replicas
-    refuse_other_replicas(replicas, len(serving), stack.targets / JOURNAL)
+    serving, replicas = stack.serving(), stack.replicas
+    if target.instrumented:
+        refuse_other_replicas(replicas, len(serving), stack.targets / JOURNAL)
     plan = drift_plan(scenario, factor, settings.drift_min_rows)
     drift_since = None
     if history := read_history(stack.log_url, serving):
-        refuse_other_champion(serving, artefact.version)
+        if target.instrumented:
+            refuse_other_champion(serving, artefact.version)
         say(
             "stack: it has answered before; what it counted is taken off, the drift job begins anew"
         )
         if plan.rows is None:
             wait_for_empty_window(history.newest, DRIFT_WINDOW / factor)
-        drift_since = begin_anew(stack.drift)
+        drift_since = None if "drift" in without else begin_anew(stack.drift)
     with PrometheusClient(f"http://{stack.addresses[PROMETHEUS]}") as prometheus:
         patience = ALERTS_TIMEOUT + LAST_ALERT / factor
         refuse_alerts(prometheus, stack.received / NOTIFICATIONS, patience)
@@ -197,7 +220,7 @@ def prepare_attached(
         factor=factor,
         log_url=stack.log_url,
         use_case=artefact.use_case,
-        target=BundledApi(),
+        target=target,
         without=without,
         replicas=replicas,
         # Of several the journal reports.
@@ -287,7 +310,7 @@ def attached_stack(
                 received=description.received,
                 drift=description.drift,
                 since=time.time(),
-                targets=lambda: read_targets(description.targets),
+                targets=description.serving,
                 journal=description.targets / JOURNAL,
             ),
             supervisor,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from testbed.runoptions import RunOptions
     from testbed.scenario import Scenario
     from testbed.settings import Settings
+    from testbed.targets import TargetModel
 
 ANEW: Final = (
     "begin with a new one, by the same --env-file options: docker compose down --volumes, which "
@@ -39,7 +40,7 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         "--rules": options.rules,
         "--without": options.without,
         "--replicas": options.replicas != 1,
-        "--service": options.target or scenario.service,
+        "--service": options.target,
         "--model": options.model,
     }
     if asked := [name for name, given in wanted.items() if given]:
@@ -56,12 +57,38 @@ def refuse_what_needs_processes(scenario: Scenario, options: RunOptions) -> None
         faults.append("another queue of the Collector")
     if scenario.settings.api.keys:
         faults.append("an API that demands keys")
+    if scenario.settings.has_database:
+        faults.append("a database of its own")
     if faults:
         raise UsageError(
             f"the scenario {scenario.name} can't be played on a running stack, whose components "
             f"others have started ({'; '.join(faults)}): play it natively, "
             f"testbed run {scenario.name}"
         )
+
+
+def refuse_other_service(scenario: Scenario, service: TargetModel | None) -> None:
+    """A scenario that brings its own service is played on a stack of that service.
+
+    Args:
+        scenario: what is to be played.
+        service: of the stack; None is the bundled API.
+
+    Raises:
+        UsageError: the stack's is another one.
+    """
+    if scenario.service is None or _as_written(scenario.service) == _as_written(service):
+        return
+    raise UsageError(
+        f"the scenario {scenario.name} is played on its service {scenario.service.name}, and this "
+        f"stack was started for {'the bundled API' if service is None else service.name}: "
+        "start one by testbed up --scenario FILE"
+    )
+
+
+def _as_written(service: TargetModel | None) -> dict[str, object] | None:
+    """Without the examples that it showed once it ran."""
+    return None if service is None else service.model_dump(exclude={"examples"})
 
 
 def refuse_other_start(scenario: Scenario, needed: dict[str, str], started: dict[str, str]) -> None:
@@ -80,7 +107,7 @@ def refuse_other_start(scenario: Scenario, needed: dict[str, str], started: dict
     more = f", and {len(other) - 2} more" if len(other) > 2 else ""  # noqa: PLR2004 - two are shown
     raise UsageError(
         f"the stack was not started for the scenario {scenario.name} "
-        f"({'; '.join(other[:2])}{more}): "
+        f"({'; '.join(other[:2])}{more}): start one by testbed up --scenario {scenario.name}; or "
         f"write its variables into a file (docker compose run --rm --no-deps --entrypoint python "
         f"scenario -m testbed.scenarioenv {scenario.name}) and give it to docker compose by "
         "--env-file, beside .env"

@@ -14,16 +14,36 @@ PipelineName = Literal[
 LoggingName = Literal["api", PipelineName, "load"]
 """What has a log in a run of the bundled API."""
 
+AskingName = Literal["load", "api", "collector", "prometheus", "alertmanager"]
+"""Who asks over a link that a scenario can disturb."""
+
+AskedName = Literal[
+    "api", "target", "collector", "prometheus", "alertmanager", "receiver", "database"
+]
+"""Who is asked over one."""
+
+API: Final = "api"
+"""The bundled API, as its target calls it."""
+
+LOAD: Final = "load"
+"""Locust, which sends the requests."""
+
+DATABASE: Final = "database"
+"""PostgreSQL of the prediction log, in a run that has its own."""
+
+TARGET: Final = "target"
+"""The system under test, whichever that is, as the load asks it."""
+
 WEB_UIS: Final = ("evidently", "locust")
 """Of ``testbed up`` only."""
 
 PIPELINE: Final[tuple[str, ...]] = get_args(PipelineName)
 LOGGING: Final[tuple[str, ...]] = get_args(LoggingName)
 
-COMPONENTS: Final = tuple(name for name in LOGGING if name != "load")
+COMPONENTS: Final = tuple(name for name in LOGGING if name != LOAD)
 """Of a stack of the bundled API."""
 
-TAKEN: Final = frozenset({*LOGGING, *WEB_UIS})
+TAKEN: Final = frozenset({*LOGGING, *WEB_UIS, DATABASE})
 """What no other service may be called."""
 
 OPTIONAL: Final = (*(name for name in PIPELINE if name != "prometheus"), "evidently")
@@ -36,3 +56,6 @@ SCRAPED: Final = {
     names.JOB_PROMETHEUS: "prometheus",
 }
 """What Prometheus scrapes beside the target: job to the component that it shows."""
+
+SERVICES: Final = {API: names.SERVICE_API, "drift": names.SERVICE_DRIFT}
+"""Components that export log records, and the service names that these bear."""

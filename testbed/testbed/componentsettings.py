@@ -51,12 +51,28 @@ class CollectorOverrides(StrictModel):
     )
 
 
+class LogOverrides(StrictModel):
+    """Of the prediction log."""
+
+    database: Literal["postgresql"] | None = Field(
+        None,
+        description="A server that the run starts for it, the component `database`; null: the log "
+        "that `TESTBED_LOG_URL` names, else SQLite.",
+    )
+
+
 class ComponentSettings(StrictModel):
     """Of all components that have some."""
 
     api: ApiOverrides = ApiOverrides()
     drift: DriftOverrides = DriftOverrides()
     collector: CollectorOverrides = CollectorOverrides()
+    log: LogOverrides = LogOverrides()
+
+    @property
+    def has_database(self) -> bool:
+        """Whether the run has a database of its own."""
+        return self.log.database is not None
 
     @property
     def api_environment(self) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.componentnames import PIPELINE
+from testbed.componentnames import DATABASE, PIPELINE
 from testbed.errors import UsageError
+from testbed.stack.database import why_not
 
 if TYPE_CHECKING:
     from testbed.scenario import Scenario
@@ -36,7 +37,10 @@ def refuse_faults(
         UsageError: the machine or the time scale does not permit one, or the run lacks what it
             hits.
     """
-    known = (target.name, *PIPELINE)
+    database = scenario.settings.has_database
+    known = (target.name, *PIPELINE, *((DATABASE,) if database else ()))
+    if database and (reason := why_not()):
+        raise UsageError(f"the scenario {scenario.name} wants a database of its own: {reason}")
     for phase in scenario.phases:
         for fault in phase.faults:
             if unknown := sorted(set(fault.hits or ()) - set(known)):

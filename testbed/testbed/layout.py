@@ -66,6 +66,11 @@ class RunLayout:
         return self.config / "load-plan.json"
 
     @property
+    def load_exchange(self) -> Path:
+        """How Locust's web UI asks a service that is not the bundled API."""
+        return self.config / "load-exchange.json"
+
+    @property
     def truth(self) -> Path:
         """Ground truth that Locust wrote: ``requests.jsonl``, ``labels.jsonl``, ``*.json``.
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from testbed.stack.process import ProcessRequest
 
 LAUNCHER: Final = "testbed.selftest.launcher"
+RUNNER: Final = "runner"
+"""In place of a component: the process that plays the run."""
 SOURCES: Final = ("prometheus", "alertmanager", "otel")
 
 
@@ -59,7 +61,8 @@ class Planting:
             ``alertmanager``, ``otel``), which then counts as what the user gave; None copies none.
         edit: gets the folder with the rendered configuration.
         plan: gets the load plan, and gives the one that Locust reads.
-        patches: component to ``module:function``, called in its process before it starts.
+        patches: component to ``module:function``, called in its process before it starts;
+            :data:`RUNNER` is the process that plays the run.
         environment: component to variables that are added to its environment.
         acts: what is done while the run is played.
     """

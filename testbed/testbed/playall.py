@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +24,10 @@ from testbed.playgroup import GROUP_FILE, grouped
 from testbed.resources import find_scenario, scenario_files
 from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
+from testbed.servicefile import read_service
 from testbed.settings import load_settings
 from testbed.sidebyside import Command, Ended, last_line, run_side_by_side
+from testbed.suited import not_suited
 from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
@@ -150,14 +152,21 @@ def _say(*text: str) -> None:
     sys.stdout.flush()
 
 
-def play_all(names: Sequence[str], out: Path | None, jobs: int, options: RunOptions) -> int:
+def play_all(
+    names: Sequence[str],
+    out: Path | None,
+    jobs: int,
+    options: RunOptions,
+    service: Path | None = None,
+) -> int:
     """Play scenarios and print a table.
 
     Args:
         names: of scenarios; empty plays all that ship.
         out: new folder of the runs; None makes one below ``.testbed/scenarios``.
         jobs: stacks at a time.
-        options: seed, use case and time scale count.
+        options: seed, use case, time scale and target count.
+        service: file of that target.
 
     Returns:
         The highest exit code.
@@ -167,7 +176,11 @@ def play_all(names: Sequence[str], out: Path | None, jobs: int, options: RunOpti
         KeyboardInterrupt: it was interrupted; all stacks have been stopped.
     """
     asked = names or list(scenario_files())
-    refused = {name: not_permitted(read_scenario(find_scenario(name))) for name in asked}
+    scenarios = {name: read_scenario(find_scenario(name)) for name in asked}
+    refused = {
+        name: not_permitted(each) or not_suited(each, options.target)
+        for name, each in scenarios.items()
+    }
     _say(*(f"{name}: skipped, {reason}" for name, reason in refused.items() if reason))
     wanted = longest_first([name for name in asked if refused[name] is None])
     groups = sorted(grouped(wanted, options, load_settings()), key=_seconds, reverse=True)
@@ -181,7 +194,8 @@ def play_all(names: Sequence[str], out: Path | None, jobs: int, options: RunOpti
             found.append(one)
             _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
 
-    commands = [group_command(group, place, _argv(options)) for group in groups]
+    argv = [*_argv(options), *([] if service is None else ["--service", str(service)])]
+    commands = [group_command(group, place, argv) for group in groups]
     try:
         run_side_by_side(commands, jobs, report)
     except KeyboardInterrupt:
@@ -210,11 +224,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the traffic (default: 1)")
     parser.add_argument("--use-case", help="in place of the scenarios' own")
     parser.add_argument("--time-scale", type=float, help="in place of the scenarios' own")
+    parser.add_argument("--service", type=Path, help="file of your own service")
     asked = parser.parse_args(arguments)
     options = RunOptions(use_case=asked.use_case, seed=asked.seed, time_scale=asked.time_scale)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return play_all(asked.names, asked.out, asked.jobs, options)
+        if asked.service is not None:
+            options = replace(options, target=read_service(asked.service))
+        return play_all(asked.names, asked.out, asked.jobs, options, asked.service)
     except KeyboardInterrupt:
         return INTERRUPTED
     except DomainError as error:

@@ -20,6 +20,7 @@ from testbed.playsession import PlaySession, needs_own_stack, stack_needs
 from testbed.resources import find_scenario
 from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
+from testbed.servicefile import read_service
 from testbed.settings import load_settings
 
 if TYPE_CHECKING:
@@ -59,11 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="seed of the traffic (default: 1)")
     parser.add_argument("--use-case", help="in place of the scenarios' own")
     parser.add_argument("--time-scale", type=float, help="in place of the scenarios' own")
+    parser.add_argument("--service", type=Path, help="file of your own service")
     asked = parser.parse_args(arguments)
-    options = RunOptions(
-        use_case=asked.use_case, seed=asked.seed, time_scale=asked.time_scale, out=asked.out
-    )
     try:
+        options = RunOptions(
+            use_case=asked.use_case,
+            seed=asked.seed,
+            time_scale=asked.time_scale,
+            out=asked.out,
+            target=None if asked.service is None else read_service(asked.service),
+        )
         session = PlaySession(load_settings(), options, say=say, progress=BuildProgress())
         with interruptible(), session:
             return max(_play(session, name, asked.out) for name in asked.names)

@@ -6,6 +6,7 @@ faults need the processes of the stack themselves is played on a stack of its ow
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -105,6 +106,8 @@ class PlaySession:
         scenario = read_scenario(find_scenario(name))
         if self._options.rules and name in scenario_files():
             scenario = scenario.for_other_rules()
+        if self._options.target is not None:  # in place of the scenario's
+            scenario = scenario.model_copy(update={"service": None})
         options = self._options if seed is None else replace(self._options, seed=seed)
         if options.out is not None:
             options = replace(options, out=_new_folder(options.out / scenario.name))
@@ -116,7 +119,7 @@ class PlaySession:
                 )
                 return self._played(prepared, own_stack)
             file = self._stack_for(scenario, options)
-            attached = replace(options, rules=None, replicas=1)
+            attached = replace(options, rules=None, replicas=1, target=None)
             prepared = prepare_attached(scenario, attached, self._settings, file, say=self._say)
             return self._played(prepared, partial(attached_stack, file))
         except BaseException:
@@ -168,7 +171,12 @@ def stack_needs(scenario: Scenario, options: RunOptions, settings: Settings) -> 
     """What a stack must have been started with: the same, and scenarios can share one."""
     factor = options.time_scale or scenario.time_scale
     environment = scenario_environment(scenario, factor, settings)
-    return (options.use_case or scenario.use_case, *sorted(environment.items()))
+    service = options.target or scenario.service
+    tested = "the bundled API"
+    if service is not None:
+        written = hashlib.sha256(service.model_dump_json().encode()).hexdigest()
+        tested = f"the service {service.name} {written[:8]}"
+    return (tested, options.use_case or scenario.use_case, *sorted(environment.items()))
 
 
 def _new_folder(wanted: Path) -> Path:
@@ -184,9 +192,9 @@ def needs_own_stack(scenario: Scenario) -> bool:
     """Whether a scenario needs hold of the processes, or files that only their runner has."""
     faults = (fault for phase in scenario.phases for fault in phase.faults)
     return (
-        scenario.service is not None
-        or any(not fault.by_http for fault in faults)
+        any(not fault.by_http for fault in faults)
         or scenario.settings.collector.queue_size is not None
         or scenario.settings.api.keys
+        or scenario.settings.has_database
         or any(each.log_files for each in scenario.assertions)
     )

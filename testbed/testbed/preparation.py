@@ -19,6 +19,7 @@ from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rules
 
 from testbed.beforehand import make_ready
+from testbed.componentnames import DATABASE
 from testbed.driftplan import drift_plan
 from testbed.errors import UsageError
 from testbed.faultrefusals import refuse_faults
@@ -41,6 +42,7 @@ from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.context import StackContext
 from testbed.stack.environments import EXPORT_INTERVAL
 from testbed.stack.gate import Gate
+from testbed.stack.logplace import log_url, own_database
 from testbed.stack.ownalertmanager import (
     SMTP,
     OwnAlertmanager,
@@ -80,6 +82,10 @@ class Prepared:
             StackError: the target can't be started or asked.
             LogError: the prediction log can't be written.
         """
+        if self.context.database is not None:
+            stack.start_component(DATABASE)
+            timeout = time.monotonic() + self.context.settings.start_timeout
+            stack.wait_component(DATABASE, timeout)
         artefact = self.context.target.come_first(stack, self.artefact)
         self.context.target = self.context.target.completed(self.context)
         if artefact.version != self.artefact.version:
@@ -215,7 +221,6 @@ def prepare(
     options = with_rules(options, target, layout, fitting, say)
     refuse_by_rules(scenario, options)
     artefact = _placed(trained, options, layout, say)
-    log_url = settings.log_url or f"sqlite:///{layout.prediction_log}"
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
     wanted = _wanted_ports(guarded=options.guarded) | ({SMTP: 0} if own else {})
@@ -230,6 +235,7 @@ def prepare(
         )
         if name in scenario.gates
     }
+    database = own_database(scenario, settings, layout, claims, endpoints)
     configuration = render_native(
         layout,
         source=source,
@@ -259,7 +265,8 @@ def prepare(
         claims=claims,
         configuration=configuration,
         factor=factor,
-        log_url=log_url,
+        log_url=log_url(database, settings, layout, endpoints),
+        database=database,
         use_case=use_case,
         target=target,
         without=options.without,

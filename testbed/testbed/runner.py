@@ -18,6 +18,7 @@ from testbed.board import Board
 from testbed.clients.alertmanager import AlertmanagerClient
 from testbed.clients.base import Client
 from testbed.clients.prometheus import PrometheusClient
+from testbed.componentnames import LOAD
 from testbed.errors import SlowMachineError, StackError
 from testbed.evidence import Evidence, collect
 from testbed.facts.configured import read_groups
@@ -47,7 +48,6 @@ QUIET = 20.0  # seconds in which alerts of the start may go away; the verdict se
 LOAD_START = 120.0  # seconds in which Locust must begin: a busy machine takes most of a minute
 LOAD_SLACK = 45.0  # seconds that Locust may need after the last phase: its requests' time-outs
 COUNTERS_SETTLE = 15.0  # seconds in which Prometheus must hold the API's final counters
-LOAD = "load"
 
 AnyClient = TypeVar("AnyClient", bound=Client)
 

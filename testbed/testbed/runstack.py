@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from testbed.active import ActiveStack, withdraw
 from testbed.layout import RunLayout
 from testbed.preparation import Prepared
 from testbed.stack.components import stack_components
+from testbed.stack.ownresolver import WithOwnResolver
 from testbed.stack.process import Supervisor
 from testbed.stack.smalldisk import OnSmallDisk
 from testbed.stack.stack import Stack
@@ -26,10 +27,15 @@ def running_stack(
     components = stack_components(target, prepared.context.without, web_ui=web_ui)
     disks = prepared.scenario.disks
     components = [OnSmallDisk(each) if each.name in disks else each for each in components]
+    resolvers = {fault.resolver for phase in prepared.scenario.phases for fault in phase.faults}
+    components = [WithOwnResolver(each) if each.name in resolvers else each for each in components]
     if prepared.scenario.links:
         components.insert(0, toxiproxy(prepared.context))
+    database = prepared.context.database
+    if database is not None:
+        components.insert(0, database)
     parts = prepared.planting.wrap(components)
-    with Supervisor() as supervisor:
+    with ExitStack() as ended, Supervisor() as supervisor:
         try:
             stack = Stack(prepared.context, parts, supervisor, timeline)
             stack.start(prepared.begin_with_target)
@@ -37,6 +43,8 @@ def running_stack(
             yield stack, supervisor
         finally:
             withdraw(layout)
+            if database is not None:
+                ended.callback(database.remove)  # once its process has ended
             for gate in prepared.context.gates.values():
                 gate.close()
 

@@ -50,6 +50,8 @@ def describe(started: Prepared, settings: Settings) -> Path:
         drift=layout.drift,
         targets=targets,
         rules=started.options.rules,
+        service=None if context.target.instrumented else context.target,
+        without=started.options.without,
     )
     write_atomic(layout.config / STACK_FILE, described.model_dump_json(indent=2))
     return layout.config / STACK_FILE

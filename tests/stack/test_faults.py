@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.scenario import read_scenario
+from testbed.stack.database import why_not
+
+from tests.support.needs import missing
 
 from .playing import failed_checks, play
 
@@ -18,7 +21,7 @@ SCENARIO = """\
 name: everything
 title: One fault after another
 description: Each takes hold and costs nothing that has no reason.
-settings: {api: {deadline: 1, keys: true}}
+settings: {api: {deadline: 1, keys: true}, log: {database: postgresql}}
 phases:
   - {name: normal, duration: 3m, rate: 40}
   - name: processes
@@ -49,6 +52,7 @@ phases:
       - {kind: network, from: api, to: collector, delay: 0.3}
       - {kind: network, from: collector, to: prometheus, bandwidth: 50}
       - {kind: leak, mib_per_second: 10}
+      - {kind: dns, component: receiver, name: store.example}
   - name: deployed
     duration: 4m
     rate: 40
@@ -83,6 +87,20 @@ phases:
     faults:
       - {kind: network, from: prometheus, to: alertmanager, lost: partition}
       - {kind: network, from: alertmanager, to: receiver, lost: reset}
+  - name: log-killed
+    duration: 4m
+    rate: 40
+    faults: [{kind: kill, component: database, down: 2m}]
+  - name: log-frozen
+    duration: 2m
+    rate: 40
+    faults: [{kind: freeze, component: database}]
+  - {name: log-back, duration: 2m, rate: 40}
+  - name: log-apart
+    duration: 2m
+    rate: 40
+    faults: [{kind: network, from: api, to: database, lost: partition}]
+  - {name: between, duration: 3m, rate: 40}
   - {name: killed, duration: 6m, rate: 40, faults: [{kind: kill, component: api, down: 30s}]}
   - {name: recovery, duration: 6m, rate: 40}
 settle: 12m
@@ -94,6 +112,7 @@ allowed_alerts:
   - HighConcurrentRequests
   - SlowInference
   - APIDown
+  - PredictionLogFailing
   - TelemetryPipelineDown
   - PrometheusErrorSendingAlertsToAnyAlertmanager
   - ConceptDrift
@@ -106,6 +125,8 @@ def test_each_fault_takes_hold_and_is_accounted_for(
     command_line: CommandLine, tmp_path: Path
 ) -> None:
     """On processes, by cooperation, on the network; what the scenario asks of others is trusted."""
+    if (reason := why_not()) is not None:
+        missing(reason)
     scenario = tmp_path / "everything.yaml"
     scenario.write_text(SCENARIO)
     command_line.environment["XDG_CONFIG_HOME"] = str(tmp_path / "config")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -10,12 +11,14 @@ import sys
 import uuid
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from testbed_load.command import master_command, worker_command
+from testbed_load.command import master_command, web_command, worker_command
 from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, write_plan
+from testbed_load.traceids import request_context
 
 from tests.support.loads import (
     DEADLINE,
@@ -24,11 +27,13 @@ from tests.support.loads import (
     Play,
     Start,
     Truth,
+    fetch,
     plan_of,
     running,
 )
 from tests.support.needs import missing
-from tests.support.polling import wait_for
+from tests.support.otlpreceiver import Receiver
+from tests.support.polling import answers, wait_for
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -80,6 +85,70 @@ def test_the_stream_is_the_same_for_any_number_of_workers(serve: Start, play: Pl
     end = loads[1].truth.json("end")
     assert (end["requests"], end["labels"]) == (len(lines), len(lines))
     assert re.search(rf"sent +{len(lines)}\b", outputs[1])
+
+
+def _begun(page: str, form: dict[str, str]) -> bool:
+    return bool(json.loads(fetch(f"{page}/swarm", form))["success"])
+
+
+def _has(truth: Truth, count: int) -> bool:
+    return len(truth.lines()) >= count
+
+
+def test_the_web_ui_sends_from_several_processes(serve: Start, tmp_path: Path) -> None:
+    """One load after the other, each as its form says, and each with all of its truth."""
+    service, port = serve(), free_port()
+    page, folder = f"http://127.0.0.1:{port}", tmp_path / "truth"
+    command = web_command(service.url, port=port, use_case="diabetes", processes=2)
+    form = {
+        "host": service.url, "load_profile": "drifted", "rate": "40", "drift": "covariate_shift",
+        "severity": "1", "duration": "0", "seed": "1",
+    }  # fmt: skip
+    with running([*command, "--truth-dir", str(folder)], tmp_path) as process:
+        wait_for(lambda: answers(page), DEADLINE, "the web UI answers")
+        for number, profile in ((1, "drifted"), (2, "normal")):
+            asked = form | {"load_profile": profile}
+            wait_for(partial(_begun, page, asked), DEADLINE, "both workers are there")
+            truth = Truth(folder / f"start-{number:03d}")
+            wait_for(partial(_has, truth, 20), DEADLINE, "requests arrive")
+            assert json.loads(fetch(f"{page}/stop", {}))["success"] is True
+            wait_for((truth.root / "end.json").exists, DEADLINE)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 0
+    truths = [Truth(folder / f"start-{number:03d}") for number in (1, 2)]
+    lines = [truth.lines() for truth in truths]
+    assert {line["drift"] for line in lines[0]} == {"covariate_shift"}
+    assert {line["drift"] for line in lines[1]} == {None}
+    assert [truth.json("end")["requests"] for truth in truths] == [len(each) for each in lines]
+    numbers = sorted(line["seq"] for line in lines[1])
+    assert len(set(numbers)) == len(numbers)
+    assert {number % 2 for number in numbers} == {0, 1}
+    sent = sorted(line["request_id"] for each in lines for line in each)
+    assert sorted(service.seen()["request_ids"]) == sent
+
+
+def test_spans_of_the_load_are_the_parents_of_the_services_own(serve: Start, play: Play) -> None:
+    """One for each request whose trace is stored or that failed, and a duration for every one."""
+    receiver = Receiver()
+    plan = replace(plan_of(LoadPhase("steady", 3.0, 40.0)), trace_ratio=0.5)
+    service = serve(fail_every=10)
+    load = play(plan, service.url, "--otlp-endpoint", receiver.url, processes=2)
+    output = load.end()
+    lines = {line["trace_id"]: line for line in load.truth.lines()}
+    told = {key for key, line in lines.items() if line["sampled"] or line["status"] == 500}
+    assert any(not lines[key]["sampled"] for key in told)
+    found = {span.trace_id.hex(): span for span in receiver.all_spans()}
+    assert set(found) == told
+    assert f"{len(told)} of {len(told)} spans taken by {receiver.url}" in output
+    for key, span in found.items():
+        line = lines[key]
+        sent = request_context(plan.run_id, plan.seed, line["seq"], 0.5)
+        assert (span.name, span.span_id.hex()) == ("POST /predict", sent.parent_id)
+        took = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
+        assert took == pytest.approx(line["finished_at"] - line["sent_at"], abs=1e-5)
+        assert (span.status.code == span.status.STATUS_CODE_ERROR) == (line["status"] == 500)
+    assert receiver.observations("http.client.request.duration") == len(lines)
+    receiver.stop()
 
 
 def test_closed_users_of_several_workers_are_as_many_as_planned(serve: Start, play: Play) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .playing import QUICK, failed_checks, play
+from tests.support.polling import PATIENCE, wait_for
+
+from .playing import NO_REPORTS, QUICK, failed_checks, play
 
 if TYPE_CHECKING:
     from tests.support.commandline import CommandLine
@@ -52,3 +55,62 @@ def test_its_broken_alert_is_failed(command_line: CommandLine, example: Path) ->
     assert result.code == 1, result.output
     assert "alert ShopDown in outage" in failed_checks(result)
     assert result.verdict["culprit"] == "rule"
+
+
+ON_A_STACK = """\
+name: {name}
+title: Errors on a stack that stays
+description: The shop answers errors for a while, on a stack that others have started for it.
+time_scale: 60
+phases:
+  - {{name: normal, duration: 5m, rate: 40}}
+  - name: errors
+    duration: 6m
+    rate: 40
+    faults:
+      - kind: http
+        start: {{url: "http://target/break"}}
+        end_with: {{url: "http://target/mend"}}
+  - {{name: last, duration: 14m, rate: 40{drift}}}
+settle: 8m
+expected_alerts:
+  - {{alert: ShopErrors, phase: errors, within: 6m, resolves_within: 10m}}
+allowed_alerts: [DataDrift, ConceptDrift]
+muted_alerts: [SegmentDrift]
+expected_decision: [{decision}]
+limits: {{error_ratio: 0.5}}
+"""
+DRIFT = ", drift: {name: covariate_shift, severity: 2.0}"
+
+
+def test_runs_one_after_the_other_on_a_stack_that_stays(
+    command_line: CommandLine, example: Path
+) -> None:
+    """`up` keeps the service and its rules; nothing of the first run counts in the second."""
+    command_line.environment |= NO_REPORTS
+    texts = {
+        "drifted": ON_A_STACK.format(name="drifted", drift=DRIFT, decision="ALERT, RETRAIN"),
+        "steady": ON_A_STACK.format(name="steady", drift="", decision="NO_ACTION"),
+    }
+    for name, text in texts.items():
+        (command_line.folder / f"{name}.yaml").write_text(text)
+    service = ("--service", str(example / "service.yaml"))
+    with command_line.start("up", *service, "--scenario", "steady.yaml") as process:
+        wait_for(lambda: "Play on it" in command_line.output, 120, lambda: command_line.output)
+        (stack,) = (command_line.folder / ".testbed" / "runs").iterdir()
+        for name in texts:
+            result = command_line.run(
+                *("run", f"{name}.yaml", "--stack", stack.name, "--out", name), timeout=300
+            )
+            assert result.code == 0, result.output
+            assert {row["alert"] for row in result.verdict["alerts"]} >= {"ShopErrors"}
+            hops = {hop["key"]: hop for hop in result.verdict["hops"]}
+            counted = hops["load_service"]
+            assert counted["sent"] == counted["arrived"] == hops["service_prometheus"]["arrived"]
+            assert counted["sent"] > 0
+        refused = command_line.run("run", "error-burst", "--stack", stack.name)
+        assert refused.code == 2, refused.output
+        assert "can't be played on the service shop" in refused.output
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0

@@ -6,6 +6,7 @@ from typing import Final
 
 SERVICE_API: Final = "ml-api"
 SERVICE_DRIFT: Final = "drift-job"
+SERVICE_LOAD: Final = "testbed-load"
 
 # Jobs that Prometheus scrapes. The API's scrape keeps only what ``up`` and identity need.
 JOB_API: Final = SERVICE_API

@@ -9,8 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from testbed.assertions.base import ASSERTIONS, AssertionModel, Finding, where
 from testbed.checks.stages import Stage
-from testbed.componentnames import LoggingName
-from testbed.facts.assertedsignals import SERVICES
+from testbed.componentnames import SERVICES, LoggingName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from testbed.checks.registry import CHECKS
-from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary
+from testbed.checks.results import CheckResult, DriftRunRow, DriftSummary, not_applicable
+from testbed.checks.service import predicts
 from testbed.checks.stages import Stage
+from testbed.componentnames import DATABASE
 from testbed.decisions import SEVERITIES
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
+
+
+NONE: Final = "NO_ACTION"
+RECOVERY: Final = 60.0
+"""Production seconds in which a run of the job may still meet a database that was kept away."""
 
 
 def drift_summary(case: Case) -> DriftSummary:
@@ -47,6 +54,10 @@ def check_decision(case: Case) -> tuple[CheckResult, ...]:
     """The most severe decision is one of the expected ones."""
     summary = drift_summary(case)
     expected = " or ".join(summary.expected)
+    service = case.evidence.run.service
+    if service is not None and NONE in summary.expected and not predicts(case):
+        reason = f"the load read no prediction of the service {service}: nothing can drift"
+        return (not_applicable("drift decision", Stage.DRIFT_JOB, reason),)
     passed = summary.decision in summary.expected
     if summary.decision is None:
         text = f"{_why_undecided(case)}, so {expected} is not shown"
@@ -110,7 +121,12 @@ def check_runs(case: Case) -> tuple[CheckResult, ...]:
     runs = case.evidence.drift_runs
     if not runs:
         return ()
-    errors = [run for run in runs if run.outcome == "error"]
+    excused = _without_database(case)
+    errors = [
+        run
+        for run in runs
+        if run.outcome == "error" and not any(a <= run.time <= b for a, b in excused)
+    ]
     outcomes = ", ".join(
         f"{n} {name}" for name, n in sorted(Counter(r.outcome for r in runs).items())
     )
@@ -124,6 +140,16 @@ def check_runs(case: Case) -> tuple[CheckResult, ...]:
             details=details,
         ),
     )
+
+
+def _without_database(case: Case) -> list[tuple[float, float]]:
+    """When a fault kept the log's database away, so that a run of the job can only fail."""
+    hit = {
+        phase.name
+        for phase in case.scenario.phases
+        if any(DATABASE in (fault.hits or ()) for fault in phase.faults)
+    }
+    return [(row.start, row.end + case.real(RECOVERY)) for row in case.phases if row.name in hit]
 
 
 def _why_undecided(case: Case) -> str:

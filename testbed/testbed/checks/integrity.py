@@ -10,13 +10,15 @@ from testbed_otel import names
 from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult
 from testbed.checks.stages import Stage
+from testbed.componentnames import API, DATABASE
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
 
 # Component of the stack to the link that breaks with it.
 STAGES = {
-    "api": Stage.SERVICE,
+    API: Stage.SERVICE,
+    DATABASE: Stage.LOG,
     "drift": Stage.DRIFT_JOB,
     "collector": Stage.COLLECTOR,
     "prometheus": Stage.PROMETHEUS,

@@ -18,7 +18,7 @@ from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.integrity import STAGES
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.componentnames import SCRAPED
+from testbed.componentnames import API, SCRAPED
 from testbed.facts.cadence import Cadence, Stretch, pauses
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ DETAILS: Final = 10
 OWN_JOB: Final = "what the user's own Prometheus configuration scrapes may not be there in a run"
 
 # Scrape job to the component that it shows.
-BY_JOB: Final = {names.JOB_API: "api", **SCRAPED}
+BY_JOB: Final = {names.JOB_API: API, **SCRAPED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.counts import HOPS, hop_result, make_hop
@@ -20,6 +21,8 @@ ERRORS: Final = "service errors"
 LATENCY: Final = "service latency"
 ANSWERS: Final = "service answers"
 REDIRECTED: Final = 300
+BAD_REQUEST: Final = 400
+SERVER_ERROR: Final = 500
 NAMES: Final[dict[Counted, str]] = {"requests": REQUESTS, "errors": ERRORS, "latency": LATENCY}
 UNKNOWN: Final = 30.0
 """Production seconds before an end of the service of which no scrape may know: two intervals."""
@@ -65,9 +68,19 @@ def check_service(case: Case) -> tuple[CheckResult, ...]:
 
 
 def _answers(case: Case) -> tuple[CheckResult, ...]:
-    """Where the service predicts, an answer that says it succeeded holds a prediction."""
+    """Most requests are not refused; where it predicts, one that succeeds holds a prediction."""
     requests = case.evidence.truth.requests
-    if not any(request.prediction_id is not None for request in requests):
+    refused = Counter(
+        request.status
+        for request in requests
+        if request.status is not None and BAD_REQUEST <= request.status < SERVER_ERROR
+    )
+    if 2 * refused.total() > len(requests):
+        status, _ = refused.most_common(1)[0]
+        summary = f"the service refused {refused.total()} of {len(requests)} requests, mostly with "
+        summary += f"{status}: see request in its file"
+        return (CheckResult(name=ANSWERS, passed=False, stage=Stage.SERVICE, summary=summary),)
+    if not predicts(case):
         return ()
     empty = sum(
         request.status is not None and request.status < REDIRECTED and request.prediction_id is None
@@ -83,6 +96,11 @@ def _answers(case: Case) -> tuple[CheckResult, ...]:
             summary=summary if empty else fine,
         ),
     )
+
+
+def predicts(case: Case) -> bool:
+    """Whether any answer was read as a prediction."""
+    return any(request.prediction_id is not None for request in case.evidence.truth.requests)
 
 
 def lost_by_service(case: Case) -> int:

@@ -266,6 +266,14 @@ def load(
             help="Let --processes on other hosts send: `testbed load-worker` asks here.",
         ),
     ] = None,
+    otlp_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Send a span of each request whose trace is stored, and durations, to this "
+            "OTLP/HTTP receiver.",
+        ),
+    ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Store the truth here.")] = None,
 ) -> None:
     """Send traffic to a running service and say what came back.
@@ -285,6 +293,8 @@ def load(
       testbed load normal --shape 'spike base=20 peak=200' --arrivals poisson --duration 120
 
       testbed load normal --rate 1500 --processes 3
+
+      testbed load normal --otlp-endpoint http://127.0.0.1:4318
     """
     from testbed_domain.artefact import load_artefact
     from testbed_load.plan import write_plan
@@ -324,7 +334,9 @@ def load(
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
     file = target / "load-plan.json"
     if bind is None:
-        command = locust_command(file, target, host, processes=processes, fail_ratio=fail_ratio)
+        command = locust_command(
+            file, target, host, processes=processes, fail_ratio=fail_ratio, otlp=otlp_endpoint
+        )
     else:
         say(
             f"load: waiting for {processes} times: testbed load-worker {bind} --plan {file.name} "
@@ -332,7 +344,13 @@ def load(
         )
         address = parse_address(bind, "--bind")
         command = master_command(
-            file, target, host, bind=address, workers=processes, fail_ratio=fail_ratio
+            file,
+            target,
+            host,
+            bind=address,
+            workers=processes,
+            fail_ratio=fail_ratio,
+            otlp=otlp_endpoint,
         )
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal

@@ -21,6 +21,7 @@ from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
 from testbed.owndata import OwnData
+from testbed.resources import find_scenario
 from testbed.settings import Settings, load_settings
 from testbed.wordtable import WordTable
 
@@ -46,6 +47,25 @@ def find_run(settings: Settings, name: str | None, holding: str = "run.json") ->
     return RunLayout(max(files, key=lambda path: path.stat().st_mtime).parent.resolve())
 
 
+def find_stack(settings: Settings, name: str) -> Path:
+    """By what the stack says what it is, of a file or of the run that started it.
+
+    Raises:
+        UsageError: there is no such run, or its stack was not started for a scenario.
+    """
+    from testbed.stack.composeconfiguration import STACK_FILE
+
+    if Path(name).is_file() or Path(name).suffix == ".json":
+        return Path(name)
+    file = find_run(settings, name).config / STACK_FILE
+    if not file.exists():
+        raise UsageError(
+            f"the stack of {name} was not started for a scenario, so none can be played on it: "
+            "start it by testbed up --scenario NAME"
+        )
+    return file
+
+
 def _known(runs: list[Path]) -> str:
     latest = ", ".join(path.name for path in runs[-5:])
     return f"there are {latest}" if latest else "there is none yet"
@@ -59,9 +79,25 @@ def up(
         typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases),
     ] = None,
     own: OwnData,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            help="Start it as this scenario needs it, so that `testbed run SCENARIO --stack RUN` "
+            "plays it.",
+            autocompletion=completion.scenario_names,
+        ),
+    ] = None,
+    service: Annotated[
+        Path | None,
+        typer.Option(help="File of your own service, which is started in place of the API."),
+    ] = None,
     time_scale: Annotated[
-        float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=1,
+            help="Divides every duration of rules and intervals; default: 1, or the scenario's.",
+        ),
+    ] = None,
     rules: Annotated[Path | None, typer.Option(help="Your rules, a file or a folder.")] = None,
     without: Annotated[
         list[str] | None,
@@ -76,10 +112,16 @@ def up(
       testbed up
 
       testbed up --time-scale 30    # rules and intervals 30 times faster
+
+      testbed up --service service.yaml --scenario covariate-drift
     """
+    from testbed.attachedrefusals import refuse_what_needs_processes
     from testbed.live import LIVE_SCENARIO, live
     from testbed.preparation import prepare
     from testbed.runoptions import RunOptions
+    from testbed.scenario import read_scenario
+    from testbed.selfdescription import describe
+    from testbed.servicefile import read_service
 
     settings = load_settings()
     options = RunOptions(
@@ -90,13 +132,27 @@ def up(
         without=frozenset(without or ()),
         replicas=replicas,
         guarded=False,  # whoever brings a service of their own sends to the usual ports
+        target=None if service is None else read_service(service),
     )
+    chosen = LIVE_SCENARIO
+    if scenario is not None:
+        chosen = read_scenario(find_scenario(scenario))
+        refuse_what_needs_processes(chosen, RunOptions())  # before it stands there for nothing
     with interruptible():
-        prepared = prepare(LIVE_SCENARIO, options, settings, progress=BuildProgress(), say=say)
-        prepared.context.drift_plan = None  # nobody knows what will be asked
+        prepared = prepare(chosen, options, settings, progress=BuildProgress(), say=say)
+        if scenario is None:
+            prepared.context.drift_plan = None  # nobody knows what will be asked
+
+        def ready(urls: dict[str, str]) -> None:
+            print_urls(urls)
+            if scenario is not None:
+                describe(prepared, settings)
+                command = f"testbed run {scenario} --stack {prepared.run_id}"
+                out.print(f"Play on it in another terminal: {command}", highlight=False)
+
         say("up: starting the stack")
         try:
-            live(prepared, print_urls)
+            live(prepared, ready)
         except KeyboardInterrupt:
             say("up: stopped, nothing is left running")
 

@@ -19,7 +19,7 @@ from testbed.cli.common import (
     SeedOption,
     UseCaseOption,
 )
-from testbed.cli.live import find_run, print_urls
+from testbed.cli.live import find_run, find_stack, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import UsageError
 from testbed.owndata import OwnData
@@ -99,9 +99,11 @@ def run(
     ] = None,
     replicas: ReplicasOption = 1,
     stack: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Play on a running stack: the file stack.json by which it says what it is."
+            metavar="RUN",
+            help="Play on a running stack: the run of `testbed up`, or the file stack.json by "
+            "which a stack says what it is.",
         ),
     ] = None,
     keep: Annotated[
@@ -129,7 +131,11 @@ def run(
 
       testbed run --all --jobs 3
 
+      testbed run --all --service service.yaml
+
       testbed run covariate-drift --service service.yaml --use-case iris
+
+      testbed run covariate-drift --stack 20260101T120000-up-seed1
 
       testbed run covariate-drift --model churn.skops --use-case churn
 
@@ -168,7 +174,7 @@ def run(
     if catalogue:
         refuse_for_all(scenario, options, stack, keep=keep)
         with interruptible():
-            code = play_all((), folder, jobs, options)
+            code = play_all((), folder, jobs, options, service)
         raise typer.Exit(code)
     if scenario is None:
         raise UsageError("name a scenario (testbed scenarios lists them), or give --all")
@@ -185,8 +191,9 @@ def run(
             prepared = prepare(chosen, options, settings, progress=BuildProgress(), say=say)
             opening: Opening = own_stack
         else:
-            prepared = prepare_attached(chosen, options, settings, stack, say=say)
-            opening = partial(attached_stack, stack)
+            file = find_stack(settings, stack)
+            prepared = prepare_attached(chosen, options, settings, file, say=say)
+            opening = partial(attached_stack, file)
         played, factor = prepared.scenario, prepared.factor
         say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
         board = Board(out, played.title, schedule(played, factor), played.duration / factor)
@@ -202,7 +209,7 @@ def run(
 
 
 def refuse_for_all(
-    scenario: str | None, options: RunOptions, stack: Path | None, *, keep: bool
+    scenario: str | None, options: RunOptions, stack: str | None, *, keep: bool
 ) -> None:
     """What `--all` can't have beside it.
 
@@ -217,7 +224,6 @@ def refuse_for_all(
         "--without": options.without,
         "--replicas": options.replicas != 1,
         "--stack": stack,
-        "--service": options.target,
         "--model": options.model,
         "--keep": keep,
     }

@@ -63,4 +63,6 @@ def _outcome(result: Result | None) -> str:
         return "not played yet"
     if not result.found:
         return "not found"
+    if result.refused is not None:
+        return "refused before the load, with the reason"
     return "found and named" if result.named else f"found, {result.culprit} named first"

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
-from testbed_otel import names
 from testbed_otel.masking import mask
 
 from testbed.charts import StoredModel
+from testbed.componentnames import SERVICES
 from testbed.facts.asserted import of_kind
 from testbed.truth import read_lines
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Line = dict[str, Any]
 
 LOG, TRACE = "log", "trace"
-SERVICES: Final = {"api": names.SERVICE_API, "drift": names.SERVICE_DRIFT}
-"""Components that export log records, and the names that these bear."""
 EXAMPLES: Final = 3
 LENGTH: Final = 300
 """Characters of an example."""

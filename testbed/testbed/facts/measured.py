@@ -12,6 +12,7 @@ from testbed_load.plan import LabelPlan, read_plan
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE, StoredModel
+from testbed.componentnames import API
 from testbed.facts import injected
 from testbed.facts.answers import only_version, place, read_rows
 from testbed.facts.children import Group, compare
@@ -209,7 +210,7 @@ def _loose(sources: Sources, pages: Mapping[str, Page]) -> dict[str, float]:
     """Processes that ended before they were asked, and how much of their counts may be missing."""
     events = list(read_lines(sources.layout.timeline, [], required=False))
     crashed = {str(e.get("name")) for e in events if e.get("event") == "replica_crashed"}
-    whole = any(e.get("event") == "component_crashed" and e.get("name") == "api" for e in events)
+    whole = any(e.get("event") == "component_crashed" and e.get("name") == API for e in events)
     found = {}
     for instance, text in sources.pages.items():
         if text is None:

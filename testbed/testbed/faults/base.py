@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field
 from testbed_domain.registry import Registry, kind_of
 
-from testbed.componentnames import PIPELINE
+from testbed.componentnames import API, DATABASE, PIPELINE
 from testbed.fields import StrictModel
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 Measuring = Literal["evaluations", "scrapes", "exports"]
 
 ComponentName = Annotated[
-    str, Field(description=f"The target, as `api`, or {', '.join(PIPELINE)}.")
+    str,
+    Field(
+        description=f"The target, as `{API}`, or {', '.join(PIPELINE)}; `{DATABASE}` "
+        "in a run with a database of its own."
+    ),
 ]
 
 Seen = Mapping[str, Any]
@@ -125,6 +129,11 @@ class FaultModel(StrictModel):
         return None
 
     @property
+    def resolver(self) -> str | None:
+        """The component that the run gives a resolver's configuration of its own, to break it."""
+        return None
+
+    @property
     def trusting(self) -> str | None:
         """What of it only a scenario may do that its reader trusts, in words; else None."""
         return None
@@ -171,7 +180,7 @@ class ComponentFault(FaultModel):
     @property
     def queues(self) -> bool:
         """Those of a target that gets to nothing."""
-        return self.starves and self.component not in PIPELINE
+        return self.starves and self.component not in {*PIPELINE, DATABASE}
 
 
 class HeldFault(FaultModel):

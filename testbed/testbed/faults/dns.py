@@ -4,43 +4,73 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from testbed.faults.base import FAULTS, FaultModel, Measuring
+from pydantic import Field
+
+from testbed.faults.base import FAULTS, ComponentFault, HeldFault, Measuring, Seen
+from testbed.faults.effects import Effect, last_event
+from testbed.stack.ownresolver import BROKEN, file_of, looked_up, why_not
 
 if TYPE_CHECKING:
-    from testbed.faults.rig import Rig
+    from testbed.checks.case import Case
+    from testbed.faults.rig import Rig, Undo
+    from testbed.phases import PhaseRow
 
 
 @FAULTS.register
-class DnsFault(FaultModel):
-    """What a service resolves fails. No run permits it: each says why, and what to take instead.
+class DnsFault(ComponentFault, HeldFault):
+    """No name can be resolved by a component until the phase ends.
 
-    The components ask each other by IP address, so that there is no name whose resolution could
-    fail; and the resolver of the machine is everybody's.
+    In such a run it has a resolver's configuration of its own, which names a server that answers
+    nothing. Components ask each other by IP address, so it hits what a service looks up itself:
+    a database, a feature store. Names in `/etc/hosts` are still resolved.
     """
 
     cuts: ClassVar[tuple[Measuring, ...]] = ()
     kind: Literal["dns"] = "dns"
+    name: str = Field(
+        "example.com",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="A name that is looked up where the component is, to see that it took hold.",
+    )
 
     @property
     def label(self) -> str:
         """Of the timeline."""
-        return "dns failure"
+        return f"{self.component} dns failure"
 
     @property
     def description(self) -> str:
         """Of the documentation."""
-        return "names can't be resolved"
+        return f"{self.component} can't resolve names"
 
-    def permitted(self) -> str:
-        """Why nothing permits it."""
-        return (
-            "components ask each other by IP address, so no name is resolved whose failure could "
-            "be played, and the machine's resolver is not the testbed's to break; take `network` "
-            "with `lost: partition`, or `exec` with a program that breaks your service's resolver"
-        )
+    @property
+    def resolver(self) -> str:
+        """The component."""
+        return self.component
 
-    def begin(self, rig: Rig) -> None:
-        """Nothing: it is never permitted."""
+    def permitted(self) -> str | None:
+        """Whether the resolver's configuration of one process can be covered."""
+        reason = why_not()
+        return reason and f"{reason}; `exec` with a program that breaks your resolver needs none"
 
-    def end(self, rig: Rig) -> None:
-        """Nothing."""
+    def hold(self, rig: Rig) -> Undo:
+        """Break its configuration, and look a name up before and after."""
+        pid, file = rig.stack.pid(self.component), file_of(rig.stack.context, self.component)
+        before, usual = looked_up(pid, self.name), file.read_bytes()
+        file.write_text(BROKEN, encoding="ascii")
+        meanwhile = looked_up(pid, self.name)
+
+        def restore() -> Seen:
+            file.write_bytes(usual)
+            return {"before": before, "meanwhile": meanwhile}
+
+        return restore
+
+    def effect(self, case: Case, phase: PhaseRow) -> Effect:
+        """By what became of the name where the component is."""
+        seen = last_event(case, phase, self.label)
+        if "meanwhile" not in seen:
+            return Effect(phase.name, self.label, took=False, seen="nothing was seen of it")
+        text = f"{self.name} was resolved {seen['meanwhile']}; before, {seen['before']}"
+        took = str(seen["meanwhile"]).startswith("not:")
+        return Effect(phase.name, self.label, took=took, seen=text)

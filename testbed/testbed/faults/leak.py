@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 import psutil
 from pydantic import Field
 
+from testbed.componentnames import API
 from testbed.faults.api import ApiFault
 from testbed.faults.base import FAULTS, HeldFault, Seen
 from testbed.faults.effects import Effect, last_event
@@ -82,4 +83,4 @@ class LeakFault(ApiFault, HeldFault):
 
 def _resident(rig: Rig) -> float:
     """MiB of all processes of the API."""
-    return sum(map(resident, members(rig.stack.pid("api"))))
+    return sum(map(resident, members(rig.stack.pid(API))))

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class MemoryLimitFault(ComponentFault, HeldFault):
     """The kernel gives a component so much memory and no swap, until the phase ends.
 
-    By a control group of version 2, for which root and its memory controller are needed; elsewhere
-    it is refused, and `memory` holds memory of the whole machine. A process that needs more is
-    killed by the kernel, which the verdict calls a crash.
+    By a control group (version 2, else 1), for which root and its memory controller are needed;
+    elsewhere it is refused, and `memory` holds memory of the whole machine. What a process had
+    before counts where it was. One that needs more is killed by the kernel, which the verdict calls
+    a crash.
     """
 
     interrupts: ClassVar[bool] = True
@@ -44,15 +45,15 @@ class MemoryLimitFault(ComponentFault, HeldFault):
 
     def permitted(self) -> str | None:
         """Whether there is a control group that can limit memory."""
-        reason = memorygroup.refusal(memorygroup.hierarchy())
+        reason = memorygroup.refusal(memorygroup.hierarchies())
         return reason and f"{reason}; `memory` holds memory of the machine without one"
 
     def hold(self, rig: Rig) -> Undo:
         """Put its processes into a group."""
-        root = memorygroup.hierarchy()
-        assert root is not None, "refused before"  # noqa: S101 - for the reader of types
+        hierarchy = memorygroup.chosen(memorygroup.hierarchies())
+        assert hierarchy is not None, "refused before"  # noqa: S101 - for the reader of types
         pids = members(rig.stack.pid(self.component))
-        group = memorygroup.limit(root, pids, self.mib * MIB)
+        group = memorygroup.limit(hierarchy, pids, self.mib * MIB)
 
         def release() -> Seen:
             seen = group.seen()

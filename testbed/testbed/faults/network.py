@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from testbed.componentnames import API, DATABASE, LOAD, TARGET, AskedName, AskingName
 from testbed.faults.base import FAULTS, HeldFault, Measuring, Seen
 from testbed.faults.effects import Effect, last_event
 from testbed.faults.rig.proxied import Disturbance, disturb
-from testbed.stack.links import LINKS, TARGET
+from testbed.stack.links import LINKS
 
 if TYPE_CHECKING:
     from testbed.checks.case import Case
@@ -33,10 +34,8 @@ class NetworkFault(HeldFault):
     interrupts: ClassVar[bool] = True
     cuts: ClassVar[tuple[Measuring, ...]] = ("exports",)
     kind: Literal["network"] = "network"
-    source: Literal["load", "api", "collector", "prometheus", "alertmanager"] = Field(
-        alias="from", description="Who asks."
-    )
-    to: Literal["api", "target", "collector", "prometheus", "alertmanager", "receiver"] = Field(
+    source: AskingName = Field(alias="from", description="Who asks.")
+    to: AskedName = Field(
         description="Who is asked; target: the system under test, also a service of yours."
     )
     delay: float = Field(0.0, ge=0, le=60, description="Real seconds by which data comes later.")
@@ -56,6 +55,8 @@ class NetworkFault(HeldFault):
         slow = bool(self.delay or self.bandwidth)
         if slow == (self.lost is not None):
             raise ValueError("give delay or bandwidth, or lost")
+        if self.lost == "reset" and self.to == DATABASE:
+            raise ValueError("take lost: partition: PostgreSQL itself closes what the probe opens")
         if self.jitter > self.delay:
             raise ValueError("jitter must not be more than delay")
         return self
@@ -78,12 +79,12 @@ class NetworkFault(HeldFault):
     @property
     def queues(self) -> bool:
         """Those on their way to the API or another target."""
-        return self.to in {"api", TARGET}
+        return self.to in {API, TARGET}
 
     @property
     def hits(self) -> tuple[str, ...]:
         """Both, so far as they are components of every run."""
-        return tuple(each for each in self.link if each not in {"load", TARGET})
+        return tuple(each for each in self.link if each not in {LOAD, TARGET})
 
     def hold(self, rig: Rig) -> Undo:
         """Tell the proxy of the link."""

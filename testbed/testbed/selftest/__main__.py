@@ -10,6 +10,7 @@ from testbed_domain.errors import DomainError
 from testbed.board import Board
 from testbed.console import BuildProgress, interruptible, out, say
 from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_PASS, EXIT_VERDICT_FAILED
+from testbed.planting import RUNNER
 from testbed.preparation import prepare
 from testbed.report import render_table
 from testbed.runner import play
@@ -17,6 +18,7 @@ from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.schedule import schedule
 from testbed.selftest.catalogue import defect_named, scenario_file
+from testbed.selftest.launcher import apply
 from testbed.settings import load_settings
 
 
@@ -24,12 +26,16 @@ def main() -> int:
     """Play it."""
     name, folder = sys.argv[1:]
     defect = defect_named(name)
+    brought = Path(folder).with_name(f"{name}-brought")
+    settings = load_settings().model_copy(update={"load_processes": defect.processes})
+    if patch := defect.planting.patches.get(RUNNER):
+        apply(patch)
     try:
         with interruptible():
             prepared = prepare(
                 read_scenario(scenario_file(defect.scenario)),
-                RunOptions(out=Path(folder)),
-                load_settings(),
+                defect.brings(RunOptions(out=Path(folder)), brought),
+                settings,
                 progress=BuildProgress(),
                 say=say,
                 planting=defect.planting,

@@ -11,13 +11,18 @@ import runpy
 import sys
 
 
+def apply(patch: str) -> None:
+    """Call the function of a patch."""
+    home, _, function = patch.partition(":")
+    getattr(importlib.import_module(home), function)()
+
+
 def main() -> None:
     """Apply the patch and run the module."""
     patch, module, *arguments = sys.argv[1:]
     if module == "locust":
         importlib.import_module("locust")  # gevent must come before all else in this process
-    home, _, function = patch.partition(":")
-    getattr(importlib.import_module(home), function)()
+    apply(patch)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

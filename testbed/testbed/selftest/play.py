@@ -66,6 +66,7 @@ def _result(defect: Defect, ended: Ended, run: Path) -> Result:
         expected=tuple(map(str, defect.culprits)),
         lead=lead,
         seconds=round(ended.seconds, 1),
+        refused=defect.refused,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from testbed.errors import EXIT_VERDICT_FAILED
+from testbed.errors import EXIT_COULD_NOT_RUN, EXIT_VERDICT_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,16 +29,21 @@ class Result(BaseModel):
     expected: tuple[str, ...] = Field(description="Links that it may name first.")
     lead: str = Field(description="The first failed check and its summary, or why it did not run.")
     seconds: float
+    refused: str | None = Field(
+        None, description="Words with which the run must be refused before its load."
+    )
 
     @property
     def found(self) -> bool:
-        """Whether the verdict failed."""
+        """Whether the verdict failed, or the run was refused as it must be."""
+        if self.refused is not None:
+            return self.exit_code == EXIT_COULD_NOT_RUN and self.refused in self.lead
         return self.exit_code == EXIT_VERDICT_FAILED
 
     @property
     def named(self) -> bool:
-        """Whether it failed and the right link leads."""
-        return self.found and self.culprit in self.expected
+        """Whether it was found and the right link leads."""
+        return self.found and (self.refused is not None or self.culprit in self.expected)
 
 
 def passed(results: Sequence[Result]) -> bool:
@@ -69,6 +74,6 @@ def read_results(path: Path) -> tuple[Result, ...]:
 
 def write_results(path: Path, results: Sequence[Result]) -> None:
     """Write results as JSON."""
-    rows = [result.model_dump(mode="json") for result in results]
+    rows = [result.model_dump(mode="json", exclude_defaults=True) for result in results]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

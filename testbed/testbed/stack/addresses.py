@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from testbed.componentnames import API
+
 # Compose address to the usual port of native mode.
 USUAL_PORTS: Final = {
     "api:8000": 8000,
@@ -20,9 +22,11 @@ USUAL_PORTS: Final = {
     "evidently:8085": 8085,
 }
 
-MANAGEMENT: Final = "api:9464"
+PUBLIC: Final = f"{API}:8000"
 
-BUNDLED: Final = ("api:8000", MANAGEMENT)
+MANAGEMENT: Final = f"{API}:9464"
+
+BUNDLED: Final = (PUBLIC, MANAGEMENT)
 """Of the target that comes with the testbed; another one has its own in their place."""
 
 PROMETHEUS: Final = "prometheus:9090"
@@ -39,4 +43,4 @@ SENT_TO: Final = (COLLECTOR_HTTP, PROMETHEUS, "alertmanager:9093", "receiver:908
 def management_addresses(replicas: int) -> list[str]:
     """Management address of each replica of the API, as the Compose file would name it."""
     first = USUAL_PORTS[MANAGEMENT]
-    return [f"api:{first + number}" for number in range(replicas)]
+    return [f"{API}:{first + number}" for number in range(replicas)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from testbed_domain.linefile import append_json
 from testbed_drift.storage.renewal import ASIDE
 
-from testbed.componentnames import COMPONENTS
+from testbed.componentnames import PIPELINE
 from testbed.errors import StackError
 from testbed.stack.stack import Stack
 from testbed.tail import JsonLinesTail
@@ -98,7 +98,7 @@ class AttachedStack(Stack):
         ]
         if context.replicas > 1:
             self._mirrors.append(Mirror(journal, layout.replicas, self._journalled))
-        for component in COMPONENTS:
+        for component in (context.target.name, *PIPELINE):
             if component not in context.without:
                 timeline.add("component_started", component, at=context.born)
         if context.drift_since is not None:
@@ -128,7 +128,8 @@ class AttachedStack(Stack):
         return True
 
     def _came_back(self, instance: str) -> None:
-        self._timeline.add("component_crashed", "api", outcome=f"it came back as {instance}")
+        name = self.context.target.name
+        self._timeline.add("component_crashed", name, outcome=f"it came back as {instance}")
 
     def start_component(self, name: str) -> None:
         """Nobody can, from here.

@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import httpx
 from testbed_domain.errors import DomainError
+from testbed_domain.files import write_atomic
 from testbed_load.command import web_command
+from testbed_load.plan import exchange_text
 
 from testbed.componentnames import OPTIONAL
 from testbed.errors import UsageError
@@ -94,9 +97,20 @@ def locust_web_ui() -> Component:
             port=int(c.port("locust:8089")),
             use_case=c.use_case,
             artefact=c.layout.model,
+            exchange=_exchange(c),
+            processes=c.settings.load_processes,
         ),
         get_ok("locust:8089", "/"),
     )
+
+
+def _exchange(context: StackContext) -> Path | None:
+    """The file by which the web UI knows how a service is asked."""
+    exchange = context.target.exchange()
+    if exchange is None:
+        return None
+    write_atomic(context.layout.load_exchange, exchange_text(exchange))
+    return context.layout.load_exchange
 
 
 def _is_aws(variable: str) -> bool:

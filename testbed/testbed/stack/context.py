@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from testbed.componentnames import API
 from testbed.componentsettings import ComponentSettings
 from testbed.driftplan import DriftPlan
 from testbed.layout import RunLayout
@@ -17,7 +18,9 @@ from testbed.stack.build import Tools
 from testbed.stack.configuration import (
     NativeConfiguration,
 )
+from testbed.stack.database import ADDRESS, OwnDatabase
 from testbed.stack.gate import Gate
+from testbed.stack.links import ways
 from testbed.stack.ports import PortClaims
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class StackContext:
         configuration: rendered configuration files.
         factor: time scale.
         log_url: SQLAlchemy URL of the prediction log.
+        database: the server of that log, where the run has its own.
         use_case: name of the use case.
         target: the system under test.
         faults: whether the API offers its fault control.
@@ -79,6 +83,14 @@ class StackContext:
     token_file: Path | None = None
     born: float | None = None
     drift_since: float | None = None
+    database: OwnDatabase | None = None
+
+    @property
+    def api_log_url(self) -> str:
+        """The prediction log as the API reaches it: through the proxy of that link, if any."""
+        if self.database is None:
+            return self.log_url
+        return self.database.url(ways(API, self.endpoints)[ADDRESS])
 
     @property
     def management_token(self) -> Path:

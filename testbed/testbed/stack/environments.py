@@ -11,9 +11,10 @@ from testbed_otel.settings import ALIASES, LOGS_EXPORTER
 from testbed_rules.timescale import TimeScale
 
 from testbed import driftplan
+from testbed.componentnames import API
 from testbed.driftplan import DriftPlan
 from testbed.stack import driftchoices, shell
-from testbed.stack.addresses import COLLECTOR_HTTP, MANAGEMENT
+from testbed.stack.addresses import COLLECTOR_HTTP, MANAGEMENT, PUBLIC
 from testbed.stack.context import StackContext
 from testbed.stack.driftchoices import RELATIONS_ROWS
 from testbed.stack.links import ways
@@ -92,13 +93,13 @@ def api_environment(context: StackContext) -> dict[str, str]:
     logs = {LOGS_EXPORTER: "otlp"} if context.logs else {}
     return (
         logs
-        | telemetry_environment(context, "api", names.SERVICE_API)
+        | telemetry_environment(context, API, names.SERVICE_API)
         | {
             "TESTBED_API_ARTEFACT": str(context.layout.model.resolve()),
-            "TESTBED_API_PORT": context.port("api:8000"),
+            "TESTBED_API_PORT": context.port(PUBLIC),
             "TESTBED_API_MANAGEMENT_PORT": context.port(MANAGEMENT),
             "TESTBED_API_MANAGEMENT_TOKEN_FILE": str(context.layout.management_token.resolve()),
-            "TESTBED_API_LOG_URL": context.log_url,
+            "TESTBED_API_LOG_URL": context.api_log_url,
             "TESTBED_API_LOG_SPOOL": str((context.layout.data / "spool").resolve()),
             "TESTBED_API_FAULTS_ENABLED": str(context.faults).lower(),
             "TESTBED_API_REPLICAS": str(context.replicas),

@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from testbed.componentnames import API, DATABASE, LOAD, TARGET
+from testbed.stack.addresses import COLLECTOR_HTTP, PROMETHEUS, PUBLIC
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 Link = tuple[str, str]
 """Who asks, and who is asked."""
 
-TARGET: Final = "target"
-"""The system under test, whichever that is, as the load asks it."""
-
 LINKS: Final[Mapping[Link, str]] = {
-    ("load", "api"): "api:8000",
-    ("load", TARGET): "",  # where it is, the target knows
-    ("api", "collector"): "collector:4318",
-    ("collector", "prometheus"): "prometheus:9090",
+    (LOAD, API): PUBLIC,
+    (LOAD, TARGET): "",  # where it is, the target knows
+    (API, DATABASE): f"{DATABASE}:5432",
+    (API, "collector"): COLLECTOR_HTTP,
+    ("collector", "prometheus"): PROMETHEUS,
     ("prometheus", "alertmanager"): "alertmanager:9093",
     ("alertmanager", "receiver"): "receiver:9080",
 }
@@ -42,7 +43,7 @@ def listener(link: Link) -> str:
 
 def to_target(url: str, endpoints: Mapping[str, str]) -> str:
     """Where the load asks the system under test: through a proxy, where the run has one there."""
-    proxy = endpoints.get(listener(("load", TARGET)))
+    proxy = endpoints.get(listener((LOAD, TARGET)))
     return url if proxy is None else urlsplit(url)._replace(netloc=proxy).geturl()
 
 

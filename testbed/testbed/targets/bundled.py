@@ -11,8 +11,9 @@ from pydantic import Field
 from testbed_otel import names
 
 from testbed.clients import loopback
+from testbed.componentnames import API, LOAD
 from testbed.facts.finalcounts import behind
-from testbed.stack.addresses import MANAGEMENT, USUAL_PORTS, management_addresses
+from testbed.stack.addresses import MANAGEMENT, PUBLIC, USUAL_PORTS, management_addresses
 from testbed.stack.components import Component, ProgramComponent
 from testbed.stack.environments import api_environment
 from testbed.stack.links import ways
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from testbed.stack.context import StackContext
     from testbed.stack.ports import PortClaims
 
-PUBLIC: Final = "api:8000"
-LOAD: Final = "load"
 SWITCH: Final = "OTEL_SDK_DISABLED"
 
 
@@ -43,7 +42,7 @@ class BundledApi(TargetModel):
     @property
     def name(self) -> str:
         """Its component."""
-        return "api"
+        return API
 
     @property
     def jobs(self) -> tuple[str, ...]:

@@ -190,6 +190,8 @@ class HttpService(TargetModel):
                 f"the scenario {scenario.name} drifts rows, and the service {self.service} is sent "
                 "the examples of its OpenAPI document in their place: see request.body of its file"
             )
+        if scenario.settings.drift.on_retrain == "builtin":
+            found.append("retraining of the model that is served")
         if scenario.logs:
             found.append("log records of the API (logs: true)")
         if found:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from testbed_load.errors import LoadError
+from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
 from testbed_load.forms import GradualForm
 from testbed_load.options import UNTIL_STOPPED, check_host, plan_from_options
-from testbed_load.plan import PhaseDrift
+from testbed_load.plan import PhaseDrift, exchange_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORM: dict[str, object] = {
     "load_profile": "drifted",
@@ -39,6 +45,19 @@ def test_a_drift_has_a_form_and_a_column() -> None:
     }
     (phase,) = plan_from_options(FORM | more).phases
     assert phase.drift == PhaseDrift("stuck_sensor", 0.5, None, "BMI", GradualForm(start=0.2))
+
+
+def test_a_service_is_asked_as_its_file_says(tmp_path: Path) -> None:
+    """The command line names it; a file that breaks the schema is named with its field."""
+    file = tmp_path / "exchange.json"
+    exchange = ServiceExchange(RequestTemplate("/score"), ReplyPaths(prediction="$.class"))
+    file.write_text(exchange_text(exchange))
+    assert plan_from_options(FORM | {"exchange": str(file)}).service == exchange
+    file.write_text('{"request": {"path": "score"}}')
+    with pytest.raises(LoadError, match=r"exchange\.json: .*path"):
+        plan_from_options(FORM | {"exchange": str(file)})
+    with pytest.raises(LoadError, match="cannot read the exchange"):
+        plan_from_options(FORM | {"exchange": str(tmp_path / "none.json")})
 
 
 def test_a_form_without_a_drift_is_refused() -> None:

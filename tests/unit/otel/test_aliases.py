@@ -18,7 +18,7 @@ from testbed_otel.sdk import (
 )
 
 if TYPE_CHECKING:
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 
 def _exercise(telemetry: Telemetry) -> None:

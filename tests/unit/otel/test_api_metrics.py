@@ -16,7 +16,7 @@ from tests.support import artefacts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 SCHEMA = FeatureSchema(
     features=(Feature("x", "number", "A number."),),

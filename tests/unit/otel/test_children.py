@@ -14,7 +14,7 @@ from testbed_otel.sdk import TelemetrySettings, gauge, setup
 if TYPE_CHECKING:
     from testbed_otel.sdk import Telemetry
 
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 METRIC = names.Metric(
     "test.things", "counter", "{thing}", "Things.", ("kind", "colour"), (("kind", ("a", "other")),)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         ExportMetricsServiceRequest,
     )
 
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 EXPORTED = "otel_sdk_exporter_metric_data_point_exported_total"
 

@@ -16,7 +16,7 @@ from testbed_otel.settings import logs_wanted
 from tests.support.polling import PATIENCE
 
 if TYPE_CHECKING:
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ from testbed_otel.tracing import HeadSampler
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 REQUESTS = 2_500
 PATHS = ["/predict", "/items/7", "/items/8", "/fail", "/missing", "/crash", "/nowhere/1", "/x/y"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter
 
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 QUIET = TelemetrySettings(endpoint=None)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from testbed_domain.artefact import Artefact
 
-    from .conftest import Receiver
+    from tests.support.otlpreceiver import Receiver
 
 BASE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,11 +15,13 @@ from testbed.attachedhistory import begin_anew
 from testbed.attachedrefusals import (
     refuse_alerts,
     refuse_other_replicas,
+    refuse_other_service,
     refuse_other_start,
     refuse_what_needs_processes,
     require_key,
     unresolved,
 )
+from testbed.cli.live import find_stack
 from testbed.clients.prometheus import ActiveAlert, AlertRule, PrometheusClient
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
@@ -30,13 +33,13 @@ from testbed.scenarioenv import scenario_environment
 from testbed.settings import Settings
 from testbed.stack.attached import AttachedStack
 from testbed.stack.composeconfiguration import main as render
+from testbed.targets import BundledApi
+from testbed.targets.http import HttpService
 from testbed.timeline import Timeline
 from testbed_api.http.keys import digest, new_key
 from testbed_drift.storage import renewal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from testbed.scenario import Scenario
 
 BEGAN = 1000.0
@@ -73,6 +76,50 @@ def test_options_of_an_own_stack_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="--data and --target, --rules, --without, --replicas"):
         refuse_what_needs_processes(_scenario("demo"), options)
+
+
+SERVICE = {"kind": "http", "service": "shop", "url": "http://127.0.0.1:5000", "metrics": []}
+
+
+def test_a_stack_says_which_service_it_is_of(tmp_path: Path) -> None:
+    """Whole; nothing of the bundled API is asked for then."""
+    assert render([str(tmp_path)], {}) == 0
+    file = tmp_path / "stack.json"
+    assert read_attachment(file).target.instrumented
+    text = {**json.loads(file.read_text()), "service": SERVICE, "without": ["drift"]}
+    file.write_text(json.dumps(text))
+    found = read_attachment(file)
+    assert found.target.name == "shop"
+    assert found.serving() == {}
+    file.write_text(found.model_dump_json())
+    assert read_attachment(file) == found
+
+
+def test_a_scenario_with_a_service_is_played_on_a_stack_of_that_one() -> None:
+    """Another one, or the bundled API, is refused by name; what it showed since makes no other."""
+    own = HttpService.model_validate(SERVICE)
+    scenario = _scenario("normal").model_copy(update={"service": own})
+    refuse_other_service(scenario, own.model_copy(update={"examples": ({"a": 1},)}))
+    refuse_other_service(_scenario("normal"), own)
+    with pytest.raises(UsageError, match="its service shop, and this stack was started for the bu"):
+        refuse_other_service(scenario, None)
+    other = own.model_copy(update={"ready": "/other"})
+    with pytest.raises(UsageError, match="was started for shop"):
+        refuse_other_service(scenario, other)
+
+
+def test_a_stack_is_found_by_its_run(tmp_path: Path) -> None:
+    """Or by its file, also by one that is not there, which is named when it is read."""
+    settings = Settings(home=tmp_path)
+    file = settings.runs / "20260101T120000-up-seed1" / "config" / "stack.json"
+    file.parent.mkdir(parents=True)
+    with pytest.raises(UsageError, match="start it by testbed up --scenario NAME"):
+        find_stack(settings, "20260101T120000-up-seed1")
+    file.touch()
+    assert find_stack(settings, "20260101T120000-up-seed1") == file.resolve()
+    assert find_stack(settings, "other/stack.json") == Path("other/stack.json")
+    with pytest.raises(UsageError, match="there is no run nonsense"):
+        find_stack(settings, "nonsense")
 
 
 def test_a_stack_of_another_scale_is_refused_with_what_to_do() -> None:
@@ -234,6 +281,7 @@ class _Attached:
         self.serving = {"api:9464": "api-0-a"}
         context: Any = SimpleNamespace(
             layout=self.layout,
+            target=BundledApi(),
             without=frozenset(),
             replicas=replicas,
             management=[f"api:{9464 + number}" for number in range(replicas)],

@@ -7,12 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-from testbed.errors import UsageError
-from testbed.faultrefusals import refuse_faults
 from testbed.faults.rig.hostilesender import BODIES, REFUSED_KEY, head, send
-from testbed.scenario import Scenario
-from testbed.targets import BundledApi
 from testbed.truth import OTHERS, read_truth
 
 if TYPE_CHECKING:
@@ -76,13 +71,3 @@ def test_keys_are_the_loads_none_or_wrong() -> None:
     assert f"X-API-Key: {REFUSED_KEY}".encode() in head("wrong-key", 0, KEY)
     assert b"X-API-Key" not in head("no-key", 0, KEY)
     assert b"X-API-Key" not in head("deep", 0, None)
-
-
-def test_a_failure_of_names_is_refused_by_name() -> None:
-    """It says why, and what to take in its place."""
-    phase = {"name": "one", "duration": "1m", "rate": 1, "faults": [{"kind": "dns"}]}
-    scenario = Scenario.model_validate(
-        {"name": "x", "title": "x", "description": "x", "phases": [phase]}
-    )
-    with pytest.raises(UsageError, match=r"dns failure is not permitted .* by IP address"):
-        refuse_faults(scenario, BundledApi(), frozenset())

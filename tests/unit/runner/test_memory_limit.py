@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from testbed.errors import StackError
 from testbed.faults.memorylimit import MemoryLimitFault
-from testbed.faults.rig.memorygroup import hierarchy, limit, refusal
+from testbed.faults.rig.memorygroup import (
+    FIRST,
+    Hierarchy,
+    chosen,
+    hierarchies,
+    limit,
+    refusal,
+)
+
+from tests.support.polling import PATIENCE
 
 
 def make(root: Path, controllers: str = "cpu memory") -> Path:
@@ -21,23 +33,26 @@ def make(root: Path, controllers: str = "cpu memory") -> Path:
 
 
 def test_the_hierarchy_is_found_by_its_mount(tmp_path: Path) -> None:
-    """Only one of version 2 counts."""
+    """Version 2 first; of version 1 only that of memory counts."""
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\ncgroup2 /sys/fs/x cgroup2 rw 0 0\n"
     )
-    assert hierarchy(mounts) == Path("/sys/fs/x")
-    mounts.write_text("cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n")
-    assert hierarchy(mounts) is None
+    first = Hierarchy(Path("/sys/fs/cgroup/memory"), FIRST)
+    assert hierarchies(mounts) == (Hierarchy(Path("/sys/fs/x")), first)
+    mounts.write_text("cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0\n")
+    assert hierarchies(mounts) == ()
 
 
 def test_what_does_not_permit_it_is_said_by_name(tmp_path: Path) -> None:
     """And the fault points at the one that needs no group."""
-    assert "no control groups of version 2" in (refusal(None) or "")
-    without = make(tmp_path / "without", "cpu pids")
-    assert "no memory controller here (those at" in (refusal(without) or "")
-    assert "cpu, pids" in (refusal(without) or "")
-    assert refusal(make(tmp_path / "with")) is None
+    assert "no control groups that limit memory" in (refusal(()) or "")
+    without = Hierarchy(make(tmp_path / "without", "cpu pids"))
+    assert "no memory controller here (those at" in (refusal((without,)) or "")
+    assert "cpu, pids" in (refusal((without,)) or "")
+    able = Hierarchy(make(tmp_path / "with"))
+    assert refusal((without, able)) is None
+    assert chosen((without, able)) == able
     reason = MemoryLimitFault(component="api", mib=100).permitted()
     assert reason is None or "`memory` holds memory of the machine" in reason
 
@@ -45,7 +60,7 @@ def test_what_does_not_permit_it_is_said_by_name(tmp_path: Path) -> None:
 def test_processes_are_limited_and_put_back(tmp_path: Path) -> None:
     """The limit in bytes, no swap, the controller turned on below; then the group is gone."""
     root = make(tmp_path / "root")
-    group = limit(root, [os.getpid()], 64 * 2**20)
+    group = limit(Hierarchy(root), [os.getpid()], 64 * 2**20)
     assert (root / "cgroup.subtree_control").read_text() == "+memory"
     assert (group.folder / "memory.max").read_text() == str(64 * 2**20)
     assert (group.folder / "memory.swap.max").read_text() == "0"
@@ -65,4 +80,27 @@ def test_processes_are_limited_and_put_back(tmp_path: Path) -> None:
 def test_a_kernel_that_refuses_is_one_line(tmp_path: Path) -> None:
     """As where the hierarchy is read-only."""
     with pytest.raises(StackError, match="memory can't be limited"):
-        limit(tmp_path / "nowhere", [os.getpid()], 2**20)
+        limit(Hierarchy(tmp_path / "nowhere"), [os.getpid()], 2**20)
+
+
+def test_the_kernel_holds_a_process_to_its_limit() -> None:
+    """For real, where this machine permits it; what it met is said, and nothing is left."""
+    hierarchy = chosen(hierarchies())
+    if hierarchy is None:
+        pytest.skip(refusal(hierarchies()) or "")
+    code = "import sys; sys.stdin.read(); held = bytearray(256 * 2**20)"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+        group = limit(hierarchy, [process.pid], 64 * 2**20)
+        try:
+            assert process.stdin is not None
+            process.stdin.close()
+            assert process.wait(PATIENCE) == -signal.SIGKILL
+            seen = group.seen()
+        finally:
+            process.kill()
+            process.wait()
+            group.release()
+    assert seen["limit"] == 64 * 2**20
+    assert seen["killed"] == 1
+    assert 0 < seen["peak"] <= 64 * 2**20
+    assert not group.folder.exists()

@@ -19,9 +19,13 @@ from testbed.playall import (
     summary,
 )
 from testbed.playgroup import GROUP_FILE, grouped
+from testbed.resources import find_scenario
 from testbed.runoptions import RunOptions
+from testbed.scenario import read_scenario
+from testbed.servicefile import read_service
 from testbed.settings import Settings
 from testbed.sidebyside import Ended
+from testbed.suited import not_suited
 
 from tests.support.polling import PATIENCE, wait_for
 
@@ -54,6 +58,22 @@ def test_a_run_that_could_not_be_evaluated_is_summed_up_by_its_last_words(tmp_pa
     verdict = tmp_path / "verdict.json"
     verdict.write_text(json.dumps({"checks": [{"passed": False, "stage": "load", "summary": "s"}]}))
     assert summary(verdict, log, 2) == ("0 of 1", "testbed: no free port")
+
+
+def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None:
+    """Faults of the bundled API, and alerts whose rules are about it; else there is no reason."""
+    file = tmp_path / "service.yaml"
+    file.write_text("service: shop\nurl: http://127.0.0.1:5000\n")
+    shop = read_service(file)
+
+    def reason(name: str) -> str | None:
+        return not_suited(read_scenario(find_scenario(name)), shop)
+
+    assert reason("covariate-drift") is None
+    assert "only the bundled API can do this" in (reason("error-burst") or "")
+    assert "retraining of the model" in (reason("retraining-failed") or "")
+    assert "hits api, which is not a component" in (reason("frozen-api") or "")
+    assert not_suited(read_scenario(find_scenario("error-burst")), None) is None
 
 
 @pytest.mark.slow

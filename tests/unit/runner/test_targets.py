@@ -274,7 +274,8 @@ def _first(layout: RunLayout, given: Artefact, trained: Artefact) -> Prepared:
     """A prepared run of a trained model, whose target has come first and given another one."""
     target = SimpleNamespace(come_first=lambda _stack, _artefact: given)
     target.completed = lambda _context: target
-    context = SimpleNamespace(target=target, log_url=f"sqlite:///{layout.prediction_log}")
+    log_url = f"sqlite:///{layout.prediction_log}"
+    context = SimpleNamespace(target=target, log_url=log_url, database=None)
     shutil.copytree(trained.path, layout.model)
     identity = {"id": "run", "model": {"name": trained.name, "version": trained.version}}
     layout.run_file.write_text(json.dumps(identity), encoding="utf-8")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from testbed.componentnames import COMPONENTS, PIPELINE, TAKEN
+from testbed.componentnames import COMPONENTS, DATABASE, PIPELINE, TAKEN
 from testbed.componentsettings import ComponentSettings
 from testbed.layout import RunLayout
 from testbed.settings import Settings
@@ -135,4 +135,4 @@ def test_the_names_of_the_components_are_those_that_are_started() -> None:
     assert tuple(alone) == PIPELINE
     assert {target.name, *alone} == set(COMPONENTS)
     shown = {each.name for each in stack_components(target.components(), web_ui=True)}
-    assert shown | {"load"} == TAKEN
+    assert shown | {"load", DATABASE} == TAKEN

@@ -52,6 +52,7 @@ def _context(folder: Path) -> StackContext:
         faults=True,
         replicas=1,
         log_url="none",
+        api_log_url="none",
         drift_plan=cast("DriftPlan | None", None),
         layout=RunLayout(folder),
         played=ComponentSettings(),

@@ -102,6 +102,25 @@ def test_answers_that_hold_no_prediction(service: World) -> None:
     assert "answers with 2xx hold no prediction" in service.failed()["service answers"]
 
 
+def test_requests_that_the_service_refuses_are_the_cause(service: World) -> None:
+    """A template that misses what it wants is named, before what follows from it."""
+    service.requests[:] = [
+        replace(each, status=422, prediction_id=None, prediction=None) for each in service.requests
+    ]
+    assert "refused 500 of 500 requests, mostly with 422" in service.failed()["service answers"]
+
+
+def test_service_whose_answers_are_not_read_has_nothing_that_drifts(service: World) -> None:
+    """NO_ACTION is neither shown nor missed; an action that is expected is missed."""
+    service.requests[:] = [
+        replace(each, prediction_id=None, prediction=None) for each in service.requests
+    ]
+    service.drift_runs.clear()
+    assert "drift decision" not in service.failed()
+    skipped = {check.name: check.summary for check in service.evaluate().skipped}
+    assert "read no prediction of the service shop" in skipped["drift decision"]
+
+
 def test_series_that_is_not_there(service: World) -> None:
     """The selector is named; counters that the file does not name are not applicable."""
     (requests, *_) = counts(requests=0).counts

@@ -9,6 +9,8 @@ from testbed.selftest.defects.load import LOAD
 from testbed.selftest.defects.log import LOG
 from testbed.selftest.defects.notifications import NOTIFICATIONS
 from testbed.selftest.defects.rules import RULES
+from testbed.selftest.defects.scenarios import SCENARIOS
+from testbed.selftest.defects.service import SERVICE
 from testbed.selftest.defects.signals import SIGNALS
 from testbed.selftest.defects.telemetry import TELEMETRY
 from testbed.selftest.defects.values import VALUES
@@ -27,5 +29,7 @@ DEFECTS: Final[Mapping[str, tuple[Defect, ...]]] = {
     "drift": DRIFT,
     "load": LOAD,
     "signals": SIGNALS,
+    "service": SERVICE,
+    "scenarios": SCENARIOS,
 }
 """Kind to its defects."""

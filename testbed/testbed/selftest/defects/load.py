@@ -48,5 +48,8 @@ LOAD: Final = (
           scenario="quick-errors"),
     _make("same_rows", "The same fifty rows are sent again and again."),
     _make("other_bodies", "One request in ten differs from what the truth holds."),
+    _make("shard_lost", "Of the requests of three processes, those of one are sent by nobody.",
+          processes=2),
+    _make("shard_twice", "Two processes send the same half of the requests.", processes=2),
     _make("bursts", "Requests go out once in three seconds, all at once."),
 )  # fmt: skip

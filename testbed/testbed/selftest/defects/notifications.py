@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed.checks.stages import Stage
@@ -11,8 +14,11 @@ from testbed.selftest.defect import Defect
 from testbed.selftest.defects.patched import patched
 
 if TYPE_CHECKING:
+    from testbed.runoptions import RunOptions
     from testbed.selftest.edits import Edit, Tree
 
+BROUGHT: Final = Path(edits.__file__).with_name("brought")
+"""What a user brings: routes, and rules of a service."""
 ALERT: Final = "HighErrorRate"
 COPIES: Final = 20
 
@@ -119,7 +125,33 @@ def _no_alertmanager(tree: Tree) -> None:
     tree["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = []
 
 
+def _no_critical(tree: Tree) -> None:
+    tree["route"]["routes"][0]["matchers"] = ['severity="critcal"']
+
+
+def _to_the_chat(tree: Tree) -> None:
+    tree["route"]["routes"][0]["receiver"] = "chat"
+
+
+def _not_inhibited(tree: Tree) -> None:
+    del tree["inhibit_rules"]
+
+
+def _own(name: str, what: str, change: Any) -> Defect:  # noqa: ANN401 - a change of a tree
+    """A mistake in routes of a user's own."""
+
+    def brings(options: RunOptions, folder: Path) -> RunOptions:
+        shutil.copytree(BROUGHT, folder)
+        edits.alertmanager(change)(folder)
+        return replace(options, alertmanager=folder / "alertmanager.yml")
+
+    return Defect(name, what, "quick-pages", (Stage.ROUTE,), brings=brings)
+
+
 NOTIFICATIONS: Final = (
+    _own("own-route-wrong", "The route of a user's own that pages has a typo.", _no_critical),
+    _own("own-receiver-wrong", "The route that pages leads to the chat.", _to_the_chat),
+    _own("own-inhibition-gone", "The inhibition of a user's own is gone.", _not_inhibited),
     _routed("route-to-critical", "Warnings go to the receiver `critical`.", _to_critical),
     _routed("route-never-resolves", "`send_resolved` is false.", _unresolved),
     _routed("route-twenty-times", "Each notification is sent twenty times.", _twenty_times),

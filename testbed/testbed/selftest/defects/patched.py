@@ -23,7 +23,13 @@ def patched(component: str, home: str, scenario: str, *culprits: Stage) -> Calla
         culprits: links that may be named first.
     """
 
-    def make(function: str, what: str, *named: Stage, scenario: str = scenario) -> Defect:
+    def make(
+        function: str,
+        what: str,
+        *named: Stage,
+        scenario: str = scenario,
+        processes: int = 1,
+    ) -> Defect:
         target = f"testbed.selftest.patches.{home}:{function}"
         return Defect(
             name=f"{home}-{function.replace('_', '-')}",
@@ -31,6 +37,7 @@ def patched(component: str, home: str, scenario: str, *culprits: Stage) -> Calla
             scenario=scenario,
             culprits=named or culprits,
             planting=Planting(patches={component: target}),
+            processes=processes,
         )
 
     return make

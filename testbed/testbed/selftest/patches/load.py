@@ -11,9 +11,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from testbed_load import drifts, traffic
+from testbed_load import drifts, shards, traffic
 from testbed_load.playback import Playback
 from testbed_load.schedule import Schedule
+from testbed_load.shards import Shard
 
 from testbed.selftest.patches.tools import Every, put, wrap
 
@@ -103,6 +104,16 @@ def bursts() -> None:
         return None if when is None else 3.0 * math.floor(when / 3.0)
 
     wrap(Schedule, "_due", due)
+
+
+def shard_lost() -> None:
+    """Each of the processes takes itself for one of one more, which there is not."""
+    put(shards, "Shard", lambda number=0, count=1: Shard(number, count + 1))
+
+
+def shard_twice() -> None:
+    """Each of the processes takes itself for the first."""
+    put(shards, "Shard", lambda number=0, count=1: Shard(0 * number, count))
 
 
 def failures_as_successes() -> None:

@@ -1,0 +1,63 @@
+"""Defects of the API that its telemetry tells truly: only what a user asserts can find them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any, Final
+
+from testbed_api.errors import ApiError
+from testbed_api.serving.service import Service
+
+from testbed.selftest.patches.tools import Every, wrap
+
+SECONDS: Final = 0.02
+AFTER: Final = 15.0
+BUSY: Final = 3.5
+
+
+def slow() -> None:
+    """Every prediction takes 20 ms more."""
+
+    def reply(original: Any, service: Any, *rest: Any) -> Any:
+        time.sleep(SECONDS)
+        return original(service, *rest)
+
+    wrap(Service, "_reply", reply)
+
+
+def unavailable() -> None:
+    """One prediction in fifty fails, and is counted so."""
+    chosen = Every(50)
+
+    def fail(original: Any, service: Any, *rest: Any) -> Any:
+        if chosen():
+            raise ApiError(500, "other", "planted")
+        return original(service, *rest)
+
+    wrap(Service, "_begin", fail)
+
+
+def traceback() -> None:
+    """A traceback is printed, as of a task that nobody waits for."""
+    text = "Traceback (most recent call last):\nValueError: planted\n"
+    later = threading.Timer(AFTER, sys.stderr.write, (text,))
+    later.daemon = True
+    later.start()
+
+
+def busy() -> None:
+    """The event loop does nothing else for some seconds, once."""
+    first = threading.Event()
+    began = time.monotonic()
+
+    def reply(original: Any, service: Any, *rest: Any) -> Any:
+        if not first.is_set() and time.monotonic() > began + AFTER:
+            first.set()
+            end = time.monotonic() + BUSY
+            while time.monotonic() < end:
+                pass
+        return original(service, *rest)
+
+    wrap(Service, "_reply", reply)
