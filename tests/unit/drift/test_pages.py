@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_drift.evaluation.detection import Detector
-from testbed_drift.formatting import ReportTable
+from testbed_drift.formatting import ReportHeading, ReportTable
 from testbed_drift.rendering.page import escaped, json_in_script
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
@@ -56,7 +56,10 @@ def test_a_report_of_hostile_rows_runs_nothing(tmp_path: Path, program: Callable
     detection = Detector(kinds).detect(declare(_frame(1, 0), kinds), declare(_frame(2, 1), kinds))
     table = ReportTable(EVERYTHING, ("what", EVERYTHING), ((EVERYTHING, "1"),))
     path = tmp_path / "report.html"
-    path.write_text(detection.html([table]), encoding="utf-8")
+    path.write_text(
+        detection.html(ReportHeading(EVERYTHING, EVERYTHING, EVERYTHING, (EVERYTHING,)), [table]),
+        encoding="utf-8",
+    )
     page = visit(program("chromium", "google-chrome"), path.as_uri(), tmp_path / "profile")
     assert not page.attacked
     assert "Drift needs a significant test" in page.dom
