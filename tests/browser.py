@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _RUN: Final = "document.documentElement.setAttribute('data-ran', '1')"
@@ -40,7 +41,13 @@ class Page:
         return _ROOT.search(self.dom) is not None
 
 
-def visit(browser: str, url: str, profile: Path, milliseconds: int = 5000) -> Page:
+def visit(
+    browser: str,
+    url: str,
+    profile: Path,
+    milliseconds: int = 5000,
+    options: Sequence[str] = (),
+) -> Page:
     """Open a page and let its scripts run.
 
     Args:
@@ -48,11 +55,12 @@ def visit(browser: str, url: str, profile: Path, milliseconds: int = 5000) -> Pa
         url: of the page.
         profile: folder for the browser's files.
         milliseconds: of the page's own time that its scripts get.
+        options: further ones of the browser.
     """
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
+    usual = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
     budget = f"--virtual-time-budget={milliseconds}"
     done = subprocess.run(
-        [browser, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
+        [browser, *usual, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
         capture_output=True,
         text=True,
         timeout=400,
