@@ -5,7 +5,10 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PLAN_VARIABLE: Final = "TESTBED_LOAD_PLAN"
 TRUTH_VARIABLE: Final = "TESTBED_TRUTH_DIR"
@@ -21,6 +24,7 @@ def locust_command(
     *,
     processes: int = 1,
     fail_ratio: float | None = None,
+    further: Sequence[str] = (),
 ) -> list[str]:
     """Arguments that play a plan against the URL ``host`` without a web UI.
 
@@ -35,7 +39,7 @@ def locust_command(
     """
     truth = [] if truth_dir is None else ["--truth-dir", str(truth_dir)]
     ratio = [] if fail_ratio is None else ["--max-fail-ratio", str(fail_ratio)]
-    own = ["--load-plan", str(plan_file), *truth, *ratio]
+    own = ["--load-plan", str(plan_file), *truth, *ratio, *further]
     return [*_locust(host), "--headless", "--only-summary", *own, *_shared(processes)]
 
 
@@ -47,6 +51,7 @@ def master_command(
     bind: tuple[str, int],
     workers: int,
     fail_ratio: float | None = None,
+    further: Sequence[str] = (),
 ) -> list[str]:
     """Arguments of a master that waits for workers on other hosts; it sends nothing itself.
 
@@ -57,12 +62,24 @@ def master_command(
         bind: address and port that the workers ask.
         workers: how many are waited for.
         fail_ratio: as of :func:`locust_command`.
+        further: options of Locust, see :func:`statistics_options`.
     """
     address, port = bind
     shared = ["--master", "--expect-workers", str(workers)]
     bound = ["--master-bind-host", address, "--master-bind-port", str(port)]
-    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio)
+    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio, further=further)
     return [*played, *shared, *bound]
+
+
+def statistics_options(csv: Path | None, html: Path | None) -> list[str]:
+    """Options by which Locust writes its own statistics.
+
+    Args:
+        csv: how the names of its CSV files begin: ``CSV_stats.csv`` and others.
+        html: file of its report.
+    """
+    given = (("--csv", csv), ("--html", html))
+    return [word for name, path in given if path for word in (name, str(path.resolve()))]
 
 
 def worker_command(plan_file: Path, host: str, *, master: tuple[str, int]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from testbed_drift.rendering.sketches import HEIGHT, WIDTH, Bars, Histogram, sketch
+from testbed_drift.rendering.sketches import HEIGHT, WIDTH, CategoryBars, Histogram, sketch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class _Shown:
     drifted: bool
     words: tuple[str, ...]
     histogram: Histogram | None
-    bars: Bars | None
+    bars: CategoryBars | None
 
 
 def overview(
@@ -98,7 +98,7 @@ def _columns(scores: DriftScores, frames: tuple[pd.DataFrame, pd.DataFrame]) -> 
                 column.drifted,
                 words,
                 shape if isinstance(shape, Histogram) else None,
-                shape if isinstance(shape, Bars) else None,
+                shape if isinstance(shape, CategoryBars) else None,
             )
         )
     return shown

@@ -37,7 +37,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class CategoryBar:
     """A category, and its ratio of the rows in reference and current, 0 to 1."""
 
     name: str
@@ -46,13 +46,13 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
+class CategoryBars:
     """The most frequent categories of both tables."""
 
-    bars: tuple[Bar, ...]
+    bars: tuple[CategoryBar, ...]
 
 
-def sketch(reference: pd.Series[Any], current: pd.Series[Any]) -> Histogram | Bars | None:
+def sketch(reference: pd.Series[Any], current: pd.Series[Any]) -> Histogram | CategoryBars | None:
     """The shapes of a column, or None where neither table holds a value.
 
     Args:
@@ -92,15 +92,18 @@ def _steps(heights: np.ndarray[Any, Any]) -> Iterator[str]:
     yield f"V{HEIGHT}"
 
 
-def _bars(before: pd.Series[Any], now: pd.Series[Any]) -> Bars:
+def _bars(before: pd.Series[Any], now: pd.Series[Any]) -> CategoryBars:
     first, second = (
         {str(name): float(part) for name, part in values.value_counts(normalize=True).items()}
         for values in (before, now)
     )
-    bars = [Bar(name, first.get(name, 0.0), second.get(name, 0.0)) for name in {**first, **second}]
+    bars = [
+        CategoryBar(name, first.get(name, 0.0), second.get(name, 0.0))
+        for name in {**first, **second}
+    ]
     bars.sort(key=lambda bar: -max(bar.reference, bar.current))
     shown, rest = bars[:NAMED], bars[NAMED:]
     if rest:
         others = (sum(bar.reference for bar in rest), sum(bar.current for bar in rest))
-        shown.append(Bar(OTHERS, *others))
-    return Bars(tuple(shown))
+        shown.append(CategoryBar(OTHERS, *others))
+    return CategoryBars(tuple(shown))

@@ -14,7 +14,7 @@ from testbed_drift.evaluation.heading import heading
 from testbed_drift.formatting import ReportHeading, ReportTable
 from testbed_drift.quality.data import check
 from testbed_drift.rendering.overview import overview
-from testbed_drift.rendering.sketches import HEIGHT, OTHERS, Bars, Histogram, sketch
+from testbed_drift.rendering.sketches import HEIGHT, OTHERS, CategoryBars, Histogram, sketch
 from testbed_drift.rows.columns import PREDICTION, TARGET
 from testbed_drift.rows.frames import declare
 from testbed_drift.rows.windows import Window
@@ -99,7 +99,7 @@ def test_numbers_share_bins_and_far_ones_do_not_hide_the_others() -> None:
 def test_categories_beyond_the_most_frequent_are_one() -> None:
     """Every row is in a bar."""
     shape = sketch(pd.Series(list("aabbccddeeffgghhijk")), pd.Series(list("aaaa")))
-    assert isinstance(shape, Bars)
+    assert isinstance(shape, CategoryBars)
     assert (shape.bars[0].name, shape.bars[0].current) == ("a", 1.0)
     assert shape.bars[-1].name == OTHERS
     assert sum(bar.reference for bar in shape.bars) == pytest.approx(1.0)
