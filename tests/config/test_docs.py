@@ -23,9 +23,9 @@ from testbed.docs.telemetry import UNPROVOKED, expecting
 from testbed.docs.telemetry import rules as shipped_rules
 from testbed.heartbeat import always_fires
 from testbed.layout import RunLayout
-from testbed.report.texts import STATUS_TEXTS
 from testbed.scenario import Scenario
 from testbed.settings import Settings
+from testbed.texts import STATUS_TEXTS
 from testbed_api.settings import ApiSettings
 from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_drift.settings import DriftSettings

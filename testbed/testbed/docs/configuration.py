@@ -19,6 +19,7 @@ from testbed.stack import driftchoices, shell
 from testbed.stack.build import CACHE_VARIABLE
 from testbed.stack.releases import DEFAULT, VARIABLE
 
+RELEASES: Final = "../decisions/0017-release-archives.md"
 TITLES: Final = ("variable", "value", "default", "what")
 KINDS: Final = {"string": "text", "integer": "whole number", "number": "number"}
 BOUNDS: Final = (
@@ -203,10 +204,7 @@ def settings() -> str:
                     code(VARIABLE),
                     "URL, or `none`",
                     code(DEFAULT),
-                    (
-                        "Site of the tools' [release archives](../decisions/0017-release-archives.md); "
-                        "`none` compiles them."
-                    ),
+                    f"Site of the tools' [release archives]({RELEASES}); `none` compiles them.",
                 ),
             ],
         ),

@@ -9,10 +9,10 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 from testbed_rules.runbooks import RUNBOOK
 
+from testbed import texts
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
 from testbed.facts.rulecharts import alert_of, anchor
-from testbed.report import texts
 from testbed.report.figure import build_figure, origin_of, phase_table, shown_charts, summary
 from testbed.report.pages import figure_context, render
 

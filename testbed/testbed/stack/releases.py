@@ -46,7 +46,7 @@ MAX_PROGRAM: Final = GIB
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TimeLimits:
     """How long a site may take before the tools are compiled.
 
     Attributes:
@@ -68,12 +68,12 @@ class ReleaseSite:
 
     Attributes:
         base: URL below which the repositories are.
-        patience: how long it may take.
+        limits: how long it may take.
         machine: as Python names it.
     """
 
     base: str = DEFAULT
-    patience: Patience = Patience()
+    limits: TimeLimits = TimeLimits()
     machine: str = platform.machine()
 
     @classmethod
@@ -159,7 +159,7 @@ def _is_known(site: ReleaseSite) -> bool:
 
     asking = Thread(target=resolve, daemon=True)
     asking.start()
-    asking.join(site.patience.connect)
+    asking.join(site.limits.connect)
     return found.is_set()
 
 
@@ -181,14 +181,14 @@ def _fetch(tool: Tool, target: Path, site: ReleaseSite, stop: Event) -> None:
     name = site.archive(tool.release) if tool.release else None
     if tool.release is None or name is None:
         raise StackError("there is no archive for this machine")
-    patience = site.patience
-    limits = httpx.Timeout(patience.silence, connect=patience.connect)
+    limits = site.limits
+    timeout = httpx.Timeout(limits.silence, connect=limits.connect)
     stage = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=target.parent))
     try:
-        with httpx.Client(timeout=limits, follow_redirects=True) as client:
+        with httpx.Client(timeout=timeout, follow_redirects=True) as client:
             wanted = tool.release.sha256.get(name) or _published(client, tool.release, name, site)
             with (stage / "archive").open("wb") as file:
-                found = _download(client, site.url(tool.release, name), file, patience, stop)
+                found = _download(client, site.url(tool.release, name), file, limits, stop)
         if found != wanted:
             raise StackError(f"its archive has the checksum {found[:12]}…, not {wanted[:12]}…")
         _unpack(stage / "archive", tool.programs, stage / "out" / "bin")
@@ -210,7 +210,7 @@ def _published(client: httpx.Client, release: Release, name: str, site: ReleaseS
             text += chunk
             if len(text) > MAX_SUMS:
                 raise StackError("the release's checksums are too long")
-            if time.monotonic() - begun > site.patience.grace:
+            if time.monotonic() - begun > site.limits.grace:
                 raise StackError("the release site is slow")
     for line in text.decode("utf-8", "replace").splitlines():
         words = line.split()
@@ -220,7 +220,7 @@ def _published(client: httpx.Client, release: Release, name: str, site: ReleaseS
 
 
 def _download(
-    client: httpx.Client, url: str, file: IO[bytes], patience: Patience, stop: Event
+    client: httpx.Client, url: str, file: IO[bytes], limits: TimeLimits, stop: Event
 ) -> str:
     """Write a file, and return its SHA-256."""
     digest, size, begun = hashlib.sha256(), 0, time.monotonic()
@@ -233,7 +233,7 @@ def _download(
             digest.update(chunk)
             size += len(chunk)
             elapsed = time.monotonic() - begun
-            if elapsed > patience.grace and size < patience.rate * elapsed:
+            if elapsed > limits.grace and size < limits.rate * elapsed:
                 raise StackError(f"the release site is slow: {size / elapsed / 1000:.0f} kB/s")
     return digest.hexdigest()
 

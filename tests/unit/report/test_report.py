@@ -22,9 +22,9 @@ from testbed.report import render_table, rewrite_report, write_outcome, write_re
 from testbed.report.junit import junit_xml
 from testbed.report.page import drift_link, render_page
 from testbed.report.previous import since_previous
-from testbed.report.texts import passing_limits
 from testbed.scenario import Scenario
 from testbed.snapshot import LoadedRule
+from testbed.texts import passing_limits
 from testbed.verdict import evaluate, write_verdict
 
 from .conftest import EVIL, FACTOR, SCENARIO

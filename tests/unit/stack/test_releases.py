@@ -22,7 +22,7 @@ from testbed.stack.catalogue import (
     Release,
     Tool,
 )
-from testbed.stack.releases import Patience, ReleaseSite, fetch
+from testbed.stack.releases import ReleaseSite, TimeLimits, fetch
 
 from tests.support.ports import free_port
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = Patience(connect=2.0, silence=0.5, rate=200_000.0, grace=0.2)
+LIMITS = TimeLimits(connect=2.0, silence=0.5, rate=200_000.0, grace=0.2)
 
 
 @dataclass
@@ -108,7 +108,7 @@ def site() -> Iterator[tuple[Site, ReleaseSite]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor() as pool:
         pool.submit(server.serve_forever, 0.01)
         address = f"http://127.0.0.1:{server.server_port}"
-        yield there, ReleaseSite(address, PATIENCE, "x86_64")
+        yield there, ReleaseSite(address, LIMITS, "x86_64")
         there.over.set()
         server.shutdown()
 
@@ -177,7 +177,7 @@ def test_what_is_not_as_it_should_be_is_left_to_the_compiler(
 def test_without_a_network_nothing_is_waited_for(tmp_path: Path) -> None:
     """Neither a port where nobody listens nor a name that leads nowhere holds up the compiler."""
     for address in (f"http://127.0.0.1:{free_port()}", "https://release-site.invalid"):
-        asked = ReleaseSite(address, PATIENCE, "x86_64")
+        asked = ReleaseSite(address, LIMITS, "x86_64")
         found, said = _fetched([PROMETHEUS], tmp_path / "tools", asked)
         assert found == set()
         assert "not fetched" in " ".join(said.values())
