@@ -270,6 +270,24 @@ def decision_line(
     )
 
 
+def evidently_line(
+    html: str | None, json: str | None, scores: DriftScores, decision: Decision
+) -> str:
+    """The same in the form that flows of months print elsewhere, for what reads these.
+
+    Args:
+        html: as of :func:`decision_line`.
+        json: likewise.
+        scores: likewise.
+        decision: likewise.
+    """
+    share = f"drift_share={scores.ratio:.2f}"
+    return (
+        f"[Evidently] report_html={html} report_json={json} {share} -> {decision.action} {share} "
+        f"{decision.basis} (target_drift={_amount(scores.target)})"
+    )
+
+
 def _amount(column: ColumnDrift | None) -> str:
     leading = column.leading if column else None
     return str(round(leading.value, 3)) if leading else "none"

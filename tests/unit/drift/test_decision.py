@@ -13,6 +13,7 @@ from testbed_drift.evaluation.decision import (
     confirmed,
     decide,
     decision_line,
+    evidently_line,
 )
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.scoring.scores import (
@@ -183,3 +184,15 @@ def test_a_number_of_columns_is_an_alert_whatever_their_share(
     if 0 < drifted < 3:
         moved = decide(scores_of(drifted, target=True), Policy(alert_columns=columns))
         assert moved.action is Action.ALERT
+
+
+def test_the_line_of_other_flows_of_months(scores_of: Callable[..., DriftScores]) -> None:
+    """Letter for letter what such a flow prints, with the share before and behind the arrow."""
+    scores = scores_of(0, target=False)
+    line = evidently_line("/r/a.html", "/r/a.json", scores, decide(scores, Policy()))
+    assert scores.target
+    amount = round(scores.target.leading.value, 3) if scores.target.leading else None
+    assert line == (
+        "[Evidently] report_html=/r/a.html report_json=/r/a.json drift_share=0.00 -> NO_ACTION "
+        f"drift_share=0.00 < 0.30 (target_drift={amount})"
+    )
