@@ -92,3 +92,28 @@ def test_drift_from_cron(repository: Path, tmp_path: Path) -> None:
     metrics = (tmp_path / "shop.prom").read_text(encoding="utf-8")
     assert "ml_drift_decision{" in metrics
     assert 'drift_job="shop"' in metrics
+
+
+def test_the_tutorial_breaks_an_alert(repository: Path, tmp_path: Path) -> None:
+    """Its second part: a copied rule's limit is raised, and the run says what never fired."""
+    page = TypedPage(repository / "docs" / "tutorial.md", tmp_path)
+    (tmp_path / "prometheus").symlink_to(repository / "prometheus")
+    code, output = page.type(page.block("my-rules"))
+    (shown,) = page.blocks("text")
+    assert code == 1, output
+    assert shown.strip() in output
+
+
+def test_write_rules(repository: Path, tmp_path: Path) -> None:
+    """Rules are copied and checked; the page's own rule passes its own test in promtool."""
+    page = TypedPage(repository / "docs" / "how-to" / "write-rules.md", tmp_path)
+    (tmp_path / "prometheus").symlink_to(repository / "prometheus")
+    copy, _ = page.block("cp -r").splitlines()
+    code, output = page.type(f"{copy}\n{page.block('testbed rules check')}")
+    assert code == 0, output
+    rule, _, test, _ = page.blocks("yaml")
+    for folder, content in (("my-rules", rule), ("my-rules-test", test)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "mine.yml").write_text(content, encoding="utf-8")
+    code, output = page.type(page.block("promtool="))
+    assert (code, "SUCCESS" in output) == (0, True), output

@@ -48,7 +48,7 @@ class TypedPage:
         return [body for language, body in FENCE.findall(self.text) if language in wanted]
 
     def block(self, part: str) -> str:
-        """The one block of commands that holds a text; such a text is on the page no more: fails."""
+        """The one block of commands that holds a text; fails where there is none, or several."""
         (found,) = [body for body in self.blocks() if part in body]
         return found
 
