@@ -67,3 +67,29 @@ def visit(
         check=True,
     )
     return Page(done.stdout)
+
+
+def width_needed(browser: str, page: Path, folder: Path, width: int) -> int:
+    """How wide a page is where it gets so many pixels: more, and its reader has to scroll sideways.
+
+    Args:
+        browser: path of a Chromium.
+        page: file of the page.
+        folder: is made; gets the browser's files, and a page with this one in a frame, for windows
+            are never narrower than 500 pixels.
+        width: in pixels.
+    """
+    folder.mkdir()
+    frame = folder / "frame.html"
+    frame.write_text(
+        f'<iframe src="{page.as_uri()}" style="border: 0; width: {width}px"></iframe>'
+        "<script>addEventListener('load', () => setTimeout(() => {"
+        "document.title = `needs ${frames[0].document.documentElement.scrollWidth} pixels`;"
+        "}, 1000))</script>",
+        encoding="utf-8",
+    )
+    options = ["--allow-file-access-from-files"]
+    found = visit(browser, frame.as_uri(), folder / "profile", options=options)
+    needed = re.search(r"<title>needs (\d+) pixels</title>", found.dom)
+    assert needed, "the page did not load"
+    return int(needed[1])

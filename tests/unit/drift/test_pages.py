@@ -15,7 +15,7 @@ from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
 from testbed_drift.tables.dataframes import classification_report, drift_report
 
-from tests.browser import EVERYTHING, HOSTILE, visit
+from tests.browser import EVERYTHING, HOSTILE, visit, width_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,8 @@ def test_a_report_of_hostile_rows_runs_nothing(tmp_path: Path, program: Callable
     assert "Drift needs a significant test" in page.dom
     assert page.dom.count('class="main-svg"') >= 2  # the figures are drawn
     assert "&lt;/script&gt;" in page.dom
+    browser = program("chromium", "google-chrome")
+    assert width_needed(browser, path, tmp_path / "phone", 420) <= 420
 
 
 @pytest.mark.slow
