@@ -17,7 +17,7 @@ help:  ## show this list
 setup:  ## make .venv with everything that Python needs
 	@tools/setup
 
-stack: setup  ## compile (once) the Collector, Prometheus, Alertmanager and node_exporter
+stack: setup  ## fetch or compile (once) the Collector, Prometheus, Alertmanager and node_exporter
 	@$(TESTBED) stack install
 
 demo: setup  ## play the demo scenario and give the verdict

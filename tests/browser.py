@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _RUN: Final = "document.documentElement.setAttribute('data-ran', '1')"
@@ -40,7 +41,13 @@ class Page:
         return _ROOT.search(self.dom) is not None
 
 
-def visit(browser: str, url: str, profile: Path, milliseconds: int = 5000) -> Page:
+def visit(
+    browser: str,
+    url: str,
+    profile: Path,
+    milliseconds: int = 5000,
+    options: Sequence[str] = (),
+) -> Page:
     """Open a page and let its scripts run.
 
     Args:
@@ -48,14 +55,41 @@ def visit(browser: str, url: str, profile: Path, milliseconds: int = 5000) -> Pa
         url: of the page.
         profile: folder for the browser's files.
         milliseconds: of the page's own time that its scripts get.
+        options: further ones of the browser.
     """
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
+    usual = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
     budget = f"--virtual-time-budget={milliseconds}"
     done = subprocess.run(
-        [browser, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
+        [browser, *usual, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
         capture_output=True,
         text=True,
         timeout=400,
         check=True,
     )
     return Page(done.stdout)
+
+
+def width_needed(browser: str, page: Path, folder: Path, width: int) -> int:
+    """How wide a page is where it gets so many pixels: more, and its reader has to scroll sideways.
+
+    Args:
+        browser: path of a Chromium.
+        page: file of the page.
+        folder: is made; gets the browser's files, and a page with this one in a frame, for windows
+            are never narrower than 500 pixels.
+        width: in pixels.
+    """
+    folder.mkdir()
+    frame = folder / "frame.html"
+    frame.write_text(
+        f'<iframe src="{page.as_uri()}" style="border: 0; width: {width}px"></iframe>'
+        "<script>addEventListener('load', () => setTimeout(() => {"
+        "document.title = `needs ${frames[0].document.documentElement.scrollWidth} pixels`;"
+        "}, 1000))</script>",
+        encoding="utf-8",
+    )
+    options = ["--allow-file-access-from-files"]
+    found = visit(browser, frame.as_uri(), folder / "profile", options=options)
+    needed = re.search(r"<title>needs (\d+) pixels</title>", found.dom)
+    assert needed, "the page did not load"
+    return int(needed[1])

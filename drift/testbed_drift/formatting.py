@@ -1,4 +1,4 @@
-"""Small forms that results ratio: tables of a report, numbers and times in JSON. Pure."""
+"""Small forms that results share: tables of a report, numbers and times in JSON. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,37 @@ class ReportTable:
         title: what it shows.
         header: names of the columns.
         rows: texts, one per column.
+        folded: whether a reader sees it on request only.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportHeading:
+    """What stands first in the HTML report.
+
+    Attributes:
+        title: of the page.
+        verdict: what was decided; empty where nobody decides.
+        words: the same as a sentence.
+        reasons: one phrase each.
+        compared: name and text of what was compared.
+    """
+
+    title: str
+    verdict: str = ""
+    words: str = ""
+    reasons: tuple[str, ...] = ()
+    compared: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing has to be done."""
+        return self.verdict == "NO_ACTION"
 
 
 def finite(value: float) -> float | None:

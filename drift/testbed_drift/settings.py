@@ -105,6 +105,13 @@ class DriftSettings(BaseSettings):
         description="Share of drifted columns from which it is ALERT. A drifted target or "
         "prediction, concept drift, and columns that drift together ask for it at any share.",
     )
+    alert_columns: int = Field(
+        0,
+        ge=0,
+        description="Drifted columns from which it is ALERT, whatever their share; 0: by the share "
+        "alone. Of tables the default is 1, unless alert_share is set or the reference is "
+        "calibrated, so that one drifted column of twenty is noticed by a cron job, too.",
+    )
     retrain_share: float = Field(
         0.5,
         ge=0,

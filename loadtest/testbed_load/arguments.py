@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from testbed_load import webguard
 from testbed_load.command import KEY_VARIABLE, PLAN_VARIABLE, TRUTH_VARIABLE
 from testbed_load.drifts import DRIFTS
-from testbed_load.options import ARRIVALS, WEB_PROFILES
+from testbed_load.options import ARRIVALS, WEB_DEFAULT, WEB_PROFILES
 from testbed_load.profiles import PROFILES
 from testbed_load.shapes import SHAPES
 from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, FORM_KINDS
@@ -27,7 +27,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--load-profile",
         choices=WEB_PROFILES,
-        default=WEB_PROFILES[0],
+        default=WEB_DEFAULT,
         help="What is sent. "
         + " ".join(f"{name}: {PROFILES[name].description}" for name in WEB_PROFILES),
     )
@@ -68,7 +68,11 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--duration", type=float, default=0.0, help="Seconds; 0 runs until it is stopped."
     )
-    parser.add_argument("--seed", type=int, default=1, help="Seed of rows and drift.")
+    parser.add_argument(
+        "--seed",
+        default="",
+        help="Seed of rows and drift; empty: another each time, which the output names.",
+    )
     hidden: tuple[tuple[str, str | None, str, str | None], ...] = (
         ("--use-case", "TESTBED_LOAD_USE_CASE", "Use case whose rows are sent.", "diabetes"),
         ("--artefact", "TESTBED_LOAD_ARTEFACT", "Model artefact whose rows are sent.", None),

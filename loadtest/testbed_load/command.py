@@ -5,7 +5,10 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PLAN_VARIABLE: Final = "TESTBED_LOAD_PLAN"
 TRUTH_VARIABLE: Final = "TESTBED_TRUTH_DIR"
@@ -21,7 +24,7 @@ def locust_command(
     *,
     processes: int = 1,
     fail_ratio: float | None = None,
-    otlp: str | None = None,
+    further: Sequence[str] = (),
 ) -> list[str]:
     """Arguments that play a plan against the URL ``host`` without a web UI.
 
@@ -31,14 +34,12 @@ def locust_command(
     The process ends by itself with 0 when the plan is played, however the service did, and with
     another code only when it could not play it; with a ``fail_ratio`` with 1 where more requests
     than that failed, or all of them. SIGINT ends it early with the truth complete.
-    With ``otlp``, spans and durations of the requests go to that OTLP/HTTP receiver.
     Give it no terminal as standard input: Locust reads keys from it. Plan and truth may also come
     from the environment, :data:`PLAN_VARIABLE` and :data:`TRUTH_VARIABLE`.
     """
     truth = [] if truth_dir is None else ["--truth-dir", str(truth_dir)]
     ratio = [] if fail_ratio is None else ["--max-fail-ratio", str(fail_ratio)]
-    told = [] if otlp is None else ["--otlp-endpoint", otlp]
-    own = ["--load-plan", str(plan_file), *truth, *ratio, *told]
+    own = ["--load-plan", str(plan_file), *truth, *ratio, *further]
     return [*_locust(host), "--headless", "--only-summary", *own, *_shared(processes)]
 
 
@@ -50,7 +51,7 @@ def master_command(
     bind: tuple[str, int],
     workers: int,
     fail_ratio: float | None = None,
-    otlp: str | None = None,
+    further: Sequence[str] = (),
 ) -> list[str]:
     """Arguments of a master that waits for workers on other hosts; it sends nothing itself.
 
@@ -61,13 +62,26 @@ def master_command(
         bind: address and port that the workers ask.
         workers: how many are waited for.
         fail_ratio: as of :func:`locust_command`.
-        otlp: as of that, too.
+        further: options of Locust, see :func:`output_options`.
     """
     address, port = bind
     shared = ["--master", "--expect-workers", str(workers)]
     bound = ["--master-bind-host", address, "--master-bind-port", str(port)]
-    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio, otlp=otlp)
+    played = locust_command(plan_file, truth_dir, host, fail_ratio=fail_ratio, further=further)
     return [*played, *shared, *bound]
+
+
+def output_options(csv: Path | None, html: Path | None, otlp: str | None = None) -> list[str]:
+    """Options by which a load says more than its truth.
+
+    Args:
+        csv: how the names of the files of Locust's statistics begin: ``CSV_stats.csv`` and others.
+        html: file of Locust's report.
+        otlp: base URL of the OTLP/HTTP receiver that gets spans and durations of the requests.
+    """
+    files = (("--csv", csv), ("--html", html))
+    written = [word for name, path in files if path for word in (name, str(path.resolve()))]
+    return [*written, *(["--otlp-endpoint", otlp] if otlp else [])]
 
 
 def worker_command(plan_file: Path, host: str, *, master: tuple[str, int]) -> list[str]:

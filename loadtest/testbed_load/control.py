@@ -16,7 +16,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from testbed_domain.callers import names_of
 from testbed_domain.errors import DomainError
 
-from testbed_load import webguard
+from testbed_load import webform, webguard
 from testbed_load.arguments import SHOWN, add_options
 from testbed_load.command import PLAN_VARIABLE
 from testbed_load.errors import LoadError
@@ -115,6 +115,7 @@ class Control:
             elif web_ui.app is not None:
                 self._named_host = str(options["host"] or "")
                 webguard.install(web_ui.app, names_of(options["web_names"]))
+                webform.install(web_ui.app)
                 web_ui.app.before_request(self._start_from_web_form)
         except DomainError as error:
             sys.stderr.write(f"load: {error}\n")
@@ -202,7 +203,9 @@ class Control:
             check_host(values)
             self._starts += 1
             run_id = f"web-{os.getpid()}-{self._starts}"
-            self._prepare(self._plan or plan_from_options(values, run_id))
+            plan = self._plan or plan_from_options(values, run_id)
+            self._prepare(plan)
+            _say(f"load: {run_id} with seed {plan.seed}")
         except LoadError as error:
             answer = {"success": False, "message": str(error), "host": self._environment.host}
             return jsonify(answer)

@@ -1,4 +1,4 @@
-"""Options of Locust's command line and web UI, and the plan that they make; pure.
+"""Options of Locust's command line and web UI, and the plan that they make.
 
 Values typed into the web UI come as text and past the parser's own checks, so all are checked
 here, whichever way they came.
@@ -6,6 +6,7 @@ here, whichever way they came.
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
@@ -28,6 +29,8 @@ Values: TypeAlias = "Mapping[str, object]"
 
 # A burst ends by itself after some requests: that is a command's job, not a page's.
 WEB_PROFILES: Final = tuple(name for name, kind in PROFILES.items() if kind.rate is not None)
+WEB_DEFAULT: Final = "drifted"
+"""What START alone plays: the profile by which there is something to see."""
 ARRIVALS: Final[tuple[Arrivals, ...]] = get_args(Arrivals)
 UNTIL_STOPPED: Final = 365 * 86400.0
 
@@ -74,7 +77,7 @@ def plan_from_options(values: Values, run_id: str = "web") -> LoadPlan:
         raise LoadError("duration must be more than 0 for a shape and for drawn arrivals")
     return profile(
         name,
-        seed=_whole(values, "seed"),
+        seed=_whole(values, "seed") if str(values["seed"]).strip() else new_seed(),
         use_case=str(values["use_case"]),
         rate=None if shape else _real(values, "rate"),
         duration=duration or UNTIL_STOPPED,
@@ -88,6 +91,11 @@ def plan_from_options(values: Values, run_id: str = "web") -> LoadPlan:
         form=parse_form(form) if form else None,
         service=read_exchange(Path(str(exchange))) if exchange else None,
     )
+
+
+def new_seed() -> int:
+    """A seed that nobody chose; whoever plays it says so, that it can be played again."""
+    return secrets.randbelow(1_000_000)
 
 
 def _arrivals(text: str) -> Arrivals:

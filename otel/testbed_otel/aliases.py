@@ -33,7 +33,7 @@ class Alias:
         name: the name in Prometheus, without the series suffixes of a histogram.
         source: the vocabulary's metric that has the numbers.
         kind: what the points become; a ``counter`` takes the counts of a histogram, a ``summary``
-            its count and sum.
+            its count and sum, a ``mean`` is a gauge of their quotient.
         labels: new label by the source's attribute; the others are left out.
         select: which points count, by their attributes; all by default.
         rename: new value of a label, by its name and old value.
@@ -43,7 +43,7 @@ class Alias:
 
     name: str
     source: names.Metric
-    kind: Literal["counter", "gauge", "histogram", "summary"]
+    kind: Literal["counter", "gauge", "histogram", "mean", "summary"]
     labels: tuple[tuple[str, str], ...] = ()
     select: Callable[[Mapping[str, Any]], bool] = lambda _attributes: True
     rename: Callable[[str, Any], Any] = lambda _label, value: value
@@ -98,7 +98,7 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
         Alias(
             "ml_prediction_confidence",
             names.PREDICTION_PROBABILITY,
-            "histogram",
+            "mean",
             ((names.PREDICTION_CLASS, "class"),),
         ),
         Alias("ml_prediction_confidence_summary", names.PREDICTION_PROBABILITY, "summary"),

@@ -61,13 +61,15 @@ def _metric(alias: Alias, source: Metric) -> Metric:
 def _data(alias: Alias, points: list[Any]) -> Gauge | Sum | Histogram:
     if alias.kind == "gauge":
         return Gauge(points)
+    if alias.kind == "mean":
+        return Gauge([_mean(point) for point in points if point.count])
     if alias.kind == "counter":
         return Sum(points, AggregationTemporality.CUMULATIVE, is_monotonic=True)
     return Histogram(points, AggregationTemporality.CUMULATIVE)
 
 
 def _point(alias: Alias, point: Any, labels: Attributes) -> Any:  # noqa: ANN401 - one of two kinds
-    if alias.kind == "histogram":
+    if alias.kind in {"histogram", "mean"}:
         return replace(point, attributes=labels)
     if alias.kind == "summary":
         # The SDK has no summaries. Without boundaries a histogram is one: a count and a sum.
@@ -75,6 +77,11 @@ def _point(alias: Alias, point: Any, labels: Attributes) -> Any:  # noqa: ANN401
         return replace(point, attributes=labels, **whole)
     value = point.count if isinstance(point, HistogramDataPoint) else point.value
     return NumberDataPoint(labels, point.start_time_unix_nano, point.time_unix_nano, value)
+
+
+def _mean(point: HistogramDataPoint) -> NumberDataPoint:
+    times = (point.start_time_unix_nano, point.time_unix_nano)
+    return NumberDataPoint(point.attributes, *times, point.sum / point.count)
 
 
 def _merged(alias: Alias, first: Any, second: Any) -> Any:  # noqa: ANN401 - one of two kinds

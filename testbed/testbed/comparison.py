@@ -9,7 +9,7 @@ from pydantic import Field
 
 from testbed.checks.results import ResultModel
 from testbed.errors import UsageError
-from testbed.report.texts import NONE, number, seconds, status_text
+from testbed.texts import NONE, number, seconds, status_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -121,6 +121,7 @@ def prometheus() -> Service:
             "--storage.tsdb.path=/prometheus",
             "--storage.tsdb.retention.time=15d",
             "--web.enable-otlp-receiver",
+            "--web.enable-lifecycle",  # POST /-/reload; the port is published on loopback only
             *PROMETHEUS_FEATURES,
             *_flags(PROMETHEUS_DURATIONS),
         ],

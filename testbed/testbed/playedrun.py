@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from testbed_rules.timescale import format_duration, parse_duration
 
 from testbed.errors import UsageError
-from testbed.report.texts import status_text
+from testbed.texts import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -12,7 +12,7 @@ from testbed_domain.files import read_regular
 from testbed.layout import RunLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 Outcome = Literal["running", "passed", "failed", "too slow", "no verdict"]
@@ -57,6 +57,13 @@ def list_runs(folder: Path, running: Collection[str] = ()) -> list[RunRow]:
         if path.is_dir()
     ]
     return sorted(rows, key=lambda row: (row.started or "", row.id), reverse=True)
+
+
+def played(folder: Path, scenario: str) -> Iterator[Path]:
+    """Folders of the runs of a scenario, whatever became of them."""
+    for path in folder.glob("*"):
+        if _text(_read(RunLayout(path).run_file), "scenario") == scenario:
+            yield path
 
 
 def _row(layout: RunLayout, *, running: bool) -> RunRow:

@@ -24,6 +24,8 @@ from testbed.errors import UsageError
 from testbed.trust import check
 
 SETTINGS_FILE = "testbed.toml"
+TOLERANCE: Final = 0.25
+"""Ratio by which a measured value may be worse: two runs of the same differ by about a tenth."""
 
 
 class _FileSource(TomlConfigSettingsSource):

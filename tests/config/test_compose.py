@@ -371,6 +371,8 @@ def test_containers_have_no_fixed_names(
 def test_programs_get_the_flags_of_native_mode(services: dict[str, dict[str, Any]]) -> None:
     """Prometheus takes OTLP and keeps exemplars, Alertmanager stays alone; durations can scale."""
     assert "--web.enable-otlp-receiver" in services["prometheus"]["command"]
+    assert "--web.enable-lifecycle" in services["prometheus"]["command"]
+    assert all(port.startswith("127.0.0.1:") for port in services["prometheus"]["ports"])
     assert set(arguments.PROMETHEUS_FEATURES) <= set(services["prometheus"]["command"])
     assert "--cluster.listen-address=" in services["alertmanager"]["command"]
     for name, durations in (

@@ -23,9 +23,9 @@ from testbed.docs.telemetry import UNPROVOKED, expecting
 from testbed.docs.telemetry import rules as shipped_rules
 from testbed.heartbeat import always_fires
 from testbed.layout import RunLayout
-from testbed.report.texts import STATUS_TEXTS
 from testbed.scenario import Scenario
 from testbed.settings import Settings
+from testbed.texts import STATUS_TEXTS
 from testbed_api.settings import ApiSettings
 from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_drift.settings import DriftSettings
@@ -405,25 +405,36 @@ def test_the_rules_of_runs_from_cron_are_valid(
 def test_the_python_examples_run(tmp_path: Path) -> None:
     """What the page on recording and reporting shows works as it stands, and says what it says."""
     text = (HOW_TO / "record-and-report.md").read_text(encoding="utf-8")
-    recording, reporting = (body for kind, body in FENCE.findall(text) if kind == "python")
+    programs = [body for kind, body in FENCE.findall(text) if kind == "python"]
     outputs = []
-    for program in (recording, reporting):
+    for program in programs:
         command = [sys.executable, "-c", program]
         done = subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
         )
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
-    page_of_metrics, results = outputs
+    page_of_metrics, results, by_names = outputs
     assert 'ml_predictions_total{model_version="1.0",prediction_class="survived"} 1.0' in (
         page_of_metrics
     )
     assert 'ml_model_accuracy{model_version="1.0"} 0.83' in page_of_metrics
-    assert 'ml_prediction_confidence_sum{class="survived"} 0.9' in page_of_metrics
+    assert 'ml_prediction_confidence{class="survived"} 0.9' in page_of_metrics
     assert "drift_share=0.50 age drifted: True" in results
     assert re.search(r"F1 0\.[89]\d -> 0\.[67]\d", results)
     files = sorted(path.name for path in (tmp_path / "reports").iterdir())
-    assert files == ["drift_january_vs_february.html", "drift_january_vs_february.json"]
+    assert files == [
+        *("complet.html", "drift.html"),
+        *("drift_january_vs_february.html", "drift_january_vs_february.json"),
+    ]
+    for line in (
+        'ml_prediction_confidence{class="survived"} 0.9',
+        'ml_model_accuracy{model_version="1.0"} 0.83',
+        "ml_prediction_latency_seconds_sum 0.004",
+        "reports/drift.html",
+    ):
+        assert line in by_names
+    assert "F1" in (tmp_path / "reports" / "complet.html").read_text(encoding="utf-8")
 
 
 def test_no_file_names_a_folder_of_one_machine(repository: Path) -> None:

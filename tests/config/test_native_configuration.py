@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +314,11 @@ def test_flags_scale_too(
     assert "--rules.alert.resend-delay=2s" in flags
     assert "--scrape.discovery-reload-interval=167ms" in flags
     run_tool("prometheus", *flags[1:], "--version")
+    assert (
+        "--web.enable-lifecycle" in flags
+    )  # of `up`; a run, whose paths begin with an id, stays as it is
+    of_run = replace(launch, configuration=replace(launch.configuration, intake="run-1"))
+    assert "--web.enable-lifecycle" not in prometheus_argv(of_run)
     assert "--dispatch.maintenance-interval=1s" in alertmanager_argv(launch)
     run_tool("alertmanager", *alertmanager_argv(launch)[1:], "--version")
     run_tool("node_exporter", *node_exporter_argv(launch)[1:], "--version")

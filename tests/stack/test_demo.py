@@ -36,7 +36,7 @@ SEEDS: tuple[tuple[str, str, set[str]], ...] = (
     ("titanic", "ml_predictions_total", {"model_version", "prediction_class"}),
     ("titanic", "ml_prediction_latency_seconds_bucket", set()),
     ("titanic", "ml_prediction_errors_total", {"model_version", "error_type"}),
-    ("titanic", "ml_prediction_confidence_bucket", {"class"}),
+    ("titanic", "ml_prediction_confidence", {"class"}),
     ("titanic", "ml_prediction_confidence_summary_sum", set()),
     ("titanic", "ml_prediction_confidence_summary_count", set()),
     ("titanic", "ml_data_drift_detected_total", {"feature"}),

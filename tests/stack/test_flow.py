@@ -115,7 +115,8 @@ class MonthsPlace:
         kept = {name: value for name, value in os.environ.items() if "PREFECT" not in name}
         if self.server is not None:
             kept |= {API_URL: self.server}
-        return kept | {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
+        own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
+        return kept | own | {"REPORT_DIR": str(self.reports)}
 
     def predict(self, month: str, count: int, *, shift: float = 0.0) -> None:
         """Log predictions of a month, all of them labelled."""
@@ -141,7 +142,7 @@ class MonthsPlace:
 
     def command(self, *options: str) -> list[str]:
         """The command line of the flow."""
-        given = {"log-url": self.url, "artefact": self.artefact.path, "output": self.reports}
+        given = {"log-url": self.url, "artefact": self.artefact.path}
         common = [f"--{name}={value}" for name, value in given.items()]
         return [self.python, "-m", "testbed_drift.flow", *common, *options]
 
@@ -201,16 +202,15 @@ def test_months_and_their_segments_are_compared_by_several_workers(
     state = {"schema_version": 1, "model_version": place.artefact.version, "memory": memory}
     place.reports.mkdir()
     (place.reports / "published.json").write_text(json.dumps(state))
-    done = place.play("--month=2024-03", "--months=2", "--workers=2")
+    done = place.play("--month=2024-03", "--months=2", "--workers=2", "--evidently-line")
     assert done.returncode == 1, done.stderr
     quiet, loud = done.stdout.splitlines()
-    assert re.fullmatch(
-        rf"report={place.reports}/{FIRST}\.html json={place.reports}/{FIRST}\.json "
-        r"drift_share=0\.00 decision=NO_ACTION \(< 0\.30\) target_drift=\S+ prediction_drift=\S+",
-        quiet,
-    )
+    files = f"report_html={place.reports}/{FIRST}.html report_json={place.reports}/{FIRST}.json"
+    share = "drift_share=0.00"
+    decided = f"[Evidently] {files} {share} -> NO_ACTION {share} < 0.30"
+    assert re.fullmatch(rf"{re.escape(decided)} \(target_drift=[\d.]+\)", quiet)
     assert f"/{SECOND}.html" in loud
-    assert "decision=RETRAIN (>= 0.50)" in loud
+    assert re.search(r"-> RETRAIN drift_share=\S+ >= 0\.50", loud)
     assert "flow: 2 comparisons by 2 workers in " in done.stderr
     assert place.files == {f"{name}.{end}" for name in (FIRST, SECOND) for end in ("html", "json")}
     assert json.loads((place.reports / f"{SECOND}.json").read_text())["decision"] == "RETRAIN"

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 import pytest
-from testbed_load.command import locust_command, web_command
+from testbed_load.arguments import SHOWN
+from testbed_load.command import locust_command, statistics_options, web_command
 from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, write_plan
 from testbed_load.profiles import profile
 
+from tests.browser import visit
 from tests.support.loads import (
     DEADLINE,
     Play,
@@ -28,12 +32,23 @@ from tests.support.loads import (
 from tests.support.polling import PATIENCE, answers, wait_for
 from tests.support.ports import free_port
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def test_a_burst_sends_exactly_its_requests_and_their_labels(serve: Start, play: Play) -> None:
-    """Truth, server and summary agree on each of 100 requests."""
+
+def test_a_burst_sends_exactly_its_requests_and_their_labels(
+    serve: Start, play: Play, tmp_path: Path
+) -> None:
+    """Truth, server, summary and Locust's own files agree on each of 100 requests."""
     service = serve()
-    load = play(profile("burst", seed=1, use_case="diabetes", requests=100), f"{service.url}/")
+    files = statistics_options(tmp_path / "own" / "load", tmp_path / "own" / "load.html")
+    plan = profile("burst", seed=1, use_case="diabetes", requests=100)
+    load = play(plan, f"{service.url}/", *files)
     output = load.end()
+    with (tmp_path / "own" / "load_stats.csv").open() as lines_of:
+        rows = {row["Name"]: row["Request Count"] for row in csv.DictReader(lines_of)}
+    assert rows["/predict"] == "100"
+    assert "/predict" in (tmp_path / "own" / "load.html").read_text()
     lines, seen = load.truth.lines(), service.seen()
     assert sorted(line["request_id"] for line in lines) == sorted(seen["request_ids"])
     assert [line["seq"] for line in sorted(lines, key=lambda line: line["seq"])] == [*range(100)]
@@ -251,7 +266,7 @@ def test_what_cannot_run_is_one_line_and_exit_code_2(
 
 
 def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
-    serve: Start, tmp_path: Path
+    serve: Start, tmp_path: Path, program: Callable[..., str]
 ) -> None:
     """A start with bad values is answered with an error; a good one sends until it is stopped."""
     service = serve()
@@ -262,12 +277,18 @@ def test_the_web_ui_offers_the_profiles_and_checks_what_is_typed(
     command += ["--truth-dir", str(truth.root.parent)]
     form = {
         "host": service.url, "load_profile": "drifted", "rate": "50", "drift": "covariate_shift",
-        "severity": "1", "duration": "0", "seed": "1",
+        "severity": "1", "duration": "0", "seed": "",
     }  # fmt: skip
     with running(command, tmp_path) as process:
         wait_for(lambda: answers(page), DEADLINE, "the web UI answers")
         html = fetch(page)
         assert re.search(r'"choices": \["normal", "drifted"\]', html)
+        fields = [html.index(f'"{name}": {{') for name in SHOWN]
+        assert fields == sorted(fields)
+        drawn = visit(program("chromium", "google-chrome"), page, tmp_path / "profile").dom
+        for name in ("loadProfile", "userCount"):  # what the style arranges is there
+            assert f'name="{name}"' in drawn
+            assert f'[name="{name}"]' in drawn
         for key, value in (("load_profile", "wild"), ("rate", "fast"), ("host", "nowhere")):
             refused = json.loads(fetch(f"{page}/swarm", form | {key: value}))
             assert refused["success"] is False

@@ -78,6 +78,12 @@ def run(
     Tables are files (Parquet, CSV, JSON lines, Feather, ORC, Excel …) or SQL queries. Windows are
     so many rows, or as long as 900, 15m, 6h, 1d or 2w.
 
+    A column drifted when a significance test and an effect size both say so. ALERT: from
+    --alert-columns or --alert-share on, or when target or predictions drifted, columns drifted
+    together, labels show concept drift, or values can't be read. RETRAIN: from --retrain-share on,
+    or from --alert-share on with a drifted target or concept drift. Exit code: 0 NO_ACTION, 1 ALERT
+    or RETRAIN, 2 could not run.
+
     Examples:
 
       testbed drift run

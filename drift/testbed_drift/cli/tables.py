@@ -127,7 +127,7 @@ def _compare(
     step("reading the reference")
     reference, notes = opened_reference(tables, columns)
     reference = _calibrated(reference, given.get("calibration"))
-    settings = calibrated(settings, reference.calibration)
+    settings = _noticing(calibrated(settings, reference.calibration), reference)
     if publication:
         publication.begin(reference, settings, grouping)
     step(f"reading {source.title}")
@@ -166,6 +166,13 @@ def _compare(
     if isinstance(windows, ByCount) and grouping.column is None and windows.left_over(rows):
         warn(f"the last {windows.left_over(rows)} rows fill no window")
     return exit_code(results)
+
+
+def _noticing(settings: DriftSettings, reference: Reference) -> DriftSettings:
+    """The settings, by which one drifted column is an ALERT where nobody set another limit."""
+    if reference.calibration or {"alert_share", "alert_columns"} & settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"alert_columns": 1})
 
 
 def _close(publication: Publication) -> None:

@@ -19,7 +19,7 @@ from testbed_drift.rows.segments import MAX, Segmentation
 from testbed_drift.scoring.levels import CONCEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from testbed_domain.features import FeatureSchema
@@ -76,23 +76,23 @@ class Assessment:
         }
 
     def tables(self) -> tuple[ReportTable, ...]:
-        """What the report shows above the figures."""
-        return (
-            ReportTable(
-                f"Performance on the {self.current.labels} of {self.current.rows} rows "
-                f"whose labels have come{self._concept_words()}",
-                ("rows", "state", "labels", *self.current.names),
-                tuple(self._performance_rows()),
-            ),
-            self._quality_table(),
+        """What the report shows: of tables without predictions no performance."""
+        wanted = self._measured
+        performance = ReportTable(
+            f"Performance on the {self.current.labels} of {self.current.rows} rows "
+            f"whose labels have come{self._concept_words()}",
+            ("rows", "state", "labels", *wanted),
+            tuple(self._performance_rows(wanted)),
         )
+        predicted = self.current.rows or self.reference.rows
+        return (*([performance] if predicted else []), self._quality_table())
 
     def _concept_words(self) -> str:
         return f"; {self.concept.reason}" if self.concept.reason else ""
 
     def _quality_table(self) -> ReportTable:
-        """The columns with which something is wrong: a sound one of many would hide them."""
-        found = [column for column in self.quality.columns if any(column.ratios.values())]
+        """The columns that are worse than in the reference: one of many would be hidden."""
+        found = [column for column in self.quality.columns if column.worse]
         rows = [
             (
                 column.column,
@@ -102,15 +102,24 @@ class Assessment:
             for column in found
         ]
         return ReportTable(
-            f"Data quality: something is wrong with {len(found)} of {len(self.quality.columns)} "
-            f"columns; {_shown(self.quality.duplicated)} of the rows are repeated "
-            f"({_shown(self.quality.reference_duplicated)} in the reference)",
+            f"Data quality: {len(found) or 'none'} of {len(self.quality.columns)} columns "
+            f"{'is' if len(found) <= 1 else 'are'} worse than in the reference; "
+            f"{_shown(self.quality.duplicated)} of the rows are repeated "
+            f"({_shown(self.quality.reference_duplicated)} there)",
             ("column", *map(_words, CHECKS), "new values"),
             tuple(rows),
         )
 
-    def _performance_rows(self) -> Iterator[tuple[str, ...]]:
-        wanted = self.current.names
+    @property
+    def _measured(self) -> tuple[str, ...]:
+        """Scores of which there is at least one."""
+        found = [one.scores for one in (self.reference, self.current, *self.segments.values())]
+        found += [one.scores or {} for one in (self.estimate, *self.estimates.values())]
+        return tuple(
+            name for name in self.current.names if any(one.get(name) is not None for one in found)
+        )
+
+    def _performance_rows(self, wanted: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield _estimated_row("current", self.estimate, wanted)
         parts = {"reference": self.reference, "current": self.current, **self.segments}
         for name, found in parts.items():
@@ -221,7 +230,7 @@ class Assessor:
         return learnt.groups(current.features.get(self.segment, ()))
 
 
-def _estimated_row(name: str, found: Estimate, wanted: tuple[str, ...]) -> tuple[str, ...]:
+def _estimated_row(name: str, found: Estimate, wanted: Sequence[str]) -> tuple[str, ...]:
     expected = (_shown((found.scores or {}).get(score)) for score in wanted)
     return (f"{name}, estimated", _words(found.state), "none needed", *expected)
 

@@ -42,10 +42,27 @@ class Policy:
     Attributes:
         alert_share: share of drifted columns from which somebody should look.
         retrain_share: share from which the model should be trained again.
+        alert_columns: number of drifted columns from which somebody should look, whatever their
+            share; 0 goes by the share alone.
     """
 
     alert_share: float = 0.30
     retrain_share: float = 0.5
+    alert_columns: int = 0
+
+    def alerted_by(self, scores: DriftScores) -> bool:
+        """Whether so many columns drifted that somebody should look."""
+        return scores.ratio >= self.alert_share or self.counts(scores)
+
+    def counts(self, scores: DriftScores) -> bool:
+        """Whether the number of drifted columns alone says so."""
+        return 0 < self.alert_columns <= len(scores.drifted_columns)
+
+    @property
+    def limit(self) -> str:
+        """The limit of ALERT, in words."""
+        share = f"{self.alert_share:.2f}"
+        return f"{_columns(self.alert_columns)}, or {share}" if self.alert_columns else share
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +96,8 @@ def decide(
     """Weigh the scores.
 
     RETRAIN from ``retrain_share`` on, or from ``alert_share`` on when the target drifted too: then
-    the inputs *and* what is to be learnt have moved. ALERT from ``alert_share`` on, or when only
+    the inputs *and* what is to be learnt have moved. ALERT from ``alert_share`` or
+    ``alert_columns`` on, or when only
     prediction or target drifted, which tests on the inputs do not see, or several columns together.
 
     Args:
@@ -102,7 +120,7 @@ def decide(
     retrain = scores.ratio >= policy.retrain_share or (wide and (target or errs))
     if retrain:
         action = Action.RETRAIN
-    elif wide or target or prediction or errs or together or unreadable:
+    elif policy.alerted_by(scores) or target or prediction or errs or together or unreadable:
         action = Action.ALERT
     else:
         action = Action.NO_ACTION
@@ -117,7 +135,7 @@ def decide(
         reasons = (*reasons, concept.harmless)
     reasons = (*reasons, *unreadable)
     found = {
-        Cause.COLUMNS: retrain or wide,
+        Cause.COLUMNS: retrain or policy.alerted_by(scores),
         Cause.PREDICTION: prediction,
         Cause.TARGET: target,
         Cause.CONCEPT: errs,
@@ -125,7 +143,7 @@ def decide(
         Cause.DATA: bool(unreadable),
     }
     causes = tuple(cause for cause, there in found.items() if there)
-    bound = _bound(scores.ratio, policy)
+    bound = _bound(scores, policy)
     basis, words = _grounds(action, scores, policy, causes)
     return Decision(action, bound, reasons, causes, basis, words)
 
@@ -145,7 +163,7 @@ def _grounds(
     """What decided: in short, and in words. The ratio alone, or something beside it."""
     ratio = f"{len(scores.drifted_columns)} of {len(scores.columns)} columns drifted"
     ratio += f" (drift_share {scores.ratio:.2f})"
-    bound, alert = _bound(scores.ratio, policy), f"the limit of ALERT ({policy.alert_share:.2f})"
+    bound, alert = _bound(scores, policy), f"the limit of ALERT ({policy.limit})"
     beside = [cause for cause in causes if cause is not Cause.COLUMNS]
     if action is Action.RETRAIN and scores.ratio < policy.retrain_share:
         learnt = [cause for cause in beside if cause in {Cause.TARGET, Cause.CONCEPT}]
@@ -155,14 +173,15 @@ def _grounds(
             f"{bound}, with {', '.join(learnt)}",
             f"{ratio}, from {alert} on, and {moved}: {both}",
         )
-    if action is Action.ALERT and scores.ratio < policy.alert_share:
+    if action is Action.ALERT and not policy.alerted_by(scores):
         named = " and ".join(_NAMES[cause] for cause in beside)
         words = f"{ratio}, below {alert}, but {named}, which asks for ALERT by itself"
         return f"{bound}, but {', '.join(beside)}", words
     if action is Action.NO_ACTION:
         return bound, f"{ratio}, below {alert}, and nothing else asks for action"
-    limit = policy.retrain_share if action is Action.RETRAIN else policy.alert_share
-    return bound, f"{ratio}, from the limit of {action} ({limit:.2f}) on"
+    if action is Action.RETRAIN:
+        alert = f"the limit of RETRAIN ({policy.retrain_share:.2f})"
+    return bound, f"{ratio}, from {alert} on"
 
 
 def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Decision:
@@ -199,12 +218,19 @@ def confirmed(decision: Decision, before: Sequence[Action], needed: int) -> Deci
     )
 
 
-def _bound(ratio: float, policy: Policy) -> str:
+def _bound(scores: DriftScores, policy: Policy) -> str:
+    ratio = scores.ratio
     if ratio >= policy.retrain_share:
         return f">= {policy.retrain_share:.2f}"
     if ratio >= policy.alert_share:
         return f">= {policy.alert_share:.2f}"
+    if policy.counts(scores):
+        return f">= {_columns(policy.alert_columns)}"
     return f"< {policy.alert_share:.2f}"
+
+
+def _columns(number: int) -> str:
+    return "1 column" if number == 1 else f"{number} columns"
 
 
 def _reasons(scores: DriftScores, *, target: bool) -> tuple[str, ...]:
@@ -241,6 +267,24 @@ def decision_line(
     return (
         f"{files}drift_share={scores.ratio:.2f} decision={decision.action} ({decision.basis}) "
         f"target_drift={_amount(scores.target)} prediction_drift={_amount(scores.prediction)}"
+    )
+
+
+def evidently_line(
+    html: str | None, json: str | None, scores: DriftScores, decision: Decision
+) -> str:
+    """The same in the form that flows of months print elsewhere, for what reads these.
+
+    Args:
+        html: as of :func:`decision_line`.
+        json: likewise.
+        scores: likewise.
+        decision: likewise.
+    """
+    share = f"drift_share={scores.ratio:.2f}"
+    return (
+        f"[Evidently] report_html={html} report_json={json} {share} -> {decision.action} {share} "
+        f"{decision.basis} (target_drift={_amount(scores.target)})"
     )
 
 

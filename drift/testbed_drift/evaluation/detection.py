@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from testbed_drift.formatting import ReportHeading
 from testbed_drift.relations.copies import Distinct, numbered
 from testbed_drift.rows.columns import PREDICTION, TARGET, ColumnKind
 from testbed_drift.rows.frames import is_numeric
@@ -76,19 +77,28 @@ class Detection:
         return self._figures.snapshot
 
     def widgets(self) -> list[Any]:
-        """A table of the verdicts, and Evidently's figures."""
+        """Evidently's figures."""
         return self._figures.widgets()
 
-    def html(self, tables: Sequence[ReportTable] = ()) -> str:
-        """Evidently's report below a table of the verdicts: one page of about 4 MB, offline.
+    def html(
+        self,
+        heading: ReportHeading | None = None,
+        tables: Sequence[ReportTable] = (),
+        further: Sequence[Any] = (),
+    ) -> str:
+        """The report: one page of about 4 MB, offline. Evidently's figures are folded.
 
         Args:
-            tables: what to show above it.
+            heading: what stands first.
+            tables: what was found beside drift.
+            further: widgets of Evidently's below those of this.
         """
-        from testbed_drift.rendering.figures import above  # noqa: PLC0415 - as above
+        from testbed_drift.rendering.overview import overview  # noqa: PLC0415 - as above
         from testbed_drift.rendering.page import page  # noqa: PLC0415 - as above
 
-        return page([*above(tables), *self.widgets()])
+        heading = heading or ReportHeading("Drift report")
+        top = overview(heading, self.scores, (self.reference, self.current), tables)
+        return page([*self.widgets(), *further], heading.title, top)
 
 
 class Detector:

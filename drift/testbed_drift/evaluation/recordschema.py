@@ -263,5 +263,7 @@ class DriftReport(_Evaluated):
     """Unix time at which the run began."""
     alert_share: Ratio
     retrain_share: Ratio
+    alert_columns: int = 0
+    """Drifted columns from which it is ALERT whatever their share; 0: by the share alone."""
     evidently: list[dict[str, object]] | None
     """Evidently's metrics, where its report was rendered."""

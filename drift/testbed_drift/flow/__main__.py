@@ -33,20 +33,23 @@ from testbed_drift.cli.ending import (
     ends,
     exit_code_of,
     finish,
+    write,
 )
 from testbed_drift.cli.jobs import EndpointOption
 from testbed_drift.flow.months import Month, pairs
 from testbed_drift.flow.server import API_URL, orchestration
-from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
+from testbed_drift.settings import ENV_PREFIX, DriftSettings, DriftSettingsError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed_drift.evaluation.results import RunResult
+    from testbed_drift.evaluation.results import RunFinding, RunResult
     from testbed_drift.flow.comparison import MonthComparison
     from testbed_drift.flow.play import PlayedFlow
 
 EXIT_TERMINATED: Final = 143
+REPORT_DIR: Final = "REPORT_DIR"
+"""Variable that names the folder in other systems' flows of months."""
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 app = typer.Typer(
@@ -99,8 +102,19 @@ def compare(
         list[Path] | None, typer.Option(help="Artefact directory; may be given often.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Directory of the reports; default: reports.")
+        Path | None,
+        typer.Option(
+            help=f"Directory of the reports; default: {ENV_PREFIX}OUTPUT, else {REPORT_DIR}, else "
+            "reports."
+        ),
     ] = None,
+    evidently_line: Annotated[
+        bool,
+        typer.Option(
+            "--evidently-line",
+            help="Print the line `[Evidently] report_html=… -> DECISION …` of each comparison.",
+        ),
+    ] = False,
     month: Annotated[
         str | None,
         typer.Option(metavar="YYYY-MM", help="Month to evaluate; default: the last whole one."),
@@ -154,7 +168,11 @@ def compare(
 
             played = play(work, processes, scheduler)
         for one in played:
-            announce(one.result, as_json=as_json)
+            found = one.result.finding
+            if evidently_line and found and not as_json:
+                write(_evidently(found))
+            else:
+                announce(one.result, as_json=as_json)
         _publish(work, played, otlp_endpoint)
     _summarise(played, time.monotonic() - started)
     results = [one.result for one in played]
@@ -169,7 +187,10 @@ def _work(wanted: WantedMonths) -> tuple[MonthComparison, ...]:
     from testbed_drift.flow.comparison import comparisons  # noqa: PLC0415 - the same
 
     first = next(iter(wanted.artefacts), None)
-    settings = read_settings(artefact=first, log_url=wanted.log_url, output=wanted.output)
+    output = wanted.output
+    if output is None and not os.environ.get(f"{ENV_PREFIX}OUTPUT"):
+        output = Path(named) if (named := os.environ.get(REPORT_DIR)) else None
+    settings = read_settings(artefact=first, log_url=wanted.log_url, output=output)
     chosen = Month.parse(wanted.month) if wanted.month else Month.before(time.time())
     against = Month.parse(wanted.against) if wanted.against else None
     months = pairs(chosen, wanted.months, against)
@@ -222,6 +243,13 @@ def _publish(
             store.append_run(result.record())
             tracker.log_run(result)
         finish(telemetry)
+
+
+def _evidently(found: RunFinding) -> str:
+    from testbed_drift.evaluation.decision import evidently_line  # noqa: PLC0415 - not for --help
+
+    html, json = (str(path) if path else None for path in (found.html, found.json))
+    return evidently_line(html, json, found.scores, found.decision)
 
 
 def _summarise(played: Sequence[PlayedFlow], seconds: float) -> None:

@@ -13,6 +13,7 @@ from testbed_domain.endings import reason
 from testbed_domain.errors import DomainError
 
 from testbed_drift.evaluation.decision import Action, Policy, decide, decision_line
+from testbed_drift.evaluation.heading import heading
 from testbed_drift.evaluation.results import (
     SCHEMA_VERSION,
     Outcome,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from testbed_drift.evaluation.assessment import Assessment, Assessor
     from testbed_drift.evaluation.segmentdrift import SegmentScorer
-    from testbed_drift.formatting import ReportTable
+    from testbed_drift.formatting import ReportHeading, ReportTable
     from testbed_drift.jobs.windowsource import WindowSource
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.relations.study import Analyst, Relations
@@ -61,8 +62,8 @@ class DetectionLike(Protocol):
     def metrics(self) -> list[dict[str, Any]]:
         """Metrics of the detector's report, JSON-ready; may take seconds."""
 
-    def html(self, tables: Sequence[ReportTable] = ()) -> str:
-        """The detector's own report below the given tables; may take seconds."""
+    def html(self, heading: ReportHeading, tables: Sequence[ReportTable] = ()) -> str:
+        """The report, with the given tables; may take seconds."""
 
     def snapshot(self) -> Any:  # noqa: ANN401 - of whichever library
         """That report as its library keeps it; may take seconds."""
@@ -224,6 +225,7 @@ class DriftJob:
             "windows": {"reference": before.to_dict(), "current": after.to_dict()},
             "alert_share": self.settings.alert_share,
             "retrain_share": self.settings.retrain_share,
+            "alert_columns": self.settings.alert_columns,
             **evaluation(detection.scores, decision),
             **(assessment.to_dict() if assessment else {}),
             "retraining": trained.to_dict() if trained else None,
@@ -242,7 +244,9 @@ class DriftJob:
             tables += relations.tables() if relations else []
             tables += [segment_table(segments)] if segments else []
             tables += [trained.table()] if trained else []
-            html = self.reports.write_html(*names, detection.html(tables))
+            html = self.reports.write_html(
+                *names, detection.html(heading(decision, reference, current), tables)
+            )
             memory = replace(memory, reported=now)
             snapshot = detection.snapshot()
         json = self.reports.write_json(*names, content)
@@ -279,7 +283,8 @@ class DriftJob:
 
     @property
     def _policy(self) -> Policy:
-        return Policy(self.settings.alert_share, self.settings.retrain_share)
+        settings = self.settings
+        return Policy(settings.alert_share, settings.retrain_share, settings.alert_columns)
 
     def _report_wanted(self, action: Action, now: float) -> bool:
         if self.settings.html != "on_change":

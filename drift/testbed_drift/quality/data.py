@@ -32,6 +32,8 @@ MISSING, OUT_OF_RANGE, NEW_CATEGORY, TYPE_CHANGE, CONSTANT = CHECKS = names.QUAL
 # New values that a report names, and the longest part of each.
 NAMED: Final = 5
 LONGEST: Final = 40
+# Chance of so many values that are missing or out of range, above which nothing is wrong with them.
+UNLIKELY: Final = 1e-3
 # Chance at which a column without a single value is one whose values are only rare.
 RARE: Final = 1e-6
 
@@ -59,6 +61,25 @@ class ColumnExpectation:
     constant: bool = False
     rows: int = 0
     missing: int = 0
+
+    def worse(self, ratios: Mapping[str, float], rows: int) -> tuple[str, ...]:
+        """Checks of which a window shows more than the reference lets one expect.
+
+        Values missing or out of range come by chance, and are counted beside those of the
+        reference (beta-binomial; a fair value lies outside of N others twice in N + 1). The
+        reference has none of the rest.
+        """
+        fair = {MISSING: self.missing, OUT_OF_RANGE: min(1, self.rows)}
+        found = []
+        for name, ratio in ratios.items():
+            seen = round(ratio * rows)
+            known = fair.get(name, 0)
+            if not ratio:
+                continue
+            by_chance = name in fair and self.rows > 0
+            if not by_chance or _tail(seen, rows, known, self.rows) <= UNLIKELY:
+                found.append(name)
+        return tuple(found)
 
     def may_lack_all(self, rows: int) -> bool:
         """Whether so many rows without a value may still be chance (rule of succession)."""
@@ -132,11 +153,14 @@ class ColumnQuality:
         column: its name.
         ratios: value by check, in :data:`CHECKS`: shares of the rows; ``constant`` is 1 or 0.
         new: some of the new categories.
+        worse: the checks by which it differs from the reference for the worse, by more than chance
+            explains (:data:`UNLIKELY`).
     """
 
     column: str
     ratios: Mapping[str, float]
     new: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -283,12 +307,10 @@ def _column(expected: ColumnExpectation, values: Sequence[object]) -> ColumnQual
         NEW_CATEGORY: new.total(),
         TYPE_CHANGE: rows - sum(count for _, count in fitting),
     }
-    return ColumnQuality(
-        expected.column,
-        {name: count / len(values) for name, count in counts.items()}
-        | {CONSTANT: float(alike and not expected.constant)},
-        tuple(text[:LONGEST] for text, _ in new.most_common(NAMED)),
-    )
+    ratios = {name: count / len(values) for name, count in counts.items()}
+    ratios[CONSTANT] = float(alike and not expected.constant)
+    shown = tuple(text[:LONGEST] for text, _ in new.most_common(NAMED))
+    return ColumnQuality(expected.column, ratios, shown, expected.worse(ratios, len(values)))
 
 
 def _of_numbers(expected: ColumnExpectation, numbers: np.ndarray[Any, Any]) -> ColumnQuality:
@@ -307,7 +329,14 @@ def _of_numbers(expected: ColumnExpectation, numbers: np.ndarray[Any, Any]) -> C
         TYPE_CHANGE: 0.0,
         CONSTANT: float(alike and not expected.constant),
     }
-    return ColumnQuality(expected.column, ratios)
+    return ColumnQuality(expected.column, ratios, worse=expected.worse(ratios, len(numbers)))
+
+
+def _tail(seen: int, rows: int, known: int, reference: int) -> float:
+    """Chance of at least so many of the rows, after as many of the reference's."""
+    from scipy.stats import betabinom  # noqa: PLC0415 - takes a second, and few columns need it
+
+    return float(betabinom.sf(seen - 1, rows, known + 1, reference - known + 1))
 
 
 def _tally(values: Sequence[object]) -> list[tuple[object, int]]:

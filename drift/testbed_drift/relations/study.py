@@ -153,11 +153,13 @@ class Relations:
                 + (f"; {self.label.reason}" if self.label.reason else ""),
                 ("relation", "method", "score", "threshold", "drifted"),
                 tuple(tested),
+                folded=True,
             ),
             ReportTable(
                 "Rank correlations that changed most",
                 ("columns", "reference", "current", "standard deviations", "drifted"),
                 tuple(pairs),
+                folded=True,
             ),
             *self._contribution_tables(),
         )
@@ -187,6 +189,7 @@ class Relations:
             f"Features by the effect of their drift on {who}",
             ("column", "contribution before", "now", "change", "drift", "effect"),
             tuple(rows),
+            folded=True,
         )
 
 

@@ -18,21 +18,19 @@ import pandas as pd
 from testbed_drift.rendering.foundmetrics import ColumnDriftScore, study_metrics
 from testbed_drift.rendering.library import (
     DataDefinition,
-    DataframeValue,
     Dataset,
     Report,
     ValueDrift,
-    get_default_render,
 )
+from testbed_drift.rendering.overview import ranked
 from testbed_drift.rendering.page import snapshot_widgets
 from testbed_drift.scoring.scores import KS, MISSING_RATIO, MISSING_TEST, WASSERSTEIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from testbed_drift.formatting import ReportTable
     from testbed_drift.relations.study import Relations
-    from testbed_drift.scoring.scores import ColumnDrift, ColumnScore, DriftScores
+    from testbed_drift.scoring.scores import ColumnScore, DriftScores
 
 MISSING_SUFFIX: Final = " (missing)"
 # Evidently appends the categories that one window lacks one by one, copying all each time: 12,000
@@ -63,24 +61,8 @@ class Figures:
         ]
 
     def widgets(self) -> list[Any]:
-        """The table of the verdicts, and Evidently's figures."""
-        table = _table(
-            "Drift needs a significant test and a sufficient effect",
-            ("column", "method", "score", "threshold", "speaks for drift", "drifted"),
-            [
-                (
-                    column.column,
-                    score.method,
-                    f"{score.value:.4g}",
-                    f"{score.threshold:.4g}",
-                    ("no", "yes")[score.exceeded],
-                    ("no", "yes")[column.drifted],
-                )
-                for column in _evaluated(self.scores)
-                for score in column.scores
-            ],
-        )
-        return [*table, *snapshot_widgets(self.snapshot)]
+        """Evidently's figures, of what drifted first."""
+        return snapshot_widgets(self.snapshot)
 
 
 def draw(
@@ -91,8 +73,8 @@ def draw(
 ) -> Figures:
     """Have Evidently compare two windows by the methods and thresholds of the scores.
 
-    Columns of more than :data:`MAX_CATEGORIES` categories are left out: their scores stand in the
-    table of the verdicts only.
+    Columns of more than :data:`MAX_CATEGORIES` categories are left out: they stand in the overview
+    only.
 
     Args:
         scores: what was found in the windows.
@@ -121,16 +103,6 @@ def draw(
     return Figures(scores, snapshot)
 
 
-def above(tables: Sequence[ReportTable]) -> list[Any]:
-    """Widgets of tables that stand above the report."""
-    return [widget for table in tables for widget in _table(table.title, table.header, table.rows)]
-
-
-def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Any]:
-    value = DataframeValue(value=pd.DataFrame(rows, columns=list(header)), display_name=title)
-    return list(get_default_render(title, value))
-
-
 def _metric(name: str, score: ColumnScore) -> Any:  # noqa: ANN401 - Evidently is untyped
     if score.method in EVIDENTLYS:
         return ValueDrift(column=name, method=score.method, threshold=score.threshold)
@@ -143,14 +115,9 @@ def _metric(name: str, score: ColumnScore) -> Any:  # noqa: ANN401 - Evidently i
     )
 
 
-def _evaluated(scores: DriftScores) -> list[ColumnDrift]:
-    evaluated = (*scores.columns, scores.prediction, scores.target)
-    return [column for column in evaluated if column]
-
-
 def _wanted(scores: DriftScores) -> Iterator[tuple[str, ColumnScore]]:
     """Every score with the column of Evidently's data that it is about."""
-    for column in _evaluated(scores):
+    for column in ranked(scores):
         for score in column.scores:
             missing = score.method in {MISSING_TEST, MISSING_RATIO}
             yield column.column + (MISSING_SUFFIX if missing else ""), score

@@ -20,7 +20,6 @@ with warnings.catch_warnings():
         Report,
     )
     from evidently.core.metric_types import (
-        DataframeValue,
         SingleValueCalculation,
         SingleValueMetric,
         get_default_render,
@@ -34,7 +33,6 @@ __all__ = [
     "BinaryClassification",
     "ClassificationPreset",
     "DataDefinition",
-    "DataframeValue",
     "Dataset",
     "MulticlassClassification",
     "Report",

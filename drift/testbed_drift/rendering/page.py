@@ -8,6 +8,7 @@ scripts by its hash, so that no other one runs, whatever Evidently's figures do 
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import warnings
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 
 # Evidently's template declares the page's data, then its figures on demand, before any text of it.
 DATA: Final = (r"\s*<script>\s*var metric_\w+ = ", r";\s*var additional_graphs_metric_\w+ = ")
+ROOT: Final = re.compile(r'<div id="root_metric_\w+">\s*</div>')
+LIBRARY: Final = "<!--library-->"
 # The only characters by which JSON could end a script element or begin a comment in it.
 UNSAFE: Final = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
-def page(widgets: Sequence[Any]) -> str:
+def page(widgets: Sequence[Any], title: str = "Report", top: str = "") -> str:
     """Evidently's widgets as one page of about 4 MB, which works offline.
 
     Args:
         widgets: Evidently's, with any texts.
+        title: of the page.
+        top: HTML to stand above them, in which they go in the place of :data:`LIBRARY`.
 
     Raises:
         ValueError: Evidently's template is not the one that this was written for.
@@ -38,6 +43,13 @@ def page(widgets: Sequence[Any]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = escaped(str(render_widgets(list(widgets))))
+    text = text.replace("<head>", f"<head>\n<title>{html.escape(title)}</title>", 1)
+    if top:
+        root = ROOT.search(text)
+        if root is None:
+            raise ValueError("Evidently's template has no place for its figures")
+        inside = top.replace(LIBRARY, root[0], 1)
+        text = text[: root.start()] + inside + text[root.end() :]
     # A page that begins with white space is in quirks mode before its doctype is read.
     return text.lstrip().replace("<head>", f"<head>\n{_policy(text)}", 1)
 

@@ -62,6 +62,8 @@ class Window:
         span: where it lies in time, or None for the training reference.
         newest: time of its newest row, of the training reference that of the training, or None.
         columns: its rows as the log has them, with probabilities and times of labels.
+        times: Unix times of its first and last row, where a table says them; of a training
+            reference twice that of the training; else None.
     """
 
     name: str
@@ -69,6 +71,18 @@ class Window:
     span: Period | None = None
     newest: float | None = None
     columns: Columns | None = None
+    times: tuple[float, float] | None = None
+
+    @property
+    def dates(self) -> tuple[float, float] | None:
+        """Unix times from which and to which it goes, or None where they are not known."""
+        if self.times:
+            return self.times
+        if self.span and self.span.start is not None and self.span.end is not None:
+            return self.span.start, self.span.end
+        if self.columns and len(self.columns.time):
+            return self.columns.time[0], self.columns.time[-1]
+        return None
 
     @property
     def extent(self) -> Extent:
@@ -120,7 +134,9 @@ class WindowReader:
                 "with this model and this log, or name a reference window"
             )
         name = "reference-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.model_version)[:24]
-        return Window(name, self._frame(columns), newest=self.trained, columns=columns)
+        times = None if self.trained is None else (self.trained, self.trained)
+        frame = self._frame(columns)
+        return Window(name, frame, newest=self.trained, columns=columns, times=times)
 
     def of_log(self, log: LogReader, span: Period) -> Window:
         """The newest rows of a span.

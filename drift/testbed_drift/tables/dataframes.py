@@ -15,6 +15,7 @@ from testbed_domain.tables.columnkinds import plain
 from testbed_domain.tables.formats import LABELS_ROWS, label_names
 
 from testbed_drift.evaluation.detection import Detector
+from testbed_drift.formatting import ReportHeading
 from testbed_drift.rendering.classification import BINARY, Quality, evaluate
 from testbed_drift.rendering.page import page
 from testbed_drift.rows.columns import PREDICTION, TARGET
@@ -106,9 +107,10 @@ def drift_report(
     content: dict[str, Any] = {"task": found.schema.task, "drift": found.content}
     assessment = found.assess()
     if assessment is None:
-        return TableReport(content, lambda: page(found.detection.widgets()))
+        return TableReport(content, lambda: found.detection.html(found.heading))
     return TableReport(
-        content | assessment.to_dict(), lambda: found.detection.html(assessment.tables())
+        content | assessment.to_dict(),
+        lambda: found.detection.html(found.heading, assessment.tables()),
     )
 
 
@@ -134,7 +136,7 @@ def classification_report(
     """
     found, chosen = _evaluate(reference, current, target, prediction, positive)
     content = {"classification": _classification(found, chosen)}
-    return TableReport(content, lambda: page(found.widgets()))
+    return TableReport(content, lambda: page(found.widgets(), "Classification report"))
 
 
 def combined_report(
@@ -155,7 +157,7 @@ def combined_report(
     found = _detect(reference, current, roles, rule)
     quality, chosen = _evaluate(reference, current, target, prediction, positive)
     content = {"drift": found.content, "classification": _classification(quality, chosen)}
-    return TableReport(content, lambda: page([*found.detection.widgets(), *quality.widgets()]))
+    return TableReport(content, lambda: found.detection.html(found.heading, (), quality.widgets()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,16 @@ class _Compared:
             "prediction": scores.prediction.to_dict() if scores.prediction.scores else None,
             "target": scores.target.to_dict() if scores.target else None,
         }
+
+    @property
+    def heading(self) -> ReportHeading:
+        """What stands first on the page: nobody decides, so it counts."""
+        drifted, every = len(self.detection.scores.drifted_columns), self.detection.scores.columns
+        rows = (("reference", self.reference), ("current", self.current))
+        return ReportHeading(
+            f"Drift report: {drifted} of {len(every)} columns drifted",
+            compared=tuple((name, f"{len(one)} rows") for name, one in rows),
+        )
 
     def assess(self) -> Assessment | None:
         """How a model that predicts numbers does; None of classes."""

@@ -122,10 +122,10 @@ def _scores(scores: Mapping[str, float], shown: Sequence[str]) -> Iterator[str]:
 def _quality(found: Assessment) -> Iterator[str]:
     rows = [
         f"{column.column}: "
-        + ", ".join(f"{check} {ratio:.3g}" for check, ratio in column.ratios.items() if ratio)
+        + ", ".join(f"{check} {column.ratios[check]:.3g}" for check in column.worse)
         for column in found.quality.columns
-        if any(column.ratios.values())
+        if column.worse
     ]
     rows += found.quality.phrases
     yield ""
-    yield "quality   " + ("; ".join(rows) or "nothing is wrong with the data")
+    yield "quality   " + ("; ".join(rows) or "nothing is worse than in the reference")

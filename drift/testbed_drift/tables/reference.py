@@ -95,7 +95,7 @@ def read_reference(source: TableSource, wanted: WantedReference) -> Reference:
 
     Args:
         source: the table.
-        wanted: which of its columns are what; a reference has no order, so no times.
+        wanted: which of its columns are what; times only say from when it is.
 
     Raises:
         SourceError: it can't be read.
@@ -106,6 +106,7 @@ def read_reference(source: TableSource, wanted: WantedReference) -> Reference:
     rows = TableRows.of(
         frame,
         schema,
+        time=wanted.time if wanted.time in frame and frame[wanted.time].notna().any() else None,
         group=wanted.group if wanted.group in frame else None,
         typed=source.typed,
         options=source.options,
@@ -118,8 +119,8 @@ def read_table(source: TableSource, wanted: WantedReference) -> tuple[pd.DataFra
     names = source.names()
     labels = [name for name in source.labels() if name not in wanted.known]
     chosen = choose(names, wanted.roles, wanted.columns, [wanted.time], labels)
-    group = [wanted.group] if wanted.group in names else []
-    frame = source.read([*chosen, *wanted.roles.columns, *group])
+    beside = [name for name in (wanted.group, wanted.time) if name in names]
+    frame = source.read([*chosen, *wanted.roles.columns, *beside])
     enough(source.title, len(frame), 1)
     schema = pin(
         frame,

@@ -177,7 +177,9 @@ class TableRows:
             span: where it lies in time, or None.
             newest: what distinguishes it from the windows before; rises from one to the next.
         """
-        return Window(file_part(name), self.frame, span, newest, self._columns())
+        known = self.times[np.isfinite(self.times)] if self.times is not None else ()
+        times = (float(min(known)), float(max(known))) if len(known) else None
+        return Window(file_part(name), self.frame, span, newest, self._columns(), times)
 
     def _columns(self) -> Columns:
         known = self.probabilities.to_dict("list")

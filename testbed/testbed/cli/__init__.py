@@ -100,7 +100,7 @@ COMMANDS: Final = {
     "rules": ("rules", "Alerting and recording rules of your own."),
     "stack": (
         "tools",
-        "The Collector, Prometheus, Alertmanager and node_exporter: compiled once, pinned.",
+        "The Collector, Prometheus, Alertmanager and node_exporter: fetched or compiled, pinned.",
     ),
 }
 """Name of a command: the module here that adds it, and the first paragraph of its help."""

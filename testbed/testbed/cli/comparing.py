@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from testbed_domain.files import write_atomic
@@ -12,10 +12,8 @@ from testbed.cli import completion
 from testbed.cli.live import find_run
 from testbed.console import out
 from testbed.errors import EXIT_VERDICT_FAILED
-from testbed.settings import load_settings
+from testbed.settings import TOLERANCE, load_settings
 
-TOLERANCE: Final = 0.25
-"""Ratio by which a measured value may be worse: two runs of the same differ by about a tenth."""
 RUN_HELP = "Run id or folder."
 
 

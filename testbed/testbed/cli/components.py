@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,8 +12,9 @@ from typing import Annotated
 import typer
 from testbed_drift.cli.bundles import taking
 from testbed_load.arrivals import Arrivals
-from testbed_load.command import locust_command, master_command
+from testbed_load.command import locust_command, master_command, output_options
 from testbed_load.drifts import DRIFTS
+from testbed_load.options import new_seed
 from testbed_load.profiles import PROFILES, profile
 from testbed_load.shapetext import EXAMPLE, FORM_EXAMPLE, parse_form, parse_shape
 from testbed_otel.masking import mask
@@ -202,13 +202,13 @@ def serve(
 
 def load(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="PROFILE",
-            help=f"One of {', '.join(PROFILES)}.",
+            help=f"One of {', '.join(PROFILES)}; default: drifted with --drift, else normal.",
             autocompletion=completion.profiles,
         ),
-    ],
+    ] = None,
     *,
     host: Annotated[str, typer.Option(help="Base URL of the service.")] = "http://127.0.0.1:8000",
     requests: Annotated[
@@ -230,11 +230,13 @@ def load(
         Arrivals, typer.Option(help="Evenly spaced, or drawn as a Poisson process.")
     ] = "even",
     drift: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help=f"What drifts: one of {', '.join(DRIFTS)}.", autocompletion=completion.drifts
+            help=f"What drifts: one of {', '.join(DRIFTS)}; of the profile drifted, default: "
+            "covariate_shift.",
+            autocompletion=completion.drifts,
         ),
-    ] = "covariate_shift",
+    ] = None,
     severity: Annotated[float, typer.Option(min=0, help="Size of the drift.")] = 1.0,
     column: Annotated[
         str | None, typer.Option(help="The column that a drift of one column moves.")
@@ -275,6 +277,13 @@ def load(
         ),
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Store the truth here.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="PREFIX", help="Locust's statistics, as PREFIX_stats.csv and others."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Locust's report as a page.")
+    ] = None,
 ) -> None:
     """Send traffic to a running service and say what came back.
 
@@ -288,7 +297,9 @@ def load(
 
       testbed load normal --users 20 --wait 0.5 --arrivals poisson
 
-      testbed load drifted --drift swapped_unit --column BMI --form 'gradual end=0.8'
+      testbed load --drift swapped_unit --column BMI --form 'gradual end=0.8'
+
+      testbed load normal --csv reports/load --html reports/load.html
 
       testbed load normal --shape 'spike base=20 peak=200' --arrivals poisson --duration 120
 
@@ -303,12 +314,15 @@ def load(
 
     if sum(each is not None for each in (users, rate, shape)) > 1:
         raise UsageError("give one of --users, --rate and --shape")
+    name = name or ("normal" if drift is None else "drifted")
+    if drift is not None and name in PROFILES and not PROFILES[name].drifted:
+        raise UsageError(f"--drift {drift} needs the profile drifted: {name} drifts nothing")
     settings = load_settings()
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
     target = (folder or settings.loads / run_id).resolve()
     if seed is None:
-        seed = secrets.randbelow(1_000_000)
+        seed = new_seed()
     plan = profile(
         name,
         use_case=_chosen(use_case, None, settings),
@@ -319,7 +333,7 @@ def load(
         wait=wait,
         requests=requests,
         duration=duration,
-        drift=drift,
+        drift=drift or "covariate_shift",
         severity=severity,
         column=column,
         form=parse_form(form) if form else None,
@@ -333,9 +347,10 @@ def load(
     say(f"load: seed {seed}; the truth is written to {target}")
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
     file = target / "load-plan.json"
+    further = output_options(csv, html, otlp_endpoint)
     if bind is None:
         command = locust_command(
-            file, target, host, processes=processes, fail_ratio=fail_ratio, otlp=otlp_endpoint
+            file, target, host, processes=processes, fail_ratio=fail_ratio, further=further
         )
     else:
         say(
@@ -350,7 +365,7 @@ def load(
             bind=address,
             workers=processes,
             fail_ratio=fail_ratio,
-            otlp=otlp_endpoint,
+            further=further,
         )
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal

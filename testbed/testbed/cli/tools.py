@@ -1,4 +1,4 @@
-"""``testbed stack``: the compiled tools."""
+"""``testbed stack``: the tools of the stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testbed.settings import load_settings
 from testbed.wordtable import WordTable
 
 app = typer.Typer(
-    help="The Collector, Prometheus, Alertmanager and node_exporter: compiled once, pinned.",
+    help="The Collector, Prometheus, Alertmanager and node_exporter: fetched or compiled, pinned.",
     no_args_is_help=True,
 )
 
@@ -24,7 +24,7 @@ def install(
         bool, typer.Option("--prefer-path", help="Take tools from PATH where the version fits.")
     ] = False,
 ) -> None:
-    """Compile what is missing; resumes after an interruption.
+    """Fetch what is missing, or compile it; resumes after an interruption.
 
     Examples:
 

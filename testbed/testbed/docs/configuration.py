@@ -17,7 +17,9 @@ from testbed.docs.markdown import code, codes, fence, section, table
 from testbed.settings import SETTINGS_FILE, Settings
 from testbed.stack import driftchoices, shell
 from testbed.stack.build import CACHE_VARIABLE
+from testbed.stack.releases import DEFAULT, VARIABLE
 
+RELEASES: Final = "../decisions/0017-release-archives.md"
 TITLES: Final = ("variable", "value", "default", "what")
 KINDS: Final = {"string": "text", "integer": "whole number", "number": "number"}
 BOUNDS: Final = (
@@ -188,7 +190,7 @@ def settings() -> str:
         f"A setting `TESTBED_X` is `x` in `{SETTINGS_FILE}`:",
         fence('home = "/var/lib/testbed"\nstart_timeout = 180', "toml"),
         _table(Settings),
-        "A variable of the caller's shell, not a setting of that file:",
+        "Variables of the caller's shell, not settings of that file:",
         table(
             TITLES,
             [
@@ -196,8 +198,14 @@ def settings() -> str:
                     code(CACHE_VARIABLE),
                     "path",
                     "`ml-observability-testbed` in `XDG_CACHE_HOME` or `~/.cache`",
-                    "Folder of the compiled tools and of trained models, shared by all checkouts.",
-                )
+                    "Folder of the stack's tools and of trained models, shared by all checkouts.",
+                ),
+                (
+                    code(VARIABLE),
+                    "URL, or `none`",
+                    code(DEFAULT),
+                    f"Site of the tools' [release archives]({RELEASES}); `none` compiles them.",
+                ),
             ],
         ),
         "## API",

@@ -71,5 +71,5 @@ def _labels(alias: Alias) -> str:
 def _source(alias: Alias) -> str:
     if alias.name in OWN:
         return "the testbed's own, always there"
-    of = {"counter": "count", "summary": "count and sum"}.get(alias.kind, "")
+    of = {"counter": "count", "mean": "mean", "summary": "count and sum"}.get(alias.kind, "")
     return f"{of} of {code(alias.source.name)}" if of else code(alias.source.name)

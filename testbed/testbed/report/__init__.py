@@ -32,8 +32,10 @@ def write_report(layout: RunLayout, verdict: Verdict, evidence: Evidence) -> Pat
     """Write the HTML report and return its path."""
     # Imported late: Plotly takes a second that other commands need not pay.
     from testbed.report.page import render_page  # noqa: PLC0415
+    from testbed.report.previous import since_previous  # noqa: PLC0415
 
-    write_atomic(layout.report_file, render_page(verdict, evidence))
+    since = since_previous(layout, verdict)
+    write_atomic(layout.report_file, render_page(verdict, evidence, since))
     return layout.report_file
 
 

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from testbed.checks.alerts import episodes
 from testbed.facts.rulecharts import alert_of
 from testbed.percentiles import percentile
-from testbed.report.texts import number
+from testbed.texts import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Group
 from rich.text import Text
 
-from testbed.report.texts import NONE
+from testbed.texts import NONE
 from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:

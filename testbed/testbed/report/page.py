@@ -9,16 +9,17 @@ from urllib.parse import quote
 from markupsafe import Markup, escape
 from testbed_rules.runbooks import RUNBOOK
 
+from testbed import texts
 from testbed.checks.margins import mutant_line
 from testbed.checks.results import REASON_TEXTS
 from testbed.facts.rulecharts import alert_of, anchor
-from testbed.report import texts
 from testbed.report.figure import build_figure, origin_of, phase_table, shown_charts, summary
 from testbed.report.pages import figure_context, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testbed.comparison import RunComparison
     from testbed.evidence import Evidence
     from testbed.facts.spans import SlowRequest
     from testbed.verdict import Verdict
@@ -42,22 +43,27 @@ COMPONENT_EVENTS = {
 }
 
 
-def render_page(verdict: Verdict, evidence: Evidence) -> str:
-    """The whole page; everything that comes from a run is escaped."""
+def render_page(verdict: Verdict, evidence: Evidence, since: RunComparison | None = None) -> str:
+    """The whole page; everything that comes from a run is escaped.
+
+    Args:
+        verdict: of the run.
+        evidence: what it left.
+        since: what changed since the previous run of its scenario, or None where there is none.
+    """
     filters: dict[str, Callable[..., Any]] = {
         "count": texts.count,
         "delay": texts.delay_text,
         "moment": texts.moment,
         "number": texts.number,
         "gibibytes": texts.gibibytes,
-        "seconds": texts.seconds,
         "status": texts.status_text,
         "passing": texts.passing_limits,
         "reason": REASON_TEXTS.__getitem__,
         "drift_file": drift_link,
         "linked": linked,
     }
-    return render("report.html.j2", _context(verdict, evidence), filters)
+    return render("report.html.j2", _context(verdict, evidence) | {"since": since}, filters)
 
 
 def drift_link(name: str) -> str:

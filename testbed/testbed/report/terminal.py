@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from testbed.checks.margins import mutant_line
-from testbed.report.texts import NONE, count, seconds, status_text
+from testbed.texts import NONE, count, seconds, status_text
 from testbed.wordtable import WordTable
 
 if TYPE_CHECKING:

@@ -75,7 +75,12 @@ def prometheus_argv(launch: Launch) -> list[str]:
         f"--web.listen-address={launch.endpoints[_PROMETHEUS]}",
         "--web.enable-otlp-receiver",
         *PROMETHEUS_FEATURES,
-        *([f"--web.route-prefix=/{intake}"] if (intake := launch.configuration.intake) else []),
+        # A run's stays as it was started; of ``up`` whoever changes a rule may have it read.
+        *(
+            [f"--web.route-prefix=/{intake}"]
+            if (intake := launch.configuration.intake)
+            else ["--web.enable-lifecycle"]
+        ),
         *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
     ]
 

@@ -21,6 +21,8 @@ from testbed.stack.toolchain import provide_toolchain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from testbed.stack.releases import ReleaseSite
+
 CACHE_VARIABLE: Final = "TESTBED_CACHE"
 INSTALL_HINT: Final = "run `testbed stack install`"
 
@@ -89,12 +91,14 @@ class Store:
         manifest: the Collector's builder manifest.
         tools: what every stack needs.
         optional: what is only there where it is asked for by name.
+        site: where release archives are; None lets ``TESTBED_RELEASES`` say it.
     """
 
     cache: Path
     manifest: Path
     tools: tuple[Tool, ...] = TOOLS
     optional: tuple[Tool, ...] = OPTIONAL
+    site: ReleaseSite | None = None
 
     @property
     def folder(self) -> Path:
@@ -130,7 +134,7 @@ class Store:
     def install(
         self, progress: Progress, *, prefer_path: bool = False, only: Iterable[str] | None = None
     ) -> Tools:
-        """Build what is missing; see :func:`install`."""
+        """Fetch or build what is missing; see :func:`install`."""
         names = None if only is None else tuple(only)
         found = self.find(prefer_path=prefer_path, only=names)
         if found.missing:
@@ -146,6 +150,15 @@ class Store:
         self, found: Tools, only: tuple[str, ...] | None, progress: Progress
     ) -> None:
         missing = self.missing(found, only)
+        from testbed.stack.releases import ReleaseSite, fetch  # noqa: PLC0415 - an HTTP client takes its time
+
+        site = ReleaseSite.of() if self.site is None else self.site
+        if site is not None and (released := [tool for tool in missing if tool.release]):
+            check_disk([self.cache], len(released) * GIB // 2)
+            fetched = fetch(
+                [(each, self.key(each)) for each in released], self.folder, site, progress
+            )
+            missing = [tool for tool in missing if tool.name not in fetched]
         if not missing:
             return
         progress("tools", "getting Go", 0.0)
@@ -189,7 +202,7 @@ class Store:
 def install(
     progress: Progress, *, prefer_path: bool = False, only: Iterable[str] | None = None
 ) -> Tools:
-    """Build every missing tool into the per-user cache.
+    """Fetch every missing tool into the per-user cache, or build what can't be fetched.
 
     Args:
         progress: is notified of what happens, every second while it lasts.

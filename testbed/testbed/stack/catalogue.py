@@ -6,10 +6,13 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from testbed.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GIB: Final = 2**30
 VERSION_OPTION: Final = "--version"
@@ -40,6 +43,25 @@ class ToolProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """The official release of a tool's version.
+
+    Attributes:
+        repository: owner and name.
+        tag: of the release.
+        archive: name of the archive; ``{machine}`` stands for amd64 or arm64.
+        sums: name of the file of checksums beside it.
+        sha256: archive to its checksum, as far as that is known here; else that of ``sums`` holds.
+    """
+
+    repository: str
+    tag: str
+    archive: str
+    sums: str = "sha256sums.txt"
+    sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """A Go module at a pinned version and the programs that are built from it.
 
@@ -52,6 +74,7 @@ class Tool:
         ldflags: linker flags; a plain module build reports no version.
         disk: bytes that a cold build puts into Go's caches, with a margin.
         manifest: whether the module is the Collector's builder, fed with ``otel/builder.yaml``.
+        release: its official archives, which are taken where they can be fetched.
     """
 
     name: str
@@ -64,6 +87,7 @@ class Tool:
     ldflags: str = _STRIP
     disk: int = GIB
     manifest: bool = False
+    release: Release | None = None
 
     def key(self, manifest: str = "") -> str:
         """Name of its folder in the cache: tool, version, and a hash of all that shapes it."""
@@ -89,6 +113,12 @@ OTELCOL: Final = Tool(
     image="otel/opentelemetry-collector-contrib:0.155.0",
     disk=5 * GIB // 2,
     manifest=True,
+    release=Release(
+        "open-telemetry/opentelemetry-collector-releases",
+        "v0.155.0",
+        "otelcol-contrib_0.155.0_linux_{machine}.tar.gz",
+        "opentelemetry-collector-releases_otelcol-contrib_checksums.txt",
+    ),
 )
 PROMETHEUS: Final = Tool(
     name="prometheus",
@@ -102,9 +132,20 @@ PROMETHEUS: Final = Tool(
     ),
     image="prom/prometheus:v3.15.0",
     disk=5 * GIB // 2,
-    # Without builtinassets there is no web UI, which would need a front-end build; without the
+    # Compiled without builtinassets there is no web UI, which would need a front-end build (the
+    # release's archive has it); without the
     # cloud service discoveries there is far less to compile (static and file ones stay).
     tags=("netgo", "stringlabels", "remove_all_sd"),
+    release=Release(
+        "prometheus/prometheus",
+        "v3.15.0",
+        "prometheus-3.15.0.linux-{machine}.tar.gz",
+        sha256={
+            "prometheus-3.15.0.linux-amd64.tar.gz": (
+                "2a542df32eac02ee17b9d844fb2aa1de00dafa5476579ba8a3ba862e9d572ea0"
+            )
+        },
+    ),
 )
 ALERTMANAGER: Final = Tool(
     name="alertmanager",
@@ -118,6 +159,9 @@ ALERTMANAGER: Final = Tool(
     ),
     image="prom/alertmanager:v0.31.1",
     disk=GIB,
+    release=Release(
+        "prometheus/alertmanager", "v0.31.1", "alertmanager-0.31.1.linux-{machine}.tar.gz"
+    ),
 )
 NODE_EXPORTER: Final = Tool(
     name="node_exporter",
@@ -128,6 +172,16 @@ NODE_EXPORTER: Final = Tool(
     programs=(ToolProgram("node_exporter", "github.com/prometheus/node_exporter"),),
     image="quay.io/prometheus/node-exporter:v1.12.1",
     disk=GIB // 2,
+    release=Release(
+        "prometheus/node_exporter",
+        "v1.12.1",
+        "node_exporter-1.12.1.linux-{machine}.tar.gz",
+        sha256={
+            "node_exporter-1.12.1.linux-amd64.tar.gz": (
+                "b51d8a76aa2a9156a55d501aca6276fae09e262259a5e4e831d2c2222f084e63"
+            )
+        },
+    ),
 )
 TOXIPROXY: Final = Tool(
     name="toxiproxy",

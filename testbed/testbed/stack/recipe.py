@@ -32,8 +32,9 @@ class Progress(Protocol):
 
         Args:
             tool: name of the tool, or ``tools`` for all of them.
-            state: ``waiting for another installation``, ``getting Go``, ``getting modules``,
-                ``compiling``, ``built``, ``in cache``, ``on PATH``.
+            state: ``waiting for another installation``, ``fetching``, ``fetched``, ``not fetched``
+                with the reason, ``getting Go``, ``getting modules``, ``compiling``, ``built``,
+                ``in cache``, ``on PATH``.
             elapsed: seconds since this tool was begun.
         """
 
@@ -115,7 +116,7 @@ def build(tool: Tool, key: str, shop: Workshop, progress: Progress) -> None:
         (stage / "go.mod").write_text(GO_MOD, encoding="utf-8")
         _run(tool, steps(tool, stage, shop.go, shop.manifest), log, shop.env, progress)
         for program in tool.programs:
-            _verify(stage / "out" / "bin" / program.name, tool.version)
+            verify(stage / "out" / "bin" / program.name, tool.version)
         (stage / "out").rename(shop.tools / key)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -164,7 +165,12 @@ def ask_version(program: Path) -> str:
         raise StackError(f"{program} {VERSION_OPTION}: {error}") from error
 
 
-def _verify(program: Path, version: str) -> None:
+def verify(program: Path, version: str) -> None:
+    """Check that a program is the version that it should be.
+
+    Raises:
+        StackError: it is not, or does not run.
+    """
     found = ask_version(program)
     if found != version:
         raise StackError(f"{program.name} was built as {found} in place of {version}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from testbed_drift.evaluation.results import RunResult
-    from testbed_drift.formatting import ReportTable
+    from testbed_drift.formatting import ReportHeading, ReportTable
     from testbed_drift.quality.trial import Retraining
     from testbed_drift.storage.memory import Memory
 
@@ -117,9 +117,9 @@ class FakeDetection:
         """One metric."""
         return [{"name": "fake", "value": 1.0}]
 
-    def html(self, tables: Sequence[ReportTable] = ()) -> str:
-        """A small page with the titles of the tables."""
-        return f"<html>fake {[table.title for table in tables]}</html>"
+    def html(self, heading: ReportHeading, tables: Sequence[ReportTable] = ()) -> str:
+        """A small page with the titles of heading and tables."""
+        return f"<html>fake {heading.title} {[table.title for table in tables]}</html>"
 
     def snapshot(self) -> None:
         """None: no library made it."""

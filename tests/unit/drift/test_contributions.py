@@ -207,7 +207,7 @@ def test_study_is_in_evidentlys_report() -> None:
         item = metrics["evidently:metric_v2:FeatureContribution", one.column]
         assert item["value"] == one.current
         assert item["config"]["reference"] == one.reference
-    page = drawn.html(study.tables())
+    page = drawn.html(tables=study.tables())
     assert "Contribution of used to the model" in page
     assert "Rank correlations that changed most" in page
     assert not [one for one in detection.metrics() if "RelationScore" in one["config"]["type"]]

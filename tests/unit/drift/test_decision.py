@@ -13,6 +13,7 @@ from testbed_drift.evaluation.decision import (
     confirmed,
     decide,
     decision_line,
+    evidently_line,
 )
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.scoring.scores import (
@@ -155,3 +156,43 @@ def test_enough_windows_decide(before: str, now: str, needed: int, action: str) 
     assert found.action is named[action]
     assert found.reasons[0] == "why"
     assert (len(found.reasons) == 2) is (action != now)
+
+
+@pytest.mark.parametrize(
+    ("drifted", "columns", "action", "basis", "words"),
+    [
+        (1, 1, "ALERT", ">= 1 column", "from the limit of ALERT (1 column, or 0.30) on"),
+        (1, 2, "NO_ACTION", "< 0.30", "below the limit of ALERT (2 columns, or 0.30)"),
+        (2, 2, "ALERT", ">= 2 columns", "from the limit of ALERT (2 columns, or 0.30) on"),
+        (4, 2, "ALERT", ">= 0.30", "from the limit of ALERT (2 columns, or 0.30) on"),
+        (5, 1, "RETRAIN", ">= 0.50", "from the limit of RETRAIN (0.50) on"),
+        (2, 0, "NO_ACTION", "< 0.30", "below the limit of ALERT (0.30)"),
+    ],
+)
+def test_a_number_of_columns_is_an_alert_whatever_their_share(
+    scores_of: Callable[..., DriftScores],
+    drifted: int,
+    columns: int,
+    action: str,
+    basis: str,
+    words: str,
+) -> None:
+    """It says so in words; a number alone never asks for a training, even with a drifted target."""
+    decision = decide(scores_of(drifted), Policy(alert_columns=columns))
+    assert (decision.action, decision.basis) == (Action(action), basis)
+    assert words in decision.words
+    if 0 < drifted < 3:
+        moved = decide(scores_of(drifted, target=True), Policy(alert_columns=columns))
+        assert moved.action is Action.ALERT
+
+
+def test_the_line_of_other_flows_of_months(scores_of: Callable[..., DriftScores]) -> None:
+    """Letter for letter what such a flow prints, with the share before and behind the arrow."""
+    scores = scores_of(0, target=False)
+    line = evidently_line("/r/a.html", "/r/a.json", scores, decide(scores, Policy()))
+    assert scores.target
+    amount = round(scores.target.leading.value, 3) if scores.target.leading else None
+    assert line == (
+        "[Evidently] report_html=/r/a.html report_json=/r/a.json drift_share=0.00 -> NO_ACTION "
+        f"drift_share=0.00 < 0.30 (target_drift={amount})"
+    )

@@ -194,7 +194,9 @@ def test_report_shows_further_tables_above_its_own() -> None:
     """What a run adds stands above the verdicts and the figures."""
     rng = np.random.default_rng(6)
     detection = _detect(TWO, _numbers(rng, 200), _numbers(rng, 200))
-    html = detection.html([ReportTable("How it did", ("what", "score"), (("accuracy", "0.987"),))])
+    html = detection.html(
+        tables=[ReportTable("How it did", ("what", "score"), (("accuracy", "0.987"),))]
+    )
     assert "0.987" in html
     assert html.index("How it did") < html.index("Drift needs a significant test")
 

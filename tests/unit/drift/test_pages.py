@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from testbed_drift.evaluation.detection import Detector
-from testbed_drift.formatting import ReportTable
+from testbed_drift.formatting import ReportHeading, ReportTable
 from testbed_drift.rendering.page import escaped, json_in_script
 from testbed_drift.rows.columns import PREDICTION
 from testbed_drift.rows.frames import declare
 from testbed_drift.tables.dataframes import classification_report, drift_report
 
-from tests.browser import EVERYTHING, HOSTILE, visit
+from tests.browser import EVERYTHING, HOSTILE, visit, width_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,12 +58,17 @@ def test_a_report_of_hostile_rows_runs_nothing(tmp_path: Path, program: Callable
     detection = Detector(kinds).detect(declare(_frame(1, 0), kinds), declare(_frame(2, 1), kinds))
     table = ReportTable(EVERYTHING, ("what", EVERYTHING), ((EVERYTHING, "1"),))
     path = tmp_path / "report.html"
-    path.write_text(detection.html([table]), encoding="utf-8")
+    path.write_text(
+        detection.html(ReportHeading(EVERYTHING, EVERYTHING, EVERYTHING, (EVERYTHING,)), [table]),
+        encoding="utf-8",
+    )
     page = visit(program("chromium", "google-chrome"), path.as_uri(), tmp_path / "profile")
     assert not page.attacked
     assert "Drift needs a significant test" in page.dom
     assert page.dom.count('class="main-svg"') >= 2  # the figures are drawn
     assert "&lt;/script&gt;" in page.dom
+    browser = program("chromium", "google-chrome")
+    assert width_needed(browser, path, tmp_path / "phone", 420) <= 420
 
 
 @pytest.mark.slow

@@ -35,6 +35,11 @@ def test_a_form_makes_a_plan() -> None:
     assert phase.drift == PhaseDrift("scale", 0.5)
 
 
+def test_without_a_seed_each_plan_has_another() -> None:
+    """Two of a million are the same once in a million times; so three are drawn."""
+    assert len({plan_from_options(FORM | {"seed": " "}).seed for _ in range(3)}) > 1
+
+
 def test_a_drift_has_a_form_and_a_column() -> None:
     """As one writes them on a command line."""
     more = {

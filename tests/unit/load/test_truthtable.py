@@ -82,7 +82,7 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path, source: Traff
     ("drift", "decision", "columns"),
     [
         (None, "NO_ACTION", set()),
-        (PhaseDrift("swapped_unit", column="BMI"), "NO_ACTION", {"BMI"}),
+        (PhaseDrift("swapped_unit", column="BMI"), "ALERT", {"BMI"}),
         (
             PhaseDrift("covariate_shift"),
             "RETRAIN",
@@ -99,7 +99,7 @@ def test_the_drift_job_reads_it_as_a_prediction_log(
 ) -> None:
     """One run's truth against another's, 1,500 rows each: what drifted, and the accuracy.
 
-    One column of eight is reported, and asks for nothing by itself.
+    One column of eight is an alert: a cron job goes by the exit code.
     """
     source = load_source(None, "diabetes")
     reference = write(tmp_path / "a", source, None, 1)

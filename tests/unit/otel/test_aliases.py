@@ -78,17 +78,18 @@ def test_a_state_of_several_versions_stays_a_state() -> None:
     telemetry.shutdown()
 
 
-def test_confidence_of_system_b_is_a_histogram_and_a_summary() -> None:
-    """The histogram goes by ``class``; the summary is the count and sum of all of it."""
+def test_confidence_of_system_b_is_a_gauge_by_class_and_a_summary() -> None:
+    """The gauge is the mean of its class, of all versions; the summary the count and sum of all."""
     telemetry = setup("ml-api", TelemetrySettings(endpoint=None, aliases=("titanic",)))
     family = telemetry.histogram(telemetry.meter("test"), names.PREDICTION_PROBABILITY)
     for label, probability in (("yes", 0.75), ("yes", 0.625), ("no", 0.875)):
         family.record(probability, {names.MODEL_VERSION: "1", names.PREDICTION_CLASS: label})
+    family.record(1.0, {names.MODEL_VERSION: "2", names.PREDICTION_CLASS: "no"})
     value = telemetry.registry.get_sample_value
-    assert value("ml_prediction_confidence_count", {"class": "yes"}) == 2
-    assert value("ml_prediction_confidence_bucket", {"class": "yes", "le": "0.7"}) == 1
-    assert value("ml_prediction_confidence_summary_count") == 3
-    assert value("ml_prediction_confidence_summary_sum") == 2.25
+    assert value("ml_prediction_confidence", {"class": "yes"}) == 0.6875
+    assert value("ml_prediction_confidence", {"class": "no"}) == 0.9375
+    assert value("ml_prediction_confidence_summary_count") == 4
+    assert value("ml_prediction_confidence_summary_sum") == 3.25
     telemetry.shutdown()
 
 

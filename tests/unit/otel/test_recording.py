@@ -35,7 +35,7 @@ def test_predictions_errors_and_accuracy_are_metrics(telemetry: Telemetry) -> No
     labels = {"model_version": "1.0", "prediction_class": "survived"}
     assert value("ml_predictions_total", labels) == 2
     assert value("ml_prediction_probability_count", labels) == 1
-    assert value("ml_prediction_confidence_sum", {"class": "survived"}) == 0.75
+    assert value("ml_prediction_confidence", {"class": "survived"}) == 0.75
     assert value("ml_prediction_latency_seconds_sum") == 0.25
     # The page gives all series of a metric the same labels; an empty one is an absent one.
     unknown = {"model_version": ""}

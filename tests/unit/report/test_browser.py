@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed.report import write_report
 
+from tests.browser import width_needed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -38,3 +40,12 @@ def test_a_browser_draws_the_figure_and_runs_nothing_else(
     assert '<svg class="main-svg"' in done.stdout
     assert "status 200" in done.stdout
     assert "<img" not in done.stdout
+
+
+def test_the_page_fits_a_phone(
+    finished: FinishedRun, tmp_path: Path, program: Callable[..., str]
+) -> None:
+    """At 420 pixels nothing stands beyond the edge: rows of tables are blocks of named lines."""
+    report = write_report(finished.layout, finished.verdict, finished.evidence)
+    browser = program("chromium", "google-chrome")
+    assert width_needed(browser, report, tmp_path / "phone", 420) <= 420

@@ -21,10 +21,11 @@ from testbed.layout import RunLayout
 from testbed.report import render_table, rewrite_report, write_outcome, write_report
 from testbed.report.junit import junit_xml
 from testbed.report.page import drift_link, render_page
-from testbed.report.texts import passing_limits
+from testbed.report.previous import since_previous
 from testbed.scenario import Scenario
 from testbed.snapshot import LoadedRule
-from testbed.verdict import evaluate
+from testbed.texts import passing_limits
+from testbed.verdict import evaluate, write_verdict
 
 from .conftest import EVIL, FACTOR, SCENARIO
 
@@ -231,7 +232,8 @@ def test_runbooks_are_linked_where_they_can_be_opened(finished: FinishedRun) -> 
 
 def test_drift_reports_are_linked_within_their_folder(page: Page) -> None:
     """A file name can't lead elsewhere."""
-    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    found = [str(attributes["href"]) for tag, attributes in page.elements if tag == "a"]
+    links = [link for link in found if not link.startswith("#")]
     assert links == ["drift/drift_training_vs_now.html", "drift/javascript%3Aalert%281%29.json"]
     assert drift_link("..\\..\\x.html") == "drift/x.html"
 
@@ -361,3 +363,43 @@ def test_the_limits_that_would_pass(low: float | None, high: float | None, text:
     )
     assert passing_limits(row) == text
     assert passing_limits(row.model_copy(update={"bounded": False})) == "\u2013"
+
+
+def test_every_section_can_be_linked_to(finished: FinishedRun) -> None:
+    """The list of sections names those that are there, and each heading links to itself."""
+    page = Page(render_page(finished.verdict, finished.evidence))
+    ids = [attributes.get("id") for tag, attributes in page.elements if tag == "h2"]
+    links = [attributes.get("href") for tag, attributes in page.elements if tag == "a"]
+    for place in ids:
+        assert links.count(f"#{place}") == 2, place
+
+
+def test_the_report_says_what_changed_since_the_previous_run(finished: FinishedRun) -> None:
+    """That of the same scenario which ended last before it; one that is damaged is passed over."""
+    runs = finished.layout.root.parent
+    verdict = finished.verdict
+    assert since_previous(finished.layout, verdict) is None
+
+    def leave(name: str, minutes: float, scenario: str) -> None:
+        layout = RunLayout(runs / name).create()
+        identity = verdict.run.model_copy(update={"id": name, "scenario": scenario})
+        times = {
+            "started_at": verdict.started_at - 60 * minutes,
+            "ended_at": verdict.ended_at - 60 * minutes,
+        }
+        write_verdict(layout, verdict.model_copy(update={"run": identity, "checks": (), **times}))
+        layout.run_file.write_text(json.dumps({"scenario": scenario}))
+
+    leave("older", 20, verdict.run.scenario)
+    leave("previous <b>", 10, verdict.run.scenario)
+    leave("other", 5, "normal")
+    leave("broken", 4, verdict.run.scenario)
+    RunLayout(runs / "broken").verdict_file.write_text("{")
+    leave("later", -10, verdict.run.scenario)
+    found = since_previous(finished.layout, verdict)
+    assert found is not None
+    assert (found.before, found.after) == ("previous <b>", verdict.run.id)
+    assert found.regressions
+    page = Page(write_report(finished.layout, verdict, finished.evidence).read_text())
+    assert "Since the previous run" in page.text
+    assert ("a", {"href": "../previous%20%3Cb%3E/report.html"}) in page.elements

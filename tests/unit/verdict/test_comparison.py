@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.cli import app
-from testbed.cli.comparing import TOLERANCE
 from testbed.comparison import compare
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.report.comparing import comparison_page
+from testbed.settings import TOLERANCE
 from testbed.verdict import Verdict, write_verdict
 from typer.testing import CliRunner
 

@@ -43,10 +43,8 @@ def seconds(value: float) -> str:
 
 
 def delay_text(delay: Delay | None) -> str:
-    """A span at both scales."""
-    if delay is None:
-        return NONE
-    return f"{delay.real:.1f} s ({seconds(delay.production)})"
+    """A span in real seconds."""
+    return NONE if delay is None else f"{delay.real:.1f} s"
 
 
 def count(value: int) -> str:

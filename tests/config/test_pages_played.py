@@ -1,0 +1,64 @@
+"""Which test follows which page of the documentation: none is left out in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+REPOSITORY: Final = Path(__file__).parents[2]
+PAGES: Final = REPOSITORY / "docs"
+COPIED: Final = {
+    "how-to/compare-tables.md": "stack/test_drift_tables.py::test_the_page_shows_what_is_printed",
+    "how-to/drift-from-cron.md": "stack/test_pages.py::test_drift_from_cron",
+    "how-to/own-model.md": "unit/runner/test_own_model.py",
+    "how-to/read-a-drift-report.md": "stack/test_pages.py::test_read_a_drift_report",
+    "how-to/record-and-report.md": "config/test_docs.py::test_the_python_examples_run",
+    "how-to/relations.md": "unit/drift/test_relations.py",
+    "how-to/serve-alone.md": "stack/test_pages.py::test_serve_alone",
+    "how-to/write-rules.md": "stack/test_pages.py::test_write_rules",
+    "tutorial.md": "stack/test_pages.py::test_the_tutorial_breaks_an_alert",
+}
+"""Page to the test that copies its commands, or programs, from it."""
+DONE: Final = {
+    "how-to/bring-your-own.md": "stack/test_verdicts.py",
+    "how-to/compare-months.md": "stack/test_flow.py",
+    "how-to/drift-groups.md": "stack/test_drift_panels.py",
+    "how-to/drift-windows.md": "unit/drift/test_tablewindows.py",
+    "how-to/email.md": "stack/test_alert_routes.py",
+    "how-to/faults.md": "stack/test_scenarios.py",
+    "how-to/measure-capacity.md": "unit/verdict/test_capacity.py",
+    "how-to/measure-overhead.md": "unit/verdict/test_overhead.py",
+    "how-to/model-quality.md": "unit/drift/test_assessment.py",
+    "how-to/more-load.md": "stack/test_load_workers.py",
+    "how-to/own-routes.md": "stack/test_alert_routes.py",
+    "how-to/own-service.md": "stack/test_own_service.py",
+    "how-to/read-a-verdict.md": "config/test_docs.py::test_every_part_of_a_verdict_is_explained",
+    "how-to/retrain.md": "stack/test_retraining.py",
+    "how-to/test-with-pytest.md": "unit/verdict/test_pytest_plugin.py",
+    "how-to/track-with-mlflow.md": "stack/test_tracking.py",
+    "how-to/use-cases.md": "stack/test_verdicts.py",
+}
+"""Page to a test that does what it describes, with commands of its own."""
+ELSEWHERE: Final = {
+    "how-to/compose.md": "an engine and images are needed: tools/compose-test plays that stack",
+}
+
+
+def test_every_page_is_followed_by_a_test() -> None:
+    """A new page says which test follows it, or why none does."""
+    listed = [*COPIED, *DONE, *ELSEWHERE]
+    pages = sorted(
+        str(path.relative_to(PAGES)) for path in (*PAGES.glob("how-to/*.md"), PAGES / "tutorial.md")
+    )
+    assert sorted(listed) == pages
+
+
+@pytest.mark.parametrize("where", sorted({*COPIED.values(), *DONE.values()}))
+def test_the_tests_are_there(where: str) -> None:
+    """By file and name."""
+    file, _, name = where.partition("::")
+    path = REPOSITORY / "tests" / file
+    assert path.is_file()
+    assert not name or f"def {name}(" in path.read_text(encoding="utf-8")
