@@ -14,6 +14,9 @@ PipelineName = Literal[
 LoggingName = Literal["api", PipelineName, "load"]
 """What has a log in a run of the bundled API."""
 
+CONSOLE: Final = "console"
+"""The page of every native stack."""
+
 WEB_UIS: Final = ("evidently", "locust")
 """Of ``testbed up`` only."""
 
@@ -23,10 +26,10 @@ LOGGING: Final[tuple[str, ...]] = get_args(LoggingName)
 COMPONENTS: Final = tuple(name for name in LOGGING if name != "load")
 """Of a stack of the bundled API."""
 
-TAKEN: Final = frozenset({*LOGGING, *WEB_UIS})
+TAKEN: Final = frozenset({*LOGGING, CONSOLE, *WEB_UIS})
 """What no other service may be called."""
 
-OPTIONAL: Final = (*(name for name in PIPELINE if name != "prometheus"), "evidently")
+OPTIONAL: Final = (*(name for name in PIPELINE if name != "prometheus"), CONSOLE, "evidently")
 """What ``--without`` may name."""
 
 SCRAPED: Final = {

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +314,10 @@ def test_flags_scale_too(
     assert "--rules.alert.resend-delay=2s" in flags
     assert "--scrape.discovery-reload-interval=167ms" in flags
     run_tool("prometheus", *flags[1:], "--version")
+    assert not [flag for flag in flags if "external-url" in flag], "there is no console"
+    shown = replace(launch, endpoints=LOCAL | {"console:9070": "127.0.0.1:9070"})
+    assert "--web.external-url=http://127.0.0.1:9070/" in prometheus_argv(shown)
+    assert "--web.route-prefix=/" in prometheus_argv(shown), "not that of the external URL"
     assert "--dispatch.maintenance-interval=1s" in alertmanager_argv(launch)
     run_tool("alertmanager", *alertmanager_argv(launch)[1:], "--version")
     run_tool("node_exporter", *node_exporter_argv(launch)[1:], "--version")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from testbed_drift.cli.bundles import taking
@@ -23,6 +23,9 @@ from testbed.layout import RunLayout
 from testbed.owndata import OwnData
 from testbed.settings import Settings, load_settings
 from testbed.wordtable import WordTable
+
+if TYPE_CHECKING:
+    from testbed.stack.stack import Stack
 
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every component
 
@@ -59,9 +62,21 @@ def up(
         typer.Option("--use-case", help=USE_CASE_HELP, autocompletion=completion.use_cases),
     ] = None,
     own: OwnData,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario",
+            help="Start it as this scenario needs it, which the console can then play.",
+            autocompletion=completion.scenario_names,
+        ),
+    ] = None,
     time_scale: Annotated[
-        float, typer.Option(min=1, help="Divides every duration of rules and intervals.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=1,
+            help="Divides every duration of rules and intervals; default: the scenario's, else 1.",
+        ),
+    ] = None,
     rules: Annotated[Path | None, typer.Option(help="Your rules, a file or a folder.")] = None,
     without: Annotated[
         list[str] | None,
@@ -76,8 +91,10 @@ def up(
       testbed up
 
       testbed up --time-scale 30    # rules and intervals 30 times faster
+
+      testbed up --scenario demo    # to be played from the console
     """
-    from testbed.live import LIVE_SCENARIO, live
+    from testbed.live import LIVE_SCENARIO, live, live_scenario
     from testbed.preparation import prepare
     from testbed.runoptions import RunOptions
 
@@ -92,21 +109,39 @@ def up(
         guarded=False,  # whoever brings a service of their own sends to the usual ports
     )
     with interruptible():
-        prepared = prepare(LIVE_SCENARIO, options, settings, progress=BuildProgress(), say=say)
-        prepared.context.drift_plan = None  # nobody knows what will be asked
+        wanted = LIVE_SCENARIO if scenario is None else live_scenario(scenario)
+        prepared = prepare(wanted, options, settings, progress=BuildProgress(), say=say)
         say("up: starting the stack")
         try:
-            live(prepared, print_urls)
+            live(prepared, print_stack, None if scenario is None else settings)
         except KeyboardInterrupt:
             say("up: stopped, nothing is left running")
 
 
-def print_urls(urls: dict[str, str]) -> None:
-    """Print where a running stack can be seen."""
+def print_stack(stack: Stack) -> None:
+    """Print where a running stack can be seen, and how something is started there."""
+    urls = stack.urls()
+    if "Console" not in urls:
+        print_urls(urls)
+        return
+    token = stack.context.layout.console_token.read_text(encoding="ascii").strip()
+    print_urls(urls, f"{urls['Console']}#token={token}")
+
+
+def print_urls(urls: dict[str, str], link: str | None = None) -> None:
+    """Print where a running stack can be seen.
+
+    Args:
+        urls: name to URL.
+        link: by which something can be started and stopped, if there is one.
+    """
     table = WordTable("name", "url", header=False)
     for name, url in urls.items():
         table.add_row(name, url)
     out.print(table)
+    if link is not None:
+        out.print("To start and stop something from the console, open it by this link:")
+        out.print(link, highlight=False)
     out.print("The stack runs until Ctrl-C, or `testbed down` in another terminal.")
 
 
