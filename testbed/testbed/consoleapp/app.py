@@ -197,7 +197,10 @@ def _file_routes(console: ConsolePages) -> list[Route]:
         return FileResponse(found[0], media_type=found[1])
 
     async def report(request: Request) -> Response:
-        file = inside(console.runs, request.path_params["path"])
+        path, own = request.path_params["path"], console.run.layout.root
+        file = inside(console.runs, path)
+        if file is None and path.startswith(f"{own.name}/"):  # a run may be elsewhere
+            file = inside(own, path.removeprefix(f"{own.name}/"))
         if file is None:
             return console.message("Not here", "There is no such report.", NOT_FOUND)
         return FileResponse(file, headers={"content-security-policy": REPORT_POLICY})

@@ -76,13 +76,15 @@ class Overview:
         now = time.time()
         announced = self._run.announced
         with PrometheusClient(self._run.prometheus, timeout=3.0) as prometheus:
-            programme = self._programme(now)
+            playing = self._playing
+            programme = playing.programme(now)
             targets, alerts, rules, problem = self._asked(prometheus)
             return {
                 "summary": render("part_summary", text=summary(programme, alerts, problem)),
                 "now": render(
                     "part_now",
                     programme=programme,
+                    sent=playing.sent,
                     locust=announced.urls.get(LOCUST),
                     played=self._played(),
                 ),
@@ -109,19 +111,29 @@ class Overview:
                 "runs": self._listed(),
             }
 
-    def _programme(self, now: float) -> Programme | None:
+    @property
+    def _playing(self) -> RunFolder:
+        """The run that is played: one on this stack, or its own."""
         player = self._player
         if player is not None and player.folder is not None and player.running:
-            return player.folder.programme(now)
-        return self._run.programme(now)
+            return player.folder
+        return self._run
 
     def _played(self) -> dict[str, str] | None:
         player = self._player
         if player is None or player.folder is None:
-            return None
+            return self._over()
         layout = player.folder.layout
         report = f"/runs/{layout.root.name}/report.html" if layout.report_file.exists() else ""
         return {"text": player.said(), "report": report, "log": "/logs?component=played"}
+
+    def _over(self) -> dict[str, str] | None:
+        """The verdict of the stack's own run, once there is one."""
+        layout, passed = self._run.layout, self._run.passed
+        if passed is None:
+            return None
+        report = f"/runs/{layout.root.name}/report.html" if layout.report_file.exists() else ""
+        return {"text": f"The run has {'passed' if passed else 'failed'}.", "report": report}
 
     def _asked(
         self, prometheus: PrometheusClient
@@ -145,7 +157,7 @@ class Overview:
                     "title": f"{chart.title} ({chart.unit})",
                     "unit": chart.unit,
                     "link": query_link(expression),
-                    "why": "nothing has been sent" if chart.key != "drift" else "",
+                    "why": "" if chart.key == "drift" else self._why,
                 },
                 draw(chart.lines, now - seconds, now),
             )
@@ -153,6 +165,13 @@ class Overview:
             if chart.key in SHOWN
         ]
         return render("part_charts", charts=shown, problem="")
+
+    @property
+    def _why(self) -> str:
+        """Why a chart of requests may be empty."""
+        if self._run.identity.get("service"):
+            return "a service of one's own shows none of the API's metrics; see what was sent"
+        return "nothing has been sent"
 
     def _listed(self) -> str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from testbed.consoleapp.programme import Programme, programme
 from testbed.errors import UsageError
 from testbed.stack.addresses import PROMETHEUS
 from testbed.tail import JsonLinesTail
+from testbed.watch import LoadWatch, WatchView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +52,8 @@ class RunFolder:
         self._events: list[dict[str, Any]] = []
         self._identity: dict[str, Any] = {}
         self._scenario: Scenario | None = None
+        self._load = LoadWatch(layout.truth, time.time)
+        self._sent = WatchView()
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -100,9 +104,16 @@ class RunFolder:
             return None
         return programme(self.layout.root.name, self._scenario, self.factor, self.events, now)
 
-    def verdict(self) -> Mapping[str, Any]:
-        """The verdict, once there is one; else empty."""
-        return _json(self.layout.verdict_file)
+    @property
+    def sent(self) -> WatchView:
+        """What the load has sent so far."""
+        return self._load.update(self._sent)
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the run has passed; None while there is no verdict."""
+        found = _json(self.layout.verdict_file).get("passed")
+        return found if isinstance(found, bool) else None
 
 
 def _scenario(layout: RunLayout) -> Scenario | None:

@@ -188,6 +188,19 @@ def test_only_reports_of_runs_are_served(client: Client, folder: RunLayout) -> N
         assert inside(folder.root.parent, path) is None, path
 
 
+def test_a_run_elsewhere_shows_its_own_report(tmp_path: Path, folder: RunLayout) -> None:
+    """One with ``--out`` is not below the folder of runs; its verdict is said, too."""
+    run, runs = RunFolder(folder), tmp_path / "others"
+    folder.report_file.write_text("<p>a report")
+    folder.verdict_file.write_text('{"passed": false}')
+    client = Client(ConsolePages(run, runs, Overview(run, runs, None)))
+    assert client.get("/runs/one/report.html").text == "<p>a report"
+    assert client.get("/runs/one/other.html").status_code == 404
+    page = client.get("/").text
+    assert "The run has failed." in page
+    assert 'href="/runs/one/report.html"' in page
+
+
 def test_the_token_is_its_owners_alone(folder: RunLayout) -> None:
     """As other secrets of a run."""
     ensure_token(folder.console_token)
