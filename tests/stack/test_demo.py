@@ -217,8 +217,8 @@ def test_the_console_in_a_browser(demo: Demo, program: Callable[..., str], tmp_p
             assert shown in tab.text, shown
         assert tab.ask("document.querySelectorAll('svg polyline').length") >= 4
         assert tab.ask("document.querySelector('form') === null"), "a run lets nothing be changed"
-        tab.ask("document.getElementById('part-components').textContent = 'gone'")
-        wait_for(lambda: "node_exporter" in tab.text, 30, "nothing was pushed")
+        tab.ask("document.getElementById('part-charts').textContent = 'gone'")
+        wait_for(lambda: "p95" in tab.text, 30, "nothing was pushed")
         tab.ask("document.body.focus()")
         tab.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab")
         assert tab.ask("document.activeElement.textContent") == "Skip to the content"

@@ -79,6 +79,7 @@ class ConsoleControl:
         self._player = player
         self._faults: FaultControl | None = None
         self._set: dict[str, str] = {}
+        self._sending = False
         self.said = ""
         """What was done last."""
         self.actions: Mapping[str, Callable[[Mapping[str, str]], str]] = {
@@ -98,21 +99,30 @@ class ConsoleControl:
             return "The scenario is being stopped."
         name = form.get("name", "")
         self._refuse_during_play()
+        if self._sending or self._set:
+            raise UsageError(
+                "a load or a fault that was started here goes on, and the scenario's verdict would "
+                "be of both: stop them first"
+            )
         self._player.start(name)
         return f"The scenario {name} begins."
 
     def load(self, form: Mapping[str, str]) -> str:
         """Start or stop a load profile, by Locust."""
+        stops = form.get("do") == STOP
+        if not stops:
+            self._refuse_during_play()
         base = self._run.announced.urls.get(LOCUST)
         if base is None:
             raise UsageError("this stack has no Locust web UI")
-        if form.get("do") == STOP:
+        if stops:
             _asked(f"{base}/stop", {})
+            self._sending = False
             return "The load is stopped."
-        self._refuse_during_play()
         names = {field.name for field in self._load_form().fields}
         chosen = {name: value for name, value in form.items() if name in names}
         _asked(f"{base}/swarm", chosen)
+        self._sending = True
         return f"The load profile {chosen.get('load_profile', '')} is sent."
 
     def fault(self, form: Mapping[str, str]) -> str:
