@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import itertools
+import json
 import re
 import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import websocket
+
+from tests.support.polling import wait_for
+from tests.support.processes import end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _RUN: Final = "document.documentElement.setAttribute('data-ran', '1')"
@@ -41,6 +51,86 @@ class Page:
         return _ROOT.search(self.dom) is not None
 
 
+OPTIONS: Final = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
+
+
+class Tab:
+    """A tab of a browser that lives on, asked by the DevTools protocol.
+
+    Args:
+        url: of its WebSocket.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._socket = websocket.create_connection(url, timeout=60, suppress_origin=True)
+        self._numbers = itertools.count(1)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - the protocol's own
+        """Call a method of the protocol; its result."""
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while True:
+            message = json.loads(self._socket.recv())
+            if message.get("id") == number:
+                assert "error" not in message, message
+                result: dict[str, Any] = message["result"]
+                return result
+
+    def open(self, url: str) -> None:
+        """Open a page and wait until it is there."""
+        self.call("Page.navigate", url=url)
+        wait_for(lambda: self.ask("document.readyState") == "complete", 60, f"{url} is not there")
+
+    def ask(self, script: str) -> Any:  # noqa: ANN401 - JSON
+        """The value of an expression in the page."""
+        found = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    @property
+    def text(self) -> str:
+        """What a person reads."""
+        return str(self.ask("document.body.innerText"))
+
+    def look(self, width: int, height: int = 800, *, dark: bool = False) -> None:
+        """Have the window of that size, and the colours that the system's owner prefers."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    def picture(self, path: Path) -> None:
+        """Write what the window shows as PNG."""
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+
+@contextlib.contextmanager
+def browsing(browser: str, profile: Path) -> Iterator[Tab]:
+    """A tab of a browser, which ends with the block.
+
+    Args:
+        browser: path of a Chromium.
+        profile: folder for the browser's files.
+    """
+    command = [browser, *OPTIONS, "--hide-scrollbars", "--remote-debugging-port=0"]
+    process = subprocess.Popen(
+        [*command, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.DEVNULL
+    )
+    try:
+        port_file = profile / "DevToolsActivePort"
+        wait_for(lambda: port_file.exists() and "\n" in port_file.read_text(), 60, "no browser")
+        listed = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}/json"
+        pages = [each for each in httpx.get(listed).json() if each["type"] == "page"]
+        with contextlib.closing(Tab(pages[0]["webSocketDebuggerUrl"])) as tab:
+            yield tab
+    finally:
+        end(process, kill=True)
+
+
 def visit(
     browser: str,
     url: str,
@@ -57,10 +147,9 @@ def visit(
         milliseconds: of the page's own time that its scripts get.
         options: further ones of the browser.
     """
-    usual = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
     budget = f"--virtual-time-budget={milliseconds}"
     done = subprocess.run(
-        [browser, *usual, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
+        [browser, *OPTIONS, *options, budget, f"--user-data-dir={profile}", "--dump-dom", url],
         capture_output=True,
         text=True,
         timeout=400,

@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None, bounds: Bounds = BOUNDS) -> int:
         type=Path,
         help="file for what Slack, PagerDuty and other integrations get, posted to /receivers/…",
     )
+    parser.add_argument("--page", help="URL of a page that shows the same, to which / then leads")
     parser.add_argument("--smtp-port", type=int, help="port on which it takes mails, too")
     parser.add_argument(
         "--names",
@@ -117,7 +118,8 @@ def main(arguments: list[str] | None = None, bounds: Bounds = BOUNDS) -> int:
 
             handler = MailHandler(messages, time.time)
             beside = partial(mail_server, handler, options.host, options.smtp_port)
-        app = create_app(recorder, time.time, OtlpSignals(traces, log_records), messages, beside)
+        signals = OtlpSignals(traces, log_records)
+        app = create_app(recorder, time.time, signals, messages, beside, options.page)
         uvicorn.run(
             guarded(app, limits, names_of(options.names)),
             host=options.host,

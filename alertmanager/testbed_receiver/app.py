@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 
 from testbed_receiver.integrationroute import integration_route, trace_header
@@ -71,6 +77,7 @@ def create_app(
     signals: OtlpSignals | None = None,
     messages: MessageRecorder | None = None,
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    page_url: str | None = None,
 ) -> Starlette:
     """The receiver.
 
@@ -80,6 +87,7 @@ def create_app(
         signals: where spans and log records go; without, they are not taken.
         messages: where messages of integrations go; without, they are not taken.
         beside: gives what is served as long as this is.
+        page_url: where its page is, if not here.
     """
 
     async def take(request: Request) -> Response:
@@ -98,6 +106,8 @@ def create_app(
         return JSONResponse([each.model_dump() for each in recorder.recent])
 
     async def page(_: Request) -> Response:
+        if page_url is not None:
+            return RedirectResponse(page_url)
         texts = () if messages is None else reversed(messages.recent)
         return HTMLResponse(render_page(reversed(recorder.recent), texts))
 

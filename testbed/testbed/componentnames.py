@@ -34,6 +34,9 @@ DATABASE: Final = "database"
 TARGET: Final = "target"
 """The system under test, whichever that is, as the load asks it."""
 
+CONSOLE: Final = "console"
+"""The page of every native stack."""
+
 WEB_UIS: Final = ("evidently", "locust")
 """Of ``testbed up`` only."""
 
@@ -43,10 +46,10 @@ LOGGING: Final[tuple[str, ...]] = get_args(LoggingName)
 COMPONENTS: Final = tuple(name for name in LOGGING if name != LOAD)
 """Of a stack of the bundled API."""
 
-TAKEN: Final = frozenset({*LOGGING, *WEB_UIS, DATABASE})
+TAKEN: Final = frozenset({*LOGGING, CONSOLE, *WEB_UIS, DATABASE})
 """What no other service may be called."""
 
-OPTIONAL: Final = (*(name for name in PIPELINE if name != "prometheus"), "evidently")
+OPTIONAL: Final = (*(name for name in PIPELINE if name != "prometheus"), CONSOLE, "evidently")
 """What ``--without`` may name."""
 
 SCRAPED: Final = {

@@ -149,6 +149,11 @@ class RunLayout:
         return self.root / "management-token"
 
     @property
+    def console_token(self) -> Path:
+        """Token that changes from the console need; its owner's alone."""
+        return self.root / "console-token"
+
+    @property
     def api_keys(self) -> Path:
         """Keys that the API takes, where the scenario has it demand one."""
         return self.root / "api-keys.txt"

@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from testbed.attachedrefusals import refuse_what_needs_processes
 from testbed.preparation import Prepared
+from testbed.resources import find_scenario
 from testbed.runner import TICK
+from testbed.runoptions import RunOptions
 from testbed.runstack import running_stack
-from testbed.scenario import Phase, Scenario
+from testbed.scenario import Phase, Scenario, read_scenario
+from testbed.selfdescription import describe
+from testbed.settings import Settings
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
 
@@ -22,6 +27,21 @@ LIVE_SCENARIO = Scenario(
 )
 
 
+def live_scenario(name: str) -> Scenario:
+    """What a stack is started as on which a scenario can be played; it plays nothing by itself.
+
+    Args:
+        name: of a scenario that ships, or its file.
+
+    Raises:
+        UsageError: there is none, or it can't be played on a stack that runs already.
+    """
+    scenario = read_scenario(find_scenario(name))
+    refuse_what_needs_processes(scenario, RunOptions())
+    same = {"name": LIVE_SCENARIO.name, "title": f"Stack for {scenario.name}"}
+    return scenario.model_copy(update=same)
+
+
 def hold(stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
     """Watch over a running stack until an interrupt, or until a component ends by itself.
 
@@ -33,9 +53,20 @@ def hold(stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
         pause(TICK)
 
 
-def live(prepared: Prepared, ready: Callable[[dict[str, str]], None]) -> None:
-    """Start the stack with Locust's web UI, report its URLs, and hold it."""
+def live(
+    prepared: Prepared, ready: Callable[[Stack], None], settings: Settings | None = None
+) -> None:
+    """Start the stack with its web UIs, report that it is there, and hold it.
+
+    Args:
+        prepared: the stack.
+        ready: gets the started stack.
+        settings: of a stack that was started for a scenario, which then describes itself, so that
+            it can be played there.
+    """
     timeline = Timeline(prepared.layout.timeline)
     with running_stack(prepared, timeline, "up", web_ui=True) as (stack, _):
-        ready(stack.urls())
+        if settings is not None:
+            describe(prepared, settings)
+        ready(stack)
         hold(stack)

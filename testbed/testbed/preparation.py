@@ -18,6 +18,7 @@ from testbed_domain.yamlfile import read_mapping
 from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rules
 
+from testbed import componentnames
 from testbed.beforehand import make_ready
 from testbed.componentnames import DATABASE
 from testbed.driftplan import drift_plan
@@ -35,7 +36,7 @@ from testbed.runoptions import RunOptions
 from testbed.scenario import Scenario
 from testbed.settings import Settings, trace_ratio
 from testbed.stack import build, links, shell
-from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, SENT_TO, USUAL_PORTS
+from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, CONSOLE, SENT_TO, USUAL_PORTS
 from testbed.stack.catalogue import TOXIPROXY
 from testbed.stack.components import refuse_needed
 from testbed.stack.configuration import SmtpSettings, render_native
@@ -223,7 +224,7 @@ def prepare(
     artefact = _placed(trained, options, layout, say)
     source = planting.source_of(root(), layout.root / "planted")
     claims = PortClaims()
-    wanted = _wanted_ports(guarded=options.guarded) | ({SMTP: 0} if own else {})
+    wanted = _wanted_ports(options) | ({SMTP: 0} if own else {})
     endpoints = target.endpoints(claims, options.replicas)
     endpoints |= _allocated(wanted, claims) | _allocated(links.addresses(scenario.links), claims)
     intake = f"{run_id}-{uuid.uuid4().hex[:8]}" if options.guarded else ""
@@ -331,10 +332,12 @@ def _allocated(wanted: dict[str, int], claims: PortClaims) -> dict[str, str]:
     return {address: f"{HOST}:{port}" for address, port in allocate(wanted, claims).items()}
 
 
-def _wanted_ports(*, guarded: bool) -> dict[str, int]:
+def _wanted_ports(options: RunOptions) -> dict[str, int]:
     """Compose address to the port that is tried first; 0 for one that nobody could guess."""
     wanted = {address: port for address, port in USUAL_PORTS.items() if address not in BUNDLED}
-    if guarded:
+    if componentnames.CONSOLE in options.without:
+        del wanted[CONSOLE]  # no link leads there
+    if options.guarded:
         del wanted[COLLECTOR_GRPC]  # no component of a run speaks it
         wanted |= dict.fromkeys(SENT_TO, 0)
     return wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -45,6 +46,35 @@ class WatchView:
     drift: dict[str, Any] | None = None
 
 
+class LoadWatch:
+    """Counts what the load has sent, from its truth.
+
+    Args:
+        truth: folder of it.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, truth: Path, clock: Callable[[], float]) -> None:
+        self._requests = JsonLinesTail(truth / "requests.jsonl")
+        self._clock = clock
+        self._recent: deque[tuple[float, float]] = deque()
+
+    def update(self, view: WatchView) -> WatchView:
+        """Bring the counts of a view up to date."""
+        now = self._clock()
+        for line in self._requests.read():
+            view.sent += 1
+            if line["status"] is None or line["status"] >= HTTP_SERVER_ERROR:
+                view.failed += 1
+            self._recent.append((line["finished_at"], line["finished_at"] - line["sent_at"]))
+        while self._recent and self._recent[0][0] < now - RATE_WINDOW:
+            self._recent.popleft()
+        view.rate = len(self._recent) / RATE_WINDOW
+        latencies = sorted(latency for _, latency in self._recent)
+        view.p95 = latencies[int(0.95 * (len(latencies) - 1))] if latencies else None
+        return view
+
+
 class Watch:
     """Keeps a :class:`WatchView` up to date from the run's files and from Prometheus.
 
@@ -67,14 +97,12 @@ class Watch:
         heartbeats: Collection[str] = (),
     ) -> None:
         self.snapshot = WatchView()
-        self._requests = JsonLinesTail(layout.truth / "requests.jsonl")
+        self._load = LoadWatch(layout.truth, clock)
         self._notifications = JsonLinesTail(layout.notifications)
         self._drift = JsonLinesTail(layout.drift / "runs.jsonl")
         self._prometheus = prometheus
-        self._clock = clock
         self._heartbeats = heartbeats
         self._held = alertmanager and HeldBackRecorder(layout.held_back, alertmanager, clock)
-        self._recent: deque[tuple[float, float]] = deque()
 
     def close(self) -> None:
         """Close its connections."""
@@ -83,7 +111,7 @@ class Watch:
 
     def update(self) -> WatchView:
         """Look at everything once."""
-        self._read_requests()
+        self._load.update(self.snapshot)
         for line in self._notifications.read():
             name, at = line["alertname"], float(line["received_at"])
             if line["status"] == "firing":
@@ -97,19 +125,6 @@ class Watch:
         if self._held:
             self._held.look()
         return self.snapshot
-
-    def _read_requests(self) -> None:
-        now = self._clock()
-        for line in self._requests.read():
-            self.snapshot.sent += 1
-            if line["status"] is None or line["status"] >= HTTP_SERVER_ERROR:
-                self.snapshot.failed += 1
-            self._recent.append((line["finished_at"], line["finished_at"] - line["sent_at"]))
-        while self._recent and self._recent[0][0] < now - RATE_WINDOW:
-            self._recent.popleft()
-        self.snapshot.rate = len(self._recent) / RATE_WINDOW
-        latencies = sorted(latency for _, latency in self._recent)
-        self.snapshot.p95 = latencies[int(0.95 * (len(latencies) - 1))] if latencies else None
 
     def _alerts(self) -> dict[str, str]:
         try:

@@ -314,11 +314,14 @@ def test_flags_scale_too(
     assert "--rules.alert.resend-delay=2s" in flags
     assert "--scrape.discovery-reload-interval=167ms" in flags
     run_tool("prometheus", *flags[1:], "--version")
-    assert (
-        "--web.enable-lifecycle" in flags
-    )  # of `up`; a run, whose paths begin with an id, stays as it is
+    # Of `up`; a run, whose paths begin with an id, stays as it is.
+    assert "--web.enable-lifecycle" in flags
     of_run = replace(launch, configuration=replace(launch.configuration, intake="run-1"))
     assert "--web.enable-lifecycle" not in prometheus_argv(of_run)
+    assert not [flag for flag in flags if "external-url" in flag], "there is no console"
+    shown = replace(launch, endpoints=LOCAL | {"console:9070": "127.0.0.1:9070"})
+    assert "--web.external-url=http://127.0.0.1:9070/" in prometheus_argv(shown)
+    assert "--web.route-prefix=/" in prometheus_argv(shown), "not that of the external URL"
     assert "--dispatch.maintenance-interval=1s" in alertmanager_argv(launch)
     run_tool("alertmanager", *alertmanager_argv(launch)[1:], "--version")
     run_tool("node_exporter", *node_exporter_argv(launch)[1:], "--version")

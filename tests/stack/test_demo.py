@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ from testbed_grafana import container_monitoring
 from testbed_otel import names
 from testbed_otel.aliases import ALIASES, aliases_of
 
+from tests.browser import browsing
 from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
@@ -175,6 +178,67 @@ def test_their_names_are_on_the_metrics_page(demo: Demo) -> None:
     for _, series, _ in SEEDS:
         if not series.startswith(elsewhere):
             assert re.search(rf"^{series}[ {{]", page, re.MULTILINE), series
+
+
+def console_of(demo: Demo) -> str:
+    """Base URL of its console."""
+    run = json.loads((demo.folder / "run.json").read_text())
+    return f"http://{run['endpoints']['console:9070']}"
+
+
+def test_no_link_of_the_console_fails(demo: Demo) -> None:
+    """Its own pages, those of the components, and where Prometheus's alerts lead."""
+    console = console_of(demo)
+    pages = ["/", "/query?expr=up", "/rules", "/targets", "/traces", "/logs"]
+    links = dict.fromkeys(f"{console}{page}" for page in pages)
+    for page in list(links):
+        html = httpx.get(page, timeout=30).text
+        for link in re.findall(r'href="([^"#]+)"', html):
+            if not link.startswith("data:"):
+                links[urljoin(page, unescape(link))] = None
+    run = json.loads((demo.folder / "run.json").read_text())
+    alerts = httpx.get(f"http://{run['endpoints']['alertmanager:9093']}/api/v2/alerts", timeout=30)
+    leading = [alert["generatorURL"] for alert in alerts.json()]
+    assert leading
+    assert all(link.startswith(f"{console}/graph?g0.expr=") for link in leading)
+    for link in [*links, *leading]:
+        assert httpx.get(link, timeout=30, follow_redirects=True).status_code == 200, link
+    assert any("/traces/" in link for link in links)
+    assert any("/runbooks/" in link for link in links)
+
+
+def test_the_console_in_a_browser(demo: Demo, program: Callable[..., str], tmp_path: Path) -> None:
+    """It is pushed what changes, fits 400 pixels, goes by keyboard, and is light or dark."""
+    console = console_of(demo)
+    with browsing(program("chromium", "google-chrome"), tmp_path / "profile") as tab:
+        tab.look(1280)
+        tab.open(console)
+        for shown in ("over", "HighErrorRate", "DataDrift", "critical", "heartbeat", "collector"):
+            assert shown in tab.text, shown
+        assert tab.ask("document.querySelectorAll('svg polyline').length") >= 4
+        assert tab.ask("document.querySelector('form') === null"), "a run lets nothing be changed"
+        tab.ask("document.getElementById('part-charts').textContent = 'gone'")
+        wait_for(lambda: "p95" in tab.text, 30, "nothing was pushed")
+        tab.ask("document.body.focus()")
+        tab.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab")
+        assert tab.ask("document.activeElement.textContent") == "Skip to the content"
+        light = tab.ask("getComputedStyle(document.body).backgroundColor")
+        tab.look(400, dark=True)
+        assert tab.ask("getComputedStyle(document.body).backgroundColor") != light
+        for page in ("/", "/query?expr=up", "/rules", "/targets", "/traces", "/logs"):
+            tab.open(f"{console}{page}")
+            assert tab.ask("document.documentElement.scrollWidth") == 400, page
+        tab.open(f"{console}/query")
+        tab.ask("document.querySelector('textarea').value = 'up{'")
+        tab.ask("document.querySelector('button').click()")
+        wait_for(lambda: "parse error" in tab.text, 30, "a bad query was not refused")
+        tab.ask("document.querySelector('textarea').value = 'sum by (job) (up)'")
+        tab.ask("document.querySelector('button').click()")
+        wait_for(lambda: 'job="prometheus"' in tab.text, 30, "a query has no answer")
+        assert tab.ask("document.querySelectorAll('svg polyline').length") >= 4
+        tab.open(f"{console}/traces?order=slowest")
+        tab.ask("document.querySelector('tbody a').click()")
+        wait_for(lambda: tab.ask("document.querySelector('.waterfall rect.bar') !== null"))
 
 
 def test_nothing_is_entered_by_hand_in_a_run(demo: Demo) -> None:

@@ -57,23 +57,50 @@ def taken(ports: Mapping[str, int]) -> Iterator[str]:
         yield found[0]
 
 
+def started_from_the_console(console: str, folder: Path) -> None:
+    """A scenario, a load and a fault begin and end by its forms, and only with the token."""
+    token = (folder / "console-token").read_text().strip()
+
+    def change(action: str, **form: str) -> int:
+        data = {"token": token, "do": "start"} | form
+        return httpx.post(f"{console}{action}", data=data, timeout=60).status_code
+
+    def shown() -> str:
+        return httpx.get(console, timeout=60).text
+
+    assert change("load", token="") == 403
+    assert change("scenario", name="demo") == 400, "this stack was started for another one"
+    assert change("scenario", name="normal") == 303
+    wait_for(lambda: "<progress" in shown(), 120, shown)
+    assert change("load") == 400, "what is played would have another verdict"
+    assert change("scenario", do="stop") == 303
+    wait_for(lambda: "normal could not be played: interrupted" in shown(), 120, shown)
+    assert change("load", load_profile="normal", rate="20", duration="0", seed="1") == 303
+    assert change("fault", kind="errors", ratio="2") == 400
+    assert change("fault", kind="errors", ratio="0.5") == 303
+    wait_for(lambda: "</span>500 <b>" in shown(), 120, shown)
+    assert change("fault", do="stop") == change("load", do="stop") == 303
+
+
 def test_up_status_logs_down(command_line: CommandLine) -> None:
     """The stack stays, every URL answers, other terminals see it, and down stops all of it.
 
     Another service on a usual port makes it choose a free one.
     """
     assert command_line.run("status").code == 1
-    up = ("up", "--time-scale", "30")
+    up = ("up", "--scenario", "normal")
     with taken(USUAL) as usual, command_line.start(*up, background=True) as process:
         stack = started(command_line, process)
         assert urlsplit(stack["urls"][usual]).port != USUAL[usual]
         assert set(stack["components"]) == {
             *("collector", "prometheus", "alertmanager", "node_exporter"),
-            *("receiver", "api", "drift", "locust", "evidently"),
+            *("receiver", "api", "drift", "locust", "evidently", "console"),
         }
         for name, url in stack["urls"].items():
             assert httpx.get(url, timeout=60).status_code == 200, name
             assert url in command_line.output
+        assert f"{stack['urls']['Console']}#token=" in command_line.output
+        started_from_the_console(stack["urls"]["Console"], run_folder(command_line))
         status = command_line.run("status")
         assert status.code == 0
         assert "Locust web UI" in status.output

@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from testbed_load.arguments import SHOWN
-from testbed_load.command import locust_command, statistics_options, web_command
+from testbed_load.command import locust_command, output_options, web_command
 from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, write_plan
 from testbed_load.profiles import profile
 
@@ -41,7 +41,7 @@ def test_a_burst_sends_exactly_its_requests_and_their_labels(
 ) -> None:
     """Truth, server, summary and Locust's own files agree on each of 100 requests."""
     service = serve()
-    files = statistics_options(tmp_path / "own" / "load", tmp_path / "own" / "load.html")
+    files = output_options(tmp_path / "own" / "load", tmp_path / "own" / "load.html")
     plan = profile("burst", seed=1, use_case="diabetes", requests=100)
     load = play(plan, f"{service.url}/", *files)
     output = load.end()

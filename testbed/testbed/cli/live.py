@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from testbed_drift.cli.bundles import taking
@@ -21,9 +21,11 @@ from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import StackError, UsageError
 from testbed.layout import RunLayout
 from testbed.owndata import OwnData
-from testbed.resources import find_scenario
 from testbed.settings import Settings, load_settings
 from testbed.wordtable import WordTable
+
+if TYPE_CHECKING:
+    from testbed.stack.stack import Stack
 
 STOP_TIMEOUT = 40.0  # seconds that a stack may need to stop: INT, TERM and KILL of every component
 
@@ -82,8 +84,8 @@ def up(
     scenario: Annotated[
         str | None,
         typer.Option(
-            help="Start it as this scenario needs it, so that `testbed run SCENARIO --stack RUN` "
-            "plays it.",
+            help="Start it as this scenario needs it, so that the console and `testbed run "
+            "SCENARIO --stack RUN` can play it.",
             autocompletion=completion.scenario_names,
         ),
     ] = None,
@@ -95,7 +97,7 @@ def up(
         float | None,
         typer.Option(
             min=1,
-            help="Divides every duration of rules and intervals; default: 1, or the scenario's.",
+            help="Divides every duration of rules and intervals; default: the scenario's, else 1.",
         ),
     ] = None,
     rules: Annotated[Path | None, typer.Option(help="Your rules, a file or a folder.")] = None,
@@ -113,14 +115,13 @@ def up(
 
       testbed up --time-scale 30    # rules and intervals 30 times faster
 
+      testbed up --scenario demo    # to be played from the console
+
       testbed up --service service.yaml --scenario covariate-drift
     """
-    from testbed.attachedrefusals import refuse_what_needs_processes
-    from testbed.live import LIVE_SCENARIO, live
+    from testbed.live import LIVE_SCENARIO, live, live_scenario
     from testbed.preparation import prepare
     from testbed.runoptions import RunOptions
-    from testbed.scenario import read_scenario
-    from testbed.selfdescription import describe
     from testbed.servicefile import read_service
 
     settings = load_settings()
@@ -134,35 +135,47 @@ def up(
         guarded=False,  # whoever brings a service of their own sends to the usual ports
         target=None if service is None else read_service(service),
     )
-    chosen = LIVE_SCENARIO
-    if scenario is not None:
-        chosen = read_scenario(find_scenario(scenario))
-        refuse_what_needs_processes(chosen, RunOptions())  # before it stands there for nothing
+    chosen = LIVE_SCENARIO if scenario is None else live_scenario(scenario)
     with interruptible():
         prepared = prepare(chosen, options, settings, progress=BuildProgress(), say=say)
-        if scenario is None:
-            prepared.context.drift_plan = None  # nobody knows what will be asked
 
-        def ready(urls: dict[str, str]) -> None:
-            print_urls(urls)
+        def ready(stack: Stack) -> None:
+            print_stack(stack)
             if scenario is not None:
-                describe(prepared, settings)
                 command = f"testbed run {scenario} --stack {prepared.run_id}"
                 out.print(f"Play on it in another terminal: {command}", highlight=False)
 
         say("up: starting the stack")
         try:
-            live(prepared, ready)
+            live(prepared, ready, None if scenario is None else settings)
         except KeyboardInterrupt:
             say("up: stopped, nothing is left running")
 
 
-def print_urls(urls: dict[str, str]) -> None:
-    """Print where a running stack can be seen."""
+def print_stack(stack: Stack) -> None:
+    """Print where a running stack can be seen, and how something is started there."""
+    urls = stack.urls()
+    if "Console" not in urls:
+        print_urls(urls)
+        return
+    token = stack.context.layout.console_token.read_text(encoding="ascii").strip()
+    print_urls(urls, f"{urls['Console']}#token={token}")
+
+
+def print_urls(urls: dict[str, str], link: str | None = None) -> None:
+    """Print where a running stack can be seen.
+
+    Args:
+        urls: name to URL.
+        link: by which something can be started and stopped, if there is one.
+    """
     table = WordTable("name", "url", header=False)
     for name, url in urls.items():
         table.add_row(name, url)
     out.print(table)
+    if link is not None:
+        out.print("To start and stop something from the console, open it by this link:")
+        out.print(link, highlight=False)
     out.print("The stack runs until Ctrl-C, or `testbed down` in another terminal.")
 
 

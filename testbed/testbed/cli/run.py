@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testbed.board import Board
+    from testbed.preparation import Prepared
     from testbed.runoptions import RunOptions
     from testbed.runstack import Opening
     from testbed.scenario import Scenario
@@ -195,7 +196,7 @@ def run(
             prepared = prepare_attached(chosen, options, settings, file, say=say)
             opening = partial(attached_stack, file)
         played, factor = prepared.scenario, prepared.factor
-        say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
+        _say_run(prepared, own=stack is None)
         board = Board(out, played.title, schedule(played, factor), played.duration / factor)
 
         with board:
@@ -206,6 +207,16 @@ def run(
     out.print(f"report    {_shown(prepared.layout.report_file)}", highlight=False)
     out.print(f"took      {time.monotonic() - started:.0f} s", highlight=False)
     raise typer.Exit(verdict.exit_code)
+
+
+def _say_run(prepared: Prepared, *, own: bool) -> None:
+    """Its id and scale, and where one can look at it where the stack is its own."""
+    from testbed.stack.addresses import CONSOLE
+
+    factor, console = prepared.factor, prepared.context.endpoints.get(CONSOLE)
+    say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
+    if own and console:
+        say(f"console: http://{console}/, while the run lasts")
 
 
 def refuse_for_all(

@@ -46,6 +46,40 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveAlert:
+    """An alert that Prometheus holds pending or firing.
+
+    Attributes:
+        labels: label name to value.
+        annotations: annotation name to text.
+        state: ``pending`` or ``firing``.
+        value: of its expression at the last evaluation.
+        active_at: Unix time since which its expression has had a value; None where unknown.
+    """
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    state: str
+    value: float = math.nan
+    active_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """What a query gives.
+
+    Attributes:
+        kind: ``vector``, ``matrix``, ``scalar`` or ``string``.
+        series: one point each, several of a matrix; none of a string.
+        text: of a string.
+    """
+
+    kind: str
+    series: tuple[Series, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRule:
     """A rule as Prometheus has loaded it; despite the name, ``kind`` says which.
 
@@ -65,6 +99,7 @@ class AlertRule:
         annotations: templates of its annotations.
         evaluation_time: seconds that the last evaluation took.
         last_evaluation: Unix time of the last evaluation; None before the first one.
+        alerts: those of it that are pending or firing.
     """
 
     name: str
@@ -82,6 +117,7 @@ class AlertRule:
     annotations: Mapping[str, str] = field(default_factory=dict)
     evaluation_time: float = 0.0
     last_evaluation: float | None = None
+    alerts: tuple[ActiveAlert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +135,6 @@ class RuleGroup:
     file: str
     interval: float
     rules: tuple[AlertRule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveAlert:
-    """An alert that Prometheus holds pending or firing."""
-
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +166,16 @@ class PrometheusClient(Client):
         if data["resultType"] != "vector":
             raise StackError(f"the query {expression!r} gives a {data['resultType']}, not a vector")
         return [_sample(item["metric"], item["value"]) for item in data["result"]]
+
+    def answer(self, expression: str) -> QueryAnswer:
+        """Evaluate any expression now."""
+        data = self._query("/api/v1/query", query=expression)
+        kind, result = data["resultType"], data["result"]
+        if kind == "string":
+            return QueryAnswer(kind, text=str(result[1]))
+        if kind == "scalar":
+            return QueryAnswer(kind, (_series({"metric": {}, "value": result}),))
+        return QueryAnswer(kind, tuple(map(_series, result)))
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
         """Evaluate an expression every ``step`` seconds from ``start`` to ``end`` (Unix times).
@@ -202,7 +239,7 @@ class PrometheusClient(Client):
     def alerts(self) -> list[ActiveAlert]:
         """The alerts that are pending or firing now."""
         alerts = self._data("GET", "/api/v1/alerts")["alerts"]
-        return [ActiveAlert(item["labels"], item["annotations"], item["state"]) for item in alerts]
+        return list(map(_alert, alerts))
 
     def targets(self) -> list[Target]:
         """The active scrape targets."""
@@ -247,10 +284,21 @@ def _group(item: dict[str, Any]) -> RuleGroup:
             annotations=rule.get("annotations") or {},
             evaluation_time=float(rule.get("evaluationTime", 0.0)),
             last_evaluation=_moment(rule.get("lastEvaluation", "")),
+            alerts=tuple(map(_alert, rule.get("alerts") or ())),
         )
         for rule in item["rules"]
     )
     return RuleGroup(name, file, interval, rules)
+
+
+def _alert(item: dict[str, Any]) -> ActiveAlert:
+    return ActiveAlert(
+        item["labels"],
+        item["annotations"],
+        item["state"],
+        float(item.get("value", "nan")),
+        _moment(item.get("activeAt") or ""),
+    )
 
 
 def _moment(text: str) -> float | None:
@@ -269,5 +317,6 @@ def _sample(labels: Mapping[str, str], pair: tuple[float, str]) -> SeriesSample:
 
 
 def _series(item: dict[str, Any]) -> Series:
-    points = tuple((float(time), float(value)) for time, value in item.get("values", ()))
+    pairs = [item["value"]] if "value" in item else item.get("values", ())
+    points = tuple((float(time), float(value)) for time, value in pairs)
     return Series(item["metric"], points)

@@ -18,6 +18,7 @@ USUAL_PORTS: Final = {
     "alertmanager:9093": 9093,
     "node_exporter:9100": 9100,
     "receiver:9080": 9080,
+    "console:9070": 9070,
     "locust:8089": 8089,
     "evidently:8085": 8085,
 }
@@ -28,6 +29,8 @@ MANAGEMENT: Final = f"{API}:9464"
 
 BUNDLED: Final = (PUBLIC, MANAGEMENT)
 """Of the target that comes with the testbed; another one has its own in their place."""
+
+CONSOLE: Final = "console:9070"
 
 PROMETHEUS: Final = "prometheus:9090"
 

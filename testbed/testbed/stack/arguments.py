@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from testbed_rules.timescale import TimeScale
 
 from testbed.layout import RunLayout
+from testbed.stack.addresses import CONSOLE
 from testbed.stack.configuration import _PROMETHEUS, NativeConfiguration
 
 if TYPE_CHECKING:
@@ -76,13 +77,17 @@ def prometheus_argv(launch: Launch) -> list[str]:
         "--web.enable-otlp-receiver",
         *PROMETHEUS_FEATURES,
         # A run's stays as it was started; of ``up`` whoever changes a rule may have it read.
-        *(
-            [f"--web.route-prefix=/{intake}"]
-            if (intake := launch.configuration.intake)
-            else ["--web.enable-lifecycle"]
-        ),
+        *([] if (intake := launch.configuration.intake) else ["--web.enable-lifecycle"]),
+        f"--web.route-prefix=/{intake}",
+        *_console(launch),
         *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
     ]
+
+
+def _console(launch: Launch) -> list[str]:
+    """Where its links lead: the compiled program has no pages of its own, but the console has."""
+    console = launch.endpoints.get(CONSOLE)
+    return [] if console is None else [f"--web.external-url=http://{console}/"]
 
 
 def alertmanager_argv(launch: Launch) -> list[str]:

@@ -15,7 +15,7 @@ from testbed_domain.files import write_atomic
 from testbed_load.command import web_command
 from testbed_load.plan import exchange_text
 
-from testbed.componentnames import OPTIONAL
+from testbed.componentnames import CONSOLE, OPTIONAL
 from testbed.errors import UsageError
 from testbed.stack.arguments import (
     alertmanager_argv,
@@ -56,6 +56,7 @@ class ProgramComponent:
     argv: Callable[[StackContext], list[str]]
     probe: Callable[[StackContext], str | None]
     env: Callable[[StackContext], dict[str, str]] = lambda _: {}
+    cwd: Callable[[StackContext], Path] = lambda c: c.layout.root
 
     def request(self, context: StackContext) -> ProcessRequest:
         """The process to start, with the caller's environment and the component's own."""
@@ -64,7 +65,7 @@ class ProgramComponent:
             argv=tuple(self.argv(context)),
             log=context.layout.logs / f"{self.name}.log",
             env=base_environment() | self.env(context),
-            cwd=context.layout.root,
+            cwd=self.cwd(context),
         )
 
     def not_ready(self, context: StackContext) -> str | None:
@@ -85,6 +86,26 @@ def evidently_ui() -> Component:
             *("--port", c.port("evidently:8085")),
         ],
         get_ok("evidently:8085", "/api/version"),
+    )
+
+
+def console(*, control: bool) -> Component:
+    """The console.
+
+    Args:
+        control: whether something can be started and stopped there.
+    """
+    return ProgramComponent(
+        CONSOLE,
+        lambda c: [
+            *(sys.executable, "-m", "testbed.consoleapp", "--port", c.port("console:9070")),
+            *("--run", str(c.layout.root), "--runs", str(c.settings.runs.resolve())),
+            *(["--control"] if control else []),
+        ],
+        get_ok("console:9070", "/health/ready"),
+        # What it plays is called as its caller would.
+        lambda _: dict(os.environ) if control else {},
+        lambda c: Path.cwd() if control else c.layout.root,
     )
 
 
@@ -126,6 +147,12 @@ def _messages(context: StackContext) -> list[str]:
     return ["--messages", messages, "--smtp-port", context.port(SMTP)]
 
 
+def _page(context: StackContext) -> list[str]:
+    """Where its page leads: to the console, which shows the same and more."""
+    shown = context.endpoints.get("console:9070")
+    return [] if shown is None else ["--page", f"http://{shown}/"]
+
+
 def refuse_needed(without: frozenset[str]) -> None:
     """Refuse to leave out what no run can do without.
 
@@ -146,7 +173,7 @@ def stack_components(
     Args:
         target: those of the system under test.
         without: names of those that are left out.
-        web_ui: with the web UIs of Locust and Evidently.
+        web_ui: with the web UIs of Locust and Evidently, and a console that can start something.
 
     Raises:
         UsageError: a component that is unknown, or that no run can do without.
@@ -174,6 +201,7 @@ def stack_components(
                 *("--traces", str(c.layout.traces.resolve())),
                 *("--log-records", str(c.layout.log_records.resolve())),
                 *_messages(c),
+                *_page(c),
             ],
             get_ok("receiver:9080", "/health/ready"),
         ),
@@ -185,6 +213,7 @@ def stack_components(
             shown_drift_environment if shown else drift_environment,
         ),
     ]
+    components.append(console(control=web_ui))
     if shown:
         components.append(evidently_ui())
     if web_ui:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from testbed_otel import names
 
@@ -17,6 +18,16 @@ from testbed.stack.probes import instant_query
 from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor, wait_until
 from testbed.stack.replicas import Replicas
 from testbed.timeline import EventKind, Timeline
+
+SHOWN_BY: Final = {
+    **dict.fromkeys(("Console", "Query page", "Trace viewer"), "console"),
+    "Evidently UI": "evidently",
+    "Locust web UI": "locust",
+    "Alertmanager": "alertmanager",
+    "Collector health": "collector",
+    "Machine metrics": "node_exporter",
+}
+"""What a person may open, and the component that shows it; others are always there."""
 
 GRACE = 0.5
 """Seconds that a process of a fault gets for its own end."""
@@ -219,21 +230,24 @@ class Stack:
     def urls(self) -> dict[str, str]:
         """What a person may want to open."""
         context = self.context
+        console = f"http://{context.endpoints.get('console:9070', '')}"
         urls = {
+            "Console": f"{console}/",
+            "Query page": f"{console}/query",
+            "Trace viewer": f"{console}/traces",
+            "Evidently UI": context.url("evidently:8085"),
+            "Locust web UI": context.url("locust:8089"),
             **context.target.urls(context),
             "Prometheus API": f"{context.url('prometheus:9090')}/api/v1/alerts",
             "Alertmanager": context.url("alertmanager:9093"),
-            "Notifications": context.url("receiver:9080"),
             "Collector health": context.url("collector:13133"),
             "Machine metrics": f"{context.url('node_exporter:9100')}/metrics",
         }
-        if "locust" in self._components:
-            urls = {"Locust web UI": context.url("locust:8089")} | urls
-        if "evidently" in self._components:
-            urls = {"Evidently UI": context.url("evidently:8085")} | urls
-        absent = {"Alertmanager": "alertmanager", "Notifications": "receiver"}
-        absent |= {"Collector health": "collector", "Machine metrics": "node_exporter"}
-        return {name: url for name, url in urls.items() if absent.get(name) not in context.without}
+        return {
+            name: url
+            for name, url in urls.items()
+            if name not in SHOWN_BY or SHOWN_BY[name] in self._components
+        }
 
     def _unseen(self) -> str | None:
         """What Prometheus doesn't see yet: targets, and the first run of the drift job."""

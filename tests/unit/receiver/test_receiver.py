@@ -62,8 +62,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 class Client:
     """Sends requests to the application without a server."""
 
-    def __init__(self, recorder: NotificationRecorder) -> None:
-        self.transport = httpx.ASGITransport(create_app(recorder, lambda: ARRIVED))
+    def __init__(self, recorder: NotificationRecorder, page: str | None = None) -> None:
+        app = create_app(recorder, lambda: ARRIVED, page_url=page)
+        self.transport = httpx.ASGITransport(app)
 
     def get(self, path: str) -> httpx.Response:
         """GET a path."""
@@ -174,6 +175,14 @@ def test_page_is_readable_and_escapes(client: Client) -> None:
     assert page.index("Second") < page.index("First")
     assert "It &lt;b&gt;is&lt;/b&gt; down." in page
     assert "2023-11-14 22:13:20.500" in page
+
+
+def test_the_page_can_be_elsewhere(tmp_path: Path) -> None:
+    """Where the console shows the same, there is no second page."""
+    with NotificationRecorder(tmp_path / "out.jsonl") as recorder:
+        reply = Client(recorder, "http://127.0.0.1:9070/").get("/")
+    assert reply.is_redirect
+    assert reply.headers["location"] == "http://127.0.0.1:9070/"
 
 
 def test_ready(client: Client) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from testbed.componentnames import COMPONENTS, DATABASE, PIPELINE, TAKEN
+from testbed.componentnames import COMPONENTS, CONSOLE, DATABASE, PIPELINE, TAKEN
 from testbed.componentsettings import ComponentSettings
 from testbed.layout import RunLayout
 from testbed.settings import Settings
@@ -132,7 +132,7 @@ def test_the_names_of_the_components_are_those_that_are_started() -> None:
     """What faults, assertions and services go by is what the stack has, in its order."""
     target = BundledApi()
     alone = [component.name for component in stack_components(())]
-    assert tuple(alone) == PIPELINE
-    assert {target.name, *alone} == set(COMPONENTS)
+    assert tuple(alone) == (*PIPELINE, CONSOLE)
+    assert {target.name, *alone} == {*COMPONENTS, CONSOLE}
     shown = {each.name for each in stack_components(target.components(), web_ui=True)}
     assert shown | {"load", DATABASE} == TAKEN
