@@ -14,6 +14,7 @@ _runner = patched(RUNNER, "faults", "quick-network", Stage.SERVICE)
 SCENARIOS: Final = (
     _runner("undisturbed", "A network fault is begun, and the proxy disturbs nothing."),
     _api("slow", "Every prediction takes 20 ms longer than is asserted."),
+    _api("inference", "Every inference takes 10 ms, which its histogram says and a query asserts."),
     _api("unavailable", "One prediction in fifty fails, more than the objective permits."),
     _api("traceback", "The API prints a traceback, which is asserted not to be.", Stage.EVIDENCE),
     _api("busy", "The API computes for 3.5 s, which is no wait for a processor.",

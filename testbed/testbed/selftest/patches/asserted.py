@@ -8,6 +8,7 @@ import time
 from typing import Any, Final
 
 from testbed_api.errors import ApiError
+from testbed_api.serving.runtime import OnnxRuntime
 from testbed_api.serving.service import Service
 
 from testbed.selftest.patches.tools import Every, wrap
@@ -25,6 +26,16 @@ def slow() -> None:
         return original(service, *rest)
 
     wrap(Service, "_reply", reply)
+
+
+def inference() -> None:
+    """Every inference takes 10 ms more."""
+
+    def predict(original: Any, runtime: Any, batch: Any) -> Any:
+        time.sleep(SECONDS / 2)
+        return original(runtime, batch)
+
+    wrap(OnnxRuntime, "predict", predict)
 
 
 def unavailable() -> None:
