@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.stack.typedpage import TypedPage
 from tests.support.datafiles import own_file
 
@@ -95,6 +97,7 @@ def test_drift_from_cron(repository: Path, tmp_path: Path) -> None:
     assert 'drift_job="shop"' in metrics
 
 
+@pytest.mark.usefixtures("tools")
 def test_the_tutorial_breaks_an_alert(repository: Path, tmp_path: Path) -> None:
     """Its second part: a copied rule's limit is raised, and the run says what never fired."""
     page = TypedPage(repository / "docs" / "tutorial.md", tmp_path)
@@ -105,6 +108,7 @@ def test_the_tutorial_breaks_an_alert(repository: Path, tmp_path: Path) -> None:
     assert shown.strip() in output
 
 
+@pytest.mark.usefixtures("tools")
 def test_write_rules(repository: Path, tmp_path: Path) -> None:
     """Rules are copied and checked; the page's own rule passes its own test in promtool."""
     page = TypedPage(repository / "docs" / "how-to" / "write-rules.md", tmp_path)
