@@ -27,7 +27,7 @@ Spawn = Callable[[list[str]], subprocess.Popen[str]]
 # The files that take longest, the longest first; CONTRIBUTING.md says of their tests why.
 LONGEST = (
     *("scenarios", "verdicts", "flow", "selftest", "attached", "robustness", "demo", "lifecycle"),
-    *("pytest_plugin", "replica_runs", "wheels", "faults", "regression"),
+    *("pages", "pytest_plugin", "replica_runs", "wheels", "faults", "regression"),
     *("drift_job", "drift_tables", "use_cases"),
 )
 
