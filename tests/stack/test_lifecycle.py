@@ -74,7 +74,7 @@ def started_from_the_console(console: str, folder: Path) -> None:
     wait_for(lambda: "<progress" in shown(), 120, shown)
     assert change("load") == 400, "what is played would have another verdict"
     assert change("scenario", do="stop") == 303
-    wait_for(lambda: "normal could not be played: interrupted" in shown(), 120, shown)
+    wait_for(lambda: "normal was stopped" in shown(), 120, shown)
     assert change("load", load_profile="normal", rate="20", duration="0", seed="1") == 303
     assert change("fault", kind="errors", ratio="2") == 400
     assert change("fault", kind="errors", ratio="0.5") == 303
