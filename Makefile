@@ -9,7 +9,7 @@ WORKERS := 2
 # workers, would compile the checkout anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup stack demo test test-unit coverage compose-test scenarios check format generate docs selftest bench packages lock clean
+.PHONY: help setup stack demo test test-unit coverage compose-test scenarios check format generate docs pictures selftest bench packages lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ generate: setup  ## write every generated file anew
 
 docs: setup  ## build the documentation's site into .site, and check its links
 	@tools/docs
+
+pictures: stack  ## make the documentation's pictures of pages anew (needs Chromium)
+	@tools/pictures
+	@.venv/bin/python -m tests.stack.pictures
 
 selftest: stack  ## plant every defect and see that the verdict finds and names it (about 40 min)
 	@$(TESTBED) selftest --json testbed/testbed/selftest/results.json

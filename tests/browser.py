@@ -94,7 +94,7 @@ class Tab:
     @property
     def text(self) -> str:
         """What a person reads."""
-        return str(self.ask("document.body.innerText"))
+        return str(self.ask("document.body ? document.body.innerText : ''"))
 
     def look(self, width: int, height: int = 800, *, dark: bool = False) -> None:
         """Have the window of that size, and the colours that the system's owner prefers."""

@@ -213,7 +213,7 @@ def test_the_console_in_a_browser(demo: Demo, program: Callable[..., str], tmp_p
     with browsing(program("chromium", "google-chrome"), tmp_path / "profile") as tab:
         tab.look(1280)
         tab.open(console)
-        for shown in ("over", "HighErrorRate", "DataDrift", "critical", "heartbeat", "collector"):
+        for shown in ("over", "HighErrorRate", "DataDrift", "warning", "heartbeat", "collector"):
             assert shown in tab.text, shown
         assert tab.ask("document.querySelectorAll('svg polyline').length") >= 4
         assert tab.ask("document.querySelector('form') === null"), "a run lets nothing be changed"

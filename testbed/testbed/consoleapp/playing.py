@@ -50,6 +50,7 @@ class Player:
         self._run = run
         self._runs = runs
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
         self._choices: tuple[ScenarioChoice, ...] | None = None
         self.name = ""
         self.folder: RunFolder | None = None
@@ -75,11 +76,13 @@ class Player:
             return ""
         if self.running:
             return f"{self.name} is played on this stack."
+        if self._stopped:
+            return f"{self.name} was stopped."
         outcome = OUTCOMES.get(self.code or 0, "was ended")
         why = ""
         if self.code not in {0, 1}:
             lines = read_tail(self._run.layout.logs / f"{LOG}.log").strip().splitlines()
-            why = f": {lines[-1]}" if lines else ""
+            why = f": {lines[-1].removeprefix('testbed: ').removesuffix('.')}" if lines else ""
         return f"{self.name} {outcome}{why}."
 
     def choices(self) -> tuple[ScenarioChoice, ...]:
@@ -111,11 +114,13 @@ class Player:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.name, self.folder = name, RunFolder(RunLayout(out))
+        self._stopped = False
 
     def stop(self) -> None:
         """Interrupt what is played; nothing where nothing is."""
         if self._process is not None and self.running:
             self._process.send_signal(signal.SIGINT)
+            self._stopped = True
 
 
 def _choices(stack: Path) -> list[ScenarioChoice]:
