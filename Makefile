@@ -23,7 +23,7 @@ stack: setup  ## fetch or compile (once) the Collector, Prometheus, Alertmanager
 demo: setup  ## play the demo scenario and give the verdict
 	@$(TESTBED) run demo
 
-# Two workers play on stacks, in the order of tests/stack/conftest.py; the third one does all else beside them
+# Two workers play on stacks, in the order of tests/support/order.py; the third one does all else beside them
 # (tests/support/quietworker.py). PYTEST=--lf runs what failed last.
 test: WORKERS := 3
 test: stack  ## run the tests

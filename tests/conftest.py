@@ -14,9 +14,11 @@ from testbed_otel.settings import SDK_METRICS
 
 from tests.support.apiprocess import StartApi, api_processes
 from tests.support.datafiles import DataFile, own_file, real_file
-from tests.support.needs import missing
+from tests.support.needs import missing, need_compiled
 from tests.support.once import made_once
+from tests.support.order import order
 from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.quietworker import (  # noqa: F401 - hooks
     pytest_configure,
     pytest_configure_node,
@@ -54,10 +56,11 @@ OF_TOOLS = {"run_tool", "tools"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test-unit` leaves out what needs a compiled tool."""
+    """`make test-unit` leaves out what needs a compiled tool; what takes long comes first."""
     for item in items:
         if isinstance(item, pytest.Function) and OF_TOOLS & set(item.fixturenames):
             item.add_marker(pytest.mark.tools)
+    order(items, REPOSITORY / "tests")
 
 
 def pytest_collection_finish() -> None:
@@ -166,3 +169,16 @@ def start_api(tmp_path: Path) -> Iterator[StartApi]:
     """Starts the API as a process and waits until it is ready; ends it after the test."""
     with api_processes(tmp_path) as start:
         yield start
+
+
+@pytest.fixture(scope="session")
+def tools() -> None:
+    """The compiled tools; `make test` compiles them."""
+    need_compiled()
+
+
+@pytest.fixture
+def postgresql() -> Iterator[PostgresServer]:
+    """A running server without a log."""
+    with postgres_server() as server:
+        yield server

@@ -10,7 +10,7 @@ import pytest
 REPOSITORY: Final = Path(__file__).parents[2]
 PAGES: Final = REPOSITORY / "docs"
 COPIED: Final = {
-    "how-to/compare-tables.md": "stack/test_drift_tables.py::test_the_page_shows_what_is_printed",
+    "how-to/compare-tables.md": "jobs/test_drift_tables.py::test_the_page_shows_what_is_printed",
     "how-to/drift-from-cron.md": "stack/test_pages.py::test_drift_from_cron",
     "how-to/own-model.md": "unit/runner/test_own_model.py",
     "how-to/read-a-drift-report.md": "stack/test_pages.py::test_read_a_drift_report",
@@ -23,8 +23,8 @@ COPIED: Final = {
 """Page to the test that copies its commands, or programs, from it."""
 DONE: Final = {
     "how-to/bring-your-own.md": "stack/test_verdicts.py",
-    "how-to/compare-months.md": "stack/test_flow.py",
-    "how-to/drift-groups.md": "stack/test_drift_panels.py",
+    "how-to/compare-months.md": "jobs/test_flow.py",
+    "how-to/drift-groups.md": "jobs/test_drift_panels.py",
     "how-to/drift-windows.md": "unit/drift/test_tablewindows.py",
     "how-to/email.md": "stack/test_alert_routes.py",
     "how-to/faults.md": "stack/test_scenarios.py",
@@ -35,9 +35,9 @@ DONE: Final = {
     "how-to/own-routes.md": "stack/test_alert_routes.py",
     "how-to/own-service.md": "stack/test_own_service.py",
     "how-to/read-a-verdict.md": "config/test_docs.py::test_every_part_of_a_verdict_is_explained",
-    "how-to/retrain.md": "stack/test_retraining.py",
+    "how-to/retrain.md": "jobs/test_retraining.py",
     "how-to/test-with-pytest.md": "unit/verdict/test_pytest_plugin.py",
-    "how-to/track-with-mlflow.md": "stack/test_tracking.py",
+    "how-to/track-with-mlflow.md": "jobs/test_tracking.py",
     "how-to/use-cases.md": "stack/test_verdicts.py",
 }
 """Page to a test that does what it describes, with commands of its own."""

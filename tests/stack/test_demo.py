@@ -24,9 +24,9 @@ from tests.browser import browsing
 from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
+from tests.support.shown import BY_SETTING, NUMBERS, OF_NUMBERS
 
 from .playing import played
-from .shown import BY_SETTING, NUMBERS, OF_NUMBERS
 
 # Every metric that the five systems name, with its labels: system, metric, series, labels.
 SEEDS: tuple[tuple[str, str, set[str]], ...] = (

@@ -12,9 +12,9 @@ from testbed.clients.prometheus import PrometheusClient
 from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
+from tests.support.shown import NUMBERS
 
 from . import playing
-from .shown import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,9 @@
 """The last of three or more workers does what needs no stack, at a lower priority than the others.
 
-What plays on a stack waits for a third of its time, and starves where too much runs beside it. So
-the quiet worker takes what the others leave of the processors, and they are never short of it. They
-take the other tests, too, once nothing is left that plays.
+What plays on a stack waits for more than half of its time, and starves where too much runs beside
+it. So the quiet worker takes what the others leave of the processors, and they are never short of
+it: the drift job's processes first (``tests/jobs``), which take their time whoever else runs, then
+the quick tests. The others take those, too, once nothing is left that plays.
 """
 
 from __future__ import annotations

@@ -22,9 +22,8 @@ from testbed_otel import names
 from tests.support.panels import panel_queries
 from tests.support.ports import free_port
 from tests.support.processes import running
+from tests.support.shown import BY_SETTING
 from tests.support.yamltext import load_yaml
-
-from .shown import BY_SETTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
