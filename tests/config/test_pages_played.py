@@ -11,19 +11,20 @@ REPOSITORY: Final = Path(__file__).parents[2]
 PAGES: Final = REPOSITORY / "docs"
 COPIED: Final = {
     "how-to/compare-tables.md": "jobs/test_drift_tables.py::test_the_page_shows_what_is_printed",
-    "how-to/drift-from-cron.md": "stack/test_pages.py::test_drift_from_cron",
+    "how-to/drift-from-cron.md": "jobs/test_pages.py::test_drift_from_cron",
     "how-to/own-model.md": "unit/runner/test_own_model.py",
-    "how-to/read-a-drift-report.md": "stack/test_pages.py::test_read_a_drift_report",
+    "how-to/read-a-drift-report.md": "jobs/test_pages.py::test_read_a_drift_report",
     "how-to/record-and-report.md": "config/test_docs.py::test_the_python_examples_run",
     "how-to/relations.md": "unit/drift/test_relations.py",
-    "how-to/serve-alone.md": "stack/test_pages.py::test_serve_alone",
-    "how-to/write-rules.md": "stack/test_pages.py::test_write_rules",
-    "tutorial.md": "stack/test_pages.py::test_the_tutorial_breaks_an_alert",
+    "how-to/serve-alone.md": "jobs/test_pages.py::test_serve_alone",
+    "how-to/write-rules.md": "jobs/test_pages.py::test_write_rules",
+    "tutorial.md": "stack/test_tutorial.py::test_the_tutorial_breaks_an_alert",
 }
 """Page to the test that copies its commands, or programs, from it."""
 DONE: Final = {
     "how-to/bring-your-own.md": "stack/test_verdicts.py",
     "how-to/compare-months.md": "jobs/test_flow.py",
+    "how-to/console.md": "stack/test_lifecycle.py",
     "how-to/drift-groups.md": "jobs/test_drift_panels.py",
     "how-to/drift-windows.md": "unit/drift/test_tablewindows.py",
     "how-to/email.md": "stack/test_alert_routes.py",

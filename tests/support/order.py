@@ -13,9 +13,9 @@ FOLDERS: Final = ("stack", "jobs")
 """Those that start real processes, in their order; all others are quick, and come last."""
 LONGEST: Final = (
     *("scenarios", "verdicts", "selftest", "attached", "robustness", "demo", "lifecycle"),
-    *("pages", "own_service", "pytest_plugin", "replica_runs", "wheels", "faults", "regression"),
+    *("tutorial", "own_service", "pytest_plugin", "replica_runs", "wheels", "faults", "regression"),
     *("own_routes", "load_workers", "locust"),
-    *("flow", "drift_job", "tracking", "evidently_ui"),
+    *("flow", "pages", "drift_job", "tracking", "evidently_ui"),
 )
 """The files that take longest, the longest first; CONTRIBUTING.md says of their tests why."""
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stack.typedpage import TypedPage
 from tests.support.datafiles import own_file
+from tests.support.typedpage import TypedPage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,17 +95,6 @@ def test_drift_from_cron(repository: Path, tmp_path: Path) -> None:
     metrics = (tmp_path / "shop.prom").read_text(encoding="utf-8")
     assert "ml_drift_decision{" in metrics
     assert 'drift_job="shop"' in metrics
-
-
-@pytest.mark.usefixtures("tools")
-def test_the_tutorial_breaks_an_alert(repository: Path, tmp_path: Path) -> None:
-    """Its second part: a copied rule's limit is raised, and the run says what never fired."""
-    page = TypedPage(repository / "docs" / "tutorial.md", tmp_path)
-    (tmp_path / "prometheus").symlink_to(repository / "prometheus")
-    code, output = page.type(page.block("my-rules"))
-    (shown,) = page.blocks("text")
-    assert code == 1, output
-    assert shown.strip() in output
 
 
 @pytest.mark.usefixtures("tools")
