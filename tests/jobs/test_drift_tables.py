@@ -71,7 +71,6 @@ def shell(
     """A shell in an empty folder, in which nothing of the testbed is set."""
     for name in (name for name in os.environ if "TESTBED" in name):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("TESTBED_DRIFT_REFERENCES", str(tmp_path / "references"))
     monkeypatch.chdir(tmp_path)
     schema = repository / "docs" / "reference" / "drift-run.schema.json"
     return Shell(tmp_path, json.loads(schema.read_text(encoding="utf-8")), capsys)
@@ -129,8 +128,11 @@ def test_the_customers_by_contract(shell: Shell, churn_file: DataFile) -> None:
 
 
 @pytest.mark.parametrize("diabetes_file", ["own"], indirect=True)
-def test_a_stored_reference_by_its_name(shell: Shell, diabetes_file: DataFile) -> None:
+def test_a_stored_reference_by_its_name(
+    shell: Shell, diabetes_file: DataFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Added, calibrated and used by its name; stale when its file changes."""
+    monkeypatch.setenv("TESTBED_DRIFT_REFERENCES", str(shell.folder / "references"))
     table = pd.read_csv(diabetes_file.path)
     table.to_csv(shell.folder / "pima.csv", index=False)
     code, output, _ = shell("reference", "add", "pima", "pima.csv", "--target", "Outcome")
