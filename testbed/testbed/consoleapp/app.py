@@ -30,7 +30,7 @@ from testbed.consoleapp.pages import STATIC, render
 from testbed.resources import root
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from pathlib import Path
 
     from starlette.requests import Request
@@ -54,6 +54,7 @@ FORM_LIMITS: Final = PostLimits(size=16 << 10, seconds=5.0)
 NAMES_OPTION: Final = "--names"
 SERVED: Final = frozenset({".html"})
 """Files of runs that are served: a run's folder holds tokens, too."""
+RUNBOOKS: Final = frozenset({".md"})
 SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND = 303, 400, 403, 404
 
 
@@ -208,8 +209,8 @@ def _file_routes(console: ConsolePages) -> list[Route]:
     async def runbook(request: Request) -> Response:
         folders = (console.run.layout.config / "runbooks", root() / "docs/runbooks")
         name = request.path_params["name"]
-        file = next((each for f in folders if (each := f / name).is_file()), None)
-        if file is None or file.parent not in folders:
+        file = next((each for f in folders if (each := inside(f, name, RUNBOOKS))), None)
+        if file is None:
             return console.message("Not here", "There is no such runbook.", NOT_FOUND)
         text = file.read_text(encoding="utf-8", errors="replace")
         html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
@@ -223,8 +224,11 @@ def _file_routes(console: ConsolePages) -> list[Route]:
     ]
 
 
-def inside(folder: Path, path: str) -> Path | None:
-    """A file below a folder that may be served; None where there is none."""
-    file, ground = (folder / path).resolve(), folder.resolve()
-    fits = file.is_relative_to(ground) and file.suffix in SERVED and file.is_file()
+def inside(folder: Path, path: str, endings: Collection[str] = SERVED) -> Path | None:
+    """A file below a folder that may be served; None where there is none, or none can be."""
+    try:
+        file, ground = (folder / path).resolve(), folder.resolve()
+        fits = file.is_relative_to(ground) and file.suffix in endings and file.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, links in a circle
+        return None
     return file if fits else None

@@ -188,6 +188,29 @@ def test_only_reports_of_runs_are_served(client: Client, folder: RunLayout) -> N
         assert inside(folder.root.parent, path) is None, path
 
 
+@pytest.mark.parametrize("where", ["runs", "runbooks"])
+@pytest.mark.parametrize("name", ["%00", "one%00.html", f"{'a' * 5000}.md", "circle.html", "c.md"])
+def test_a_name_that_no_file_can_have_is_not_found(
+    client: Client, folder: RunLayout, where: str, name: str
+) -> None:
+    """The system itself refuses to look for it."""
+    (folder.config / "runbooks").mkdir(parents=True)
+    for link in (folder.root.parent / "circle.html", folder.config / "runbooks" / "c.md"):
+        link.symlink_to(link)
+    assert client.get(f"/{where}/{name}").status_code == 404
+
+
+def test_a_runbook_that_leads_elsewhere_is_not_shown(client: Client, folder: RunLayout) -> None:
+    """A link in the folder of somebody's rules opens no other file of this machine."""
+    ensure_token(folder.console_token)
+    runbooks = folder.config / "runbooks"
+    runbooks.mkdir(parents=True)
+    (runbooks / "Own.md").write_text("# Own")
+    (runbooks / "Token.md").symlink_to(folder.console_token)
+    assert "Own" in client.get("/runbooks/Own.md").text
+    assert client.get("/runbooks/Token.md").status_code == 404
+
+
 def test_a_run_elsewhere_shows_its_own_report(tmp_path: Path, folder: RunLayout) -> None:
     """One with ``--out`` is not below the folder of runs; its verdict is said, too."""
     run, runs = RunFolder(folder), tmp_path / "others"
