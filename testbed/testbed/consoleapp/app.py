@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -55,7 +56,9 @@ NAMES_OPTION: Final = "--names"
 SERVED: Final = frozenset({".html"})
 """Files of runs that are served: a run's folder holds tokens, too."""
 RUNBOOKS: Final = frozenset({".md"})
-SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND = 303, 400, 403, 404
+SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 303, 400, 403, 404, 500
+MESSAGE: Final = 500
+"""Characters of what is said of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class ConsolePages:
 def create_app(console: ConsolePages) -> Application:
     """The console, with what stands before it."""
     shared = SharedFragments(console.overview.parts)
+    one_at_a_time = asyncio.Lock()  # a button that is pressed twice starts one scenario
 
     async def overview(_: Request) -> Response:
         forms = await run_in_threadpool(console.control.forms) if console.control else ()
@@ -115,10 +119,16 @@ def create_app(console: ConsolePages) -> Application:
         if act is None:
             return console.message("Not here", "There is nothing of that name.", NOT_FOUND)
         try:
-            console.control.said = await run_in_threadpool(act, form)
+            async with one_at_a_time:
+                console.control.said = await run_in_threadpool(act, form)
         except DomainError as error:
             return console.message("Not done", f"{error}.".replace("..", "."), BAD_REQUEST)
         return RedirectResponse("/", SEE_OTHER)
+
+    async def failed(_: Request, error: Exception) -> Response:
+        # What is wrong stands in the console's log, too: Starlette raises the error again.
+        why = f"{DAMAGED} {type(error).__name__}: {error}"[:MESSAGE]
+        return console.message("This page can't be shown", why, SERVER_ERROR)
 
     return CallerGuard(
         PostGuard(
@@ -130,7 +140,8 @@ def create_app(console: ConsolePages) -> Application:
                     *_file_routes(console),
                     Route("/health/ready", _ready),
                     Route("/{action}", change, methods=["POST"]),
-                ]
+                ],
+                exception_handlers={Exception: failed},
             ),
             FORM_LIMITS,
         ),
@@ -140,6 +151,7 @@ def create_app(console: ConsolePages) -> Application:
     )
 
 
+DAMAGED: Final = "A file of the run is damaged or gone, or the console has a defect:"
 NO_CONTROL: Final = (
     "This stack plays a scenario, and its verdict would be of something else if one could start or "
     "stop something here: testbed up starts a stack on which one can."

@@ -69,12 +69,20 @@ def _environment() -> Environment:
 
 def clock(time: float | None) -> str:
     """The time of day of a Unix time, UTC."""
-    return NONE if time is None else f"{datetime.fromtimestamp(time, UTC):%H:%M:%S}"
+    return _written(time, "%H:%M:%S")
 
 
 def moment(time: float | None) -> str:
     """A Unix time, UTC, to the millisecond."""
-    return NONE if time is None else f"{datetime.fromtimestamp(time, UTC):%F %T.%f}"[:-3]
+    return _written(time, "%F %T.%f")[:-3] or NONE
+
+
+def _written(time: float | None, form: str) -> str:
+    """A time as ``form`` says; a dash where it is none, or beyond the years that there are."""
+    try:
+        return NONE if time is None else f"{datetime.fromtimestamp(time, UTC):{form}}"
+    except (ValueError, OverflowError, OSError):
+        return NONE
 
 
 def number(value: float | None, unit: str = "") -> str:

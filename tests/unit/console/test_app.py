@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -132,6 +133,32 @@ def test_a_change_needs_the_token_and_comes_from_here(
     assert reply.status_code == status
     assert len(control.asked) == (status in {303, 400})
     assert not any("token" in asked for asked in control.asked)
+
+
+def test_changes_are_made_one_at_a_time(folder: RunLayout) -> None:
+    """A button that is pressed twice must not start two scenarios on one stack."""
+    together: list[int] = []
+
+    class Slow(Recorded):
+        def fault(self, form: Mapping[str, str]) -> str:
+            together.append(len(self.asked))
+            self.asked.append(form)
+            threading.Event().wait(0.05)
+            self.asked.pop()
+            return ""
+
+    run, runs = RunFolder(folder), folder.root.parent
+    slow = cast("ConsoleControl", Slow())
+    app = create_app(ConsolePages(run, runs, Overview(run, runs, None), slow, "t" * 20))
+
+    async def twice() -> None:
+        transport = httpx.ASGITransport(cast("Any", app))
+        async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+            form = {"token": "t" * 20}
+            await asyncio.gather(*(client.post("/fault", data=form) for _ in range(3)))
+
+    asyncio.run(twice())
+    assert together == [0, 0, 0]
 
 
 def test_a_get_changes_nothing_and_other_names_are_unknown(

@@ -164,7 +164,7 @@ def test_hostile_texts_are_escaped_on_every_page() -> None:
         | {"labels": {"a": EVERYTHING}}
     )
     html = pages.render(
-        "part_notifications", notices=[hostile], receivers=[], messages=[], factor=1.0
+        "part_notifications", notices=[hostile], receivers=[], messages=[], factor=1.0, damaged=0
     )
     html += pages.render("part_summary", text=EVERYTHING)
     html += pages.render(
