@@ -169,6 +169,8 @@ async def _ready(_: Request) -> Response:
 def _asking_routes(console: ConsolePages) -> list[Route]:
     run = console.run
 
+    turn = asyncio.Lock()
+
     def form_page(
         template: str, here: str, read: Callable[[Request], asking.Context]
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -176,6 +178,18 @@ def _asking_routes(console: ConsolePages) -> list[Route]:
             return console.page(template, here, await run_in_threadpool(read, request))
 
         return answer
+
+    def in_turn(
+        answer: Callable[[Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        # Files are searched one after another: a run beside it needs the machine.
+        async def answered(request: Request) -> Response:
+            async with turn:
+                if await request.is_disconnected():
+                    return Response(status_code=NOT_FOUND)  # nobody reads it
+                return await answer(request)
+
+        return answered
 
     async def trace(request: Request) -> Response:
         name = request.path_params["trace"]
@@ -187,18 +201,17 @@ def _asking_routes(console: ConsolePages) -> list[Route]:
 
     query = form_page("query", "/query", lambda r: asking.query_page(run, r.query_params))
     rules = form_page("rules", "/rules", lambda _: asking.rules_page(run))
+    traces = form_page("traces", "/traces", lambda r: asking.traces_page(run, r.query_params))
+    logs = form_page("logs", "/logs", lambda r: asking.logs_page(run, r.query_params))
     return [
         Route("/query", query),
         Route("/graph", query),  # of Prometheus's own pages: alerts lead there
         Route("/rules", rules),
         Route("/alerts", rules),
         Route("/targets", form_page("targets", "/targets", lambda _: asking.targets_page(run))),
-        Route(
-            "/traces",
-            form_page("traces", "/traces", lambda r: asking.traces_page(run, r.query_params)),
-        ),
-        Route("/traces/{trace}", trace),
-        Route("/logs", form_page("logs", "/logs", lambda r: asking.logs_page(run, r.query_params))),
+        Route("/traces", in_turn(traces)),
+        Route("/traces/{trace}", in_turn(trace)),
+        Route("/logs", in_turn(logs)),
     ]
 
 

@@ -136,12 +136,12 @@ def traces_page(run: RunFolder, query: Mapping[str, str]) -> Context:
     spans = read_spans(run.layout)
     found = find_traces(spans, search)
     ratio = run.identity.get("trace_ratio")
-    return {"search": search, "found": found, "ratio": ratio, "damaged": spans.damaged}
+    return {"search": search, "found": found, "ratio": ratio, "lines": spans}
 
 
 def trace_page(run: RunFolder, trace: str) -> Context | None:
     """What the page of one trace shows; None where no span of it is kept."""
-    spans = [span for span in read_spans(run.layout) if span["trace_id"] == trace]
+    spans = [span for span in read_spans(run.layout, trace) if span["trace_id"] == trace]
     return {"row": trace_row(spans), "bars": waterfall(spans)} if spans else None
 
 
@@ -156,13 +156,13 @@ def logs_page(run: RunFolder, query: Mapping[str, str]) -> Context:
     return {
         "component": component,
         "components": component_logs(run.layout),
-        "lines": log_lines(component_log(run.layout, component) or ""),
+        "tail": log_lines(component_log(run.layout, component) or ""),
         "search": search,
         "severities": list(SEVERITIES),
         "records": records,
         "kept": {span["trace_id"] for span in read_spans(run.layout)} if records else set(),
         "total": total,
-        "damaged": lines.damaged,
+        "lines": lines,
         "sent": run.layout.log_records.exists() and run.layout.log_records.stat().st_size > 0,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     Shape = Mapping[str, type | tuple[type, ...]]
 
+SEARCHED: Final = 16 << 20
+"""Bytes of a file that a page is made of: some 40,000 spans, a second of the processor."""
 NUMBER: Final = (int, float)
 EVENT: Final[Shape] = {"event": str, "name": str, "time": NUMBER}
 NOTICE: Final[Shape] = {
@@ -100,22 +103,32 @@ class FittingLines:
         path: the file.
         key: a field that only lines of this kind have; others are no damage.
         shape: their fields.
+        holding: a text that wanted lines hold. They are looked for in the whole file; without it
+            the last :data:`SEARCHED` bytes are read.
     """
 
-    def __init__(self, path: Path, key: str, shape: Shape) -> None:
+    def __init__(self, path: Path, key: str, shape: Shape, holding: str = "") -> None:
         self._path = path
         self._key = key
         self._shape = shape
+        self._holding = holding.encode(errors="replace")
+        self.skipped = 0
+        """Bytes at the file's beginning that were not read."""
         self.damaged = 0
         """How many lines of what was read last were something else."""
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         """Whole lines."""
-        self.damaged = 0
+        self.damaged = self.skipped = 0
         try:
             with open_regular(self._path) as file:
+                if not self._holding:
+                    self.skipped = max(0, file.seek(0, os.SEEK_END) - SEARCHED)
+                    file.seek(max(0, self.skipped - 1))
+                    if self.skipped:
+                        file.readline()  # the rest of a line, or the end of the one before
                 for line in file:
-                    if not line.endswith(b"\n"):
+                    if not line.endswith(b"\n") or self._holding not in line:
                         continue
                     found = _parsed(line)
                     if fits(found, self._shape):

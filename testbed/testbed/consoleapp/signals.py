@@ -38,13 +38,13 @@ class RecordSearch:
     trace: str = ""
 
 
-def read_spans(layout: RunLayout) -> FittingLines:
-    """Spans of the run."""
-    return FittingLines(layout.traces, TRACED, SPAN)
+def read_spans(layout: RunLayout, trace: str = "") -> FittingLines:
+    """Spans of the run, the latest; those that name a trace, of all."""
+    return FittingLines(layout.traces, TRACED, SPAN, trace)
 
 
 def read_records(layout: RunLayout) -> FittingLines:
-    """Log records of the run."""
+    """Log records of the run, the latest."""
     return FittingLines(layout.log_records, "body", RECORD)
 
 

@@ -8,7 +8,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed.consoleapp.asking import logs_page, traces_page
+from testbed.consoleapp import lines
+from testbed.consoleapp.asking import logs_page, trace_page, traces_page
 from testbed.consoleapp.lines import NOTICE, SPAN, FittingTail, fits
 from testbed.consoleapp.overview import Overview
 from testbed.consoleapp.pages import NONE, clock, moment, render
@@ -41,6 +42,10 @@ def _parts(layout: RunLayout) -> dict[str, str]:
     return Overview(run, layout.root.parent, None).parts()
 
 
+def _damaged(page: dict[str, Any]) -> int:
+    return int(page["lines"].damaged)
+
+
 def test_damaged_lines_are_counted_and_the_others_shown(layout: RunLayout) -> None:
     """Of notifications, spans, log records and the timeline: one page for all of them stays."""
     for file in (layout.notifications, layout.messages, layout.timeline, layout.traces):
@@ -54,8 +59,8 @@ def test_damaged_lines_are_counted_and_the_others_shown(layout: RunLayout) -> No
     assert f"{2 * len(ODD)} damaged lines" in parts["notifications"]
     traces: Any = traces_page(RunFolder(layout), {})
     assert [row.id for row in traces["found"].rows] == ["aa"]
-    assert traces["damaged"] == len(ODD) - 1  # a line of another kind is none
-    assert logs_page(RunFolder(layout), {})["damaged"] == len(ODD) - 1
+    assert traces["lines"].damaged == len(ODD) - 1  # a line of another kind is none
+    assert _damaged(logs_page(RunFolder(layout), {})) == len(ODD) - 1
     page = render("traces", run="one", here="/traces", **traces | {"ratio": 0.01})
     assert "7 damaged lines of the run's spans" in page
 
@@ -81,14 +86,14 @@ def test_a_run_whose_folder_is_gone_is_still_shown(layout: RunLayout) -> None:
     shutil.rmtree(layout.root.parent)
     layout.root.parent.write_text("no folder")
     assert "HighErrorRate" in overview.parts()["notifications"]
-    assert traces_page(run, {})["damaged"] == 0
+    assert _damaged(traces_page(run, {})) == 0
 
 
 def test_a_pipe_in_place_of_a_file_holds_up_nothing(layout: RunLayout) -> None:
     """Whoever opens one waits for its writer."""
     for path in (layout.traces, layout.log_records, layout.notifications):
         os.mkfifo(path)
-    assert traces_page(RunFolder(layout), {})["damaged"] == 0
+    assert _damaged(traces_page(RunFolder(layout), {})) == 0
     assert _parts(layout)["notifications"]
 
 
@@ -110,3 +115,18 @@ def test_no_time_and_no_number_of_a_span_breaks_a_page(layout: RunLayout) -> Non
     assert (clock(1e300), moment(-1e300), moment(1e21)) == (NONE, NONE, NONE)
     assert not fits(span("aa", "1", start=float("nan")), SPAN)
     assert not fits(span("aa", "1", duration=float("inf")), SPAN)
+
+
+def test_of_many_spans_the_latest_are_searched_and_each_trace_is_found(
+    layout: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of 50 MB would take seconds of the processor, and gigabytes where ten are open."""
+    text = [json.dumps(span(f"trace{i}", "1", start=float(i))) + "\n" for i in range(20)]
+    layout.traces.write_text("".join(text))
+    for cut in (0, 1, 5):  # at the end of a line, within one
+        monkeypatch.setattr(lines, "SEARCHED", len("".join(text[10:])) + cut)
+        page: Any = traces_page(RunFolder(layout), {})
+        assert [row.id for row in page["found"].rows] == [f"trace{i}" for i in range(19, 9, -1)]
+    assert trace_page(RunFolder(layout), "trace3")
+    shown = render("traces", run="one", here="/traces", **page | {"ratio": 0.01})
+    assert "before them are not" in shown
