@@ -262,7 +262,7 @@ def _is_safe(url: str) -> bool:
 class _Bounded(io.RawIOBase):
     """Reads a file of at most :data:`MAX_UNPACKED` bytes."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         self._file = file
         self._left = MAX_UNPACKED
 
