@@ -28,13 +28,13 @@ class Fake:
 
     Attributes:
         run: of the stack whose Prometheus it is.
-        asked: forms of the queries.
+        queries: forms of the queries.
         endless: whether an answer has no end.
         over: set at its end.
     """
 
     run: RunFolder
-    asked: list[dict[str, list[str]]] = field(default_factory=list)
+    queries: list[dict[str, list[str]]] = field(default_factory=list)
     endless: bool = False
     over: Event = field(default_factory=Event)
 
@@ -43,7 +43,7 @@ class Fake:
         if path.endswith("/rules"):
             rule = {"type": "alerting", "name": "A", "query": "rate(x[5m]) > 3"}
             return {"groups": [{"name": "g", "rules": [rule] * 50}]}
-        count = min(1_000_000, int(self.asked[-1].get("limit", ["0"])[0]) or 1_000_000)
+        count = min(1_000_000, int(self.queries[-1].get("limit", ["0"])[0]) or 1_000_000)
         many = [{"metric": {"i": str(i)}} for i in range(count)]
         if path.endswith("/query_range"):
             return {"resultType": "matrix", "result": [m | {"values": [[1, "1"]]} for m in many]}
@@ -59,7 +59,7 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            there.asked.append(parse_qs(form))
+            there.queries.append(parse_qs(form))
             self.send_response(200)
             self.end_headers()
             while there.endless and not there.over.wait(0.01):
@@ -90,7 +90,7 @@ def test_a_query_of_a_million_series_asks_for_some(fake: Fake) -> None:
     shown = query_page(fake.run, {"expr": "up"})
     page = render("query", run="one", here="/query", **shown)
     assert "There are more series" in page
-    assert [form["limit"] for form in fake.asked] == [["1000"], ["1000"]]
+    assert [form["limit"] for form in fake.queries] == [["1000"], ["1000"]]
 
 
 def test_an_answer_without_an_end_is_left(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,5 +112,5 @@ def test_values_of_rules_are_asked_for_some_seconds(
     """Each is a query, and a run's Prometheus has other work to do."""
     monkeypatch.setattr(asking, "VALUES_SECONDS", 0.0)
     shown = rules_page(fake.run)
-    assert len(fake.asked) == 2  # the rules, twice
+    assert len(fake.queries) == 2  # the rules, twice
     assert "did not give it within 0 s" in render("rules", run="one", here="/rules", **shown)
