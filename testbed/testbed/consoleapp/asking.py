@@ -38,7 +38,7 @@ VALUES_SECONDS: Final = 3.0
 """In which the values of rules are asked: a run's Prometheus has other work to do."""
 USUAL_RANGE: Final = 600
 GRAPH_POINTS: Final = 240
-MOST_SERIES: Final = 1000
+SERIES_LIMIT: Final = 1000
 """Series that Prometheus is asked for at most."""
 SHOWN: Final = 200
 """Series of a table at most."""
@@ -62,7 +62,7 @@ def query_page(run: RunFolder, query: Mapping[str, str]) -> Context:
     if expression.strip():
         with run.prometheus() as prometheus:
             try:
-                answer = prometheus.answer(expression, limit=MOST_SERIES)
+                answer = prometheus.answer(expression, limit=SERIES_LIMIT)
                 if answer.kind in {"vector", "scalar"}:
                     drawn = _graph(prometheus, expression, seconds)
             except StackError as error:
@@ -76,7 +76,7 @@ def query_page(run: RunFolder, query: Mapping[str, str]) -> Context:
         "drawn": drawn,
         "problem": problem,
         "shown": SHOWN,
-        "cut": answer is not None and len(answer.series) >= MOST_SERIES,
+        "cut": answer is not None and len(answer.series) >= SERIES_LIMIT,
         "chart": chart | {"link": query_link(expression)},
         "examples": [(c.title, asked[0][0]) for c, asked in chart_queries(WINDOW)],
     }
@@ -90,7 +90,7 @@ def in_words(message: str) -> str:
 def _graph(prometheus: PrometheusClient, expression: str, seconds: int) -> Drawing:
     now = time.time()
     step = seconds / GRAPH_POINTS
-    series = prometheus.query_range(expression, now - seconds, now, step, limit=MOST_SERIES)
+    series = prometheus.query_range(expression, now - seconds, now, step, limit=SERIES_LIMIT)
     lines = [
         ChartLine(name=f"{each.labels.get('__name__', '')}{{{labels(each.labels)}}}", points=points)
         for each in series
