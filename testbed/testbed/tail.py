@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from testbed_domain.files import open_regular
+
 
 class JsonLinesTail:
     """Gives the lines that were appended since the last call; a half-written line waits.
@@ -20,12 +22,16 @@ class JsonLinesTail:
 
     def read(self) -> list[dict[str, Any]]:
         """New whole lines, parsed."""
+        return [json.loads(line) for line in self.read_raw()]
+
+    def read_raw(self) -> list[bytes]:
+        """New whole lines that are not empty."""
         try:
-            with self._path.open("rb") as file:
+            with open_regular(self._path) as file:
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:
             return []
         whole, separator, _ = data.rpartition(b"\n")
         self._offset += len(whole) + len(separator)
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        return [line for line in whole.split(b"\n") if line.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Self
 
 import httpx
@@ -19,6 +20,7 @@ class Client:
         base_url: address of the program, without a trailing path.
         timeout: seconds for connecting and for each read.
         transport: replaces the network in tests.
+        largest: bytes of an answer; with it, a whole answer must come within ``timeout``, too.
     """
 
     name = "the server"
@@ -30,7 +32,9 @@ class Client:
         *,
         timeout: float = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
+        largest: int | None = None,
     ) -> None:
+        self._timeout, self._largest = timeout, largest
         self.base_url = base_url.rstrip("/")
         # trust_env=False: a proxy of the environment must not sit between two loopback ports.
         self._http = httpx.Client(
@@ -62,7 +66,7 @@ class Client:
         """
         form = {"params" if method == "GET" else "data": parameters}
         try:
-            response = self._http.request(method, path, **form)  # type: ignore[arg-type]
+            response = self._answer(method, path, form)
         except httpx.HTTPError as error:
             what = str(error) or type(error).__name__
             raise StackError(f"{self.name} at {self.base_url} does not answer: {what}") from error
@@ -79,3 +83,16 @@ class Client:
                 + " ".join(str(reason).split())
             )
         return body
+
+    def _answer(self, method: str, path: str, form: dict[str, dict[str, str]]) -> httpx.Response:
+        if self._largest is None:
+            return self._http.request(method, path, **form)  # type: ignore[arg-type]
+        deadline, content = time.monotonic() + self._timeout, bytearray()
+        with self._http.stream(method, path, **form) as reply:  # type: ignore[arg-type]
+            for part in reply.iter_bytes():
+                content += part
+                if len(content) > self._largest:
+                    raise httpx.ReadError(f"the answer has over {self._largest:,} bytes")
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout(f"no whole answer within {self._timeout:g} s")
+        return httpx.Response(reply.status_code, content=bytes(content), request=reply.request)

@@ -167,9 +167,14 @@ class PrometheusClient(Client):
             raise StackError(f"the query {expression!r} gives a {data['resultType']}, not a vector")
         return [_sample(item["metric"], item["value"]) for item in data["result"]]
 
-    def answer(self, expression: str) -> QueryAnswer:
-        """Evaluate any expression now."""
-        data = self._query("/api/v1/query", query=expression)
+    def answer(self, expression: str, *, limit: int = 0) -> QueryAnswer:
+        """Evaluate any expression now.
+
+        Args:
+            expression: PromQL.
+            limit: series at most; 0 for all.
+        """
+        data = self._query("/api/v1/query", query=expression, limit=str(limit))
         kind, result = data["resultType"], data["result"]
         if kind == "string":
             return QueryAnswer(kind, text=str(result[1]))
@@ -177,8 +182,17 @@ class PrometheusClient(Client):
             return QueryAnswer(kind, (_series({"metric": {}, "value": result}),))
         return QueryAnswer(kind, tuple(map(_series, result)))
 
-    def query_range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
+    def query_range(
+        self, expression: str, start: float, end: float, step: float, *, limit: int = 0
+    ) -> list[Series]:
         """Evaluate an expression every ``step`` seconds from ``start`` to ``end`` (Unix times).
+
+        Args:
+            expression: PromQL.
+            start: Unix time.
+            end: Unix time.
+            step: seconds.
+            limit: series at most; 0 for all.
 
         Raises:
             StackError: more than :data:`MAXIMUM_POINTS` steps, or a query that fails.
@@ -191,6 +205,7 @@ class PrometheusClient(Client):
         data = self._query(
             "/api/v1/query_range",
             query=expression,
+            limit=str(limit),
             **_time(start=start, end=end, step=step),
         )
         return [_series(item) for item in data["result"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,7 @@ from testbed.consoleapp.pages import STATIC, render
 from testbed.resources import root
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
     from pathlib import Path
 
     from starlette.requests import Request
@@ -54,7 +55,10 @@ FORM_LIMITS: Final = PostLimits(size=16 << 10, seconds=5.0)
 NAMES_OPTION: Final = "--names"
 SERVED: Final = frozenset({".html"})
 """Files of runs that are served: a run's folder holds tokens, too."""
-SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND = 303, 400, 403, 404
+RUNBOOKS: Final = frozenset({".md"})
+SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 303, 400, 403, 404, 500
+MESSAGE: Final = 500
+"""Characters of what is said of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class ConsolePages:
 def create_app(console: ConsolePages) -> Application:
     """The console, with what stands before it."""
     shared = SharedFragments(console.overview.parts)
+    one_at_a_time = asyncio.Lock()  # a button that is pressed twice starts one scenario
 
     async def overview(_: Request) -> Response:
         forms = await run_in_threadpool(console.control.forms) if console.control else ()
@@ -114,10 +119,16 @@ def create_app(console: ConsolePages) -> Application:
         if act is None:
             return console.message("Not here", "There is nothing of that name.", NOT_FOUND)
         try:
-            console.control.said = await run_in_threadpool(act, form)
+            async with one_at_a_time:
+                console.control.said = await run_in_threadpool(act, form)
         except DomainError as error:
             return console.message("Not done", f"{error}.".replace("..", "."), BAD_REQUEST)
         return RedirectResponse("/", SEE_OTHER)
+
+    async def failed(_: Request, error: Exception) -> Response:
+        # What is wrong stands in the console's log, too: Starlette raises the error again.
+        why = f"{DAMAGED} {type(error).__name__}: {error}"[:MESSAGE]
+        return console.message("This page can't be shown", why, SERVER_ERROR)
 
     return CallerGuard(
         PostGuard(
@@ -129,7 +140,8 @@ def create_app(console: ConsolePages) -> Application:
                     *_file_routes(console),
                     Route("/health/ready", _ready),
                     Route("/{action}", change, methods=["POST"]),
-                ]
+                ],
+                exception_handlers={Exception: failed},
             ),
             FORM_LIMITS,
         ),
@@ -139,6 +151,7 @@ def create_app(console: ConsolePages) -> Application:
     )
 
 
+DAMAGED: Final = "A file of the run is damaged or gone, or the console has a defect:"
 NO_CONTROL: Final = (
     "This stack plays a scenario, and its verdict would be of something else if one could start or "
     "stop something here: testbed up starts a stack on which one can."
@@ -156,6 +169,8 @@ async def _ready(_: Request) -> Response:
 def _asking_routes(console: ConsolePages) -> list[Route]:
     run = console.run
 
+    turn = asyncio.Lock()
+
     def form_page(
         template: str, here: str, read: Callable[[Request], asking.Context]
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -163,6 +178,18 @@ def _asking_routes(console: ConsolePages) -> list[Route]:
             return console.page(template, here, await run_in_threadpool(read, request))
 
         return answer
+
+    def in_turn(
+        answer: Callable[[Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        # Files are searched one after another: a run beside it needs the machine.
+        async def answered(request: Request) -> Response:
+            async with turn:
+                if await request.is_disconnected():
+                    return Response(status_code=NOT_FOUND)  # nobody reads it
+                return await answer(request)
+
+        return answered
 
     async def trace(request: Request) -> Response:
         name = request.path_params["trace"]
@@ -174,18 +201,17 @@ def _asking_routes(console: ConsolePages) -> list[Route]:
 
     query = form_page("query", "/query", lambda r: asking.query_page(run, r.query_params))
     rules = form_page("rules", "/rules", lambda _: asking.rules_page(run))
+    traces = form_page("traces", "/traces", lambda r: asking.traces_page(run, r.query_params))
+    logs = form_page("logs", "/logs", lambda r: asking.logs_page(run, r.query_params))
     return [
         Route("/query", query),
         Route("/graph", query),  # of Prometheus's own pages: alerts lead there
         Route("/rules", rules),
         Route("/alerts", rules),
         Route("/targets", form_page("targets", "/targets", lambda _: asking.targets_page(run))),
-        Route(
-            "/traces",
-            form_page("traces", "/traces", lambda r: asking.traces_page(run, r.query_params)),
-        ),
-        Route("/traces/{trace}", trace),
-        Route("/logs", form_page("logs", "/logs", lambda r: asking.logs_page(run, r.query_params))),
+        Route("/traces", in_turn(traces)),
+        Route("/traces/{trace}", in_turn(trace)),
+        Route("/logs", in_turn(logs)),
     ]
 
 
@@ -208,8 +234,8 @@ def _file_routes(console: ConsolePages) -> list[Route]:
     async def runbook(request: Request) -> Response:
         folders = (console.run.layout.config / "runbooks", root() / "docs/runbooks")
         name = request.path_params["name"]
-        file = next((each for f in folders if (each := f / name).is_file()), None)
-        if file is None or file.parent not in folders:
+        file = next((each for f in folders if (each := inside(f, name, RUNBOOKS))), None)
+        if file is None:
             return console.message("Not here", "There is no such runbook.", NOT_FOUND)
         text = file.read_text(encoding="utf-8", errors="replace")
         html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
@@ -223,8 +249,11 @@ def _file_routes(console: ConsolePages) -> list[Route]:
     ]
 
 
-def inside(folder: Path, path: str) -> Path | None:
-    """A file below a folder that may be served; None where there is none."""
-    file, ground = (folder / path).resolve(), folder.resolve()
-    fits = file.is_relative_to(ground) and file.suffix in SERVED and file.is_file()
+def inside(folder: Path, path: str, endings: Collection[str] = SERVED) -> Path | None:
+    """A file below a folder that may be served; None where there is none, or none can be."""
+    try:
+        file, ground = (folder / path).resolve(), folder.resolve()
+        fits = file.is_relative_to(ground) and file.suffix in endings and file.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, links in a circle
+        return None
     return file if fits else None

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from testbed.charts import ChartLine, chart_queries, finite
-from testbed.clients.prometheus import PrometheusClient
 from testbed.consoleapp.pages import labels, query_link
 from testbed.consoleapp.readings import WINDOW, read_rules
 from testbed.consoleapp.signals import (
@@ -16,6 +15,7 @@ from testbed.consoleapp.signals import (
     component_log,
     component_logs,
     find_records,
+    read_records,
     read_spans,
 )
 from testbed.consoleapp.svg import draw
@@ -25,7 +25,7 @@ from testbed.errors import StackError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from testbed.clients.prometheus import QueryAnswer
+    from testbed.clients.prometheus import PrometheusClient, QueryAnswer
     from testbed.consoleapp.runfolder import RunFolder
     from testbed.consoleapp.svg import Drawing
 
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 RANGES: Final = (
     (60, "minute"), (600, "10 minutes"), (3600, "hour"), (21600, "6 hours"), (86400, "day"),
 )  # fmt: skip
+VALUES_SECONDS: Final = 3.0
+"""In which the values of rules are asked: a run's Prometheus has other work to do."""
 USUAL_RANGE: Final = 600
 GRAPH_POINTS: Final = 240
+SERIES_LIMIT: Final = 1000
+"""Series that Prometheus is asked for at most."""
 SHOWN: Final = 200
 """Series of a table at most."""
 _ANSWERED: Final = re.compile(r"^Prometheus at \S+ answered \d+: ")
@@ -56,9 +60,9 @@ def query_page(run: RunFolder, query: Mapping[str, str]) -> Context:
     drawn: Drawing | None = None
     problem = ""
     if expression.strip():
-        with PrometheusClient(run.prometheus) as prometheus:
+        with run.prometheus() as prometheus:
             try:
-                answer = prometheus.answer(expression)
+                answer = prometheus.answer(expression, limit=SERIES_LIMIT)
                 if answer.kind in {"vector", "scalar"}:
                     drawn = _graph(prometheus, expression, seconds)
             except StackError as error:
@@ -72,6 +76,7 @@ def query_page(run: RunFolder, query: Mapping[str, str]) -> Context:
         "drawn": drawn,
         "problem": problem,
         "shown": SHOWN,
+        "cut": answer is not None and len(answer.series) >= SERIES_LIMIT,
         "chart": chart | {"link": query_link(expression)},
         "examples": [(c.title, asked[0][0]) for c, asked in chart_queries(WINDOW)],
     }
@@ -84,7 +89,8 @@ def in_words(message: str) -> str:
 
 def _graph(prometheus: PrometheusClient, expression: str, seconds: int) -> Drawing:
     now = time.time()
-    series = prometheus.query_range(expression, now - seconds, now, seconds / GRAPH_POINTS)
+    step = seconds / GRAPH_POINTS
+    series = prometheus.query_range(expression, now - seconds, now, step, limit=SERIES_LIMIT)
     lines = [
         ChartLine(name=f"{each.labels.get('__name__', '')}{{{labels(each.labels)}}}", points=points)
         for each in series
@@ -95,9 +101,9 @@ def _graph(prometheus: PrometheusClient, expression: str, seconds: int) -> Drawi
 
 def rules_page(run: RunFolder) -> Context:
     """What the page of the rules shows."""
-    with PrometheusClient(run.prometheus) as prometheus:
+    with run.prometheus() as prometheus:
         try:
-            rows = read_rules(prometheus, values=True)
+            rows = read_rules(prometheus, seconds=VALUES_SECONDS)
             recorded = [
                 rule
                 for group in prometheus.groups()
@@ -105,13 +111,13 @@ def rules_page(run: RunFolder) -> Context:
                 if rule.kind == "recording"
             ]
         except StackError as error:
-            return {"rows": [], "recorded": [], "problem": str(error)}
-    return {"rows": rows, "recorded": recorded, "problem": ""}
+            return {"rows": [], "recorded": [], "problem": str(error), "seconds": VALUES_SECONDS}
+    return {"rows": rows, "recorded": recorded, "problem": "", "seconds": VALUES_SECONDS}
 
 
 def targets_page(run: RunFolder) -> Context:
     """What the page of the targets shows."""
-    with PrometheusClient(run.prometheus) as prometheus:
+    with run.prometheus() as prometheus:
         try:
             found = sorted(prometheus.targets(), key=lambda each: (each.job, each.instance))
         except StackError as error:
@@ -127,13 +133,15 @@ def traces_page(run: RunFolder, query: Mapping[str, str]) -> Context:
         errors=query.get("errors") == "1",
         slowest=query.get("order") == "slowest",
     )
-    found = find_traces(read_spans(run.layout), search)
-    return {"search": search, "found": found, "ratio": run.identity.get("trace_ratio")}
+    spans = read_spans(run.layout)
+    found = find_traces(spans, search)
+    ratio = run.identity.get("trace_ratio")
+    return {"search": search, "found": found, "ratio": ratio, "lines": spans}
 
 
 def trace_page(run: RunFolder, trace: str) -> Context | None:
     """What the page of one trace shows; None where no span of it is kept."""
-    spans = [span for span in read_spans(run.layout) if span["trace_id"] == trace]
+    spans = [span for span in read_spans(run.layout, trace) if span["trace_id"] == trace]
     return {"row": trace_row(spans), "bars": waterfall(spans)} if spans else None
 
 
@@ -143,16 +151,18 @@ def logs_page(run: RunFolder, query: Mapping[str, str]) -> Context:
     search = RecordSearch(
         *(query.get(name, "").strip() for name in ("text", "service", "severity", "trace"))
     )
-    records, total = ([], 0) if component else find_records(run.layout, search)
+    lines = read_records(run.layout)
+    records, total = ([], 0) if component else find_records(lines, search)
     return {
         "component": component,
         "components": component_logs(run.layout),
-        "lines": log_lines(component_log(run.layout, component) or ""),
+        "tail": log_lines(component_log(run.layout, component) or ""),
         "search": search,
         "severities": list(SEVERITIES),
         "records": records,
         "kept": {span["trace_id"] for span in read_spans(run.layout)} if records else set(),
         "total": total,
+        "lines": lines,
         "sent": run.layout.log_records.exists() and run.layout.log_records.stat().st_size > 0,
     }
 

@@ -7,20 +7,20 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed.active import active_stacks
-from testbed.clients.prometheus import PrometheusClient
 from testbed.consoleapp.components import component_rows
+from testbed.consoleapp.lines import MESSAGE, NOTICE, FittingTail
 from testbed.consoleapp.notices import notice_rows, receiver_rows
 from testbed.consoleapp.pages import query_link, render
 from testbed.consoleapp.readings import alert_rows, read_charts, read_rules, scraped
 from testbed.consoleapp.svg import draw
 from testbed.errors import StackError, UsageError
 from testbed.runlist import list_runs
-from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from testbed.clients.prometheus import PrometheusClient
     from testbed.consoleapp.live import Fragments
     from testbed.consoleapp.playing import Player
     from testbed.consoleapp.programme import Programme
@@ -60,11 +60,8 @@ class Overview:
         self._runs = runs
         self._player = player
         self._tails = {
-            name: JsonLinesTail(path)
-            for name, path in (
-                ("notices", run.layout.notifications),
-                ("messages", run.layout.messages),
-            )
+            "notices": FittingTail(run.layout.notifications, NOTICE),
+            "messages": FittingTail(run.layout.messages, MESSAGE),
         }
         self._notices: deque[dict[str, Any]] = deque(maxlen=STORED)
         self._messages: deque[dict[str, Any]] = deque(maxlen=NOTICES)
@@ -75,7 +72,7 @@ class Overview:
         self._messages += self._tails["messages"].read()
         now = time.time()
         announced = self._run.announced
-        with PrometheusClient(self._run.prometheus, timeout=3.0) as prometheus:
+        with self._run.prometheus() as prometheus:
             playing = self._playing
             programme = playing.programme(now)
             targets, alerts, rules, problem = self._asked(prometheus)
@@ -102,6 +99,7 @@ class Overview:
                     receivers=receiver_rows(self._notices),
                     messages=list(reversed(self._messages)),
                     factor=self._run.factor,
+                    damaged=sum(tail.damaged for tail in self._tails.values()),
                 ),
                 "components": render(
                     "part_components",

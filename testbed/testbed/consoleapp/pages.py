@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from testbed_rules.timescale import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_TURNING: Final = {
+    code: f"\\u{code:04x}"
+    for code in (0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
 NONE: Final = "\u2013"
 """Stands where there is no value."""
 FOLDER: Final = Path(__file__).parent
@@ -48,6 +53,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("testbed.consoleapp"),
         autoescape=True,
+        finalize=readable,
         undefined=StrictUndefined,
         auto_reload=False,
         trim_blocks=True,
@@ -67,14 +73,32 @@ def _environment() -> Environment:
     return environment
 
 
+def readable(value: object) -> object:
+    """A text in which what turns the direction of writing is written out, as PromQL does.
+
+    Unseen, one in a label would turn the value beside it: 1.5 is read as 5.1.
+    """
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return value.translate(_TURNING)
+    return value
+
+
 def clock(time: float | None) -> str:
     """The time of day of a Unix time, UTC."""
-    return NONE if time is None else f"{datetime.fromtimestamp(time, UTC):%H:%M:%S}"
+    return _written(time, "%H:%M:%S")
 
 
 def moment(time: float | None) -> str:
     """A Unix time, UTC, to the millisecond."""
-    return NONE if time is None else f"{datetime.fromtimestamp(time, UTC):%F %T.%f}"[:-3]
+    return _written(time, "%F %T.%f")[:-3] or NONE
+
+
+def _written(time: float | None, form: str) -> str:
+    """A time as ``form`` says; a dash where it is none, or beyond the years that there are."""
+    try:
+        return NONE if time is None else f"{datetime.fromtimestamp(time, UTC):{form}}"
+    except (ValueError, OverflowError, OSError):
+        return NONE
 
 
 def number(value: float | None, unit: str = "") -> str:

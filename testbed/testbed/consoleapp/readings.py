@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -82,20 +83,21 @@ def read_charts(
     return list(zip(found, queries, strict=True))
 
 
-def read_rules(prometheus: PrometheusClient, *, values: bool = False) -> list[LiveRule]:
+def read_rules(prometheus: PrometheusClient, *, seconds: float = 0.0) -> list[LiveRule]:
     """The alerting rules, those first that fire.
 
     Args:
         prometheus: to ask.
-        values: whether the values of their left sides are asked, too.
+        seconds: in which the values of their left sides are asked, too; each is a query.
 
     Raises:
         StackError: Prometheus does not answer.
     """
     rows = []
+    until = time.monotonic() + seconds
     for rule in prometheus.rules():
         limits = tuple(limits_of(rule))
-        if values:
+        if time.monotonic() < until:
             limits = tuple(_valued(prometheus, each) for each in limits)
         rows.append(LiveRule(rule, state_of(rule), limits))
     return sorted(rows, key=lambda row: (_order(row), row.rule.name))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.files import read_regular
 
 from testbed.active import ACTIVE_FILE
+from testbed.clients.prometheus import PrometheusClient
+from testbed.consoleapp.lines import EVENT, FittingTail
 from testbed.consoleapp.programme import Programme, programme
 from testbed.errors import UsageError
 from testbed.stack.addresses import PROMETHEUS
-from testbed.tail import JsonLinesTail
 from testbed.watch import LoadWatch, WatchView
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from testbed.layout import RunLayout
     from testbed.scenario import Scenario
 
+ANSWER_SECONDS: Final = 5.0
+"""Of Prometheus: a page asks twice, and is cut off after 15 s without a word."""
+ANSWER_BYTES: Final = 16 << 20
 UP = "up"
 """Scenario of a stack that plays nothing by itself."""
 
@@ -48,7 +53,7 @@ class RunFolder:
 
     def __init__(self, layout: RunLayout) -> None:
         self.layout = layout
-        self._timeline = JsonLinesTail(layout.timeline)
+        self._timeline = FittingTail(layout.timeline, EVENT)
         self._events: list[dict[str, Any]] = []
         self._identity: dict[str, Any] = {}
         self._scenario: Scenario | None = None
@@ -62,11 +67,11 @@ class RunFolder:
             self._identity = _json(self.layout.run_file)
         return self._identity
 
-    @property
-    def prometheus(self) -> str:
-        """Base URL of the stack's Prometheus."""
+    def prometheus(self) -> PrometheusClient:
+        """A client of the stack's Prometheus, for a page: bounded in time and size."""
         address, intake = self.identity["endpoints"][PROMETHEUS], self.identity.get("intake")
-        return f"http://{address}{f'/{intake}' if intake else ''}"
+        base = f"http://{address}{f'/{intake}' if intake else ''}"
+        return PrometheusClient(base, timeout=ANSWER_SECONDS, largest=ANSWER_BYTES)
 
     @property
     def factor(self) -> float:
@@ -83,7 +88,10 @@ class RunFolder:
     def announced(self) -> Announced:
         """What the stack says of itself."""
         found = _json(self.layout.root / ACTIVE_FILE)
-        return Announced(found.get("urls", {}), found.get("components", {}))
+        urls, pids = found.get("urls"), found.get("components")
+        return Announced(
+            urls if isinstance(urls, dict) else {}, pids if isinstance(pids, dict) else {}
+        )
 
     @property
     def plays(self) -> bool:
@@ -106,8 +114,10 @@ class RunFolder:
 
     @property
     def sent(self) -> WatchView:
-        """What the load has sent so far."""
-        return self._load.update(self._sent)
+        """What the load has sent so far, as far as its lines can be read."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            self._load.update(self._sent)
+        return self._sent
 
     @property
     def passed(self) -> bool | None:
@@ -129,6 +139,6 @@ def _scenario(layout: RunLayout) -> Scenario | None:
 def _json(path: Any) -> dict[str, Any]:  # noqa: ANN401 - a path
     try:
         found = json.loads(read_regular(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -6,13 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from testbed_domain.jsonlines import parse_line
-
+from testbed.consoleapp.lines import RECORD, SPAN, FittingLines
 from testbed.stack.process import read_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     from testbed.layout import RunLayout
 
@@ -40,28 +38,24 @@ class RecordSearch:
     trace: str = ""
 
 
-def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Whole lines with content of a file that another process appends to; none where it is not."""
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n") and (found := _parsed(line)):
-                    yield found
-    except FileNotFoundError:
-        return
+def read_spans(layout: RunLayout, trace: str = "") -> FittingLines:
+    """Spans of the run, the latest; those that name a trace, of all."""
+    return FittingLines(layout.traces, TRACED, SPAN, trace)
 
 
-def read_spans(layout: RunLayout) -> Iterator[Mapping[str, Any]]:
-    """Spans of the run."""
-    return (line for line in read_lines(layout.traces) if TRACED in line)
+def read_records(layout: RunLayout) -> FittingLines:
+    """Log records of the run, the latest."""
+    return FittingLines(layout.log_records, "body", RECORD)
 
 
-def find_records(layout: RunLayout, search: RecordSearch) -> tuple[list[Mapping[str, Any]], int]:
+def find_records(
+    records: Iterable[Mapping[str, Any]], search: RecordSearch
+) -> tuple[list[Mapping[str, Any]], int]:
     """The latest log records that are wanted, the latest first, and how many there are."""
     found: deque[Mapping[str, Any]] = deque(maxlen=RECORDS)
     total = 0
-    for record in read_lines(layout.log_records):
-        if "body" in record and _wanted(record, search):
+    for record in records:
+        if _wanted(record, search):
             found.append(record)
             total += 1
     return list(reversed(found)), total
@@ -84,13 +78,5 @@ def _wanted(record: Mapping[str, Any], search: RecordSearch) -> bool:
         record["severity"] >= SEVERITIES.get(search.severity, 0)
         and search.service in {"", record["service"]}
         and search.trace in {"", record[TRACED]}
-        and search.text.strip().lower() in str(record["body"]).lower()
+        and search.text.strip().lower() in str(record.get("body")).lower()
     )
-
-
-def _parsed(line: bytes) -> Mapping[str, Any]:
-    try:
-        found = parse_line(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

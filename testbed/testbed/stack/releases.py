@@ -6,7 +6,9 @@ tool is compiled. What the checksums protect against stands in ``docs/decisions/
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
 import platform
 import shutil
@@ -14,6 +16,7 @@ import socket
 import tarfile
 import tempfile
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,7 +45,9 @@ MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 """Name of a machine in Python to that in archives."""
 LOCAL: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 MAX_SUMS: Final = 256 * 1024
-MAX_PROGRAM: Final = GIB
+MAX_ARCHIVE: Final = GIB
+MAX_UNPACKED: Final = GIB
+"""Bytes of all that an archive holds: few packed bytes can become a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,9 @@ def _problem(future: Future[None]) -> str | None:
         return "the release site does not answer"
     except httpx.HTTPError as error:
         return f"the release site can't be reached: {error or type(error).__name__}"
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (httpx.InvalidURL, ImportError, ValueError) as error:  # of variables of the environment
+        return f"the proxy of the environment can't be used: {error}"
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         return f"its archive can't be unpacked: {error}"
     return None
 
@@ -229,9 +236,11 @@ def _download(
         for chunk in reply.iter_raw():
             if stop.is_set():
                 raise StackError("stopped")
+            size += len(chunk)
+            if size > MAX_ARCHIVE:
+                raise StackError(f"its archive has over {MAX_ARCHIVE:,} bytes")
             file.write(chunk)
             digest.update(chunk)
-            size += len(chunk)
             elapsed = time.monotonic() - begun
             if elapsed > limits.grace and size < limits.rate * elapsed:
                 raise StackError(f"the release site is slow: {size / elapsed / 1000:.0f} kB/s")
@@ -241,7 +250,7 @@ def _download(
 def _require_answer(reply: httpx.Response) -> None:
     if reply.status_code != httpx.codes.OK:
         raise StackError(f"the release site answers {reply.status_code}")
-    if not _is_safe(str(reply.url)):
+    if not all(_is_safe(str(each.url)) for each in (*reply.history, reply)):
         raise StackError("the release site leads to an address without https")
 
 
@@ -250,16 +259,33 @@ def _is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL)
 
 
+class _Bounded(io.RawIOBase):
+    """Reads a file of at most :data:`MAX_UNPACKED` bytes."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
+        self._left = MAX_UNPACKED
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise StackError(f"its archive holds over {MAX_UNPACKED:,} bytes")
+        return data
+
+
 def _unpack(archive: Path, programs: Sequence[ToolProgram], folder: Path) -> None:
     """Take the programs out of an archive, by their names, and nothing else."""
     wanted = {program.on_path: program.name for program in programs}
     folder.mkdir(parents=True)
-    with tarfile.open(archive, "r:gz") as packed:
+    # As a stream, whose every byte is counted: those of members that are not wanted, too.
+    with gzip.open(archive) as plain, tarfile.open(fileobj=_Bounded(plain), mode="r|") as packed:
         for member in packed:
             name = wanted.pop(Path(member.name).name, None) if member.isfile() else None
             if name is None:
                 continue
-            if member.size > MAX_PROGRAM or (content := packed.extractfile(member)) is None:
+            if (content := packed.extractfile(member)) is None:
                 raise StackError(f"{member.name} in its archive is not a program")
             with content, (folder / name).open("wb") as file:
                 shutil.copyfileobj(content, file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -134,6 +135,32 @@ def test_a_change_needs_the_token_and_comes_from_here(
     assert not any("token" in asked for asked in control.asked)
 
 
+def test_changes_are_made_one_at_a_time(folder: RunLayout) -> None:
+    """A button that is pressed twice must not start two scenarios on one stack."""
+    together: list[int] = []
+
+    class Slow(Recorded):
+        def fault(self, form: Mapping[str, str]) -> str:
+            together.append(len(self.asked))
+            self.asked.append(form)
+            threading.Event().wait(0.05)
+            self.asked.pop()
+            return ""
+
+    run, runs = RunFolder(folder), folder.root.parent
+    slow = cast("ConsoleControl", Slow())
+    app = create_app(ConsolePages(run, runs, Overview(run, runs, None), slow, "t" * 20))
+
+    async def twice() -> None:
+        transport = httpx.ASGITransport(cast("Any", app))
+        async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+            form = {"token": "t" * 20}
+            await asyncio.gather(*(client.post("/fault", data=form) for _ in range(3)))
+
+    asyncio.run(twice())
+    assert together == [0, 0, 0]
+
+
 def test_a_get_changes_nothing_and_other_names_are_unknown(
     client: Client, control: Recorded
 ) -> None:
@@ -186,6 +213,29 @@ def test_only_reports_of_runs_are_served(client: Client, folder: RunLayout) -> N
     for path in ("one/console-token", "one/run.json", "../outside.html", "one/link.html", "one"):
         assert client.get(f"/runs/{path}").status_code in {404, 405}, path
         assert inside(folder.root.parent, path) is None, path
+
+
+@pytest.mark.parametrize("where", ["runs", "runbooks"])
+@pytest.mark.parametrize("name", ["%00", "one%00.html", f"{'a' * 5000}.md", "circle.html", "c.md"])
+def test_a_name_that_no_file_can_have_is_not_found(
+    client: Client, folder: RunLayout, where: str, name: str
+) -> None:
+    """The system itself refuses to look for it."""
+    (folder.config / "runbooks").mkdir(parents=True)
+    for link in (folder.root.parent / "circle.html", folder.config / "runbooks" / "c.md"):
+        link.symlink_to(link)
+    assert client.get(f"/{where}/{name}").status_code == 404
+
+
+def test_a_runbook_that_leads_elsewhere_is_not_shown(client: Client, folder: RunLayout) -> None:
+    """A link in the folder of somebody's rules opens no other file of this machine."""
+    ensure_token(folder.console_token)
+    runbooks = folder.config / "runbooks"
+    runbooks.mkdir(parents=True)
+    (runbooks / "Own.md").write_text("# Own")
+    (runbooks / "Token.md").symlink_to(folder.console_token)
+    assert "Own" in client.get("/runbooks/Own.md").text
+    assert client.get("/runbooks/Token.md").status_code == 404
 
 
 def test_a_run_elsewhere_shows_its_own_report(tmp_path: Path, folder: RunLayout) -> None:

@@ -164,7 +164,7 @@ def test_hostile_texts_are_escaped_on_every_page() -> None:
         | {"labels": {"a": EVERYTHING}}
     )
     html = pages.render(
-        "part_notifications", notices=[hostile], receivers=[], messages=[], factor=1.0
+        "part_notifications", notices=[hostile], receivers=[], messages=[], factor=1.0, damaged=0
     )
     html += pages.render("part_summary", text=EVERYTHING)
     html += pages.render(
@@ -196,3 +196,12 @@ def test_spans_of_time_are_readable() -> None:
         "45 \u00b5s",
         "\u2013",
     ]
+
+
+def test_what_turns_the_direction_of_writing_is_written_out() -> None:
+    """Unseen, it would show 1.5 beside it as 5.1; what is rendered already stays."""
+    page = pages.render("part_summary", text="a\u202eb \u2067c")
+    assert page == '<p role="status">a\\u202eb \\u2067c</p>'
+    assert pages.readable(page) == page
+    turned = pages.render("part_charts", charts=[], problem="\u202e<b>")
+    assert "\\u202e&lt;b&gt;" in turned

@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Barrier, Event
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
-from testbed.errors import UsageError
+from testbed.errors import StackError, UsageError
+from testbed.stack import releases
 from testbed.stack.catalogue import (
     ALERTMANAGER,
     NODE_EXPORTER,
@@ -172,6 +174,122 @@ def test_what_is_not_as_it_should_be_is_left_to_the_compiler(
     assert found == {"alertmanager"}
     assert reason in said["prometheus"]
     assert said["prometheus"].endswith("compiling it")
+
+
+def _pack(there: Site, *members: tuple[tarfile.TarInfo, bytes]) -> Tool:
+    """Put an archive of Prometheus with these members there, in place of its own."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for info, content in members:
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return _serve(there, packed.getvalue())
+
+
+def _serve(there: Site, content: bytes) -> Tool:
+    tool = there.add(PROMETHEUS)
+    assert tool.release is not None
+    there.files[_archive(tool)] = content
+    name = _archive(tool).rpartition("/")[2]
+    digest = hashlib.sha256(content).hexdigest()
+    there.files[_path(tool.release, tool.release.sums)] = f"{digest}  {name}\n".encode()
+    return tool
+
+
+def test_an_archive_unpacks_to_no_more_than_a_program_can_have(
+    tmp_path: Path, site: tuple[Site, ReleaseSite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted with what is not taken: few packed bytes can become a full disk."""
+    there, asked = site
+    monkeypatch.setattr(releases, "MAX_UNPACKED", 1 << 20)
+    tool = _pack(there, (tarfile.TarInfo("LICENSE"), bytes(2 << 20)))
+    found, said = _fetched([tool], tmp_path / "tools", asked)
+    assert (found, "holds over" in said["prometheus"]) == (set(), True)
+
+
+def test_an_archive_without_an_end_is_cut_off(
+    tmp_path: Path, site: tuple[Site, ReleaseSite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it fills the disk."""
+    there, asked = site
+    monkeypatch.setattr(releases, "MAX_ARCHIVE", 100)
+    found, said = _fetched([there.add(PROMETHEUS)], tmp_path / "tools", asked)
+    assert (found, "has over 100 bytes" in said["prometheus"]) == (set(), True)
+
+
+def test_an_archive_that_was_spoilt_before_it_was_published_is_named(
+    tmp_path: Path, site: tuple[Site, ReleaseSite]
+) -> None:
+    """Its checksum fits; what unpacks it says nothing of a file."""
+    there, asked = site
+    text = b"".join(b"%d\n" % number for number in range(100_000))
+    content = bytearray(there.files[_archive(_pack(there, (tarfile.TarInfo("LICENSE"), text)))])
+    content[50_000:50_100] = b"\xff" * 100
+    found, said = _fetched([_serve(there, bytes(content))], tmp_path / "tools", asked)
+    assert (found, "can't be unpacked" in said["prometheus"]) == (set(), True)
+
+
+def test_programs_are_files_of_the_archive_and_stay_in_their_folder(
+    tmp_path: Path, site: tuple[Site, ReleaseSite]
+) -> None:
+    """Neither a link in place of a program nor a way out of the folder is followed."""
+    there, asked = site
+    link = tarfile.TarInfo("prometheus")
+    link.type, link.linkname = tarfile.SYMTYPE, "/bin/sh"
+    text = f"#!/bin/sh\necho 'version {PROMETHEUS.version}'\n".encode()
+    out = tarfile.TarInfo("../../../promtool")
+    found, said = _fetched([_pack(there, (link, b""), (out, text))], tmp_path / "tools", asked)
+    assert (found, "lacks prometheus" in said["prometheus"]) == (set(), True)
+    assert [path.name for path in tmp_path.iterdir()] == ["tools"]
+
+
+def test_a_site_that_sends_in_circles_is_left(
+    tmp_path: Path, site: tuple[Site, ReleaseSite]
+) -> None:
+    """Its redirects are counted."""
+    there, asked = site
+    tool = there.add(PROMETHEUS)
+    there.moved[_archive(tool)] = _archive(tool)
+    found, said = _fetched([tool], tmp_path / "tools", asked)
+    assert (found, "can't be reached" in said["prometheus"]) == (set(), True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTPS_PROXY", "ftp://127.0.0.1:1")]
+)
+def test_a_proxy_that_can_not_be_used_is_said(
+    tmp_path: Path,
+    site: tuple[Site, ReleaseSite],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+) -> None:
+    """And the tools are compiled, as where there is no network."""
+    there, asked = site
+    monkeypatch.setenv(name, value)
+    found, said = _fetched([there.add(PROMETHEUS)], tmp_path / "tools", asked)
+    assert (found, "proxy" in said["prometheus"]) == (set(), True)
+
+
+@pytest.mark.parametrize("hops", [("http://a.example", "https://b.example"), ("http://a.example",)])
+def test_no_step_of_a_redirect_may_be_without_https(hops: tuple[str, ...]) -> None:
+    """Whoever sits on it could send on to a site of their own, with https."""
+    site = "https://site.example"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        steps = (site, *hops)
+        place = steps.index(f"{request.url.scheme}://{request.url.host}")
+        if place + 1 == len(steps):
+            return httpx.Response(200, text=f"{'1' * 64}  a.tar.gz")
+        return httpx.Response(302, headers={"location": steps[place + 1]})
+
+    release = PROMETHEUS.release
+    assert release is not None
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True) as client,
+        pytest.raises(StackError, match="without https"),
+    ):
+        releases._published(client, release, "a.tar.gz", ReleaseSite(site))
 
 
 def test_without_a_network_nothing_is_waited_for(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 "use strict";
 // The token of a link goes into this tab only: no server and no other tab sees it.
 const KEPT = "console-token";
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) {
+const take = () => {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!given) return;
   sessionStorage.setItem(KEPT, given);
   history.replaceState(null, "", location.pathname + location.search);
-}
+  for (const field of document.querySelectorAll("form[data-token] input[name=token]")) field.value = given;
+};
+take();
+addEventListener("hashchange", take); // the link, opened where the console is open already
 for (const form of document.querySelectorAll("form[data-token]")) {
   const field = form.querySelector("input[name=token]");
   if (!field) continue;
