@@ -317,6 +317,7 @@ def load(
     name = name or ("normal" if drift is None else "drifted")
     if drift is not None and name in PROFILES and not PROFILES[name].drifted:
         raise UsageError(f"--drift {drift} needs the profile drifted: {name} drifts nothing")
+    further = output_options(csv, html, otlp_endpoint)
     settings = load_settings()
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
@@ -347,7 +348,6 @@ def load(
     say(f"load: seed {seed}; the truth is written to {target}")
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
     file = target / "load-plan.json"
-    further = output_options(csv, html, otlp_endpoint)
     if bind is None:
         command = locust_command(
             file, target, host, processes=processes, fail_ratio=fail_ratio, further=further

@@ -31,6 +31,18 @@ if TYPE_CHECKING:
         ("report nothing", "no run"),
         ("compare nothing something", "no run"),
         ("load normal --users 2 --rate 3", "give one of --users, --rate and --shape"),
+        ("load normal --html /", "--html: / can't be written: Is a directory"),
+        ("load normal --html /proc/load.html", "--html: /proc/load.html can't be written"),
+        ("load normal --csv /proc/no/load", "--csv: /proc/no/load can't be written"),
+        (
+            "load normal --otlp-endpoint localhost:4318",
+            "--otlp-endpoint: 'localhost:4318' is neither",
+        ),
+        (
+            "load normal --otlp-endpoint http://127.0.0.1:99999",
+            "--otlp-endpoint: 'http://127.0.0.1",
+        ),
+        ("load normal --rate inf -n 5", "rate must be a finite number, not inf"),
         ("clean --older-than soon", "soon"),
         ("capacity --host http://127.0.0.1:1 --step 1 --start 2", "nothing answers at http://127"),
     ],
