@@ -43,6 +43,11 @@ if TYPE_CHECKING:
             "--otlp-endpoint: 'http://127.0.0.1",
         ),
         ("load normal --rate inf -n 5", "rate must be a finite number, not inf"),
+        ("load-worker nohost --plan p.json --host http://a", "MASTER: 'nohost' is not an address"),
+        (
+            "load-worker 127.0.0.1:1 --plan absent.json --host http://a",
+            "cannot read the load plan absent.json",
+        ),
         ("clean --older-than soon", "soon"),
         ("capacity --host http://127.0.0.1:1 --step 1 --start 2", "nothing answers at http://127"),
     ],
