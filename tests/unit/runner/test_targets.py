@@ -74,7 +74,8 @@ def test_paths_of_a_file_begin_at_its_folder(tmp_path: Path) -> None:
     [
         ({"command": None}, "give either command, which starts it, or url"),
         ({"url": "http://127.0.0.1:1"}, "give either command, which starts it, or url"),
-        ({"command": None, "url": "ftp://x"}, "does not begin with http:// or https://"),
+        ({"command": None, "url": "ftp://x"}, "'ftp://x' is not an http(s) URL"),
+        ({"command": None, "url": "http://x:99999"}, "'http://x:99999' is not an http(s) URL"),
         ({"command": "serve {grpc}"}, "asks for the port 'grpc'; name it in ports"),
         ({"metrics": [{"port": "metrics"}]}, "there is no port 'metrics' among ports"),
         ({"ports": ["web"]}, "one must be called http"),
