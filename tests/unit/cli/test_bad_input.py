@@ -43,6 +43,8 @@ if TYPE_CHECKING:
             "--otlp-endpoint: 'http://127.0.0.1",
         ),
         ("load normal --rate inf -n 5", "rate must be a finite number, not inf"),
+        ("load normal --bind nowhere", "--bind: 'nowhere' is not an address and a port"),
+        ("load normal --bind 192.0.2.1:5557", "--bind: 192.0.2.1:5557 can't be listened on"),
         ("load-worker nohost --plan p.json --host http://a", "MASTER: 'nohost' is not an address"),
         (
             "load-worker 127.0.0.1:1 --plan absent.json --host http://a",
