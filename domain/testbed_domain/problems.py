@@ -100,15 +100,20 @@ def _plain(bound: object) -> object:
     return f"{bound:g}" if isinstance(bound, float) else bound
 
 
+def _tagged(place: str, error: Mapping[str, Any]) -> str:
+    return f"{place}.{_discriminator(error)}".removeprefix(".")
+
+
 def _discriminator(error: Mapping[str, Any]) -> str:
-    return str(error["ctx"]["discriminator"]).strip("'")
+    """The field; of a union that a function decides it is that of the function's name."""
+    return str(error["ctx"]["discriminator"]).strip("'").removesuffix("()")
 
 
 _WORDS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], str]]] = {
     "missing": lambda place, _: f"{place} is missing",
-    "union_tag_not_found": lambda place, error: f"{place}.{_discriminator(error)} is missing",
+    "union_tag_not_found": lambda place, error: f"{_tagged(place, error)} is missing",
     "union_tag_invalid": lambda place, error: (
-        f"{place}.{_discriminator(error)} must be one of {error['ctx']['expected_tags']}, "
+        f"{_tagged(place, error)} must be one of {error['ctx']['expected_tags']}, "
         f"not {error['ctx']['tag']!r}"
         f"{nearest(error['ctx']['tag'], _quoted(error['ctx']['expected_tags']))}"
     ),

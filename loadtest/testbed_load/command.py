@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Final
+
+from testbed_otel.standard import TelemetrySettingsError, endpoint
+
+from testbed_load.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,11 +84,34 @@ def output_options(csv: Path | None, html: Path | None, otlp: str | None = None)
     Args:
         csv: how the names of the files of Locust's statistics begin: ``CSV_stats.csv`` and others.
         html: file of Locust's report.
-        otlp: base URL of the OTLP/HTTP receiver that gets spans and durations of the requests.
+        otlp: base URL of the OTLP/HTTP receiver that gets spans and durations of the requests;
+            ``none`` or empty: there is none.
+
+    Raises:
+        LoadError: a file can't be written, which Locust would find out after the load; or the
+            receiver's URL is not one.
     """
     files = (("--csv", csv), ("--html", html))
-    written = [word for name, path in files if path for word in (name, str(path.resolve()))]
-    return [*written, *(["--otlp-endpoint", otlp] if otlp else [])]
+    written = [word for name, path in files if path for word in (name, _writable(name, path))]
+    try:
+        receiver = endpoint("--otlp-endpoint", otlp) if otlp else None
+    except TelemetrySettingsError as error:
+        raise LoadError(str(error)) from None
+    return [*written, *(["--otlp-endpoint", receiver] if receiver else [])]
+
+
+def _writable(option: str, path: Path) -> str:
+    """The absolute path of a file, or beginning of files, whose folder takes new ones."""
+    path = path.resolve()
+    try:
+        if option == "--html" and path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise LoadError(f"{option}: {path} can't be written: {error.strerror}") from None
+    return str(path)
 
 
 def worker_command(plan_file: Path, host: str, *, master: tuple[str, int]) -> list[str]:

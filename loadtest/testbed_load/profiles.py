@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -119,7 +120,7 @@ def profile(  # noqa: PLR0913 - one keyword per option of the command
         raise LoadError(f"column and form are of a drift, and the profile {name!r} has none")
     get_drift(drift)
     try:
-        if rate and requests:
+        if rate and requests and isfinite(rate):
             duration = requests / rate
         phase = LoadPhase(
             name=name,

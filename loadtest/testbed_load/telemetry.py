@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from testbed_otel.masking import mask
 from testbed_otel.names import SERVICE_LOAD
 
 from testbed_load.exchange import PREDICT
@@ -145,7 +146,7 @@ class SpannedTruth:
     @property
     def summary(self) -> str:
         """What was taken of the spans, for people."""
-        return f"{self._exporter.taken:,} of {self._sent:,} spans taken by {self._endpoint}"
+        return f"{self._exporter.taken:,} of {self._sent:,} spans taken by {mask(self._endpoint)}"
 
     def _span(self, record: RequestRecord, attributes: dict[str, AttributeValue]) -> ReadableSpan:
         plan = self._plan

@@ -108,7 +108,8 @@ orders
             from testbed_drift.cli.tables import TableRequest, run_tables
 
             options = replace(tables, store=store_of(context, tables.store))
-            request = TableRequest(options, settings, every, report, otlp_endpoint, began)
+            folder = report or settings.get("output")  # two names of it, as for a log
+            request = TableRequest(options, settings, every, folder, otlp_endpoint, began)
             return run_tables(request, as_json=as_json)
         return _run_log(context, tables, settings, every, report, otlp_endpoint, as_json=as_json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -90,6 +91,21 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - ports
         raise UsageError(f"{option}: {text!r} is not an address and a port, as 10.0.0.1:5557")
     return host.strip("[]"), int(port)
+
+
+def listening_address(text: str, option: str) -> tuple[str, int]:
+    """As :func:`parse_address`, of this machine and free now.
+
+    Raises:
+        UsageError: it is not an address, or nothing can listen there; names the option.
+    """
+    host, port = parse_address(text, option)
+    try:
+        family, *_, place = socket.getaddrinfo("0.0.0.0" if host == "*" else host, port)[0]  # noqa: S104 - as asked for
+        socket.create_server(place[:2], family=family).close()
+    except OSError as error:
+        raise UsageError(f"{option}: {text} can't be listened on: {error.strerror}") from None
+    return host, port
 
 
 def management_token(home: Path) -> Path:

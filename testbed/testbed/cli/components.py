@@ -23,8 +23,8 @@ from testbed.cli import completion
 from testbed.cli.common import (
     OWN_DATA,
     USE_CASE_HELP,
+    listening_address,
     management_token,
-    parse_address,
 )
 from testbed.cli.log import default_log
 from testbed.console import out, say
@@ -317,6 +317,8 @@ def load(
     name = name or ("normal" if drift is None else "drifted")
     if drift is not None and name in PROFILES and not PROFILES[name].drifted:
         raise UsageError(f"--drift {drift} needs the profile drifted: {name} drifts nothing")
+    further = output_options(csv, html, otlp_endpoint)
+    address = None if bind is None else listening_address(bind, "--bind")
     settings = load_settings()
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%dT%H%M%S%f}-{name}"
@@ -347,8 +349,7 @@ def load(
     say(f"load: seed {seed}; the truth is written to {target}")
     # Locust is this very process from here on: it prints progress and summary, and obeys Ctrl-C.
     file = target / "load-plan.json"
-    further = output_options(csv, html, otlp_endpoint)
-    if bind is None:
+    if address is None:
         command = locust_command(
             file, target, host, processes=processes, fail_ratio=fail_ratio, further=further
         )
@@ -357,7 +358,6 @@ def load(
             f"load: waiting for {processes} times: testbed load-worker {bind} --plan {file.name} "
             f"--host {mask(host)}, each with a copy of {file}"
         )
-        address = parse_address(bind, "--bind")
         command = master_command(
             file,
             target,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from testbed.cli.common import parse_address
+from testbed.console import say
 
 
 def load_worker(
@@ -31,10 +32,16 @@ def load_worker(
       testbed load-worker 10.0.0.1:5557 --plan load-plan.json --host http://10.0.0.9:8000
     """
     from testbed_load.command import worker_command
+    from testbed_load.options import check_host
+    from testbed_load.plan import read_plan
 
     from testbed.stack.environments import base_environment
 
-    command = worker_command(plan.resolve(), host, master=parse_address(master, "MASTER"))
+    address = parse_address(master, "MASTER")
+    # Locust reads the plan only once the other host answers, for which it waits minutes.
+    read_plan(plan)
+    command = worker_command(plan.resolve(), check_host({"host": host}), master=address)
+    say(f"load-worker: waiting for testbed load at {master}")
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), sys.stdin.fileno())  # Locust would read keys from a terminal
     os.execve(command[0], command, base_environment())  # noqa: S606 - this interpreter

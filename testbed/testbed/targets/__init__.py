@@ -14,17 +14,18 @@ __all__ = ["TARGETS", "BundledApi", "Service", "TargetModel"]
 DEFAULT = "http"
 
 
-def _kind_of(value: object) -> str:
-    kind = value.get("kind", DEFAULT) if isinstance(value, dict) else getattr(value, "kind", "")
-    return str(kind)
+def kind(value: object) -> str:
+    """Of a block, as it says; its name stands in messages, so it is that of the field."""
+    said = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return DEFAULT if said is None else str(said)
 
 
 if TYPE_CHECKING:
     Service: TypeAlias = TargetModel
 else:
     _tagged: Any = tuple(
-        Annotated[cls, Tag(kind)] for kind, cls in TARGETS.items() if cls is not BundledApi
+        Annotated[cls, Tag(name)] for name, cls in TARGETS.items() if cls is not BundledApi
     )
     _kinds: Any = Union[_tagged]  # noqa: UP007 - of classes known only now
-    Service = Annotated[_kinds, Discriminator(_kind_of)]
+    Service = Annotated[_kinds, Discriminator(kind)]
     """Any of the kinds that a user brings, as a scenario or a file of its own holds it."""

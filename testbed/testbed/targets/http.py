@@ -15,6 +15,8 @@ from pydantic import Field, field_validator, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
 from testbed_load.labeltemplate import LabelTemplate
 from testbed_load.openapi import examples
+from testbed_otel.masking import mask
+from testbed_otel.urls import is_http_url
 
 from testbed.clients import loopback
 from testbed.componentnames import TAKEN
@@ -143,8 +145,8 @@ class HttpService(TargetModel):
             raise ValueError(f"service: {self.service} is the name of a component; choose another")
         if HTTP not in self.ports:
             raise ValueError(f"ports: one must be called {HTTP}")
-        if self.url is not None and urlsplit(self.url).scheme not in {"http", "https"}:
-            raise ValueError(f"url: {self.url} does not begin with http:// or https://")
+        if self.url is not None and not is_http_url(self.url):
+            raise ValueError(f"url: {mask(self.url)!r} is not an http(s) URL")
         for each in self.metrics:
             if each.port not in self.ports:
                 raise ValueError(f"metrics: there is no port {each.port!r} among ports")

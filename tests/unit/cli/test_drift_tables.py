@@ -67,6 +67,15 @@ def test_references_lie_in_the_home(home: Path) -> None:
     assert (code, "shop" in err) == (2, True)
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("option", ["--report", "--out"])
+def test_reports_of_tables_lie_where_either_option_says(option: str) -> None:
+    """As for a log, where they are two names of one folder."""
+    code, out, _ = _ended(f"run --reference a.csv --current a.csv {option} reports")
+    assert (code, "report=reports/" in out) == (0, True)
+    assert list(Path("reports").glob("*.html"))
+
+
 def test_the_log_and_model_of_the_latest_run_are_taken(
     home: Path, settings: list[DriftSettings]
 ) -> None:

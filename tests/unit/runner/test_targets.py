@@ -74,7 +74,8 @@ def test_paths_of_a_file_begin_at_its_folder(tmp_path: Path) -> None:
     [
         ({"command": None}, "give either command, which starts it, or url"),
         ({"url": "http://127.0.0.1:1"}, "give either command, which starts it, or url"),
-        ({"command": None, "url": "ftp://x"}, "does not begin with http:// or https://"),
+        ({"command": None, "url": "ftp://x"}, "'ftp://x' is not an http(s) URL"),
+        ({"command": None, "url": "http://x:99999"}, "'http://x:99999' is not an http(s) URL"),
         ({"command": "serve {grpc}"}, "asks for the port 'grpc'; name it in ports"),
         ({"metrics": [{"port": "metrics"}]}, "there is no port 'metrics' among ports"),
         ({"ports": ["web"]}, "one must be called http"),
@@ -388,3 +389,21 @@ def test_rows_that_are_not_sent_cannot_drift() -> None:
     drifts = read_scenario(find_scenario("covariate-drift"))
     with pytest.raises(UsageError, match="is sent the examples"):
         shop(request={"body": {"openapi": "/ask"}}, reply={}).refuse(drifts)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "must be an object, not None"),
+        ("- a", "must be an object, not"),
+        ("kind: mlfow\ncommand: x", "1: kind must be one of"),
+    ],
+)
+def test_a_file_that_is_no_service_is_refused_in_plain_words(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    """An empty one, one that is a list, and one of an unknown kind."""
+    file = tmp_path / "service.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=complaint):
+        read_service(file)
