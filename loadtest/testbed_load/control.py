@@ -168,6 +168,9 @@ class Control:
     def _on_signal(self, *_: object) -> None:
         """End early and in order; a second interrupt ends at once."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._master is not None and self._master.waits:  # Locust sees to nothing else then
+            sys.stderr.write("load: interrupted before its workers came; nothing was sent\n")
+            sys.exit(_EXIT_COULD_NOT_RUN)
         gevent.spawn(self._stop)  # a handler may run where nothing can wait or be sent
 
     def _stop(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
+from locust.runners import STATE_INIT
+
 from testbed_load.errors import LoadError
 from testbed_load.messages import BEGIN, ENDED, FAILED, PLAN, READY, SENT, STOP, digest
 from testbed_load.plan import plan_text
@@ -142,6 +144,11 @@ class Master:
         runner.register_message(SENT, self._on_sent)
         runner.register_message(ENDED, self._on_ended)
         runner.register_message(FAILED, self._on_failed)
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing has begun, since some of the workers are not there."""
+        return self._runner.state == STATE_INIT and self._runner.worker_count < self._workers
 
     def require_workers(self) -> None:
         """Behind the web UI, a load begins with all of them, who come back seconds after one ended.

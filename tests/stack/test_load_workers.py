@@ -12,6 +12,7 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -38,7 +39,6 @@ from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def workers(load: Load) -> list[psutil.Process]:
@@ -280,3 +280,27 @@ def test_a_worker_with_another_plan_ends_the_load(serve: Start, tmp_path: Path) 
         _, errors = load.communicate(timeout=DEADLINE)
     assert load.returncode == 2
     assert "load: worker 1 has another plan than the master" in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_master_that_waits_for_workers_can_be_stopped(
+    number: signal.Signals, serve: Start, tmp_path: Path
+) -> None:
+    """Once: nothing was sent, so there is nothing to wait for."""
+    plan = tmp_path / "plan.json"
+    write_plan(plan, plan_of(LoadPhase("p", 60.0, 40.0)))
+    bound = ("127.0.0.1", free_port())
+    command = master_command(plan, tmp_path / "truth", serve().url, bind=bound, workers=2)
+    pipe = subprocess.PIPE
+    with running(command, tmp_path, pipe, pipe) as load:
+        wait_for(lambda: _catches(load.pid, signal.SIGTERM), DEADLINE, "it does not wait")
+        load.send_signal(number)
+        _, errors = load.communicate(timeout=DEADLINE)
+    assert load.returncode == 2
+    assert "load: interrupted before its workers came; nothing was sent" in errors
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = int(re.search(r"^SigCgt:\t(\w+)$", status, re.MULTILINE)[1], 16)  # type: ignore[index]
+    return bool(caught >> (number - 1) & 1)
