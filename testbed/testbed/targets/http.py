@@ -8,7 +8,7 @@ import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import Field, field_validator, model_validator
@@ -102,7 +102,10 @@ class HttpService(TargetModel):
     ports: tuple[str, ...] = Field(
         (HTTP,), description="Names of the ports that it listens on; the load asks `http`."
     )
-    url: str | None = Field(None, description="Where it runs already, in place of a command.")
+    url: str | None = Field(
+        None,
+        description="Where it runs already, in place of a command; all its paths are below it.",
+    )
     ready: str = Field("/", description="Path that answers below 500 once it can be asked.")
     start_timeout: float = Field(60.0, gt=0, description="Real seconds that it may take to start.")
     metrics: tuple[MetricsEndpoint, ...] = Field(
@@ -249,10 +252,15 @@ class HttpService(TargetModel):
         """Its URL, or that of the port that was chosen for it."""
         return self.url or context.url(self.address())
 
+    @property
+    def root(self) -> str:
+        """What all its paths begin with, of the path of its URL."""
+        return "" if self.url is None else urlsplit(self.url).path.rstrip("/")
+
     def page_url(self, context: StackContext, page: MetricsEndpoint) -> str:
         """Where a page of metrics is."""
         if self.url is not None:
-            return urljoin(self.url, page.path)
+            return f"{self.url.rstrip('/')}{page.path}"
         return f"{context.url(self.address(page.port))}{page.path}"
 
     def scrape_configs(self) -> tuple[Tree, ...]:
@@ -261,7 +269,7 @@ class HttpService(TargetModel):
         return tuple(
             {
                 "job_name": page.job or self.service,
-                "metrics_path": page.path,
+                "metrics_path": f"{self.root}{page.path}",
                 "scheme": scheme,
                 "static_configs": [
                     {"targets": [self.address(page.port)], "labels": dict(page.labels)}
@@ -307,7 +315,8 @@ class HttpService(TargetModel):
     def not_ready(self, context: StackContext) -> str | None:
         """Why it can't be asked yet."""
         try:
-            reply = loopback.get(urljoin(self.load_url(context), self.ready), timeout=TIMEOUT)
+            base = self.load_url(context).rstrip("/")
+            reply = loopback.get(f"{base}{self.ready}", timeout=TIMEOUT)
         except httpx.HTTPError as error:
             return f"{type(error).__name__}: {error}".rstrip(": ")
         if reply.status_code < BROKEN:

@@ -140,6 +140,26 @@ def test_service_that_runs_already(tmp_path: Path) -> None:
     assert (job["scheme"], job["job_name"]) == ("https", "shop")
 
 
+def test_all_paths_are_below_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pages of metrics and what says that it is ready, as the requests of the load are."""
+    block = {"command": None, "url": "https://shop.example/v1/", "ready": "/health"}
+    found = cast("HttpService", read_service(written(tmp_path, **block)))
+    asked: list[str] = []
+
+    def answer(url: str, **_: object) -> SimpleNamespace:
+        asked.append(url)
+        return SimpleNamespace(status_code=200)
+
+    monkeypatch.setattr("testbed.targets.http.loopback.get", answer)
+    context = cast("StackContext", None)
+    assert found.not_ready(context) is None
+    assert asked == ["https://shop.example/v1/health"]
+    (page,) = found.metrics
+    assert found.page_url(context, page) == f"https://shop.example/v1{page.path}"
+    (job,) = found.scrape_configs()
+    assert job["metrics_path"] == f"/v1{page.path}"
+
+
 @pytest.mark.parametrize("kind", [k for k in TARGETS if k != "bundled"])
 def test_presets_stand_alone(tmp_path: Path, kind: str) -> None:
     """A kind and a command are enough; what the file says comes before the preset."""
