@@ -29,7 +29,8 @@ test: WORKERS := 3
 test: stack  ## run the tests
 	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 $(PYTEST)
 
-# As many workers as processors: each more would import everything once more.
+# One worker more than processors: some tests wait for a process of their own.
+test-unit: WORKERS := 3
 test-unit: setup  ## run the quick tests: no compiled tool, no stack
 	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow and not tools" $(PYTEST) tests/unit tests/config
 

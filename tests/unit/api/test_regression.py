@@ -121,6 +121,7 @@ def forest(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     return train(PROGRESSION, None, 1, out, TrainingOptions(10, 4, skops=skops))
 
 
+@pytest.mark.slow
 def test_runtimes_answer_with_the_same_numbers(forest: Artefact) -> None:
     """scikit-learn by skops answers as its ONNX export does."""
     pytest.importorskip("skops", reason="an extra")

@@ -154,6 +154,7 @@ def test_callable_that_is_no_model_is_one_line(
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow would rather infer a signature
 @pytest.mark.parametrize("signature", [True, False])
+@pytest.mark.slow
 def test_mlflow_model_answers(forest: Artefact, tmp_path: Path, *, signature: bool) -> None:
     """A model saved by MLflow is served by its URI, with named columns or as a tensor."""
     mlflow = pytest.importorskip("mlflow", reason="mlflow is an extra and not installed")

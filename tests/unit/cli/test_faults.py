@@ -310,6 +310,7 @@ def test_store_of_references_that_is_no_folder(
     assert "store/x: Not a directory" in _drift(capfd, "reference", "list", "--store", "store/x")
 
 
+@pytest.mark.slow
 def test_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing half is left under the final name."""
     with Path(os.devnull).open("w", encoding="utf-8") as nothing:  # what is captured is a file, too

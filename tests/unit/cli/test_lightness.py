@@ -75,6 +75,7 @@ def test_list_of_commands_imports_no_command(words: tuple[str, ...], tmp_path: P
     ],
     ids=" ".join,
 )
+@pytest.mark.slow
 def test_cheap_commands_import_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -> None:
     """What looks at files and processes needs no library of models, load or monitoring."""
     assert imported(*words, folder=tmp_path) & HEAVY == frozenset()

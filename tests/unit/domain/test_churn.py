@@ -92,6 +92,7 @@ def test_ids_differ_and_begin_with_the_documented_one() -> None:
     assert found == keys(np.random.default_rng(1), 3000)
 
 
+@pytest.mark.slow
 def test_a_file_of_customers(churn_file: DataFile) -> None:
     """All 7,043 customers come; blank totals are missing values."""
     data = read_file(CHURN, churn_file.path)

@@ -138,6 +138,7 @@ def test_reference_is_what_the_model_answers(name: str, request: pytest.FixtureR
         assert row.probabilities == answer.probabilities
 
 
+@pytest.mark.slow
 def test_model_has_signal(tmp_path: Path) -> None:
     """At the default size a forest nearly reaches the best possible accuracy of 0.863."""
     artefact = train(DIABETES, None, 2, tmp_path / "model")

@@ -91,6 +91,7 @@ def test_every_column_has_its_thresholds(calibration: Calibration) -> None:
     assert DriftRule(alphas={PREDICTION: 1e-5}).class_limits(PREDICTION).alpha == 1e-5
 
 
+@pytest.mark.slow
 def test_the_draws_are_seeded(calibration: Calibration) -> None:
     """The same plan gives the same thresholds, another seed others."""
     again = calibrate(_frame(1000, 1), KINDS, DriftRule(), PLAN, "rf-1")

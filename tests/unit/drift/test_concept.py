@@ -79,6 +79,7 @@ def _alarms(errors: np.ndarray, reference_errors: int, reference_rows: int) -> n
     return np.asarray((p_values <= CONCEPT) & (rises >= RISE))
 
 
+@pytest.mark.slow
 def test_steady_streams_raise_no_alarm() -> None:
     """100 streams of 10,000 labels at an accuracy of 0.95, a run every 25 labels: none."""
     rng = np.random.default_rng(1)

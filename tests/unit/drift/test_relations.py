@@ -250,6 +250,7 @@ def test_label_shift_is_found(reference: pd.DataFrame, study: Callable[..., Rela
     assert study(current).label.drifted
 
 
+@pytest.mark.slow
 def test_covariate_drift_without_loss_is_reported_so(
     reference: pd.DataFrame,
     study: Callable[..., Relations],
@@ -323,6 +324,7 @@ def test_odd_windows_give_a_result(analyst: Analyst, reference: pd.DataFrame) ->
     assert not none.multivariate
 
 
+@pytest.mark.slow
 def test_classes_that_are_rare_or_several_are_tested() -> None:
     """Three classes, one of them in two rows only: tested, and drift names a class."""
     before, now = draw(15, 3_000), draw(16)

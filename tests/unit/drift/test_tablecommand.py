@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .table_place import Run
 
 
+@pytest.mark.slow
 def test_rows_like_the_reference_need_no_action(run: Run) -> None:
     """Exit code 0, and every key that is promised."""
     code, [found] = run("same.csv", *ROLES, *STUDIED)
@@ -48,6 +49,7 @@ def test_rows_like_the_reference_need_no_action(run: Run) -> None:
     assert found["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_moved_column_is_found(run: Run) -> None:
     """Exit code 1; prediction and target moved with it, and the model is no worse than expected."""
     code, [found] = run("moved.parquet", *ROLES, *STUDIED)
@@ -144,6 +146,7 @@ def test_other_columns_are_an_error_that_names_them(
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_columns_that_the_reference_lacks_are_reported(
     run: Run, tables: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +174,7 @@ def test_seconds_count_from_the_start_of_the_command() -> None:
     assert clock() > 1e9
 
 
+@pytest.mark.slow
 def test_reports_are_written_where_they_are_wanted(run: Run, tables: Path) -> None:
     """HTML, JSON and the record of the run; the JSON report follows its schema."""
     _, [found] = run("moved.parquet", *ROLES, "--report", str(tables / "reports"))

@@ -261,6 +261,7 @@ def test_report_and_terminal_say_the_same(
     assert "concept drift: the error rose" in page.read_text()
 
 
+@pytest.mark.slow
 def test_drift_report_says_what_the_command_says(run: Run) -> None:
     """The same numbers in Python, and the page names the concept drift."""
     before, now = homes(1), homes(4, dearer=15)

@@ -98,6 +98,7 @@ def test_three_classes_have_no_positive_one() -> None:
     assert found["current"]["by_class"]["c"] == {"f1": 0, "precision": 0, "recall": 0}
 
 
+@pytest.mark.slow
 def test_a_combined_report_is_saved_whole(tmp_path: Path) -> None:
     """One page and one JSON file hold both parts, named after the tables."""
     report = combined_report(_table(1), _table(2, shift=1, right=0.6), **COLUMNS)

@@ -113,6 +113,7 @@ def test_a_use_case_without_rows_is_refused(name: str, message: str) -> None:
         load_source(None, name)
 
 
+@pytest.mark.slow
 def test_known_rows_are_asked_for_by_id(churn_file: DataFile, tmp_path: Path) -> None:
     """Known customers are sent as their ids, whose features are the row's; drifted ones are not."""
     options = TrainingOptions(5, 4, train_rows=300, test_rows=100, reference_rows=100)

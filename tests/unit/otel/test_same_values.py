@@ -235,6 +235,7 @@ def _scraped(telemetry: Telemetry) -> SERIES:
     return series
 
 
+@pytest.mark.slow
 def test_all_values_are_those_of_the_standard_instrumentation(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def _ask(app: Any, method: str, path: str, **more: Any) -> httpx.Response:  # no
     return asyncio.run(send())
 
 
+@pytest.mark.slow
 def test_hostile_alerts_run_nothing(tmp_path: Path, program: Callable[..., str]) -> None:
     """Every label and annotation is shown as the text that it is."""
     with NotificationRecorder(tmp_path / "out.jsonl") as recorder:

@@ -212,6 +212,7 @@ def test_a_failed_alert_has_its_values_and_its_row(finished: FinishedRun) -> Non
     assert anchor(f"Evil{EVIL}") in shown
 
 
+@pytest.mark.slow
 def test_runbooks_are_linked_where_they_can_be_opened(finished: FinishedRun) -> None:
     """From the alert; what is no address is no link, as a script would be."""
     snapshot = finished.evidence.snapshot

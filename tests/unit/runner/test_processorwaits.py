@@ -59,6 +59,7 @@ def start(stack: ExitStack, program: str) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system counts no waits")
+@pytest.mark.slow
 def test_only_who_wants_a_processor_and_has_none_waits(started: ExitStack) -> None:
     """Three share one processor; what sleeps beside them waits for nothing."""
     busy = BUSY.format(cpu=min(os.sched_getaffinity(0)))
