@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from testbed.stack.ownmounts import with_own_mounts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,8 +66,7 @@ class WithOwnResolver:
 
 def covered(file: str, argv: Sequence[str]) -> tuple[str, ...]:
     """The command line that lays a file over the usual one and becomes the program."""
-    user = () if os.geteuid() == 0 else ("--map-root-user",)
-    return ("unshare", "--mount", *user, "sh", "-c", MOUNT, file, *argv)
+    return with_own_mounts(MOUNT, file, argv)
 
 
 def why_not() -> str | None:

@@ -6,10 +6,11 @@ run ends. Who is not root gets one together with a user namespace, where the sys
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from testbed.stack.ownmounts import with_own_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +57,7 @@ class OnSmallDisk:
 
 def mounted(place: str, argv: Sequence[str]) -> tuple[str, ...]:
     """The command line that mounts the disk at a place and becomes the program."""
-    user = () if os.geteuid() == 0 else ("--map-root-user",)
-    return ("unshare", "--mount", *user, "sh", "-c", MOUNT, place, *argv)
+    return with_own_mounts(MOUNT, place, argv)
 
 
 def why_not() -> str | None:
