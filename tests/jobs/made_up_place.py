@@ -71,6 +71,22 @@ def made_up_artefact(path: Path) -> Artefact:
     return artefacts.written(path, SCHEMA, files, splits={"reference": len(reference)})
 
 
+def made_up_prediction(artefact: Artefact, row: dict[str, Any], at: float) -> PredictionRow:
+    """A row of :func:`made_up_rows` as the log has it, predicted at a Unix time."""
+    return PredictionRow(
+        id=str(uuid.uuid4()),
+        time=at,
+        request_id=None,
+        instance="test",
+        model_name=artefact.name,
+        model_version=artefact.version,
+        features=row["features"],
+        prediction=row["prediction"],
+        probability=row["probability"],
+        probabilities=row["probabilities"],
+    )
+
+
 @dataclass
 class MadeUpPlace:
     """A model, its log and the job's output directory."""
@@ -83,18 +99,7 @@ class MadeUpPlace:
         """Log predictions of the last minute, half of them labelled."""
         now = time.time()
         rows = [
-            PredictionRow(
-                id=str(uuid.uuid4()),
-                time=now - 60 * (count - index) / count,
-                request_id=None,
-                instance="test",
-                model_name=self.artefact.name,
-                model_version=self.artefact.version,
-                features=row["features"],
-                prediction=row["prediction"],
-                probability=row["probability"],
-                probabilities=row["probabilities"],
-            )
+            made_up_prediction(self.artefact, row, now - 60 * (count - index) / count)
             for index, row in enumerate(made_up_rows(count, seed, shift))
         ]
         with open_log(self.url) as log:

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from testbed_domain.logstore import PredictionRow, open_log
+from testbed_domain.logstore import open_log
 from testbed_drift.flow.server import API_URL, QUIET
 from testbed_drift.storage.claim import claimed
 
@@ -26,7 +25,7 @@ from tests.support.polling import wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
 
-from .made_up_place import made_up_artefact, made_up_rows
+from .made_up_place import made_up_artefact, made_up_prediction, made_up_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,18 +121,7 @@ class MonthsPlace:
         """Log predictions of a month, all of them labelled."""
         start = datetime.fromisoformat(f"{month}-02").replace(tzinfo=UTC).timestamp()
         rows = [
-            PredictionRow(
-                id=str(uuid.uuid4()),
-                time=start + 600 * index,
-                request_id=None,
-                instance="test",
-                model_name=self.artefact.name,
-                model_version=self.artefact.version,
-                features=row["features"],
-                prediction=row["prediction"],
-                probability=row["probability"],
-                probabilities=row["probabilities"],
-            )
+            made_up_prediction(self.artefact, row, start + 600 * index)
             for index, row in enumerate(made_up_rows(count, int(month[-2:]), shift))
         ]
         with open_log(self.url) as log:
