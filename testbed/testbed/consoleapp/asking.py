@@ -140,7 +140,7 @@ def traces_page(run: RunFolder, query: Mapping[str, str]) -> Context:
 
 
 def trace_page(run: RunFolder, trace: str) -> Context | None:
-    """What the page of one trace shows; None where no span of it is kept."""
+    """What the page of one trace shows; None where no span of it is stored."""
     spans = [span for span in read_spans(run.layout, trace) if span["trace_id"] == trace]
     return {"row": trace_row(spans), "bars": waterfall(spans)} if spans else None
 
@@ -160,7 +160,7 @@ def logs_page(run: RunFolder, query: Mapping[str, str]) -> Context:
         "search": search,
         "severities": list(SEVERITIES),
         "records": records,
-        "kept": {span["trace_id"] for span in read_spans(run.layout)} if records else set(),
+        "stored": {span["trace_id"] for span in read_spans(run.layout)} if records else set(),
         "total": total,
         "lines": lines,
         "sent": run.layout.log_records.exists() and run.layout.log_records.stat().st_size > 0,

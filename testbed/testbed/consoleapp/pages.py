@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from testbed_rules.timescale import format_duration
 
+from testbed.templates import html_environment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from jinja2 import Environment
 
 _TURNING: Final = {
     code: f"\\u{code:04x}"
@@ -50,15 +53,7 @@ def render(template: str, **context: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("testbed.consoleapp"),
-        autoescape=True,
-        finalize=readable,
-        undefined=StrictUndefined,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment("testbed.consoleapp", finalize=readable, auto_reload=False)
     environment.filters |= {
         "clock": clock,
         "moment": moment,

@@ -8,9 +8,10 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from testbed_domain.scripthashes import script_hash
+
+from testbed.templates import html_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,13 +29,7 @@ def render(
         context: its variables.
         filters: what it calls on them.
     """
-    environment = Environment(
-        loader=PackageLoader("testbed.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment("testbed.report")
     environment.filters |= dict(filters or {})
     return environment.get_template(name).render(style=_file("report.css"), **context)
 
