@@ -17,13 +17,14 @@ if __name__ == "__main__":
 import argparse
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed_domain.artefact import load_artefact
 from testbed_domain.encoding import decode, encode
 from testbed_domain.errors import DomainError
+from testbed_domain.shallow import shallow_dict
 
 from testbed_api.serving.runtimes import runtime_maker
 from testbed_api.settings import ApiSettings
@@ -72,7 +73,7 @@ def main() -> int:
         runtime.load()
         with out.open("w", encoding="utf-8") as file:
             for row in scored(artefact, runtime):
-                file.write(f"{json.dumps(asdict(row), allow_nan=False)}\n")
+                file.write(f"{json.dumps(shallow_dict(row), allow_nan=False)}\n")
     except DomainError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 2

@@ -25,6 +25,7 @@ from testbed_domain.errors import DomainError
 from testbed_domain.features import FeatureSchema, Label, Row
 from testbed_domain.files import open_regular, read_regular
 from testbed_domain.jsonlines import parse_line
+from testbed_domain.shallow import shallow_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -197,7 +198,7 @@ def served_elsewhere(
         for own, path in (files or {}).items():
             shutil.copyfile(path, folder / own)
         (folder / REFERENCE).write_text(
-            "".join(f"{json.dumps(asdict(row), allow_nan=False)}\n" for row in reference),
+            "".join(f"{json.dumps(shallow_dict(row), allow_nan=False)}\n" for row in reference),
             encoding="utf-8",
         )
         if POOL in artefact.files:

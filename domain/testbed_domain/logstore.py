@@ -8,7 +8,6 @@ PostgreSQL by URL with the same code. The tables are those of :mod:`testbed_doma
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 import orjson
@@ -46,6 +45,7 @@ from testbed_domain.predictionlog import (
     predictions,
     reference_rows,
 )
+from testbed_domain.shallow import shallow_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,7 +174,7 @@ class PredictionLog:
         if self._reference_count(artefact.version) == artefact.splits["reference"]:
             return
         values = [
-            {"model_version": artefact.version, "row": number, **asdict(row)}
+            {"model_version": artefact.version, "row": number, **shallow_dict(row)}
             for number, row in enumerate(artefact.reference())
         ]
         with self._write() as connection:

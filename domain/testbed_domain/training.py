@@ -11,7 +11,7 @@ import platform
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
@@ -40,6 +40,7 @@ from testbed_domain.errors import DomainError
 from testbed_domain.featuretable import write_table
 from testbed_domain.forests import check, export, fit, measure, scorer
 from testbed_domain.sampling import GENERATOR_RULE, POOL_RULE, random_state, random_stream
+from testbed_domain.shallow import shallow_dict
 from testbed_domain.skopsfile import skops_bytes
 from testbed_domain.tables.reading import ReadOptions
 
@@ -295,7 +296,7 @@ def _write_files(
         )
         for row, label, answer in zip(rows, labels, answers, strict=True)
     )
-    _write_lines(path / REFERENCE, map(asdict, reference))
+    _write_lines(path / REFERENCE, map(shallow_dict, reference))
     if not splits.synthetic:
         pool = zip(rows, labels, strict=True)
         _write_lines(path / POOL, ({"features": row, "label": label} for row, label in pool))

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+
+from testbed_domain.shallow import shallow_dict
 
 from testbed_load.errors import LoadError
 
@@ -134,7 +136,7 @@ class TruthWriter:
 
     def request(self, record: RequestRecord) -> None:
         """Append one line to ``requests.jsonl``."""
-        _append(self._request_lines, asdict(record))
+        _append(self._request_lines, shallow_dict(record))
         self._requests += 1
 
     def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
+
+from testbed_domain.shallow import shallow_dict
 
 from testbed_load.errors import LoadError
 from testbed_load.messages import BEGIN, ENDED, FAILED, PLAN, READY, SENT, STOP, digest
@@ -49,7 +50,7 @@ class ReportedTruth:
 
     def request(self, record: RequestRecord) -> None:
         """Report it with the next ones."""
-        self._requests.append(asdict(record))
+        self._requests.append(shallow_dict(record))
 
     def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
         """Report them with the next ones."""
