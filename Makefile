@@ -9,7 +9,7 @@ WORKERS := 2
 # workers, would compile the checkout anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup stack demo test test-unit coverage compose-test scenarios check format generate docs pictures selftest bench packages lock clean
+.PHONY: help setup stack demo test test-all test-unit coverage compose-test scenarios check format generate docs pictures selftest bench packages lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,9 +25,14 @@ demo: setup  ## play the demo scenario and give the verdict
 
 # Two workers play on stacks, in the order of tests/support/order.py; the third one does all else beside them
 # (tests/support/quietworker.py). PYTEST=--lf runs what failed last.
-test: WORKERS := 3
-test: stack  ## run the tests
-	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10 $(PYTEST)
+test test-all: WORKERS := 3
+PLAYED = @.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 10
+
+test: stack  ## run the tests; all of them where CI is set, else without the long plays
+	$(PLAYED) --without-long $(PYTEST)
+
+test-all: stack  ## run the tests with the long plays
+	$(PLAYED) $(PYTEST)
 
 # One worker more than processors: some tests wait for a process of their own.
 test-unit: WORKERS := 3

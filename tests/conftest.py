@@ -14,6 +14,7 @@ from testbed_otel.settings import SDK_METRICS
 
 from tests.support.apiprocess import StartApi, api_processes
 from tests.support.datafiles import DataFile, own_file, real_file
+from tests.support.longplays import leave_out, pytest_addoption  # noqa: F401 - a hook
 from tests.support.needs import missing, need_compiled
 from tests.support.once import made_once
 from tests.support.order import order
@@ -55,11 +56,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 OF_TOOLS = {"run_tool", "tools"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`make test-unit` leaves out what needs a compiled tool; what takes long comes first."""
     for item in items:
         if isinstance(item, pytest.Function) and OF_TOOLS & set(item.fixturenames):
             item.add_marker(pytest.mark.tools)
+    leave_out(items, config)
     order(items, REPOSITORY / "tests")
 
 

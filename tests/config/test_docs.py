@@ -156,6 +156,7 @@ def test_the_generated_pages_are_fresh(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["--check"]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_stale_page_is_named_and_mended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

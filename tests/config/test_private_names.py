@@ -45,6 +45,7 @@ def _sources(repository: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_private_names_of_other_projects_stand_in_the_record(repository: Path) -> None:
     """Those in the source and those in the record are the same, and at most eight."""
     recorded = {

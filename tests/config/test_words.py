@@ -149,6 +149,7 @@ def wrong(name: str) -> list[str]:
     return [word.lower() for word in words(name) if word.lower() in INSTEAD]
 
 
+@pytest.mark.slow
 def test_names_use_the_words_of_the_field() -> None:
     """A new name with another word fails, and the message says what to write."""
     found = [

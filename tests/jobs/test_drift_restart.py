@@ -34,6 +34,7 @@ def place(small_artefact: Artefact, tmp_path: Path) -> Iterator[DriftPlace]:
     made.close()
 
 
+@pytest.mark.long
 def test_kill_while_a_report_is_written(place: DriftPlace) -> None:
     """SIGKILL while the page grows: no half page under its name, and the next run tidies up."""
     place.log(traffic(300, 2)[0])

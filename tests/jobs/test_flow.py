@@ -175,6 +175,7 @@ def _alive(process: psutil.Process) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_months_and_their_segments_are_compared_by_several_workers(
     place: MonthsPlace, prefect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +314,7 @@ def cluster(place: MonthsPlace) -> Iterator[tuple[str, list[subprocess.Popen[byt
             process.wait()
 
 
+@pytest.mark.long
 def test_killed_worker_loses_no_comparison(
     place: MonthsPlace,
     cluster: tuple[str, list[subprocess.Popen[bytes]]],
@@ -347,6 +349,7 @@ def test_killed_worker_loses_no_comparison(
         assert [one["state"] for one in found["segments"].values()] == ["scored"] * 2
 
 
+@pytest.mark.long
 def test_results_lost_with_a_worker_are_made_again(
     place: MonthsPlace, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long
 def test_serve_alone(repository: Path, tmp_path: Path) -> None:
     """Train, serve, ask, label, count by hand, send, look for drift, inject faults."""
     page = TypedPage(repository / "docs" / "how-to" / "serve-alone.md", tmp_path)

@@ -29,6 +29,8 @@ TOO_SLOW = "too slow for this time scale"
 PLAYED = SLOWER = 900.0
 # Evidently's reports cost a run 5 s of the processor; that of the demo shows them.
 NO_REPORTS = {"TESTBED_DRIFT_HTML": "never"}
+# The study of relations costs 3 s; runs of a drift that only it sees, and long ones, have it.
+NO_RELATIONS = {"TESTBED_DRIFT_RELATIONS_ROWS": "0"}
 
 
 # What a verdict advises where the machine was too slow.
@@ -36,9 +38,16 @@ ADVICE = re.compile(r"Run it with (--time-scale) ([\d.]+)")
 PLAYS = ("run", "again", "once-more")
 
 
-def play(line: CommandLine, *arguments: str, timeout: float = 300.0) -> Result:
-    """Run a scenario; anew, as it advises, where other work made the machine too slow for it."""
-    line.environment |= NO_REPORTS
+def play(
+    line: CommandLine, *arguments: str, timeout: float = 300.0, studied: bool | None = None
+) -> Result:
+    """Run a scenario; anew, as it advises, where other work made the machine too slow for it.
+
+    Relations are studied if `studied` says so; by default, where it is not played quickly.
+    """
+    if studied is None:
+        studied = QUICK[0] not in arguments
+    line.environment |= NO_REPORTS | ({} if studied else NO_RELATIONS)
     slower: tuple[str, ...] = ()
     for folder in PLAYS:
         result = line.run("run", *arguments, *slower, "--out", folder, timeout=timeout)

@@ -55,6 +55,7 @@ logs: true
 RUNS, TRIES = 2, 4
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1600)
 @pytest.mark.usefixtures("tools")
 def test_it_ends_with_a_verdict_and_leaves_the_stack_running(

@@ -47,6 +47,7 @@ def test_its_alert_fires_and_its_requests_are_counted(
     assert result.verdict["drift"]["decision"] == "NO_ACTION"
 
 
+@pytest.mark.long
 def test_its_broken_alert_is_failed(command_line: CommandLine, example: Path) -> None:
     """By name, and blamed on the rule."""
     rules = example / "rules" / "shop.yml"
@@ -83,6 +84,7 @@ limits: {{error_ratio: 0.5}}
 DRIFT = ", drift: {name: covariate_shift, severity: 2.0}"
 
 
+@pytest.mark.long
 def test_runs_one_after_the_other_on_a_stack_that_stays(
     command_line: CommandLine, example: Path
 ) -> None:

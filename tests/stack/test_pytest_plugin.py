@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.support.commandline import CommandLine
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1300)
 def test_the_example_plays_two_scenarios_on_one_stack(
     command_line: CommandLine, repository: Path

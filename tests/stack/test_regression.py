@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # The scenario may have to be played twice.
-pytestmark = pytest.mark.timeout(1600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1600)]
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from tests.support.commandline import CommandLine
 from tests.support.jsonlines import whole_lines
 from tests.support.polling import wait_for
@@ -14,6 +16,7 @@ from tests.support.polling import wait_for
 from .playing import NO_REPORTS, QUICK, SHORT, play
 
 
+@pytest.mark.long
 def test_two_replicas_of_another_use_case_add_up(command_line: CommandLine) -> None:
     """Each is scraped and counted under its own id; sums and single series all agree.
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TOUR = ("model-lost", ("latency-margin", "prometheus-broken"), "error-burst", "api-outage")
 
 
+pytestmark = pytest.mark.long  # `make scenarios` plays these, and all others
+
+
 @pytest.mark.timeout(1500)  # three minutes and a half; twice where it was too slow
 def test_faults_fire_and_resolve(command_line: CommandLine, tmp_path: Path) -> None:
     """Each fault is notified in time, and as resolved after it; `make scenarios` plays the others.

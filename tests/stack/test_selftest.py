@@ -14,6 +14,7 @@ from .playing import NO_REPORTS
 SAMPLE = ("log-feature-scaled", "plan-fewer", "rule-matcher-typo", "prometheus-frozen")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1600)  # three minutes and a bit, on a machine that does nothing else
 @pytest.mark.usefixtures("tools")
 def test_planted_defects_are_found_and_the_right_link_is_named(command_line: CommandLine) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tools")
 def test_the_tutorial_breaks_an_alert(repository: Path, tmp_path: Path) -> None:
     """Its second part: a copied rule's limit is raised, and the run says what never fired."""

@@ -120,6 +120,7 @@ def test_damaged_rules_fail_the_verdict(
     assert "HighConcurrentRequests" in notified, result.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scenario", "options"),
     [("concept-drift", ()), ("correlation-drift", ()), ("label-shift", QUICK)],
@@ -128,7 +129,7 @@ def test_a_drift_is_reported_for_what_it_is(
     command_line: CommandLine, scenario: str, options: tuple[str, ...]
 ) -> None:
     """It is notified, and no decision stands on anything that did not move."""
-    result = play(command_line, scenario, *options)
+    result = play(command_line, scenario, *options, studied=True)
     assert result.code == 0, result.output
     assert "drift causes" in (result.out / "verdict.json").read_text()
 
@@ -151,6 +152,7 @@ def test_a_missing_collector_fails_the_verdict(command_line: CommandLine) -> Non
     assert any("Prometheus" in v for v in failed_checks(result).values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("diabetes_file", ["best"], indirect=True)
 def test_a_file_drifts_when_shifted(command_line: CommandLine, diabetes_file: DataFile) -> None:
     """On rows of a file covariate drift is found."""

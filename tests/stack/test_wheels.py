@@ -15,6 +15,8 @@ from tests.support.needs import missing
 
 from .playing import QUICK, play
 
+pytestmark = pytest.mark.long  # builds and installs all that is shipped
+
 PROJECT = "ml-observability-testbed"
 LIMIT = 300
 

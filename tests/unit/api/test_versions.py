@@ -274,6 +274,7 @@ async def test_another_imputation_is_no_other_schema(api: Api) -> None:
     assert challenger.artefact.version == "v3"
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_done_is_409(api: Api) -> None:
     """Nothing to promote, nothing to roll back to, no artefact there; wrong bodies are 422."""
     assert (await api.management.post("/models/promote")).status_code == 409

@@ -95,6 +95,7 @@ def test_every_outcome_counts_from_zero(collected: Collected) -> None:
     assert runs == {"success": 0, "insufficient_data": 0, "error": 0}
 
 
+@pytest.mark.slow
 def test_series_beyond_the_limit_stay_at_home(
     collected: Collected, scores_of: Callable[..., DriftScores], caplog: pytest.LogCaptureFixture
 ) -> None:

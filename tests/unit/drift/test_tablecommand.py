@@ -191,6 +191,7 @@ def test_reports_are_written_where_they_are_wanted(run: Run, tables: Path) -> No
     assert report["columns"] == found["columns"]
 
 
+@pytest.mark.slow
 def test_without_json_there_are_a_table_and_one_line(
     tables: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

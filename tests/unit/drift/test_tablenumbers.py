@@ -240,6 +240,7 @@ def test_a_kept_reference_keeps_the_task(
             assert performance["realised"]["mae"] > performance["reference"]["mae"]
 
 
+@pytest.mark.slow
 def test_report_and_terminal_say_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_browser_draws_the_figure_and_runs_nothing_else(
     assert "<img" not in done.stdout
 
 
+@pytest.mark.slow
 def test_the_page_fits_a_phone(
     finished: FinishedRun, tmp_path: Path, program: Callable[..., str]
 ) -> None:
