@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn import metrics
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
@@ -58,6 +56,9 @@ def fit(schema: FeatureSchema, sample: Sample, state: int, trees: int, depth: in
 
 def export(forest: Forest, features: int) -> bytes:
     """The forest as ONNX, which takes so many numbers per row; equal forests give equal bytes."""
+    from skl2onnx import convert_sklearn  # noqa: PLC0415 - takes a second
+    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415 - goes with the above
+
     classifies = isinstance(forest, RandomForestClassifier)
     graph = convert_sklearn(
         forest,

@@ -7,14 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed_drift.formatting import finite
-from testbed_drift.rendering.library import (
-    BinaryClassification,
-    ClassificationPreset,
-    DataDefinition,
-    Dataset,
-    MulticlassClassification,
-    Report,
-)
 from testbed_drift.rendering.page import snapshot_widgets
 from testbed_drift.rows.columns import PREDICTION, TARGET
 
@@ -62,6 +54,15 @@ def evaluate(reference: pd.DataFrame, current: pd.DataFrame, positive: str | Non
         current: the same.
         positive: the positive class of two; None for the means over all classes.
     """
+    from testbed_drift.rendering.library import (  # noqa: PLC0415 - takes seconds
+        BinaryClassification,
+        ClassificationPreset,
+        DataDefinition,
+        Dataset,
+        MulticlassClassification,
+        Report,
+    )
+
     labels = {"target": TARGET, "prediction_labels": PREDICTION}
     task = (
         MulticlassClassification(**labels)

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from testbed_domain.scripthashes import script_hashes
 
-from testbed_drift.rendering.library import render_widgets
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -40,6 +38,8 @@ def page(widgets: Sequence[Any], title: str = "Report", top: str = "") -> str:
     Raises:
         ValueError: Evidently's template is not the one that this was written for.
     """
+    from testbed_drift.rendering.library import render_widgets  # noqa: PLC0415 - takes seconds
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         text = escaped(str(render_widgets(list(widgets))))

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import numpy as np
 import pytest
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from testbed_api.serving.runtime import ModelError, OnnxRuntime
@@ -155,6 +153,9 @@ def test_a_function_answers_with_numbers_or_is_refused(forest: Artefact) -> None
 @pytest.mark.parametrize("name", ["linear", "boosted"])
 def test_another_kind_of_model_is_served(forest: Artefact, tmp_path: Path, name: str) -> None:
     """A regression of the user's own, whatever its export calls the output."""
+    from skl2onnx import convert_sklearn  # noqa: PLC0415 - slow
+    from skl2onnx.common.data_types import FloatTensorType  # noqa: PLC0415 - slow
+
     rows = encode(forest.schema, [row.features for row in forest.reference()])
     truth = np.array([float(row.label) for row in forest.reference()])
     kinds: dict[str, Any] = {

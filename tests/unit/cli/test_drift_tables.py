@@ -67,6 +67,7 @@ def test_references_lie_in_the_home(home: Path) -> None:
     assert (code, "shop" in err) == (2, True)
 
 
+@pytest.mark.slow  # imports Evidently
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("option", ["--report", "--out"])
 def test_reports_of_tables_lie_where_either_option_says(option: str) -> None:

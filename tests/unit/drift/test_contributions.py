@@ -213,6 +213,7 @@ def test_study_is_in_evidentlys_report() -> None:
     assert not [one for one in detection.metrics() if "RelationScore" in one["config"]["type"]]
 
 
+@pytest.mark.slow  # imports Evidently
 def test_metrics_are_the_same_from_run_to_run() -> None:
     """A metric's identity holds no value, so a history of it is one line."""
     from testbed_drift.rendering.foundmetrics import FeatureContribution  # noqa: PLC0415 - takes seconds

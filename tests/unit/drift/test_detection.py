@@ -57,6 +57,7 @@ def _one(
     return detection.scores.columns[0]
 
 
+@pytest.mark.slow  # imports Evidently
 def test_evidently_may_not_report_usage() -> None:
     """Importing what draws reports switches Evidently's usage reports off."""
     importlib.import_module("testbed_drift.rendering.figures")
@@ -181,6 +182,7 @@ def test_absent_column_is_a_missing_one() -> None:
     assert (column.leading.method, column.leading.value) == ("missing_ratio", 1.0)
 
 
+@pytest.mark.slow  # imports Evidently
 def test_report_shows_the_rule_and_every_column() -> None:
     """The HTML names every column and both methods, and needs no other file."""
     rng = np.random.default_rng(8)
@@ -190,6 +192,7 @@ def test_report_shows_the_rule_and_every_column() -> None:
     assert 'src="http' not in html
 
 
+@pytest.mark.slow  # imports Evidently
 def test_report_shows_further_tables_above_its_own() -> None:
     """What a run adds stands above the verdicts and the figures."""
     rng = np.random.default_rng(6)
@@ -242,6 +245,7 @@ def test_scoring_leaves_evidently_out() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.slow  # imports Evidently
 def test_a_column_of_identifiers_is_scored_but_not_drawn() -> None:
     """Evidently would take minutes; the column stands in the table of the verdicts."""
     kinds: dict[str, ColumnKind] = {"x": "numeric", "account": "category"}

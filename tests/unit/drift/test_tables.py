@@ -60,6 +60,7 @@ def test_tables_without_labels_and_predictions_will_do() -> None:
     assert (found["ratio"], found["target"], found["prediction"]) == (0, None, None)
 
 
+@pytest.mark.slow  # imports Evidently
 def test_quality_is_that_of_each_table() -> None:
     """Accuracy and the scores of the positive class are those counted by hand."""
     now = _table(2, right=0.7)
@@ -76,6 +77,7 @@ def test_quality_is_that_of_each_table() -> None:
     assert set(found["current"]["by_class"]) == {"0", "1"}
 
 
+@pytest.mark.slow  # imports Evidently
 def test_missing_labels_are_left_out() -> None:
     """A column that holds 1.0 because labels are missing has the same classes as one of 1."""
     now = _table(2)
@@ -86,6 +88,7 @@ def test_missing_labels_are_left_out() -> None:
     assert found["current"]["accuracy"] == pytest.approx((360 - 100) / 300)
 
 
+@pytest.mark.slow  # imports Evidently
 def test_three_classes_have_no_positive_one() -> None:
     """Scores are means over the classes, one that is never predicted included."""
     before = pd.DataFrame({"predicted": list("aabbcc"), "survived": list("aabbca")})
