@@ -100,6 +100,11 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
             assert httpx.get(url, timeout=60).status_code == 200, name
             assert url in command_line.output
         assert f"{stack['urls']['Console']}#token=" in command_line.output
+        prometheus = stack["urls"]["Prometheus API"].removesuffix("/api/v1/alerts")
+        shown = httpx.get(f"{prometheus}/graph?g0.expr=up", follow_redirects=True)
+        assert shown.status_code == 200
+        # The web UI; of a Prometheus that was compiled, a page that leads to the console.
+        assert 'id="root"' in shown.text or f"{stack['urls']['Console']}query" in shown.text
         folder = run_folder(command_line)
         started_from_the_console(stack["urls"]["Console"], folder)
         status = command_line.run("status")

@@ -17,6 +17,7 @@ from testbed.consoleapp.runfolder import RunFolder
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.live import live_scenario
+from testbed.stack.prometheuspage import IN_CONSOLE
 from testbed_domain.tokens import ensure_token
 
 from tests.support.ports import free_port
@@ -281,3 +282,9 @@ def test_a_stack_that_was_started_for_none_plays_none(folder: RunLayout) -> None
     with pytest.raises(UsageError, match="no such scenario"):
         player.start("../demo")
     assert player.said() == ""
+
+
+@pytest.mark.parametrize("path", [*IN_CONSOLE, "graph"])
+def test_it_has_the_pages_to_which_prometheus_leads(client: Client, path: str) -> None:
+    """By links of alerts, and from the page of a Prometheus without its web UI."""
+    assert client.get(f"/{path}").status_code == 200
