@@ -9,7 +9,7 @@ from testbed_api.ops.replicas import STOP_SLACK
 from testbed_api.settings import ApiSettings
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel import names
-from testbed_otel.settings import ALIASES
+from testbed_otel.settings import ALIASES, JOB_NAMES
 
 from testbed.composebasics import (
     ARTEFACT,
@@ -127,6 +127,7 @@ def _telemetry(service: str, instance: str) -> dict[str, str]:
         "OTEL_BLRP_SCHEDULE_DELAY": choice("OTEL_BLRP_SCHEDULE_DELAY", delay),
         "OTEL_TRACES_SAMPLER_ARG": choice("OTEL_TRACES_SAMPLER_ARG", ratio),
         ALIASES: f"${{{ALIASES}-{aliases}}}",  # empty shows none
+        JOB_NAMES: choice(JOB_NAMES),
     }
 
 
@@ -217,6 +218,7 @@ def configuration(variables: dict[str, str]) -> Service:
         | {
             TIME_SCALE: choice(TIME_SCALE, 1),
             PROFILES: choice(PROFILES),
+            JOB_NAMES: choice(JOB_NAMES),
             "TESTBED_PORT_NODE_EXPORTER": choice("TESTBED_PORT_NODE_EXPORTER", 9100),
         },
         volumes=[CONFIGURED.removesuffix(":ro")],

@@ -20,7 +20,7 @@ from testbed.stack.catalogue import TOOLS
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings, read_settings
 from testbed_otel import names
-from testbed_otel.settings import ALIASES, TelemetrySettings
+from testbed_otel.settings import ALIASES, JOB_NAMES, TelemetrySettings
 
 from testbed import compose, scenarioenv
 from testbed import composebasics as basics
@@ -301,7 +301,7 @@ def test_variables_are_settings(
     environment = services[service]["environment"]
     given = {key.removeprefix(prefix).lower() for key in environment if key.startswith(prefix)}
     assert given <= set(settings.model_fields)
-    others = ("OTEL_", ALIASES, "MLFLOW_TRACKING_URI")
+    others = ("OTEL_", ALIASES, JOB_NAMES, "MLFLOW_TRACKING_URI")
     assert not [key for key in environment if not key.startswith((prefix, *others))]
     required = {name for name, field in settings.model_fields.items() if field.is_required()}
     assert required <= given

@@ -44,6 +44,16 @@ def test_systems_of_metric_names_are_known(monkeypatch: pytest.MonkeyPatch) -> N
         load_settings()
 
 
+def test_the_system_whose_job_names_are_borne_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None by default; one without any is refused."""
+    assert load_settings().job_names == ""
+    monkeypatch.setenv("TESTBED_JOB_NAMES", "fastapi-instrumentator ")
+    assert load_settings().job_names == "fastapi-instrumentator"
+    monkeypatch.setenv("TESTBED_JOB_NAMES", "churn")
+    with pytest.raises(UsageError, match="'churn' has no job names of its own: choose from"):
+        load_settings()
+
+
 def test_a_broken_file_is_one_line() -> None:
     """A settings file that is no TOML gives an error that names it."""
     Path("testbed.toml").write_text("home = [")
