@@ -288,3 +288,10 @@ def test_a_stack_that_was_started_for_none_plays_none(folder: RunLayout) -> None
 def test_it_has_the_pages_to_which_prometheus_leads(client: Client, path: str) -> None:
     """By links of alerts, and from the page of a Prometheus without its web UI."""
     assert client.get(f"/{path}").status_code == 200
+
+
+def test_an_address_without_a_page_has_one_that_says_so(client: Client) -> None:
+    """With the menu, also where only a form could be sent to it."""
+    for path, status in (("/nothing", 405), ("/no/such/page", 404), ("/fault", 405)):
+        answer = client.get(path)
+        assert (answer.status_code, "There is no such page." in answer.text) == (status, True), path
