@@ -19,6 +19,7 @@ import pytest
 
 from tests.support.commandline import HELD, CommandLine
 from tests.support.polling import PATIENCE, wait_for
+from tests.support.typedpage import typed_in
 
 from .playing import NO_REPORTS
 
@@ -107,7 +108,7 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
     Another service on a usual port makes it choose a free one.
     """
     assert command_line.run("status").code == 1
-    up = ("up", "--scenario", "normal")
+    up = typed_in("how-to/console.md", "testbed up --scenario", {"demo": "normal"})
     command_line.environment |= {"TESTBED_JOB_NAMES": "fastapi-instrumentator"}
     with taken(USUAL) as usual, command_line.start(*up, background=True) as process:
         stack = started(command_line, process)
