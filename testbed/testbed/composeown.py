@@ -256,6 +256,30 @@ def drift() -> Service:
     )
 
 
+def flow() -> Service:
+    """Compares months of the prediction log: ``docker compose run --rm flow --month 2024-02``."""
+    months = f"{STATE}/months"
+    return _built(
+        "flow",
+        "2g",
+        # What the drift job says of the same model stays its own: nothing is pushed unless asked.
+        entrypoint=["python", "-m", "testbed_drift.flow", "--otlp-endpoint", "none"],
+        command=[],
+        environment={
+            "TESTBED_DRIFT_ARTEFACT": ARTEFACT,
+            "TESTBED_DRIFT_LOG_URL": LOG_URL,
+            "REPORT_DIR": months,
+            # Empty has the flow start a server of its own.
+            "PREFECT_API_URL": "${PREFECT_API_URL-http://prefect:4200/api}",
+        },
+        secrets=["postgres_password"],
+        profiles=["flow"],
+        volumes=[f"models:{STATE}/models:ro", f"months:{months}"],
+        # No depends_on: it would train once more. What is not there, the flow says.
+        restart="no",
+    )
+
+
 def evidently() -> Service:
     """Evidently's UI on the runs of the drift job."""
     return _built(
