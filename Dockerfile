@@ -1,6 +1,7 @@
 # One target per container of this project; each holds just the packages of its own package:
 #   docker build --target api .      the prediction service: no Locust, no Evidently
 #   docker build --target drift .    the drift job
+#   docker build --target flow .     the flow that compares months: Prefect and Dask
 #   docker build --target load .     Locust
 #   docker build --target testbed .  everything: trains the model, renders the configuration, runs the
 #                                    alert receiver, plays scenarios
@@ -36,6 +37,11 @@ RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-editable --no-install-workspace \
     --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
 
+FROM build AS packages-flow
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv sync --locked --no-dev --no-editable --no-install-workspace \
+    --package testbed-drift --package testbed-domain --extra flow --extra mlflow --extra postgresql
+
 FROM build AS packages-load
 RUN --mount=type=cache,target=/var/cache/uv \
     uv sync --locked --no-dev --no-install-workspace --package testbed-load
@@ -61,6 +67,13 @@ RUN --mount=type=cache,target=/var/cache/uv \
     added uv sync --locked --no-dev --no-editable \
     --package testbed-drift --package testbed-domain --extra mlflow --extra postgresql
 
+FROM packages-flow AS build-flow
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0
+COPY --chmod=755 . .
+RUN --mount=type=cache,target=/var/cache/uv \
+    added uv sync --locked --no-dev --no-editable \
+    --package testbed-drift --package testbed-domain --extra flow --extra mlflow --extra postgresql
+
 # Locust takes its locustfile by path, so this one and the next keep the sources.
 FROM packages-load AS build-load
 ARG SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0
@@ -82,7 +95,7 @@ COPY --chmod=755 tools/probe /usr/local/bin/probe
 RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/testbed --shell /usr/sbin/nologin testbed \
     && install -d -o testbed -g testbed /etc/testbed && cd /var/lib && install -d -o testbed -g testbed \
     testbed testbed/models testbed/drift testbed/truth testbed/receiver testbed/spool testbed/textfiles \
-    testbed/targets testbed/runs
+    testbed/targets testbed/runs testbed/months
 WORKDIR /var/lib/testbed
 USER testbed
 
@@ -96,6 +109,11 @@ FROM runtime AS drift
 COPY --from=packages-drift /app/.venv /app/.venv
 COPY --from=build-drift /added /app
 CMD ["python", "-m", "testbed_drift", "watch"]
+
+FROM runtime AS flow
+COPY --from=packages-flow /app/.venv /app/.venv
+COPY --from=build-flow /added /app
+CMD ["python", "-m", "testbed_drift.flow"]
 
 FROM runtime AS load
 COPY --from=packages-load /app/.venv /app/.venv

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment
+from testbed_domain.direction import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def _moment(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
-_ENVIRONMENT: Final = Environment(autoescape=True)
+_ENVIRONMENT: Final = Environment(autoescape=True, finalize=readable)
 _ENVIRONMENT.filters["moment"] = _moment
 _PAGE: Final = _ENVIRONMENT.from_string(_TEMPLATE)
 

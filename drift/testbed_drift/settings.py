@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from testbed_domain.errors import DomainError
+from testbed_domain.problems import problem
 
 from testbed_drift.durations import DurationError, seconds_of
 from testbed_drift.rows.spans import Period, SpanError
@@ -248,17 +249,22 @@ class DriftSettings(BaseSettings):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.on_retrain == "builtin" and not self.management:
-            raise ValueError("on_retrain=builtin needs management_urls, to register the challenger")
+            raise ValueError(
+                "--on-retrain builtin needs --management-urls, to register the challenger"
+            )
         if self.max_rows < self.min_rows:
-            raise ValueError(f"max_rows {self.max_rows} is below min_rows {self.min_rows}")
+            raise ValueError(f"--max-rows {self.max_rows} is below --min-rows {self.min_rows}")
         if self.window_rows is not None and self.window_rows < self.min_rows:
-            raise ValueError(f"window_rows {self.window_rows} is below min_rows {self.min_rows}")
+            raise ValueError(
+                f"--window-rows {self.window_rows} is below --min-rows {self.min_rows}"
+            )
         if self.window_every is not None and self.window_rows is None:
-            raise ValueError("window_every needs window_rows")
+            raise ValueError("--window-every needs --window-rows")
         if self.retrain_share < self.alert_share:
-            raise ValueError("retrain_share is below alert_share")
+            both = f"{self.retrain_share:g} is below --alert-share {self.alert_share:g}"
+            raise ValueError(f"--retrain-share {both}")
         if self.confirm_of < self.confirm:
-            raise ValueError(f"confirm_of {self.confirm_of} is below confirm {self.confirm}")
+            raise ValueError(f"--confirm-of {self.confirm_of} is below --confirm {self.confirm}")
         return self
 
 
@@ -266,7 +272,7 @@ def read_settings(**arguments: Any) -> DriftSettings:  # noqa: ANN401 - one of m
     """Settings from the environment; arguments that are not None go before.
 
     Raises:
-        DriftSettingsError: one is missing or can't be used; names the variable.
+        DriftSettingsError: one is missing or can't be used; names it as it was given.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     try:
@@ -274,6 +280,11 @@ def read_settings(**arguments: Any) -> DriftSettings:  # noqa: ANN401 - one of m
     except ValidationError as error:
         # What was said and can't be used goes before what was not said.
         first = min(error.errors(), key=lambda one: one["type"] == "missing")
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        subject = f"{ENV_PREFIX}{name}" if name else f"{ENV_PREFIX}*"
-        raise DriftSettingsError(f"{subject}: {first['msg']}") from error
+        if not first["loc"]:  # of several settings, which it names
+            raise DriftSettingsError(first["msg"].removeprefix("Value error, ")) from error
+        name = str(first["loc"][0])
+        option, variable = f"--{name.replace('_', '-')}", f"{ENV_PREFIX}{name.upper()}"
+        shown = option if name in given else variable
+        sentence = problem([{**first, "loc": (shown, *first["loc"][1:])}])
+        hint = f": give it, or {option}" if first["type"] == "missing" else ""
+        raise DriftSettingsError(f"{sentence}{hint}") from error

@@ -37,7 +37,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--shape",
         default="",
-        help=f"A rate that changes over the duration, as '{EXAMPLE}'. Kinds: {', '.join(SHAPES)}.",
+        help=f"Rate over time, as '{EXAMPLE}'. Kinds: {', '.join(SHAPES)}.",
     )
     parser.add_argument(
         "--arrivals",

@@ -145,6 +145,11 @@ ALIASES: Final[Mapping[str, tuple[Alias, ...]]] = {
     ),
 }
 
+JOBS: Final[Mapping[str, Mapping[str, str]]] = {
+    "fastapi-instrumentator": {names.SERVICE_API: "fastapi", names.JOB_NODE: "node-exporter"},
+}
+"""System to the jobs under which it scrapes the API and the machine, by the testbed's own."""
+
 
 def presets(text: str) -> tuple[str, ...]:
     """Names of presets in a list with commas."""
@@ -168,3 +173,14 @@ def aliases_of(chosen: Iterable[str]) -> tuple[Alias, ...]:
             if alias.name not in own:
                 found.setdefault(alias.name, alias)
     return tuple(found.values())
+
+
+def jobs_of(system: str) -> Mapping[str, str]:
+    """The jobs of a system by the testbed's own; none of an empty name.
+
+    Raises:
+        AliasError: it has none.
+    """
+    if system and system not in JOBS:
+        raise AliasError(f"{system!r} has no job names of its own: choose from {', '.join(JOBS)}")
+    return JOBS.get(system, {})

@@ -25,7 +25,7 @@ from opentelemetry.sdk.metrics.export import (
     ScopeMetrics,
     Sum,
 )
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from testbed_otel.aliaspoints import aliased
@@ -61,6 +61,7 @@ class Bridge:
         resource: who sends.
         aliases: further names for some metrics.
         clock: Unix nanoseconds.
+        alias_service: ``service.name`` under which these are pushed; None is that of the resource.
     """
 
     def __init__(
@@ -68,9 +69,14 @@ class Bridge:
         resource: Resource,
         aliases: tuple[Alias, ...] = (),
         clock: Callable[[], int] = time.time_ns,
+        *,
+        alias_service: str | None = None,
     ) -> None:
         self._resource = resource
         self._aliases = aliases
+        self._alias_resource = (
+            resource.merge(Resource({SERVICE_NAME: alias_service})) if alias_service else resource
+        )
         self._clock = clock
         self._started = clock()
         self._histograms: list[HistogramMetricFamily] = []
@@ -98,7 +104,7 @@ class Bridge:
     def extend(self, data: MetricsData) -> MetricsData:
         """What was collected, with the histograms of the families."""
         now = self._clock()
-        extended = self._extended(data, now)
+        extended = self._extended(data, now, self._resource)
         return self._numbered(extended, now) if self._exports else extended
 
     def export(self, data: MetricsData) -> MetricsData:
@@ -108,7 +114,7 @@ class Bridge:
         never reports itself; these values do, and what arrived can be held against them.
         """
         now = self._clock()
-        extended = self._extended(data, now)
+        extended = self._extended(data, now, self._alias_resource)
         self._exports += 1
         self._exported_points += points_of(extended) + len(_EXPORT_METRICS)
         return self._numbered(extended, now)
@@ -118,12 +124,18 @@ class Bridge:
         counts = [self._count(metric, value, now) for metric, value in values]
         return _with_scope(data, ScopeMetrics(EXPORT_SCOPE, counts, ""), self._resource)
 
-    def _extended(self, data: MetricsData, now: int) -> MetricsData:
+    def _extended(self, data: MetricsData, now: int, alias_resource: Resource) -> MetricsData:
         metrics = [self._metric(family, now) for family in self._histograms]
         metrics = [metric for metric in metrics if metric.data.data_points]
         extended = self._joined(data, metrics)
         if self._aliases:
-            extended = self._joined(data, [*metrics, *aliased(extended, self._aliases)])
+            found = aliased(extended, self._aliases)
+            if alias_resource is self._resource:
+                extended = self._joined(data, [*metrics, *found])
+            elif found:
+                scope = ScopeMetrics(SCOPE, found, "")
+                apart = ResourceMetrics(alias_resource, [scope], "")
+                extended = MetricsData([*extended.resource_metrics, apart])
         if self._names:
             self._overflow = dict(_overflows(extended))
         return extended
@@ -202,9 +214,10 @@ def _observations(family: SumMetricFamily) -> Callable[[CallbackOptions], Iterab
 
 
 def _with_scope(data: MetricsData, scope: ScopeMetrics, resource: Resource) -> MetricsData:
-    """One scope more, all under one resource."""
-    scopes = [each for found in data.resource_metrics for each in found.scope_metrics]
-    return MetricsData([ResourceMetrics(resource, [*scopes, scope], "")])
+    """One scope more under the first resource, which is the process's own."""
+    own, others = data.resource_metrics[:1], data.resource_metrics[1:]
+    scopes = [each for found in own for each in found.scope_metrics]
+    return MetricsData([ResourceMetrics(resource, [*scopes, scope], ""), *others])
 
 
 def _overflows(data: MetricsData) -> Iterable[tuple[str, int]]:

@@ -219,7 +219,7 @@ def setup(
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
     registry = CollectorRegistry()
-    bridge = Bridge(resource, aliases_of(settings.aliases))
+    bridge = Bridge(resource, aliases_of(settings.aliases), alias_service=settings.alias_service)
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
     failed, spans = FailedExports(), SumMetricFamily(TELEMETRY_EXPORT_SPANS)
     exporter = reader = None

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from testbed_otel import standard
-from testbed_otel.aliases import AliasError, aliases_of, presets
+from testbed_otel.aliases import AliasError, aliases_of, jobs_of, presets
+from testbed_otel.names import SERVICE_API
 from testbed_otel.standard import TelemetrySettingsError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:4318"
 DEFAULT_RATIO: Final = 0.01
 ALIASES: Final = "TESTBED_METRIC_ALIASES"
+JOB_NAMES: Final = "TESTBED_JOB_NAMES"
 TIMEOUT: Final = "OTEL_EXPORTER_OTLP_TIMEOUT"
 LOGS_EXPORTER: Final = "OTEL_LOGS_EXPORTER"
 SDK_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
@@ -57,6 +59,7 @@ class TelemetrySettings:
         disabled: measures nothing at all.
         aliases: systems whose metric names are shown as well, by the names of
             :data:`testbed_otel.aliases.ALIASES`.
+        alias_service: ``service.name`` of these where they are pushed; None is the process's own.
         parent_based: whether a caller's decision to sample goes before the ratio.
         urls: signals with an address of their own, or with none; see :meth:`url`.
         timeouts: signals with a time-out of their own, in seconds.
@@ -69,6 +72,7 @@ class TelemetrySettings:
     service_version: str = "0"
     disabled: bool = False
     aliases: tuple[str, ...] = ()
+    alias_service: str | None = None
     parent_based: bool = True
     urls: Mapping[str, str | None] = field(default_factory=dict)
     timeouts: Mapping[str, float] = field(default_factory=dict)
@@ -107,6 +111,7 @@ class TelemetrySettings:
             trace_ratio=ratio,
             service_version=service_version,
             aliases=_systems(env),
+            alias_service=_alias_service(env),
             parent_based=parent_based,
             urls=_urls(env, base),
             timeouts=_timeouts(env, fitting),
@@ -150,3 +155,10 @@ def _systems(env: Mapping[str, str]) -> tuple[str, ...]:
     except AliasError as error:
         raise TelemetrySettingsError(f"{ALIASES}: {error}") from None
     return chosen
+
+
+def _alias_service(env: Mapping[str, str]) -> str | None:
+    try:
+        return jobs_of(env.get(JOB_NAMES, "").strip()).get(SERVICE_API)
+    except AliasError as error:
+        raise TelemetrySettingsError(f"{JOB_NAMES}: {error}") from None

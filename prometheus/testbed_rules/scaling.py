@@ -8,7 +8,7 @@ at every scale says so by an annotation or a label ``testbed_unscaled: "reason"`
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +17,7 @@ import promql_parser as promql
 from testbed_rules.dimensions import Dimension, Scaled, Sort, with_numbers_scaled
 from testbed_rules.parsing import STRETCH, nodes_of, parse, step_of
 from testbed_rules.selectors import selector_of
+from testbed_rules.templatequeries import unscaled_queries, with_queries_scaled
 from testbed_rules.timescale import (
     MINIMUM_INTERVAL,
     RuleDurationError,
@@ -69,11 +70,13 @@ class FittingRules:
         files: file name to its content, in production.
         aside: rules that are not among them, each with the reason.
         divided: rules whose plain numbers are divided, each with these.
+        unscaled: rules with a query in a template that is not scaled, each with its place.
     """
 
     files: Mapping[str, Tree]
     aside: tuple[RuleNote, ...]
     divided: tuple[RuleNote, ...]
+    unscaled: tuple[RuleNote, ...] = ()
 
 
 def fitting_rules(
@@ -94,6 +97,7 @@ def fitting_rules(
     scale = TimeScale(factor)
     aside: dict[Place, RuleNote] = {_place(note): note for note in foreign}
     divided: list[RuleNote] = []
+    unscaled: list[RuleNote] = []
     for place, rule, recorded in _rules_and_recorded(files) if factor > 1 else ():
         if place in aside:
             continue
@@ -103,11 +107,16 @@ def fitting_rules(
         elif scaled is not None and scaled.numbers:
             numbers = ", ".join(scaled.numbers)
             divided.append(_note(place, rule, f"divided by {factor:g}: {numbers}"))
+        unscaled += [
+            _note(place, rule, f"the query in its {where} is not scaled")
+            for where in unscaled_queries(rule, _scaled_query(rule, scale, recorded))
+        ]
     _set_readers_aside(files, aside)
     return FittingRules(
         files={name: _without(name, document, aside) for name, document in files.items()},
         aside=tuple(aside.values()),
         divided=tuple(note for note in divided if _place(note) not in aside),
+        unscaled=tuple(note for note in unscaled if _place(note) not in aside),
     )
 
 
@@ -128,7 +137,9 @@ def scaled_rules(files: Mapping[str, Tree], factor: float) -> dict[str, Tree]:
         if not _marked(rule):
             with contextlib.suppress(ValueError):
                 text = with_numbers_scaled(text, factor, recorded).text
-        changed[place] = scale.rule({**rule, "expr": text})
+        changed[place] = with_queries_scaled(
+            scale.rule({**rule, "expr": text}), _scaled_query(rule, scale, recorded)
+        )
     return {
         name: scale.groups(
             {
@@ -147,6 +158,19 @@ def scaled_rules(files: Mapping[str, Tree], factor: float) -> dict[str, Tree]:
         )
         for name, document in files.items()
     }
+
+
+def _scaled_query(
+    rule: Mapping[str, Any], scale: TimeScale, recorded: Mapping[str, Dimension]
+) -> Callable[[str], str]:
+    """What scales a query in a template of a rule, as its expression is."""
+
+    def scaled(text: str) -> str:
+        if not _marked(rule):
+            text = with_numbers_scaled(text, scale.factor, recorded).text
+        return scale.expression(text)
+
+    return scaled
 
 
 def unscaled_numbers(files: Mapping[str, Tree], factor: float) -> tuple[RuleNote, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal, get_args
 
 from testbed_otel import names
+from testbed_otel.aliases import JOBS
 
 PipelineName = Literal[
     "collector", "prometheus", "alertmanager", "node_exporter", "receiver", "drift"
@@ -59,6 +60,25 @@ SCRAPED: Final = {
     names.JOB_PROMETHEUS: "prometheus",
 }
 """What Prometheus scrapes beside the target: job to the component that it shows."""
+
+_OWN_JOBS: Final = {names.JOB_API: API, **SCRAPED}
+
+BY_JOB: Final = _OWN_JOBS | {
+    other: _OWN_JOBS[job] for jobs in JOBS.values() for job, other in jobs.items()
+}
+"""The same with the API, and under the names that other systems give their jobs."""
+
+
+def component_of(job: str, service: str | None = None) -> str:
+    """Component that a scrape job shows; empty where none does.
+
+    Args:
+        job: name of the job.
+        service: the system under test where it is not the bundled API: all other jobs are its own.
+    """
+    found = BY_JOB.get(job, "")
+    return service if service is not None and found in {"", API} else found
+
 
 SERVICES: Final = {API: names.SERVICE_API, "drift": names.SERVICE_DRIFT}
 """Components that export log records, and the service names that these bear."""

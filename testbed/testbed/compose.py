@@ -58,6 +58,7 @@ def services() -> dict[str, Service]:
         "scenario": composeown.scenario(),
         "locust": composeown.locust(),
         "evidently": composeown.evidently(),
+        "flow": composeown.flow(),
         "grafana": composeimages.grafana(),
         "node_exporter": composeimages.node_exporter(),
         "cadvisor": composeimages.cadvisor(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from testbed_otel.settings import JOB_NAMES
+
 Service = dict[str, Any]
 
 # Where the rendered configuration lies in every container that reads it.
@@ -23,7 +25,9 @@ PROFILES: Final = "COMPOSE_PROFILES"
 TIME_SCALE: Final = "TESTBED_TIME_SCALE"
 # A service with this variable is made anew where the configuration that it reads is another one.
 READS_CONFIGURATION: Final = {
-    "TESTBED_CONFIGURED_FOR": f"scale ${{{TIME_SCALE}:-1}}, profiles ${{{PROFILES}:-}}"
+    "TESTBED_CONFIGURED_FOR": (
+        f"scale ${{{TIME_SCALE}:-1}}, profiles ${{{PROFILES}:-}}, jobs ${{{JOB_NAMES}:-}}"
+    )
 }
 HARDENED: Final[Service] = {
     "cap_drop": ["ALL"],

@@ -9,7 +9,7 @@ from testbed_api.ops.replicas import STOP_SLACK
 from testbed_api.settings import ApiSettings
 from testbed_load.command import KEY_VARIABLE
 from testbed_otel import names
-from testbed_otel.settings import ALIASES
+from testbed_otel.settings import ALIASES, JOB_NAMES
 
 from testbed.composebasics import (
     ARTEFACT,
@@ -127,6 +127,7 @@ def _telemetry(service: str, instance: str) -> dict[str, str]:
         "OTEL_BLRP_SCHEDULE_DELAY": choice("OTEL_BLRP_SCHEDULE_DELAY", delay),
         "OTEL_TRACES_SAMPLER_ARG": choice("OTEL_TRACES_SAMPLER_ARG", ratio),
         ALIASES: f"${{{ALIASES}-{aliases}}}",  # empty shows none
+        JOB_NAMES: choice(JOB_NAMES),
     }
 
 
@@ -217,6 +218,7 @@ def configuration(variables: dict[str, str]) -> Service:
         | {
             TIME_SCALE: choice(TIME_SCALE, 1),
             PROFILES: choice(PROFILES),
+            JOB_NAMES: choice(JOB_NAMES),
             "TESTBED_PORT_NODE_EXPORTER": choice("TESTBED_PORT_NODE_EXPORTER", 9100),
         },
         volumes=[CONFIGURED.removesuffix(":ro")],
@@ -251,6 +253,30 @@ def drift() -> Service:
         healthcheck=health("test", "-s", f"{STATE}/drift/runs.jsonl"),
         stop_grace_period="30s",
         depends_on=after(api="healthy", collector="started"),
+    )
+
+
+def flow() -> Service:
+    """Compares months of the prediction log: ``docker compose run --rm flow --month 2024-02``."""
+    months = f"{STATE}/months"
+    return _built(
+        "flow",
+        "2g",
+        # What the drift job says of the same model stays its own: nothing is pushed unless asked.
+        entrypoint=["python", "-m", "testbed_drift.flow", "--otlp-endpoint", "none"],
+        command=[],
+        environment={
+            "TESTBED_DRIFT_ARTEFACT": ARTEFACT,
+            "TESTBED_DRIFT_LOG_URL": LOG_URL,
+            "REPORT_DIR": months,
+            # Empty has the flow start a server of its own.
+            "PREFECT_API_URL": "${PREFECT_API_URL-http://prefect:4200/api}",
+        },
+        secrets=["postgres_password"],
+        profiles=["flow"],
+        volumes=[f"models:{STATE}/models:ro", f"months:{months}"],
+        # No depends_on: it would train once more. What is not there, the flow says.
+        restart="no",
     )
 
 

@@ -8,16 +8,55 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import IO, Any, cast
 
 from rich.console import Console
+from testbed_domain.direction import written_out
 
 from testbed.errors import StoppedError
 
 PIPED_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
 
-# Names of recorded series hold words between colons, which are no emoji.
-errors = Console(stderr=True, soft_wrap=True, emoji=False)
-out = Console(soft_wrap=True, width=PIPED_WIDTH, emoji=False)
+
+class _WrittenOut:
+    """A stream in which what turns the direction of writing is written out.
+
+    Args:
+        name: ``stdout`` or ``stderr``, as it is now: tests, and Rich's live displays, change it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        written: int = self._stream.write(written_out(text))
+        return written
+
+    @property
+    def _stream(self) -> Any:  # noqa: ANN401 - a stream, or what stands in for one
+        stream = getattr(sys, self._name)
+        return getattr(stream, "rich_proxied_file", stream)
+
+    def __getattr__(self, attribute: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return getattr(self._stream, attribute)
+
+
+def terminal(name: str, width: int | None = None) -> Console:
+    """What a command prints on.
+
+    Args:
+        name: ``stdout`` or ``stderr``.
+        width: in characters; None is that of the terminal.
+    """
+    # Names of recorded series hold words between colons, which are no emoji.
+    return Console(
+        file=cast("IO[str]", _WrittenOut(name)), soft_wrap=True, width=width, emoji=False
+    )
+
+
+errors = terminal("stderr")
+out = terminal("stdout", PIPED_WIDTH)
 
 
 def say(text: str) -> None:

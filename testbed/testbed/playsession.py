@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
+from testbed.console import terminal
 from testbed.playedrun import PlayedRun
 from testbed.preparation import Prepared, prepare
 from testbed.resources import find_scenario, scenario_files
@@ -130,9 +129,7 @@ class PlaySession:
         scenario, factor = prepared.scenario, prepared.factor
         actions, total = schedule(scenario, factor), scenario.duration / factor
         self._say(f"run: {prepared.run_id}, one real second is {factor:g} s of production time")
-        with Board(
-            Console(stderr=True, soft_wrap=True, emoji=False), scenario.title, actions, total
-        ) as board:
+        with Board(terminal("stderr"), scenario.title, actions, total) as board:
             verdict = play(prepared, board, opening=opening)
         return PlayedRun(verdict, prepared.layout)
 

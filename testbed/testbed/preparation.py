@@ -43,6 +43,7 @@ from testbed.stack.configuration import SmtpSettings, render_native
 from testbed.stack.context import StackContext
 from testbed.stack.environments import EXPORT_INTERVAL
 from testbed.stack.gate import Gate
+from testbed.stack.jobnames import with_job_names
 from testbed.stack.logplace import log_url, own_database
 from testbed.stack.ownalertmanager import (
     SMTP,
@@ -212,7 +213,9 @@ def prepare(
     own = own_alertmanager(options, scenario, settings, tools, say)
     own_prometheus = read_own_prometheus(options.prometheus, tools) if options.prometheus else None
     if own_prometheus:
-        shipped = read_mapping(root() / "prometheus" / "prometheus.yml")
+        shipped = with_job_names(
+            read_mapping(root() / "prometheus" / "prometheus.yml"), settings.job_names
+        )
         _say_notes("prometheus", own_prometheus.notes(shipped), say)
     trained = _trained(use_case, options, settings, say)
     require_fit(scenario, trained)
@@ -253,6 +256,7 @@ def prepare(
         own=own,
         own_prometheus=own_prometheus,
         runbook=runbook_links(settings),
+        job_names=settings.job_names,
     )
     redirection = read_redirection(layout)
     _say_notes("alertmanager", redirection.notes if redirection else (), say)

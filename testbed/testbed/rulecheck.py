@@ -130,6 +130,7 @@ def fit_rules(
 def _lines(fitted: FittingRules) -> Iterator[str]:
     for note in fitted.aside:
         yield f"set aside: {note}"
+    yield from map(str, fitted.unscaled)
     if fitted.divided:
         names = ", ".join(dict.fromkeys(note.rule for note in fitted.divided))
         yield (

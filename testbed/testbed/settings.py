@@ -15,7 +15,7 @@ from pydantic_settings import (
 )
 from testbed_domain.files import refuse_other_than_folder
 from testbed_load.command import KEY_VARIABLE
-from testbed_otel.aliases import ALIASES, aliases_of, presets
+from testbed_otel.aliases import ALIASES, aliases_of, jobs_of, presets
 from testbed_otel.standard import SAMPLER_RATIO
 from testbed_otel.urls import is_http_url
 from typing_extensions import override
@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         ",".join(preset for preset, aliases in ALIASES.items() if aliases),
         description="Presets: systems whose metric names a stack shows as well; empty for none.",
     )
+    job_names: str = Field(
+        "",
+        description="Preset: the system whose names Prometheus's jobs bear, fastapi-instrumentator "
+        "for fastapi and node-exporter; empty for the testbed's own.",
+    )
     log_url: str | None = Field(
         None, description="SQLAlchemy URL of the prediction log; the default is SQLite in the run."
     )
@@ -100,6 +105,12 @@ class Settings(BaseSettings):
     def _known(cls, value: str) -> str:
         aliases_of(presets(value))
         return value
+
+    @field_validator("job_names")
+    @classmethod
+    def _with_jobs(cls, value: str) -> str:
+        jobs_of(value.strip())
+        return value.strip()
 
     @field_validator("runbooks")
     @classmethod

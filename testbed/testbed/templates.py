@@ -1,10 +1,14 @@
-"""What the templates of all pages share: all is escaped, and a missing name is an error."""
+"""What the templates of all pages share.
+
+All is escaped, what turns the direction of writing is written out, and a missing name is an error.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from testbed_domain.direction import readable
 
 
 def html_environment(package: str, **options: Any) -> Environment:  # noqa: ANN401 - of Jinja
@@ -18,6 +22,7 @@ def html_environment(package: str, **options: Any) -> Environment:  # noqa: ANN4
         loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=readable,
         trim_blocks=True,
         lstrip_blocks=True,
         **options,

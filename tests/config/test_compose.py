@@ -20,7 +20,7 @@ from testbed.stack.catalogue import TOOLS
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings, read_settings
 from testbed_otel import names
-from testbed_otel.settings import ALIASES, TelemetrySettings
+from testbed_otel.settings import ALIASES, JOB_NAMES, TelemetrySettings
 
 from testbed import compose, scenarioenv
 from testbed import composebasics as basics
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WITHOUT_PROBE = {"collector"}
 # Images that bring their own health check.
 PROBE_IN_IMAGE = {"cadvisor"}
-ONE_SHOT = {"train", "configuration", "scenario"}
+ONE_SHOT = {"train", "configuration", "scenario", "flow"}
 CORE = {
     *("api", "train", "configuration", "drift", "receiver", "collector", "prometheus"),
     *("alertmanager", "postgres", "collector_health"),
@@ -237,7 +237,7 @@ def test_secrets_are_files_of_those_that_need_them(
     }
     assert holders == {
         "management_token": {"api", "drift", "scenario"},
-        "postgres_password": {"api", "drift", "scenario", "postgres"},
+        "postgres_password": {"api", "drift", "flow", "scenario", "postgres"},
         "grafana_admin_password": {"grafana"},
         "api_keys": {"api", "scenario"},
         "load_key": {"locust", "scenario"},
@@ -301,7 +301,7 @@ def test_variables_are_settings(
     environment = services[service]["environment"]
     given = {key.removeprefix(prefix).lower() for key in environment if key.startswith(prefix)}
     assert given <= set(settings.model_fields)
-    others = ("OTEL_", ALIASES, "MLFLOW_TRACKING_URI")
+    others = ("OTEL_", ALIASES, JOB_NAMES, "MLFLOW_TRACKING_URI")
     assert not [key for key in environment if not key.startswith((prefix, *others))]
     required = {name for name, field in settings.model_fields.items() if field.is_required()}
     assert required <= given
@@ -444,7 +444,7 @@ def test_no_profile_is_needed_by_what_is_in_none(services: dict[str, dict[str, A
     assert {name for name, service in services.items() if "profiles" not in service} == CORE
     profiles = {name: service.get("profiles", []) for name, service in services.items()}
     assert {each for found in profiles.values() for each in found} == {
-        *("load", "ui", "host", "traces", "mlflow", "prefect", "scenario"),
+        *("load", "ui", "host", "traces", "mlflow", "prefect", "scenario", "flow"),
     }
     for name, service in services.items():
         assert set(service.get("depends_on", ())) <= CORE, name
@@ -457,6 +457,20 @@ def test_every_container_is_limited(services: dict[str, dict[str, Any]]) -> None
         assert service["cpus"], name
         assert service["pids_limit"], name
         assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_the_flow_of_months_reads_what_the_drift_job_reads(
+    services: dict[str, dict[str, Any]], repository: Path
+) -> None:
+    """Its model, log and folder are there; the server has the version of the lock file."""
+    flow, drift = services["flow"], services["drift"]
+    for name in ("TESTBED_DRIFT_ARTEFACT", "TESTBED_DRIFT_LOG_URL"):
+        assert flow["environment"][name] == drift["environment"][name]
+    mounted = {mount.split(":")[1]: mount.split(":")[0] for mount in flow["volumes"]}
+    assert mounted[flow["environment"]["REPORT_DIR"]] == "months"
+    (server,) = re.findall(r"//(\w+):4200/api", flow["environment"]["PREFECT_API_URL"])
+    version = services[server]["image"].partition(":")[2].partition("-")[0]
+    assert f'name = "prefect"\nversion = "{version}"' in (repository / "uv.lock").read_text("utf-8")
 
 
 def test_containers_without_secrets_are_read_only(services: dict[str, dict[str, Any]]) -> None:
@@ -474,7 +488,7 @@ def test_services_of_a_target_share_its_image(services: dict[str, dict[str, Any]
     """Each target is one image, however many services run it."""
     built = {name: each for name, each in services.items() if "build" in each}
     shared = {(each["image"], each["build"]["target"]) for each in built.values()}
-    assert len(shared) == len({image for image, _ in shared}) == 4
+    assert len(shared) == len({image for image, _ in shared}) == 5
     assert all(each["init"] is True for each in built.values())
 
 

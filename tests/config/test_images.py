@@ -84,6 +84,9 @@ def test_each_image_holds_its_part(repository: Path, dockerfile: str) -> None:
     drift = image_packages(repository, dockerfile, "drift")
     assert {"testbed-drift", "evidently", "psycopg"} <= drift
     assert "locust" not in drift
+    flow = image_packages(repository, dockerfile, "flow")
+    assert {"testbed-drift", "evidently", "psycopg", "prefect", "prefect-dask"} <= flow
+    assert "prefect" not in drift
     load = image_packages(repository, dockerfile, "load")
     assert {"testbed-load", "locust"} <= load
     assert "evidently" not in load
@@ -112,14 +115,14 @@ def test_dependencies_are_installed_before_the_sources_come(
         for name in project["tool"]["uv"]["workspace"]["members"]
     }
     assert set(copied) == {("pyproject.toml uv.lock", "./")} | members
-    for target in ("api", "drift", "load", "testbed"):
+    for target in ("api", "drift", "flow", "load", "testbed"):
         assert "COPY" not in stages(dockerfile)[f"packages-{target}"]
         assert "COPY --chmod=755 . ." in stages(dockerfile)[f"build-{target}"]
 
 
 def test_a_changed_source_leaves_the_layer_of_the_packages_alone(dockerfile: str) -> None:
     """The packages come from a stage without sources; what these add is a later layer."""
-    for target in ("api", "drift", "load", "testbed"):
+    for target in ("api", "drift", "flow", "load", "testbed"):
         copied = re.findall(r"(?m)^COPY (?:--\S+ )*\S+ /app\S*$", stages(dockerfile)[target])
         assert copied[0] == f"COPY --from=packages-{target} /app/.venv /app/.venv"
         assert copied[-1] == f"COPY --from=build-{target} /added /app"

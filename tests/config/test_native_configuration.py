@@ -29,6 +29,7 @@ from testbed.stack.configuration import (
     render_native,
     write_api_targets,
 )
+from testbed.stack.jobnames import NOTHING_BUT_UP
 from testbed_rules.rulefiles import read_rules
 from testbed_rules.timescale import MINIMUM_INTERVAL, RuleDurationError, parse_duration
 
@@ -441,3 +442,27 @@ def test_a_disturbed_link_goes_through_its_proxy(
     receivers = str(read(native.alertmanager)["receivers"])
     assert "127.0.0.1:31003" in receivers
     assert LOCAL["receiver:9080"] not in receivers
+
+
+def test_jobs_have_the_names_of_another_system(render: Callable[..., NativeConfiguration]) -> None:
+    """What is scraped is stored once, under the other name, and ``up`` under both."""
+    native = render(job_names="fastapi-instrumentator")
+    jobs = {job["job_name"]: job for job in read(native.prometheus)["scrape_configs"]}
+    assert len(jobs) == len(read(native.prometheus)["scrape_configs"])
+    for name, other in (("ml-api", "fastapi"), ("node", "node-exporter")):
+        assert jobs[name]["metric_relabel_configs"] == [NOTHING_BUT_UP]
+        where = {"static_configs", "file_sd_configs"} & set(jobs[name])
+        assert all(jobs[name][key] == jobs[other][key] for key in where)
+    assert "metric_relabel_configs" not in jobs["node-exporter"]
+    assert jobs["fastapi"]["metric_relabel_configs"] == [NOTHING_BUT_UP]  # the rest is pushed
+
+
+def test_a_job_of_the_users_own_keeps_its_name(
+    render: Callable[..., NativeConfiguration],
+) -> None:
+    """A service that is scraped as ``fastapi`` already is the only job of that name."""
+    service = {"job_name": "fastapi", "static_configs": [{"targets": ["target:8000"]}]}
+    native = render(job_names="fastapi-instrumentator", scrapes=[service])
+    jobs = [job["job_name"] for job in read(native.prometheus)["scrape_configs"]]
+    assert sorted(set(jobs)) == sorted(jobs)
+    assert "node-exporter" in jobs

@@ -10,38 +10,41 @@ import pytest
 REPOSITORY: Final = Path(__file__).parents[2]
 PAGES: Final = REPOSITORY / "docs"
 COPIED: Final = {
+    "how-to/bring-your-own.md": "stack/test_verdicts.py::test_a_file_drifts_when_shifted",
+    "how-to/compare-months.md": "jobs/test_flow.py",
     "how-to/compare-tables.md": "jobs/test_drift_tables.py::test_the_page_shows_what_is_printed",
+    "how-to/console.md": "stack/test_lifecycle.py::test_up_status_logs_down",
     "how-to/drift-from-cron.md": "jobs/test_pages.py::test_drift_from_cron",
+    "how-to/drift-groups.md": "jobs/test_drift_panels.py",
+    "how-to/email.md": "unit/runner/test_settings.py::test_the_page_on_mail_sets_a_server",
     "how-to/own-model.md": "unit/runner/test_own_model.py",
+    "how-to/own-routes.md": "stack/test_own_routes.py",
+    "how-to/own-service.md": "stack/test_own_service.py",
     "how-to/read-a-drift-report.md": "jobs/test_pages.py::test_read_a_drift_report",
     "how-to/record-and-report.md": "config/test_docs.py::test_the_python_examples_run",
     "how-to/relations.md": "unit/drift/test_relations.py",
     "how-to/serve-alone.md": "jobs/test_pages.py::test_serve_alone",
+    "how-to/test-with-pytest.md": "unit/verdict/test_pytest_plugin.py",
+    "how-to/use-cases.md": "stack/test_regression.py",
     "how-to/write-rules.md": "jobs/test_pages.py::test_write_rules",
     "tutorial.md": "stack/test_tutorial.py::test_the_tutorial_breaks_an_alert",
 }
 """Page to the test that copies its commands, or programs, from it."""
 DONE: Final = {
-    "how-to/bring-your-own.md": "stack/test_verdicts.py",
-    "how-to/compare-months.md": "jobs/test_flow.py",
-    "how-to/console.md": "stack/test_lifecycle.py",
-    "how-to/drift-groups.md": "jobs/test_drift_panels.py",
     "how-to/drift-windows.md": "unit/drift/test_tablewindows.py",
-    "how-to/email.md": "stack/test_alert_routes.py",
     "how-to/faults.md": "stack/test_scenarios.py",
     "how-to/measure-capacity.md": "unit/verdict/test_capacity.py",
     "how-to/measure-overhead.md": "unit/verdict/test_overhead.py",
     "how-to/model-quality.md": "unit/drift/test_assessment.py",
     "how-to/more-load.md": "stack/test_load_workers.py",
-    "how-to/own-routes.md": "stack/test_alert_routes.py",
-    "how-to/own-service.md": "stack/test_own_service.py",
     "how-to/read-a-verdict.md": "config/test_docs.py::test_every_part_of_a_verdict_is_explained",
     "how-to/retrain.md": "jobs/test_retraining.py",
-    "how-to/test-with-pytest.md": "unit/verdict/test_pytest_plugin.py",
     "how-to/track-with-mlflow.md": "jobs/test_tracking.py",
-    "how-to/use-cases.md": "stack/test_verdicts.py",
 }
-"""Page to a test that does what it describes, with commands of its own."""
+"""Page to a test that does what it describes, with commands of its own.
+
+What of each page is read by the real readers all the same: test_pages_read.py, test_docs.py.
+"""
 ELSEWHERE: Final = {
     "how-to/compose.md": "an engine and images are needed: tools/compose-test plays that stack",
 }

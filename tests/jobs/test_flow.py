@@ -24,6 +24,7 @@ from tests.support.needs import missing
 from tests.support.polling import wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
+from tests.support.typedpage import typed_in
 
 from .made_up_place import made_up_artefact, made_up_prediction, made_up_rows
 
@@ -130,8 +131,8 @@ class MonthsPlace:
 
     def command(self, *options: str) -> list[str]:
         """The command line of the flow."""
-        given = {"log-url": self.url, "artefact": self.artefact.path}
-        common = [f"--{name}={value}" for name, value in given.items()]
+        own = {"sqlite:////var/lib/testbed/log.db": self.url, "my-model": str(self.artefact.path)}
+        common = typed_in("how-to/compare-months.md", "tools/flow --log-url", own)
         return [self.python, "-m", "testbed_drift.flow", *common, *options]
 
     def play(self, *options: str) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,13 @@ from testbed_otel import names
 from testbed_otel.aliases import ALIASES, aliases_of
 
 from tests.browser import browsing
+from tests.support.accessibility import (
+    announced,
+    contrast_problems,
+    keyboard_problems,
+    listen,
+    structure_problems,
+)
 from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
@@ -226,8 +233,16 @@ def test_the_console_in_a_browser(demo: Demo, program: Callable[..., str], tmp_p
         tab.look(400, dark=True)
         assert tab.ask("getComputedStyle(document.body).backgroundColor") != light
         for page in ("/", "/query?expr=up", "/rules", "/targets", "/traces", "/logs"):
+            tab.look(400, dark=True)
             tab.open(f"{console}{page}")
             assert tab.ask("document.documentElement.scrollWidth") == 400, page
+            assert structure_problems(tab) == contrast_problems(tab) == [], page
+            assert keyboard_problems(tab) == [], page
+        tab.open(console)
+        listen(tab)
+        tab.ask("document.getElementById('part-charts').textContent = 'gone'")
+        wait_for(lambda: "p95" in tab.text, 30, "nothing was pushed")
+        assert announced(tab) == [], "what is pushed is read out only where the summary changes"
         tab.open(f"{console}/query")
         tab.ask("document.querySelector('textarea').value = 'up{'")
         tab.ask("document.querySelector('button').click()")

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ import pytest
 
 from tests.support.commandline import HELD, CommandLine
 from tests.support.polling import PATIENCE, wait_for
+from tests.support.typedpage import typed_in
 
 from .playing import NO_REPORTS
 
@@ -82,13 +84,32 @@ def started_from_the_console(console: str, folder: Path) -> None:
     assert change("fault", do="stop") == change("load", do="stop") == 303
 
 
+def other_systems_jobs(prometheus: str) -> None:
+    """Rules that ask by another system's jobs find them, and nothing is there twice."""
+
+    def series(selector: str) -> list[dict[str, str]]:
+        answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": selector}, timeout=60)
+        return [found["metric"] for found in answer.json()["data"]["result"]]
+
+    for job in ("fastapi", "node-exporter", "ml-api", "node"):
+        wait_for(partial(series, f'up{{job="{job}"}} == 1'), 60, f"no up of {job}")
+    for metric, job in (
+        ("http_requests_total", "fastapi"),
+        ("ml_model_loaded", "ml-api"),
+        ("node_memory_MemAvailable_bytes", "node-exporter"),
+    ):
+        wait_for(partial(series, metric), 60, f"no {metric}")
+        assert {each["job"] for each in series(metric)} == {job}
+
+
 def test_up_status_logs_down(command_line: CommandLine) -> None:
     """The stack stays, every URL answers, other terminals see it, and down stops all of it.
 
     Another service on a usual port makes it choose a free one.
     """
     assert command_line.run("status").code == 1
-    up = ("up", "--scenario", "normal")
+    up = typed_in("how-to/console.md", "testbed up --scenario", {"demo": "normal"})
+    command_line.environment |= {"TESTBED_JOB_NAMES": "fastapi-instrumentator"}
     with taken(USUAL) as usual, command_line.start(*up, background=True) as process:
         stack = started(command_line, process)
         assert urlsplit(stack["urls"][usual]).port != USUAL[usual]
@@ -100,6 +121,12 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
             assert httpx.get(url, timeout=60).status_code == 200, name
             assert url in command_line.output
         assert f"{stack['urls']['Console']}#token=" in command_line.output
+        prometheus = stack["urls"]["Prometheus API"].removesuffix("/api/v1/alerts")
+        shown = httpx.get(f"{prometheus}/graph?g0.expr=up", follow_redirects=True)
+        assert shown.status_code == 200
+        # The web UI; of a Prometheus that was compiled, a page that leads to the console.
+        assert 'id="root"' in shown.text or f"{stack['urls']['Console']}query" in shown.text
+        other_systems_jobs(prometheus)
         folder = run_folder(command_line)
         started_from_the_console(stack["urls"]["Console"], folder)
         status = command_line.run("status")

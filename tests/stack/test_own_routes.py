@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_receiver.integrations import INTEGRATIONS
 
+from tests.support.typedpage import typed_in
+
 from .playing import failed_checks, play
 
 if TYPE_CHECKING:
@@ -155,8 +157,9 @@ def test_own_receivers_get_what_a_scenario_says_and_a_wrong_route_is_the_cause(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    own = ("--prometheus", "prometheus.yml", "--alertmanager", "alertmanager.yml")
-    result = play(command_line, "pages.yaml", *own, "--without", "drift")
+    _, *typed = typed_in("how-to/own-routes.md", "--alertmanager", {"my-pages.yaml": "pages.yaml"})
+    _, _, *prometheus = typed_in("how-to/bring-your-own.md", "--prometheus prometheus.yml")
+    result = play(command_line, *typed, *prometheus, "--without", "drift")
     assert result.code == 1, result.output
     assert "pushover[0] of the receiver on call/ML is not played" in result.output
     assert "not scaled: last century" in result.output

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.polling import PATIENCE, wait_for
+from tests.support.typedpage import typed_in
 
 from .playing import NO_REPORTS, QUICK, failed_checks, play
 
 if TYPE_CHECKING:
     from tests.support.commandline import CommandLine
 
+PAGE = "how-to/own-service.md"
+PRINTED = "20260101T120000-covariate-drift-seed1"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flask-service"
 
 
@@ -32,7 +35,9 @@ def test_its_alert_fires_and_its_requests_are_counted(
     command_line: CommandLine, example: Path
 ) -> None:
     """What its stop takes along is named; what only the bundled API says is not applicable."""
-    result = play(command_line, str(example / "scenario.yaml"), *QUICK)
+    own = {"examples/flask-service/scenario.yaml": str(example / "scenario.yaml")}
+    _, *typed = typed_in(PAGE, "run examples/flask-service/scenario.yaml", own)
+    result = play(command_line, *typed, *QUICK)
     assert result.code == 0, result.output
     alerts = {row["alert"]: row["status"] for row in result.verdict["alerts"]}
     assert alerts == dict.fromkeys(("ShopDown", "ShopErrors", "Watchdog"), "detected")
@@ -96,14 +101,14 @@ def test_runs_one_after_the_other_on_a_stack_that_stays(
     }
     for name, text in texts.items():
         (command_line.folder / f"{name}.yaml").write_text(text)
-    service = ("--service", str(example / "service.yaml"))
-    with command_line.start("up", *service, "--scenario", "steady.yaml") as process:
+    own = {"service.yaml": str(example / "service.yaml"), "covariate-drift": "steady.yaml"}
+    with command_line.start(*typed_in(PAGE, "testbed up --service", own)) as process:
         wait_for(lambda: "Play on it" in command_line.output, 120, lambda: command_line.output)
         (stack,) = (command_line.folder / ".testbed" / "runs").iterdir()
         for name in texts:
-            result = command_line.run(
-                *("run", f"{name}.yaml", "--stack", stack.name, "--out", name), timeout=300
-            )
+            own = {"covariate-drift": f"{name}.yaml", PRINTED: stack.name}
+            typed = typed_in(PAGE, f"--stack {PRINTED}", own)
+            result = command_line.run(*typed, "--out", name, timeout=300)
             assert result.code == 0, result.output
             assert {row["alert"] for row in result.verdict["alerts"]} >= {"ShopErrors"}
             hops = {hop["key"]: hop for hop in result.verdict["hops"]}

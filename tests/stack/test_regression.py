@@ -13,6 +13,7 @@ from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
 from tests.support.shown import NUMBERS
+from tests.support.typedpage import typed_in
 
 from . import playing
 
@@ -33,7 +34,8 @@ def played(
     """Play the scenario once and keep its stack; its folder and what was printed."""
     line = CommandLine(tmp_path_factory.mktemp("regression"))
     line.environment |= playing.NO_REPORTS
-    with playing.played(line, "regression-drift") as (_, folder):
+    _, scenario = typed_in("how-to/use-cases.md", "testbed run regression-drift")
+    with playing.played(line, scenario) as (_, folder):
         yield folder, line.output
     wait_for(lambda: not line.left(), 15, "processes are left")
 

@@ -12,18 +12,23 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from filelock import FileLock
 from testbed.errors import StackError
+from testbed.layout import RunLayout
 from testbed.stack import build, toolchain
 from testbed.stack.build import Store
 from testbed.stack.catalogue import TOOLS
+from testbed.stack.prometheuspage import API, write_page
 from testbed.stack.recipe import UNFINISHED, ask_version
 from testbed.stack.toolchain import find_toolchain
 
 from tests.conftest import REPOSITORY
 from tests.support.needs import missing
 from tests.support.polling import wait_for
+from tests.support.ports import free_port
+from tests.support.processes import running
 from tests.support.tinytool import TINY
 
 DEADLINE = 400.0
@@ -53,7 +58,9 @@ INSTALLER = """
     import sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
-    from tests.support.tinytool import TINY
+    from tests.support.ports import free_port
+from tests.support.processes import running
+from tests.support.tinytool import TINY
     from testbed.stack import toolchain
     from testbed.stack.build import Store
     toolchain.SUM_DATABASE = "off"
@@ -142,6 +149,31 @@ def test_prometheus_knows_static_and_file_discovery(tmp_path: Path) -> None:
     command = [str(promtool.path), "check", "config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("tools")
+def test_prometheus_answers_where_its_pages_are(tmp_path: Path) -> None:
+    """Whether it was compiled without its web UI or not, nothing answers 500."""
+    layout = RunLayout(tmp_path).create()
+    (tmp_path / "prometheus.yml").touch()
+    port = free_port()
+    command = [
+        str(build.find().path("prometheus")),
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    url, cwd = f"http://127.0.0.1:{port}", write_page(layout, {})
+    with running(command, tmp_path / "log", f"{url}/-/ready", cwd=cwd):
+        for page in ("", "graph?g0.expr=up", "query", "alerts", "rules", "targets", "config"):
+            answer = httpx.get(f"{url}/{page}", follow_redirects=True)
+            assert (answer.status_code, "<title>" in answer.text) == (200, True), page
+        for page in ("flags", "status", "tsdb-status", "service-discovery"):
+            assert httpx.get(f"{url}/{page}").status_code == 200, page
+        for page in ("classic", "consoles/index.html", "assets/a.js", "favicon.svg"):
+            assert httpx.get(f"{url}/{page}").status_code in {200, 404}, page
+        for path in API:
+            assert httpx.get(f"{url}/{path}").status_code == 200, path
 
 
 def test_module_becomes_a_program_with_its_version(store: Store, module_proxy: Path) -> None:

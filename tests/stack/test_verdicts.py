@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.support.typedpage import typed_in
 from tests.support.yamltext import load_yaml
 
 from .playing import QUICK, SHORT, failed_checks, play, telemetry_hops
@@ -156,6 +157,8 @@ def test_a_missing_collector_fails_the_verdict(command_line: CommandLine) -> Non
 @pytest.mark.parametrize("diabetes_file", ["best"], indirect=True)
 def test_a_file_drifts_when_shifted(command_line: CommandLine, diabetes_file: DataFile) -> None:
     """On rows of a file covariate drift is found."""
-    result = play(command_line, "covariate-drift", "--data", str(diabetes_file.path), "--seed", "2")
+    own = {"diabetes.csv": str(diabetes_file.path)}
+    _, *typed = typed_in("how-to/bring-your-own.md", "--data diabetes.csv", own)
+    result = play(command_line, *typed, "--seed", "2")
     assert result.code == 0, result.output
     assert "real data" in result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,8 +19,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCS: Final = Path(__file__).parents[2] / "docs"
 SERVING: Final = "ready: predictions on"
+_COMMAND: Final = re.compile(r"(?:\w+=\S+ )*(?:\.venv/bin/)?(?:testbed|tools/flow) ")
 _START: Final = re.compile(r"^(?:\w+=\S+ )*testbed serve\b.*$", re.MULTILINE)
+
+
+def blocks_of(page: str, *languages: str) -> list[str]:
+    """What stands between fences of these languages in a page below ``docs``."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [body for language, body in FENCE.findall(text) if language in languages]
+
+
+def typed_in(page: str, part: str, replaced: Mapping[str, str] | None = None) -> list[str]:
+    """The words of the one command of a page that holds a text, without the program's name.
+
+    For tests that play what a page describes in a place of their own: the command stays the page's.
+
+    Args:
+        page: below ``docs``.
+        part: of the command; the first that holds it is meant.
+        replaced: words of it to what a reader would write in their place, as names of files.
+    """
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", FENCE.sub("", text))
+    lines = [line for _, body in FENCE.findall(text) for line in body.splitlines()]
+    found = [line for line in (*lines, *spans) if _COMMAND.match(line) and part in line]
+    assert found, f"{page} has no command with {part!r}"
+    words = shlex.split(_COMMAND.sub("", found[0]), comments=True)
+    own = replaced or {}
+    assert own.keys() <= set(words), f"{page}: {words} has other words than {list(own)}"
+    return [own.get(word, word) for word in words]
 
 
 class TypedPage:

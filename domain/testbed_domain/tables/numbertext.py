@@ -37,6 +37,8 @@ MARKERS: Final = frozenset(mark.lower() for mark in CATEGORY_MARKERS) | {
 }
 # Texts of a column that are looked at for its decimal mark.
 _LOOKED_AT: Final = 1000
+# Of all columns of a table, so that one with hundreds is read in time; and of each at least.
+_OF_TABLE, _AT_LEAST = 20_000, 20
 _CURRENCY: Final = (
     r"(?:(?:US|R|A|C|NZ|HK)?[$¢£¤¥֏؋฿៛₠-⃀﷼]|EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|RON|"
     r"BGN|Rs\.?|TRY|RUB|INR|BRL|MXN|CAD|AUD|NZD|ZAR|SGD|HKD|KRW|AED|kr\.?|zł|Kč|Ft|Fr\.|lei)"
@@ -141,11 +143,14 @@ def decimal_of_table(columns: Iterable[pd.Series[Any]]) -> str | None:
     """The decimal mark of a table: that of the columns that leave no doubt; None where none does.
 
     Args:
-        columns: the columns; of those of text the first rows are looked at.
+        columns: the columns; of those of text the first rows are looked at, fewer where there are
+            many columns.
     """
+    textual = [column for column in columns if _is_textual(column)]
+    rows = min(_LOOKED_AT, max(_AT_LEAST, _OF_TABLE // max(1, len(textual))))
     votes = {".": 0, ",": 0}
-    for column in columns:
-        texts = distinct_texts(column.head(_LOOKED_AT))
+    for column in textual:
+        texts = distinct_texts(column.head(rows))
         if texts and (mark := decimal_of(texts)):
             fitting = sum(number(text, mark) is not None for text in texts)
             votes[mark] += 2 * fitting > len(texts)
@@ -156,10 +161,14 @@ def decimal_of_table(columns: Iterable[pd.Series[Any]]) -> str | None:
 
 def distinct_texts(column: pd.Series[Any]) -> set[str]:
     """The texts of a column that mark no missing value."""
-    if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+    if not _is_textual(column):
         return set()
     found = {one for one in column.dropna().unique() if isinstance(one, str)}
     return {text for text in found if not is_marker(text)}
+
+
+def _is_textual(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column))
 
 
 def is_marker(value: object) -> bool:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
+from testbed_domain.direction import written_out
 from testbed_domain.endings import guarded
 from testbed_domain.errors import DomainError
 from testbed_otel.masking import mask
@@ -67,12 +68,12 @@ def ends(command: Callable[..., int]) -> Callable[..., None]:
 
 def write(line: str) -> None:
     """Print a line of what was asked for."""
-    print(line, flush=True)  # noqa: T201 - a command line's output
+    print(written_out(line), flush=True)  # noqa: T201 - a command line's output
 
 
 def warn(line: str) -> None:
     """Print a line about it."""
-    print(f"drift: {line}", file=sys.stderr, flush=True)  # noqa: T201 - a command line's output
+    print(f"drift: {written_out(line)}", file=sys.stderr, flush=True)  # noqa: T201 - a command line's output
 
 
 def action_code(results: Iterable[RunResult]) -> int:

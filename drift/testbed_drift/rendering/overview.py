@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from testbed_domain.direction import readable
 
 from testbed_drift.rendering.sketches import HEIGHT, WIDTH, CategoryBars, Histogram, sketch
 
@@ -53,6 +54,7 @@ def overview(
         loader=PackageLoader("testbed_drift.rendering"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -18,7 +18,7 @@ from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.integrity import STAGES
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.componentnames import API, SCRAPED
+from testbed.componentnames import component_of
 from testbed.facts.cadence import Cadence, Stretch, pauses
 
 if TYPE_CHECKING:
@@ -49,9 +49,6 @@ RECOVERY: Final = 30.0
 DETAILS: Final = 10
 
 OWN_JOB: Final = "what the user's own Prometheus configuration scrapes may not be there in a run"
-
-# Scrape job to the component that it shows.
-BY_JOB: Final = {names.JOB_API: API, **SCRAPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +128,7 @@ def check_scrapes(case: Case, health: RuleHealth) -> tuple[CheckResult, ...]:
     ]
     scrapes = [each for each in health.scrapes if each.job not in case.evidence.run.own_jobs]
     for each in scrapes:
-        # What no component of ours shows is the service's.
-        component = BY_JOB.get(each.job, case.evidence.run.service or "")
+        component = component_of(each.job, case.evidence.run.service)
         # Prometheus itself is not there to be scraped by itself: the evaluations say so.
         meant = (
             *intended(case, component, "scrapes", each.name), *_starved(health, component),
@@ -364,7 +360,7 @@ def _failures(case: Case, each: Cadence, excused: Sequence[Stretch], what: str) 
 
 
 def _stage(job: str) -> Stage:
-    return STAGES.get(BY_JOB.get(job, ""), Stage.PROMETHEUS)
+    return STAGES.get(component_of(job), Stage.PROMETHEUS)
 
 
 def _export_stage(hole: Hole, health: RuleHealth, cadences: Sequence[Cadence]) -> Stage:

@@ -11,8 +11,8 @@ from testbed_rules.selectors import LabelMatcher
 
 from testbed.checks.findings import lines_result
 from testbed.checks.results import CheckResult
-from testbed.checks.rhythm import BY_JOB
 from testbed.checks.stages import Stage
+from testbed.componentnames import BY_JOB
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

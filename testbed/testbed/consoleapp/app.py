@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from markdown_it import MarkdownIt
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -125,6 +126,10 @@ def create_app(console: ConsolePages) -> Application:
             return console.message("Not done", f"{error}.".replace("..", "."), BAD_REQUEST)
         return RedirectResponse("/", SEE_OTHER)
 
+    async def absent(_: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else NOT_FOUND
+        return console.message("Not here", "There is no such page.", status)
+
     async def failed(_: Request, error: Exception) -> Response:
         # What is wrong stands in the console's log, too: Starlette raises the error again.
         why = f"{DAMAGED} {type(error).__name__}: {error}"[:MESSAGE]
@@ -141,7 +146,7 @@ def create_app(console: ConsolePages) -> Application:
                     Route("/health/ready", _ready),
                     Route("/{action}", change, methods=["POST"]),
                 ],
-                exception_handlers={Exception: failed},
+                exception_handlers={HTTPException: absent, Exception: failed},
             ),
             FORM_LIMITS,
         ),
@@ -215,6 +220,16 @@ def _asking_routes(console: ConsolePages) -> list[Route]:
     ]
 
 
+def _rendered(text: str) -> str:
+    """Markdown as HTML, without HTML of its own; headers of tables say that they are of columns."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type == "th_open":
+            token.attrSet("scope", "col")
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
+
+
 def _file_routes(console: ConsolePages) -> list[Route]:
     async def static(request: Request) -> Response:
         found = STATIC.get(request.path_params["name"])
@@ -238,7 +253,7 @@ def _file_routes(console: ConsolePages) -> list[Route]:
         if file is None:
             return console.message("Not here", "There is no such runbook.", NOT_FOUND)
         text = file.read_text(encoding="utf-8", errors="replace")
-        html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+        html = _rendered(text)
         shown = {"title": file.stem, "html": html, "text": "", "heading": False}
         return console.page("message", "", shown)
 

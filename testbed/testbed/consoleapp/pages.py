@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from markupsafe import Markup
 from testbed_rules.timescale import format_duration
 
 from testbed.templates import html_environment
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-_TURNING: Final = {
-    code: f"\\u{code:04x}"
-    for code in (0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
 NONE: Final = "\u2013"
 """Stands where there is no value."""
 FOLDER: Final = Path(__file__).parent
@@ -53,7 +48,7 @@ def render(template: str, **context: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = html_environment("testbed.consoleapp", finalize=readable, auto_reload=False)
+    environment = html_environment("testbed.consoleapp", auto_reload=False)
     environment.filters |= {
         "clock": clock,
         "moment": moment,
@@ -66,16 +61,6 @@ def _environment() -> Environment:
     }
     environment.globals |= {"menu": MENU, "query_link": query_link, "dash": NONE}
     return environment
-
-
-def readable(value: object) -> object:
-    """A text in which what turns the direction of writing is written out, as PromQL does.
-
-    Unseen, one in a label would turn the value beside it: 1.5 is read as 5.1.
-    """
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return value.translate(_TURNING)
-    return value
 
 
 def clock(time: float | None) -> str:

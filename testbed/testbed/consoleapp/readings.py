@@ -11,7 +11,7 @@ from testbed_rules.conditions import read_condition, written
 from testbed_rules.limits import comparisons_with_limits
 
 from testbed.charts import chart_queries, fetch_charts
-from testbed.componentnames import SCRAPED
+from testbed.componentnames import component_of
 from testbed.errors import StackError
 from testbed.heartbeat import always_fires
 
@@ -135,7 +135,7 @@ def scraped(targets: Iterable[Target]) -> Mapping[str, str]:
     """Component to ``up`` or ``down``; down where one of its targets is."""
     found: dict[str, str] = {}
     for target in targets:
-        name = SCRAPED.get(target.job, target.job)
+        name = component_of(target.job) or target.job
         if found.get(name) != "down" and target.health in {"up", "down"}:
             found[name] = target.health
     return found

@@ -9,8 +9,9 @@ from pydantic_settings import BaseSettings
 from testbed_api.settings import ApiSettings
 from testbed_drift.settings import DriftSettings
 from testbed_otel import standard
-from testbed_otel.aliases import ALIASES
+from testbed_otel.aliases import ALIASES, JOBS
 from testbed_otel.settings import ALIASES as ALIASES_VARIABLE
+from testbed_otel.settings import JOB_NAMES as JOBS_VARIABLE
 from testbed_otel.settings import SDK_METRICS, TelemetrySettings
 
 from testbed.docs.markdown import code, codes, fence, section, table
@@ -176,6 +177,12 @@ OTEL: Final = (
         f"{codes(ALIASES)}, with commas",
         "",
         "Not a standard variable: shows metrics under the names of other systems as well.",
+    ),
+    (
+        JOBS_VARIABLE,
+        codes(JOBS),
+        "",
+        "Not a standard variable: the system whose `job` these metrics have where they are pushed.",
     ),
 )
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from testbed_otel import names
-from testbed_otel.aliases import ALIASES, Alias, presets
+from testbed_otel.aliases import ALIASES, JOBS, Alias, presets
 from testbed_otel.settings import ALIASES as VARIABLE
+from testbed_otel.settings import JOB_NAMES as JOBS_VARIABLE
 
 from testbed.docs.markdown import code, codes, section, table
 from testbed.recipes import FILE, read_recipes
@@ -38,9 +39,20 @@ def recipes() -> str:
         "1.2, with 16 pairs of route and status).",
         "Scores and detections come from the drift job, which pushes them; with "
         "`TESTBED_DRIFT_METRICS_PORT` it has a `/metrics` of its own too.",
+        f"Rules that ask by job find their jobs where `{JOBS_VARIABLE}` names the system: "
+        f"{_jobs()}. Metrics under the names below have that `job` in place of the testbed's own, "
+        "and so has what is scraped; `up` has both. Nothing is stored twice. The testbed's own "
+        "metrics, rules and dashboards stay as they are.",
         f"The expressions stand in `{FILE}`. A test runs each over a demo and wants data; those "
         "marked with * need containers, so they return data under Compose only.",
         *(block for preset in ALIASES for block in _preset(preset)),
+    )
+
+
+def _jobs() -> str:
+    return "; ".join(
+        f"{code(system)} makes " + ", ".join(f"{code(b)} of {code(a)}" for a, b in jobs.items())
+        for system, jobs in JOBS.items()
     )
 
 

@@ -32,6 +32,7 @@ from testbed.stack.environments import (
 from testbed.stack.ownalertmanager import SMTP
 from testbed.stack.probes import drift_not_ready, get_ok
 from testbed.stack.process import ProcessRequest
+from testbed.stack.prometheuspage import write_page
 
 
 class Component(Protocol):
@@ -182,7 +183,12 @@ def stack_components(
     shown = web_ui and not without & {"drift", "evidently"}
     components: list[Component] = [
         ProgramComponent("collector", collector_argv, get_ok("collector:13133", "/")),
-        ProgramComponent("prometheus", prometheus_argv, get_ok("prometheus:9090", "/-/ready")),
+        ProgramComponent(
+            "prometheus",
+            prometheus_argv,
+            get_ok("prometheus:9090", "/-/ready"),
+            cwd=lambda c: write_page(c.layout, c.endpoints),
+        ),
         ProgramComponent(
             "alertmanager",
             alertmanager_argv,

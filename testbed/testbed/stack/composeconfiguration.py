@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_domain.errors import DomainError
 from testbed_domain.files import write_atomic
+from testbed_otel.aliases import AliasError, jobs_of
+from testbed_otel.settings import JOB_NAMES
 from testbed_rules.timescale import TimeScale
 
 from testbed.composebasics import (
@@ -38,6 +40,7 @@ from testbed.stack.configuration import (
     prometheus_tree,
     write_files,
 )
+from testbed.stack.jobnames import with_job_names
 from testbed.stack.trees import read_tree, write_yaml
 
 if TYPE_CHECKING:
@@ -90,6 +93,7 @@ def render_compose(
     factor: float,
     profiles: frozenset[str],
     node_port: str = "9100",
+    job_names: str = "",
 ) -> None:
     """Write the configuration of every tool; files of before that none of them is are gone.
 
@@ -99,6 +103,7 @@ def render_compose(
         factor: time scale.
         profiles: components beyond those of every stack.
         node_port: of node_exporter, on the machine's own network.
+        job_names: system whose names scrape jobs have as well; empty for none.
 
     Raises:
         DomainError: a file can't be read or scaled.
@@ -106,7 +111,8 @@ def render_compose(
     scale, without = TimeScale(factor), absent(profiles)
     before = {path: path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
     node = {"node_exporter:9100": f"node_exporter:{node_port}"}
-    prometheus = prometheus_tree(read_tree(source / "prometheus/prometheus.yml"), node, without)
+    written = read_tree(source / "prometheus/prometheus.yml")
+    prometheus = prometheus_tree(with_job_names(written, job_names), node, without)
     _found_by_file(prometheus, machine="node_exporter" not in without)
     jaeger = traced(profiles)
     collector = collector_tree(
@@ -173,7 +179,19 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         except ValueError:
             raise UsageError(f"{TIME_SCALE}: {text!r} is not a number") from None
         port = environ.get("TESTBED_PORT_NODE_EXPORTER") or "9100"
-        render_compose(folder, source=root(), factor=factor, profiles=profiles, node_port=port)
+        system = environ.get(JOB_NAMES, "").strip()
+        try:
+            jobs_of(system)
+        except AliasError as error:
+            raise UsageError(f"{JOB_NAMES}: {error}") from None
+        render_compose(
+            folder,
+            source=root(),
+            factor=factor,
+            profiles=profiles,
+            node_port=port,
+            job_names=system,
+        )
         given = {name: value for name, value in sorted(environ.items()) if _describes(name)}
         stack = {**EVIDENCE, "environment": given}
         write_atomic(folder / STACK_FILE, json.dumps(stack, indent=2) + "\n")

@@ -20,6 +20,7 @@ from testbed_rules.timescale import TimeScale, Tree, parse_duration
 from testbed.errors import UsageError
 from testbed.heartbeat import RECEIVER
 from testbed.layout import RunLayout
+from testbed.stack.jobnames import with_job_names
 from testbed.stack.links import ways
 from testbed.stack.trees import read_tree, write_yaml
 
@@ -113,6 +114,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     own: OwnAlertmanager | None = None,
     own_prometheus: OwnPrometheus | None = None,
     runbook: Callable[[str], str] = str,
+    job_names: str = "",
 ) -> NativeConfiguration:
     """Write the configuration of every component into ``layout.config``.
 
@@ -132,12 +134,13 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         own: the user's configuration of Alertmanager, in place of the project's.
         own_prometheus: the user's configuration of Prometheus, joined with the project's.
         runbook: gives the link to a runbook for the relative one of a rule.
+        job_names: system whose names scrape jobs have as well; empty for none.
 
     Raises:
         UsageError: a rules file can't be read or scaled.
     """
     scale, config = TimeScale(factor), layout.config
-    shipped = read_tree(source / "prometheus/prometheus.yml")
+    shipped = with_job_names(read_tree(source / "prometheus/prometheus.yml"), job_names, scrapes)
     prometheus = scale.prometheus(
         prometheus_tree(
             _scraping(own_prometheus.joined(shipped) if own_prometheus else shipped, scrapes),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from testbed_otel import names
-from testbed_otel.settings import ALIASES, LOGS_EXPORTER
+from testbed_otel.settings import ALIASES, JOB_NAMES, LOGS_EXPORTER
 from testbed_rules.timescale import TimeScale
 
 from testbed import driftplan
@@ -61,6 +61,7 @@ def telemetry_environment(context: StackContext, component: str, service: str) -
         "OTEL_BLRP_SCHEDULE_DELAY": batch_delay(context.factor),
         "OTEL_TRACES_SAMPLER_ARG": str(context.trace_ratio),
         ALIASES: context.settings.metric_aliases,
+        JOB_NAMES: context.settings.job_names,
     }
     callers = shell.passed_on(os.environ, own_collector="collector" not in context.without)
     # Identity joins what the caller says of the resource: the checks need it.

@@ -17,6 +17,7 @@ from testbed.consoleapp.runfolder import RunFolder
 from testbed.errors import UsageError
 from testbed.layout import RunLayout
 from testbed.live import live_scenario
+from testbed.stack.prometheuspage import IN_CONSOLE
 from testbed_domain.tokens import ensure_token
 
 from tests.support.ports import free_port
@@ -281,3 +282,16 @@ def test_a_stack_that_was_started_for_none_plays_none(folder: RunLayout) -> None
     with pytest.raises(UsageError, match="no such scenario"):
         player.start("../demo")
     assert player.said() == ""
+
+
+@pytest.mark.parametrize("path", [*IN_CONSOLE, "graph"])
+def test_it_has_the_pages_to_which_prometheus_leads(client: Client, path: str) -> None:
+    """By links of alerts, and from the page of a Prometheus without its web UI."""
+    assert client.get(f"/{path}").status_code == 200
+
+
+def test_an_address_without_a_page_has_one_that_says_so(client: Client) -> None:
+    """With the menu, also where only a form could be sent to it."""
+    for path, status in (("/nothing", 405), ("/no/such/page", 404), ("/fault", 405)):
+        answer = client.get(path)
+        assert (answer.status_code, "There is no such page." in answer.text) == (status, True), path

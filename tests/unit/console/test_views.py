@@ -201,7 +201,6 @@ def test_spans_of_time_are_readable() -> None:
 def test_what_turns_the_direction_of_writing_is_written_out() -> None:
     """Unseen, it would show 1.5 beside it as 5.1; what is rendered already stays."""
     page = pages.render("part_summary", text="a\u202eb \u2067c")
-    assert page == '<p role="status">a\\u202eb \\u2067c</p>'
-    assert pages.readable(page) == page
+    assert page == "<p>a\\u202eb \\u2067c</p>"
     turned = pages.render("part_charts", charts=[], problem="\u202e<b>")
     assert "\\u202e&lt;b&gt;" in turned

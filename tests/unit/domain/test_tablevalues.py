@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from testbed_domain.tables import numbertext
 from testbed_domain.tables.columnkinds import (
     days,
     kind_of,
@@ -23,7 +24,7 @@ from testbed_domain.tables.columnkinds import (
 )
 from testbed_domain.tables.datetext import are_times
 from testbed_domain.tables.files import FileSource
-from testbed_domain.tables.numbertext import number
+from testbed_domain.tables.numbertext import decimal_of_table, number
 from testbed_domain.tables.reading import ReadOptions, SourceError
 
 if TYPE_CHECKING:
@@ -409,3 +410,21 @@ def test_lines_that_are_no_rows_are_named(tmp_path: Path, text: str, wrong: str)
     (tmp_path / "t.jsonl").write_text(text)
     with pytest.raises(SourceError, match=wrong):
         FileSource.of(tmp_path / "t.jsonl").names()
+
+
+def test_the_decimal_mark_of_a_wide_table_is_found_from_some_of_its_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their number has a bound; of a narrow table each column is looked at as if it were alone."""
+    read: list[str] = []
+
+    def counted(text: str, mark: str) -> float | None:
+        read.append(text)
+        return number(text, mark)
+
+    monkeypatch.setattr(numbertext, "number", counted)
+    column = _column(*(f"{n % 9 + 1}.{n:03},5" for n in range(900)))
+    for columns, looked_at in ((2, 2 * 900), (300, 300 * 66)):
+        read.clear()
+        assert decimal_of_table([column] * columns) == ","
+        assert len(read) == 3 * looked_at  # with each mark, and the better one once more

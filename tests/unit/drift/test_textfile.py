@@ -161,7 +161,7 @@ def test_nothing_measured_is_nothing_written(textfile: Textfile) -> None:
 def test_a_name_or_a_folder_that_nobody_reads_is_an_error(tmp_path: Path) -> None:
     """node_exporter reads only ``*.prom``, and a folder that is missing is a slip of the pen."""
     given = {"log_url": "sqlite://", "artefact": "model"}
-    with pytest.raises(DriftSettingsError, match=r"TESTBED_DRIFT_TEXTFILE: .*must end in \.prom"):
+    with pytest.raises(DriftSettingsError, match=r"--textfile: .*must end in \.prom"):
         read_settings(**given, textfile=str(tmp_path / "shop.txt"))
     path = read_settings(**given, textfile=str(tmp_path / "away" / "shop.prom")).textfile
     with pytest.raises(DriftSettingsError, match="there is no folder"):

@@ -170,7 +170,7 @@ def test_a_position_that_cannot_be_kept_still_counts_here(place: Place) -> None:
 
 def test_windows_that_are_never_evaluated_are_refused(place: Place) -> None:
     """Fewer rows than the minimum are an error, in the settings and for a model."""
-    with pytest.raises(DriftSettingsError, match="window_rows 100 is below min_rows 200"):
+    with pytest.raises(DriftSettingsError, match="--window-rows 100 is below --min-rows 200"):
         read_settings(log_url="-", artefact=place.output, window_rows=100)
     turns = place.turns(window_rows=4)
     with pytest.raises(WindowSchedulerError, match="4 are too few, 5 needed for the calibration"):
@@ -215,5 +215,5 @@ def test_windows_that_are_too_small_are_passed_over(place: Place) -> None:
 
 def test_steps_need_a_number_of_rows() -> None:
     """Windows of time have no steps in rows."""
-    with pytest.raises(DriftSettingsError, match="window_every needs window_rows"):
+    with pytest.raises(DriftSettingsError, match="--window-every needs --window-rows"):
         read_settings(log_url="-", artefact="-", window_every=5)

@@ -134,6 +134,29 @@ def test_aliases_are_pushed_as_well(receiver: Receiver) -> None:
     telemetry.shutdown()
 
 
+def test_aliases_are_pushed_under_the_job_of_their_system(receiver: Receiver) -> None:
+    """Once: the process's own metrics stay its own, and a scrape shows what it showed."""
+    aliases = ("fastapi-instrumentator",)
+    settings = TelemetrySettings(
+        receiver.url, math.inf, 5, aliases=aliases, alias_service="fastapi"
+    )
+    telemetry = setup("ml-api", settings)
+    _exercise(telemetry)
+    assert telemetry.flush()
+    assert telemetry.flush()  # counts itself, from the second on
+    found = {}
+    for resource in receiver.metrics[-1].resource_metrics:
+        who = {each.key: each.value.string_value for each in resource.resource.attributes}
+        metrics = {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
+        found[who["service.name"]] = (who["service.instance.id"], metrics)
+    assert found["fastapi"][1] == {"http_requests_total", "http_request_duration_seconds"}
+    assert not found["fastapi"][1] & found["ml-api"][1]
+    assert {names.HTTP_DURATION.name, names.TELEMETRY_EXPORTS.name} <= found["ml-api"][1]
+    assert found["fastapi"][0] == found["ml-api"][0]
+    assert telemetry.registry.get_sample_value("target_info", {"service_name": "fastapi"}) is None
+    telemetry.shutdown()
+
+
 def test_no_metric_is_pushed_empty(receiver: Receiver) -> None:
     """Before the first error there is no counter of errors: one without points is refused."""
     telemetry = setup("ml-api", TelemetrySettings(receiver.url, math.inf, 5, aliases=("ml-api",)))
@@ -179,3 +202,13 @@ def test_setting_names_the_systems() -> None:
         TelemetrySettings.from_env({"TESTBED_METRIC_ALIASES": "x"})
     with pytest.raises(AliasError, match="'x' is not a preset"):
         aliases_of(["x"])
+
+
+def test_setting_names_the_system_whose_jobs_are_meant() -> None:
+    """One that has any; the others are refused by the variable's name."""
+    variable = "TESTBED_JOB_NAMES"
+    assert TelemetrySettings.from_env({}).alias_service is None
+    settings = TelemetrySettings.from_env({variable: "fastapi-instrumentator"})
+    assert settings.alias_service == "fastapi"
+    with pytest.raises(TelemetrySettingsError, match=f"{variable}: 'titanic' has no job names"):
+        TelemetrySettings.from_env({variable: "titanic"})

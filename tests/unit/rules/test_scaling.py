@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from testbed_rules.scaling import RuleNote, fitting_rules, scaled_rules
 
 
@@ -154,4 +155,40 @@ def test_what_prometheus_can_not_evaluate_is_set_aside_at_every_scale() -> None:
     assert [str(note) for note in found.aside] == [
         "my.yml: s: of another language",
         "my.yml: S: it reads s, which is set aside",
+    ]
+
+
+def test_queries_in_templates_are_scaled_like_the_expression() -> None:
+    """In annotations and labels, in either quotes; words beside them stay."""
+    text = (
+        'in 5m: {{ with query "increase(b{c=\\"5m\\"}[5m]) > 30" }}{{ . | first | value }}{{ end }}'
+    )
+    texts = {"a": text, "b": "{{ query `rate(b[10m])` | len }}", "c": "{{ $labels.query }} [5m]"}
+    given = files(alert("A", "a > 1", annotations=texts, labels={"d": '{{ query "b offset 1h" }}'}))
+    (rule,) = scaled_rules(given, 30)["my.yml"]["groups"][0]["rules"]
+    assert rule["annotations"] == {
+        "a": text.replace("[5m]", "[10s]").replace("> 30", "> 30 / 30"),
+        "b": '{{ query "rate(b[20s])" | len }}',
+        "c": texts["c"],
+    }
+    assert rule["labels"] == {"d": '{{ query "b offset 2m" }}'}
+    assert fitting_rules(given, interval=15, factor=30).unscaled == ()
+    (rule,) = scaled_rules(given, 1)["my.yml"]["groups"][0]["rules"]
+    assert rule["annotations"] == texts
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["printf \"rate(b{c='%s'}[5m])\" $labels.c | query", "query $text", 'query "rate(b[5m]"'],
+)
+def test_a_query_that_can_not_be_scaled_is_named(action: str) -> None:
+    """It stays as it is written, and the rule is played."""
+    text = {"summary": f"{{{{ range {action} }}}}x{{{{ end }}}}"}
+    given = files(alert("A", "a > 1", annotations=text))
+    (rule,) = scaled_rules(given, 30)["my.yml"]["groups"][0]["rules"]
+    assert rule["annotations"] == text
+    found = fitting_rules(given, interval=15, factor=30)
+    assert names_of(found.files) == ["A"]
+    assert [str(note) for note in found.unscaled] == [
+        "my.yml: A: the query in its annotation summary is not scaled"
     ]

@@ -9,8 +9,12 @@ import pytest
 from testbed.cli import app as command_line
 from testbed.cli.housekeeping import parse_age
 from testbed.errors import UsageError
+from testbed.preparation import smtp_settings
 from testbed.settings import Settings, load_settings, trace_ratio
+from testbed.stack.configuration import SmtpSettings
 from typer.testing import CliRunner
+
+from tests.support.typedpage import blocks_of
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +45,16 @@ def test_systems_of_metric_names_are_known(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().metric_aliases == ""
     monkeypatch.setenv("TESTBED_METRIC_ALIASES", "titanic,x")
     with pytest.raises(UsageError, match="'x' is not a preset"):
+        load_settings()
+
+
+def test_the_system_whose_job_names_are_borne_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None by default; one without any is refused."""
+    assert load_settings().job_names == ""
+    monkeypatch.setenv("TESTBED_JOB_NAMES", "fastapi-instrumentator ")
+    assert load_settings().job_names == "fastapi-instrumentator"
+    monkeypatch.setenv("TESTBED_JOB_NAMES", "churn")
+    with pytest.raises(UsageError, match="'churn' has no job names of its own: choose from"):
         load_settings()
 
 
@@ -120,3 +134,19 @@ def test_other_files_need_no_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         file.write_text('drift_on_retrain = "command x"\n')
         with pytest.raises(UsageError, match="not trusted"):
             load_settings()
+
+
+def test_the_page_on_mail_sets_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lines, as a shell reads them, are the e-mail of a run."""
+    (block,) = blocks_of("how-to/email.md", "")
+    lines = [line.removeprefix("export ") for line in block.splitlines() if "export" in line]
+    for variable, _, value in (line.partition("=") for line in lines):
+        monkeypatch.setenv(variable, value)
+    smtp = smtp_settings(load_settings())
+    assert smtp == SmtpSettings(
+        host="mail.example.com:587",
+        sender="alerts@example.com",
+        receiver="oncall@example.com",
+        user="alerts@example.com",
+        password="\u2026",  # noqa: S106 - what the page has in its place
+    )

@@ -7,7 +7,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from testbed.componentnames import COMPONENTS, CONSOLE, DATABASE, PIPELINE, TAKEN
+from testbed.componentnames import (
+    COMPONENTS,
+    CONSOLE,
+    DATABASE,
+    PIPELINE,
+    TAKEN,
+    component_of,
+)
 from testbed.componentsettings import ComponentSettings
 from testbed.layout import RunLayout
 from testbed.settings import Settings
@@ -136,3 +143,11 @@ def test_the_names_of_the_components_are_those_that_are_started() -> None:
     assert {target.name, *alone} == {*COMPONENTS, CONSOLE}
     shown = {each.name for each in stack_components(target.components(), web_ui=True)}
     assert shown | {"load", DATABASE} == TAKEN
+
+
+def test_a_job_shows_its_component_under_the_name_of_another_system_too() -> None:
+    """But for a service's own: all that no tool of the stack shows is the service's."""
+    assert component_of("node-exporter") == component_of("node", "shop") == "node_exporter"
+    assert component_of("fastapi") == component_of("ml-api") == "api"
+    assert component_of("fastapi", "shop") == component_of("elsewhere", "shop") == "shop"
+    assert component_of("elsewhere") == ""

@@ -82,6 +82,19 @@ def test_what_no_profile_brings_is_not_spoken_of(repository: Path, tmp_path: Pat
     }
 
 
+def test_jobs_have_the_names_of_another_system(repository: Path, tmp_path: Path) -> None:
+    """Where .env asks for them; natively the same, see tests/config."""
+    for name, expected in (("", False), ("fastapi-instrumentator", True)):
+        profiles = frozenset({"host"})
+        render_compose(tmp_path, source=repository, factor=1.0, profiles=profiles, job_names=name)
+        rendered = load_yaml((tmp_path / "prometheus.yml").read_text())
+        jobs = {job["job_name"]: job for job in rendered["scrape_configs"]}
+        assert ({"fastapi", "node-exporter"} <= set(jobs)) is expected
+    files = jobs["fastapi"]["file_sd_configs"][0]["files"]
+    assert files == jobs["ml-api"]["file_sd_configs"][0]["files"]
+    assert jobs["node-exporter"]["static_configs"] == jobs["node"]["static_configs"]
+
+
 def test_an_exemplar_leads_to_its_trace(repository: Path, tmp_path: Path) -> None:
     """The data source names Jaeger's for the label that the Collector's exemplars carry."""
     _render(repository, tmp_path, 1.0, profiles_of("*"))

@@ -11,6 +11,8 @@ from testbed.layout import RunLayout
 from testbed.playedrun import PlayedRun
 from testbed.report import write_outcome
 
+from tests.support.typedpage import blocks_of
+
 from .conftest import ALERT, World
 
 if TYPE_CHECKING:
@@ -64,11 +66,9 @@ def stored(world: World, pytester: pytest.Pytester) -> pytest.Pytester:
 
 def test_a_failed_assertion_names_alert_reason_and_report(stored: pytest.Pytester) -> None:
     """What the answer says, what else failed, and where the report lies."""
-    stored.makepyfile(
-        f"def test_it(testbed):\n"
-        f"    run = testbed.play('error-burst')\n"
-        f"    assert run.alert('{ALERT}').fired_within('10m')\n"
-    )
+    page, _ = blocks_of("how-to/test-with-pytest.md", "python")
+    assert ALERT in page
+    stored.makepyfile(page)
     result = stored.runpytest_inprocess("--testbed-time-scale=60", "--junit-xml=out.xml")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -133,6 +133,15 @@ def test_tests_of_one_scenario_share_its_run(stored: pytest.Pytester) -> None:
         "normal None None",
         "demo 3 None",
     ]
+
+
+def test_the_page_plays_by_marker_and_by_parameter(stored: pytest.Pytester) -> None:
+    """Its second program: each scenario is played once, in the order of its tests."""
+    _, page = blocks_of("how-to/test-with-pytest.md", "python")
+    stored.makepyfile(page)
+    stored.runpytest_inprocess("--strict-markers").assert_outcomes(failed=3)  # the run failed
+    played = (stored.path / "played").read_text().splitlines()
+    assert played == [f"{name} None None" for name in ("error-burst", "normal", "uneven-load")]
 
 
 def test_a_run_needs_a_scenario(stored: pytest.Pytester) -> None:

@@ -210,9 +210,12 @@ def test_what_the_scenario_itself_stops_is_no_finding(sound: World) -> None:
         sound.timeline.append(StoredEvent(1022.0, "component_started", name, {}))
     stretch = Stretch(start=1011.8, end=1022.5, count=20)
     down = cadence("127.0.0.1:1", "otel-collector", failures=20, failing=(stretch,))
-    first = cadence("api-1", "ml-api", (1012.0, 2000.0))
-    second = cadence("api-2", "ml-api", (0.0, 1023.0))
-    sound.rulehealth = health(scrapes=(down, first, second))
+    scrapes = [
+        cadence(instance, job, away)
+        for job in ("ml-api", "fastapi")  # the same under the name of another system
+        for instance, away in (("api-1", (1012.0, 2000.0)), ("api-2", (0.0, 1023.0)))
+    ]
+    sound.rulehealth = health(scrapes=(down, *scrapes))
     assert sound.evaluate().passed
 
 
