@@ -100,6 +100,10 @@ phases:
     duration: 2m
     rate: 40
     faults: [{kind: network, from: api, to: database, lost: partition}]
+  - name: log-reset
+    duration: 2m
+    rate: 40
+    faults: [{kind: network, from: api, to: database, lost: reset}]
   - {name: between, duration: 3m, rate: 40}
   - {name: killed, duration: 6m, rate: 40, faults: [{kind: kill, component: api, down: 30s}]}
   - {name: recovery, duration: 6m, rate: 40}

@@ -9,7 +9,6 @@ import pytest
 from testbed.attachedrefusals import refuse_what_needs_processes
 from testbed.errors import UsageError
 from testbed.faultrefusals import refuse_faults
-from testbed.faults.network import NetworkFault
 from testbed.layout import RunLayout
 from testbed.playsession import needs_own_stack
 from testbed.runoptions import RunOptions
@@ -74,9 +73,3 @@ def test_only_the_api_goes_through_the_proxy(tmp_path: Path) -> None:
     context = cast("StackContext", SimpleNamespace(database=made, endpoints=endpoints))
     found = StackContext.api_log_url.fget  # type: ignore[attr-defined]  # of the property
     assert found(context).endswith(":secret@127.0.0.1:2/postgres")
-
-
-def test_a_reset_can_not_be_told_from_a_refusal() -> None:
-    """PostgreSQL closes a connection over which no client of its speaks."""
-    with pytest.raises(ValueError, match="take lost: partition"):
-        NetworkFault.model_validate({"from": "api", "to": "database", "lost": "reset"})
