@@ -12,6 +12,7 @@ from pydantic import Field
 from testbed_otel import names
 
 from testbed.charts import PREDICT_ROUTE, StoredModel
+from testbed.facts.clockoffsets import ClockComparison, ClockOffset
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -77,6 +78,7 @@ class SpanFacts(StoredModel):
         faults: kind of fault to the spans that have it.
         excess: median of a span's duration minus what its client waited, in seconds.
         slowest: the slowest requests, with their traces.
+        clocks: processes whose stamps are of another clock than the load's.
     """
 
     requests: int = 0
@@ -88,6 +90,7 @@ class SpanFacts(StoredModel):
     faults: dict[str, Found] = Field(default_factory=dict)
     excess: float | None = None
     slowest: tuple[SlowRequest, ...] = ()
+    clocks: tuple[ClockOffset, ...] = ()
 
 
 @dataclass
@@ -163,11 +166,12 @@ def span_facts(lines: Sequence[Line], setting: Setting) -> SpanFacts:
         identity = request_of(line)
         if identity in setting.requests and identity is not None:
             traced.setdefault(identity, line)
-    excess = []
+    excess, clocks = [], ClockComparison()
     for identity, line in traced.items():
         request = setting.requests[identity]
         _check_request(line, request, faults)
         _check_time(line, request, setting, faults)
+        clocks.add(line["instance"], line["start"], line["start"] + line["duration"], request)
         if request.status is not None:
             excess.append(line["duration"] - (request.finished_at - request.sent_at))
     settled = [r for r in setting.requests.values() if r.finished_at <= setting.arrived]
@@ -185,6 +189,7 @@ def span_facts(lines: Sequence[Line], setting: Setting) -> SpanFacts:
         faults=faults.freeze(),
         excess=statistics.median(excess) if excess else None,
         slowest=tuple(slowest(setting.requests.values(), mine)),
+        clocks=clocks.offsets(),
     )
 
 

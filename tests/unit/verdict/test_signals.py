@@ -624,6 +624,24 @@ def test_a_span_of_a_trace_that_the_load_sent_needs_no_stored_parent() -> None:
     ]
 
 
+@pytest.mark.parametrize("seconds", [60.0, -60.0])
+def test_stamps_of_another_clock_are_counted_by_process(
+    world: World, traffic: Traffic, seconds: float
+) -> None:
+    """Of some spans and records; what is of their content fails as well."""
+    assert (traffic.facts().clocks, traffic.logs().clocks) == ((), ())
+    for line in traffic.spans[:40]:
+        line["start"] += seconds
+    for line in traffic.records[:200]:
+        line["time"] += seconds
+    (spans,), (records,) = traffic.facts().clocks, traffic.logs().clocks
+    assert (spans.instance, spans.count, spans.of) == (INSTANCE, 40, 150)
+    assert (records.instance, records.count, records.of) == (INSTANCE, 200, 500)
+    for each in (spans, records):
+        assert each.seconds == pytest.approx(seconds, abs=0.1)
+    assert {"spans content", "log records content"} <= set(evaluated(world, traffic))
+
+
 def test_spans_of_a_run_before_need_no_stored_parent_either() -> None:
     """They are stored on a stack that has answered before; no truth of this run holds them."""
     traffic = Traffic()
