@@ -115,6 +115,7 @@ class Telemetry:
         traced: whether traces go anywhere.
         bridge: shows families of children to all readers.
         failed: counts what could not be exported, by signal.
+        spans: counts the spans whose export began.
         clock: by which all that leaves is stamped.
         disabled: whether nothing is to be measured.
     """
@@ -127,6 +128,7 @@ class Telemetry:
     trace_ratio: float
     bridge: Bridge
     failed: FailedExports
+    spans: SumMetricFamily
     clock: WallClock
     disabled: bool = False
     parent_based: bool = True
@@ -207,7 +209,7 @@ def setup(
     """Make the providers of one process.
 
     ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` go before the arguments. Without a
-    ``service.instance.id`` there, a new UUID is taken.
+    ``service.instance.id`` in either, a new UUID is taken.
 
     Args:
         service_name: ``service.name``, the ``job`` in Prometheus.
@@ -215,10 +217,10 @@ def setup(
         attributes: further ones of the resource.
     """
     own = {
+        SERVICE_INSTANCE_ID: str(uuid.uuid4()),
         **(attributes or {}),
         SERVICE_NAME: service_name,
         SERVICE_VERSION: settings.service_version,
-        SERVICE_INSTANCE_ID: str(uuid.uuid4()),
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
     registry = CollectorRegistry()
@@ -250,6 +252,7 @@ def setup(
         settings.trace_ratio if traces is not None else 0.0,
         bridge,
         failed,
+        spans,
         clock,
         settings.disabled,
         settings.parent_based,

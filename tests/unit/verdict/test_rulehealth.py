@@ -259,6 +259,18 @@ def test_a_hole_in_the_exports_of_one_process_is_its_own(sound: World) -> None:
     assert found["exports"].stage is Stage.DRIFT_JOB
 
 
+def test_a_load_exports_until_it_ends(sound: World) -> None:
+    """Then it is over; before, a hole is one."""
+    sound.pipeline = exporting("api-1", "load-run-1", silent="load-run-1")
+    load = sound.pipeline.processes[1]
+    until = tuple(each for each in load.exports if each.time < 1012.0)
+    ended = load.model_copy(update={"exports": until})
+    sound.pipeline = Pipeline(processes=(sound.pipeline.processes[0], ended))
+    assert "load-run-1: no export arrived" in sound.failed()["exports"]
+    sound.timeline.append(StoredEvent(1012.0, "load_ended", "", {}))
+    assert "exports" not in sound.failed()
+
+
 @pytest.mark.parametrize(("component", "excused"), [("prometheus", True), ("alertmanager", False)])
 def test_exports_are_no_hole_where_prometheus_could_keep_none(
     sound: World, component: str, *, excused: bool
