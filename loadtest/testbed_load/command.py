@@ -135,6 +135,7 @@ def web_command(
     artefact: Path | None = None,
     exchange: Path | None = None,
     processes: int = 1,
+    further: Sequence[str] = (),
 ) -> list[str]:
     """Arguments that start Locust's web UI, where the profiles can be chosen.
 
@@ -145,11 +146,13 @@ def web_command(
         artefact: model artefact whose rows are sent, or None for the use case's generator.
         exchange: file that says how another service than the bundled API is asked.
         processes: that send.
+        further: options of Locust, see :func:`output_options`.
     """
     source = [] if artefact is None else ["--artefact", str(artefact)]
     source += [] if exchange is None else ["--exchange", str(exchange)]
     ui = ["--web-host", "127.0.0.1", "--web-port", str(port)]
-    return [*_locust(host), *ui, "--use-case", use_case, *source, *_shared(processes)]
+    own = ["--use-case", use_case, *source, *further]
+    return [*_locust(host), *ui, *own, *_shared(processes)]
 
 
 def _shared(processes: int) -> list[str]:

@@ -2,7 +2,8 @@
 
 A span is the parent of the service's own, since its id is that of the ``traceparent``, so that a
 slow request is found as a trace that begins where it was sent. Locust's ``--otel`` knows nothing of
-its fast HTTP client. Over HTTP alone: OTLP over gRPC can stand still under gevent.
+its fast HTTP client. It counts its exports as every process of the testbed does, so that what
+arrived can be held against them. Over HTTP alone: OTLP over gRPC can stand still under gevent.
 """
 
 from __future__ import annotations
@@ -11,20 +12,17 @@ import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.context import Context
+from opentelemetry.sdk.environment_variables import OTEL_BSP_SCHEDULE_DELAY
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from testbed_otel import names
 from testbed_otel.masking import mask
-from testbed_otel.names import SERVICE_LOAD
+from testbed_otel.sdk import TelemetrySettings, setup
+from testbed_otel.settings import enable_sdk_self_metrics
+from testbed_otel.tracing import RequestTrace, reset_current, set_current
 
 from testbed_load.exchange import PREDICT
-from testbed_load.traceids import request_context
+from testbed_load.traceids import SERVER_ERROR, request_context, spanned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,30 +38,16 @@ DURATION: Final = "http.client.request.duration"
 BOUNDARIES: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
-SERVER_ERROR: Final = 500
 NANOSECONDS: Final = 1e9
-FLUSH: Final = 5000
-"""Milliseconds that the last exports may take."""
-INTERVAL: Final = 1000
+FLUSH: Final = 5.0
+"""Seconds that the last exports may take."""
+INTERVAL: Final = 1.0
+"""Seconds between two exports."""
 
 
-class _Counting(SpanExporter):
-    """Counts what was taken."""
-
-    def __init__(self, exporter: SpanExporter) -> None:
-        self._exporter = exporter
-        self.taken = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """As the exporter does."""
-        result = self._exporter.export(spans)
-        if result is SpanExportResult.SUCCESS:
-            self.taken += len(spans)
-        return result
-
-    def shutdown(self) -> None:
-        """As the exporter does."""
-        self._exporter.shutdown()
+def instance_of(run_id: str) -> str:
+    """``service.instance.id`` of the process that sends the telemetry of a load."""
+    return f"load-{run_id}-{os.getpid()}"
 
 
 class SpannedTruth:
@@ -74,33 +58,20 @@ class SpannedTruth:
         plan: what is sent.
         host: URL of the service.
         endpoint: base URL of an OTLP/HTTP receiver.
-        exporter: of the spans; None sends them there.
     """
 
-    def __init__(
-        self,
-        truth: TruthSink,
-        plan: LoadPlan,
-        host: str,
-        endpoint: str,
-        exporter: SpanExporter | None = None,
-    ) -> None:
-        base = endpoint.rstrip("/")
+    def __init__(self, truth: TruthSink, plan: LoadPlan, host: str, endpoint: str) -> None:
         self._truth = truth
         self._plan = plan
-        self._endpoint = base
-        self._resource = Resource.create(
-            {"service.name": SERVICE_LOAD, "service.instance.id": f"{plan.run_id}-{os.getpid()}"}
-        )
-        self._scope = InstrumentationScope(SCOPE)
-        self._exporter = _Counting(exporter or OTLPSpanExporter(endpoint=f"{base}/v1/traces"))
-        self._spans = BatchSpanProcessor(self._exporter, schedule_delay_millis=INTERVAL)
+        self._endpoint = endpoint.rstrip("/")
+        enable_sdk_self_metrics()
+        os.environ.setdefault(OTEL_BSP_SCHEDULE_DELAY, str(round(1000 * INTERVAL)))
+        settings = TelemetrySettings(self._endpoint, INTERVAL, FLUSH, trace_ratio=1.0)
+        identity = {"service.instance.id": instance_of(plan.run_id)}
+        self._telemetry = setup(names.SERVICE_LOAD, settings, identity)
+        self._tracer = self._telemetry.chosen.get_tracer(SCOPE)
         self._sent = 0
-        reader = PeriodicExportingMetricReader(
-            OTLPMetricExporter(endpoint=f"{base}/v1/metrics"), INTERVAL
-        )
-        self._meters = MeterProvider([reader], self._resource, shutdown_on_exit=False)
-        self._durations = self._meters.get_meter(SCOPE).create_histogram(
+        self._durations = self._telemetry.meter(SCOPE).create_histogram(
             DURATION,
             "s",
             "Duration of the load's requests, from when they were sent.",
@@ -123,13 +94,17 @@ class SpannedTruth:
     def request(self, record: RequestRecord) -> None:
         """Store it, count its duration, and send its span where the trace is stored.
 
-        A service stores the trace of a request that failed in any case, as the bundled API does.
+        A service stores the trace of a request that failed or was slow in any case, as the bundled
+        API does.
         """
         self._truth.request(record)
         attributes = {**self._common, **_outcome(record)}
-        self._durations.record(record.finished_at - record.sent_at, attributes)
-        if record.trace_id is not None and (record.sampled or _failed(record)):
-            self._spans.on_end(self._span(record, attributes))
+        seconds = record.finished_at - record.sent_at
+        self._durations.record(seconds, attributes)
+        if record.trace_id is not None and spanned(
+            sampled=record.sampled, status=record.status, seconds=seconds
+        ):
+            self._span(record, attributes)
             self._sent += 1
 
     def labels(self, sent_at: float, status: int | None, seqs: Sequence[int]) -> None:
@@ -139,39 +114,39 @@ class SpannedTruth:
     def ended(self, time: float, *, missed: int) -> None:
         """Store the end, and send what waits."""
         self._truth.ended(time, missed=missed)
-        self._spans.force_flush(FLUSH)
-        self._spans.shutdown()  # type: ignore[no-untyped-call]  # of the SDK
-        self._meters.shutdown(FLUSH)
+        self._telemetry.shutdown(FLUSH)
 
     @property
     def summary(self) -> str:
         """What was taken of the spans, for people."""
-        return f"{self._exporter.taken:,} of {self._sent:,} spans taken by {mask(self._endpoint)}"
+        sent = self._telemetry
+        taken = sent.spans.child({}).value - sent.failed.of("traces").items.value
+        return f"{taken:,} of {self._sent:,} spans taken by {mask(self._endpoint)}"
 
-    def _span(self, record: RequestRecord, attributes: dict[str, AttributeValue]) -> ReadableSpan:
+    def _span(self, record: RequestRecord, attributes: dict[str, AttributeValue]) -> None:
+        """Make the span, under the ids that the request was sent with."""
         plan = self._plan
         context = request_context(plan.run_id, plan.seed, record.seq, plan.trace_ratio or 0.0)
-        return ReadableSpan(
-            name=self._name,
-            context=SpanContext(
-                trace_id=int(context.trace_id, 16),
-                span_id=int(context.parent_id, 16),
-                is_remote=False,
-                trace_flags=TraceFlags(TraceFlags.SAMPLED),
-            ),
-            kind=SpanKind.CLIENT,
-            resource=self._resource,
-            instrumentation_scope=self._scope,
-            attributes={
-                **attributes,
-                "http.request.header.x-request-id": (record.request_id,),
-                "testbed.load.phase": record.phase,
-                "testbed.load.late": record.sent_at - record.scheduled_at,
-            },
-            status=Status(StatusCode.ERROR if _failed(record) else StatusCode.UNSET),
-            start_time=round(record.sent_at * NANOSECONDS),
-            end_time=round(record.finished_at * NANOSECONDS),
-        )
+        trace_id, span_id = int(context.trace_id, 16), int(context.parent_id, 16)
+        token = set_current(RequestTrace(trace_id, span_id, sampled=True))
+        try:
+            span = self._tracer.start_span(
+                self._name,
+                Context(),
+                SpanKind.CLIENT,
+                {
+                    **attributes,
+                    "http.request.header.x-request-id": (record.request_id,),
+                    "testbed.load.phase": record.phase,
+                    "testbed.load.late": record.sent_at - record.scheduled_at,
+                },
+                start_time=round(record.sent_at * NANOSECONDS),
+            )
+        finally:
+            reset_current(token)
+        if _failed(record):
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(round(record.finished_at * NANOSECONDS))
 
 
 def _failed(record: RequestRecord) -> bool:

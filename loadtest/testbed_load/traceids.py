@@ -11,6 +11,9 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
+SERVER_ERROR: Final = 500
+SLOW: Final = 1.0
+"""Seconds from which the bundled API stores the trace of a request whatever was sampled."""
 _LOW: Final = (1 << 64) - 1
 
 
@@ -33,6 +36,19 @@ class RequestContext:
     def traceparent(self) -> str:
         """The header's value (W3C Trace Context, section 3.2)."""
         return f"00-{self.trace_id}-{self.parent_id}-{self.sampled:02x}"
+
+
+def spanned(*, sampled: bool, status: int | None, seconds: float) -> bool:
+    """Whether the load makes a span of a request that has a trace.
+
+    It does where the service stores the trace, and where it would, had the request come to it.
+
+    Args:
+        sampled: whether the service was asked to store the trace.
+        status: HTTP status; None where no answer came.
+        seconds: from when it was sent to its end.
+    """
+    return sampled or status is None or status >= SERVER_ERROR or seconds >= SLOW
 
 
 def request_context(run_id: str, seed: int, seq: int, ratio: float) -> RequestContext:

@@ -37,6 +37,7 @@ from testbed_otel.names import (
     TELEMETRY_EXPORTS,
     TELEMETRY_OVERFLOW,
 )
+from testbed_otel.wallclock import restamped_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from testbed_otel.aliases import Alias
     from testbed_otel.children import HistogramChild, Key
     from testbed_otel.exporters import Failed
+    from testbed_otel.wallclock import WallClock
 
 SCOPE: Final = InstrumentationScope("testbed_otel")
 # A scope of its own: the OTLP encoder keeps one entry for each.
@@ -247,11 +249,15 @@ class PushExporter(MetricExporter):
         timeout: seconds that one export may take.
         failed: counts what could not be exported.
         bridge: has the families.
+        clock: of the process.
     """
 
-    def __init__(self, endpoint: str, timeout: float, failed: Failed, bridge: Bridge) -> None:
+    def __init__(
+        self, endpoint: str, timeout: float, failed: Failed, bridge: Bridge, clock: WallClock
+    ) -> None:
         super().__init__(endpoint, timeout, failed)
         self._bridge = bridge
+        self._clock = clock
 
     def export(
         self,
@@ -260,4 +266,5 @@ class PushExporter(MetricExporter):
         **kwargs: Any,  # noqa: ANN401 - as in the base class
     ) -> MetricExportResult:
         """See the base class."""
-        return super().export(self._bridge.export(metrics_data), timeout_millis, **kwargs)
+        extended = restamped_metrics(self._bridge.export(metrics_data), self._clock)
+        return super().export(extended, timeout_millis, **kwargs)

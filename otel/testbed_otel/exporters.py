@@ -17,12 +17,15 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from testbed_otel.children import SumChild, SumMetricFamily
 from testbed_otel.names import SIGNAL, TELEMETRY_EXPORT_FAILED, TELEMETRY_EXPORT_FAILURES
+from testbed_otel.wallclock import restamped_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from testbed_otel.wallclock import WallClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class SpanExporter(OTLPSpanExporter):
         begun: counts the spans of exports that began.
         failed: counts what could not be exported.
         meters: for the SDK's metrics about itself.
+        clock: of the process.
     """
 
     def __init__(
@@ -120,15 +124,17 @@ class SpanExporter(OTLPSpanExporter):
         begun: SumChild,
         failed: Failed,
         meters: MeterProvider,
+        clock: WallClock,
     ) -> None:
         super().__init__(endpoint, timeout=timeout, meter_provider=meters)
         self._begun = begun
         self._failed = failed
+        self._clock = clock
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See the base class."""
         self._begun.add(len(spans))
-        result = super().export(spans)
+        result = super().export(restamped_spans(spans, self._clock))
         if result is not SpanExportResult.SUCCESS:
             self._failed.add(len(spans))
         return result

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from testbed_otel.exporters import Failed
     from testbed_otel.sdk import Telemetry, TelemetrySettings
+    from testbed_otel.wallclock import WallClock
 
 ACCESS: Final = "access"
 SEVERITY: Final = SeverityNumber.INFO
@@ -39,20 +40,38 @@ class LogExporter(OTLPLogExporter):
         timeout: seconds that one export may take.
         failed: counts what could not be exported.
         meters: for the SDK's metrics about itself.
+        clock: of the process.
     """
 
     def __init__(
-        self, endpoint: str, timeout: float, failed: Failed, meters: MeterProvider
+        self,
+        endpoint: str,
+        timeout: float,
+        failed: Failed,
+        meters: MeterProvider,
+        clock: WallClock,
     ) -> None:
         super().__init__(endpoint, timeout=timeout, meter_provider=meters)
         self._failed = failed
+        self._clock = clock
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """See the base class."""
+        if self._clock.was_set:
+            self._restamp(batch)
         result = super().export(batch)
         if result is not LogRecordExportResult.SUCCESS:
             self._failed.add(len(batch))
         return result
+
+    def _restamp(self, batch: Sequence[ReadableLogRecord]) -> None:
+        """Give records the times that the clock showed; each record is exported once."""
+        for each in batch:
+            record = each.log_record
+            if record.timestamp is not None:
+                record.timestamp = self._clock.shown(record.timestamp)
+            if record.observed_timestamp is not None:
+                record.observed_timestamp = self._clock.shown(record.observed_timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +109,8 @@ def otlp_logs(telemetry: Telemetry, settings: TelemetrySettings) -> OtlpLogs | N
         return None
     meters = telemetry.meters
     provider = LoggerProvider(telemetry.resource, shutdown_on_exit=False, meter_provider=meters)
-    exporter = LogExporter(url, settings.timeout("logs"), telemetry.failed.of("logs"), meters)
+    failed = telemetry.failed.of("logs")
+    exporter = LogExporter(url, settings.timeout("logs"), failed, meters, telemetry.clock)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter, meter_provider=meters))
     handler = LoggingHandler(logging.INFO, provider)
     # A failing export must not make records that have to be exported.

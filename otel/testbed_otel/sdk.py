@@ -49,6 +49,7 @@ from testbed_otel.scraping import ScrapeReader
 from testbed_otel.settings import TelemetrySettings
 from testbed_otel.standard import TelemetrySettingsError
 from testbed_otel.tracing import RequestIds, current_trace
+from testbed_otel.wallclock import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +115,8 @@ class Telemetry:
         traced: whether traces go anywhere.
         bridge: shows families of children to all readers.
         failed: counts what could not be exported, by signal.
+        spans: counts the spans whose export began.
+        clock: by which all that leaves is stamped.
         disabled: whether nothing is to be measured.
     """
 
@@ -125,6 +128,8 @@ class Telemetry:
     trace_ratio: float
     bridge: Bridge
     failed: FailedExports
+    spans: SumMetricFamily
+    clock: WallClock
     disabled: bool = False
     parent_based: bool = True
     traced: bool = False
@@ -204,7 +209,7 @@ def setup(
     """Make the providers of one process.
 
     ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` go before the arguments. Without a
-    ``service.instance.id`` there, a new UUID is taken.
+    ``service.instance.id`` in either, a new UUID is taken.
 
     Args:
         service_name: ``service.name``, the ``job`` in Prometheus.
@@ -212,20 +217,22 @@ def setup(
         attributes: further ones of the resource.
     """
     own = {
+        SERVICE_INSTANCE_ID: str(uuid.uuid4()),
         **(attributes or {}),
         SERVICE_NAME: service_name,
         SERVICE_VERSION: settings.service_version,
-        SERVICE_INSTANCE_ID: str(uuid.uuid4()),
     }
     resource = Resource.create(own).merge(OTELResourceDetector().detect())
     registry = CollectorRegistry()
     bridge = Bridge(resource, aliases_of(settings.aliases), alias_service=settings.alias_service)
     readers: list[MetricReader] = [ScrapeReader(registry, bridge)]
-    failed, spans = FailedExports(), SumMetricFamily(TELEMETRY_EXPORT_SPANS)
+    failed, spans, clock = FailedExports(), SumMetricFamily(TELEMETRY_EXPORT_SPANS), WallClock()
     exporter = reader = None
     metrics, traces = settings.url("metrics"), settings.url("traces")
     if metrics is not None:
-        exporter = PushExporter(metrics, settings.timeout("metrics"), failed.of("metrics"), bridge)
+        exporter = PushExporter(
+            metrics, settings.timeout("metrics"), failed.of("metrics"), bridge, clock
+        )
         reader = PeriodicExportingMetricReader(exporter, settings.metric_interval * 1000)
         readers.append(reader)
     meters = MeterProvider(readers, resource, views=_views(), shutdown_on_exit=False)
@@ -235,7 +242,7 @@ def setup(
         _limit_noise()
         meter = meters.get_meter("testbed_otel.exporters")
         bridge.add(meter, failed.items, failed.exports, spans)
-    tracers, chosen = _tracers(resource, settings, meters, spans, failed)
+    tracers, chosen = _tracers(resource, settings, meters, spans, failed, clock)
     return Telemetry(
         resource,
         meters,
@@ -245,6 +252,8 @@ def setup(
         settings.trace_ratio if traces is not None else 0.0,
         bridge,
         failed,
+        spans,
+        clock,
         settings.disabled,
         settings.parent_based,
         traces is not None,
@@ -259,6 +268,7 @@ def _tracers(
     meters: MeterProvider,
     spans: SumMetricFamily,
     failed: FailedExports,
+    clock: WallClock,
 ) -> tuple[TracerProvider, TracerProvider]:
     """The provider that samples, and the one for what is sampled already."""
     url = settings.url("traces")
@@ -278,7 +288,7 @@ def _tracers(
         meter_provider=meters,
     )
     timeout = settings.timeout("traces")
-    exporter = SpanExporter(url, timeout, spans.child({}), failed.of("traces"), meters)
+    exporter = SpanExporter(url, timeout, spans.child({}), failed.of("traces"), meters, clock)
     processor = BatchSpanProcessor(exporter, meter_provider=meters)
     tracers.add_span_processor(processor)
     chosen.add_span_processor(processor)

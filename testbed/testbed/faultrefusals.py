@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def not_permitted(scenario: Scenario) -> str | None:
-    """The first fault that this machine does not permit, and why; None where it permits all."""
+    """The first that this machine does not permit of a scenario, and why; None: it permits all."""
+    if scenario.settings.has_database and (reason := why_not()):
+        return f"it wants a database of its own: {reason}"
     for phase in scenario.phases:
         for fault in phase.faults:
             if reason := fault.permitted():
@@ -39,8 +41,6 @@ def refuse_faults(
     """
     database = scenario.settings.has_database
     known = (target.name, *PIPELINE, *((DATABASE,) if database else ()))
-    if database and (reason := why_not()):
-        raise UsageError(f"the scenario {scenario.name} wants a database of its own: {reason}")
     for phase in scenario.phases:
         for fault in phase.faults:
             if unknown := sorted(set(fault.hits or ()) - set(known)):

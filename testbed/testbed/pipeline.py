@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from testbed.clients.prometheus import PrometheusClient, Series
 
-PROCESSES: Final = f'job=~"{names.SERVICE_API}|{names.SERVICE_DRIFT}"'
+PROCESSES: Final = f'job=~"{names.SERVICE_API}|{names.SERVICE_DRIFT}|{names.SERVICE_LOAD}"'
 COLLECTOR: Final = f'job="{names.JOB_COLLECTOR}"'
 HANDLED_SPANS: Final = "otel_sdk_processor_span_processed_total"
 UPTIME: Final = "otelcol_process_uptime_seconds_total"
@@ -80,6 +80,11 @@ class Process(StoredModel):
     spans: tuple[SpanCount, ...] = ()
     failed: int = 0
     failures: int = 0
+
+    @property
+    def component(self) -> str:
+        """The component that it is of."""
+        return self.instance.partition("-")[0]
 
 
 class Flow(StoredModel):

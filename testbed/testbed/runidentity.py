@@ -11,6 +11,7 @@ from testbed_domain.files import write_atomic
 from testbed.layout import LAYOUT_VERSION
 from testbed.machine import describe_machine, own_version, package_versions
 from testbed.stack.environments import DRIFT_INTERVAL, export_interval
+from testbed.stack.loadtelemetry import load_sends
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,6 +58,7 @@ def write_identity(
         "custom_routes": options.alertmanager is not None,
         "trace_ratio": context.trace_ratio,
         "logs": context.logs,
+        "load_telemetry": load_sends(context),
         "sink": sink,
         "export_interval": export_interval(context.factor),
         "drift_interval": DRIFT_INTERVAL / context.factor,

@@ -36,6 +36,7 @@ from testbed.runstack import Opening, own_stack
 from testbed.schedule import ScheduledAction, load_plan, schedule
 from testbed.stack.environments import base_environment
 from testbed.stack.links import to_target
+from testbed.stack.loadtelemetry import telemetry_options
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
@@ -211,8 +212,8 @@ class Play:
         context = self._prepared.context
         host = to_target(context.target.load_url(context), context.endpoints)
         plan, truth = self._layout.load_plan, self._layout.truth
-        count = context.settings.load_processes
-        argv = tuple(locust_command(plan, truth, host, processes=count))
+        count, further = context.settings.load_processes, telemetry_options(context)
+        argv = tuple(locust_command(plan, truth, host, processes=count, further=further))
         log = self._layout.logs / f"{LOAD}.log"
         env = base_environment() | self._prepared.context.settings.load_environment()
         if self._prepared.scenario.settings.api.keys:

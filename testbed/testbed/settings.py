@@ -93,6 +93,11 @@ class Settings(BaseSettings):
     load_processes: int = Field(
         1, ge=1, le=64, description="Processes of Locust that send the load; above 1 with a master."
     )
+    load_telemetry: bool = Field(
+        default=False,
+        description="Whether the load of runs and of `testbed up` sends durations and spans of its "
+        "own, the parents of the service's, to their Collector.",
+    )
     smtp_host: str | None = Field(None, description="SMTP server for alert e-mails, host:port.")
     smtp_from: str = Field("testbed@localhost", description="Sender of alert e-mails.")
     smtp_to: str | None = Field(None, description="Receiver of alert e-mails.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed.layout import RunLayout
 from testbed.scenario import read_scenario
 from testbed.stack.database import why_not
 
@@ -13,8 +16,6 @@ from tests.support.needs import missing
 from .playing import failed_checks, play
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.commandline import CommandLine
 
 SCENARIO = """\
@@ -95,12 +96,33 @@ phases:
     duration: 2m
     rate: 40
     faults: [{kind: freeze, component: database}]
-  - {name: log-back, duration: 2m, rate: 40}
+  - name: log-back
+    duration: 2m
+    rate: 40
+    faults:
+      - kind: chaos
+        experiment:
+          title: errors
+          description: The API fails some predictions, and none once it is rolled back.
+          method:
+            - {type: action, name: on, provider: {type: process, path: PROGRAM, arguments: PUT}}
+          rollbacks:
+            - {type: action, name: off, provider: {type: process, path: PROGRAM, arguments: DELETE}}
   - name: log-apart
     duration: 2m
     rate: 40
     faults: [{kind: network, from: api, to: database, lost: partition}]
-  - {name: between, duration: 3m, rate: 40}
+  - name: log-reset
+    duration: 2m
+    rate: 40
+    faults: [{kind: network, from: api, to: database, lost: reset}]
+  - name: between
+    duration: 3m
+    rate: 40
+    faults:
+      - kind: chaos
+        action: {name: more errors, provider: {type: process, path: PROGRAM, arguments: PUT}}
+        undo: {name: no errors, provider: {type: process, path: PROGRAM, arguments: DELETE}}
   - {name: killed, duration: 6m, rate: 40, faults: [{kind: kill, component: api, down: 30s}]}
   - {name: recovery, duration: 6m, rate: 40}
 settle: 12m
@@ -120,6 +142,20 @@ limits: {error_ratio: 0.4, p95_seconds: 2}
 """
 
 
+# What the Chaos Toolkit executes: it finds the run as its documentation says.
+PROGRAM = """\
+#!{python}
+import json, os, pathlib, sys, urllib.request
+run = pathlib.Path(os.environ["TESTBED_RUN"])
+address = json.loads((run / "run.json").read_text())["endpoints"]["api:9464"]
+token = (run / "{token}").read_text().strip()
+headers = {{"Authorization": f"Bearer {{token}}", "Content-Type": "application/json"}}
+body = b'{{"errors": {{"ratio": 0.5}}}}' if sys.argv[1] == "PUT" else None
+url = f"http://{{address}}/faults"
+urllib.request.urlopen(urllib.request.Request(url, body, headers, method=sys.argv[1]), timeout=10)
+"""
+
+
 @pytest.mark.timeout(1300)
 def test_each_fault_takes_hold_and_is_accounted_for(
     command_line: CommandLine, tmp_path: Path
@@ -128,7 +164,11 @@ def test_each_fault_takes_hold_and_is_accounted_for(
     if (reason := why_not()) is not None:
         missing(reason)
     scenario = tmp_path / "everything.yaml"
-    scenario.write_text(SCENARIO)
+    program = tmp_path / "chaos-errors"
+    token = RunLayout(Path()).management_token
+    program.write_text(PROGRAM.format(python=sys.executable, token=token))
+    program.chmod(0o700)
+    scenario.write_text(SCENARIO.replace("PROGRAM", str(program)))
     command_line.environment["XDG_CONFIG_HOME"] = str(tmp_path / "config")
     refused = play(command_line, str(scenario))
     assert refused.code == 2
@@ -139,6 +179,11 @@ def test_each_fault_takes_hold_and_is_accounted_for(
     planned = [f for phase in read_scenario(scenario).phases for f in phase.faults]
     took = [c["name"] for c in result.verdict["checks"] if c["name"].startswith("fault ")]
     assert len(took) == len(planned)
+    journals = [
+        c["summary"] for c in result.verdict["checks"] if c["name"].startswith("fault chaos")
+    ]
+    assert len(journals) == 2
+    assert all("of 2 activities succeeded" in each or "to end it" in each for each in journals)
     hops = {hop["key"]: hop for hop in result.verdict["hops"]}
     assert {hop["residual"] for hop in hops.values()} == {0}
     names = [check["name"] for check in result.verdict["checks"]]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psycopg
 import pytest
+from testbed.faults.rig.proxied import probe
+from testbed.faults.rig.questions import question_for
 from testbed_domain.logmaintenance import export, prune, stats
 from testbed_domain.logstore import LogError, PredictionLog, PredictionRow, Selection, open_log
 from testbed_drift.jobs.windowscheduler import WindowScheduler
@@ -63,6 +65,15 @@ def test_rows_and_labels(log: PredictionLog, postgresql: PostgresServer) -> None
         assert window.label == [None, "1", None, None, None, None]
         assert reader.counts() == {("one", "v1"): 6}
         assert sorted(logged_ids(reader)) == window.id
+
+
+def test_a_disturbed_link_shows_by_a_question_that_the_database_answers(
+    postgresql: PostgresServer,
+) -> None:
+    """Said in its protocol; anything else it closes itself, as if the link had been reset."""
+    address = f"127.0.0.1:{postgresql.port}"
+    assert probe(address, question_for("database"), PATIENCE) == "was answered"
+    assert probe(address, question_for("api"), PATIENCE) != "was answered"
 
 
 def test_another_password_than_that_of_the_data_is_reported(postgresql: PostgresServer) -> None:

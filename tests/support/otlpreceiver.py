@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.polling import PATIENCE
@@ -22,7 +23,7 @@ class Receiver:
     def __init__(self) -> None:
         self.metrics: list[ExportMetricsServiceRequest] = []
         self.traces: list[ExportTraceServiceRequest] = []
-        self.logs: list[str] = []
+        self.log_records: list[LogRecord] = []
         self.held = threading.Event()  # set when a request has come and waits at the gate
         self.status = 200
         self.gate = threading.Event()
@@ -71,12 +72,17 @@ class Receiver:
         elif self.status == 200 and path == "/v1/traces":
             self.traces.append(ExportTraceServiceRequest.FromString(body))
         elif self.status == 200 and path == "/v1/logs":
-            self.logs += [
-                record.body.string_value
+            self.log_records += [
+                record
                 for resource in ExportLogsServiceRequest.FromString(body).resource_logs
                 for scope in resource.scope_logs
                 for record in scope.log_records
             ]
+
+    @property
+    def logs(self) -> list[str]:
+        """Bodies of all log records."""
+        return [record.body.string_value for record in self.log_records]
 
     def sums(self) -> dict[str, float]:
         """The newest value of every counter, over all its points."""

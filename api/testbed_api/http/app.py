@@ -262,6 +262,7 @@ def _measured(
         Traces(sampler, tracer, settings.slow_seconds),
         UNCOUNTED,
         access,
+        wall=telemetry.clock.time,
     )
 
 

@@ -35,7 +35,7 @@ from testbed_api.http.management import artefact_folders, guarded
 from testbed_api.http.modelroutes import versions_router
 from testbed_api.log.faulty import FaultyLog
 from testbed_api.log.kpis import Costs, CountingLog, DecisionCounter
-from testbed_api.log.retention import prune_regularly
+from testbed_api.log.retention import Clock, prune_regularly
 from testbed_api.log.spool import Spool
 from testbed_api.log.spooling import SpoolingLog
 from testbed_api.log.writer import LogWriter, NoLog
@@ -149,7 +149,7 @@ async def _serve(
     public_socket, management_socket = sockets
     instruments = Instruments.create(telemetry)
     instruments.replica_starts.add(1, {REASON: settings.start})
-    control = FaultSwitch(settings.fault_seed)
+    control = FaultSwitch(settings.fault_seed, telemetry.clock)
     roles, file = starting_roles(settings, artefact)
     costs = Costs(telemetry.meter("testbed_api"), roles.champion)
     require = control.require_log if settings.faults_enabled else None
@@ -164,6 +164,7 @@ async def _serve(
         control,
         instruments,
         telemetry.instance_id,
+        telemetry.clock.time,
         serving=settings.serving,
     )
     _give_roles(service, roles, make_runtime)
@@ -190,7 +191,7 @@ async def _serve(
         logger.info("management on %s", url(management_socket))
         watching = asyncio.create_task(management.serve([management_socket]))
         loading = asyncio.create_task(_load(service))
-        pruning = _pruning(settings, service)
+        pruning = _pruning(settings, service, telemetry.clock.time)
         saying = None
         if settings.socket is None:
             saying = asyncio.create_task(_say_when_ready(service, public, url(public_socket)))
@@ -301,11 +302,13 @@ async def _say_when_ready(service: Service, public: DrainingServer, address: str
         await asyncio.sleep(READY_INTERVAL)
 
 
-def _pruning(settings: ApiSettings, service: Service) -> asyncio.Task[None] | None:
+def _pruning(
+    settings: ApiSettings, service: Service, wall: Callable[[], float]
+) -> asyncio.Task[None] | None:
     if settings.log_url is None or settings.log_retention_days is None:
         return None
     pruning = prune_regularly(
-        settings.log_url, settings.log_retention_days, notices=service.notices
+        settings.log_url, settings.log_retention_days, clock=Clock(wall), notices=service.notices
     )
     return asyncio.create_task(pruning)
 

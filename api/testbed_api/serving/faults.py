@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 from testbed_domain.logengine import LogError
+from testbed_otel.wallclock import WallClock
 
 from testbed_api.serving.leak import Leak
 
@@ -47,10 +48,6 @@ class InjectedFaults(Protocol):
     @property
     def unit(self) -> float:
         """By what durations of inferences are multiplied."""
-
-    @property
-    def skew(self) -> float:
-        """Seconds by which the process's wall clock is ahead."""
 
 
 class _Model(BaseModel):
@@ -98,7 +95,7 @@ class InjectedTelemetry(_Model):
 
 
 class InjectedSkew(_Model):
-    """Seconds by which the process's wall clock is ahead, where it writes the prediction log."""
+    """Seconds by which the process's wall clock is ahead."""
 
     seconds: float = Field(ge=-86_400, le=86_400)
 
@@ -140,14 +137,16 @@ class FaultSwitch:
 
     Args:
         seed: seeds which predictions are hit, so that a run can be repeated.
+        clock: of the process, which a fault sets wrong.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, clock: WallClock | None = None) -> None:
         rng = Random(seed)  # noqa: S311 - repeatable on purpose, guards nothing
         self._failing, self._slow = _Sampling(rng.random()), _Sampling(rng.random())
         self._missed = _Sampling(rng.random())
         self._next = 0.0
         self._leak = Leak()
+        self._clock = clock or WallClock()
         self._state = FaultState()
 
     @property
@@ -160,6 +159,8 @@ class FaultSwitch:
         before, self._state = self._state, state
         if before.leak != state.leak:
             self._leak.set(0.0 if state.leak is None else state.leak.mib_per_second)
+        if before.clock != state.clock:
+            self._clock.set_ahead(0.0 if state.clock is None else state.clock.seconds)
 
     @property
     def problem(self) -> str | None:
@@ -202,11 +203,6 @@ class FaultSwitch:
         """By what durations of inferences are multiplied."""
         telemetry = self.state.telemetry
         return 1000.0 if telemetry is not None and telemetry.milliseconds else 1.0
-
-    @property
-    def skew(self) -> float:
-        """Seconds by which the process's wall clock is ahead."""
-        return 0.0 if self.state.clock is None else self.state.clock.seconds
 
     def require_log(self) -> None:
         """Nothing, unless the prediction log is to fail now; called by the thread of the log.

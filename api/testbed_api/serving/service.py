@@ -259,7 +259,7 @@ class Service:
         artefact = served.artefact
         return PredictionRow(
             id=self.new_id(),
-            time=self.clock() + self.faults.skew,
+            time=self.clock(),
             request_id=request_id,
             instance=self.instance,
             model_name=artefact.name,

@@ -114,6 +114,7 @@ class HttpTelemetry:
         uncounted: paths that are served without being measured.
         access: is notified of every request served.
         clock: seconds, for durations.
+        wall: Unix seconds, for the lines of the access log.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument per part that it joins
@@ -126,6 +127,7 @@ class HttpTelemetry:
         uncounted: Collection[str] = (),
         access: Callable[[Served], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._plain = plain
         self._traced = traced
@@ -136,6 +138,7 @@ class HttpTelemetry:
         self._uncounted = frozenset(uncounted)
         self.access = access
         self.clock = clock
+        self.wall = wall
         # Both have few keys: routes, methods and statuses are bounded.
         self._duration_children: dict[tuple[Value | None, ...], HistogramChild] = {}
         self._active_children: dict[tuple[str, str, str], SumChild] = {}
@@ -294,7 +297,7 @@ class _Exchange:
             self._size,
             request,
             sampled or (late and tracer is not None),
-            time.time(),
+            layer.wall(),
         )
         if late and tracer is not None:
             _span_afterwards(tracer, self._method, served)
@@ -335,7 +338,7 @@ def _span_afterwards(tracer: Tracer, method: str, served: Served) -> None:
     """Make the span of a request that was not sampled, under the ids that its logs bear."""
     if current_request() is not served.trace:
         return  # left over from a request that was torn down elsewhere: its ids can't be given
-    end = int(served.time * 1e9)
+    end = time.time_ns()
     attributes: dict[str, str | int | list[str]] = {
         names.HTTP_METHOD: method,
         names.HTTP_ROUTE: served.route,

@@ -283,6 +283,9 @@ def _labels_to_api(case: Case, counted: Sequence[Count]) -> Hop:
             refused[Reason.SHED_503 if shed else Reason.SERVER_ERROR] += batch.count
         elif batch.status >= CLIENT_ERROR:
             refused[REJECTED.get(batch.status, Reason.REJECTED_OTHER)] += batch.count
+    # Refused when its time was up, and written and counted a moment later, as the log shows.
+    content = case.evidence.snapshot.logcontent
+    refused[Reason.SHED_503] -= min(refused[Reason.SHED_503], content.late_labels if content else 0)
     possible = [(Reason.NO_ANSWER_TIMEOUT, silent)]
     arrived = _total(counted, names.LABELS.prometheus)
     return _hop("labels_api", posted, arrived, sorted(refused.items()), possible)

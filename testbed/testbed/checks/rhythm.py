@@ -18,7 +18,7 @@ from testbed.checks.findings import CheckFinding, finding_result
 from testbed.checks.integrity import STAGES
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
-from testbed.componentnames import component_of
+from testbed.componentnames import LOAD, component_of
 from testbed.facts.cadence import Cadence, Stretch, pauses
 
 if TYPE_CHECKING:
@@ -205,7 +205,9 @@ def intended(
             ]
             until = min(back, default=case.evidence.snapshot.ended_at)
             found.append(Stretch(start=event.time, end=until + RECOVERY))
-        elif event.event in {"replica_stopped", "replica_crashed"} and event.name == instance:
+        elif (event.event == "load_ended" and component == LOAD) or (
+            event.event in {"replica_stopped", "replica_crashed"} and event.name == instance
+        ):
             found.append(Stretch(start=event.time, end=case.evidence.snapshot.ended_at))
     for phase in case.scenario.phases:
         played = case.phase(phase.name)

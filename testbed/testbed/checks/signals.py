@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from testbed.checks.loadspans import check_load_spans
 from testbed.checks.registry import CHECKS, of_bundled_api
 from testbed.checks.results import CheckResult, not_applicable
 from testbed.checks.stages import Stage
@@ -79,6 +80,8 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
                 _span_faults(signals.traces, lost, signals.spans.failed),
             ),
         ]
+        if signals.traces.load is not None:
+            found.append(check_load_spans(signals.traces.load, signals.spans, lost))
     if signals.logs is None:
         reason = "The API sends no log records: the scenario does not ask for them (`logs: true`)."
         found.append(not_applicable(RECORDS, Stage.INSTRUMENT, reason))

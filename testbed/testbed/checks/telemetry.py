@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from testbed.checks.counts import Cause, hop_result, make_hop
 from testbed.checks.registry import CHECKS
 from testbed.checks.results import CheckResult, Hop, Reason
+from testbed.componentnames import LOAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,7 +137,9 @@ def _to_collector_and_on(pipeline: Pipeline, found: Sequence[Life], kind: Kind) 
     accepted = earlier + flow(here).accepted
     # An export that the Collector has counted was made, whatever the clocks say.
     sent = max(exported.now, min(accepted, exported.maximum))
-    if kind == "spans" and any(_ended(process, here.time) for process in pipeline.processes):
+    # The load says how many it sent with its last export, which follows its last spans.
+    served = [process for process in pipeline.processes if process.component != LOAD]
+    if kind == "spans" and any(_ended(process, here.time) for process in served):
         sent = max(sent, accepted)  # one that was killed may not have reported its last spans
     arriving: list[Cause] = [
         *_losses(pipeline, kind),

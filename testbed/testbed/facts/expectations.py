@@ -68,6 +68,14 @@ class Crew:
         return Expected(maybe=self._unknown, loose=loose)
 
     @cached_property
+    def late(self) -> int:
+        """Predictions that were refused and counted: their time was up while they were written."""
+        return sum(
+            answer.request.status == UNAVAILABLE and answer.logged_at is not None
+            for answer in self.answers
+        )
+
+    @cached_property
     def _unknown(self) -> int:
         return unknown(self.answers)
 
@@ -107,7 +115,7 @@ def expected_predictions(crew: Crew) -> Expectation:
         version = str(answer.version)
         reported = "" if crew.regression else str(request.prediction)  # numbers have no class
         key = _key(instance, names.PREDICTIONS.prometheus, (VERSION, version), (CLASS, reported))
-        _child(found, key, crew).add(request.sent_at, request.finished_at)
+        _prediction(found, key, crew).add(request.sent_at, request.finished_at)
         key = _key(instance, INFERENCE_COUNT, (VERSION, version))
         if key not in found:
             _child(found, key, crew).maybe += refused  # inferred, and not logged
@@ -130,9 +138,9 @@ def expected_probabilities(crew: Crew) -> Expectation:
             str(request.prediction),
         )
         own = (VERSION, version), (CLASS, reported)
-        count = _child(found, _key(instance, f"{PROBABILITY}_count", *own), crew)
+        count = _prediction(found, _key(instance, f"{PROBABILITY}_count", *own), crew)
         count.add(request.sent_at, request.finished_at)
-        total = _child(found, _key(instance, f"{PROBABILITY}_sum", *own), crew)
+        total = _prediction(found, _key(instance, f"{PROBABILITY}_sum", *own), crew)
         total.add(request.sent_at, request.finished_at, request.probability)
         buckets[instance, version, reported][bisect_left(bounds, request.probability)] += 1
     for (instance, version, reported), counts in buckets.items():
@@ -140,7 +148,7 @@ def expected_probabilities(crew: Crew) -> Expectation:
             labels = (VERSION, version), (CLASS, reported), (BUCKET, repr(float(bound)))
             # They are not followed through time, so that all can be one event.
             key = _key(instance, f"{PROBABILITY}_bucket", *labels)
-            _child(found, key, crew).add(0.0, 0.0, number)
+            _prediction(found, key, crew).add(0.0, 0.0, number)
     return found
 
 
@@ -155,7 +163,7 @@ def expected_numbers(crew: Crew) -> Expectation:
     for instance, version, reported, request in seen:
         for part, weight in (("count", 1.0), ("sum", reported)):
             key = _key(instance, f"{NUMBER}_{part}", (VERSION, version))
-            _child(found, key, crew).add(request.sent_at, request.finished_at, weight)
+            _prediction(found, key, crew).add(request.sent_at, request.finished_at, weight)
     _add_buckets(found, crew, NUMBER, [(one, two, reported) for one, two, reported, _ in seen])
     return found
 
@@ -325,6 +333,14 @@ def _child(found: Expectation, key: ChildKey, crew: Crew) -> Expected:
     child = found.get(key)
     if child is None:
         child = found[key] = crew.child(key[0])
+    return child
+
+
+def _prediction(found: Expectation, key: ChildKey, crew: Crew) -> Expected:
+    """A child that counts each prediction which came into the log, of whichever class."""
+    fresh = key not in found
+    child = _child(found, key, crew)
+    child.maybe += crew.late if fresh else 0
     return child
 
 

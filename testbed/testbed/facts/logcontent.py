@@ -43,6 +43,8 @@ class LogContent(StoredModel):
         answers: what differs between answers and model.
         labels: labels of these rows in the log.
         label_findings: what differs in them.
+        late_labels: labels that are there though their batch was refused: its time was up while
+            they were written.
     """
 
     rows: int = 0
@@ -53,6 +55,7 @@ class LogContent(StoredModel):
     answers: tuple[StoredFinding, ...] = ()
     labels: int = 0
     label_findings: tuple[StoredFinding, ...] = ()
+    late_labels: int = 0
 
 
 def read_logcontent(sources: Sources) -> LogContent:
@@ -100,6 +103,7 @@ def read_logcontent(sources: Sources) -> LogContent:
         answers=model.findings,
         labels=len(stored),
         label_findings=compare_labels(truth, stored, due, by_id.keys() - logged),
+        late_labels=late_labels(stored, due),
     )
 
 
@@ -155,6 +159,16 @@ def _manifests(folders: Iterable[Path]) -> set[tuple[str, str]]:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             found.add((str(manifest["name"]), str(manifest["version"])))
     return found
+
+
+def late_labels(stored: Iterable[LoggedLabel], due: Iterable[Posting]) -> int:
+    """How many labels of the log are of batches that were refused."""
+    refused = {
+        posting.request.prediction_id
+        for posting in due
+        if posting.batch is not None and not taken(posting.batch)
+    }
+    return sum(mark.prediction_id in refused for mark in stored)
 
 
 def compare_labels(

@@ -10,6 +10,7 @@ from pydantic import Field
 from testbed_otel import names
 
 from testbed.charts import PREDICT_ROUTE, StoredModel
+from testbed.facts.clockoffsets import ClockComparison, ClockOffset
 from testbed.facts.spans import (
     EXAMPLES,
     SERVER_ERROR,
@@ -48,6 +49,7 @@ class RecordFacts(StoredModel):
         traced: records that say that their request has a span.
         faults: kind of fault to the records that have it.
         excess: median of a span's duration minus that in the record of the same request.
+        clocks: processes whose stamps are of another clock than the load's.
     """
 
     records: int = 0
@@ -56,6 +58,7 @@ class RecordFacts(StoredModel):
     traced: int = 0
     faults: dict[str, Found] = Field(default_factory=dict)
     excess: float | None = None
+    clocks: tuple[ClockOffset, ...] = ()
 
 
 def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting) -> RecordFacts:
@@ -66,7 +69,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
         spans: the same of spans.
         setting: the run.
     """
-    faults = SpanFaults()
+    faults, clocks = SpanFaults(), ClockComparison()
     known = {(span["trace_id"], span["span_id"]): span for span in spans}
     reported: Counter[str] = Counter()
     excess, records, traced = [], 0, 0
@@ -83,6 +86,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
             faults.add("with a wrong route", f"{identity}: {line['attributes'].get('route')!r}")
         reported[identity] += 1
         _check_request(line, setting, faults)
+        clocks.add(line["instance"], line["time"], line["time"], setting.requests[identity])
         span = known.get((line["trace_id"], line["span_id"]))
         sampled = bool(line["attributes"].get("trace_sampled"))
         traced += sampled
@@ -111,6 +115,7 @@ def record_facts(lines: Sequence[Line], spans: Sequence[Line], setting: Setting)
         traced=traced,
         faults=faults.freeze(),
         excess=statistics.median(excess) if excess else None,
+        clocks=clocks.offsets(),
     )
 
 

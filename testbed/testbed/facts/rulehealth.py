@@ -16,6 +16,7 @@ from testbed.facts.loadedrules import differences
 from testbed.facts.pace import Pace, read_pace
 from testbed.facts.seldom import Seldom, read_seldom
 from testbed.facts.selectors import IdleSelector, idle_selectors
+from testbed.pipeline import PROCESSES
 from testbed.resources import shipped_rules
 
 if TYPE_CHECKING:
@@ -220,10 +221,8 @@ def _clocks(sources: Sources) -> ClockReadings:
     before = time.time()
     answer = next(iter(sources.prometheus.query("time()")), None)
     after = time.time()
-    processes = f'{{job=~"{names.SERVICE_API}|{names.SERVICE_DRIFT}"}}'
-    later = sources.prometheus.raw(
-        f"{names.TELEMETRY_EXPORTS.prometheus}{processes}", at=after + AHEAD, window=AHEAD
-    )
+    exported = f"{names.TELEMETRY_EXPORTS.prometheus}{{{PROCESSES}}}"
+    later = sources.prometheus.raw(exported, at=after + AHEAD, window=AHEAD)
     return ClockReadings(
         prometheus=None if answer is None else answer.value - (before + after) / 2,
         doubt=after - before,

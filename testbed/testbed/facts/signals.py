@@ -102,7 +102,8 @@ def read_signals(sources: Sources) -> Signals:
     if ratio is None or gone or not asked.get("sink", True):
         return Signals(ratio=ratio)
     spans, records = _Lines(layout.traces), _Lines(layout.log_records)
-    setting = _setting(sources, ratio)
+    load = asked["id"] if asked.get("load_telemetry") else None
+    setting = _setting(sources, ratio, load)
     logs = asked.get("logs") or records.lines
     return Signals(
         sink=True,
@@ -123,7 +124,7 @@ def _asked(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _setting(sources: Sources, ratio: float | None = None) -> Setting:
+def _setting(sources: Sources, ratio: float | None = None, load: str | None = None) -> Setting:
     return Setting(
         requests={request.request_id: request for request in sources.truth.requests},
         instances=frozenset(sources.pages),
@@ -135,6 +136,7 @@ def _setting(sources: Sources, ratio: float | None = None) -> Setting:
             for start, end, seconds in latencies(sources, every=True)
         ),
         ratio=ratio,
+        load=load,
     )
 
 

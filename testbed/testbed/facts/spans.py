@@ -12,6 +12,8 @@ from pydantic import Field
 from testbed_otel import names
 
 from testbed.charts import PREDICT_ROUTE, StoredModel
+from testbed.facts.clockoffsets import ClockComparison, ClockOffset
+from testbed.facts.loadspans import LoadSpans, load_spans, spans_of_load
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,6 +54,7 @@ class SlowRequest(StoredModel):
         error: why there was no answer, or None.
         trace_id: of its trace; None where it was sent without one.
         spans: stored spans of that trace.
+        sent: whether the load's own is among them, in which the trace begins.
     """
 
     request_id: str
@@ -62,6 +65,7 @@ class SlowRequest(StoredModel):
     error: str | None = None
     trace_id: str | None = None
     spans: int = 0
+    sent: bool = False
 
 
 class SpanFacts(StoredModel):
@@ -77,6 +81,8 @@ class SpanFacts(StoredModel):
         faults: kind of fault to the spans that have it.
         excess: median of a span's duration minus what its client waited, in seconds.
         slowest: the slowest requests, with their traces.
+        clocks: processes whose stamps are of another clock than the load's.
+        load: spans of the load itself; None where it sends none.
     """
 
     requests: int = 0
@@ -88,6 +94,8 @@ class SpanFacts(StoredModel):
     faults: dict[str, Found] = Field(default_factory=dict)
     excess: float | None = None
     slowest: tuple[SlowRequest, ...] = ()
+    clocks: tuple[ClockOffset, ...] = ()
+    load: LoadSpans | None = None
 
 
 @dataclass
@@ -123,6 +131,7 @@ class Setting:
         arrived: Unix time; what ended before it must have arrived.
         slowed: stretches of time in which each prediction takes so many seconds at least.
         ratio: share of requests that are to be sampled; None where that is unknown.
+        load: id of the run whose load sends spans; None where it sends none.
     """
 
     requests: Mapping[str, Request]
@@ -132,6 +141,7 @@ class Setting:
     arrived: float
     slowed: tuple[tuple[float, float, float], ...] = ()
     ratio: float | None = None
+    load: str | None = None
 
 
 def request_of(line: Line) -> str | None:
@@ -163,13 +173,15 @@ def span_facts(lines: Sequence[Line], setting: Setting) -> SpanFacts:
         identity = request_of(line)
         if identity in setting.requests and identity is not None:
             traced.setdefault(identity, line)
-    excess = []
+    excess, clocks = [], ClockComparison()
     for identity, line in traced.items():
         request = setting.requests[identity]
         _check_request(line, request, faults)
         _check_time(line, request, setting, faults)
+        clocks.add(line["instance"], line["start"], line["start"] + line["duration"], request)
         if request.status is not None:
             excess.append(line["duration"] - (request.finished_at - request.sent_at))
+    ours = [] if setting.load is None else spans_of_load(lines, setting.load)
     settled = [r for r in setting.requests.values() if r.finished_at <= setting.arrived]
     answered = [r for r in settled if r.status is not None]
     ordinary = [r for r in answered if not r.failed and r.finished_at - r.sent_at < SLOW]
@@ -184,13 +196,20 @@ def span_facts(lines: Sequence[Line], setting: Setting) -> SpanFacts:
         untraced=Found(count=len(without), examples=tuple(without[:EXAMPLES])),
         faults=faults.freeze(),
         excess=statistics.median(excess) if excess else None,
-        slowest=tuple(slowest(setting.requests.values(), mine)),
+        slowest=tuple(slowest(setting.requests.values(), [*ours, *mine])),
+        clocks=clocks.offsets(),
+        load=None if setting.load is None else load_spans(ours, traced.values(), setting.requests),
     )
 
 
 def slowest(requests: Iterable[Request], lines: Iterable[Line]) -> Iterator[SlowRequest]:
     """The requests with the highest latency, and how many spans of their traces are stored."""
-    spans = Counter(line["trace_id"] for line in lines)
+    spans: Counter[str] = Counter()
+    sent = set()
+    for line in lines:
+        spans[line["trace_id"]] += 1
+        if line["service"] == names.SERVICE_LOAD:
+            sent.add(line["trace_id"])
     for request in nlargest(SLOWEST, requests, key=lambda each: each.latency):
         yield SlowRequest(
             request_id=request.request_id,
@@ -201,6 +220,7 @@ def slowest(requests: Iterable[Request], lines: Iterable[Line]) -> Iterator[Slow
             error=request.error,
             trace_id=request.trace_id,
             spans=spans[request.trace_id] if request.trace_id else 0,
+            sent=request.trace_id in sent,
         )
 
 
@@ -214,7 +234,7 @@ def _of_this_run(lines: Iterable[Line], setting: Setting, faults: SpanFaults) ->
             continue
         seen.add(key)
         if line["service"] != names.SERVICE_API:
-            if line["service"] != names.SERVICE_DRIFT:
+            if line["service"] not in {names.SERVICE_DRIFT, names.SERVICE_LOAD}:
                 faults.add("of an unknown service", f"{_say(line)}: {line['service']!r}")
             continue
         if line["instance"] not in setting.instances:

@@ -29,7 +29,8 @@ class ChaosFault(HeldFault):
     """The Chaos Toolkit executes an experiment, or an action and what undoes it.
 
     It is a program of its own (`chaos run`), with the drivers of the environment that it is
-    installed in: `uv tool install chaostoolkit --with chaostoolkit-kubernetes`. Its journal says
+    installed in: `uv tool install chaostoolkit --with chaostoolkit-kubernetes`, or the testbed's
+    own, with the extra `ml-observability-testbed[chaostoolkit]`. Its journal says
     whether it took hold: every activity succeeded, and an experiment was completed. TESTBED_RUN
     names the run's folder, whose run.json holds the addresses of the components. It needs trust:
     `testbed trust FILE`.

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class ClockFault(ApiFault):
     """The wall clock of the API's first replica is wrong, by cooperation.
 
-    It stamps the rows of the prediction log; metrics, spans and the other replicas have the right
-    time. A run with this fault has a failed verdict, whose failed checks name it.
+    It stamps all that leaves the process: rows and labels of the prediction log, spans, log
+    records, metric points, lines of the access log. The machine and the other replicas have the
+    right time. A run with this fault has a failed verdict, whose failed checks name it.
     """
 
     key: ClassVar[str] = "clock"
@@ -39,8 +40,10 @@ class ClockFault(ApiFault):
 
     @property
     def falsifies(self) -> tuple[str, ...]:
-        """What must find it."""
-        return ("content clock",)
+        """What must find it, and what follows from it: stamps, exports that seem to be missing."""
+        stamps = ("content clock", "content labels", "clocks", "spans content")
+        followed = ("exports", "counts exports_prometheus", "measured latency", "drift windows")
+        return (*stamps, "log records content", *followed)
 
     def begin(self, rig: Rig) -> None:
         """Turn it on in the first replica."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from testbed.componentnames import API, DATABASE, LOAD, TARGET, AskedName, AskingName
+from testbed.componentnames import API, LOAD, TARGET, AskedName, AskingName
 from testbed.faults.base import FAULTS, HeldFault, Measuring, Seen
 from testbed.faults.effects import Effect, last_event
 from testbed.faults.rig.proxied import Disturbance, disturb
@@ -55,8 +55,6 @@ class NetworkFault(HeldFault):
         slow = bool(self.delay or self.bandwidth)
         if slow == (self.lost is not None):
             raise ValueError("give delay or bandwidth, or lost")
-        if self.lost == "reset" and self.to == DATABASE:
-            raise ValueError("take lost: partition: PostgreSQL itself closes what the probe opens")
         if self.jitter > self.delay:
             raise ValueError("jitter must not be more than delay")
         return self

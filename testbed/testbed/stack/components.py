@@ -29,6 +29,7 @@ from testbed.stack.environments import (
     drift_environment,
     shown_drift_environment,
 )
+from testbed.stack.loadtelemetry import telemetry_options
 from testbed.stack.ownalertmanager import SMTP
 from testbed.stack.probes import drift_not_ready, get_ok
 from testbed.stack.process import ProcessRequest
@@ -121,6 +122,7 @@ def locust_web_ui() -> Component:
             artefact=c.layout.model,
             exchange=_exchange(c),
             processes=c.settings.load_processes,
+            further=telemetry_options(c),
         ),
         get_ok("locust:8089", "/"),
     )

@@ -24,6 +24,7 @@ from testbed_domain.artefact import Artefact
 from testbed_domain.features import Feature, FeatureSchema
 from testbed_domain.logstore import PredictionRow
 from testbed_otel.sdk import Telemetry, TelemetrySettings, setup
+from testbed_otel.wallclock import NANOSECONDS, WallClock
 
 from tests.support import artefacts
 from tests.support.polling import PATIENCE
@@ -206,7 +207,8 @@ def make_api(artefact: Artefact, telemetry: Telemetry, instruments: Instruments)
         **settings: Any,  # noqa: ANN401 - any of ApiSettings
     ) -> AsyncIterator[Api]:
         chosen = ApiSettings(artefact=artefact.path, **settings)
-        log, runtime, control = FakeLog(), FakeRuntime(), FaultSwitch(chosen.fault_seed)
+        log, runtime, clock = FakeLog(), FakeRuntime(), WallClock(lambda: 1000 * NANOSECONDS)
+        control = FaultSwitch(chosen.fault_seed, clock)
         writer = LogWriter(log.open, instruments)
         service = Service(
             artefact,
@@ -215,7 +217,7 @@ def make_api(artefact: Artefact, telemetry: Telemetry, instruments: Instruments)
             control,
             instruments,
             telemetry.instance_id,
-            lambda: 1000.0,
+            clock.time,
             serving=chosen.serving,
         )
         app = create_app(chosen, service, telemetry)

@@ -255,7 +255,7 @@ async def test_errors_and_slow_requests_always_get_a_span(
     after = time.time()
     (span,) = layer.spans
     assert before <= layer.served[0].time <= after
-    assert span.end_time == int(layer.served[0].time * 1e9)
+    assert before <= (span.end_time or 0) / 1e9 <= after
     assert span.start_time is not None
     assert span.end_time is not None
     assert (span.end_time - span.start_time) / 1e9 == pytest.approx(seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from testbed.faults.memory import MemoryFault
 from testbed.faults.network import NetworkFault
 from testbed.faults.rig import Rig
 from testbed.faults.rig.proxied import Disturbance, probe
+from testbed.faults.rig.questions import FILLER, question_for
 from testbed.playall import main as play_all
 from testbed.scenario import Scenario, read_scenario
 from testbed.stack.links import to_target, ways
@@ -316,8 +318,18 @@ def test_what_the_proxy_is_told() -> None:
 
 def test_what_becomes_of_a_question(server: Answering) -> None:
     """It is answered, or it is not."""
-    assert probe(server.address, 10) == "was answered"
-    assert probe("127.0.0.1:1", 10) == "was reset"
+    assert probe(server.address, question_for("api"), 10) == "was answered"
+    assert probe("127.0.0.1:1", question_for("api"), 10) == "was reset"
+
+
+def test_whoever_is_asked_is_asked_in_its_own_words() -> None:
+    """The database by its protocol: the length, the version, a user; all as long as is planned."""
+    question = question_for("database")
+    length, version = struct.unpack_from("!ii", question)
+    assert (length, version >> 16) == (len(question), 3)
+    assert b"\0user\0testbed\0" in b"\0" + question[8:]
+    assert question_for("api").startswith(b"GET / HTTP/1.1\r\n")
+    assert all(len(question_for(each)) >= FILLER for each in ("database", "api"))
 
 
 def test_a_connection_that_ends_without_an_answer_is_lost() -> None:
@@ -331,7 +343,7 @@ def test_a_connection_that_ends_without_an_answer_is_lost() -> None:
             connection.close()
 
         closing = aside.submit(close)
-        outcome = probe(f"127.0.0.1:{listening.getsockname()[1]}", 10)
+        outcome = probe(f"127.0.0.1:{listening.getsockname()[1]}", b"?", 10)
         closing.result()
     assert outcome == "was closed"
     assert reset.took_hold(outcome, 0.0)

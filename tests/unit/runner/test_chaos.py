@@ -17,6 +17,9 @@ from testbed.layout import RunLayout
 from testbed.scenario import read_scenario
 from testbed.stack.process import ProcessRequest, Supervisor
 
+from tests.support.needs import missing
+from tests.support.polling import PATIENCE, wait_for
+
 if TYPE_CHECKING:
     from testbed.stack.stack import Stack
 
@@ -76,6 +79,48 @@ def test_an_action_and_what_undoes_it_are_executed(command: Path, tmp_path: Path
     files = sorted((tmp_path / "data" / "chaos").glob("*-experiment.json"))
     names = [json.loads(file.read_text())["method"][0]["name"] for file in files]
     assert names == ["break it", "mend it"]
+
+
+def process(name: str, program: str, *arguments: object) -> dict[str, Any]:
+    """An activity of the Chaos Toolkit that executes a program."""
+    words = " ".join(map(str, arguments))
+    provider = {"type": "process", "path": program, "arguments": words}
+    return {"type": "action", "name": name, "provider": provider}
+
+
+@pytest.mark.slow
+def test_the_real_program_executes_what_is_given(tmp_path: Path) -> None:
+    """An action and what undoes it; of an experiment its rollbacks, and what failed of it."""
+    mark, other = tmp_path / "mark", tmp_path / "other"
+    fault = ChaosFault.model_validate(
+        {"action": process("make", "touch", mark), "undo": process("remove", "rm", mark)}
+    )
+    if (reason := fault.permitted()) is not None:
+        missing(reason)
+    stack = Helpers(tmp_path)
+    rig = Rig(cast("Stack", stack), cast("Any", None), cast("Any", None))
+    fault.begin(rig)
+    wait_for(mark.exists, PATIENCE, "the action is not executed")
+    seen = cast("Any", fault.end(rig))
+    assert not mark.exists()
+    assert (seen["begin"]["took"], seen["end"]["took"]) == (True, True)
+    removes = {"type": "python", "module": "os", "func": "remove", "arguments": {"path": "none"}}
+    experiment = {
+        "title": "two",
+        "description": "The second one removes what is not there.",
+        "method": [
+            process("make", "touch", other),
+            {"type": "action", "name": "nothing", "provider": removes},
+        ],
+        "rollbacks": [process("remove", "rm", other)],
+    }
+    whole = ChaosFault.model_validate({"experiment": experiment})
+    whole.begin(rig)
+    found = cast("Any", whole.end(rig))["begin"]
+    stack.supervisor.close()
+    assert not found["took"]
+    assert "2 of 3 activities succeeded; nothing:" in found["said"]
+    assert not other.exists()
 
 
 def test_a_journal_says_what_failed() -> None:

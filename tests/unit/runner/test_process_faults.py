@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -100,6 +101,22 @@ def test_a_frozen_component_stands_still_until_the_end(stack: OneComponent) -> N
         assert 0 <= seen["frozen"] <= seen["of"]
         assert stack.marks == ["api gone: api frozen", "api back"]
         wait_for(lambda: used([leader]) > before, 10, "it does not go on")
+
+
+def test_what_has_a_session_of_its_own_is_frozen_with_its_component(tmp_path: Path) -> None:
+    """As PostgreSQL's processes for connections: while they went on, nothing would be frozen."""
+    child = "import subprocess; subprocess.run(['sleep', '600'], start_new_session=True)"
+    with (
+        subprocess.Popen([sys.executable, "-c", child], start_new_session=True) as process,
+        Supervisor() as supervisor,
+    ):
+        wait_for(lambda: len(members(process.pid)) == 2, 20, "it has no child")
+        (asleep,) = members(process.pid) - {process.pid}
+        with rig_of(OneComponent(process.pid, supervisor, tmp_path)) as rig:
+            FreezeFault(component="api").begin(rig)
+            wait_for(lambda: states([asleep]) == {"T"}, 10, "it is not frozen")
+        wait_for(lambda: states([asleep]) == {"S"}, 10, "it does not go on")
+        os.kill(asleep, signal.SIGKILL)
 
 
 def test_a_component_goes_on_where_the_run_fails(stack: OneComponent) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from testbed.attachedrefusals import refuse_what_needs_processes
 from testbed.errors import UsageError
-from testbed.faultrefusals import refuse_faults
-from testbed.faults.network import NetworkFault
+from testbed.faultrefusals import not_permitted, refuse_faults
 from testbed.layout import RunLayout
 from testbed.playsession import needs_own_stack
+from testbed.resources import find_scenario
 from testbed.runoptions import RunOptions
-from testbed.scenario import Scenario
+from testbed.scenario import Scenario, read_scenario
 from testbed.settings import Settings
 from testbed.stack import database
 from testbed.stack.context import StackContext
@@ -26,6 +26,7 @@ from testbed.targets import BundledApi
 if TYPE_CHECKING:
     from pathlib import Path
 
+SHIPPED = find_scenario("database-outage")
 KILLED = {"kind": "kill", "component": "database"}
 
 
@@ -42,6 +43,8 @@ def test_faults_hit_a_database_that_is_there(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(database, "binaries", lambda: None)
     with pytest.raises(UsageError, match=r"wants a database of its own: .* apt install"):
         refuse_faults(scenario(KILLED), BundledApi(), frozenset())
+    # By this `testbed run --all` skips it, and says so.
+    assert "apt install postgresql" in (not_permitted(read_scenario(SHIPPED)) or "")
     with pytest.raises(UsageError, match="hits database, which is not a component of the run"):
         refuse_faults(scenario(KILLED, own=False), BundledApi(), frozenset())
 
@@ -74,9 +77,3 @@ def test_only_the_api_goes_through_the_proxy(tmp_path: Path) -> None:
     context = cast("StackContext", SimpleNamespace(database=made, endpoints=endpoints))
     found = StackContext.api_log_url.fget  # type: ignore[attr-defined]  # of the property
     assert found(context).endswith(":secret@127.0.0.1:2/postgres")
-
-
-def test_a_reset_can_not_be_told_from_a_refusal() -> None:
-    """PostgreSQL closes a connection over which no client of its speaks."""
-    with pytest.raises(ValueError, match="take lost: partition"):
-        NetworkFault.model_validate({"from": "api", "to": "database", "lost": "reset"})

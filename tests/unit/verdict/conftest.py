@@ -16,6 +16,7 @@ from testbed.facts.alertspans import AlertSpan
 from testbed.facts.boards import Boards
 from testbed.facts.delivery import Delivery
 from testbed.facts.finalcounts import Count
+from testbed.facts.logcontent import LogContent
 from testbed.facts.logcounts import LogFacts
 from testbed.facts.marginmodels import Margins
 from testbed.facts.rulehealth import RuleHealth
@@ -130,6 +131,7 @@ class World:
     replicas: int = 1
     margins: Margins | None = None
     delivery: Delivery | None = None
+    logcontent: LogContent | None = None
     heartbeat: bool = True
 
     def count_by_truth(self) -> list[Count]:
@@ -180,6 +182,7 @@ class World:
             service=self.service,
             margins=self.margins,
             delivery=self.delivery,
+            logcontent=self.logcontent,
             rulehealth=self.rulehealth,
             ruletests=self.ruletests,
             problems=tuple(self.problems),

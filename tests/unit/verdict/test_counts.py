@@ -9,6 +9,7 @@ import pytest
 from testbed.checks.counts import account
 from testbed.checks.results import Explanation, Reason
 from testbed.checks.stages import Stage
+from testbed.facts.logcontent import LogContent
 from testbed.facts.logcounts import LogFacts
 from testbed_otel import names
 
@@ -166,6 +167,25 @@ def test_a_wrong_count_is_blamed_on_the_api_not_on_the_log(world: World) -> None
     stages = {check.name: check.stage for check in world.evaluate().failed}
     assert stages["counts labels_api"] is Stage.INSTRUMENT
     assert stages["counts labels_log"] is Stage.INSTRUMENT
+
+
+@pytest.mark.parametrize(("late", "residual"), [(0, -30), (30, 0), (40, 10)])
+def test_labels_that_were_refused_and_written_all_the_same_are_not_too_many(
+    world: World, late: int, residual: int
+) -> None:
+    """As many as the log holds of batches whose time was up: the API counts them, too."""
+    batch = world.labels[0]
+    refused = 40
+    world.labels = [
+        replace(batch, seqs=batch.seqs[refused:]),
+        replace(batch, status=503, seqs=batch.seqs[:refused]),
+    ]
+    for counts in both(world):
+        set_value(counts, names.LABELS.prometheus, 400 - refused + 30, outcome="stored")
+    world.log = LogFacts(rows=400, labels=400 - refused + 30)
+    world.logcontent = LogContent(late_labels=late)
+    found = {each.key: each for each in world.evaluate().hops}["labels_api"]
+    assert found.residual == residual
 
 
 def test_a_log_that_lacks_labels_is_blamed_itself(world: World) -> None:

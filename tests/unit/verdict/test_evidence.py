@@ -16,7 +16,9 @@ from testbed.evidence import Evidence, collect, load_evidence
 from testbed.facts.alertspans import alert_spans
 from testbed.facts.finalcounts import behind, parse_counters
 from testbed.facts.labelposts import postings
+from testbed.facts.logcontent import late_labels
 from testbed.facts.logcounts import join_log, read_log
+from testbed.facts.logrows import LoggedLabel
 from testbed.layout import RunLayout
 from testbed.scenario import Labels, Scenario
 from testbed.targets import BundledApi
@@ -395,3 +397,16 @@ def test_lines_of_several_processes_are_put_in_order_of_time(tmp_path: Path) -> 
     found = postings(truth, Labels(), 1)
     sent = {each.request.seq: each.batch and each.batch.sent_at for each in found}
     assert sent == {0: 105, 1: 107, 2: 105}
+
+
+def test_labels_of_a_refused_batch_that_the_log_holds_are_counted(tmp_path: Path) -> None:
+    """Its time was up while they were written; those of a batch that was taken are not late."""
+    write_truth(tmp_path, count=3, promised=3)
+    (tmp_path / "labels.jsonl").write_text(
+        '{"sent_at": 105, "status": 503, "seqs": [2, 0]}\n'
+        '{"sent_at": 107, "status": 200, "seqs": [1]}\n'
+    )
+    truth = read_truth(tmp_path)
+    due = postings(truth, Labels(), 1)
+    stored = [LoggedLabel(str(r.prediction_id), "1", 106.0) for r in truth.requests if r.seq != 2]
+    assert late_labels(stored, due) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed.charts import HTTP_COUNT
@@ -340,6 +340,23 @@ def test_a_process_that_contradicts_itself_is_found(tmp_path: Path) -> None:
     result = evaluate(sources, facts)["measured consistency"]
     assert (result.passed, result.stage) == (False, Stage.INSTRUMENT)
     assert "a: x is wrong" in result.summary
+
+
+@pytest.mark.parametrize(("rows", "found"), [(True, False), (False, True)])
+def test_predictions_that_were_refused_and_written_all_the_same_may_count(
+    tmp_path: Path, *, rows: bool, found: bool
+) -> None:
+    """Their time was up while the log took them, as it shows; others are counted too often."""
+    sources = MeasuredRun().sources(tmp_path)
+    requests = list(sources.truth.requests)
+    for place in [n for n, each in enumerate(requests) if each.prediction is not None][:2]:
+        changes: dict[str, Any] = {"status": 503, "prediction": None, "prediction_id": None}
+        if not rows:
+            changes["request_id"] = f"another-{place}"
+        requests[place] = replace(requests[place], probability=None, **changes)
+    truth = replace(sources.truth, requests=tuple(requests))
+    wrong = failed(evaluate(replace(sources, truth=truth)))
+    assert ({"measured predictions", "measured probabilities"} & set(wrong) != set()) is found
 
 
 def test_labels_that_were_not_taken_may_count_or_not(tmp_path: Path) -> None:

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from testbed.checks.stages import Stage
 from testbed.facts.cadence import Cadence, Stretch, failing, pauses
+from testbed.facts.clockoffsets import ClockOffset
+from testbed.facts.logrecords import RecordFacts
 from testbed.facts.pace import Pace
 from testbed.facts.rulehealth import ClockReadings, RuleHealth, RuleState
+from testbed.facts.signals import Signals
+from testbed.facts.spans import SpanFacts
 from testbed.pipeline import Export, Pipeline, Process
 from testbed.records import StoredEvent
 from testbed.verdict import CheckResult
@@ -258,6 +262,18 @@ def test_a_hole_in_the_exports_of_one_process_is_its_own(sound: World) -> None:
     assert found["exports"].stage is Stage.DRIFT_JOB
 
 
+def test_a_load_exports_until_it_ends(sound: World) -> None:
+    """Then it is over; before, a hole is one."""
+    sound.pipeline = exporting("api-1", "load-run-1", silent="load-run-1")
+    load = sound.pipeline.processes[1]
+    until = tuple(each for each in load.exports if each.time < 1012.0)
+    ended = load.model_copy(update={"exports": until})
+    sound.pipeline = Pipeline(processes=(sound.pipeline.processes[0], ended))
+    assert "load-run-1: no export arrived" in sound.failed()["exports"]
+    sound.timeline.append(StoredEvent(1012.0, "load_ended", "", {}))
+    assert "exports" not in sound.failed()
+
+
 @pytest.mark.parametrize(("component", "excused"), [("prometheus", True), ("alertmanager", False)])
 def test_exports_are_no_hole_where_prometheus_could_keep_none(
     sound: World, component: str, *, excused: bool
@@ -304,6 +320,31 @@ def test_clocks_that_disagree_are_named(sound: World) -> None:
     assert "before the stack did" in sound.failed()["clocks"]
     sound.timeline.append(StoredEvent(940.0, "component_started", "prometheus", {}))
     assert "clocks" not in sound.failed()
+
+
+def test_stamps_of_another_clock_are_named_with_their_process(sound: World) -> None:
+    """Those of spans and of log records; a few that a busy machine put there are none."""
+    few, many = (
+        ClockOffset(instance="api-1", count=count, of=500, seconds=-60.0) for count in (10, 200)
+    )
+    sound.signals = Signals(traces=SpanFacts(clocks=(few,)), logs=RecordFacts(clocks=(few,)))
+    assert "clocks" not in sound.failed()
+    sound.signals = Signals(traces=SpanFacts(clocks=(many,)), logs=RecordFacts(clocks=(many,)))
+    check = lead(sound)
+    assert (check.name, check.stage) == ("clocks", Stage.INSTRUMENT)
+    text = "api-1 stamps 200 of 500 {} 60.0 s behind the load's clock (median)"
+    assert (check.summary, check.details) == (text.format("spans"), (text.format("log records"),))
+
+
+def test_exports_whose_stamps_go_back_are_named(sound: World) -> None:
+    """By their own numbers: a clock that was set back, or one that was ahead and is right again."""
+    times = (1000.0, 1000.5, 941.0, 941.5, 1002.0)
+    exports = [Export(time=at, exports=n, points=1) for n, at in enumerate(times)]
+    in_order_of_time = tuple(sorted(exports, key=lambda export: export.time))
+    sound.timeline.append(StoredEvent(940.0, "component_started", "api", {}))
+    sound.pipeline = Pipeline(processes=(Process(instance="api-1", exports=in_order_of_time),))
+    text = "api-1 stamps metrics 59.5 s before those that it sent before"
+    assert sound.failed()["clocks"] == text
 
 
 def test_pauses_reach_to_the_end_and_only_the_longest_are_kept() -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
+from testbed.checks.loadspans import NAME
 from testbed.checks.signals import LEVEL, bounds
 from testbed.checks.stages import Stage
 from testbed.clients.prometheus import PrometheusClient
+from testbed.facts.loadspans import LoadSpans
 from testbed.facts.logrecords import RecordFacts, record_facts
 from testbed.facts.signals import EXPORTER, Arrival, Signals, _setting, read_signals
 from testbed.facts.sources import RunSpan, Sources
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from testbed.checks.results import CheckResult
     from testbed.truth import Request
 
     from tests.unit.verdict.conftest import World
@@ -624,6 +627,24 @@ def test_a_span_of_a_trace_that_the_load_sent_needs_no_stored_parent() -> None:
     ]
 
 
+@pytest.mark.parametrize("seconds", [60.0, -60.0])
+def test_stamps_of_another_clock_are_counted_by_process(
+    world: World, traffic: Traffic, seconds: float
+) -> None:
+    """Of some spans and records; what is of their content fails as well."""
+    assert (traffic.facts().clocks, traffic.logs().clocks) == ((), ())
+    for line in traffic.spans[:40]:
+        line["start"] += seconds
+    for line in traffic.records[:200]:
+        line["time"] += seconds
+    (spans,), (records,) = traffic.facts().clocks, traffic.logs().clocks
+    assert (spans.instance, spans.count, spans.of) == (INSTANCE, 40, 150)
+    assert (records.instance, records.count, records.of) == (INSTANCE, 200, 500)
+    for each in (spans, records):
+        assert each.seconds == pytest.approx(seconds, abs=0.1)
+    assert {"spans content", "log records content"} <= set(evaluated(world, traffic))
+
+
 def test_spans_of_a_run_before_need_no_stored_parent_either() -> None:
     """They are stored on a stack that has answered before; no truth of this run holds them."""
     traffic = Traffic()
@@ -635,6 +656,74 @@ def test_spans_of_a_run_before_need_no_stored_parent_either() -> None:
     assert any(line["start"] < earlier[-1].finished_at for line in traffic.spans)
     faults = span_facts(traffic.spans, traffic.setting).faults
     assert "whose parent did not arrive" not in faults
+
+
+def with_spans_of_the_load(traffic: Traffic) -> Traffic:
+    """Requests were sent in traces, and each span of the API begins in one of the load's."""
+    chosen = {line["trace_id"] for line in traffic.spans}
+    ids = [f"{number + 1:032x}" for number in range(len(traffic.requests))]
+    traffic.requests = [
+        replace(r, trace_id=each, sampled=each in chosen)
+        for r, each in zip(traffic.requests, ids, strict=True)
+    ]
+    for line in list(traffic.spans):
+        parent = f"f{line['span_id'][1:]}"
+        line["parent_id"] = parent
+        of_load = {"service": names.SERVICE_LOAD, "instance": "load-run-1", "kind": "CLIENT"}
+        traffic.spans.append(line | of_load | {"span_id": parent, "parent_id": ""})
+    return traffic
+
+
+def load_said(world: World, traffic: Traffic, lost: int = 0) -> dict[str, CheckResult]:
+    """What the check says of the load's spans, of which so many were lost."""
+    setting = replace(traffic.setting, load="run")
+    arrived = len(traffic.spans)
+    arrival = Arrival(received=arrived, accepted=arrived, sent=arrived, by_then=arrived)
+    world_that_made(world, arrived + lost)
+    facts = span_facts(traffic.spans, setting)
+    world.signals = Signals(sink=True, ratio=0.1, spans=arrival, traces=facts)
+    return {check.name: check for check in world.evaluate().checks}
+
+
+def test_spans_of_the_load_are_counted_apart(world: World, traffic: Traffic) -> None:
+    """They are no spans of the API; each begins the trace of its request."""
+    before = traffic.facts()
+    facts = span_facts(with_spans_of_the_load(traffic).spans, replace(traffic.setting, load="run"))
+    assert (facts.joined, facts.sampled, facts.faults) == (before.joined, before.sampled, {})
+    assert facts.load == LoadSpans(due=150, arrived=150, parents=150)
+    assert {each.spans: each.sent for each in facts.slowest} == {0: False, 2: True}
+    found = load_said(world, traffic)[NAME]
+    assert found.passed
+    assert "150 spans of the load for 150 requests" in found.summary
+    assert NAME not in {each.name for each in world_that_made(world, 0).evaluate().failed}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda spans: spans.pop(), "1 requests whose trace is stored have no span of the load"),
+        (lambda spans: spans.append(spans[-1] | {"span_id": "0" * 16}), "more than one span"),
+        (lambda spans: spans[-1].update(trace_id="f" * 32), "are of no request whose trace"),
+        (lambda spans: spans[0].update(parent_id="a" * 16), "1 spans of the API don't begin in"),
+    ],
+)
+def test_spans_of_the_load_that_don_t_fit_its_truth_are_found(
+    world: World, traffic: Traffic, change: Callable[[list[Line]], object], says: str
+) -> None:
+    """One too few, one too many, one of nothing; and one of the API with another parent."""
+    change(with_spans_of_the_load(traffic).spans)
+    found = load_said(world, traffic)[NAME]
+    assert (found.passed, found.stage) == (False, Stage.LOAD)
+    assert says in " ".join((found.summary, *found.details))
+
+
+def test_spans_of_the_load_that_were_lost_on_the_way_are_explained(
+    world: World, traffic: Traffic
+) -> None:
+    """Where they were lost, the hops say."""
+    del with_spans_of_the_load(traffic).spans[-2:]
+    assert load_said(world, traffic, lost=2)[NAME].passed
+    assert not load_said(world, traffic, lost=1)[NAME].passed
 
 
 def test_the_slowest_requests_are_listed_with_their_traces() -> None:

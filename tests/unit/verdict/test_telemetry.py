@@ -345,15 +345,20 @@ def test_readings_wait_for_the_word_of_every_living_process(world: World) -> Non
     assert found["points_collector"].sent == 2 * 48 * SIZE
 
 
-@pytest.mark.parametrize(("lasting", "residual"), [(20, 0), (50, -2)])
+@pytest.mark.parametrize(
+    ("instance", "lasting", "residual"), [("api-0", 20, 0), ("api-0", 50, -2), ("load-a-1", 20, -2)]
+)
 def test_a_killed_process_may_not_have_reported_of_its_last_spans(
-    world: World, lasting: int, residual: int
+    world: World, instance: str, lasting: int, residual: int
 ) -> None:
-    """Those that the Collector has of it are not too many; of a living one they are."""
+    """Those that the Collector has of it are not too many; of a living one, or a load, they are.
+
+    A load that ends says of all of its spans.
+    """
     whole = Telemetry().pipeline()
     (process,) = whole.processes
     exports = tuple(export for export in process.exports if export.exports <= lasting)
-    other = process.model_copy(update={"instance": "api-0", "exports": exports, "spans": ()})
+    other = process.model_copy(update={"instance": instance, "exports": exports, "spans": ()})
     readings = tuple(
         reading.model_copy(
             update={

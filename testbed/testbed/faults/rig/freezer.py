@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed.faults.rig.kernel import members, states, used
@@ -45,10 +46,10 @@ def rest(frozen: float, lasted: float, duty: float) -> float:
 
 
 class Freezer:
-    """Freezes one group of processes; to be thawed whatever happens.
+    """Freezes the processes of one component; to be thawed whatever happens.
 
     Args:
-        pid: of the group's leader.
+        pid: of its first one, which leads a group.
         duty: ratio of the time for which it is frozen; 1 freezes it throughout.
     """
 
@@ -106,11 +107,16 @@ class Freezer:
             group = members(self._pid)
             if group and states(group) <= STOPPED:
                 return group
+            self._send(signal.SIGSTOP)  # to what was not there yet
             time.sleep(LOOK)
         return frozenset()
 
     def _send(self, number: int) -> None:
         try:
-            os.killpg(self._pid, number)
+            os.killpg(self._pid, number)  # first, since what stands still makes no more processes
         except ProcessLookupError:  # it has ended: the timeline says so
             self._over.set()
+            return
+        for pid in members(self._pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)

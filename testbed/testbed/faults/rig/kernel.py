@@ -1,4 +1,8 @@
-"""What Linux says of processes; those of a component are the session that its first one leads."""
+"""What Linux says of processes.
+
+Those of a component are the session that its first one leads, and all that descend from it:
+PostgreSQL gives each connection a process with a session of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from testbed.stack.supervisor import process_table
+from testbed.stack.supervisor import descendants, process_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +24,8 @@ STATE, USER, SYSTEM = 0, 11, 12  # places in /proc/PID/stat, counted from the st
 def members(leader: int) -> frozenset[int]:
     """Ids of the processes of a component that live."""
     table = process_table()
-    return frozenset(pid for pid, entry in table.items() if entry.session == leader)
+    session = (pid for pid, entry in table.items() if entry.session == leader)
+    return frozenset((*session, *(entry.pid for entry in descendants(leader, table))))
 
 
 def states(pids: Iterable[int]) -> set[str]:

@@ -12,6 +12,7 @@ import httpx
 
 from testbed.clients import loopback
 from testbed.errors import StackError
+from testbed.faults.rig.questions import FILLER, question_for
 from testbed.stack.links import CONTROL, listener
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from testbed.stack.links import Link
 
 TIMEOUT: Final = 5.0
-QUESTION: Final = b"GET / HTTP/1.1\r\nHost: testbed\r\nConnection: close\r\nX-Filler: %s\r\n\r\n"
-FILLER: Final = 2048
-"""Bytes that fill a question up, so that bandwidth shows."""
 
 WAIT: Final = 2.0
 """Seconds beyond what is planned for which an answer is waited for."""
@@ -84,12 +82,14 @@ class Disturbed:
     Args:
         proxy: URL of the proxy's control.
         way: address of the proxy.
+        question: what the component behind it answers.
         disturbance: what is done.
     """
 
-    def __init__(self, proxy: str, way: str, disturbance: Disturbance) -> None:
+    def __init__(self, proxy: str, way: str, question: bytes, disturbance: Disturbance) -> None:
         self._proxy = proxy
         self._way = way
+        self._question = question
         self._disturbance = disturbance
         self._seen: dict[str, Any] = {}
         for toxic in disturbance.toxics:
@@ -106,7 +106,7 @@ class Disturbed:
 
     def _probe(self) -> None:
         began = time.monotonic()
-        outcome = probe(self._way, self._disturbance.minimum + WAIT)
+        outcome = probe(self._way, self._question, self._disturbance.minimum + WAIT)
         took = time.monotonic() - began
         self._seen = {
             "probed": f"a connection over it {outcome} after {took:.2f} s",
@@ -114,13 +114,13 @@ class Disturbed:
         }
 
 
-def probe(address: str, timeout: float) -> str:
+def probe(address: str, question: bytes, timeout: float) -> str:
     """What became of a question: it was answered, closed or reset, or it had no answer."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout) as connection:
             connection.settimeout(timeout)
-            connection.sendall(QUESTION % (b"x" * FILLER))
+            connection.sendall(question)
             return "was answered" if connection.recv(1) else CLOSED
     except TimeoutError:
         return SILENT
@@ -136,7 +136,7 @@ def disturb(endpoints: Mapping[str, str], link: Link, disturbance: Disturbance) 
     """
     name = listener(link)
     proxy = f"http://{endpoints[CONTROL]}/proxies/{name}"
-    return Disturbed(proxy, endpoints[name], disturbance)
+    return Disturbed(proxy, endpoints[name], question_for(link[1]), disturbance)
 
 
 def _ask(method: str, url: str, **options: Any) -> None:  # noqa: ANN401 - httpx's own
