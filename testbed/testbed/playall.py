@@ -40,6 +40,8 @@ MODULE: Final = "testbed.entry"
 GROUP_MODULE: Final = "testbed.playgroup"
 APART: Final = ", "
 """Between the names of scenarios that share a stack."""
+NO_REPORTS: Final = {"TESTBED_DRIFT_HTML": "never"}
+"""Evidently's pages cost a run seconds of the processor, and a table shows none of them."""
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
 INTERRUPTED: Final = 130
 OUTCOMES: Final = {0: "passed", 1: "failed"}
@@ -79,7 +81,7 @@ def command(name: str, out: Path, options: Sequence[str]) -> Command:
         options: further ones of ``testbed run``.
     """
     argv = (sys.executable, "-m", MODULE, "run", name, "--out", str(out / name), *options)
-    return Command(name, argv, out / f"{name}.log")
+    return Command(name, argv, out / f"{name}.log", NO_REPORTS)
 
 
 def group_command(names: Sequence[str], out: Path, options: Sequence[str]) -> Command:
@@ -87,7 +89,7 @@ def group_command(names: Sequence[str], out: Path, options: Sequence[str]) -> Co
     if len(names) == 1:
         return command(names[0], out, options)
     argv = (sys.executable, "-m", GROUP_MODULE, *names, "--out", str(out), *options)
-    return Command(APART.join(names), argv, out / f"{names[0]}.log")
+    return Command(APART.join(names), argv, out / f"{names[0]}.log", NO_REPORTS)
 
 
 def played(ended: Ended, out: Path) -> tuple[PlayedScenario, ...]:
