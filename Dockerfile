@@ -26,6 +26,7 @@ COPY --chmod=755 loadtest/pyproject.toml loadtest/
 COPY --chmod=755 otel/pyproject.toml otel/
 COPY --chmod=755 prometheus/pyproject.toml prometheus/
 COPY --chmod=755 testbed/pyproject.toml testbed/
+COPY --chmod=755 tools/pytest-plugin/pyproject.toml tools/pytest-plugin/
 
 FROM build AS packages-api
 RUN --mount=type=cache,target=/var/cache/uv \

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+MEMBERS: Final = ("testbed-", "ml-observability-testbed")
+"""How the names of members begin that others require."""
 
 
 class MemberHook(BuildHookInterface):
@@ -29,7 +32,7 @@ class MemberHook(BuildHookInterface):
         if self.target_name == "wheel":
             own = self.metadata.version
             named = (re.split(r"[^\w-]", each)[0] for each in self.metadata.core.dependencies)
-            members = sorted({name for name in named if name.startswith("testbed-")})
+            members = sorted({name for name in named if name.startswith(MEMBERS)})
             build_data["dependencies"] += [f"{name}=={own}" for name in members]
         for asset in self.config.get("assets", ()):
             source = Path(self.root).parent / asset

@@ -8,7 +8,9 @@ passed.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
+import os
 import signal
 import sys
 import time
@@ -21,6 +23,7 @@ from testbed_domain.errors import DomainError
 from testbed.errors import EXIT_COULD_NOT_RUN
 from testbed.faultrefusals import not_permitted
 from testbed.playgroup import GROUP_FILE, grouped
+from testbed.repetitions import Repetition, record
 from testbed.resources import find_scenario, scenario_files
 from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
@@ -37,6 +40,8 @@ MODULE: Final = "testbed.entry"
 GROUP_MODULE: Final = "testbed.playgroup"
 APART: Final = ", "
 """Between the names of scenarios that share a stack."""
+NO_REPORTS: Final = {"TESTBED_DRIFT_HTML": "never"}
+"""Evidently's pages cost a run seconds of the processor, and a table shows none of them."""
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
 INTERRUPTED: Final = 130
 OUTCOMES: Final = {0: "passed", 1: "failed"}
@@ -76,7 +81,7 @@ def command(name: str, out: Path, options: Sequence[str]) -> Command:
         options: further ones of ``testbed run``.
     """
     argv = (sys.executable, "-m", MODULE, "run", name, "--out", str(out / name), *options)
-    return Command(name, argv, out / f"{name}.log")
+    return Command(name, argv, out / f"{name}.log", NO_REPORTS)
 
 
 def group_command(names: Sequence[str], out: Path, options: Sequence[str]) -> Command:
@@ -84,7 +89,7 @@ def group_command(names: Sequence[str], out: Path, options: Sequence[str]) -> Co
     if len(names) == 1:
         return command(names[0], out, options)
     argv = (sys.executable, "-m", GROUP_MODULE, *names, "--out", str(out), *options)
-    return Command(APART.join(names), argv, out / f"{names[0]}.log")
+    return Command(APART.join(names), argv, out / f"{names[0]}.log", NO_REPORTS)
 
 
 def played(ended: Ended, out: Path) -> tuple[PlayedScenario, ...]:
@@ -158,6 +163,7 @@ def play_all(
     jobs: int,
     options: RunOptions,
     service: Path | None = None,
+    recorded: Path | None = None,
 ) -> int:
     """Play scenarios and print a table.
 
@@ -167,6 +173,7 @@ def play_all(
         jobs: stacks at a time.
         options: seed, use case, time scale and target count.
         service: file of that target.
+        recorded: file that gets a line on this repetition (:mod:`testbed.repetitions`).
 
     Returns:
         The highest exit code.
@@ -202,7 +209,19 @@ def play_all(
         _say("interrupted; the runs that were under way have stopped their stacks")
         raise
     _say("", *lines(sorted(found, key=lambda each: each.name)))
-    _say(f"took {(time.monotonic() - began) / 60:.1f} min")
+    minutes = (time.monotonic() - began) / 60
+    _say(f"took {minutes:.1f} min")
+    if recorded is not None:
+        repetition = Repetition(
+            day=dt.datetime.now(dt.UTC).date(),
+            seed=options.seed,
+            jobs=jobs,
+            processors=len(os.sched_getaffinity(0)),
+            minutes=round(minutes, 1),
+            scenarios=len(found),
+            missed={each.name: each.why for each in found if each.code},
+        )
+        record(repetition, recorded)
     return max((each.code for each in found), default=0)
 
 
@@ -225,13 +244,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--use-case", help="in place of the scenarios' own")
     parser.add_argument("--time-scale", type=float, help="in place of the scenarios' own")
     parser.add_argument("--service", type=Path, help="file of your own service")
+    parser.add_argument("--record", type=Path, help="file that gets a line on what came of it")
     asked = parser.parse_args(arguments)
     options = RunOptions(use_case=asked.use_case, seed=asked.seed, time_scale=asked.time_scale)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if asked.service is not None:
             options = replace(options, target=read_service(asked.service))
-        return play_all(asked.names, asked.out, asked.jobs, options, asked.service)
+        return play_all(asked.names, asked.out, asked.jobs, options, asked.service, asked.record)
     except KeyboardInterrupt:
         return INTERRUPTED
     except DomainError as error:

@@ -23,6 +23,7 @@ PACKAGES: Final = (
     *("alertmanager/testbed_receiver", "api/testbed_api", "domain/testbed_domain"),
     *("drift/testbed_drift", "grafana/testbed_grafana", "loadtest/testbed_load"),
     *("otel/testbed_otel", "prometheus/testbed_rules", "testbed/testbed"),
+    "tools/pytest-plugin/pytest_testbed",
 )
 INSTEAD: Final = {
     "alarm": "alert (of a timer: timer)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .playing import QUICK, play
 pytestmark = pytest.mark.long  # builds and installs all that is shipped
 
 PROJECT = "ml-observability-testbed"
+PLUGIN = "pytest-ml-observability-testbed"
 LIMIT = 300
 
 
@@ -67,29 +69,32 @@ def wheels(uv: Uv, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def installed(uv: Uv, wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the locked packages and the wheels."""
     folder = tmp_path_factory.mktemp("environment")
-    locked = ("--locked", "--no-dev", "--no-install-workspace", "--package", PROJECT)
-    uv("sync", *locked, "--python", sys.executable, environment=folder)
+    locked = ("--locked", "--no-dev", "--no-install-workspace")
+    wanted = ("--package", PROJECT, "--package", PLUGIN)
+    uv("sync", *locked, *wanted, "--python", sys.executable, environment=folder)
     uv("pip", "install", "--no-deps", "--python", folder / "bin" / "python", *wheels)
     return folder
 
 
 def test_wheels_demand_each_other_at_one_version(uv: Uv, installed: Path) -> None:
-    """What the wheels say of one another and of others holds in the environment."""
+    """What they say of one another and of others holds; one alone brings a plugin of pytest."""
     uv("pip", "check", "--python", installed / "bin" / "python")
     script = (
         "import importlib.metadata as m\n"
         "own = [d for d in m.distributions() if 'testbed' in d.name]\n"
         "assert len({d.version for d in own}) == 1\n"
         "for d in own:\n"
-        "    asked = [r for r in d.requires or () if r.startswith('testbed-')]\n"
+        "    asked = [r for r in d.requires or () if r.startswith(('testbed-', 'ml-obs'))]\n"
         "    names = {r.split('==')[0].split('[')[0] for r in asked}\n"
         "    assert names == {r.split('==')[0] for r in asked if r.endswith('==' + d.version)}\n"
+        "plugins = [d.name for d in own if d.entry_points.select(group='pytest11')]\n"
+        f"assert plugins == ['{PLUGIN}'], plugins\n"
         "print(len(own))\n"
     )
     python = str(installed / "bin" / "python")
     counted = subprocess.check_output([python, "-I", "-c", script], text=True)
-    members = list(uv.checkout.glob("*/pyproject.toml"))
-    assert int(counted) == len(members)
+    project = tomllib.loads((uv.checkout / "pyproject.toml").read_text("utf-8"))
+    assert int(counted) == len(project["tool"]["uv"]["workspace"]["members"])
 
 
 def test_a_scenario_runs_without_a_checkout(

@@ -236,6 +236,8 @@ def refuse_for_all(
         "--replicas": options.replicas != 1,
         "--stack": stack,
         "--model": options.model,
+        "--alertmanager": options.alertmanager,
+        "--prometheus": options.prometheus,
         "--keep": keep,
     }
     if asked := [name for name, value in given.items() if value]:

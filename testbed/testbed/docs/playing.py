@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 from testbed_domain.registry import kind_of
@@ -16,6 +16,7 @@ from testbed.coverage import alert_coverage, coverage_text, covering_text
 from testbed.docs.markdown import code, codes, section, table
 from testbed.docs.scenariopages import decision
 from testbed.facts.configured import read_groups
+from testbed.repetitions import FILE, Repetition, read_repetitions, summary
 from testbed.resources import scenario_files, shipped_rules
 from testbed.scenario import Scenario, read_scenario
 
@@ -50,12 +51,43 @@ def scenarios() -> str:
                 for alert, by in covered.items()
             ),
         ),
+        *_repetitions(read_repetitions(FILE)),
         "## Alerts by scenario",
         f"{MUST} must fire, {MAY} may fire, {MUST_NOT} must not fire. The numbers are those of the "
         "scenarios above.",
         table(
             ("alert", *(f"[{n}](scenarios/{name}.md)" for n, name in enumerate(found, start=1))),
             _matrix(covered, found),
+        ),
+    )
+
+
+def _repetitions(played: Sequence[Repetition]) -> Iterator[str]:
+    """What came of the catalogue each time that it was played as a whole."""
+    if not played:
+        return
+    yield "## Repetitions"
+    yield (
+        f"All scenarios with one seed after another: {summary(played)}, by "
+        "`python -m testbed.playall --seed N --jobs J --record testbed/testbed/repetitions.jsonl`. "
+        "Another seed gives other rows, labels and arrivals; what a machine of other processors or "
+        "with other work does, these runs do not say."
+    )
+    yield table(
+        ("day", "seed", "at a time, on processors", "passed", "took", "did not pass"),
+        (
+            (
+                each.day.isoformat(),
+                str(each.seed),
+                f"{each.jobs} on {each.processors}",
+                f"{each.scenarios - len(each.missed)} of {each.scenarios}",
+                f"{each.minutes:.1f} min",
+                " ".join(
+                    (*(f"{_link(name)}: {why}." for name, why in each.missed.items()), each.remark)
+                ).strip()
+                or "nothing",
+            )
+            for each in played
         ),
     )
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         ("run", "name a scenario (testbed scenarios lists them), or give --all"),
         ("run demo --all", "--all plays every scenario as it ships: leave out a scenario"),
         ("run --all --rules mine --keep", "leave out --rules, --keep"),
+        ("run --all --alertmanager a.yml", "leave out --alertmanager"),
+        ("run --all --prometheus a.yml", "leave out --prometheus"),
         ("report nothing", "no run"),
         ("compare nothing something", "no run"),
         ("load normal --users 2 --rate 3", "give one of --users, --rate and --shape"),

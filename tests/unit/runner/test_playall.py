@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -24,7 +25,7 @@ from testbed.runoptions import RunOptions
 from testbed.scenario import read_scenario
 from testbed.servicefile import read_service
 from testbed.settings import Settings
-from testbed.sidebyside import Ended
+from testbed.sidebyside import Ended, run_side_by_side
 from testbed.suited import not_suited
 
 from tests.support.polling import PATIENCE, wait_for
@@ -85,6 +86,21 @@ def test_a_run_that_could_not_run_is_not_shown_as_passed(tmp_path: Path) -> None
     (outcome,) = played(Ended(asked, ended.returncode, 1.0), tmp_path)
     assert outcome.cells[1] == "could not run"
     assert "no-such-scenario" in outcome.why
+
+
+def test_runs_of_a_table_render_no_page_unless_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Evidently's take seconds of the processor each; who sets the variable has the last word."""
+    name = "TESTBED_DRIFT_HTML"
+    for own, rendered in ((None, "never"), ("on_change", "on_change")):
+        monkeypatch.delenv(name, raising=False)
+        if own is not None:
+            monkeypatch.setenv(name, own)
+        for made in (command("a", tmp_path, ()), group_command(["a", "b"], tmp_path, ())):
+            ended: list[Ended] = []
+            run_side_by_side([replace(made, argv=("printenv", name))], 1, ended.append)
+            assert (ended[0].code, made.log.read_text().strip()) == (0, rendered)
 
 
 def test_scenarios_of_one_stack_are_told_apart(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -172,10 +173,20 @@ def test_nothing_is_imported_until_a_test_asks(stored: pytest.Pytester) -> None:
     stored.makepyfile(
         "import sys\n"
         "def test_it():\n"
-        "    mine = {name for name in sys.modules if name.startswith('testbed')}\n"
-        "    assert mine == {'testbed', 'testbed.pytest_plugin'}\n"
+        "    mine = {name for name in sys.modules if 'testbed' in name} - {'pytest_testbed'}\n"
+        "    assert mine == set()\n"
     )
     stored.runpytest_subprocess("-p", "no:benchmark").assert_outcomes(passed=1)
+
+
+def test_the_plugin_is_a_distribution_of_its_own() -> None:
+    """Who installs the testbed alone gets no plugin into each of their runs of pytest."""
+    (plugin,) = metadata.entry_points(group="pytest11", module="pytest_testbed")
+    assert plugin.dist is not None
+    assert plugin.dist.name == "pytest-ml-observability-testbed"
+    assert not metadata.distribution("ml-observability-testbed").entry_points.select(
+        group="pytest11"
+    )
 
 
 @pytest.fixture
