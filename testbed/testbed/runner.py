@@ -207,15 +207,14 @@ class Play:
 
     def _start_load(self) -> float:
         """Start Locust; returns the Unix time at which the first phase began."""
-        planting = self._prepared.planting
+        planting, context = self._prepared.planting, self._prepared.context
         write_plan(self._layout.load_plan, planting.plan(load_plan(self._prepared)))
-        context = self._prepared.context
         host = to_target(context.target.load_url(context), context.endpoints)
         plan, truth = self._layout.load_plan, self._layout.truth
         count, further = context.settings.load_processes, telemetry_options(context)
         argv = tuple(locust_command(plan, truth, host, processes=count, further=further))
         log = self._layout.logs / f"{LOAD}.log"
-        env = base_environment() | self._prepared.context.settings.load_environment()
+        env = base_environment() | context.settings.load_environment()
         if self._prepared.scenario.settings.api.keys:
             env |= {KEY_VARIABLE: str(self._layout.load_key.resolve())}
         request = ProcessRequest(LOAD, argv, log, env=env, cwd=self._layout.root, job=True)

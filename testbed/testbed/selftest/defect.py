@@ -35,6 +35,7 @@ class Defect:
             mistake that is in it; gets a folder to write it into.
         processes: that send the load.
         refused: words with which the run is refused before its load, in place of a verdict.
+        check: name of the one that it is for, which must be among the failed ones.
     """
 
     name: str
@@ -45,3 +46,4 @@ class Defect:
     brings: Callable[[RunOptions, Path], RunOptions] = nothing
     processes: int = 1
     refused: str | None = None
+    check: str | None = None

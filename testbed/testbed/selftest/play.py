@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.selftest.defect import Defect
+    from testbed.verdict import Verdict
 
 LIMIT: Final = 420.0
 """Seconds that one run may take."""
@@ -57,7 +58,7 @@ def _command(name: str, folder: Path) -> Command:
 def _result(defect: Defect, ended: Ended, run: Path) -> Result:
     culprit, lead = None, last_line(ended.command.log) or "no output"
     if ended.code == EXIT_VERDICT_FAILED:
-        culprit, lead = _read(run, lead)
+        culprit, lead = _read(run, lead, defect.check)
     return Result(
         defect=defect.name,
         kind=kind_of(defect),
@@ -70,11 +71,22 @@ def _result(defect: Defect, ended: Ended, run: Path) -> Result:
     )
 
 
-def _read(run: Path, otherwise: str) -> tuple[str | None, str]:
+def _read(run: Path, otherwise: str, check: str | None) -> tuple[str | None, str]:
     """The link that the verdict names first, and the check that leads."""
     try:
         verdict = read_verdict(RunLayout(run))
     except UsageError:
         return None, otherwise  # a crash of the run ends with 1 as well; its last line says why
+    return named_by(verdict, check)
+
+
+def named_by(verdict: Verdict, check: str | None) -> tuple[str | None, str]:
+    """The link that a failed verdict names first, and the check that leads.
+
+    No link where the ``check`` that a defect is for did not fail: others found something else.
+    """
     first = verdict.failed[0]
-    return verdict.culprit, f"{first.name}: {first.summary}"
+    lead = f"{first.name}: {first.summary}"
+    if check is not None and check not in {each.name for each in verdict.failed}:
+        return None, f"{check} did not fail; {lead}"
+    return verdict.culprit, lead

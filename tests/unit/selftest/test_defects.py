@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from testbed.errors import UsageError
@@ -14,6 +15,7 @@ from testbed.planting import NOTHING, SOURCES, Planting, launched
 from testbed.scenario import read_scenario
 from testbed.selftest import edits
 from testbed.selftest.catalogue import chosen, scenario_file
+from testbed.selftest.play import named_by
 from testbed.selftest.results import Result, passed, read_results, summary, write_results
 from testbed.stack.addresses import USUAL_PORTS
 from testbed.stack.configuration import render_native
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.selftest.defect import Defect
+    from testbed.verdict import Verdict
 
 ALL = chosen(())
 PATCHED = [defect for defect in ALL if defect.planting.patches]
@@ -159,6 +162,15 @@ def test_results_pass_where_all_are_found_and_most_are_named(tmp_path: Path) -> 
     write_results(tmp_path / "r.json", [blamed])
     assert read_results(tmp_path / "r.json") == (blamed,)
     assert read_results(tmp_path / "none.json") == ()
+
+
+def test_the_check_that_a_defect_is_for_must_fail() -> None:
+    """Where only others fail, the right link is not named, whichever leads."""
+    failed = [SimpleNamespace(name=name, summary="is wrong") for name in ("counts", "assertion x")]
+    verdict = cast("Verdict", SimpleNamespace(failed=failed, culprit="load"))
+    assert named_by(verdict, None) == ("load", "counts: is wrong")
+    assert named_by(verdict, "assertion x") == ("load", "counts: is wrong")
+    assert named_by(verdict, "assertion y") == (None, "assertion y did not fail; counts: is wrong")
 
 
 def test_an_honest_run_is_started_as_it_is() -> None:

@@ -29,6 +29,7 @@ def patched(component: str, home: str, scenario: str, *culprits: Stage) -> Calla
         *named: Stage,
         scenario: str = scenario,
         processes: int = 1,
+        check: str | None = None,
     ) -> Defect:
         target = f"testbed.selftest.patches.{home}:{function}"
         return Defect(
@@ -38,6 +39,7 @@ def patched(component: str, home: str, scenario: str, *culprits: Stage) -> Calla
             culprits=named or culprits,
             planting=Planting(patches={component: target}),
             processes=processes,
+            check=check,
         )
 
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -189,3 +190,9 @@ def never_decides() -> None:
         return replace(original(*arguments, **options), action=Action.NO_ACTION, causes=())
 
     put(job, "decide", mild)
+
+
+def alert_limit_high() -> None:
+    """The job is set to alert from 99 % of the columns on, and says so."""
+    os.environ["TESTBED_DRIFT_ALERT_SHARE"] = "0.99"
+    os.environ["TESTBED_DRIFT_RETRAIN_SHARE"] = "1"
