@@ -222,8 +222,11 @@ def _timed(check: CheckResult, wrong: list[AlertRow]) -> bool:
         return not check.details  # its details are decisions on what they must not stand on
     if name.startswith("alert "):
         rows = [row for row in wrong if row.expected and f"alert {row.alert} in" in name]
+        # What was notified before its phase, and has not ended since, is not notified once more.
+        early = {row.alert for row in wrong if row.status is AlertStatus.EARLY and row.notified}
         return all(
             row.status in _ALERT
+            or (row.status is AlertStatus.NOT_NOTIFIED and row.alert in early)
             or (row.status is AlertStatus.NEVER_FIRED and row.alert in OF_DRIFT)
             for row in rows
         )

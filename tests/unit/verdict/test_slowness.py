@@ -15,7 +15,7 @@ from testbed.records import DriftRun
 from testbed.stack.process import wait_until
 from testbed.truth import Json
 
-from .conftest import World
+from .conftest import ALERT, World
 from .test_rulehealth import cadence, health
 
 SLOW = Pace(lines=100, slowdown=4.2, worst=7.5, late=0.05, busy=1.0, waiting=0.95)
@@ -137,6 +137,21 @@ def test_a_wrong_value_is_wrong_on_a_slow_machine_too(late: World) -> None:
     """Slowness loses no count."""
     late.prometheus["api-1"].pop(0)
     assert late.evaluate().exit_code == 1
+
+
+@pytest.mark.parametrize(("notified", "code"), [(1009.0, 2), (None, 1)])
+def test_what_a_slow_machine_fired_early_is_not_notified_again(
+    late: World, notified: float | None, code: int
+) -> None:
+    """Its phase has no notification of its own; where none came before, the route is to blame."""
+    late.silence()
+    late.fire(ALERT, 1008.0, 1009.5)
+    late.fire(ALERT, 1016.0, 1036.0)
+    if notified is not None:
+        late.notify(ALERT, notified)
+        late.notify(ALERT, 1038.0, "resolved")
+    assert f"alert {ALERT} in burst" in late.failed()
+    assert late.evaluate().exit_code == code
 
 
 def test_drift_that_fired_wrongly_is_not_excused(late: World) -> None:
