@@ -156,7 +156,8 @@ def test_a_missing_collector_fails_the_verdict(command_line: CommandLine) -> Non
 @pytest.mark.long
 @pytest.mark.parametrize("diabetes_file", ["best"], indirect=True)
 def test_a_file_drifts_when_shifted(command_line: CommandLine, diabetes_file: DataFile) -> None:
-    """On rows of a file covariate drift is found."""
+    """On rows of a file covariate drift is found, also where jobs bear another system's names."""
+    command_line.environment["TESTBED_JOB_NAMES"] = "fastapi-instrumentator"
     own = {"diabetes.csv": str(diabetes_file.path)}
     _, *typed = typed_in("how-to/bring-your-own.md", "--data diabetes.csv", own)
     result = play(command_line, *typed, "--seed", "2")

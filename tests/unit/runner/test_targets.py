@@ -118,7 +118,7 @@ def test_ports_are_handed_over(tmp_path: Path) -> None:
         port=lambda address: endpoints[address].rpartition(":")[2],
         url=lambda address: f"http://{endpoints.get(address, address)}",
         new_instance=lambda component: f"{component}-1",
-        settings=SimpleNamespace(metric_aliases=""),
+        settings=SimpleNamespace(metric_aliases="", job_names=""),
         factor=30.0, trace_ratio=0.01, without=frozenset(), gates={}, endpoints=endpoints,
     )  # fmt: skip
     (component,) = found.components()
