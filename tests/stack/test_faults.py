@@ -105,9 +105,9 @@ phases:
           title: errors
           description: The API fails some predictions, and none once it is rolled back.
           method:
-            - {type: action, name: on, provider: {type: process, path: PROGRAM, arguments: PUT}}
+            - {type: action, name: begin, provider: {type: process, path: PROGRAM, arguments: PUT}}
           rollbacks:
-            - {type: action, name: off, provider: {type: process, path: PROGRAM, arguments: DELETE}}
+            - {type: action, name: end, provider: {type: process, path: PROGRAM, arguments: DELETE}}
   - name: log-apart
     duration: 2m
     rate: 40
@@ -138,7 +138,7 @@ allowed_alerts:
   - TelemetryPipelineDown
   - PrometheusErrorSendingAlertsToAnyAlertmanager
   - ConceptDrift
-limits: {error_ratio: 0.4, p95_seconds: 2}
+limits: {error_ratio: 0.5, p95_seconds: 2}
 """
 
 

@@ -6,7 +6,7 @@ against the load; here it is about the way from the process to Prometheus.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.facts.finalcounts import Count
 
-ROUTE = names.label(names.HTTP_ROUTE)
+ROUTE, STATUS = names.label(names.HTTP_ROUTE), names.label(names.HTTP_STATUS)
+TOO_LARGE: Final = 413
 
 
 def request_count(counts: Iterable[Count]) -> int:
@@ -58,10 +59,20 @@ def lost_requests(case: Case) -> int:
     lost = sum(row.lost for row in instances(case))
     if all(row.api is not None for row in instances(case)):
         return lost
-    # An instance ended without being asked: what the load saw answered must be somewhere.
-    answered = sum(request.status is not None for request in case.evidence.truth.all_requests)
+    # An instance ended without being asked: what the load saw answered must be somewhere, but for
+    # what is too large, which may be refused before it has a route.
+    requests = case.evidence.truth.all_requests
+    answered = sum(request.status not in {None, TOO_LARGE} for request in requests)
+    held = sum(map(_routed, case.evidence.snapshot.prometheus.values()))
     meant = request_count(taken_along(case)) if only_meant(case) else 0
-    return max(lost, answered - sum(row.prometheus for row in instances(case)) - meant)
+    return max(lost, answered - held - meant)
+
+
+def _routed(counts: Iterable[Count]) -> int:
+    """Requests to the prediction route, without those that were too large."""
+    counts = tuple(counts)
+    too_large = {ROUTE: PREDICT_ROUTE, STATUS: str(TOO_LARGE)}
+    return request_count(counts) - total(counts, HTTP_COUNT, too_large)
 
 
 def _differences(own: Sequence[Count], stored: Sequence[Count]) -> tuple[str, ...]:

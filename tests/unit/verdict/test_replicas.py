@@ -140,6 +140,23 @@ def test_a_crash_that_a_fault_means_is_none_of_the_service(crash: World) -> None
     assert not {"replicas", "limit lost_requests"} & set(crash.failed())
 
 
+@pytest.mark.parametrize("routed", [0, 1])
+def test_what_is_too_large_is_not_missed_whether_it_had_a_route(crash: World, routed: int) -> None:
+    """It may be refused before; a prediction that is gone is missed all the same."""
+    crash.timeline = [
+        replace(e, details={**e.details, "why": "fault"}) if e.event == "replica_crashed" else e
+        for e in crash.timeline
+    ]
+    first = crash.requests[0]
+    crash.requests += [
+        replace(first, request_id=f"large-{n}", status=413, prediction_id=None) for n in range(2)
+    ]
+    crash.prometheus[OTHER] += [http_count(413, routed)]  # its own count is the same list
+    assert "limit lost_requests" not in crash.failed()
+    crash.requests += [replace(first, request_id="gone")]
+    assert "1 requests" in crash.failed()["limit lost_requests"]
+
+
 def test_starts_that_prometheus_does_not_know_fail(crash: World) -> None:
     """Only as many as crashed may have gone before their first export."""
     for name in (OTHER, NEW):

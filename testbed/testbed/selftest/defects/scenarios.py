@@ -20,7 +20,7 @@ SCENARIOS: Final = (
     _api("unavailable", "One prediction in fifty fails, more than the objective permits."),
     _api("traceback", "The API prints a traceback, which is asserted not to be.", Stage.EVIDENCE),
     _api("path_hidden", "Spans no longer say which path was asked for.", Stage.EXPORT,
-         check="assertion path in spans"),
+         scenario="quick-traced", check="assertion path in spans"),
     _drift("alert_limit_high", "The drift job is set to a limit that nothing reaches.",
            check="assertion shift noticed"),
     _receiver("critical_late", "Critical alerts reach people 20 s late, after less urgent ones.",
