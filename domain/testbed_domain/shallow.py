@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Any, ClassVar, Protocol
 
 
-def shallow_dict(instance: DataclassInstance) -> dict[str, Any]:
+class AnyDataclass(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+def shallow_dict(instance: AnyDataclass) -> dict[str, Any]:
     """The values of a dataclass by field, in their order.
 
     `dataclasses.asdict` copies every mapping and list below it, which takes ten times as long: too
@@ -20,5 +23,5 @@ def shallow_dict(instance: DataclassInstance) -> dict[str, Any]:
 
 
 @cache
-def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+def _names(kind: type[AnyDataclass]) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
