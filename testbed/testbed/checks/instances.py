@@ -6,12 +6,13 @@ against the load; here it is about the way from the process to Prometheus.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from testbed_otel import names
 
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.checks.crashes import only_meant, taken_along, total
+from testbed.checks.crashes import maybe_taken_along, only_meant, taken_along, total
 from testbed.checks.results import InstanceRow
 from testbed.facts.finalcounts import compared
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from testbed.facts.finalcounts import Count
 
 ROUTE, STATUS = names.label(names.HTTP_ROUTE), names.label(names.HTTP_STATUS)
+OK: Final = 200
 TOO_LARGE: Final = 413
+NO_ERROR: Final = frozenset({None, OK, TOO_LARGE})
 
 
 def request_count(counts: Iterable[Count]) -> int:
@@ -54,25 +57,25 @@ def instances(case: Case) -> tuple[InstanceRow, ...]:
 def lost_requests(case: Case) -> int:
     """Predictions that were counted, or answered, and are missing in Prometheus.
 
-    Without those that a replica took along which the scenario itself has killed.
+    Without those that a replica took along which the scenario itself has killed: predictions that
+    its rows show, and errors that it answered shortly before.
     """
     lost = sum(row.lost for row in instances(case))
     if all(row.api is not None for row in instances(case)):
         return lost
     # An instance ended without being asked: what the load saw answered must be somewhere, but for
     # what is too large, which may be refused before it has a route.
-    requests = case.evidence.truth.all_requests
-    answered = sum(request.status not in {None, TOO_LARGE} for request in requests)
-    held = sum(map(_routed, case.evidence.snapshot.prometheus.values()))
-    meant = request_count(taken_along(case)) if only_meant(case) else 0
-    return max(lost, answered - held - meant)
-
-
-def _routed(counts: Iterable[Count]) -> int:
-    """Requests to the prediction route, without those that were too large."""
-    counts = tuple(counts)
-    too_large = {ROUTE: PREDICT_ROUTE, STATUS: str(TOO_LARGE)}
-    return request_count(counts) - total(counts, HTTP_COUNT, too_large)
+    answered = Counter(request.status for request in case.evidence.truth.all_requests)
+    held = [count for counts in case.evidence.snapshot.prometheus.values() for count in counts]
+    served = total(held, HTTP_COUNT, {ROUTE: PREDICT_ROUTE, STATUS: str(OK)})
+    too_large = total(held, HTTP_COUNT, {ROUTE: PREDICT_ROUTE, STATUS: str(TOO_LARGE)})
+    predictions = answered[OK] - served
+    errors = sum(number for status, number in answered.items() if status not in NO_ERROR)
+    errors -= request_count(held) - served - too_large
+    if only_meant(case):
+        predictions -= request_count(taken_along(case))
+        errors -= maybe_taken_along(case)
+    return max(lost, max(0, predictions) + max(0, errors))
 
 
 def _differences(own: Sequence[Count], stored: Sequence[Count]) -> tuple[str, ...]:

@@ -36,7 +36,8 @@ class HostileFault(HeldFault):
 
     They have a record of their own, `truth/others.jsonl`, and are counted with the load's wherever
     the service counts them. It took hold where so many were sent, and every answer was a refusal
-    (4xx). `wrong-key` and `no-key` are refused as keys where the scenario has the API demand them
+    (4xx); that of a body that is too large may be a connection that is reset while it is sent.
+    `wrong-key` and `no-key` are refused as keys where the scenario has the API demand them
     (`settings: {api: {keys: true}}`).
     """
 
@@ -80,9 +81,11 @@ class HostileFault(HeldFault):
             lines = list(read_lines(out, [], required=False))[before:]
             kinds = Counter(str(line["kind"]) for line in lines)
             answers = Counter(str(line["status"] or line["error"]) for line in lines)
+            cut = sum(line["kind"] == "oversize" and line["error"] == "reset" for line in lines)
             began = min((float(line["sent_at"]) for line in lines), default=ended)
             lasted = round(ended - began, 3)
-            return {"sent": dict(kinds), "answers": dict(answers), "lasted": lasted}
+            seen = {"sent": dict(kinds), "answers": dict(answers), "lasted": lasted}
+            return seen | {"cut_short": cut}
 
         return stop
 
@@ -94,6 +97,7 @@ class HostileFault(HeldFault):
         sent, answers = seen["sent"], seen["answers"]
         planned = self.rate * seen["lasted"]
         refused = sum(count for status, count in answers.items() if status.startswith("4"))
+        refused += seen.get("cut_short", 0)
         each = ", ".join(f"{count} {kind}" for kind, count in sent.items())
         got = ", ".join(f"{status} {count} times" for status, count in sorted(answers.items()))
         took = refused == sum(sent.values()) >= MIN_RATIO * planned

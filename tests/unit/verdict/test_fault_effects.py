@@ -74,6 +74,8 @@ def fault_check(world: World, fault: dict[str, Any], seen: dict[str, Any] | None
         (LEAK, {"before": 100.0, "after": 110.0}, False, "110 MiB after"),
         (HOSTILE, SENT | {"answers": {"415": 19}}, True, "415 19 times"),
         (HOSTILE, SENT | {"answers": {"415": 18, "200": 1}}, False, "200 1 times"),
+        (HOSTILE, SENT | {"answers": {"413": 18, "reset": 1}, "cut_short": 1}, True, "reset 1"),
+        (HOSTILE, SENT | {"answers": {"413": 18, "reset": 1}, "cut_short": 0}, False, "reset 1"),
         (
             HOSTILE,
             SENT | {"answers": {"415": 19}, "lasted": 40.0},

@@ -140,6 +140,23 @@ def test_a_crash_that_a_fault_means_is_none_of_the_service(crash: World) -> None
     assert not {"replicas", "limit lost_requests"} & set(crash.failed())
 
 
+@pytest.mark.parametrize(("at", "missed"), [(1019.8, False), (1010.0, True)])
+def test_errors_that_went_with_a_meant_crash_are_none_lost(
+    crash: World, at: float, *, missed: bool
+) -> None:
+    """As they left no row, the time of their answers says whether an export can have held them."""
+    crash.timeline = [
+        replace(e, details={**e.details, "why": "fault"}) if e.event == "replica_crashed" else e
+        for e in crash.timeline
+    ]
+    error = next(request for request in crash.requests if request.status == 500)
+    crash.requests = [
+        replace(r, finished_at=1000.0) if r.status != 200 else r for r in crash.requests
+    ]
+    crash.requests += [replace(error, request_id=f"late-{n}", finished_at=at) for n in range(3)]
+    assert ("limit lost_requests" in crash.failed()) is missed
+
+
 @pytest.mark.parametrize("routed", [0, 1])
 def test_what_is_too_large_is_not_missed_whether_it_had_a_route(crash: World, routed: int) -> None:
     """It may be refused before; a prediction that is gone is missed all the same."""
