@@ -20,7 +20,8 @@ setup:  ## make .venv with everything that Python needs
 stack: setup  ## fetch or compile (once) the Collector, Prometheus, Alertmanager and node_exporter
 	@$(TESTBED) stack install
 
-demo: setup  ## play the demo scenario and give the verdict
+demo:  ## play the demo scenario and give the verdict
+	@tools/setup --run
 	@$(TESTBED) run demo
 
 # Two workers play on stacks, in the order of tests/support/order.py; the third one does all else beside them
