@@ -58,9 +58,7 @@ INSTALLER = """
     import sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
-    from tests.support.ports import free_port
-from tests.support.processes import running
-from tests.support.tinytool import TINY
+    from tests.support.tinytool import TINY
     from testbed.stack import toolchain
     from testbed.stack.build import Store
     toolchain.SUM_DATABASE = "off"
