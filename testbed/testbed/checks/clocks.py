@@ -22,7 +22,7 @@ LATE: Final = 30.0
 """Seconds after which the runner has seen the load start: that long it waits for Locust."""
 
 STRAGGLERS: Final = 0.02
-"""Share of the stamps of a process that a busy machine may put far outside of their requests."""
+"""Ratio of the stamps of a process that a busy machine may put far outside of their requests."""
 
 
 def check_clocks(case: Case, health: RuleHealth) -> CheckResult:

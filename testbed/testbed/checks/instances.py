@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from testbed_otel import names
-
 from testbed.charts import HTTP_COUNT, PREDICT_ROUTE
-from testbed.checks.crashes import maybe_taken_along, only_meant, taken_along, total
+from testbed.checks.crashes import (
+    OK,
+    ROUTE,
+    STATUS,
+    maybe_taken_along,
+    only_meant,
+    taken_along,
+    total,
+)
 from testbed.checks.results import InstanceRow
 from testbed.facts.finalcounts import compared
 
@@ -22,10 +28,7 @@ if TYPE_CHECKING:
     from testbed.checks.case import Case
     from testbed.facts.finalcounts import Count
 
-ROUTE, STATUS = names.label(names.HTTP_ROUTE), names.label(names.HTTP_STATUS)
-OK: Final = 200
-TOO_LARGE: Final = 413
-NO_ERROR: Final = frozenset({None, OK, TOO_LARGE})
+TOO_LARGE: Final = "413"
 
 
 def request_count(counts: Iterable[Count]) -> int:
@@ -65,12 +68,13 @@ def lost_requests(case: Case) -> int:
         return lost
     # An instance ended without being asked: what the load saw answered must be somewhere, but for
     # what is too large, which may be refused before it has a route.
-    answered = Counter(request.status for request in case.evidence.truth.all_requests)
+    requests = case.evidence.truth.all_requests
+    answered = Counter(str(each.status) for each in requests if each.status is not None)
     held = [count for counts in case.evidence.snapshot.prometheus.values() for count in counts]
-    served = total(held, HTTP_COUNT, {ROUTE: PREDICT_ROUTE, STATUS: str(OK)})
-    too_large = total(held, HTTP_COUNT, {ROUTE: PREDICT_ROUTE, STATUS: str(TOO_LARGE)})
+    served = total(held, HTTP_COUNT, {ROUTE: PREDICT_ROUTE, STATUS: OK})
+    too_large = total(held, HTTP_COUNT, {ROUTE: PREDICT_ROUTE, STATUS: TOO_LARGE})
     predictions = answered[OK] - served
-    errors = sum(number for status, number in answered.items() if status not in NO_ERROR)
+    errors = answered.total() - answered[OK] - answered[TOO_LARGE]
     errors -= request_count(held) - served - too_large
     if only_meant(case):
         predictions -= request_count(taken_along(case))
