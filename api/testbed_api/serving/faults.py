@@ -18,6 +18,9 @@ UNLOADED: Final = "the model is unloaded by a fault"
 WAITING: Final = 0.5
 """Ratio of the time until an answer is due for which a request may wait for its turn."""
 
+EARLY: Final = 0.005
+"""Seconds by which a timer may go off too early: a loop may count time in whole milliseconds."""
+
 REFUSED: Final = "it refuses every write by a fault"
 
 
@@ -189,7 +192,7 @@ class FaultSwitch:
             return 0.0
         turn = max(now, self._next)
         if turn > now + WAITING * (due - now):
-            return max(0.0, due - now)
+            return max(0.0, due - now) + EARLY
         self._next = turn + 1 / capacity.rate
         return turn - now
 

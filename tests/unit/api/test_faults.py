@@ -219,13 +219,16 @@ async def test_a_skewed_clock_stamps_rows(api: Api) -> None:
 
 
 def test_what_is_above_the_capacity_waits_for_its_turn_or_is_too_late() -> None:
-    """Two per second, of a deadline of 1.2 s half to wait in: the third of three is too late."""
+    """Two per second, of a deadline of 1.2 s half to wait in: the third of three is too late.
+
+    It waits beyond what it is due, for a loop whose timers go off a millisecond early: uvloop's.
+    """
     switch = FaultSwitch(seed=0)
     assert switch.turn(100.0, 101.2) == 0.0
     switch.state = FaultState(capacity=InjectedCapacity(rate=2.0))
     assert switch.turn(100.0, 101.2) == 0.0
     assert switch.turn(100.0, 101.2) == pytest.approx(0.5)
-    assert switch.turn(100.0, 101.2) == pytest.approx(1.2)
+    assert 1.202 < switch.turn(100.0, 101.2) < 1.21
     assert switch.turn(100.9, 102.1) == pytest.approx(0.1)
 
 
