@@ -81,7 +81,8 @@ def check_latency(timing: RequestTiming, queued: Collection[str] = ()) -> tuple[
         queued: phases in which requests waited where the API can't measure it: there its durations
             need not follow what the load saw.
     """
-    bins = tuple(each for each in timing.bins if each.phase not in queued)
+    # A queue outlasts its phase: the bin that holds its end counts as little.
+    bins = tuple(each for each in timing.bins if not {each.phase, *each.touches} & set(queued))
     timing = timing.model_copy(update={"bins": _matched(bins)})
     if not timing.requests or not timing.server_count:
         reason = "the API timed no request"

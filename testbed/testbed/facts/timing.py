@@ -52,6 +52,7 @@ class Bin(StoredModel):
         after: from the row's time in the log to the answer at the load.
         client: duration by the load.
         phase: name of the phase that holds them all, or empty.
+        touches: names of all phases that hold some of them.
     """
 
     requests: int
@@ -60,6 +61,7 @@ class Bin(StoredModel):
     after: float
     client: float
     phase: str = ""
+    touches: tuple[str, ...] = ()
 
 
 class FaultTiming(StoredModel):
@@ -179,6 +181,7 @@ def make_bins(
                 after=_rounded((after[last] - after[first]) / number),
                 client=_rounded((client[last] - client[first]) / number),
                 phase=next((p.name for p in phases if p.start <= begin and end < p.end), ""),
+                touches=tuple(p.name for p in phases if p.start <= end and begin < p.end),
             )
         )
     return tuple(bins)

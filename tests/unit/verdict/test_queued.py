@@ -35,6 +35,20 @@ def test_durations_need_not_follow_where_requests_queue() -> None:
     assert all(check.passed for check in check_latency(timing(), frozenset({"busy"})))
 
 
+def test_the_end_of_a_queue_counts_as_little() -> None:
+    """An export after the phase's end holds requests that queued in it."""
+    whole = timing()
+    across = [
+        each.model_copy(update={"phase": "", "touches": ("busy", "calm")})
+        for each in whole.bins
+        if each.phase == "busy"
+    ]
+    calm = [each for each in whole.bins if each.phase == "calm"]
+    whole = whole.model_copy(update={"bins": (*calm, *across)})
+    assert not all(check.passed for check in check_latency(whole))
+    assert all(check.passed for check in check_latency(whole, frozenset({"busy"})))
+
+
 @pytest.mark.parametrize(
     ("places", "passes"), [({15}, True), ({5, 15, 25}, True), ({3, 11, 19, 27}, False)]
 )
