@@ -1,4 +1,4 @@
-"""Plays scenarios, two at a time, and prints a table: ``python -m testbed.playall [NAME ...]``.
+"""Plays scenarios, several at a time, and prints a table: ``python -m testbed.playall [NAME ...]``.
 
 Those that need a stack started alike share one, one after the other (:mod:`testbed.playgroup`);
 each other is a ``testbed run`` of its own. All have a folder of their own. Ends with 0 when all
@@ -44,6 +44,10 @@ NO_REPORTS: Final = {"TESTBED_DRIFT_HTML": "never"}
 """Evidently's pages cost a run seconds of the processor, and a table shows none of them."""
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
 INTERRUPTED: Final = 130
+STACKS_PER_PROCESSOR: Final = 2
+"""A stack that plays needs a quarter of a processor: two at a time leave room for their starts."""
+MAX_STACKS: Final = 8
+"""By default: each takes up to 1.5 GB of memory."""
 OUTCOMES: Final = {0: "passed", 1: "failed"}
 
 
@@ -70,6 +74,11 @@ class PlayedScenario:
         """Its line of the table."""
         outcome = OUTCOMES.get(self.code, "could not run")
         return self.name, outcome, f"{self.seconds:.0f} s", self.checks, self.why
+
+
+def usual_jobs() -> int:
+    """Stacks at a time where nothing else is asked for."""
+    return min(MAX_STACKS, STACKS_PER_PROCESSOR * len(os.sched_getaffinity(0)))
 
 
 def command(name: str, out: Path, options: Sequence[str]) -> Command:
@@ -160,7 +169,7 @@ def _say(*text: str) -> None:
 def play_all(
     names: Sequence[str],
     out: Path | None,
-    jobs: int,
+    jobs: int | None,
     options: RunOptions,
     service: Path | None = None,
     recorded: Path | None = None,
@@ -170,7 +179,7 @@ def play_all(
     Args:
         names: of scenarios; empty plays all that ship.
         out: new folder of the runs; None makes one below ``.testbed/scenarios``.
-        jobs: stacks at a time.
+        jobs: stacks at a time; None is :func:`usual_jobs`.
         options: seed, use case, time scale and target count.
         service: file of that target.
         recorded: file that gets a line on this repetition (:mod:`testbed.repetitions`).
@@ -193,6 +202,7 @@ def play_all(
     groups = sorted(grouped(wanted, options, load_settings()), key=_seconds, reverse=True)
     place = out or Path(".testbed", "scenarios", time.strftime("%Y%m%dT%H%M%S"))
     place.mkdir(parents=True)
+    jobs = jobs or usual_jobs()
     _say(f"scenarios: {len(wanted)}, stacks: {len(groups)}, {jobs} at a time, into {place}")
     began, found = time.monotonic(), list[PlayedScenario]()
 
@@ -236,7 +246,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play what is asked for; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m testbed.playall", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios; default: all")
-    parser.add_argument("--jobs", type=int, default=2, help="stacks at a time (default: 2)")
+    parser.add_argument(
+        "--jobs", type=int, help="stacks at a time (default: two for each processor, 8 at most)"
+    )
     parser.add_argument(
         "--out", type=Path, help="new folder of the runs (default: below .testbed/scenarios)"
     )

@@ -115,8 +115,12 @@ def run(
         bool, typer.Option("--all", help="Play every scenario that ships, and print a table.")
     ] = False,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Stacks at a time, of --all; each needs a processor.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Stacks at a time, of --all (default: two for each processor, 8 at most).",
+        ),
+    ] = None,
 ) -> None:
     """Play a scenario and give the verdict: exit 0 pass, 1 failed, 2 could not run.
 

@@ -18,6 +18,7 @@ from testbed.playall import (
     longest_first,
     played,
     summary,
+    usual_jobs,
 )
 from testbed.playgroup import GROUP_FILE, grouped
 from testbed.resources import find_scenario
@@ -37,6 +38,15 @@ if TYPE_CHECKING:
 def test_the_longest_scenario_begins_first() -> None:
     """So that no long one is left for the end, when the other place stands empty."""
     assert longest_first(["normal", "error-margin", "demo"]) == ["error-margin", "demo", "normal"]
+
+
+@pytest.mark.parametrize(("processors", "stacks"), [(1, 2), (2, 4), (32, 8)])
+def test_stacks_at_a_time_follow_the_processors(
+    processors: int, stacks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that this process may use."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
+    assert usual_jobs() == stacks
 
 
 def test_a_failed_run_is_summed_up_by_its_first_broken_link(tmp_path: Path) -> None:
