@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from importlib import import_module
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -40,9 +41,29 @@ class DeferredCommand(TyperCommand):
         self._prepare(application)
         found = get_group(application).commands[str(self.name)]
         assert isinstance(found, TyperCommand | TyperGroup)  # noqa: S101 - Typer makes no others
+        _flow(found)
         return found
 
     @override
     def make_context(self, *words: Any, **named: Any) -> Any:
         """The context of the command itself, which the caller then invokes."""
         return self.command.make_context(*words, **named)
+
+
+def _flow(command: TyperCommand | TyperGroup) -> None:
+    """Let the help of a command, and of those in it, be as wide as the terminal is.
+
+    Typer keeps the lines of a docstring, which are as long as those of the source.
+    """
+    if command.help:
+        command.help = flowing(command.help)
+    for each in getattr(command, "commands", {}).values():
+        _flow(each)
+
+
+def flowing(text: str) -> str:
+    """A text with one line for each paragraph; indented ones, as examples, stay as they are."""
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        each if each.startswith(" ") else " ".join(each.splitlines()) for each in paragraphs
+    )
