@@ -45,7 +45,7 @@ def check_boards(case: Case) -> tuple[CheckResult, ...]:
     if boards is None:
         return ()
     if not boards.panels:
-        reason = "No dashboard has a panel, so that no query was run."
+        reason = "No dashboard has a panel, so that no query was run"
         return (not_applicable(PANELS, Stage.DASHBOARD, reason),)
     return (_drawn(boards), _queries(case, boards), _values(case, boards))
 
@@ -54,11 +54,11 @@ def _drawn(boards: Boards) -> CheckResult:
     """Dashboards are as their source makes them, and say of themselves what they show."""
     lines = (*boards.unlike_source, *boards.contradictions)
     if boards.unlike_source:
-        summary = f"A dashboard is not the one that its source makes: {lines[0]}."
+        summary = f"A dashboard is not the one that its source makes: {lines[0]}"
     elif lines:
-        summary = f"A panel says something else than its query: {lines[0]}."
+        summary = f"A panel says something else than its query: {lines[0]}"
     else:
-        summary = "The dashboards are those that their source makes, and show what they say."
+        summary = "The dashboards are those that their source makes, and show what they say"
     return CheckResult(
         name=DRAWN,
         passed=not lines,
@@ -79,7 +79,7 @@ def _queries(case: Case, boards: Boards) -> CheckResult:
     if found:
         broken = sum(len(panel.where) for panel, _ in found)
         panel, problem = found[0]
-        summary = f"{broken} of {total} panel queries are broken: {panel.where[0]}: {problem}."
+        summary = f"{broken} of {total} panel queries are broken: {panel.where[0]}: {problem}"
         return CheckResult(
             name=PANELS,
             passed=False,
@@ -97,7 +97,7 @@ def _queries(case: Case, boards: Boards) -> CheckResult:
         name=PANELS,
         passed=True,
         stage=Stage.DASHBOARD,
-        summary=f"{summary}.",
+        summary=summary,
         details=tuple(lines),
     )
 
@@ -179,9 +179,7 @@ def _closed_values(each: Unmatched) -> tuple[str, ...] | None:
 def _values(case: Case, boards: Boards) -> CheckResult:
     held = [panel for panel in boards.panels if panel.kind is not None and panel.returned]
     if not held:
-        reason = (
-            "No panel shows requests, errors or the drift share, so that no value was compared."
-        )
+        reason = "No panel shows requests, errors or the drift share, so that no value was compared"
         return not_applicable(VALUES, Stage.DASHBOARD, reason)
     wrong = [f"{p.where[0]}: {text}" for p in held for text in _wrong(case, p)]
     if wrong:
@@ -189,7 +187,7 @@ def _values(case: Case, boards: Boards) -> CheckResult:
             name=VALUES,
             passed=False,
             stage=Stage.DASHBOARD,
-            summary=f"A panel shows other values than the load saw: {wrong[0]}.",
+            summary=f"A panel shows other values than the load saw: {wrong[0]}",
             details=_cut(wrong),
         )
     number = sum(len(panel.where) for panel in held)
@@ -198,7 +196,7 @@ def _values(case: Case, boards: Boards) -> CheckResult:
         passed=True,
         stage=Stage.DASHBOARD,
         summary=f"{number} panels of requests, errors and drift show what the load and the drift "
-        "job saw.",
+        "job saw",
     )
 
 

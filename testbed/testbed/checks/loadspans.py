@@ -34,7 +34,7 @@ def check_load_spans(found: LoadSpans, arrival: Arrival, lost: int | None) -> Ch
         lost: the most that the way may have lost; None where nobody knows.
     """
     if arrival.full:
-        reason = "traces.jsonl is full, so that spans could not be counted."
+        reason = "traces.jsonl is full, so that spans could not be counted"
         return not_applicable(NAME, Stage.LOAD, reason)
     wrong = [_say(each) for each in found.findings if not _explained(each, arrival, lost)]
     if wrong:
@@ -42,14 +42,14 @@ def check_load_spans(found: LoadSpans, arrival: Arrival, lost: int | None) -> Ch
             name=NAME, passed=False, stage=Stage.LOAD, summary=wrong[0], details=tuple(wrong[1:])
         )
     if not found.due:
-        reason = "The load sent no request whose trace is stored."
+        reason = "The load sent no request whose trace is stored"
         return not_applicable(NAME, Stage.LOAD, reason)
     return CheckResult(
         name=NAME,
         passed=True,
         stage=Stage.LOAD,
         summary=f"{found.arrived} spans of the load for {found.due} requests whose traces are "
-        f"stored; {found.parents} spans of the API begin in them.",
+        f"stored; {found.parents} spans of the API begin in them",
     )
 
 
@@ -63,4 +63,4 @@ def _explained(finding: StoredFinding, arrival: Arrival, lost: int | None) -> bo
 
 
 def _say(finding: StoredFinding) -> str:
-    return f"{_TEXTS[finding.kind].format(finding.count)}, as {finding.examples[0]}."
+    return f"{_TEXTS[finding.kind].format(finding.count)}, as {finding.examples[0]}"

@@ -66,7 +66,7 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
     if not signals.sink:
         gone = " and ".join(sorted({"collector", "receiver"} & set(case.evidence.run.without)))
         why = f"The run has no {gone}" if gone else "Jaeger gets the spans, not the receiver"
-        return _nothing(f"{why}, so no spans or log records were looked at.")
+        return _nothing(f"{why}, so no spans or log records were looked at")
     found = [_arrived(case, SPANS_ARRIVED, "spans", signals.spans)]
     if signals.traces is not None:
         lost = _lost_spans(case, signals.spans)
@@ -83,7 +83,7 @@ def check_signals(case: Case) -> tuple[CheckResult, ...]:
         if signals.traces.load is not None:
             found.append(check_load_spans(signals.traces.load, signals.spans, lost))
     if signals.logs is None:
-        reason = "The API sends no log records: the scenario does not ask for them (`logs: true`)."
+        reason = "The API sends no log records: the scenario does not ask for them (`logs: true`)"
         found.append(not_applicable(RECORDS, Stage.INSTRUMENT, reason))
     else:
         found += [
@@ -116,10 +116,10 @@ def _sampled(
 ) -> CheckResult:
     """As many requests have spans as the sampling ratio says, and each that failed has one."""
     if not case.scenario.traces:
-        reason = "The scenario does not ask for spans (`traces: false`)."
+        reason = "The scenario does not ask for spans (`traces: false`)"
         return not_applicable(SAMPLED, Stage.INSTRUMENT, reason)
     if full:
-        reason = "traces.jsonl is full, so that spans could not be counted."
+        reason = "traces.jsonl is full, so that spans could not be counted"
         return not_applicable(SAMPLED, Stage.INSTRUMENT, reason)
     low, high = bounds(spans.ordinary, ratio)
     expectation = f"a ratio of {ratio:g} gives {low} to {high}"
@@ -128,7 +128,7 @@ def _sampled(
     if ratio <= 0:
         problem = "No request is to be sampled: the ratio is 0, and this run must yield spans"
     elif not spans.joined and lost is None:
-        reason = "A process of the API ended without its last spans, and no other span arrived."
+        reason = "A process of the API ended without its last spans, and no other span arrived"
         return not_applicable(SAMPLED, Stage.INSTRUMENT, reason)
     elif spans.sampled > high or (lost is not None and spans.sampled + lost < low):
         problem = f"The API samples other requests than it was asked to: {counted}; {expectation}"
@@ -153,7 +153,7 @@ def _sampled(
         name=SAMPLED,
         passed=False,
         stage=Stage.INSTRUMENT,
-        summary=f"{problem}.",
+        summary=problem,
         details=(*details, *spans.untraced.examples),
     )
 
@@ -161,10 +161,10 @@ def _sampled(
 def _as_reported(spans: SpanFacts, ratio: float, low: int, counted: str) -> str:
     """How many were sampled, said of a run in which nothing is wrong with it."""
     if spans.sampled < low:
-        return f"{counted}; more were made and lost on the way, which the hops show."
+        return f"{counted}; more were made and lost on the way, which the hops show"
     if low == 0:
-        return f"{counted}; at a ratio of {ratio:g} so few need not have any."
-    return f"{counted}, as a ratio of {ratio:g} has it."
+        return f"{counted}; at a ratio of {ratio:g} so few need not have any"
+    return f"{counted}, as a ratio of {ratio:g} has it"
 
 
 def bounds(number: int, ratio: float) -> tuple[int, int]:
@@ -223,31 +223,31 @@ def _content(name: str, what: str, joined: int, faults: list[str]) -> CheckResul
             name=name,
             passed=False,
             stage=Stage.INSTRUMENT,
-            summary=f"The API's {what} are wrong: {faults[0]}.",
+            summary=f"The API's {what} are wrong: {faults[0]}",
             details=tuple(faults),
         )
     if not joined:
-        reason = f"No {what} of the load's requests arrived, so that none was looked at."
+        reason = f"No {what} of the load's requests arrived, so that none was looked at"
         return not_applicable(name, Stage.INSTRUMENT, reason)
     return CheckResult(
         name=name,
         passed=True,
         stage=Stage.INSTRUMENT,
-        summary=f"{joined} {what} say of their requests what the load saw.",
+        summary=f"{joined} {what} say of their requests what the load saw",
     )
 
 
 def _arrived(case: Case, name: str, what: str, arrival: Arrival) -> CheckResult:
     """What the Collector took and sent is what the receiver got."""
     if arrival.accepted is None:
-        reason = f"Prometheus holds no count of the Collector's {what}."
+        reason = f"Prometheus holds no count of the Collector's {what}"
         if arrival.received or what == "spans":
             return not_applicable(name, Stage.COLLECTOR, reason)
         return CheckResult(
-            name=name, passed=False, stage=Stage.EXPORT, summary=f"No {what} reached the Collector."
+            name=name, passed=False, stage=Stage.EXPORT, summary=f"No {what} reached the Collector"
         )
     if arrival.full:
-        reason = f"The file of the {what} is full, so that they could not be counted."
+        reason = f"The file of the {what} is full, so that they could not be counted"
         return not_applicable(name, Stage.COLLECTOR, reason)
     stopped = {fault.stops for phase in case.scenario.phases for fault in phase.faults}
     problem = None
@@ -266,9 +266,7 @@ def _arrived(case: Case, name: str, what: str, arrival: Arrival) -> CheckResult:
         name=name,
         passed=problem is None,
         stage=Stage.COLLECTOR,
-        summary=f"{problem}."
-        if problem
-        else f"The receiver got the {arrival.sent} {what} that the Collector sent.",
+        summary=problem or f"The receiver got the {arrival.sent} {what} that the Collector sent",
     )
 
 
