@@ -319,10 +319,14 @@ def test_flags_scale_too(
     assert "--web.enable-lifecycle" in flags
     of_run = replace(launch, configuration=replace(launch.configuration, intake="run-1"))
     assert "--web.enable-lifecycle" not in prometheus_argv(of_run)
+    own = f"--web.external-url=http://{LOCAL['prometheus:9090']}/run-1"
+    assert own in prometheus_argv(of_run), "else `/` leads to a page that is not below its prefix"
     assert not [flag for flag in flags if "external-url" in flag], "there is no console"
     shown = replace(launch, endpoints=LOCAL | {"console:9070": "127.0.0.1:9070"})
     assert "--web.external-url=http://127.0.0.1:9070/" in prometheus_argv(shown)
     assert "--web.route-prefix=/" in prometheus_argv(shown), "not that of the external URL"
+    of_run = replace(of_run, endpoints=shown.endpoints)
+    assert "--web.external-url=http://127.0.0.1:9070/run-1" in prometheus_argv(of_run)
     assert "--dispatch.maintenance-interval=1s" in alertmanager_argv(launch)
     run_tool("alertmanager", *alertmanager_argv(launch)[1:], "--version")
     run_tool("node_exporter", *node_exporter_argv(launch)[1:], "--version")

@@ -150,19 +150,27 @@ def test_prometheus_knows_static_and_file_discovery(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tools")
-def test_prometheus_answers_where_its_pages_are(tmp_path: Path) -> None:
-    """Whether it was compiled without its web UI or not, nothing answers 500."""
+@pytest.mark.parametrize("prefix", ["", "/run-1"])
+def test_prometheus_answers_where_its_pages_are(prefix: str, tmp_path: Path) -> None:
+    """Whether it was compiled without its web UI or not, nothing answers 500.
+
+    Its own root leads to a page as well where all is below a path, as in a run.
+    """
     layout = RunLayout(tmp_path).create()
     (tmp_path / "prometheus.yml").touch()
     port = free_port()
+    root = f"http://127.0.0.1:{port}"
     command = [
         str(build.find().path("prometheus")),
         f"--config.file={tmp_path / 'prometheus.yml'}",
         f"--storage.tsdb.path={tmp_path / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        *([f"--web.route-prefix={prefix}", f"--web.external-url={root}{prefix}"] if prefix else []),
     ]
-    url, cwd = f"http://127.0.0.1:{port}", write_page(layout, {})
+    url, cwd = f"{root}{prefix}", write_page(layout, {})
     with running(command, tmp_path / "log", f"{url}/-/ready", cwd=cwd):
+        first = httpx.get(root, follow_redirects=True)
+        assert (first.status_code, "<title>" in first.text) == (200, True), first.url
         for page in ("", "graph?g0.expr=up", "query", "alerts", "rules", "targets", "config"):
             answer = httpx.get(f"{url}/{page}", follow_redirects=True)
             assert (answer.status_code, "<title>" in answer.text) == (200, True), page

@@ -206,18 +206,36 @@ def _asking_routes(console: ConsolePages) -> list[Route]:
 
     query = form_page("query", "/query", lambda r: asking.query_page(run, r.query_params))
     rules = form_page("rules", "/rules", lambda _: asking.rules_page(run))
+    targets = form_page("targets", "/targets", lambda _: asking.targets_page(run))
+    prometheus = {  # its own pages; alerts lead to /graph
+        "/query": query,
+        "/graph": query,
+        "/rules": rules,
+        "/alerts": rules,
+        "/targets": targets,
+    }
     traces = form_page("traces", "/traces", lambda r: asking.traces_page(run, r.query_params))
     logs = form_page("logs", "/logs", lambda r: asking.logs_page(run, r.query_params))
     return [
-        Route("/query", query),
-        Route("/graph", query),  # of Prometheus's own pages: alerts lead there
-        Route("/rules", rules),
-        Route("/alerts", rules),
-        Route("/targets", form_page("targets", "/targets", lambda _: asking.targets_page(run))),
+        *(Route(path, page) for path, page in prometheus.items()),
         Route("/traces", in_turn(traces)),
         Route("/traces/{trace}", in_turn(trace)),
         Route("/logs", in_turn(logs)),
+        *(Route(f"/{{intake}}{path}", _of_run(run, page)) for path, page in prometheus.items()),
     ]
+
+
+def _of_run(
+    run: RunFolder, answer: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """A page below the run's own path, as all is of its Prometheus."""
+
+    async def answered(request: Request) -> Response:
+        if request.path_params["intake"] != run.identity.get("intake"):
+            raise HTTPException(NOT_FOUND)
+        return await answer(request)
+
+    return answered
 
 
 def _rendered(text: str) -> str:

@@ -79,15 +79,20 @@ def prometheus_argv(launch: Launch) -> list[str]:
         # A run's stays as it was started; of ``up`` whoever changes a rule may have it read.
         *([] if (intake := launch.configuration.intake) else ["--web.enable-lifecycle"]),
         f"--web.route-prefix=/{intake}",
-        *_console(launch),
+        *_pages(launch),
         *_scaled_flags(PROMETHEUS_DURATIONS, launch.factor),
     ]
 
 
-def _console(launch: Launch) -> list[str]:
-    """Where its links lead: the compiled program has no pages of its own, but the console has."""
-    console = launch.endpoints.get(CONSOLE)
-    return [] if console is None else [f"--web.external-url=http://{console}/"]
+def _pages(launch: Launch) -> list[str]:
+    """Where its links lead: the compiled program has no pages of its own, but the console has.
+
+    Their path is that below which it answers: it sends who asks for `/` to its first page there.
+    """
+    console, intake = launch.endpoints.get(CONSOLE), launch.configuration.intake
+    if console is None and not intake:
+        return []
+    return [f"--web.external-url=http://{console or launch.endpoints[_PROMETHEUS]}/{intake}"]
 
 
 def alertmanager_argv(launch: Launch) -> list[str]:

@@ -87,6 +87,7 @@ def folder(tmp_path: Path) -> RunLayout:
     layout = RunLayout(tmp_path / "runs" / "one").create()
     identity = {
         "scenario": "up",
+        "intake": "one-1a2b",
         "time_scale": 30.0,
         "replicas": 1,
         "trace_ratio": 0.01,
@@ -288,6 +289,8 @@ def test_a_stack_that_was_started_for_none_plays_none(folder: RunLayout) -> None
 def test_it_has_the_pages_to_which_prometheus_leads(client: Client, path: str) -> None:
     """By links of alerts, and from the page of a Prometheus without its web UI."""
     assert client.get(f"/{path}").status_code == 200
+    assert client.get(f"/one-1a2b/{path}").status_code == 200, "those of a run"
+    assert client.get(f"/two-3c4d/{path}").status_code == 404, "those of another run"
 
 
 def test_an_address_without_a_page_has_one_that_says_so(client: Client) -> None:
