@@ -21,6 +21,7 @@ MAX_DEPTH: Final = 100
 # The same of memory. Aliases count as what they stand for: a few lines of them can mean billions.
 MAX_VALUES: Final = 1_000_000
 MAX_BYTES: Final = 64 * 2**20
+_BOOLEAN, _TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
 
 
 def read_yaml(path: Path, what: str = "") -> Any:  # noqa: ANN401 - whatever a file may hold
@@ -54,6 +55,8 @@ class Document:
 def read_documents(path: Path, what: str = "") -> list[Document]:
     """All documents that a file holds, with the places of their values.
 
+    Keys that YAML 1.1 takes for truth values, as `on` and `off`, are the words that stand there.
+
     Args:
         path: the file; read as UTF-8.
         what: what kind of file it is, for the error.
@@ -69,11 +72,29 @@ def _documents(text: str) -> list[Document]:
     found = []
     try:
         while loader.check_node():
-            node = loader.get_node()
+            if (node := loader.get_node()) is not None:
+                _name_keys(node)
             found.append(Document(loader.construct_document(node), node))
     finally:
         loader.dispose()
     return found
+
+
+def _name_keys(document: yaml.Node) -> None:
+    """Let keys be words."""
+    left, seen = [document], set[int]()
+    while left:
+        node = left.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.tag == _BOOLEAN:
+                    key.tag = _TEXT
+                left.append(value)
 
 
 def _read(path: Path, what: str, load: Callable[[str], _Loaded]) -> _Loaded:

@@ -106,3 +106,11 @@ def test_what_is_no_such_file_is_refused(file: Path, text: str) -> None:
     """Empty, of another form, or several in one."""
     with pytest.raises(UsageError, match=r"plan\.yaml"):
         read(file, text)
+
+
+def test_keys_are_words(tmp_path: Path) -> None:
+    """`on`, `off` and `yes` as well; values stay what they are."""
+    plan = read(tmp_path / "plan.yaml", f"{GOOD}labels: {{on: a, OFF: b, yes: c, true: d}}\n")
+    assert plan.labels == {"on": "a", "OFF": "b", "yes": "c", "true": "d"}
+    with pytest.raises(UsageError, match=r"labels\.on"):
+        read(tmp_path / "plan.yaml", f"{GOOD}labels: {{on: on}}\n")
