@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from testbed_drift.jobs.windowscheduler import FILE, WindowScheduler, WindowSche
 from testbed_drift.rows.reading import WindowLog
 from testbed_drift.rows.windows import NotEnoughRowsError, Window, WindowReader
 from testbed_drift.settings import DriftSettings, DriftSettingsError, read_settings
+
+from tests.support.typedpage import DOCS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,11 +59,11 @@ class Place:
         """The values of the turn's window, which is then done with."""
         return self.window(turns, now).frame["x"].tolist()
 
-    def window(self, turns: WindowScheduler, now: float) -> Window:
+    def window(self, turns: WindowScheduler, now: float, reader: WindowReader = READER) -> Window:
         """The turn's window, which is then done with, even where it can't be evaluated."""
         try:
             with WindowLog(open_log(self.url, create=False)) as log:
-                return turns.next(log, READER, now)
+                return turns.next(log, reader, now)
         finally:
             turns.done()
 
@@ -217,3 +220,53 @@ def test_steps_need_a_number_of_rows() -> None:
     """Windows of time have no steps in rows."""
     with pytest.raises(DriftSettingsError, match="--window-every needs --window-rows"):
         read_settings(log_url="-", artefact="-", window_every=5)
+
+
+HOUR = 3600
+SHOWN: list[tuple[tuple[str, ...], list[int], list[tuple[int, int]]]] = [
+    (("WINDOW",), [HOUR, HOUR + 100], [(2700, 3600), (2800, 3700)]),
+    (("WINDOW_ROWS",), [HOUR, HOUR + 100], [(2600, 3600), (2700, 3700)]),
+    (("WINDOW_MODE",), [HOUR, HOUR + 900], [(2700, 3600), (3600, 4500)]),
+    (
+        ("WINDOW_EVERY", "WINDOW_ROWS"),
+        [2 * HOUR] * 5,
+        [(HOUR, HOUR + 400), (HOUR, HOUR + 800), (HOUR, HOUR + 1200), (3700, 5200), (4100, 5600)],
+    ),
+]
+"""Settings of each row of the page's table, times of runs, and the seconds whose rows they have."""
+
+
+@pytest.mark.parametrize(("names", "runs", "seconds"), SHOWN)
+def test_the_windows_of_the_page(
+    names: tuple[str, ...],
+    runs: list[int],
+    seconds: list[tuple[int, int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each row of its table is set as it stands there, and holds the rows that it says.
+
+    One row is predicted in each second, and the job starts after an hour.
+    """
+    text = (DOCS / "how-to/drift-windows.md").read_text(encoding="utf-8")
+    table = [dict(re.findall(r"`TESTBED_DRIFT_(\w+)=(\w+)`", line)) for line in text.splitlines()]
+    (settings,) = (row for row in table if tuple(row) == names)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"TESTBED_DRIFT_{name}", value)
+    place = Place(f"sqlite:///{tmp_path / 'log.db'}", tmp_path / "drift")
+    turns, reader = place.turns(), WindowReader("v1", KINDS, min_rows=2, max_rows=5000)
+    place.predict(*range(HOUR))
+    if "WINDOW_EVERY" in names:
+        with pytest.raises(NotEnoughRowsError):
+            place.window(turns, HOUR, reader)
+    place.predict(*range(HOUR, 2 * HOUR))
+    found = [place.window(turns, now, reader).frame["x"].tolist() for now in runs]
+    assert found == [list(range(*each)) for each in seconds]
+
+
+def test_every_row_of_the_page_is_played() -> None:
+    """A row that is added to its table is found here, too."""
+    text = (DOCS / "how-to/drift-windows.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `TESTBED_DRIFT_.*$", text, re.MULTILINE)
+    shown = [tuple(re.findall(r"`TESTBED_DRIFT_(\w+)=", row)) for row in rows]
+    assert shown == [names for names, _, _ in SHOWN]
