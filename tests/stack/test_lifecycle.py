@@ -15,14 +15,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.commandline import HELD, CommandLine
 from tests.support.polling import PATIENCE, wait_for
-from tests.support.typedpage import typed_in
+from tests.support.typedpage import typed_in, variables_in
 
 from .playing import NO_REPORTS
 
+LOADS, TUTORIAL = "how-to/more-load.md", "tutorial.md"
 USUAL = {"Prometheus API": 9090, "Alertmanager": 9093, "Machine metrics": 9100}
 
 
@@ -84,31 +86,35 @@ def started_from_the_console(console: str, folder: Path) -> None:
     assert change("fault", do="stop") == change("load", do="stop") == 303
 
 
+def series(prometheus: str, query: str) -> list[dict[str, str]]:
+    """The labels of what a query finds."""
+    answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}, timeout=60)
+    return [found["metric"] for found in answer.json()["data"]["result"]]
+
+
 def other_systems_jobs(prometheus: str) -> None:
     """Rules that ask by another system's jobs find them, and nothing is there twice."""
-
-    def series(selector: str) -> list[dict[str, str]]:
-        answer = httpx.get(f"{prometheus}/api/v1/query", params={"query": selector}, timeout=60)
-        return [found["metric"] for found in answer.json()["data"]["result"]]
-
     for job in ("fastapi", "node-exporter", "ml-api", "node"):
-        wait_for(partial(series, f'up{{job="{job}"}} == 1'), 60, f"no up of {job}")
+        there = partial(series, prometheus, f'up{{job="{job}"}} == 1')
+        wait_for(there, 60, f"no up of {job}")
     for metric, job in (
         ("http_requests_total", "fastapi"),
         ("ml_model_loaded", "ml-api"),
         ("node_memory_MemAvailable_bytes", "node-exporter"),
     ):
-        wait_for(partial(series, metric), 60, f"no {metric}")
-        assert {each["job"] for each in series(metric)} == {job}
+        wait_for(partial(series, prometheus, metric), 60, f"no {metric}")
+        assert {each["job"] for each in series(prometheus, metric)} == {job}
 
 
 def test_up_status_logs_down(command_line: CommandLine) -> None:
     """The stack stays, every URL answers, other terminals see it, and down stops all of it.
 
-    Another service on a usual port makes it choose a free one.
+    Another service on a usual port makes it choose a free one; its loads send telemetry.
     """
-    assert command_line.run("status").code == 1
+    asked = typed_in(TUTORIAL, "testbed status")
+    assert command_line.run(*asked).code == 1
     up = typed_in("how-to/console.md", "testbed up --scenario", {"demo": "normal"})
+    command_line.environment |= variables_in(LOADS, "LOAD_TELEMETRY=true testbed up")
     command_line.environment |= {"TESTBED_JOB_NAMES": "fastapi-instrumentator"}
     with taken(USUAL) as usual, command_line.start(*up, background=True) as process:
         stack = started(command_line, process)
@@ -129,16 +135,20 @@ def test_up_status_logs_down(command_line: CommandLine) -> None:
         other_systems_jobs(prometheus)
         folder = run_folder(command_line)
         started_from_the_console(stack["urls"]["Console"], folder)
-        status = command_line.run("status")
+        durations = 'http_client_request_duration_seconds_count{job="testbed-load"}'
+        sent = partial(series, prometheus, f"last_over_time({durations}[1h])")
+        wait_for(sent, 60, "the load sent no telemetry")
+        status = command_line.run(*asked)
         assert status.code == 0
         assert "Locust web UI" in status.output
         assert "Evidently UI" in status.output
-        log = command_line.run("logs", "prometheus")
+        logs = typed_in(TUTORIAL, "testbed logs", {"drift": "prometheus"})
+        log = command_line.run(*logs)
         assert "Server is ready" in log.output
         missing = command_line.run("logs", "kafka")
         assert missing.code == 2
         assert "logs: alertmanager, api" in missing.output
-        down = command_line.run("down")
+        down = command_line.run(*typed_in(TUTORIAL, "testbed down"))
         assert down.code == 0
         assert process.wait(PATIENCE) == 0
     assert not (folder / "stack.json").exists()
@@ -164,10 +174,19 @@ def test_nothing_survives_an_interrupted_run(
 
 
 def test_a_crashed_component_is_reported_with_its_log(command_line: CommandLine) -> None:
-    """A component that dies ends `up` at once, with exit 2 and the tail of its log."""
-    command_line.environment |= NO_REPORTS
-    with command_line.start("up", "--time-scale", "30") as process:
+    """A component that dies ends `up` at once, with exit 2 and the tail of its log.
+
+    The drift job of that stack may train, after a cool-down that is as much faster.
+    """
+    page, command = "how-to/retrain.md", "testbed up --time-scale"
+    up = typed_in(page, command)
+    assert up == typed_in(TUTORIAL, command)
+    command_line.environment |= NO_REPORTS | variables_in(page, command)
+    with command_line.start(*up) as process:
         stack = started(command_line, process)
+        job = psutil.Process(stack["components"]["drift"]).environ()
+        assert job["TESTBED_DRIFT_ON_RETRAIN"] == "builtin"
+        assert float(job["TESTBED_DRIFT_RETRAIN_COOLDOWN"]) == 3600 / float(up[-1])
         os.kill(stack["components"]["alertmanager"], signal.SIGKILL)
         assert process.wait(PATIENCE) == 2
     assert "alertmanager" in command_line.output

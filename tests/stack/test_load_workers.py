@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from testbed_load.command import master_command, web_command, worker_command
-from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, write_plan
+from testbed_load.plan import LabelPlan, LoadPhase, PhaseDrift, read_plan, write_plan
 from testbed_load.traceids import request_context
 
 from tests.support.loads import (
@@ -36,9 +36,35 @@ from tests.support.needs import missing
 from tests.support.otlpreceiver import Receiver
 from tests.support.polling import answers, wait_for
 from tests.support.ports import free_port
+from tests.support.typedpage import typed_in, variables_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+
+PAGE = "how-to/more-load.md"
+TESTBED = Path(sys.executable).with_name("testbed")
+OUT = "truth"
+
+
+@contextmanager
+def typed_load(
+    part: str, folder: Path, replaced: Mapping[str, str], *further: str, on: Sequence[str] = ()
+) -> Iterator[Load]:
+    """A load that the page's command begins, with its variables; the truth is in ``OUT``.
+
+    Args:
+        part: of the command.
+        folder: where it is typed.
+        replaced: see :func:`typed_in`.
+        further: words behind it.
+        on: words before it, as for another host.
+    """
+    words = typed_in(PAGE, part, replaced)
+    variables = [f"{name}={value}" for name, value in variables_in(PAGE, part).items()]
+    where = () if OUT in words else ("--out", OUT)
+    command = [*on, "env", *variables, str(TESTBED), *words, *further, *where]
+    with running(command, folder, subprocess.PIPE, subprocess.PIPE) as process:
+        yield Load(process, Truth(folder / OUT))
 
 
 def workers(load: Load) -> list[psutil.Process]:
@@ -127,22 +153,32 @@ def test_the_web_ui_sends_from_several_processes(serve: Start, tmp_path: Path) -
     assert sorted(service.seen()["request_ids"]) == sent
 
 
-def test_spans_of_the_load_are_the_parents_of_the_services_own(serve: Start, play: Play) -> None:
+@pytest.mark.parametrize(
+    "part", ["testbed load normal --otlp-endpoint", "TRACE_RATIO=1 testbed load"]
+)
+def test_spans_of_the_load_are_the_parents_of_the_services_own(
+    part: str, serve: Start, tmp_path: Path
+) -> None:
     """One for each request whose trace is stored or that failed, and a duration for every one."""
     receiver = Receiver()
-    plan = replace(plan_of(LoadPhase("steady", 3.0, 40.0)), trace_ratio=0.5)
     service = serve(fail_every=10)
-    load = play(plan, service.url, "--otlp-endpoint", receiver.url, processes=2)
-    output = load.end()
+    own = {"http://127.0.0.1:4318": receiver.url}
+    further = ("--host", service.url, "--rate", "40", "--duration", "3")
+    with typed_load(part, tmp_path, own, *further) as load:
+        output, errors = load.process.communicate(timeout=DEADLINE)
+    assert load.process.returncode == 0, errors
+    plan = read_plan(load.truth.root / "load-plan.json")
+    assert plan.trace_ratio is not None
     lines = {line["trace_id"]: line for line in load.truth.lines()}
     told = {key for key, line in lines.items() if line["sampled"] or line["status"] == 500}
-    assert any(not lines[key]["sampled"] for key in told)
+    assert 0 < len(told) <= len(lines)
+    assert (len(told) == len(lines)) == (plan.trace_ratio == 1)
     found = {span.trace_id.hex(): span for span in receiver.all_spans()}
     assert set(found) == told
     assert f"{len(told)} of {len(told)} spans taken by {receiver.url}" in output
     for key, span in found.items():
         line = lines[key]
-        sent = request_context(plan.run_id, plan.seed, line["seq"], 0.5)
+        sent = request_context(plan.run_id, plan.seed, line["seq"], plan.trace_ratio)
         assert (span.name, span.span_id.hex()) == ("POST /predict", sent.parent_id)
         took = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
         assert took == pytest.approx(line["finished_at"] - line["sent_at"], abs=1e-5)
@@ -186,15 +222,16 @@ def test_an_interrupt_ends_all_workers_with_the_truth_complete(serve: Start, pla
     wait_for(lambda: not any(each.is_running() for each in there), what="the workers end")
 
 
-def test_a_worker_that_is_killed_is_no_load_that_was_played(serve: Start, play: Play) -> None:
+def test_a_worker_that_is_killed_is_no_load_that_was_played(serve: Start, tmp_path: Path) -> None:
     """Its part of the truth is gone with it."""
-    service = serve()
-    load = play(plan_of(LoadPhase("p", 600.0, 50.0)), service.url, processes=2)
-    wait_for(lambda: len(load.truth.lines()) >= 30, DEADLINE, "the load runs")
-    workers(load)[0].kill()
-    _, errors = load.process.communicate(timeout=DEADLINE)
+    own = {"1500": "50", "60": "600"}
+    with typed_load("normal --rate 1500", tmp_path, own, "--host", serve().url) as load:
+        wait_for(lambda: len(load.truth.lines()) >= 30, DEADLINE, "the load runs")
+        assert len(workers(load)) == 3
+        workers(load)[0].kill()
+        _, errors = load.process.communicate(timeout=DEADLINE)
     assert load.process.returncode == 2
-    assert "load: 1 of 2 workers are left, so it is not complete" in errors
+    assert "load: 2 of 3 workers are left, so it is not complete" in errors
 
 
 def test_workers_do_not_outlive_a_master_that_is_killed(serve: Start, play: Play) -> None:
@@ -236,32 +273,38 @@ def hosts() -> Iterator[tuple[str, str]]:
 
 
 def test_workers_on_two_hosts_send_one_load(hosts: tuple[str, str], tmp_path: Path) -> None:
-    """One beside the master, one on the other host; the truth is written on the first alone."""
+    """One beside the master, one on the other host; the truth is written on the first alone.
+
+    The page's commands, with these hosts' addresses; the first one prints the other.
+    """
     first, second = (["ip", "netns", "exec", name] for name in hosts)
-    master = ("10.201.0.1", free_port())
-    plan = tmp_path / "plan.json"
-    write_plan(plan, plan_of(LoadPhase("p", 3.0, 40.0)))
+    master = f"10.201.0.1:{free_port()}"
+    pipe = subprocess.PIPE
     with ExitStack() as stack:
-        service = [*first, sys.executable, str(FAKE), "0", "0", master[0]]
-        serving = stack.enter_context(running(service, tmp_path, subprocess.PIPE))
+        service = [*first, sys.executable, str(FAKE), "0", "0", "10.201.0.1"]
+        serving = stack.enter_context(running(service, tmp_path, pipe))
         assert serving.stdout is not None
-        url = f"http://{master[0]}:{int(serving.stdout.readline())}"
-        truth = Truth(tmp_path / "truth")
-        command = master_command(plan, truth.root, url, bind=master, workers=2)
-        pipe = subprocess.PIPE
-        load = stack.enter_context(running([*first, *command], tmp_path, pipe, pipe))
+        url = f"http://10.201.0.1:{int(serving.stdout.readline())}"
+        own = {"http://10.0.0.9:8000": url, "10.0.0.1:5557": master}
+        smaller = {"4000": "40", "60": "3", "loads/big": OUT}
+        begun = typed_load("normal --host", tmp_path, own | smaller, on=first)
+        load = stack.enter_context(begun)
+        plan = load.truth.root / "load-plan.json"
+        wait_for(plan.exists, DEADLINE, "a plan", load.process)
+        worker = typed_in(PAGE, "testbed load-worker", own)
+        copied = [str(plan) if word == plan.name else word for word in worker]
         senders = [
-            stack.enter_context(
-                running([*host, *worker_command(plan, url, master=master)], tmp_path)
-            )
+            stack.enter_context(running([*host, str(TESTBED), *copied], tmp_path, pipe, pipe))
             for host in (first, second)
         ]
-        Load(load, truth).end()
+        _, errors = load.process.communicate(timeout=DEADLINE)
+        assert load.process.returncode == 0, errors
+        assert f"load: waiting for 2 times: testbed {' '.join(worker)}, each with" in errors
         assert [each.wait(DEADLINE) for each in senders] == [0, 0]
-    lines, end = truth.lines(), truth.json("end")
+    lines, end = load.truth.lines(), load.truth.json("end")
     assert len({line["seq"] for line in lines}) == len(lines) == 120 - end["missed"]
-    assert truth.outcomes == {"200": len(lines)}
-    assert sum(len(batch["seqs"]) for batch in truth.lines("labels")) == len(lines)
+    assert load.truth.outcomes == {"200": len(lines)}
+    assert sum(len(batch["seqs"]) for batch in load.truth.lines("labels")) == len(lines)
 
 
 def test_a_worker_with_another_plan_ends_the_load(serve: Start, tmp_path: Path) -> None:

@@ -12,19 +12,28 @@ import pytest
 from tests.support.commandline import CommandLine
 from tests.support.jsonlines import whole_lines
 from tests.support.polling import wait_for
+from tests.support.typedpage import typed_in, variables_in
 
 from .playing import NO_REPORTS, QUICK, SHORT, play
+
+LOADS = "how-to/more-load.md"
 
 
 @pytest.mark.long
 def test_two_replicas_of_another_use_case_add_up(command_line: CommandLine) -> None:
     """Each is scraped and counted under its own id; sums and single series all agree.
 
-    That it is another use case needs no other code.
+    That it is another use case needs no other code, nor that two processes send, with telemetry of
+    their own.
     """
+    several, told = "PROCESSES=2 testbed run", "LOAD_TELEMETRY=true testbed run"
+    command_line.environment |= variables_in(LOADS, several) | variables_in(LOADS, told)
+    _, scenario = typed_in(LOADS, several, {"demo": "normal"})
     options = ("--use-case", "iris", "--replicas", "2", *QUICK)
-    result = play(command_line, "normal", *options)
+    result = play(command_line, scenario, *options)
     assert result.code == 0, result.output
+    spans = _check(result.verdict, "spans of the load")
+    assert (spans["applicable"], spans["passed"]) == (True, True), spans
     instances = result.verdict["instances"]
     started = whole_lines(result.out / "replicas.jsonl")
     assert {row["instance"] for row in instances} == {line["instance"] for line in started}

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOCS: Final = Path(__file__).parents[2] / "docs"
 SERVING: Final = "ready: predictions on"
-_COMMAND: Final = re.compile(r"(?:\w+=\S+ )*(?:\.venv/bin/)?(?:testbed|tools/flow) ")
+_COMMAND: Final = re.compile(r"(?:\w+=\S+ )*(?:\.venv/bin/)?(?:testbed|tools/flow)(?: |$)")
+_VARIABLE: Final = re.compile(r"(\w+)=(\S+) ")
 _START: Final = re.compile(r"^(?:\w+=\S+ )*testbed serve\b.*$", re.MULTILINE)
 
 
@@ -29,6 +30,12 @@ def blocks_of(page: str, *languages: str) -> list[str]:
     """What stands between fences of these languages in a page below ``docs``."""
     text = (DOCS / page).read_text(encoding="utf-8")
     return [body for language, body in FENCE.findall(text) if language in languages]
+
+
+def spans_of(page: str) -> list[str]:
+    """What stands as code within the lines of a page below ``docs``."""
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    return re.findall(r"(?<!`)`([^`]+)`(?!`)", FENCE.sub("", text))
 
 
 def typed_in(page: str, part: str, replaced: Mapping[str, str] | None = None) -> list[str]:
@@ -41,15 +48,24 @@ def typed_in(page: str, part: str, replaced: Mapping[str, str] | None = None) ->
         part: of the command; the first that holds it is meant.
         replaced: words of it to what a reader would write in their place, as names of files.
     """
-    text = (DOCS / page).read_text(encoding="utf-8").replace("\\\n", " ")
-    spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", FENCE.sub("", text))
-    lines = [line for _, body in FENCE.findall(text) for line in body.splitlines()]
-    found = [line for line in (*lines, *spans) if _COMMAND.match(line) and part in line]
-    assert found, f"{page} has no command with {part!r}"
-    words = shlex.split(_COMMAND.sub("", found[0]), comments=True)
+    words = shlex.split(_COMMAND.sub("", _line_of(page, part)), comments=True)
     own = replaced or {}
     assert own.keys() <= set(words), f"{page}: {words} has other words than {list(own)}"
     return [own.get(word, word) for word in words]
+
+
+def variables_in(page: str, part: str) -> dict[str, str]:
+    """The variables that stand before the command that :func:`typed_in` finds."""
+    found = _COMMAND.match(_line_of(page, part))
+    return dict(_VARIABLE.findall(found[0])) if found else {}
+
+
+def _line_of(page: str, part: str) -> str:
+    text = (DOCS / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines: list[str] = [line for _, body in FENCE.findall(text) for line in body.splitlines()]
+    found = [line for line in (*lines, *spans_of(page)) if _COMMAND.match(line) and part in line]
+    assert found, f"{page} has no command with {part!r}"
+    return found[0]
 
 
 class TypedPage:
