@@ -14,7 +14,7 @@ FOLDERS: Final = ("stack", "jobs")
 LONGEST: Final = (
     *("scenarios", "verdicts", "selftest", "attached", "robustness", "demo", "lifecycle"),
     *("tutorial", "own_service", "pytest_plugin", "replica_runs", "wheels", "faults", "regression"),
-    *("own_routes", "load_workers", "locust"),
+    *("own_routes", "load_workers", "locust", "measuring"),
     *("flow", "pages", "drift_job", "tracking", "evidently_ui"),
 )
 """The files that take longest, the longest first; CONTRIBUTING.md says of their tests why."""
