@@ -32,6 +32,8 @@ from tests.support.commandline import CommandLine
 from tests.support.panels import panel_queries
 from tests.support.polling import wait_for
 from tests.support.shown import BY_SETTING, NUMBERS, OF_NUMBERS
+from tests.support.typedpage import blocks_of, spans_of
+from tests.support.verdictpage import unexplained
 
 from .playing import played
 
@@ -64,6 +66,15 @@ SEEDS: tuple[tuple[str, str, set[str]], ...] = (
     ("churn", "http_requests_total", {"method", "endpoint", "status"}),
     ("churn", "http_request_duration_seconds_bucket", {"method", "endpoint"}),
 )
+# What the pages on the drift job ask Prometheus: blocks, and code that is more than a name.
+ASKED = [
+    query
+    for page in ("how-to/drift-windows.md", "how-to/model-quality.md")
+    for query in (
+        *blocks_of(page, "promql"),
+        *(each for each in spans_of(page) if re.search(r"ml_\w+\{|\(.*ml_|- ml_", each)),
+    )
+]
 # Its demo may have to be played twice.
 pytestmark = pytest.mark.timeout(1600)
 OF_SCRAPES = {"__name__", "job", "instance", "le"}
@@ -163,6 +174,18 @@ def test_every_recipe_returns_data(demo: Demo, recipe: Recipe) -> None:
     assert any(math.isfinite(value) for value in values), recipe.expr
 
 
+@pytest.mark.parametrize("query", ASKED)
+def test_every_query_of_the_pages_on_drift_returns_data(demo: Demo, query: str) -> None:
+    """What they tell their readers to ask finds something."""
+    series = demo.prometheus.query_range(query, start=demo.start, end=demo.end, step=1.0)
+    assert any(math.isfinite(value) for each in series for _, value in each.points), query
+
+
+def test_every_check_of_the_demo_is_explained(demo: Demo) -> None:
+    """By the page on verdicts."""
+    assert unexplained([check["name"] for check in demo.verdict["checks"]]) == []
+
+
 @pytest.mark.parametrize(("preset", "series", "labels"), SEEDS)
 def test_every_name_of_the_other_systems_is_stored(
     demo: Demo, preset: str, series: str, labels: set[str]
@@ -207,7 +230,10 @@ def test_no_link_of_the_console_fails(demo: Demo) -> None:
     alerts = httpx.get(f"http://{run['endpoints']['alertmanager:9093']}/api/v2/alerts", timeout=30)
     leading = [alert["generatorURL"] for alert in alerts.json()]
     assert leading
-    assert all(link.startswith(f"{console}/graph?g0.expr=") for link in leading)
+    below = f"{console}/{run['intake']}"
+    assert all(link.startswith(f"{below}/graph?g0.expr=") for link in leading)
+    first = httpx.get(f"http://{run['endpoints']['prometheus:9090']}/", follow_redirects=True)
+    assert (first.status_code, "<title>" in first.text) == (200, True), first.url
     for link in [*links, *leading]:
         assert httpx.get(link, timeout=30, follow_redirects=True).status_code == 200, link
     assert any("/traces/" in link for link in links)

@@ -17,6 +17,7 @@ from testbed.verdict import Verdict, write_verdict
 from typer.testing import CliRunner
 
 from tests.support.schemas import schema_of
+from tests.support.typedpage import typed_in
 
 from .conftest import ALERT, World
 
@@ -116,14 +117,18 @@ def test_the_command_fails_only_where_it_is_asked_to(world: World, tmp_path: Pat
     write_verdict(RunLayout(tmp_path / "one").create(), world.evaluate())
     world.silence()
     write_verdict(RunLayout(tmp_path / "two").create(), world.evaluate())
-    words = ["compare", str(tmp_path / "one"), str(tmp_path / "two")]
+    page = tmp_path / "page.html"
+    own = {
+        "main-run": str(tmp_path / "one"),
+        "my-run": str(tmp_path / "two"),
+        "difference.html": str(page),
+    }
+    typed = typed_in("how-to/read-a-verdict.md", "testbed compare", own)
+    words = typed[:3]
     told = CliRunner().invoke(app, words)
     assert told.exit_code == 0
     assert f"{ALERT} in burst" in told.output
-    page = tmp_path / "page.html"
-    failed = CliRunner().invoke(
-        app, [*words, "--json", "--fail-on-regression", "--html", str(page)]
-    )
+    failed = CliRunner().invoke(app, [*typed, "--json"])
     assert failed.exit_code == 1
     shown = json.loads(failed.stdout)
     schema_of("comparison.schema.json").validate(shown)
