@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,23 +15,32 @@ from testbed_domain.logstore import open_log
 from tests.support.polling import PATIENCE, wait_for
 from tests.support.ports import free_port
 from tests.support.processes import running
+from tests.support.typedpage import spans_of, typed_in
 
 from .drift_place import DriftPlace, traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from testbed_domain.artefact import Artefact
 
 
+PAGE = "how-to/retrain.md"
+WORKSPACE = "TESTBED_DRIFT_WORKSPACE=workspace"
+
+
 @pytest.fixture
-def place(small_artefact: Artefact, tmp_path: Path) -> Iterator[DriftPlace]:
-    """A job with a workspace."""
+def place(
+    small_artefact: Artefact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DriftPlace]:
+    """A job with a workspace, which it has as the page says."""
+    monkeypatch.chdir(tmp_path)
+    assert WORKSPACE in spans_of(PAGE)
+    monkeypatch.setenv(*WORKSPACE.split("="))
     url = f"sqlite:///{tmp_path / 'log.db'}"
     with open_log(url) as log:
         log.register_reference(small_artefact)
-    options = ("--otlp-endpoint=none", f"--workspace={tmp_path / 'workspace'}", "--keep-runs=2")
+    options = ("--otlp-endpoint=none", "--keep-runs=2")
     made = DriftPlace(small_artefact, url, tmp_path / "drift", options)
     yield made
     made.close()
@@ -38,13 +48,15 @@ def place(small_artefact: Artefact, tmp_path: Path) -> Iterator[DriftPlace]:
 
 @pytest.fixture
 def ui(tmp_path: Path) -> Iterator[httpx.Client]:
-    """The UI on that workspace."""
+    """The UI on that workspace, by the page's command."""
     url = f"http://127.0.0.1:{free_port()}"
     output = tmp_path / "ui.log"
-    command = [sys.executable, "-m", "testbed_drift", "ui", f"--port={url.rpartition(':')[2]}"]
-    command.append(f"--workspace={tmp_path / 'workspace'}")
+    (tmp_path / "workspace").mkdir(exist_ok=True)
+    program = Path(sys.executable).with_name("testbed")
+    typed = typed_in(PAGE, "testbed drift ui")
+    command = [str(program), *typed, f"--port={url.rpartition(':')[2]}"]
     with (
-        running(command, output, f"{url}/api/version", seconds=90) as process,
+        running(command, output, f"{url}/api/version", seconds=90, cwd=tmp_path) as process,
         httpx.Client(base_url=url) as client,
     ):
         yield client

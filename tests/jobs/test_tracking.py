@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +16,9 @@ from testbed_domain.artefact import load_artefact
 from testbed_drift.storage.tracking import Tracker
 from testbed_drift.storage.trackingclient import connect
 
+from tests.support.polling import PATIENCE
 from tests.support.ports import free_port
+from tests.support.typedpage import DOCS, typed_in, variables_in
 
 from .drift_place import traffic
 from .retraining_service import last_retraining, shifted
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from .retraining_service import Service
 
 ROWS = 700
+PAGE = "how-to/track-with-mlflow.md"
 # Settings of the job that trains.
 OPTIONS = (
     *("--html=never", "--otlp-endpoint=none", "--retrain-min-rows=500"),
@@ -47,15 +54,55 @@ def drifted(place: MadeUpPlace) -> MadeUpPlace:
     return place
 
 
+def _typed(place: MadeUpPlace, server: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """The page's command, with the address of another server, on the log of a place."""
+    (variable,) = variables_in(PAGE, "testbed drift run")
+    own = {"log-url": place.url, "artefact": place.artefact.path, "output": place.output}
+    given = [f"--{name}={value}" for name, value in own.items()]
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("testbed"),
+            *typed_in(PAGE, "testbed drift run"),
+            *given,
+            *options,
+        ],
+        cwd=place.output.parent,
+        env=os.environ | {variable: server},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def _shown_names() -> dict[str, list[str]]:
+    """What the page's table says of a run without relations and segments: kind to names."""
+    text = (DOCS / PAGE).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| (tags|parameters|metrics) \|$", text, re.MULTILINE)
+    assert len(rows) == 2
+    found = {kind: re.findall(r"`([^`]+)`", names) for names, kind in rows}
+    (parameters,) = re.findall(r"both windows; (`.*?) \| parameters", text)
+    return found | {"parameters": re.findall(r"`([^`]+)`", parameters)}
+
+
 def test_run_stands_on_the_server(
     drifted: MadeUpPlace, tracking: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Decision, scores, thresholds and both reports, which come back as they were written."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking)
+    """Decision, scores, thresholds and both reports, which come back as they were written.
+
+    The command is the page's, and every name of its table is there.
+    """
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "runs")
-    done = drifted.run("--relations-rows=0")  # the model here can't be asked
+    done = _typed(drifted, tracking, "--relations-rows=0")  # the model here can't be asked
     assert (done.returncode, done.stderr) == (1, "")
     [run] = runs(tracking, "runs")
+    stored = {"tags": run.data.tags, "parameters": run.data.params, "metrics": run.data.metrics}
+    for kind, shown in _shown_names().items():
+        for name in shown:
+            pattern = re.sub(r"[A-Z]+", "[^/]+", name)
+            if name not in {"drift", "challenger"}:  # values of the tag before
+                assert any(re.fullmatch(pattern, each) for each in stored[kind]), (kind, name)
+    assert run.data.tags["kind"] == "drift"
     [record] = drifted.records
     assert (run.info.status, run.data.tags["decision"]) == ("FINISHED", record["decision"])
     assert run.data.tags["model_version"] == drifted.artefact.version
