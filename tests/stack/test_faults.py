@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from testbed.layout import RunLayout
 from testbed.scenario import read_scenario
 from testbed.stack.database import why_not
 
 from tests.support.needs import missing
+from tests.support.typedpage import blocks_of, typed_in
+from tests.support.yamltext import load_yaml
 
 from .playing import failed_checks, play
 
 if TYPE_CHECKING:
     from tests.support.commandline import CommandLine
 
+PAGE = "how-to/faults.md"
+# Its phases have the faults that the page shows, too: SHOWN says where.
 SCENARIO = """\
 name: everything
 title: One fault after another
@@ -25,6 +30,8 @@ description: Each takes hold and costs nothing that has no reason.
 settings: {api: {deadline: 1, keys: true}, log: {database: postgresql}}
 phases:
   - {name: normal, duration: 3m, rate: 40}
+  - {name: hanging, duration: 8m, rate: 40}
+  - {name: executed, duration: 2m, rate: 40}
   - name: processes
     duration: 4m
     rate: 40
@@ -34,17 +41,7 @@ phases:
       - {kind: cpu, component: receiver, workers: 1, nice: 10}
       - {kind: memory, mib: 64}
       - {kind: file-descriptors, component: api, spare: 50}
-  - name: asked
-    duration: 2m
-    rate: 40
-    faults:
-      - kind: http
-        start: {method: PUT, url: "http://api:9464/faults", body: {errors: {ratio: 0.2}}}
-        end_with: {method: DELETE, url: "http://api:9464/faults"}
-      - {kind: exec, start: ["true"], end_with: ["true"]}
-      - kind: hostile
-        rate: 10
-        requests: [bad-json, oversize, wrong-type, deep, unknown-field, slow, wrong-key, no-key]
+  - {name: asked, duration: 2m, rate: 40}
   - name: late
     duration: 3m
     rate: 40
@@ -60,20 +57,6 @@ phases:
     faults:
       - {kind: overload, rate: 20}
       - {kind: bad-version}
-      - kind: rule-file
-        replaces: more.yml
-        groups:
-          - name: more
-            rules: [{alert: Never, expr: vector(1) > 2, labels: {severity: warning}}]
-      - kind: routes
-        route:
-          receiver: warning
-          routes:
-            - receiver: heartbeat
-              matchers: ['severity="none"']
-              group_wait: 0s
-              group_interval: 1m
-              repeat_interval: 5m
   - name: blind
     duration: 3m
     rate: 40
@@ -88,10 +71,7 @@ phases:
     faults:
       - {kind: network, from: prometheus, to: alertmanager, lost: partition}
       - {kind: network, from: alertmanager, to: receiver, lost: reset}
-  - name: log-killed
-    duration: 4m
-    rate: 40
-    faults: [{kind: kill, component: database, down: 2m}]
+  - {name: log-killed, duration: 5m, rate: 40}
   - name: log-frozen
     duration: 2m
     rate: 40
@@ -105,24 +85,15 @@ phases:
           title: errors
           description: The API fails some predictions, and none once it is rolled back.
           method:
-            - {type: action, name: begin, provider: {type: process, path: PROGRAM, arguments: PUT}}
+            - {type: action, name: begin, provider: {type: process, path: ./break-my-cache}}
           rollbacks:
-            - {type: action, name: end, provider: {type: process, path: PROGRAM, arguments: DELETE}}
-  - name: log-apart
-    duration: 2m
-    rate: 40
-    faults: [{kind: network, from: api, to: database, lost: partition}]
+            - {type: action, name: end, provider: {type: process, path: ./mend-my-cache}}
+  - {name: log-apart, duration: 2m, rate: 40}
   - name: log-reset
     duration: 2m
     rate: 40
     faults: [{kind: network, from: api, to: database, lost: reset}]
-  - name: between
-    duration: 3m
-    rate: 40
-    faults:
-      - kind: chaos
-        action: {name: more errors, provider: {type: process, path: PROGRAM, arguments: PUT}}
-        undo: {name: no errors, provider: {type: process, path: PROGRAM, arguments: DELETE}}
+  - {name: between, duration: 3m, rate: 40}
   - {name: killed, duration: 6m, rate: 40, faults: [{kind: kill, component: api, down: 30s}]}
   - {name: recovery, duration: 6m, rate: 40}
 settle: 12m
@@ -142,39 +113,90 @@ limits: {error_ratio: 0.5, p95_seconds: 2}
 """
 
 
-# What the Chaos Toolkit executes: it finds the run as its documentation says.
+# Phase to the kinds of the page's faults that it has.
+SHOWN = {
+    "hanging": ("freeze",),
+    "asked": ("http", "hostile"),
+    "executed": ("exec",),
+    "deployed": ("rule-file", "routes"),
+    "log-killed": ("kill",),
+    "log-apart": ("network",),
+    "between": ("chaos",),
+}
+# What the page's last two execute: it finds the run as its documentation says.
 PROGRAM = """\
 #!{python}
-import json, os, pathlib, sys, urllib.request
+import json, os, pathlib, urllib.request
 run = pathlib.Path(os.environ["TESTBED_RUN"])
 address = json.loads((run / "run.json").read_text())["endpoints"]["api:9464"]
 token = (run / "{token}").read_text().strip()
 headers = {{"Authorization": f"Bearer {{token}}", "Content-Type": "application/json"}}
-body = b'{{"errors": {{"ratio": 0.5}}}}' if sys.argv[1] == "PUT" else None
+body = b'{{"errors": {{"ratio": 0.5}}}}' if "{method}" == "PUT" else None
 url = f"http://{{address}}/faults"
-urllib.request.urlopen(urllib.request.Request(url, body, headers, method=sys.argv[1]), timeout=10)
+urllib.request.urlopen(urllib.request.Request(url, body, headers, method="{method}"), timeout=10)
 """
+
+
+def faults_of_the_page() -> dict[str, dict[str, Any]]:
+    """Kind to the one fault of that kind that stands in a block of the page."""
+    blocks = [load_yaml(body) for body in blocks_of(PAGE, "yaml")]
+    parts = [part for block in blocks for part in (block, *block.get("phases", ()))]
+    found = [fault for part in parts for fault in part.get("faults", ())]
+    by_kind = {fault["kind"]: fault for fault in found}
+    assert len(by_kind) == len(found), "two of one kind"
+    return by_kind
+
+
+def scenario_with(shown: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The scenario, with the page's faults and what it says that the first of them provokes."""
+    whole: dict[str, Any] = load_yaml(SCENARIO)
+    assert sorted(shown) == sorted(kind for kinds in SHOWN.values() for kind in kinds)
+    for phase in whole["phases"]:
+        faults = [shown[kind] for kind in SHOWN.get(phase["name"], ())]
+        phase["faults"] = [*phase.get("faults", ()), *faults]
+    example = load_yaml(blocks_of(PAGE, "yaml")[0])
+    whole["expected_alerts"] += example["expected_alerts"]
+    return whole
+
+
+def lay_out(folder: Path, repository: Path) -> None:
+    """The files that the page's faults name: programs, and wrong rules and routes."""
+    token = RunLayout(Path()).management_token
+    for name, method in (("break-my-cache", "PUT"), ("mend-my-cache", "DELETE")):
+        program = folder / name
+        program.write_text(PROGRAM.format(python=sys.executable, token=token, method=method))
+        program.chmod(0o700)
+    (folder / "wrong").mkdir()
+    rules = (repository / "prometheus/rules/api.yml").read_text()
+    assert "> 0.1\n" in rules
+    (folder / "wrong/api.yml").write_text(rules.replace("> 0.1\n", "> 1000\n"))
+    routes = load_yaml((repository / "alertmanager/alertmanager.yml").read_text())
+    routes["route"] |= {"receiver": "critical"}
+    (folder / "wrong/alertmanager.yml").write_text(yaml.safe_dump(routes))
 
 
 @pytest.mark.timeout(1300)
 def test_each_fault_takes_hold_and_is_accounted_for(
-    command_line: CommandLine, tmp_path: Path
+    command_line: CommandLine, repository: Path
 ) -> None:
-    """On processes, by cooperation, on the network; what the scenario asks of others is trusted."""
+    """On processes, by cooperation, on the network; what the scenario asks of others is trusted.
+
+    Those that the page shows are the page's, with its commands: all that it shows are played.
+    """
     if (reason := why_not()) is not None:
         missing(reason)
-    scenario = tmp_path / "everything.yaml"
-    program = tmp_path / "chaos-errors"
-    token = RunLayout(Path()).management_token
-    program.write_text(PROGRAM.format(python=sys.executable, token=token))
-    program.chmod(0o700)
-    scenario.write_text(SCENARIO.replace("PROGRAM", str(program)))
-    command_line.environment["XDG_CONFIG_HOME"] = str(tmp_path / "config")
-    refused = play(command_line, str(scenario))
+    folder = command_line.folder
+    lay_out(folder, repository)
+    scenario = folder / "everything.yaml"
+    scenario.write_text(yaml.safe_dump(scenario_with(faults_of_the_page())))
+    command_line.environment["XDG_CONFIG_HOME"] = str(folder / "config")
+    own = {"hanging.yaml": scenario.name}
+    _, file = typed_in(PAGE, "testbed run hanging.yaml", own)
+    refused = play(command_line, file)
     assert refused.code == 2
-    assert "not trusted: 'true; true'" in refused.output
-    assert command_line.run("trust", str(scenario)).code == 0
-    result = play(command_line, str(scenario))
+    assert "not trusted: './break-my-cache; ./mend-my-cache'" in refused.output
+    assert command_line.run(*typed_in(PAGE, "testbed trust hanging.yaml", own)).code == 0
+    result = play(command_line, file)
     assert result.code == 0, failed_checks(result)
     planned = [f for phase in read_scenario(scenario).phases for f in phase.faults]
     took = [c["name"] for c in result.verdict["checks"] if c["name"].startswith("fault ")]
@@ -191,5 +213,7 @@ def test_each_fault_takes_hold_and_is_accounted_for(
     assert len(blind) == 3
     unseen = next(row for row in result.verdict["alerts"] if row["phase"] == "blind")
     assert unseen["status"] == "blind"
+    (hung,) = (row for row in result.verdict["alerts"] if row["phase"] == "hanging")
+    assert (hung["alert"], hung["status"]) == ("TelemetryPipelineDown", "detected")
     reasons = {e["reason"] for hop in hops.values() for e in hop["explained"]}
     assert {"injected_error", "rejected_422", "shed_503"} <= reasons
