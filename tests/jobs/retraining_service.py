@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.support.jsonlines import whole_lines
+from tests.support.typedpage import variables_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.apiprocess import ApiProcess
 
+ON_RETRAIN = "TESTBED_DRIFT_ON_RETRAIN"
 SHIFTED = ("Glucose", "BloodPressure", "SkinThickness", "BMI")
 
 
@@ -56,7 +58,7 @@ class Service:
     def job_options(self) -> tuple[str, ...]:
         """What a drift job needs to know so that it can train a challenger and register it."""
         return (
-            "--on-retrain=builtin",
+            f"--on-retrain={variables_in('how-to/retrain.md', 'testbed up')[ON_RETRAIN]}",
             f"--management-urls={self.management}",
             f"--management-token-file={self.token_file}",
         )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.polling import PATIENCE
+from tests.support.typedpage import DOCS, spans_of, typed_in
 
 from .drift_place import traffic
 from .retraining_service import last_retraining, shifted
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     from .retraining_service import Service
 
 ROWS = 700
+QUALITY = "how-to/model-quality.md"
+# Where a value stands in the job's record, as that page names it.
+PATH_OF_RECORD = re.compile(r"(?:performance|labels)(?:\.\w+)+")
+OF_NUMBERS = {"performance.estimated.mae"}
 
 
 # Settings of the job in every test here.
@@ -28,6 +36,32 @@ OPTIONS = (
     *("--html=never", "--otlp-endpoint=none", "--retrain-min-rows=500"),
     *("--retrain-cooldown=3600", "--max-rows=2000"),
 )
+
+
+def _by_hand(job: DriftPlace, *options: str) -> subprocess.CompletedProcess[str]:
+    """The page's command that trains; it sends no telemetry."""
+    _, name = typed_in("how-to/retrain.md", "testbed drift retrain")
+    return subprocess.run(
+        [word for word in job.command(name, *options) if not word.startswith("--otlp-endpoint")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def _page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def _at(record: dict[str, Any], path: str) -> bool:
+    """Whether the record holds something there; labels stand below the performance."""
+    place: Any = record["performance"] if path.startswith("labels") else record
+    for part in path.split("."):
+        if part not in place:
+            return False
+        place = place[part]
+    return True
 
 
 def _accuracy(answers: Sequence[dict[str, Any]], labels: Sequence[object]) -> float:
@@ -74,9 +108,15 @@ def test_better_challenger_is_promoted_and_accuracy_recovers(
 
 
 def test_champion_stays_where_nothing_is_better(
-    champion: Artefact, service: Service, job: DriftPlace
+    champion: Artefact, service: Service, job: DriftPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Drift that costs no accuracy: RETRAIN tries, the champion stays, no challenger is left."""
+    """Drift that costs no accuracy: RETRAIN tries, the champion stays, no challenger is left.
+
+    The command that does it by hand knows no cool-down; the record holds what the page on the
+    model's quality says, of each segment, too.
+    """
+    (segment,) = {each for each in spans_of(QUALITY) if each.startswith("TESTBED_DRIFT_SEGMENT=")}
+    monkeypatch.setenv(*segment.split("="))
     rows = shifted(traffic(ROWS, 6)[0])
     answers = service.predict(rows)
     service.label(answers, [answer["prediction"] for answer in answers])
@@ -86,6 +126,25 @@ def test_champion_stays_where_nothing_is_better(
     assert service.roles() == {"champion": champion.version}
     assert job.run().returncode == 1
     assert len((job.output / "retraining.jsonl").read_text().splitlines()) == 1, "no cool-down"
+    done = _by_hand(job)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["outcome"] == "kept"
+    assert service.roles() == {"champion": champion.version}
+    record = job.records[0]
+    for path in set(spans_of(QUALITY)):
+        if PATH_OF_RECORD.fullmatch(path) and path not in OF_NUMBERS:
+            assert _at(record, path), path
+    (scores,) = re.findall(r"The scores are\s+those of scikit-learn: ([^;.]*)\.", _page(QUALITY))
+    (basis,) = re.findall(r"probably show: ([^;.]*?), from the model", _page(QUALITY))
+    for words, kind in ((scores, "realised"), (basis, "estimated")):
+        named = re.findall(r"`(\w+)`", words)
+        assert len(named) > 4
+        assert set(named) <= record["performance"][kind].keys(), kind
+    segments = record["performance"]["segments"]
+    column = segment.partition("=")[2]
+    assert all(column in name for name in segments)
+    assert 1 < len(segments) <= 4, "quartiles of a number"
+    assert all("accuracy" in found["estimated"] for found in segments.values())
 
 
 def test_api_that_refuses_is_an_outcome(
@@ -95,8 +154,11 @@ def test_api_that_refuses_is_an_outcome(
     rows = shifted(traffic(ROWS, 7)[0])
     answers = service.predict(rows)
     service.label(answers, [1 - answer["prediction"] for answer in answers])
-    done = job.run("--management-urls=http://127.0.0.1:9", "--json")
+    nobody = "--management-urls=http://127.0.0.1:9"
+    done = job.run(nobody, "--json")
     assert done.returncode == 1, done.stderr
     assert "retraining: failed: GET http://127.0.0.1:9/models" in done.stderr
     assert '"outcome": "failed"' in done.stdout
+    done = _by_hand(job, nobody)
+    assert (done.returncode, json.loads(done.stdout)["outcome"]) == (2, "failed"), done.stderr
     assert service.roles() == {"champion": champion.version}
