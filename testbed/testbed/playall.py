@@ -1,8 +1,8 @@
 """Plays scenarios, several at a time, and prints a table: ``python -m testbed.playall [NAME ...]``.
 
 Those that need a stack started alike share one, one after the other (:mod:`testbed.playgroup`);
-each other is a ``testbed run`` of its own. All have a folder of their own. Ends with 0 when all
-passed.
+each other is a ``testbed run`` of its own, and one that takes processors away comes last, alone.
+All have a folder of their own. Ends with 0 when all passed.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from testbed.tail import JsonLinesTail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from testbed.scenario import Scenario
 
 MODULE: Final = "testbed.entry"
 GROUP_MODULE: Final = "testbed.playgroup"
@@ -212,9 +214,11 @@ def play_all(
             _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
 
     argv = [*_argv(options), *([] if service is None else ["--service", str(service)])]
-    commands = [group_command(group, place, argv) for group in groups]
+    alone = [group for group in groups if any(_crowds(scenarios[name]) for name in group)]
     try:
-        run_side_by_side(commands, jobs, report)
+        for these, at_a_time in (([g for g in groups if g not in alone], jobs), (alone, 1)):
+            commands = [group_command(group, place, argv) for group in these]
+            run_side_by_side(commands, at_a_time, report)
     except KeyboardInterrupt:
         _say("interrupted; the runs that were under way have stopped their stacks")
         raise
@@ -233,6 +237,11 @@ def play_all(
         )
         record(repetition, recorded)
     return max((each.code for each in found), default=0)
+
+
+def _crowds(scenario: Scenario) -> bool:
+    """Whether it takes processors away, which others would lack, and it theirs."""
+    return any(fault.crowds for phase in scenario.phases for fault in phase.faults)
 
 
 def _argv(options: RunOptions) -> list[str]:

@@ -29,5 +29,7 @@ def test_no_paragraph_of_any_command_has_a_line_break() -> None:
 
 def test_examples_stay_as_they_are() -> None:
     """Their lines and their indentation."""
-    text = "What it\n    does.\n\n    Examples:\n\n      one \\\n        two\n\n    More\n    of it."
+    text = (
+        "What it\n    does.\n\n    Examples:\n\n      one \\\n        two\n\n    More\n    of it."
+    )
     assert flowing(text) == "What it does.\n\nExamples:\n\n  one \\\n    two\n\nMore of it."

@@ -58,3 +58,18 @@ def test_each_repetition_is_a_line(ended: dict[str, int], tmp_path: Path) -> Non
     all_three = read_repetitions(file)
     assert all_three[-1].missed == {"queue-full": "rule: never fired"}
     assert summary(all_three) == "6 runs in 3 repetitions, 5 passed, 1 did not"
+
+
+def test_what_takes_processors_away_is_played_last_and_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Others would lack them, and it theirs."""
+    asked: list[tuple[int, list[str]]] = []
+    monkeypatch.setattr(
+        playall,
+        "run_side_by_side",
+        lambda commands, jobs, _report: asked.append((jobs, [each.name for each in commands])),
+    )
+    names = ["api-out-of-cpu", "normal", "queue-full"]
+    playall.play_all(names, tmp_path / "out", 3, RunOptions())
+    assert asked == [(3, ["queue-full", "normal"]), (1, ["api-out-of-cpu"])]
