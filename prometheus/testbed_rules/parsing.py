@@ -29,6 +29,8 @@ SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
 STRETCH: Final = 1000
 """The parser refuses ``500ms``: expressions are parsed with durations so many times as long."""
 
+MAX_DEPTH: Final = 100
+"""Levels of parentheses: what the parser prints of an expression grows with the square of them."""
 
 NO_STEP: Final = 876_576 * 3600.0
 """Seconds of the step that a subquery without one is given: the parser drops its colon."""
@@ -38,13 +40,18 @@ def parse(text: str) -> promql.Expr:
     """Parse an expression; its durations are 1,000 times as long until :func:`text_of`.
 
     Raises:
-        ValueError: the parser or the reader of durations refuses it.
+        ValueError: the parser or the reader of durations refuses it; or it is nested more than
+            :data:`MAX_DEPTH` levels deep.
     """
     stretched = rewrite_durations(
         text, lambda _, literal: format_duration(literal_seconds(literal) * STRETCH)
     )
     parts: list[str] = []
+    depth = 0
     for token in tokens(stretched):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
         match token.kind:
             case "string":
                 parts.append(hidden(token.text))
@@ -107,10 +114,34 @@ def constant(node: promql.Expr) -> float | None:
 
 
 def nodes_of(root: promql.Expr) -> list[promql.Expr]:
-    """All nodes, parents before their children."""
+    """All nodes, parents before their children.
+
+    In the order of ``promql.walk``, which builds every node anew with all that is below it: memory
+    would grow with the square of the depth.
+    """
     found: list[promql.Expr] = []
-    promql.walk(root, found.append)
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        waiting += reversed(_children(node))
     return found
+
+
+def _children(node: promql.Expr) -> list[promql.Expr]:
+    match node:
+        case promql.BinaryExpr():
+            return [node.lhs, node.rhs]
+        case promql.AggregateExpr():
+            return [node.expr] if node.param is None else [node.param, node.expr]
+        case promql.Call():
+            return list(node.args)
+        case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
+            return [node.expr]
+        case promql.MatrixSelector():
+            return [node.vector_selector]
+        case _:
+            return []
 
 
 def replaced(root: promql.Expr, index: int, text: str) -> str:

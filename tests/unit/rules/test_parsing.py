@@ -1,0 +1,36 @@
+"""Expressions as the parser reads them."""
+
+from __future__ import annotations
+
+import promql_parser as promql
+import pytest
+from testbed_rules.parsing import MAX_DEPTH, nodes_of, parse
+
+EXPRESSIONS = (
+    'sum by (a) (rate(x{a="b"}[5m])) / (-y) and on (a) topk(3, z)',
+    'max_over_time(rate(x[5m])[1h:1m]) > bool 5 or label_replace(a, "b", "c", "d", "e")',
+    'quantile(scalar(a), b) or count_values("v", x) or vector(time())',
+)
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_nodes_come_in_the_order_of_the_parsers_own_walk(text: str) -> None:
+    walked: list[promql.Expr] = []
+    root = parse(text)
+    promql.walk(root, walked.append)
+    assert [str(node) for node in nodes_of(root)] == [str(node) for node in walked]
+
+
+def test_nodes_are_those_of_the_expression_and_not_copies_of_all_below_each() -> None:
+    root = parse("a or b")
+    assert isinstance(root, promql.BinaryExpr)
+    assert [id(node) for node in nodes_of(root)] == [id(root), id(root.lhs), id(root.rhs)]
+
+
+def test_what_is_nested_too_deep_for_the_parser_is_refused() -> None:
+    def nested(levels: int) -> str:
+        return "(" * levels + "up" + ")" * levels
+
+    assert len(nodes_of(parse(nested(MAX_DEPTH)))) == MAX_DEPTH + 1
+    with pytest.raises(ValueError, match="more than 100 levels"):
+        parse(nested(MAX_DEPTH + 1))
