@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from testbed_domain.artefact import Artefact
+from testbed_domain.features import FeatureSchema
 from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
+from testbed_load.drifts import get_drift
+from testbed_load.errors import LoadError
 
 from testbed.errors import UsageError
 from testbed.modelcache import key_of, remember, trained_before
@@ -101,24 +104,53 @@ def train_model(
     return train(case, data, settings.model_seed, out, options)
 
 
+def require_columns(scenario: Scenario, name: str) -> None:
+    """Refuse a scenario that its use case doesn't suit, without a model of it.
+
+    Of ``any``, whose columns are those of a file, the names of drifts are looked at only.
+
+    Raises:
+        DomainError: there is no such use case or drift, or it lacks a column; says what.
+    """
+    schema = None if name == ANY else get_use_case(name).schema
+    if schema is not None:
+        _require_schema(scenario, name, schema)
+    wrong: list[str] = []
+    for phase in scenario.phases:
+        if phase.drift is not None:
+            try:
+                get_drift(phase.drift.name, schema, phase.drift.column)
+            except LoadError as error:
+                wrong.append(f"phase {phase.name}: {error}")
+    if wrong:
+        raise UsageError("\n".join(wrong))
+
+
+def _require_schema(scenario: Scenario, name: str, schema: FeatureSchema) -> None:
+    hint = (
+        f"play it with {scenario.use_case}"
+        if scenario.use_case != name
+        else "correct it, or its use_case, which is any for a table of your own"
+    )
+    if lacking := [each for each in scenario.columns if each not in schema.names]:
+        raise UsageError(
+            f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
+            f"{name} lacks: {hint}"
+        )
+    if scenario.task is not None and scenario.task != schema.task:
+        raise UsageError(
+            f"the scenario {scenario.name} needs a {scenario.task}, and the use case "
+            f"{name} is a {schema.task}: {hint}"
+        )
+
+
 def require_fit(scenario: Scenario, artefact: Artefact) -> None:
     """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
 
     Raises:
         UsageError: it is; says what is missing.
     """
-    known = {feature.name for feature in artefact.schema.features}
-    if lacking := [name for name in scenario.columns if name not in known]:
-        raise UsageError(
-            f"the scenario {scenario.name} is about {', '.join(lacking)}, which the use case "
-            f"{artefact.use_case} lacks: play it with {scenario.use_case}"
-        )
-    task = artefact.schema.task
-    if scenario.task is not None and scenario.task != task:
-        raise UsageError(
-            f"the scenario {scenario.name} needs a {scenario.task}, and the use case "
-            f"{artefact.use_case} is a {task}: play it with {scenario.use_case}"
-        )
+    _require_schema(scenario, artefact.use_case, artefact.schema)
     rows = artefact.splits["reference"]
     if rows < scenario.reference_rows:
         raise UsageError(

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from testbed.console import out
-from testbed.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from testbed.facts.configured import ConfiguredGroup
+from testbed.errors import DomainError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from testbed.facts.configured import ConfiguredGroup
     from testbed.scenario import Scenario
 
 app = typer.Typer()
@@ -107,7 +103,8 @@ def check(
     """Check scenarios as a run would, without one: exit 2 where it would refuse to start.
 
     Says all mistakes of all files at once, those of a field with its line and the nearest right
-    word; alerts that no rule has, times that can't be kept and faults that can't be, among them.
+    word; alerts that no rule has, columns that the use case lacks, times that can't be kept and faults
+    that can't be, among them.
     Refuses alerts, too, whose rules wait too long to fire in time: of those a verdict would say so.
 
     Examples:
@@ -126,8 +123,9 @@ def check(
     for file in files:
         try:
             out.print(_checked(file, groups, own_rules=rules is not None), highlight=False)
-        except UsageError as error:
-            mistakes.append(str(error))
+        except DomainError as error:
+            lines = str(error).split("\n")
+            mistakes += [line if str(file) in line else f"{file}: {line}" for line in lines]
     if mistakes:
         raise UsageError("\n".join(mistakes))
 
@@ -136,7 +134,7 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
     """What a scenario is, where a run would start.
 
     Raises:
-        UsageError: it would not; a line for each mistake of one kind.
+        DomainError: it would not; a line for each mistake of one kind.
     """
     from testbed_rules.lint import require_scale
     from testbed_rules.rulefiles import read_rules
@@ -145,11 +143,14 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
     from testbed.faultrefusals import refuse_faults
     from testbed.resources import shipped_rules
     from testbed.scenario import read_scenario
+    from testbed.settings import load_settings
     from testbed.stack.environments import EXPORT_INTERVAL
     from testbed.targets import BundledApi
     from testbed.trust import check_scenario
+    from testbed.usecasechoice import name_use_case, require_columns
 
     scenario = read_scenario(file)
+    require_columns(scenario, name_use_case(None, None, load_settings(), scenario.use_case))
     if scenario.service is None or own_rules:
         refuse_unknown_alerts(
             scenario,

@@ -52,6 +52,19 @@ def test_a_scenario_that_can_be_played_is_named(tmp_path: Path) -> None:
             "  - {name: b, duration: 1m, rate: 1, faults: [{kind: kill, component: nobody}]}",
             "hits nobody, which is not a component of the run",
         ),
+        ("use_case: titanik", "unknown use case 'titanik'; choose one of: churn"),
+        (
+            "  - {name: b, duration: 1m, rate: 1, drift: {name: covariate_shft, severity: 1}}",
+            "phase b: unknown drift 'covariate_shft'; choose one of",
+        ),
+        (
+            "use_case: any\nexpected_columns: [mine]\nsettle: 0s\nallowed_alerts: [Foo]",
+            "it allows the alert Foo",
+        ),
+        (
+            "use_case: titanic\nexpected_columns: [Age, Glucose]",
+            "is about Glucose, which the use case titanic lacks: correct it, or its use_case",
+        ),
     ],
 )
 def test_what_a_run_would_refuse_is_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -65,3 +78,9 @@ def test_a_mistake_of_one_file_does_not_hide_those_of_others(tmp_path: Path) -> 
     first, second = found.splitlines()
     assert first.startswith(f"{tmp_path / 'a.yaml'}:6: unknown field: colour")
     assert "Foo" in second
+
+
+def test_each_mistake_names_its_file(tmp_path: Path) -> None:
+    """Of several files it would not be clear which one has no such use case."""
+    said = checked(tmp_path, one="use_case: titanik", two="time_scale: 0").split("\n")
+    assert [line.partition(".yaml:")[0].rpartition("/")[2] for line in said] == ["one", "two"]
