@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from testbed_domain.errors import DomainError
 
 from testbed.console import out
-from testbed.errors import DomainError, UsageError
+from testbed.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,8 +104,8 @@ def check(
     """Check scenarios as a run would, without one: exit 2 where it would refuse to start.
 
     Says all mistakes of all files at once, those of a field with its line and the nearest right
-    word; alerts that no rule has, columns that the use case lacks, times that can't be kept and faults
-    that can't be, among them.
+    word; alerts that no rule has, columns that the use case lacks, times that can't be kept and
+    faults that can't be, among them.
     Refuses alerts, too, whose rules wait too long to fire in time: of those a verdict would say so.
 
     Examples:

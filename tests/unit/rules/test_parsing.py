@@ -15,6 +15,7 @@ EXPRESSIONS = (
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_nodes_come_in_the_order_of_the_parsers_own_walk(text: str) -> None:
+    """Positions in it are what rules are divided by."""
     walked: list[promql.Expr] = []
     root = parse(text)
     promql.walk(root, walked.append)
@@ -22,12 +23,15 @@ def test_nodes_come_in_the_order_of_the_parsers_own_walk(text: str) -> None:
 
 
 def test_nodes_are_those_of_the_expression_and_not_copies_of_all_below_each() -> None:
+    """Copies of a deep expression would take memory by the square of its depth."""
     root = parse("a or b")
     assert isinstance(root, promql.BinaryExpr)
     assert [id(node) for node in nodes_of(root)] == [id(root), id(root.lhs), id(root.rhs)]
 
 
 def test_what_is_nested_too_deep_for_the_parser_is_refused() -> None:
+    """By name, before the parser prints it."""
+
     def nested(levels: int) -> str:
         return "(" * levels + "up" + ")" * levels
 
