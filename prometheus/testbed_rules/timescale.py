@@ -59,7 +59,9 @@ _PROMETHEUS_DURATIONS: Final = frozenset({"rule_query_offset"})
 _ALERTMANAGER_DURATIONS: Final = frozenset(
     {"group_wait", "group_interval", "repeat_interval", "resolve_timeout"}
 )
-_RETRY_DURATIONS: Final = frozenset({"initial_interval", "max_interval", "max_elapsed_time"})
+_COLLECTOR_DURATIONS: Final = frozenset(
+    {"flush_timeout", "initial_interval", "max_interval", "max_elapsed_time"}
+)
 
 
 class RuleDurationError(UsageError, ValueError):
@@ -225,18 +227,8 @@ class TimeScale:
         return dict(_walked(document, _ALERTMANAGER_DURATIONS, self.duration))
 
     def collector(self, document: Mapping[str, Any]) -> Tree:
-        """The Collector's configuration: batch timeouts and retry intervals."""
-
-        def processor(name: str, entry: object) -> object:
-            if name.partition("/")[0] == "batch" and isinstance(entry, Mapping):
-                return _mapped(entry, {"timeout"}, self.duration)
-            return entry
-
-        scaled = dict(_walked(document, _RETRY_DURATIONS, self.duration))
-        processors = scaled.get("processors") or {}
-        return scaled | {
-            "processors": {name: processor(name, entry) for name, entry in processors.items()}
-        }
+        """The Collector's configuration: timeouts of batches and retry intervals."""
+        return dict(_walked(document, _COLLECTOR_DURATIONS, self.duration))
 
 
 def _mapped(entry: Mapping[str, Any], keys: Collection[str], change: Callable[[str], str]) -> Tree:

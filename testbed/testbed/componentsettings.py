@@ -47,7 +47,7 @@ class CollectorOverrides(StrictModel):
     """Of the Collector."""
 
     queue_size: int | None = Field(
-        None, ge=1, description="Batches that its queue to Prometheus holds."
+        None, ge=1, description="Exports that its queue to Prometheus holds."
     )
 
 

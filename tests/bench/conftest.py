@@ -32,14 +32,14 @@ def cores() -> Iterator[list[int]]:
 
 _COLLECTOR: Final = """
 receivers: {{otlp: {{protocols: {{http: {{endpoint: "127.0.0.1:{otlp}"}}}}}}}}
-processors: {{memory_limiter: {{check_interval: 1s, limit_mib: 256}}, batch: {{}}}}
+processors: {{memory_limiter: {{check_interval: 1s, limit_mib: 256}}}}
 exporters: {{debug: {{verbosity: basic}}}}
 extensions: {{health_check: {{endpoint: "127.0.0.1:{health}"}}}}
 service:
   extensions: [health_check]
   telemetry: {{logs: {{level: error}}, metrics: {{level: none}}}}
   pipelines:
-    metrics: &all {{receivers: [otlp], processors: [memory_limiter, batch], exporters: [debug]}}
+    metrics: &all {{receivers: [otlp], processors: [memory_limiter], exporters: [debug]}}
     traces: *all
     logs: *all
 """

@@ -165,7 +165,8 @@ def test_every_duration_that_should_scale_does(
     route = alertmanager["route"]
     times = (route["group_wait"], route["group_interval"], route["repeat_interval"])
     assert times == ("1s", "10s", "8m")
-    assert collector["processors"]["batch"]["timeout"] == "167ms"
+    queue = collector["exporters"]["otlp_http/prometheus"]["sending_queue"]
+    assert queue["batch"]["flush_timeout"] == "167ms"
     rules = read_rules(native.rules)
     (rule,) = (
         rule
@@ -226,7 +227,7 @@ def test_every_signal_has_a_bounded_pipeline(render: Callable[..., NativeConfigu
     assert set(pipelines) == {"metrics", "traces", "logs"}
     for pipeline in pipelines.values():
         assert pipeline["receivers"] == ["otlp"]
-        assert pipeline["processors"] == ["memory_limiter", "batch"]
+        assert pipeline["processors"] == ["memory_limiter"]
         assert set(pipeline["exporters"]) <= set(collector["exporters"])
     # The Collector's own level mutes what its logger prints, and these are no words of its own.
     assert collector["exporters"]["debug/logs"]["use_internal_logger"] is False

@@ -97,14 +97,14 @@ def _jobs(found: tuple[Selector, ...]) -> Iterator[str]:
 
 def _collector(path: Path) -> Iterator[str]:
     """Batches that wait for longer than the next export takes to come."""
-    for name, settings in (read_mapping(path).get("processors") or {}).items():
-        if str(name).partition("/")[0] == "batch" and isinstance(settings, dict):
-            waits = _duration(settings, "timeout", 0.0)
-            if waits > EXPORT_INTERVAL:
-                yield (
-                    f"the Collector's {name} holds points back for up to {format_duration(waits)}; "
-                    f"processes export every {format_duration(EXPORT_INTERVAL)}"
-                )
+    for name, settings in (read_mapping(path).get("exporters") or {}).items():
+        batch = ((settings or {}).get("sending_queue") or {}).get("batch")
+        waits = _duration(batch, "flush_timeout", 0.0)
+        if waits > EXPORT_INTERVAL:
+            yield (
+                f"the Collector's {name} holds points back for up to {format_duration(waits)}; "
+                f"processes export every {format_duration(EXPORT_INTERVAL)}"
+            )
 
 
 def _duration(

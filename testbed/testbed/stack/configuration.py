@@ -128,7 +128,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         api_targets: management address and ``service.instance.id`` of each replica.
         smtp: e-mail, if any.
         gate: address to which the Collector exports in place of Prometheus's own.
-        queue_size: batches that the Collector's queue to Prometheus holds, in place of the file's.
+        queue_size: exports that the Collector's queue to Prometheus holds, in place of the file's.
         intake: id that telemetry must bring along to be taken in; empty demands none.
         scrapes: more scrape jobs of Prometheus, in Compose addresses.
         own: the user's configuration of Alertmanager, in place of the project's.
@@ -364,14 +364,15 @@ def collector_tree(
             if target.startswith(f"{base}/"):
                 exporter["endpoint"] = target.replace(base, f"{base}/{intake}", 1)
     if _TRACE_VIEWER not in endpoints:
-        del placed["exporters"][_TRACE_EXPORTER]
         pipelines, exporters = placed["service"]["pipelines"], placed["exporters"]
+        traces = exporters.pop(_TRACE_EXPORTER)
         if _SINK in endpoints and _SINK.partition(":")[0] not in without:
             exporters[SINK_EXPORTER] = {
                 "endpoint": f"http://{endpoints[_SINK]}",
                 "encoding": "json",
                 "compression": "none",
                 "retry_on_failure": {"initial_interval": "5s", "max_interval": "30s"},
+                "sending_queue": traces["sending_queue"],
             }
             del exporters["debug/logs"]
             pipelines["traces"]["exporters"] = pipelines["logs"]["exporters"] = [SINK_EXPORTER]

@@ -51,7 +51,8 @@ def test_every_duration_is_scaled(repository: Path, tmp_path: Path) -> None:
     _render(repository, tmp_path, 30.0, EVERYTHING)
     assert _read(tmp_path / "prometheus.yml")["global"]["evaluation_interval"] == "500ms"
     assert _read(tmp_path / "alertmanager.yml")["route"]["group_wait"] == "1s"
-    assert _read(tmp_path / "collector.yaml")["processors"]["batch"]["timeout"] == "167ms"
+    exporter = _read(tmp_path / "collector.yaml")["exporters"]["otlp_http/prometheus"]
+    assert exporter["sending_queue"]["batch"]["flush_timeout"] == "167ms"
     sources = _read(tmp_path / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
     assert sources[0]["jsonData"]["timeInterval"] == "500ms"
     held = {

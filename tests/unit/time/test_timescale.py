@@ -322,27 +322,19 @@ def test_collector_scales_batches_and_retries_only() -> None:
     """Batch timeouts and retry intervals scale; exporter timeouts and memory checks don't."""
     scaled = TimeScale(30).collector(
         {
-            "processors": {
-                "batch": {"timeout": "5s"},
-                "batch/traces": {"timeout": "3s", "send_batch_size": 10},
-                "memory_limiter": {"check_interval": "1s"},
-                "batch/default": None,
-            },
+            "processors": {"memory_limiter": {"check_interval": "1s"}, "none": None},
             "exporters": {
                 "otlp_http": {
                     "timeout": "5s",
+                    "sending_queue": {"batch": {"flush_timeout": "3s", "min_size": 10}},
                     "retry_on_failure": {"initial_interval": "5s", "max_elapsed_time": "0s"},
                 }
             },
         }
     )
-    assert scaled["processors"] == {
-        "batch": {"timeout": "167ms"},
-        "batch/traces": {"timeout": "100ms", "send_batch_size": 10},
-        "memory_limiter": {"check_interval": "1s"},
-        "batch/default": None,
-    }
+    assert scaled["processors"] == {"memory_limiter": {"check_interval": "1s"}, "none": None}
     assert scaled["exporters"]["otlp_http"] == {
         "timeout": "5s",
+        "sending_queue": {"batch": {"flush_timeout": "100ms", "min_size": 10}},
         "retry_on_failure": {"initial_interval": "167ms", "max_elapsed_time": "0s"},
     }

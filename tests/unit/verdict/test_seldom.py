@@ -62,9 +62,9 @@ def test_a_for_that_holds_too_few_scrapes(source: Path) -> None:
 
 def test_a_collector_that_holds_points_back(source: Path) -> None:
     """For longer than the next ones take to come."""
-    change(source / "otel/collector.yaml", "    timeout: 5s", "    timeout: 90s")
-    (line,) = read_seldom(source).collector
-    assert "holds points back for up to 1m30s" in line
+    change(source / "otel/collector.yaml", "flush_timeout: 5s", "flush_timeout: 90s")
+    lines = read_seldom(source).collector
+    assert "otlp_http/prometheus holds points back for up to 1m30s" in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def _queue_dropped(tree: Tree) -> None:
 
 
 def _held_back(tree: Tree) -> None:
-    tree["processors"]["batch"]["timeout"] = "90s"
+    queue = tree["exporters"]["otlp_http/prometheus"]["sending_queue"]
+    queue["batch"]["flush_timeout"] = "90s"
 
 
 TELEMETRY: Final = (
