@@ -16,7 +16,7 @@ from testbed.routes import Route, read_tree
 from testbed.timeline import BACK, GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from testbed.checks.case import Case
     from testbed.facts.delivery import Delivery, ReceiverFacts, Sent
@@ -61,6 +61,11 @@ class Firing:
     def end(self) -> float:
         """Until when."""
         return self.spans[-1][1]
+
+    @property
+    def longest(self) -> float:
+        """For how many seconds at a stretch."""
+        return max(end - start for start, end in self.spans)
 
     def __str__(self) -> str:
         return described(self.labels)
@@ -141,7 +146,13 @@ class NotifiedContract:
 
     def wait(self, firing: Firing) -> float:
         """Real seconds in which Alertmanager must notify it first: of a living group, longer."""
-        longest, slack = 0.0, self.slack(firing.labels)
+        return max((seconds for _, seconds in self.waits(firing)), default=0.0) + self.slack(
+            firing.labels
+        )
+
+    def waits(self, firing: Firing) -> Iterator[tuple[str, float]]:
+        """The setting of each of its routes that it waits for, and its real seconds."""
+        slack = self.slack(firing.labels)
         for leaf in self.tree.leaves(firing.labels):
             group = leaf.group(firing.labels)
             alive = any(
@@ -152,12 +163,14 @@ class NotifiedContract:
                 and leaf.group(other.labels) == group
                 for other in self.firings
             )
-            longest = max(longest, leaf.group_interval if alive else leaf.group_wait)
-        return longest + slack
+            if alive:
+                yield "group_interval", leaf.group_interval
+            else:
+                yield "group_wait", leaf.group_wait
 
     def lasted(self, firing: Firing) -> bool:
         """Whether it fired so long at a stretch that Alertmanager must have notified it."""
-        return max(end - start for start, end in firing.spans) > self.wait(firing)
+        return firing.longest > self.wait(firing)
 
     def routed(self, labels: dict[str, str]) -> tuple[str, ...]:
         """Names of the receivers that the routes give."""

@@ -199,8 +199,26 @@ def _nobody(case: Case, item: ExpectedAlert) -> str:
     others.discard(item.receiver or "")
     if item.receiver is not None and others and not own:
         return f"{', '.join(sorted(others))} was notified in place of {item.receiver}"
-    why = why_not_notified(case, item.alert)[1]
+    why = why_not_notified(case, item.alert)[1] or _too_short(case, item)
     return "no notification reached the receiver" + (f": {why}" if why else "")
+
+
+def _too_short(case: Case, item: ExpectedAlert) -> str:
+    """That it ended before its group's next notification; empty where it did not."""
+    contract = contract_of(case)
+    if contract is None:
+        return ""
+    for firing in contract.firings:
+        if firing.alert != item.alert or not bears(firing.labels, item):
+            continue
+        setting, waits = max(contract.waits(firing), key=lambda wait: wait[1])
+        if firing.longest < waits:
+            before = ", as its group was notified before" if setting == "group_interval" else ""
+            return (
+                f"it fired for {spell(case, firing.longest)}, and Alertmanager waits for up to "
+                f"{spell(case, waits)} (`{setting}`){before}"
+            )
+    return ""
 
 
 def own_routes(case: Case, item: ExpectedAlert) -> str:

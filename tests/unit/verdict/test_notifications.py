@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from testbed.checks.case import Case
+from testbed.checks.explanations import not_notified
 from testbed.checks.notifications import check_notifications
 from testbed.checks.stages import Stage
 from testbed.evidence import Evidence, RunInfo
 from testbed.facts.alertspans import AlertSpan
 from testbed.facts.delivery import Delivery, ReceiverFacts, RuleTexts, Sent, Valued
 from testbed.heldback import HeldAlert, HeldBack
+from testbed.phases import PhaseRow
 from testbed.records import ReceivedNotification, StoredEvent
 from testbed.scenario import Scenario
 from testbed.snapshot import Snapshot
@@ -125,6 +127,10 @@ class Run:
 
     def results(self) -> dict[str, CheckResult]:
         """The results by name."""
+        return {result.name: result for result in check_notifications(self.case())}
+
+    def case(self) -> Case:
+        """All of it, to be checked."""
         delivery = Delivery(
             route=self.route,
             receivers=tuple(self.receivers),
@@ -149,8 +155,7 @@ class Run:
             earlier=tuple(self.earlier),
             timeline=tuple(self.timeline),
         )
-        case = Case(Scenario.model_validate(self.scenario), evidence, FACTOR)
-        return {result.name: result for result in check_notifications(case)}
+        return Case(Scenario.model_validate(self.scenario), evidence, FACTOR)
 
     def failed(self) -> dict[str, tuple[Stage, str]]:
         """Name to stage and summary of those that fail."""
@@ -490,3 +495,35 @@ def test_outages_of_the_receiver_are_allowed_for(run: Run) -> None:
         StoredEvent(1085.0, "component_ready", "receiver", {}),
     ]
     assert not run.failed()
+
+
+@pytest.mark.parametrize(
+    ("before", "lasted", "why"),
+    [
+        (True, 4.0, "5m of production time) (`group_interval`), as its group was notified before"),
+        (
+            False,
+            0.5,
+            "and Alertmanager waits for up to 1.0 s (30s of production time) (`group_wait`)",
+        ),
+        (True, 20.0, "no notification reached the receiver"),
+        (False, 4.0, "no notification reached the receiver"),
+    ],
+)
+def test_what_ended_before_its_group_was_notified_again_is_explained(
+    run: Run,
+    before: bool,  # noqa: FBT001 - a parameter of the test
+    lasted: float,
+    why: str,
+) -> None:
+    """Whoever reads the verdict looks for a wrong route in vain."""
+    run.spans, run.notifications = [], []
+    if before:
+        run.fire(1010.0, 1040.0, cause="first")
+    run.fire(1012.0, 1012.0 + lasted, cause="second")
+    case = run.case()
+    phase = PhaseRow(name="burst", start=1000.0, end=1040.0)
+    item = case.scenario.expected_alerts[0].model_copy(update={"labels": {"cause": "second"}})
+    said = not_notified(case, item, 1012.0, phase)
+    assert why in said
+    assert ("Alertmanager waits" in said) is ("`group_" in why)
