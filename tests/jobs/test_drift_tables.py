@@ -216,6 +216,7 @@ def test_tables_in_postgresql(
     assert "mistaken" not in error + output
 
 
+@pytest.mark.long
 def test_the_page_shows_what_is_printed(shell: Shell, repository: Path) -> None:
     """The commands of the how-to page print what stands below them, on the tables that it makes."""
     text = (repository / "docs" / "how-to" / "compare-tables.md").read_text(encoding="utf-8")

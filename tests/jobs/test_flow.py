@@ -230,6 +230,7 @@ def test_months_and_their_segments_are_compared_by_several_workers(
     assert place.files == {f"{name}.{end}" for name in (FIRST, SECOND) for end in ("html", "json")}
 
 
+@pytest.mark.long
 def test_folder_of_a_running_job_is_left_alone(place: MonthsPlace) -> None:
     """One line says whose it is; what the job remembers stays as it was."""
     with claimed(place.reports):
@@ -240,6 +241,7 @@ def test_folder_of_a_running_job_is_left_alone(place: MonthsPlace) -> None:
     assert not [*place.reports.iterdir()]
 
 
+@pytest.mark.long
 def test_wrong_use_is_one_line(place: MonthsPlace) -> None:
     """No server and no worker is started for what can't work."""
     for option, words in (
@@ -264,6 +266,7 @@ def test_environment_without_the_extra_is_one_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 def test_killed_flow_leaves_no_process(place: MonthsPlace) -> None:
     """Prefect's server and the workers end with a flow that was killed outright."""
     flow = subprocess.Popen(

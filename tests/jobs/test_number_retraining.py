@@ -57,6 +57,7 @@ def _mae(answers: Sequence[dict[str, Any]], labels: Sequence[float]) -> float:
     return float(np.mean(missed))
 
 
+@pytest.mark.long
 def test_better_challenger_of_numbers_is_promoted_and_serves(
     champion: Artefact, service: Service, job: DriftPlace
 ) -> None:

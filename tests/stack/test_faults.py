@@ -175,6 +175,7 @@ def lay_out(folder: Path, repository: Path) -> None:
     (folder / "wrong/alertmanager.yml").write_text(yaml.safe_dump(routes))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1300)
 def test_each_fault_takes_hold_and_is_accounted_for(
     command_line: CommandLine, repository: Path

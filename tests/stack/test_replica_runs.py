@@ -46,6 +46,7 @@ def test_two_replicas_of_another_use_case_add_up(command_line: CommandLine) -> N
     ).items()
 
 
+@pytest.mark.long
 def test_a_killed_replica_is_accounted_for(command_line: CommandLine) -> None:
     """Kill -9 under load: the verdict names the crash; each difference has a reason."""
     folder = command_line.folder / "run"
