@@ -131,17 +131,18 @@ class Control:
         truth = self._truth()
         if isinstance(truth, TruthWriter):
             self._table = truth.directory
-        if endpoint := options["otlp_endpoint"]:
-            from testbed_load.telemetry import (  # noqa: PLC0415 - an SDK, and only where it is asked for
-                SpannedTruth,
-            )
-
-            truth = self._spanned = SpannedTruth(truth, plan, str(options["host"]), endpoint)
         self._playback = (
             Playback(plan, self._source, truth, steady_clock())
             if self._master is None
             else self._master.prepare(plan, self._source, truth)
         )
+        if endpoint := options["otlp_endpoint"]:  # of a plan that was refused, nothing would end it
+            from testbed_load.telemetry import (  # noqa: PLC0415 - an SDK, and only where it is asked for
+                SpannedTruth,
+            )
+
+            self._spanned = SpannedTruth(truth, plan, str(options["host"]), endpoint)
+            self._playback.truth = self._spanned
         PredictionUser.playback = PlanShape.playback = self._playback
         PredictionUser.headers = self._headers
         PredictionUser.network_timeout = PredictionUser.connection_timeout = plan.timeout

@@ -22,15 +22,21 @@ from testbed_rules.timescale import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from testbed_rules.lexing import Token
 
 COMPARISONS: Final = frozenset({"==", "!=", ">", ">=", "<", "<="})
 SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
+OPERATORS: Final = COMPARISONS | SET_OPERATORS | {"+", "-", "*", "/", "%", "^", "atan2"}
 STRETCH: Final = 1000
 """The parser refuses ``500ms``: expressions are parsed with durations so many times as long."""
 
 MAX_DEPTH: Final = 100
 """Levels of parentheses: what the parser prints of an expression grows with the square of them."""
+
+MAX_OPERATORS: Final = 300
+"""Each operator of a row is a level, too; the recursion of Python ends at some 450 of them."""
 
 NO_STEP: Final = 876_576 * 3600.0
 """Seconds of the step that a subquery without one is given: the parser drops its colon."""
@@ -41,17 +47,15 @@ def parse(text: str) -> promql.Expr:
 
     Raises:
         ValueError: the parser or the reader of durations refuses it; or it is nested more than
-            :data:`MAX_DEPTH` levels deep.
+            :data:`MAX_DEPTH` levels deep, or has more than :data:`MAX_OPERATORS` operators.
     """
     stretched = rewrite_durations(
         text, lambda _, literal: format_duration(literal_seconds(literal) * STRETCH)
     )
     parts: list[str] = []
-    depth = 0
-    for token in tokens(stretched):
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    found = tokens(stretched)
+    _refuse_deep(found)
+    for token in found:
         match token.kind:
             case "string":
                 parts.append(hidden(token.text))
@@ -62,6 +66,19 @@ def parse(text: str) -> promql.Expr:
             case _:
                 parts.append(token.text)
     return promql.parse(" ".join(parts))
+
+
+def _refuse_deep(found: Iterable[Token]) -> None:
+    depth = operators = 0
+    within = False  # of braces, where no sign is an operator
+    for token in found:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        within = token.text == "{" or (within and token.text != "}")
+        operators += not within and token.text.lower() in OPERATORS
+        if depth > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+        if operators > MAX_OPERATORS:
+            raise ValueError(f"it has more than {MAX_OPERATORS} operators")
 
 
 def text_of(node: promql.Expr) -> str:

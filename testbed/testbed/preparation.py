@@ -85,6 +85,7 @@ class Prepared:
             LogError: the prediction log can't be written.
         """
         if self.context.database is not None:
+            self.context.database.make()
             stack.start_component(DATABASE)
             timeout = time.monotonic() + self.context.settings.start_timeout
             stack.wait_component(DATABASE, timeout)

@@ -53,5 +53,6 @@ def describe(started: Prepared, settings: Settings) -> Path:
         service=None if context.target.instrumented else context.target,
         without=started.options.without,
     )
-    write_atomic(layout.config / STACK_FILE, described.model_dump_json(indent=2))
+    # The log's URL may hold a password.
+    write_atomic(layout.config / STACK_FILE, described.model_dump_json(indent=2), mode=0o600)
     return layout.config / STACK_FILE

@@ -31,5 +31,8 @@ def _window(window: Window) -> str:
 def _dates(window: Window) -> str:
     if window.dates is None:
         return "times not known"
-    first, last = (iso_time(one).replace("T", " ").removesuffix("Z") for one in window.dates)
+    try:
+        first, last = (iso_time(one).replace("T", " ").removesuffix("Z") for one in window.dates)
+    except (ValueError, OverflowError, OSError):  # numbers that are no dates, or of no year
+        return f"times {window.dates[0]:.10g} to {window.dates[1]:.10g} s"
     return f"{first} to {last} UTC" if first != last else f"{first} UTC"

@@ -22,6 +22,8 @@ LATENCY: Final = "service latency"
 ANSWERS: Final = "service answers"
 REDIRECTED: Final = 300
 BAD_REQUEST: Final = 400
+TOO_MANY: Final = 429
+"""Says nothing of the request: a service that limits rates refuses right ones by it."""
 SERVER_ERROR: Final = 500
 NAMES: Final[dict[Counted, str]] = {"requests": REQUESTS, "errors": ERRORS, "latency": LATENCY}
 UNKNOWN: Final = 30.0
@@ -73,7 +75,9 @@ def _answers(case: Case) -> tuple[CheckResult, ...]:
     refused = Counter(
         request.status
         for request in requests
-        if request.status is not None and BAD_REQUEST <= request.status < SERVER_ERROR
+        if request.status is not None
+        and BAD_REQUEST <= request.status < SERVER_ERROR
+        and request.status != TOO_MANY
     )
     if 2 * refused.total() > len(requests):
         status, _ = refused.most_common(1)[0]

@@ -103,8 +103,9 @@ def listening_address(text: str, option: str) -> tuple[str, int]:
     try:
         family, *_, place = socket.getaddrinfo("0.0.0.0" if host == "*" else host, port)[0]  # noqa: S104 - as asked for
         socket.create_server(place[:2], family=family).close()
-    except OSError as error:
-        raise UsageError(f"{option}: {text} can't be listened on: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
+        why = error.strerror if isinstance(error, OSError) else "no host can have that name"
+        raise UsageError(f"{option}: {text} can't be listened on: {why}") from None
     return host, port
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 START, STOP = "start", "stop"
 BOTH: Final = ((START, "Start"), (STOP, "Stop"))
 TIMEOUT: Final = 10.0
+IDLE: Final = frozenset({"ready", "stopped"})
+"""States of Locust in which it sends nothing."""
+LAGS: Final = 5.0
+"""Seconds for which Locust may still name the state of before: it answers from its memory."""
 LOCUST: Final = "Locust web UI"
 
 
@@ -80,6 +87,7 @@ class ConsoleControl:
         self._faults: FaultControl | None = None
         self._set: dict[str, str] = {}
         self._sending = False
+        self._turned_at = -math.inf
         self.said = ""
         """What was done last."""
         self.actions: Mapping[str, Callable[[Mapping[str, str]], str]] = {
@@ -99,10 +107,10 @@ class ConsoleControl:
             return "The scenario is being stopped."
         name = form.get("name", "")
         self._refuse_during_play()
-        if self._sending or self._set:
+        if self._set or self._loads():
             raise UsageError(
-                "a load or a fault that was started here goes on, and the scenario's verdict would "
-                "be of both: stop them first"
+                "a load or a fault goes on, and the scenario's verdict would be of both: stop them "
+                "first"
             )
         self._player.start(name)
         return f"The scenario {name} begins."
@@ -117,12 +125,12 @@ class ConsoleControl:
             raise UsageError("this stack has no Locust web UI")
         if stops:
             _asked(f"{base}/stop", {})
-            self._sending = False
+            self._turn(sending=False)
             return "The load is stopped."
         names = {field.name for field in self._load_form().fields}
         chosen = {name: value for name, value in form.items() if name in names}
         _asked(f"{base}/swarm", chosen)
-        self._sending = True
+        self._turn(sending=True)
         return f"The load profile {chosen.get('load_profile', '')} is sent."
 
     def fault(self, form: Mapping[str, str]) -> str:
@@ -146,6 +154,18 @@ class ConsoleControl:
         control.set(fault.key, fault.model_dump(exclude={"kind"}))
         self._set[fault.key] = fault.description
         return f"From now on {fault.description}."
+
+    def _turn(self, *, sending: bool) -> None:
+        self._sending, self._turned_at = sending, time.monotonic()
+
+    def _loads(self) -> bool:
+        """Whether a load is sent: one may end by itself, or be started on Locust's own page."""
+        base = self._run.announced.urls.get(LOCUST)
+        if base is not None and time.monotonic() - self._turned_at > LAGS:
+            with suppress(httpx.HTTPError, ValueError):  # then it is as it was left here
+                found = loopback.get(f"{base}/stats/requests", timeout=TIMEOUT).json()
+                self._sending = found.get("state") not in IDLE
+        return self._sending
 
     def _refuse_during_play(self) -> None:
         if self._player.running:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from testbed_rules.timescale import format_duration
 
@@ -124,7 +124,9 @@ def runbook(link: str) -> str:
 
     Empty for what is neither a link nor such a file.
     """
-    parts = urlsplit(link)
+    parts = _parts(link)
+    if parts is None:
+        return ""
     if parts.scheme in {"http", "https"}:
         return link
     name = parts.path.rpartition("/")[2]
@@ -133,7 +135,16 @@ def runbook(link: str) -> str:
 
 def opens(url: str) -> str:
     """A URL that a link may have; else empty."""
-    return url if urlsplit(url).scheme in {"http", "https"} else ""
+    parts = _parts(url)
+    return url if parts is not None and parts.scheme in {"http", "https"} else ""
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Of a URL, or of what should be one and was written into a rule; None where it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # as of http://[host]/, where brackets are an address's
+        return None
 
 
 def query_link(expression: str) -> str:

@@ -34,8 +34,8 @@ def write_report(layout: RunLayout, verdict: Verdict, evidence: Evidence) -> Pat
     from testbed.report.page import render_page  # noqa: PLC0415
     from testbed.report.previous import since_previous  # noqa: PLC0415
 
-    since = since_previous(layout, verdict)
-    write_atomic(layout.report_file, render_page(verdict, evidence, since))
+    previous = since_previous(layout, verdict)
+    write_atomic(layout.report_file, render_page(verdict, evidence, previous))
     return layout.report_file
 
 

@@ -19,9 +19,9 @@ from testbed.report.pages import figure_context, render
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testbed.comparison import RunComparison
     from testbed.evidence import Evidence
     from testbed.facts.spans import SlowRequest
+    from testbed.report.previous import PreviousRun
     from testbed.verdict import Verdict
 
 OPENED: Final = ("https://", "http://", "file:///")
@@ -43,13 +43,13 @@ COMPONENT_EVENTS = {
 }
 
 
-def render_page(verdict: Verdict, evidence: Evidence, since: RunComparison | None = None) -> str:
+def render_page(verdict: Verdict, evidence: Evidence, previous: PreviousRun | None = None) -> str:
     """The whole page; everything that comes from a run is escaped.
 
     Args:
         verdict: of the run.
         evidence: what it left.
-        since: what changed since the previous run of its scenario, or None where there is none.
+        previous: that of its scenario, and what changed since; None where there is none.
     """
     filters: dict[str, Callable[..., Any]] = {
         "count": texts.count,
@@ -63,7 +63,11 @@ def render_page(verdict: Verdict, evidence: Evidence, since: RunComparison | Non
         "drift_file": drift_link,
         "linked": linked,
     }
-    return render("report.html.j2", _context(verdict, evidence) | {"since": since}, filters)
+    since = {
+        "since": None if previous is None else previous.since,
+        "before": None if previous is None else previous.folder,
+    }
+    return render("report.html.j2", _context(verdict, evidence) | since, filters)
 
 
 def drift_link(name: str) -> str:

@@ -1,8 +1,8 @@
 """A PostgreSQL server of the run's own, for the prediction log: a component that faults can hit.
 
-A scenario wants one by ``settings: {log: {database: postgresql}}``. Its files are made before
-anything is started, by the programs of the machine (``initdb``, ``postgres``). PostgreSQL refuses
-to run as root, so root steps down, and its files lie where that user may enter.
+A scenario wants one by ``settings: {log: {database: postgresql}}``. Its files are made as the
+stack begins, whose end removes them, by the programs of the machine (``initdb``, ``postgres``).
+PostgreSQL refuses to run as root, so root steps down, and its files lie where that user may enter.
 """
 
 from __future__ import annotations
@@ -66,34 +66,38 @@ class OwnDatabase:
     account: str | None
 
     @classmethod
-    def make(cls, data: Path) -> OwnDatabase:
-        """Make its files.
+    def choose(cls, data: Path) -> OwnDatabase:
+        """Say where it will be; nothing is made yet.
 
         Args:
             data: folder of the run's data; root's lie elsewhere.
 
         Raises:
-            StackError: they can't be made; says why.
+            StackError: this machine permits none; says why.
         """
         programs, account = binaries(), _account()
         if programs is None or (reason := why_not()):
             raise StackError(str(why_not() if programs is None else reason))
-        if account is None:
-            folder = data / DATABASE
-            folder.mkdir(parents=True)
-        else:
-            folder = Path(tempfile.mkdtemp(prefix="testbed-database-"))
-        made = cls(programs, folder, secrets.token_hex(16), account)
+        own = secrets.token_hex(8)
+        elsewhere = Path(tempfile.gettempdir(), f"testbed-database-{own}")
+        folder = data / DATABASE if account is None else elsewhere
+        return cls(programs, folder, secrets.token_hex(16), account)
+
+    def make(self) -> None:
+        """Make its files.
+
+        Raises:
+            StackError: they can't be made; says why.
+        """
         try:
-            made.initialise()
+            self._initialise()
         except (OSError, subprocess.SubprocessError) as error:
-            made.remove()
             said = getattr(error, "stderr", None) or error
             raise StackError(f"the database's files can't be made: {said}".strip()) from None
-        return made
 
-    def initialise(self) -> None:
+    def _initialise(self) -> None:
         """Make a cluster whose durability is the operating system's."""
+        self.folder.mkdir(0o700, parents=True)
         secret = self.folder / "password"
         secret.touch(0o600)
         secret.write_text(f"{self.password}\n", encoding="ascii")

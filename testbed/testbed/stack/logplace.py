@@ -28,7 +28,7 @@ def own_database(
 
     Raises:
         UsageError: the settings name a log.
-        StackError: its files can't be made.
+        StackError: this machine permits none.
     """
     if not scenario.settings.has_database:
         return None
@@ -37,7 +37,7 @@ def own_database(
             f"the scenario {scenario.name} has a database of its own: leave TESTBED_LOG_URL out"
         )
     endpoints[ADDRESS] = f"{HOST}:{allocate({ADDRESS: 0}, claims)[ADDRESS]}"
-    return OwnDatabase.make(layout.data)
+    return OwnDatabase.choose(layout.data)
 
 
 def log_url(

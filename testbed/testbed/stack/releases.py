@@ -158,7 +158,7 @@ def _is_known(site: ReleaseSite) -> bool:
     found = Event()
 
     def resolve() -> None:
-        with suppress(OSError):
+        with suppress(OSError, UnicodeError):  # the latter of a name that no host can have
             socket.getaddrinfo(urlsplit(site.base).hostname, None)
             found.set()
 
@@ -255,8 +255,12 @@ def _require_answer(reply: httpx.Response) -> None:
 
 
 def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # half an address in brackets
+        return False
+    secure = parts.scheme == "https" and parts.hostname is not None
+    return secure or (parts.scheme == "http" and parts.hostname in LOCAL)
 
 
 class _Bounded(io.RawIOBase):
@@ -285,7 +289,8 @@ def _unpack(archive: Path, programs: Sequence[ToolProgram], folder: Path) -> Non
             name = wanted.pop(Path(member.name).name, None) if member.isfile() else None
             if name is None:
                 continue
-            if (content := packed.extractfile(member)) is None:
+            # What a sparse member does not hold is no byte that is counted, and one of the disk.
+            if member.issparse() or (content := packed.extractfile(member)) is None:
                 raise StackError(f"{member.name} in its archive is not a program")
             with content, (folder / name).open("wb") as file:
                 shutil.copyfileobj(content, file)

@@ -316,7 +316,7 @@ class HttpService(TargetModel):
         """Why it can't be asked yet."""
         try:
             base = self.load_url(context).rstrip("/")
-            reply = loopback.get(f"{base}{self.ready}", timeout=TIMEOUT)
+            reply = loopback.get(f"{base}/{self.ready.removeprefix('/')}", timeout=TIMEOUT)
         except httpx.HTTPError as error:
             return f"{type(error).__name__}: {error}".rstrip(": ")
         if reply.status_code < BROKEN:

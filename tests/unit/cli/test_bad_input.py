@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ),
         ("load normal --rate inf -n 5", "rate must be a finite number, not inf"),
         ("load normal --bind nowhere", "--bind: 'nowhere' is not an address and a port"),
+        ("load normal --bind a..b:5557", "--bind: a..b:5557 can't be listened on: no host can"),
         ("load normal --bind 192.0.2.1:5557", "--bind: 192.0.2.1:5557 can't be listened on"),
         ("load-worker nohost --plan p.json --host http://a", "MASTER: 'nohost' is not an address"),
         (

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed.active import ACTIVE_FILE
+from testbed.consoleapp import control as module
 from testbed.consoleapp.control import ConsoleControl
 from testbed.consoleapp.playing import Player, ScenarioChoice
 from testbed.consoleapp.runfolder import RunFolder
@@ -16,6 +20,7 @@ from testbed_domain.tokens import ensure_token
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -102,6 +107,59 @@ def test_a_scenario_is_not_played_beside_a_load_or_a_fault(control: ConsoleContr
     with pytest.raises(UsageError, match="stop them first"):
         control.scenario({"do": "start", "name": "demo"})
     assert control.forms()[2].note == "Set now: 50 % of the predictions fail."
+
+
+@pytest.fixture
+def locust(player: Playing) -> Iterator[dict[str, str]]:
+    """What plays Locust's page: its state is that of ``state``."""
+    there = {"state": "ready"}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer({"state": there["state"], "user_count": 0})
+
+        def do_POST(self) -> None:
+            self._answer({"success": True})
+
+        def _answer(self, body: object) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor() as pool:
+        pool.submit(server.serve_forever, 0.01)
+        urls = {"Locust web UI": f"http://127.0.0.1:{server.server_port}"}
+        (player.stack.parents[1] / ACTIVE_FILE).write_text(json.dumps({"urls": urls}))
+        yield there
+        server.shutdown()
+
+
+def test_a_load_that_has_ended_by_itself_holds_nothing_up(
+    control: ConsoleControl,
+    player: Playing,
+    locust: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one that goes on the verdict would be of both, wherever it was started."""
+    monkeypatch.setattr(player, "start", lambda _: None)
+    demo = {"do": "start", "name": "demo"}
+    control.load({"do": "start", "load_profile": "normal", "duration": "1"})
+    with pytest.raises(UsageError, match="stop them first"):  # Locust still says what was before
+        control.scenario(demo)
+    monkeypatch.setattr(module, "LAGS", 0.0, raising=False)
+    locust["state"] = "running"
+    with pytest.raises(UsageError, match="stop them first"):
+        control.scenario(demo)
+    locust["state"] = "stopped"
+    assert control.scenario(demo) == "The scenario demo begins."
+    locust["state"] = "spawning"  # from Locust's own page
+    with pytest.raises(UsageError, match="stop them first"):
+        control.scenario(demo)
 
 
 def test_an_api_that_is_gone_has_no_fault(control: ConsoleControl) -> None:

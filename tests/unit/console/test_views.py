@@ -91,6 +91,8 @@ def test_a_notification_shows_its_route_and_its_runbook() -> None:
     assert pages.runbook("file:///somewhere/docs/runbooks/X.md") == "/runbooks/X.md"
     assert pages.runbook("https://example.org/r") == "https://example.org/r"
     assert pages.runbook("javascript:alert(1)") == ""
+    for placeholder in ("http://[host]/r", "http://[::1"):  # one rule must not end all pages
+        assert (pages.runbook(placeholder), pages.opens(placeholder)) == ("", "")
 
 
 def test_heartbeats_are_left_out_and_repetitions_are_named() -> None:

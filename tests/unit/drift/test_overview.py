@@ -77,6 +77,16 @@ def test_verdict_names_and_dates_stand_before_what_drifted(detection: Detection)
     assert "<b></span>" not in html
 
 
+@pytest.mark.parametrize("times", [(-9e10, -8.9e10), (1.7e9, 1e30), (0.0, 9e11)])
+def test_times_beyond_all_years_are_shown_as_they_are(
+    detection: Detection, times: tuple[float, float]
+) -> None:
+    """As of a column of milliseconds before 1970: nothing that was found is lost over it."""
+    windows = (Window("a", detection.reference, times=times), Window("b", detection.current))
+    found = heading(decide(detection.scores, Policy()), *windows)
+    assert f"{times[0]:.10g} to {times[1]:.10g} s, 600 rows" in found.compared[0][1]
+
+
 def test_a_report_that_decides_nothing_has_no_verdict(detection: Detection) -> None:
     """That of two tables in a notebook: its title says what was found."""
     html = overview(ReportHeading("Two tables"), detection.scores)

@@ -381,8 +381,8 @@ def test_the_report_says_what_changed_since_the_previous_run(finished: FinishedR
     verdict = finished.verdict
     assert since_previous(finished.layout, verdict) is None
 
-    def leave(name: str, minutes: float, scenario: str) -> None:
-        layout = RunLayout(runs / name).create()
+    def leave(name: str, minutes: float, scenario: str, folder: str | None = None) -> None:
+        layout = RunLayout(runs / (folder or name)).create()
         identity = verdict.run.model_copy(update={"id": name, "scenario": scenario})
         times = {
             "started_at": verdict.started_at - 60 * minutes,
@@ -392,15 +392,15 @@ def test_the_report_says_what_changed_since_the_previous_run(finished: FinishedR
         layout.run_file.write_text(json.dumps({"scenario": scenario}))
 
     leave("older", 20, verdict.run.scenario)
-    leave("previous <b>", 10, verdict.run.scenario)
+    leave("previous <b>", 10, verdict.run.scenario, "its own <b>")  # as --out names it
     leave("other", 5, "normal")
     leave("broken", 4, verdict.run.scenario)
     RunLayout(runs / "broken").verdict_file.write_text("{")
     leave("later", -10, verdict.run.scenario)
     found = since_previous(finished.layout, verdict)
     assert found is not None
-    assert (found.before, found.after) == ("previous <b>", verdict.run.id)
-    assert found.regressions
+    assert (found.since.before, found.since.after) == ("previous <b>", verdict.run.id)
+    assert found.since.regressions
     page = Page(write_report(finished.layout, verdict, finished.evidence).read_text())
     assert "Since the previous run" in page.text
-    assert ("a", {"href": "../previous%20%3Cb%3E/report.html"}) in page.elements
+    assert ("a", {"href": "../its%20own%20%3Cb%3E/report.html"}) in page.elements

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import promql_parser as promql
 import pytest
-from testbed_rules.parsing import MAX_DEPTH, nodes_of, parse
+from testbed_rules.parsing import MAX_DEPTH, MAX_OPERATORS, nodes_of, parse
 
 EXPRESSIONS = (
     'sum by (a) (rate(x{a="b"}[5m])) / (-y) and on (a) topk(3, z)',
@@ -38,3 +38,21 @@ def test_what_is_nested_too_deep_for_the_parser_is_refused() -> None:
     assert len(nodes_of(parse(nested(MAX_DEPTH)))) == MAX_DEPTH + 1
     with pytest.raises(ValueError, match="more than 100 levels"):
         parse(nested(MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("operator", ["+", "or", "^", ">= bool"])
+def test_a_row_of_operators_is_as_deep_as_it_is_long(operator: str) -> None:
+    """Of thousands the parser prints gigabytes, and the recursion of hundreds ends unnamed."""
+
+    def row(length: int) -> str:
+        return f" {operator} ".join(["up"] * (length + 1))
+
+    assert len(nodes_of(parse(row(MAX_OPERATORS)))) == 2 * MAX_OPERATORS + 1
+    with pytest.raises(ValueError, match="more than 300 operators"):
+        parse(row(MAX_OPERATORS + 1))
+
+
+def test_matchers_are_no_operators() -> None:
+    """However many a selector has."""
+    matchers = ", ".join(f'a{number}!="b"' for number in range(MAX_OPERATORS + 1))
+    assert len(nodes_of(parse(f"up{{{matchers}}}"))) == 1

@@ -77,6 +77,15 @@ def test_processes_are_limited_and_put_back(tmp_path: Path) -> None:
     assert (home / "cgroup.procs").read_text() == str(os.getpid())
 
 
+def test_a_process_is_put_back_where_its_group_is_not_to_be_seen(tmp_path: Path) -> None:
+    """As in a container, for which the kernel names groups as the machine sees them."""
+    root = make(tmp_path / "root")
+    group = limit(Hierarchy(root), [os.getpid()], 64 * 2**20)
+    group.homes[os.getpid()] = root / "docker" / "1f3b"
+    group.release()
+    assert (root / "cgroup.procs").read_text() == str(os.getpid())
+
+
 def test_a_kernel_that_refuses_is_one_line(tmp_path: Path) -> None:
     """As where the hierarchy is read-only."""
     with pytest.raises(StackError, match="memory can't be limited"):

@@ -140,9 +140,12 @@ def test_service_that_runs_already(tmp_path: Path) -> None:
     assert (job["scheme"], job["job_name"]) == ("https", "shop")
 
 
-def test_all_paths_are_below_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ready", ["/health", "health"])
+def test_all_paths_are_below_the_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ready: str
+) -> None:
     """Its pages of metrics and what says that it is ready, as the requests of the load are."""
-    block = {"command": None, "url": "https://shop.example/v1/", "ready": "/health"}
+    block = {"command": None, "url": "https://shop.example/v1/", "ready": ready}
     found = cast("HttpService", read_service(written(tmp_path, **block)))
     asked: list[str] = []
 

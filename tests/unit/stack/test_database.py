@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import subprocess
+import tempfile
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,3 +80,33 @@ def test_only_the_api_goes_through_the_proxy(tmp_path: Path) -> None:
     context = cast("StackContext", SimpleNamespace(database=made, endpoints=endpoints))
     found = StackContext.api_log_url.fget  # type: ignore[attr-defined]  # of the property
     assert found(context).endswith(":secret@127.0.0.1:2/postgres")
+
+
+def test_nothing_is_left_of_a_database_that_never_came_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the stack begins, which removes its files however it ends, there are none.
+
+    Root's lie outside of the run's folder, where nobody would look for them.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(database, "binaries", lambda: tmp_path)
+    monkeypatch.setattr(database, "why_not", lambda: None)
+    monkeypatch.setattr(database, "_account", getpass.getuser)
+    layout, claims = RunLayout(tmp_path), PortClaims()
+    endpoints: dict[str, str] = {}
+    chosen = own_database(scenario(), Settings(home=tmp_path), layout, claims, endpoints)
+    claims.release(int(endpoints[ADDRESS].partition(":")[2]))
+    assert chosen is not None
+    assert not list((tmp_path / "elsewhere").iterdir()), "what follows may be refused yet"
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        chosen.make()
+    assert chosen.folder.stat().st_mode & 0o777 == 0o700
+    chosen.remove()
+    assert not list((tmp_path / "elsewhere").iterdir())

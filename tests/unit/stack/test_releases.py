@@ -207,6 +207,18 @@ def test_an_archive_unpacks_to_no_more_than_a_program_can_have(
     assert (found, "holds over" in said["prometheus"]) == (set(), True)
 
 
+def test_a_program_full_of_holes_is_not_written_out(
+    tmp_path: Path, site: tuple[Site, ReleaseSite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a sparse member does not hold is no byte of the archive, and one of the disk."""
+    there, asked = site
+    monkeypatch.setattr(releases, "MAX_UNPACKED", 1 << 20)
+    holes = tarfile.TarInfo("prometheus")
+    holes.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(2 << 20)}
+    found, said = _fetched([_pack(there, (holes, b""))], tmp_path / "tools", asked)
+    assert (found, "is not a program" in said["prometheus"]) == (set(), True)
+
+
 def test_an_archive_without_an_end_is_cut_off(
     tmp_path: Path, site: tuple[Site, ReleaseSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +330,22 @@ def test_the_site_is_a_setting() -> None:
     assert mirror.base == "https://mirror.example/github"
     with pytest.raises(UsageError, match="must be an address with https"):
         ReleaseSite.of({"TESTBED_RELEASES": "http://mirror.example"})
+
+
+@pytest.mark.parametrize("text", ["https://[::1", "https:", "https:///github"])
+def test_what_is_no_address_is_refused_in_words(text: str) -> None:
+    """Not with a traceback, nor only once a name that isn't there has led nowhere."""
+    with pytest.raises(UsageError, match="must be an address with https"):
+        ReleaseSite.of({"TESTBED_RELEASES": text})
+
+
+@pytest.mark.parametrize("host", ["a..example", "a" * 70 + ".example"])
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_name_that_no_host_can_have_leads_nowhere(tmp_path: Path, host: str) -> None:
+    """It is said as of any other name that does, without a traceback of a thread."""
+    asked = ReleaseSite(f"https://{host}", LIMITS, "x86_64")
+    found, said = _fetched([PROMETHEUS], tmp_path / "tools", asked)
+    assert (found, "not known here" in said["tools"]) == (set(), True)
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)

@@ -110,6 +110,15 @@ def test_requests_that_the_service_refuses_are_the_cause(service: World) -> None
     assert "refused 500 of 500 requests, mostly with 422" in service.failed()["service answers"]
 
 
+def test_service_that_limits_rates_refuses_no_wrong_requests(service: World) -> None:
+    """However many: the request in its file is right, as the answers to the others show."""
+    service.requests[:] = [
+        replace(each, status=429, prediction_id=None, prediction=None) if number % 3 else each
+        for number, each in enumerate(service.requests)
+    ]
+    assert "service answers" not in service.failed()
+
+
 def test_service_whose_answers_are_not_read_has_nothing_that_drifts(service: World) -> None:
     """NO_ACTION is neither shown nor missed; an action that is expected is missed."""
     service.requests[:] = [

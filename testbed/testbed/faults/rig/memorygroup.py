@@ -145,9 +145,15 @@ class MemoryGroup:
         }
 
     def release(self) -> None:
-        """Put its processes back where they were and remove it."""
+        """Put its processes back where they were and remove it.
+
+        In a container the kernel may name a group as the machine sees it, which is not there: what
+        is mounted as the topmost is that group then.
+        """
+        root = self.hierarchy.root
         for pid in self._read("cgroup.procs").split():
-            home = self.homes.get(int(pid), self.hierarchy.root)
+            home = self.homes.get(int(pid), root)
+            home = home if home.is_dir() else root
             with suppress(OSError):  # ended meanwhile
                 (home / "cgroup.procs").write_text(pid, encoding="ascii")
         with suppress(OSError):
