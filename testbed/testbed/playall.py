@@ -2,7 +2,8 @@
 
 Those that need a stack started alike share one, one after the other (:mod:`testbed.playgroup`);
 each other is a ``testbed run`` of its own, and one that takes processors away comes last, alone.
-All have a folder of their own. Ends with 0 when all passed.
+What was too slow beside others is played once more, alone. All have a folder of their own. Ends
+with 0 when all passed.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ MODULE: Final = "testbed.entry"
 GROUP_MODULE: Final = "testbed.playgroup"
 APART: Final = ", "
 """Between the names of scenarios that share a stack."""
+ALONE: Final = "alone"
+"""Folder of those that are played once more."""
 NO_REPORTS: Final = {"TESTBED_DRIFT_HTML": "never"}
 """Evidently's pages cost a run seconds of the processor, and a table shows none of them."""
 HEADINGS: Final = ("scenario", "outcome", "took", "checks", "why")
@@ -63,6 +66,7 @@ class PlayedScenario:
         seconds: from start to end.
         checks: how many passed, of how many.
         why: the first broken link and its check, or the last line that the run printed.
+        slow: whether the machine was too slow for it, by its verdict.
     """
 
     name: str
@@ -70,6 +74,7 @@ class PlayedScenario:
     seconds: float
     checks: str = ""
     why: str = ""
+    slow: bool = False
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -121,26 +126,26 @@ def played(ended: Ended, out: Path) -> tuple[PlayedScenario, ...]:
 def _outcome(
     name: str, code: int, seconds: float, ended: Ended, out: Path, why: str = ""
 ) -> PlayedScenario:
-    checks, reason = summary(out / name / "verdict.json", ended.command.log, code)
-    return PlayedScenario(name, code, seconds, checks, why or reason)
+    checks, reason, slow = summary(out / name / "verdict.json", ended.command.log, code)
+    return PlayedScenario(name, code, seconds, checks, why or reason, slow)
 
 
-def summary(verdict_file: Path, log: Path, code: int) -> tuple[str, str]:
-    """Number of checks that passed, and why the run did not pass, or an empty text."""
-    checks, why = _evaluated(verdict_file)
-    return checks, why if code in OUTCOMES else last_line(log)
+def summary(verdict_file: Path, log: Path, code: int) -> tuple[str, str, bool]:
+    """Number of checks that passed, why the run did not pass, and whether it was too slow."""
+    checks, why, slow = _evaluated(verdict_file)
+    return checks, why if code in OUTCOMES else last_line(log), slow and code not in OUTCOMES
 
 
-def _evaluated(verdict_file: Path) -> tuple[str, str]:
+def _evaluated(verdict_file: Path) -> tuple[str, str, bool]:
     """The same by the verdict alone; empty where there is none."""
     try:
         verdict = json.loads(verdict_file.read_text(encoding="utf-8"))
     except OSError:
-        return "", ""
+        return "", "", False
     checks = verdict["checks"]
     failed = [check for check in checks if not check["passed"]]
     why = f"{failed[0]['stage']}: {failed[0]['summary']}" if failed else ""
-    return f"{len(checks) - len(failed)} of {len(checks)}", why
+    return f"{len(checks) - len(failed)} of {len(checks)}", why, bool(verdict.get("too_slow"))
 
 
 def longest_first(names: Sequence[str]) -> list[str]:
@@ -206,10 +211,10 @@ def play_all(
     place.mkdir(parents=True)
     jobs = jobs or usual_jobs()
     _say(f"scenarios: {len(wanted)}, stacks: {len(groups)}, {jobs} at a time, into {place}")
-    began, found = time.monotonic(), list[PlayedScenario]()
+    began, found, again = time.monotonic(), list[PlayedScenario](), list[str]()
 
     def report(ended: Ended) -> None:
-        for one in played(ended, place):
+        for one in played(ended, ended.command.log.parent):
             found.append(one)
             _say(f"{one.name}: {one.cells[1]} after {one.cells[2]}")
 
@@ -219,6 +224,12 @@ def play_all(
         for these, at_a_time in (([g for g in groups if g not in alone], jobs), (alone, 1)):
             commands = [group_command(group, place, argv) for group in these]
             run_side_by_side(commands, at_a_time, report)
+            if at_a_time > 1 and (slow := [one for one in found if one.slow]):
+                again = [one.name for one in slow]
+                _say(f"too slow beside others, and once more alone: {', '.join(again)}")
+                found = [one for one in found if not one.slow]
+                (place / ALONE).mkdir()
+                run_side_by_side([command(name, place / ALONE, argv) for name in again], 1, report)
     except KeyboardInterrupt:
         _say("interrupted; the runs that were under way have stopped their stacks")
         raise
@@ -234,6 +245,7 @@ def play_all(
             minutes=round(minutes, 1),
             scenarios=len(found),
             missed={each.name: each.why for each in found if each.code},
+            again=tuple(again),
         )
         record(repetition, recorded)
     return max((each.code for each in found), default=0)

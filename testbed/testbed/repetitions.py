@@ -31,6 +31,7 @@ class Repetition(BaseModel):
         minutes: from the first start to the last end.
         scenarios: how many were played.
         missed: name of each that did not pass, to why.
+        again: those that were too slow beside others, and were played once more alone.
         remark: what the misses were, or what else is to be known.
     """
 
@@ -43,6 +44,7 @@ class Repetition(BaseModel):
     minutes: float
     scenarios: int
     missed: dict[str, str]
+    again: tuple[str, ...] = ()
     remark: str = ""
 
 

@@ -83,7 +83,11 @@ def _repetitions(played: Sequence[Repetition]) -> Iterator[str]:
                 f"{each.scenarios - len(each.missed)} of {each.scenarios}",
                 f"{each.minutes:.1f} min",
                 " ".join(
-                    (*(f"{_link(name)}: {why}." for name, why in each.missed.items()), each.remark)
+                    (
+                        *(f"{_link(name)}: {why}." for name, why in each.missed.items()),
+                        *(f"{_link(name)}: once more, alone." for name in each.again),
+                        each.remark,
+                    )
                 ).strip()
                 or "nothing",
             )

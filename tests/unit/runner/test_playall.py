@@ -58,17 +58,18 @@ def test_a_failed_run_is_summed_up_by_its_first_broken_link(tmp_path: Path) -> N
         {"passed": False, "stage": "route", "summary": "not notified"},
     ]
     verdict.write_text(json.dumps({"checks": checks}))
-    assert summary(verdict, tmp_path / "log", 1) == ("1 of 3", "rule: never fired")
+    assert summary(verdict, tmp_path / "log", 1) == ("1 of 3", "rule: never fired", False)
 
 
 def test_a_run_that_could_not_be_evaluated_is_summed_up_by_its_last_words(tmp_path: Path) -> None:
     """As it prints one line that says what to do."""
     log = tmp_path / "log"
     log.write_text("starting\n\ntestbed: no free port\n\n")
-    assert summary(tmp_path / "verdict.json", log, 2) == ("", "testbed: no free port")
+    assert summary(tmp_path / "verdict.json", log, 2) == (*("", "testbed: no free port", False),)
     verdict = tmp_path / "verdict.json"
-    verdict.write_text(json.dumps({"checks": [{"passed": False, "stage": "load", "summary": "s"}]}))
-    assert summary(verdict, log, 2) == ("0 of 1", "testbed: no free port")
+    late = {"checks": [{"passed": False, "stage": "load", "summary": "s"}], "too_slow": "scale 15"}
+    verdict.write_text(json.dumps(late))
+    assert summary(verdict, log, 2) == ("0 of 1", "testbed: no free port", True)
 
 
 def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None:

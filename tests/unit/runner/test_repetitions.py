@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from testbed.errors import EXIT_COULD_NOT_RUN
 from testbed.repetitions import read_repetitions, summary
 from testbed.runoptions import RunOptions
 from testbed.sidebyside import Ended
@@ -27,10 +28,15 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     def run(commands: Sequence[Command], _jobs: int, report: Callable[[Ended], None]) -> None:
         for each in commands:
             code = codes.get(each.name, 0)
+            if code == EXIT_COULD_NOT_RUN and each.log.parent.name == playall.ALONE:
+                code = 0
             folder = each.log.parent / each.name
             folder.mkdir()
+            each.log.touch()
             check = {"passed": not code, "stage": "rule", "summary": "never fired"}
-            (folder / "verdict.json").write_text(json.dumps({"checks": [check]}))
+            slow = "the machine was too slow" if code == EXIT_COULD_NOT_RUN else None
+            verdict = {"checks": [check], "too_slow": slow}
+            (folder / "verdict.json").write_text(json.dumps(verdict))
             report(Ended(each, code, 1.0))
 
     monkeypatch.setattr(playall, "run_side_by_side", run)
@@ -73,3 +79,26 @@ def test_what_takes_processors_away_is_played_last_and_alone(
     names = ["api-out-of-cpu", "normal", "queue-full"]
     playall.play_all(names, tmp_path / "out", 3, RunOptions())
     assert asked == [(3, ["queue-full", "normal"]), (1, ["api-out-of-cpu"])]
+
+
+@pytest.mark.parametrize(("jobs", "code", "again"), [(2, 0, ("queue-full",)), (1, 2, ())])
+def test_what_is_too_slow_beside_others_is_played_once_more_alone(
+    ended: dict[str, int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    jobs: int,
+    code: int,
+    again: tuple[str, ...],
+) -> None:
+    """One that had nothing beside it, or failed, is not; what was repeated is said."""
+    names, file = ["normal", "queue-full", "demo"], tmp_path / "played.jsonl"
+    ended["queue-full"] = EXIT_COULD_NOT_RUN
+    found = playall.play_all(names, tmp_path / "out", jobs, RunOptions(), recorded=file)
+    assert found == code
+    (line,) = read_repetitions(file)
+    assert (line.again, line.scenarios, bool(line.missed)) == (again, 3, bool(code))
+    said = capsys.readouterr().out
+    assert ("too slow beside others, and once more alone: queue-full" in said) is bool(again)
+    ended["demo"] = 1
+    assert playall.play_all(names, tmp_path / "failed", jobs, RunOptions(), recorded=file) != 0
+    assert "demo" in read_repetitions(file)[-1].missed
