@@ -15,7 +15,7 @@ from testbed.faults.effects import Effect, last_event
 from testbed.faults.rig.kernel import members, threads, used, waited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from testbed.checks.case import Case
     from testbed.faults.rig import Rig, Undo
@@ -30,7 +30,8 @@ MIN_BUSY: Final = 0.5
 class CpuFault(ComponentFault, HeldFault):
     """A component that is confined to one processor, on which busy workers run as well.
 
-    Other components keep the other processors, where the machine has several.
+    Other components are kept on the other processors, where the machine has several: the kernel
+    would let some of their threads wait behind the workers.
     """
 
     interrupts: ClassVar[bool] = True
@@ -62,6 +63,8 @@ class CpuFault(ComponentFault, HeldFault):
         leader = rig.stack.pid(self.component)
         before = os.sched_getaffinity(leader)
         names = [f"busy worker {number} of {self.label}" for number in range(self.workers)]
+        others = [pid for name, pid in rig.stack.pids().items() if name != self.component]
+        let_back = _keep_away(others, cpu)
         code = BUSY.format(cpu=cpu, nice=self.nice)
         busy = [
             rig.stack.start_helper(name, (sys.executable, "-I", "-S", "-c", code)) for name in names
@@ -82,6 +85,7 @@ class CpuFault(ComponentFault, HeldFault):
             for name in names:
                 rig.stack.stop_helper(name)
             _confine(threads(members(leader)), before)
+            let_back()
             return seen
 
         return release
@@ -100,6 +104,24 @@ class CpuFault(ComponentFault, HeldFault):
             text += f", which waited for {seen['waited']} s together"
         took = busy >= MIN_BUSY * of and 0 < own == confined
         return Effect(phase.name, self.label, took=took, seen=text)
+
+
+def _keep_away(leaders: Iterable[int], cpu: int) -> Callable[[], None]:
+    """Keep components off a processor, unless they have no other; returns what ends that."""
+    kept: dict[int, tuple[set[int], set[int]]] = {}
+    for leader in leaders:
+        before = _affinity(leader)
+        if rest := before - {cpu}:
+            kept[leader] = before, rest
+            _confine(threads(members(leader)), rest)
+
+    def let_back() -> None:
+        for leader, (before, rest) in kept.items():
+            # Those that another fault has confined meanwhile are its own affair.
+            own = threads(members(leader))
+            _confine((tid for tid in own if _affinity(tid) == rest), before)
+
+    return let_back
 
 
 def _affinity(tid: int) -> set[int]:

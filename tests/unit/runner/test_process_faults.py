@@ -39,10 +39,15 @@ class OneComponent:
         self._pid, self._supervisor, self._folder = pid, supervisor, folder
         self.marks: list[str] = []
         self.helpers: list[int] = []
+        self.others: dict[str, int] = {}
 
     def pid(self, _name: str) -> int:
         """Of the component."""
         return self._pid
+
+    def pids(self) -> dict[str, int]:
+        """Of all components, and of helpers."""
+        return {"api": self._pid, **self.others, **dict(zip("abc", self.helpers, strict=False))}
 
     def mark_gone(self, name: str, how: str) -> None:
         """Write it down."""
@@ -64,16 +69,22 @@ class OneComponent:
         self._supervisor.stop(name, kill=True)
 
 
+@contextmanager
+def busy() -> Iterator[int]:
+    """A process that is busy all the time, in one of its two threads."""
+    with subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=True) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[OneComponent]:
     """A component that is busy all the time, in two threads of one process."""
-    with (
-        subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=True) as process,
-        Supervisor() as supervisor,
-    ):
-        wait_for(lambda: len(threads([process.pid])) > 1, 20, "it has no second thread")
-        yield OneComponent(process.pid, supervisor, tmp_path)
-        process.kill()
+    with busy() as process, Supervisor() as supervisor:
+        wait_for(lambda: len(threads([process])) > 1, 20, "it has no second thread")
+        yield OneComponent(process, supervisor, tmp_path)
 
 
 @contextmanager
@@ -159,6 +170,28 @@ def test_a_component_shares_one_processor(stack: OneComponent) -> None:
     assert seen["busy"] >= 0.1
     assert not states(stack.helpers)
     assert os.sched_getaffinity(leader) == usual
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="there is one processor only")
+def test_other_components_are_kept_off_that_processor(stack: OneComponent) -> None:
+    """All of their threads, those that begin meanwhile too; one that is confined there stays."""
+
+    def places(pid: int) -> set[frozenset[int]]:
+        return {frozenset(os.sched_getaffinity(tid)) for tid in threads([pid])}
+
+    usual = frozenset(os.sched_getaffinity(0))
+    cpu = frozenset({max(usual)})
+    with busy() as load, busy() as receiver:
+        stack.others = {"load": load, "receiver": receiver}
+        os.sched_setaffinity(receiver, cpu)
+        with rig_of(stack) as rig:
+            fault = CpuFault(component="api", workers=1)
+            fault.begin(rig)
+            wait_for(lambda: len(threads([load])) > 1, 20, "it has no second thread")
+            assert places(load) == {usual - cpu}
+            assert os.sched_getaffinity(receiver) == cpu
+            fault.end(rig)
+        assert places(load) == {usual}
 
 
 def test_memory_is_held_and_given_back(stack: OneComponent) -> None:
