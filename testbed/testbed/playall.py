@@ -279,6 +279,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--service", type=Path, help="file of your own service")
     parser.add_argument("--record", type=Path, help="file that gets a line on what came of it")
     asked = parser.parse_args(arguments)
+    if asked.jobs is not None and asked.jobs < 1:
+        parser.error(f"--jobs must be at least 1, not {asked.jobs}")
     options = RunOptions(use_case=asked.use_case, seed=asked.seed, time_scale=asked.time_scale)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -66,7 +66,7 @@ def summary(repetitions: Sequence[Repetition]) -> str:
     runs = sum(each.scenarios for each in repetitions)
     missed = sum(len(each.missed) for each in repetitions)
     text = f"{runs} runs in {len(repetitions)} repetitions, {runs - missed} passed"
-    if missed:
-        return f"{text}, {missed} did not"
+    if missed or not runs:
+        return f"{text}, {missed} did not" if runs else text
     # The rule of three: 95 % confidence after so many without one.
     return f"{text}: with 95 % confidence, fewer than {300 / runs:.1f} % of such runs fail"

@@ -16,6 +16,7 @@ from testbed.playall import (
     group_command,
     lines,
     longest_first,
+    main,
     played,
     summary,
     usual_jobs,
@@ -160,6 +161,13 @@ def test_the_table_is_aligned() -> None:
         "normal    passed         62 s  25 of 25",
         "demo      could not run  3 s             no",
     ]
+
+
+def test_no_stack_at_a_time_plays_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be waited for without an end."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["--jobs", "0"])
+    assert "--jobs must be at least 1, not 0" in capsys.readouterr().err
 
 
 @pytest.mark.slow
