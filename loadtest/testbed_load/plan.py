@@ -293,8 +293,9 @@ def read_plan(path: Path) -> LoadPlan:
     Raises:
         LoadError: the file can't be read or breaks the schema; names the file and the field.
     """
+    text = _read(path, "the load plan")
     try:
-        return parse_plan(_read(path, "the load plan"))
+        return parse_plan(text)
     except LoadError as error:
         raise LoadError(f"{path}: {error}") from None
 
@@ -320,7 +321,7 @@ def _read(path: Path, what: str) -> bytes:
     try:
         return read_regular(path)
     except OSError as error:
-        raise LoadError(f"cannot read {what} {path}: {error}") from error
+        raise LoadError(f"cannot read {what} {path}: {error.strerror}") from error
 
 
 def write_plan(path: Path, plan: LoadPlan) -> None:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         ("load-worker nohost --plan p.json --host http://a", "MASTER: 'nohost' is not an address"),
         (
             "load-worker 127.0.0.1:1 --plan absent.json --host http://a",
-            "cannot read the load plan absent.json",
+            "testbed: cannot read the load plan absent.json: No such file or directory",
         ),
         ("clean --older-than soon", "soon"),
         ("capacity --host http://127.0.0.1:1 --step 1 --start 2", "nothing answers at http://127"),
