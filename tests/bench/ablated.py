@@ -76,7 +76,9 @@ def connection() -> None:
 def sampling_before() -> None:
     """All requests go through the standard instrumentation, which drops those not sampled."""
     made = http.HttpTelemetry
-    _replace(app, "HttpTelemetry", lambda _, traced, *rest: made(traced, traced, *rest))
+    _replace(
+        app, "HttpTelemetry", lambda _, traced, *rest, **how: made(traced, traced, *rest, **how)
+    )
 
 
 def model_once_a_turn() -> None:
