@@ -55,6 +55,23 @@ def test_load_that_was_sent_late_fails(world: World) -> None:
     assert set(world.failed()) == {"limit load_lag", "limit p95_seconds"}
 
 
+@pytest.mark.parametrize(("awaited", "fails"), [(100, False), (5, True)])
+def test_what_waited_for_a_user_is_not_sent_late_by_the_load(
+    world: World,
+    awaited: int,
+    fails: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """All users awaited answers of a service that gave none: its latency says so, no other link."""
+    world.scenario["limits"] = {"p95_seconds": 10}
+    first = world.requests[0]
+    begun = first.sent_at
+    world.requests += [replace(first, finished_at=begun + 5)] * awaited
+    world.requests += [
+        replace(first, scheduled_at=begun + 1, sent_at=begun + 5, finished_at=begun + 6)
+    ] * 100
+    assert ("limit load_lag" in world.failed()) is fails
+
+
 def test_a_run_without_requests_fails_everywhere_it_must(world: World) -> None:
     """Nothing measured is nothing shown."""
     world.requests.clear()
