@@ -146,9 +146,7 @@ class NotifiedContract:
 
     def wait(self, firing: Firing) -> float:
         """Real seconds in which Alertmanager must notify it first: of a living group, longer."""
-        return max((seconds for _, seconds in self.waits(firing)), default=0.0) + self.slack(
-            firing.labels
-        )
+        return max(seconds for _, seconds in self.waits(firing)) + self.slack(firing.labels)
 
     def waits(self, firing: Firing) -> Iterator[tuple[str, float]]:
         """The setting of each of its routes that it waits for, and its real seconds."""

@@ -206,19 +206,19 @@ def _nobody(case: Case, item: ExpectedAlert) -> str:
 def _too_short(case: Case, item: ExpectedAlert) -> str:
     """That it ended before its group's next notification; empty where it did not."""
     contract = contract_of(case)
-    if contract is None:
+    firings = () if contract is None else contract.firings
+    own = [f for f in firings if f.alert == item.alert and bears(f.labels, item)]
+    if contract is None or not own:
         return ""
-    for firing in contract.firings:
-        if firing.alert != item.alert or not bears(firing.labels, item):
-            continue
-        setting, waits = max(contract.waits(firing), key=lambda wait: wait[1])
-        if firing.longest < waits:
-            before = ", as its group was notified before" if setting == "group_interval" else ""
-            return (
-                f"it fired for {spell(case, firing.longest)}, and Alertmanager waits for up to "
-                f"{spell(case, waits)} (`{setting}`){before}"
-            )
-    return ""
+    firing = max(own, key=lambda each: each.longest)
+    setting, waits = max(contract.waits(firing), key=lambda wait: wait[1])
+    if firing.longest >= waits:
+        return ""
+    before = ", as its group was notified before" if setting == "group_interval" else ""
+    return (
+        f"it fired for {spell(case, firing.longest)}, and Alertmanager waits for up to "
+        f"{spell(case, waits)} (`{setting}`){before}"
+    )
 
 
 def own_routes(case: Case, item: ExpectedAlert) -> str:

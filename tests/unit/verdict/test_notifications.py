@@ -527,3 +527,15 @@ def test_what_ended_before_its_group_was_notified_again_is_explained(
     said = not_notified(case, item, 1012.0, phase)
     assert why in said
     assert ("Alertmanager waits" in said) is ("`group_" in why)
+
+
+def test_what_ended_early_once_explains_no_later_silence(run: Run) -> None:
+    """The longest time that it fired counts: for that it should have been notified."""
+    run.spans, run.notifications = [], []
+    run.fire(1010.0, 1010.5, cause="second")
+    run.fire(1060.0, 1090.0, cause="second", instance="other")
+    case = run.case()
+    phase = PhaseRow(name="burst", start=1000.0, end=1095.0)
+    assert "Alertmanager waits" not in not_notified(
+        case, case.scenario.expected_alerts[0], 1010.0, phase
+    )
