@@ -108,15 +108,15 @@ class CpuFault(ComponentFault, HeldFault):
 
 def _keep_away(leaders: Iterable[int], cpu: int) -> Callable[[], None]:
     """Keep components off a processor, unless they have no other; returns what ends that."""
-    kept: dict[int, tuple[set[int], set[int]]] = {}
+    moved: dict[int, tuple[set[int], set[int]]] = {}
     for leader in leaders:
         before = _affinity(leader)
         if rest := before - {cpu}:
-            kept[leader] = before, rest
+            moved[leader] = before, rest
             _confine(threads(members(leader)), rest)
 
     def let_back() -> None:
-        for leader, (before, rest) in kept.items():
+        for leader, (before, rest) in moved.items():
             # Those that another fault has confined meanwhile are its own affair.
             own = threads(members(leader))
             _confine((tid for tid in own if _affinity(tid) == rest), before)

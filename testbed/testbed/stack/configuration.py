@@ -372,7 +372,7 @@ def collector_tree(
                 "encoding": "json",
                 "compression": "none",
                 "retry_on_failure": {"initial_interval": "5s", "max_interval": "30s"},
-                "sending_queue": traces["sending_queue"],
+                "sending_queue": traces.get("sending_queue", {}),
             }
             del exporters["debug/logs"]
             pipelines["traces"]["exporters"] = pipelines["logs"]["exporters"] = [SINK_EXPORTER]
