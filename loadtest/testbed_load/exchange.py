@@ -5,8 +5,9 @@ A request template is JSON in which a text that is wholly a placeholder becomes 
     {"inputs": [{"name": "x", "shape": [1, "{count}"], "datatype": "FP32", "data": "{values}"}]}
 
 ``{row}`` is the row as an object, ``{values}`` its values, ``{columns}`` their names, ``{count}``
-how many there are, ``{id}`` the request's id, and any column's name its value. In the path and in
-headers, and within a longer text, only ``{id}`` is replaced. JSONPath (RFC 9535) reads the answers.
+how many there are, ``{id}`` the request's id, and any column's name its value. Within a longer text
+only ``{id}`` is replaced; in the path ``{id}`` and columns are, as an URL writes them. JSONPath
+(RFC 9535) reads the answers.
 
 A body ``{"openapi": "/path"}`` stands for the examples of that route in the service's OpenAPI
 document, which are sent in turn: then nothing of a row is.
@@ -25,8 +26,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypeAlias
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from testbed_load import headertemplates
 from testbed_load.errors import LoadError
+from testbed_load.headertemplates import HeaderTemplates
 from testbed_load.labeltemplate import LabelTemplate
+from testbed_load.pathtemplate import PathTemplate
 from testbed_load.replies import Reply, answered, refused, succeeded
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 PREDICT: Final = "/predict"
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 _ID: Final = "{id}"
+_NONE: Final[Mapping[str, str]] = {}
 _WHOLE: Final = ("row", "values", "columns", "count", "id")
 _BOUNDED: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -49,10 +54,17 @@ class RequestTemplate:
     """The request that asks a service for one prediction."""
 
     path: str = Field(
-        default=PREDICT, pattern="^/", description="Path, with a query where it needs one."
+        default=PREDICT,
+        pattern="^/",
+        description="Path, with a query where it needs one; it may hold `{id}` and columns, as "
+        "`{Age}`.",
     )
     method: Literal["POST", "PUT", "GET"] = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: HeaderTemplates = Field(
+        default_factory=dict,
+        description="Name to value; `${NAME}` is an environment variable, for keys and the like, "
+        "`{id}` the request's id.",
+    )
     body: Any = Field(
         default="{row}",
         description="JSON with placeholders; null sends no body; `{openapi: /predict}` sends the "
@@ -132,11 +144,10 @@ class Exchange(Protocol):
     def name(self) -> str:
         """What Locust's statistics call it."""
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers of every request, beside those of the load."""
+    def headers(self, request_id: str) -> Mapping[str, str]:
+        """Headers of the request, beside those of the load."""
 
-    def path(self, request_id: str) -> str:
+    def path(self, row: Row, request_id: str) -> str:
         """Path of the request."""
 
     def body(self, row: Row, request_id: str) -> str | None:
@@ -155,14 +166,18 @@ class BundledExchange:
 
     method = "POST"
     name = PREDICT
-    headers: Mapping[str, str] = {}
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
-    def path(self, request_id: str) -> str:
-        """The route of single predictions."""
+    def headers(self, request_id: str) -> Mapping[str, str]:
+        """None of its own."""
         del request_id
+        return _NONE
+
+    def path(self, row: Row, request_id: str) -> str:
+        """The route of single predictions."""
+        del row, request_id
         return PREDICT
 
     def body(self, row: Row, request_id: str) -> str:
@@ -182,22 +197,27 @@ class TemplateExchange:
     Args:
         wanted: the template, and where the answer holds what.
         schema: of the rows.
+        variables: the environment that headers may ask for.
 
     Raises:
-        LoadError: the template names a column that the rows lack, or a class that is none.
+        LoadError: the template names a column that the rows lack, a class that is none, or a
+            variable that is not set.
     """
 
-    def __init__(self, wanted: ServiceExchange, schema: FeatureSchema) -> None:
-        self._request = wanted.request
+    def __init__(
+        self, wanted: ServiceExchange, schema: FeatureSchema, variables: Mapping[str, str]
+    ) -> None:
         self.method: str = wanted.request.method
         self.name = wanted.request.path
         self._columns = schema.names
         self._body = None if self.method == "GET" else wanted.request.body
         self._require_columns(self._body)
+        shown = wanted.request.shown_at is not None
+        self._path = PathTemplate(wanted.request.path, () if shown else schema.names)
         self._examples = tuple(json.dumps(each, allow_nan=False) for each in wanted.examples)
         if wanted.request.shown_at is not None and not self._examples:
             raise LoadError(f"no example of {wanted.request.shown_at} was read")
-        self.headers = dict(wanted.request.headers)
+        self._headers = headertemplates.filled(wanted.request.headers, variables)
         reply = wanted.reply
         paths = (reply.prediction, reply.probability, reply.probabilities, reply.id)
         self._prediction, self._probability, self._probabilities, self._id = (
@@ -213,9 +233,13 @@ class TemplateExchange:
                 )
         self._classes |= {name: self._classes[label] for name, label in reply.classes.items()}
 
-    def path(self, request_id: str) -> str:
-        """Path, with the request's id where it asks for that."""
-        return self._request.path.replace(_ID, request_id)
+    def headers(self, request_id: str) -> Mapping[str, str]:
+        """With variables and the request's id where they ask for these."""
+        return headertemplates.identified(self._headers, request_id)
+
+    def path(self, row: Row, request_id: str) -> str:
+        """With the request's id and the row's values where it asks for these."""
+        return self._path.filled(row, request_id)
 
     def body(self, row: Row, request_id: str) -> str | None:
         """The template with the row in it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import quote
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+
+from testbed_load.headertemplates import HeaderTemplates
 
 if TYPE_CHECKING:
     from testbed_domain.features import Label
@@ -27,7 +27,11 @@ class LabelTemplate:
         default="/labels", pattern="^/", description="Path; it may hold `{id}` and `{label}`."
     )
     method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: HeaderTemplates = Field(
+        default_factory=dict,
+        description="Name to value; `${NAME}` is an environment variable, `{id}` the "
+        "prediction's id.",
+    )
     body: Any = Field(
         default_factory=lambda: {"prediction_id": ID, "label": LABEL},
         description="JSON with `{id}`, of the prediction, and `{label}`; null sends no body.",

@@ -6,6 +6,7 @@ Locust turns the threads of the standard library into greenlets before this is i
 from __future__ import annotations
 
 import gc
+import os
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -105,7 +106,7 @@ class Playback:
         self.exchange: Exchange = (
             BundledExchange(source.requests)
             if plan.service is None
-            else TemplateExchange(plan.service, source.schema)
+            else TemplateExchange(plan.service, source.schema, os.environ)
         )
         self._schedule = Schedule(plan, shard)
         self._start = 0.0

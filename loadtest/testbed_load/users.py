@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from threading import Event, Thread
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -10,7 +11,8 @@ from locust import FastHttpUser, task
 from locust.contrib.fasthttp import FastHttpSession
 from locust.exception import StopUser
 
-from testbed_load import replies
+from testbed_load import headertemplates, replies
+from testbed_load.headertemplates import identified
 
 if TYPE_CHECKING:
     from locust.contrib.fasthttp import ResponseContextManager
@@ -76,10 +78,11 @@ class PredictionUser(FastHttpUser):
         reply = replies.GIVEN_UP
         try:
             exchange = self.playback.exchange
-            headers = {**self.headers, **exchange.headers, **job.headers}
+            own = exchange.headers(job.request_id)
+            headers = {**self.headers, **own, **job.headers}
             with self.client.request(
                 exchange.method,
-                exchange.path(job.request_id),
+                exchange.path(job.features, job.request_id),
                 name=exchange.name,
                 data=job.body,
                 headers=headers,
@@ -116,6 +119,9 @@ class LabelPoster:
     ) -> None:
         self._playback = playback
         self._headers = headers
+        service = playback.plan.service
+        told = {} if service is None or service.labels is None else service.labels.headers
+        self._own = headertemplates.filled(told, os.environ)
         self._ending = Event()
         self._client = FastHttpSession(
             environment.host,
@@ -155,7 +161,7 @@ class LabelPoster:
                 path,
                 name=service.labels.path,
                 data=body,
-                headers={**self._headers, **service.labels.headers},
+                headers={**self._headers, **identified(self._own, item.prediction_id)},
             )
             status = response.status_code or None
             self._playback.truth.labels(sent_at, status, (item.seq,))

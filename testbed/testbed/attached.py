@@ -7,6 +7,7 @@ where its evidence lies. What such a run can't do is refused before anything sta
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -173,6 +174,7 @@ def prepare_attached(
     target = stack.target
     refuse_other_service(scenario, stack.service)
     target.refuse(scenario)
+    target.require_variables(os.environ)
     without = absent(stack.profiles) | stack.without
     refuse_unmet(scenario, file.parent / "rules", without, log_files=False)
     known = alert_names(read_groups(file.parent / "rules"))

@@ -322,6 +322,7 @@ def _target(scenario: Scenario, options: RunOptions) -> TargetModel:
         options.model.refuse(scenario)
         target = BundledApi(serving=options.model.environment())
     target.refuse(scenario)
+    target.require_variables(os.environ)
     if not target.instrumented and options.replicas != 1:
         raise UsageError(f"--replicas is of the bundled API; {target.name} starts its own")
     return target

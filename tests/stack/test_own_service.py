@@ -31,14 +31,37 @@ def example(command_line: CommandLine) -> Path:
     return Path(shutil.copytree(EXAMPLE, command_line.folder / "shop"))
 
 
+GUARD = """
+@app.before_request
+def only_with_the_key():
+    if request.path.startswith(("/predict", "/labels")):
+        if request.headers.get("X-API-Key") != os.environ["SHOP_KEY"]:
+            return jsonify({"error": "no key"}), 401
+
+"""
+
+
 def test_its_alert_fires_and_its_requests_are_counted(
     command_line: CommandLine, example: Path
 ) -> None:
-    """What its stop takes along is named; what only the bundled API says is not applicable."""
-    own = {"examples/flask-service/scenario.yaml": str(example / "scenario.yaml")}
+    """What its stop takes along is named; what only the bundled API says is not applicable.
+
+    It wants a key, which the shell holds and no file of the run.
+    """
+    key = "key-of-the-shop"
+    command_line.environment |= {"SHOP_KEY": key}
+    app, scenario = example / "app.py", example / "scenario.yaml"
+    app.write_text(app.read_text().replace("\n@app.post", f"{GUARD}\n@app.post", 1))
+    headers = 'headers: {X-API-Key: "${SHOP_KEY}"}, '
+    text = scenario.read_text().replace("request: {", "request: {" + headers)
+    scenario.write_text(text.replace("labels: {", "labels: {" + headers))
+    own = {"examples/flask-service/scenario.yaml": str(scenario)}
     _, *typed = typed_in(PAGE, "run examples/flask-service/scenario.yaml", own)
     result = play(command_line, *typed, *QUICK)
     assert result.code == 0, result.output
+    files = [each for each in result.out.rglob("*") if each.is_file()]
+    assert files
+    assert not [each for each in files if key.encode() in each.read_bytes()]
     alerts = {row["alert"]: row["status"] for row in result.verdict["alerts"]}
     assert alerts == dict.fromkeys(("ShopDown", "ShopErrors", "Watchdog"), "detected")
     hops = {hop["key"]: hop for hop in result.verdict["hops"]}

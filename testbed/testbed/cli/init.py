@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from testbed_domain.files import write_atomic
@@ -15,6 +16,9 @@ from testbed.cli import completion
 from testbed.cli.common import USE_CASE_HELP
 from testbed.console import out, say
 from testbed.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def init(
@@ -30,6 +34,14 @@ def init(
     rules: Annotated[Path | None, typer.Option(help="Folder of its alerting rules.")] = None,
     path: Annotated[str | None, typer.Option(help="Path of predictions, if you know it.")] = None,
     name: Annotated[str, typer.Option(help="What to call it.")] = "service",
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME: VALUE",
+            help="Header that it wants, as 'X-API-Key: ${SHOP_KEY}' in single quotes: the file "
+            "then names the variable, not the key. May be repeated.",
+        ),
+    ] = None,
     folder: Annotated[Path, typer.Option("--out", help="Folder of the files.")] = Path(),
     asking: Annotated[
         bool, typer.Option("--ask/--no-ask", help="Ask it for three predictions, to see more.")
@@ -42,8 +54,11 @@ def init(
       testbed init http://127.0.0.1:5000
 
       testbed init http://127.0.0.1:5000 --command "python app.py" --rules ./rules --name shop
+
+      testbed init http://127.0.0.1:5000 --header 'X-API-Key: ${SHOP_KEY}'
     """
     from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
+    from testbed_load.headertemplates import filled, identified
 
     from testbed.initial.files import scenario_file, service_file
     from testbed.initial.guess import body_of, counts_of, path_of, reply_of
@@ -58,7 +73,9 @@ def init(
         raise UsageError(f"{url!r} is not the URL of a service: give one as http://127.0.0.1:5000")
     schema = get_use_case(use_case).schema
     alerts = () if rules is None else _alerts(rules)
-    looked = look(url)
+    headers = _headers(header or ())
+    sent = identified(filled(headers, os.environ), "init")
+    looked = look(url, sent)
     route = path_of(looked)
     if path is not None:
         route = type(route)(path, "as it was given")
@@ -66,9 +83,10 @@ def init(
     if asking:
         exchange = ServiceExchange(RequestTemplate(path=route.value, body=body.value))
         row = {feature.name: feature.example for feature in schema.features}
-        example = TemplateExchange(exchange, schema).filled(row, "init")
+        template = TemplateExchange(exchange, schema, os.environ)
+        example, asked = template.filled(row, "init"), template.path(row, "init")
         say(f"init: asking POST {route.value} for predictions of an example row")
-        looked = ask(looked, route.value, example)
+        looked = ask(looked, asked, example, sent)
         if looked.refused:
             say(f"init: it refused: {looked.refused}")
     text = service_file(
@@ -79,6 +97,7 @@ def init(
         rules=None if rules is None else str(rules.resolve()),
         path=route,
         body=body,
+        headers=headers,
         reply=reply_of(looked.answer) if looked.answer is not None else {},
         refused=looked.refused,
         counts=counts_of(looked.grown),
@@ -92,6 +111,24 @@ def init(
     out.print(
         f"next      testbed run {files['scenario']} --service {files['service']}", highlight=False
     )
+
+
+def _headers(given: Sequence[str]) -> Mapping[str, str]:
+    from pydantic import TypeAdapter, ValidationError
+    from testbed_load.headertemplates import HeaderTemplates
+
+    parts = [each.partition(":") for each in given]
+    if not all(colon for _, colon, _ in parts):
+        raise UsageError("--header: give each as 'NAME: VALUE', in quotes")
+    found = {name.strip(): value.strip() for name, _, value in parts}
+    if len(found) < len(parts):
+        raise UsageError("--header: one header is given twice")
+    try:
+        headers: Mapping[str, str] = TypeAdapter(HeaderTemplates).validate_python(found)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"--header: {reason}") from None
+    return headers
 
 
 def _alerts(rules: Path) -> tuple[str, ...]:

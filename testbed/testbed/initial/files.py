@@ -22,6 +22,7 @@ def service_file(  # noqa: PLR0913 - the fields of the file
     rules: str | None,
     path: Guess,
     body: Guess,
+    headers: Mapping[str, str],
     reply: Mapping[str, Guess],
     refused: str,
     counts: Mapping[str, Guess],
@@ -45,6 +46,8 @@ def service_file(  # noqa: PLR0913 - the fields of the file
         yield "request:"
         yield f"  path: {path.value}  # {path.why}"
         yield f"  body: {_text(body.value)}  # {body.why}"
+        if headers:
+            yield f"  headers: {_text(dict(headers))}"
         if refused:
             yield f"  # it refused an example row: {refused}"
         yield from _mapping("reply", ("prediction", "probability", "id"), reply)

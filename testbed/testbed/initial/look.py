@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -49,39 +48,45 @@ class Looked:
     grown: tuple[tuple[str, Mapping[str, str]], ...] = field(default=())
 
 
-def look(url: str) -> Looked:
+def look(url: str, headers: Mapping[str, str]) -> Looked:
     """Read what it shows without being asked for anything.
+
+    Args:
+        url: where it runs; all its paths are below it.
+        headers: of each request.
 
     Raises:
         UsageError: nothing answers at the URL.
     """
-    base = f"{url.rstrip('/')}/"
+    root = url.rstrip("/")
     try:
-        loopback.ask_stranger("GET", base, timeout=TIMEOUT)
+        loopback.ask_stranger("GET", f"{root}/", timeout=TIMEOUT, headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(f"nothing answers at {url}: {type(error).__name__}: {error}") from None
-    page = _text(urljoin(base, "/metrics"))
+    page = _text(f"{root}/metrics", headers)
     return Looked(
-        url=url.rstrip("/"),
-        openapi=read_document(url),
-        ready=next((path for path in READY if _text(urljoin(base, path)) is not None), None),
+        url=root,
+        openapi=read_document(url, headers),
+        ready=next((path for path in READY if _text(f"{root}{path}", headers) is not None), None),
         metrics=page if page is not None and counters(page) else None,
     )
 
 
-def read_document(url: str) -> dict[str, Any] | None:
+def read_document(url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
     """The OpenAPI document of a service, from where it usually is; None where it has none."""
-    base = f"{url.rstrip('/')}/"
-    return next((found for path in OPENAPI if (found := _json(urljoin(base, path)))), None)
+    root = url.rstrip("/")
+    return next((found for path in OPENAPI if (found := _json(f"{root}{path}", headers))), None)
 
 
-def ask(looked: Looked, path: str, body: object) -> Looked:
+def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> Looked:
     """Ask for a few predictions, and see what was answered and which counters grew."""
     before = counters(looked.metrics or "")
     answer, refused = None, ""
     for _ in range(PREDICTIONS):
         try:
-            reply = loopback.ask_stranger("POST", f"{looked.url}{path}", json=body, timeout=TIMEOUT)
+            reply = loopback.ask_stranger(
+                "POST", f"{looked.url}{path}", json=body, headers=headers, timeout=TIMEOUT
+            )
         except httpx.HTTPError as error:
             refused = f"{type(error).__name__}: {error}"
             break
@@ -92,7 +97,7 @@ def ask(looked: Looked, path: str, body: object) -> Looked:
             answer = reply.json()
         except (ValueError, RecursionError):
             refused = f"no JSON: {' '.join(reply.text.split())[:200]}"
-    after = counters(_text(f"{looked.url}/metrics") or "")
+    after = counters(_text(f"{looked.url}/metrics", headers) or "")
     grown = tuple(
         (name, dict(labels))
         for (name, labels), value in sorted(after.items())
@@ -115,17 +120,17 @@ def counters(page: str) -> Counters:
         return {}
 
 
-def _text(url: str) -> str | None:
+def _text(url: str, headers: Mapping[str, str]) -> str | None:
     try:
-        reply = loopback.ask_stranger("GET", url, timeout=TIMEOUT)
+        reply = loopback.ask_stranger("GET", url, timeout=TIMEOUT, headers=headers)
     except httpx.HTTPError:
         return None
     return reply.text if reply.is_success else None
 
 
-def _json(url: str) -> dict[str, Any] | None:
+def _json(url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
     try:
-        found = json.loads(_text(url) or "")
+        found = json.loads(_text(url, headers) or "")
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or not isinstance(paths := found.get("paths"), dict):

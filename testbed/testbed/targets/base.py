@@ -17,6 +17,7 @@ from testbed.errors import UsageError
 from testbed.fields import StrictModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from testbed_domain.artefact import Artefact
@@ -95,6 +96,13 @@ class TargetModel(StrictModel):
 
         Raises:
             UsageError: names what.
+        """
+
+    def require_variables(self, variables: Mapping[str, str]) -> None:
+        """Require the environment variables that asking it needs, before anything starts.
+
+        Raises:
+            UsageError: names one that is not set, and what needs it.
         """
 
     @property

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shlex
+import os
 import time
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
+from testbed_load.headertemplates import filled, missing
 from testbed_load.labeltemplate import LabelTemplate
 from testbed_load.openapi import examples
 from testbed_otel.masking import mask
@@ -22,17 +22,24 @@ from testbed.clients import loopback
 from testbed.componentnames import TAKEN
 from testbed.errors import UsageError
 from testbed.facts.servicecounts import CountedSeries, behind_pages
-from testbed.fields import StrictModel
 from testbed.initial.look import OPENAPI, read_document
 from testbed.stack.components import Component
-from testbed.stack.environments import base_environment, telemetry_environment
 from testbed.stack.ports import HOST, allocate
-from testbed.stack.process import ProcessRequest, wait_until
+from testbed.stack.process import wait_until
 from testbed.targets.base import TARGETS, TargetModel
 from testbed.targets.recorder import TruthRecorder
 from testbed.targets.scoring import score_reference
+from testbed.targets.servicefields import (
+    HTTP,
+    Command,
+    MetricsEndpoint,
+    TelemetrySwitch,
+)
+from testbed.targets.serviceprocess import PORT, ServiceProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed_domain.artefact import Artefact
     from testbed_rules.timescale import Tree
 
@@ -43,39 +50,9 @@ if TYPE_CHECKING:
     from testbed.stack.ports import PortClaims
     from testbed.stack.stack import Stack
 
-HTTP: Final = "http"
 TIMEOUT: Final = 5.0
 BROKEN: Final = 500
 SCORED: Final = "scored-model"
-_PORT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-
-
-class MetricsEndpoint(StrictModel):
-    """A page of metrics that Prometheus scrapes."""
-
-    path: str = Field("/metrics", pattern="^/")
-    port: str = Field(HTTP, description="Name of the port, of a service that the run starts.")
-    job: str | None = Field(None, description="Label `job`; null: the service's name.")
-    labels: dict[str, str] = Field({}, description="More labels of every series.")
-
-
-class Switch(StrictModel):
-    """How a service is started with its telemetry, or without it."""
-
-    command: tuple[str, ...] = Field((), description="In place of the file's; empty: that one.")
-    environment: dict[str, str] = Field({}, description="Variables beside those of the file.")
-
-    @field_validator("command", mode="before")
-    @classmethod
-    def _split(cls, command: object) -> object:
-        return tuple(shlex.split(command)) if isinstance(command, str) else command
-
-
-class TelemetrySwitch(StrictModel):
-    """The two ways of starting a service that `testbed overhead` compares."""
-
-    on: Switch = Switch()
-    off: Switch = Switch(environment={"OTEL_SDK_DISABLED": "true"})
 
 
 @TARGETS.register
@@ -88,7 +65,7 @@ class HttpService(TargetModel):
         pattern=r"^[a-z][a-z0-9_-]{0,39}$",
         description="Its name: in the logs' folder, the timeline, and as Prometheus's `job`.",
     )
-    command: tuple[str, ...] = Field(
+    command: Command = Field(
         (),
         description="Starts it. `{http}`, and the name of any other port, becomes its number.",
     )
@@ -135,11 +112,6 @@ class HttpService(TargetModel):
         "it predicts for these is what its predictions are compared with.",
     )
 
-    @field_validator("command", mode="before")
-    @classmethod
-    def _split(cls, command: object) -> object:
-        return tuple(shlex.split(command)) if isinstance(command, str) else command
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if bool(self.command) == (self.url is not None):
@@ -156,7 +128,7 @@ class HttpService(TargetModel):
         switches = (self.overhead.on, self.overhead.off)
         more = (text for each in switches for text in (*each.command, *each.environment.values()))
         for text in (*self.command, *self.environment.values(), *more):
-            if unknown := [name for name in _PORT.findall(text) if name not in self.ports]:
+            if unknown := [name for name in PORT.findall(text) if name not in self.ports]:
                 raise ValueError(f"{text!r} asks for the port {unknown[0]!r}; name it in ports")
         return self
 
@@ -208,6 +180,21 @@ class HttpService(TargetModel):
             raise UsageError(f"the service's directory {self.directory} does not exist")
 
     @property
+    def _sent_headers(self) -> tuple[Mapping[str, str], ...]:
+        told = () if self.labels is None else (self.labels.headers,)
+        return (self.request.headers, *told)
+
+    def require_variables(self, variables: Mapping[str, str]) -> None:
+        """Those of its headers.
+
+        Raises:
+            UsageError: names one that is not set.
+        """
+        for headers in self._sent_headers:
+            if (reason := missing(headers, variables)) is not None:
+                raise UsageError(f"the service {self.service}: {reason}")
+
+    @property
     def own_rules(self) -> Path | None:
         """As its file says."""
         return None if self.rules is None else Path(self.rules)
@@ -228,7 +215,7 @@ class HttpService(TargetModel):
 
     def components(self) -> tuple[Component, ...]:
         """Its process, where the run starts it."""
-        return () if self.url is not None else (_ServiceProcess(self),)
+        return () if self.url is not None else (ServiceProcess(self),)
 
     def switched(self, *, telemetry: bool) -> Component:
         """Its process, started as its file says.
@@ -246,7 +233,7 @@ class HttpService(TargetModel):
             "command": switch.command or self.command,
             "environment": {**self.environment, **switch.environment},
         }
-        return _ServiceProcess(self.model_copy(update=update))
+        return ServiceProcess(self.model_copy(update=update))
 
     def load_url(self, context: StackContext) -> str:
         """Its URL, or that of the port that was chosen for it."""
@@ -349,7 +336,8 @@ class HttpService(TargetModel):
         route = self.request.shown_at
         if route is None or self.examples:
             return self
-        document = read_document(self.load_url(context))
+        headers = filled(self.request.headers, os.environ)
+        document = read_document(self.load_url(context), headers)
         if document is None:
             raise UsageError(
                 f"request.body wants the examples of {route}, and the service {self.service} shows "
@@ -365,36 +353,3 @@ class HttpService(TargetModel):
         return TruthRecorder(
             layout, log_url, scenario.labels, factor, seed=seed, service=self.service
         )
-
-
-class _ServiceProcess:
-    """The process of a service that the run starts."""
-
-    def __init__(self, service: HttpService) -> None:
-        self._service = service
-        self.name = service.name
-
-    def request(self, context: StackContext) -> ProcessRequest:
-        """Its command, with ports and where telemetry goes."""
-        service = self._service
-        ports = {name: context.port(service.address(name)) for name in service.ports}
-
-        def filled(text: str) -> str:
-            return _PORT.sub(lambda found: ports[found[1]], text)
-
-        program, *rest = map(filled, service.command)
-        own = {name: filled(value) for name, value in service.environment.items()}
-        return ProcessRequest(
-            name=self.name,
-            argv=(program, *rest),
-            log=context.layout.logs / f"{self.name}.log",
-            env=base_environment()
-            | telemetry_environment(context, self.name, self.name)
-            | {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "PORT": ports[HTTP]}
-            | own,
-            cwd=Path(service.directory or "."),
-        )
-
-    def not_ready(self, context: StackContext) -> str | None:
-        """Ask it."""
-        return self._service.not_ready(context)

@@ -12,7 +12,8 @@ from testbed_load.exchange import ReplyPaths, RequestTemplate
 
 from testbed.facts.servicecounts import CountedSeries
 from testbed.targets.base import TARGETS
-from testbed.targets.http import HttpService, MetricsEndpoint
+from testbed.targets.http import HttpService
+from testbed.targets.servicefields import MetricsEndpoint
 
 V2_BODY: Final = {
     "inputs": [{"name": "predict", "shape": [1, "{count}"], "datatype": "FP32", "data": "{values}"}]
@@ -40,7 +41,11 @@ class _ModelServer(HttpService):
 
 @TARGETS.register
 class OpenInferenceService(_ModelServer):
-    """A server of the open inference protocol, version 2: MLServer, Triton, KServe."""
+    """A server of the open inference protocol, version 2: MLServer, Triton, KServe.
+
+    The counters are MLServer's, of all its models together; those of Triton have other names, for
+    ``counts`` and ``metrics``.
+    """
 
     kind: Literal["openinference-v2"] = "openinference-v2"  # type: ignore[assignment] # narrows
     service: str = "openinference"
@@ -50,7 +55,7 @@ class OpenInferenceService(_ModelServer):
 
     @classmethod
     def usual(cls, model: str) -> dict[str, Any]:
-        """MLServer's counters, which are of all its models; Triton's have other names."""
+        """MLServer's counters."""
         route = '{path="/v2/models/{model_name}/infer"'
         return {
             "request": RequestTemplate(path=f"/v2/models/{model}/infer", body=V2_BODY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,8 @@ def score_reference(service: HttpService, url: str, artefact: Artefact, folder: 
         StackError: it did not answer with a prediction; says what it answered.
         LoadError: its templates don't fit the rows.
     """
-    asking = _Asking(TemplateExchange(service.exchange(), artefact.schema), url, artefact.schema)
+    exchange = TemplateExchange(service.exchange(), artefact.schema, os.environ)
+    asking = _Asking(exchange, url, artefact.schema)
     rows = list(artefact.reference())[: service.reference_rows]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         scored = list(pool.map(asking.scored, range(len(rows)), rows))
@@ -55,11 +57,12 @@ class _Asking:
         """One row as the service predicts it."""
         exchange, name = self._exchange, f"reference-{number}"
         body = exchange.body(row.features, name)
-        headers = {"Content-Type": "application/json", "X-Request-ID": name, **exchange.headers}
+        own = exchange.headers(name)
+        headers = {"Content-Type": "application/json", "X-Request-ID": name, **own}
         try:
             answer = loopback.request(
                 exchange.method,
-                f"{self._url}{exchange.path(name)}",
+                f"{self._url}{exchange.path(row.features, name)}",
                 content=body,
                 headers=headers,
                 timeout=TIMEOUT,

@@ -112,6 +112,7 @@ class Stranger(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
+        cast("Any", self.server).asked.append((self.path, self.headers.get("X-Key")))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         content = cast("Any", self.server).content
         self.send_response(200)
@@ -134,6 +135,7 @@ class Stranger(BaseHTTPRequestHandler):
 def stranger() -> Iterator[Any]:
     """A service that is none; its ``content`` is what it answers, None without an end."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        cast("Any", server).asked = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -150,6 +152,25 @@ def test_whatever_is_answered_is_looked_at(
     folder = written(f"http://127.0.0.1:{stranger.server_port}")
     assert read_scenario(folder / "scenario.yaml")
     assert read_service(folder / "service.yaml")
+
+
+def test_key_and_path_of_a_service(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All that is asked is below its URL and has the key, of which the file has the name alone."""
+    stranger.content = b"{}"
+    monkeypatch.setenv("SHOP_KEY", "s3cret")
+    url = f"http://127.0.0.1:{stranger.server_port}/shop"
+    folder = written(url, "--header", "X-Key: ${SHOP_KEY}", "--header", "X-Other:a:b")
+    assert {"/shop/metrics", "/shop/openapi.json", "/shop/predict"} <= {
+        path for path, _ in stranger.asked
+    }
+    assert all(path.startswith("/shop/") and key == "s3cret" for path, key in stranger.asked)
+    found = cast("HttpService", read_service(folder / "service.yaml"))
+    assert found.request.headers == {"X-Key": "${SHOP_KEY}", "X-Other": "a:b"}
+    assert "s3cret" not in (folder / "service.yaml").read_text()
 
 
 def test_an_answer_without_an_end_is_not_read(
@@ -181,6 +202,10 @@ def test_nothing_is_overwritten(shop: str, tmp_path: Path, line_of: Callable[...
         (("http://127.0.0.1:1", "--name", "My Shop"), "lower-case letters"),
         (("http://127.0.0.1:1", "--use-case", "roses"), "roses"),
         (("http://127.0.0.1:1", "--rules", "absent"), "absent does not exist"),
+        (("http://127.0.0.1:1", "--header", "X-Key"), "give each as 'NAME: VALUE'"),
+        (("http://127.0.0.1:1", "--header", "X Y: a"), "'X Y' is not the name of a header"),
+        (("http://127.0.0.1:1", "--header", "X: 1", "--header", "X: 2"), "given twice"),
+        (("http://127.0.0.1:1", "--header", "X: ${NO_KEY}"), "environment variable NO_KEY"),
     ],
 )
 def test_what_can_not_be_looked_at(

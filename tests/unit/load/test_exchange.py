@@ -24,7 +24,7 @@ ID = "run-1"
 
 def exchange(schema: FeatureSchema = IRIS, **wanted: object) -> TemplateExchange:
     """Of a service block's request and reply."""
-    return TemplateExchange(TypeAdapter(ServiceExchange).validate_python(wanted), schema)
+    return TemplateExchange(TypeAdapter(ServiceExchange).validate_python(wanted), schema, {})
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,28 @@ def test_body_is_the_template_with_the_row_in_it(template: object, body: object)
 
 
 def test_path_and_headers() -> None:
-    """The request's id stands where the path asks for it; a GET has no body."""
-    found = exchange(request={"path": "/a/{id}?x=1", "method": "GET", "headers": {"X": "y"}})
-    assert (found.path(ID), found.name) == ("/a/run-1?x=1", "/a/{id}?x=1")
-    assert (found.body(ROW, ID), found.method, found.headers) == (None, "GET", {"X": "y"})
+    """Request's id and values stand where the path asks for them; a GET has no body."""
+    column = IRIS.names[1]
+    path = f"/a/{{id}}?x=1&y={{{column}}}"
+    request = {"path": path, "method": "GET", "headers": {"X": "y", "Of": "{id}"}}
+    found = exchange(request=request)
+    assert (found.path(ROW, ID), found.name) == ("/a/run-1?x=1&y=3.5", path)
+    assert (found.path({**ROW, column: None}, ID)) == "/a/run-1?x=1&y="
+    assert (found.body(ROW, ID), found.method) == (None, "GET")
+    assert found.headers(ID) == {"X": "y", "Of": ID}
+    text = next(feature.name for feature in TITANIC.features if feature.categories)
+    quoted = exchange(TITANIC, request={"path": f"/a/{{{text}}}"})
+    assert quoted.path({text: "a b/c?&\u00e9"}, ID) == "/a/a%20b%2Fc%3F%26%C3%A9"
+
+
+@pytest.mark.parametrize("body", ["{row}", {"openapi": "/a"}])
+def test_path_that_asks_for_what_there_is_not(body: object) -> None:
+    """Another column, or any where no rows are sent."""
+    asked = "customer" if body == "{row}" else IRIS.names[0]
+    request = {"path": f"/a/{{{asked}}}", "body": body}
+    with pytest.raises(LoadError, match=f"path asks for {{{asked}}}, which there isn't") as caught:
+        exchange(request=request, examples=[{}])
+    assert "{id}" in str(caught.value)
 
 
 LABEL = IRIS.classes[2]

@@ -68,7 +68,7 @@ def test_document_without_examples_is_refused(path: str, media: dict[str, Any], 
 def test_examples_are_sent_in_turn() -> None:
     """By the number of the request, whatever the row is."""
     wanted = {"request": {"path": "/ask", "body": {"openapi": "/ask"}}, "examples": [1, {"a": 2}]}
-    exchange = TemplateExchange(EXCHANGE.validate_python(wanted), IRIS)
+    exchange = TemplateExchange(EXCHANGE.validate_python(wanted), IRIS, {})
     sent = [exchange.body({}, f"run-{number}") for number in range(3)]
     assert [json.loads(each or "") for each in sent] == [1, {"a": 2}, 1]
 
@@ -79,4 +79,4 @@ def test_examples_are_no_rows() -> None:
     with pytest.raises(ValidationError, match="not the rows of the use case"):
         EXCHANGE.validate_python({"request": request, "reply": {"prediction": "$.y"}})
     with pytest.raises(LoadError, match="no example of /ask was read"):
-        TemplateExchange(EXCHANGE.validate_python({"request": request}), IRIS)
+        TemplateExchange(EXCHANGE.validate_python({"request": request}), IRIS, {})

@@ -415,6 +415,21 @@ def test_rows_that_are_not_sent_cannot_drift() -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"request": {"headers": {"X-Key": "${SHOP_KEY}"}}},
+        {"labels": {"headers": {"X-Key": "a ${SHOP_KEY}"}}},
+    ],
+)
+def test_keys_of_a_service_must_be_set(changes: dict[str, Any]) -> None:
+    """Before anything starts, by name of the variable."""
+    wanted = shop(**changes)
+    wanted.require_variables({"SHOP_KEY": ""})
+    with pytest.raises(UsageError, match=r"service shop: the header X-Key needs .* SHOP_KEY"):
+        wanted.require_variables({})
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "must be an object, not None"),

@@ -1,0 +1,44 @@
+"""Parts of a service's file: how it is started, and its pages of metrics."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from testbed.fields import StrictModel
+
+HTTP: Final = "http"
+"""Name of the port that the load asks."""
+
+
+def _split(command: object) -> object:
+    return tuple(shlex.split(command)) if isinstance(command, str) else command
+
+
+Command: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""Program and arguments, or one text as a shell splits it."""
+
+
+class MetricsEndpoint(StrictModel):
+    """A page of metrics that Prometheus scrapes."""
+
+    path: str = Field("/metrics", pattern="^/")
+    port: str = Field(HTTP, description="Name of the port, of a service that the run starts.")
+    job: str | None = Field(None, description="Label `job`; null: the service's name.")
+    labels: dict[str, str] = Field({}, description="More labels of every series.")
+
+
+class Switch(StrictModel):
+    """How a service is started with its telemetry, or without it."""
+
+    command: Command = Field((), description="In place of the file's; empty: that one.")
+    environment: dict[str, str] = Field({}, description="Variables beside those of the file.")
+
+
+class TelemetrySwitch(StrictModel):
+    """The two ways of starting a service that `testbed overhead` compares."""
+
+    on: Switch = Switch()
+    off: Switch = Switch(environment={"OTEL_SDK_DISABLED": "true"})
