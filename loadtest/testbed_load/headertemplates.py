@@ -49,6 +49,11 @@ HeaderTemplates: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_checke
 """Name to value, which can be sent and of which none is there twice."""
 
 
+def asked_for(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Environment variables that the headers hold."""
+    return tuple(name for value in headers.values() for name in _VARIABLE.findall(value))
+
+
 def missing(headers: Mapping[str, str], variables: Mapping[str, str]) -> str | None:
     """Why the headers can't be filled in; None where they can."""
     for name, value in headers.items():

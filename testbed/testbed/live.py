@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from testbed.attachedrefusals import refuse_what_needs_processes
 from testbed.preparation import Prepared
-from testbed.resources import find_scenario
+from testbed.resources import find_scenario, scenario_files
 from testbed.runner import TICK
 from testbed.runoptions import RunOptions
 from testbed.runstack import running_stack
@@ -16,6 +16,7 @@ from testbed.selfdescription import describe
 from testbed.settings import Settings
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
+from testbed.trust import check_scenario
 
 # `up` plays nothing: Locust's web UI is in the user's hands.
 LIVE_SCENARIO = Scenario(
@@ -27,16 +28,21 @@ LIVE_SCENARIO = Scenario(
 )
 
 
-def live_scenario(name: str) -> Scenario:
+def live_scenario(name: str, *, other_service: bool = False) -> Scenario:
     """What a stack is started as on which a scenario can be played; it plays nothing by itself.
 
     Args:
         name: of a scenario that ships, or its file.
+        other_service: its caller chose another service than its own.
 
     Raises:
-        UsageError: there is none, or it can't be played on a stack that runs already.
+        UsageError: there is none, it is not trusted, or it can't be played on a stack that runs
+            already.
     """
-    scenario = read_scenario(find_scenario(name))
+    path = find_scenario(name)
+    scenario = read_scenario(path)
+    if name not in scenario_files():
+        check_scenario(path, scenario, other_service=other_service)
     refuse_what_needs_processes(scenario, RunOptions())
     same = {"name": LIVE_SCENARIO.name, "title": f"Stack for {scenario.name}"}
     return scenario.model_copy(update=same)

@@ -1,9 +1,10 @@
 """What a file may have executed: only commands that its reader has trusted.
 
 A ``testbed.toml`` is read from the working directory, which may be anybody's, as a scenario may be:
-a download, a shared folder. What they may say is harmless but for commands, and for requests that
-go to none of the run's components. These are trusted once, by ``testbed trust``; the file at
-another place, or with another command, is to be trusted anew.
+a download, a shared folder. What they may say is harmless but for commands, those that start a
+service among them, and for requests that go to none of the run's components. These are trusted
+once, by ``testbed trust``; the file at another place, or with another command, is to be trusted
+anew. The file of ``--service`` is named to be executed, as a script is.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 # Settings that can name a command line, and how such a value begins.
 COMMANDS: Final = {"drift_on_retrain": "command "}
+
+OWN: Final = "service"
+"""Place of the service that a scenario brings."""
 
 
 def commands_of(values: Mapping[str, Any]) -> dict[str, str]:
@@ -66,25 +70,37 @@ def check(
 
 
 def check_scenario(
-    path: Path, scenario: Scenario, environment: Mapping[str, str] = os.environ
+    path: Path,
+    scenario: Scenario,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    other_service: bool = False,
 ) -> None:
-    """See that all that a scenario's faults execute, or ask of others, is trusted.
+    """See that all that a scenario executes, or asks of others, is trusted.
+
+    Args:
+        path: its file.
+        scenario: what the file says.
+        environment: names where trust is stored.
+        other_service: it is played on a service that its caller chose, in place of its own.
 
     Raises:
         UsageError: something is not; says how to trust it.
     """
-    asked = needing_trust(scenario)
-    if asked and _mark(path, asked) not in _trusted(environment):
-        fault, value = next(iter(asked.items()))
+    found = needing_trust(scenario)
+    asked = {name: value for name, value in found.items() if not (other_service and name == OWN)}
+    if asked and _mark(path, found) not in _trusted(environment):
+        place, value = next(iter(asked.items()))
         raise UsageError(
-            f"{path}: {fault}: what this fault does is not trusted: {value!r}; "
+            f"{path}: {place}: what this does is not trusted: {value!r}; "
             f"run `testbed trust {path}` to trust it, or remove it"
         )
 
 
 def needing_trust(scenario: Scenario) -> dict[str, str]:
-    """Place of each fault that needs trust to what it does."""
-    return {
+    """Place of all that needs trust to what it does: the scenario's own service, and faults."""
+    own = None if scenario.service is None else scenario.service.trusting
+    return ({} if own is None else {OWN: own}) | {
         f"phases[{number}].faults[{place}]": fault.trusting
         for number, phase in enumerate(scenario.phases)
         for place, fault in enumerate(phase.faults)
@@ -95,10 +111,10 @@ def needing_trust(scenario: Scenario) -> dict[str, str]:
 def trust_scenario(
     path: Path, scenario: Scenario, environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Trust what the faults of a scenario do now.
+    """Trust what a scenario executes, and asks of others, now.
 
     Returns:
-        That, by the place of the fault; empty where nothing needs trust.
+        That, by its place; empty where nothing needs trust.
 
     Raises:
         UsageError: the trust can't be stored.

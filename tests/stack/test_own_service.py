@@ -27,6 +27,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "flask-service"
 @pytest.fixture
 def example(command_line: CommandLine) -> Path:
     """A copy of the example, and a shell whose Python has Flask and prometheus_client."""
+    command_line.environment["XDG_CONFIG_HOME"] = str(command_line.folder / "config")
     command_line.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return Path(shutil.copytree(EXAMPLE, command_line.folder / "shop"))
 
@@ -56,6 +57,9 @@ def test_its_alert_fires_and_its_requests_are_counted(
     text = scenario.read_text().replace("request: {", "request: {" + headers)
     scenario.write_text(text.replace("labels: {", "labels: {" + headers))
     own = {"examples/flask-service/scenario.yaml": str(scenario)}
+    trusted = command_line.run(*typed_in(PAGE, "trust examples/flask-service/scenario.yaml", own))
+    assert "python app.py" in trusted.output
+    assert "SHOP_KEY" in trusted.output
     _, *typed = typed_in(PAGE, "run examples/flask-service/scenario.yaml", own)
     result = play(command_line, *typed, *QUICK)
     assert result.code == 0, result.output
@@ -80,6 +84,7 @@ def test_its_broken_alert_is_failed(command_line: CommandLine, example: Path) ->
     """By name, and blamed on the rule."""
     rules = example / "rules" / "shop.yml"
     rules.write_text(rules.read_text().replace('up{job="shop"} == 0', 'up{job="shop"} == 2'))
+    command_line.run("trust", str(example / "scenario.yaml"))
     result = play(command_line, str(example / "scenario.yaml"), *QUICK)
     assert result.code == 1, result.output
     assert "alert ShopDown in outage" in failed_checks(result)

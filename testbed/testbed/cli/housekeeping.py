@@ -71,7 +71,8 @@ def trust_file(
 ) -> None:
     """Trust the commands that testbed.toml of the working directory names, as it is now.
 
-    Or those of a scenario file: what its `exec` faults execute and its `http` faults ask of others.
+    Or those of a scenario file: what starts the service that it brings, or where that is, what its
+    `exec` faults execute, and what its `http` faults ask of others.
 
     Examples:
 

@@ -135,7 +135,11 @@ def up(
         guarded=False,  # whoever brings a service of their own sends to the usual ports
         target=None if service is None else read_service(service),
     )
-    chosen = LIVE_SCENARIO if scenario is None else live_scenario(scenario)
+    chosen = (
+        LIVE_SCENARIO
+        if scenario is None
+        else live_scenario(scenario, other_service=service is not None)
+    )
     with interruptible():
         prepared = prepare(chosen, options, settings, progress=BuildProgress(), say=say)
 

@@ -286,7 +286,7 @@ def _scenario(name: str, options: RunOptions) -> Scenario:
     path = find_scenario(name)
     scenario = read_scenario(path)
     if name not in scenario_files():
-        check_scenario(path, scenario)
+        check_scenario(path, scenario, other_service=options.target is not None)
         return scenario
     scenario = scenario.for_other_rules() if options.rules else scenario
     return scenario.for_other_routes() if options.alertmanager else scenario

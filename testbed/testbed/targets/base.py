@@ -98,6 +98,11 @@ class TargetModel(StrictModel):
             UsageError: names what.
         """
 
+    @property
+    def trusting(self) -> str | None:
+        """What it executes, or asks of others, where it stands in a scenario of anybody."""
+        return None
+
     def require_variables(self, variables: Mapping[str, str]) -> None:
         """Require the environment variables that asking it needs, before anything starts.
 

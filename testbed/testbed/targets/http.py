@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, model_validator
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
-from testbed_load.headertemplates import filled, missing
+from testbed_load.headertemplates import asked_for, filled, missing
 from testbed_load.labeltemplate import LabelTemplate
 from testbed_load.openapi import examples
 from testbed_otel.masking import mask
@@ -34,6 +34,7 @@ from testbed.targets.servicefields import (
     Command,
     MetricsEndpoint,
     TelemetrySwitch,
+    started_as,
 )
 from testbed.targets.serviceprocess import PORT, ServiceProcess
 
@@ -183,6 +184,17 @@ class HttpService(TargetModel):
     def _sent_headers(self) -> tuple[Mapping[str, str], ...]:
         told = () if self.labels is None else (self.labels.headers,)
         return (self.request.headers, *told)
+
+    @property
+    def trusting(self) -> str:
+        """Its commands with what they get, or where it is; and the variables that it is sent."""
+        return started_as(
+            self.command or (mask(str(self.url)),),
+            None if self.url is not None else self.directory,
+            self.environment,
+            () if self.overhead == TelemetrySwitch() else (self.overhead.on, self.overhead.off),
+            tuple(name for headers in self._sent_headers for name in asked_for(headers)),
+        )
 
     def require_variables(self, variables: Mapping[str, str]) -> None:
         """Those of its headers.

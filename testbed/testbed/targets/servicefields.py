@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from testbed.fields import StrictModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 HTTP: Final = "http"
 """Name of the port that the load asks."""
@@ -42,3 +45,42 @@ class TelemetrySwitch(StrictModel):
 
     on: Switch = Switch()
     off: Switch = Switch(environment={"OTEL_SDK_DISABLED": "true"})
+
+
+def started_as(
+    command: Sequence[str],
+    directory: str | None,
+    environment: Mapping[str, str],
+    switches: Iterable[Switch],
+    variables: Sequence[str],
+) -> str:
+    """One line on all that a service's file has executed, or sent.
+
+    Args:
+        command: that starts it, or where it is.
+        directory: where it is started.
+        environment: what it gets.
+        switches: how it is started otherwise.
+        variables: of the shell, which are sent to it.
+    """
+
+    def parts() -> Iterator[str]:
+        yield shlex.join(command)
+        if directory is not None:
+            yield f"in {directory}"
+        yield from _given(environment)
+        for switch in switches:
+            if switch.command:
+                yield shlex.join(switch.command)
+            yield from _given(switch.environment)
+        if variables:
+            yield f"which is sent the variables {', '.join(dict.fromkeys(variables))}"
+
+    return "; ".join(parts())
+
+
+def _given(environment: Mapping[str, str]) -> Iterator[str]:
+    if environment:
+        yield "with " + " ".join(
+            f"{name}={shlex.quote(each)}" for name, each in environment.items()
+        )

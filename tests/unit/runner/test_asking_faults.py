@@ -230,6 +230,39 @@ def test_a_scenario_executes_nothing_that_was_not_trusted(
             check_scenario(path, read_scenario(scenario_with(tmp_path, other)))
 
 
+@pytest.mark.parametrize(
+    "service",
+    [
+        "{command: rm -rf /, reply: {}}",
+        "{url: 'http://elsewhere:80', request: {headers: {X: '${SECRET_KEY}'}}}",
+        "{command: 'true', overhead: {on: {command: rm -rf /}}}",
+        "{command: 'true', environment: {LD_PRELOAD: evil.so}}",
+    ],
+)
+def test_a_scenario_brings_no_service_that_was_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """To play it and to start a stack for it; on the caller's own service nothing of it is used."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    path = scenario_with(tmp_path, "")
+    path.write_text(f"{path.read_text()}service: {service}\n")
+    for words in (["run", str(path)], ["up", "--scenario", str(path)]):
+        refused = CliRunner().invoke(command_line, words)
+        assert isinstance(refused.exception, UsageError), refused.output
+        assert "service: what this does is not trusted" in str(refused.exception)
+    check_scenario(path, read_scenario(path), other_service=True)
+    shown = " ".join(CliRunner().invoke(command_line, ["trust", str(path)]).stdout.split())
+    assert shown.startswith("trusted: service = ")
+    told = ("rm -rf /", "http://elsewhere:80; which is sent the variables SECRET_KEY", "evil.so")
+    assert any(each in shown for each in told)
+    check_scenario(path, read_scenario(path))
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(path.read_text())
+    with pytest.raises(UsageError, match="not trusted"):
+        check_scenario(elsewhere, read_scenario(elsewhere))
+
+
 def test_what_goes_to_the_runs_own_components_needs_no_trust(tmp_path: Path) -> None:
     """It can do no more than other faults do."""
     path = scenario_with(tmp_path, "{kind: http, start: {url: 'http://api:9464/faults'}}")
