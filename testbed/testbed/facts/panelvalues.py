@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from testbed.truth import Request
 
 OK: Final = 200
+BROKEN: Final = 500
+ON_THE_WAY: Final = 0.25
+"""Of the window: how long an answer takes to be in a sample (the window is some exports long)."""
 PER_SECOND: Final = frozenset({"reqps", "cps", "ops"})
 """Grafana's names of units per second."""
 
@@ -33,7 +36,8 @@ class Moves(StoredModel):
         phase: its name.
         mean: over the points that lie within the phase; None where there is none.
         maximum: the highest of them.
-        expected: mean of the load's own rate, over the same stretches of time.
+        expected: mean of the load's own rate, over the same stretches of time; of errors, how many
+            of the load's failed answers these values must speak of.
     """
 
     phase: str
@@ -42,12 +46,13 @@ class Moves(StoredModel):
     expected: float | None = None
 
 
-def finished(requests: Sequence[Request]) -> tuple[list[float], list[float]]:
-    """When answers came, in order: all of them, and those with a prediction."""
-    answered = [r for r in requests if r.status is not None]
+def finished(requests: Sequence[Request]) -> tuple[list[float], list[float], list[float]]:
+    """When answers came, in order: all of them, those with a prediction, and those with 5xx."""
+    answered = sorted((r.finished_at, r.status) for r in requests if r.status is not None)
     return (
-        sorted(r.finished_at for r in answered),
-        sorted(r.finished_at for r in answered if r.status == OK),
+        [time for time, _ in answered],
+        [time for time, status in answered if status == OK],
+        [time for time, status in answered if status >= BROKEN],
     )
 
 
@@ -60,35 +65,56 @@ class View:
         window: seconds that a rate looks back on.
         answered: times of all answers.
         predicted: those of predictions.
+        failed: those of 5xx.
     """
 
     phases: Sequence[tuple[str, float, float]]
     window: float
     answered: Sequence[float]
     predicted: Sequence[float]
+    failed: Sequence[float]
 
     def moves(self, kind: Kind, values: Mapping[float, float]) -> tuple[Moves, ...]:
         """Values of a query by phase."""
         found = []
         for name, start, end in self.phases:
             within = {time: value for time, value in values.items() if start <= time <= end}
+            # Errors of which no value speaks are missing where one could.
+            times = list(within) or ([end] if kind == "errors" else [])
             found.append(
                 Moves(
                     phase=name,
                     mean=sum(within.values()) / len(within) if within else None,
                     maximum=max(within.values(), default=None),
-                    expected=self._expected(kind, list(within)),
+                    expected=self._expected(kind, times),
                 )
             )
         return tuple(found)
 
     def _expected(self, kind: Kind, times: Sequence[float]) -> float | None:
-        """The load's own rate, as rates over the same windows; of other kinds there is none."""
+        """What the load saw, as rates over the same windows; of other kinds there is nothing."""
+        if kind == "errors":
+            return float(self._told(times))
         if kind not in {"requests", "answers"} or not times:
             return None
         ends = self.answered if kind == "requests" else self.predicted
         counts = (bisect_right(ends, t) - bisect_right(ends, t - self.window) for t in times)
         return sum(counts) / self.window / len(times)
+
+    def _told(self, times: Sequence[float]) -> int:
+        """How many failed answers are an increase between two samples of one of the windows.
+
+        The last ones before a value are still on their way, and the first ones of a run are in the
+        first sample of their series, from which no rate can tell them.
+        """
+        if not self.failed:
+            return 0
+        way, told = ON_THE_WAY * self.window, 0
+        known = self.failed[0] + way
+        for time in sorted(times):
+            after, known = max(known, time - self.window + way), max(known, time - way)
+            told += bisect_right(self.failed, known) - bisect_right(self.failed, after)
+        return told
 
 
 def kind_of(parts: Anatomy, result: Sequence[Series], units: set[str]) -> tuple[Kind | None, bool]:

@@ -12,7 +12,7 @@ from testbed.clients.prometheus import PrometheusClient
 from testbed.errors import StackError, UsageError
 from testbed.facts.boards import Boards, PanelFacts, Unmatched, run_queries
 from testbed.facts.panels import DashboardQuery, anatomy, fill, read_panels
-from testbed.facts.panelvalues import Moves
+from testbed.facts.panelvalues import Moves, View
 from testbed.facts.sources import RunSpan, Sources
 from testbed.layout import RunLayout
 from testbed.phases import PhaseRow
@@ -164,6 +164,31 @@ def test_facts_of_a_sound_query(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("failed", "told"),
+    [
+        ([], 0),
+        ([1000.0] * 24, 0),  # the first sample of the series
+        ([1000.0, *[1006.0] * 24], 24),
+        ([1000.0, *[1007.5] * 24], 0),  # on their way as the last value was asked for
+        ([1000.0, *[1003.5] * 24], 0),  # between what two values look back on
+        ([1000.0, *[1002.0] * 24, *[1006.0] * 3, *[1010.0] * 24], 27),
+    ],
+)
+def test_errors_that_values_must_speak_of(failed: list[float], told: int) -> None:
+    """Of two values, each a rate over 4 s, the second at the end of the phase."""
+    view = View([("normal", 1000.0, 1008.0)], 4.0, [], [], failed)
+    (found,) = view.moves("errors", {1004.0: 0.0, 1008.0: 0.0})
+    assert found.expected == told
+
+
+def test_errors_of_which_no_value_speaks() -> None:
+    """A phase without any value lacks those that one at its end would tell."""
+    view = View([("normal", 1000.0, 1008.0)], 4.0, [], [], [1000.0, *[1006.0] * 24])
+    (found,) = view.moves("errors", {})
+    assert (found.maximum, found.expected) == (None, 24)
+
+
+@pytest.mark.parametrize(
     ("expr", "unit", "kind"),
     [
         (f"sum(increase({HTTP_COUNT}[2s]))", "reqps", "requests"),
@@ -279,6 +304,7 @@ def test_matchers_that_find_nothing(
         ("answers", True, {"burst": 10.0}, "where the load saw 5.0"),
         ("answers", True, {"burst": 5.2}, None),
         ("errors", False, {"burst": 0.0}, "no error in burst"),
+        ("errors", False, {"burst": None}, "no error in burst"),
         ("errors", False, {"normal": None}, None),
         ("drift", True, {"burst": 0.0, "recovery": 0.0}, "the drift job found 0.5"),
         ("drift", True, {"burst": 0.5, "recovery": 0.5}, None),
@@ -289,7 +315,7 @@ def test_values_are_held_against_the_load(
 ) -> None:
     """Rates, errors and the drift share move as the load and the drift job say."""
     world.drift_runs = [DriftRun(1020.0, "success", "NO_ACTION", 0.5)]
-    seen = {"requests": 10.0, "answers": 5.0}.get(kind)
+    seen = {"requests": 10.0, "answers": 5.0, "errors": 50.0 if "burst" in shown else 0.0}.get(kind)
     said = failing(world, panel(kind=kind, whole=whole, moves=moves(seen, **shown)))
     if says is None:
         assert "panel values" not in said
