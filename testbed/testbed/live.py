@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 
 from testbed.attachedrefusals import refuse_what_needs_processes
+from testbed.chosenscenario import chosen_scenario
 from testbed.preparation import Prepared
-from testbed.resources import find_scenario, scenario_files
 from testbed.runner import TICK
 from testbed.runoptions import RunOptions
 from testbed.runstack import running_stack
-from testbed.scenario import Phase, Scenario, read_scenario
+from testbed.scenario import Phase, Scenario
 from testbed.selfdescription import describe
 from testbed.settings import Settings
 from testbed.stack.stack import Stack
 from testbed.timeline import Timeline
-from testbed.trust import check_scenario
 
 # `up` plays nothing: Locust's web UI is in the user's hands.
 LIVE_SCENARIO = Scenario(
@@ -39,10 +38,7 @@ def live_scenario(name: str, *, other_service: bool = False) -> Scenario:
         UsageError: there is none, it is not trusted, or it can't be played on a stack that runs
             already.
     """
-    path = find_scenario(name)
-    scenario = read_scenario(path)
-    if name not in scenario_files():
-        check_scenario(path, scenario, other_service=other_service)
+    scenario = chosen_scenario(name, other_service=other_service)
     refuse_what_needs_processes(scenario, RunOptions())
     same = {"name": LIVE_SCENARIO.name, "title": f"Stack for {scenario.name}"}
     return scenario.model_copy(update=same)

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Self
 
 from testbed.attached import attached_stack, prepare_attached
 from testbed.board import Board
+from testbed.chosenscenario import chosen_scenario
 from testbed.console import terminal
 from testbed.playedrun import PlayedRun
 from testbed.preparation import Prepared, prepare
-from testbed.resources import find_scenario, scenario_files
+from testbed.resources import scenario_files
 from testbed.runner import play
 from testbed.runoptions import RunOptions
 from testbed.runstack import Opening, own_stack, running_stack
-from testbed.scenario import Scenario, read_scenario
+from testbed.scenario import Scenario
 from testbed.scenarioenv import scenario_environment
 from testbed.schedule import schedule
 from testbed.selfdescription import describe
@@ -102,7 +103,7 @@ class PlaySession:
         Raises:
             DomainError: it could not be played; the stack is stopped, and the next one starts anew.
         """
-        scenario = read_scenario(find_scenario(name))
+        scenario = chosen_scenario(name, other_service=self._options.target is not None)
         if self._options.rules and name in scenario_files():
             scenario = scenario.for_other_rules()
         if self._options.target is not None:  # in place of the scenario's

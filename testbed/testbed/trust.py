@@ -89,7 +89,7 @@ def check_scenario(
     """
     found = needing_trust(scenario)
     asked = {name: value for name, value in found.items() if not (other_service and name == OWN)}
-    if asked and _mark(path, found) not in _trusted(environment):
+    if asked and _mark(path, _whole(scenario)) not in _trusted(environment):
         place, value = next(iter(asked.items()))
         raise UsageError(
             f"{path}: {place}: what this does is not trusted: {value!r}; "
@@ -108,6 +108,14 @@ def needing_trust(scenario: Scenario) -> dict[str, str]:
     }
 
 
+def _whole(scenario: Scenario) -> dict[str, str]:
+    """The same with all that is said of the service: what it is sent matters as where it is."""
+    found = needing_trust(scenario)
+    if OWN in found and scenario.service is not None:
+        found[OWN] = scenario.service.model_dump_json()
+    return found
+
+
 def trust_scenario(
     path: Path, scenario: Scenario, environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
@@ -119,9 +127,8 @@ def trust_scenario(
     Raises:
         UsageError: the trust can't be stored.
     """
-    found = needing_trust(scenario)
-    _keep(path, found, environment)
-    return found
+    _keep(path, _whole(scenario), environment)
+    return needing_trust(scenario)
 
 
 def trust(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -88,7 +88,9 @@ def trust_file(
 
         found = trust_scenario(path, read_scenario(path))
     for name, value in found.items():
-        out.print(f"trusted: {name} = {value}", markup=False, highlight=False)
+        # Whoever wrote the file also wrote this: no sequence of it reaches the terminal.
+        shown = value if value.isprintable() else repr(value)
+        out.print(f"trusted: {name} = {shown}", markup=False, highlight=False)
     if not found:
         out.print(f"{path} names no command to trust", markup=False, highlight=False)
 

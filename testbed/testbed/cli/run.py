@@ -23,7 +23,7 @@ from testbed.cli.live import find_run, find_stack, print_urls
 from testbed.console import BuildProgress, errors, interruptible, out, say
 from testbed.errors import UsageError
 from testbed.owndata import OwnData
-from testbed.resources import find_scenario, scenario_files
+from testbed.resources import scenario_files
 from testbed.settings import load_settings
 
 if TYPE_CHECKING:
@@ -280,13 +280,10 @@ def _stay_up(board: Board) -> Callable[[Stack, Verdict], None]:
 
 def _scenario(name: str, options: RunOptions) -> Scenario:
     """The scenario; of one that ships, without what it says of rules and routes that ship."""
-    from testbed.scenario import read_scenario
-    from testbed.trust import check_scenario
+    from testbed.chosenscenario import chosen_scenario
 
-    path = find_scenario(name)
-    scenario = read_scenario(path)
+    scenario = chosen_scenario(name, other_service=options.target is not None)
     if name not in scenario_files():
-        check_scenario(path, scenario, other_service=options.target is not None)
         return scenario
     scenario = scenario.for_other_rules() if options.rules else scenario
     return scenario.for_other_routes() if options.alertmanager else scenario

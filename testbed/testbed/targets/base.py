@@ -100,8 +100,11 @@ class TargetModel(StrictModel):
 
     @property
     def trusting(self) -> str | None:
-        """What it executes, or asks of others, where it stands in a scenario of anybody."""
-        return None
+        """What it executes, or asks of others, where it stands in a scenario of anybody.
+
+        All that is said of it, where a kind knows nothing better; None where that is nothing.
+        """
+        return self.model_dump_json(exclude_defaults=True)
 
     def require_variables(self, variables: Mapping[str, str]) -> None:
         """Require the environment variables that asking it needs, before anything starts.

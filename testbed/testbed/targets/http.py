@@ -34,6 +34,7 @@ from testbed.targets.servicefields import (
     Command,
     MetricsEndpoint,
     TelemetrySwitch,
+    place_of,
     started_as,
 )
 from testbed.targets.serviceprocess import PORT, ServiceProcess
@@ -189,7 +190,7 @@ class HttpService(TargetModel):
     def trusting(self) -> str:
         """Its commands with what they get, or where it is; and the variables that it is sent."""
         return started_as(
-            self.command or (mask(str(self.url)),),
+            self.command or (place_of(str(self.url)),),
             None if self.url is not None else self.directory,
             self.environment,
             () if self.overhead == TelemetrySwitch() else (self.overhead.on, self.overhead.off),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
 
@@ -47,6 +48,13 @@ class TelemetrySwitch(StrictModel):
     off: Switch = Switch(environment={"OTEL_SDK_DISABLED": "true"})
 
 
+def place_of(url: str) -> str:
+    """Where an URL leads, without what it says of users and passwords."""
+    parts = urlsplit(url)
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+
 def started_as(
     command: Sequence[str],
     directory: str | None,
@@ -67,7 +75,7 @@ def started_as(
     def parts() -> Iterator[str]:
         yield shlex.join(command)
         if directory is not None:
-            yield f"in {directory}"
+            yield f"in {shlex.quote(directory)}"
         yield from _given(environment)
         for switch in switches:
             if switch.command:
@@ -82,5 +90,5 @@ def started_as(
 def _given(environment: Mapping[str, str]) -> Iterator[str]:
     if environment:
         yield "with " + " ".join(
-            f"{name}={shlex.quote(each)}" for name, each in environment.items()
+            f"{shlex.quote(name)}={shlex.quote(each)}" for name, each in environment.items()
         )

@@ -263,6 +263,40 @@ def test_a_scenario_brings_no_service_that_was_not_trusted(
         check_scenario(elsewhere, read_scenario(elsewhere))
 
 
+def test_trust_is_in_all_that_is_said_of_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is, without what stands before an @, and what it is sent there."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    path = scenario_with(tmp_path, "")
+    text = path.read_text()
+
+    def brings(url: str, more: str = "") -> None:
+        path.write_text(f"{text}service: {{url: '{url}'{more}}}\n")
+
+    brings("http://evil.example:x@127.0.0.1:5000")
+    shown = CliRunner().invoke(command_line, ["trust", str(path)]).stdout
+    assert shown == "trusted: service = http://127.0.0.1:5000\n"
+    check_scenario(path, read_scenario(path))
+    for url, more in (
+        ("http://evil.example:80/a@127.0.0.1:5000", ""),
+        ("http://evil.example:x@127.0.0.1:5000", ", request: {path: /-/quit}"),
+        ("http://evil.example:x@127.0.0.1:5000", ", labels: {method: PATCH}"),
+    ):
+        brings(url, more)
+        with pytest.raises(UsageError, match="not trusted"):
+            check_scenario(path, read_scenario(path))
+
+
+def test_what_is_trusted_can_not_be_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal would obey a sequence that deletes the line."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    path = scenario_with(tmp_path, '{kind: exec, start: [rm, "\\e[2K"]}')
+    shown = CliRunner().invoke(command_line, ["trust", str(path)]).stdout
+    assert "rm" in shown
+    assert "\x1b" not in shown
+
+
 def test_what_goes_to_the_runs_own_components_needs_no_trust(tmp_path: Path) -> None:
     """It can do no more than other faults do."""
     path = scenario_with(tmp_path, "{kind: http, start: {url: 'http://api:9464/faults'}}")

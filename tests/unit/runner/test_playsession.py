@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testbed.errors import StackError
+from testbed.errors import StackError, UsageError
 from testbed.playsession import PlaySession, needs_own_stack
 from testbed.resources import find_scenario
 from testbed.runoptions import RunOptions
@@ -18,7 +19,6 @@ from testbed import playsession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SCENARIO = """
 name: {name}
@@ -96,6 +96,18 @@ def test_scenarios_that_need_the_same_share_a_stack(recorded: Recorded) -> None:
         *("start for a", "play a", "play b", "stop"),
         *("start for c", "play c", "stop"),
     ]
+
+
+def test_a_session_executes_nothing_that_was_not_trusted(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test of others does, as no run does."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(recorded.folder / "config"))
+    file = Path(recorded.file("a"))
+    file.write_text(f"{file.read_text()}\nservice: {{command: rm -rf /}}\n")
+    with session(recorded) as playing, pytest.raises(UsageError, match="not trusted"):
+        playing.play(str(file))
+    assert recorded.done == []
 
 
 def test_a_stack_on_which_a_run_broke_is_stopped(recorded: Recorded) -> None:
