@@ -230,8 +230,15 @@ class Playback:
             return None
         return request_context(plan.run_id, plan.seed, seq, plan.trace_ratio)
 
-    def record(self, job: Job, sent_at: float, reply: Reply) -> None:
-        """Keep the end of a request, now."""
+    def record(self, job: Job, sent_at: float, reply: Reply, free_at: float | None = None) -> None:
+        """Keep the end of a request, now.
+
+        Args:
+            job: the request.
+            sent_at: when it was sent.
+            reply: what came of it.
+            free_at: when its user could send it; None where that was from the beginning on.
+        """
         now = self.clock()
         drifts = self._drifting[job.ticket.phase](job.ticket.index)
         drift = job.phase.drift if drifts else None
@@ -253,6 +260,7 @@ class Playback:
             probability=reply.probability,
             trace_id=None if job.context is None else job.context.trace_id,
             sampled=job.context is not None and job.context.sampled,
+            free_at=free_at,
         )
         self.truth.request(record)
         self.tally.add(record, reply.reason, reply.problem)

@@ -52,6 +52,8 @@ class RequestRecord:
         probability: probability that it gave this class; None of a number.
         trace_id: of the trace that it was sent in, 32 hexadecimal digits; None without one.
         sampled: whether the service was asked to store that trace.
+        free_at: when its user had the end of the request before it, and could send this one; None
+            for the first of a user.
     """
 
     seq: int
@@ -71,6 +73,7 @@ class RequestRecord:
     probability: float | None
     trace_id: str | None = None
     sampled: bool = False
+    free_at: float | None = None
 
 
 class TruthSink(Protocol):

@@ -37,6 +37,7 @@ _PLANNED: Final = {
     "drift": pa.string(),
     "severity": pa.float64(),
     "scheduled_at": pa.float64(),
+    "free_at": pa.float64(),
     "sent_at": pa.float64(),
     "finished_at": pa.float64(),
     "latency": pa.float64(),

@@ -47,7 +47,7 @@ class PredictionUser(FastHttpUser):
     def on_start(self) -> None:
         """Locust calls this as the user begins."""
         self._job: Job | None = None
-        self._used_at = 0.0
+        self._free_at: float | None = None
         self.playback.join()
 
     def on_stop(self) -> None:
@@ -73,7 +73,7 @@ class PredictionUser(FastHttpUser):
         if job is None or self.playback.stopped:
             return
         sent_at = self.playback.clock()
-        if sent_at - self._used_at > _IDLE_SECONDS:
+        if self._free_at is not None and sent_at - self._free_at > _IDLE_SECONDS:
             self.client.client.clientpool.close()
         reply = replies.GIVEN_UP
         try:
@@ -92,8 +92,8 @@ class PredictionUser(FastHttpUser):
                 if reply.problem is not None:
                     response.failure(reply.problem)
         finally:
-            self.playback.record(job, sent_at, reply)
-            self._used_at = self.playback.clock()
+            self.playback.record(job, sent_at, reply, self._free_at)
+            self._free_at = self.playback.clock()
 
 
 def _reply(response: ResponseContextManager, exchange: Exchange, request_id: str) -> replies.Reply:

@@ -43,6 +43,8 @@ class Request:
         probability: probability in the answer; None of a number.
         trace_id: trace that it was sent in, or None.
         sampled: whether the API was asked to store that trace.
+        free_at: when the user of the load that sent it had the end of its request before; None for
+            the first of a user.
     """
 
     request_id: str
@@ -62,6 +64,17 @@ class Request:
     probability: float | None = None
     trace_id: str | None = None
     sampled: bool = False
+    free_at: float | None = None
+
+    @property
+    def lateness(self) -> float:
+        """Seconds by which the load sent it later than it could.
+
+        A user awaits one answer at a time: that none was free when the request was due is the
+        service's doing, and shows in the latency.
+        """
+        free = self.scheduled_at if self.free_at is None else self.free_at
+        return max(0.0, self.sent_at - max(self.scheduled_at, free))
 
     @property
     def latency(self) -> float:
@@ -188,7 +201,7 @@ def _parse(
 def _request(entry: Json) -> Request:
     sent = float(entry["sent_at"])
     scheduled, finished = entry.get("scheduled_at"), entry.get("finished_at")
-    status = entry["status"]
+    status, free = entry["status"], entry.get("free_at")
     return Request(
         request_id=str(entry["request_id"]),
         phase=str(entry["phase"]),
@@ -207,6 +220,7 @@ def _request(entry: Json) -> Request:
         probability=entry.get("probability"),
         trace_id=entry.get("trace_id"),
         sampled=bool(entry.get("sampled")),
+        free_at=None if free is None else float(free),
     )
 
 

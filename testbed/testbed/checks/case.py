@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -49,23 +48,6 @@ class Case:
         closed = {phase.name for phase in self.scenario.phases if phase.closed}
         sent = self.evidence.truth.requests
         return tuple(each for each in sent if each.phase not in closed) if closed else sent
-
-    @cached_property
-    def prompt_requests(self) -> tuple[Request, ...]:
-        """Paced requests for which a user of the load was free when they were due.
-
-        A user awaits one answer at a time. That all of them do is the service's doing, and shows in
-        the latency of what had to wait for one, which counts from its planned time on.
-        """
-        users = max(phase.played(self.factor).pool for phase in self.scenario.phases)
-        sent = self.evidence.truth.requests
-        begun = sorted(request.sent_at for request in sent)
-        over = sorted(request.finished_at for request in sent)
-
-        def awaited(time: float) -> int:
-            return bisect_right(begun, time) - bisect_right(over, time)
-
-        return tuple(r for r in self.paced_requests if awaited(r.scheduled_at) < users)
 
     def phase(self, name: str) -> PhaseRow | None:
         """A phase by name; None if it was never played."""

@@ -23,8 +23,8 @@ MIN_EXCUSED_RATIO: Final = 0.9
 and a run that lost more than this did not test what it says all the same."""
 
 LAG_LIMIT: Final = 1.0
-"""Seconds: 95 % of the requests must be sent within so much of their planned time, of those for
-which a user of the load was free then."""
+"""Seconds: 95 % of the requests must be sent within so much of their planned time, or of when a
+user of the load was free for them."""
 
 
 # Name of a limit to its title, its unit, and the link that it is about.
@@ -48,7 +48,7 @@ def limit_rows(case: Case) -> tuple[LimitRow, ...]:
     paced = case.paced_requests
     errors = sum(request.failed for request in requests) / len(requests) if requests else None
     latency = percentile([r.latency for r in requests], 0.95)
-    lag = percentile([max(0.0, r.sent_at - r.scheduled_at) for r in case.prompt_requests], 0.95)
+    lag = percentile([request.lateness for request in paced], 0.95)
     ratio = len(paced) / planned if planned else None
     excused = case.evidence.truth.missed / planned if planned else 0.0
     minimum = max(MIN_EXCUSED_RATIO, MIN_LOAD_RATIO - excused)

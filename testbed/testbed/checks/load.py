@@ -100,15 +100,15 @@ def _requests(found: Sending) -> CheckResult:
 
 
 def _pace(case: Case) -> CheckResult:
-    requests = case.prompt_requests
-    lag = percentile([request.sent_at - request.scheduled_at for request in requests], 0.5)
+    requests = case.paced_requests
+    lag = percentile([request.lateness for request in requests], 0.5)
     if lag is None:
         sent = case.evidence.truth.requests
         reason = "closed users plan no arrivals" if sent else "no request was sent"
         return not_applicable("load pace", Stage.LOAD, reason)
     summary = f"half of the requests were sent within {lag:.3g} s of their time"
-    if held := len(case.paced_requests) - len(requests):
-        summary += f", but for {held:,} for which no user was free: all awaited answers"
+    if held := sum((r.free_at or 0.0) > r.scheduled_at for r in requests):
+        summary += f"; {held:,} of {len(requests):,} had to wait, as all users awaited answers"
     if lag <= MEDIAN_LAG:
         return _passed("pace", summary)
     more = f", at most {MEDIAN_LAG:g} s: the load comes in heaps, or the machine is too slow"

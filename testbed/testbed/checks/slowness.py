@@ -251,7 +251,7 @@ def _lags(case: Case, health: RuleHealth) -> Iterator[str]:
     if late > MANY * exports:
         yield f"{late} of {exports} exports were late"
     requests = case.evidence.truth.requests
-    behind = sum(r.sent_at - r.scheduled_at > LOAD_LAG for r in requests)
+    behind = sum(r.lateness > LOAD_LAG for r in requests)
     missing = case.evidence.truth.missed
     if behind + missing > len(requests) / 100:
         yield f"the load sent {behind + missing} requests late or not at all"

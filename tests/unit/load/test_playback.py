@@ -104,8 +104,9 @@ def test_a_request_is_kept_with_its_truth(
     claimed(subject)
     job = claimed(subject)
     clock.now = 1000.75
-    subject.record(job, 1000.5, SUCCESS)
+    subject.record(job, 1000.5, SUCCESS, 1000.3)
     (record,) = truth.requests
+    assert record.free_at == 1000.3
     assert (record.seq, record.request_id, record.phase) == (1, "run-1", "counted")
     times = (record.scheduled_at, record.sent_at, record.finished_at)
     assert times == (1000.25, 1000.5, 1000.75)

@@ -58,7 +58,7 @@ def test_a_request_is_one_line_with_every_documented_field(tmp_path: Path) -> No
     assert set(line) == {
         "seq", "request_id", "phase", "sent_at", "finished_at", "scheduled_at", "drift", "severity",
         "features", "label", "status", "error", "prediction_id", "prediction", "probability",
-            "trace_id", "sampled",
+            "trace_id", "sampled", "free_at",
     }  # fmt: skip
     writer.ended(0.0, missed=0)
 

@@ -350,6 +350,9 @@ def test_bursts_are_not_the_planned_rate(make: Callable[..., PlayedRun]) -> None
     assert "planned for another time than the rate" in run.failed()["load requests"]
     run.requests = [replace(r, sent_at=r.sent_at + 0.4) for r in honest]
     assert run.failed()["load pace"].startswith("half of the requests were sent within 0.401 s")
+    run.requests = [replace(r, sent_at=r.sent_at + 0.4, free_at=r.sent_at + 0.39) for r in honest]
+    assert run.check()["load pace"].passed
+    assert "400 of 400 had to wait, as all users awaited" in run.check()["load pace"].summary
     run.requests = [replace(r, sent_at=r.sent_at - 0.2) for r in honest]
     assert "requests are sent before they are due" in run.failed()["load requests"]
 

@@ -55,20 +55,30 @@ def test_load_that_was_sent_late_fails(world: World) -> None:
     assert set(world.failed()) == {"limit load_lag", "limit p95_seconds"}
 
 
-@pytest.mark.parametrize(("awaited", "fails"), [(100, False), (5, True)])
+@pytest.mark.parametrize(
+    ("free", "fails"),
+    [
+        (1.999, False),  # all users awaited answers: the latency says so, no other link
+        (0.5, True),
+        (None, True),  # the first of its user, who did nothing until then
+    ],
+)
 def test_what_waited_for_a_user_is_not_sent_late_by_the_load(
     world: World,
-    awaited: int,
+    free: float | None,
     fails: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    """All users awaited answers of a service that gave none: its latency says so, no other link."""
+    """The load's lateness begins when a user was free for the request."""
     world.scenario["limits"] = {"p95_seconds": 10}
-    first = world.requests[0]
-    begun = first.sent_at
-    world.requests += [replace(first, finished_at=begun + 5)] * awaited
-    world.requests += [
-        replace(first, scheduled_at=begun + 1, sent_at=begun + 5, finished_at=begun + 6)
-    ] * 100
+    world.requests = [
+        replace(
+            request,
+            sent_at=request.scheduled_at + 2.0,
+            finished_at=request.scheduled_at + 3.0,
+            free_at=None if free is None else request.scheduled_at + free,
+        )
+        for request in world.requests
+    ]
     assert ("limit load_lag" in world.failed()) is fails
 
 
