@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from testbed.checks.results import CheckResult
+from testbed.checks.slowness import too_slow
+from testbed.checks.stages import Stage
 from testbed.facts.cadence import Stretch
 from testbed.facts.pace import Pace, read_pace, summarise
 from testbed.facts.rulehealth import RuleHealth
@@ -45,6 +48,26 @@ def test_a_slow_machine_is_said_with_the_scale_that_would_work(late: World) -> N
     assert "runs of the drift job were up to 18.0 s apart, its interval is 10 s" in verdict.too_slow
     assert verdict.too_slow.endswith("Run it with --time-scale 10, or free the processors")
     assert any("too slow" in line for line in verdict.lines())
+
+
+@pytest.mark.parametrize(
+    ("names", "excused"),
+    [
+        (("measured active", "limit p95_seconds"), True),
+        (("measured requests", "limit p95_seconds"), False),
+        (("scrapes",), False),
+    ],
+)
+def test_what_a_slow_machine_makes_fail(
+    late: World,
+    names: tuple[str, ...],
+    excused: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Requests that wait in the socket of a starved API are in flight for the load alone."""
+    failed = [
+        CheckResult(name=name, passed=False, stage=Stage.INSTRUMENT, summary="") for name in names
+    ]
+    assert (too_slow(late.case(), failed, ()) is not None) is excused
 
 
 def test_a_run_that_passes_passes(world: World) -> None:
