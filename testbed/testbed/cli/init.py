@@ -58,7 +58,7 @@ def init(
       testbed init http://127.0.0.1:5000 --header 'X-API-Key: ${SHOP_KEY}'
     """
     from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
-    from testbed_load.headertemplates import filled, identified
+    from testbed_load.headertemplates import FilledHeaders
 
     from testbed.initial.files import scenario_file, service_file
     from testbed.initial.guess import body_of, counts_of, path_of, reply_of
@@ -74,7 +74,7 @@ def init(
     schema = get_use_case(use_case).schema
     alerts = () if rules is None else _alerts(rules)
     headers = _headers(header or ())
-    sent = identified(filled(headers, os.environ), "init")
+    sent = FilledHeaders(headers, os.environ).of("init")
     looked = look(url, sent)
     route = path_of(looked)
     if path is not None:
