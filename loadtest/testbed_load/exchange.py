@@ -26,11 +26,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self, TypeAlias
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
-from testbed_load import headertemplates
 from testbed_load.errors import LoadError
-from testbed_load.headertemplates import HeaderTemplates
+from testbed_load.headertemplates import FilledHeaders, HeaderTemplates
 from testbed_load.labeltemplate import LabelTemplate
-from testbed_load.pathtemplate import PathTemplate
+from testbed_load.pathtemplate import PathTemplate, PathText
 from testbed_load.replies import Reply, answered, refused, succeeded
 
 if TYPE_CHECKING:
@@ -53,11 +52,10 @@ _BOUNDED: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
 class RequestTemplate:
     """The request that asks a service for one prediction."""
 
-    path: str = Field(
+    path: PathText = Field(
         default=PREDICT,
-        pattern="^/",
         description="Path, with a query where it needs one; it may hold `{id}` and columns, as "
-        "`{Age}`.",
+        "`{Age}`. `{id}` is the request's, here and in the body, also where a column is called so.",
     )
     method: Literal["POST", "PUT", "GET"] = "POST"
     headers: HeaderTemplates = Field(
@@ -217,7 +215,7 @@ class TemplateExchange:
         self._examples = tuple(json.dumps(each, allow_nan=False) for each in wanted.examples)
         if wanted.request.shown_at is not None and not self._examples:
             raise LoadError(f"no example of {wanted.request.shown_at} was read")
-        self._headers = headertemplates.filled(wanted.request.headers, variables)
+        self._headers = FilledHeaders(wanted.request.headers, variables)
         reply = wanted.reply
         paths = (reply.prediction, reply.probability, reply.probabilities, reply.id)
         self._prediction, self._probability, self._probabilities, self._id = (
@@ -235,7 +233,7 @@ class TemplateExchange:
 
     def headers(self, request_id: str) -> Mapping[str, str]:
         """With variables and the request's id where they ask for these."""
-        return headertemplates.identified(self._headers, request_id)
+        return self._headers.of(request_id)
 
     def path(self, row: Row, request_id: str) -> str:
         """With the request's id and the row's values where it asks for these."""

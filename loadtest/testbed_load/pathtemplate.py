@@ -1,11 +1,13 @@
-"""The path of a request with an id and values of a row in it; pure."""
+"""Paths in the file of a service, of requests with an id and values of a row in it; pure."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from urllib.parse import quote
+
+from pydantic import AfterValidator, StringConstraints
 
 from testbed_load.errors import LoadError
 
@@ -16,6 +18,45 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 _ID: Final = "id"
+
+
+def unusable(path: str) -> str | None:
+    """Why a text is no path that every client sends alike; None where it is one.
+
+    Letters beyond ASCII are percent-encoded by all of them.
+    """
+    if not path.isprintable() or " " in path:
+        return "holds a space or a control character: write it percent-encoded, a space as %20"
+    if "#" in path:
+        return "holds a #, and neither it nor what follows is ever sent: write it as %23"
+    if path.startswith("//"):
+        return "begins with two slashes, behind which an URL has a host"
+    return None
+
+
+def _plain(path: str) -> str:
+    if (reason := unusable(path)) is not None:
+        raise ValueError(f"it {reason}")
+    return path
+
+
+def _template(path: str) -> str:
+    # A column's name may hold what no path does: it is never sent.
+    rest = _PLACEHOLDER.sub("x", path)
+    if "{" in rest or "}" in rest:
+        raise ValueError(
+            "it holds a brace that belongs to no placeholder: one is a name in a pair of braces, "
+            "and a brace that is sent is written as %7B or %7D"
+        )
+    _plain(rest)
+    return path
+
+
+_ABSOLUTE: Final = StringConstraints(pattern="^/")
+UrlPath: TypeAlias = Annotated[str, _ABSOLUTE, AfterValidator(_plain)]
+"""A path, perhaps with a query, which is sent as it stands."""
+PathText: TypeAlias = Annotated[str, _ABSOLUTE, AfterValidator(_template)]
+"""The same with placeholders."""
 
 
 class PathTemplate:
@@ -47,13 +88,18 @@ class PathTemplate:
 
         def value(found: re.Match[str]) -> str:
             name = found[1]
-            return quote(request_id if name == _ID else _text(row.get(name)), safe="")
+            return quoted(request_id if name == _ID else row.get(name))
 
         return _PLACEHOLDER.sub(value, self._text)
 
 
-def _text(value: Value | None) -> str:
-    """As JSON writes it, but for text and what is missing."""
+def quoted(value: Value | None) -> str:
+    """A value within a path."""
+    return quote(text_of(value), safe="")
+
+
+def text_of(value: Value | None) -> str:
+    """A value within a longer text: as JSON writes it, but for text and what is missing."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value)

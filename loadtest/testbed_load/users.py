@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -11,8 +12,9 @@ from locust import FastHttpUser, task
 from locust.contrib.fasthttp import FastHttpSession
 from locust.exception import StopUser
 
-from testbed_load import headertemplates, replies
-from testbed_load.headertemplates import identified
+from testbed_load import replies
+from testbed_load.errors import LoadError
+from testbed_load.headertemplates import FilledHeaders
 
 if TYPE_CHECKING:
     from locust.contrib.fasthttp import ResponseContextManager
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from testbed_load.exchange import Exchange
     from testbed_load.labels import DelayedLabel
+    from testbed_load.labeltemplate import LabelTemplate
     from testbed_load.playback import Job, Playback
 
 LABELS: Final = "/labels"
@@ -121,7 +124,7 @@ class LabelPoster:
         self._headers = headers
         service = playback.plan.service
         told = {} if service is None or service.labels is None else service.labels.headers
-        self._own = headertemplates.filled(told, os.environ)
+        self._own = FilledHeaders(told, os.environ)
         self._ending = Event()
         self._client = FastHttpSession(
             environment.host,
@@ -145,29 +148,37 @@ class LabelPoster:
         while not self._ending.wait(_LABEL_INTERVAL):
             while batch := labels.take(clock()):
                 self._post(batch)
-        while (batch := labels.take(float("inf"))) and self._post(batch) is not None:
+        while (batch := labels.take(float("inf"))) and self._post(batch):
             pass
 
-    def _post(self, batch: list[DelayedLabel]) -> int | None:
+    def _post(self, batch: list[DelayedLabel]) -> bool:
+        """Whether the service answered to the last that could be sent."""
         service = self._playback.plan.service
         if service is None or service.labels is None:
             return self._post_together(batch)
-        status: int | None = None
+        answers = True
         for item in batch:
-            path, body = service.labels.request(item.prediction_id, item.label)
             sent_at = self._playback.clock()
-            response = self._client.request(
-                service.labels.method,
-                path,
-                name=service.labels.path,
-                data=body,
-                headers={**self._headers, **identified(self._own, item.prediction_id)},
-            )
-            status = response.status_code or None
+            status: int | None = None
+            # An id is what the service answered: not each can stand in a request.
+            with suppress(LoadError, ValueError):
+                status = self._post_label(service.labels, item)
+                answers = status is not None
             self._playback.truth.labels(sent_at, status, (item.seq,))
-        return status
+        return answers
 
-    def _post_together(self, batch: list[DelayedLabel]) -> int | None:
+    def _post_label(self, template: LabelTemplate, item: DelayedLabel) -> int | None:
+        path, body = template.request(item.prediction_id, item.label)
+        response = self._client.request(
+            template.method,
+            path,
+            name=template.path,
+            data=body,
+            headers={**self._headers, **self._own.of(item.prediction_id)},
+        )
+        return response.status_code or None
+
+    def _post_together(self, batch: list[DelayedLabel]) -> bool:
         body = [{"prediction_id": item.prediction_id, "label": item.label} for item in batch]
         sent_at = self._playback.clock()
         response = self._client.post(
@@ -177,4 +188,4 @@ class LabelPoster:
         )
         status: int | None = response.status_code or None
         self._playback.truth.labels(sent_at, status, [item.seq for item in batch])
-        return status
+        return status is not None

@@ -187,7 +187,7 @@ def prepare_attached(
     artefact = load_artefact(stack.model)
     if options.use_case not in {None, artefact.use_case}:
         raise UsageError(f"the stack serves {artefact.use_case}, not {options.use_case}")
-    require_fit(scenario, artefact)
+    require_fit(scenario, artefact, target.exchange())
     serving, replicas = stack.serving(), stack.replicas
     if target.instrumented:
         refuse_other_replicas(replicas, len(serving), stack.targets / JOURNAL)

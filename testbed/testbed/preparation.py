@@ -194,7 +194,6 @@ def prepare(
     Raises:
         DomainError: one line that says what to change.
     """
-    _say_notes("shell", shell.notes(os.environ, options.without), say)
     factor = options.time_scale or scenario.time_scale
     use_case = name_use_case(options.use_case, options.own.target, settings, scenario.use_case)
     if options.model is not None:
@@ -202,6 +201,7 @@ def prepare(
         use_case = require_use_case(options.model, named, data_target, use_case)
     refuse_needed(options.without)  # before the long work
     target = _target(scenario, options)
+    _say_notes("shell", shell.notes(os.environ, options.without, target.variables), say)
     refuse_faults(scenario, target, options.without, factor)
     if options.own.data is not None and not options.own.data.is_file():
         raise UsageError(f"the data file {options.own.data} does not exist")
@@ -219,7 +219,7 @@ def prepare(
         )
         _say_notes("prometheus", own_prometheus.notes(shipped), say)
     trained = _trained(use_case, options, settings, say)
-    require_fit(scenario, trained)
+    require_fit(scenario, trained, target.exchange())
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)

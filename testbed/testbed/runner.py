@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from testbed_load.command import KEY_VARIABLE, locust_command
+from testbed_load.command import locust_command
 from testbed_load.plan import write_plan
 
 from testbed.board import Board
@@ -34,7 +34,7 @@ from testbed.preparation import Prepared
 from testbed.report import write_outcome
 from testbed.runstack import Opening, own_stack
 from testbed.schedule import ScheduledAction, load_plan, schedule
-from testbed.stack.environments import base_environment
+from testbed.stack.environments import load_environment
 from testbed.stack.links import to_target
 from testbed.stack.loadtelemetry import telemetry_options
 from testbed.stack.process import ProcessInstance, ProcessRequest, Supervisor, wait_until
@@ -214,10 +214,8 @@ class Play:
         count, further = context.settings.load_processes, telemetry_options(context)
         argv = tuple(locust_command(plan, truth, host, processes=count, further=further))
         log = self._layout.logs / f"{LOAD}.log"
-        env = base_environment() | context.settings.load_environment()
-        if self._prepared.scenario.settings.api.keys:
-            env |= {KEY_VARIABLE: str(self._layout.load_key.resolve())}
-        request = ProcessRequest(LOAD, argv, log, env=env, cwd=self._layout.root, job=True)
+        env, cwd = load_environment(context), self._layout.root
+        request = ProcessRequest(LOAD, argv, log, env=env, cwd=cwd, job=True)
         instance = self._load = self._supervisor.start(planting.start(request))
         start_file = self._layout.truth / "start.json"
         wait_until(

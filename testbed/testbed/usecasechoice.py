@@ -11,6 +11,8 @@ from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
 from testbed_load.drifts import get_drift
 from testbed_load.errors import LoadError
+from testbed_load.exchange import ServiceExchange
+from testbed_load.fitting import require_templates
 
 from testbed.errors import UsageError
 from testbed.modelcache import key_of, remember, trained_before
@@ -144,13 +146,23 @@ def _require_schema(scenario: Scenario, name: str, schema: FeatureSchema) -> Non
         )
 
 
-def require_fit(scenario: Scenario, artefact: Artefact) -> None:
+def require_fit(
+    scenario: Scenario, artefact: Artefact, exchange: ServiceExchange | None = None
+) -> None:
     """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
+
+    Args:
+        scenario: what is to be played.
+        artefact: gives the rows.
+        exchange: how a service is asked about them; None: as the bundled API.
 
     Raises:
         UsageError: it is; says what is missing.
+        LoadError: the service is asked about a column that there isn't.
     """
     _require_schema(scenario, artefact.use_case, artefact.schema)
+    if exchange is not None:
+        require_templates(exchange, artefact.schema)
     rows = artefact.splits["reference"]
     if rows < scenario.reference_rows:
         raise UsageError(

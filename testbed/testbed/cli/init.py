@@ -20,6 +20,11 @@ from testbed.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from testbed_domain.features import FeatureSchema
+
+ID = "init"
+"""Of the requests that are sent."""
+
 
 def init(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where your service runs now.")],
@@ -57,12 +62,12 @@ def init(
 
       testbed init http://127.0.0.1:5000 --header 'X-API-Key: ${SHOP_KEY}'
     """
-    from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
-    from testbed_load.headertemplates import filled, identified
+    from testbed_load.headertemplates import FilledHeaders
 
-    from testbed.initial.files import scenario_file, service_file
-    from testbed.initial.guess import body_of, counts_of, path_of, reply_of
+    from testbed.initial.files import ServiceDraft, scenario_file
+    from testbed.initial.guess import Guess, body_of, path_of
     from testbed.initial.look import ask, look
+    from testbed.initial.readback import require_meant
 
     files = {each: folder / f"{each}.yaml" for each in ("service", "scenario")}
     if there := [str(file) for file in files.values() if file.exists()]:
@@ -74,35 +79,21 @@ def init(
     schema = get_use_case(use_case).schema
     alerts = () if rules is None else _alerts(rules)
     headers = _headers(header or ())
-    sent = identified(filled(headers, os.environ), "init")
+    given = None if path is None else Guess(_path(path, schema), "as it was given")
+    sent = FilledHeaders(headers, os.environ).of(ID)
     looked = look(url, sent)
-    route = path_of(looked)
-    if path is not None:
-        route = type(route)(path, "as it was given")
+    route = given or path_of(looked)
     body = body_of(looked, route.value, schema)
     if asking:
-        exchange = ServiceExchange(RequestTemplate(path=route.value, body=body.value))
-        row = {feature.name: feature.example for feature in schema.features}
-        template = TemplateExchange(exchange, schema, os.environ)
-        example, asked = template.filled(row, "init"), template.path(row, "init")
+        example, asked = _example(route.value, body.value, schema)
         say(f"init: asking POST {route.value} for predictions of an example row")
         looked = ask(looked, asked, example, sent)
         if looked.refused:
             say(f"init: it refused: {looked.refused}")
-    text = service_file(
-        name=name,
-        url=url,
-        command=command,
-        ready=looked.ready,
-        rules=None if rules is None else str(rules.resolve()),
-        path=route,
-        body=body,
-        headers=headers,
-        reply=reply_of(looked.answer) if looked.answer is not None else {},
-        refused=looked.refused,
-        counts=counts_of(looked.grown),
-        has_metrics=looked.metrics is not None,
-    )
+    own_rules = None if rules is None else str(rules.resolve())
+    draft = ServiceDraft(name, url, command, own_rules, route, body, headers, looked)
+    text = draft.text()
+    require_meant(text, draft.meant())
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(files["service"], text)
     write_atomic(files["scenario"], scenario_file(name, use_case, alerts))
@@ -111,6 +102,32 @@ def init(
     out.print(
         f"next      testbed run {files['scenario']} --service {files['service']}", highlight=False
     )
+
+
+def _path(path: str, schema: FeatureSchema) -> str:
+    from pydantic import TypeAdapter, ValidationError
+    from testbed_load.errors import LoadError
+    from testbed_load.pathtemplate import PathTemplate, PathText
+
+    try:
+        PathTemplate(TypeAdapter(PathText).validate_python(path), schema.names)
+    except ValidationError as error:
+        if not path.startswith("/"):
+            raise UsageError(f"--path {path}: it begins with a slash: /{path}") from None
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"--path {path!r}: {reason}") from None
+    except LoadError as error:
+        raise UsageError(f"--path {path}: {error}") from None
+    return path
+
+
+def _example(path: str, body: object, schema: FeatureSchema) -> tuple[object, str]:
+    """Body and path of a request for the example row."""
+    from testbed_load.exchange import RequestTemplate, ServiceExchange, TemplateExchange
+
+    row = {feature.name: feature.example for feature in schema.features}
+    template = TemplateExchange(ServiceExchange(RequestTemplate(path=path, body=body)), schema, {})
+    return template.filled(row, ID), template.path(row, ID)
 
 
 def _headers(given: Sequence[str]) -> Mapping[str, str]:

@@ -137,6 +137,8 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
     Raises:
         DomainError: it would not; a line for each mistake of one kind.
     """
+    from testbed_domain.use_cases import ANY, get_use_case
+    from testbed_load.fitting import require_templates
     from testbed_rules.lint import require_scale
     from testbed_rules.rulefiles import read_rules
 
@@ -151,7 +153,8 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
     from testbed.usecasechoice import name_use_case, require_columns
 
     scenario = read_scenario(file)
-    require_columns(scenario, name_use_case(None, None, load_settings(), scenario.use_case))
+    use_case = name_use_case(None, None, load_settings(), scenario.use_case)
+    require_columns(scenario, use_case)
     if scenario.service is None or own_rules:
         refuse_unknown_alerts(
             scenario,
@@ -161,6 +164,8 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
         )
     target = scenario.service or BundledApi()
     target.refuse(scenario)
+    if (exchange := target.exchange()) is not None and use_case != ANY:
+        require_templates(exchange, get_use_case(use_case).schema)
     refuse_faults(scenario, target, frozenset(), scenario.time_scale)
     require_scale(read_rules(shipped_rules()), interval=EXPORT_INTERVAL, factor=scenario.time_scale)
     check_scenario(file, scenario)

@@ -29,6 +29,14 @@ def get(url: str, *, timeout: float, **options: Any) -> httpx.Response:  # noqa:
     return request("GET", url, timeout=timeout, **options)
 
 
+def reason(error: Exception) -> str:
+    """Why a request failed, in one line that shows none of its headers: they may hold keys."""
+    kind = type(error).__name__
+    if isinstance(error, httpx.LocalProtocolError):
+        return f"{kind}: what was to be sent is no request of HTTP"
+    return f"{kind}: {error}".rstrip(": ")
+
+
 LARGEST: Final = 8 * 2**20
 """Bytes of an answer of a program that nobody knows."""
 

@@ -131,4 +131,4 @@ class HttpFault(AsideFault):
                 asked.method, url, timeout=self.timeout, headers=headers, **options
             ).status_code
         except httpx.HTTPError as error:
-            return f"{type(error).__name__}: {error}"
+            return loopback.reason(error)

@@ -1,67 +1,118 @@
-"""The files that ``testbed init`` writes: YAML in which every guess has its comment. Pure."""
+"""The files that ``testbed init`` writes: YAML in which every guess has its comment. Pure.
+
+What a service shows of itself may be anything: each value is JSON in ASCII, which YAML reads as
+well, and each comment is one printable line.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from testbed.initial.guess import counts_of, reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from testbed.initial.guess import Guess
+    from testbed.initial.look import Looked
 
 UNKNOWN: Final = "not found: say it yourself, or leave it out"
+LONGEST: Final = 200
+"""Letters of a comment."""
+_LAST_OF_FOUR_DIGITS: Final = 0xFFFF
 
 
-def service_file(  # noqa: PLR0913 - the fields of the file
-    *,
-    name: str,
-    url: str,
-    command: str | None,
-    ready: str | None,
-    rules: str | None,
-    path: Guess,
-    body: Guess,
-    headers: Mapping[str, str],
-    reply: Mapping[str, Guess],
-    refused: str,
-    counts: Mapping[str, Guess],
-    has_metrics: bool,
-) -> str:
-    """Text of ``service.yaml``."""
+@dataclass(frozen=True, slots=True)
+class ServiceDraft:
+    """What ``service.yaml`` is to say.
 
-    def lines() -> Iterator[str]:
-        yield "# How testbed run --service asks your service. Every guess has a comment; see"
-        yield "# docs/how-to/own-service.md, and docs/reference/services.md for every field."
-        yield f"service: {name}"
-        yield f"command: {_text(command)}" if command else f"url: {_text(url)}"
-        if ready is None:
-            yield f"ready: /  # {UNKNOWN}"
-        else:
-            yield f"ready: {ready}  # the first usual path of health that answers"
-        if rules is not None:
-            yield f"rules: {_text(rules)}"
-        if not has_metrics:
-            yield "metrics: []  # /metrics has none; without them its counters can't be compared"
-        yield "request:"
-        yield f"  path: {path.value}  # {path.why}"
-        yield f"  body: {_text(body.value)}  # {body.why}"
-        if headers:
-            yield f"  headers: {_text(dict(headers))}"
-        if refused:
-            yield f"  # it refused an example row: {refused}"
-        yield from _mapping("reply", ("prediction", "probability", "id"), reply)
-        yield from _mapping("counts", ("requests", "errors", "latency"), counts)
+    Attributes:
+        name: of the service.
+        url: where it runs now.
+        command: what starts it, in place of the URL.
+        rules: folder of its alerting rules.
+        path: of predictions.
+        body: template of a request.
+        headers: templates of those that it wants.
+        looked: what the service shows.
+    """
 
-    return "\n".join(lines()) + "\n"
+    name: str
+    url: str
+    command: str | None
+    rules: str | None
+    path: Guess
+    body: Guess
+    headers: Mapping[str, str]
+    looked: Looked
 
+    @property
+    def _guesses(self) -> dict[str, dict[str, Guess]]:
+        looked = self.looked
+        return {
+            "request": {"path": self.path, "body": self.body},
+            "reply": {} if looked.answer is None else reply_of(looked.answer),
+            "counts": counts_of(looked.grown),
+        }
 
-def _mapping(name: str, fields: Sequence[str], found: Mapping[str, Guess]) -> Iterator[str]:
-    yield f"{name}:" if found else f"{name}: {{}}"
-    for field in fields:
-        if field in found:
-            yield f"  {field}: {_text(found[field].value)}  # {found[field].why}"
-    yield from (f"  # {field}: {UNKNOWN}" for field in fields if field not in found)
+    def meant(self) -> dict[str, Any]:
+        """The document."""
+        found: dict[str, Any] = {"service": self.name}
+        found |= {"command": self.command} if self.command else {"url": self.url}
+        found["ready"] = self.looked.ready or "/"
+        if self.rules is not None:
+            found["rules"] = self.rules
+        if self.looked.metrics is None:
+            found["metrics"] = []
+        for name, guesses in self._guesses.items():
+            found[name] = {field: guess.value for field, guess in guesses.items()}
+        if self.headers:
+            found["request"]["headers"] = dict(self.headers)
+        return found
+
+    def text(self) -> str:
+        """The same with a comment on each guess."""
+
+        def lines() -> Iterator[str]:
+            yield "# How testbed run --service asks your service. Every guess has a comment; see"
+            yield "# docs/how-to/own-service.md, and docs/reference/services.md for every field."
+            guesses, remarks = self._guesses, self._remarks()
+            for name, value in self.meant().items():
+                if name not in guesses:
+                    yield f"{name}: {_value(value)}{_comment(remarks.get(name))}"
+                    continue
+                yield f"{name}:" if value else f"{name}: {{}}"
+                for field, each in value.items():
+                    guess = guesses[name].get(field)
+                    remark = None if guess is None else guess.why
+                    yield f"  {field}: {_value(each)}{_comment(remark)}"
+                yield from map(_comment, self._left(name, value))
+
+        return "\n".join(lines()) + "\n"
+
+    def _remarks(self) -> dict[str, str]:
+        looked = self.looked
+        why = "/metrics has none"
+        if looked.guarded is not None:
+            why = f"/metrics answers {looked.guarded} without a key, and Prometheus has none"
+        return {
+            "ready": "the first usual path of health that answers" if looked.ready else UNKNOWN,
+            "metrics": f"{why}; without them its counters can't be compared",
+        }
+
+    def _left(self, name: str, said: Mapping[str, Any]) -> Iterator[str]:
+        """Comments on what a part does not say."""
+        if name == "request" and self.looked.refused:
+            yield f"it refused an example row: {self.looked.refused}"
+        usual = {
+            "reply": ("prediction", "probability", "id"),
+            "counts": ("requests", "errors", "latency"),
+        }
+        for field in usual.get(name, ()):
+            if field not in said:
+                yield f"{field}: {UNKNOWN}"
 
 
 def scenario_file(name: str, use_case: str, alerts: Sequence[str]) -> str:
@@ -69,10 +120,10 @@ def scenario_file(name: str, use_case: str, alerts: Sequence[str]) -> str:
 
     def lines() -> Iterator[str]:
         yield "# A first scenario. What it may hold: docs/reference/scenario.schema.json."
-        yield f"name: {name}-first"
-        yield f"title: First scenario of {name}"
+        yield f"name: {_value(f'{name}-first')}"
+        yield f"title: {_value(f'First scenario of {name}')}"
         yield "description: Normal traffic; none of the alerts may fire."
-        yield f"use_case: {use_case}  # whose rows are sent"
+        yield f"use_case: {_value(use_case)}  # whose rows are sent"
         yield "time_scale: 30"
         yield "phases:"
         yield "  - {name: normal, duration: 10m, rate: 20}"
@@ -80,16 +131,32 @@ def scenario_file(name: str, use_case: str, alerts: Sequence[str]) -> str:
         yield "  # - name: outage"
         yield "  #   duration: 6m"
         yield "  #   rate: 20"
-        yield f"  #   faults: [{{kind: restart, component: {name}, down: 3m}}]"
+        yield f"  #   faults: [{{kind: restart, component: {_value(name)}, down: 3m}}]"
         yield "settle: 6m"
         if alerts:
             yield "# expected_alerts:  # your rules have these:"
             for alert in alerts:
-                yield f"#   - {{alert: {alert}, phase: outage, within: 5m, resolves_within: 6m}}"
+                what = f"alert: {_value(alert)}, phase: outage, within: 5m, resolves_within: 6m"
+                yield f"#   - {{{what}}}"
             yield "# limits: {error_ratio: 0.5}  # while it is down"
 
     return "\n".join(lines()) + "\n"
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - JSON, which is YAML
-    return json.dumps(value, ensure_ascii=False)
+def _value(value: Any) -> str:  # noqa: ANN401 - JSON, which is YAML
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(each if " " <= each <= "~" else _escaped(each) for each in text)
+
+
+def _escaped(letter: str) -> str:
+    """As YAML reads it: it takes the two halves that JSON makes of some letters for two."""
+    number = ord(letter)
+    return f"\\u{number:04x}" if number <= _LAST_OF_FOUR_DIGITS else f"\\U{number:08x}"
+
+
+def _comment(text: str | None) -> str:
+    if not text:
+        return ""
+    line = " ".join(text.split())
+    cut = line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    return "  # " + "".join(each if each.isprintable() else "?" for each in cut)

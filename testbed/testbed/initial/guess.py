@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from testbed_load.pathtemplate import unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,13 +35,18 @@ class Guess:
 def path_of(looked: Looked) -> Guess:
     """The path of predictions."""
     paths: Mapping[str, Any] = (looked.openapi or {}).get("paths", {})
-    posts = [path for path, methods in paths.items() if "post" in methods and "{" not in path]
+    posts = [path for path, methods in paths.items() if "post" in methods and _is_plain(path)]
     for word in PREDICTS:
         if found := next((path for path in posts if word in path.lower()), None):
             return Guess(found, "the POST route of its OpenAPI document that sounds like it")
     if posts:
         return Guess(posts[0], "the first POST route of its OpenAPI document")
     return Guess("/predict", "the usual one: it shows no OpenAPI document")
+
+
+def _is_plain(path: str) -> bool:
+    """Whether it can be asked as it stands in a document, which is not bound to write paths."""
+    return path.startswith("/") and not set("{}") & set(path) and unusable(path) is None
 
 
 def body_of(looked: Looked, path: str, schema: FeatureSchema) -> Guess:
@@ -106,7 +114,7 @@ def reply_of(answer: object) -> dict[str, Guess]:
 def _leaves(node: object, path: str, name: str) -> Iterator[tuple[str, str, object]]:
     if isinstance(node, dict):
         for key, value in node.items():
-            step = f".{key}" if str(key).isidentifier() else f"['{key}']"
+            step = f".{key}" if str(key).isidentifier() else f"[{json.dumps(key)}]"
             yield from _leaves(value, f"{path}{step}", str(key))
     elif isinstance(node, list):
         if node:
@@ -141,7 +149,9 @@ def counts_of(grown: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, Guess
 
 def selector(name: str, labels: Mapping[str, str], *more: str) -> str:
     """Of PromQL."""
-    matchers = [f'{key}="{value}"' for key, value in sorted(labels.items())] + list(more)
+    matchers = [
+        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted(labels.items())
+    ] + list(more)
     return f"{name}{{{','.join(matchers)}}}" if matchers else name
 
 

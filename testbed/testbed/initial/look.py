@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,13 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from testbed.clients import loopback
 from testbed.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 TIMEOUT: Final = 5.0
 PREDICTIONS: Final = 3
 """Predictions that are asked for: enough to see which counters count them."""
 READY: Final = ("/health/ready", "/readyz", "/healthz", "/health", "/ping", "/v2/health/ready")
+METRICS: Final = "/metrics"
+GUARDED: Final = (401, 403)
+NO_HEADERS: Final[Mapping[str, str]] = {}
 OPENAPI: Final = ("/openapi.json", "/docs.json", "/swagger.json")
 
 Counters = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -34,6 +35,7 @@ class Looked:
         openapi: its OpenAPI document; None where it has none.
         ready: the first usual path of health that answers.
         metrics: its page of metrics; None where it has none.
+        guarded: status by which the page of metrics is refused to who has no key; None: it isn't.
         answer: what it answered to a prediction; None where it was not asked, or did not predict.
         refused: what it answered in place of a prediction.
         grown: series of counters that grew by the predictions that were asked for.
@@ -43,6 +45,7 @@ class Looked:
     openapi: Mapping[str, Any] | None = None
     ready: str | None = None
     metrics: str | None = None
+    guarded: int | None = None
     answer: Any = None
     refused: str = ""
     grown: tuple[tuple[str, Mapping[str, str]], ...] = field(default=())
@@ -51,24 +54,28 @@ class Looked:
 def look(url: str, headers: Mapping[str, str]) -> Looked:
     """Read what it shows without being asked for anything.
 
+    Health and metrics are asked as a run and Prometheus ask them: without headers.
+
     Args:
         url: where it runs; all its paths are below it.
-        headers: of each request.
+        headers: by which its OpenAPI document is asked for.
 
     Raises:
         UsageError: nothing answers at the URL.
     """
     root = url.rstrip("/")
     try:
-        loopback.ask_stranger("GET", f"{root}/", timeout=TIMEOUT, headers=headers)
+        loopback.ask_stranger("GET", f"{root}/", timeout=TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UsageError(f"nothing answers at {url}: {type(error).__name__}: {error}") from None
-    page = _text(f"{root}/metrics", headers)
+        raise UsageError(f"nothing answers at {url}: {loopback.reason(error)}") from None
+    page = _asked(f"{root}{METRICS}")
+    text = None if page is None or not page.is_success else page.text
     return Looked(
         url=root,
         openapi=read_document(url, headers),
-        ready=next((path for path in READY if _text(f"{root}{path}", headers) is not None), None),
-        metrics=page if page is not None and counters(page) else None,
+        ready=next((path for path in READY if _text(f"{root}{path}") is not None), None),
+        metrics=text if text is not None and counters(text) else None,
+        guarded=None if page is None or page.status_code not in GUARDED else page.status_code,
     )
 
 
@@ -88,7 +95,7 @@ def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> 
                 "POST", f"{looked.url}{path}", json=body, headers=headers, timeout=TIMEOUT
             )
         except httpx.HTTPError as error:
-            refused = f"{type(error).__name__}: {error}"
+            refused = loopback.reason(error)
             break
         if not reply.is_success:
             refused = f"{reply.status_code}: {' '.join(reply.text.split())[:200]}"
@@ -97,7 +104,7 @@ def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> 
             answer = reply.json()
         except (ValueError, RecursionError):
             refused = f"no JSON: {' '.join(reply.text.split())[:200]}"
-    after = counters(_text(f"{looked.url}/metrics", headers) or "")
+    after = counters(_text(f"{looked.url}{METRICS}") or "")
     grown = tuple(
         (name, dict(labels))
         for (name, labels), value in sorted(after.items())
@@ -120,12 +127,16 @@ def counters(page: str) -> Counters:
         return {}
 
 
-def _text(url: str, headers: Mapping[str, str]) -> str | None:
+def _asked(url: str, headers: Mapping[str, str] = NO_HEADERS) -> httpx.Response | None:
     try:
-        reply = loopback.ask_stranger("GET", url, timeout=TIMEOUT, headers=headers)
+        return loopback.ask_stranger("GET", url, timeout=TIMEOUT, headers=headers)
     except httpx.HTTPError:
         return None
-    return reply.text if reply.is_success else None
+
+
+def _text(url: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
+    reply = _asked(url, headers)
+    return None if reply is None or not reply.is_success else reply.text
 
 
 def _json(url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:

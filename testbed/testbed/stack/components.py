@@ -25,6 +25,7 @@ from testbed.stack.arguments import (
 )
 from testbed.stack.context import StackContext
 from testbed.stack.environments import (
+    asking_environment,
     base_environment,
     drift_environment,
     shown_drift_environment,
@@ -125,6 +126,7 @@ def locust_web_ui() -> Component:
             further=telemetry_options(c),
         ),
         get_ok("locust:8089", "/"),
+        asking_environment,
     )
 
 

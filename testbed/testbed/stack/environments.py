@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from testbed_load.command import KEY_VARIABLE
 from testbed_otel import names
 from testbed_otel.settings import ALIASES, JOB_NAMES, LOGS_EXPORTER
 from testbed_rules.timescale import TimeScale
@@ -43,6 +44,18 @@ def base_environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(shell.PREFIXES)
     }
     return kept | {"DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def asking_environment(context: StackContext) -> dict[str, str]:
+    """The caller's variables that the load needs to ask the target, however they are called."""
+    return {name: os.environ[name] for name in context.target.variables if name in os.environ}
+
+
+def load_environment(context: StackContext) -> dict[str, str]:
+    """Variables of the load of a run."""
+    keys = {KEY_VARIABLE: str(context.layout.load_key.resolve())} if context.played.api.keys else {}
+    own = context.settings.load_environment() | keys
+    return base_environment() | asking_environment(context) | own
 
 
 def telemetry_environment(context: StackContext, component: str, service: str) -> dict[str, str]:

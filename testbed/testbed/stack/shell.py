@@ -59,7 +59,9 @@ def wants_logs(environ: Mapping[str, str]) -> bool:
     return environ.get(LOGS_EXPORTER, "").strip().lower() == "otlp"
 
 
-def ignored(environ: Mapping[str, str], *, own_collector: bool = True) -> list[str]:
+def ignored(
+    environ: Mapping[str, str], *, own_collector: bool = True, asking: Collection[str] = ()
+) -> list[str]:
     """Names of the shell's variables that would set a component, and reach none; sorted."""
     settings = {f"TESTBED_{name.upper()}" for name in Settings.model_fields}
     return sorted(
@@ -68,22 +70,25 @@ def ignored(environ: Mapping[str, str], *, own_collector: bool = True) -> list[s
         if value.strip()
         and name.startswith(PREFIXES)
         and not _passes(name, own_collector=own_collector)
-        and name not in _OTHERS
+        and name not in (*_OTHERS, *asking)
         and name.upper() not in settings
     )
 
 
-def notes(environ: Mapping[str, str], without: Collection[str] = ()) -> list[str]:
+def notes(
+    environ: Mapping[str, str], without: Collection[str] = (), asking: Collection[str] = ()
+) -> list[str]:
     """What a start says of the shell it is started from: nothing where it sets no component.
 
     Args:
         environ: the caller's environment.
         without: components that are left out.
+        asking: variables that the load needs to ask the target.
     """
     own_collector = "collector" not in without
     found = []
     if passed := sorted(passed_on(environ, own_collector=own_collector)):
         found.append(f"passed on to the components: {', '.join(passed)}")
-    if without := ignored(environ, own_collector=own_collector):
+    if without := ignored(environ, own_collector=own_collector, asking=asking):
         found.append(f"ignored, as a stack sets its components by itself: {', '.join(without)}")
     return found

@@ -106,11 +106,16 @@ class TargetModel(StrictModel):
         """
         return self.model_dump_json(exclude_defaults=True)
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Environment variables that the load needs to ask it."""
+        return ()
+
     def require_variables(self, variables: Mapping[str, str]) -> None:
         """Require the environment variables that asking it needs, before anything starts.
 
         Raises:
-            UsageError: names one that is not set, and what needs it.
+            UsageError: names one that is not set or can't be sent, and what needs it.
         """
 
     @property

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from testbed_load.errors import LoadError
 from testbed_load.exchange import ReplyPaths, RequestTemplate, ServiceExchange
-from testbed_load.headertemplates import asked_for, filled, missing
+from testbed_load.headertemplates import FilledHeaders, variables_in
 from testbed_load.labeltemplate import LabelTemplate
 from testbed_load.openapi import examples
+from testbed_load.pathtemplate import unusable
 from testbed_otel.masking import mask
 from testbed_otel.urls import is_http_url
 
@@ -114,6 +116,13 @@ class HttpService(TargetModel):
         "it predicts for these is what its predictions are compared with.",
     )
 
+    @field_validator("ready")
+    @classmethod
+    def _is_path(cls, ready: str) -> str:
+        if (reason := unusable(ready)) is not None:
+            raise ValueError(f"it {reason}")
+        return ready
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if bool(self.command) == (self.url is not None):
@@ -194,18 +203,25 @@ class HttpService(TargetModel):
             None if self.url is not None else self.directory,
             self.environment,
             () if self.overhead == TelemetrySwitch() else (self.overhead.on, self.overhead.off),
-            tuple(name for headers in self._sent_headers for name in asked_for(headers)),
+            tuple(name for headers in self._sent_headers for name in variables_in(headers)),
         )
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Those of its headers."""
+        return tuple(name for headers in self._sent_headers for name in variables_in(headers))
 
     def require_variables(self, variables: Mapping[str, str]) -> None:
         """Those of its headers.
 
         Raises:
-            UsageError: names one that is not set.
+            UsageError: names one that is not set, or can't be sent.
         """
         for headers in self._sent_headers:
-            if (reason := missing(headers, variables)) is not None:
-                raise UsageError(f"the service {self.service}: {reason}")
+            try:
+                FilledHeaders(headers, variables)
+            except LoadError as error:
+                raise UsageError(f"the service {self.service}: {error}") from None
 
     @property
     def own_rules(self) -> Path | None:
@@ -318,7 +334,7 @@ class HttpService(TargetModel):
             base = self.load_url(context).rstrip("/")
             reply = loopback.get(f"{base}/{self.ready.removeprefix('/')}", timeout=TIMEOUT)
         except httpx.HTTPError as error:
-            return f"{type(error).__name__}: {error}".rstrip(": ")
+            return loopback.reason(error)
         if reply.status_code < BROKEN:
             return None
         return f"{self.ready} answers {reply.status_code}: {reply.text[:200].strip()}"
@@ -349,7 +365,7 @@ class HttpService(TargetModel):
         route = self.request.shown_at
         if route is None or self.examples:
             return self
-        headers = filled(self.request.headers, os.environ)
+        headers = FilledHeaders(self.request.headers, os.environ).of(self.service)
         document = read_document(self.load_url(context), headers)
         if document is None:
             raise UsageError(

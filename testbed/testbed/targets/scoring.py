@@ -69,7 +69,7 @@ class _Asking:
             )
         except httpx.HTTPError as error:
             raise StackError(
-                f"the service did not answer a reference row: {type(error).__name__}: {error}"
+                f"the service did not answer a reference row: {loopback.reason(error)}"
             ) from None
         reply = exchange.read(answer.status_code, answer.content, name)
         if reply.prediction is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
+from testbed_load.pathtemplate import UrlPath
 
 from testbed.fields import StrictModel
 
@@ -28,7 +29,7 @@ Command: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
 class MetricsEndpoint(StrictModel):
     """A page of metrics that Prometheus scrapes."""
 
-    path: str = Field("/metrics", pattern="^/")
+    path: UrlPath = "/metrics"
     port: str = Field(HTTP, description="Name of the port, of a service that the run starts.")
     job: str | None = Field(None, description="Label `job`; null: the service's name.")
     labels: dict[str, str] = Field({}, description="More labels of every series.")

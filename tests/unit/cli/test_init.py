@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from testbed.servicefile import read_service
 from testbed_domain.endings import guarded
 from testbed_domain.use_cases import get_use_case
 
+from tests.support.injections import BREAKS, INJECTED
 from tests.support.polling import wait_for
 from tests.support.ports import free_port
 from tests.support.yamltext import load_yaml
@@ -115,7 +117,10 @@ class Stranger(BaseHTTPRequestHandler):
         cast("Any", self.server).asked.append((self.path, self.headers.get("X-Key")))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         content = cast("Any", self.server).content
-        self.send_response(200)
+        if isinstance(content, dict):
+            content = content.get(self.path, b"{}")
+        keyless = cast("Any", self.server).guarded and self.headers.get("X-Key") is None
+        self.send_response(403 if keyless else 200)
         self.send_header("Content-Type", "application/json")
         if content is not None:
             self.send_header("Content-Length", str(len(content)))
@@ -133,9 +138,13 @@ class Stranger(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stranger() -> Iterator[Any]:
-    """A service that is none; its ``content`` is what it answers, None without an end."""
+    """A service that is none; its ``content`` is what it answers, None without an end.
+
+    Where it is ``guarded`` it refuses who has no key.
+    """
     with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
         cast("Any", server).asked = []
+        cast("Any", server).guarded = False
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -159,18 +168,55 @@ def test_key_and_path_of_a_service(
     written: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All that is asked is below its URL and has the key, of which the file has the name alone."""
+    """All that is asked is below its URL, and the file has the key's name alone.
+
+    Health and metrics are asked as in a run, where nobody has the key.
+    """
     stranger.content = b"{}"
     monkeypatch.setenv("SHOP_KEY", "s3cret")
     url = f"http://127.0.0.1:{stranger.server_port}/shop"
     folder = written(url, "--header", "X-Key: ${SHOP_KEY}", "--header", "X-Other:a:b")
-    assert {"/shop/metrics", "/shop/openapi.json", "/shop/predict"} <= {
-        path for path, _ in stranger.asked
-    }
-    assert all(path.startswith("/shop/") and key == "s3cret" for path, key in stranger.asked)
+    asked = dict(stranger.asked)
+    assert all(path.startswith("/shop/") for path in asked)
+    assert (asked["/shop/openapi.json"], asked["/shop/predict"]) == ("s3cret", "s3cret")
+    assert (asked["/shop/metrics"], asked["/shop/health/ready"]) == (None, None)
     found = cast("HttpService", read_service(folder / "service.yaml"))
     assert found.request.headers == {"X-Key": "${SHOP_KEY}", "X-Other": "a:b"}
     assert "s3cret" not in (folder / "service.yaml").read_text()
+
+
+COUNTED = b"# TYPE shop_requests_total counter\nshop_requests_total 3\n"
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_metrics_that_want_a_key_can_not_be_scraped(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+    *,
+    guarded: bool,
+) -> None:
+    """The file says so, and nothing of counters."""
+    stranger.content, stranger.guarded = {"/metrics": COUNTED}, guarded
+    folder = written(f"http://127.0.0.1:{stranger.server_port}", "--header", "X-Key: k")
+    found = cast("HttpService", read_service(folder / "service.yaml"))
+    assert (found.metrics == ()) is guarded
+    assert found.counts.requests is None
+    text = (folder / "service.yaml").read_text()
+    assert ("metrics: []  # /metrics answers 403 without a key" in text) is guarded
+    assert found.ready == ("/" if guarded else "/health/ready")
+
+
+def test_a_path_of_a_stranger_is_no_yaml(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+) -> None:
+    """One that no client sends as it stands is passed over, as one without a slash is."""
+    paths = ["predict", "//predict", *(f"/predict{each}{INJECTED}" for each in BREAKS)]
+    document: dict[str, Any] = {"paths": {path: {"post": {}} for path in [*paths, "/pre\u00e9"]}}
+    stranger.content = {"/openapi.json": json.dumps(document).encode()}
+    folder = written(f"http://127.0.0.1:{stranger.server_port}")
+    found = cast("HttpService", read_service(folder / "service.yaml"))
+    assert (found.request.path, found.environment) == ("/pre\u00e9", {})
 
 
 def test_an_answer_without_an_end_is_not_read(
@@ -206,6 +252,12 @@ def test_nothing_is_overwritten(shop: str, tmp_path: Path, line_of: Callable[...
         (("http://127.0.0.1:1", "--header", "X Y: a"), "'X Y' is not the name of a header"),
         (("http://127.0.0.1:1", "--header", "X: 1", "--header", "X: 2"), "given twice"),
         (("http://127.0.0.1:1", "--header", "X: ${NO_KEY}"), "environment variable NO_KEY"),
+        (("http://127.0.0.1:1", "--header", "X: ${NO-KEY}"), "begins no variable"),
+        (("http://127.0.0.1:1", "--header", "Content-Length: 5"), "is set by the load's client"),
+        (("http://127.0.0.1:1", "--path", "predict"), "it begins with a slash: /predict"),
+        (("http://127.0.0.1:1", "--path", "/a b"), "'/a b': it holds a space"),
+        (("http://127.0.0.1:1", "--path", "/{}"), "it holds a brace"),
+        (("http://127.0.0.1:1", "--path", "/{nocolumn}"), "asks for {nocolumn}, which there"),
     ],
 )
 def test_what_can_not_be_looked_at(
@@ -213,6 +265,23 @@ def test_what_can_not_be_looked_at(
 ) -> None:
     """One line, before anything is written."""
     assert reason in line_of("init", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--name", "prometheus"), "prometheus is the name of a component"),
+        (("--command", "serve {grpc}"), "asks for the port 'grpc'"),
+        (("--command", "serve '"), "No closing quotation"),
+    ],
+)
+def test_a_file_that_a_run_would_refuse_is_not_written(
+    shop: str, tmp_path: Path, line_of: Callable[..., str], words: tuple[str, ...], reason: str
+) -> None:
+    """It says why."""
+    said = line_of("init", shop, "--no-ask", "--out", str(tmp_path / "o"), *words)
+    assert reason.lower() in said.lower()
+    assert not (tmp_path / "o").exists()
 
 
 def test_service_that_refuses_the_row(shop: str, written: Callable[..., Path]) -> None:
@@ -264,6 +333,10 @@ def test_body_by_the_openapi_document(properties: dict[str, Any], body: object) 
         (
             {"survived": True, "model": "m", "confidence": 0.9},
             {"prediction": "$.survived", "probability": "$.confidence"},
+        ),
+        (
+            {"it's": {"id": "a", "label": 1}},
+            {"prediction": '$["it\'s"].label', "id": '$["it\'s"].id'},
         ),
         ({"a": 1, "b": 2}, {}),
     ],

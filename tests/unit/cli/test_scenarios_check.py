@@ -65,6 +65,14 @@ def test_a_scenario_that_can_be_played_is_named(tmp_path: Path) -> None:
             "use_case: titanic\nexpected_columns: [Age, Glucose]",
             "is about Glucose, which the use case titanic lacks: correct it, or its use_case",
         ),
+        (
+            "service: {command: 'true', request: {path: '/x/{Fare}', headers: {X: '${NO_KEY}'}}}",
+            "the request's path asks for {Fare}, which there isn't: there are {id}",
+        ),
+        (
+            "service: {command: 'true', request: {body: {age: '{Fare}'}}}",
+            "the request's body asks for {Fare}, and the rows have no such column",
+        ),
     ],
 )
 def test_what_a_run_would_refuse_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,20 @@ def test_path_and_headers() -> None:
     text = next(feature.name for feature in TITANIC.features if feature.categories)
     quoted = exchange(TITANIC, request={"path": f"/a/{{{text}}}"})
     assert quoted.path({text: "a b/c?&\u00e9"}, ID) == "/a/a%20b%2Fc%3F%26%C3%A9"
+
+
+def test_letters_of_an_url_and_those_of_a_column() -> None:
+    """Clients percent-encode letters beyond ASCII; a column's name is never sent."""
+    schema = replace(IRIS, features=(replace(IRIS.features[0], name="a b"),))
+    path = exchange(schema, request={"path": "/\u00fc/{a b}?x={id}"}).path({"a b": 1e-07}, "r")
+    assert path == "/\u00fc/1e-07?x=r"
+
+
+def test_a_column_called_id_does_not_hide_the_id_of_the_request() -> None:
+    """Neither in the path nor in the body."""
+    schema = replace(IRIS, features=(replace(IRIS.features[0], name="id"),))
+    found = exchange(schema, request={"path": "/{id}", "body": ["{id}"]})
+    assert (found.path({"id": "row"}, ID), found.body({"id": "row"}, ID)) == ("/run-1", '["run-1"]')
 
 
 @pytest.mark.parametrize("body", ["{row}", {"openapi": "/a"}])
@@ -181,6 +196,11 @@ def test_template_that_does_not_fit_the_rows(wanted: dict[str, Any], problem: st
         {"request": {"path": "predict"}},
         {"request": {"method": "GET", "body": {"a": 1}}},
         {"request": {"boddy": 1}},
+        *(
+            {"request": {"path": path}}
+            for path in ("/a b", "/a\r\nX: y", "/a\t", "/a\u2028", "/\ud800", "/a#b", "//host/a")
+        ),
+        *({"request": {"path": path}} for path in ("/{{q}}", "/{}", "/{a", "/a}", "/{a}}")),
     ],
 )
 def test_block_that_is_wrong(wanted: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ TEMPLATE = TypeAdapter(LabelTemplate)
     [
         ({}, 1, "/labels", {"prediction_id": "a/b", "label": 1}),
         ({"path": "/t/{id}?y={label}", "body": None}, "very good", "/t/a%2Fb?y=very%20good", None),
+        ({"path": "/t/{id}?y={label}", "body": None}, True, "/t/a%2Fb?y=true", None),
         (
             {"path": "/feedback", "body": [{"key": "p-{id}", "truth": "{label}", "n": 3}]},
             2.5,
@@ -41,6 +42,9 @@ def test_template_with_a_label_in_it(
         ({"path": "/labels/{id}", "body": {"id": "{id}"}}, "says {label}"),
         ({"method": "GET"}, "method"),
         ({"path": "labels"}, "path"),
+        ({"path": "/labels/{customer}"}, "the path asks for {customer}: there are {id} and"),
+        ({"path": "/labels/{}"}, "a brace that belongs to no placeholder"),
+        ({"path": "/labels /x"}, "holds a space or a control character"),
     ],
 )
 def test_template_that_says_too_little_is_refused(wanted: dict[str, Any], why: str) -> None:
@@ -48,3 +52,12 @@ def test_template_that_says_too_little_is_refused(wanted: dict[str, Any], why: s
     with pytest.raises(ValidationError) as caught:
         TEMPLATE.validate_python(wanted)
     assert why in str(caught.value)
+
+
+def test_an_id_is_no_template() -> None:
+    """It may hold what looks like a placeholder."""
+    template = TEMPLATE.validate_python({"path": "/{id}/{label}", "body": "{id}-{label}"})
+    path, body = template.request("a{label}b{id}", "x{id}")
+    assert path == "/a%7Blabel%7Db%7Bid%7D/x%7Bid%7D"
+    assert json.loads(str(body)) == "a{label}b{id}-x{id}"
+    assert json.loads(str(template.request("a", True)[1])) == "a-true"  # noqa: FBT003 - a label

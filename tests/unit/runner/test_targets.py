@@ -85,6 +85,10 @@ def test_paths_of_a_file_begin_at_its_folder(tmp_path: Path) -> None:
         ({"kind": "bundled"}, "bundled"),
         ({"kind": "triton"}, "triton"),
         ({"reddy": "/"}, "reddy"),
+        ({"ready": "/a b"}, "ready: it holds a space or a control character"),
+        ({"kind": "mlflow", "ready": "/a\n"}, "ready: it holds a space or a control character"),
+        ({"metrics": [{"path": "/a\tb"}]}, "metrics[0].path: it holds a space or a control"),
+        ({"metrics": [{"path": "a"}]}, "metrics[0].path must be a text like ^/"),
     ],
 )
 def test_file_that_is_wrong(tmp_path: Path, changes: dict[str, object], problem: str) -> None:
@@ -424,9 +428,12 @@ def test_rows_that_are_not_sent_cannot_drift() -> None:
 def test_keys_of_a_service_must_be_set(changes: dict[str, Any]) -> None:
     """Before anything starts, by name of the variable."""
     wanted = shop(**changes)
-    wanted.require_variables({"SHOP_KEY": ""})
+    wanted.require_variables({"SHOP_KEY": "k"})
     with pytest.raises(UsageError, match=r"service shop: the header X-Key needs .* SHOP_KEY"):
         wanted.require_variables({})
+    with pytest.raises(UsageError, match=r"with SHOP_KEY, begins or ends with white") as caught:
+        wanted.require_variables({"SHOP_KEY": "s3cret "})
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ from testbed.owndata import OwnData
 from testbed.scenario import Phase, Scenario
 from testbed.usecasechoice import choose_use_case, require_fit
 from testbed_domain.tables.reading import ReadOptions
+from testbed_load.errors import LoadError
+from testbed_load.exchange import RequestTemplate, ServiceExchange
 from testbed_load.plan import Only, PhaseDrift
 
 if TYPE_CHECKING:
@@ -79,3 +82,7 @@ def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
         require_fit(numbers, small_artefact)
     with pytest.raises(UsageError, match=f"needs {rows + 1} reference rows .* has {rows}"):
         require_fit(scenario(column, rows + 1), small_artefact)
+    for asked in (column, "Colour"):
+        exchange = ServiceExchange(RequestTemplate(path=f"/x?of={{{asked}}}"))
+        with nullcontext() if asked == column else pytest.raises(LoadError, match=r"\{Colour\}"):
+            require_fit(scenario(column, rows), small_artefact, exchange)

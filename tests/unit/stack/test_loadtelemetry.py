@@ -30,7 +30,9 @@ class Context:
     def __post_init__(self) -> None:
         self.endpoints = {COLLECTOR_HTTP: "127.0.0.1:4318"}
         self.layout = SimpleNamespace(model=Path("model"), logs=Path("logs"), root=Path())
-        self.target = SimpleNamespace(exchange=lambda: None, load_url=lambda _: "http://api")
+        self.target = SimpleNamespace(
+            exchange=lambda: None, load_url=lambda _: "http://api", variables=("TESTBED_SHOP_KEY",)
+        )
 
     def url(self, _address: str) -> str:
         """With the id that the run demands."""
@@ -60,6 +62,15 @@ def test_the_load_sends_where_it_is_asked_and_somebody_takes_it(
     assert telemetry_options(made) == (["--otlp-endpoint", URL] if sends else [])
     argv = locust_web_ui().request(made).argv
     assert (URL in argv) is sends
+
+
+def test_the_page_gets_the_keys_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However they are called, and nothing else of the shell that sets components."""
+    monkeypatch.setenv("TESTBED_SHOP_KEY", "k")
+    monkeypatch.setenv("TESTBED_OTHER", "k")
+    found = locust_web_ui().request(context(asked=False)).env
+    assert found["TESTBED_SHOP_KEY"] == "k"
+    assert "TESTBED_OTHER" not in found
 
 
 def test_it_is_off_unless_the_environment_turns_it_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from testbed.layout import RunLayout
 from testbed.settings import Settings, trace_ratio
 from testbed.stack import environments, shell
 from testbed.targets import BundledApi
+from testbed.targets.http import HttpService
+from testbed_load.exchange import RequestTemplate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +112,23 @@ def test_each_ignored_variable_is_named() -> None:
 def test_nothing_is_said_of_what_counts(environ: dict[str, str]) -> None:
     """Settings are obeyed, blank variables are not set."""
     assert shell.notes(environ) == []
+
+
+def test_keys_of_the_target_reach_the_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However they are called; no other component, and nothing is said of them."""
+    headers = {"A": "${TESTBED_SHOP_KEY}", "B": "Bearer ${OTEL_SHOP} ${LOCUST_UNSET}"}
+    shop = HttpService(command=("x",), request=RequestTemplate(headers=headers))
+    assert shop.variables == ("TESTBED_SHOP_KEY", "OTEL_SHOP", "LOCUST_UNSET")
+    keys = {"TESTBED_SHOP_KEY": "k", "OTEL_SHOP": "o"}
+    for name, value in {**keys, "TESTBED_OTHER": "x"}.items():
+        monkeypatch.setenv(name, value)
+    context = _context(tmp_path)
+    plain = environments.load_environment(context)
+    context.target = shop
+    assert environments.load_environment(context) == plain | keys
+    assert not keys.keys() & plain.keys()
+    assert not keys.keys() & environments.api_environment(context).keys()
+    assert shell.notes(keys, asking=shop.variables) == []
 
 
 def test_receiver_of_the_shell_counts_without_a_collector() -> None:
