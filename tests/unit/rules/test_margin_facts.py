@@ -169,8 +169,17 @@ def test_a_restart_of_prometheus_is_noticed(tmp_path: Path) -> None:
 def test_evaluations_that_did_not_happen_are_left_out() -> None:
     """A hole of more than one evaluation; a single one may have escaped the scrape."""
     seen = np.array([10.0, 11.0, 13.0, 14.0, 18.0, 19.0])
-    found = Evaluations(seen={"f.yml;g": seen}, before={"f.yml;g": 1}, end=20.5)
+    counted = np.array([(10.0, 2.0), (11.0, 3.0), (14.0, 6.0)])
+    found = Evaluations(seen={"f.yml;g": seen}, counted={"f.yml;g": counted}, end=20.5)
     assert found.times(alert("a")).tolist() == [9, 10, 11, 12, 13, 14, 18, 19, 20]
+
+
+def test_a_scrape_between_begin_and_end_of_an_evaluation_counts_one_too_many() -> None:
+    """It says nothing of one before the first; the others do."""
+    seen = np.array([10.0, 11.0, 12.0])
+    counted = np.array([(10.0, 2.0), (11.0, 2.0), (12.0, 3.0)])
+    found = Evaluations(seen={"f.yml;g": seen}, counted={"f.yml;g": counted}, end=12.5)
+    assert found.times(alert("a")).tolist() == [10, 11, 12]
 
 
 def test_without_self_scrapes_any_grid_must_do() -> None:
