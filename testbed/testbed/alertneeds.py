@@ -11,7 +11,7 @@ from testbed.errors import UsageError
 from testbed.resources import scenario_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from testbed.facts.configured import ConfiguredGroup
     from testbed.scenario import Scenario
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def refuse_unknown_alerts(
     scenario: Scenario,
-    known: Collection[str],
+    known: Mapping[str, Sequence[Mapping[str, str]]],
     *,
     own_rules: bool,
     aside: Collection[str] = (),
@@ -29,7 +29,7 @@ def refuse_unknown_alerts(
 
     Args:
         scenario: what is to be played.
-        known: alerts that the rules have.
+        known: alerts that the rules have, with the labels that each rule of the name sets.
         own_rules: whether the rules are the user's: what a shipped scenario allows may then be
             missing.
         aside: rules that are not played, one line each with the reason.
@@ -42,11 +42,20 @@ def refuse_unknown_alerts(
     shipped = own_rules and scenario.name in scenario_files()
     problems = [
         *_unknown(scenario, known, aside, only_expected=shipped),
+        *_other_labels(scenario, known),
         *_too_late(scenario),
         *_too_early(scenario, waits or {}),
     ]
     if problems:
         raise UsageError("\n".join(f"the scenario {scenario.name}: {each}" for each in problems))
+
+
+def alert_labels(groups: Iterable[ConfiguredGroup]) -> dict[str, list[Mapping[str, str]]]:
+    """Alert of rule groups to the labels that each of its rules sets."""
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for rule in (rule for group in groups for rule in group.rules if rule.kind == "alerting"):
+        found.setdefault(rule.name, []).append(rule.labels)
+    return found
 
 
 def alert_names(groups: Iterable[ConfiguredGroup]) -> frozenset[str]:
@@ -82,6 +91,34 @@ def _unknown(
             yield f"it {verb} the alert {alert}, for which there is no rule{nearest(alert, known)}"
         else:
             yield f"it {verb} the alert {alert}, whose rule is set aside: {reason}"
+
+
+def _other_labels(
+    scenario: Scenario, known: Mapping[str, Sequence[Mapping[str, str]]]
+) -> Iterator[str]:
+    """Alerts that are expected with a label which every rule of the name sets otherwise."""
+    for each in scenario.expected_alerts:
+        rules = known.get(each.alert, ())
+        others = [_set_otherwise(each.labels, labels) for labels in rules]
+        if others and all(others):
+            have = "; ".join(dict.fromkeys(map(_written, others)))
+            yield (
+                f"it expects the alert {each.alert} with {_written(each.labels)}, and each of its "
+                f"rules sets another: {have}"
+            )
+
+
+def _written(labels: Mapping[str, str]) -> str:
+    return ", ".join(f'{name}="{value}"' for name, value in labels.items())
+
+
+def _set_otherwise(wanted: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of a rule that have another value; one of a template may have any."""
+    return {
+        name: labels[name]
+        for name, value in wanted.items()
+        if name in labels and "{{" not in labels[name] and labels[name] != value
+    }
 
 
 def _too_late(scenario: Scenario) -> Iterator[str]:

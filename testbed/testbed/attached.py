@@ -22,7 +22,7 @@ from testbed_domain.artefact import load_artefact
 from testbed_domain.files import read_regular
 from testbed_domain.problems import problem
 
-from testbed.alertneeds import alert_names, refuse_unknown_alerts
+from testbed.alertneeds import alert_labels, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.attachedhistory import (
     begin_anew,
@@ -177,7 +177,7 @@ def prepare_attached(
     target.require_variables(os.environ)
     without = absent(stack.profiles) | stack.without
     refuse_unmet(scenario, file.parent / "rules", without, log_files=False)
-    known = alert_names(read_groups(file.parent / "rules"))
+    known = alert_labels(read_groups(file.parent / "rules"))
     refuse_unknown_alerts(scenario, known, own_rules=stack.rules is not None)
     factor = options.time_scale or scenario.time_scale
     refuse_other_start(
@@ -187,7 +187,7 @@ def prepare_attached(
     artefact = load_artefact(stack.model)
     if options.use_case not in {None, artefact.use_case}:
         raise UsageError(f"the stack serves {artefact.use_case}, not {options.use_case}")
-    require_fit(scenario, artefact, target.exchange())
+    require_fit(scenario, artefact, target)
     serving, replicas = stack.serving(), stack.replicas
     if target.instrumented:
         refuse_other_replicas(replicas, len(serving), stack.targets / JOURNAL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from testbed.alertneeds import alert_names, refuse_unknown_alerts
+from testbed.alertneeds import alert_labels, refuse_unknown_alerts
 from testbed.assertedneeds import refuse_unmet
 from testbed.facts.configured import read_groups
 from testbed.resources import shipped_rules
@@ -50,7 +50,7 @@ def refuse_by_rules(scenario: Scenario, options: RunOptions) -> None:
     groups = read_groups(folder)
     refuse_unknown_alerts(
         scenario,
-        alert_names(groups),
+        alert_labels(groups),
         own_rules=options.rules is not None,
         aside=options.rules_aside,
     )

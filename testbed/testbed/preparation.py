@@ -219,7 +219,7 @@ def prepare(
         )
         _say_notes("prometheus", own_prometheus.notes(shipped), say)
     trained = _trained(use_case, options, settings, say)
-    require_fit(scenario, trained, target.exchange())
+    require_fit(scenario, trained, target)
     now = datetime.fromtimestamp(clock(), UTC)
     run_id = new_run_id(scenario.name, options.seed, now)
     layout = make_layout(settings, run_id, options.out)

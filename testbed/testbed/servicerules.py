@@ -35,33 +35,33 @@ def write_service_rules(shipped: Path, own: Mapping[str, Tree], folder: Path) ->
     Raises:
         UsageError: a rules file can't be read, or has the name of another one.
     """
-    left_out: list[str] = []
-    files = {
-        name: _without_bundled(document, left_out) for name, document in read_rules(shipped).items()
-    }
+    documents = read_rules(shipped)
+    files = {name: without_bundled(document) for name, document in documents.items()}
     for name, document in own.items():
         if name in files:
             raise UsageError(f"{name} is the name of a shipped rules file: rename yours")
         files[name] = document
     write_rules(folder, files)
+    left_out = (
+        rule.get("alert") or rule["record"]
+        for document in documents.values()
+        for group in document.get("groups") or ()
+        for rule in group.get("rules") or ()
+        if _of_bundled_api(rule)
+    )
     return tuple(dict.fromkeys(left_out))
 
 
-def _without_bundled(document: Tree, left_out: list[str]) -> Tree:
-    groups = []
-    for group in document.get("groups") or ():
-        rules = []
-        for rule in group.get("rules") or ():
-            if of_bundled_api(rule):
-                left_out.append(rule.get("alert") or rule["record"])
-            else:
-                rules.append(rule)
-        if rules:
-            groups.append({**group, "rules": rules})
-    return {**document, "groups": groups}
+def without_bundled(document: Tree) -> Tree:
+    """A rules file without the rules that select the bundled API."""
+    groups = (
+        {**group, "rules": [r for r in group.get("rules") or () if not _of_bundled_api(r)]}
+        for group in document.get("groups") or ()
+    )
+    return {**document, "groups": [group for group in groups if group["rules"]]}
 
 
-def of_bundled_api(rule: Mapping[str, Any]) -> bool:
+def _of_bundled_api(rule: Mapping[str, Any]) -> bool:
     """Whether a rule selects the bundled API by its job."""
     return any(
         (matcher.label, matcher.operator, matcher.value) == ("job", "=", names.JOB_API)

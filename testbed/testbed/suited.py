@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from testbed_rules.rulefiles import read_rules
 
-from testbed.alertneeds import refuse_unknown_alerts
+from testbed.alertneeds import alert_labels, refuse_unknown_alerts
 from testbed.errors import UsageError
+from testbed.facts.configured import groups_in
 from testbed.faultrefusals import refuse_faults
 from testbed.resources import shipped_rules
-from testbed.servicerules import of_bundled_api
+from testbed.servicerules import without_bundled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from testbed.scenario import Scenario
     from testbed.targets import TargetModel
 
@@ -28,16 +31,17 @@ def not_suited(scenario: Scenario, target: TargetModel | None) -> str | None:
     try:
         target.refuse(scenario)
         refuse_faults(scenario, target, frozenset())
+        target.require_use_case(scenario.use_case)
         refuse_unknown_alerts(scenario, _alerts(target), own_rules=True)
     except UsageError as error:
         return " ".join(str(error).split("\n"))
     return None
 
 
-def _alerts(target: TargetModel) -> frozenset[str]:
+def _alerts(target: TargetModel) -> dict[str, list[Mapping[str, str]]]:
     """Alerts of the rules that are loaded: its own, and the shipped ones but for the API's."""
-    files = list(read_rules(shipped_rules()).values())
-    if target.own_rules is not None:
-        files += read_rules(target.own_rules).values()
-    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
-    return frozenset(r["alert"] for r in rules if "alert" in r and not of_bundled_api(r))
+    shipped = {
+        name: without_bundled(document) for name, document in read_rules(shipped_rules()).items()
+    }
+    own = {} if target.own_rules is None else read_rules(target.own_rules)
+    return alert_labels((*groups_in(shipped), *groups_in(own)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testbed_domain.artefact import Artefact
 from testbed_domain.features import FeatureSchema
@@ -11,7 +12,6 @@ from testbed_domain.tables.reading import ReadOptions
 from testbed_domain.use_cases import ANY, UseCase, get_use_case
 from testbed_load.drifts import get_drift
 from testbed_load.errors import LoadError
-from testbed_load.exchange import ServiceExchange
 from testbed_load.fitting import require_templates
 
 from testbed.errors import UsageError
@@ -19,6 +19,9 @@ from testbed.modelcache import key_of, remember, trained_before
 from testbed.owndata import OwnData
 from testbed.scenario import Scenario
 from testbed.settings import Settings
+
+if TYPE_CHECKING:
+    from testbed.targets import TargetModel
 
 Say = Callable[[str], None]
 """Reports progress, one line at a time."""
@@ -146,23 +149,23 @@ def _require_schema(scenario: Scenario, name: str, schema: FeatureSchema) -> Non
         )
 
 
-def require_fit(
-    scenario: Scenario, artefact: Artefact, exchange: ServiceExchange | None = None
-) -> None:
+def require_fit(scenario: Scenario, artefact: Artefact, target: TargetModel | None = None) -> None:
     """Refuse a scenario that is about columns which the model lacks, or about smaller noise.
 
     Args:
         scenario: what is to be played.
         artefact: gives the rows.
-        exchange: how a service is asked about them; None: as the bundled API.
+        target: is asked about them; None: the bundled API.
 
     Raises:
-        UsageError: it is; says what is missing.
+        UsageError: it is, or the service answers no such rows; says what is missing.
         LoadError: the service is asked about a column that there isn't.
     """
     _require_schema(scenario, artefact.use_case, artefact.schema)
-    if exchange is not None:
-        require_templates(exchange, artefact.schema)
+    if target is not None:
+        target.require_use_case(artefact.use_case)
+        if (exchange := target.exchange()) is not None:
+            require_templates(exchange, artefact.schema)
     rows = artefact.splits["reference"]
     if rows < scenario.reference_rows:
         raise UsageError(

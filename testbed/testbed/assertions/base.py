@@ -65,6 +65,11 @@ class AssertionModel(StrictModel):
         "fail", description="What a failure means: `fail` the run, or only `warn`."
     )
     weight: float = Field(1.0, gt=0, description="Points in the score of the assertions.")
+    of_bundled_api: bool = Field(
+        default=False,
+        description="It is about the API that comes with the testbed, as by a metric of it: not "
+        "applicable where a service of one's own is tested.",
+    )
 
     @property
     def label(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from testbed.checks.registry import CHECKS
-from testbed.checks.results import CheckResult
+from testbed.checks.results import CheckResult, not_applicable
 
 if TYPE_CHECKING:
     from testbed.assertions import Assertion
@@ -19,6 +19,10 @@ def check_assertions(case: Case) -> tuple[CheckResult, ...]:
 
 
 def _result(assertion: Assertion, case: Case) -> CheckResult:
+    service = case.evidence.run.service
+    if assertion.of_bundled_api and service is not None:
+        reason = f"it is about the bundled API, and the service {service} was tested"
+        return not_applicable(assertion.label, assertion.stage, reason)
     found = assertion.evaluate(case)
     return CheckResult(
         name=assertion.label,

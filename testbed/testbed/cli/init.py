@@ -91,7 +91,7 @@ def init(
         if looked.refused:
             say(f"init: it refused: {looked.refused}")
     own_rules = None if rules is None else str(rules.resolve())
-    draft = ServiceDraft(name, url, command, own_rules, route, body, headers, looked)
+    draft = ServiceDraft(name, url, command, own_rules, route, body, headers, looked, use_case)
     text = draft.text()
     require_meant(text, draft.meant())
     folder.mkdir(parents=True, exist_ok=True)

@@ -142,7 +142,7 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
     from testbed_rules.lint import require_scale
     from testbed_rules.rulefiles import read_rules
 
-    from testbed.alertneeds import alert_names, alert_waits, refuse_unknown_alerts
+    from testbed.alertneeds import alert_labels, alert_waits, refuse_unknown_alerts
     from testbed.faultrefusals import refuse_faults
     from testbed.resources import shipped_rules
     from testbed.scenario import read_scenario
@@ -158,12 +158,13 @@ def _checked(file: Path, groups: Sequence[ConfiguredGroup], *, own_rules: bool) 
     if scenario.service is None or own_rules:
         refuse_unknown_alerts(
             scenario,
-            alert_names(groups),
+            alert_labels(groups),
             own_rules=own_rules or scenario.service is not None,
             waits=alert_waits(groups),
         )
     target = scenario.service or BundledApi()
     target.refuse(scenario)
+    target.require_use_case(use_case)
     if (exchange := target.exchange()) is not None and use_case != ANY:
         require_templates(exchange, get_use_case(use_case).schema)
     refuse_faults(scenario, target, frozenset(), scenario.time_scale)

@@ -94,14 +94,14 @@ class View:
     def _expected(self, kind: Kind, times: Sequence[float]) -> float | None:
         """What the load saw, as rates over the same windows; of other kinds there is nothing."""
         if kind == "errors":
-            return float(self._told(times))
+            return float(self._known_errors(times))
         if kind not in {"requests", "answers"} or not times:
             return None
         ends = self.answered if kind == "requests" else self.predicted
         counts = (bisect_right(ends, t) - bisect_right(ends, t - self.window) for t in times)
         return sum(counts) / self.window / len(times)
 
-    def _told(self, times: Sequence[float]) -> int:
+    def _known_errors(self, times: Sequence[float]) -> int:
         """How many failed answers are an increase between two samples of one of the windows.
 
         The last ones before a value are still on their way, and the first ones of a run are in the

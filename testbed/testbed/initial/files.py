@@ -37,6 +37,7 @@ class ServiceDraft:
         body: template of a request.
         headers: templates of those that it wants.
         looked: what the service shows.
+        use_case: whose example row it was asked about.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ServiceDraft:
     body: Guess
     headers: Mapping[str, str]
     looked: Looked
+    use_case: str
 
     @property
     def _guesses(self) -> dict[str, dict[str, Guess]]:
@@ -62,6 +64,8 @@ class ServiceDraft:
         found: dict[str, Any] = {"service": self.name}
         found |= {"command": self.command} if self.command else {"url": self.url}
         found["ready"] = self.looked.ready or "/"
+        if self.looked.answer is not None:
+            found["use_cases"] = [self.use_case]
         if self.rules is not None:
             found["rules"] = self.rules
         if self.looked.metrics is None:
@@ -99,6 +103,7 @@ class ServiceDraft:
             why = f"/metrics answers {looked.guarded} without a key, and Prometheus has none"
         return {
             "ready": "the first usual path of health that answers" if looked.ready else UNKNOWN,
+            "use_cases": "it answered an example row; leave this out if it answers those of any",
             "metrics": f"{why}; without them its counters can't be compared",
         }
 

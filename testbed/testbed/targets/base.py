@@ -98,6 +98,13 @@ class TargetModel(StrictModel):
             UsageError: names what.
         """
 
+    def require_use_case(self, name: str) -> None:
+        """Require that it answers the rows of a use case.
+
+        Raises:
+            UsageError: it does not; says whose it answers.
+        """
+
     @property
     def trusting(self) -> str | None:
         """What it executes, or asks of others, where it stands in a scenario of anybody.

@@ -98,6 +98,9 @@ class HttpService(TargetModel):
     labels: LabelTemplate | None = Field(
         None, description="How it is told true labels; null: it is told none."
     )
+    use_cases: tuple[str, ...] = Field(
+        (), description="Use cases whose rows it answers; empty: any that it is played with."
+    )
     rules: str | None = Field(
         None, description="Folder of its alerting rules, which are loaded beside the shipped ones."
     )
@@ -189,6 +192,18 @@ class HttpService(TargetModel):
             )
         if self.directory is not None and not Path(self.directory).is_dir():
             raise UsageError(f"the service's directory {self.directory} does not exist")
+
+    def require_use_case(self, name: str) -> None:
+        """One of those that its file names, where it names any.
+
+        Raises:
+            UsageError: it is another one.
+        """
+        if self.use_cases and name not in self.use_cases:
+            raise UsageError(
+                f"the service {self.service} answers rows of {', '.join(self.use_cases)}, and is "
+                f"to be sent rows of {name}: see use_cases of its file"
+            )
 
     @property
     def _sent_headers(self) -> tuple[Mapping[str, str], ...]:

@@ -30,6 +30,7 @@ def test_whatever_is_found_is_written_as_a_value(mark: str) -> None:
         body=Guess({said: "{row}"}, "a guess"),
         headers={"X-Key": "a#b: c"},
         looked=looked,
+        use_case="iris",
     )
     text = draft.text()
     assert text.count("\n") == len(text.splitlines())
@@ -40,7 +41,7 @@ def test_whatever_is_found_is_written_as_a_value(mark: str) -> None:
 def test_what_no_yaml_holds_is_refused() -> None:
     """In words."""
     path, body = Guess("/predict", f"a guess{HALF}"), Guess({HALF: "{row}"}, "")
-    draft = ServiceDraft("shop", "http://x", None, None, path, body, {}, Looked("http://x"))
+    draft = ServiceDraft("shop", "http://x", None, None, path, body, {}, Looked("http://x"), "iris")
     with pytest.raises(UsageError, match="nothing is written: a run can't read it"):
         require_meant(draft.text(), draft.meant())
 

@@ -9,7 +9,11 @@ from testbed.alertneeds import refuse_unknown_alerts
 from testbed.errors import UsageError
 from testbed.scenario import Scenario
 
-KNOWN = frozenset({"HighErrorRate", "HighLatency"})
+KNOWN: dict[str, list[dict[str, str]]] = {
+    "HighErrorRate": [{"severity": "warning"}, {"severity": "{{ .Value }}"}],
+    "HighLatency": [{"severity": "warning"}, {"severity": "critical"}],
+}
+LATENCY = {"HighLatency": KNOWN["HighLatency"]}
 
 
 def scenario(**changes: Any) -> Scenario:  # noqa: ANN401 - of YAML
@@ -31,7 +35,10 @@ def scenario(**changes: Any) -> Scenario:  # noqa: ANN401 - of YAML
 
 def test_what_the_rules_have_passes() -> None:
     """Until the very end of the run."""
-    refuse_unknown_alerts(scenario(), KNOWN, own_rules=False)
+    labels = {"severity": "page", "instance": "a"}  # which a template, or a series, may give
+    of_a_template = {"alert": "HighErrorRate", "phase": "burst", "within": "9m", "labels": labels}
+    for changes in ({}, {"expected_alerts": [of_a_template]}):
+        refuse_unknown_alerts(scenario(**changes), KNOWN, own_rules=False)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,22 @@ def test_what_the_rules_have_passes() -> None:
         (
             {"expected_alerts": [{"alert": "HighErorRate", "phase": "burst", "within": "1m"}]},
             "it expects the alert HighErorRate, for which there is no rule; did you mean HighErr",
+        ),
+        (
+            {
+                "expected_alerts": [
+                    {
+                        "alert": "HighLatency",
+                        "phase": "burst",
+                        "within": "9m",
+                        "labels": {"severity": "page"},
+                    }
+                ]
+            },
+            (
+                'it expects the alert HighLatency with severity="page", and each of its rules sets '
+                'another: severity="warning"; severity="critical"'
+            ),
         ),
         ({"allowed_alerts": ["Foo"]}, "it allows the alert Foo, for which there is no rule"),
         ({"muted_alerts": ["Foo"]}, "it calls muted the alert Foo"),
@@ -73,11 +96,11 @@ def test_a_shipped_scenario_may_allow_what_the_users_rules_lack() -> None:
     shipped = scenario(name="error-burst", allowed_alerts=["Foo"])
     refuse_unknown_alerts(shipped, KNOWN, own_rules=True)
     with pytest.raises(UsageError, match="expects the alert HighErrorRate"):
-        refuse_unknown_alerts(shipped, {"HighLatency"}, own_rules=True)
+        refuse_unknown_alerts(shipped, LATENCY, own_rules=True)
 
 
 def test_an_expected_alert_that_is_set_aside_is_named_with_the_reason() -> None:
     """The run would wait for it in vain."""
     aside = ["my.yml: HighErrorRate: changes counts events"]
     with pytest.raises(UsageError, match=r"is set aside: my\.yml: HighErrorRate: changes"):
-        refuse_unknown_alerts(scenario(), {"HighLatency"}, own_rules=True, aside=aside)
+        refuse_unknown_alerts(scenario(), LATENCY, own_rules=True, aside=aside)

@@ -76,7 +76,7 @@ def test_a_run_that_could_not_be_evaluated_is_summed_up_by_its_last_words(tmp_pa
 def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None:
     """Faults of the bundled API, and alerts whose rules are about it; else there is no reason."""
     file = tmp_path / "service.yaml"
-    file.write_text("service: shop\nurl: http://127.0.0.1:5000\n")
+    file.write_text("service: shop\nurl: http://127.0.0.1:5000\nuse_cases: [diabetes]\n")
     shop = read_service(file)
 
     def reason(name: str) -> str | None:
@@ -86,6 +86,9 @@ def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None
     assert "only the bundled API can do this" in (reason("error-burst") or "")
     assert "retraining of the model" in (reason("retraining-failed") or "")
     assert "hits api, which is not a component" in (reason("frozen-api") or "")
+    assert "answers rows of diabetes" in (reason("regression-drift") or "")
+    assert "each of its rules sets another: " in (reason("replica-silent") or "")
+    assert reason("killed-collector") is None
     assert not_suited(read_scenario(find_scenario("error-burst")), None) is None
 
 

@@ -9,6 +9,7 @@ import pytest
 from testbed.errors import UsageError
 from testbed.owndata import OwnData
 from testbed.scenario import Phase, Scenario
+from testbed.targets.http import HttpService
 from testbed.usecasechoice import choose_use_case, require_fit
 from testbed_domain.tables.reading import ReadOptions
 from testbed_load.errors import LoadError
@@ -84,5 +85,9 @@ def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
         require_fit(scenario(column, rows + 1), small_artefact)
     for asked in (column, "Colour"):
         exchange = ServiceExchange(RequestTemplate(path=f"/x?of={{{asked}}}"))
+        service = HttpService(command=("x",), request=exchange.request)
         with nullcontext() if asked == column else pytest.raises(LoadError, match=r"\{Colour\}"):
-            require_fit(scenario(column, rows), small_artefact, exchange)
+            require_fit(scenario(column, rows), small_artefact, service)
+    other = HttpService(command=("x",), use_cases=("roses", "tulips"))
+    with pytest.raises(UsageError, match="service answers rows of roses, tulips, and is to be"):
+        require_fit(scenario(column, rows), small_artefact, other)

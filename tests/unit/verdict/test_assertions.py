@@ -70,6 +70,17 @@ def test_values_are_held_against_the_bounds(
     assert result.details == (() if passed else ("query: up[2s]",))
 
 
+def test_what_is_said_of_the_bundled_api_is_not_asked_of_a_service(world: World) -> None:
+    """By name, and neither passed nor failed; of the API it is."""
+    failed = judged(world, asked(3.0), max=2, of_bundled_api=True)
+    assert (failed.applicable, failed.passed) == (True, False)
+    world.run["service"] = "shop"
+    result = judged(world, asked(3.0), max=2, of_bundled_api=True)
+    assert not result.applicable
+    assert "about the bundled API, and the service shop was tested" in result.summary
+    assert not judged(world, asked(3.0), max=2).passed
+
+
 def test_each_series_counts(world: World) -> None:
     """One that breaks is named; those that hold are not."""
     answer = asked(1.0, labels="up{job='a'}")
