@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.support.polling import PATIENCE, wait_for
+from tests.support.ports import free_port
 from tests.support.typedpage import typed_in
 
 from .playing import NO_REPORTS, QUICK, failed_checks, play
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.support.commandline import CommandLine
 
 PAGE = "how-to/own-service.md"
@@ -29,7 +35,7 @@ def example(command_line: CommandLine) -> Path:
     """A copy of the example, and a shell whose Python has Flask and prometheus_client."""
     command_line.environment["XDG_CONFIG_HOME"] = str(command_line.folder / "config")
     command_line.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return Path(shutil.copytree(EXAMPLE, command_line.folder / "shop"))
+    return Path(shutil.copytree(EXAMPLE, command_line.folder / "examples" / EXAMPLE.name))
 
 
 GUARD = """
@@ -42,25 +48,22 @@ def only_with_the_key():
 """
 
 
-def test_its_alert_fires_and_its_requests_are_counted(
-    command_line: CommandLine, example: Path
-) -> None:
-    """What its stop takes along is named; what only the bundled API says is not applicable.
+def test_from_nothing_to_a_verdict(command_line: CommandLine, example: Path) -> None:
+    """Its alerts fire, its requests are counted, and what only the bundled API says is left out.
 
-    It wants a key, which the shell holds and no file of the run.
+    What `init` writes is played as it stands. The service wants a key, which the shell holds and no
+    file of the run.
     """
-    key = "key-of-the-shop"
+    key, port = "key-of-the-shop", free_port()
     command_line.environment |= {"SHOP_KEY": key}
-    app, scenario = example / "app.py", example / "scenario.yaml"
+    app = example / "app.py"
     app.write_text(app.read_text().replace("\n@app.post", f"{GUARD}\n@app.post", 1))
-    headers = 'headers: {X-API-Key: "${SHOP_KEY}"}, '
-    text = scenario.read_text().replace("request: {", "request: {" + headers)
-    scenario.write_text(text.replace("labels: {", "labels: {" + headers))
-    own = {"examples/flask-service/scenario.yaml": str(scenario)}
-    trusted = command_line.run(*typed_in(PAGE, "trust examples/flask-service/scenario.yaml", own))
-    assert "python app.py" in trusted.output
-    assert "SHOP_KEY" in trusted.output
-    _, *typed = typed_in(PAGE, "run examples/flask-service/scenario.yaml", own)
+    url = f"http://127.0.0.1:{port}"
+    asking = typed_in(PAGE, "testbed init http", {"http://127.0.0.1:5001": url})
+    with serving(app, command_line.environment | {"PORT": str(port)}, url):
+        asked = command_line.run(*asking, "--header", "X-API-Key: ${SHOP_KEY}")
+    assert asked.code == 0, asked.output
+    _, *typed = typed_in(PAGE, "scenario.yaml --service mine")
     result = play(command_line, *typed, *QUICK)
     assert result.code == 0, result.output
     files = [each for each in result.out.rglob("*") if each.is_file()]
@@ -72,23 +75,45 @@ def test_its_alert_fires_and_its_requests_are_counted(
     assert "api_log" not in hops
     (service, prometheus) = (hops["load_service"], hops["service_prometheus"])
     assert 0 < service["arrived"] == prometheus["sent"] == prometheus["arrived"] < service["sent"]
-    labels = {c["name"]: c["summary"] for c in result.verdict["checks"]}["load labels"]
-    assert "were posted to the service, which refused" in labels  # those of the time of its stop
     skipped = {c["name"] for c in result.verdict["checks"] if not c["applicable"]}
     assert {"measured", "content", "panel queries"} <= skipped
     assert result.verdict["drift"]["decision"] == "NO_ACTION"
 
 
+@contextmanager
+def serving(app: Path, environment: dict[str, str], url: str) -> Iterator[None]:
+    """The service, as its user starts it."""
+    log = app.with_suffix(".log")
+    with log.open("wb") as file, subprocess.Popen(
+        ["python", app.name], cwd=app.parent, env=environment, stdout=file, stderr=file
+    ) as process:  # fmt: skip
+
+        def answers() -> bool:
+            with suppress(httpx.HTTPError):
+                return httpx.get(f"{url}/health").is_success
+            return False
+
+        try:
+            wait_for(answers, PATIENCE, log.read_text)
+            yield
+        finally:
+            process.kill()
+
+
 @pytest.mark.long
 def test_its_broken_alert_is_failed(command_line: CommandLine, example: Path) -> None:
-    """By name, and blamed on the rule."""
+    """By name, and blamed on the rule; the service that a scenario brings is trusted first."""
     rules = example / "rules" / "shop.yml"
     rules.write_text(rules.read_text().replace('up{job="shop"} == 0', 'up{job="shop"} == 2'))
-    command_line.run("trust", str(example / "scenario.yaml"))
-    result = play(command_line, str(example / "scenario.yaml"), *QUICK)
+    trusted = command_line.run(*typed_in(PAGE, "trust examples/flask-service/scenario.yaml"))
+    assert "python app.py" in trusted.output
+    _, *typed = typed_in(PAGE, "run examples/flask-service/scenario.yaml")
+    result = play(command_line, *typed, *QUICK)
     assert result.code == 1, result.output
     assert "alert ShopDown in outage" in failed_checks(result)
     assert result.verdict["culprit"] == "rule"
+    labels = {c["name"]: c["summary"] for c in result.verdict["checks"]}["load labels"]
+    assert "were posted to the service, which refused" in labels  # those of the time of its stop
 
 
 ON_A_STACK = """\

@@ -91,7 +91,9 @@ def init(
         if looked.refused:
             say(f"init: it refused: {looked.refused}")
     own_rules = None if rules is None else str(rules.resolve())
-    draft = ServiceDraft(name, url, command, own_rules, route, body, headers, looked, use_case)
+    draft = ServiceDraft(
+        name, url, command, _back_from(folder), own_rules, route, body, headers, looked, use_case
+    )
     text = draft.text()
     require_meant(text, draft.meant())
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +148,12 @@ def _headers(given: Sequence[str]) -> Mapping[str, str]:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise UsageError(f"--header: {reason}") from None
     return headers
+
+
+def _back_from(folder: Path) -> str | None:
+    """Where the command is typed, as the file in its folder says it."""
+    back = os.path.relpath(Path.cwd(), folder.resolve())
+    return None if back == os.curdir else back
 
 
 def _alerts(rules: Path) -> tuple[str, ...]:

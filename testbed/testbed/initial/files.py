@@ -32,6 +32,7 @@ class ServiceDraft:
         name: of the service.
         url: where it runs now.
         command: what starts it, in place of the URL.
+        directory: where that was typed, from the folder of the file on; None: there.
         rules: folder of its alerting rules.
         path: of predictions.
         body: template of a request.
@@ -43,6 +44,7 @@ class ServiceDraft:
     name: str
     url: str
     command: str | None
+    directory: str | None
     rules: str | None
     path: Guess
     body: Guess
@@ -63,6 +65,8 @@ class ServiceDraft:
         """The document."""
         found: dict[str, Any] = {"service": self.name}
         found |= {"command": self.command} if self.command else {"url": self.url}
+        if self.command and self.directory is not None:
+            found["directory"] = self.directory
         found["ready"] = self.looked.ready or "/"
         if self.looked.answer is not None:
             found["use_cases"] = [self.use_case]
@@ -102,6 +106,7 @@ class ServiceDraft:
         if looked.guarded is not None:
             why = f"/metrics answers {looked.guarded} without a key, and Prometheus has none"
         return {
+            "directory": "from the folder of this file: where the command was given",
             "ready": "the first usual path of health that answers" if looked.ready else UNKNOWN,
             "use_cases": "it answered an example row; leave this out if it answers those of any",
             "metrics": f"{why}; without them its counters can't be compared",

@@ -25,6 +25,7 @@ def test_whatever_is_found_is_written_as_a_value(mark: str) -> None:
         name="null",
         url="http://x",
         command=None,
+        directory=None,
         rules=f"/{said}",
         path=Guess("/predict", said),
         body=Guess({said: "{row}"}, "a guess"),
@@ -41,7 +42,9 @@ def test_whatever_is_found_is_written_as_a_value(mark: str) -> None:
 def test_what_no_yaml_holds_is_refused() -> None:
     """In words."""
     path, body = Guess("/predict", f"a guess{HALF}"), Guess({HALF: "{row}"}, "")
-    draft = ServiceDraft("shop", "http://x", None, None, path, body, {}, Looked("http://x"), "iris")
+    draft = ServiceDraft(
+        "shop", "http://x", None, None, None, path, body, {}, Looked("http://x"), "iris"
+    )
     with pytest.raises(UsageError, match="nothing is written: a run can't read it"):
         require_meant(draft.text(), draft.meant())
 
