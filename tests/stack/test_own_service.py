@@ -63,7 +63,7 @@ def test_from_nothing_to_a_verdict(command_line: CommandLine, example: Path) -> 
     with serving(app, command_line.environment | {"PORT": str(port)}, url):
         asked = command_line.run(*asking, "--header", "X-API-Key: ${SHOP_KEY}")
     assert asked.code == 0, asked.output
-    _, *typed = typed_in(PAGE, "scenario.yaml --service mine")
+    _, *typed = typed_in(PAGE, "flask-service/scenario.yaml --service mine")
     result = play(command_line, *typed, *QUICK)
     assert result.code == 0, result.output
     files = [each for each in result.out.rglob("*") if each.is_file()]

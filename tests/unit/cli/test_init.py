@@ -85,6 +85,7 @@ def test_example_is_understood(
     found = cast("HttpService", read_service(folder / "service.yaml"))
     own = cast("HttpService", read_service(EXAMPLE / "service.yaml"))
     assert (found.command, found.ready, found.rules) == (own.command, own.ready, own.rules)
+    assert found.directory == str(Path.cwd().resolve())  # where the command was typed
     assert (found.request.path, found.request.body) == (own.request.path, own.request.body)
     assert found.reply == own.reply
     assert found.counts.requests == "shop_requests_total"
