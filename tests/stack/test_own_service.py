@@ -48,12 +48,9 @@ def only_with_the_key():
 """
 
 
-def test_from_nothing_to_a_verdict(command_line: CommandLine, example: Path) -> None:
-    """Its alerts fire, its requests are counted, and what only the bundled API says is left out.
-
-    What `init` writes is played as it stands. The service wants a key, which the shell holds and no
-    file of the run.
-    """
+@pytest.fixture
+def written(command_line: CommandLine, example: Path) -> str:
+    """What `init` writes of it, as the page types it; it wants a key, which only the shell holds."""
     key, port = "key-of-the-shop", free_port()
     command_line.environment |= {"SHOP_KEY": key}
     app = example / "app.py"
@@ -63,12 +60,26 @@ def test_from_nothing_to_a_verdict(command_line: CommandLine, example: Path) -> 
     with serving(app, command_line.environment | {"PORT": str(port)}, url):
         asked = command_line.run(*asking, "--header", "X-API-Key: ${SHOP_KEY}")
     assert asked.code == 0, asked.output
+    return key
+
+
+@pytest.mark.long
+def test_the_first_scenario_passes(command_line: CommandLine, written: str) -> None:
+    """As `init` writes it."""
+    del written
+    _, *typed = typed_in(PAGE, "run mine/scenario.yaml")
+    result = play(command_line, *typed)
+    assert result.code == 0, result.output
+
+
+def test_from_nothing_to_a_verdict(command_line: CommandLine, written: str) -> None:
+    """Its alerts fire, its requests are counted, and what only the bundled API says is left out."""
     _, *typed = typed_in(PAGE, "flask-service/scenario.yaml --service mine")
     result = play(command_line, *typed, *QUICK)
     assert result.code == 0, result.output
     files = [each for each in result.out.rglob("*") if each.is_file()]
     assert files
-    assert not [each for each in files if key.encode() in each.read_bytes()]
+    assert not [each for each in files if written.encode() in each.read_bytes()]
     alerts = {row["alert"]: row["status"] for row in result.verdict["alerts"]}
     assert alerts == dict.fromkeys(("ShopDown", "ShopErrors", "Watchdog"), "detected")
     hops = {hop["key"]: hop for hop in result.verdict["hops"]}

@@ -136,7 +136,8 @@ def scenario_file(name: str, use_case: str, alerts: Sequence[str]) -> str:
         yield f"use_case: {_value(use_case)}  # whose rows are sent"
         yield "time_scale: 30"
         yield "phases:"
-        yield "  - {name: normal, duration: 10m, rate: 20}"
+        # Long enough for a window of the drift job.
+        yield "  - {name: normal, duration: 20m, rate: 20}"
         yield "  # A fault, and the alert that must come of it:"
         yield "  # - name: outage"
         yield "  #   duration: 6m"
