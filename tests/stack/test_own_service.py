@@ -50,7 +50,7 @@ def only_with_the_key():
 
 @pytest.fixture
 def written(command_line: CommandLine, example: Path) -> str:
-    """What `init` writes of it, as the page types it; it wants a key, which only the shell holds."""
+    """What `init` writes, as the page types it; the service wants a key, which is returned."""
     key, port = "key-of-the-shop", free_port()
     command_line.environment |= {"SHOP_KEY": key}
     app = example / "app.py"
