@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -11,6 +10,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from testbed.clients import loopback
+from testbed.clients.openapi import read_document
 from testbed.errors import UsageError
 
 TIMEOUT: Final = 5.0
@@ -19,8 +19,6 @@ PREDICTIONS: Final = 3
 READY: Final = ("/health/ready", "/readyz", "/healthz", "/health", "/ping", "/v2/health/ready")
 METRICS: Final = "/metrics"
 GUARDED: Final = (401, 403)
-NO_HEADERS: Final[Mapping[str, str]] = {}
-OPENAPI: Final = ("/openapi.json", "/docs.json", "/swagger.json")
 
 Counters = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 """Name and labels of a series to its value."""
@@ -79,12 +77,6 @@ def look(url: str, headers: Mapping[str, str]) -> Looked:
     )
 
 
-def read_document(url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
-    """The OpenAPI document of a service, from where it usually is; None where it has none."""
-    root = url.rstrip("/")
-    return next((found for path in OPENAPI if (found := _json(f"{root}{path}", headers))), None)
-
-
 def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> Looked:
     """Ask for a few predictions, and see what was answered and which counters grew."""
     before = counters(looked.metrics or "")
@@ -127,29 +119,13 @@ def counters(page: str) -> Counters:
         return {}
 
 
-def _asked(url: str, headers: Mapping[str, str] = NO_HEADERS) -> httpx.Response | None:
+def _asked(url: str) -> httpx.Response | None:
     try:
-        return loopback.ask_stranger("GET", url, timeout=TIMEOUT, headers=headers)
+        return loopback.ask_stranger("GET", url, timeout=TIMEOUT)
     except httpx.HTTPError:
         return None
 
 
-def _text(url: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
-    reply = _asked(url, headers)
+def _text(url: str) -> str | None:
+    reply = _asked(url)
     return None if reply is None or not reply.is_success else reply.text
-
-
-def _json(url: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
-    try:
-        found = json.loads(_text(url, headers) or "")
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict) or not isinstance(paths := found.get("paths"), dict):
-        return None
-    # What is no operation can't be asked.
-    routes = {
-        str(path): {method: each for method, each in item.items() if isinstance(each, dict)}
-        for path, item in paths.items()
-        if isinstance(item, dict)
-    }
-    return found | {"paths": routes}

@@ -21,10 +21,10 @@ from testbed_otel.masking import mask
 from testbed_otel.urls import is_http_url
 
 from testbed.clients import loopback
+from testbed.clients.openapi import OPENAPI, read_document
 from testbed.componentnames import TAKEN
 from testbed.errors import UsageError
 from testbed.facts.servicecounts import CountedSeries, behind_pages
-from testbed.initial.look import OPENAPI, read_document
 from testbed.stack.components import Component
 from testbed.stack.ports import HOST, allocate
 from testbed.stack.process import wait_until
