@@ -131,7 +131,9 @@ def hops(case: Case) -> tuple[Hop, ...]:
     rows = [_load_to_api(case, counted), _api_to_prometheus(case)]
     log = case.evidence.snapshot.log
     if log is not None:
-        rows += [_api_to_log(counted, log.rows), _log_counter(counted, log.rows)]
+        content = case.evidence.snapshot.logcontent
+        late = content.late_rows if content else 0
+        rows += [_api_to_log(counted, log.rows, late), _log_counter(counted, log.rows)]
     rows.append(_labels_to_api(case, counted))
     if log is not None:
         rows.append(_labels_to_log(counted, log.labels))
@@ -226,7 +228,7 @@ def _api_to_prometheus(case: Case) -> Hop:
     return _hop("api_prometheus", request_count(_counted(case)), stored, crashed, lost)
 
 
-def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
+def _api_to_log(counted: Sequence[Count], rows: int, late: int) -> Hop:
     certain: Counter[Reason] = Counter()
     broken: Counter[int] = Counter()
     for count in counted:
@@ -245,7 +247,8 @@ def _api_to_log(counted: Sequence[Count], rows: int) -> Hop:
         sent += rows_of_many(counted, certain, broken)
     nameless = broken.total() - sum(certain[reason] for reason in FAILED.values())
     shed = min(max(nameless, 0), broken[503])
-    certain[Reason.SHED_503] += shed
+    # Refused when its time was up, and written a moment later, as the log shows.
+    certain[Reason.SHED_503] += max(0, shed - late)
     # A row that could not be confirmed may stand in the log all the same.
     unsure = certain.pop(Reason.LOG_FAILED, 0)
     # Answered, but with no room left for its row, or damaged where it waited: the API's setting

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from testbed.facts.sources import Sources
-    from testbed.truth import Truth
+    from testbed.truth import Request, Truth
 
 LABEL_VALUE, LABEL_MISSING, LABEL_UNPOSTED = "label value", "label missing", "label unposted"
+UNAVAILABLE: Final = 503
+COMMIT_SECONDS: Final = 1.0
+"""For which the API waits for a commit that is under way, beyond a request's deadline."""
 LABEL_TIMEOUT: Final = 10.0
 """Seconds that a batch of labels may be on its way: the load gives up after them."""
 
@@ -43,6 +46,8 @@ class LogContent(StoredModel):
         answers: what differs between answers and model.
         labels: labels of these rows in the log.
         label_findings: what differs in them.
+        late_rows: rows of requests that were refused with 503: their time, and that for which the
+            API waits for a commit beyond it, was up while they were written.
         late_labels: labels that are there though their batch was refused: its time was up while
             they were written.
     """
@@ -55,6 +60,7 @@ class LogContent(StoredModel):
     answers: tuple[StoredFinding, ...] = ()
     labels: int = 0
     label_findings: tuple[StoredFinding, ...] = ()
+    late_rows: int = 0
     late_labels: int = 0
 
 
@@ -103,6 +109,7 @@ def read_logcontent(sources: Sources) -> LogContent:
         answers=model.findings,
         labels=len(stored),
         label_findings=compare_labels(truth, stored, due, by_id.keys() - logged),
+        late_rows=sum(refused_late(by_id[identifier]) for identifier in logged),
         late_labels=late_labels(stored, due),
     )
 
@@ -159,6 +166,12 @@ def _manifests(folders: Iterable[Path]) -> set[tuple[str, str]]:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             found.add((str(manifest["name"]), str(manifest["version"])))
     return found
+
+
+def refused_late(request: Request) -> bool:
+    """Whether it was refused for a commit that took too long, by how long its answer took."""
+    took = request.finished_at - request.sent_at
+    return request.status == UNAVAILABLE and took >= COMMIT_SECONDS
 
 
 def late_labels(stored: Iterable[LoggedLabel], due: Iterable[Posting]) -> int:

@@ -9,11 +9,12 @@ import pytest
 from testbed.checks.counts import account
 from testbed.checks.results import Explanation, Reason
 from testbed.checks.stages import Stage
-from testbed.facts.logcontent import LogContent
+from testbed.facts.logcontent import COMMIT_SECONDS, LogContent, refused_late
 from testbed.facts.logcounts import LogFacts
+from testbed_api.log.writer import COMMIT_SECONDS as API_COMMIT_SECONDS
 from testbed_otel import names
 
-from .conftest import INSTANCE, both, hop, set_value
+from .conftest import INSTANCE, both, hop, http_count, make_requests, set_value
 
 if TYPE_CHECKING:
     from tests.unit.verdict.conftest import World
@@ -167,6 +168,28 @@ def test_a_wrong_count_is_blamed_on_the_api_not_on_the_log(world: World) -> None
     stages = {check.name: check.stage for check in world.evaluate().failed}
     assert stages["counts labels_api"] is Stage.INSTRUMENT
     assert stages["counts labels_log"] is Stage.INSTRUMENT
+
+
+@pytest.mark.parametrize(("late", "residual"), [(0, -8), (8, 0), (9, 1)])
+def test_rows_that_were_refused_and_written_all_the_same_are_not_too_many(
+    world: World, late: int, residual: int
+) -> None:
+    """As many as the log holds of requests that waited for a commit until their time was up."""
+    for counts in both(world):
+        counts.append(http_count(503, 20))
+    world.log = LogFacts(rows=400 + 8, labels=400)
+    world.logcontent = LogContent(late_rows=late)
+    found = {each.key: each for each in world.evaluate().hops}["api_log"]
+    assert found.residual == residual
+
+
+def test_a_request_is_refused_late_after_the_wait_for_a_commit() -> None:
+    """What was refused at once has no row."""
+    assert COMMIT_SECONDS == API_COMMIT_SECONDS
+    request = replace(make_requests()[0], sent_at=5.0, finished_at=6.3, status=503)
+    assert refused_late(request)
+    assert not refused_late(replace(request, status=200))
+    assert not refused_late(replace(request, finished_at=5.9))
 
 
 @pytest.mark.parametrize(("late", "residual"), [(0, -30), (30, 0), (40, 10)])
