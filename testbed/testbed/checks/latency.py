@@ -54,6 +54,10 @@ PHASE_LOW: Final = 0.65
 MIXED: Final = 0.1
 """Share of the exports whose inferences may be those of other requests."""
 
+GRAIN: Final = 0.002
+"""Seconds that one inference may weigh in the mean of its bin: it may be counted before an export,
+and its request after it."""
+
 ERRORS: Final = 2.0
 """Standard errors that a scale must be beyond these limits by."""
 
@@ -90,8 +94,9 @@ def check_latency(timing: RequestTiming, queued: Collection[str] = ()) -> tuple[
     faults = [*_outside(timing), *_injected(timing, "request", timing.server_sum)]
     within = _within(timing)
     # What is known to be wrong of inferences must not be taken for the requests'.
-    scale = None if within else _scale_of(timing.bins)
-    faults += _shape(timing, scale)
+    fine = timing.model_copy(update={"bins": _fine(timing.bins)})
+    scale = None if within else _scale_of(fine.bins)
+    faults += _shape(fine, scale)
     summary = (
         f"durations of {timing.server_count} requests lie within the load's, mean "
         f"{_milli(timing.server_sum / timing.server_count)} of "
@@ -122,6 +127,20 @@ def _matched(bins: tuple[Bin, ...]) -> tuple[Bin, ...]:
     """
     found = tuple(each for each in bins if each.inference <= each.server)
     return found if len(bins) - len(found) <= MIXED * len(bins) else bins
+
+
+def _fine(bins: tuple[Bin, ...]) -> tuple[Bin, ...]:
+    """Those in which what is left of a request without its inference is known well enough.
+
+    Where inferences themselves wait for their turn, a few of them on the wrong side of an export
+    outweigh all that a request does besides. Those that last longer than their requests are another
+    matter, which stays.
+    """
+    return tuple(
+        each
+        for each in bins
+        if each.inference <= GRAIN * each.requests or each.inference > each.server
+    )
 
 
 def _outside(timing: RequestTiming) -> list[str]:

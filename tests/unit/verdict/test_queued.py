@@ -49,6 +49,29 @@ def test_the_end_of_a_queue_counts_as_little() -> None:
     assert all(check.passed for check in check_latency(whole, frozenset({"busy"})))
 
 
+@pytest.mark.parametrize(("inference", "passes"), [(0.140, True), (0.001, False)])
+def test_exports_in_which_one_inference_outweighs_all_else_say_nothing(
+    inference: float, *, passes: bool
+) -> None:
+    """Where inferences wait for their turn, one more or less moves a mean by milliseconds."""
+    whole = timing()
+    noise = [0.001 * (number * 7 % 5) for number in range(30)]
+    overload = [
+        Bin(
+            requests=30,
+            server=inference + 0.005 + each,
+            inference=inference,
+            after=0.003 + 0.0001 * number,
+            client=inference + 0.012,
+            phase="overload",
+        )
+        for number, each in enumerate(noise)
+    ]
+    calm = [each for each in whole.bins if each.phase == "calm"]
+    checks = check_latency(whole.model_copy(update={"bins": (*calm, *overload)}))
+    assert all(check.passed for check in checks) == passes
+
+
 @pytest.mark.parametrize(
     ("places", "passes"), [({15}, True), ({5, 15, 25}, True), ({3, 11, 19, 27}, False)]
 )
