@@ -218,7 +218,7 @@ class HttpService(TargetModel):
             None if self.url is not None else self.directory,
             self.environment,
             () if self.overhead == TelemetrySwitch() else (self.overhead.on, self.overhead.off),
-            tuple(name for headers in self._sent_headers for name in variables_in(headers)),
+            self.variables,
         )
 
     @property
