@@ -22,7 +22,7 @@ from testbed_otel.aliases import ALIASES, aliases_of
 
 from tests.browser import browsing
 from tests.support.accessibility import (
-    announced,
+    announced_again,
     contrast_problems,
     keyboard_problems,
     listen,
@@ -264,11 +264,11 @@ def test_the_console_in_a_browser(demo: Demo, program: Callable[..., str], tmp_p
             assert tab.ask("document.documentElement.scrollWidth") == 400, page
             assert structure_problems(tab) == contrast_problems(tab) == [], page
             assert keyboard_problems(tab) == [], page
-        tab.open(console)
         listen(tab)
+        tab.open(console)
         tab.ask("document.getElementById('part-charts').textContent = 'gone'")
         wait_for(lambda: "p95" in tab.text, 30, "nothing was pushed")
-        assert announced(tab) == [], "what is pushed is read out only where the summary changes"
+        assert announced_again(tab) == [], "a summary is read out only where it changes"
         tab.open(f"{console}/query")
         tab.ask("document.querySelector('textarea').value = 'up{'")
         tab.ask("document.querySelector('button').click()")

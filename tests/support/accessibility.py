@@ -98,8 +98,10 @@ _CONTRAST: Final = """
 
 
 _LISTEN: Final = """
-(() => {
+addEventListener("DOMContentLoaded", () => {
   const live = '[role=status], [role=alert], [role=log], [aria-live]';
+  const last = new Map();
+  for (const each of document.querySelectorAll(live)) last.set(each, each.innerText);
   window.announced = [];
   new MutationObserver((changes) => {
     const regions = new Set();
@@ -109,20 +111,30 @@ _LISTEN: Final = """
       for (const node of change.addedNodes)
         for (const each of node.querySelectorAll?.(live) || []) regions.add(each);
     }
-    for (const each of regions) if (each.isConnected) announced.push(each.innerText);
+    for (const each of regions) {
+      if (!each.isConnected) continue;
+      announced.push({ text: each.innerText, again: last.get(each) === each.innerText });
+      last.set(each, each.innerText);
+    }
   }).observe(document.body, { childList: true, characterData: true, subtree: true });
-})()
+});
 """
 
 
 def listen(tab: Tab) -> None:
-    """From now on, remember what a screen reader would read out unasked, in ``announced``."""
-    tab.ask(_LISTEN)
+    """In each page opened from now on, remember what a screen reader would read out unasked."""
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=_LISTEN)
 
 
 def announced(tab: Tab) -> list[str]:
-    """What it would have read out since :func:`listen`."""
-    return list(tab.ask("window.announced"))
+    """What it would have read out since the page was parsed."""
+    return [each["text"] for each in tab.ask("window.announced")]
+
+
+def announced_again(tab: Tab) -> list[str]:
+    """What it would have read out though it says what it said before."""
+    return [each["text"] for each in tab.ask("window.announced") if each["again"]]
 
 
 def press(tab: Tab, key: str, text: str = "") -> None:

@@ -136,7 +136,8 @@ def test_the_console_without_a_mouse_and_without_sight(
         assert structure_problems(tab) == contrast_problems(tab) == keyboard_problems(tab) == []
 
         listen(tab)
+        tab.open(url)
         with run.notifications.open("a") as file:
             file.write(json.dumps(NOTICE | {"receiver": "another"}) + "\n")
         wait_for(lambda: "another" in tab.text, 30, "nothing was pushed")
-        assert announced(tab) == []
+        assert announced(tab) == [], "also what is pushed first is no change of the summary"

@@ -23,6 +23,15 @@ if (live) {
   const REACHED = "a, button, summary, input, select, textarea, [tabindex]";
   const all = (part, what) => [...part.querySelectorAll(what)];
 
+  // As the browser writes it, so that what is pushed can be compared with what the page came with:
+  // replaced by its like, the summary would be read out though nothing of it changed.
+  const written = (html) => {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    return holder.innerHTML;
+  };
+  for (const part of document.querySelectorAll("[id^=part-]")) shown.set(part.id, part.innerHTML);
+
   // What a person has opened, reached or scrolled to stays as it is.
   const replace = (part, html) => {
     const focus = all(part, REACHED).indexOf(document.activeElement);
@@ -43,8 +52,9 @@ if (live) {
   source.addEventListener("part", (message) => {
     const { id, html } = JSON.parse(message.data);
     const part = document.getElementById(`part-${id}`);
-    if (part && shown.get(id) !== html) {
-      shown.set(id, html);
+    const pushed = written(html);
+    if (part && shown.get(part.id) !== pushed) {
+      shown.set(part.id, pushed);
       replace(part, html);
     }
   });
