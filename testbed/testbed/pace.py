@@ -2,14 +2,16 @@
 
 A thread wakes up every tenth of a second and notes by how much it was late. Every half second it
 works for some milliseconds and notes how much longer that took than the processor time that it
-needed: what else wants the processors makes the difference. Both are of the machine alone: nothing
-is asked of a component, so that one that hangs does not look like a machine that is slow. What the
-kernel counts of each component's waits for a processor stands beside them.
+needed: what else wants the processors makes the difference. It notes as well how long the disk took
+to keep its last line. All are of the machine alone: nothing is asked of a component, so that one
+that hangs does not look like a machine that is slow. What the kernel counts of each component's
+waits for a processor stands beside them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -60,6 +62,17 @@ def pressure() -> float | None:
         return None
 
 
+def sync(path: Path) -> float:
+    """Have the disk keep what was written to a file; the seconds that it took."""
+    began = time.monotonic()
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    return time.monotonic() - began
+
+
 class Pacemaker:
     """Writes a line every half second from its start to its stop; a context manager.
 
@@ -89,7 +102,7 @@ class Pacemaker:
 
     def _run(self) -> None:
         psutil.cpu_percent()  # the first answer has nothing to compare with
-        late, wakes = 0.0, 0
+        late, wakes, synced = 0.0, 0, None
         written = time.monotonic()
         while not self._over.is_set():
             before = time.monotonic()
@@ -99,10 +112,11 @@ class Pacemaker:
             if wakes == EVERY:
                 passed = time.monotonic() - written
                 written += passed
-                append_json(self._path, self._line(late, passed))
+                append_json(self._path, self._line(late, passed, synced))
+                synced = sync(self._path)
                 late, wakes = 0.0, 0
 
-    def _line(self, late: float, passed: float) -> dict[str, Any]:
+    def _line(self, late: float, passed: float, synced: float | None) -> dict[str, Any]:
         """What was measured, and the components' waits in the seconds since the last line."""
         waits = self._waits.since(passed)
         effort = work()
@@ -114,4 +128,5 @@ class Pacemaker:
             "busy": psutil.cpu_percent() / 100,
             "waited": pressure(),
             "waits": waits,
+            "synced": None if synced is None else round(synced, 4),
         }

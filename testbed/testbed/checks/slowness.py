@@ -4,6 +4,9 @@ Three things must come together. Something failed, and all that failed is what a
 fail. The runner's own work took far longer than the processor time that it needed. And components
 lagged behind their times.
 
+The disk does as well as the processors, where it took far longer than disks do to keep the runner's
+own lines: predictions are answered once they are logged.
+
 The drift job computes most, so a machine that is quick enough for all others may starve it. Where
 only what waits for it failed, its own measurement does as well as the runner's: for how long it was
 ready to work and no processor was free. Without that wait each run must have come in time, so a job
@@ -52,6 +55,10 @@ STALLED: Final = 0.1
 
 STARVED: Final = 2.5
 """Seconds of :data:`AROUND` in which a component waited for a processor that others had."""
+
+SYNCED: Final = 0.1
+"""Seconds that the disk takes to keep a line, on average over :data:`AROUND`; one that turns takes
+0.02. At 50 requests a second, more than ten are in flight then."""
 
 AROUND: Final = 5.0
 DRIFT: Final = "drift"
@@ -126,16 +133,19 @@ def too_slow(case: Case, failed: Iterable[CheckResult], alerts: Iterable[AlertRo
     if not checks or health is None or health.pace is None:
         return None
     rows = tuple(alerts)
-    strained = _strain(case, health.pace) or (
+    processors = _strain(case, health.pace) or (
         _starved(case) if all(_waits_for_drift(check, rows) for check in checks) else None
     )
-    if strained is None or not _all_timed(checks, rows):
+    measured = {"processors": processors, "disk": _slow_disk(health.pace)}
+    strained = {part: said for part, said in measured.items() if said is not None}
+    if not strained or not _all_timed(checks, rows):
         return None
     lags = tuple(_lags(case, health))
     if not lags:
         return None
-    advice = _advice(case, checks)
-    return f"the machine was too slow for this time scale: {strained}; {'; '.join(lags)}. {advice}"
+    said = "; ".join((*strained.values(), *lags))
+    advice = _advice(case, checks, f"free the {' and the '.join(strained)}")
+    return f"the machine was too slow for this time scale: {said}. {advice}"
 
 
 def _strain(case: Case, pace: Pace) -> str | None:
@@ -159,6 +169,16 @@ def _strain(case: Case, pace: Pace) -> str | None:
     if piled >= STARVED:
         return f"{component} waited {piled:.1f} s of {AROUND:g} s for a processor that others had"
     return None
+
+
+def _slow_disk(pace: Pace) -> str | None:
+    """What the runner measured on the disk, where that is too much."""
+    if pace.synced is None or pace.synced < SYNCED:
+        return None
+    return (
+        f"the disk of the run's folder took {pace.synced:.2f} s to keep a line, on average over "
+        f"{AROUND:g} s"
+    )
 
 
 def _piled(case: Case, pace: Pace) -> tuple[str, float]:
@@ -276,14 +296,14 @@ def _late_exports(case: Case) -> tuple[int, int]:
     return sum(gap > LAGGED * every for gap in gaps), len(gaps)
 
 
-def _advice(case: Case, checks: Iterable[CheckResult]) -> str:
+def _advice(case: Case, checks: Iterable[CheckResult], freed: str) -> str:
     """The time scale at which what came too late has the time that it took here, and half more."""
     if all(check.name.startswith(UNSCALED) for check in checks):
-        return "Free the processors: rates and latencies are those of any time scale"
+        return f"{freed.capitalize()}: rates and latencies are those of any time scale"
     interval, spacing = case.evidence.run.drift_interval, _spacing(case)
     ratio = spacing / interval if interval and spacing else 1.0
     fits = case.factor / max(2.0, 1.5 * ratio)
     if fits < 1:
-        return "Free the processors: no time scale would make up for it"
+        return f"{freed.capitalize()}: no time scale would make up for it"
     scale = next(scale for scale in SCALES if scale <= fits)
-    return f"Run it with --time-scale {scale:g}, or free the processors"
+    return f"Run it with --time-scale {scale:g}, or {freed}"

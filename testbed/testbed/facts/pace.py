@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
@@ -22,6 +23,9 @@ STALL: Final = 0.5
 WINDOW: Final = 20
 """Lines, half a second each, over which the slowest stretch is taken."""
 
+SYNCS: Final = 10
+"""Lines over which the slowest stretch of the disk is taken."""
+
 STALLS: Final = 50
 """Stalls that are stored, the longest ones."""
 
@@ -40,6 +44,8 @@ class Pace(StoredModel):
         busy: share of the processors' time that was used; 1 where nothing was left.
         waiting: share of the time in which some task waited for a processor; None if unknown.
         stalls: when nothing ran at all, by time.
+        synced: seconds that the disk took to keep a line, on average over the slowest five seconds;
+            None if unknown.
         waits: component to when it was ready to work and other processes had the processors, half a
             second at most each, by time.
     """
@@ -51,6 +57,7 @@ class Pace(StoredModel):
     busy: float
     waiting: float | None = None
     stalls: tuple[Stretch, ...] = ()
+    synced: float | None = None
     waits: dict[str, tuple[Stretch, ...]] = Field(default_factory=dict)
 
 
@@ -81,8 +88,16 @@ def summarise(lines: Sequence[Json]) -> Pace:
         busy=sum(line["busy"] for line in lines) / len(lines),
         waiting=waiting,
         stalls=longest(stalls, STALLS),
+        synced=_synced(lines),
         waits=_waits(lines),
     )
+
+
+def _synced(lines: Sequence[Json]) -> float | None:
+    syncs = [line["synced"] for line in lines if line.get("synced") is not None]
+    if not syncs:
+        return None
+    return max(fmean(syncs[at : at + SYNCS]) for at in range(max(1, len(syncs) - SYNCS + 1)))
 
 
 def _waits(lines: Sequence[Json]) -> dict[str, tuple[Stretch, ...]]:

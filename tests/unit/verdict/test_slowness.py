@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from testbed.checks.results import CheckResult
+from testbed.checks.results import AlertRow, AlertStatus, CheckResult
 from testbed.checks.slowness import too_slow
 from testbed.checks.stages import Stage
 from testbed.facts.cadence import Stretch
@@ -103,6 +103,56 @@ def test_on_a_stack_of_others_full_processors_are_enough(
     assert verdict.exit_code == code
     if verdict.too_slow is not None:
         assert "the processors were 100% busy" in verdict.too_slow
+
+
+SLOW_DISK = FAST.model_copy(update={"synced": 0.15})
+
+
+@pytest.mark.parametrize(
+    ("pace", "said", "freed"),
+    [
+        (SLOW_DISK, "the disk of the run's folder took 0.15 s to keep a line", "the disk"),
+        (SLOW.model_copy(update={"synced": 0.15}), "0.15 s to", "the processors and the disk"),
+        (FAST.model_copy(update={"synced": 0.05}), None, ""),
+        (FAST.model_copy(update={"synced": None}), None, ""),
+    ],
+)
+def test_a_slow_disk_is_a_slow_machine(
+    late: World, pace: Pace, said: str | None, freed: str
+) -> None:
+    """Predictions are answered once they are logged; one that is slow by itself has no excuse."""
+    late.rulehealth = health(pace=pace)
+    verdict = late.evaluate()
+    assert verdict.exit_code == (1 if said is None else 2)
+    if said is not None:
+        assert verdict.too_slow is not None
+        assert said in verdict.too_slow
+        assert verdict.too_slow.endswith(f", or free {freed}")
+
+
+def test_a_slow_disk_excuses_requests_in_flight(late: World) -> None:
+    """These wait for a commit; a wrong value is no matter of a disk."""
+    late.rulehealth = health(pace=SLOW_DISK)
+    late.drift_runs = []
+    late.requests = [
+        replace(each, finished_at=each.sent_at + (0.01, 0.4)[number % 5 == 0])
+        for number, each in enumerate(late.requests)
+    ]
+    failed = [CheckResult(name="unexpected alerts", passed=False, stage=Stage.RULE, summary="")]
+    for alert, excused in (("HighConcurrentRequests", True), ("DataDrift", False)):
+        row = AlertRow(
+            alert=alert,
+            expected=False,
+            status=AlertStatus.FALSE_POSITIVE,
+            passed=False,
+            fired=True,
+            notified=False,
+            reason="",
+        )
+        said = too_slow(late.case(), failed, [row])
+        assert (said is not None) is excused, alert
+        if said is not None:
+            assert "answers took longer than 0.25 s" in said
 
 
 @pytest.fixture
@@ -219,11 +269,14 @@ def test_measurements_are_summed_up() -> None:
     lines = [line | {"time": number / 2, "waited": number / 4} for number in range(60)]
     lines[30:50] = [each | {"took": 0.05} for each in lines[30:50]]
     lines[59] |= {"late": 2.0}
+    lines[1:] = [each | {"synced": 0.01} for each in lines[1:]]  # the first has none before it
+    lines[20] |= {"synced": 1.0}
     pace = summarise(lines)
     assert pace.slowdown == pytest.approx((40 + 20 * 5) / 60)
     assert pace.worst == pytest.approx(5.0)
     assert (pace.busy, pace.waiting, pace.late) == (0.5, 0.5, 2.0)
     assert pace.stalls == (Stretch(start=27.5, end=29.5),)
+    assert pace.synced == pytest.approx(0.109)
 
 
 def test_the_machine_is_measured_until_the_pacemaker_stops(tmp_path: Path) -> None:
@@ -232,13 +285,17 @@ def test_the_machine_is_measured_until_the_pacemaker_stops(tmp_path: Path) -> No
     assert read_pace(layout) is None
     with Pacemaker(layout.pace):
         wait_until(
-            lambda: None if layout.pace.exists() and layout.pace.stat().st_size else "no line",
+            lambda: (
+                None if layout.pace.exists() and layout.pace.read_text().count("\n") > 1 else "-"
+            ),
             20,
-            what="a line",
+            what="two lines",
         )
     pace = read_pace(layout)
     assert pace is not None
     assert pace.slowdown > 0.5
+    assert pace.synced is not None
+    assert pace.synced > 0
 
 
 def waits(component: str, *times: float, seconds: float = 0.4) -> Pace:
