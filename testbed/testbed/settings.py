@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         "runbook_url of a rule. Unset, links lead to the files that come along.",
     )
     start_timeout: float = Field(
-        60.0, gt=0, description="Seconds in which every part must be ready."
+        180.0, gt=0, description="Seconds in which every part must be ready."
     )
     request_timeout: float = Field(10.0, gt=0, description="Seconds after which load gives up.")
     load_key_file: Path | None = Field(

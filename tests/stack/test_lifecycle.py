@@ -193,6 +193,15 @@ def test_a_crashed_component_is_reported_with_its_log(command_line: CommandLine)
     assert "SIGKILL" in command_line.output or "signal 9" in command_line.output
 
 
+def test_a_stack_that_is_not_ready_in_time_says_how_long_it_had(command_line: CommandLine) -> None:
+    """And which setting gives it more, not what was left of that for the last component."""
+    command_line.environment["TESTBED_START_TIMEOUT"] = "0.5"
+    result = command_line.run("up")
+    assert result.code == 2, result.output
+    said = ": not ready within the 0.5 s that a stack has to start (TESTBED_START_TIMEOUT): "
+    assert said in result.output
+
+
 def test_bad_input_is_one_clear_line(command_line: CommandLine) -> None:
     """Exit 2, one line that says what to do, no traceback; tests/unit/cli has many more."""
     result = command_line.run("run", "nonsense")

@@ -195,7 +195,7 @@ def settings() -> str:
         f"`{SETTINGS_FILE}` in the working directory, environment variable, option.",
         "## Command line",
         f"A setting `TESTBED_X` is `x` in `{SETTINGS_FILE}`:",
-        fence('home = "/var/lib/testbed"\nstart_timeout = 180', "toml"),
+        fence('home = "/var/lib/testbed"\nstart_timeout = 600', "toml"),
         _table(Settings),
         "Variables of the caller's shell, not settings of that file:",
         table(

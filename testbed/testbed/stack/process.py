@@ -340,6 +340,19 @@ class Supervisor:
             self._crashes.append(outcome)
 
 
+class NotReadyError(StackError):
+    """What was waited for was not ready in time.
+
+    Attributes:
+        what: was waited for.
+        reason: why it was not ready.
+    """
+
+    def __init__(self, what: str, seconds: float, reason: str) -> None:
+        super().__init__(f"{what}: not ready after {seconds:g} s: {reason}")
+        self.what, self.reason = what, reason
+
+
 def wait_until(
     probe: Callable[[], str | None],
     deadline_seconds: float,
@@ -362,7 +375,8 @@ def wait_until(
         interval: seconds between two probes.
 
     Raises:
-        StackError: not ready in time, or the process ended; says why, with the tail of its log.
+        NotReadyError: not ready in time.
+        StackError: the process ended; says why, with the tail of its log.
     """
     end = clock() + deadline_seconds
     while True:
@@ -373,7 +387,7 @@ def wait_until(
         if outcome is not None:
             raise StackError(f"{what}: {outcome.describe()}; {_quote(outcome)}")
         if clock() >= end:
-            raise StackError(f"{what}: not ready after {deadline_seconds:g} s: {reason}")
+            raise NotReadyError(what, deadline_seconds, reason)
         sleep(interval)
 
 

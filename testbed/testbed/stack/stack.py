@@ -15,7 +15,13 @@ from testbed.stack.components import Component
 from testbed.stack.context import StackContext
 from testbed.stack.environments import base_environment
 from testbed.stack.probes import instant_query
-from testbed.stack.process import ProcessOutcome, ProcessRequest, Supervisor, wait_until
+from testbed.stack.process import (
+    NotReadyError,
+    ProcessOutcome,
+    ProcessRequest,
+    Supervisor,
+    wait_until,
+)
 from testbed.stack.replicas import Replicas
 from testbed.timeline import EventKind, Timeline
 
@@ -71,7 +77,16 @@ class Stack:
             StackError: a component ended or was not ready in time; holds the tail of its log.
         """
         first(self)
-        deadline = self._clock() + self.context.settings.start_timeout
+        limit = self.context.settings.start_timeout
+        try:
+            self._start_all(self._clock() + limit)
+        except NotReadyError as error:
+            raise StackError(
+                f"{error.what}: not ready within the {limit:g} s that a stack has to start "
+                f"(TESTBED_START_TIMEOUT): {error.reason}"
+            ) from None
+
+    def _start_all(self, deadline: float) -> None:
         # Prometheus evaluates its rules from its first second on, so it starts last: no alert
         # about a service that was never up.
         there = self._supervisor.instances()
