@@ -164,6 +164,11 @@ class RunLayout:
         return self.root / "load-key"
 
     @property
+    def scrape_keys(self) -> Path:
+        """Headers of scrapes that hold keys, a file each, while the stack runs."""
+        return self.root / "scrape-keys"
+
+    @property
     def replicas(self) -> Path:
         """What the supervisor of several API replicas did with them, one JSON line each."""
         return self.root / "replicas.jsonl"

@@ -55,6 +55,7 @@ from testbed.stack.ownalertmanager import (
 from testbed.stack.ownprometheus import read_own_prometheus
 from testbed.stack.ports import HOST, PortClaims, allocate
 from testbed.stack.recipe import Progress
+from testbed.stack.scrapekeys import ScrapeKeys
 from testbed.stack.stack import Stack
 from testbed.targets import BundledApi, TargetModel
 from testbed.usecasechoice import Say, name_use_case, require_fit, train_model
@@ -253,7 +254,7 @@ def prepare(
         gate=gates["prometheus"].address if "prometheus" in gates else None,
         queue_size=scenario.settings.collector.queue_size,
         intake=intake,
-        scrapes=target.scrape_configs(),
+        scrapes=scrape_keys(target, layout).in_jobs(target.scrape_configs()),
         own=own,
         own_prometheus=own_prometheus,
         runbook=runbook_links(settings),
@@ -290,6 +291,15 @@ def prepare(
     )
     write_identity(prepared, now)
     return prepared
+
+
+def scrape_keys(target: TargetModel, layout: RunLayout) -> ScrapeKeys:
+    """Headers of the target's pages of metrics, with the variables of this process.
+
+    Raises:
+        UsageError: Prometheus can't send one.
+    """
+    return ScrapeKeys(target.scrape_headers(), os.environ, layout.scrape_keys)
 
 
 def _say_notes(source: str, notes: Iterable[str], say: Say) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from testbed.active import ActiveStack, withdraw
 from testbed.layout import RunLayout
-from testbed.preparation import Prepared
+from testbed.preparation import Prepared, scrape_keys
 from testbed.stack.components import stack_components
 from testbed.stack.ownresolver import WithOwnResolver
 from testbed.stack.process import Supervisor
@@ -35,7 +35,8 @@ def running_stack(
     if database is not None:
         components.insert(0, database)
     parts = prepared.planting.wrap(components)
-    with ExitStack() as ended, Supervisor() as supervisor:
+    keys = scrape_keys(prepared.context.target, layout)
+    with keys.written(), ExitStack() as ended, Supervisor() as supervisor:
         try:
             stack = Stack(prepared.context, parts, supervisor, timeline)
             stack.start(prepared.begin_with_target)

@@ -41,7 +41,7 @@ def example(command_line: CommandLine) -> Path:
 GUARD = """
 @app.before_request
 def only_with_the_key():
-    if request.path.startswith(("/predict", "/labels")):
+    if request.path.startswith(("/predict", "/labels", "/metrics")):
         if request.headers.get("X-API-Key") != os.environ["SHOP_KEY"]:
             return jsonify({"error": "no key"}), 401
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed.initial.guess import counts_of, reply_of
+from testbed.targets.servicefields import unscrapable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,11 +75,19 @@ class ServiceDraft:
             found["rules"] = self.rules
         if self.looked.metrics is None:
             found["metrics"] = []
+        elif self.looked.keyed:
+            found["metrics"] = [{"headers": self._scraped_with}]
         for name, guesses in self._guesses.items():
             found[name] = {field: guess.value for field, guess in guesses.items()}
         if self.headers:
             found["request"]["headers"] = dict(self.headers)
         return found
+
+    @property
+    def _scraped_with(self) -> dict[str, str]:
+        return {
+            name: value for name, value in self.headers.items() if unscrapable(name, value) is None
+        }
 
     def text(self) -> str:
         """The same with a comment on each guess."""
@@ -102,14 +111,20 @@ class ServiceDraft:
 
     def _remarks(self) -> dict[str, str]:
         looked = self.looked
-        why = "/metrics has none"
-        if looked.guarded is not None:
-            why = f"/metrics answers {looked.guarded} without a key, and Prometheus has none"
+        why = "/metrics has none; without them its counters can't be compared"
+        if looked.keyed:
+            why = f"/metrics answers {looked.guarded} without them, and shows its page with them"
+        elif looked.guarded is not None:
+            refused = ", with the headers that were given, too" if self.headers else ""
+            why = (
+                f"/metrics answers {looked.guarded}{refused}; without them its counters can't be "
+                "compared"
+            )
         return {
             "directory": "from the folder of this file: where the command was given",
             "ready": "the first usual path of health that answers" if looked.ready else UNKNOWN,
             "use_cases": "it answered an example row; leave this out if it answers those of any",
-            "metrics": f"{why}; without them its counters can't be compared",
+            "metrics": why,
         }
 
     def _left(self, name: str, said: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from testbed.clients import loopback
 from testbed.clients.openapi import read_document
 from testbed.errors import UsageError
+from testbed.targets.servicefields import unscrapable
 
 TIMEOUT: Final = 5.0
 PREDICTIONS: Final = 3
@@ -34,6 +35,7 @@ class Looked:
         ready: the first usual path of health that answers.
         metrics: its page of metrics; None where it has none.
         guarded: status by which the page of metrics is refused to who has no key; None: it isn't.
+        keyed: whether it is shown to who sends the headers that were given.
         answer: what it answered to a prediction; None where it was not asked, or did not predict.
         refused: what it answered in place of a prediction.
         grown: series of counters that grew by the predictions that were asked for.
@@ -44,6 +46,7 @@ class Looked:
     ready: str | None = None
     metrics: str | None = None
     guarded: int | None = None
+    keyed: bool = False
     answer: Any = None
     refused: str = ""
     grown: tuple[tuple[str, Mapping[str, str]], ...] = field(default=())
@@ -52,11 +55,12 @@ class Looked:
 def look(url: str, headers: Mapping[str, str]) -> Looked:
     """Read what it shows without being asked for anything.
 
-    Health and metrics are asked as a run and Prometheus ask them: without headers.
+    Health is asked as a run asks for it: without headers.
 
     Args:
         url: where it runs; all its paths are below it.
-        headers: by which its OpenAPI document is asked for.
+        headers: by which its OpenAPI document is asked for, and its metrics, where they are refused
+            without.
 
     Raises:
         UsageError: nothing answers at the URL.
@@ -67,13 +71,19 @@ def look(url: str, headers: Mapping[str, str]) -> Looked:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(f"nothing answers at {url}: {loopback.reason(error)}") from None
     page = _asked(f"{root}{METRICS}")
+    guarded = None if page is None or page.status_code not in GUARDED else page.status_code
+    sent = {name: value for name, value in headers.items() if unscrapable(name, "") is None}
+    if guarded is not None and sent:
+        page = _asked(f"{root}{METRICS}", sent)
     text = None if page is None or not page.is_success else page.text
+    shown = text if text is not None and counters(text) else None
     return Looked(
         url=root,
         openapi=read_document(url, headers),
         ready=next((path for path in READY if _text(f"{root}{path}") is not None), None),
-        metrics=text if text is not None and counters(text) else None,
-        guarded=None if page is None or page.status_code not in GUARDED else page.status_code,
+        metrics=shown,
+        guarded=guarded,
+        keyed=guarded is not None and shown is not None,
     )
 
 
@@ -96,7 +106,7 @@ def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> 
             answer = reply.json()
         except (ValueError, RecursionError):
             refused = f"no JSON: {' '.join(reply.text.split())[:200]}"
-    after = counters(_text(f"{looked.url}{METRICS}") or "")
+    after = counters(_text(f"{looked.url}{METRICS}", headers if looked.keyed else None) or "")
     grown = tuple(
         (name, dict(labels))
         for (name, labels), value in sorted(after.items())
@@ -119,13 +129,13 @@ def counters(page: str) -> Counters:
         return {}
 
 
-def _asked(url: str) -> httpx.Response | None:
+def _asked(url: str, headers: Mapping[str, str] | None = None) -> httpx.Response | None:
     try:
-        return loopback.ask_stranger("GET", url, timeout=TIMEOUT)
+        return loopback.ask_stranger("GET", url, timeout=TIMEOUT, headers=headers)
     except httpx.HTTPError:
         return None
 
 
-def _text(url: str) -> str | None:
-    reply = _asked(url)
+def _text(url: str, headers: Mapping[str, str] | None = None) -> str | None:
+    reply = _asked(url, headers)
     return None if reply is None or not reply.is_success else reply.text

@@ -134,6 +134,10 @@ class TargetModel(StrictModel):
         """Scrape jobs of Prometheus, in Compose addresses."""
         return ()
 
+    def scrape_headers(self) -> Mapping[str, Mapping[str, str]]:
+        """Name of a scrape job to the templates of headers that its page wants."""
+        return {}
+
     def exchange(self) -> ServiceExchange | None:
         """How the load asks it and reads its answers; None: as the bundled API."""
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -28,6 +29,7 @@ from testbed.facts.servicecounts import CountedSeries, behind_pages
 from testbed.stack.components import Component
 from testbed.stack.ports import HOST, allocate
 from testbed.stack.process import wait_until
+from testbed.stack.scrapekeys import ScrapeKeys
 from testbed.targets.base import TARGETS, TargetModel
 from testbed.targets.recorder import TruthRecorder
 from testbed.targets.scoring import score_reference
@@ -136,9 +138,12 @@ class HttpService(TargetModel):
             raise ValueError(f"ports: one must be called {HTTP}")
         if self.url is not None and not is_http_url(self.url):
             raise ValueError(f"url: {mask(self.url)!r} is not an http(s) URL")
+        jobs = Counter(each.job or self.service for each in self.metrics)
         for each in self.metrics:
             if each.port not in self.ports:
                 raise ValueError(f"metrics: there is no port {each.port!r} among ports")
+            if jobs[job := each.job or self.service] > 1:
+                raise ValueError(f"metrics: two pages have the job {job}; give one another `job`")
         switches = (self.overhead.on, self.overhead.off)
         more = (text for each in switches for text in (*each.command, *each.environment.values()))
         for text in (*self.command, *self.environment.values(), *more):
@@ -208,7 +213,7 @@ class HttpService(TargetModel):
     @property
     def _sent_headers(self) -> tuple[Mapping[str, str], ...]:
         told = () if self.labels is None else (self.labels.headers,)
-        return (self.request.headers, *told)
+        return (self.request.headers, *told, *(page.headers for page in self.metrics))
 
     @property
     def trusting(self) -> str:
@@ -227,7 +232,7 @@ class HttpService(TargetModel):
         return tuple(name for headers in self._sent_headers for name in variables_in(headers))
 
     def require_variables(self, variables: Mapping[str, str]) -> None:
-        """Those of its headers.
+        """Those of its headers, of which Prometheus sends those of the pages of metrics.
 
         Raises:
             UsageError: names one that is not set, or can't be sent.
@@ -237,6 +242,7 @@ class HttpService(TargetModel):
                 FilledHeaders(headers, variables)
             except LoadError as error:
                 raise UsageError(f"the service {self.service}: {error}") from None
+        ScrapeKeys(self.scrape_headers(), variables, Path())
 
     @property
     def own_rules(self) -> Path | None:
@@ -309,6 +315,10 @@ class HttpService(TargetModel):
             for page in self.metrics
         )
 
+    def scrape_headers(self) -> dict[str, Mapping[str, str]]:
+        """Those of its pages."""
+        return {page.job or self.service: page.headers for page in self.metrics if page.headers}
+
     def exchange(self) -> ServiceExchange:
         """By its templates."""
         return ServiceExchange(self.request, self.reply, self.labels, self.examples)
@@ -323,8 +333,10 @@ class HttpService(TargetModel):
         for page in self.metrics:
             url = self.page_url(context, page)
             found[url] = None
+            headers = FilledHeaders(page.headers, os.environ).of("")
             with suppress(httpx.HTTPError):
-                found[url] = loopback.get(url, timeout=TIMEOUT).raise_for_status().text
+                reply = loopback.get(url, timeout=TIMEOUT, headers=headers)
+                found[url] = reply.raise_for_status().text
         return found
 
     def arrived(

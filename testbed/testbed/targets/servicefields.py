@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
+from testbed_load.headertemplates import HeaderTemplates
 from testbed_load.pathtemplate import UrlPath
 
 from testbed.fields import StrictModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 HTTP: Final = "http"
 """Name of the port that the load asks."""
@@ -33,6 +35,38 @@ class MetricsEndpoint(StrictModel):
     port: str = Field(HTTP, description="Name of the port, of a service that the run starts.")
     job: str | None = Field(None, description="Label `job`; null: the service's name.")
     labels: dict[str, str] = Field({}, description="More labels of every series.")
+    headers: HeaderTemplates = Field(
+        {},
+        description="Headers that it wants: `${NAME}` is an environment variable, so that no key "
+        "has to stand in the file.",
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _is_scrapable(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        for name, value in headers.items():
+            if (reason := unscrapable(name, value)) is not None:
+                raise ValueError(f"{name} {reason}")
+        return headers
+
+
+_PROMETHEUS: Final = frozenset(
+    {
+        *("accept-encoding", "content-encoding", "content-length", "content-type", "host"),
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+        *("user-agent", "www-authenticate", "x-amz-content-sha256", "x-amz-date"),
+        *("x-amz-security-token", "x-prometheus-remote-read-version"),
+        *("x-prometheus-remote-write-version", "x-prometheus-scrape-timeout-seconds"),
+    }
+)
+"""Headers that its configuration refuses; ``Authorization`` has settings of its own there."""
+
+
+def unscrapable(name: str, value: str) -> str | None:
+    """Why Prometheus can't send a header with its scrapes; None where it can."""
+    if name.lower() in _PROMETHEUS:
+        return "is set by Prometheus, which asks for the pages of metrics"
+    return "holds {id}, and a scrape is no request of the load" if "{id}" in value else None
 
 
 class Switch(StrictModel):

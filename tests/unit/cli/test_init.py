@@ -171,7 +171,7 @@ def test_key_and_path_of_a_service(
 ) -> None:
     """All that is asked is below its URL, and the file has the key's name alone.
 
-    Health and metrics are asked as in a run, where nobody has the key.
+    Health is asked as in a run, where nobody has the key, and metrics that are shown without it.
     """
     stranger.content = b"{}"
     monkeypatch.setenv("SHOP_KEY", "s3cret")
@@ -189,21 +189,38 @@ def test_key_and_path_of_a_service(
 COUNTED = b"# TYPE shop_requests_total counter\nshop_requests_total 3\n"
 
 
-@pytest.mark.parametrize("guarded", [False, True])
-def test_metrics_that_want_a_key_can_not_be_scraped(
+@pytest.mark.parametrize(
+    ("guarded", "given", "headers", "comment"),
+    [
+        (False, ("X-Key: ${SHOP_KEY}",), ({},), ""),
+        (True, ("X-Key: ${SHOP_KEY}",), ({"X-Key": "${SHOP_KEY}"},), "403 without them, and shows"),
+        (True, ("X-Key: k", "Host: shop", "X: {id}"), ({"X-Key": "k"},), "403 without them, and"),
+        (True, ("X-Other: k",), (), "answers 403, with the headers that were given, too; without"),
+        (True, (), (), "answers 403; without them its counters"),
+    ],
+)
+def test_metrics_that_want_a_key(
     stranger: Any,  # noqa: ANN401 - a server
     written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
     *,
     guarded: bool,
+    given: tuple[str, ...],
+    headers: tuple[dict[str, str], ...],
+    comment: str,
 ) -> None:
-    """The file says so, and nothing of counters."""
+    """The file says which headers its page is scraped with, of those that Prometheus can send."""
+    monkeypatch.setenv("SHOP_KEY", "s3cret")
     stranger.content, stranger.guarded = {"/metrics": COUNTED}, guarded
-    folder = written(f"http://127.0.0.1:{stranger.server_port}", "--header", "X-Key: k")
+    options = [word for each in given for word in ("--header", each)]
+    folder = written(f"http://127.0.0.1:{stranger.server_port}", *options)
     found = cast("HttpService", read_service(folder / "service.yaml"))
-    assert (found.metrics == ()) is guarded
+    assert tuple(page.headers for page in found.metrics) == headers
     assert found.counts.requests is None
     text = (folder / "service.yaml").read_text()
-    assert ("metrics: []  # /metrics answers 403 without a key" in text) is guarded
+    assert comment in text
+    assert ("# /metrics answers" in text) is guarded
+    assert "s3cret" not in text
     assert found.ready == ("/" if guarded else "/health/ready")
 
 

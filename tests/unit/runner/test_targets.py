@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import threading
@@ -11,8 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
 import yaml
+from pydantic import ValidationError
 from testbed.clients.prometheus import Series
 from testbed.errors import StackError, UsageError
 from testbed.facts.servicecounts import shown_on, stored_total, total_of
@@ -37,7 +40,7 @@ from testbed_load.errors import LoadError
 from tests.support.yamltext import load_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from testbed.clients.prometheus import PrometheusClient
@@ -419,10 +422,54 @@ def test_rows_that_are_not_sent_cannot_drift() -> None:
 
 
 @pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ({"headers": {"Host": "shop"}}, "Host is set by Prometheus"),
+        ({"headers": {"X": "a{id}"}}, "X holds {id}, and a scrape is no request of the load"),
+        ({"path": "/more"}, "two pages have the job shop; give one another `job`"),
+    ],
+)
+def test_pages_that_prometheus_can_not_scrape(page: dict[str, Any], complaint: str) -> None:
+    """Refused at once, not by Prometheus once all else has started."""
+    with pytest.raises(ValidationError, match=re.escape(complaint)):
+        shop(metrics=[{}, page])
+
+
+def test_a_header_that_prometheus_can_not_send_is_refused_at_once() -> None:
+    """Before anything starts."""
+    wanted = shop(metrics=[{"headers": {"Authorization": "${TOKEN}"}}])
+    wanted.require_variables({"TOKEN": "Bearer a"})
+    with pytest.raises(UsageError, match=r"job shop: .* with a scheme only") as caught:
+        wanted.require_variables({"TOKEN": "s3cret"})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_counters_are_read_with_the_headers_of_their_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Prometheus reads them."""
+    monkeypatch.setenv("TOKEN", "s3cret")
+    page = {"path": "/m", "headers": {"Authorization": "Bearer ${TOKEN}"}}
+    block = {"command": None, "url": "https://shop.example", "metrics": [page]}
+    found = cast("HttpService", read_service(written(tmp_path, **block)))
+    asked: list[Mapping[str, str]] = []
+
+    def answer(url: str, *, headers: Mapping[str, str], **_: object) -> httpx.Response:
+        asked.append(headers)
+        return httpx.Response(200, text="a 1", request=httpx.Request("GET", url))
+
+    monkeypatch.setattr("testbed.targets.http.loopback.get", answer)
+    assert found.counters(cast("StackContext", None)) == {"https://shop.example/m": "a 1"}
+    assert asked == [{"Authorization": "Bearer s3cret"}]
+    assert found.scrape_headers() == {"shop": page["headers"]}
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"request": {"headers": {"X-Key": "${SHOP_KEY}"}}},
         {"labels": {"headers": {"X-Key": "a ${SHOP_KEY}"}}},
+        {"metrics": [{"headers": {"X-Key": "${SHOP_KEY}"}}]},
     ],
 )
 def test_keys_of_a_service_must_be_set(changes: dict[str, Any]) -> None:
