@@ -11,6 +11,7 @@ import pytest
 import yaml
 from testbed.facts.ruletests import read_ruletests
 from testbed.heartbeat import heartbeat_names
+from testbed.stack.scrapekeys import ScrapeKeys
 from testbed_otel import names
 from testbed_rules.rulefiles import read_rules
 from testbed_rules.scaling import scaled_rules
@@ -142,3 +143,17 @@ def test_the_verdict_sees_a_mistake_in_the_rule_files(
     text = (rules / "api.yml").read_text()
     (rules / "api.yml").write_text(text.replace(old, new))
     assert says in read_ruletests(tmp_path).failed[0].says
+
+
+@pytest.mark.parametrize("value", ["Bearer ${KEY}", "Basic bWU6cGFzcw==", "Digest a b"])
+def test_headers_of_scrapes_are_settings_of_prometheus(
+    run_tool: Callable[..., str], tmp_path: Path, value: str
+) -> None:
+    """And none of them stands in its configuration."""
+    headers = {"shop": {"authorization": value, "x-key": "${KEY}", "X-Other": "a"}}
+    keys = ScrapeKeys(headers, {"KEY": "s3cret"}, tmp_path / "keys")
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump({"scrape_configs": [*keys.in_jobs([{"job_name": "shop"}])]}))
+    assert "s3cret" not in file.read_text()
+    with keys.written():
+        assert "is valid" in run_tool("promtool", "check", "config", file)
