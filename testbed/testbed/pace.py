@@ -62,14 +62,14 @@ def pressure() -> float | None:
         return None
 
 
-def sync(path: Path) -> float:
-    """Have the disk keep what was written to a file; the seconds that it took."""
+def sync(path: Path) -> float | None:
+    """Have the disk keep what was written to a file; the seconds that it took, if it can."""
     began = time.monotonic()
-    descriptor = os.open(path, os.O_WRONLY)
     try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
+        with path.open("ab") as file:
+            os.fdatasync(file.fileno())
+    except OSError:
+        return None
     return time.monotonic() - began
 
 

@@ -5,7 +5,8 @@ fail. The runner's own work took far longer than the processor time that it need
 lagged behind their times.
 
 The disk does as well as the processors, where it took far longer than disks do to keep the runner's
-own lines: predictions are answered once they are logged.
+own lines for some seconds, and answers were slow then and quick at other times: the bundled API
+answers predictions once they are logged.
 
 The drift job computes most, so a machine that is quick enough for all others may starve it. Where
 only what waits for it failed, its own measurement does as well as the runner's: for how long it was
@@ -26,6 +27,7 @@ There, processors of which nothing is left say the same.
 from __future__ import annotations
 
 from itertools import pairwise
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from testbed.checks.results import AlertStatus
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from testbed.checks.results import AlertRow, CheckResult
     from testbed.facts.pace import Pace
     from testbed.facts.rulehealth import RuleHealth
+    from testbed.truth import Request
 
 SLOWDOWN: Final = 4.0
 """Over a whole run; one run beside other work on two processors has 2, six busy loops make 20."""
@@ -56,9 +59,8 @@ STALLED: Final = 0.1
 STARVED: Final = 2.5
 """Seconds of :data:`AROUND` in which a component waited for a processor that others had."""
 
-SYNCED: Final = 0.1
-"""Seconds that the disk takes to keep a line, on average over :data:`AROUND`; one that turns takes
-0.02. At 50 requests a second, more than ten are in flight then."""
+SLOWER: Final = 2.0
+"""Times as many answers that are slow while the disk is, at least."""
 
 AROUND: Final = 5.0
 DRIFT: Final = "drift"
@@ -136,7 +138,7 @@ def too_slow(case: Case, failed: Iterable[CheckResult], alerts: Iterable[AlertRo
     processors = _strain(case, health.pace) or (
         _starved(case) if all(_waits_for_drift(check, rows) for check in checks) else None
     )
-    measured = {"processors": processors, "disk": _slow_disk(health.pace)}
+    measured = {"processors": processors, "disk": _slow_disk(case, health.pace)}
     strained = {part: said for part, said in measured.items() if said is not None}
     if not strained or not _all_timed(checks, rows):
         return None
@@ -171,13 +173,29 @@ def _strain(case: Case, pace: Pace) -> str | None:
     return None
 
 
-def _slow_disk(pace: Pace) -> str | None:
-    """What the runner measured on the disk, where that is too much."""
-    if pace.synced is None or pace.synced < SYNCED:
+def _slow_disk(case: Case, pace: Pace) -> str | None:
+    """What the runner measured on the disk, where answers that wait for it waited for that."""
+    elsewhere = case.scenario.settings.log.database is not None
+    if pace.synced is None or case.evidence.run.service is not None or elsewhere:
+        return None
+
+    def while_slow(request: Request) -> bool:
+        return any(
+            each.start <= request.finished_at and request.sent_at <= each.end
+            for each in pace.slow_disk
+        )
+
+    within: list[bool] = []
+    outside: list[bool] = []
+    for request in case.evidence.truth.requests:
+        late = request.finished_at - request.sent_at > LOAD_LAG
+        (within if while_slow(request) else outside).append(late)
+    if not any(within) or fmean(within) < SLOWER * fmean(outside or [False]):
         return None
     return (
-        f"the disk of the run's folder took {pace.synced:.2f} s to keep a line, on average over "
-        f"{AROUND:g} s"
+        f"the disk of the run's folder took {pace.synced:.2f} s to keep a line (median of "
+        f"{AROUND:g} s), and {fmean(within):.0%} of the answers took longer than {LOAD_LAG:g} s "
+        f"while it was slow, {fmean(outside or [False]):.0%} at other times"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
@@ -12,7 +12,7 @@ from testbed.facts.cadence import Stretch, longest
 from testbed.truth import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from testbed.layout import RunLayout
     from testbed.truth import Json
@@ -25,6 +25,10 @@ WINDOW: Final = 20
 
 SYNCS: Final = 10
 """Lines over which the slowest stretch of the disk is taken."""
+
+SLOW_SYNC: Final = 0.1
+"""Seconds to keep a line, of half of these lines, that make a disk slow; one that turns takes 0.02.
+At 50 requests a second, more than ten are in flight then."""
 
 STALLS: Final = 50
 """Stalls that are stored, the longest ones."""
@@ -44,8 +48,9 @@ class Pace(StoredModel):
         busy: share of the processors' time that was used; 1 where nothing was left.
         waiting: share of the time in which some task waited for a processor; None if unknown.
         stalls: when nothing ran at all, by time.
-        synced: seconds that the disk took to keep a line, on average over the slowest five seconds;
-            None if unknown.
+        synced: seconds that the disk took to keep a line, as the median of the slowest five
+            seconds; None if unknown.
+        slow_disk: when that median was :data:`SLOW_SYNC` or more.
         waits: component to when it was ready to work and other processes had the processors, half a
             second at most each, by time.
     """
@@ -58,6 +63,7 @@ class Pace(StoredModel):
     waiting: float | None = None
     stalls: tuple[Stretch, ...] = ()
     synced: float | None = None
+    slow_disk: tuple[Stretch, ...] = ()
     waits: dict[str, tuple[Stretch, ...]] = Field(default_factory=dict)
 
 
@@ -80,6 +86,7 @@ def summarise(lines: Sequence[Json]) -> Pace:
         for line in lines
         if line["late"] >= STALL
     ]
+    synced = list(_synced(lines))
     return Pace(
         lines=len(lines),
         slowdown=_slowdown(lines),
@@ -88,16 +95,30 @@ def summarise(lines: Sequence[Json]) -> Pace:
         busy=sum(line["busy"] for line in lines) / len(lines),
         waiting=waiting,
         stalls=longest(stalls, STALLS),
-        synced=_synced(lines),
+        synced=max((seconds for _, seconds in synced), default=None),
+        slow_disk=_merged(stretch for stretch, seconds in synced if seconds >= SLOW_SYNC),
         waits=_waits(lines),
     )
 
 
-def _synced(lines: Sequence[Json]) -> float | None:
-    syncs = [line["synced"] for line in lines if line.get("synced") is not None]
-    if not syncs:
-        return None
-    return max(fmean(syncs[at : at + SYNCS]) for at in range(max(1, len(syncs) - SYNCS + 1)))
+def _synced(lines: Sequence[Json]) -> Iterator[tuple[Stretch, float]]:
+    """The median of each window, which no single line can move."""
+    known = [line for line in lines if line.get("synced") is not None]
+    for at in range(max(1, len(known) - SYNCS + 1)) if known else ():
+        window = known[at : at + SYNCS]
+        stretch = Stretch(start=window[0]["time"], end=window[-1]["time"])
+        yield stretch, median(line["synced"] for line in window)
+
+
+def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Those that overlap as one, by time."""
+    found: list[Stretch] = []
+    for each in stretches:
+        if found and each.start <= found[-1].end:
+            found[-1] = Stretch(start=found[-1].start, end=max(found[-1].end, each.end))
+        else:
+            found.append(each)
+    return tuple(found)
 
 
 def _waits(lines: Sequence[Json]) -> dict[str, tuple[Stretch, ...]]:

@@ -105,14 +105,19 @@ def test_on_a_stack_of_others_full_processors_are_enough(
         assert "the processors were 100% busy" in verdict.too_slow
 
 
-SLOW_DISK = FAST.model_copy(update={"synced": 0.15})
+DURING = Stretch(start=1020.0, end=1035.0)
+SLOW_DISK = FAST.model_copy(update={"synced": 0.15, "slow_disk": (DURING,)})
 
 
 @pytest.mark.parametrize(
     ("pace", "said", "freed"),
     [
         (SLOW_DISK, "the disk of the run's folder took 0.15 s to keep a line", "the disk"),
-        (SLOW.model_copy(update={"synced": 0.15}), "0.15 s to", "the processors and the disk"),
+        (
+            SLOW.model_copy(update={"synced": 0.15, "slow_disk": (DURING,)}),
+            "% of the answers took longer than 0.25 s while it was slow, 0% at other times",
+            "the processors and the disk",
+        ),
         (FAST.model_copy(update={"synced": 0.05}), None, ""),
         (FAST.model_copy(update={"synced": None}), None, ""),
     ],
@@ -120,8 +125,9 @@ SLOW_DISK = FAST.model_copy(update={"synced": 0.15})
 def test_a_slow_disk_is_a_slow_machine(
     late: World, pace: Pace, said: str | None, freed: str
 ) -> None:
-    """Predictions are answered once they are logged; one that is slow by itself has no excuse."""
+    """Predictions are answered once they are logged."""
     late.rulehealth = health(pace=pace)
+    waiting_for_the_disk(late)
     verdict = late.evaluate()
     assert verdict.exit_code == (1 if said is None else 2)
     if said is not None:
@@ -130,14 +136,45 @@ def test_a_slow_disk_is_a_slow_machine(
         assert verdict.too_slow.endswith(f", or free {freed}")
 
 
+def waiting_for_the_disk(world: World, start: float = DURING.start, end: float = 1034.0) -> None:
+    """Answers that are slow while the disk is, or at other times."""
+    world.requests = [
+        replace(each, finished_at=each.sent_at + (0.4 if start < each.sent_at < end else 0.01))
+        for each in world.requests
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "changed"),
+    [
+        (0.0, 2000.0, {}),  # slow throughout: by itself
+        (1000.0, 1015.0, {}),  # slow at other times
+        (1020.0, 1034.0, {"service": "shop"}),  # whose own disk it is, nobody knows
+    ],
+)
+def test_a_slow_disk_excuses_only_answers_that_wait_for_it(
+    late: World, start: float, end: float, changed: dict[str, str]
+) -> None:
+    """A service that is slow by itself is slow at other times, too."""
+    late.rulehealth = health(pace=SLOW_DISK)
+    late.run |= changed
+    waiting_for_the_disk(late, start, end)
+    assert late.evaluate().exit_code == 1
+
+
+def test_a_log_elsewhere_waits_for_another_disk(late: World) -> None:
+    """That of a database server."""
+    late.rulehealth = health(pace=SLOW_DISK)
+    late.scenario["settings"] = {"log": {"database": "postgresql"}}
+    waiting_for_the_disk(late)
+    assert late.evaluate().exit_code == 1
+
+
 def test_a_slow_disk_excuses_requests_in_flight(late: World) -> None:
     """These wait for a commit; a wrong value is no matter of a disk."""
     late.rulehealth = health(pace=SLOW_DISK)
     late.drift_runs = []
-    late.requests = [
-        replace(each, finished_at=each.sent_at + (0.01, 0.4)[number % 5 == 0])
-        for number, each in enumerate(late.requests)
-    ]
+    waiting_for_the_disk(late)
     failed = [CheckResult(name="unexpected alerts", passed=False, stage=Stage.RULE, summary="")]
     for alert, excused in (("HighConcurrentRequests", True), ("DataDrift", False)):
         row = AlertRow(
@@ -270,13 +307,15 @@ def test_measurements_are_summed_up() -> None:
     lines[30:50] = [each | {"took": 0.05} for each in lines[30:50]]
     lines[59] |= {"late": 2.0}
     lines[1:] = [each | {"synced": 0.01} for each in lines[1:]]  # the first has none before it
-    lines[20] |= {"synced": 1.0}
+    lines[20] |= {"synced": 3.0}
+    lines[40:46] = [each | {"synced": 0.2} for each in lines[40:46]]
     pace = summarise(lines)
     assert pace.slowdown == pytest.approx((40 + 20 * 5) / 60)
     assert pace.worst == pytest.approx(5.0)
     assert (pace.busy, pace.waiting, pace.late) == (0.5, 0.5, 2.0)
     assert pace.stalls == (Stretch(start=27.5, end=29.5),)
-    assert pace.synced == pytest.approx(0.109)
+    assert pace.synced == 0.2, "one line alone moves nothing"
+    assert pace.slow_disk == (Stretch(start=17.5, end=25.0),)
 
 
 def test_the_machine_is_measured_until_the_pacemaker_stops(tmp_path: Path) -> None:
