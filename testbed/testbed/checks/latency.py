@@ -58,6 +58,12 @@ GRAIN: Final = 0.002
 """Seconds that one inference may weigh in the mean of its bin: it may be counted before an export,
 and its request after it."""
 
+QUEUED: Final = 3.0
+"""Times the mean inference of the exports with the quickest ones, above which they wait in turn."""
+
+QUICK: Final = 0.1
+"""Share of the exports that are those."""
+
 ERRORS: Final = 2.0
 """Standard errors that a scale must be beyond these limits by."""
 
@@ -94,9 +100,9 @@ def check_latency(timing: RequestTiming, queued: Collection[str] = ()) -> tuple[
     faults = [*_outside(timing), *_injected(timing, "request", timing.server_sum)]
     within = _within(timing)
     # What is known to be wrong of inferences must not be taken for the requests'.
-    fine = timing.model_copy(update={"bins": _fine(timing.bins)})
-    scale = None if within else _scale_of(fine.bins)
-    faults += _shape(fine, scale)
+    fine = _fine(timing.bins)
+    scale = None if within else _scale_of(fine)
+    faults += _shape(timing, fine, scale)
     summary = (
         f"durations of {timing.server_count} requests lie within the load's, mean "
         f"{_milli(timing.server_sum / timing.server_count)} of "
@@ -105,7 +111,8 @@ def check_latency(timing: RequestTiming, queued: Collection[str] = ()) -> tuple[
     if scale is not None:
         summary += f", and follow what load and log saw (scale {scale.low:.2f} to {scale.high:.2f})"
     else:
-        reason = timing.skipped or ("inferences are wrong" if within else "too few exports")
+        few = "exports are too coarse" if len(timing.bins) >= MIN_BINS else "too few exports"
+        reason = timing.skipped or ("inferences are wrong" if within else few)
         summary += f"; their scale could not be found: {reason}"
     results = [lines_result(NAME, Stage.INSTRUMENT, summary, faults)]
     if timing.inferences:
@@ -133,13 +140,17 @@ def _fine(bins: tuple[Bin, ...]) -> tuple[Bin, ...]:
     """Those in which what is left of a request without its inference is known well enough.
 
     Where inferences themselves wait for their turn, a few of them on the wrong side of an export
-    outweigh all that a request does besides. Those that last longer than their requests are another
-    matter, which stays.
+    outweigh all that a request does besides. These are the ones that last far longer than the
+    quickest of the run: a model that always takes long is no queue. Those that last longer than
+    their requests are another matter, which stays.
     """
+    if not bins:
+        return ()
+    alone = QUEUED * float(np.quantile([each.inference for each in bins], QUICK))
     return tuple(
         each
         for each in bins
-        if each.inference <= GRAIN * each.requests or each.inference > each.server
+        if each.inference <= max(alone, GRAIN * each.requests) or each.inference > each.server
     )
 
 
@@ -190,16 +201,16 @@ def _within(timing: RequestTiming) -> list[str]:
     ]
 
 
-def _shape(timing: RequestTiming, scale: Scale | None) -> list[str]:
+def _shape(timing: RequestTiming, fine: Sequence[Bin], scale: Scale | None) -> list[str]:
     """The API's durations change with what the load and the log saw, one to one."""
     if scale is None:
         return _constant(timing.bins) if len(timing.bins) >= FEW_BINS else []
-    wrong = _out_of_shape(timing.bins, scale, SCALE_LOW)
+    wrong = _out_of_shape(fine, scale, SCALE_LOW)
     if wrong:
         return [wrong]
     faults = []
-    for phase in dict.fromkeys(each.phase for each in timing.bins if each.phase):
-        bins = [each for each in timing.bins if each.phase == phase]
+    for phase in dict.fromkeys(each.phase for each in fine if each.phase):
+        bins = [each for each in fine if each.phase == phase]
         own = _scale_of(bins)
         if own is not None and (wrong := _out_of_shape(bins, own, PHASE_LOW)):
             faults.append(f"in the phase {phase} {wrong}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from testbed.checks.latency import check_latency
 from testbed.checks.measured import queued_phases
@@ -70,6 +72,51 @@ def test_exports_in_which_one_inference_outweighs_all_else_say_nothing(
     calm = [each for each in whole.bins if each.phase == "calm"]
     checks = check_latency(whole.model_copy(update={"bins": (*calm, *overload)}))
     assert all(check.passed for check in checks) == passes
+
+
+def slow_throughout(number: int, **changed: float) -> Bin:
+    """An export of a model that always takes 60 to 70 ms, with few requests."""
+    rest = 0.03 + 0.001 * (number * 7 % 20)
+    inference = 0.06 + 0.0007 * (number * 11 % 13)
+    whole = rest + inference
+    made = Bin(
+        requests=25,
+        server=whole,
+        inference=inference,
+        after=rest,
+        client=whole + 0.01,
+        phase="calm",
+    )
+    return made.model_copy(update=changed)
+
+
+@pytest.mark.parametrize(
+    ("defect", "said"),
+    [
+        (lambda _: {}, None),
+        (lambda _: {"server": 0.085}, "is a constant"),
+        (lambda each: {"server": each.inference + 0.002}, "don't follow"),
+        (lambda each: {"inference": each.server - 0.0001}, "don't follow"),
+    ],
+)
+def test_a_model_that_always_takes_long_hides_no_defect(
+    defect: Callable[[Bin], dict[str, float]], said: str | None
+) -> None:
+    """That is no queue: its exports say of the scale what those of a quick one do."""
+    bins = [slow_throughout(number) for number in range(60)]
+    bins = [each.model_copy(update=defect(each)) for each in bins]
+    whole = timing()
+    sums = {"client_sum": sum(each.client for each in bins) * 25}
+    sums |= {"server_sum": sum(each.server for each in bins) * 25}
+    sums |= {"inference_sum": sum(each.inference for each in bins) * 25}
+    counts = {"requests": 1500, "server_count": 1500, "inferences": 1500}
+    update = {"bins": tuple(bins), "bounds": (), **sums, **counts}
+    checks = check_latency(whole.model_copy(update=update))
+    failed = [f"{check.summary} {check.details}" for check in checks if not check.passed]
+    if said is None:
+        assert not failed
+    else:
+        assert said in failed[0]
 
 
 @pytest.mark.parametrize(
