@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from testbed_domain.errors import DomainError
 
-from testbed.errors import EXIT_COULD_NOT_RUN
+from testbed.errors import EXIT_COULD_NOT_RUN, UsageError
 from testbed.faultrefusals import not_permitted
 from testbed.playgroup import GROUP_FILE, grouped
 from testbed.repetitions import Repetition, record
@@ -33,6 +33,7 @@ from testbed.settings import load_settings
 from testbed.sidebyside import Command, Ended, last_line, run_side_by_side
 from testbed.suited import not_suited
 from testbed.tail import JsonLinesTail
+from testbed.usecasechoice import name_use_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -195,18 +196,26 @@ def play_all(
         The highest exit code.
 
     Raises:
-        DomainError: a scenario is not there, or broken.
+        DomainError: a scenario is not there, or broken, or none can be played.
         KeyboardInterrupt: it was interrupted; all stacks have been stopped.
     """
     asked = names or list(scenario_files())
     scenarios = {name: read_scenario(find_scenario(name)) for name in asked}
+    settings = load_settings()
     refused = {
-        name: not_permitted(each) or not_suited(each, options.target)
+        name: not_permitted(each)
+        or not_suited(
+            each,
+            options.target,
+            name_use_case(options.use_case, options.own.target, settings, each.use_case),
+        )
         for name, each in scenarios.items()
     }
     _say(*(f"{name}: skipped, {reason}" for name, reason in refused.items() if reason))
     wanted = longest_first([name for name in asked if refused[name] is None])
-    groups = sorted(grouped(wanted, options, load_settings()), key=_seconds, reverse=True)
+    if not wanted and options.target is not None:
+        raise UsageError("none of the scenarios can be played: the reasons stand above")
+    groups = sorted(grouped(wanted, options, settings), key=_seconds, reverse=True)
     place = out or Path(".testbed", "scenarios", time.strftime("%Y%m%dT%H%M%S"))
     place.mkdir(parents=True)
     jobs = jobs or usual_jobs()

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from testbed.targets import TargetModel
 
 
-def not_suited(scenario: Scenario, target: TargetModel | None) -> str | None:
+def not_suited(scenario: Scenario, target: TargetModel | None, use_case: str) -> str | None:
     """Why a scenario can't be played on a service; None where it can, or there is none.
+
+    Args:
+        scenario: one of those that ship.
+        target: the service.
+        use_case: whose rows would be sent.
 
     Raises:
         UsageError: a rules file of the service can't be read.
@@ -31,7 +36,7 @@ def not_suited(scenario: Scenario, target: TargetModel | None) -> str | None:
     try:
         target.refuse(scenario)
         refuse_faults(scenario, target, frozenset())
-        target.require_use_case(scenario.use_case)
+        target.require_use_case(use_case)
         refuse_unknown_alerts(scenario, _alerts(target), own_rules=True)
     except UsageError as error:
         return " ".join(str(error).split("\n"))

@@ -171,21 +171,22 @@ def groups_in(files: Mapping[str, Mapping[str, Any]]) -> tuple[ConfiguredGroup, 
             file=name,
             name=str(group["name"]),
             interval=parse_duration(str(group["interval"])) if "interval" in group else None,
-            rules=tuple(_rule(rule) for rule in group.get("rules") or ()),
+            rules=tuple(_rule(rule, group.get("labels")) for rule in group.get("rules") or ()),
         )
         for name, document in files.items()
         for group in document.get("groups") or ()
     )
 
 
-def _rule(rule: Mapping[str, Any]) -> ConfiguredRule:
+def _rule(rule: Mapping[str, Any], of_group: Mapping[str, Any] | None) -> ConfiguredRule:
+    labels = {**(of_group or {}), **(rule.get("labels") or {})}
     return ConfiguredRule(
         kind="alerting" if "alert" in rule else "recording",
         name=str(rule.get("alert") or rule.get("record") or ""),
         expression=str(rule["expr"]),
         for_=parse_duration(str(rule.get("for", "0"))),
         keep_firing=parse_duration(str(rule.get("keep_firing_for", "0"))),
-        labels={str(k): str(v) for k, v in (rule.get("labels") or {}).items()},
+        labels={str(k): str(v) for k, v in labels.items()},
         annotations={str(k): str(v) for k, v in (rule.get("annotations") or {}).items()},
     )
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from testbed.alertneeds import alert_labels
+from testbed.errors import UsageError
+from testbed.facts.configured import groups_in
 from testbed.playall import (
     PlayedScenario,
     command,
@@ -17,6 +20,7 @@ from testbed.playall import (
     lines,
     longest_first,
     main,
+    play_all,
     played,
     summary,
     usual_jobs,
@@ -80,7 +84,8 @@ def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None
     shop = read_service(file)
 
     def reason(name: str) -> str | None:
-        return not_suited(read_scenario(find_scenario(name)), shop)
+        scenario = read_scenario(find_scenario(name))
+        return not_suited(scenario, shop, scenario.use_case)
 
     assert reason("covariate-drift") is None
     assert "only the bundled API can do this" in (reason("error-burst") or "")
@@ -89,7 +94,37 @@ def test_what_a_service_can_not_play_is_left_out_by_name(tmp_path: Path) -> None
     assert "answers rows of diabetes" in (reason("regression-drift") or "")
     assert "each of its rules sets another: " in (reason("replica-silent") or "")
     assert reason("killed-collector") is None
-    assert not_suited(read_scenario(find_scenario("error-burst")), None) is None
+    assert not_suited(read_scenario(find_scenario("error-burst")), None, "diabetes") is None
+
+
+def test_labels_of_a_group_are_those_of_its_rules() -> None:
+    """Prometheus gives them, but where a rule sets its own."""
+    rules = [{"alert": "A", "expr": "up"}, {"alert": "A", "expr": "up", "labels": {"team": "b"}}]
+    group = {"name": "g", "labels": {"team": "a", "more": "1"}, "rules": rules}
+    assert alert_labels(groups_in({"file": {"groups": [group]}})) == {
+        "A": [{"team": "a", "more": "1"}, {"team": "b", "more": "1"}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("use_case", "said"),
+    [
+        ("titanic", "is to be sent rows of titanic"),
+        (None, "none of the scenarios can be played"),
+    ],
+)
+def test_where_nothing_can_be_played_there_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], use_case: str | None, said: str
+) -> None:
+    """The use case that would be sent counts, and who plays nothing has not passed."""
+    file = tmp_path / "service.yaml"
+    file.write_text("service: shop\nurl: http://127.0.0.1:5000\nuse_cases: [diabetes]\n")
+    options = RunOptions(use_case=use_case, target=read_service(file))
+    names = ("error-burst",) if use_case is None else ("covariate-drift", "normal")
+    with pytest.raises(UsageError, match="none of the scenarios can be played") as caught:
+        play_all(names, tmp_path / "out", 1, options, file)
+    assert said in f"{capsys.readouterr().out}{caught.value}"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
