@@ -235,6 +235,10 @@ class TemplateExchange:
         """With variables and the request's id where they ask for these."""
         return self._headers.of(request_id)
 
+    def hidden(self, text: str) -> str:
+        """What the service says, in which keys of the headers are variables again."""
+        return self._headers.hidden(text)
+
     def path(self, row: Row, request_id: str) -> str:
         """With the request's id and the row's values where it asks for these."""
         return self._path.filled(row, request_id)
@@ -255,7 +259,7 @@ class TemplateExchange:
     def read(self, status: int, content: bytes, request_id: str) -> Reply:
         """The prediction in the answer; its id is made of the request's where it brings none."""
         if not succeeded(status):
-            return refused(status, content)
+            return refused(status, self.hidden(content.decode(errors="replace")).encode())
         if self._prediction is None and self._probabilities is None:
             return Reply(status)
         try:
@@ -263,7 +267,7 @@ class TemplateExchange:
             prediction, probability = self._predicted(body)
             own = None if self._id is None else _one(self._id, body)
         except (ArithmeticError, LoadError, TypeError, ValueError, RecursionError) as error:
-            return Reply(status, problem=f"the answer is not a prediction: {error}")
+            return Reply(status, problem=self.hidden(f"the answer is not a prediction: {error}"))
         identifier = uuid.uuid5(uuid.NAMESPACE_URL, request_id) if own is None else own
         return Reply(
             status,

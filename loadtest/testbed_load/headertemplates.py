@@ -20,6 +20,8 @@ _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A token of RFC 9110, section 5.6.2."""
 _VALUE: Final = re.compile(r"[\t -~]*")
 _ID: Final = "{id}"
+SHORTEST_KEY: Final = 4
+"""Letters; a shorter value is no secret, and would be found in any text."""
 _BLANK: Final = " \t"
 _OWN: Final = {
     "x-request-id": "is set by the load, to the request's id",
@@ -108,6 +110,7 @@ class FilledHeaders:
             )
             for name, value in headers.items()
         }
+        self._keys = {name: variables[name] for name in variables_in(headers)}
         self._of_all: Mapping[str, str] | None = None
         for (name, parts), value in zip(self._around.items(), headers.values(), strict=True):
             if (reason := _unsendable(_ID.join(parts))) is not None:
@@ -115,6 +118,13 @@ class FilledHeaders:
                 raise LoadError(f"the header {name}: its value, with {asked}, {reason}")
         if all(len(parts) == 1 for parts in self._around.values()):
             self._of_all = self.of("")
+
+    def hidden(self, text: str) -> str:
+        """A text of the service, which may repeat what it was sent, with variables by name."""
+        for name, value in self._keys.items():
+            if len(value) >= SHORTEST_KEY:
+                text = text.replace(value, f"${{{name}}}")
+        return text
 
     def of(self, identifier: str) -> Mapping[str, str]:
         """Headers of one request.

@@ -61,6 +61,9 @@ SCRAPED: Final = {
 }
 """What Prometheus scrapes beside the target: job to the component that it shows."""
 
+JOBS_TAKEN: Final = frozenset({names.JOB_API, *SCRAPED, "cadvisor"})
+"""Scrape jobs of ``prometheus/prometheus.yml``: what no job of a service may be called."""
+
 _OWN_JOBS: Final = {names.JOB_API: API, **SCRAPED}
 
 BY_JOB: Final = _OWN_JOBS | {

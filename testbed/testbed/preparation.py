@@ -17,6 +17,7 @@ from testbed_domain.logstore import open_log
 from testbed_domain.yamlfile import read_mapping
 from testbed_rules.lint import require_scale
 from testbed_rules.rulefiles import read_rules
+from testbed_rules.timescale import Tree
 
 from testbed import componentnames
 from testbed.beforehand import make_ready
@@ -39,7 +40,7 @@ from testbed.stack import build, links, shell
 from testbed.stack.addresses import BUNDLED, COLLECTOR_GRPC, CONSOLE, SENT_TO, USUAL_PORTS
 from testbed.stack.catalogue import TOXIPROXY
 from testbed.stack.components import refuse_needed
-from testbed.stack.configuration import SmtpSettings, render_native
+from testbed.stack.configuration import SmtpSettings, render_native, with_more_jobs
 from testbed.stack.context import StackContext
 from testbed.stack.environments import EXPORT_INTERVAL
 from testbed.stack.gate import Gate
@@ -215,10 +216,7 @@ def prepare(
     own = own_alertmanager(options, scenario, settings, tools, say)
     own_prometheus = read_own_prometheus(options.prometheus, tools) if options.prometheus else None
     if own_prometheus:
-        shipped = with_job_names(
-            read_mapping(root() / "prometheus" / "prometheus.yml"), settings.job_names
-        )
-        _say_notes("prometheus", own_prometheus.notes(shipped), say)
+        _say_notes("prometheus", own_prometheus.notes(_scraping(target, settings)), say)
     trained = _trained(use_case, options, settings, say)
     require_fit(scenario, trained, target)
     now = datetime.fromtimestamp(clock(), UTC)
@@ -300,6 +298,12 @@ def scrape_keys(target: TargetModel, layout: RunLayout) -> ScrapeKeys:
         UsageError: Prometheus can't send one.
     """
     return ScrapeKeys(target.scrape_headers(), os.environ, layout.scrape_keys)
+
+
+def _scraping(target: TargetModel, settings: Settings) -> Tree:
+    """Prometheus's configuration as it ships, with the jobs of the target."""
+    shipped, jobs = read_mapping(root() / "prometheus" / "prometheus.yml"), target.scrape_configs()
+    return with_more_jobs(with_job_names(shipped, settings.job_names, jobs), jobs)
 
 
 def _say_notes(source: str, notes: Iterable[str], say: Say) -> None:

@@ -84,7 +84,10 @@ class Settings(BaseSettings):
         "runbook_url of a rule. Unset, links lead to the files that come along.",
     )
     start_timeout: float = Field(
-        180.0, gt=0, description="Seconds in which every part must be ready."
+        180.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds in which all parts together must be ready.",
     )
     request_timeout: float = Field(10.0, gt=0, description="Seconds after which load gives up.")
     load_key_file: Path | None = Field(

@@ -41,9 +41,19 @@ def example(command_line: CommandLine) -> Path:
 GUARD = """
 @app.before_request
 def only_with_the_key():
-    if request.path.startswith(("/predict", "/labels", "/metrics")):
+    if request.path.startswith(("/predict", "/labels")):
         if request.headers.get("X-API-Key") != os.environ["SHOP_KEY"]:
             return jsonify({"error": "no key"}), 401
+
+
+def guarded(page):
+    def answer(environ, start_response):
+        if environ.get("HTTP_X_API_KEY") == os.environ["SHOP_KEY"]:
+            return page(environ, start_response)
+        start_response("401 Unauthorized", [("Content-Type", "text/plain")])
+        return [b"no key"]
+
+    return answer
 
 """
 
@@ -54,7 +64,10 @@ def written(command_line: CommandLine, example: Path) -> str:
     key, port = "key-of-the-shop", free_port()
     command_line.environment |= {"SHOP_KEY": key}
     app = example / "app.py"
-    app.write_text(app.read_text().replace("\n@app.post", f"{GUARD}\n@app.post", 1))
+    text = app.read_text().replace("\n@app.post", f"{GUARD}\n@app.post", 1)
+    page = "make_wsgi_app()}"
+    assert page in text
+    app.write_text(text.replace(page, f"guarded({page.removesuffix('}')})}}"))
     url = f"http://127.0.0.1:{port}"
     asking = typed_in(PAGE, "testbed init http", {"http://127.0.0.1:5001": url})
     with serving(app, command_line.environment | {"PORT": str(port)}, url):
@@ -109,6 +122,25 @@ def serving(app: Path, environment: dict[str, str], url: str) -> Iterator[None]:
             yield
         finally:
             process.kill()
+
+
+def test_a_page_that_refuses_the_scrapes_says_so(command_line: CommandLine, written: str) -> None:
+    """Where the key is wrong: Prometheus's reason, not only that the job is not up."""
+    command_line.environment |= {"TESTBED_START_TIMEOUT": "25"}
+    file = command_line.folder / "mine" / "service.yaml"
+    key = "s3cret-but-wrong"
+    command_line.environment["WRONG_KEY"] = key
+    scraped = '"headers": {"X-API-Key": "${SHOP_KEY}"}'
+    text = file.read_text()
+    assert scraped in text
+    file.write_text(text.replace(scraped, scraped.replace("SHOP", "WRONG")))
+    result = command_line.run("up", "--service", str(file))
+    assert result.code == 2, result.output
+    assert "not up yet: " in result.output
+    assert "server returned HTTP status 401" in result.output
+    files = [each for each in command_line.folder.rglob("*") if each.is_file()]
+    assert not [each for each in files if key.encode() in each.read_bytes()]
+    assert not [each for each in files if written.encode() in each.read_bytes()]
 
 
 @pytest.mark.long

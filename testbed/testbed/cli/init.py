@@ -68,6 +68,7 @@ def init(
     from testbed.initial.guess import Guess, body_of, path_of
     from testbed.initial.look import ask, look
     from testbed.initial.readback import require_meant
+    from testbed.stack.scrapekeys import scrapable
 
     files = {each: folder / f"{each}.yaml" for each in ("service", "scenario")}
     if there := [str(file) for file in files.values() if file.exists()]:
@@ -80,19 +81,33 @@ def init(
     alerts = () if rules is None else _alerts(rules)
     headers = _headers(header or ())
     given = None if path is None else Guess(_path(path, schema), "as it was given")
-    sent = FilledHeaders(headers, os.environ).of(ID)
-    looked = look(url, sent)
+    filled = FilledHeaders(headers, os.environ)
+    sent = filled.of(ID)
+    scraped, unscraped = scrapable(headers, os.environ)
+    scraping = {each: sent[each] for each in scraped}
+    looked = look(url, sent, scraping)
     route = given or path_of(looked)
     body = body_of(looked, route.value, schema)
     if asking:
         example, asked = _example(route.value, body.value, schema)
         say(f"init: asking POST {route.value} for predictions of an example row")
-        looked = ask(looked, asked, example, sent)
+        looked = ask(looked, asked, example, sent, scraping, filled.hidden)
         if looked.refused:
             say(f"init: it refused: {looked.refused}")
     own_rules = None if rules is None else str(rules.resolve())
     draft = ServiceDraft(
-        name, url, command, _back_from(folder), own_rules, route, body, headers, looked, use_case
+        name=name,
+        url=url,
+        command=command,
+        directory=_back_from(folder),
+        rules=own_rules,
+        path=route,
+        body=body,
+        headers=headers,
+        scraped=scraped,
+        unscraped=unscraped,
+        looked=looked,
+        use_case=use_case,
     )
     text = draft.text()
     require_meant(text, draft.meant())

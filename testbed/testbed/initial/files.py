@@ -7,11 +7,10 @@ well, and each comment is one printable line.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed.initial.guess import counts_of, reply_of
-from testbed.targets.servicefields import unscrapable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +39,8 @@ class ServiceDraft:
         headers: templates of those that it wants.
         looked: what the service shows.
         use_case: whose example row it was asked about.
+        scraped: of the headers, those that Prometheus can send.
+        unscraped: why it can send none of them; empty where it can.
     """
 
     name: str
@@ -52,6 +53,8 @@ class ServiceDraft:
     headers: Mapping[str, str]
     looked: Looked
     use_case: str
+    scraped: Mapping[str, str] = field(default_factory=dict)
+    unscraped: str = ""
 
     @property
     def _guesses(self) -> dict[str, dict[str, Guess]]:
@@ -76,18 +79,12 @@ class ServiceDraft:
         if self.looked.metrics is None:
             found["metrics"] = []
         elif self.looked.keyed:
-            found["metrics"] = [{"headers": self._scraped_with}]
+            found["metrics"] = [{"headers": dict(self.scraped)}]
         for name, guesses in self._guesses.items():
-            found[name] = {field: guess.value for field, guess in guesses.items()}
+            found[name] = {key: guess.value for key, guess in guesses.items()}
         if self.headers:
             found["request"]["headers"] = dict(self.headers)
         return found
-
-    @property
-    def _scraped_with(self) -> dict[str, str]:
-        return {
-            name: value for name, value in self.headers.items() if unscrapable(name, value) is None
-        }
 
     def text(self) -> str:
         """The same with a comment on each guess."""
@@ -101,10 +98,10 @@ class ServiceDraft:
                     yield f"{name}: {_value(value)}{_comment(remarks.get(name))}"
                     continue
                 yield f"{name}:" if value else f"{name}: {{}}"
-                for field, each in value.items():
-                    guess = guesses[name].get(field)
+                for key, each in value.items():
+                    guess = guesses[name].get(key)
                     remark = None if guess is None else guess.why
-                    yield f"  {field}: {_value(each)}{_comment(remark)}"
+                    yield f"  {key}: {_value(each)}{_comment(remark)}"
                 yield from map(_comment, self._left(name, value))
 
         return "\n".join(lines()) + "\n"
@@ -115,11 +112,14 @@ class ServiceDraft:
         if looked.keyed:
             why = f"/metrics answers {looked.guarded} without them, and shows its page with them"
         elif looked.guarded is not None:
-            refused = ", with the headers that were given, too" if self.headers else ""
-            why = (
-                f"/metrics answers {looked.guarded}{refused}; without them its counters can't be "
-                "compared"
-            )
+            why = f"/metrics answers {looked.guarded}"
+            if self.unscraped:
+                why += f", and {self.unscraped}"
+            elif not looked.still_guarded:
+                why += ", and has none for who sends the headers that were given"
+            elif self.scraped:
+                why += ", with the headers that were given, too"
+            why += "; without them its counters can't be compared"
         return {
             "directory": "from the folder of this file: where the command was given",
             "ready": "the first usual path of health that answers" if looked.ready else UNKNOWN,
@@ -135,9 +135,9 @@ class ServiceDraft:
             "reply": ("prediction", "probability", "id"),
             "counts": ("requests", "errors", "latency"),
         }
-        for field in usual.get(name, ()):
-            if field not in said:
-                yield f"{field}: {UNKNOWN}"
+        for key in usual.get(name, ()):
+            if key not in said:
+                yield f"{key}: {UNKNOWN}"
 
 
 def scenario_file(name: str, use_case: str, alerts: Sequence[str]) -> str:

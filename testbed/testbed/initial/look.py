@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from testbed.clients import loopback
 from testbed.clients.openapi import read_document
 from testbed.errors import UsageError
-from testbed.targets.servicefields import unscrapable
 
 TIMEOUT: Final = 5.0
 PREDICTIONS: Final = 3
@@ -35,6 +34,7 @@ class Looked:
         ready: the first usual path of health that answers.
         metrics: its page of metrics; None where it has none.
         guarded: status by which the page of metrics is refused to who has no key; None: it isn't.
+        still_guarded: whether it is refused, too, to who sends what Prometheus can send.
         keyed: whether it is shown to who sends the headers that were given.
         answer: what it answered to a prediction; None where it was not asked, or did not predict.
         refused: what it answered in place of a prediction.
@@ -46,21 +46,22 @@ class Looked:
     ready: str | None = None
     metrics: str | None = None
     guarded: int | None = None
+    still_guarded: bool = False
     keyed: bool = False
     answer: Any = None
     refused: str = ""
     grown: tuple[tuple[str, Mapping[str, str]], ...] = field(default=())
 
 
-def look(url: str, headers: Mapping[str, str]) -> Looked:
+def look(url: str, headers: Mapping[str, str], scraped: Mapping[str, str]) -> Looked:
     """Read what it shows without being asked for anything.
 
     Health is asked as a run asks for it: without headers.
 
     Args:
         url: where it runs; all its paths are below it.
-        headers: by which its OpenAPI document is asked for, and its metrics, where they are refused
-            without.
+        headers: by which its OpenAPI document is asked for.
+        scraped: by which its metrics are asked for, where they are refused without.
 
     Raises:
         UsageError: nothing answers at the URL.
@@ -72,9 +73,8 @@ def look(url: str, headers: Mapping[str, str]) -> Looked:
         raise UsageError(f"nothing answers at {url}: {loopback.reason(error)}") from None
     page = _asked(f"{root}{METRICS}")
     guarded = None if page is None or page.status_code not in GUARDED else page.status_code
-    sent = {name: value for name, value in headers.items() if unscrapable(name, "") is None}
-    if guarded is not None and sent:
-        page = _asked(f"{root}{METRICS}", sent)
+    if guarded is not None and scraped:
+        page = _asked(f"{root}{METRICS}", scraped)
     text = None if page is None or not page.is_success else page.text
     shown = text if text is not None and counters(text) else None
     return Looked(
@@ -83,12 +83,29 @@ def look(url: str, headers: Mapping[str, str]) -> Looked:
         ready=next((path for path in READY if _text(f"{root}{path}") is not None), None),
         metrics=shown,
         guarded=guarded,
+        still_guarded=page is not None and page.status_code in GUARDED,
         keyed=guarded is not None and shown is not None,
     )
 
 
-def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> Looked:
-    """Ask for a few predictions, and see what was answered and which counters grew."""
+def ask(
+    looked: Looked,
+    path: str,
+    body: object,
+    headers: Mapping[str, str],
+    scraped: Mapping[str, str],
+    hidden: Callable[[str], str],
+) -> Looked:
+    """Ask for a few predictions, and see what was answered and which counters grew.
+
+    Args:
+        looked: what it has shown so far.
+        path: of predictions.
+        body: of a request.
+        headers: of a request.
+        scraped: those of its page of metrics.
+        hidden: takes keys out of what it says.
+    """
     before = counters(looked.metrics or "")
     answer, refused = None, ""
     for _ in range(PREDICTIONS):
@@ -100,13 +117,13 @@ def ask(looked: Looked, path: str, body: object, headers: Mapping[str, str]) -> 
             refused = loopback.reason(error)
             break
         if not reply.is_success:
-            refused = f"{reply.status_code}: {' '.join(reply.text.split())[:200]}"
+            refused = f"{reply.status_code}: {' '.join(hidden(reply.text).split())[:200]}"
             break
         try:
             answer = reply.json()
         except (ValueError, RecursionError):
-            refused = f"no JSON: {' '.join(reply.text.split())[:200]}"
-    after = counters(_text(f"{looked.url}{METRICS}", headers if looked.keyed else None) or "")
+            refused = f"no JSON: {' '.join(hidden(reply.text).split())[:200]}"
+    after = counters(_text(f"{looked.url}{METRICS}", scraped if looked.keyed else None) or "")
     grown = tuple(
         (name, dict(labels))
         for (name, labels), value in sorted(after.items())

@@ -141,9 +141,10 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
     """
     scale, config = TimeScale(factor), layout.config
     shipped = with_job_names(read_tree(source / "prometheus/prometheus.yml"), job_names, scrapes)
+    scraping = with_more_jobs(shipped, scrapes)
     prometheus = scale.prometheus(
         prometheus_tree(
-            _scraping(own_prometheus.joined(shipped) if own_prometheus else shipped, scrapes),
+            own_prometheus.joined(scraping) if own_prometheus else scraping,
             endpoints,
             without,
             intake,
@@ -183,7 +184,7 @@ def render_native(  # noqa: PLR0913 - the ways in which a run may differ
         scrape_interval=parse_duration(intervals["scrape_interval"]),
         evaluation_interval=parse_duration(intervals["evaluation_interval"]),
         intake=intake,
-        own_jobs=own_prometheus.jobs(shipped) if own_prometheus else (),
+        own_jobs=own_prometheus.jobs(scraping) if own_prometheus else (),
     )
     files = {native.prometheus: prometheus, native.alertmanager: alertmanager}
     files[native.collector] = collector
@@ -276,7 +277,8 @@ def prometheus_tree(
     return cast("Tree", _placed(retained, endpoints))
 
 
-def _scraping(document: Tree, more: Sequence[Tree]) -> Tree:
+def with_more_jobs(document: Tree, more: Sequence[Tree]) -> Tree:
+    """A configuration of Prometheus with more scrape jobs, as those of a service."""
     return document | {"scrape_configs": [*document["scrape_configs"], *more]}
 
 

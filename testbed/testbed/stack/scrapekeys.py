@@ -11,6 +11,7 @@ import base64
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from testbed_domain.files import write_atomic
@@ -21,12 +22,33 @@ from testbed.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from testbed_rules.timescale import Tree
 
 _AUTHORIZATION: Final = "authorization"
 _BASIC: Final = "basic"
+_SCHEMES: Final = frozenset({"bearer", _BASIC})
+"""What a variable that holds all of ``Authorization`` may begin with."""
+
+_PROMETHEUS: Final = frozenset(
+    {
+        *("accept-encoding", "content-encoding", "content-length", "content-type", "host"),
+        *("accept", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+        "trailer",
+        *("user-agent", "www-authenticate", "x-amz-content-sha256", "x-amz-date"),
+        *("x-amz-security-token", "x-prometheus-remote-read-version"),
+        *("x-prometheus-remote-write-version", "x-prometheus-scrape-timeout-seconds"),
+    }
+)
+"""Headers that its configuration refuses, or that it sends otherwise; ``Authorization`` has
+settings of its own there."""
+
+
+def unscrapable(name: str, value: str) -> str | None:
+    """Why Prometheus can't send a header with its scrapes; None where it can."""
+    if name.lower() in _PROMETHEUS:
+        return "is set by Prometheus, which asks for the pages of metrics"
+    return "holds {id}, and a scrape is no request of the load" if "{id}" in value else None
 
 
 class ScrapeKeys:
@@ -53,7 +75,7 @@ class ScrapeKeys:
         for job, templates in headers.items():
             try:
                 filled = FilledHeaders(templates, variables).of("")
-                self._settings[job] = self._of_job(filled)
+                self._settings[job] = self._of_job(templates, filled)
             except (LoadError, UsageError) as error:
                 raise UsageError(f"the page of metrics of the job {job}: {error}") from None
 
@@ -75,18 +97,21 @@ class ScrapeKeys:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _of_job(self, headers: Mapping[str, str]) -> Tree:
-        found: Tree = {}
-        for name, value in headers.items():
+    def _of_job(self, templates: Mapping[str, str], headers: Mapping[str, str]) -> Tree:
+        # Prometheus would send them wherever the service redirects it to.
+        found: Tree = {"follow_redirects": False} if headers else {}
+        for template, (name, value) in zip(templates.values(), headers.items(), strict=True):
             if name.lower() == _AUTHORIZATION:
-                found |= self._authorization(value)
+                found |= self._authorization(template, value)
             else:
                 found.setdefault("http_headers", {})[name] = {"files": [self._file(value)]}
         return found
 
-    def _authorization(self, value: str) -> Tree:
+    def _authorization(self, template: str, value: str) -> Tree:
         scheme, _, credentials = value.partition(" ")
-        if not credentials.strip():
+        # The scheme stands in the configuration, so it must be none of a key's words.
+        known = template.startswith(f"{scheme} ") or scheme.lower() in _SCHEMES
+        if not credentials.strip() or not known:
             raise UsageError(
                 "Prometheus sends the header Authorization with a scheme only: write it as "
                 "'Bearer ${KEY}'"
@@ -100,7 +125,10 @@ class ScrapeKeys:
             decoded = ""
         user, colon, password = decoded.partition(":")
         if not colon or (user, password) != (user.strip(), password.strip()):
-            raise UsageError("the header Authorization: Basic wants the base64 of user:password")
+            raise UsageError(
+                "the header Authorization: Basic wants the base64 of user:password, in UTF-8 and "
+                "without blanks around either"
+            )
         files = {"username_file": self._file(user), "password_file": self._file(password)}
         return {"basic_auth": files}
 
@@ -108,3 +136,17 @@ class ScrapeKeys:
         path = self._folder / str(len(self._files))
         self._files[path] = content
         return os.fspath(path.absolute())
+
+
+def scrapable(
+    headers: Mapping[str, str], variables: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """Templates of headers that Prometheus can send, and why it can send none, where it can't."""
+    found = {name: value for name, value in headers.items() if unscrapable(name, value) is None}
+    try:
+        ScrapeKeys({"": found}, variables, Path())
+    except UsageError as error:
+        return {}, str(error).partition(": ")[2]
+    if headers and not found:
+        return {}, "Prometheus can send none of the headers that were given"
+    return found, ""

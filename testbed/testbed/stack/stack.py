@@ -9,8 +9,10 @@ from typing import Final
 
 from testbed_otel import names
 
+from testbed.clients.prometheus import PrometheusClient
 from testbed.componentnames import SCRAPED
 from testbed.errors import StackError
+from testbed.stack.addresses import PROMETHEUS
 from testbed.stack.components import Component
 from testbed.stack.context import StackContext
 from testbed.stack.environments import base_environment
@@ -264,6 +266,15 @@ class Stack:
             if name not in SHOWN_BY or SHOWN_BY[name] in self._components
         }
 
+    def _scrape_errors(self) -> dict[str, str]:
+        """Job to why its last scrape failed, for as far as Prometheus says it."""
+        try:
+            with PrometheusClient(self.context.url(PROMETHEUS)) as prometheus:
+                targets = prometheus.targets()
+        except StackError:
+            return {}
+        return {each.job: each.last_error for each in targets if each.last_error}
+
     def _unseen(self) -> str | None:
         """What Prometheus doesn't see yet: targets, and the first run of the drift job."""
         wanted = {job for job, component in SCRAPED.items() if component in self._components}
@@ -274,7 +285,10 @@ class Stack:
         seen = {sample["metric"].get("instance") for sample in up}
         missing += sorted(set(self.context.serving.values()) - seen)
         if missing:
-            return f"not up yet: {', '.join(missing)}"
+            failed = self._scrape_errors()
+            return "not up yet: " + ", ".join(
+                f"{job} ({failed[job]})" if job in failed else job for job in missing
+            )
         if {"drift", "collector"} <= set(self._components):
             completed = names.DRIFT_LAST_COMPLETED.prometheus
             if not instant_query(self.context, completed):

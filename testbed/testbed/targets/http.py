@@ -23,7 +23,7 @@ from testbed_otel.urls import is_http_url
 
 from testbed.clients import loopback
 from testbed.clients.openapi import OPENAPI, read_document
-from testbed.componentnames import TAKEN
+from testbed.componentnames import JOBS_TAKEN, TAKEN
 from testbed.errors import UsageError
 from testbed.facts.servicecounts import CountedSeries, behind_pages
 from testbed.stack.components import Component
@@ -36,6 +36,7 @@ from testbed.targets.scoring import score_reference
 from testbed.targets.servicefields import (
     HTTP,
     Command,
+    KnownUseCase,
     MetricsEndpoint,
     TelemetrySwitch,
     place_of,
@@ -100,7 +101,7 @@ class HttpService(TargetModel):
     labels: LabelTemplate | None = Field(
         None, description="How it is told true labels; null: it is told none."
     )
-    use_cases: tuple[str, ...] = Field(
+    use_cases: tuple[KnownUseCase, ...] = Field(
         (), description="Use cases whose rows it answers; empty: any that it is played with."
     )
     rules: str | None = Field(
@@ -138,17 +139,27 @@ class HttpService(TargetModel):
             raise ValueError(f"ports: one must be called {HTTP}")
         if self.url is not None and not is_http_url(self.url):
             raise ValueError(f"url: {mask(self.url)!r} is not an http(s) URL")
-        jobs = Counter(each.job or self.service for each in self.metrics)
-        for each in self.metrics:
-            if each.port not in self.ports:
-                raise ValueError(f"metrics: there is no port {each.port!r} among ports")
-            if jobs[job := each.job or self.service] > 1:
-                raise ValueError(f"metrics: two pages have the job {job}; give one another `job`")
         switches = (self.overhead.on, self.overhead.off)
         more = (text for each in switches for text in (*each.command, *each.environment.values()))
         for text in (*self.command, *self.environment.values(), *more):
             if unknown := [name for name in PORT.findall(text) if name not in self.ports]:
                 raise ValueError(f"{text!r} asks for the port {unknown[0]!r}; name it in ports")
+        return self
+
+    @model_validator(mode="after")
+    def _pages_can_be_scraped(self) -> Self:
+        jobs = Counter(each.job or self.service for each in self.metrics)
+        named = self.url is not None and urlsplit(self.url).username is not None
+        for each in self.metrics:
+            job = each.job or self.service
+            if each.port not in self.ports:
+                raise ValueError(f"metrics: there is no port {each.port!r} among ports")
+            if jobs[job] > 1:
+                raise ValueError(f"metrics: two pages have the job {job}; give one another `job`")
+            if job in JOBS_TAKEN:
+                raise ValueError(f"metrics: the job {job} is one of the testbed's; give another")
+            if named and "authorization" in map(str.lower, each.headers):
+                raise ValueError("url: it names a user, and a page of metrics an Authorization")
         return self
 
     @property
@@ -306,7 +317,7 @@ class HttpService(TargetModel):
         return tuple(
             {
                 "job_name": page.job or self.service,
-                "metrics_path": f"{self.root}{page.path}",
+                **page.asked_below(self.root),
                 "scheme": scheme,
                 "static_configs": [
                     {"targets": [self.address(page.port)], "labels": dict(page.labels)}
@@ -335,7 +346,10 @@ class HttpService(TargetModel):
             found[url] = None
             headers = FilledHeaders(page.headers, os.environ).of("")
             with suppress(httpx.HTTPError):
-                reply = loopback.get(url, timeout=TIMEOUT, headers=headers)
+                # As Prometheus follows them: to nobody who is to have no key.
+                reply = loopback.get(
+                    url, timeout=TIMEOUT, headers=headers, follow_redirects=not headers
+                )
                 found[url] = reply.raise_for_status().text
         return found
 

@@ -74,7 +74,7 @@ class _Asking:
         reply = exchange.read(answer.status_code, answer.content, name)
         if reply.prediction is None:
             why = reply.problem or f"status {answer.status_code}"
-            said = " ".join(answer.text[:SHOWN].split())
+            said = " ".join(exchange.hidden(answer.text)[:SHOWN].split())
             raise StackError(
                 f"the service can't be compared with a reference: asked {body}, it answered "
                 f"{said!r} ({why}); see request and reply of its file"

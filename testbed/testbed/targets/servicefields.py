@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from testbed_domain.problems import nearest
+from testbed_domain.use_cases import ANY, USE_CASES
 from testbed_load.headertemplates import HeaderTemplates
 from testbed_load.pathtemplate import UrlPath
 
 from testbed.fields import StrictModel
+from testbed.stack.scrapekeys import unscrapable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,10 +31,25 @@ Command: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Program and arguments, or one text as a shell splits it."""
 
 
+def _known(name: str) -> str:
+    if name != ANY and name not in USE_CASES:
+        raise ValueError(f"there is no use case {name!r}{nearest(name, (*USE_CASES, ANY))}")
+    return name
+
+
+KnownUseCase: TypeAlias = Annotated[str, AfterValidator(_known)]
+
+
+def _scraped(path: str) -> str:
+    if "{" in path or "}" in path:
+        raise ValueError("it holds a brace: a scrape is no request of the load, nor has it a row")
+    return path
+
+
 class MetricsEndpoint(StrictModel):
     """A page of metrics that Prometheus scrapes."""
 
-    path: UrlPath = "/metrics"
+    path: Annotated[UrlPath, AfterValidator(_scraped)] = "/metrics"
     port: str = Field(HTTP, description="Name of the port, of a service that the run starts.")
     job: str | None = Field(None, description="Label `job`; null: the service's name.")
     labels: dict[str, str] = Field({}, description="More labels of every series.")
@@ -41,6 +59,26 @@ class MetricsEndpoint(StrictModel):
         "has to stand in the file.",
     )
 
+    @field_validator("labels")
+    @classmethod
+    def _are_labels_of_series(cls, labels: Mapping[str, str]) -> Mapping[str, str]:
+        for name in labels:
+            if name == "job":
+                raise ValueError("job is given by `job` of the page")
+            if name.startswith("__"):
+                raise ValueError(f"{name} is one of Prometheus's own")
+        return labels
+
+    def asked_below(self, root: str) -> dict[str, Any]:
+        """Path and query as a scrape job has them, which encodes both.
+
+        Args:
+            root: what the path begins with.
+        """
+        path, _, query = self.path.partition("?")
+        found: dict[str, Any] = {"metrics_path": unquote(f"{root}{path}")}
+        return found | ({"params": parse_qs(query, keep_blank_values=True)} if query else {})
+
     @field_validator("headers")
     @classmethod
     def _is_scrapable(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -48,25 +86,6 @@ class MetricsEndpoint(StrictModel):
             if (reason := unscrapable(name, value)) is not None:
                 raise ValueError(f"{name} {reason}")
         return headers
-
-
-_PROMETHEUS: Final = frozenset(
-    {
-        *("accept-encoding", "content-encoding", "content-length", "content-type", "host"),
-        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
-        *("user-agent", "www-authenticate", "x-amz-content-sha256", "x-amz-date"),
-        *("x-amz-security-token", "x-prometheus-remote-read-version"),
-        *("x-prometheus-remote-write-version", "x-prometheus-scrape-timeout-seconds"),
-    }
-)
-"""Headers that its configuration refuses; ``Authorization`` has settings of its own there."""
-
-
-def unscrapable(name: str, value: str) -> str | None:
-    """Why Prometheus can't send a header with its scrapes; None where it can."""
-    if name.lower() in _PROMETHEUS:
-        return "is set by Prometheus, which asks for the pages of metrics"
-    return "holds {id}, and a scrape is no request of the load" if "{id}" in value else None
 
 
 class Switch(StrictModel):

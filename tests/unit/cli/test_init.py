@@ -195,6 +195,8 @@ COUNTED = b"# TYPE shop_requests_total counter\nshop_requests_total 3\n"
         (False, ("X-Key: ${SHOP_KEY}",), ({},), ""),
         (True, ("X-Key: ${SHOP_KEY}",), ({"X-Key": "${SHOP_KEY}"},), "403 without them, and shows"),
         (True, ("X-Key: k", "Host: shop", "X: {id}"), ({"X-Key": "k"},), "403 without them, and"),
+        (True, ("X-Key: ${SHOP_KEY}{id}",), (), "403, and Prometheus can send none of the headers"),
+        (True, ("Authorization: ${SHOP_KEY}",), (), "403, and Prometheus sends the header Author"),
         (True, ("X-Other: k",), (), "answers 403, with the headers that were given, too; without"),
         (True, (), (), "answers 403; without them its counters"),
     ],
@@ -222,6 +224,22 @@ def test_metrics_that_want_a_key(
     assert ("# /metrics answers" in text) is guarded
     assert "s3cret" not in text
     assert found.ready == ("/" if guarded else "/health/ready")
+
+
+def test_a_key_that_is_repeated_is_not_written_down(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nor said: by services that refuse one."""
+    monkeypatch.setenv("SHOP_KEY", "s3cret")
+    stranger.content = {"/predict": b"no key s3cret is known here"}
+    folder = written(f"http://127.0.0.1:{stranger.server_port}", "--header", "X: ${SHOP_KEY}")
+    text = (folder / "service.yaml").read_text()
+    assert "no key ${SHOP_KEY} is known here" in text
+    output = capsys.readouterr()
+    assert "s3cret" not in f"{text}{output.out}{output.err}"
 
 
 def test_a_path_of_a_stranger_is_no_yaml(

@@ -11,7 +11,12 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from testbed_domain.use_cases import get_use_case
 from testbed_load.errors import LoadError
-from testbed_load.exchange import ServiceExchange, TemplateExchange
+from testbed_load.exchange import (
+    ReplyPaths,
+    RequestTemplate,
+    ServiceExchange,
+    TemplateExchange,
+)
 from testbed_load.replies import Reply
 
 if TYPE_CHECKING:
@@ -207,3 +212,16 @@ def test_block_that_is_wrong(wanted: dict[str, Any]) -> None:
     """A path that is no JSONPath, a body where none can be, a misspelt key."""
     with pytest.raises(ValidationError):
         exchange(**wanted)
+
+
+def test_a_key_that_an_answer_repeats_is_in_no_reply() -> None:
+    """Replies are written down: reasons of refusals, and of what is no prediction."""
+    wanted = ServiceExchange(
+        RequestTemplate(headers={"X": "Bearer ${KEY}"}),
+        ReplyPaths(prediction="$.y"),
+    )
+    exchange = TemplateExchange(wanted, get_use_case("diabetes").schema, {"KEY": "s3cret"})
+    for status, content in ((401, b"no s3cret"), (200, b'{"y": "s3cret"}'), (200, b"s3cret")):
+        reply = exchange.read(status, content, "r-1")
+        assert reply.reason or reply.problem
+        assert "s3cret" not in repr(reply), status

@@ -35,6 +35,13 @@ def test_what_a_variable_holds_is_no_template() -> None:
     assert made.of("r-1") == {"X": "a{id}b${id} c{id} r-1r-1"}
 
 
+def test_what_a_service_repeats_has_no_key() -> None:
+    """Variables stand in its place; what is too short to be a secret is left."""
+    made = FilledHeaders({"X": "${KEY} ${NUMBER} ${ID}"}, {"KEY": KEY, "NUMBER": "1", "ID": "{id}"})
+    assert made.hidden(f"1 of {KEY}{KEY} {{id}}") == "1 of ${KEY}${KEY} ${ID}"
+    assert FilledHeaders({}, {"KEY": KEY}).hidden(KEY) == KEY
+
+
 @pytest.mark.parametrize("identifier", ["a\r\nX-Evil: 1", "\ud800", "\u4e2d", "a ", ""])
 def test_id_that_can_not_be_sent(identifier: str) -> None:
     """Of a prediction it is whatever the service answered."""

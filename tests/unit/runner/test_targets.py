@@ -17,6 +17,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 from testbed.clients.prometheus import Series
+from testbed.componentnames import JOBS_TAKEN
 from testbed.errors import StackError, UsageError
 from testbed.facts.servicecounts import shown_on, stored_total, total_of
 from testbed.layout import RunLayout
@@ -427,12 +428,49 @@ def test_rows_that_are_not_sent_cannot_drift() -> None:
         ({"headers": {"Host": "shop"}}, "Host is set by Prometheus"),
         ({"headers": {"X": "a{id}"}}, "X holds {id}, and a scrape is no request of the load"),
         ({"path": "/more"}, "two pages have the job shop; give one another `job`"),
+        ({"job": "ml-api"}, "the job ml-api is one of the testbed's; give another"),
+        ({"job": "cadvisor"}, "the job cadvisor is one of the testbed's; give another"),
+        ({"path": "/m?of={id}"}, "it holds a brace: a scrape is no request of the load"),
+        ({"labels": {"job": "other"}}, "job is given by `job` of the page"),
+        ({"labels": {"__scheme__": "http"}}, "__scheme__ is one of Prometheus's own"),
     ],
 )
 def test_pages_that_prometheus_can_not_scrape(page: dict[str, Any], complaint: str) -> None:
     """Refused at once, not by Prometheus once all else has started."""
     with pytest.raises(ValidationError, match=re.escape(complaint)):
         shop(metrics=[{}, page])
+
+
+def test_no_service_has_a_job_of_the_testbed() -> None:
+    """Prometheus takes each name once."""
+    shipped = load_yaml((root() / "prometheus" / "prometheus.yml").read_text())
+    assert {job["job_name"] for job in shipped["scrape_configs"]} == JOBS_TAKEN
+    with pytest.raises(ValidationError, match="the job ml-api is one of the testbed's"):
+        shop(service="ml-api")
+
+
+def test_one_who_signs_in_by_url_and_by_header_is_refused() -> None:
+    """A client sends one of both, and Prometheus the other."""
+    page = {"headers": {"authorization": "Bearer a"}}
+    with pytest.raises(ValidationError, match="url: it names a user"):
+        shop(url="http://me:pw@shop.example", metrics=[page])
+
+
+def test_the_query_of_a_page_is_sent_as_one() -> None:
+    """Prometheus encodes path and query itself."""
+    page = {"path": "/m%20n?format=a%26b&empty="}
+    (job,) = shop(url="http://shop.example/v1", metrics=[page]).scrape_configs()
+    assert job["metrics_path"] == "/v1/m n"
+    assert job["params"] == {"format": ["a&b"], "empty": [""]}
+    (plain,) = shop().scrape_configs()
+    assert "params" not in plain
+
+
+def test_use_cases_that_there_are_not_are_refused() -> None:
+    """With the nearest name: else nothing would be played, and nobody would know why."""
+    assert shop(use_cases=["any", "diabetes"]).use_cases == ("any", "diabetes")
+    with pytest.raises(ValidationError, match=r"no use case 'Diabtes'.*diabetes"):
+        shop(use_cases=["Diabtes"])
 
 
 def test_a_header_that_prometheus_can_not_send_is_refused_at_once() -> None:
@@ -452,15 +490,17 @@ def test_counters_are_read_with_the_headers_of_their_page(
     page = {"path": "/m", "headers": {"Authorization": "Bearer ${TOKEN}"}}
     block = {"command": None, "url": "https://shop.example", "metrics": [page]}
     found = cast("HttpService", read_service(written(tmp_path, **block)))
-    asked: list[Mapping[str, str]] = []
+    asked: list[tuple[Mapping[str, str], bool]] = []
 
-    def answer(url: str, *, headers: Mapping[str, str], **_: object) -> httpx.Response:
-        asked.append(headers)
+    def answer(
+        url: str, *, headers: Mapping[str, str], follow_redirects: bool, **_: object
+    ) -> httpx.Response:
+        asked.append((headers, follow_redirects))
         return httpx.Response(200, text="a 1", request=httpx.Request("GET", url))
 
     monkeypatch.setattr("testbed.targets.http.loopback.get", answer)
     assert found.counters(cast("StackContext", None)) == {"https://shop.example/m": "a 1"}
-    assert asked == [{"Authorization": "Bearer s3cret"}]
+    assert asked == [({"Authorization": "Bearer s3cret"}, False)]
     assert found.scrape_headers() == {"shop": page["headers"]}
 
 

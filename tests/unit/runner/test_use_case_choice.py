@@ -88,6 +88,6 @@ def test_a_scenario_and_its_model_must_fit(small_artefact: Artefact) -> None:
         service = HttpService(command=("x",), request=exchange.request)
         with nullcontext() if asked == column else pytest.raises(LoadError, match=r"\{Colour\}"):
             require_fit(scenario(column, rows), small_artefact, service)
-    other = HttpService(command=("x",), use_cases=("roses", "tulips"))
-    with pytest.raises(UsageError, match="service answers rows of roses, tulips, and is to be"):
+    other = HttpService(command=("x",), use_cases=("iris", "titanic"))
+    with pytest.raises(UsageError, match="service answers rows of iris, titanic, and is to be"):
         require_fit(scenario(column, rows), small_artefact, other)

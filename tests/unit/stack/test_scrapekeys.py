@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testbed.errors import UsageError
-from testbed.stack.scrapekeys import ScrapeKeys
+from testbed.stack.scrapekeys import ScrapeKeys, scrapable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 JOBS = ({"job_name": "shop", "metrics_path": "/m"}, {"job_name": "other"})
+VARIABLES = {"KEY": "s3cret", "WORDS": "s3cret words"}
 USER = base64.b64encode(b"me:pass:word").decode()
+
+VARIABLES["USER"] = f"Basic {USER}"
 
 
 def keys(folder: Path, **headers: str) -> ScrapeKeys:
     """Of the job shop, and one variable."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ScrapeKeys({"shop": given}, {"KEY": "s3cret", "USER": f"Basic {USER}"}, folder)
+    return ScrapeKeys({"shop": given}, VARIABLES, folder)
 
 
 def test_what_prometheus_reads_its_headers_from(tmp_path: Path) -> None:
@@ -34,6 +37,7 @@ def test_what_prometheus_reads_its_headers_from(tmp_path: Path) -> None:
             "X-Other": {"files": [f"{folder}/1"]},
         },
         "authorization": {"type": "Bearer", "credentials_file": f"{folder}/2"},
+        "follow_redirects": False,  # nobody else is to have the key
     }
     assert not folder.exists()
     with made.written():
@@ -57,6 +61,7 @@ def test_user_and_password(tmp_path: Path) -> None:
     ("value", "complaint"),
     [
         ("${KEY}", "with a scheme only: write it as 'Bearer"),
+        ("${WORDS}", "with a scheme only: write it as 'Bearer"),
         ("Basic ${KEY}", "Basic wants the base64 of user:password"),
         ("Basic YWI=", "Basic wants the base64 of user:password"),
         ("Bearer ${NONE}", "needs the environment variable NONE"),
@@ -67,6 +72,25 @@ def test_what_prometheus_can_not_send(tmp_path: Path, value: str, complaint: str
     with pytest.raises(UsageError, match=f"of the job shop: .*{complaint}") as caught:
         keys(tmp_path, Authorization=value)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "found", "why"),
+    [
+        ({"X": "${KEY}", "Host": "a", "Y": "{id}"}, {"X": "${KEY}"}, ""),
+        ({"Host": "a"}, {}, "Prometheus can send none of the headers that were given"),
+        ({"Authorization": "${KEY}"}, {}, "Prometheus sends the header Authorization with a"),
+        ({}, {}, ""),
+    ],
+)
+def test_what_of_some_headers_prometheus_can_send(
+    headers: dict[str, str], found: dict[str, str], why: str
+) -> None:
+    """For who does not know yet which of them its page wants."""
+    given, said = scrapable(headers, VARIABLES)
+    assert given == found
+    assert said.startswith(why)
+    assert bool(said) == bool(why)
 
 
 def test_without_headers_there_is_no_folder(tmp_path: Path) -> None:
