@@ -317,7 +317,7 @@ class HttpService(TargetModel):
         return tuple(
             {
                 "job_name": page.job or self.service,
-                **page.asked_below(self.root),
+                **page.scraped_below(self.root),
                 "scheme": scheme,
                 "static_configs": [
                     {"targets": [self.address(page.port)], "labels": dict(page.labels)}

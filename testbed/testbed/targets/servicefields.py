@@ -69,7 +69,7 @@ class MetricsEndpoint(StrictModel):
                 raise ValueError(f"{name} is one of Prometheus's own")
         return labels
 
-    def asked_below(self, root: str) -> dict[str, Any]:
+    def scraped_below(self, root: str) -> dict[str, Any]:
         """Path and query as a scrape job has them, which encodes both.
 
         Args:
