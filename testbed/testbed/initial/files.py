@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from testbed.initial.guess import counts_of, reply_of
+from testbed.initial.look import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,10 +77,13 @@ class ServiceDraft:
             found["use_cases"] = [self.use_case]
         if self.rules is not None:
             found["rules"] = self.rules
-        if self.looked.metrics is None:
-            found["metrics"] = []
-        elif self.looked.keyed:
-            found["metrics"] = [{"headers": dict(self.scraped)}]
+        page: dict[str, Any] = {}
+        if self.looked.page != METRICS:
+            page["path"] = self.looked.page
+        if self.looked.keyed:
+            page["headers"] = dict(self.scraped)
+        if page or self.looked.metrics is None:
+            found["metrics"] = [] if self.looked.metrics is None else [page]
         for name, guesses in self._guesses.items():
             found[name] = {key: guess.value for key, guess in guesses.items()}
         if self.headers:
@@ -108,11 +112,13 @@ class ServiceDraft:
 
     def _remarks(self) -> dict[str, str]:
         looked = self.looked
-        why = "/metrics has none; without them its counters can't be compared"
+        why = f"{looked.page} has none; without them its counters can't be compared"
         if looked.keyed:
-            why = f"/metrics answers {looked.guarded} without them, and shows its page with them"
+            why = f"it answers {looked.guarded} without them, and shows its page with them"
+        elif looked.metrics is not None:
+            why = f"{METRICS} leads there"
         elif looked.guarded is not None:
-            why = f"/metrics answers {looked.guarded}"
+            why = f"{looked.page} answers {looked.guarded}"
             if self.unscraped:
                 why += f", and {self.unscraped}"
             elif not looked.still_guarded:

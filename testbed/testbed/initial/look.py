@@ -33,6 +33,8 @@ class Looked:
         openapi: its OpenAPI document; None where it has none.
         ready: the first usual path of health that answers.
         metrics: its page of metrics; None where it has none.
+        page: where that is: what redirects a scrape, as a mounted application does, costs each one
+            a second request, and gets no key.
         guarded: status by which the page of metrics is refused to who has no key; None: it isn't.
         still_guarded: whether it is refused, too, to who sends what Prometheus can send.
         keyed: whether it is shown to who sends the headers that were given.
@@ -45,6 +47,7 @@ class Looked:
     openapi: Mapping[str, Any] | None = None
     ready: str | None = None
     metrics: str | None = None
+    page: str = METRICS
     guarded: int | None = None
     still_guarded: bool = False
     keyed: bool = False
@@ -72,9 +75,10 @@ def look(url: str, headers: Mapping[str, str], scraped: Mapping[str, str]) -> Lo
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(f"nothing answers at {url}: {loopback.reason(error)}") from None
     page = _asked(f"{root}{METRICS}")
+    where = _below(root, page)
     guarded = None if page is None or page.status_code not in GUARDED else page.status_code
     if guarded is not None and scraped:
-        page = _asked(f"{root}{METRICS}", scraped)
+        page = _asked(f"{root}{where}", scraped)
     text = None if page is None or not page.is_success else page.text
     shown = text if text is not None and counters(text) else None
     return Looked(
@@ -82,6 +86,7 @@ def look(url: str, headers: Mapping[str, str], scraped: Mapping[str, str]) -> Lo
         openapi=read_document(url, headers),
         ready=next((path for path in READY if _text(f"{root}{path}") is not None), None),
         metrics=shown,
+        page=where,
         guarded=guarded,
         still_guarded=page is not None and page.status_code in GUARDED,
         keyed=guarded is not None and shown is not None,
@@ -123,7 +128,7 @@ def ask(
             answer = reply.json()
         except (ValueError, RecursionError):
             refused = f"no JSON: {' '.join(hidden(reply.text).split())[:200]}"
-    after = counters(_text(f"{looked.url}{METRICS}", scraped if looked.keyed else None) or "")
+    after = counters(_text(f"{looked.url}{looked.page}", scraped if looked.keyed else None) or "")
     grown = tuple(
         (name, dict(labels))
         for (name, labels), value in sorted(after.items())
@@ -146,9 +151,18 @@ def counters(page: str) -> Counters:
         return {}
 
 
+def _below(root: str, page: httpx.Response | None) -> str:
+    """Path of the page of metrics to which the usual one leads, if that is the service's own."""
+    found = "" if page is None else str(page.url)
+    return found.removeprefix(root) if found.startswith(f"{root}/") else METRICS
+
+
 def _asked(url: str, headers: Mapping[str, str] | None = None) -> httpx.Response | None:
+    """The answer; as Prometheus asks, which takes a key to nobody else."""
     try:
-        return loopback.ask_stranger("GET", url, timeout=TIMEOUT, headers=headers)
+        return loopback.ask_stranger(
+            "GET", url, timeout=TIMEOUT, headers=headers, follow_redirects=not headers
+        )
     except httpx.HTTPError:
         return None
 

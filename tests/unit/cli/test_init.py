@@ -120,6 +120,11 @@ class Stranger(BaseHTTPRequestHandler):
         content = cast("Any", self.server).content
         if isinstance(content, dict):
             content = content.get(self.path, b"{}")
+        if isinstance(content, str):
+            self.send_response(307)
+            self.send_header("Location", content)
+            self.end_headers()
+            return
         keyless = cast("Any", self.server).guarded and self.headers.get("X-Key") is None
         self.send_response(403 if keyless else 200)
         self.send_header("Content-Type", "application/json")
@@ -140,6 +145,8 @@ class Stranger(BaseHTTPRequestHandler):
 @pytest.fixture
 def stranger() -> Iterator[Any]:
     """A service that is none; its ``content`` is what it answers, None without an end.
+
+    A text is where it leads to.
 
     Where it is ``guarded`` it refuses who has no key.
     """
@@ -221,9 +228,36 @@ def test_metrics_that_want_a_key(
     assert found.counts.requests is None
     text = (folder / "service.yaml").read_text()
     assert comment in text
-    assert ("# /metrics answers" in text) is guarded
+    assert (" answers 403" in text) is guarded
     assert "s3cret" not in text
     assert found.ready == ("/" if guarded else "/health/ready")
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_page_of_metrics_that_is_mounted(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+    *,
+    guarded: bool,
+) -> None:
+    """It is redirected to, and Prometheus follows nobody with a key: the file says where it is."""
+    stranger.content = {"/shop/metrics": "/shop/metrics/", "/shop/metrics/": COUNTED}
+    stranger.guarded = guarded
+    url = f"http://127.0.0.1:{stranger.server_port}/shop"
+    found = cast("HttpService", read_service(written(url, "--header", "X-Key: k") / "service.yaml"))
+    (page,) = found.metrics
+    assert (page.path, page.headers) == ("/metrics/", {"X-Key": "k"} if guarded else {})
+
+
+def test_a_page_elsewhere_is_none_of_the_service(
+    stranger: Any,  # noqa: ANN401 - a server
+    written: Callable[..., Path],
+) -> None:
+    """Its own path stands in the file: a run asks for what is below its URL."""
+    stranger.content = {"/shop/metrics": "/metrics", "/metrics": COUNTED}
+    folder = written(f"http://127.0.0.1:{stranger.server_port}/shop")
+    found = cast("HttpService", read_service(folder / "service.yaml"))
+    assert [page.path for page in found.metrics] == ["/metrics"]
 
 
 def test_a_key_that_is_repeated_is_not_written_down(
