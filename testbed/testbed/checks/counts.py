@@ -133,7 +133,7 @@ def hops(case: Case) -> tuple[Hop, ...]:
     if log is not None:
         content = case.evidence.snapshot.logcontent
         late = content.late_rows if content else 0
-        rows += [_api_to_log(counted, log.rows, late), _log_counter(counted, log.rows)]
+        rows += [_api_to_log(case, counted, log.rows, late), _log_counter(counted, log.rows)]
     rows.append(_labels_to_api(case, counted))
     if log is not None:
         rows.append(_labels_to_log(counted, log.labels))
@@ -228,7 +228,7 @@ def _api_to_prometheus(case: Case) -> Hop:
     return _hop("api_prometheus", request_count(_counted(case)), stored, crashed, lost)
 
 
-def _api_to_log(counted: Sequence[Count], rows: int, late: int) -> Hop:
+def _api_to_log(case: Case, counted: Sequence[Count], rows: int, late: int) -> Hop:
     certain: Counter[Reason] = Counter()
     broken: Counter[int] = Counter()
     for count in counted:
@@ -257,6 +257,8 @@ def _api_to_log(counted: Sequence[Count], rows: int, late: int) -> Hop:
     # One that crashed may have left rows that another replica has written since.
     spooled = _total(counted, names.LOG_SPOOLED.prometheus)
     possible = [(Reason.LOG_FAILED, unsure), (Reason.LOG_SPOOLED, spooled)]
+    # What a crash took along is found by rows without a count, and these may be such rows.
+    possible.append((Reason.SHED_503, min(late, request_count(taken_along(case)))))
     return _hop("api_log", sent, rows, sorted(certain.items()), possible)
 
 

@@ -62,6 +62,9 @@ STARVED: Final = 2.5
 SLOWER: Final = 2.0
 """Times as many answers that are slow while the disk is, at least."""
 
+WAITING: Final = 0.25
+"""Share of the answers that are slow then, at least: a few are so at any time."""
+
 AROUND: Final = 5.0
 DRIFT: Final = "drift"
 
@@ -190,10 +193,10 @@ def _slow_disk(case: Case, pace: Pace) -> str | None:
     for request in case.evidence.truth.requests:
         late = request.finished_at - request.sent_at > LOAD_LAG
         (within if while_slow(request) else outside).append(late)
-    if not any(within) or fmean(within) < SLOWER * fmean(outside or [False]):
+    if not within or fmean(within) < max(WAITING, SLOWER * fmean(outside or [False])):
         return None
     return (
-        f"the disk of the run's folder took {pace.synced:.2f} s to keep a line (median of "
+        f"the disk of the run's folder took {pace.synced:.2f} s to keep a line (average of "
         f"{AROUND:g} s), and {fmean(within):.0%} of the answers took longer than {LOAD_LAG:g} s "
         f"while it was slow, {fmean(outside or [False]):.0%} at other times"
     )

@@ -73,8 +73,9 @@ def label_posts(
         delay: real seconds between an answer and its label.
         takes_labels: whether the service takes labels at all.
     """
-    # At its end the load posts what is left, delay or not.
-    last = max((request.finished_at for request in truth.requests), default=0.0)
+    # At its end the load posts what is left, delay or not: each of its processes once its own last
+    # answer is there, when others may still wait for theirs.
+    last = max((request.scheduled_at for request in truth.requests), default=0.0)
     waits = [
         posting.batch.sent_at - posting.request.finished_at - delay
         for posting in found

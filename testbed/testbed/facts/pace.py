@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statistics import median
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
@@ -27,8 +27,8 @@ SYNCS: Final = 10
 """Lines over which the slowest stretch of the disk is taken."""
 
 SLOW_SYNC: Final = 0.1
-"""Seconds to keep a line, of half of these lines, that make a disk slow; one that turns takes 0.02.
-At 50 requests a second, more than ten are in flight then."""
+"""Seconds to keep a line, on average over these lines, that make a disk slow; one that turns takes
+0.02. One that keeps nothing for a second is as bad: all answers wait for it."""
 
 STALLS: Final = 50
 """Stalls that are stored, the longest ones."""
@@ -48,9 +48,9 @@ class Pace(StoredModel):
         busy: share of the processors' time that was used; 1 where nothing was left.
         waiting: share of the time in which some task waited for a processor; None if unknown.
         stalls: when nothing ran at all, by time.
-        synced: seconds that the disk took to keep a line, as the median of the slowest five
-            seconds; None if unknown.
-        slow_disk: when that median was :data:`SLOW_SYNC` or more.
+        synced: seconds that the disk took to keep a line, on average over the slowest five seconds;
+            None if unknown.
+        slow_disk: when that average was :data:`SLOW_SYNC` or more.
         waits: component to when it was ready to work and other processes had the processors, half a
             second at most each, by time.
     """
@@ -102,12 +102,12 @@ def summarise(lines: Sequence[Json]) -> Pace:
 
 
 def _synced(lines: Sequence[Json]) -> Iterator[tuple[Stretch, float]]:
-    """The median of each window, which no single line can move."""
+    """The average of each window."""
     known = [line for line in lines if line.get("synced") is not None]
     for at in range(max(1, len(known) - SYNCS + 1)) if known else ():
         window = known[at : at + SYNCS]
         stretch = Stretch(start=window[0]["time"], end=window[-1]["time"])
-        yield stretch, median(line["synced"] for line in window)
+        yield stretch, fmean(line["synced"] for line in window)
 
 
 def _merged(stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:

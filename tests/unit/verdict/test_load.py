@@ -370,6 +370,18 @@ def test_labels_posted_at_another_time(
     assert text in run.failed()["load labels"]
 
 
+def test_each_process_of_a_load_posts_what_is_left_at_its_own_end(
+    make: Callable[..., PlayedRun],
+) -> None:
+    """When another one still waits for its last answer, with which the load as a whole ends."""
+    run = make()
+    end = max(request.scheduled_at for request in run.requests)
+    run.requests = [replace(r, finished_at=end + 0.5) if r.scheduled_at == end else r
+                    for r in run.requests]  # fmt: skip
+    run.batches = [replace(b, sent_at=min(b.sent_at, end + 0.1)) for b in run.batches]
+    assert run.check()["load labels"].passed
+
+
 def test_labels_that_were_not_posted(make: Callable[..., PlayedRun]) -> None:
     """Exactly those of the chosen share go out."""
     run = make(requests=200)

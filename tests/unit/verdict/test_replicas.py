@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from testbed.checks.results import Explanation, Reason
 from testbed.facts.finalcounts import Count
+from testbed.facts.logcontent import LogContent
 from testbed.records import StoredEvent
 from testbed_otel import names
 
@@ -77,6 +78,22 @@ def test_what_a_crash_took_along_is_known_from_the_log(crash: World) -> None:
     assert hops["load_api"].explained == ()
     assert hops["log_counter"].explained == ()
     assert {check.name for check in verdict.failed} == {"replicas", "limit lost_requests"}
+
+
+def test_a_row_that_was_refused_is_none_that_the_crash_took_along(crash: World) -> None:
+    """It is in the log without an answer, and its 503 was exported."""
+    assert crash.log is not None
+    crash.prometheus[CRASHED] = [*crash.prometheus[CRASHED], http_count(503, 10)]
+    by_instance = {CRASHED: 121, OTHER: 200, NEW: 80}
+    crash.log = crash.log.model_copy(update={"rows": 401, "by_instance": by_instance})
+    for late, residual in ((1, 0), (0, 0)):
+        crash.logcontent = LogContent(late_rows=late)
+        assert _hops(crash.evaluate())["api_log"].residual == residual
+    crash.log = crash.log.model_copy(update={"rows": 399})
+    crash.logcontent = LogContent(late_rows=1)
+    assert _hops(crash.evaluate())["api_log"].residual == 2, (
+        "one late row hides no two that are lost"
+    )
 
 
 def test_a_crash_is_no_excuse_for_what_others_lost(crash: World) -> None:
