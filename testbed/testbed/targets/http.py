@@ -148,10 +148,10 @@ class HttpService(TargetModel):
 
     @model_validator(mode="after")
     def _pages_can_be_scraped(self) -> Self:
-        jobs = Counter(each.job or self.service for each in self.metrics)
+        jobs = Counter(map(self._job_of, self.metrics))
         named = self.url is not None and urlsplit(self.url).username is not None
         for each in self.metrics:
-            job = each.job or self.service
+            job = self._job_of(each)
             if each.port not in self.ports:
                 raise ValueError(f"metrics: there is no port {each.port!r} among ports")
             if jobs[job] > 1:
@@ -167,10 +167,13 @@ class HttpService(TargetModel):
         """As its file says."""
         return self.service
 
+    def _job_of(self, page: MetricsEndpoint) -> str:
+        return page.job or self.service
+
     @property
     def jobs(self) -> tuple[str, ...]:
         """Those of its pages; none where it pushes its metrics, or has none."""
-        return tuple(dict.fromkeys(each.job or self.service for each in self.metrics))
+        return tuple(dict.fromkeys(map(self._job_of, self.metrics)))
 
     def placed(self, folder: Path) -> Self:
         """Started in the folder of its file, or in one relative to that."""
@@ -316,7 +319,7 @@ class HttpService(TargetModel):
         scheme = "http" if self.url is None else urlsplit(self.url).scheme
         return tuple(
             {
-                "job_name": page.job or self.service,
+                "job_name": self._job_of(page),
                 **page.scraped_below(self.root),
                 "scheme": scheme,
                 "static_configs": [
@@ -328,7 +331,7 @@ class HttpService(TargetModel):
 
     def scrape_headers(self) -> dict[str, Mapping[str, str]]:
         """Those of its pages."""
-        return {page.job or self.service: page.headers for page in self.metrics if page.headers}
+        return {self._job_of(page): page.headers for page in self.metrics if page.headers}
 
     def exchange(self) -> ServiceExchange:
         """By its templates."""
@@ -364,8 +367,7 @@ class HttpService(TargetModel):
     def urls(self, context: StackContext) -> dict[str, str]:
         """Itself and its pages of metrics."""
         pages = {
-            f"{page.job or self.service} metrics": self.page_url(context, page)
-            for page in self.metrics
+            f"{self._job_of(page)} metrics": self.page_url(context, page) for page in self.metrics
         }
         return {self.service: self.load_url(context), **pages}
 
